@@ -1,0 +1,44 @@
+"""What every command shares: registration on Faust's CLI, error exits and `--json` output.
+
+May touch: stdout, stderr.  A command is a plain click command added with `@cli.command` or a group from `@cli.group`.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import orjson
+from faust.cli.base import cli
+
+from app.errors import EdgeloopError
+
+__all__ = ["cli", "echo_json", "handle_errors", "json_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+
+
+def handle_errors(command: F) -> F:
+    """Turn an `EdgeloopError` into its message on stderr and its exit code; anything else is a bug and keeps its traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except EdgeloopError as error:
+            click.echo(f"Error: {error.what}", err=True)
+            if error.remedy:
+                click.echo(f"       {error.remedy}", err=True)
+            sys.exit(error.exit_code)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def echo_json(document: Any) -> None:
+    """Print `document` as one line of JSON with sorted keys."""
+    click.echo(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())
