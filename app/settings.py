@@ -1,0 +1,179 @@
+"""Settings: one frozen object, read once from the environment, validated with full sentences.
+
+May touch: nothing but the mapping it is given.  Names are `EDGELOOP_` plus the field's name in capitals.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from app.errors import ConfigurationError
+from schemas.scope import DEFAULT_DIMENSIONS
+
+PREFIX = "EDGELOOP_"
+AGENTS = ("ingest", "lesson_builder", "override_materializer", "projector")
+OUTCOMES = ("rr", "roi", "pnl")
+LEARNINGS = ("classic",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set.  Times are in the unit of their name; see the README's table for each one's meaning."""
+
+    broker: str = "127.0.0.1:9092"
+    database_url: str = ""
+    learning: str = "classic"
+    outcome: str = "rr"
+    window_days: float = 90.0
+    window_trades: int = 10_000
+    n_min: int = 33
+    max_dims: int = 3
+    edge_min: float = 0.05
+    baseline_default: float = 0.0
+    dimensions: tuple[str, ...] = DEFAULT_DIMENSIONS
+    agents: tuple[str, ...] = AGENTS
+    topic_prefix: str = ""
+    consumer_group: str = "edgeloop"
+    partitions: int = 4
+    replication: int = 1
+    retention_days: float = 400.0
+    lessons_per_second: float = 2_000.0
+    database_schema: str = "public"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    log_level: str = "WARNING"
+    log_format: str = "text"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read and validate.  Raises `ConfigurationError` naming the variable, what it holds and what it may hold."""
+        source = os.environ if environment is None else environment
+        known = {PREFIX + f.name.upper(): f for f in fields(cls)}
+        unknown = sorted(k for k in source if k.startswith(PREFIX) and k not in known and k not in OTHER_VARIABLES)
+        if unknown:
+            raise ConfigurationError(
+                f"{unknown[0]} is not a setting of Edgeloop.", f"The settings are: {', '.join(sorted(known))}."
+            )
+        given: dict[str, Any] = {}
+        for variable, field in known.items():
+            text = source.get(variable, "").strip()
+            if text or (variable in source and field.name in _MAY_BE_EMPTY):
+                given[field.name] = _READERS[field.name](variable, text)
+        settings = cls(**given)
+        settings._check_together()
+        return settings
+
+    def _check_together(self) -> None:
+        if self.retention_days < self.window_days + 1:
+            raise ConfigurationError(
+                f"EDGELOOP_RETENTION_DAYS is {self.retention_days:g}, less than the sliding window of {self.window_days:g} days and one.",
+                "The log has to hold the window: raise EDGELOOP_RETENTION_DAYS or lower EDGELOOP_WINDOW_DAYS.",
+            )
+
+    def redacted(self) -> dict[str, Any]:
+        """Every setting by the name of its variable, the database password replaced by `***`."""
+        shown: dict[str, Any] = {PREFIX + f.name.upper(): getattr(self, f.name) for f in fields(self)}
+        shown[PREFIX + "DATABASE_URL"] = redact_url(self.database_url)
+        return {name: ",".join(v) if isinstance(v, tuple) else v for name, v in shown.items()}
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make `from_environment` return an equal object (for a child process)."""
+        return {
+            PREFIX + f.name.upper(): ",".join(v) if isinstance(v := getattr(self, f.name), tuple) else str(v)
+            for f in fields(self)
+        }
+
+
+OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR", PREFIX + "STACK_DIR"})
+"""Variables of the dev stack, which is not part of a worker's settings."""
+
+_MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url"})
+
+
+def redact_url(url: str) -> str:
+    """`url` without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+
+def _number(kind: Callable[[str], Any], low: float, high: float, words: str) -> Callable[[str, str], Any]:
+    def read(variable: str, text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise ConfigurationError(f"{variable} is {text!r}.", f"It has to be {words} from {low:g} to {high:g}.")
+        return value
+
+    return read
+
+
+def _choice(options: tuple[str, ...]) -> Callable[[str, str], str]:
+    def read(variable: str, text: str) -> str:
+        if text not in options:
+            raise ConfigurationError(f"{variable} is {text!r}.", f"It has to be one of: {', '.join(options)}.")
+        return text
+
+    return read
+
+
+def _pattern(expression: str, words: str) -> Callable[[str, str], str]:
+    def read(variable: str, text: str) -> str:
+        if not re.fullmatch(expression, text):
+            shown = redact_url(text) if "://" in text else text
+            raise ConfigurationError(f"{variable} is {shown!r}.", f"It has to be {words}.")
+        return text
+
+    return read
+
+
+def _names(options: tuple[str, ...] | None) -> Callable[[str, str], tuple[str, ...]]:
+    def read(variable: str, text: str) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in text.split(","))
+        wrong = [n for n in names if not n or (options is not None and n not in options)]
+        if wrong:
+            allowed = f" out of: {', '.join(options)}" if options else ""
+            raise ConfigurationError(f"{variable} holds {wrong[0]!r}.", f"It has to be names with commas between them{allowed}.")
+        if len(set(names)) < len(names):
+            raise ConfigurationError(f"{variable} is {text!r}, which names one twice.", "Name each one once.")
+        return names
+
+    return read
+
+
+_DAYS = _number(float, 1 / 24, 36_500, "a number of days")
+_TOPIC = r"[A-Za-z0-9._-]{0,100}"
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "broker": _pattern(r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", "host:port, or several with commas between them"),
+    "database_url": _pattern(r"|postgres(ql)?://\S+", "a URL such as postgresql://user:password@host:5432/name"),
+    "learning": _choice(LEARNINGS),
+    "outcome": _choice(OUTCOMES),
+    "window_days": _DAYS,
+    "window_trades": _number(int, 1, 10_000_000, "a whole number"),
+    "n_min": _number(int, 1, 1_000_000, "a whole number"),
+    "max_dims": _number(int, 0, 64, "a whole number"),
+    "edge_min": _number(float, 0.0, 10.0, "a number"),
+    "baseline_default": _number(float, -1e9, 1e9, "a number"),
+    "dimensions": _names(None),
+    "agents": _names(AGENTS),
+    "topic_prefix": _pattern(_TOPIC, "at most 100 of the characters A-Z a-z 0-9 . _ -"),
+    "consumer_group": _pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 of the characters A-Z a-z 0-9 . _ -"),
+    "partitions": _number(int, 1, 1_000, "a whole number"),
+    "replication": _number(int, 1, 10, "a whole number"),
+    "retention_days": _DAYS,
+    "lessons_per_second": _number(float, 1, 1_000_000, "a number"),
+    "database_schema": _pattern(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL schema name in small letters"),
+    "metrics_host": _pattern(r"\S+", "an address to listen on, such as 127.0.0.1"),
+    "metrics_port": _number(int, 0, 65_535, "a port (0 takes a free one)"),
+    "log_level": _choice(("DEBUG", "INFO", "WARNING", "ERROR")),
+    "log_format": _choice(("text", "json")),
+}

@@ -1,0 +1,49 @@
+"""`pm_overrides`: the override record, all that the position manager reads.
+
+May touch: nothing of ours.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas import SCHEMA_VERSION
+from schemas.lessons import Evidence
+
+
+class OverrideDecay(msgspec.Struct, frozen=True):
+    """State of the edge; with a half-life the effect keeps fading toward neutral at the reader (hours; 80 % interval)."""
+
+    state: str
+    half_life_hours: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """The actionable part of a lesson.  `learning` tells the reader how to combine several (classic blends, integrated sums).
+
+    `effect` is the expected uplift at `as_of` (classic: edge_raw), `multiplier` the size factor it makes alone, in [0.3, 3.0] on a grid
+    of 0.01.  `regime_gains` maps a regime's canonical text to a gain of the effect; missing = 1.
+    """
+
+    override_id: str
+    learning: str
+    module: str
+    pattern_key: str
+    action_category: str
+    scope: dict[str, str]
+    effect: float
+    effect_sd: float | None
+    multiplier: float
+    confidence: float
+    n_trades: int
+    baseline: float
+    decay: OverrideDecay
+    latent_factor_id: str | None
+    covers: tuple[str, ...]
+    regime_gains: dict[str, float]
+    evidence: Evidence
+    as_of: str
+    expires_at: str | None
+    version: int
+    schema_version: int = SCHEMA_VERSION
