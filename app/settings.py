@@ -41,7 +41,7 @@ class Settings:
     consumer_group: str = "edgeloop"
     partitions: int = 4
     replication: int = 1
-    retention_days: float = 400.0
+    retention_days: float = 0.0
     lessons_per_second: float = 2_000.0
     database_schema: str = "public"
     metrics_host: str = "127.0.0.1"
@@ -56,9 +56,7 @@ class Settings:
         known = {PREFIX + f.name.upper(): f for f in fields(cls)}
         unknown = sorted(k for k in source if k.startswith(PREFIX) and k not in known and k not in OTHER_VARIABLES)
         if unknown:
-            raise ConfigurationError(
-                f"{unknown[0]} is not a setting of Edgeloop.", f"The settings are: {', '.join(sorted(known))}."
-            )
+            raise ConfigurationError(f"{unknown[0]} is not a setting of Edgeloop.", f"The settings are: {', '.join(sorted(known))}.")
         given: dict[str, Any] = {}
         for variable, field in known.items():
             text = source.get(variable, "").strip()
@@ -68,11 +66,25 @@ class Settings:
         settings._check_together()
         return settings
 
+    @property
+    def log_retention_days(self) -> float:
+        """Days that trades stay in the log: `retention_days`, or if that is 0 twice the window and at least 400."""
+        return self.retention_days or max(400.0, 2 * self.window_days)
+
+    @property
+    def window_us(self) -> int:
+        """Length of the sliding window in microseconds."""
+        return round(self.window_days * 86_400_000_000)
+
+    def topic(self, name: str) -> str:
+        """The name of a topic on the broker: the prefix, then `name`."""
+        return self.topic_prefix + name
+
     def _check_together(self) -> None:
-        if self.retention_days < self.window_days + 1:
+        if self.log_retention_days < self.window_days + 1:
             raise ConfigurationError(
                 f"EDGELOOP_RETENTION_DAYS is {self.retention_days:g}, less than the sliding window of {self.window_days:g} days and one.",
-                "The log has to hold the window: raise EDGELOOP_RETENTION_DAYS or lower EDGELOOP_WINDOW_DAYS.",
+                "The log has to hold the window: raise EDGELOOP_RETENTION_DAYS, or set it to 0 for twice the window.",
             )
 
     def redacted(self) -> dict[str, Any]:
@@ -83,10 +95,7 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """The variables that make `from_environment` return an equal object (for a child process)."""
-        return {
-            PREFIX + f.name.upper(): ",".join(v) if isinstance(v := getattr(self, f.name), tuple) else str(v)
-            for f in fields(self)
-        }
+        return {PREFIX + f.name.upper(): ",".join(v) if isinstance(v := getattr(self, f.name), tuple) else str(v) for f in fields(self)}
 
 
 OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR", PREFIX + "STACK_DIR"})
@@ -169,7 +178,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "consumer_group": _pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 of the characters A-Z a-z 0-9 . _ -"),
     "partitions": _number(int, 1, 1_000, "a whole number"),
     "replication": _number(int, 1, 10, "a whole number"),
-    "retention_days": _DAYS,
+    "retention_days": _number(float, 0, 100_000, "a number of days"),
     "lessons_per_second": _number(float, 1, 1_000_000, "a number"),
     "database_schema": _pattern(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL schema name in small letters"),
     "metrics_host": _pattern(r"\S+", "an address to listen on, such as 127.0.0.1"),

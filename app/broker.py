@@ -1,0 +1,264 @@
+"""Our own hands on the log: a sender whose deliveries are awaited, a bulk reader without a group, and progress offsets.
+
+May touch: the broker.  Agents receive through Faust; everything that is sent, read in bulk or noted as done goes through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    UnsupportedVersionError,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from app.settings import Settings
+from app.topics import MAX_RECORD_BYTES
+
+log = structlog.get_logger(__name__)
+
+_SEND_WINDOW = 5_000  # records whose deliveries are awaited together: bounds memory at ~10 MB of derived records
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to send.  `topic` is the full name, `value` None a tombstone."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp_ms: int | None = None
+
+
+class Stopping(Exception):
+    """The caller is being stopped: what was under way is left to the next start, which reads it from the log again."""
+
+
+async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
+    """Sleep before retry number `attempt` (0, 1, …): 0.1 s doubling to 5 s, with jitter.  Raises `Stopping` when told to stop."""
+    until = asyncio.get_running_loop().time() + min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0)
+    while (left := until - asyncio.get_running_loop().time()) > 0:
+        if should_stop():
+            raise Stopping
+        await asyncio.sleep(min(left, 0.1))
+
+
+class Sender:
+    """One idempotent producer per worker (`acks=all`).  `send` returns when every record is on the broker.
+
+    A transient failure is retried in place until it works or the worker stops: with a new producer, since an idempotent one that lost a
+    batch may not go on.  The retry may repeat records; every reader folds by key and version, so a repetition changes nothing.  What is not
+    transient is a bug or a broken installation and raises.
+    """
+
+    def __init__(self, settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
+        self._settings = settings
+        self._should_stop = should_stop
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._settings.broker,
+                    enable_idempotence=True,
+                    acks="all",
+                    max_batch_size=1_048_576,
+                    max_request_size=MAX_RECORD_BYTES + 65_536,
+                    linger_ms=2,
+                    request_timeout_ms=30_000,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    with suppress(KafkaError, OSError):
+                        await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def send(self, records: Sequence[Outgoing]) -> None:
+        """Send and await every delivery, in order per partition.  Raises `Stopping`, or a `KafkaError` that no retry can mend."""
+        for start in range(0, len(records), _SEND_WINDOW):
+            left: Sequence[Outgoing] = records[start : start + _SEND_WINDOW]
+            attempt = 0
+            while left:
+                left = await self._attempt(left)
+                if left:
+                    log.warning("send.retry", records=len(left), attempt=attempt)
+                    await back_off(attempt, self._should_stop)
+                    attempt += 1
+
+    async def _attempt(self, records: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        """Try once; returns what has to be tried again (from the first failure on, to keep the order)."""
+        deliveries: list[asyncio.Future[Any]] = []
+        producer = None
+        try:
+            producer = await self._started()
+            for r in records:
+                deliveries.append(
+                    await producer.send(r.topic, r.value, r.key, partition=r.partition, timestamp_ms=r.timestamp_ms, headers=r.headers)
+                )
+        except (KafkaError, OSError) as error:
+            _raise_if_fatal(error)
+        results = await asyncio.gather(*deliveries, return_exceptions=True)
+        for at, result in enumerate(results):
+            if isinstance(result, BaseException):
+                _raise_if_fatal(result)
+                await self._drop(producer)
+                return records[at:]
+        if len(results) < len(records):
+            await self._drop(producer)
+        return records[len(results) :]
+
+    async def _drop(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is not None and self._producer is producer:
+            self._producer = None
+            with suppress(KafkaError, OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(producer.stop(), 5)
+
+    async def stop(self) -> None:
+        """Close the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+
+def _raise_if_fatal(error: BaseException) -> None:
+    # An idempotent producer reports every loss of its sequence as a non-retriable error of its own; a new producer mends those.
+    mendable = (OSError, KafkaConnectionError, NodeNotReadyError)
+    names = (
+        "ProducerFenced",
+        "OutOfOrderSequenceNumber",
+        "UnknownProducerId",
+        "InvalidProducerEpoch",
+        "ProducerClosed",
+        "KafkaTimeoutError",
+    )
+    if isinstance(error, mendable) or getattr(error, "retriable", False) or type(error).__name__ in names:
+        return
+    if isinstance(error, UnsupportedVersionError) or not isinstance(error, KafkaError) or not error.retriable:
+        raise error
+
+
+def reader(settings: Settings, **options: Any) -> AIOKafkaConsumer:
+    """A consumer without a group, for bulk reading; the caller starts, assigns and stops it."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.broker,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4_194_304,
+        fetch_max_bytes=33_554_432,
+        request_timeout_ms=30_000,
+        **options,
+    )
+
+
+async def read_to_end(
+    consumer: AIOKafkaConsumer,
+    starts: Mapping[TopicPartition, int | None],
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    batch: int = 5_000,
+) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord], int]]:
+    """Yield `(partition, records, next offset)` from each start (None: the beginning) to the end as it is now.
+
+    The last yield of a partition has its end offset as the next offset, even if its records are fewer (compaction, retention).
+    Raises `Stopping` when told to stop and `KafkaError` when the broker goes away.
+    """
+    partitions = list(starts)
+    if not partitions:
+        return
+    consumer.assign(partitions)
+    ends = await consumer.end_offsets(partitions)
+    begins = await consumer.beginning_offsets(partitions)
+    open_: dict[TopicPartition, int] = {}
+    for tp in partitions:
+        start = max(starts[tp] or 0, begins[tp])
+        if start >= ends[tp]:
+            yield tp, [], max(start, ends[tp]) if starts[tp] is None else max(starts[tp] or 0, ends[tp])
+            consumer.pause(tp)
+        else:
+            consumer.seek(tp, start)
+            open_[tp] = start
+    while open_:
+        if should_stop():
+            raise Stopping
+        got = await consumer.getmany(*open_, timeout_ms=200, max_records=batch)
+        for tp in list(open_):
+            records = [r for r in got.get(tp, ()) if r.offset < ends[tp]]
+            # The position passes gaps that compaction left, records do not.
+            position = await consumer.position(tp)
+            if position >= ends[tp]:
+                del open_[tp]
+                consumer.pause(tp)
+                yield tp, records, ends[tp]
+            elif records:
+                open_[tp] = position
+                yield tp, records, position
+
+
+class Progress:
+    """How far a role is *done* with its input, as committed offsets of a consumer group without members.
+
+    Faust's own committed offsets say what was folded; these say what was folded, refitted and published.  Any Kafka tool can read them.
+    """
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self.group = progress_group(settings, role)
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note `offsets`.  Raises `KafkaError` (the caller may try again: what is noted is a hint for people, never state)."""
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker, group_id=self.group, enable_auto_commit=False)
+            await consumer.start()
+            self._consumer = consumer
+        missing = set(offsets) - set(self._consumer.assignment())
+        if missing:
+            self._consumer.assign([*self._consumer.assignment(), *missing])
+        await self._consumer.commit({tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()})
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(IllegalOperation):
+                await consumer.stop()
+
+
+def progress_group(settings: Settings, role: str) -> str:
+    """Name of the group that holds the progress of `role`."""
+    return f"{settings.consumer_group}.{role}.done"
+
+
+def header(record: ConsumerRecord, name: str) -> bytes | None:
+    """The last header of that name, or None."""
+    found = None
+    for key, value in record.headers:
+        if key == name:
+            found = value
+    return found
+
+
+def version_of(record: ConsumerRecord) -> int:
+    """The `version` header of a derived record; -1 where there is none or it is no number."""
+    try:
+        return int(header(record, "version") or b"-1")
+    except ValueError:
+        return -1

@@ -1,0 +1,130 @@
+"""Kafka's jars: in the per-user cache, each with the SHA-256 that `jgo.lock.toml` names, or not used at all.
+
+May touch: the per-user cache; the network, through jgo, for what is not there.
+
+`jgo` fetches but compares no sums with the lock, and a process killed while it writes leaves half a file.  So every jar's sum is checked
+here before each start (44 MB take 0.1 s), and what does not agree is removed and fetched anew, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
+
+SPEC_PATH = Path(__file__).with_name("jgo.toml")
+LOCK_PATH = Path(__file__).with_name("jgo.lock.toml")
+
+# A few at a time: most jars are small, so the time goes into round trips.
+PARALLEL_DOWNLOADS = 4
+# jgo's own 10 s for a response is short for a slow proxy.
+TIMEOUT_S = 60
+LOCK_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Jar:
+    """A locked artifact: its Maven coordinates and the SHA-256 (hexadecimal) of its content."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    def path(self, repository: Path) -> Path:
+        """Where the jar is in `repository`, in Maven's layout."""
+        return repository.joinpath(*self.group.split("."), self.artifact, self.version, f"{self.artifact}-{self.version}.jar")
+
+    def is_intact(self, repository: Path) -> bool:
+        """Whether the jar is there with exactly the locked content."""
+        try:
+            with self.path(repository).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        except FileNotFoundError:
+            return False
+
+
+def locked_jars(lock_path: Path = LOCK_PATH) -> list[Jar]:
+    """The jars of a jgo lock file, in its order."""
+    with lock_path.open("rb") as file:
+        dependencies = tomllib.load(file)["dependencies"]
+    return [Jar(d["groupId"], d["artifactId"], d["version"], d["sha256"]) for d in dependencies]
+
+
+def maven_context(repository: Path) -> MavenContext:
+    """jgo's access to Maven repositories, keeping its files in `repository` and nowhere else.
+
+    Repositories which the user configured for jgo (a company's mirror, say) come first.
+    """
+    from jgo.config import GlobalSettings
+    from jgo.maven import MavenContext
+    from jgo.maven._core import DEFAULT_REMOTE_REPOS
+
+    repositories = {**GlobalSettings.load().repositories, **DEFAULT_REMOTE_REPOS}
+    return MavenContext(repo_cache=repository, remote_repos=repositories, timeout=TIMEOUT_S)
+
+
+def ensure_jars(cache: Path, report: Callable[[str], None], jars: list[Jar] | None = None) -> list[Path]:
+    """Paths of all locked jars, each checked against the lock just now; what is missing or altered is fetched (anew).
+
+    Raises `UnreachableError` when a jar cannot be fetched, or when what was fetched is not what the lock names.
+    """
+    from filelock import FileLock, Timeout
+
+    jars = locked_jars() if jars is None else jars
+    repository = cache / "jars"
+    repository.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(cache / "jars.lock", timeout=LOCK_TIMEOUT_S):
+            wanted = [jar for jar in jars if not jar.is_intact(repository)]
+            if wanted:
+                _fetch(wanted, repository, report)
+    except Timeout:
+        raise UnreachableError(
+            f"Another process has been fetching Kafka into {cache} for {LOCK_TIMEOUT_S} s.", "Let it finish, or end it, then try again."
+        ) from None
+    return [jar.path(repository) for jar in jars]
+
+
+def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -> None:
+    context = maven_context(repository)
+
+    def fetch(jar: Jar) -> Jar:
+        path = jar.path(repository)
+        if path.exists():
+            report(f"{path.name} in the cache is not what the lock names; fetching it anew")
+            path.unlink()
+        context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+        return jar
+
+    report(f"Fetching Apache Kafka: {len(wanted)} files, up to 44 MB, once per user")
+    pool = ThreadPoolExecutor(PARALLEL_DOWNLOADS)
+    try:
+        fetched_bytes = 0
+        for done, future in enumerate(as_completed([pool.submit(fetch, jar) for jar in wanted]), 1):
+            jar = future.result()
+            if not jar.is_intact(repository):
+                jar.path(repository).unlink()
+                raise UnreachableError(
+                    f"{jar.path(repository).name} was fetched, but it is not the file that {LOCK_PATH.name} names (its SHA-256 differs).",
+                    "A proxy or mirror may have altered it. It was not used, and removed; try again from another network.",
+                )
+            fetched_bytes += jar.path(repository).stat().st_size
+            report(f"Fetching Apache Kafka: {done} of {len(wanted)} files, {fetched_bytes / 1e6:.0f} MB")
+    except (OSError, RuntimeError) as error:
+        # requests' exceptions are OSErrors; jgo raises RuntimeError when no repository has the file.
+        raise UnreachableError(
+            f"Apache Kafka could not be fetched from the Maven repository: {error}",
+            "Check the network and the proxy settings (HTTPS_PROXY), then try again; it is needed once only, what was fetched is kept.",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
