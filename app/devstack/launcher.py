@@ -1,0 +1,179 @@
+"""A standalone script that becomes a server, or runs one: own session, recorded before it exists, unprivileged where asked.
+
+May touch: processes, one pid file.  Run by path with the bare standard library, so that starting it takes 20 ms.
+
+    launcher.py [--user NAME --needs PATH ...] [--record FILE [--leash]] -- PROGRAM ARGUMENT ...
+
+Without `--record` it turns into PROGRAM.  With it, PROGRAM runs in a session of its own and goes on when the caller ends:
+
+1. the child writes its pid and start time to FILE, then turns into PROGRAM: at no moment does a server run that FILE does not name;
+2. the launcher ends once the child has become PROGRAM, or says on stderr why it could not.
+
+With `--leash` the launcher stays as the child's parent, and stops it when its own stdin closes: which the kernel does for a caller that
+was killed.
+
+`--user` is for root: PostgreSQL refuses to run with user id 0.  The process becomes NAME for good.  Where NAME cannot reach the program
+or what it `--needs` (a clone below /root), it keeps one capability of root's, CAP_DAC_OVERRIDE, rather than any folder being opened to others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+
+# <linux/prctl.h>, <linux/capability.h>
+PR_SET_KEEPCAPS = 8
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+CAPABILITY_VERSION_3 = 0x20080522
+CAP_DAC_OVERRIDE = 1
+
+# A broker that was told to stop needs 1 to 3 s; on a leash its data are not wanted any more.
+LEASH_GRACE_S = 5
+
+
+def process_start(pid: int) -> str | None:
+    """When the live process `pid` started, as text that no later process with this pid will have; None if there is none (or a zombie).
+
+    Linux: boot id and clock ticks since boot, which setting the clock does not change.  Elsewhere: psutil's creation time.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        if os.path.exists("/proc/self/stat"):
+            return None
+        return _process_start_psutil(pid)
+    if fields[0] in (b"Z", b"X"):
+        return None
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return f"{file.read().strip()}:{fields[19].decode()}"
+
+
+def _process_start_psutil(pid: int) -> str | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.3f}"
+    except psutil.NoSuchProcess:
+        return None
+
+
+def write_record(path: str) -> None:
+    """Record this process in `path`, all or nothing."""
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w") as file:
+        file.write(f"{os.getpid()} {process_start(os.getpid())}\n")
+    os.replace(temporary, path)
+
+
+def _prctl(option: int, *arguments: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
+    if libc.prctl(option, *padded) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+
+
+def _hold_only(capability: int) -> None:
+    """Make `capability` the only one, and keep it when turning into another program."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    # Effective, permitted and inheritable of capabilities 0..31, then of 32..63.
+    data = (ctypes.c_uint32 * 6)(*[1 << capability] * 3, 0, 0, 0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capset(header, data) != 0:
+        raise OSError(ctypes.get_errno(), "capset failed")
+    _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
+
+
+def become(user: str, needs: list[str]) -> None:
+    """Turn this process, which runs as root, into `user`, able to execute `needs[0]` and to write the others."""
+    import pwd
+
+    entry = pwd.getpwnam(user)
+    linux = sys.platform == "linux"
+    if linux:
+        _prctl(PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    os.setregid(entry.pw_gid, entry.pw_gid)
+    os.setreuid(entry.pw_uid, entry.pw_uid)
+    reachable = os.access(needs[0], os.R_OK | os.X_OK) and all(os.access(path, os.R_OK | os.W_OK) for path in needs[1:])
+    if not reachable and linux:
+        _hold_only(CAP_DAC_OVERRIDE)
+    os.environ["HOME"] = "/"
+
+
+def launch(options: argparse.Namespace) -> None:
+    """Turn into the program, in the folder we are in.  Does not return."""
+    if options.record:
+        os.setsid()
+        # Written as the caller, who owns the folder.
+        write_record(options.record)
+    if options.user:
+        become(options.user, [options.program[0], *options.needs])
+    os.execv(options.program[0], options.program)
+
+
+def detach(options: argparse.Namespace) -> int:
+    """Run the program in a child.  Returns the exit code of the launcher."""
+    reader, writer = os.pipe()  # not inheritable: it closes, empty, when the child becomes the program
+    child = os.fork()
+    if child == 0:
+        try:
+            if options.leash:
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            launch(options)
+        except BaseException as error:
+            os.write(writer, f"{type(error).__name__}: {error}".encode())
+            os._exit(1)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        problem = pipe.read().decode()
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    if options.leash:
+        hold_leash(child)
+    return 0
+
+
+def hold_leash(child: int) -> None:
+    """Return when `child` has ended; end it when stdin closes."""
+    ended = threading.Event()
+
+    def stop_with_caller() -> None:
+        sys.stdin.buffer.read()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGTERM)
+            if not ended.wait(LEASH_GRACE_S):
+                os.kill(child, signal.SIGKILL)
+
+    # The caller's terminal must not end the launcher before the child.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=stop_with_caller, daemon=True).start()
+    os.waitpid(child, 0)
+    ended.set()
+
+
+def main() -> int:
+    """Parse the arguments and do as the module's docstring says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--user")
+    parser.add_argument("--needs", action="append", default=[])
+    parser.add_argument("--record")
+    parser.add_argument("--leash", action="store_true")
+    parser.add_argument("program", nargs="+")
+    options = parser.parse_args()
+    if options.record:
+        return detach(options)
+    launch(options)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

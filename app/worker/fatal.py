@@ -1,0 +1,39 @@
+"""How a worker dies when it has to: at once, and without committing what it had not done.
+
+May touch: the process.  An exception in a Faust agent, `app.crash()` and a stop all acknowledge the batch in flight; `os._exit` does not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import NoReturn
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+EXIT_FATAL = 70
+EXIT_STOP_HUNG = 75
+STOP_LIMIT_S = 20.0
+
+
+def die(where: str, error: BaseException) -> NoReturn:
+    """Log `error` with its traceback and end the process: nothing in flight is acknowledged, the next start reads it again."""
+    log.critical("worker.fatal", where=where, error=repr(error), exc_info=error)
+    sys.stderr.flush()
+    os._exit(EXIT_FATAL)
+
+
+def guard_stop(limit_s: float = STOP_LIMIT_S) -> None:
+    """Start a thread that ends the process if it is still there `limit_s` after this call (a stop that hangs)."""
+
+    def end() -> None:
+        log.critical("worker.stop_hung", limit_s=limit_s)
+        sys.stderr.flush()
+        os._exit(EXIT_STOP_HUNG)
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,379 @@
+"""Ownership of partition state: hydrate it from the log, fold what arrives, publish what changed, and heal what others overwrote.
+
+May touch: the broker.  The state itself is the core's; this file knows records, offsets and rebalances, and nothing of learning.
+
+The log is the state and memory is a cache, so everything here follows one protocol:
+
+1. On every rebalance (Faust's `on_rebalance_complete`, while the streams are still paused) drop the state of lost partitions and
+   read each owned one from its own folded offset, or the beginning, to the end; then commit that end, so that Faust starts there.
+2. An event from Faust is folded if its offset is the next one, skipped if it is older; if it is newer, what lies between is
+   read from the log.  So whatever Faust repeats or leaves out, each record is folded once and in order.  Events of partitions without
+   state are left alone: the rebalance under way reads them.
+3. Folding and refitting happen on one thread, off the event loop.  What differs from what was last published is sent with the folded
+   offset as its version; every delivery is awaited.
+4. When nothing is left to fold or to send, the folded offset is noted as progress.
+5. Records that another worker wrote (a predecessor that was frozen publishes its last batch late) are noticed by the `writer`
+   header, taken as what is published now, and so corrected by the next refit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Protocol
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from mode import Service
+
+from app.broker import Outgoing, Progress, Sender, Stopping, back_off, header, read_to_end, reader
+from app.settings import Settings
+from app.worker.fatal import die
+from app.worker.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS, RECORDS_SENT
+
+log = structlog.get_logger(__name__)
+
+MAX_PENDING = 20_000  # records taken from Faust and not yet folded: the agent waits beyond, which fills Faust's buffers and pauses the fetch
+QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
+FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
+PROGRESS_EVERY_S = 0.25
+WATCH_EVERY_S = 5.0  # how often the owner looks for records of others in its output
+
+
+class PartitionState(Protocol):
+    """The state of one input partition.  Every call comes from one thread."""
+
+    def fold(self, records: Sequence[Any], next_offset: int) -> None:
+        """Take in records (with `.key`, `.value`, `.headers`) in the order of their offsets; `next_offset` is the state's version."""
+
+    def adopt(self, published: Mapping[bytes, Any], complete: bool) -> None:
+        """Take `published` (key → last record on the output) as handed out; `complete`: and nothing else."""
+
+    def changes(self, full: bool) -> list[Outgoing]:
+        """What has to be sent, which then counts as handed out.  Not `full`: only what a reader would notice."""
+
+    @property
+    def settled(self) -> bool:
+        """True if `changes(full=True)` would be empty."""
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """True if only reading the partition again gives the right state."""
+
+
+class Owner(Service):
+    """Owns the state of the partitions of one topic that this worker is assigned.
+
+    `new_state(partition)` makes an empty state.  `outputs` are the topics it publishes to; `route(record)` tells which input partition
+    an output record belongs to, or None if the record does not say (a tombstone of a key that nobody here knows).
+    """
+
+    abstract = False
+
+    def __init__(
+        self,
+        app: faust.App,
+        settings: Settings,
+        role: str,
+        *,
+        topic: str,
+        outputs: Sequence[str],
+        new_state: Callable[[int], PartitionState],
+        route: Callable[[Any], int | None],
+        records_per_second: float,
+    ) -> None:
+        super().__init__(loop=None)
+        self.app = app
+        self.settings = settings
+        self.role = role
+        self.topic = settings.topic(topic)
+        self.outputs = [settings.topic(name) for name in outputs]
+        self.writer = f"{role}-{time.time_ns():x}".encode()
+        self._new_state = new_state
+        self._route = route
+        self._rate = records_per_second
+        self._states: dict[int, PartitionState] = {}
+        self._next: dict[int, int] = {}  # next offset to take in, per partition with state
+        self._pending: dict[int, list[Any]] = {}
+        self._gaps: dict[int, int] = {}  # partitions where the log has to be read from `_next` on, at least up to this offset
+        self._last_new: dict[int, float] = {}
+        self._last_full: dict[int, float] = {}
+        self._done: dict[int, int] = {}  # progress to note
+        self._noted: dict[int, int] = {}
+        self._output_positions: dict[TopicPartition, int] = {}
+        self._wake = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=role)
+        self._stopping = False
+        self._sender = Sender(settings, lambda: self._stopping)
+        self._progress = Progress(settings, role)
+
+    # -- what Faust calls ------------------------------------------------------------------------------------------------------
+
+    async def receive(self, messages: Sequence[Any]) -> None:
+        """Take in messages that Faust delivered (step 2); waits while too much is pending."""
+        now = time.monotonic()
+        for message in messages:
+            partition = message.partition
+            next_offset = self._next.get(partition)
+            if next_offset is None or message.offset < next_offset:
+                continue
+            if partition in self._gaps or message.offset > next_offset:
+                self._gaps[partition] = max(self._gaps.get(partition, 0), message.offset + 1)
+            else:
+                self._pending[partition].append(message)
+                self._next[partition] = next_offset + 1
+            self._last_new[partition] = now
+        self._wake.set()
+        while sum(map(len, self._pending.values())) > MAX_PENDING and not self._stopping:
+            self._taken.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._taken.wait(), 0.5)
+
+    async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
+        """Hydrate (step 1).  A newer rebalance or a stop aborts it; the next rebalance does it again."""
+        generation = self.app.consumer_generation_id
+        assigned = {tp.partition for tp in self.app.consumer.assignment() if tp.topic == self.topic}
+
+        def aborted() -> bool:
+            return self._stopping or bool(self.app.should_stop) or self.app.consumer_generation_id != generation
+
+        REBALANCES.labels(self.role).inc()
+        try:
+            async with self._lock:
+                for partition in set(self._states) - assigned:
+                    self._forget(partition)
+                attempt = 0
+                while True:
+                    try:
+                        await self._hydrate(assigned, aborted)
+                        break
+                    except (KafkaError, OSError) as error:
+                        log.warning("hydrate.retry", role=self.role, error=repr(error), attempt=attempt)
+                        await back_off(attempt, aborted)
+                        attempt += 1
+                if aborted():
+                    return
+                offsets = {TP(self.topic, p): self._next[p] for p in assigned}
+                if offsets:
+                    # Faust's public `commit` takes offsets from its own acknowledgements only.
+                    await self.app.consumer._commit(offsets)
+                log.info("hydrated", role=self.role, partitions=sorted(assigned))
+        except Stopping:
+            log.info("hydrate.aborted", role=self.role)
+        except Exception as error:
+            die(f"{self.role}: hydration", error)
+        finally:
+            self._wake.set()
+
+    # -- hydration ---------------------------------------------------------------------------------------------------------------
+
+    def _forget(self, partition: int) -> None:
+        tables = (self._states, self._next, self._pending, self._gaps, self._last_new, self._last_full, self._done, self._noted)
+        for table in tables:
+            table.pop(partition, None)
+
+    async def _hydrate(self, partitions: Iterable[int], aborted: Callable[[], bool]) -> None:
+        """Bring the state of `partitions` to the end of the log and compare it with what is published."""
+        wanted = set(partitions)
+        fresh = {p: self._new_state(p) for p in wanted - set(self._states)}
+        consumer = reader(self.settings)
+        try:
+            await consumer.start()
+            await self._fold_pending()
+            ends = await self._catch_up(consumer, wanted, fresh, aborted)
+            await self._read_outputs(consumer, complete=bool(fresh), fresh=fresh, aborted=aborted)
+        finally:
+            await consumer.stop()
+        for partition, state in fresh.items():
+            self._states[partition], self._next[partition] = state, ends[partition]
+            self._pending[partition], self._last_new[partition] = [], 0.0
+
+    async def _catch_up(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Iterable[int],
+        fresh: Mapping[int, PartitionState],
+        aborted: Callable[[], bool],
+    ) -> dict[int, int]:
+        """Fold the log from each partition's own next offset to its end (fresh ones: from the beginning); returns the ends."""
+        starts = {TopicPartition(self.topic, p): None if p in fresh else self._next[p] for p in partitions}
+        ends: dict[int, int] = {}
+        async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
+            state = fresh.get(tp.partition) or self._states[tp.partition]
+            await self._run(state.fold, records, next_offset)
+            FOLDED.labels(self.role).inc(len(records))
+            ends[tp.partition] = next_offset
+            if tp.partition not in fresh:
+                self._next[tp.partition] = next_offset
+        for partition in ends:
+            if self._gaps.get(partition, 0) <= self._next.get(partition, 0):
+                self._gaps.pop(partition, None)
+        return ends
+
+    async def _read_outputs(
+        self,
+        consumer: AIOKafkaConsumer,
+        *,
+        complete: bool,
+        fresh: Mapping[int, PartitionState],
+        aborted: Callable[[], bool],
+    ) -> None:
+        """Learn what is published: everything if there is new state (`complete`), else what others wrote since the last look."""
+        partitions = [TopicPartition(topic, p) for topic in self.outputs for p in range(self.settings.partitions)]
+        starts = {tp: None if complete else self._output_positions.get(tp) for tp in partitions}
+        states = {**self._states, **fresh}
+        last: dict[bytes, Any] = {}
+        positions: dict[TopicPartition, int] = {}
+        async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
+            positions[tp] = next_offset
+            for record in records:
+                if complete or header(record, "writer") != self.writer:
+                    last[tp.topic.encode() + b"\0" + record.key] = record
+        routed: dict[int, dict[bytes, Any]] = {p: {} for p in states}
+
+        def share_out() -> None:
+            for key, record in last.items():
+                partition = self._route(record) if record.value is not None else None
+                for p in (partition,) if partition is not None else routed:
+                    if p in routed:
+                        routed[p][key] = record
+
+        await self._run(share_out)
+        for p, state in states.items():
+            if p in fresh or routed[p]:
+                await self._run(state.adopt, routed[p], complete)
+        self._output_positions = positions
+
+    # -- the loop ----------------------------------------------------------------------------------------------------------------
+
+    async def on_stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+        self._taken.set()
+
+    @Service.task
+    async def _work(self) -> None:
+        """Fold, refit, publish (step 3), note progress (step 4), heal (step 5), until stopped."""
+        try:
+            watched = time.monotonic()
+            while not self._stopping:
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), PROGRESS_EVERY_S)
+                self._wake.clear()
+                try:
+                    async with self._lock:
+                        sent = await self._cycle()
+                        if self._states and time.monotonic() - watched > WATCH_EVERY_S:
+                            await self._watch()
+                            watched = time.monotonic()
+                        await self._note_progress()
+                except (KafkaError, OSError) as error:
+                    log.warning("work.retry", role=self.role, error=repr(error))
+                    await back_off(3, lambda: self._stopping)
+                    self._wake.set()
+                    continue
+                await self._breathe(sent)
+        except Stopping:
+            pass
+        except Exception as error:
+            die(f"{self.role}: work", error)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            with suppress(KafkaError, OSError):
+                await self._sender.stop()
+                await self._progress.stop()
+
+    async def _cycle(self) -> int:
+        """One round over all partitions; returns the number of records sent."""
+        if self._gaps:
+            await self._mend_gaps()
+        await self._fold_pending()
+        rebuild = [p for p, state in self._states.items() if state.needs_rebuild]
+        if rebuild:
+            for partition in rebuild:
+                self._forget(partition)
+            await self._hydrate(rebuild, lambda: self._stopping)
+            # What Faust delivered meanwhile was left alone: read on from where the hydration ended.
+            self._gaps.update((p, self._next[p]) for p in rebuild)
+            self._wake.set()
+        sent = 0
+        now = time.monotonic()
+        for partition, state in list(self._states.items()):
+            quiet = now - self._last_new.get(partition, 0.0) > QUIET_S
+            full = quiet or now - self._last_full.get(partition, 0.0) > FULL_EVERY_S
+            if state.settled:
+                if not self._pending[partition]:
+                    self._done[partition] = self._next[partition]
+                continue
+            started = time.perf_counter()
+            records = await self._run(state.changes, full)
+            REFIT_SECONDS.labels(self.role).observe(time.perf_counter() - started)
+            if full:
+                self._last_full[partition] = now
+            await self._publish(records)
+            sent += len(records)
+            if not quiet:
+                self._wake.set()
+            elif state.settled and not self._pending[partition]:
+                self._done[partition] = self._next[partition]
+        return sent
+
+    async def _publish(self, records: Sequence[Outgoing]) -> None:
+        signed = [
+            Outgoing(r.topic, r.partition, r.key, r.value, (*r.headers, ("writer", self.writer)), r.timestamp_ms) for r in records
+        ]
+        await self._sender.send(signed)
+        RECORDS_SENT.labels(self.role).inc(len(signed))
+
+    async def _fold_pending(self) -> None:
+        for partition, state in self._states.items():
+            batch = self._pending[partition]
+            if batch:
+                # The swap and the offset are taken together, before anything is awaited.
+                self._pending[partition], next_offset = [], self._next[partition]
+                await self._run(state.fold, batch, next_offset)
+                FOLDED.labels(self.role).inc(len(batch))
+        self._taken.set()
+
+    async def _mend_gaps(self) -> None:
+        await self._fold_pending()
+        gaps = [p for p in self._gaps if p in self._states]
+        consumer = reader(self.settings)
+        try:
+            await consumer.start()
+            await self._catch_up(consumer, gaps, {}, lambda: self._stopping)
+        finally:
+            await consumer.stop()
+
+    async def _watch(self) -> None:
+        consumer = reader(self.settings)
+        try:
+            await consumer.start()
+            await self._read_outputs(consumer, complete=False, fresh={}, aborted=lambda: self._stopping)
+        finally:
+            await consumer.stop()
+
+    async def _note_progress(self) -> None:
+        changed = {p: offset for p, offset in self._done.items() if self._noted.get(p) != offset and p in self._states}
+        if changed:
+            await self._progress.commit({TopicPartition(self.topic, p): offset for p, offset in changed.items()})
+            self._noted.update(changed)
+        for partition in self._states:
+            LAG_RECORDS.labels(self.role, str(partition)).set(len(self._pending[partition]))
+
+    async def _breathe(self, sent: int) -> None:
+        """Wait so long that downstream gets no more than the configured records per second; small batches wait next to nothing."""
+        until = time.monotonic() + sent / self._rate
+        while (left := until - time.monotonic()) > 0 and not self._stopping:
+            await asyncio.sleep(min(left, 0.1))
+
+    async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
