@@ -1,0 +1,244 @@
+"""The dev stack: a real Apache Kafka and a real PostgreSQL below one folder, without Docker, Java or PostgreSQL installed.
+
+May touch: the stack's folder, the per-user cache, loopback ports, processes that it started; the network, to fetch Kafka once.
+
+`up` brings both servers up and returns once they answer; they go on when the caller ends.  `down` stops them.  Any of this may be killed
+at any moment: each server is recorded before it exists (`launcher.py`), and the next `up` or `down` goes on from what it finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.devstack import processes
+from app.devstack.cache import cache_directory
+from app.devstack.jars import ensure_jars
+from app.devstack.kafka import READY_DEADLINE_S, Kafka
+from app.devstack.ports import accepts
+from app.devstack.postgres import Postgres
+from app.errors import ConfigurationError, UnreachableError
+
+__all__ = ["DEFAULT_DIRECTORY", "StackInfo", "StackStatus", "down", "reset", "status", "temporary_stack", "up"]
+
+DEFAULT_DIRECTORY = Path(".edgeloop/stack")
+# Of an empty stack: 120 MB.
+MIN_FREE_BYTES = 500_000_000
+PORT_ATTEMPTS = 5
+# Another `up` may be fetching Kafka.
+LOCK_TIMEOUT_S = 600.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class StackInfo:
+    """Where a running stack is reached."""
+
+    broker: str
+    """Kafka's `host:port`."""
+    database_url: str
+    """`postgresql://user:password@host:port/database`."""
+    directory: Path
+    broker_pid: int
+    database_pid: int
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """What runs of a stack.  `info` is there when both servers run."""
+
+    directory: Path
+    broker_running: bool
+    database_running: bool
+    info: StackInfo | None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether both servers run and listen."""
+        return self.info is not None
+
+
+def _silent(_message: str) -> None:
+    pass
+
+
+def up(directory: Path = DEFAULT_DIRECTORY, *, report: Callable[[str], None] = _silent, die_with_parent: bool = False) -> StackInfo:
+    """Bring the stack in `directory` up, or find it up; return once a produce, a consume and a query have succeeded.
+
+    `report` is called with a line of progress now and then, from several threads.  `die_with_parent`: servers started here end when this
+    process ends, however it ends (for tests).  Raises `UnreachableError` or `ConfigurationError`, which say what to do.
+    """
+    directory = directory.absolute()
+    with _os_errors_explained(directory), _exclusive(directory, report):
+        _check_space(directory)
+        postgres = Postgres(directory / "postgres")
+        kafka = Kafka(directory / "kafka", [])
+        started: list[Kafka | Postgres] = []
+
+        def bring_up(server: Kafka | Postgres) -> None:
+            if isinstance(server, Kafka) and processes.running(server.record) is None:
+                server.jars = ensure_jars(cache_directory(), report)
+            _bring_up(server, report, started, leash=die_with_parent)
+
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = [pool.submit(bring_up, server) for server in (kafka, postgres)]
+        problems = [problem for outcome in outcomes if (problem := outcome.exception()) is not None]
+        if problems:
+            for server in started:
+                server.stop()
+            raise problems[0]
+        return _info(directory, kafka, postgres)
+
+
+def down(directory: Path = DEFAULT_DIRECTORY) -> None:
+    """Stop the stack in `directory`, if it runs; its data stay."""
+    directory = directory.absolute()
+    if not directory.exists():
+        return
+    with _os_errors_explained(directory), _exclusive(directory, _silent):
+        _stop(directory)
+
+
+def status(directory: Path = DEFAULT_DIRECTORY) -> StackStatus:
+    """What runs in `directory`: at once, without waiting for an `up` or `down` in progress."""
+    directory = directory.absolute()
+    kafka, postgres = Kafka(directory / "kafka", []), Postgres(directory / "postgres")
+    alive = [
+        processes.running(server.record) is not None and bool(server.ports) and accepts(server.ports[0]) for server in (kafka, postgres)
+    ]
+    return StackStatus(directory, *alive, info=_info(directory, kafka, postgres) if all(alive) else None)
+
+
+def reset(directory: Path = DEFAULT_DIRECTORY) -> None:
+    """Stop the stack in `directory` and delete its data, ports, password and logs; nothing else that may be in the folder."""
+    directory = directory.absolute()
+    if not directory.exists():
+        return
+    with _os_errors_explained(directory), _exclusive(directory, _silent):
+        _stop(directory)
+        for path in data_of(directory):
+            shutil.rmtree(path)
+
+
+def data_of(directory: Path) -> list[Path]:
+    """The folders which `reset` deletes."""
+    return [path for name in ("kafka", "postgres") if (path := directory.absolute() / name).exists()]
+
+
+@contextlib.contextmanager
+def temporary_stack(directory: Path, *, report: Callable[[str], None] = _silent) -> Iterator[StackInfo]:
+    """A stack for as long as the `with` block runs, and never longer than this process; its data stay in `directory`."""
+    try:
+        yield up(directory, report=report, die_with_parent=True)
+    finally:
+        down(directory)
+
+
+def _bring_up(server: Kafka | Postgres, report: Callable[[str], None], started: list[Kafka | Postgres], *, leash: bool) -> None:
+    if processes.running(server.record) is not None:
+        # Perhaps of an `up` that was killed before it was ready.
+        _wait_until_ready(server)
+        return
+    report(f"Starting {server.name}")
+    server.prepare()
+    for attempt in range(PORT_ATTEMPTS):
+        server.choose_ports(anew=attempt > 0)
+        log_sizes = {log: log.stat().st_size if log.exists() else 0 for log in server.logs}
+        started.append(server)
+        server.start(leash=leash)
+        try:
+            _wait_until_ready(server)
+        except UnreachableError:
+            # Someone took a port between our look and the server's.
+            taken = any("Address already in use" in processes.tail(log, log.stat().st_size - size) for log, size in log_sizes.items())
+            if attempt + 1 < PORT_ATTEMPTS and taken and processes.running(server.record) is None:
+                report(f"A port for {server.name} was taken meanwhile; trying another")
+                continue
+            raise
+        report(f"{server.name} is ready")
+        return
+
+
+def _wait_until_ready(server: Kafka | Postgres) -> None:
+    give_up = time.monotonic() + READY_DEADLINE_S
+    last_error: Exception | None = None
+    while time.monotonic() < give_up:
+        if processes.running(server.record) is None:
+            raise UnreachableError(f"{server.name} ended while it started.", processes.explain(server.logs))
+        if accepts(server.ports[0]):
+            try:
+                asyncio.run(asyncio.wait_for(server.probe(), 15))
+            except Exception as error:
+                # Clients raise far more than their own errors at a server that is half up.
+                last_error = error
+            else:
+                return
+        time.sleep(POLL_S)
+    raise UnreachableError(
+        f"{server.name} runs, but was not ready within {READY_DEADLINE_S:.0f} s ({last_error!r}).",
+        f"Stop it with `faust -A app stack down`, then try again. {processes.explain(server.logs)}",
+    )
+
+
+def _stop(directory: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for outcome in [pool.submit(server.stop) for server in (Kafka(directory / "kafka", []), Postgres(directory / "postgres"))]:
+            outcome.result()
+
+
+def _info(directory: Path, kafka: Kafka, postgres: Postgres) -> StackInfo:
+    pids = [processes.running(server.record) for server in (kafka, postgres)]
+    if None in pids:
+        raise UnreachableError("A server of the stack ended just after it was ready.", processes.explain([*kafka.logs, *postgres.logs]))
+    return StackInfo(kafka.address, postgres.address, directory, *pids)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _exclusive(directory: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """One `up`, `down` or `reset` at a time; the kernel frees the lock of one that was killed."""
+    from filelock import FileLock, Timeout
+
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / "lock", thread_local=False)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            report("Waiting for another command on this stack")
+            lock.acquire(timeout=LOCK_TIMEOUT_S)
+    except Timeout:
+        raise UnreachableError(
+            f"Another command has been at work on {directory} for {LOCK_TIMEOUT_S:.0f} s.", "End it, then try again."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_space(directory: Path) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < MIN_FREE_BYTES:
+        raise UnreachableError(
+            f"Only {free / 1e6:.0f} MB are free on the disk of {directory}; the stack needs {MIN_FREE_BYTES / 1e6:.0f} MB.",
+            "Free some space, or use another folder (--dir).",
+        )
+
+
+@contextlib.contextmanager
+def _os_errors_explained(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"The stack's files cannot be used: {error}.",
+            f"Was {directory} made by another user? Use that user, or another folder (--dir).",
+        ) from error
+    except OSError as error:
+        raise UnreachableError(f"The stack could not be started: {error}.", f"See the logs below {directory}.") from error

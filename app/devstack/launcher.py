@@ -7,7 +7,9 @@ May touch: processes, one pid file.  Run by path with the bare standard library,
 Without `--record` it turns into PROGRAM.  With it, PROGRAM runs in a session of its own and goes on when the caller ends:
 
 1. the child writes its pid and start time to FILE, then turns into PROGRAM: at no moment does a server run that FILE does not name;
-2. the launcher ends once the child has become PROGRAM, or says on stderr why it could not.
+2. the launcher closes its stdout once the child has become PROGRAM, or says there why it could not; PROGRAM's output goes to stderr.
+
+Without `--record`, PROGRAM is a tool of the caller's and dies with it (Linux).
 
 With `--leash` the launcher stays as the child's parent, and stops it when its own stdin closes: which the kernel does for a caller that
 was killed.
@@ -27,6 +29,7 @@ import sys
 import threading
 
 # <linux/prctl.h>, <linux/capability.h>
+PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
@@ -116,6 +119,9 @@ def launch(options: argparse.Namespace) -> None:
         write_record(options.record)
     if options.user:
         become(options.user, [options.program[0], *options.needs])
+    if not options.record and sys.platform == "linux":
+        # After the change of user, which clears it.
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.execv(options.program[0], options.program)
 
 
@@ -125,8 +131,8 @@ def detach(options: argparse.Namespace) -> int:
     child = os.fork()
     if child == 0:
         try:
-            if options.leash:
-                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(2, 1)
             launch(options)
         except BaseException as error:
             os.write(writer, f"{type(error).__name__}: {error}".encode())
@@ -135,9 +141,10 @@ def detach(options: argparse.Namespace) -> int:
     with open(reader, "rb") as pipe:
         problem = pipe.read().decode()
     if problem:
-        print(problem, file=sys.stderr)
+        print(problem, flush=True)
         return 1
     if options.leash:
+        os.dup2(2, 1)
         hold_leash(child)
     return 0
 

