@@ -11,6 +11,8 @@ import faust
 from faust.cli.worker import worker as worker_command
 
 from app.settings import AGENTS, Settings
+from app.worker.health import Health
+from app.worker.logs import logging_config
 
 settings = Settings.from_environment()
 
@@ -46,7 +48,10 @@ app = EdgeloopApp(
     stream_buffer_maxsize=4_096,  # bounds a backlog's memory; more is not faster
     consumer_max_fetch_size=4_194_304,
     worker_redirect_stdouts=False,
+    logging_config=logging_config(settings),
 )
+
+health = Health(app, settings)
 
 
 def raw_topic(name: str) -> Any:

@@ -46,7 +46,6 @@ class Settings:
     database_schema: str = "public"
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
-    log_level: str = "WARNING"
     log_format: str = "text"
 
     @classmethod
@@ -183,6 +182,5 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "database_schema": _pattern(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL schema name in small letters"),
     "metrics_host": _pattern(r"\S+", "an address to listen on, such as 127.0.0.1"),
     "metrics_port": _number(int, 0, 65_535, "a port (0 takes a free one)"),
-    "log_level": _choice(("DEBUG", "INFO", "WARNING", "ERROR")),
     "log_format": _choice(("text", "json")),
 }

@@ -168,3 +168,13 @@ async def require(settings: Settings) -> None:
 def describe(topic: Topic) -> dict[str, Any]:
     """`topic` as plain data for `--json`."""
     return {"name": topic.name, "partitions": topic.partitions, "config": topic.config}
+
+
+async def require_one(settings: Settings, name: str) -> int:
+    """The partition count of topic `name`; `ConfigurationError` if it does not exist."""
+    topic = settings.topic(name)
+    async with admin(settings) as client:
+        for described in await client.describe_topics([topic]):
+            if described["error_code"] == 0:
+                return len(described["partitions"])
+    raise ConfigurationError(f"The topic {topic} does not exist on {settings.broker}.", "Create it: faust -A app topics create")

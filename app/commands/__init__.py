@@ -1,0 +1,8 @@
+"""Our commands on Faust's command line: importing this registers them beside `worker`.
+
+May touch: nothing; each command says what it touches.
+"""
+
+from app.commands import doctor, learned, migrate, produce, resolve, stack, status, topics, worker
+
+__all__ = ["doctor", "learned", "migrate", "produce", "resolve", "stack", "status", "topics", "worker"]

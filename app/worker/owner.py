@@ -30,7 +30,6 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
-from mode import Service
 
 from app.broker import Outgoing, Progress, Sender, Stopping, back_off, header, read_to_end, reader
 from app.settings import Settings
@@ -67,14 +66,12 @@ class PartitionState(Protocol):
         """True if only reading the partition again gives the right state."""
 
 
-class Owner(Service):
+class Owner:
     """Owns the state of the partitions of one topic that this worker is assigned.
 
     `new_state(partition)` makes an empty state.  `outputs` are the topics it publishes to; `route(record)` tells which input partition
     an output record belongs to, or None if the record does not say (a tombstone of a key that nobody here knows).
     """
-
-    abstract = False
 
     def __init__(
         self,
@@ -88,7 +85,6 @@ class Owner(Service):
         route: Callable[[Any], int | None],
         records_per_second: float,
     ) -> None:
-        super().__init__(loop=None)
         self.app = app
         self.settings = settings
         self.role = role
@@ -109,11 +105,15 @@ class Owner(Service):
         self._output_positions: dict[TopicPartition, int] = {}
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
+        self._stopped = asyncio.Event()
         self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=role)
         self._stopping = False
         self._sender = Sender(settings, lambda: self._stopping)
         self._progress = Progress(settings, role)
+        app.on_rebalance_complete.connect(self.on_rebalance_complete)
+        app.on_before_shutdown.connect(self.stop)
+        app.task(self.run)
 
     # -- what Faust calls ------------------------------------------------------------------------------------------------------
 
@@ -254,13 +254,14 @@ class Owner(Service):
 
     # -- the loop ----------------------------------------------------------------------------------------------------------------
 
-    async def on_stop(self) -> None:
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """End the loop and wait for it.  What is pending needs no care: the next owner reads it from the log."""
         self._stopping = True
         self._wake.set()
         self._taken.set()
+        await self._stopped.wait()
 
-    @Service.task
-    async def _work(self) -> None:
+    async def run(self) -> None:
         """Fold, refit, publish (step 3), note progress (step 4), heal (step 5), until stopped."""
         try:
             watched = time.monotonic()
@@ -290,6 +291,7 @@ class Owner(Service):
             with suppress(KafkaError, OSError):
                 await self._sender.stop()
                 await self._progress.stop()
+            self._stopped.set()
 
     async def _cycle(self) -> int:
         """One round over all partitions; returns the number of records sent."""

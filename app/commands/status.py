@@ -1,0 +1,69 @@
+"""`faust -A app status`: lag per role, or wait until everything is learned and projected.
+
+May touch: the broker (read only).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.settings import Settings
+from app.status import Lag, StatusReader
+
+POLL_S = 0.2
+
+
+async def _watch(settings: Settings, until_idle: bool, timeout_s: float, show: bool) -> tuple[list[Lag], bool]:
+    deadline = time.monotonic() + timeout_s
+    console = Console(stderr=True)
+    async with StatusReader(settings) as status:
+        with console.status("") as line:
+            while True:
+                lags = await status.lags()
+                idle = not any(lag.records for lag in lags)
+                if not until_idle or idle or time.monotonic() > deadline:
+                    return lags, idle
+                if show:
+                    line.update("waiting for " + ", ".join(f"{lag.role} ({lag.records:,} behind)" for lag in lags if lag.records))
+                await asyncio.sleep(POLL_S)
+
+
+@cli.command("status")
+@click.option("--until-idle", is_flag=True, help="Wait until every input is folded, every refit done and every change projected.")
+@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait for that; exit code 1 if it is not reached.")
+@json_option
+@handle_errors
+def status(until_idle: bool, timeout_s: float, as_json: bool) -> None:
+    """Show how many records each role is behind.
+
+    \b
+    Examples:
+      faust -A app status
+      faust -A app status --until-idle --timeout 60
+      faust -A app status --json
+    """
+    settings = Settings.from_environment()
+    lags, idle = asyncio.run(_watch(settings, until_idle, timeout_s, show=not as_json))
+    if as_json:
+        echo_json(
+            {
+                "idle": idle,
+                "lags": [{"role": lag.role, "topic": lag.topic, "group": lag.group, "records": lag.records} for lag in lags],
+            }
+        )
+    else:
+        table = Table("role", "topic", "behind")
+        table.columns[2].justify = "right"
+        for lag in lags:
+            table.add_row(lag.role, lag.topic, f"{lag.records:,}")
+        Console().print(table)
+        click.echo("idle" if idle else "not idle")
+    if until_idle and not idle:
+        sys.exit(1)

@@ -1,0 +1,71 @@
+"""`faust -A app topics create|check`.
+
+May touch: the broker's topics (`create` adds what is missing and changes nothing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from app import topics as declared
+from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.settings import Settings
+
+
+@cli.group("topics")
+def topics() -> None:
+    """Create the topics, or check them against their declaration."""
+
+
+@topics.command("create")
+@click.option("--dry-run", is_flag=True, help="Only say what would be created.")
+@json_option
+@handle_errors
+def create(dry_run: bool, as_json: bool) -> None:
+    """Create the topics that are missing; existing ones stay as they are.
+
+    \b
+    Examples:
+      faust -A app topics create
+      faust -A app topics create --dry-run --json
+    """
+    settings = Settings.from_environment()
+    made = asyncio.run(declared.create(settings, dry_run=dry_run))
+    if as_json:
+        echo_json({"created": made, "dry_run": dry_run})
+        return
+    for name in made:
+        click.echo(f"{'would create' if dry_run else 'created'} {name}")
+    if not made:
+        click.echo("Every topic exists.")
+
+
+@topics.command("check")
+@json_option
+@handle_errors
+def check(as_json: bool) -> None:
+    """Compare the broker's topics with the declaration; exit code 3 if one differs.
+
+    \b
+    Examples:
+      faust -A app topics check
+      faust -A app topics check --json
+    """
+    mismatches = asyncio.run(declared.check(settings := Settings.from_environment()))
+    if as_json:
+        echo_json(
+            {
+                "declared": [declared.describe(topic) for topic in declared.declaration(settings)],
+                "mismatches": [{"topic": m.topic, "problem": m.problem, "remedy": m.remedy} for m in mismatches],
+            }
+        )
+    else:
+        for m in mismatches:
+            click.echo(f"{m.topic} {m.problem}\n    mend it with: {m.remedy}")
+        if not mismatches:
+            click.echo("Every topic is as declared.")
+    if mismatches:
+        sys.exit(3)

@@ -1,0 +1,68 @@
+"""`/healthz`, `/readyz` and `/metrics` of one worker, on loopback unless told otherwise.
+
+May touch: one listening socket.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faust
+import orjson
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Health:
+    """Serves the worker's state while it runs: healthy = the loop answers, ready = joined the group, hydrated, not rebalancing."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._runner: web.AppRunner | None = None
+        self._joined = False
+        app.on_rebalance_complete.connect(self._on_joined)
+        app.on_before_shutdown.connect(self.stop)
+        app.task(self.start)
+
+    async def _on_joined(self, *_: Any, **__: Any) -> None:
+        self._joined = True
+
+    async def start(self) -> None:
+        """Listen; port 0 takes a free one, so that any number of workers share a machine.  The log says which."""
+        application = web.Application()
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.metrics_host, self._settings.metrics_port)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        log.warning("worker.listening", url=f"http://{host}:{port}", paths=["/healthz", "/readyz", "/metrics"])
+
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @property
+    def ready(self) -> bool:
+        """Joined, hydrated (the rebalance is complete only then) and not rebalancing."""
+        return self._joined and not self._app.rebalancing and not self._app.should_stop
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "agents": list(self._settings.agents)}, dumps=lambda d: orjson.dumps(d).decode())
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        status = 200 if self.ready else 503
+        return web.json_response({"ready": self.ready}, status=status)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,39 @@
+"""Before a worker starts: the broker answers, the topics are as declared and visible, the database is migrated.
+
+May touch: the broker, the database (both read only).  Faust calls itself ready without a missing topic, and exits at once without a broker;
+this waits for the one and refuses the other, with the command that mends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from app import topics
+from app.errors import UnreachableError
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def wait_for_broker(settings: Settings, timeout_s: float) -> None:
+    """Return as soon as the broker answers; `UnreachableError` after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            async with topics.admin(settings, timeout_s=5.0) as client:
+                await client.list_topics()
+            return
+        except UnreachableError:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("worker.waiting_for_broker", broker=settings.broker)
+            await asyncio.sleep(1.0)
+
+
+async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
+    """Raise unless a worker can start: `UnreachableError` without a broker, `ConfigurationError` on any topic mismatch."""
+    await wait_for_broker(settings, timeout_s)
+    await topics.require(settings)
