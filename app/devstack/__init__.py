@@ -109,10 +109,12 @@ def status(directory: Path = DEFAULT_DIRECTORY) -> StackStatus:
     """What runs in `directory`: at once, without waiting for an `up` or `down` in progress."""
     directory = directory.absolute()
     kafka, postgres = Kafka(directory / "kafka", []), Postgres(directory / "postgres")
-    alive = [
-        processes.running(server.record) is not None and bool(server.ports) and accepts(server.ports[0]) for server in (kafka, postgres)
-    ]
-    return StackStatus(directory, *alive, info=_info(directory, kafka, postgres) if all(alive) else None)
+
+    def is_alive(server: Kafka | Postgres) -> bool:
+        return processes.running(server.record) is not None and bool(server.ports) and accepts(server.ports[0])
+
+    broker, database = is_alive(kafka), is_alive(postgres)
+    return StackStatus(directory, broker, database, _info(directory, kafka, postgres) if broker and database else None)
 
 
 def reset(directory: Path = DEFAULT_DIRECTORY) -> None:

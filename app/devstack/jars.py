@@ -9,6 +9,7 @@ here before each start (44 MB take 0.1 s), and what does not agree is removed an
 from __future__ import annotations
 
 import hashlib
+import time
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -29,6 +30,7 @@ PARALLEL_DOWNLOADS = 4
 # jgo's own 10 s for a response is short for a slow proxy.
 TIMEOUT_S = 60
 LOCK_TIMEOUT_S = 600
+REPORT_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
     pool = ThreadPoolExecutor(PARALLEL_DOWNLOADS)
     try:
         fetched_bytes = 0
+        next_report = time.monotonic() + REPORT_INTERVAL_S
         for done, future in enumerate(as_completed([pool.submit(fetch, jar) for jar in wanted]), 1):
             jar = future.result()
             if not jar.is_intact(repository):
@@ -119,7 +122,9 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
                     "A proxy or mirror may have altered it. It was not used, and removed; try again from another network.",
                 )
             fetched_bytes += jar.path(repository).stat().st_size
-            report(f"Fetching Apache Kafka: {done} of {len(wanted)} files, {fetched_bytes / 1e6:.0f} MB")
+            if time.monotonic() > next_report or done == len(wanted):
+                report(f"Fetching Apache Kafka: {done} of {len(wanted)} files, {fetched_bytes / 1e6:.0f} MB")
+                next_report = time.monotonic() + REPORT_INTERVAL_S
     except (OSError, RuntimeError) as error:
         # requests' exceptions are OSErrors; jgo raises RuntimeError when no repository has the file.
         raise UnreachableError(

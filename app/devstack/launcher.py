@@ -14,8 +14,8 @@ Without `--record`, PROGRAM is a tool of the caller's and dies with it (Linux).
 With `--leash` the launcher stays as the child's parent, and stops it when its own stdin closes: which the kernel does for a caller that
 was killed.
 
-`--user` is for root: PostgreSQL refuses to run with user id 0.  The process becomes NAME for good.  Where NAME cannot reach the program
-or what it `--needs` (a clone below /root), it keeps one capability of root's, CAP_DAC_OVERRIDE, rather than any folder being opened to others.
+`--user` is for root: PostgreSQL refuses to run with user id 0.  The process becomes NAME for good.  Where NAME cannot reach the program or
+what it `--needs` (a clone below /root), it keeps one capability of root's, CAP_DAC_OVERRIDE, rather than any folder being opened to all.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def detach(options: argparse.Namespace) -> int:
     with open(reader, "rb") as pipe:
         problem = pipe.read().decode()
     if problem:
-        print(problem, flush=True)
+        sys.stdout.write(problem)
         return 1
     if options.leash:
         os.dup2(2, 1)

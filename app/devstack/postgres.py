@@ -110,10 +110,10 @@ class Postgres:
         new.mkdir(mode=0o700)
         with open(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(password + "\n")
-        if self._user() is not None:
-            shutil.chown(new, self._user())
-            shutil.chown(password_file, self._user())
-        initdb = [
+        if (user := self._user()) is not None:
+            shutil.chown(new, user)
+            shutil.chown(password_file, user)
+        initdb: list[str | Path] = [
             programs() / "initdb", "-D", new, "-U", USER, "--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8",
             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions",
         ]  # fmt: skip

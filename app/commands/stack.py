@@ -1,0 +1,161 @@
+"""`faust -A app stack`: an own Kafka and PostgreSQL below a folder, for development, the demo, tests and benchmarks.
+
+May touch: the stack's folder, the per-user cache, processes of the stack; the network, the first time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app import devstack
+from app.commands.base import cli, echo_json, handle_errors, json_option
+
+directory_option = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=devstack.DEFAULT_DIRECTORY,
+    show_default=True,
+    help="Where the stack keeps its data and logs.",
+)
+
+
+@cli.group("stack")
+def stack() -> None:
+    """Run an own Kafka and PostgreSQL on this machine; neither Docker nor Java is needed.
+
+    Both listen on the loopback interface only. Kafka asks for no password, PostgreSQL does (it is in the URL). Made for
+    development: PostgreSQL does not wait for the disk (fsync is off).
+
+    \b
+    Examples:
+      faust -A app stack up
+      faust -A app stack status
+      faust -A app stack down
+    """
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A reporter of progress on stderr: one changing line on a terminal, else a line each."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda message: click.echo(message, err=True)
+        return
+    with console.status("Looking at the stack") as line:
+        yield line.update
+
+
+def _addresses(info: devstack.StackInfo) -> dict[str, Any]:
+    return {"broker": info.broker, "database_url": info.database_url}
+
+
+def _echo_addresses(info: devstack.StackInfo) -> None:
+    click.echo("The stack is up. For the other commands:")
+    click.echo(f"  export EDGELOOP_BROKER={info.broker}")
+    click.echo(f"  export EDGELOOP_DATABASE_URL={info.database_url}")
+    click.echo(f"Data and logs: {info.directory}")
+
+
+@stack.command("up")
+@directory_option
+@json_option
+@handle_errors
+def stack_up(directory: Path, as_json: bool) -> None:
+    """Bring the stack up and return once it answers; it goes on running.
+
+    Does nothing when it is up already. The first time, Kafka (44 MB) is fetched into a cache that all clones of a user share
+    ($EDGELOOP_CACHE_DIR, else $XDG_CACHE_HOME/edgeloop, else ~/.cache/edgeloop); later no network is needed. With --json, the
+    last line on stdout is {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
+
+    \b
+    Examples:
+      faust -A app stack up
+      faust -A app stack up --dir /tmp/second-stack
+      faust -A app stack up --json | tail -n 1
+    """
+    with _progress() as report:
+        info = devstack.up(directory, report=report)
+    if as_json:
+        echo_json(_addresses(info))
+    else:
+        _echo_addresses(info)
+
+
+@stack.command("status")
+@directory_option
+@json_option
+@handle_errors
+def stack_status(directory: Path, as_json: bool) -> None:
+    """Show whether the stack runs, and where; the exit code is 4 when it does not.
+
+    \b
+    Examples:
+      faust -A app stack status
+      faust -A app stack status --json
+    """
+    status = devstack.status(directory)
+    if as_json:
+        addresses = _addresses(status.info) if status.info else {"broker": None, "database_url": None}
+        echo_json({"up": status.is_up, "broker_running": status.broker_running, "database_running": status.database_running, **addresses})
+    elif status.info:
+        _echo_addresses(status.info)
+        click.echo(f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}")
+    else:
+        for name, running in (("Kafka", status.broker_running), ("PostgreSQL", status.database_running)):
+            click.echo(f"{name} {'runs' if running else 'does not run'}.")
+        click.echo("Bring the stack up with: faust -A app stack up")
+    sys.exit(0 if status.is_up else 4)
+
+
+@stack.command("down")
+@directory_option
+@json_option
+@handle_errors
+def stack_down(directory: Path, as_json: bool) -> None:
+    """Stop the stack; its data stay for the next `up`.
+
+    \b
+    Examples:
+      faust -A app stack down
+    """
+    devstack.down(directory)
+    if as_json:
+        echo_json({"up": False})
+    else:
+        click.echo("The stack is down; its data stay (`stack reset` deletes them).")
+
+
+@stack.command("reset")
+@directory_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and stop there.")
+@json_option
+@handle_errors
+def stack_reset(directory: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Stop the stack and delete its topics, tables and logs. The per-user cache stays.
+
+    \b
+    Examples:
+      faust -A app stack reset --dry-run
+      faust -A app stack reset --yes
+    """
+    folders = devstack.data_of(directory)
+    if folders and not yes and not dry_run:
+        click.confirm(f"Delete {' and '.join(map(str, folders))}?", abort=True, err=True)
+    if not dry_run:
+        devstack.reset(directory)
+    if as_json:
+        echo_json({"deleted": [] if dry_run else list(map(str, folders)), "would_delete": list(map(str, folders)) if dry_run else []})
+    elif not folders:
+        click.echo(f"There is no stack in {directory}.")
+    else:
+        click.echo(("Would stop the stack and delete: " if dry_run else "Deleted: ") + ", ".join(map(str, folders)))
