@@ -11,16 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.devstack import processes
 from app.devstack.cache import cache_directory
 from app.devstack.jars import ensure_jars
-from app.devstack.kafka import READY_DEADLINE_S, Kafka
+from app.devstack.kafka import Kafka
 from app.devstack.ports import accepts
 from app.devstack.postgres import Postgres
 from app.errors import ConfigurationError, UnreachableError
@@ -31,6 +32,7 @@ DEFAULT_DIRECTORY = Path(".edgeloop/stack")
 # Of an empty stack: 120 MB.
 MIN_FREE_BYTES = 500_000_000
 PORT_ATTEMPTS = 5
+READY_DEADLINE_S = 90.0
 # Another `up` may be fetching Kafka.
 LOCK_TIMEOUT_S = 600.0
 POLL_S = 0.05
@@ -80,14 +82,26 @@ def up(directory: Path = DEFAULT_DIRECTORY, *, report: Callable[[str], None] = _
         postgres = Postgres(directory / "postgres")
         kafka = Kafka(directory / "kafka", [])
         started: list[Kafka | Postgres] = []
+        interrupted = threading.Event()
+
+        def report_or_leave(message: str) -> None:
+            if interrupted.is_set():
+                raise InterruptedError("interrupted")
+            report(message)
 
         def bring_up(server: Kafka | Postgres) -> None:
             if isinstance(server, Kafka) and processes.running(server.record) is None:
-                server.jars = ensure_jars(cache_directory(), report)
-            _bring_up(server, report, started, leash=die_with_parent)
+                server.jars = ensure_jars(cache_directory(), report_or_leave)
+            _bring_up(server, report_or_leave, interrupted, started, leash=die_with_parent)
 
         with ThreadPoolExecutor(2) as pool:
             outcomes = [pool.submit(bring_up, server) for server in (kafka, postgres)]
+            try:
+                wait(outcomes)
+            except BaseException:
+                # Ctrl-C: what runs goes on, and the next `up` finds it.
+                interrupted.set()
+                raise
         problems = [problem for outcome in outcomes if (problem := outcome.exception()) is not None]
         if problems:
             for server in started:
@@ -142,10 +156,17 @@ def temporary_stack(directory: Path, *, report: Callable[[str], None] = _silent)
         down(directory)
 
 
-def _bring_up(server: Kafka | Postgres, report: Callable[[str], None], started: list[Kafka | Postgres], *, leash: bool) -> None:
+def _bring_up(
+    server: Kafka | Postgres,
+    report: Callable[[str], None],
+    interrupted: threading.Event,
+    started: list[Kafka | Postgres],
+    *,
+    leash: bool,
+) -> None:
     if processes.running(server.record) is not None:
         # Perhaps of an `up` that was killed before it was ready.
-        _wait_until_ready(server)
+        _wait_until_ready(server, interrupted)
         return
     report(f"Starting {server.name}")
     server.prepare()
@@ -155,7 +176,7 @@ def _bring_up(server: Kafka | Postgres, report: Callable[[str], None], started: 
         started.append(server)
         server.start(leash=leash)
         try:
-            _wait_until_ready(server)
+            _wait_until_ready(server, interrupted)
         except UnreachableError:
             # Someone took a port between our look and the server's.
             taken = any("Address already in use" in processes.tail(log, log.stat().st_size - size) for log, size in log_sizes.items())
@@ -167,7 +188,7 @@ def _bring_up(server: Kafka | Postgres, report: Callable[[str], None], started: 
         return
 
 
-def _wait_until_ready(server: Kafka | Postgres) -> None:
+def _wait_until_ready(server: Kafka | Postgres, interrupted: threading.Event) -> None:
     give_up = time.monotonic() + READY_DEADLINE_S
     last_error: Exception | None = None
     while time.monotonic() < give_up:
@@ -181,7 +202,8 @@ def _wait_until_ready(server: Kafka | Postgres) -> None:
                 last_error = error
             else:
                 return
-        time.sleep(POLL_S)
+        if interrupted.wait(POLL_S):
+            raise InterruptedError("interrupted")
     raise UnreachableError(
         f"{server.name} runs, but was not ready within {READY_DEADLINE_S:.0f} s ({last_error!r}).",
         f"Stop it with `faust -A app stack down`, then try again. {processes.explain(server.logs)}",
@@ -243,4 +265,5 @@ def _os_errors_explained(directory: Path) -> Iterator[None]:
             f"Was {directory} made by another user? Use that user, or another folder (--dir).",
         ) from error
     except OSError as error:
-        raise UnreachableError(f"The stack could not be started: {error}.", f"See the logs below {directory}.") from error
+        remedy = processes.remedy(str(error)) or f"See the logs below {directory}."
+        raise UnreachableError(f"The stack could not be started or stopped: {error}.", remedy) from error

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.devstack import processes
 from app.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
         # requests' exceptions are OSErrors; jgo raises RuntimeError when no repository has the file.
         raise UnreachableError(
             f"Apache Kafka could not be fetched from the Maven repository: {error}",
-            "Check the network and the proxy settings (HTTPS_PROXY), then try again; it is needed once only, what was fetched is kept.",
+            processes.remedy(str(error))
+            or "Check the network and the proxy settings (HTTPS_PROXY), then try again; it is needed once only, what was fetched is kept.",
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

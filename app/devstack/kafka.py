@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -21,13 +20,10 @@ from pathlib import Path
 
 from app.devstack import processes
 from app.devstack.ports import HOST, free_ports, is_free
-from app.errors import UnreachableError
 
 # What the dead-letter topic takes, plus a record's headers and a batch's.
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024
 STOP_DEADLINE_S = 20.0
-READY_DEADLINE_S = 90.0
-FORMAT_DEADLINE_S = 60.0
 READY_TOPIC = "edgeloop-stack-ready"
 
 
@@ -81,13 +77,13 @@ class Kafka:
         # An id that starts with `-` would read as an option.
         cluster_id = "A" + cluster_id[1:]
         tool = self._java("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", "format.properties", log4j=False)
-        result = subprocess.run(
-            processes.launcher_command(tool), cwd=self.directory, env=self._environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False,
-        )  # fmt: skip
-        if result.returncode != 0:
-            self.logs[1].write_text(result.stdout + result.stderr)
-            raise UnreachableError("Apache Kafka's data folder could not be formatted.", processes.explain(self.logs))
+        processes.run_tool(
+            processes.launcher_command(tool),
+            self.logs[1],
+            cwd=self.directory,
+            environment=self._environment(),
+            failure="Apache Kafka's data folder could not be formatted.",
+        )
         (self.directory / "data.new").rename(self.directory / "data")
 
     def choose_ports(self, *, anew: bool) -> None:
@@ -101,7 +97,7 @@ class Kafka:
         """Start the broker on the chosen ports; does not wait for it."""
         self._write_properties("server.properties", self.ports, "data")
         for leftover in (self.directory / "tmp").iterdir():
-            leftover.unlink()
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         self.logs[1].write_bytes(b"")
         command = processes.launcher_command(self._java("kafka.Kafka", "server.properties", log4j=True))
         processes.start(command, self.record, self.logs[1], cwd=self.directory, environment=self._environment(), leash=leash)
@@ -122,6 +118,10 @@ class Kafka:
                 admin = AIOKafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=5_000)
                 clients.push_async_callback(admin.close)
                 await admin.start()
+                cluster_id = (await admin.describe_cluster())["cluster_id"]
+                if cluster_id != self._cluster_id():
+                    # Another broker has our port; ours is about to find out.
+                    raise RuntimeError(f"the broker on {self.address} is another one ({cluster_id})")
                 response = await admin.create_topics([NewTopic(READY_TOPIC, 1, 1)])
                 code = response.topic_errors[0][1]
                 if code not in (0, TopicAlreadyExistsError.errno):
@@ -140,6 +140,10 @@ class Kafka:
                 await admin.delete_topics([READY_TOPIC])
         if received.value != token:
             raise RuntimeError(f"{READY_TOPIC} gave back {received.value!r}, not {token!r}")
+
+    def _cluster_id(self) -> str:
+        lines = (self.directory / "data" / "meta.properties").read_text().splitlines()
+        return next(line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id="))
 
     def _write_properties(self, name: str, ports: list[int], data: str) -> None:
         broker_port, controller_port = ports

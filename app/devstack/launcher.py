@@ -31,10 +31,14 @@ import threading
 # <linux/prctl.h>, <linux/capability.h>
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
+CAP_SETPCAP = 8
+# <linux/securebits.h>
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 
 # A broker that was told to stop needs 1 to 3 s; on a leash its data are not wanted any more.
 LEASH_GRACE_S = 5
@@ -83,14 +87,22 @@ def _prctl(option: int, *arguments: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
 
 
-def _hold_only(capability: int) -> None:
-    """Make `capability` the only one, and keep it when turning into another program."""
+def _set_capabilities(*capabilities: int) -> None:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    bits = sum(1 << capability for capability in capabilities)
     # Effective, permitted and inheritable of capabilities 0..31, then of 32..63.
-    data = (ctypes.c_uint32 * 6)(*[1 << capability] * 3, 0, 0, 0)
+    data = (ctypes.c_uint32 * 6)(bits, bits, bits, 0, 0, 0)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.capset(header, data) != 0:
         raise OSError(ctypes.get_errno(), "capset failed")
+
+
+def _hold_only(capability: int) -> None:
+    """Make `capability` the only one, and keep it when turning into another program."""
+    _set_capabilities(capability, CAP_SETPCAP)
+    # Without this bit access(2), by which PostgreSQL looks for its programs, takes no capability of a user other than root into account.
+    _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
+    _set_capabilities(capability)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
 

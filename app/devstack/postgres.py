@@ -13,20 +13,17 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.devstack import processes
 from app.devstack.ports import HOST, free_ports, is_free
-from app.errors import ConfigurationError, UnreachableError
+from app.errors import ConfigurationError
 
 USER = "edgeloop"
 DATABASE = "edgeloop"
 UNPRIVILEGED_USER = "nobody"
 STOP_DEADLINE_S = 20.0
-READY_DEADLINE_S = 60.0
-INITDB_DEADLINE_S = 60.0
 LOG_LIMIT_BYTES = 10_000_000
 
 SETTINGS = {
@@ -99,6 +96,8 @@ class Postgres:
         self.directory.mkdir(parents=True, exist_ok=True)
         data = self.directory / "data"
         if data.exists():
+            if "password" not in self._settings:
+                raise ConfigurationError(f"The password of {data} is lost.", "Delete the data with `faust -A app stack reset`.")
             self._remove_stale_lock()
             return
         # Into another folder, which gets its name when it is whole: a start that is killed here leaves no half.
@@ -117,14 +116,14 @@ class Postgres:
             programs() / "initdb", "-D", new, "-U", USER, "--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8",
             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions",
         ]  # fmt: skip
-        result = subprocess.run(
-            self._command(initdb, [new, password_file]), cwd=self.directory, env=self._environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=INITDB_DEADLINE_S, check=False,
-        )  # fmt: skip
+        processes.run_tool(
+            self._command(initdb, [new, password_file]),
+            self.logs[0],
+            cwd=self.directory,
+            environment=self._environment(),
+            failure="PostgreSQL's data folder could not be made.",
+        )
         password_file.unlink()
-        if result.returncode != 0:
-            self.logs[0].write_text(result.stdout + result.stderr)
-            raise UnreachableError("PostgreSQL's data folder could not be made.", processes.explain(self.logs))
         self._save(password=password)
         new.rename(data)
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.devstack import launcher
+from app.errors import UnreachableError
 
 POLL_S = 0.05
 
@@ -111,21 +112,47 @@ def tail(path: Path, size_bytes: int = 20_000) -> str:
         return ""
 
 
-# What is found in a log → what to do about it.
+# What is found in a log or an error → what to do about it.
+_LITTLE_MEMORY = "The machine has too little free memory (the stack takes about 700 MB): end other programs, then try again."
 REMEDIES = {
     "No space left on device": "The disk is full: free some space, or use another folder (--dir).",
-    "OutOfMemoryError": "Java ran out of memory: end other programs, then try again.",
-    "insufficient memory": "The machine has too little free memory (the stack takes about 700 MB): end other programs, then try again.",
-    "Cannot allocate memory": "The machine has too little free memory (the stack takes about 700 MB): end other programs, then try again.",
+    "Disk quota exceeded": "Your disk quota is used up: free some space, or use another folder (--dir).",
+    "OutOfMemoryError": "Java's heap was too small for what it had to do; `faust -A app stack up` starts it again, the data are kept.",
+    "insufficient memory": _LITTLE_MEMORY,
+    "Cannot allocate memory": _LITTLE_MEMORY,
     "Address already in use": "Its port is taken by another program: try again.",
     "Too many open files": "The limit of open files is too low: raise it (ulimit -n 4096), then try again.",
+    "could not look up effective user ID": "PostgreSQL runs only for a user that has a name on this machine (an entry in /etc/passwd).",
+    "database files are incompatible with server": "The data were made by another version: `faust -A app stack reset` deletes them.",
 }
+
+
+def remedy(text: str) -> str:
+    """What to do about the first known problem that `text` names; empty if it names none."""
+    return next((remedy for sign, remedy in REMEDIES.items() if sign in text), "")
 
 
 def explain(logs: Sequence[Path]) -> str:
     """What to do about a server that failed, as far as its `logs` tell, and where they are."""
     text = "\n".join(tail(log) for log in logs)
-    remedies = [remedy for sign, remedy in REMEDIES.items() if sign in text][:1]
-    lines = [line for log in logs for line in tail(log).splitlines() if any(mark in line for mark in ("FATAL", "ERROR", "rror:", "PANIC"))]
-    evidence = [f"Its log says: {lines[-1].strip()[:300]}"] if lines else []
-    return " ".join([*remedies, *evidence, "Log: " + ", ".join(str(log) for log in logs if log.exists())])
+    marks = ("FATAL", "ERROR", "rror:", "PANIC")
+    lines = [line.strip() for line in text.splitlines() if any(mark in line for mark in marks)]
+    evidence = f"Its log says: {lines[-1][:300]}" if lines else ""
+    where = "Log: " + ", ".join(str(log) for log in logs if log.exists())
+    return " ".join(filter(None, [remedy(text), evidence, where]))
+
+
+def run_tool(command: Sequence[str], log: Path, *, cwd: Path, environment: dict[str, str], failure: str, deadline_s: float = 60.0) -> None:
+    """Run a command of `launcher_command` to its end.
+
+    If it fails, its output goes to `log`, and the `UnreachableError` begins with `failure`.
+    """
+    try:
+        result = subprocess.run(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline_s, check=False
+        )
+    except subprocess.TimeoutExpired as expired:
+        raise UnreachableError(failure, f"It took more than {deadline_s:.0f} s. Is the machine very busy? Try again.") from expired
+    if result.returncode != 0:
+        log.write_bytes(result.stdout + result.stderr)
+        raise UnreachableError(failure, explain([log]))
