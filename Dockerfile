@@ -1,0 +1,18 @@
+# The worker's image: no tests, no dev stack, not root.
+FROM python:3.12-slim
+
+RUN useradd --system --create-home --uid 10001 edgeloop
+WORKDIR /opt/edgeloop
+
+COPY requirements/worker.lock requirements/
+RUN pip install --no-cache-dir --require-hashes -r requirements/worker.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY schemas schemas
+COPY app app
+COPY agents agents
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+
+USER edgeloop
+ENV PYTHONUNBUFFERED=1
+CMD ["faust", "-A", "app", "worker"]

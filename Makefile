@@ -1,0 +1,66 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test check format bench lock sample clean
+
+help:  ## Show these commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Edgeloop needs Python 3.11 to 3.13; name one: make PYTHON=python3.12 ..."; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: requirements/demo.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing the packages of requirements/demo.lock into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements/demo.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing the packages of requirements/dev.lock into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## From nothing to learned overrides: real Kafka, real PostgreSQL, real prices
+	@$(BIN)/python -m samples.demo up
+
+demo-down: $(VENV)/.demo  ## Stop what `make demo` started
+	@$(BIN)/python -m samples.demo down
+
+test: $(VENV)/.dev  ## All checks and tests (starts its own Kafka and PostgreSQL on free ports)
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## Format, lint, types, import directions, generated documents
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas.generate --check
+
+format: $(VENV)/.dev  ## Format the code, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## Speed of the pipeline against a bare chain in the same run
+	$(BIN)/python -m benchmarks.pipeline
+
+lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
+	echo 'setuptools>=77' > $(VENV)/build.in
+	$(LOCK) $(VENV)/build.in -o requirements/worker.lock
+	$(LOCK) $(VENV)/build.in --extra devstack -o requirements/demo.lock
+	$(LOCK) $(VENV)/build.in --extra dev -o requirements/dev.lock
+
+sample: $(VENV)/.dev  ## Build the sample anew from its source data
+	$(PIP) install --no-deps 'skfolio==0.9.0'
+	$(BIN)/python -m samples.build
+
+clean: demo-down  ## Remove the environment and all local data
+	rm -rf $(VENV) .edgeloop build *.egg-info

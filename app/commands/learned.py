@@ -1,0 +1,181 @@
+"""`faust -A app overrides list|show|watch` and `lessons list`: what was learned, straight from the topics.
+
+May touch: the broker (read only).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from app import topics
+from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.errors import BadDataError
+from app.published import current, follow, matching
+from app.settings import Settings
+from schemas.lessons import GroupSummary, Lesson, LessonVerdict
+from schemas.overrides import Override
+from schemas.scope import canonical_text
+
+
+def _filters(command: Any) -> Any:
+    for option in (
+        click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show at most so many."),
+        click.option("--category", type=click.Choice(["entry", "add", "trim", "exit"]), help="Only this action category."),
+        click.option("--pattern", help="Only this canonical pattern key; may end in *."),
+        click.option("--module", help="Only this module."),
+    ):
+        command = option(command)
+    return command
+
+
+def _dicts(records: list[Any]) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(record) for record in records]
+
+
+@cli.group("overrides")
+def overrides() -> None:
+    """Look at the overrides that the position manager reads."""
+
+
+@overrides.command("list")
+@_filters
+@click.option("--sort", type=click.Choice(["multiplier", "trades", "key"]), default="multiplier", show_default=True)
+@json_option
+@handle_errors
+def list_overrides(module: str | None, pattern: str | None, category: str | None, limit: int, sort: str, as_json: bool) -> None:
+    """List the overrides in force.
+
+    \b
+    Examples:
+      faust -A app overrides list
+      faust -A app overrides list --pattern 'pm.donchian*' --category entry --sort trades
+      faust -A app overrides list --json
+    """
+    settings = Settings.from_environment()
+    found = list(matching(asyncio.run(current(settings, topics.OVERRIDES, Override)), module=module, pattern=pattern, category=category))
+    order = {
+        "multiplier": lambda o: (-o.multiplier, o.override_id),
+        "trades": lambda o: (-o.n_trades, o.override_id),
+        "key": lambda o: (o.pattern_key, o.action_category, canonical_text(o.scope)),
+    }[sort]
+    found.sort(key=order)
+    if as_json:
+        echo_json({"total": len(found), "overrides": _dicts(found[:limit])})
+        return
+    table = Table("override", "pattern", "category", "scope", "×", "trades", "effect", "confidence", "decay")
+    for column in (4, 5, 6, 7):
+        table.columns[column].justify = "right"
+    for o in found[:limit]:
+        table.add_row(
+            o.override_id[:12], o.pattern_key, o.action_category, canonical_text(o.scope) or "(all)", f"{o.multiplier:.2f}",
+            f"{o.n_trades:,}", f"{o.effect:+.3f}", f"{o.confidence:.2f}", o.decay.state,
+        )  # fmt: skip
+    Console().print(table)
+    click.echo(f"{min(limit, len(found)):,} of {len(found):,} overrides")
+
+
+@overrides.command("show")
+@click.argument("override_id")
+@json_option
+@handle_errors
+def show_override(override_id: str, as_json: bool) -> None:
+    """Show one override whole; the first characters of its id are enough.
+
+    \b
+    Examples:
+      faust -A app overrides show 3f2a9c
+    """
+    settings = Settings.from_environment()
+    records = asyncio.run(current(settings, topics.OVERRIDES, Override))
+    found = [o for key, o in records.items() if key.startswith(override_id)]
+    if len(found) != 1:
+        problem = f"{len(found)} overrides begin with" if found else "No override begins with"
+        raise BadDataError(f"{problem} {override_id!r}.", "Run `faust -A app overrides list` to see those in force.")
+    if as_json:
+        echo_json(msgspec.to_builtins(found[0]))
+        return
+    for name, value in msgspec.to_builtins(found[0]).items():
+        click.echo(f"{name:18} {value}")
+
+
+@overrides.command("watch")
+@click.option("--count", type=click.IntRange(min=1), help="End after so many changes (default: go on until Ctrl-C).")
+@json_option
+@handle_errors
+def watch_overrides(count: int | None, as_json: bool) -> None:
+    """Print each change of an override as it is published.
+
+    \b
+    Examples:
+      faust -A app overrides watch
+      faust -A app overrides watch --count 10 --json
+    """
+
+    async def watch() -> None:
+        seen = 0
+        async for key, version, value in follow(Settings.from_environment(), topics.OVERRIDES):
+            record = None if value is None else msgspec.json.decode(value, type=Override)
+            if as_json:
+                echo_json({"override_id": key, "version": version, "override": None if record is None else msgspec.to_builtins(record)})
+            elif record is None:
+                click.echo(f"{key[:12]} retired")
+            else:
+                scope = canonical_text(record.scope) or "(all)"
+                click.echo(f"{key[:12]} ×{record.multiplier:.2f} {record.pattern_key} {record.action_category} {scope}")
+            seen += 1
+            if seen == count:
+                return
+
+    asyncio.run(watch())
+
+
+@cli.group("lessons")
+def lessons() -> None:
+    """Look at the evidence behind the overrides."""
+
+
+@lessons.command("list")
+@_filters
+@json_option
+@handle_errors
+def list_lessons(module: str | None, pattern: str | None, category: str | None, limit: int, as_json: bool) -> None:
+    """List lessons with what was made of each: most trades first.
+
+    \b
+    Examples:
+      faust -A app lessons list --category entry
+      faust -A app lessons list --pattern 'pm.rsi2*' --json
+    """
+
+    async def read() -> tuple[list[Lesson], dict[str, LessonVerdict]]:
+        settings = Settings.from_environment()
+        records = await current(settings, topics.LESSONS, Lesson | GroupSummary)
+        verdicts = await current(settings, topics.VERDICTS, LessonVerdict)
+        return [r for r in matching(records, module=module, pattern=pattern, category=category) if isinstance(r, Lesson)], verdicts
+
+    found, verdicts = asyncio.run(read())
+    found.sort(key=lambda lesson: (-lesson.n, lesson.lesson_id))
+    if as_json:
+        shown = [
+            {"lesson": msgspec.to_builtins(x), "verdict": msgspec.to_builtins(verdicts[x.lesson_id]) if x.lesson_id in verdicts else None}
+            for x in found[:limit]
+        ]
+        echo_json({"total": len(found), "lessons": shown})
+        return
+    table = Table("lesson", "pattern", "category", "scope", "trades", "mean", "decay", "decision", "reason")
+    for column in (4, 5):
+        table.columns[column].justify = "right"
+    for x in found[:limit]:
+        verdict = verdicts.get(x.lesson_id)
+        table.add_row(
+            x.lesson_id[:12], x.pattern_key, x.action_category, canonical_text(x.scope) or "(all)", f"{x.n:,}", f"{x.mean:+.3f}",
+            x.decay.state, verdict.decision if verdict else "", verdict.reason if verdict else "",
+        )  # fmt: skip
+    Console().print(table)
+    click.echo(f"{min(limit, len(found)):,} of {len(found):,} lessons")

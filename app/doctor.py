@@ -1,0 +1,129 @@
+"""The checks behind `faust -A app doctor`: broker, topics, database, versions, clock.  Each says what it found and what to do.
+
+May touch: the broker and the database (read only).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from app import topics
+from app.broker import read_to_end, reader
+from app.errors import EdgeloopError
+from app.settings import Settings, redact_url
+from app.storage.connect import close, connect
+from app.storage.migrate import require_migrated
+
+PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
+CLOCK_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check.  `remedy` is empty when all is well."""
+
+    check: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run every check; none raises, each failure is a finding."""
+    return [_versions(), await _broker(settings), await _topics(settings), await _clock(settings), await _database(settings)]
+
+
+def _versions() -> Finding:
+    found = {name: importlib.metadata.version(name) for name in PINNED}
+    wrong = [f"{name} {version}" for name, version in found.items() if version != PINNED[name]]
+    text = ", ".join(f"{name} {version}" for name, version in found.items())
+    if wrong:
+        pins = " ".join(f"{n}=={v}" for n, v in PINNED.items())
+        return Finding("versions", False, f"{', '.join(wrong)} is not what this was tested with", f"pip install {pins}")
+    return Finding("versions", True, text)
+
+
+async def _broker(settings: Settings) -> Finding:
+    try:
+        async with topics.admin(settings, timeout_s=5.0) as client:
+            cluster = await client.describe_cluster()
+    except EdgeloopError as error:
+        return Finding("broker", False, error.what, error.remedy)
+    return Finding("broker", True, f"{settings.broker}, {len(cluster['brokers'])} broker(s)")
+
+
+async def _topics(settings: Settings) -> Finding:
+    try:
+        mismatches = await topics.check(settings)
+    except EdgeloopError as error:
+        return Finding("topics", False, error.what, error.remedy)
+    if mismatches:
+        first = mismatches[0]
+        more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
+        return Finding("topics", False, f"{first.topic} {first.problem}{more}", first.remedy)
+    return Finding("topics", True, f"{len(topics.declaration(settings))} topics as declared")
+
+
+async def _clock(settings: Settings) -> Finding:
+    """Our clock against the other clocks at hand: the database's, and those of the producers of the newest closes.
+
+    A close whose exit lies more than a day after its record's timestamp is a dead letter, and overrides fade by the reader's clock.
+    """
+    clocks: dict[str, float] = {}
+    with suppress(EdgeloopError):  # a broker or database that is away has its own finding
+        clocks |= await _database_clock(settings)
+    with suppress(KafkaError, OSError):
+        clocks |= await _newest_close(settings)
+    ahead = {name: seconds for name, seconds in clocks.items() if abs(seconds) > CLOCK_LIMIT_S}
+    if ahead:
+        text = ", ".join(f"{name} is {seconds:+.0f} s from this machine's clock" for name, seconds in ahead.items())
+        return Finding("clock", False, text, "synchronise the clocks (NTP)")
+    compared = f" (agrees with {', '.join(clocks)})" if clocks else " (nothing to compare with)"
+    return Finding("clock", True, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) + compared)
+
+
+async def _database_clock(settings: Settings) -> dict[str, float]:
+    if not settings.database_url:
+        return {}
+    connection = await connect(settings.database_url, settings.database_schema)
+    try:
+        theirs: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return {"the database": theirs - time.time()}
+    finally:
+        await close(connection)
+
+
+async def _newest_close(settings: Settings) -> dict[str, float]:
+    """The newest close that claims to be of the future; older ones say nothing."""
+    topic = settings.topic(topics.CLOSES)
+    ahead = 0.0
+    consumer = reader(settings)
+    try:
+        await consumer.start()
+        partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
+        ends = await consumer.end_offsets(partitions)
+        begins = await consumer.beginning_offsets(partitions)
+        last = {tp: ends[tp] - 1 for tp in partitions if ends[tp] > begins[tp]}
+        async for _, records, _ in read_to_end(consumer, last):
+            for record in records:
+                ahead = max(ahead, record.timestamp / 1000 - time.time())
+    finally:
+        await consumer.stop()
+    return {"the newest close": ahead} if ahead else {}
+
+
+async def _database(settings: Settings) -> Finding:
+    if not settings.database_url:
+        remedy = "set EDGELOOP_DATABASE_URL, or leave projector out of EDGELOOP_AGENTS"
+        return Finding("database", "projector" not in settings.agents, "EDGELOOP_DATABASE_URL is not set", remedy)
+    try:
+        await require_migrated(settings.database_url, settings.database_schema)
+    except EdgeloopError as error:
+        return Finding("database", False, error.what, error.remedy)
+    return Finding("database", True, f"{redact_url(settings.database_url)}, schema {settings.database_schema} is up to date")
