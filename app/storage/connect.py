@@ -5,6 +5,8 @@ May touch: PostgreSQL.
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 
 from app.errors import ConfigurationError, UnreachableError
@@ -42,3 +44,13 @@ async def connect(database_url: str, schema: str, *, command_timeout_s: float = 
             f"EDGELOOP_DATABASE_URL ({redact_url(database_url)}) makes no sense to the PostgreSQL client: {error}.",
             "It has to be a URL such as postgresql://user:password@host:5432/name.",
         ) from error
+
+
+async def close(connection: asyncpg.Connection, *, timeout_s: float = 2.0) -> None:
+    """Close politely, or after `timeout_s`, or on any trouble, abruptly.  Never raises but when cancelled."""
+    try:
+        await asyncio.wait_for(connection.close(), timeout_s)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        pass
+    finally:
+        connection.terminate()

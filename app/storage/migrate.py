@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 import asyncpg
 
 from app.errors import ConfigurationError, UnreachableError
-from app.storage.connect import connect
+from app.storage.connect import close, connect
 
 LEDGER = "edgeloop_migrations"
 
@@ -78,7 +78,7 @@ async def migrate(database_url: str, schema: str, *, dry_run: bool = False, fold
             f"The connection to PostgreSQL broke during the migration: {str(error) or type(error).__name__}.", "Try again."
         ) from error
     finally:
-        connection.terminate()  # gives the advisory lock back, whatever state the connection is in
+        await close(connection)  # gives the advisory lock back
 
 
 async def _apply(connection: asyncpg.Connection, schema: str, known: tuple[Migration, ...]) -> list[str]:

@@ -1,0 +1,401 @@
+"""How the records of each derived topic become rows: a pure mapping, and one transaction per batch in which the newest version wins.
+
+May touch: PostgreSQL, through the connection it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+import asyncpg
+import msgspec
+import orjson
+from aiokafka import ConsumerRecord
+
+from app import topics
+from app.broker import version_of
+from schemas.facts import PatternTradeEvent
+from schemas.lessons import Baseline, GroupSummary, Lesson, LessonVerdict
+from schemas.overrides import Override
+
+
+class BadRecord(ValueError):
+    """A record of a derived topic that is not what the topic holds."""
+
+
+class Record(NamedTuple):
+    """One decoded record.  `value` None is a tombstone; `published_ms` is the record's timestamp (Unix, milliseconds)."""
+
+    key: str
+    version: int
+    value: Any
+    published_ms: int
+
+
+class Projection(Protocol):
+    """What the projector needs of a topic."""
+
+    @property
+    def topic(self) -> str: ...
+
+    def decode(self, record: ConsumerRecord) -> Record | None:
+        """The record, or None where it has no row.  Raises `BadRecord`."""
+
+    async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
+        """Write a batch, in log order, in one transaction; returns the rows it came to.  Writing it twice changes nothing."""
+
+
+Row = tuple[Any, ...]
+
+_time = datetime.fromisoformat
+
+
+def _optional_time(text: str | None) -> datetime | None:
+    return None if text is None else _time(text)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _scope(scope: dict[str, str]) -> str:
+    return orjson.dumps(scope).decode()
+
+
+def _decode(record: ConsumerRecord, decoder: msgspec.json.Decoder[Any]) -> Record:
+    version = version_of(record)
+    if version < 0:
+        raise BadRecord("The header `version` is missing or is not a whole number.")
+    if record.key is None:
+        raise BadRecord("The key is missing.")
+    try:
+        value = None if record.value is None else decoder.decode(record.value)
+        return Record(record.key.decode(), version, value, record.timestamp)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadRecord(str(error)) from error
+
+
+# Statements see rows that were committed before the lock was granted, so two workers that overlap during a rebalance cannot
+# interleave.  Without statistics for the staging table the planner may read the whole of a large table for a hash join.
+_BEGIN = """
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.{table}', 0));
+"""
+
+
+async def _stage(connection: asyncpg.Connection, name: str, columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> None:
+    """Fill the connection's own staging table `name`, which empties itself at commit."""
+    declared = ", ".join(f"{column} {kind}" for column, kind in columns)
+    await connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} ({declared}) ON COMMIT DELETE ROWS")
+    await connection.copy_records_to_table(name, records=rows, columns=[column for column, _ in columns], schema_name="pg_temp")
+
+
+_RANK = ("revision", "n_actions", "exit_ts", "event_id", "value_sha256")
+_GROUP = ("module", "trade_id", "pattern_key", "action_category")
+# jsonb travels as text: asyncpg's COPY is binary, and PostgreSQL parses JSON faster than we could encode it.
+_FACT_COLUMNS = (
+    ("module", "text"), ("trade_id", "text"), ("pattern_key", "text"), ("action_category", "text"), ("action_id", "text"),
+    ("action_ts", "timestamptz"), ("scope", "text"), ("size_frac", "float8"), ("applied_overrides", "text[]"),
+    ("rr", "float8"), ("roi", "float8"), ("pnl_usd", "float8"), ("position_id", "text"), ("symbol", "text"), ("bucket", "text"),
+    ("timeframe", "text"), ("entry_ts", "timestamptz"), ("exit_ts", "timestamptz"), ("home", "boolean"), ("metrics", "text"),
+    ("revision", "bigint"), ("n_actions", "integer"), ("event_id", 'text COLLATE "C"'), ("value_sha256", 'text COLLATE "C"'),
+    ("version", "bigint"),
+)  # fmt: skip
+_FACT_JSON = frozenset({"scope", "metrics"})
+
+
+def _select(columns: Iterable[str], json_columns: frozenset[str]) -> str:
+    return ", ".join(f"{c}::jsonb" if c in json_columns else c for c in columns)
+
+
+def fact_rows(fact: PatternTradeEvent, version: int) -> list[Row]:
+    """One row per action, in the order of the staging columns."""
+    head = (fact.module, fact.trade_id, fact.pattern_key, fact.action_category)
+    tail = (
+        fact.rr, fact.roi, fact.pnl_usd, fact.position_id, fact.symbol, fact.segment.bucket, fact.segment.timeframe,
+        _optional_time(fact.entry_ts), _time(fact.exit_ts), fact.home, _json(fact.metrics),
+        fact.revision, fact.n_actions, fact.event_id, fact.value_sha256, version,
+    )  # fmt: skip
+    return [(*head, a.action_id, _time(a.ts), _scope(a.scope), a.size_frac, a.applied_overrides, *tail) for a in fact.actions]
+
+
+class Facts:
+    """`pattern_trade_events`: of several closes of a trade the highest rank has its rows, group by group, and the others have none."""
+
+    topic = topics.FACTS
+    _decoder = msgspec.json.Decoder(PatternTradeEvent)
+
+    def decode(self, record: ConsumerRecord) -> Record | None:
+        decoded = _decode(record, self._decoder)
+        if decoded.value is None:
+            raise BadRecord("A null value has no meaning in this topic.")
+        return decoded
+
+    async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
+        newest: dict[tuple[str, ...], tuple[tuple[Any, ...], Record]] = {}
+        for record in batch:
+            fact: PatternTradeEvent = record.value
+            group = (fact.module, fact.trade_id, fact.pattern_key, fact.action_category)
+            rank = (fact.revision, fact.n_actions, fact.exit_ts, fact.event_id, fact.value_sha256)
+            if group not in newest or newest[group][0] <= rank:
+                newest[group] = (rank, record)
+        rows = [row for _, record in newest.values() for row in fact_rows(record.value, record.version)]
+        async with connection.transaction():
+            await _stage(connection, "stage_pattern_trade_events", _FACT_COLUMNS, rows)
+            await connection.execute(_FACTS_SQL)
+        return len(rows)
+
+
+def _facts_sql() -> str:
+    table, stage = "pattern_trade_events", "stage_pattern_trade_events"
+    names = [name for name, _ in _FACT_COLUMNS]
+    key = (*_GROUP, "action_id")
+    same_group = " AND ".join(f"t.{c} = s.{c}" for c in _GROUP)
+    rank_t, rank_s = (", ".join(f"{alias}.{c}" for c in _RANK) for alias in "ts")
+    updates = ", ".join(f"{c} = excluded.{c}" for c in names if c not in key)
+    return f"""{_BEGIN.format(table=table)}
+        DELETE FROM {stage} s USING {table} t WHERE {same_group} AND ({rank_t}) > ({rank_s});
+        DELETE FROM {table} t USING {stage} s WHERE {same_group} AND ({rank_t}) < ({rank_s});
+        INSERT INTO {table} AS t ({", ".join(names)}) SELECT {_select(names, _FACT_JSON)} FROM {stage}
+        ON CONFLICT ({", ".join(key)}) DO UPDATE SET {updates} WHERE excluded.version >= t.version;"""
+
+
+_FACTS_SQL = _facts_sql()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a keyed table: name, type in the staging table, and how to read it from the record's value."""
+
+    name: str
+    kind: str
+    read: Callable[[Any], Any]
+
+    @property
+    def is_json(self) -> bool:
+        return self.kind == "json"
+
+
+class Keyed:
+    """A compacted topic whose key has one row, or one half of a row.
+
+    `shared` columns belong to the key itself and are written by either half; `own` ones are this topic's.  `halves` names the version
+    columns of all topics which write the table: a row goes when none of them has anything left to say.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        table: str,
+        key: str,
+        kind: Any,
+        own: Sequence[Column],
+        *,
+        shared: Sequence[Column] = (),
+        version: str = "version",
+        halves: Sequence[str] = ("version",),
+        rowless: type | tuple[()] = (),
+        history: str | None = None,
+    ) -> None:
+        self.topic = topic
+        self.table = table
+        self._decoder = msgspec.json.Decoder(kind)
+        self._rowless = rowless
+        self._columns = (*shared, *own)
+        self._key = key
+        self._history = history
+        self._stage = f"stage_{topic}"
+        self._stage_columns = (
+            (key, "text"), (version, "bigint"), ("retired", "boolean"),
+            *((c.name, "text" if c.is_json else c.kind) for c in self._columns),
+        )  # fmt: skip
+        self._retired_cells = (None,) * len(self._columns)
+        names = (key, version, *(c.name for c in self._columns))
+        json_columns = frozenset(c.name for c in self._columns if c.is_json)
+        updates = ", ".join(f"{c} = excluded.{c}" for c in names[1:])
+        whole = len(halves) == 1
+        emptied = ", ".join(f"{name} = NULL" for name in (version, *(c.name for c in own)))
+        nothing_left = " AND ".join(f"t.{name} IS NULL" for name in halves)
+        self._upsert = f"""{_BEGIN.format(table=table)}
+            DELETE FROM {self._stage} s USING projection_tombstones m
+                WHERE m.topic = '{topic}' AND m.key = s.{key} AND m.version > s.{version};
+            DELETE FROM projection_tombstones m USING {self._stage} s WHERE m.topic = '{topic}' AND m.key = s.{key} AND NOT s.retired;
+            INSERT INTO {table} AS t ({", ".join(names)}) SELECT {_select(names, json_columns)} FROM {self._stage} WHERE NOT retired
+                ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE excluded.{version} >= coalesce(t.{version}, -1);"""
+        self._retire = f"""
+            DELETE FROM {self._stage} s USING {table} t WHERE s.retired AND t.{key} = s.{key} AND t.{version} > s.{version};
+            INSERT INTO projection_tombstones AS m (topic, key, version)
+                SELECT '{topic}', {key}, {version} FROM {self._stage} WHERE retired
+                ON CONFLICT (topic, key) DO UPDATE SET version = excluded.version WHERE excluded.version >= m.version;
+            """ + (
+            f"DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND t.{key} = s.{key};"
+            if whole
+            else f"""UPDATE {table} t SET {emptied} FROM {self._stage} s WHERE s.retired AND t.{key} = s.{key};
+            DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND t.{key} = s.{key} AND {nothing_left};"""
+        )
+
+    def decode(self, record: ConsumerRecord) -> Record | None:
+        decoded = _decode(record, self._decoder)
+        value = decoded.value
+        if value is None:
+            return decoded
+        if isinstance(value, self._rowless):
+            return None
+        if getattr(value, self._key) != decoded.key:
+            raise BadRecord(f"The key is not the record's {self._key}.")
+        return decoded
+
+    def row(self, record: Record) -> Row:
+        """Key, version, whether retired, then the columns."""
+        value = record.value
+        if value is None:
+            return (record.key, record.version, True, *self._retired_cells)
+        return (record.key, record.version, False, *(c.read(value) for c in self._columns))
+
+    async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
+        newest: dict[str, Record] = {}
+        for record in batch:
+            if record.key not in newest or newest[record.key].version <= record.version:
+                newest[record.key] = record
+        rows = [self.row(record) for record in newest.values()]
+        retiring = any(record.value is None for record in newest.values())
+        async with connection.transaction():
+            await _stage(connection, self._stage, self._stage_columns, rows)
+            await connection.execute(self._upsert + self._retire if retiring else self._upsert)
+            if self._history:
+                await self._write_history(connection, batch)
+        return len(rows)
+
+    async def _write_history(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> None:
+        def change(r: Record) -> Row:
+            published = datetime.fromtimestamp(r.published_ms / 1000, UTC)
+            return (r.key, r.version, published, r.value is None, None if r.value is None else _json(r.value))
+
+        kinds = (
+            (self._key, "text"), ("version", "bigint"), ("published_at", "timestamptz"), ("retired", "boolean"), ("record", "text"),
+        )  # fmt: skip
+        await _stage(connection, f"stage_{self._history}", kinds, [change(record) for record in batch])
+        names = [name for name, _ in kinds]
+        await connection.execute(
+            f"INSERT INTO {self._history} ({', '.join(names)}) SELECT {_select(names, frozenset({'record'}))} FROM stage_{self._history} "
+            "ON CONFLICT DO NOTHING"
+        )
+
+
+def _field(name: str, kind: str) -> Column:
+    return Column(name, kind, lambda value: getattr(value, name))
+
+
+def _json_field(name: str) -> Column:
+    return Column(name, "json", lambda value: _json(getattr(value, name)))
+
+
+def _time_field(name: str) -> Column:
+    return Column(name, "timestamptz", lambda value: _optional_time(getattr(value, name)))
+
+
+_GROUP_FIELDS = (_field("module", "text"), _field("pattern_key", "text"), _field("action_category", "text"))
+_LESSON_SHARED = (_field("learning", "text"), *_GROUP_FIELDS, _json_field("scope"))
+_LESSON_HALVES = ("lesson_version", "verdict_version")
+
+
+def _decay_stats(lesson: Lesson) -> str:
+    decay = lesson.decay
+    return _json({"decay": {"multiplier": decay.multiplier, "slope_per_hour": decay.slope_per_hour, "interval": decay.interval}})
+
+
+LESSONS = Keyed(
+    topics.LESSONS,
+    "learning_lessons",
+    "lesson_id",
+    Lesson | GroupSummary,
+    [
+        _field("n", "bigint"),
+        _field("mean", "float8"),
+        _field("variance", "float8"),
+        Column("decay_state", "text", lambda v: v.decay.state),
+        Column("decay_halflife_hours", "float8", lambda v: v.decay.half_life_hours),
+        Column("stats", "json", _decay_stats),
+        Column("evidence_from", "timestamptz", lambda v: _time(v.evidence.from_ts)),
+        Column("evidence_to", "timestamptz", lambda v: _time(v.evidence.to_ts)),
+        _time_field("as_of"),
+    ],
+    shared=_LESSON_SHARED,
+    version="lesson_version",
+    halves=_LESSON_HALVES,
+    rowless=GroupSummary,
+)
+
+VERDICTS = Keyed(
+    topics.VERDICTS,
+    "learning_lessons",
+    "lesson_id",
+    LessonVerdict,
+    [
+        Column("effect", "float8", lambda v: v.edge),  # in `classic` the effect is the edge itself
+        Column("edge_raw", "float8", lambda v: v.edge),
+        _field("baseline", "float8"),
+        _field("multiplier", "float8"),
+        _field("confidence", "float8"),
+        _field("latent_factor_id", "text"),
+        _field("decision", "text"),
+        _field("reason", "text"),
+        _field("override_id", "text"),
+        Column("judged_lesson_version", "bigint", lambda v: v.lesson_version),
+    ],
+    shared=_LESSON_SHARED,
+    version="verdict_version",
+    halves=_LESSON_HALVES,
+)
+
+OVERRIDES = Keyed(
+    topics.OVERRIDES,
+    "pm_overrides",
+    "override_id",
+    Override,
+    [
+        _field("learning", "text"),
+        *_GROUP_FIELDS,
+        _json_field("scope"),
+        _field("effect", "float8"),
+        _field("effect_sd", "float8"),
+        _field("multiplier", "float8"),
+        _field("confidence", "float8"),
+        _field("n_trades", "bigint"),
+        _field("baseline", "float8"),
+        _json_field("decay"),
+        _field("latent_factor_id", "text"),
+        _field("covers", "text[]"),
+        _json_field("regime_gains"),
+        _json_field("evidence"),
+        _time_field("as_of"),
+        _time_field("expires_at"),
+        _field("schema_version", "integer"),
+    ],
+    history="pm_overrides_history",
+)
+
+BASELINES = Keyed(
+    topics.BASELINES,
+    "learning_baselines",
+    "baseline_id",
+    Baseline,
+    [
+        _field("learning", "text"),
+        _field("module", "text"),
+        _field("bucket", "text"),
+        _field("timeframe", "text"),
+        _field("n", "bigint"),
+        _field("mean", "float8"),
+        _field("variance", "float8"),
+        _time_field("as_of"),
+        _field("schema_version", "integer"),
+    ],
+)
+
+PROJECTIONS: dict[str, Projection] = {p.topic: p for p in (Facts(), LESSONS, VERDICTS, OVERRIDES, BASELINES)}
+"""By topic, without the prefix: everything in `topics.DERIVED`."""
