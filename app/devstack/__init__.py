@@ -31,7 +31,14 @@ __all__ = ["DEFAULT_DIRECTORY", "StackInfo", "StackStatus", "down", "reset", "st
 DEFAULT_DIRECTORY = Path(".edgeloop/stack")
 # Of an empty stack: 120 MB.
 MIN_FREE_BYTES = 500_000_000
-PORT_ATTEMPTS = 5
+START_ATTEMPTS = 5
+RETRY_S = 0.3
+PORT_TAKEN = "Address already in use"
+# Found in a log, why the server is started once more.
+PASSING_PROBLEMS = {
+    PORT_TAKEN: "someone took its port between our look and its start; trying another",
+    "pre-existing shared memory block": "processes of a predecessor that was killed are still ending; trying again",
+}
 READY_DEADLINE_S = 90.0
 # Another `up` may be fetching Kafka.
 LOCK_TIMEOUT_S = 600.0
@@ -170,22 +177,24 @@ def _bring_up(
         return
     report(f"Starting {server.name}")
     server.prepare()
-    for attempt in range(PORT_ATTEMPTS):
-        server.choose_ports(anew=attempt > 0)
-        log_sizes = {log: log.stat().st_size if log.exists() else 0 for log in server.logs}
+    problem = ""
+    for attempt in range(START_ATTEMPTS):
+        server.choose_ports(anew=problem == PORT_TAKEN)
+        log_ends = {log: processes.size_of(log) for log in server.logs}
         started.append(server)
         server.start(leash=leash)
         try:
             _wait_until_ready(server, interrupted)
         except UnreachableError:
-            # Someone took a port between our look and the server's.
-            taken = any("Address already in use" in processes.tail(log, log.stat().st_size - size) for log, size in log_sizes.items())
-            if attempt + 1 < PORT_ATTEMPTS and taken and processes.running(server.record) is None:
-                report(f"A port for {server.name} was taken meanwhile; trying another")
-                continue
-            raise
-        report(f"{server.name} is ready")
-        return
+            news = "".join(processes.tail(log, max(0, processes.size_of(log) - end)) for log, end in log_ends.items())
+            problem = next((sign for sign in PASSING_PROBLEMS if sign in news), "")
+            if not problem or attempt + 1 == START_ATTEMPTS or processes.running(server.record) is not None:
+                raise
+            report(f"{server.name}: {PASSING_PROBLEMS[problem]}")
+            time.sleep(RETRY_S)
+        else:
+            report(f"{server.name} is ready")
+            return
 
 
 def _wait_until_ready(server: Kafka | Postgres, interrupted: threading.Event) -> None:

@@ -56,7 +56,8 @@ def process_start(pid: int) -> str | None:
         if os.path.exists("/proc/self/stat"):
             return None
         return _process_start_psutil(pid)
-    if fields[0] in (b"Z", b"X"):
+    # The first thread may have ended before the others, which then still hold the process's files and ports.
+    if fields[0] in (b"Z", b"X") and int(fields[17]) <= 1:
         return None
     with open("/proc/sys/kernel/random/boot_id") as file:
         return f"{file.read().strip()}:{fields[19].decode()}"

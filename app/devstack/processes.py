@@ -102,11 +102,19 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def size_of(path: Path) -> int:
+    """The size of a file in bytes, 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def tail(path: Path, size_bytes: int = 20_000) -> str:
     """The last part of a log, empty if there is none."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - size_bytes))
+            file.seek(max(0, size_of(path) - size_bytes))
             return file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
