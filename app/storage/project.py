@@ -5,7 +5,7 @@ May touch: PostgreSQL, through the connection it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -26,13 +26,17 @@ class BadRecord(ValueError):
     """A record of a derived topic that is not what the topic holds."""
 
 
-class Record(NamedTuple):
-    """One decoded record.  `value` None is a tombstone; `published_ms` is the record's timestamp (Unix, milliseconds)."""
+Row = tuple[Any, ...]
 
-    key: str
-    version: int
-    value: Any
-    published_ms: int
+
+class Record(NamedTuple):
+    """One record as rows.  Of the records with one `key` the one with the greatest `rank` counts, of equals the later."""
+
+    key: Hashable
+    rank: Any
+    rows: Sequence[Row]
+    retired: bool = False
+    change: Row | None = None
 
 
 class Projection(Protocol):
@@ -42,13 +46,11 @@ class Projection(Protocol):
     def topic(self) -> str: ...
 
     def decode(self, record: ConsumerRecord) -> Record | None:
-        """The record, or None where it has no row.  Raises `BadRecord`."""
+        """The record as rows, or None where it has none.  Pure.  Raises `BadRecord`."""
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
         """Write a batch, in log order, in one transaction; returns the rows it came to.  Writing it twice changes nothing."""
 
-
-Row = tuple[Any, ...]
 
 _time = datetime.fromisoformat
 
@@ -65,17 +67,25 @@ def _scope(scope: dict[str, str]) -> str:
     return orjson.dumps(scope).decode()
 
 
-def _decode(record: ConsumerRecord, decoder: msgspec.json.Decoder[Any]) -> Record:
+def _parse(record: ConsumerRecord, decoder: msgspec.json.Decoder[Any]) -> tuple[str, int, Any]:
+    """Key, version and value (None: a tombstone)."""
     version = version_of(record)
     if version < 0:
         raise BadRecord("The header `version` is missing or is not a whole number.")
     if record.key is None:
         raise BadRecord("The key is missing.")
     try:
-        value = None if record.value is None else decoder.decode(record.value)
-        return Record(record.key.decode(), version, value, record.timestamp)
+        return record.key.decode(), version, None if record.value is None else decoder.decode(record.value)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRecord(str(error)) from error
+
+
+def _newest(batch: Sequence[Record]) -> list[Record]:
+    newest: dict[Hashable, Record] = {}
+    for record in batch:
+        if record.key not in newest or newest[record.key].rank <= record.rank:
+            newest[record.key] = record
+    return list(newest.values())
 
 
 # Statements see rows that were committed before the lock was granted, so two workers that overlap during a rebalance cannot
@@ -129,21 +139,19 @@ class Facts:
     topic = topics.FACTS
     _decoder = msgspec.json.Decoder(PatternTradeEvent)
 
-    def decode(self, record: ConsumerRecord) -> Record | None:
-        decoded = _decode(record, self._decoder)
-        if decoded.value is None:
+    def decode(self, record: ConsumerRecord) -> Record:
+        _, version, fact = _parse(record, self._decoder)
+        if fact is None:
             raise BadRecord("A null value has no meaning in this topic.")
-        return decoded
+        key = (fact.module, fact.trade_id, fact.pattern_key, fact.action_category)
+        rank = (fact.revision, fact.n_actions, fact.exit_ts, fact.event_id, fact.value_sha256)
+        try:
+            return Record(key, rank, fact_rows(fact, version))
+        except ValueError as error:  # a time that is none
+            raise BadRecord(str(error)) from error
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
-        newest: dict[tuple[str, ...], tuple[tuple[Any, ...], Record]] = {}
-        for record in batch:
-            fact: PatternTradeEvent = record.value
-            group = (fact.module, fact.trade_id, fact.pattern_key, fact.action_category)
-            rank = (fact.revision, fact.n_actions, fact.exit_ts, fact.event_id, fact.value_sha256)
-            if group not in newest or newest[group][0] <= rank:
-                newest[group] = (rank, record)
-        rows = [row for _, record in newest.values() for row in fact_rows(record.value, record.version)]
+        rows = [row for record in _newest(batch) for row in record.rows]
         async with connection.transaction():
             await _stage(connection, "stage_pattern_trade_events", _FACT_COLUMNS, rows)
             await connection.execute(_FACTS_SQL)
@@ -239,46 +247,37 @@ class Keyed:
         )
 
     def decode(self, record: ConsumerRecord) -> Record | None:
-        decoded = _decode(record, self._decoder)
-        value = decoded.value
+        key, version, value = _parse(record, self._decoder)
+        change = None
+        if self._history:
+            published = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            change = (key, version, published, value is None, None if value is None else _json(value))
         if value is None:
-            return decoded
+            return Record(key, version, [(key, version, True, *self._retired_cells)], True, change)
         if isinstance(value, self._rowless):
             return None
-        if getattr(value, self._key) != decoded.key:
+        if getattr(value, self._key) != key:
             raise BadRecord(f"The key is not the record's {self._key}.")
-        return decoded
-
-    def row(self, record: Record) -> Row:
-        """Key, version, whether retired, then the columns."""
-        value = record.value
-        if value is None:
-            return (record.key, record.version, True, *self._retired_cells)
-        return (record.key, record.version, False, *(c.read(value) for c in self._columns))
+        try:
+            return Record(key, version, [(key, version, False, *(c.read(value) for c in self._columns))], False, change)
+        except ValueError as error:  # a time that is none
+            raise BadRecord(str(error)) from error
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
-        newest: dict[str, Record] = {}
-        for record in batch:
-            if record.key not in newest or newest[record.key].version <= record.version:
-                newest[record.key] = record
-        rows = [self.row(record) for record in newest.values()]
-        retiring = any(record.value is None for record in newest.values())
+        newest = _newest(batch)
+        retiring = any(record.retired for record in newest)
         async with connection.transaction():
-            await _stage(connection, self._stage, self._stage_columns, rows)
+            await _stage(connection, self._stage, self._stage_columns, [row for record in newest for row in record.rows])
             await connection.execute(self._upsert + self._retire if retiring else self._upsert)
             if self._history:
-                await self._write_history(connection, batch)
-        return len(rows)
+                await self._write_history(connection, [record.change for record in batch if record.change])
+        return len(newest)
 
-    async def _write_history(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> None:
-        def change(r: Record) -> Row:
-            published = datetime.fromtimestamp(r.published_ms / 1000, UTC)
-            return (r.key, r.version, published, r.value is None, None if r.value is None else _json(r.value))
-
+    async def _write_history(self, connection: asyncpg.Connection, changes: Sequence[Row]) -> None:
         kinds = (
             (self._key, "text"), ("version", "bigint"), ("published_at", "timestamptz"), ("retired", "boolean"), ("record", "text"),
         )  # fmt: skip
-        await _stage(connection, f"stage_{self._history}", kinds, [change(record) for record in batch])
+        await _stage(connection, f"stage_{self._history}", kinds, changes)
         names = [name for name, _ in kinds]
         await connection.execute(
             f"INSERT INTO {self._history} ({', '.join(names)}) SELECT {_select(names, frozenset({'record'}))} FROM stage_{self._history} "

@@ -1,0 +1,71 @@
+"""`faust -A app migrate` and `rebuild`: bring the tables up to date, or fill them anew from the topics.
+
+May touch: PostgreSQL; `rebuild` also the projector's committed offsets on the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.errors import UsageError
+from app.settings import Settings
+from app.storage.migrate import migrate as migrate_schema
+from app.storage.rebuild import REBUILT_TABLES, rebuild
+
+
+@cli.command("migrate")
+@click.option("--dry-run", is_flag=True, help="Show what would be applied and change nothing.")
+@json_option
+@handle_errors
+def migrate(dry_run: bool, as_json: bool) -> None:
+    """Create or update the tables in EDGELOOP_DATABASE_URL, schema EDGELOOP_DATABASE_SCHEMA.
+
+    Applies each numbered migration once; running it again, or twice at once, is safe.
+
+    \b
+    Examples:
+      faust -A app migrate --dry-run
+      faust -A app migrate
+    """
+    settings = Settings.from_environment()
+    names = asyncio.run(migrate_schema(settings.database_url, settings.database_schema, dry_run=dry_run))
+    if as_json:
+        echo_json({"schema": settings.database_schema, "dry_run": dry_run, "migrations": names})
+    elif not names:
+        click.echo(f"The schema {settings.database_schema} is up to date.")
+    else:
+        for name in names:
+            click.echo(f"{'Would apply' if dry_run else 'Applied'} {name}")
+
+
+@cli.command("rebuild")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@handle_errors
+def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Empty the tables and let the projector fill them from the topics again, for instance after the database was lost.
+
+    Refuses while a projector is running: stop the workers, run this, start them.  Migrates first.  Not touched: the topics, what the
+    agents have learned, and pm_overrides_history, which holds more than the topic still does.
+
+    \b
+    Examples:
+      faust -A app rebuild --dry-run
+      faust -A app rebuild --yes
+    """
+    settings = Settings.from_environment()
+    if not dry_run and not yes:
+        if as_json:
+            raise UsageError("--json cannot ask.", "Add --yes or --dry-run.")
+        click.confirm(f"Empty {', '.join(REBUILT_TABLES)} in the schema {settings.database_schema} and fill them again?", abort=True)
+    records = asyncio.run(rebuild(settings, dry_run=dry_run))
+    if as_json:
+        echo_json({"dry_run": dry_run, "records": records, "schema": settings.database_schema, "tables": list(REBUILT_TABLES)})
+    elif dry_run:
+        click.echo(f"Would empty {', '.join(REBUILT_TABLES)}; the projector would read {sum(records.values()):,} records again.")
+    else:
+        click.echo(f"Emptied.  Start a worker: its projector reads {sum(records.values()):,} records.")
