@@ -163,6 +163,9 @@ class Kafka:
             "message.max.bytes": MAX_MESSAGE_BYTES,
             "replica.fetch.max.bytes": MAX_MESSAGE_BYTES,
             "group.initial.rebalance.delay.ms": 0,
+            # A broker that was killed cannot register again before this has passed (9 s by default).
+            "broker.session.timeout.ms": 4_000,
+            "broker.heartbeat.interval.ms": 1_000,
             # One node, few users: the defaults of 50 partitions cost a second at each start, and 128 MB of heap for the cleaner.
             "offsets.topic.num.partitions": 4,
             "offsets.topic.replication.factor": 1,

@@ -30,10 +30,10 @@ SETTINGS = {
     "listen_addresses": HOST,
     # TCP only: a path of a Unix socket may have 107 bytes, a clone's folder may have more.
     "unix_socket_directories": "",
-    # A crash of the machine may cost these data, which are a projection of the topics; a crash of the server costs nothing.
+    # A crash of the machine may cost these data, which are a projection of the topics.  A crash of the server costs nothing that was
+    # committed; that is why synchronous_commit stays on.
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "100",
     "shared_buffers": "128MB",
     "timezone": "UTC",
