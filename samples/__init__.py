@@ -1,0 +1,1 @@
+"""The sample trade log: closed trades of published rules on real prices, and the script that makes them."""
