@@ -146,6 +146,10 @@ def reset(directory: Path = DEFAULT_DIRECTORY) -> None:
     with _os_errors_explained(directory), _exclusive(directory, _silent):
         _stop(directory)
         for path in data_of(directory):
+            # Renamed first: a reset that is killed half-way leaves no half of the data behind under their name.
+            shutil.rmtree(path.with_suffix(".deleted"), ignore_errors=True)
+            path.rename(path.with_suffix(".deleted"))
+        for path in directory.glob("*.deleted"):
             shutil.rmtree(path)
 
 

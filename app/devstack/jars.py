@@ -69,10 +69,10 @@ def maven_context(repository: Path) -> MavenContext:
     Repositories which the user configured for jgo (a company's mirror, say) come first.
     """
     from jgo.config import GlobalSettings
+    from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
-    from jgo.maven._core import DEFAULT_REMOTE_REPOS
 
-    repositories = {**GlobalSettings.load().repositories, **DEFAULT_REMOTE_REPOS}
+    repositories = {**GlobalSettings.load().repositories, "central": MAVEN_CENTRAL_URL}
     return MavenContext(repo_cache=repository, remote_repos=repositories, timeout=TIMEOUT_S)
 
 

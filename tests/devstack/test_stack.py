@@ -141,6 +141,16 @@ def test_a_killed_up_can_be_taken_down(directory: Path, script: Script, wait_for
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or [])]
 
 
+def test_an_interrupted_up_ends_at_once_and_the_next_goes_on(directory: Path, script: Script, wait_for: Callable[..., None]) -> None:
+    process = script(UP, directory)
+    wait_for((directory / "kafka" / "kafka.pid").exists)
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate(timeout=10)[1]
+    recorded = processes.running(directory / "kafka" / "kafka.pid")
+    assert recorded is not None
+    assert devstack.up(directory).broker_pid == recorded
+
+
 def test_killed_servers_and_strangers_with_their_pids(directory: Path, script: Script, wait_for: Callable[..., None]) -> None:
     info = devstack.up(directory)
     asyncio.run(_keep_something(info))
