@@ -1,59 +1,21 @@
-"""The Faust app: its settings, each with the reason, and the agents it runs.
+"""The Faust app that `faust -A app` runs: settings from the environment, the chosen agents, health.
 
-May touch: nothing at import but the environment; the broker once a worker starts.
+May touch: the environment (once); the broker and a listening socket once a worker starts.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import faust
-from faust.cli.worker import worker as worker_command
-
 from app.settings import AGENTS, Settings
+from app.worker import process
 from app.worker.health import Health
-from app.worker.logs import logging_config
 
 settings = Settings.from_environment()
-
-# Prints of a library would become torn log lines; the setting `worker_redirect_stdouts` is not looked at.
-worker_command.redirect_stdouts = False
-
-
-class EdgeloopApp(faust.App):
-    """Faust's app without folders on disk: there are no tables, so there is nothing to keep there."""
-
-    def _create_directories(self) -> None:
-        pass
-
-
-app = EdgeloopApp(
-    settings.consumer_group,
-    broker=";".join(f"kafka://{address}" for address in settings.broker.split(",")),
-    origin="app",
-    autodiscover=[f"agents.{name}" for name in AGENTS if name in settings.agents],
-    store="memory://",
-    key_serializer="raw",
-    value_serializer="raw",
-    topic_allow_declare=False,  # topics are created and checked by our own command
-    topic_disable_leader=True,
-    web_enabled=False,  # Faust's listens on every address and serves table data; ours is in app.worker.health
-    processing_guarantee="at_least_once",
-    consumer_auto_offset_reset="earliest",
-    broker_session_timeout=12.0,  # the default of 60 s is how long a killed worker's partitions would lie idle
-    broker_heartbeat_interval=3.0,
-    broker_commit_interval=1.0,
-    broker_request_timeout=40.0,
-    stream_wait_empty=True,  # otherwise a stop acknowledges what it did not do
-    stream_buffer_maxsize=4_096,  # bounds a backlog's memory; more is not faster
-    consumer_max_fetch_size=4_194_304,
-    worker_redirect_stdouts=False,
-    logging_config=logging_config(settings),
-)
-
+app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
 health = Health(app, settings)
 
 
 def raw_topic(name: str) -> Any:
-    """A topic as bytes: decoding is ours, since a decoding error inside Faust restarts the agent."""
-    return app.topic(settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    """The topic `name` (without prefix), as bytes."""
+    return process.raw_topic(app, settings, name)

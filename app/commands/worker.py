@@ -6,6 +6,7 @@ May touch: the broker (read only), before Faust does.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from faust.cli.worker import worker as _registered  # noqa: F401  (importing it puts `worker` on the command line)
@@ -15,16 +16,17 @@ from app.settings import Settings
 from app.worker.preflight import preflight
 
 _command = cli.commands["worker"]
-_start = _command.callback
-assert _start is not None
+_start: Callable[..., Any] = _command.callback  # type: ignore[assignment]
 
 
 @handle_errors
 def _worker(*args: Any, **kwargs: Any) -> Any:
     asyncio.run(preflight(Settings.from_environment()))
-    return _start(*args, **kwargs)
+    return _start(*args, with_web=False, web_port=None, web_bind=None, web_host=None, web_transport=None, **kwargs)
 
 
+# Faust's web server listens on every address, always on the same port, and serves table data; ours is app.worker.health.
+_command.params = [option for option in _command.params if not (option.name or "").startswith(("with_web", "web_"))]
 _command.callback = _worker
 _command.help = """Start a worker: all agents, or those in EDGELOOP_AGENTS.
 

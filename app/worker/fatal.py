@@ -18,6 +18,8 @@ EXIT_FATAL = 70
 EXIT_STOP_HUNG = 75
 STOP_LIMIT_S = 20.0
 
+_guarded = threading.Event()
+
 
 def die(where: str, error: BaseException) -> NoReturn:
     """Log `error` with its traceback and end the process: nothing in flight is acknowledged, the next start reads it again."""
@@ -27,7 +29,10 @@ def die(where: str, error: BaseException) -> NoReturn:
 
 
 def guard_stop(limit_s: float = STOP_LIMIT_S) -> None:
-    """Start a thread that ends the process if it is still there `limit_s` after this call (a stop that hangs)."""
+    """Start a thread that ends the process if it is still there `limit_s` after the first call (a stop that hangs)."""
+    if _guarded.is_set():
+        return
+    _guarded.set()
 
     def end() -> None:
         log.critical("worker.stop_hung", limit_s=limit_s)

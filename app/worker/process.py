@@ -1,0 +1,72 @@
+"""The Faust app of a worker process: its settings, each with the reason, and a stop that cannot hang.
+
+May touch: nothing by itself; the broker once a worker starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+from faust.cli.worker import worker as worker_command
+
+from app.settings import Settings
+from app.worker.fatal import guard_stop
+from app.worker.logs import logging_config
+
+# Prints of a library would become torn log lines; the setting `worker_redirect_stdouts` is not looked at.
+worker_command.redirect_stdouts = False
+
+
+class EdgeloopApp(faust.App):
+    """Faust's app without folders on disk: there are no tables, so there is nothing to keep there."""
+
+    def _create_directories(self) -> None:
+        pass
+
+
+class EdgeloopWorker(faust.Worker):
+    """Faust's worker, whose stop is guarded from its first moment, be it asked for or the end of a failed start."""
+
+    async def stop(self) -> None:
+        """Stop; the process ends in any case (see `guard_stop`)."""
+        guard_stop()
+        await super().stop()
+
+    def on_worker_shutdown(self) -> None:
+        """Called before the shutdown, also when the start failed."""
+        guard_stop()
+        super().on_worker_shutdown()
+
+
+def make_app(settings: Settings, autodiscover: Sequence[str] = ()) -> EdgeloopApp:
+    """A Faust app with our settings that imports `autodiscover` (modules with agents) when the command line needs them."""
+    return EdgeloopApp(
+        settings.consumer_group,
+        broker=";".join(f"kafka://{address}" for address in settings.broker.split(",")),
+        origin="app",
+        autodiscover=list(autodiscover),
+        Worker=EdgeloopWorker,
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_allow_declare=False,  # topics are created and checked by our own command
+        topic_disable_leader=True,
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=12.0,  # the default of 60 s is how long a killed worker's partitions would lie idle
+        broker_heartbeat_interval=3.0,
+        broker_commit_interval=1.0,
+        broker_request_timeout=40.0,
+        stream_wait_empty=True,  # otherwise a stop acknowledges what it did not do
+        stream_buffer_maxsize=4_096,  # bounds a backlog's memory; more is not faster
+        consumer_max_fetch_size=4_194_304,
+        worker_redirect_stdouts=False,
+        logging_config=logging_config(settings),
+    )
+
+
+def raw_topic(app: faust.App, settings: Settings, name: str) -> Any:
+    """A topic as bytes: decoding is ours, since a decoding error inside Faust restarts the agent."""
+    return app.topic(settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")

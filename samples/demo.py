@@ -1,0 +1,110 @@
+"""`make demo`: a real Kafka and PostgreSQL, a worker, the sample of real prices, and an account of what was learned.
+
+May touch: `.edgeloop/` below this folder, the per-user cache, processes that it started.  Each step is a command of the README, printed
+before it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from app import devstack
+from app.devstack import processes
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".edgeloop"
+WORKER_RECORD = HOME / "demo-worker.pid"
+WORKER_LOG = HOME / "demo-worker.log"
+ENVIRONMENT = HOME / "demo.env"
+SAMPLE = ROOT / "samples" / "us_equities.jsonl.zst"
+SAMPLE_SETTINGS = ROOT / "samples" / "us_equities.env"
+IDLE_TIMEOUT_S = 240
+
+console = Console(highlight=False)
+
+
+def settings_of(path: Path) -> dict[str, str]:
+    """The `NAME=value` lines of an environment file."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def faust(*words: str, environment: dict[str, str], show: bool = True) -> str:
+    """Run `faust -A app …`; its output goes to the terminal, or with `show=False` is returned."""
+    console.print(f"\n[bold]$ faust -A app {shlex.join(words)}[/bold]")
+    command = [sys.executable, "-m", "faust", "-A", "app", *words]
+    result = subprocess.run(command, cwd=ROOT, env=os.environ | environment, stdout=None if show else subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        raise SystemExit(f"`faust -A app {shlex.join(words)}` ended with exit code {result.returncode}; the worker's log is {WORKER_LOG}.")
+    return result.stdout or ""
+
+
+def start_worker(environment: dict[str, str]) -> None:
+    """Start one worker in the background, unless one runs."""
+    if processes.running(WORKER_RECORD) is not None:
+        return
+    console.print(f"\n[bold]$ faust -A app worker &[/bold]   [dim](log: {WORKER_LOG.relative_to(ROOT)})[/dim]")
+    command = processes.launcher_command([sys.executable, "-m", "faust", "-A", "app", "worker"])
+    processes.start(command, WORKER_RECORD, WORKER_LOG, cwd=ROOT, environment=os.environ | environment, leash=False)
+
+
+def up() -> None:
+    """Everything from an empty folder to the account; run again, it starts over with empty topics and tables."""
+    started = time.monotonic()
+    down(quiet=True)
+    HOME.mkdir(exist_ok=True)
+    with console.status("looking at the stack") as line:
+        devstack.reset(HOME / "stack")
+        info = devstack.up(HOME / "stack", report=line.update)
+    environment = settings_of(SAMPLE_SETTINGS) | {"EDGELOOP_BROKER": info.broker, "EDGELOOP_DATABASE_URL": info.database_url}
+    ENVIRONMENT.touch(mode=0o600)
+    ENVIRONMENT.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
+    console.print(f"Kafka is at {info.broker}, PostgreSQL beside it; both are for this demo alone.")
+    faust("topics", "create", environment=environment)
+    faust("migrate", environment=environment)
+    start_worker(environment)
+    faust("produce", str(SAMPLE.relative_to(ROOT)), "--shift-to", "now", environment=environment)
+    faust("status", "--until-idle", "--timeout", str(IDLE_TIMEOUT_S), environment=environment)
+    from samples.account import account
+
+    account(Settings.from_environment(environment), console)
+    console.print(f"\nDone in {time.monotonic() - started:.0f} s.  To look further:")
+    for command in (
+        "source .venv/bin/activate && source .edgeloop/demo.env",
+        "faust -A app overrides list --limit 20",
+        "faust -A app overrides watch",
+        "faust -A app lessons list --category entry",
+        "faust -A app doctor",
+        'psql "$EDGELOOP_DATABASE_URL" -c "select * from pm_overrides limit 5"',
+        "make demo-down        # stops the worker, Kafka and PostgreSQL",
+    ):
+        console.print(f"  {command}", markup=False)
+
+
+def down(quiet: bool = False) -> None:
+    """Stop the worker and the stack; their data stays until the next `make demo`."""
+    processes.stop(WORKER_RECORD, signal.SIGTERM, 30.0)
+    devstack.down(HOME / "stack")
+    if not quiet:
+        console.print("The demo's worker, Kafka and PostgreSQL are stopped.")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["up", "down"])
+    {"up": up, "down": down}[parser.parse_args().what]()
+
+
+if __name__ == "__main__":
+    main()
