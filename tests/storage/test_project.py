@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.project import PROJECTIONS, BadRecord
-from tests.storage.records import T0, TOPIC_OF, baseline, fact, lesson, override, record, summary, verdict
+from tests.storage.records import TOPIC_OF, baseline, fact, lesson, override, record, summary, verdict
 
 pytestmark = pytest.mark.stack
 
@@ -159,7 +159,8 @@ async def test_the_history_holds_every_change_once(database: asyncpg.Connection)
     for _ in range(2):  # and a redelivery adds nothing
         await put(database, first, second)
         await put(database, end)
-    history = "SELECT version, retired, (record->>'multiplier')::float, extract(epoch FROM published_at)::int FROM pm_overrides_history ORDER BY 1"
+    history = """SELECT version, retired, (record->>'multiplier')::float, extract(epoch FROM published_at)::int
+        FROM pm_overrides_history ORDER BY 1"""
     assert await rows(database, history) == [(1, False, 1.44, 1), (2, False, 2.0, 2), (3, True, None, 3)]
 
 
@@ -237,4 +238,3 @@ def test_a_bad_record_is_named_as_such(topic: str, bad: Any):
 
 def test_every_derived_topic_is_projected():
     assert set(PROJECTIONS) == set(topics.DERIVED)
-    assert T0
