@@ -1,0 +1,94 @@
+"""From bytes to one checked close, whichever envelope it came in.
+
+May touch: nothing but the bytes it is given.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from app.closes import guards, older
+from app.closes.errors import NEW_ENVELOPE, DeadLetterError, Paths, dead_letter
+from schemas.events import PositionClosed, ScopeValue
+
+KIND = "position_closed"
+
+
+class Head(msgspec.Struct):
+    """What tells the envelopes apart; decoding it checks the syntax of the whole value."""
+
+    schema_version: msgspec.Raw = msgspec.Raw(b"null")
+    kind: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_head = msgspec.json.Decoder(Head)
+
+
+@lru_cache(maxsize=16)
+def scope_type(dimensions: tuple[str, ...]) -> type[msgspec.Struct]:
+    """A struct with one field per dimension, in their order: what it decodes ignores all other keys and names the path of a wrong one."""
+    fields = [(f"d{i}", ScopeValue, None) for i in range(len(dimensions))]
+    names = {f"d{i}": name for i, name in enumerate(dimensions)}
+    return msgspec.defstruct("Scope", fields, rename=names, frozen=True, gc=False)
+
+
+@lru_cache(maxsize=16)
+def _decoder(dimensions: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    scope: Any = scope_type(dimensions)
+    return msgspec.json.Decoder(PositionClosed[scope])
+
+
+def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
+    """The close in `value`.  Raises `DeadLetterError` for all that the schema does not allow."""
+    try:
+        return _decoder(dimensions).decode(value), NEW_ENVELOPE
+    except msgspec.DecodeError:
+        # From here on there is time: the value is in the older envelope, has duplicate keys, or is a dead letter.
+        pass
+    decode_envelope = _decode_older if _is_older(value) else _decode_new
+    try:
+        return decode_envelope(value, dimensions)
+    except DeadLetterError:
+        return decode_envelope(guards.last_wins(value), dimensions)
+
+
+def _decode_new(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
+    try:
+        return _decoder(dimensions).decode(value), NEW_ENVELOPE
+    except msgspec.ValidationError as error:
+        raise dead_letter(error) from None
+
+
+def _decode_older(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
+    return older.adapt(value, scope_type(dimensions))
+
+
+def _is_older(value: bytes) -> bool:
+    """Whether the value is in the older envelope; raises `DeadLetterError` for what is no JSON object or of an unknown version."""
+    try:
+        head = _head.decode(value)
+    except msgspec.ValidationError as error:
+        raise dead_letter(error) from None
+    except msgspec.DecodeError as error:
+        if guards.has_bad_escape(value):
+            raise guards.bad_text(value) from None
+        raise DeadLetterError("not_json", "$", str(error), type(error).__name__) from None
+    version, kind = _scalar(head.schema_version), _scalar(head.kind)
+    if version is None and kind == KIND:
+        return True
+    if type(version) in (int, float) and version != 1:
+        raise DeadLetterError("unsupported_version", "$.schema_version", f"The schema_version is {version}; this release reads 1.")
+    if version is None:
+        raise DeadLetterError("missing_field", "$.schema_version", "The event has no schema_version.")
+    return False
+
+
+def _scalar(raw: msgspec.Raw) -> Any:
+    """What `raw` holds; an object, an array or a number beyond doubles is Ellipsis: none of them is a version or a kind."""
+    try:
+        return msgspec.json.decode(raw, type=ScopeValue)
+    except msgspec.ValidationError:
+        return ...

@@ -1,0 +1,180 @@
+"""From one close to its facts: one per group, with canonical scopes.
+
+May touch: nothing but the bytes it is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+from msgspec.structs import astuple
+
+from app.closes.decode import decode
+from app.closes.errors import DeadLetterError, Paths
+from app.closes.guards import check_bytes
+from app.closes.times import canonical_time, epoch_us
+from schemas.canonical import CanonicalError
+from schemas.events import DEFAULT_MODULE, PositionClosed, TradeSummary
+from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
+from schemas.pattern_key import canonical_pattern_key, check_module
+from schemas.scope import canonical_value, canonical_values, is_regime
+
+OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
+"""The field of `trade_summary` that holds the outcome, by the setting EDGELOOP_OUTCOME."""
+
+_DAY_MS = 86_400_000
+
+
+def explode(value: bytes | None, timestamp_ms: int, *, dimensions: tuple[str, ...], outcome: str) -> tuple[PatternTradeEvent, ...]:
+    """The facts of one record of `position_closed`: one per group, in the order of each group's first action.
+
+    `value` is the record's value in either envelope, `timestamp_ms` its Kafka timestamp (ms since 1970), `dimensions` the configured scope
+    dimensions, `outcome` a key of `OUTCOME_FIELDS`.  A pure function: a replay gives the same facts.
+
+    Raises `DeadLetterError`, and nothing else, for every value that is not a valid close.
+    """
+    if value is None:
+        raise DeadLetterError("null_value", "$", "The record has no value.")
+    check_bytes(value)
+    close, paths = decode(value, dimensions)
+    return _facts(close, paths, timestamp_ms, dimensions, outcome, hashlib.sha256(value).hexdigest())
+
+
+def _facts(
+    close: PositionClosed[Any], paths: Paths, timestamp_ms: int, dimensions: tuple[str, ...], outcome: str, value_sha256: str
+) -> tuple[PatternTradeEvent, ...]:
+    summary = close.trade_summary
+    module = DEFAULT_MODULE if close.module is None else close.module
+    try:
+        check_module(module)
+    except CanonicalError as error:
+        raise _letter(error, paths.module) from None
+    exit_ts, entry_ts = _exit_and_entry(summary, paths, timestamp_ms)
+    field = OUTCOME_FIELDS[outcome]
+    if getattr(summary, field) is None:
+        raise DeadLetterError(
+            "missing_outcome", paths.of_summary(field), f"The configured outcome is {outcome}, and the trade has no {field}."
+        )
+    groups, home = _groups(close, paths, module, dimensions)
+    segment = Segment(_label(close.bucket), _label(close.timeframe))
+    metrics = _metrics(summary)
+    return tuple(
+        PatternTradeEvent(
+            module=module,
+            pattern_key=group[0],
+            action_category=group[1],
+            trade_id=close.trade_id,
+            revision=close.revision or 0,
+            n_actions=len(close.actions),
+            exit_ts=exit_ts,
+            event_id=close.event_id,
+            value_sha256=value_sha256,
+            actions=tuple(actions),
+            rr=summary.rr,
+            roi=summary.roi,
+            pnl_usd=summary.pnl_usd,
+            segment=segment,
+            home=group == home,
+            metrics=metrics,
+            position_id=close.position_id,
+            symbol=close.symbol,
+            entry_ts=entry_ts,
+        )
+        for group, actions in groups.items()
+    )
+
+
+def _groups(
+    close: PositionClosed[Any], paths: Paths, module: str, dimensions: tuple[str, ...]
+) -> tuple[dict[tuple[str, str], list[FactAction]], tuple[str, str]]:
+    """The actions by (pattern key, category), and the home group: that of the earliest action, of several the first in `actions`."""
+    inherited = _inherited(close, paths, dimensions)
+    groups: dict[tuple[str, str], list[FactAction]] = {}
+    seen: set[str] = set()
+    home, earliest = ("", ""), "~"  # Above every time.
+    for index, action in enumerate(close.actions):
+        try:
+            ts = canonical_time(action.ts)
+            key = canonical_pattern_key(action.pattern_key, module)
+            scope = inherited if action.scope is None else {**inherited, **canonical_values(dimensions, astuple(action.scope))}
+        except CanonicalError as error:
+            raise _letter(error, f"{paths.actions}[{index}].{'scope' if error.path else 'pattern_key'}") from None
+        except ValueError as error:
+            raise DeadLetterError("bad_time", f"{paths.actions}[{index}].ts", str(error)) from None
+        action_id = f"{close.trade_id}/{index}" if action.action_id is None else action.action_id
+        if action_id in seen:
+            raise DeadLetterError(
+                "duplicate_action_id", f"{paths.actions}[{index}].{paths.action_id}", "Another action of the trade has this id."
+            )
+        seen.add(action_id)
+        group = (key, action.action_category)
+        if ts < earliest:
+            home, earliest = group, ts
+        fact = FactAction(action_id, ts, scope, action.size_frac, action.applied_overrides or ())
+        if group in groups:
+            groups[group].append(fact)
+        else:
+            groups[group] = [fact]
+    return groups, home
+
+
+def _inherited(close: PositionClosed[Any], paths: Paths, dimensions: tuple[str, ...]) -> dict[str, str]:
+    """What the entry context fills in: not regimes, for a state at entry says nothing about a later action."""
+    if close.entry_context is None:
+        return {}
+    try:
+        context = canonical_values(dimensions, astuple(close.entry_context))
+    except CanonicalError as error:
+        raise _letter(error, paths.entry_context) from None
+    return {name: text for name, text in context.items() if not is_regime(name)}
+
+
+def _exit_and_entry(summary: TradeSummary, paths: Paths, timestamp_ms: int) -> tuple[str, str | None]:
+    exit_ts = _time(summary.exit_timestamp, paths.of_summary("exit_timestamp"))
+    entry_ts = None if summary.entry_timestamp is None else _time(summary.entry_timestamp, paths.of_summary("entry_timestamp"))
+    if entry_ts is not None and exit_ts < entry_ts:
+        raise DeadLetterError(
+            "exit_before_entry", paths.of_summary("exit_timestamp"), f"The exit {exit_ts} is before the entry {entry_ts}."
+        )
+    exit_us = epoch_us(exit_ts)
+    if exit_us < 0:
+        raise DeadLetterError("ancient_exit", paths.of_summary("exit_timestamp"), f"The exit {exit_ts} is before 1970.")
+    if exit_us > (timestamp_ms + _DAY_MS) * 1000:
+        raise DeadLetterError(
+            "future_exit",
+            paths.of_summary("exit_timestamp"),
+            f"The exit {exit_ts} is more than a day after the record's timestamp of {timestamp_ms} ms since 1970.",
+        )
+    return exit_ts, entry_ts
+
+
+def _time(text: str, path: str) -> str:
+    try:
+        return canonical_time(text)
+    except ValueError as error:
+        raise DeadLetterError("bad_time", path, str(error)) from None
+
+
+def _metrics(summary: TradeSummary) -> TradeMetrics:
+    # A negative number of days says nothing: the next one is asked, and without any the efficiency is unknown.
+    days = next((d for d in (summary.time_to_payback_days, summary.hold_time_days) if d is not None and d >= 0), None)
+    return TradeMetrics(
+        time_efficiency=None if days is None else 1 / (1 + days),
+        hold_time_days=summary.hold_time_days,
+        time_to_payback_days=summary.time_to_payback_days,
+        max_drawdown=summary.max_drawdown,
+        max_gain=summary.max_gain,
+        fees_usd=summary.fees_usd,
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _label(text: str | None) -> str | None:
+    """A segment's bucket or timeframe, missing by the same rules as a scope value."""
+    return canonical_value(text)
+
+
+def _letter(error: CanonicalError, path: str) -> DeadLetterError:
+    return DeadLetterError(error.reason, path + error.path, error.message, "CanonicalError")

@@ -1,0 +1,109 @@
+"""`position_closed`, version 1: what a trading system sends when a position is closed.
+
+May touch: nothing of ours.  The JSON Schema is made from these structs, and the door (`app.closes`) decodes with them.
+
+Times are RFC 3339 texts with `T`, seconds and `Z` or `±hh:mm`.  Numbers are finite IEEE doubles.  Unknown fields are ignored; fields with a
+default may be null.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from msgspec import Meta, Struct
+
+from schemas.canonical import MAX_CODE_POINTS
+from schemas.scope import DEFAULT_DIMENSIONS
+
+DEFAULT_MODULE = "pm"
+MAX_REVISION = 2**53 - 1
+MAX_EVENT_BYTES = 1024 * 1024
+MAX_NESTING = 64
+
+ScopeValue = str | int | float | bool | None
+"""What a dimension may hold."""
+
+ScopeT = TypeVar("ScopeT")
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_CODE_POINTS)]
+Label = Annotated[str, Meta(max_length=MAX_CODE_POINTS)]
+Time = Annotated[
+    str,
+    Meta(
+        description="RFC 3339 with T, seconds and Z or an offset; digits beyond microseconds are cut.",
+        extra_json_schema={
+            "format": "date-time",
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$",
+        },
+    ),
+]
+Module = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]{1,200}$"})]
+PatternKey = Annotated[
+    str,
+    Meta(description="Dotted, e.g. pm.uptrend.S1.entry; a missing module is put in front. Canonical: at most 200 code points."),
+]
+JsonScope = Annotated[
+    dict[str, Any],
+    Meta(
+        description="Context dimensions to discrete values. Keys that are not configured as dimensions are ignored.",
+        extra_json_schema={
+            "properties": {name: {"type": ["string", "number", "boolean", "null"]} for name in DEFAULT_DIMENSIONS},
+        },
+    ),
+]
+
+
+class RegimeContext(Struct, frozen=True):
+    """Regime states at the close.  Never used as scope: it is after the decision."""
+
+
+class TradeSummary(Struct, frozen=True, kw_only=True):
+    """How the trade ended.  Of `rr`, `roi` and `pnl_usd` the configured outcome (EDGELOOP_OUTCOME) is required."""
+
+    exit_timestamp: Time
+    rr: Annotated[float | None, Meta(description="Return divided by maximal drawdown.")] = None
+    roi: Annotated[float | None, Meta(description="Return on investment as a fraction: 0.27 is +27 %.")] = None
+    pnl_usd: Annotated[float | None, Meta(description="Profit in US dollars.")] = None
+    entry_timestamp: Time | None = None
+    entry_price: float | None = None
+    exit_price: float | None = None
+    hold_time_days: Annotated[float | None, Meta(description="Days from first buy to close.")] = None
+    time_to_payback_days: Annotated[float | None, Meta(description="Days until the trade had paid back its stake.")] = None
+    max_drawdown: Annotated[float | None, Meta(description="A fraction.")] = None
+    max_gain: Annotated[float | None, Meta(description="A fraction.")] = None
+    fees_usd: Annotated[float | None, Meta(description="US dollars.")] = None
+
+
+class Action(Struct, Generic[ScopeT], frozen=True, kw_only=True):
+    """One decision of the position manager inside the trade."""
+
+    ts: Time
+    pattern_key: PatternKey
+    action_category: Literal["entry", "add", "trim", "exit"]
+    action_id: Annotated[
+        Identifier | None, Meta(description="Unique in the trade; else trade_id/index, where index is the place in actions, from 0.")
+    ] = None
+    scope: Annotated[ScopeT | None, Meta(description="Scope at the time of the action.")] = None
+    size_frac: Annotated[float | None, Meta(description="Size of the action as a fraction of the full position.")] = None
+    applied_overrides: Annotated[tuple[Identifier, ...] | None, Meta(description="Ids of the overrides that sized it.")] = None
+
+
+class PositionClosed(Struct, Generic[ScopeT], frozen=True, kw_only=True):
+    """A closed position: its actions, the context of each, and how it ended."""
+
+    event_id: Annotated[Identifier, Meta(description="A redelivery repeats it.")]
+    schema_version: Literal[1]
+    trade_id: Annotated[Identifier, Meta(description="With the module it identifies the trade.")]
+    trade_summary: TradeSummary
+    actions: Annotated[tuple[Action[ScopeT], ...], Meta(min_length=1)]
+    revision: Annotated[int, Meta(ge=0, le=MAX_REVISION, description="A correction of a close raises it; null is 0.")] | None = 0
+    module: Module | None = DEFAULT_MODULE
+    position_id: Identifier | None = None
+    symbol: Label | None = None
+    chain: Label | None = None
+    timeframe: Label | None = None
+    bucket: Label | None = None
+    entry_context: Annotated[
+        ScopeT | None, Meta(description="Scope at entry; fills what an action's scope misses, save regime dimensions.")
+    ] = None
+    regime_context: RegimeContext | None = None
