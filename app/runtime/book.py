@@ -252,6 +252,8 @@ class OverrideBook:
                 "enable_auto_commit": False,
                 # An offset that is gone means that the log is another one: start over.
                 "auto_offset_reset": "none",
+                # The broker answers a connection's requests in turn, so a question waits behind the fetch that waits for records.
+                "fetch_max_wait_ms": round(1000 * min(0.5, self._probe_every_s)),
                 "request_timeout_ms": 10_000,
                 "metadata_max_age_ms": 30_000,
                 **self._client_options,
@@ -265,28 +267,26 @@ class OverrideBook:
             for tp, begin in (await consumer.beginning_offsets(tps)).items():
                 consumer.seek(tp, begin)
             shelf = Shelf()
-            asked_at, ends = time.monotonic(), await consumer.end_offsets(tps)
-            progress_at = asked_at
-            next_probe_at = asked_at
+            asked_at = progress_at = time.monotonic()
+            ends: dict[Any, int] | None = await consumer.end_offsets(tps)
             while True:
-                got = await consumer.getmany(timeout_ms=round(1000 * min(0.5, self._probe_every_s)), max_records=1_000)
+                until_probe_s = self._probe_every_s if ends else max(0.0, asked_at + self._probe_every_s - time.monotonic())
+                got = await consumer.getmany(timeout_ms=round(1000 * min(0.5, until_probe_s)), max_records=1_000)
                 for records in got.values():
                     shelf.apply(records)
                 if got:
                     progress_at = time.monotonic()
                     await asyncio.sleep(0)  # thousands of records are not to hold up the loop
+                if ends is None and time.monotonic() >= asked_at + self._probe_every_s:
+                    asked_at = time.monotonic()
+                    ends = await self._probe(consumer, tps)
+                    if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
+                        raise ConnectionError(f"The partitions of {self._topic} have changed.")
                 if ends is not None and await self._reached(consumer, ends):
                     progress_at = time.monotonic()
                     self._shelf, self._current_at, self._last_error = shelf, asked_at, ""
                     self._filled.set()
                     ends = None
-                    next_probe_at = asked_at + self._probe_every_s
-                if ends is None and time.monotonic() >= next_probe_at:
-                    asked_at = time.monotonic()
-                    ends = await self._probe(consumer, tps)
-                    next_probe_at = asked_at + self._probe_every_s
-                    if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
-                        raise ConnectionError(f"The partitions of {self._topic} have changed.")
                 if time.monotonic() - progress_at > max(_START_OVER_AFTER_S, self._stale_after_s):
                     raise ConnectionError(f"{self._broker} has not answered for {time.monotonic() - progress_at:.0f} s.")
         finally:
