@@ -64,19 +64,20 @@ def canonical_scope(scope: Mapping[str, object], dimensions: Iterable[str] = DEF
 def canonical_values(dimensions: tuple[str, ...], values: Iterable[object]) -> dict[str, str]:
     """`canonical_scope` of the scope that holds `values`, one per dimension in their order, None where there is none."""
     texts: dict[str, str] = {}
-    for dimension, value in zip(dimensions, values, strict=True):
-        if value is None:
-            continue
-        if type(value) is str and len(value) <= MAX_CODE_POINTS:
-            # The hot path: the same few texts again and again.
-            try:
+    dimension = ""
+    try:
+        for dimension, value in zip(dimensions, values, strict=True):
+            if value is None:
+                continue
+            # The hot path: the same few short texts again and again.
+            if type(value) is str and len(value) <= MAX_CODE_POINTS:
                 text = _cached_regime(value) if dimension in _REGIMES else _cached_plain(value)
-            except CanonicalError as error:
-                raise CanonicalError(error.reason, error.message, member(dimension)) from None
-        else:
-            text = canonical_value(value, dimension)
-        if text is not None:
-            texts[dimension] = text
+            else:
+                text = canonical_value(value, dimension)
+            if text is not None:
+                texts[dimension] = text
+    except CanonicalError as error:
+        raise CanonicalError(error.reason, error.message, member(dimension)) from None
     return texts
 
 
