@@ -50,6 +50,8 @@ _REFUSED = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.CardinalityViolationError,
     asyncpg.ProgramLimitExceededError,
+    OverflowError,  # the client's own, of COPY
+    UnicodeError,
 )
 """What no second attempt mends: it is the data."""
 

@@ -1,0 +1,292 @@
+"""The projector on a real Kafka and a real PostgreSQL: nothing is lost, whatever is away or dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from prometheus_client import REGISTRY
+
+from app import topics
+from app.broker import Outgoing, Sender
+from app.devstack import StackInfo, up
+from app.devstack.postgres import Postgres
+from app.errors import ConfigurationError
+from app.settings import Settings
+from app.status import StatusReader
+from app.storage.connect import close, connect
+from app.storage.migrate import migrate
+from app.storage.rebuild import rebuild
+from app.topics import partition_of
+from tests.storage.records import TOPIC_OF, baseline, fact, key_of, lesson, override, summary, verdict
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def installation(stack_settings: Settings) -> Settings:
+    """Topics and tables of this test."""
+    await topics.create(stack_settings)
+    await migrate(stack_settings.database_url, stack_settings.database_schema)
+    return stack_settings
+
+
+@pytest.fixture
+async def sender(installation: Settings) -> AsyncIterator[Sender]:
+    made = Sender(installation)
+    yield made
+    await made.stop()
+
+
+def out(s: Settings, value: Any, *, topic: str | None = None, key: str | None = None, version: int | None = None) -> Outgoing:
+    topic = topic or TOPIC_OF[type(value)]
+    key = key or key_of(value)
+    version = getattr(value, "version", 0) if version is None else version
+    body = value if value is None or isinstance(value, bytes) else msgspec.json.encode(value)
+    headers = (("version", str(version).encode()),)
+    return Outgoing(s.topic(topic), partition_of(key, s.partitions), key.encode(), body, headers)
+
+
+def projector(settings: Settings) -> Any:
+    from agents.projector import Projector
+
+    return Projector(settings)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 45.0) -> None:
+    give_up = time.monotonic() + deadline_s
+    while not await condition():
+        assert time.monotonic() < give_up, f"not within {deadline_s} s"
+        await asyncio.sleep(0.1)
+
+
+async def idle(settings: Settings) -> None:
+    """Wait until the projector has committed everything there is."""
+    async with StatusReader(settings) as reader:
+
+        async def done() -> bool:
+            return all(lag.records == 0 for lag in await reader.lags() if lag.role == "projector")
+
+        await until(done)
+
+
+def skipped_so_far(topic: str) -> float:
+    return REGISTRY.get_sample_value("edgeloop_projection_bad_records_total", {"topic": topic}) or 0.0
+
+
+async def query(settings: Settings, sql: str) -> list[tuple]:
+    connection = await connect(settings.database_url, settings.database_schema)
+    try:
+        return [tuple(row) for row in await connection.fetch(sql)]
+    finally:
+        await close(connection)
+
+
+COUNTS = """SELECT (SELECT count(*) FROM pattern_trade_events), (SELECT count(*) FROM learning_lessons),
+    (SELECT count(*) FROM learning_baselines), (SELECT count(*) FROM pm_overrides)"""
+
+
+def everything(n: int) -> list[Any]:
+    """`n` trades of two actions, and `n` each of lessons with verdicts, baselines and overrides."""
+    return [
+        *(fact(f"t{i}", actions=(f"t{i}/0", f"t{i}/1"), pattern_key=f"pm.a.S{i % 7}") for i in range(n)),
+        *(lesson(f"l{i}", version=i + 1) for i in range(n)),
+        *(verdict(f"l{i}", version=i + 1) for i in range(n)),
+        *(baseline(f"b{i}") for i in range(n)),
+        *(override(f"o{i}") for i in range(n)),
+        summary(),
+    ]
+
+
+async def test_every_derived_topic_becomes_rows(installation: Settings, sender: Sender):
+    await sender.send([out(installation, value) for value in everything(50)])
+    async with projector(installation):
+        await idle(installation)
+    assert await query(installation, COUNTS) == [(100, 50, 50, 50)]
+    assert await query(installation, "SELECT count(*) FROM learning_lessons WHERE n = 40 AND decision = 'override'") == [(50,)]
+
+
+async def test_bad_and_refused_records_are_skipped_and_the_others_written(installation: Settings, sender: Sender):
+    good = [override(f"o{i}") for i in range(20)]
+    bad = [
+        out(installation, b"not json", topic=topics.OVERRIDES, key="x1", version=1),
+        out(installation, override("x2"), version=-5),
+        out(installation, override("x3", n_trades=2**62, effect_sd=1.0, schema_version=2**40)),  # no such integer in PostgreSQL
+        out(installation, override("x4", latent_factor_id="a\x00b")),  # no such text in PostgreSQL
+        out(installation, override("x5", scope={"chain": "a\x00b"})),  # nor such JSON
+        out(installation, None, topic=topics.FACTS, key="x6", version=1),
+    ]
+    await sender.send([*bad[:3], *(out(installation, o) for o in good[:10]), *bad[3:], *(out(installation, o) for o in good[10:])])
+    skipped = [skipped_so_far(topics.OVERRIDES), skipped_so_far(topics.FACTS)]
+    async with projector(installation):
+        await idle(installation)
+    assert [skipped_so_far(topics.OVERRIDES) - skipped[0], skipped_so_far(topics.FACTS) - skipped[1]] == [5, 1]
+    assert await query(installation, "SELECT count(*), count(*) FILTER (WHERE override_id LIKE 'x%') FROM pm_overrides") == [(20, 0)]
+
+
+@pytest.mark.slow
+async def test_postgres_away_while_records_flow(stack: StackInfo, installation: Settings, sender: Sender):
+    loop = asyncio.get_running_loop()
+    server = Postgres(stack.directory / "postgres")
+    values = everything(200)
+    async with projector(installation):
+        await sender.send([out(installation, value) for value in values[:300]])
+        await loop.run_in_executor(None, server.stop)
+        try:
+            for start in range(300, len(values), 100):
+                await sender.send([out(installation, value) for value in values[start : start + 100]])
+            # Long enough for the group's session to end, if heartbeats did.
+            async with StatusReader(installation) as reader:
+                end = time.monotonic() + 15
+                while time.monotonic() < end:
+                    behind = sum(lag.records for lag in await reader.lags() if lag.role == "projector")
+                    assert behind > 0
+                    await asyncio.sleep(0.5)
+        finally:
+            again = await loop.run_in_executor(None, lambda: up(stack.directory, die_with_parent=True))
+        assert again.database_url == stack.database_url
+        await idle(installation)
+    assert await query(installation, COUNTS) == [(400, 200, 200, 200)]
+
+
+async def test_it_waits_for_tables_that_are_not_there_yet(stack_settings: Settings):
+    await topics.create(stack_settings)
+    sender = Sender(stack_settings)
+    await sender.send([out(stack_settings, override())])
+    await sender.stop()
+    async with projector(stack_settings):
+        async with StatusReader(stack_settings) as reader:
+            end = time.monotonic() + 4
+            while time.monotonic() < end:
+                assert sum(lag.records for lag in await reader.lags() if lag.role == "projector") == 1
+        await migrate(stack_settings.database_url, stack_settings.database_schema)
+        await idle(stack_settings)
+    assert await query(stack_settings, "SELECT override_id FROM pm_overrides") == [("o1",)]
+
+
+async def test_an_older_version_never_wins_across_batches_and_members(installation: Settings, sender: Sender):
+    newest = [override(f"o{i}", version=100, multiplier=2.0) for i in range(100)]
+    await sender.send([out(installation, value) for value in newest])
+    async with projector(installation):
+        await idle(installation)
+        late = [override(f"o{i}", version=v, multiplier=0.5) for v in (1, 99) for i in range(100)]
+        await sender.send([out(installation, value) for value in late])
+        await sender.send([out(installation, None, topic=topics.OVERRIDES, key=f"o{i}", version=50) for i in range(100)])
+        await idle(installation)
+    assert await query(installation, "SELECT count(*), min(version), min(multiplier) FROM pm_overrides") == [(100, 100, 2.0)]
+
+
+async def test_members_that_come_and_go_lose_nothing(installation: Settings, sender: Sender):
+    async def flow(values: Sequence[Any]) -> None:
+        for start in range(0, len(values), 50):
+            await sender.send([out(installation, value) for value in values[start : start + 50]])
+
+    values = everything(300)
+    first, second = projector(installation), projector(installation)
+    await first.start()
+    flowing = asyncio.create_task(flow(values))
+    await second.start()
+    await flowing
+    began = time.monotonic()
+    await first.stop()
+    assert time.monotonic() - began < 10
+    await idle(installation)
+    await second.stop()
+    assert await query(installation, COUNTS) == [(600, 300, 300, 300)]
+
+
+async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, sender: Sender):
+    away = replace(installation, database_url="postgresql://nobody@127.0.0.1:1/x")
+    await sender.send([out(away, override())])
+    service = projector(away)
+    await service.start()
+
+    async def is_waiting() -> bool:
+        return bool(REGISTRY.get_sample_value("edgeloop_projection_waiting"))
+
+    await until(is_waiting)
+    began = time.monotonic()
+    await service.stop()
+    assert time.monotonic() - began < 6
+
+
+async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Settings, sender: Sender):
+    await sender.send([out(installation, value) for value in everything(60)])
+    await sender.send([out(installation, None, topic=topics.OVERRIDES, key="o0", version=9)])
+    async with projector(installation):
+        await idle(installation)
+        with pytest.raises(ConfigurationError, match="projector\\(s\\) are running"):
+            await rebuild(installation)
+    before = await query(installation, "SELECT * FROM pm_overrides ORDER BY override_id")
+    assert len(before) == 59
+    await query(installation, f"DROP SCHEMA {installation.database_schema} CASCADE")
+    planned = await rebuild(installation, dry_run=True)
+    assert planned[topics.FACTS] == 60
+    assert await rebuild(installation) == planned
+    assert await query(installation, COUNTS) == [(0, 0, 0, 0)]
+    async with projector(installation):
+        await idle(installation)
+    assert await query(installation, COUNTS) == [(120, 60, 60, 59)]
+    assert await query(installation, "SELECT * FROM pm_overrides ORDER BY override_id") == before
+
+
+async def test_without_a_database_it_says_what_to_do(stack_settings: Settings):
+    with pytest.raises(ConfigurationError, match="leave projector out of EDGELOOP_AGENTS"):
+        await projector(replace(stack_settings, database_url="")).start()
+
+
+def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_commands: Settings):
+    """The real command: its rows arrive, SIGTERM ends it within seconds, and `rebuild` refuses while it runs."""
+    s = installation_for_commands
+    environment = {**os.environ, **replace(s, agents=("projector",)).environment()}
+
+    def command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "faust", "-A", "app", *arguments]
+
+    worker = subprocess.Popen(command("worker"), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        asyncio.run(_send_all(s, everything(10)))
+        asyncio.run(idle(s))
+        refused = subprocess.run(
+            command("rebuild", "--yes"), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert refused.returncode == 3, refused.stderr
+        assert "Stop the workers first" in refused.stderr
+        worker.terminate()
+        output, _ = worker.communicate(timeout=15)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert worker.returncode == 0, output
+    assert "Traceback" not in output
+    planned = subprocess.run(
+        command("rebuild", "--dry-run", "--json"), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert json.loads(planned.stdout)["records"][topics.OVERRIDES] == 10, planned.stderr
+    assert asyncio.run(query(s, COUNTS)) == [(20, 10, 10, 10)]
+
+
+@pytest.fixture
+def installation_for_commands(stack_settings: Settings) -> Settings:
+    """As `installation`, for tests that run no loop."""
+    asyncio.run(topics.create(stack_settings))
+    asyncio.run(migrate(stack_settings.database_url, stack_settings.database_schema))
+    return stack_settings
+
+
+async def _send_all(settings: Settings, values: Sequence[Any]) -> None:
+    sender = Sender(settings)
+    await sender.send([out(settings, value) for value in values])
+    await sender.stop()
