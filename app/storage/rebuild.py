@@ -59,8 +59,8 @@ async def _refuse_while_running(settings: Settings, group: str) -> None:
 
 async def _rewind(settings: Settings, group: str, dry_run: bool) -> dict[str, int]:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker, group_id=group, enable_auto_commit=False)
-    records = {}
-    offsets = {}
+    records: dict[str, int] = {}
+    offsets: dict[TopicPartition, OffsetAndMetadata] = {}
     try:
         await consumer.start()
         for name in DERIVED:
