@@ -18,7 +18,7 @@ KIND = "position_closed"
 
 
 class Head(msgspec.Struct):
-    """What tells the envelopes apart; decoding it checks the syntax of the whole value."""
+    """What tells the envelopes apart."""
 
     schema_version: msgspec.Raw = msgspec.Raw(b"null")
     kind: msgspec.Raw = msgspec.Raw(b"null")
@@ -69,13 +69,15 @@ def _decode_older(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionCl
 def _is_older(value: bytes) -> bool:
     """Whether the value is in the older envelope; raises `DeadLetterError` for what is no JSON object or of an unknown version."""
     try:
-        head = _head.decode(value)
-    except msgspec.ValidationError as error:
-        raise dead_letter(error) from None
+        msgspec.json.decode(value, type=msgspec.Raw)
     except msgspec.DecodeError as error:
         if guards.has_bad_escape(value):
             raise guards.bad_text(value) from None
         raise DeadLetterError("not_json", "$", str(error), type(error).__name__) from None
+    try:
+        head = _head.decode(value)
+    except msgspec.ValidationError as error:
+        raise dead_letter(error) from None
     version, kind = _scalar(head.schema_version), _scalar(head.kind)
     if version is None and kind == KIND:
         return True

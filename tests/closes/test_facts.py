@@ -14,9 +14,7 @@ from tests.closes.events import ABSENT, NEW, OLDER, broken, facts, refused
 
 VALUE = json.dumps(NEW).encode()
 
-METRICS = TradeMetrics(
-    time_efficiency=0.5, hold_time_days=2.0, time_to_payback_days=1.0, max_drawdown=0.1, max_gain=0.3, fees_usd=0.5
-)
+METRICS = TradeMetrics(time_efficiency=0.5, hold_time_days=2.0, time_to_payback_days=1.0, max_drawdown=0.1, max_gain=0.3, fees_usd=0.5)
 EXPECTED_COMMON: dict[str, Any] = {
     "module": "pm", "trade_id": "t-1", "revision": 2, "n_actions": 4, "exit_ts": "2026-01-09T12:00:00.000000Z", "event_id": "e-1",
     "value_sha256": hashlib.sha256(VALUE).hexdigest(), "rr": 1.5, "roi": 0.25, "pnl_usd": 120.0, "segment": Segment("micro", "1h"),

@@ -93,9 +93,8 @@ def test_subclasses_of_text_and_numbers_are_what_they_hold() -> None:
 def test_floats_are_read_back_exactly(value: float) -> None:
     try:
         text = canonical_value(value)
-    except CanonicalError as error:
-        assert error.reason == "too_long"
-        assert abs(value) >= 1e199
+    except CanonicalError:
+        assert abs(value) >= 1e199, "only its length can be too much"
         return
     assert text is not None
     assert float(text) == value
