@@ -59,7 +59,7 @@ lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
 	$(LOCK) $(VENV)/build.in --extra dev -o requirements/dev.lock
 
 sample: $(VENV)/.dev  ## Build the sample anew from its source data
-	$(PIP) install --no-deps 'skfolio==0.9.0'
+	$(PIP) install --no-deps 'skfolio==1.12.2'
 	$(BIN)/python -m samples.build
 
 clean: demo-down  ## Remove the environment and all local data

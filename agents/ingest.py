@@ -30,9 +30,7 @@ _HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
 def outgoing(message: Any) -> list[Outgoing]:
     """What one record of `position_closed` becomes: its facts, or one dead letter."""
     try:
-        facts = explode(
-            message.value, round(message.timestamp * 1000), dimensions=settings.dimensions, outcome=settings.outcome
-        )
+        facts = explode(message.value, round(message.timestamp * 1000), dimensions=settings.dimensions, outcome=settings.outcome)
     except DeadLetterError as error:
         CLOSES_TOTAL.labels("dead_letter").inc()
         return [dead_letter(message, error)]

@@ -111,7 +111,9 @@ class Sender:
             producer = await self._started()
             for r in records:
                 deliveries.append(
-                    await producer.send(r.topic, r.value, r.key, partition=r.partition, timestamp_ms=r.timestamp_ms, headers=list(r.headers))
+                    await producer.send(
+                        r.topic, r.value, r.key, partition=r.partition, timestamp_ms=r.timestamp_ms, headers=list(r.headers)
+                    )
                 )
         except (KafkaError, OSError) as error:
             _raise_if_fatal(error)

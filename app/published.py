@@ -37,7 +37,9 @@ async def current(settings: Settings, topic: str, kind: type[T] | Any) -> dict[s
                 if record.key not in newest or version >= newest[record.key][0]:
                     newest[record.key] = (version, record.value)
     except (KafkaError, OSError) as error:
-        raise UnreachableError(f"{settings.topic(topic)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor") from error
+        raise UnreachableError(
+            f"{settings.topic(topic)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor"
+        ) from error
     finally:
         with suppress(KafkaError, OSError):
             await consumer.stop()
@@ -63,7 +65,9 @@ async def follow(settings: Settings, topic: str) -> Any:
         async for record in consumer:
             yield record.key.decode(), version_of(record), record.value
     except (KafkaError, OSError) as error:
-        raise UnreachableError(f"{settings.topic(topic)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor") from error
+        raise UnreachableError(
+            f"{settings.topic(topic)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor"
+        ) from error
     finally:
         with suppress(KafkaError, OSError):
             await consumer.stop()

@@ -93,8 +93,12 @@ def _explain(ranked: list[Override], console: Console) -> None:
     """Resolve the context of the most specific of the strongest overrides, as the position manager would."""
     asked = max(ranked[:SHOWN], key=lambda o: len(o.scope))
     found = resolve(ranked, asked.pattern_key, asked.action_category, asked.scope, datetime.now(UTC))
-    console.print(f"\nThe position manager asks: [bold]{asked.pattern_key} {asked.action_category}[/bold] with {canonical_text(asked.scope)}")
-    console.print(f"  answer: size × [bold]{found.multiplier:.3f}[/bold] ({found.reason}); {len(found.matches)} overrides match this context:")
+    console.print(
+        f"\nThe position manager asks: [bold]{asked.pattern_key} {asked.action_category}[/bold] with {canonical_text(asked.scope)}"
+    )
+    console.print(
+        f"  answer: size × [bold]{found.multiplier:.3f}[/bold] ({found.reason}); {len(found.matches)} overrides match this context:"
+    )
     by_id = {o.override_id: o for o in ranked}
     for match in found.matches[:SHOWN]:
         o = by_id[match.override_id]

@@ -43,7 +43,9 @@ def faust(*words: str, environment: dict[str, str], show: bool = True) -> str:
     """Run `faust -A app …`; its output goes to the terminal, or with `show=False` is returned."""
     console.print(f"\n[bold]$ faust -A app {shlex.join(words)}[/bold]")
     command = [sys.executable, "-m", "faust", "-A", "app", *words]
-    result = subprocess.run(command, cwd=ROOT, env=os.environ | environment, stdout=None if show else subprocess.PIPE, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, stdout=None if show else subprocess.PIPE, text=True, check=False
+    )
     if result.returncode:
         raise SystemExit(f"`faust -A app {shlex.join(words)}` ended with exit code {result.returncode}; the worker's log is {WORKER_LOG}.")
     return result.stdout or ""

@@ -84,7 +84,13 @@ async def _produce(
     batch: list[Outgoing] = []
     size = min(BATCH, max(1, round(rate / 10))) if rate else BATCH
     done_bytes = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("producing", total=source.file_size(files), rate="")
 
@@ -105,7 +111,7 @@ async def _produce(
                 for line, position in source.lines(path):
                     value = line if by is None else source.shifted(line, by)
                     key = source.key_of(value)
-                    partition = partition_of(key.decode(), partitions) if key is not None else random.randrange(partitions)  # noqa: S311
+                    partition = partition_of(key.decode(), partitions) if key is not None else random.randrange(partitions)
                     batch.append(Outgoing(topic, partition, key, value))
                     if len(batch) >= size or (limit and sent + len(batch) >= limit):
                         await flush(done_bytes + position)

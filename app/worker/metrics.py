@@ -10,6 +10,8 @@ from prometheus_client import Counter, Gauge, Histogram
 CLOSES = Counter("edgeloop_closes_total", "Closed trades taken in, by what became of them", ["result"])
 FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
 RECORDS_SENT = Counter("edgeloop_records_sent_total", "Records published, each delivery awaited", ["role"])
+UNREADABLE = Counter("edgeloop_unreadable_total", "Records of derived topics that are not what this version writes", ["role"])
+WITHOUT_OUTCOME = Counter("edgeloop_without_outcome_total", "Facts that lack the outcome which is learned from")
 REBALANCES = Counter("edgeloop_rebalances_total", "Rebalances after which state was hydrated", ["role"])
 LAG_RECORDS = Gauge("edgeloop_pending_records", "Records taken from the log and not yet folded", ["role", "partition"])
 REFIT_SECONDS = Histogram("edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"])

@@ -34,11 +34,13 @@ from faust.types import TP
 from app.broker import Outgoing, Progress, Sender, Stopping, back_off, header, read_to_end, reader
 from app.settings import Settings
 from app.worker.fatal import die
-from app.worker.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS, RECORDS_SENT
+from app.worker.metrics import FOLDED, LAG_RECORDS, REBALANCES, RECORDS_SENT, REFIT_SECONDS
 
 log = structlog.get_logger(__name__)
 
-MAX_PENDING = 20_000  # records taken from Faust and not yet folded: the agent waits beyond, which fills Faust's buffers and pauses the fetch
+MAX_PENDING = (
+    20_000  # records taken from Faust and not yet folded: the agent waits beyond, which fills Faust's buffers and pauses the fetch
+)
 QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
@@ -63,13 +65,13 @@ class PartitionState(Protocol):
 
     @property
     def needs_rebuild(self) -> bool:
-        """True if only reading the partition again gives the right state."""
+        """True if only reading the whole partition again gives the right state: by a `patient` one, which drops nothing before the end."""
 
 
 class Owner:
     """Owns the state of the partitions of one topic that this worker is assigned.
 
-    `new_state(partition)` makes an empty state.  `outputs` are the topics it publishes to; `route(record)` tells which input partition
+    `new_state(partition, patient)` makes an empty state (`patient`: see `PartitionState.needs_rebuild`).  `outputs` are the topics it publishes to; `route(record)` tells which input partition
     an output record belongs to, or None if the record does not say (a tombstone of a key that nobody here knows).
     """
 
@@ -81,7 +83,7 @@ class Owner:
         *,
         topic: str,
         outputs: Sequence[str],
-        new_state: Callable[[int], PartitionState],
+        new_state: Callable[[int, bool], PartitionState],
         route: Callable[[Any], int | None],
         records_per_second: float,
     ) -> None:
@@ -180,10 +182,10 @@ class Owner:
         for table in tables:
             table.pop(partition, None)
 
-    async def _hydrate(self, partitions: Iterable[int], aborted: Callable[[], bool]) -> None:
+    async def _hydrate(self, partitions: Iterable[int], aborted: Callable[[], bool], *, patient: bool = False) -> None:
         """Bring the state of `partitions` to the end of the log and compare it with what is published."""
         wanted = set(partitions)
-        fresh = {p: self._new_state(p) for p in wanted - set(self._states)}
+        fresh = {p: self._new_state(p, patient) for p in wanted - set(self._states)}
         consumer = reader(self.settings)
         try:
             await consumer.start()
@@ -302,7 +304,7 @@ class Owner:
         if rebuild:
             for partition in rebuild:
                 self._forget(partition)
-            await self._hydrate(rebuild, lambda: self._stopping)
+            await self._hydrate(rebuild, lambda: self._stopping, patient=True)
             # What Faust delivered meanwhile was left alone: read on from where the hydration ended.
             self._gaps.update((p, self._next[p]) for p in rebuild)
             self._wake.set()
@@ -329,9 +331,7 @@ class Owner:
         return sent
 
     async def _publish(self, records: Sequence[Outgoing]) -> None:
-        signed = [
-            Outgoing(r.topic, r.partition, r.key, r.value, (*r.headers, ("writer", self.writer)), r.timestamp_ms) for r in records
-        ]
+        signed = [Outgoing(r.topic, r.partition, r.key, r.value, (*r.headers, ("writer", self.writer)), r.timestamp_ms) for r in records]
         await self._sender.send(signed)
         RECORDS_SENT.labels(self.role).inc(len(signed))
 

@@ -12,8 +12,9 @@ import time
 import structlog
 
 from app import topics
-from app.errors import UnreachableError
+from app.errors import ConfigurationError, UnreachableError
 from app.settings import Settings
+from app.storage.migrate import require_migrated
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,17 @@ async def wait_for_broker(settings: Settings, timeout_s: float) -> None:
 
 
 async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
-    """Raise unless a worker can start: `UnreachableError` without a broker, `ConfigurationError` on any topic mismatch."""
+    """Raise unless a worker can start.
+
+    `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared, and where the projector is to run
+    without a database or with one that is not migrated.  A database that is merely away is no obstacle: the projector waits for it.
+    """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
+    if "projector" in settings.agents:
+        if not settings.database_url:
+            raise ConfigurationError("EDGELOOP_DATABASE_URL is not set.", "Set it, or leave projector out of EDGELOOP_AGENTS.")
+        try:
+            await require_migrated(settings.database_url, settings.database_schema)
+        except UnreachableError as error:
+            log.warning("worker.database_away", error=error.what)

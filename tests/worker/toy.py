@@ -23,7 +23,7 @@ app = make_app(settings)
 class Numbers:
     """Per key the numbers seen, with how often: the published sums are right only if every record was folded exactly once."""
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, patient: bool) -> None:
         self.partition = partition
         self.seen: dict[str, list[int]] = {}
         self.published: dict[str, bytes | None] = {}
