@@ -1,0 +1,106 @@
+"""The `classic` setting: the batch jobs' own "6-D" edge, kept to the digit as the reference to compare with.
+
+May touch: nothing but its arguments.  All functions take scalars or arrays (K,) of slices and return arrays of that shape.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, expm1
+
+MULTIPLIER_LOW, MULTIPLIER_HIGH = 0.3, 3.0
+DECAY_EXITS = 5
+"""Distinct exit times that a slope needs."""
+DECAY_SLOPE = 0.001
+"""Outcome per hour beyond which an edge counts as decaying or improving."""
+DECAY_STATES = ("insufficient", "decaying", "stable", "improving")
+GRID = 100
+"""Steps of a multiplier per 1.0."""
+
+
+def decay(slope: ArrayLike, n_exits: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """State (place in `DECAY_STATES`) and decay multiplier, from the outcome's slope per hour of exit and the number of distinct exits.
+
+    decaying below −0.001: max(0.5, 1 − min(100|b|, 0.5)); improving above 0.001: min(1.5, 1 + min(100|b|, 0.5)); else, and with fewer
+    than 5 exits, 1.
+
+    >>> state, multiplier = decay([-0.002, 0.0, 0.002, 0.1, 0.1], [9, 9, 9, 9, 4])
+    >>> [DECAY_STATES[s] for s in state], multiplier.tolist()
+    (['decaying', 'stable', 'improving', 'improving', 'insufficient'], [0.8, 1.0, 1.2, 1.5, 1.0])
+    """
+    b = np.asarray(slope, np.float64)
+    enough = np.asarray(n_exits) >= DECAY_EXITS
+    change = np.minimum(100.0 * np.abs(b), 0.5)
+    falling, rising = enough & (b < -DECAY_SLOPE), enough & (b > DECAY_SLOPE)
+    state = np.where(falling, 1, np.where(rising, 3, np.where(enough, 2, 0)))
+    multiplier = np.where(falling, np.maximum(0.5, 1.0 - change), np.where(rising, np.minimum(1.5, 1.0 + change), 1.0))
+    return state, multiplier
+
+
+def reliability(n: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
+    """1/(1 + var + 0.25/n).
+
+    >>> round(float(reliability(40, 0.084615)), 6)
+    0.916703
+    """
+    return np.asarray(1.0 / (1.0 + np.asarray(variance, np.float64) + 0.25 / np.asarray(n, np.float64)))
+
+
+def support(n: ArrayLike) -> NDArray[np.float64]:
+    """1 − exp(−n/50).
+
+    >>> round(float(support(40)), 6)
+    0.550671
+    """
+    # scipy's expm1 takes one number at a time; numpy's may round differently with the place in the array.
+    return np.asarray(-expm1(-np.asarray(n, np.float64) / 50.0))
+
+
+def edge_raw(n: ArrayLike, mean: ArrayLike, variance: ArrayLike, decay_multiplier: ArrayLike, baseline: ArrayLike) -> NDArray[np.float64]:
+    """(mean − baseline) · reliability · (support + magnitude + time + stability) · decay multiplier, in units of the outcome.
+
+    magnitude = sigmoid(mean), stability = 1/(1 + var), time = 1.
+
+    >>> edge_raw(40, 0.95, 0.33 / 3.9, 1.0, [0.5, 0.8, 1.5]).round(6).tolist()
+    [1.317484, 0.439161, -1.610258]
+    """
+    mean, variance = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
+    dimensions = support(n) + expit(mean) + 1.0 + 1.0 / (1.0 + variance)
+    return np.asarray((mean - baseline) * reliability(n, variance) * dimensions * decay_multiplier)
+
+
+def confidence(n: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
+    """support · reliability, in [0, 1].
+
+    >>> round(float(confidence(40, 0.33 / 3.9)), 6)
+    0.504802
+    """
+    return support(n) * reliability(n, variance)
+
+
+def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
+    """clamp(1 + edge, 0.3, 3.0), before rounding.
+
+    >>> multiplier([1.317484, 0.439161, -1.610258]).tolist()
+    [2.317484, 1.439161, 0.3]
+    """
+    return np.clip(1.0 + np.asarray(edge, np.float64), MULTIPLIER_LOW, MULTIPLIER_HIGH)
+
+
+def on_grid(multiplier: ArrayLike) -> NDArray[np.float64]:
+    """The multiplier on its grid of 0.01.
+
+    >>> on_grid([2.317484, 0.3]).tolist()
+    [2.32, 0.3]
+    """
+    return np.rint(np.asarray(multiplier, np.float64) * GRID) / GRID
+
+
+def is_override(n: ArrayLike, edge: ArrayLike, n_min: int, edge_min: float) -> NDArray[np.bool_]:
+    """n ≥ n_min and |edge| ≥ edge_min.
+
+    >>> is_override([33, 32, 33], [0.05, 1.0, -0.049], 33, 0.05).tolist()
+    [True, False, False]
+    """
+    return np.asarray((np.asarray(n) >= n_min) & (np.abs(np.asarray(edge, np.float64)) >= edge_min))

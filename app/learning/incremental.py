@@ -1,0 +1,370 @@
+"""One group as it learns: its window, and the statistics of its slices kept up to date with the trades that come and go.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.learning import classic
+from app.learning.event_time import text_from_micros
+from app.learning.slices import Incidence
+from app.learning.statistics import SliceStatistics, joined, slice_statistics
+from app.learning.window import GroupWindow, SegmentKey, Snapshot, Trade
+from schemas.identity import group_id, slice_id
+from schemas.lessons import Evidence, GroupSummary, Lesson, LessonDecay, SegmentSum
+
+FULL_SHARE = 8
+"""All slices are mined anew when the trades that came and went are more than one in so many of the window: from there on it is faster."""
+
+
+class Refit(NamedTuple):
+    """What changed since the last refit: lessons to publish, ids to retire, and the group's summary if it changed."""
+
+    lessons: list[Lesson]
+    retired: list[str]
+    summary: GroupSummary | None
+
+
+class RebuildNeeded(RuntimeError):
+    """The window lacks trades that belong inside; fold the log again before learning from it."""
+
+
+class GroupLearner:
+    """Lessons of one group, every slice of at least `n_min` trades and at most `max_dims` dimensions (0: any number).
+
+    `fold` takes trades in; `refit` brings up to date what they touched and returns the differences.  Its lessons are to the last bit those
+    that a new learner would make of the same trades.  `window_us` in microseconds, `window_trades` a count.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        pattern_key: str,
+        action_category: str,
+        *,
+        window_us: int,
+        window_trades: int,
+        n_min: int,
+        max_dims: int,
+    ) -> None:
+        self.module = module
+        self.pattern_key = pattern_key
+        self.action_category = action_category
+        self.n_min = n_min
+        self.max_dims = max_dims
+        self.window = GroupWindow(window_us, window_trades)
+        self.summary_id = group_id(module, pattern_key, action_category)
+        self._known = _KnownSlices()
+        self._summary: GroupSummary | None = None
+        self._adopted: dict[str, Lesson] | None = None
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """True while the window lacks trades; see `GroupWindow`."""
+        return self.window.needs_rebuild
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a refit may have something to say."""
+        return self.window.changed or self._adopted is not None
+
+    @property
+    def n_slices(self) -> int:
+        """Slices at the last refit."""
+        return len(self._known.slot_of)
+
+    def fold(self, trades: Iterable[Trade]) -> None:
+        """Take records of trades in, in any order, repeated or not."""
+        self.window.fold(trades)
+
+    def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
+        """What is published of this group: the next refit returns what differs from exactly this, and retires what is no longer right."""
+        lessons: dict[str, Lesson] = {}
+        self._summary = None
+        for record in published:
+            if isinstance(record, GroupSummary):
+                self._summary = record
+            else:
+                lessons[record.lesson_id] = record
+        self._adopted = lessons
+
+    def refit(self, version: int) -> Refit:
+        """The changes since the last refit (or `adopt`), marked with `version`.  Without changes: nothing, whatever the version.
+
+        Raises `RebuildNeeded` while the window lacks trades.
+        """
+        if self.needs_rebuild:
+            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} lacks trades: fold the log again.")
+        if not self.dirty:
+            return Refit([], [], None)
+        summary = None
+        changed: list[int] = []
+        retired: list[str] = []
+        if self.window.changed:
+            snapshot = self.window.snapshot()
+            changed, retired = self._learn(snapshot)
+            summary = self._summarised(snapshot, version)
+        elif len(self.window):
+            summary = self._summarised(self.window.snapshot(), version)
+        if self._adopted is None:
+            lessons = self._lessons(changed, version)
+        else:
+            now = self._lessons(list(self._known.slot_of.values()), version)
+            lessons = [new for new in now if not same_lesson(new, self._adopted.pop(new.lesson_id, None))]
+            retired = sorted(self._adopted)
+            if summary is None and self._summary is not None:
+                retired.append(self._summary.lesson_id)
+                self._summary = None
+            self._adopted = None
+        if summary is not None and not same_summary(summary, self._summary):
+            self._summary = summary
+        else:
+            summary = None
+        return Refit(lessons, retired, summary)
+
+    def lessons(self, version: int) -> list[Lesson]:
+        """All lessons as of the last refit, marked with `version`."""
+        return self._lessons(list(self._known.slot_of.values()), version)
+
+    def _learn(self, snapshot: Snapshot) -> tuple[list[int], list[str]]:
+        """Bring the statistics up to date: slots of slices that are new or changed, ids of those that fell below n_min."""
+        window, known = self.window, self._known
+        incidence = Incidence(snapshot)
+        moved = window.n_fresh + len(window.removed_rows())
+        full = FULL_SHARE * moved > len(window) or not known.slot_of
+        keys: list[bytes] = []
+        items: list[NDArray[np.uint32]] = []
+        parts: list[SliceStatistics] = []
+        for block in incidence.mine(self.n_min, self.max_dims, fresh=not full):
+            keys += _keys(block.items)
+            items.append(block.items)
+            parts.append(slice_statistics(incidence, block.trades, snapshot.exit_us, snapshot.outcome))
+        gone: list[bytes] = []
+        if full:
+            gone = list(known.slot_of.keys() - set(keys))
+        elif window.removed_rows():
+            done = set(keys)
+            slots = [s for s in known.touched(window.removed_rows(), window.n_items) if known.keys[s] not in done]
+            if slots:
+                block = incidence.slices(known.items[slots])
+                enough = block.n >= self.n_min
+                gone = [known.keys[s] for s, stays in zip(slots, enough.tolist(), strict=True) if not stays]
+                keys += [known.keys[s] for s, stays in zip(slots, enough.tolist(), strict=True) if stays]
+                items.append(known.items[slots][enough])
+                parts.append(slice_statistics(incidence, block.trades[enough], snapshot.exit_us, snapshot.outcome))
+        retired = known.drop(gone)
+        changed = known.store(keys, items, joined(parts))
+        window.settle()
+        renumbered = window.recode()
+        if renumbered is not None:
+            known.renumber(renumbered)
+        for slot in changed:
+            if not known.lesson_ids[slot]:
+                known.lesson_ids[slot] = slice_id(self.module, self.pattern_key, self.action_category, self._scope(slot))
+        return changed, retired
+
+    def _scope(self, slot: int) -> dict[str, str]:
+        return dict(sorted(self.window.pair(item) for item in self._known.items[slot].tolist() if item))
+
+    def _lessons(self, slots: list[int], version: int) -> list[Lesson]:
+        known = self._known
+        counts = known.counts[slots].tolist()
+        numbers = known.numbers[slots]
+        states, multipliers = classic.decay(numbers[:, 2], known.counts[slots, 1])
+        texts = {us: text_from_micros(us) for us in np.unique(known.counts[slots, 2:]).tolist()}
+        lessons = []
+        for slot, (n, n_exits, first, last), (mean, variance, slope), state, multiplier in zip(
+            slots, counts, numbers.tolist(), states.tolist(), multipliers.tolist(), strict=True
+        ):
+            lessons.append(
+                Lesson(
+                    learning="classic",
+                    lesson_id=known.lesson_ids[slot],
+                    module=self.module,
+                    pattern_key=self.pattern_key,
+                    action_category=self.action_category,
+                    scope=self._scope(slot),
+                    n=n,
+                    mean=mean,
+                    variance=variance,
+                    decay=LessonDecay(
+                        state=classic.DECAY_STATES[state],
+                        multiplier=multiplier,
+                        slope_per_hour=slope if n_exits >= classic.DECAY_EXITS else None,
+                    ),
+                    evidence=Evidence(from_ts=texts[first], to_ts=texts[last], lesson_version=version),
+                    as_of=texts[last],
+                    version=version,
+                )
+            )
+        return lessons
+
+    def _summarised(self, snapshot: Snapshot, version: int) -> GroupSummary:
+        return GroupSummary(
+            learning="classic",
+            lesson_id=self.summary_id,
+            module=self.module,
+            pattern_key=self.pattern_key,
+            action_category=self.action_category,
+            n=len(snapshot.exit_us),
+            n_slices=self.n_slices,
+            segments=segment_sums(snapshot),
+            as_of=text_from_micros(int(snapshot.exit_us[-1])),
+            version=version,
+        )
+
+
+def segment_sums(snapshot: Snapshot) -> tuple[SegmentSum, ...]:
+    """Count, sum and sum of squares of the outcomes of home trades per segment, segments in order.
+
+    The sums are rounded once (`math.fsum`), so that the order of trades does not matter.
+    """
+    sums = []
+    for segment in sorted(range(len(snapshot.segments)), key=lambda s: segment_order(snapshot.segments[s])):
+        outcome = snapshot.outcome[snapshot.home & (snapshot.segment == segment)]
+        if len(outcome):
+            bucket, timeframe = snapshot.segments[segment]
+            total, squares = math.fsum(outcome.tolist()), math.fsum((outcome * outcome).tolist())
+            sums.append(SegmentSum(bucket=bucket, timeframe=timeframe, n=len(outcome), sum=total, sum_sq=squares))
+    return tuple(sums)
+
+
+def segment_order(segment: SegmentKey) -> tuple[bool, str, bool, str]:
+    """Sorts segments, unknown ones first."""
+    bucket, timeframe = segment
+    return bucket is not None, bucket or "", timeframe is not None, timeframe or ""
+
+
+def same_lesson(one: Lesson, other: Lesson | None) -> bool:
+    """Whether two lessons say the same, whatever their versions."""
+    return (
+        other is not None
+        and one.n == other.n
+        and one.mean == other.mean
+        and one.variance == other.variance
+        and one.as_of == other.as_of
+        and one.evidence.from_ts == other.evidence.from_ts
+        and one.evidence.to_ts == other.evidence.to_ts
+        and one.decay == other.decay
+        and one.scope == other.scope
+        and (one.learning, one.module, one.pattern_key, one.action_category, one.lesson_id, one.schema_version)
+        == (other.learning, other.module, other.pattern_key, other.action_category, other.lesson_id, other.schema_version)
+    )
+
+
+def same_summary(one: GroupSummary, other: GroupSummary | None) -> bool:
+    """Whether two summaries say the same, whatever their versions."""
+    return other is not None and all(getattr(one, f) == getattr(other, f) for f in one.__struct_fields__ if f != "version")
+
+
+class _KnownSlices:
+    """The slices of a group and their statistics, a slot each.
+
+    A slice's key is its items as bytes, in order of dimension.  `items` (slots, width) padded with 0; `numbers` (slots, 3): mean, variance,
+    slope; `counts` (slots, 4): n, distinct exits (up to 5, more makes no difference), first and last exit in µs.
+    """
+
+    def __init__(self) -> None:
+        self.slot_of: dict[bytes, int] = {}
+        self.keys: list[bytes] = []
+        self.lesson_ids: list[str] = []
+        self.items = np.zeros((0, 1), np.uint32)
+        self.numbers = np.zeros((0, 3), np.float64)
+        self.counts = np.zeros((0, 4), np.int64)
+        self._free: list[int] = []
+
+    def touched(self, removed: list[NDArray[np.unsignedinteger]], n_items: int) -> list[int]:
+        """Slots of the slices that one of the removed trades was in; `removed` holds each one's scope rows (rows, D)."""
+        hit = np.zeros(len(self.items), np.bool_)
+        for row in np.unique(np.concatenate([_as_wide(rows, removed) for rows in removed]), axis=0):
+            has = np.zeros(n_items, np.bool_)
+            has[row] = True
+            has[0] = True
+            hit |= has[self.items].all(axis=1)
+        hit[self._free] = False
+        slots: list[int] = np.flatnonzero(hit).tolist()
+        return slots
+
+    def store(self, keys: list[bytes], items: list[NDArray[np.uint32]], statistics: SliceStatistics) -> list[int]:
+        """Take statistics in; the slots of slices that are new or whose statistics differ in any bit."""
+        if not keys:
+            return []
+        slot_of = self.slot_of
+        slots = [slot_of.get(key, -1) for key in keys]
+        new = [i for i, slot in enumerate(slots) if slot < 0]
+        self._make_room(len(new), max(block.shape[1] for block in items))
+        for i in new:
+            slot = self._free.pop()
+            slots[i] = slot_of[keys[i]] = slot
+            self.keys[slot], self.lesson_ids[slot] = keys[i], ""
+        where = np.array(slots)
+        few = statistics.n_exits < classic.DECAY_EXITS
+        slope = np.where(few, 0.0, statistics.slope)
+        numbers = np.column_stack((statistics.mean, statistics.variance, slope))
+        exits = np.minimum(statistics.n_exits, classic.DECAY_EXITS)
+        counts = np.column_stack((statistics.n, exits, statistics.first_us, statistics.last_us))
+        differs = (self.numbers[where].view(np.int64) != numbers.view(np.int64)).any(axis=1)
+        differs |= (self.counts[where] != counts).any(axis=1)
+        differs[new] = True
+        self.numbers[where], self.counts[where] = numbers, counts
+        start = 0
+        for block in items:
+            part = where[start : start + len(block)]
+            self.items[part] = 0
+            self.items[part, : block.shape[1]] = block
+            start += len(block)
+        changed: list[int] = where[differs].tolist()
+        return changed
+
+    def drop(self, keys: list[bytes]) -> list[str]:
+        """Forget slices; their lesson ids, sorted."""
+        slots = [self.slot_of.pop(key) for key in keys]
+        self._free += slots
+        return sorted(self.lesson_ids[slot] for slot in slots)
+
+    def renumber(self, renumbered: NDArray[np.int64]) -> None:
+        """Items got new numbers."""
+        slots = list(self.slot_of.values())
+        self.items = renumbered[self.items].astype(np.uint32)
+        self.slot_of = {}
+        for slot in slots:
+            key = self.items[slot][self.items[slot] > 0].tobytes()
+            self.keys[slot] = key
+            self.slot_of[key] = slot
+
+    def _make_room(self, more: int, width: int) -> None:
+        size, columns = self.items.shape
+        lacking = more - len(self._free)
+        room = max(lacking, size) if lacking > 0 else 0
+        if room or width > columns:
+            items = np.zeros((size + room, max(width, columns)), np.uint32)
+            items[:size, :columns] = self.items
+            self.items = items
+        if room:
+            self.numbers = np.concatenate((self.numbers, np.zeros((room, 3))))
+            self.counts = np.concatenate((self.counts, np.zeros((room, 4), np.int64)))
+            self.keys += [b""] * room
+            self.lesson_ids += [""] * room
+            self._free += range(size + room - 1, size - 1, -1)
+
+
+def _as_wide(rows: NDArray[np.unsignedinteger], removed: list[NDArray[np.unsignedinteger]]) -> NDArray[np.uint32]:
+    """Rows with as many columns as the widest of `removed` (a dimension may have been discovered in between)."""
+    wide = np.zeros((len(rows), max(r.shape[1] for r in removed)), np.uint32)
+    wide[:, : rows.shape[1]] = rows
+    return wide
+
+
+def _keys(items: NDArray[np.uint32]) -> list[bytes]:
+    """The bytes of each row (K, k)."""
+    if not items.shape[1]:
+        return [b""] * len(items)
+    rows: list[bytes] = np.ascontiguousarray(items).view(f"V{4 * items.shape[1]}").ravel().tolist()
+    return rows

@@ -1,0 +1,435 @@
+"""The sliding window of one group: of each trade the close that counts, as long as it is recent enough.
+
+May touch: nothing but its arguments.  The state is a function of the *set* of records folded, whatever their order, batching and
+repetition.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.learning.event_time import micros_from_text
+from schemas.facts import PatternTradeEvent
+
+Rank = tuple[int, int, int, str, str]
+"""(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's closes counts."""
+Scope = tuple[tuple[str, str], ...]
+"""A canonical scope as its (dimension, value) pairs, sorted by dimension."""
+SegmentKey = tuple[str | None, str | None]
+"""(bucket, timeframe)."""
+Cells = tuple[list[int], list[int], list[int]]
+"""Rows, columns and items of codes to be written."""
+
+RR_LIMIT = 33.0
+AMOUNT_LIMIT = 1e15
+"""`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows."""
+
+_HEAD = struct.Struct(">QIQ")
+
+
+class Trade(NamedTuple):
+    """One close of one trade as a group sees it.  `exit_us` is in microseconds since 1970, `scopes` the distinct ones of its actions."""
+
+    trade_id: str
+    rank: Rank
+    exit_us: int
+    outcome: float
+    segment: SegmentKey
+    home: bool
+    scopes: tuple[Scope, ...]
+
+
+def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
+    """The trade of a fact, with the outcome `rr` (clipped to ±33), `roi` or `pnl`; None if the fact lacks this outcome.
+
+    Raises `ValueError` if `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
+    """
+    if outcome == "rr":
+        value, limit = fact.rr, RR_LIMIT
+    elif outcome == "roi":
+        value, limit = fact.roi, AMOUNT_LIMIT
+    elif outcome == "pnl":
+        value, limit = fact.pnl_usd, AMOUNT_LIMIT
+    else:
+        raise ValueError(f"The outcome is {outcome!r}; it has to be rr, roi or pnl.")
+    if value is None:
+        return None
+    exit_us = micros_from_text(fact.exit_ts)
+    bytes.fromhex(fact.value_sha256)
+    return Trade(
+        trade_id=fact.trade_id,
+        rank=(fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256),
+        exit_us=exit_us,
+        outcome=min(max(float(value), -limit), limit),
+        segment=(fact.segment.bucket, fact.segment.timeframe),
+        home=fact.home,
+        scopes=tuple({tuple(sorted(action.scope.items())): None for action in fact.actions}),
+    )
+
+
+def _packed(rank: Rank) -> bytes:
+    """The rank as bytes that sort as it does (UTF-8 sorts as code points do; an event id holds no NUL)."""
+    revision, n_actions, exit_us, event_id, sha256 = rank
+    return _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
+
+
+def _exit_of(packed: bytes) -> int:
+    return int.from_bytes(packed[12:20], "big")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The T trades inside the window in canonical order (exit, trade id), with their R scope rows, grouped by trade in the same order.
+
+    `exit_us` (T,) µs since 1970; `outcome` (T,); `segment` (T,) place in `segments`; `home` (T,); `fresh` (T,) came since the last
+    `GroupWindow.settle`; `row_counts` (T,) rows of each trade; `codes` (R, D) item of each dimension, 0 = missing; `item_dims` (items,)
+    the dimension (column) of each item.
+    """
+
+    trade_ids: list[str]
+    exit_us: NDArray[np.int64]
+    outcome: NDArray[np.float64]
+    segment: NDArray[np.int32]
+    segments: list[SegmentKey]
+    home: NDArray[np.bool_]
+    fresh: NDArray[np.bool_]
+    row_counts: NDArray[np.int64]
+    codes: NDArray[np.unsignedinteger]
+    item_dims: NDArray[np.int32]
+
+
+class GroupWindow:
+    """Trades of one group not older than `window_us` before its newest exit, and of these at most `window_trades`.
+
+    One exactly as old as the window is inside; of too many the greatest (exit, trade id) stay.  Each trade is held by the greatest of its
+    records.  Of a trade outside the window only the rank is remembered, so that a lesser record of it, inside, has no effect whenever it is
+    redelivered.
+
+    A correction can take the newest exit back, or free a place, so that trades outside belong inside again.  Their data is gone: then
+    `needs_rebuild` is true until they have been folded again (from the log, in any order and batching, here or into a fresh window).
+    """
+
+    def __init__(self, window_us: int, window_trades: int) -> None:
+        self.window_us = window_us
+        self.window_trades = window_trades
+        self._slot_of: dict[str, int] = {}
+        self._outside: dict[str, bytes] = {}
+        self._outside_top: tuple[int, str] | None = None
+        self._outside_top_known = True
+        self._missing = 0
+        self._trade_ids: list[str] = []
+        self._ranks: list[bytes] = []
+        self._exit = np.zeros(16, np.int64)
+        self._outcome = np.zeros(16, np.float64)
+        self._segment = np.zeros(16, np.int32)
+        self._home = np.zeros(16, np.bool_)
+        self._alive = np.zeros(16, np.bool_)
+        self._row_start = np.zeros(16, np.int32)
+        self._row_count = np.zeros(16, np.int32)
+        self._size = 0
+        self._codes: NDArray[np.unsignedinteger] = np.zeros((16, 0), np.uint16)
+        self._rows = 0
+        self._segments: dict[SegmentKey, int] = {}
+        self._dims: dict[str, int] = {}
+        self._item_ids: dict[tuple[str, str], int] = {}
+        self._items: list[tuple[str, str]] = [("", "")]
+        self._newest = self._oldest = 0
+        self._fresh: set[int] = set()
+        self._removed: list[NDArray[np.unsignedinteger]] = []
+
+    def __len__(self) -> int:
+        """Trades inside the window."""
+        return len(self._slot_of)
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """True while trades belong inside whose data is gone; fold the log again."""
+        return self._missing > 0
+
+    @property
+    def newest_us(self) -> int:
+        """The newest exit, in microseconds since 1970.  Raises `ValueError` if the window is empty."""
+        if not self._slot_of:
+            raise ValueError("The window is empty, so it has no newest exit.")
+        return self._newest
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays (the ids and ranks, which Python holds, come on top)."""
+        arrays = (self._exit, self._outcome, self._segment, self._home, self._alive, self._row_start, self._row_count, self._codes)
+        return sum(a.nbytes for a in arrays)
+
+    def pair(self, item: int) -> tuple[str, str]:
+        """(dimension, value) of an item."""
+        return self._items[item]
+
+    @property
+    def n_items(self) -> int:
+        """Items known, the missing one (0) included."""
+        return len(self._items)
+
+    def fold(self, trades: Iterable[Trade]) -> None:
+        """Take records in, then slide.  Records that a greater one of the same trade supersedes have no effect."""
+        corrected = False
+        cells: Cells = ([], [], [])
+        for trade in trades:
+            rank = _packed(trade.rank)
+            slot = self._slot_of.get(trade.trade_id)
+            if slot is not None:
+                if rank <= self._ranks[slot]:
+                    continue
+                self._remove(slot)
+                corrected = True
+            else:
+                outside = self._outside.get(trade.trade_id)
+                if outside is not None:
+                    if rank < outside:
+                        continue
+                    self._forget_outside(trade.trade_id)
+            self._add(trade, rank, cells)
+        self._write_rows(cells)
+        if self._slot_of or self._missing:
+            self._slide(corrected or self._missing > 0)
+        if self._size - len(self._slot_of) > max(64, len(self._slot_of) // 2):
+            self._compact()
+
+    def prune(self, before_us: int) -> None:
+        """Forget the ranks of trades outside whose exit lies before `before_us`.
+
+        Right only once no record of these trades can come again: neither in the log nor from a producer.
+        """
+        if any(_exit_of(rank) < before_us for rank in self._outside.values()):
+            self._outside = {i: rank for i, rank in self._outside.items() if _exit_of(rank) >= before_us}
+            self._outside_top_known = False
+            self._slide(True)
+
+    def settle(self) -> None:
+        """From here on `Snapshot.fresh` and `removed_rows` count anew."""
+        self._fresh.clear()
+        self._removed.clear()
+
+    @property
+    def changed(self) -> bool:
+        """Whether a trade came or went since the last `settle`."""
+        return bool(self._fresh or self._removed)
+
+    @property
+    def n_fresh(self) -> int:
+        """Trades inside that came, or were replaced, since the last `settle`."""
+        return len(self._fresh)
+
+    def removed_rows(self) -> list[NDArray[np.unsignedinteger]]:
+        """Per trade that went, or was replaced, since the last `settle`: its scope rows (rows, D); later dimensions may lack."""
+        return self._removed
+
+    def snapshot(self) -> Snapshot:
+        """The window as arrays; see `Snapshot`."""
+        slots = np.flatnonzero(self._alive[: self._size])
+        slots = slots[np.argsort(self._exit[slots], kind="stable")]
+        exits = self._exit[slots]
+        ties = np.flatnonzero(exits[1:] == exits[:-1])
+        if ties.size:
+            order = slots.tolist()
+            starts = ties[np.concatenate(([True], np.diff(ties) > 1))]
+            ends = ties[np.concatenate((np.diff(ties) > 1, [True]))] + 2
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                order[start:end] = sorted(order[start:end], key=self._trade_ids.__getitem__)
+            slots = np.array(order, np.int64)
+        fresh = np.zeros(self._size, np.bool_)
+        fresh[list(self._fresh)] = True
+        counts = self._row_count[slots].astype(np.int64)
+        rows = np.repeat(self._row_start[slots] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        return Snapshot(
+            trade_ids=[self._trade_ids[s] for s in slots.tolist()],
+            exit_us=exits,
+            outcome=self._outcome[slots],
+            segment=self._segment[slots],
+            segments=list(self._segments),
+            home=self._home[slots],
+            fresh=fresh[slots],
+            row_counts=counts,
+            codes=self._codes[rows],
+            item_dims=np.array([-1, *(self._dims[d] for d, _ in self._items[1:])], np.int32),
+        )
+
+    def recode(self) -> NDArray[np.int64] | None:
+        """Drop items which no trade inside has, if they are the greater part: the new number of each old item (0 = dropped), else None.
+
+        Only just after `settle`, as removed rows keep the old numbers.
+        """
+        used = np.zeros(len(self._items), np.bool_)
+        used[self._codes[: self._rows].ravel()] = True
+        used[0] = True
+        if len(self._items) < 1024 or 2 * int(used.sum()) > len(self._items):
+            return None
+        renumbered = np.where(used, np.cumsum(used) - 1, 0)
+        self._items = [pair for pair, keep in zip(self._items, used.tolist(), strict=True) if keep]
+        self._item_ids = {pair: i for i, pair in enumerate(self._items) if i}
+        self._codes = renumbered[self._codes].astype(_code_type(len(self._items)))
+        return renumbered
+
+    # -- records in and out
+
+    def _add(self, trade: Trade, rank: bytes, cells: Cells) -> None:
+        slot = self._size
+        if slot == len(self._exit):
+            for name in ("_exit", "_outcome", "_segment", "_home", "_alive", "_row_start", "_row_count"):
+                setattr(self, name, _grown(getattr(self, name), slot + 1))
+        if not self._slot_of:
+            self._newest = self._oldest = trade.exit_us
+        self._newest = max(self._newest, trade.exit_us)
+        self._oldest = min(self._oldest, trade.exit_us)
+        self._size += 1
+        self._slot_of[trade.trade_id] = slot
+        self._trade_ids.append(trade.trade_id)
+        self._ranks.append(rank)
+        self._exit[slot] = trade.exit_us
+        self._outcome[slot] = trade.outcome
+        self._segment[slot] = self._segments.setdefault(trade.segment, len(self._segments))
+        self._home[slot] = trade.home
+        self._alive[slot] = True
+        self._row_start[slot] = self._rows
+        self._row_count[slot] = len(trade.scopes)
+        self._fresh.add(slot)
+        rows, columns, items = cells
+        for row, scope in enumerate(trade.scopes, self._rows):
+            for pair in scope:
+                rows.append(row)
+                items.append(self._item_ids.get(pair) or self._new_item(pair))
+                columns.append(self._dims[pair[0]])
+        self._rows += len(trade.scopes)
+
+    def _new_item(self, pair: tuple[str, str]) -> int:
+        item = len(self._items)
+        self._items.append(pair)
+        self._item_ids[pair] = item
+        self._dims.setdefault(pair[0], len(self._dims))
+        return item
+
+    def _write_rows(self, cells: Cells) -> None:
+        """Write the codes of the rows just added; the matrix grows in rows, columns and, with many items, in width."""
+        rows, columns = self._codes.shape
+        if len(self._dims) > columns:
+            wider = np.zeros((rows, len(self._dims)), self._codes.dtype)
+            wider[:, :columns] = self._codes
+            self._codes = wider
+        if len(self._items) > np.iinfo(self._codes.dtype).max:
+            self._codes = self._codes.astype(_code_type(len(self._items)))
+        if self._rows > rows:
+            self._codes = _grown(self._codes, self._rows)
+        self._codes[cells[0], cells[1]] = cells[2]
+
+    def _remove(self, slot: int) -> None:
+        del self._slot_of[self._trade_ids[slot]]
+        self._alive[slot] = False
+        if slot in self._fresh:
+            self._fresh.discard(slot)
+        else:
+            start = self._row_start[slot]
+            self._removed.append(self._codes[start : start + self._row_count[slot]].copy())
+        self._ranks[slot] = b""
+
+    def _compact(self) -> None:
+        """Close the gaps that removed trades left."""
+        keep = np.flatnonzero(self._alive[: self._size])
+        counts = self._row_count[keep].astype(np.int64)
+        starts = np.cumsum(counts) - counts
+        rows = np.repeat(self._row_start[keep] - starts, counts) + np.arange(counts.sum())
+        renumbered = dict(zip(keep.tolist(), range(len(keep)), strict=True))
+        self._fresh = {renumbered[s] for s in self._fresh}
+        self._trade_ids = [self._trade_ids[s] for s in keep.tolist()]
+        self._ranks = [self._ranks[s] for s in keep.tolist()]
+        self._slot_of = {t: s for s, t in enumerate(self._trade_ids)}
+        self._codes = self._codes[rows]
+        for name in ("_exit", "_outcome", "_segment", "_home", "_alive", "_row_count"):
+            setattr(self, name, getattr(self, name)[keep])
+        self._row_start = starts.astype(np.int32)
+        self._size, self._rows = len(keep), len(rows)
+
+    # -- what is inside
+
+    def _slide(self, corrected: bool) -> None:
+        if corrected:
+            if self._slot_of:
+                exits = self._exit[: self._size][self._alive[: self._size]]
+                self._newest, self._oldest = int(exits.max()), int(exits.min())
+            self._missing = 0
+            top = self._top_outside()
+            if top is not None and self._belongs(top):
+                self._slide_with_missing()
+                return
+        bound = self._newest - self.window_us
+        if self._oldest >= bound and len(self._slot_of) <= self.window_trades:
+            return
+        slots = np.flatnonzero(self._alive[: self._size])
+        exits = self._exit[slots]
+        leave = exits < bound
+        surplus = len(slots) - int(leave.sum()) - self.window_trades
+        if surplus > 0:
+            inside = exits[~leave]
+            last_out = np.partition(inside, surplus - 1)[surplus - 1]
+            leave |= exits < last_out
+            ties = np.flatnonzero(exits == last_out)
+            n_ties_out = len(ties) - (self.window_trades - int((exits > last_out).sum()))
+            ties = np.array(sorted(ties.tolist(), key=lambda t: self._trade_ids[slots[t]])[:n_ties_out], np.int64)
+            leave[ties] = True
+        self._evict(slots[leave])
+        self._oldest = int(exits[~leave].min())
+
+    def _belongs(self, key: tuple[int, str]) -> bool:
+        """Whether an (exit, trade id) of no trade held would be inside."""
+        if self._slot_of and key[0] < self._newest - self.window_us:
+            return False
+        exits = self._exit[: self._size]
+        alive = self._alive[: self._size]
+        greater = int(((exits > key[0]) & alive).sum())
+        ties = np.flatnonzero((exits == key[0]) & alive)
+        return greater + sum(self._trade_ids[s] > key[1] for s in ties.tolist()) < self.window_trades
+
+    def _slide_with_missing(self) -> None:
+        """As `_slide`, among all trades known, for the rare case that some which belong inside are not held."""
+        held = [(int(self._exit[s]), trade_id) for trade_id, s in self._slot_of.items()]
+        outside = [(_exit_of(rank), trade_id) for trade_id, rank in self._outside.items()]
+        inside = sorted(held + outside, reverse=True)[: self.window_trades]
+        bound = inside[0][0] - self.window_us
+        lowest = min(key for key in inside if key[0] >= bound)
+        self._missing = sum(key >= lowest for key in outside)
+        self._evict(np.array([self._slot_of[key[1]] for key in held if key < lowest], np.int64))
+
+    def _evict(self, slots: NDArray[np.int64]) -> None:
+        for slot in slots.tolist():
+            trade_id, rank = self._trade_ids[slot], self._ranks[slot]
+            self._remove(slot)
+            self._outside[trade_id] = rank
+            if self._outside_top_known:
+                key = (int(self._exit[slot]), trade_id)
+                self._outside_top = key if self._outside_top is None else max(self._outside_top, key)
+
+    def _forget_outside(self, trade_id: str) -> None:
+        del self._outside[trade_id]
+        if self._outside_top is not None and self._outside_top[1] == trade_id:
+            self._outside_top_known = False
+
+    def _top_outside(self) -> tuple[int, str] | None:
+        """The greatest (exit, trade id) outside."""
+        if not self._outside_top_known:
+            self._outside_top = max(((_exit_of(rank), i) for i, rank in self._outside.items()), default=None)
+            self._outside_top_known = True
+        return self._outside_top
+
+
+def _code_type(n_items: int) -> type[np.unsignedinteger]:
+    return np.uint16 if n_items <= np.iinfo(np.uint16).max else np.uint32
+
+
+def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
+    """The array with room for at least `needed` rows, doubled so that many small growths cost little."""
+    grown = np.zeros((max(needed, 2 * len(array)), *array.shape[1:]), array.dtype)
+    grown[: len(array)] = array
+    return grown
