@@ -8,9 +8,10 @@ default may be null.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from functools import lru_cache
+from typing import Annotated, Generic, Literal, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
 
 from schemas.canonical import MAX_CODE_POINTS
 from schemas.scope import DEFAULT_DIMENSIONS
@@ -42,15 +43,18 @@ PatternKey = Annotated[
     str,
     Meta(description="Dotted, e.g. pm.uptrend.S1.entry; a missing module is put in front. Canonical: at most 200 code points."),
 ]
-JsonScope = Annotated[
-    dict[str, Any],
-    Meta(
-        description="Context dimensions to discrete values. Keys that are not configured as dimensions are ignored.",
-        extra_json_schema={
-            "properties": {name: {"type": ["string", "number", "boolean", "null"]} for name in DEFAULT_DIMENSIONS},
-        },
-    ),
-]
+
+
+@lru_cache(maxsize=16)
+def scope_type(dimensions: tuple[str, ...] = DEFAULT_DIMENSIONS) -> type[Struct]:
+    """The struct of a scope: one field per dimension, in their order, each None where it is absent.
+
+    Decoding with it ignores all other keys, and its errors name the path of a wrong value.  Its encoded names are the dimensions'.
+    """
+    fields = [(f"d{i}", ScopeValue, None) for i in range(len(dimensions))]
+    names = {f"d{i}": name for i, name in enumerate(dimensions)}
+    documentation = {"__doc__": "Context dimensions to discrete values.  Keys that are not configured as dimensions are ignored."}
+    return defstruct("Scope", fields, rename=names, namespace=documentation, frozen=True, gc=False)
 
 
 class RegimeContext(Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from app.closes import guards, older
 from app.closes.errors import NEW_ENVELOPE, DeadLetterError, Paths, dead_letter
-from schemas.events import PositionClosed, ScopeValue
+from schemas.events import PositionClosed, ScopeValue, scope_type
 
 KIND = "position_closed"
 
@@ -25,14 +25,6 @@ class Head(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(Head)
-
-
-@lru_cache(maxsize=16)
-def scope_type(dimensions: tuple[str, ...]) -> type[msgspec.Struct]:
-    """A struct with one field per dimension, in their order: what it decodes ignores all other keys and names the path of a wrong one."""
-    fields = [(f"d{i}", ScopeValue, None) for i in range(len(dimensions))]
-    names = {f"d{i}": name for i, name in enumerate(dimensions)}
-    return msgspec.defstruct("Scope", fields, rename=names, frozen=True, gc=False)
 
 
 @lru_cache(maxsize=16)

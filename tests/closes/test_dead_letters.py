@@ -18,9 +18,11 @@ VALUE = json.dumps(NEW).encode()
 
 SYNTAX: list[tuple[bytes | None, str]] = [
     (None, "null_value"),
-    (b"", "not_json"), (b" ", "not_json"), (b"nonsense", "not_json"), (b"{", "not_json"), (VALUE[:-1], "not_json"), (VALUE + b"x", "not_json"),
+    (b"", "not_json"), (b" ", "not_json"), (b"nonsense", "not_json"), (b"{", "not_json"), (VALUE[:-1], "not_json"),
+    (VALUE + b"x", "not_json"),
     (VALUE + VALUE, "not_json"), (b"\x00", "not_json"), (VALUE + b"\x00", "not_json"), (b"\x00\x01\x02\x03", "not_json"),
-    (b"{'a': 1}", "not_json"), (b'{"a": 1,}', "not_json"), (b'{"a": 01}', "not_json"), (b'{"a": .5}', "not_json"), (b'{"a": +1}', "not_json"),
+    (b"{'a': 1}", "not_json"), (b'{"a": 1,}', "not_json"), (b'{"a": 01}', "not_json"), (b'{"a": .5}', "not_json"),
+    (b'{"a": +1}', "not_json"),
     (b'{"a": "\x01"}', "not_json"), (b'{"a": "\n"}', "not_json"), (b'{"a": "\\x"}', "not_json"), (b'{"a": "\\u12"}', "not_json"),
     (b"{1: 2}", "not_json"), (b"/* */ {}", "not_json"), (VALUE.replace(b"1.5", b"NaN"), "not_json"),
     (VALUE.replace(b"1.5", b"Infinity"), "not_json"), (VALUE.replace(b"1.5", b"-Infinity"), "not_json"), (b'{"x": NaN}', "not_json"),
@@ -136,7 +138,7 @@ def test_numbers_in_a_dimension(number: str, reason: str) -> None:
 @pytest.mark.parametrize(
     "path", ["x", "event_id", "trade_id", "actions.0.scope.chain", "actions.0.scope.note", "regime_context.a", "actions.1.x"]
 )
-@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud800", "\udfff", "\ude00\ud83d", "\ud800\ud800\udc00"], ids=ascii)
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud800", "\ude00\ud83d", "\ud800\ud800\udc00"], ids=ascii)
 def test_text_that_postgresql_cannot_hold(path: str, text: str) -> None:
     assert refused(broken(NEW, path, text)) == ("bad_text", json_path(path))
     reason, place = refused(broken(NEW, f"{path}{text}", 1))
