@@ -44,7 +44,7 @@ def check_bytes(value: bytes) -> None:
     # Few brackets cannot nest deep, whatever is in strings: most events need no second look.
     if value.count(b"{") + value.count(b"[") > MAX_NESTING and _depth(value) > MAX_NESTING:
         raise DeadLetterError("too_deep", "$", f"Objects and arrays are nested over {MAX_NESTING} levels.")
-    if b"\\u0000" in value and has_bad_escape(value):
+    if b"\\" in value and b"\\u0000" in value and has_bad_escape(value):
         raise bad_text(value)
 
 
