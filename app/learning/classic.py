@@ -41,7 +41,7 @@ def decay(slope: ArrayLike, n_exits: ArrayLike) -> tuple[NDArray[np.int64], NDAr
 def reliability(n: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
     """1/(1 + var + 0.25/n).
 
-    >>> round(float(reliability(40, 0.084615)), 6)
+    >>> round(float(reliability(40, 0.33 / 3.9)), 6)
     0.916703
     """
     return np.asarray(1.0 / (1.0 + np.asarray(variance, np.float64) + 0.25 / np.asarray(n, np.float64)))
@@ -82,7 +82,7 @@ def confidence(n: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
 def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
     """clamp(1 + edge, 0.3, 3.0), before rounding.
 
-    >>> multiplier([1.317484, 0.439161, -1.610258]).tolist()
+    >>> multiplier([1.317484, 0.439161, -1.610258]).round(6).tolist()
     [2.317484, 1.439161, 0.3]
     """
     return np.clip(1.0 + np.asarray(edge, np.float64), MULTIPLIER_LOW, MULTIPLIER_HIGH)
