@@ -52,7 +52,8 @@ def outgoing(message: Any) -> list[Outgoing]:
 
 def dead_letter(message: Any, error: DeadLetterError) -> Outgoing:
     """The record with key and value unchanged (a huge value: its first MiB), and in the headers why and where from."""
-    value, cut = message.value, ()
+    value = message.value
+    cut: tuple[tuple[str, bytes], ...] = ()
     if len(message.key or b"") + len(value or b"") > MAX_RECORD_BYTES - 16_384:
         cut = (("value.length", str(len(value)).encode()), ("value.sha256", hashlib.sha256(value).hexdigest().encode()))
         value = value[:CUT_BYTES]

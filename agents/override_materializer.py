@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from app.broker import Outgoing, version_of
-from app.core0.materialize import Judgement, JudgementRules, ModuleJudgement
 from app.faust_app import app, raw_topic, settings
+from app.learning.materialize import Changes, Materializer
 from app.topics import BASELINES, LESSONS, OVERRIDES, VERDICTS, partition_of
 from app.worker.fatal import die
 from app.worker.metrics import UNREADABLE
@@ -23,100 +23,101 @@ from schemas.overrides import Override
 
 log = structlog.get_logger(__name__)
 
-RULES = JudgementRules(n_min=settings.n_min, edge_min=settings.edge_min, baseline_default=settings.baseline_default)
 HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
 
-_decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 _KINDS: dict[str, type] = {
     settings.topic(VERDICTS): LessonVerdict,
     settings.topic(OVERRIDES): Override,
     settings.topic(BASELINES): Baseline,
 }
 _decoders: dict[str, Any] = {topic: msgspec.json.Decoder(kind).decode for topic, kind in _KINDS.items()}
+_decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Modules:
     """The modules of one partition of `learning_lessons`; the version of what they publish is the offset folded so far."""
 
-    def __init__(self, partition: int, patient: bool) -> None:
+    def __init__(self, partition: int) -> None:
         self._partition = partition
-        self._modules: dict[str, ModuleJudgement] = {}
+        self._modules: dict[str, Materializer] = {}
         self._versions: dict[bytes, int] = {}  # lesson id → highest version seen, tombstones too
         self._module_of: dict[bytes, str] = {}
+        self._unjudged: set[str] = set()  # modules that a full judgement may change
         self._version = 0
-        self.needs_rebuild = False
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Take in lessons, summaries and tombstones; of each key the highest version counts, of equal ones the later."""
+        current: dict[bytes, Lesson | GroupSummary | None] = {}
         for record in records:
             version = version_of(record)
             if version < self._versions.get(record.key, -1):
                 continue
-            self._versions[record.key] = version
-            if record.value is None:
-                if (module := self._module_of.pop(record.key, None)) is not None:
-                    self._modules[module].retire(record.key.decode())
-                continue
             try:
-                lesson = _decode_lesson(record.value)
+                lesson = None if record.value is None else _decode_lesson(record.value)
             except msgspec.MsgspecError as error:
                 UNREADABLE.labels("override_materializer").inc()
                 log.error("lesson.unreadable", partition=self._partition, offset=record.offset, error=str(error))
                 continue
-            self._module_of[record.key] = lesson.module
-            if isinstance(lesson, GroupSummary):
-                self._judgement(lesson.module).fold_summary(lesson)
-            else:
-                self._judgement(lesson.module).fold_lesson(lesson)
+            self._versions[record.key] = version
+            current[record.key] = lesson
+        held: dict[str, list[Lesson | GroupSummary]] = {}
+        retired: dict[str, list[str]] = {}
+        for key, lesson in current.items():
+            if lesson is not None:
+                self._module_of[key] = lesson.module
+                held.setdefault(lesson.module, []).append(lesson)
+            elif (module := self._module_of.pop(key, None)) is not None:
+                retired.setdefault(module, []).append(key.decode())
+        for module in held.keys() | retired.keys():
+            self._materializer(module).fold(held.get(module, ()), retired.get(module, ()))
+            self._unjudged.add(module)
         self._version = next_offset
 
-    def _judgement(self, module: str) -> ModuleJudgement:
-        found = self._modules.get(module)
-        if found is None:
-            found = self._modules[module] = ModuleJudgement(module, RULES)
-        return found
+    def _materializer(self, module: str) -> Materializer:
+        if module not in self._modules:
+            self._modules[module] = Materializer(
+                module, n_min=settings.n_min, edge_min=settings.edge_min, baseline_default=settings.baseline_default
+            )
+        return self._modules[module]
 
-    def adopt(self, published: Mapping[bytes, Any], complete: bool) -> None:
-        """Hand what is published to the modules it belongs to."""
+    def adopt(self, published: Mapping[bytes, Any]) -> None:
+        """Hand what is published to the modules it belongs to; what no lesson holds up any more is retired by the next changes."""
         by_module: dict[str, dict[type, list[Any]]] = {}
-        retired: dict[type, set[str]] = {}
         for record in published.values():
-            kind = _KINDS[record.topic]
-            if record.value is None:
-                retired.setdefault(kind, set()).add(record.key.decode())
-                continue
-            decoded = _decoders[record.topic](record.value)
-            self._judgement(decoded.module)
-            by_module.setdefault(decoded.module, {}).setdefault(kind, []).append(decoded)
-        for module, judgement in self._modules.items():
+            if record.value is not None:
+                decoded = _decoders[record.topic](record.value)
+                by_module.setdefault(decoded.module, {}).setdefault(type(decoded), []).append(decoded)
+        for module in self._modules.keys() | by_module.keys():
             records = by_module.get(module, {})
-            if complete or retired or records:
-                parts = (records.get(kind, []) for kind in (LessonVerdict, Override, Baseline))
-                judgement.adopt(*parts, retired, complete=complete)
+            self._materializer(module).adopt(*(records.get(kind, []) for kind in (LessonVerdict, Override, Baseline)))
+            self._unjudged.add(module)
 
     def changes(self, full: bool) -> list[Outgoing]:
         """Verdicts, overrides, baselines and tombstones that differ from what is published."""
-        return [
-            record
-            for judgement in self._modules.values()
-            if not judgement.settled
-            for record in self._outgoing(judgement.module, judgement.judge(self._version, full=full))
-        ]
+        judged = {module: self._modules[module].judge(self._version, urgent_only=not full) for module in sorted(self._unjudged)}
+        if full:
+            self._unjudged.clear()
+        return [record for module, changes in judged.items() for record in self._outgoing(module, changes)]
 
     @property
     def settled(self) -> bool:
         """No module has anything to publish."""
-        return all(judgement.settled for judgement in self._modules.values())
+        return not self._unjudged
 
-    def _outgoing(self, module: str, judgement: Judgement) -> Iterator[Outgoing]:
+    @property
+    def needs_rebuild(self) -> bool:
+        """Never: a compacted topic holds the last record of every key."""
+        return False
+
+    def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:
         partition = partition_of(module, settings.partitions)
         headers = (("version", str(self._version).encode()), *HEADERS)
         for name, records, retired in (
             # Overrides first: they are what a position manager waits for.
-            (OVERRIDES, [(o.override_id, o) for o in judgement.overrides], judgement.retired_overrides),
-            (VERDICTS, [(v.lesson_id, v) for v in judgement.verdicts], judgement.retired_verdicts),
-            (BASELINES, [(b.baseline_id, b) for b in judgement.baselines], judgement.retired_baselines),
+            (OVERRIDES, [(o.override_id, o) for o in changes.overrides], changes.retired_overrides),
+            (VERDICTS, [(v.lesson_id, v) for v in changes.verdicts], changes.retired_verdicts),
+            (BASELINES, [(b.baseline_id, b) for b in changes.baselines], changes.retired_baselines),
         ):
             topic = settings.topic(name)
             for key, record in records:

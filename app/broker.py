@@ -127,7 +127,7 @@ class Sender:
             await self._drop(producer)
         return records[len(results) :]
 
-    async def _drop(self, producer: AIOKafkaProducer | None) -> None:
+    async def _drop(self, producer: Any) -> None:
         if producer is not None and self._producer is producer:
             self._producer = None
             with suppress(KafkaError, OSError, asyncio.TimeoutError):

@@ -31,9 +31,7 @@ def _opened(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     try:
         raw = Path(path).open("rb")  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", "Name a JSONL file, plain or .gz or .zst, or - for standard input."
-        ) from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Name a JSONL file, plain, .gz or .zst, or -.") from error
     with raw:
         if path.endswith(".gz"):
             yield gzip.GzipFile(fileobj=raw), raw  # type: ignore[misc]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
@@ -17,10 +17,8 @@ from app.broker import read_to_end, reader, version_of
 from app.errors import BadDataError, UnreachableError
 from app.settings import Settings
 
-T = TypeVar("T")
 
-
-async def current(settings: Settings, topic: str, kind: type[T] | Any) -> dict[str, T]:
+async def current(settings: Settings, topic: str, kind: Any) -> dict[str, Any]:
     """Key → decoded record for every key of `topic` that is not retired.
 
     Raises `UnreachableError` without a broker and `BadDataError` if a record is not of `kind` (not written by this version).
@@ -37,9 +35,7 @@ async def current(settings: Settings, topic: str, kind: type[T] | Any) -> dict[s
                 if record.key not in newest or version >= newest[record.key][0]:
                     newest[record.key] = (version, record.value)
     except (KafkaError, OSError) as error:
-        raise UnreachableError(
-            f"{settings.topic(topic)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor"
-        ) from error
+        raise _unreadable(settings, topic, error) from error
     finally:
         with suppress(KafkaError, OSError):
             await consumer.stop()
@@ -50,6 +46,10 @@ async def current(settings: Settings, topic: str, kind: type[T] | Any) -> dict[s
             f"A record of {settings.topic(topic)} is not what this version writes: {error}.",
             "Was something else producing to it?  `faust -A app topics check` names the topics that belong to Edgeloop.",
         ) from error
+
+
+def _unreadable(settings: Settings, topic: str, error: Exception) -> UnreachableError:
+    return UnreachableError(f"{settings.topic(topic)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor")
 
 
 async def follow(settings: Settings, topic: str) -> Any:
@@ -65,22 +65,20 @@ async def follow(settings: Settings, topic: str) -> Any:
         async for record in consumer:
             yield record.key.decode(), version_of(record), record.value
     except (KafkaError, OSError) as error:
-        raise UnreachableError(
-            f"{settings.topic(topic)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor"
-        ) from error
+        raise _unreadable(settings, topic, error) from error
     finally:
         with suppress(KafkaError, OSError):
             await consumer.stop()
 
 
-def matching(records: dict[str, T], *, module: str | None, pattern: str | None, category: str | None) -> Iterator[T]:
+def matching(records: dict[str, Any], *, module: str | None, pattern: str | None, category: str | None) -> Iterator[Any]:
     """Those of the records (overrides, lessons, verdicts) whose group fits; `pattern` may end in `*`."""
     for record in records.values():
-        if module is not None and record.module != module:  # type: ignore[attr-defined]
+        if module is not None and record.module != module:
             continue
-        if category is not None and record.action_category != category:  # type: ignore[attr-defined]
+        if category is not None and record.action_category != category:
             continue
-        key = record.pattern_key  # type: ignore[attr-defined]
+        key = record.pattern_key
         if pattern is not None and not (key.startswith(pattern[:-1]) if pattern.endswith("*") else key == pattern):
             continue
         yield record

@@ -144,10 +144,10 @@ def _pattern(expression: str, words: str) -> Callable[[str, str], str]:
     return read
 
 
-def _names(options: tuple[str, ...] | None) -> Callable[[str, str], tuple[str, ...]]:
+def _names(options: tuple[str, ...] | None, expression: str = ".+") -> Callable[[str, str], tuple[str, ...]]:
     def read(variable: str, text: str) -> tuple[str, ...]:
         names = tuple(name.strip() for name in text.split(","))
-        wrong = [n for n in names if not n or (options is not None and n not in options)]
+        wrong = [n for n in names if not re.fullmatch(expression, n) or (options is not None and n not in options)]
         if wrong:
             allowed = f" out of: {', '.join(options)}" if options else ""
             raise ConfigurationError(f"{variable} holds {wrong[0]!r}.", f"It has to be names with commas between them{allowed}.")
@@ -171,7 +171,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "max_dims": _number(int, 0, 64, "a whole number"),
     "edge_min": _number(float, 0.0, 10.0, "a number"),
     "baseline_default": _number(float, -1e9, 1e9, "a number"),
-    "dimensions": _names(None),
+    "dimensions": _names(None, r"[^\x00-\x1f\x7f\"\\]{1,200}"),
     "agents": _names(AGENTS),
     "topic_prefix": _pattern(_TOPIC, "at most 100 of the characters A-Z a-z 0-9 . _ -"),
     "consumer_group": _pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 of the characters A-Z a-z 0-9 . _ -"),

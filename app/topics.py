@@ -63,7 +63,7 @@ def declaration(settings: Settings) -> tuple[Topic, ...]:
 @functools.lru_cache(maxsize=65_536)
 def partition_of(key: str, partitions: int) -> int:
     """The partition Kafka's default partitioner gives `key` (murmur2 of its UTF-8, as every official client does it)."""
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 @asynccontextmanager

@@ -37,9 +37,7 @@ async def _watch(settings: Settings, until_idle: bool, timeout_s: float, show: b
 
 @cli.command("status")
 @click.option("--until-idle", is_flag=True, help="Wait until every input is folded, every refit done and every change projected.")
-@click.option(
-    "--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait for that; exit code 1 if it is not reached."
-)
+@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait for that; then exit code 1.")
 @json_option
 @handle_errors
 def status(until_idle: bool, timeout_s: float, as_json: bool) -> None:

@@ -20,8 +20,9 @@ from app.learning.window import GroupWindow, SegmentKey, Snapshot, Trade
 from schemas.identity import group_id, slice_id
 from schemas.lessons import Evidence, GroupSummary, Lesson, LessonDecay, SegmentSum
 
-FULL_SHARE = 8
-"""All slices are mined anew when the trades that came and went are more than one in so many of the window: from there on it is faster."""
+FULL_SHARE = 64
+"""All slices are mined anew when more than one in so many trades came or went: from there on that is faster (5 000 trades × 19 dims,
+47 000 slices: 24 ms for one trade that came and one that went, 280 for thirty of each, 260 for all anew)."""
 
 
 class Refit(NamedTuple):

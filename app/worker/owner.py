@@ -13,7 +13,7 @@ The log is the state and memory is a cache, so everything here follows one proto
    offset as its version; every delivery is awaited.
 4. When nothing is left to fold or to send, the folded offset is noted as progress.
 5. Records that another worker wrote (a predecessor that was frozen publishes its last batch late) are noticed by the `writer`
-   header, taken as what is published now, and so corrected by the next refit.
+   header; then all that is published is read again, and the next refit corrects what differs.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ from app.worker.metrics import FOLDED, LAG_RECORDS, REBALANCES, RECORDS_SENT, RE
 
 log = structlog.get_logger(__name__)
 
-MAX_PENDING = (
-    20_000  # records taken from Faust and not yet folded: the agent waits beyond, which fills Faust's buffers and pauses the fetch
-)
+MAX_PENDING = 20_000  # records taken and not yet folded: beyond, the agent waits, Faust's buffers fill and the fetch pauses
 QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
@@ -53,8 +51,8 @@ class PartitionState(Protocol):
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Take in records (with `.key`, `.value`, `.headers`) in the order of their offsets; `next_offset` is the state's version."""
 
-    def adopt(self, published: Mapping[bytes, Any], complete: bool) -> None:
-        """Take `published` (key → last record on the output) as handed out; `complete`: and nothing else."""
+    def adopt(self, published: Mapping[bytes, Any]) -> None:
+        """Take `published` (topic and key → last record, no tombstones) as what is handed out, and nothing else."""
 
     def changes(self, full: bool) -> list[Outgoing]:
         """What has to be sent, which then counts as handed out.  Not `full`: only what a reader would notice."""
@@ -65,14 +63,14 @@ class PartitionState(Protocol):
 
     @property
     def needs_rebuild(self) -> bool:
-        """True if only reading the whole partition again gives the right state: by a `patient` one, which drops nothing before the end."""
+        """True if only folding the whole partition again, into this state or a new one, gives the right state."""
 
 
 class Owner:
     """Owns the state of the partitions of one topic that this worker is assigned.
 
-    `new_state(partition, patient)` makes an empty state (`patient`: see `PartitionState.needs_rebuild`).  `outputs` are the topics it publishes to; `route(record)` tells which input partition
-    an output record belongs to, or None if the record does not say (a tombstone of a key that nobody here knows).
+    `new_state(partition)` makes an empty state.  `outputs` are the topics it publishes to; `route(record)` tells which input partition an
+    output record belongs to.
     """
 
     def __init__(
@@ -83,15 +81,15 @@ class Owner:
         *,
         topic: str,
         outputs: Sequence[str],
-        new_state: Callable[[int, bool], PartitionState],
-        route: Callable[[Any], int | None],
+        new_state: Callable[[int], PartitionState],
+        route: Callable[[Any], int],
         records_per_second: float,
     ) -> None:
         self.app = app
         self.settings = settings
         self.role = role
         self.topic = settings.topic(topic)
-        self.outputs = [settings.topic(name) for name in outputs]
+        self._output_partitions = [TopicPartition(settings.topic(name), p) for name in outputs for p in range(settings.partitions)]
         self.writer = f"{role}-{time.time_ns():x}".encode()
         self._new_state = new_state
         self._route = route
@@ -107,6 +105,7 @@ class Owner:
         self._output_positions: dict[TopicPartition, int] = {}
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
+        self._stop_asked = asyncio.Event()
         self._stopped = asyncio.Event()
         self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=role)
@@ -166,7 +165,7 @@ class Owner:
                 offsets = {TP(self.topic, p): self._next[p] for p in assigned}
                 if offsets:
                     # Faust's public `commit` takes offsets from its own acknowledgements only.
-                    await self.app.consumer._commit(offsets)
+                    await self.app.consumer._commit(offsets)  # type: ignore[attr-defined]
                 log.info("hydrated", role=self.role, partitions=sorted(assigned))
         except Stopping:
             log.info("hydrate.aborted", role=self.role)
@@ -182,16 +181,19 @@ class Owner:
         for table in tables:
             table.pop(partition, None)
 
-    async def _hydrate(self, partitions: Iterable[int], aborted: Callable[[], bool], *, patient: bool = False) -> None:
+    async def _hydrate(self, partitions: Iterable[int], aborted: Callable[[], bool]) -> None:
         """Bring the state of `partitions` to the end of the log and compare it with what is published."""
         wanted = set(partitions)
-        fresh = {p: self._new_state(p, patient) for p in wanted - set(self._states)}
+        fresh = {p: self._new_state(p) for p in wanted - set(self._states)}
         consumer = reader(self.settings)
         try:
             await consumer.start()
             await self._fold_pending()
             ends = await self._catch_up(consumer, wanted, fresh, aborted)
-            await self._read_outputs(consumer, complete=bool(fresh), fresh=fresh, aborted=aborted)
+            if rebuild := [p for p, state in fresh.items() if state.needs_rebuild]:
+                # Now that the state knows every trade, the same records once more fill in those that it had let go too early.
+                ends |= await self._catch_up(consumer, rebuild, fresh, aborted)
+            await self._adopt(consumer, {**self._states, **fresh}, aborted)
         finally:
             await consumer.stop()
         for partition, state in fresh.items():
@@ -220,45 +222,42 @@ class Owner:
                 self._gaps.pop(partition, None)
         return ends
 
-    async def _read_outputs(
-        self,
-        consumer: AIOKafkaConsumer,
-        *,
-        complete: bool,
-        fresh: Mapping[int, PartitionState],
-        aborted: Callable[[], bool],
-    ) -> None:
-        """Learn what is published: everything if there is new state (`complete`), else what others wrote since the last look."""
-        partitions = [TopicPartition(topic, p) for topic in self.outputs for p in range(self.settings.partitions)]
-        starts = {tp: None if complete else self._output_positions.get(tp) for tp in partitions}
-        states = {**self._states, **fresh}
+    async def _adopt(self, consumer: AIOKafkaConsumer, states: Mapping[int, PartitionState], aborted: Callable[[], bool]) -> None:
+        """Read all that is published and tell each state its part (the last record of each key, as compaction would leave it)."""
         last: dict[bytes, Any] = {}
-        positions: dict[TopicPartition, int] = {}
-        async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
-            positions[tp] = next_offset
+        async for tp, records, next_offset in read_to_end(consumer, dict.fromkeys(self._output_partitions), should_stop=aborted):
+            self._output_positions[tp] = next_offset
             for record in records:
-                if complete or header(record, "writer") != self.writer:
-                    last[tp.topic.encode() + b"\0" + record.key] = record
-        routed: dict[int, dict[bytes, Any]] = {p: {} for p in states}
+                last[tp.topic.encode() + b"\0" + record.key] = record
 
         def share_out() -> None:
+            parts: dict[int, dict[bytes, Any]] = {p: {} for p in states}
             for key, record in last.items():
-                partition = self._route(record) if record.value is not None else None
-                for p in (partition,) if partition is not None else routed:
-                    if p in routed:
-                        routed[p][key] = record
+                if record.value is not None and (p := self._route(record)) in parts:
+                    parts[p][key] = record
+            for p, state in states.items():
+                state.adopt(parts[p])
 
         await self._run(share_out)
-        for p, state in states.items():
-            if p in fresh or routed[p]:
-                await self._run(state.adopt, routed[p], complete)
-        self._output_positions = positions
+
+    async def _overwritten(self, consumer: AIOKafkaConsumer) -> bool:
+        """Whether another worker has published something since we last looked that is, or may be, of our partitions."""
+        found = False
+        starts: dict[TopicPartition, int | None] = {tp: self._output_positions.get(tp) for tp in self._output_partitions}
+        async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=lambda: self._stopping):
+            self._output_positions[tp] = next_offset
+            for record in records:
+                if header(record, "writer") != self.writer:
+                    # A tombstone does not say whose it is: better one look too many.
+                    found = found or record.value is None or self._route(record) in self._states
+        return found
 
     # -- the loop ----------------------------------------------------------------------------------------------------------------
 
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the loop and wait for it.  What is pending needs no care: the next owner reads it from the log."""
         self._stopping = True
+        self._stop_asked.set()
         self._wake.set()
         self._taken.set()
         await self._stopped.wait()
@@ -304,7 +303,7 @@ class Owner:
         if rebuild:
             for partition in rebuild:
                 self._forget(partition)
-            await self._hydrate(rebuild, lambda: self._stopping, patient=True)
+            await self._hydrate(rebuild, lambda: self._stopping)
             # What Faust delivered meanwhile was left alone: read on from where the hydration ended.
             self._gaps.update((p, self._next[p]) for p in rebuild)
             self._wake.set()
@@ -356,10 +355,13 @@ class Owner:
             await consumer.stop()
 
     async def _watch(self) -> None:
+        """Step 5."""
         consumer = reader(self.settings)
         try:
             await consumer.start()
-            await self._read_outputs(consumer, complete=False, fresh={}, aborted=lambda: self._stopping)
+            if await self._overwritten(consumer):
+                log.warning("output.overwritten", role=self.role)
+                await self._adopt(consumer, self._states, lambda: self._stopping)
         finally:
             await consumer.stop()
 
@@ -373,9 +375,9 @@ class Owner:
 
     async def _breathe(self, sent: int) -> None:
         """Wait so long that downstream gets no more than the configured records per second; small batches wait next to nothing."""
-        until = time.monotonic() + sent / self._rate
-        while (left := until - time.monotonic()) > 0 and not self._stopping:
-            await asyncio.sleep(min(left, 0.1))
+        if sent and not self._stopping:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stop_asked.wait(), sent / self._rate)
 
     async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -23,7 +23,7 @@ app = make_app(settings)
 class Numbers:
     """Per key the numbers seen, with how often: the published sums are right only if every record was folded exactly once."""
 
-    def __init__(self, partition: int, patient: bool) -> None:
+    def __init__(self, partition: int) -> None:
         self.partition = partition
         self.seen: dict[str, list[int]] = {}
         self.published: dict[str, bytes | None] = {}
@@ -41,11 +41,8 @@ class Numbers:
             for key, values in self.seen.items()
         }
 
-    def adopt(self, published: Mapping[bytes, Any], complete: bool) -> None:
-        for record in published.values():
-            key = record.key.decode()
-            if partition_of(key, settings.partitions) == self.partition:
-                self.published[key] = record.value
+    def adopt(self, published: Mapping[bytes, Any]) -> None:
+        self.published = {record.key.decode(): record.value for record in published.values()}
 
     @property
     def settled(self) -> bool:

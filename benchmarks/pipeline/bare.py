@@ -1,0 +1,41 @@
+"""The bare chain: the same Faust settings, the same messages per close, and no learning.
+
+Run as `faust -A benchmarks.pipeline.bare worker`.  A close is decoded and sent on as three facts, each fact as one lesson, each lesson as one override.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from app.broker import Outgoing, Sender
+from app.settings import Settings
+from app.topics import CLOSES, FACTS, LESSONS, OVERRIDES, partition_of
+from app.worker.process import make_app, raw_topic
+
+settings = Settings.from_environment()
+app = make_app(settings)
+sender = Sender(settings)
+
+
+def _pass_on(source: str, target: str, per_message: int) -> None:
+    topic = settings.topic(target)
+
+    async def agent(stream: Any) -> Any:
+        async for events in stream.take_events(500, within=0.02):
+            out = []
+            for event in events:
+                value = event.message.value
+                key = orjson.loads(value)["trade_id"]
+                partition = partition_of(key, settings.partitions)
+                out.extend(Outgoing(topic, partition, key.encode(), value) for _ in range(per_message))
+            await sender.send(out)
+            yield
+
+    app.agent(raw_topic(app, settings, source), name=f"bare-{source}")(agent)
+
+
+_pass_on(CLOSES, FACTS, 3)
+_pass_on(FACTS, LESSONS, 1)
+_pass_on(LESSONS, OVERRIDES, 1)
