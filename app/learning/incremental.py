@@ -42,6 +42,19 @@ class GroupLearner:
 
     `fold` takes trades in; `refit` brings up to date what they touched and returns the differences.  Its lessons are to the last bit those
     that a new learner would make of the same trades.  `window_us` in microseconds, `window_trades` a count.
+
+    >>> learner = GroupLearner("pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2, max_dims=3)
+    >>> learner.fold(
+    ...     Trade(str(i), (0, 1, i, "e", "00"), i, float(i), ("micro", "1h"), True, ((("chain", "sol"),) if i else (),))
+    ...     for i in range(4)
+    ... )
+    >>> lessons, retired, summary = learner.refit(version=7)
+    >>> [(lesson.scope, lesson.n, lesson.mean, lesson.variance) for lesson in lessons]
+    [({}, 4, 1.5, 1.6666666666666667), ({'chain': 'sol'}, 3, 2.0, 1.0)]
+    >>> summary.n_slices, [(s.n, s.sum, s.sum_sq) for s in summary.segments]
+    (2, [(4, 6.0, 14.0)])
+    >>> learner.refit(version=8)
+    Refit(lessons=[], retired=[], summary=None)
     """
 
     def __init__(

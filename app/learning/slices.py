@@ -86,6 +86,18 @@ class Incidence:
         With `fresh`, only those that a fresh trade has: all which became frequent, or changed, by the trades that came.
         Each slice comes once.  Exact: Apriori prunes by trade counts (a child's trades are a part of its parent's).
         Raises `ValueError` if `n_min` is below 1.
+
+        >>> from app.learning.window import GroupWindow, Trade
+        >>> window = GroupWindow(10**9, 100)
+        >>> window.fold(
+        ...     Trade(str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True, ((("x", "1"), ("y", str(i % 2))), (("x", "2"),)))
+        ...     for i in range(4)
+        ... )
+        >>> for items, trades, n in Incidence(window.snapshot()).mine(n_min=2, max_dims=2):
+        ...     print([[window.pair(i) for i in row] for row in items.tolist()], n.tolist())
+        [[]] [4]
+        [[('x', '1')], [('x', '2')], [('y', '0')], [('y', '1')]] [4, 4, 2, 2]
+        [[('x', '1'), ('y', '0')], [('x', '1'), ('y', '1')]] [2, 2]
         """
         if n_min < 1:
             raise ValueError(f"n_min is {n_min}; it has to be at least 1.")

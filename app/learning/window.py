@@ -112,7 +112,21 @@ class GroupWindow:
     redelivered.
 
     A correction can take the newest exit back, or free a place, so that trades outside belong inside again.  Their data is gone: then
-    `needs_rebuild` is true until they have been folded again (from the log, in any order and batching, here or into a fresh window).
+    `needs_rebuild` is true until they have been folded again: from the log, into this same window, in any order and batching.  (A fresh
+    window that slides over the log in batches may let the same trades go again.)
+
+    >>> def close(trade_id, exit_us, revision=0):
+    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ((("chain", "sol"),),))
+    >>> window = GroupWindow(window_us=100, window_trades=10)
+    >>> window.fold([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
+    >>> window.snapshot().trade_ids
+    ['b', 'c']
+    >>> window.fold([close("c", 950, revision=1)])
+    >>> window.needs_rebuild
+    True
+    >>> window.fold([close("a", 899), close("c", 1000)])
+    >>> window.needs_rebuild, window.snapshot().trade_ids
+    (False, ['a', 'b', 'c'])
     """
 
     def __init__(self, window_us: int, window_trades: int) -> None:

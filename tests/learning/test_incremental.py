@@ -22,9 +22,7 @@ STEP_US = 1_800_000_000
 
 
 def learner(window_us: int = 20 * STEP_US, window_trades: int = 8, n_min: int = 2, max_dims: int = 3) -> GroupLearner:
-    return GroupLearner(
-        "pm", "pm.a.b", "add", window_us=window_us, window_trades=window_trades, n_min=n_min, max_dims=max_dims
-    )
+    return GroupLearner("pm", "pm.a.b", "add", window_us=window_us, window_trades=window_trades, n_min=n_min, max_dims=max_dims)
 
 
 class Reader:
@@ -69,7 +67,7 @@ def cut(log: list[Trade], rng: random.Random) -> list[list[Trade]]:
     st.integers(1, 12),
     st.integers(1, 4),
     st.sampled_from([0, 1, 2, 3]),
-    st.sampled_from([0, 8, 10**9]),
+    st.sampled_from([0, 3, 10**9]),
     st.integers(0, 1000),
 )
 def test_step_by_step_is_all_at_once(

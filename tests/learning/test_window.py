@@ -22,16 +22,12 @@ def inside(window: GroupWindow) -> list[tuple[str, int, float, object, bool, tup
         rows = shot.codes[row : row + shot.row_counts[i]].tolist()
         row += int(shot.row_counts[i])
         scopes = tuple(tuple(sorted(window.pair(item) for item in codes if item)) for codes in rows)
-        found.append(
-            (trade_id, int(shot.exit_us[i]), float(shot.outcome[i]), shot.segments[shot.segment[i]], bool(shot.home[i]), scopes)
-        )
+        found.append((trade_id, int(shot.exit_us[i]), float(shot.outcome[i]), shot.segments[shot.segment[i]], bool(shot.home[i]), scopes))
     return found
 
 
 def expected(records: list[Trade], window_us: int, window_trades: int) -> list[tuple[str, int, float, object, bool, tuple[object, ...]]]:
-    return [
-        (t.trade_id, t.exit_us, t.outcome, t.segment, t.home, t.scopes) for t in counting_trades(records, window_us, window_trades)
-    ]
+    return [(t.trade_id, t.exit_us, t.outcome, t.segment, t.home, t.scopes) for t in counting_trades(records, window_us, window_trades)]
 
 
 def batches(records: list[Trade], seed: int) -> list[list[Trade]]:
