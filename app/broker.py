@@ -106,7 +106,7 @@ class Sender:
     async def _attempt(self, records: Sequence[Outgoing]) -> Sequence[Outgoing]:
         """Try once; returns what has to be tried again (from the first failure on, to keep the order)."""
         deliveries: list[asyncio.Future[Any]] = []
-        producer = None
+        producer: Any = None
         try:
             producer = await self._started()
             for r in records:

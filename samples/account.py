@@ -56,16 +56,17 @@ def _counts(title: str, counts: dict[str, int]) -> Table:
     return table
 
 
-def _overrides(title: str, overrides: list[Override]) -> Table:
-    table = Table("×", "pattern", "category", "context", "trades", "effect", "baseline", "evidence", title=title, title_justify="left")
-    for column in (0, 4, 5, 6):
-        table.columns[column].justify = "right"
+def _overrides(title: str, overrides: list[Override], console: Console) -> None:
+    console.print(f"\n[bold]{title}[/bold]")
     for o in overrides:
-        table.add_row(
-            f"{o.multiplier:.2f}", o.pattern_key, o.action_category, canonical_text(o.scope) or "(all)", f"{o.n_trades:,}",
-            f"{o.effect:+.3f}", f"{o.baseline:+.3f}", f"{o.evidence.from_ts[:10]} … {o.evidence.to_ts[:10]}",
-        )  # fmt: skip
-    return table
+        console.print(
+            f"  × {o.multiplier:.2f}  {o.pattern_key} {o.action_category} in {canonical_text(o.scope) or 'every context'}", markup=False
+        )
+        span = f"{o.evidence.from_ts[:10]} to {o.evidence.to_ts[:10]}"
+        console.print(
+            f"          {o.n_trades:,} trades from {span}: edge {o.effect:+.3f} over the module's {o.baseline:+.3f}, {o.decay.state}",
+            markup=False,
+        )
 
 
 def account(settings: Settings, console: Console) -> None:
@@ -82,9 +83,15 @@ def account(settings: Settings, console: Console) -> None:
         decisions[verdict.decision] = decisions.get(verdict.decision, 0) + 1
     made = ", ".join(f"{count:,} {decision}" for decision, count in sorted(decisions.items()))
     console.print(f"{len(lessons) - groups:,} lessons in {groups} groups; what was made of them: {made}.\n")
-    ranked = sorted(overrides.values(), key=lambda o: (-o.effect, o.override_id))
-    console.print(_overrides("sized up most", ranked[:SHOWN]))
-    console.print(_overrides("sized down most", ranked[: -SHOWN - 1 : -1]))
+    # How a trade was left says how it ended, so exits and trims rank by construction; entries are where a size is chosen.
+    entries = [o for o in overrides.values() if o.action_category == "entry"]
+    ranked = sorted(entries, key=lambda o: (-o.effect, o.override_id))
+    _overrides("entries sized up most", ranked[:SHOWN], console)
+    _overrides("entries sized down most", ranked[: -SHOWN - 1 : -1], console)
+    console.print(
+        "\nRead this with care: the outcome is return over drawdown, not money, and the classic formulas have no protection against"
+        "\nchance (they make an override of most slices, of pure noise too).  samples/README.md says what these trades can and cannot show."
+    )
     if ranked:
         _explain(ranked, console)
 
