@@ -1,0 +1,292 @@
+"""One installation of Edgeloop on the test stack, used as an outsider would: worker processes, a Kafka client, a SQL client.
+
+May touch: topics, consumer groups and a database schema of its own; worker processes that it starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from confluent_kafka import Producer
+
+from app import topics
+from app.settings import Settings
+from app.status import StatusReader
+from app.storage.migrate import migrate
+from tests.pipeline.trades import Close
+
+ROOT = Path(__file__).parents[2]
+POLL_S = 0.1
+FIXED_DATES = {"retention_days": 100_000.0}
+"""The generated trades have fixed dates; Kafka would delete them some day."""
+
+
+class Worker:
+    """One `faust -A app worker`, its output in a file."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"],
+                cwd=ROOT,
+                env={**os.environ, **settings.environment()},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def check(self) -> None:
+        """Fail at once, with its log, when the worker is no more."""
+        code = self.process.poll()
+        assert code is None, f"the worker ended with {code}:\n{self.text()[-8_000:]}"
+
+    def url(self) -> str | None:
+        """Where its health is served; None before it listens."""
+        found = re.search(r"http://127\.0\.0\.1:\d+", self.text())
+        return found[0] if found else None
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page of its health server; status 0 before it listens."""
+        if (url := self.url()) is None:
+            return 0, ""
+        try:
+            with urllib.request.urlopen(url + path, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, ""
+        except OSError:
+            return 0, ""
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of a metric, 0 while there is none."""
+        _, body = self.get("/metrics")
+        wanted = "{" + ",".join(f'{k}="{v}"' for k, v in sorted(labels.items())) + "}" if labels else ""
+        return next((float(line.split()[-1]) for line in body.splitlines() if line.startswith(f"{name}{wanted} ")), 0.0)
+
+    def ready(self) -> bool:
+        self.check()
+        return self.get("/readyz")[0] == 200
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """kill -9, frozen or not."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, deadline_s: float = 25.0) -> int:
+        """SIGTERM; returns the exit code.  Fails, with the log, when it does not end in time."""
+        self.process.terminate()
+        try:
+            return self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"no end {deadline_s} s after SIGTERM:\n{self.text()[-8_000:]}") from None
+
+
+@dataclass
+class Installation:
+    """Topics, groups, tables and workers with names that no other test uses."""
+
+    settings: Settings
+    directory: Path
+    workers: list[Worker] = field(default_factory=list)
+    _started: int = 0
+
+    @classmethod
+    def on(cls, broker: str, database_url: str, directory: Path, **changed: Any) -> Installation:
+        """Make its topics and tables; `changed` are settings other than the default."""
+        name = f"p{uuid.uuid4().hex[:12]}"
+        settings = Settings(
+            broker=broker, database_url=database_url, topic_prefix=f"{name}.", consumer_group=name, database_schema=name, **changed
+        )
+        asyncio.run(topics.create(settings))
+        asyncio.run(migrate(settings.database_url, settings.database_schema))
+        return cls(settings, directory)
+
+    # -- workers -----------------------------------------------------------------------------------------------------------------
+
+    def start(self, **changed: Any) -> Worker:
+        """Start a worker; `changed` are settings of this one."""
+        self._started += 1
+        worker = Worker(replace(self.settings, **changed), self.directory / f"worker-{self._started}.log")
+        self.workers.append(worker)
+        return worker
+
+    def start_ready(self, count: int = 1, deadline_s: float = 45.0) -> list[Worker]:
+        """Start workers at once, and wait until each has joined and hydrated."""
+        new = [self.start() for _ in range(count)]
+        wait(lambda: all(worker.ready() for worker in new), deadline_s, "workers that are ready", lambda: self.logs())
+        return new
+
+    def kill(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        worker.kill()
+
+    def terminate(self, worker: Worker) -> None:
+        """SIGTERM, and its exit is 0."""
+        self.workers.remove(worker)
+        code = worker.terminate()
+        assert code == 0, f"exit {code} after SIGTERM:\n{worker.text()[-8_000:]}"
+
+    def terminate_all(self) -> None:
+        for worker in list(self.workers):
+            self.terminate(worker)
+
+    def kill_all(self) -> None:
+        for worker in list(self.workers):
+            self.kill(worker)
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {worker.log.name}\n{worker.text()[-5_000:]}" for worker in self.workers)
+
+    def until_idle(self, deadline_s: float = 60.0) -> None:
+        """Return once every record is folded, refitted, published and projected.  Fails at once when a worker dies."""
+        asyncio.run(self._until_idle(deadline_s))
+
+    async def _until_idle(self, deadline_s: float) -> None:
+        give_up = time.monotonic() + deadline_s
+        async with StatusReader(self.settings) as reader:
+            while behind := {f"{lag.role} on {lag.topic}": lag.by_partition for lag in await reader.lags() if lag.records}:
+                for worker in self.workers:
+                    worker.check()
+                assert time.monotonic() < give_up, f"not idle after {deadline_s} s: {behind}\n{self.logs()}"
+                await asyncio.sleep(POLL_S)
+
+    # -- Kafka -------------------------------------------------------------------------------------------------------------------
+
+    def produce(self, closes: Iterable[Close], **options: Any) -> list[tuple[int, int]]:
+        """Send to `position_closed` with confluent-kafka; returns (partition, offset) of each, all delivered."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self.settings.broker,
+                "linger.ms": 5,
+                "message.max.bytes": 100_000_000,
+                "queue.buffering.max.kbytes": 1_000_000,
+                **options,
+            }
+        )
+        places: dict[int, tuple[int, int]] = {}
+        errors: list[Any] = []
+
+        def delivered(at: int) -> Callable[[Any, Any], None]:
+            def note(error: Any, message: Any) -> None:
+                if error is not None:
+                    errors.append(error)
+                else:
+                    places[at] = (message.partition(), message.offset())
+
+            return note
+
+        topic = self.settings.topic(topics.CLOSES)
+        count = 0
+        for at, close in enumerate(closes):
+            producer.produce(topic, close.value, close.key, timestamp=close.timestamp_ms, on_delivery=delivered(at))
+            producer.poll(0)
+            count += 1
+        assert producer.flush(60) == 0
+        assert not errors, errors[:3]
+        return [places[at] for at in range(count)]
+
+    def read(self, topic: str) -> list[ConsumerRecord]:
+        """Every record that is in `topic` now, partition by partition."""
+        return asyncio.run(self._read(self.settings.topic(topic)))
+
+    async def _read(self, topic: str) -> list[ConsumerRecord]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.broker, enable_auto_commit=False, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic, p) for p in range(self.settings.partitions)]
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            records: list[ConsumerRecord] = []
+            give_up = time.monotonic() + 60
+            while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
+                assert time.monotonic() < give_up, f"{topic} cannot be read to its end"
+                for got in (await consumer.getmany(timeout_ms=200)).values():
+                    records.extend(got)
+            return sorted(records, key=lambda r: (r.partition, r.offset))
+        finally:
+            await consumer.stop()
+
+    def current(self, topic: str) -> dict[str, dict[str, Any]]:
+        """Key → record of a compacted topic, as its documentation says: of a key the highest version counts, null is gone.
+
+        Also checks what compaction relies on: the last record of a key is its highest.
+        """
+        newest: dict[str, tuple[int, bytes | None]] = {}
+        for record in self.read(topic):
+            key, version = record.key.decode(), int(dict(record.headers)["version"])
+            assert key not in newest or version >= newest[key][0], f"{topic}: the last record of {key} is not its highest version"
+            newest[key] = (version, record.value)
+        return {key: orjson.loads(value) for key, (_, value) in newest.items() if value is not None}
+
+    def end_offsets(self, *names: str) -> dict[str, list[int]]:
+        """Topic → the end offset of each partition."""
+
+        async def ask() -> dict[str, list[int]]:
+            consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.broker)
+            await consumer.start()
+            try:
+                found = {}
+                for name in names:
+                    partitions = [TopicPartition(self.settings.topic(name), p) for p in range(self.settings.partitions)]
+                    ends = await consumer.end_offsets(partitions)
+                    found[name] = [ends[tp] for tp in partitions]
+                return found
+            finally:
+                await consumer.stop()
+
+        return asyncio.run(ask())
+
+    def records_in(self, topic: str) -> int:
+        return sum(self.end_offsets(topic)[topic])
+
+    # -- PostgreSQL --------------------------------------------------------------------------------------------------------------
+
+    def query(self, sql: str) -> list[Mapping[str, Any]]:
+        """Rows of a query on this installation's tables, `jsonb` decoded."""
+
+        async def ask() -> Sequence[Mapping[str, Any]]:
+            connection = await asyncpg.connect(self.settings.database_url, server_settings={"search_path": self.settings.database_schema})
+            try:
+                await connection.set_type_codec("jsonb", encoder=None, decoder=orjson.loads, schema="pg_catalog")
+                return await connection.fetch(sql)
+            finally:
+                await connection.close()
+
+        return [dict(row) for row in asyncio.run(ask())]
+
+
+def wait(condition: Callable[[], object], deadline_s: float, what: str, details: Callable[[], str] = lambda: "") -> None:
+    """Return once `condition` holds; fail after the deadline."""
+    give_up = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < give_up, f"no {what} within {deadline_s} s\n{details()}"
+        time.sleep(POLL_S)

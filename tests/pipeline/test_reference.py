@@ -1,0 +1,83 @@
+"""A generated trade log through two workers: topics and tables equal an independent batch computation, and a restart changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from app import topics
+from tests.pipeline.compare import check, content
+from tests.pipeline.installation import FIXED_DATES, Installation, Worker, wait
+from tests.pipeline.reference import Rules, learn
+from tests.pipeline.trades import Close, Generator
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
+
+RULES = Rules(n_min=15, max_dims=3, window_days=60.0, window_trades=200)
+SETTINGS = {"n_min": 15, "max_dims": 3, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
+COMPACTED = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES)
+
+
+class Log(NamedTuple):
+    first: list[Close]
+    second: list[Close]
+
+
+@pytest.fixture(scope="module")
+def log() -> Log:
+    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the first's trades."""
+    generator = Generator(seed=20250101)
+    closes = generator.log(1_500)
+    generator.random.shuffle(closes)
+    return Log(generator.sent(closes[:700]), generator.sent(closes[500:]))
+
+
+@pytest.fixture(scope="module")
+def learned(install: Callable[..., Installation], log: Log) -> Installation:
+    """Two workers that have learned the first part."""
+    installation = install(**SETTINGS)
+    installation.start_ready(2)
+    installation.produce(log.first)
+    installation.until_idle()
+    return installation
+
+
+def test_topics_and_tables_equal_the_batch_computation(learned: Installation, log: Log):
+    check(learned, learn([close.value for close in log.first], RULES))
+
+
+def test_they_do_so_again_when_trades_are_corrected_and_windows_move(learned: Installation, log: Log):
+    before = learn([close.value for close in log.first], RULES)
+    after = learn([close.value for close in (*log.first, *log.second)], RULES)
+    learned.produce(log.second, **{"compression.type": "zstd"})
+    learned.until_idle()
+    check(learned, after)
+    # Otherwise nothing had to be retired, and the comparison would not see it.
+    assert before.lessons.keys() - after.lessons.keys()
+    assert {k for k, v in before.lessons.items() if v["multiplier"]} - {k for k, v in after.lessons.items() if v["multiplier"]}
+    retired = learned.query("SELECT count(*) AS n FROM pm_overrides_history WHERE retired")
+    assert retired[0]["n"] > 0
+
+
+def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: Log):
+    before, records = content(learned), learned.end_offsets(*COMPACTED)
+    learned.terminate_all()
+    workers = learned.start_ready(2)
+    # The log is the state: every partition with records has been read and judged anew before this says anything.
+    wait(lambda: refits(workers, "lesson_builder") >= nonempty(learned, topics.FACTS), 30, "refits of the groups", learned.logs)
+    wait(lambda: refits(workers, "override_materializer") >= nonempty(learned, topics.LESSONS), 30, "judgements", learned.logs)
+    # Repetitions go all the way, and teach nothing new.
+    learned.produce(log.first[:50])
+    learned.until_idle()
+    assert learned.end_offsets(*COMPACTED) == records
+    assert content(learned) == before
+
+
+def refits(workers: list[Worker], role: str) -> float:
+    return sum(worker.metric("edgeloop_refit_seconds_count", role=role) for worker in workers)
+
+
+def nonempty(installation: Installation, topic: str) -> int:
+    return sum(end > 0 for end in installation.end_offsets(topic)[topic])
