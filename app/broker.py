@@ -67,7 +67,7 @@ class Sender:
     def __init__(self, settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
         self._settings = settings
         self._should_stop = should_stop
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: Any = None
         self._starting = asyncio.Lock()
 
     async def _started(self) -> AIOKafkaProducer:

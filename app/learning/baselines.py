@@ -18,6 +18,14 @@ def module_baseline(module: str, summaries: Iterable[GroupSummary], default: flo
 
     Without home trades the mean is `default` and n is 0.  The sums of the groups' segments are added in a fixed order and rounded once,
     so that the result does not depend on the order of arrival.  `as_of` is the newest of the summaries'.  Units: the outcome's.
+
+    >>> from schemas.lessons import SegmentSum
+    >>> group = GroupSummary(
+    ...     learning="classic", lesson_id="g", module="pm", pattern_key="pm.a", action_category="add", n=4, n_slices=1, version=1,
+    ...     as_of="2024-01-01T00:00:00Z", segments=(SegmentSum("micro", "1h", 3, 2.0, 2.0), SegmentSum("mega", "1h", 1, 0.0, 0.0)))
+    >>> baseline = module_baseline("pm", [group], default=0.0, version=1)
+    >>> baseline.n, baseline.mean, baseline.variance
+    (4, 0.5, 0.3333333333333333)
     """
     groups = sorted(summaries, key=lambda s: s.lesson_id)
     if not groups:
