@@ -56,6 +56,14 @@ async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
         await asyncio.sleep(min(left, 0.1))
 
 
+# A dead letter may have neither key nor value; aiokafka's `send` refuses that pair, but only of what it is given to serialize.
+_NOTHING = object()
+
+
+def _serialize(value: Any) -> bytes | None:
+    return None if value is _NOTHING else value
+
+
 class Sender:
     """One idempotent producer per worker (`acks=all`).  `send` returns when every record is on the broker.
 
@@ -81,6 +89,7 @@ class Sender:
                     max_request_size=MAX_RECORD_BYTES + 65_536,
                     linger_ms=2,
                     request_timeout_ms=30_000,
+                    value_serializer=_serialize,
                 )
                 try:
                     await producer.start()
@@ -112,7 +121,12 @@ class Sender:
             for r in records:
                 deliveries.append(
                     await producer.send(
-                        r.topic, r.value, r.key, partition=r.partition, timestamp_ms=r.timestamp_ms, headers=list(r.headers)
+                        r.topic,
+                        _NOTHING if r.value is None else r.value,
+                        r.key,
+                        partition=r.partition,
+                        timestamp_ms=r.timestamp_ms,
+                        headers=list(r.headers),
                     )
                 )
         except (KafkaError, OSError) as error:
