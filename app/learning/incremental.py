@@ -282,7 +282,7 @@ class _KnownSlices:
     """The slices of a group and their statistics, a slot each.
 
     A slice's key is its items as bytes, in order of dimension.  `items` (slots, width) padded with 0; `numbers` (slots, 3): mean, variance,
-    slope; `counts` (slots, 4): n, distinct exits (up to 5, more makes no difference), first and last exit in µs.
+    slope; `counts` (slots, 4): n, distinct exits (0 if too few for a slope, else 5), first and last exit in µs.
     """
 
     def __init__(self) -> None:
@@ -321,8 +321,8 @@ class _KnownSlices:
         where = np.array(slots)
         few = statistics.n_exits < classic.DECAY_EXITS
         slope = np.where(few, 0.0, statistics.slope)
-        numbers = np.column_stack((statistics.mean, statistics.variance, slope))
-        exits = np.minimum(statistics.n_exits, classic.DECAY_EXITS)
+        numbers = np.column_stack((statistics.mean, statistics.variance, slope)) + 0.0  # -0.0 and 0.0 are one number
+        exits = np.where(few, 0, classic.DECAY_EXITS)
         counts = np.column_stack((statistics.n, exits, statistics.first_us, statistics.last_us))
         differs = (self.numbers[where].view(np.int64) != numbers.view(np.int64)).any(axis=1)
         differs |= (self.counts[where] != counts).any(axis=1)

@@ -213,3 +213,14 @@ def test_golden_forty_trades() -> None:
     assert lesson.version == lesson.evidence.lesson_version == 7
     assert lesson.evidence.from_ts == "1970-01-01T00:00:00.000000Z"
     assert lesson.as_of == "1970-02-09T00:00:00.000000Z"
+
+
+def test_a_correction_of_the_scope_alone_moves_the_lesson() -> None:
+    """The new slice has the very statistics of the one that goes."""
+    group = learner(n_min=1)
+    group.fold([trade("a", 5, 1.0, {"x": "1"})])
+    group.refit(1)
+    group.fold([trade("a", 5, 1.0, {"x": "2"}, revision=1)])
+    refit = group.refit(2)
+    assert [x.scope for x in refit.lessons] == [{"x": "2"}]
+    assert refit.retired == [slice_id("pm", "pm.a.b", "add", {"x": "1"})]
