@@ -1,0 +1,172 @@
+"""Every block of the documentation is run, in order, file by file: shell, Python and SQL, against the real Kafka and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka import TopicPartition
+
+from app import topics
+from app.broker import read_to_end, reader
+from app.closes import explode
+from app.settings import Settings
+from app.storage.migrate import migrate
+from schemas.scope import DEFAULT_DIMENSIONS
+from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
+
+pytestmark = pytest.mark.stack
+
+README, DATA, RUNTIME = ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "runtime.md"
+LIMIT_S = 100
+
+
+def script(document: Path, folder: Path) -> str:
+    """The blocks of `document` as one bash script; Python becomes a file of its own, each block is announced."""
+    parts = ["set -euo pipefail"]
+    for block in blocks(document):
+        if block.elsewhere is not None:
+            continue
+        if block.language == "sh":
+            parts += [f"echo '== {block}'", block.text]
+        elif block.language == "python":
+            file = folder / f"block_{block.line}.py"
+            file.write_text(block.text)
+            parts += [f"echo '== {block}'", f"python {shlex.quote(str(file))}"]
+    return "\n".join(parts) + "\n"
+
+
+def run(document: Path, settings: Settings, folder: Path) -> str:
+    """Run the script of `document` in a session of its own; returns its output.  Nothing of it is left running."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")}
+    environment: Mapping[str, str] = {
+        **inherited,
+        "EDGELOOP_BROKER": settings.broker,
+        "EDGELOOP_DATABASE_URL": settings.database_url,
+        "EDGELOOP_DATABASE_SCHEMA": settings.database_schema,
+        "EDGELOOP_TOPIC_PREFIX": settings.topic_prefix,
+        "EDGELOOP_CONSUMER_GROUP": settings.consumer_group,
+        "EDGELOOP_PARTITIONS": str(settings.partitions),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "error::DeprecationWarning:__main__",
+    }
+    output = folder / "output.txt"
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            ["bash", "-c", script(document, folder)],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(LIMIT_S)
+        finally:
+            # Workers that a failed script left behind are in its session.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    text = output.read_text(errors="replace")
+    assert code == 0, f"{document.name} ended with {code}:\n{text[-6_000:]}"
+    return text
+
+
+@pytest.mark.slow
+def test_the_readme_runs(stack_settings: Settings, tmp_path: Path) -> None:
+    text = run(README, stack_settings, tmp_path)
+    assert "FAIL" not in text, text
+    assert re.search(r"5 of [1-9][\d,]* overrides", text), text
+    assert re.search(r"size × \d\.\d+ \(matched", text), text
+    assert re.search(r"size × \d\.\d+: matched, [1-9]\d* overrides", text), text
+    assert text.count("\nidle") == 2, text
+    assert '"idle":true' in text, text
+    assert "Emptied." in text, text
+    closes = asyncio.run(_records(stack_settings, topics.CLOSES))
+    (ours,) = [record for record in closes if record.key == b"T-1001"]
+    facts = explode(ours.value, ours.timestamp, dimensions=DEFAULT_DIMENSIONS, outcome="rr")
+    assert [(f.pattern_key, f.home) for f in facts] == [("pm.uptrend.S1.entry", True), ("pm.uptrend.S3.trim", False)]
+    assert facts[0].actions[0].scope == {"chain": "sol", "curator": "alpha", "btc_macro": "S2", "A_mode": "patient"}
+    asyncio.run(_headers_are_as_documented(stack_settings, topics.DERIVED))
+
+
+def test_the_example_of_a_dead_letter_runs(stack_settings: Settings, tmp_path: Path) -> None:
+    asyncio.run(topics.create(stack_settings))
+    text = run_with_ingest(DATA, stack_settings, tmp_path)
+    assert "unknown_category $.actions[0].action_category ValidationError: " in text, text
+    asyncio.run(_headers_are_as_documented(stack_settings, (topics.DEAD_LETTERS,)))
+
+
+def test_the_position_managers_side_runs(stack_settings: Settings, tmp_path: Path) -> None:
+    asyncio.run(topics.create(stack_settings))
+    text = run(RUNTIME, stack_settings, tmp_path)
+    assert "1000.0 no_match ()" in text, text
+    agreed = re.search(r"^(\d+) vectors agree$", text, flags=re.MULTILINE)
+    assert agreed is not None, text
+    assert int(agreed[1]) > 30
+
+
+def test_no_document_with_blocks_is_forgotten() -> None:
+    runnable = {d for d in DOCUMENTS if any(block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d))}
+    assert runnable == {README, DATA, RUNTIME}
+
+
+def run_with_ingest(document: Path, settings: Settings, folder: Path) -> str:
+    """`run` beside a worker of ingest alone."""
+    log = folder / "worker.log"
+    with log.open("wb") as stream:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "faust", "-A", "app", "worker"],
+            cwd=ROOT,
+            env={**os.environ, **settings.environment(), "EDGELOOP_AGENTS": "ingest"},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        return run(document, settings, folder)
+    finally:
+        worker.terminate()
+        assert worker.wait(30) == 0, log.read_text(errors="replace")
+
+
+async def test_the_queries_run(stack_settings: Settings) -> None:
+    await migrate(stack_settings.database_url, stack_settings.database_schema)
+    connection = await asyncpg.connect(stack_settings.database_url, server_settings={"search_path": stack_settings.database_schema})
+    try:
+        queries = [block.text for document in DOCUMENTS for block in blocks(document) if block.language == "sql"]
+        assert queries
+        for query in queries:
+            assert await connection.fetch(query) == []
+    finally:
+        await connection.close()
+
+
+async def _records(settings: Settings, topic: str) -> list:
+    consumer = reader(settings)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
+        return [record async for _, batch, _ in read_to_end(consumer, dict.fromkeys(partitions)) for record in batch]
+    finally:
+        await consumer.stop()
+
+
+async def _headers_are_as_documented(settings: Settings, which: tuple[str, ...]) -> None:
+    documented = {topic: names(headers) for cell, headers in table(DATA, "topic", "headers") for topic in names(cell)}
+    for topic in which:
+        records = await _records(settings, topic)
+        assert records, topic
+        assert {tuple(name for name, _ in record.headers) for record in records} == {tuple(documented[topic])}, topic

@@ -1,0 +1,224 @@
+"""What the documentation says is what the code has: settings, topics, tables, reasons, metrics, exit codes, files and tests."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import errors, topics
+from app.closes import REASONS
+from app.runtime.resolve import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
+from app.settings import OTHER_VARIABLES, PREFIX, Settings
+from app.storage.migrate import migrations
+from schemas.scope import DEFAULT_DIMENSIONS
+from tests.docs.markdown import DOCUMENTS, ROOT, Block, anchors, blocks, links, names, prose, table
+
+README, DATA, RUNTIME, OPERATIONS, GUARANTEES = (
+    ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "guarantees")),
+)  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_the_settings_are_all_in_the_readme_with_their_defaults() -> None:
+    rows = table(README, "name", "default", "meaning")
+    assert {names(name)[0] for name, _, _ in rows} == {PREFIX + field.name.upper() for field in fields(Settings)}
+    assert len(rows) == len(fields(Settings))
+    for name, default, meaning in rows:
+        value = _shown(getattr(Settings(), names(name)[0].removeprefix(PREFIX).lower()))
+        if names(name) == ["EDGELOOP_DIMENSIONS"]:
+            assert default == f"[these {len(DEFAULT_DIMENSIONS)}](docs/data.md#scope)"
+        else:
+            assert default == (f"`{value}`" if value else ""), name
+        assert meaning
+
+
+def test_the_last_settings_are_those_of_one_worker() -> None:
+    """The README says that everything but the last five has to be the same everywhere."""
+    assert "everything but the last five" in " ".join(prose(README).split())
+    last = [names(row[0])[0] for row in table(README, "name", "default", "meaning")][-5:]
+    assert sorted(last) == [
+        "EDGELOOP_AGENTS", "EDGELOOP_LESSONS_PER_SECOND", "EDGELOOP_LOG_FORMAT", "EDGELOOP_METRICS_HOST", "EDGELOOP_METRICS_PORT",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_no_other_variable_is_named(document: Path) -> None:
+    known = {PREFIX + field.name.upper() for field in fields(Settings)} | OTHER_VARIABLES
+    assert set(re.findall(r"EDGELOOP_[A-Z_]+[A-Z]", document.read_text())) <= known
+
+
+def test_the_dimensions_are_the_default_ones() -> None:
+    section = DATA.read_text().split("### Scope")[1].split("Other keys are ignored")[0]
+    assert tuple(names(section)[1:]) == DEFAULT_DIMENSIONS
+
+
+def test_the_topics_are_those_that_are_created() -> None:
+    declared = {topic.name: topic for topic in topics.declaration(Settings())}
+    rows = table(DATA, "topic", "key", "partition", "policy", "kept")
+    assert [names(row[0])[0] for row in rows] == list(declared)
+    for name, _, _, policy, kept in rows:
+        config = declared[names(name)[0]].config
+        assert config["cleanup.policy"] == policy
+        if policy == "delete":
+            assert kept == f"{int(config['retention.ms']) // 86_400_000} days"
+        else:
+            assert "retention.ms" not in config
+
+
+def test_the_tables_are_those_of_the_migrations() -> None:
+    columns = {
+        match[1]: set(re.findall(r"^    (\w+)\s", match[2], flags=re.MULTILINE)) - {"PRIMARY"}
+        for migration in migrations()
+        for match in re.finditer(r"CREATE TABLE (\w+) \((.*?)^\);", migration.sql, flags=re.DOTALL | re.MULTILINE)
+    }
+    rows = table(DATA, "table", "a row is", "columns to rely on")
+    assert sorted(names(row[0])[0] for row in rows) == sorted(columns)
+    for name, _, promised in rows:
+        if promised != "the fields of the override record":
+            assert set(names(promised)) <= columns[names(name)[0]], name
+
+
+def test_the_reasons_of_dead_letters_are_the_doors() -> None:
+    assert {names(reason)[0]: meaning for reason, meaning in table(DATA, "reason", "")} == REASONS
+
+
+def test_the_reasons_of_resolve_are_the_functions() -> None:
+    rows = table(RUNTIME, "`reason`", "multiplier", "when")
+    sentence = " ".join((Resolution.__doc__ or "").split())
+    said = re.search(r"`reason`: (.*?) \(", sentence)
+    assert said is not None
+    assert {names(row[0])[0] for row in rows} == set(re.split(r", | or ", said[1]))
+    assert {row[1] for row in rows} == {"1.0", f"{MIN_MULTIPLIER} to {MAX_MULTIPLIER}"}
+
+
+def test_the_metrics_are_those_that_are_served() -> None:
+    """In a process of its own: importing an agent makes the Faust app."""
+    program = (
+        "from agents import projector; from app.worker import metrics; import prometheus_client as p; print(p.generate_latest().decode())"
+    )
+    served = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    kinds = dict(re.findall(r"^# TYPE (edgeloop_\w+) (\w+)$", served, flags=re.MULTILINE))
+    ours = {name for name in kinds if not name.endswith("_created")}
+    assert {names(row[0])[0] for row in table(OPERATIONS, "metric", "meaning")} == ours
+
+
+def test_the_exit_codes_are_the_errors() -> None:
+    from app.worker import fatal
+
+    raised = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EdgeloopError)}
+    documented = {int(row[0]) for row in table(OPERATIONS, "code", "of", "meaning")}
+    assert documented == raised | {0, fatal.EXIT_FATAL, fatal.EXIT_STOP_HUNG}
+
+
+def test_every_guarantee_names_a_test_that_exists() -> None:
+    rows = [row for row in table(GUARANTEES, "claim", "run it: `.venv/bin/python -m pytest …`") if not row[0].startswith("**")]
+    assert len(rows) > 30
+    for claim, cell in rows:
+        (name,) = names(cell)
+        assert _test_exists(name), f"{claim}: {name}"
+
+
+def _test_exists(name: str) -> bool:
+    path, _, function = name.partition("::")
+    file = ROOT / path
+    if not function:
+        return (file.is_dir() and any(file.glob("test_*.py"))) or (file.is_file() and file.name.startswith("test_"))
+    return file.is_file() and any(
+        isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == function for node in ast.parse(file.read_text()).body
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in links(document):
+        if link.startswith("https://"):
+            assert link.startswith("https://pypi.org/project/"), link
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_every_document_is_linked_from_the_readme() -> None:
+    linked = {(README.parent / link.partition("#")[0]).resolve() for link in links(README)}
+    assert set(DOCUMENTS[1:]) <= linked
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_files_and_names_in_backticks_exist(document: Path) -> None:
+    rooms = ("app/", "agents/", "schemas/", "samples/", "docs/", "tests/", "requirements/", "benchmarks/")
+    for name in names(prose(document)):
+        if name.startswith(rooms) and "::" not in name:
+            assert (ROOT / name).exists(), name
+        elif re.fullmatch(r"(app|schemas)\.[a-z_.]+(\([\w, ]*\))?", name):
+            _resolve(name.partition("(")[0])
+
+
+def _resolve(dotted: str) -> object:
+    module, _, attribute = dotted.rpartition(".")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if hasattr(found, attribute) else importlib.import_module(dotted)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_nothing_of_the_writers_machine(document: Path) -> None:
+    """No absolute path but /tmp, no address but loopback's, no name of a package registry's host or of a user's folder."""
+    text = document.read_text()
+    assert not re.findall(r"(?<![\w.:/])/(?:home|root|work|usr|opt|etc|var|Users)\b\S*", text)
+    assert set(re.findall(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", text)) <= {"127.0.0.1"}
+    assert set(re.findall(r"https?://[^\s/)]+", text)) <= {"https://pypi.org"}
+
+
+def test_make_targets_that_are_named_exist_and_those_that_exist_are_named() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    named: set[str] = set()
+    for document in DOCUMENTS:
+        quoted = "\n".join(names(prose(document))) + "\n" + "\n".join(b.text for b in blocks(document) if b.language == "sh")
+        found = set(re.findall(r"\bmake ([a-z-]+)", quoted))
+        assert found <= targets, document.name
+        named |= found
+    assert targets - named == {"help"}
+
+
+def test_python_versions_are_those_of_the_package() -> None:
+    assert importlib.metadata.metadata("edgeloop")["Requires-Python"] == "<3.14,>=3.11"
+    assert "Python 3.11 to 3.13" in README.read_text()
+
+
+ELSEWHERE = {
+    "make demo": "each installs an environment of its own and takes minutes",
+    "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
+    "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",
+}
+"""First words of the blocks that are not run here, with the reason they give.  Adding one is a decision."""
+
+
+def test_the_blocks_that_are_not_run_are_known() -> None:
+    skipped: list[Block] = [block for document in DOCUMENTS for block in blocks(document) if block.elsewhere is not None]
+    assert {block.text.splitlines()[0].partition("  ")[0].strip(): block.elsewhere for block in skipped} == ELSEWHERE
+    for block in skipped:
+        assert block.elsewhere is not None
+        assert "::" not in block.elsewhere or _test_exists(block.elsewhere)
+
+
+def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
+    kinds = {block.language for document in DOCUMENTS for block in blocks(document)}
+    assert kinds == {"", "sh", "python", "sql"}, "pictures and formulas have no language; everything else is run"
