@@ -6,6 +6,7 @@ May touch: the files (read only), the topic `position_closed`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import sys
 import time
@@ -44,6 +45,8 @@ def produce(files: tuple[str, ...], shift_to: str | None, rate: float | None, li
       faust -A app produce samples/us_equities.jsonl.zst --shift-to now
       zcat closes.jsonl.gz | faust -A app produce - --rate 200
     """
+    # A new topic's first records may be sent again until its leader is known: no news for a person.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     settings = Settings.from_environment()
     by = _shift(files, shift_to)
     sent, seconds = asyncio.run(_produce(settings, files, by, rate, limit, dry_run))

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -102,7 +103,8 @@ class Owner:
         self._last_full: dict[int, float] = {}
         self._done: dict[int, int] = {}  # progress to note
         self._noted: dict[int, int] = {}
-        self._output_positions: dict[TopicPartition, int] = {}
+        self._output_positions: dict[TopicPartition, int] = {}  # up to where the output was looked at
+        self._sent: Counter[TopicPartition] = Counter()  # records sent to it since
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
         self._stop_asked = asyncio.Event()
@@ -226,7 +228,7 @@ class Owner:
         """Read all that is published and tell each state its part (the last record of each key, as compaction would leave it)."""
         last: dict[bytes, Any] = {}
         async for tp, records, next_offset in read_to_end(consumer, dict.fromkeys(self._output_partitions), should_stop=aborted):
-            self._output_positions[tp] = next_offset
+            self._output_positions[tp], self._sent[tp] = next_offset, 0
             for record in records:
                 last[tp.topic.encode() + b"\0" + record.key] = record
 
@@ -243,7 +245,15 @@ class Owner:
     async def _overwritten(self, consumer: AIOKafkaConsumer) -> bool:
         """Whether another worker has published something since we last looked that is, or may be, of our partitions."""
         found = False
-        starts: dict[TopicPartition, int | None] = {tp: self._output_positions.get(tp) for tp in self._output_partitions}
+        ends = await consumer.end_offsets(self._output_partitions)
+        starts: dict[TopicPartition, int | None] = {}
+        for tp in self._output_partitions:
+            # As many new offsets as we have sent records: they are ours, and need not be read.
+            if ends[tp] - self._output_positions[tp] == self._sent[tp]:
+                self._output_positions[tp] = ends[tp]
+            else:
+                starts[tp] = self._output_positions[tp]
+            self._sent[tp] = 0
         async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=lambda: self._stopping):
             self._output_positions[tp] = next_offset
             for record in records:
@@ -332,6 +342,7 @@ class Owner:
     async def _publish(self, records: Sequence[Outgoing]) -> None:
         signed = [Outgoing(r.topic, r.partition, r.key, r.value, (*r.headers, ("writer", self.writer)), r.timestamp_ms) for r in records]
         await self._sender.send(signed)
+        self._sent.update(TopicPartition(r.topic, r.partition) for r in signed)
         RECORDS_SENT.labels(self.role).inc(len(signed))
 
     async def _fold_pending(self) -> None:

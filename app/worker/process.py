@@ -5,6 +5,7 @@ May touch: nothing by itself; the broker once a worker starts.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,10 @@ class EdgeloopApp(faust.App):
 
 class EdgeloopWorker(faust.Worker):
     """Faust's worker, whose stop is guarded from its first moment, be it asked for or the end of a failed start."""
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        """Leave the root logger at its level: Faust's spinner sets it to DEBUG, and every record sent then costs a log record."""
+        self.spinner = None
 
     async def stop(self) -> None:
         """Stop; the process ends in any case (see `guard_stop`)."""

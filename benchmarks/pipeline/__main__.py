@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import signal
@@ -217,7 +218,7 @@ async def latency(stack: devstack.StackInfo, rate: float, seconds: float) -> Fig
             group = event["actions"][0]["pattern_key"]
             pending.setdefault(group, []).append((event["trade_summary"]["exit_timestamp"], time.perf_counter()))
             await sender.send([Outgoing(here.settings.topic(topics.CLOSES), topics.partition_of(key, 4), key.encode(), value)])
-        await asyncio.wait_for(reading, DEADLINE_S)
+        await asyncio.wait_for(reading, 60.0)
         await sender.stop()
     delays.sort()
     p50, p99 = (1000 * delays[int(q * (len(delays) - 1))] for q in (0.5, 0.99))
@@ -298,6 +299,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = options.only or ["produce", "throughput", "latency", "backlog"]
     figures: list[Figure] = []
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a new topic's first records are sent again until its leader is known
     with tempfile.TemporaryDirectory() as folder, devstack.temporary_stack(Path(folder) / "stack") as stack:
         if "produce" in chosen:
             figures.append(asyncio.run(produce_rate(stack, round(50_000 * options.scale))))

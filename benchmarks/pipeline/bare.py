@@ -1,6 +1,6 @@
 """The bare chain: the same Faust settings, the same messages per close, and no learning.
 
-Run as `faust -A benchmarks.pipeline.bare worker`.  A close is decoded and sent on as three facts, each fact as one lesson, each lesson as one override.
+Run as `faust -A benchmarks.pipeline.bare worker`.
 """
 
 from __future__ import annotations

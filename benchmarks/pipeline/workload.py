@@ -29,7 +29,9 @@ def closes(count: int, first: int = 0, seed: int = 7) -> Iterator[tuple[str, byt
     """(trade id, event) of closes `first` … `first + count - 1`."""
     rng = random.Random(seed * 1_000_003 + first)
     for number in range(first, first + count):
-        pattern = f"pm.bench.S{rng.randrange(PATTERNS)}"
+        state = rng.randrange(PATTERNS)
+        pattern = f"pm.bench.S{state}"
+        edge = 1.0 if state % 2 else -1.0  # far from the baseline, so that every group has an override that moves with each trade
         scope = {"chain": rng.choice("abc"), "vol_bucket": rng.choice(("low", "high"))}
         event = {
             "event_id": f"e{number}",
@@ -38,7 +40,7 @@ def closes(count: int, first: int = 0, seed: int = 7) -> Iterator[tuple[str, byt
             "module": "pm",
             "symbol": "XYZ",
             "entry_context": scope,
-            "trade_summary": {"exit_timestamp": exit_of(number), "rr": round(rng.gauss(0.6, 1.0), 4), "roi": 0.01, "pnl_usd": 1.5},
+            "trade_summary": {"exit_timestamp": exit_of(number), "rr": round(rng.gauss(edge, 0.5), 4), "roi": 0.01, "pnl_usd": 1.5},
             "actions": [
                 {"ts": exit_of(number), "pattern_key": pattern, "action_category": category, "scope": scope} for category in CATEGORIES
             ],
