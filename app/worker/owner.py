@@ -32,7 +32,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from app.broker import Outgoing, Progress, Sender, Stopping, back_off, header, read_to_end, reader
+from app.broker import Outgoing, Progress, Sender, Stopping, back_off, header, read_to_end, reader, version_of
 from app.settings import Settings
 from app.worker.fatal import die
 from app.worker.metrics import FOLDED, LAG_RECORDS, REBALANCES, RECORDS_SENT, REFIT_SECONDS
@@ -225,22 +225,36 @@ class Owner:
         return ends
 
     async def _adopt(self, consumer: AIOKafkaConsumer, states: Mapping[int, PartitionState], aborted: Callable[[], bool]) -> None:
-        """Read all that is published and tell each state its part (the last record of each key, as compaction would leave it)."""
+        """Read all that is published and tell each state its part: of each key the highest version, of equals the later."""
         last: dict[bytes, Any] = {}
+        highest: dict[bytes, Any] = {}
         async for tp, records, next_offset in read_to_end(consumer, dict.fromkeys(self._output_partitions), should_stop=aborted):
             self._output_positions[tp], self._sent[tp] = next_offset, 0
             for record in records:
-                last[tp.topic.encode() + b"\0" + record.key] = record
+                key = tp.topic.encode() + b"\0" + record.key
+                last[key] = record
+                if key not in highest or version_of(record) >= version_of(highest[key]):
+                    highest[key] = record
 
-        def share_out() -> None:
+        def share_out() -> list[Outgoing]:
             parts: dict[int, dict[bytes, Any]] = {p: {} for p in states}
-            for key, record in last.items():
-                if record.value is not None and (p := self._route(record)) in parts:
+            covered: list[Outgoing] = []
+            for key, record in highest.items():
+                known = record if record.value is not None else last[key]
+                if known.value is None or (p := self._route(known)) not in parts:
+                    continue
+                if record.value is not None:
                     parts[p][key] = record
+                if record is not last[key]:
+                    headers = tuple(h for h in record.headers if h[0] != "writer")
+                    covered.append(Outgoing(record.topic, record.partition, record.key, record.value, headers))
             for p, state in states.items():
                 state.adopt(parts[p])
+            return covered
 
-        await self._run(share_out)
+        # Readers go by the highest version and compaction keeps the last: where a late record of lower version is the last, the highest
+        # is sent once more, as it was.
+        await self._publish(await self._run(share_out))
 
     async def _overwritten(self, consumer: AIOKafkaConsumer) -> bool:
         """Whether another worker has published something since we last looked that is, or may be, of our partitions."""
@@ -372,6 +386,9 @@ class Owner:
             await consumer.start()
             if await self._overwritten(consumer):
                 log.warning("output.overwritten", role=self.role)
+                # If it is we who were frozen, the other knows more than we do: catch up before judging what it wrote.
+                self._gaps.update({p: max(self._gaps.get(p, 0), self._next[p]) for p in self._states})
+                await self._mend_gaps()
                 await self._adopt(consumer, self._states, lambda: self._stopping)
         finally:
             await consumer.stop()
