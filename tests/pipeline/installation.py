@@ -23,7 +23,8 @@ from typing import Any
 import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupState, Producer
+from confluent_kafka.admin import AdminClient
 
 from app import topics
 from app.settings import Settings
@@ -186,6 +187,7 @@ class Installation:
             {
                 "bootstrap.servers": self.settings.broker,
                 "linger.ms": 5,
+                "log_level": 4,
                 "message.max.bytes": 100_000_000,
                 "queue.buffering.max.kbytes": 1_000_000,
                 **options,
@@ -238,14 +240,19 @@ class Installation:
     def current(self, topic: str) -> dict[str, dict[str, Any]]:
         """Key → record of a compacted topic, as its documentation says: of a key the highest version counts, null is gone.
 
-        Also checks what compaction relies on: the last record of a key is its highest.
+        Also checks what compaction relies on: the last record of a key is its highest, or as null as that.
         """
-        newest: dict[str, tuple[int, bytes | None]] = {}
+        highest: dict[str, tuple[int, bytes | None]] = {}
+        last: dict[str, tuple[int, bytes | None]] = {}
         for record in self.read(topic):
             key, version = record.key.decode(), int(dict(record.headers)["version"])
-            assert key not in newest or version >= newest[key][0], f"{topic}: the last record of {key} is not its highest version"
-            newest[key] = (version, record.value)
-        return {key: orjson.loads(value) for key, (_, value) in newest.items() if value is not None}
+            last[key] = (version, record.value)
+            if key not in highest or version >= highest[key][0]:
+                highest[key] = last[key]
+        gone = {key for key in last if last[key][1] is None and highest[key][1] is None}
+        wrong = {key: (last[key], highest[key]) for key in last.keys() - gone if last[key] != highest[key]}
+        assert not wrong, f"{topic}: the last record of {len(wrong)} keys is not their highest version: {list(wrong.items())[:2]}"
+        return {key: orjson.loads(value) for key, (_, value) in highest.items() if value is not None}
 
     def end_offsets(self, *names: str) -> dict[str, list[int]]:
         """Topic → the end offset of each partition."""
@@ -267,6 +274,12 @@ class Installation:
 
     def records_in(self, topic: str) -> int:
         return sum(self.end_offsets(topic)[topic])
+
+    def members(self) -> int:
+        """Workers in the consumer group; 0 while it is rebalancing."""
+        admin = AdminClient({"bootstrap.servers": self.settings.broker, "log_level": 4})
+        group = admin.describe_consumer_groups([self.settings.consumer_group])[self.settings.consumer_group].result(20)
+        return len(group.members) if group.state == ConsumerGroupState.STABLE else 0
 
     # -- PostgreSQL --------------------------------------------------------------------------------------------------------------
 

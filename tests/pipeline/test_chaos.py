@@ -1,0 +1,153 @@
+"""Workers that are killed, join, leave and freeze, and a database that is away: lessons, overrides and rows are those of the reference."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from app import topics
+from app.devstack.postgres import Postgres
+from app.status import Lag, StatusReader
+from tests.pipeline.compare import check
+from tests.pipeline.installation import FIXED_DATES, POLL_S, Installation, wait
+from tests.pipeline.reference import Rules, World, learn
+from tests.pipeline.trades import Close, Generator
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
+
+RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=200)
+SETTINGS = {"n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
+AWAY_S = float(os.environ.get("POSTGRES_AWAY_S", "10"))
+"""How long PostgreSQL is away; the group's session ends after 12 s, an hour must do no harm."""
+HEALED_S = 20.0
+"""Within so long what a frozen worker published late has been published over again."""
+
+
+def parts(seed: int, trades: int, count: int) -> list[list[Close]]:
+    """A log in so many parts, each shuffled, with repetitions and corrections of trades of any part."""
+    generator = Generator(seed)
+    closes = generator.log(trades)
+    generator.random.shuffle(closes)
+    return [generator.sent(closes[at::count]) for at in range(count)]
+
+
+def world_of(parts: list[list[Close]]) -> World:
+    return learn([close.value for part in parts for close in part], RULES)
+
+
+def grows(installation: Installation, topic: str, by: int) -> None:
+    """Wait until the pipeline is at work: so many records more in a topic."""
+    start = installation.records_in(topic)
+    wait(lambda: installation.records_in(topic) >= start + by, 30, f"growth of {topic}", installation.logs)
+
+
+def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(install: Callable[..., Installation]):
+    log = parts(seed=7, trades=1_200, count=4)
+    installation = install(**SETTINGS)
+    killed, frozen = installation.start_ready(2)
+
+    # One dies and one freezes in the middle of their work; a third takes over from both when their sessions end.
+    installation.produce(log[0])
+    grows(installation, topics.FACTS, 100)
+    installation.kill(killed)
+    frozen.signal(signal.SIGSTOP)
+    try:
+        third = installation.start()
+        installation.produce(log[1])
+        wait(lambda: installation.members() == 1 and third.ready(), 60, "takeover by the third worker", installation.logs)
+        installation.until_idle()
+    finally:
+        frozen.signal(signal.SIGCONT)
+
+    # The frozen one wakes with a batch that it has yet to publish, finds itself thrown out of the group, and comes back.
+    installation.produce(log[2])
+    wait(lambda: installation.members() == 2 and frozen.ready(), 60, "return of the frozen worker", installation.logs)
+
+    # One leaves in the middle of its work, another joins.
+    installation.produce(log[3])
+    grows(installation, topics.FACTS, 50)
+    installation.terminate(third)
+    installation.start_ready()
+    installation.until_idle()
+    until_right(installation, world_of(log))
+
+
+def until_right(installation: Installation, world: World) -> None:
+    give_up = time.monotonic() + HEALED_S
+    while True:
+        try:
+            check(installation, world)
+            return
+        except AssertionError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(POLL_S)
+        installation.until_idle()
+
+
+@pytest.fixture
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL that may be stopped: no other test uses it."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server.prepare()
+    server.choose_ports(anew=True)
+    run(server)
+    yield server
+    server.stop()
+
+
+def run(server: Postgres) -> None:
+    server.start(leash=True)
+
+    def answers() -> bool:
+        try:
+            asyncio.run(server.probe())
+        except Exception:
+            # Clients raise far more than their own errors at a server that is half up.
+            return False
+        return True
+
+    wait(answers, 30, "PostgreSQL")
+
+
+def test_postgres_away_costs_nothing_but_time(install: Callable[..., Installation], own_postgres: Postgres):
+    log = parts(seed=8, trades=500, count=3)
+    installation = install(database_url=own_postgres.address, **SETTINGS)
+    (worker,) = installation.start_ready()
+    installation.produce(log[0])
+    installation.until_idle()
+    check(installation, world_of(log[:1]))
+    own_postgres.stop()
+    try:
+        gone = time.monotonic()
+        installation.produce(log[1])
+        # Learning goes on ...
+        wait(lambda: not behind(installation, "projector"), 45, "overrides without PostgreSQL", installation.logs)
+        # ... and a worker may end and another begin meanwhile.
+        installation.terminate(worker)
+        installation.start_ready()
+        installation.produce(log[2])
+        while time.monotonic() < gone + AWAY_S:
+            installation.workers[0].check()
+            assert behind(installation, "ingest", "lesson_builder", "override_materializer")
+            time.sleep(POLL_S)
+    finally:
+        run(own_postgres)
+    installation.until_idle(90)
+    check(installation, world_of(log))
+
+
+def behind(installation: Installation, *except_roles: str) -> list[Lag]:
+    """What roles other than these have yet to do."""
+
+    async def ask() -> Any:
+        async with StatusReader(installation.settings) as reader:
+            return await reader.lags()
+
+    return [lag for lag in asyncio.run(ask()) if lag.records and lag.role not in except_roles]
