@@ -94,6 +94,7 @@ def test_the_readme_runs(stack_settings: Settings, tmp_path: Path) -> None:
     assert text.count("\nidle") == 2, text
     assert '"idle":true' in text, text
     assert "Emptied." in text, text
+    assert "worker.stop_hung" not in text, text
     closes = asyncio.run(_records(stack_settings, topics.CLOSES))
     (ours,) = [record for record in closes if record.key == b"T-1001"]
     facts = explode(ours.value, ours.timestamp, dimensions=DEFAULT_DIMENSIONS, outcome="rr")

@@ -8,14 +8,18 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+import app.commands  # noqa: F401  (puts our commands on the command line)
 from app import errors, topics
 from app.closes import REASONS
+from app.commands.base import cli
 from app.runtime.resolve import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
 from app.settings import OTHER_VARIABLES, PREFIX, Settings
 from app.storage.migrate import migrations
@@ -169,6 +173,48 @@ def test_files_and_names_in_backticks_exist(document: Path) -> None:
             assert (ROOT / name).exists(), name
         elif re.fullmatch(r"(app|schemas)\.[a-z_.]+(\([\w, ]*\))?", name):
             _resolve(name.partition("(")[0])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_events_of_the_log_that_are_named_are_logged(document: Path) -> None:
+    source = "".join(file.read_text() for room in ("app", "agents") for file in (ROOT / room).rglob("*.py"))
+    for name in names(prose(document)):
+        if re.fullmatch(r"(worker|work|hydrate|send|output|projector|fact|lesson)\.(?!py|md)[a-z_]+", name):
+            assert f'"{name}"' in source, name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_commands_in_sentences_exist_with_their_options(document: Path) -> None:
+    groups = "|".join(name for name, command in cli.commands.items() if isinstance(command, click.Group))
+    for name in names(prose(document)):
+        if name.startswith("faust -A app ") or re.match(rf"(?:({groups}) [a-z]|(?:status|produce) --)", name):
+            _command_exists(name.removeprefix("faust -A app ").split())
+
+
+def _command_exists(words: list[str]) -> None:
+    found: click.Command = cli
+    while isinstance(found, click.Group):
+        assert words, found.name
+        assert words[0] in found.commands, words
+        found, words = found.commands[words[0]], words[1:]
+    options = {option for parameter in found.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("-")} <= options, words
+
+
+def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path}{name} ")
+        elif getattr(command.callback, "__module__", "").startswith("app.commands"):
+            yield path + name, command
+
+
+def test_every_command_has_examples_and_json() -> None:
+    commands = dict(_commands(cli))
+    assert {"worker", "stack up", "topics create", "migrate", "produce", "status", "overrides list", "resolve", "doctor"} <= set(commands)
+    for name, command in commands.items():
+        assert "Examples:" in (command.help or ""), name
+        assert ("--json" in {option for parameter in command.params for option in parameter.opts}) == (name != "worker"), name
 
 
 def _resolve(dotted: str) -> object:
