@@ -61,6 +61,20 @@ def test_they_do_so_again_when_trades_are_corrected_and_windows_move(learned: In
     assert retired[0]["n"] > 0
 
 
+def test_a_replay_from_zero_by_workers_of_one_role_each_gives_the_same_to_the_last_bit(
+    learned: Installation, install: Callable[..., Installation], log: Log
+):
+    again = install(**SETTINGS)
+    roles = [("ingest",), ("lesson_builder",), ("override_materializer", "projector")]
+    workers = [again.start(agents=agents) for agents in roles]
+    wait(lambda: all(worker.ready() for worker in workers), 60, "workers that are ready", again.logs)
+    closes = list({close.value: close for close in (*log.first, *log.second)}.values())
+    again.produce(closes)
+    again.until_idle()
+    assert content(again) == content(learned)
+    again.kill_all()
+
+
 def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: Log):
     before, records = content(learned), learned.end_offsets(*COMPACTED)
     learned.terminate_all()

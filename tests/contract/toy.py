@@ -1,0 +1,69 @@
+"""A Faust app with our settings whose agents show what Faust does with offsets; they note what they see in the file TOY_NOTES.
+
+Run as `faust -A tests.contract.toy worker` with the settings in the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from faust.types import TP
+
+from app.settings import Settings
+from app.topics import CLOSES, FACTS, LESSONS
+from app.worker.fatal import die
+from app.worker.process import make_app, raw_topic
+
+NOTES = Path(os.environ["TOY_NOTES"])
+RELEASE = NOTES.with_name("release")
+START_AT = 5
+
+settings = Settings.from_environment()
+app = make_app(settings)
+print("a plain line")  # noqa: T201
+
+
+def note(kind: str, **what: Any) -> None:
+    with NOTES.open("a") as file:
+        file.write(json.dumps({"kind": kind, **what}) + "\n")
+
+
+@app.on_rebalance_complete.connect
+async def commit_where_to_start(*_: Any, **__: Any) -> None:
+    """Slow enough that a stream which did not wait for it would be seen to run."""
+    note("rebalance")
+    await asyncio.sleep(1.0)
+    tp = TP(settings.topic(LESSONS), 0)
+    note("committed", done=await app.consumer._commit({tp: START_AT}), assigned=tp in app.consumer.assignment())
+
+
+@app.agent(raw_topic(app, settings, LESSONS), concurrency=1)
+async def starting(stream: Any) -> Any:
+    async for events in stream.take_events(500, within=0.02):
+        note("started", offsets=[event.message.offset for event in events])
+        yield
+
+
+@app.agent(raw_topic(app, settings, CLOSES), concurrency=1)
+async def raising(stream: Any) -> Any:
+    async for events in stream.take_events(500, within=0.2):
+        note("raising", offsets=[event.message.offset for event in events])
+        if any(event.message.value == b"raise" for event in events):
+            raise RuntimeError("an exception in an agent's body")
+        yield
+
+
+@app.agent(raw_topic(app, settings, FACTS), concurrency=1)
+async def holding(stream: Any) -> Any:
+    async for events in stream.take_events(500, within=0.2):
+        note("holding", offsets=[event.message.offset for event in events])
+        if any(event.message.value == b"die" for event in events):
+            die("toy", RuntimeError("told to die"))
+        while not RELEASE.exists():  # noqa: ASYNC110 (the test is another process)
+            await asyncio.sleep(0.05)
+        note("released")
+        yield
