@@ -22,9 +22,10 @@ $(VENV)/.demo: requirements/demo.lock pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/.dev: requirements/dev.lock requirements/sample.lock pyproject.toml | $(VENV)/bin/python
 	@echo "installing the packages of requirements/dev.lock into $(VENV)"
 	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements/sample.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.demo
 
@@ -57,9 +58,9 @@ lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
 	$(LOCK) $(VENV)/build.in -o requirements/worker.lock
 	$(LOCK) $(VENV)/build.in --extra devstack -o requirements/demo.lock
 	$(LOCK) $(VENV)/build.in --extra dev -o requirements/dev.lock
+	echo 'skfolio==1.12.2' | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate - -o requirements/sample.lock
 
 sample: $(VENV)/.dev  ## Build the sample anew from its source data
-	$(PIP) install --no-deps 'skfolio==1.12.2'
 	$(BIN)/python -m samples.build
 
 clean: demo-down  ## Remove the environment and all local data

@@ -5,7 +5,9 @@ May touch: the broker, through an admin client.
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ DERIVED = (FACTS, LESSONS, VERDICTS, OVERRIDES, BASELINES)
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """What the doors take: a close of any size up to this ends in the facts or, whole, as a dead letter."""
+
+VISIBLE_WITHIN_S = 30.0
 
 _DAY_MS = 86_400_000
 
@@ -99,7 +103,22 @@ async def create(settings: Settings, *, dry_run: bool = False) -> list[str]:
                         f"The broker refused to create the topic {name}: {error.__name__} {(rest or [''])[0] or ''}.".strip(),
                         "Check EDGELOOP_PARTITIONS and EDGELOOP_REPLICATION against the cluster.",
                     )
+            await _visible(client, [topic.name for topic in missing])
     return [topic.name for topic in missing]
+
+
+async def _visible(client: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Return once every partition of the topics has a leader: what comes after the creation may then rely on them."""
+    deadline = time.monotonic() + VISIBLE_WITHIN_S
+    while True:
+        described = await client.describe_topics(names)
+        if all(t["error_code"] == 0 and all(p["leader"] >= 0 for p in t["partitions"]) for t in described):
+            return
+        if time.monotonic() > deadline:
+            raise UnreachableError(
+                f"The new topics have no leader after {VISIBLE_WITHIN_S:.0f} s.", "Look at the brokers' logs, then run the command again."
+            )
+        await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""topics, worker preflight, status and doctor: what they say when something is missing, and when all is well."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+from aiokafka.admin import NewTopic
+from click.testing import CliRunner, Result
+
+from app import topics
+from app.commands.base import cli
+from app.commands.doctor import doctor
+from app.commands.status import status
+from app.commands.topics import topics as topics_command
+from app.settings import Settings
+from app.storage.migrate import migrate
+
+pytestmark = pytest.mark.stack
+
+
+def run(command: click.Command, settings: Settings, *words: str) -> Result:
+    return CliRunner().invoke(command, list(words), env=settings.environment())
+
+
+def test_topics_are_created_once_and_then_as_declared(stack_settings: Settings) -> None:
+    planned = json.loads(run(topics_command, stack_settings, "create", "--dry-run", "--json").stdout)
+    assert run(topics_command, stack_settings, "check").exit_code == 3
+    made = json.loads(run(topics_command, stack_settings, "create", "--json").stdout)
+    assert made["created"] == planned["created"] == [t.name for t in topics.declaration(stack_settings)]
+    assert json.loads(run(topics_command, stack_settings, "create", "--json").stdout)["created"] == []
+    assert run(topics_command, stack_settings, "check").exit_code == 0
+
+
+def test_each_mismatch_is_named_with_the_command_that_mends_it(stack_settings: Settings) -> None:
+    async def make_wrong() -> None:
+        async with topics.admin(stack_settings) as admin:
+            wrong = NewTopic(stack_settings.topic("pm_overrides"), 3, 1, topic_configs={"cleanup.policy": "delete"})
+            await admin.create_topics([wrong])
+
+    asyncio.run(make_wrong())
+    asyncio.run(topics.create(stack_settings))
+    result = run(topics_command, stack_settings, "check")
+    assert result.exit_code == 3
+    assert "has 3 partitions, 2 are declared" in result.stdout
+    assert "cleanup.policy=delete, compact is declared" in result.stdout
+    assert "--add-config cleanup.policy=compact" in result.stdout
+
+
+def worker(settings: Settings) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "faust", "-A", "app", "worker"]
+    return subprocess.run(command, env=os.environ | settings.environment(), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_worker_refuses_to_start_without_its_topics(stack_settings: Settings) -> None:
+    result = worker(stack_settings)
+    assert result.returncode == 3
+    assert "does not exist: faust -A app topics create" in result.stderr
+
+
+def test_a_worker_refuses_to_start_on_a_database_that_is_not_migrated(stack_settings: Settings) -> None:
+    asyncio.run(topics.create(stack_settings))
+    result = worker(stack_settings)
+    assert result.returncode == 3
+    assert "faust -A app migrate" in result.stderr
+
+
+def test_status_is_idle_when_there_is_nothing_and_times_out_when_nobody_works(stack_settings: Settings) -> None:
+    asyncio.run(topics.create(stack_settings))
+    idle = run(status, stack_settings, "--json")
+    assert (idle.exit_code, json.loads(idle.stdout)["idle"]) == (0, True)
+
+    async def send() -> None:
+        from app.broker import Outgoing, Sender
+
+        sender = Sender(stack_settings)
+        await sender.send([Outgoing(stack_settings.topic(topics.CLOSES), 0, b"k", b"{}")])
+        await sender.stop()
+
+    asyncio.run(send())
+    waiting = run(status, stack_settings, "--until-idle", "--timeout", "0.5", "--json")
+    assert waiting.exit_code == 1
+    lags = {lag["role"]: lag["records"] for lag in json.loads(waiting.stdout)["lags"]}
+    assert lags == {"ingest": 1, "lesson_builder": 0, "override_materializer": 0, "projector": 0}
+
+
+def test_doctor_finds_what_is_wrong_and_says_what_to_do(stack_settings: Settings) -> None:
+    before = json.loads(run(doctor, stack_settings, "--json").stdout)
+    wrong = {check["check"]: check["remedy"] for check in before["checks"] if not check["ok"]}
+    assert wrong == {"topics": "faust -A app topics create", "database": "Run `faust -A app migrate`."}
+    asyncio.run(topics.create(stack_settings))
+    asyncio.run(migrate(stack_settings.database_url, stack_settings.database_schema))
+    after = run(doctor, stack_settings)
+    assert after.exit_code == 0, after.stdout
+    password = stack_settings.database_url.split(":")[2].split("@")[0]
+    assert password not in after.stdout + json.dumps(before)
+    away = run(doctor, dataclasses.replace(stack_settings, broker="127.0.0.1:1"))
+    assert away.exit_code == 4
+    assert "No Kafka broker answers at 127.0.0.1:1" in away.stdout
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    def commands(group: click.Group, path: str) -> list[tuple[str, click.Command]]:
+        found = []
+        for name, command in group.commands.items():
+            callback = getattr(command.callback, "__wrapped__", command.callback)
+            module = getattr(callback, "__module__", "")
+            if isinstance(command, click.Group):
+                found += commands(command, f"{path} {name}")
+            elif module.startswith("app."):
+                found.append((f"{path} {name}", command))
+        return found
+
+    ours = commands(cli, "faust -A app")
+    assert len(ours) >= 15
+    for path, command in ours:
+        assert f"{path}" in (command.help or ""), f"{path} --help has no example of itself"
