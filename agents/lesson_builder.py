@@ -127,9 +127,12 @@ def _learner(record: PatternTradeEvent | Lesson | GroupSummary) -> GroupLearner:
     )
 
 
-def route(record: Any) -> int:
-    """The partition of `pattern_trade_events` whose owner publishes this lesson."""
-    lesson = _decode_lesson(record.value)
+def route(record: Any) -> int | None:
+    """The partition of `pattern_trade_events` whose owner publishes this lesson; None if it is none."""
+    try:
+        lesson = _decode_lesson(record.value)
+    except msgspec.MsgspecError:
+        return None
     return partition_of(group_key(lesson.pattern_key, lesson.action_category), settings.partitions)
 
 

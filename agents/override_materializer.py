@@ -126,9 +126,12 @@ class Modules:
                 yield Outgoing(topic, partition, key.encode(), None, headers)
 
 
-def route(record: Any) -> int:
-    """The partition of `learning_lessons` whose owner publishes this record."""
-    return partition_of(_decoders[record.topic](record.value).module, settings.partitions)
+def route(record: Any) -> int | None:
+    """The partition of `learning_lessons` whose owner publishes this record; None if it cannot be read."""
+    try:
+        return partition_of(_decoders[record.topic](record.value).module, settings.partitions)
+    except msgspec.MsgspecError:
+        return None
 
 
 owner = Owner(

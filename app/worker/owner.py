@@ -71,7 +71,7 @@ class Owner:
     """Owns the state of the partitions of one topic that this worker is assigned.
 
     `new_state(partition)` makes an empty state.  `outputs` are the topics it publishes to; `route(record)` tells which input partition an
-    output record belongs to.
+    output record belongs to; None if it cannot be read, since only another program can have written that.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Owner:
         topic: str,
         outputs: Sequence[str],
         new_state: Callable[[int], PartitionState],
-        route: Callable[[Any], int],
+        route: Callable[[Any], int | None],
         records_per_second: float,
     ) -> None:
         self.app = app
@@ -241,7 +241,8 @@ class Owner:
             covered: list[Outgoing] = []
             for key, record in highest.items():
                 known = record if record.value is not None else last[key]
-                if known.value is None or (p := self._route(known)) not in parts:
+                p = None if known.value is None else self._route(known)
+                if p is None or p not in parts:
                     continue
                 if record.value is not None:
                     parts[p][key] = record
@@ -272,8 +273,9 @@ class Owner:
             self._output_positions[tp] = next_offset
             for record in records:
                 if header(record, "writer") != self.writer:
-                    # A tombstone does not say whose it is: better one look too many.
-                    found = found or record.value is None or self._route(record) in self._states
+                    # A tombstone, or what is no record of ours at all, does not say whose it is: better one look too many.
+                    p = None if record.value is None else self._route(record)
+                    found = found or p is None or p in self._states
         return found
 
     # -- the loop ----------------------------------------------------------------------------------------------------------------
