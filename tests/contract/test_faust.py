@@ -124,6 +124,11 @@ def test_rebalance_complete_is_awaited_before_streams_start_at_the_committed_off
     assert toy.offsets("started") == list(range(START_AT, 8))
 
 
+def test_partitions_are_assigned_by_fausts_own_assignor(toy: Toy):
+    """By aiokafka's round robin only with table_standby_replicas=0.  Members of both cannot be in one group."""
+    toy.wait(lambda: "performing partition assignments using faust" in toy.log(), "assignment")
+
+
 def test_an_exception_in_a_body_acknowledges_its_batch(toy: Toy):
     """Hence bodies never raise."""
     toy.wait(lambda: toy.committed(CLOSES) == 3, "commit of the batch that raised")

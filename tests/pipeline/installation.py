@@ -215,6 +215,14 @@ class Installation:
         assert not errors, errors[:3]
         return [places[at] for at in range(count)]
 
+    def send(self, topic: str, key: bytes, value: bytes | None, partition: int) -> None:
+        """One record to any topic, as some other program might."""
+        producer = Producer({"bootstrap.servers": self.settings.broker, "log_level": 4})
+        errors: list[Any] = []
+        producer.produce(self.settings.topic(topic), value, key, partition, on_delivery=lambda error, _: errors.append(error))
+        assert producer.flush(30) == 0
+        assert errors == [None]
+
     def read(self, topic: str) -> list[ConsumerRecord]:
         """Every record that is in `topic` now, partition by partition."""
         return asyncio.run(self._read(self.settings.topic(topic)))
@@ -245,7 +253,7 @@ class Installation:
         highest: dict[str, tuple[int, bytes | None]] = {}
         last: dict[str, tuple[int, bytes | None]] = {}
         for record in self.read(topic):
-            key, version = record.key.decode(), int(dict(record.headers)["version"])
+            key, version = record.key.decode(), int(dict(record.headers).get("version", -1))
             last[key] = (version, record.value)
             if key not in highest or version >= highest[key][0]:
                 highest[key] = last[key]

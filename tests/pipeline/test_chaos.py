@@ -14,7 +14,7 @@ import pytest
 from app import topics
 from app.devstack.postgres import Postgres
 from app.status import Lag, StatusReader
-from tests.pipeline.compare import check
+from tests.pipeline.compare import check, check_until_right
 from tests.pipeline.installation import FIXED_DATES, POLL_S, Installation, wait
 from tests.pipeline.reference import Rules, World, learn
 from tests.pipeline.trades import Close, Generator
@@ -25,8 +25,6 @@ RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=200)
 SETTINGS = {"n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
 AWAY_S = float(os.environ.get("POSTGRES_AWAY_S", "10"))
 """How long PostgreSQL is away; the group's session ends after 12 s, an hour must do no harm."""
-HEALED_S = 20.0
-"""Within so long what a frozen worker published late has been published over again."""
 
 
 def parts(seed: int, trades: int, count: int) -> list[list[Close]]:
@@ -75,20 +73,7 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(insta
     installation.terminate(third)
     installation.start_ready()
     installation.until_idle()
-    until_right(installation, world_of(log))
-
-
-def until_right(installation: Installation, world: World) -> None:
-    give_up = time.monotonic() + HEALED_S
-    while True:
-        try:
-            check(installation, world)
-            return
-        except AssertionError:
-            if time.monotonic() > give_up:
-                raise
-        time.sleep(POLL_S)
-        installation.until_idle()
+    check_until_right(installation, world_of(log))
 
 
 @pytest.fixture
