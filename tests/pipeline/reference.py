@@ -39,6 +39,7 @@ class Rules:
     window_trades: int = 10_000
     edge_min: float = 0.05
     baseline: float = 0.0
+    outcome: str = "rr"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Trade:
     pnl_usd: float | None
     segment: tuple[str | None, str | None]
     actions: tuple[Action, ...]
+    outcome: float
 
     @property
     def home(self) -> Group:
@@ -74,11 +76,6 @@ class Trade:
         for action in self.actions:
             found.setdefault((self.module, action.pattern_key, action.category), []).append(action)
         return found
-
-    @property
-    def outcome(self) -> float:
-        assert self.rr is not None
-        return min(33.0, max(-33.0, self.rr))
 
 
 @dataclass
@@ -95,7 +92,7 @@ def learn(values: Iterable[bytes], rules: Rules) -> World:
     """The world after these values of `position_closed`, all of them valid, in whatever order."""
     world = World()
     for value in values:
-        trade = read(value)
+        trade = read(value, rules.outcome)
         known = world.trades.get((trade.module, trade.trade_id))
         if known is None or known.rank < trade.rank:
             world.trades[trade.module, trade.trade_id] = trade
@@ -108,8 +105,8 @@ def learn(values: Iterable[bytes], rules: Rules) -> World:
 # -- reading -----------------------------------------------------------------------------------------------------------------------
 
 
-def read(value: bytes) -> Trade:
-    """The close in `value`, in either envelope."""
+def read(value: bytes, outcome: str) -> Trade:
+    """The close in `value`, in either envelope; `outcome` is rr, roi or pnl."""
     event = json.loads(value)
     digest = hashlib.sha256(value).hexdigest()
     if event.get("kind") == "position_closed" and event.get("schema_version") is None:
@@ -137,6 +134,7 @@ def read(value: bytes) -> Trade:
         summary.get("pnl_usd"),
         (event.get("bucket"), event.get("timeframe")),
         tuple(actions),
+        min(33.0, max(-33.0, summary["rr"])) if outcome == "rr" else summary["roi" if outcome == "roi" else "pnl_usd"],
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +13,7 @@ from app import topics
 from tests.pipeline.compare import check, content
 from tests.pipeline.installation import FIXED_DATES, Installation, Worker, wait
 from tests.pipeline.reference import Rules, learn
-from tests.pipeline.trades import Close, Generator
+from tests.pipeline.trades import START, Close, Generator, close, simple, text_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -31,7 +33,18 @@ def log() -> Log:
     generator = Generator(seed=20250101)
     closes = generator.log(1_500)
     generator.random.shuffle(closes)
-    return Log(generator.sent(closes[:700]), generator.sent(closes[500:]))
+    return Log(generator.sent([*on_the_edge_of_the_window(), *closes[:700]]), generator.sent(closes[500:]))
+
+
+def on_the_edge_of_the_window() -> list[Close]:
+    """A group with a trade that is exactly as old as the window, and inside, and one that is a microsecond older."""
+    newest = START + timedelta(days=100)
+    oldest = newest - timedelta(days=RULES.window_days)
+    exits = [newest, oldest, oldest - timedelta(microseconds=1), *(newest - timedelta(days=day) for day in range(1, 20))]
+    events = [simple(f"edge-{number}", module="edge", rr=number / 10) for number in range(len(exits))]
+    for event, exit_ in zip(events, exits, strict=True):
+        event["trade_summary"]["exit_timestamp"] = text_of(exit_)
+    return [close(event) for event in events]
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +108,15 @@ def refits(workers: list[Worker], role: str) -> float:
 
 def nonempty(installation: Installation, topic: str) -> int:
     return sum(end > 0 for end in installation.end_offsets(topic)[topic])
+
+
+@pytest.mark.parametrize("outcome", ["roi", "pnl"])
+def test_another_outcome_is_learned_from(install: Callable[..., Installation], outcome: str):
+    generator = Generator(seed=3)
+    closes = generator.sent(generator.log(400))
+    installation = install(**SETTINGS, outcome=outcome)
+    installation.produce(closes)
+    installation.start_ready()  # behind a backlog
+    installation.until_idle()
+    check(installation, learn([close.value for close in closes], replace(RULES, outcome=outcome)))
+    installation.kill_all()
