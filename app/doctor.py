@@ -78,7 +78,7 @@ async def _clock(settings: Settings) -> Finding:
     clocks: dict[str, float] = {}
     with suppress(EdgeloopError):  # a broker or database that is away has its own finding
         clocks |= await _database_clock(settings)
-    with suppress(KafkaError, OSError):
+    with suppress(EdgeloopError, KafkaError, OSError):
         clocks |= await _newest_close(settings)
     ahead = {name: seconds for name, seconds in clocks.items() if abs(seconds) > CLOCK_LIMIT_S}
     if ahead:
@@ -101,6 +101,7 @@ async def _database_clock(settings: Settings) -> dict[str, float]:
 
 async def _newest_close(settings: Settings) -> dict[str, float]:
     """The newest close that claims to be of the future; older ones say nothing."""
+    await topics.require_existence(settings, [topics.CLOSES])
     topic = settings.topic(topics.CLOSES)
     ahead = 0.0
     consumer = reader(settings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,14 +75,10 @@ def key_of(value: bytes) -> bytes | None:
         return None
 
 
-def newest_exit(paths: tuple[str, ...]) -> datetime | None:
-    """The latest `exit_timestamp` in the files, for `--shift-to`."""
-    newest: datetime | None = None
-    for path in paths:
-        for line, _ in lines(path):
-            for moment in _exits(line):
-                newest = moment if newest is None or moment > newest else newest
-    return newest
+def newest_exit(paths: tuple[str, ...], limit: int | None) -> datetime | None:
+    """The latest `exit_timestamp` in the first `limit` lines (None: all) of the files together, for `--shift-to`."""
+    every = (line for path in paths for line, _ in lines(path))
+    return max((moment for line in itertools.islice(every, limit) for moment in _exits(line)), default=None)
 
 
 def _exits(line: bytes) -> Iterator[datetime]:

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from app.broker import read_to_end, reader, version_of
 from app.errors import BadDataError, UnreachableError
 from app.settings import Settings
+from app.topics import require_existence
 
 
 async def current(settings: Settings, topic: str, kind: Any) -> dict[str, Any]:
@@ -23,6 +24,7 @@ async def current(settings: Settings, topic: str, kind: Any) -> dict[str, Any]:
 
     Raises `UnreachableError` without a broker and `BadDataError` if a record is not of `kind` (not written by this version).
     """
+    await require_existence(settings, [topic])
     decode = msgspec.json.Decoder(kind).decode
     newest: dict[bytes, tuple[int, bytes | None]] = {}
     partitions = [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
@@ -54,6 +56,7 @@ def _unreadable(settings: Settings, topic: str, error: Exception) -> Unreachable
 
 async def follow(settings: Settings, topic: str) -> Any:
     """Yield `(key, version, value or None)` of every record that is published from now on, until the caller stops."""
+    await require_existence(settings, [topic])
     partitions = [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
     consumer = reader(settings)
     try:

@@ -97,7 +97,7 @@ class Settings:
         return {PREFIX + f.name.upper(): ",".join(v) if isinstance(v := getattr(self, f.name), tuple) else str(v) for f in fields(self)}
 
 
-OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR", PREFIX + "STACK_DIR"})
+OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR"})
 """Variables of the dev stack, which is not part of a worker's settings."""
 
 _MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url"})

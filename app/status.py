@@ -51,6 +51,7 @@ class StatusReader:
         self._admin: AIOKafkaAdminClient = None
 
     async def __aenter__(self) -> StatusReader:
+        await topics.require_existence(self._settings, [name for _, _, names in chain(self._settings) for name in names])
         self._context = topics.admin(self._settings)
         self._admin = await self._context.__aenter__()
         self._consumer = reader(self._settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -121,6 +121,9 @@ async def _visible(client: AIOKafkaAdminClient, names: list[str]) -> None:
         await asyncio.sleep(0.05)
 
 
+MEND = "faust -A app topics mend"
+
+
 @dataclass(frozen=True)
 class Mismatch:
     """One thing about a topic that is not as declared, and the command that mends it."""
@@ -158,22 +161,56 @@ async def check(settings: Settings) -> list[Mismatch]:
                     Mismatch(
                         name,
                         f"has {key}={actual}, {value} is declared",
-                        f"kafka-configs.sh --bootstrap-server {settings.broker} --alter --topic {name} --add-config {key}={value}",
+                        MEND,
                     )
                 )
     return found
 
 
-async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+_SET_ON_TOPIC = 1  # Kafka's DYNAMIC_TOPIC_CONFIG: set for this topic, not inherited
+
+
+async def _configs(client: AIOKafkaAdminClient, names: list[str], *, own_only: bool = False) -> dict[str, dict[str, str]]:
+    """Configuration of topics by name; `own_only`: what is set for the topic itself."""
     if not names:
         return {}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     found: dict[str, dict[str, str]] = {}
-    for response in await client.describe_configs(resources):
+    for response in await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names]):
         for resource in response.resources:
             _error, _message, _kind, name, entries = resource[:5]
-            found[name] = {entry[0]: entry[1] for entry in entries}
+            found[name] = {key: value for key, value, _, source, *_ in entries if not own_only or source == _SET_ON_TOPIC}
     return found
+
+
+async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
+    """Give existing topics the configuration that is declared; returns what differed.  Whatever else is set for them stays as it is.
+
+    Partition counts stay: changing one would move keys to other partitions.
+    """
+    wanted = {topic.name: topic for topic in declaration(settings)}
+    differing = [m for m in await check(settings) if m.remedy == MEND]
+    if differing and not dry_run:
+        async with admin(settings) as client:
+            own = await _configs(client, sorted({m.topic for m in differing}), own_only=True)
+            resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs | wanted[name].config) for name, configs in own.items()]
+            for response in await client.alter_configs(resources):
+                for code, message, _kind, name in response.resources:
+                    if code:
+                        raise ConfigurationError(
+                            f"The broker refused to change the topic {name}: {for_code(code).__name__} {message or ''}.".strip(),
+                            "Check that the user may alter topics.",
+                        )
+    return differing
+
+
+async def require_existence(settings: Settings, names: Iterable[str]) -> None:
+    """Raise `ConfigurationError` unless the topics `names` (without prefix) exist: cheap, and said at once by commands that only read."""
+    wanted = {settings.topic(name) for name in names}
+    async with admin(settings) as client:
+        missing = sorted(wanted - set(await client.list_topics()))
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise ConfigurationError(f"The topic {missing[0]}{more} does not exist on {settings.broker}.", "Run: faust -A app topics create")
 
 
 async def require(settings: Settings) -> None:

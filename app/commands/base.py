@@ -6,6 +6,7 @@ May touch: stdout, stderr.  A command is a plain click command added with `@cli.
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,10 +14,11 @@ from typing import Any, TypeVar
 import click
 import orjson
 from faust.cli.base import cli
+from rich.console import Console
 
 from app.errors import EdgeloopError
 
-__all__ = ["cli", "echo_json", "handle_errors", "json_option"]
+__all__ = ["cli", "console", "echo_json", "handle_errors", "json_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +30,8 @@ def handle_errors(command: F) -> F:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        # What aiokafka has to say on a command's way (a broker away, a new topic's leader unknown) ends in our own sentence, or well.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         try:
             return command(*args, **kwargs)
         except EdgeloopError as error:
@@ -37,6 +41,12 @@ def handle_errors(command: F) -> F:
             sys.exit(error.exit_code)
 
     return wrapper  # type: ignore[return-value]
+
+
+def console() -> Console:
+    """Where tables are printed: as wide as the terminal, and wide enough for any table where there is none."""
+    found = Console()
+    return found if found.is_terminal else Console(width=240)
 
 
 def echo_json(document: Any) -> None:

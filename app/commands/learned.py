@@ -10,11 +10,10 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from app import topics
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo_json, handle_errors, json_option
 from app.errors import BadDataError
 from app.published import current, follow, matching
 from app.settings import Settings
@@ -76,7 +75,7 @@ def list_overrides(module: str | None, pattern: str | None, category: str | None
             o.override_id[:12], o.pattern_key, o.action_category, canonical_text(o.scope) or "(all)", f"{o.multiplier:.2f}",
             f"{o.n_trades:,}", f"{o.effect:+.3f}", f"{o.confidence:.2f}", o.decay.state,
         )  # fmt: skip
-    Console().print(table)
+    console().print(table)
     click.echo(f"{min(limit, len(found)):,} of {len(found):,} overrides")
 
 
@@ -177,5 +176,5 @@ def list_lessons(module: str | None, pattern: str | None, category: str | None, 
             x.lesson_id[:12], x.pattern_key, x.action_category, canonical_text(x.scope) or "(all)", f"{x.n:,}", f"{x.mean:+.3f}",
             x.decay.state, verdict.decision if verdict else "", verdict.reason if verdict else "",
         )  # fmt: skip
-    Console().print(table)
+    console().print(table)
     click.echo(f"{min(limit, len(found)):,} of {len(found):,} lessons")

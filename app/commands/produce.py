@@ -6,7 +6,6 @@ May touch: the files (read only), the topic `position_closed`.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import sys
 import time
@@ -45,10 +44,8 @@ def produce(files: tuple[str, ...], shift_to: str | None, rate: float | None, li
       faust -A app produce samples/us_equities.jsonl.zst --shift-to now
       zcat closes.jsonl.gz | faust -A app produce - --rate 200
     """
-    # A new topic's first records may be sent again until its leader is known: no news for a person.
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     settings = Settings.from_environment()
-    by = _shift(files, shift_to)
+    by = _shift(files, shift_to, limit)
     sent, seconds = asyncio.run(_produce(settings, files, by, rate, limit, dry_run))
     if not sent:
         raise BadDataError("There is not one line in what was given.", "Each line has to hold one JSON event.")
@@ -59,7 +56,7 @@ def produce(files: tuple[str, ...], shift_to: str | None, rate: float | None, li
         click.echo(f"{word} {sent:,} closes in {seconds:.1f} s ({sent / max(seconds, 1e-9):,.0f}/s)", err=True)
 
 
-def _shift(files: tuple[str, ...], shift_to: str | None) -> timedelta | None:
+def _shift(files: tuple[str, ...], shift_to: str | None, limit: int | None) -> timedelta | None:
     if shift_to is None:
         return None
     if "-" in files:
@@ -70,7 +67,7 @@ def _shift(files: tuple[str, ...], shift_to: str | None) -> timedelta | None:
         target = None
     if target is None or target.tzinfo is None:
         raise UsageError(f"{shift_to!r} is no time.", "Give `now` or a time with its offset such as 2026-01-31T12:00:00Z.")
-    newest = source.newest_exit(files)
+    newest = source.newest_exit(files, limit)
     if newest is None:
         raise BadDataError("No exit_timestamp was found to shift the log by.", "Leave out --shift-to to send the lines as they are.")
     return target - newest

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo_json, handle_errors, json_option
 from app.settings import Settings
 from app.status import Lag, StatusReader
 
@@ -22,9 +22,9 @@ POLL_S = 0.2
 
 async def _watch(settings: Settings, until_idle: bool, timeout_s: float, show: bool) -> tuple[list[Lag], bool]:
     deadline = time.monotonic() + timeout_s
-    console = Console(stderr=True)
+    terminal = Console(stderr=True)
     async with StatusReader(settings) as status:
-        with console.status("") as line:
+        with terminal.status("") as line:
             while True:
                 lags = await status.lags()
                 idle = not any(lag.records for lag in lags)
@@ -63,7 +63,7 @@ def status(until_idle: bool, timeout_s: float, as_json: bool) -> None:
         table.columns[2].justify = "right"
         for lag in lags:
             table.add_row(lag.role, lag.topic, f"{lag.records:,}")
-        Console().print(table)
+        console().print(table)
         click.echo("idle" if idle else "not idle")
     if until_idle and not idle:
         sys.exit(1)

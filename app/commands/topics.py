@@ -1,6 +1,6 @@
-"""`faust -A app topics create|check`.
+"""`faust -A app topics create|check|mend`.
 
-May touch: the broker's topics (`create` adds what is missing and changes nothing).
+May touch: the broker's topics (`create` adds what is missing, `mend` changes configurations).
 """
 
 from __future__ import annotations
@@ -69,3 +69,26 @@ def check(as_json: bool) -> None:
             click.echo("Every topic is as declared.")
     if mismatches:
         sys.exit(3)
+
+
+@topics.command("mend")
+@click.option("--dry-run", is_flag=True, help="Only say what would be changed.")
+@json_option
+@handle_errors
+def mend(dry_run: bool, as_json: bool) -> None:
+    """Give existing topics the configuration that is declared; all else about them stays, partition counts too.
+
+    \b
+    Examples:
+      faust -A app topics mend --dry-run
+      faust -A app topics mend
+    """
+    settings = Settings.from_environment()
+    differed = asyncio.run(declared.mend(settings, dry_run=dry_run))
+    if as_json:
+        echo_json({"mended": [{"topic": m.topic, "problem": m.problem} for m in differed], "dry_run": dry_run})
+        return
+    for m in differed:
+        click.echo(f"{'would mend' if dry_run else 'mended'} {m.topic}, which {m.problem}")
+    if not differed:
+        click.echo("Every configuration is as declared.")

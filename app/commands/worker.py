@@ -6,6 +6,7 @@ May touch: the broker (read only), before Faust does.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ _start: Callable[..., Any] = _command.callback  # type: ignore[assignment]
 @handle_errors
 def _worker(*args: Any, **kwargs: Any) -> Any:
     asyncio.run(preflight(Settings.from_environment()))
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)  # a worker's log has it, limited (app.worker.logs)
     return _start(*args, with_web=False, web_port=None, web_bind=None, web_host=None, web_transport=None, **kwargs)
 
 

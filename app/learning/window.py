@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.event_time import micros_from_text
-from schemas.facts import PatternTradeEvent
+from schemas.facts import FactAction, PatternTradeEvent
 
 Rank = tuple[int, int, int, str, str]
 """(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's closes counts."""
 Scope = tuple[tuple[str, str], ...]
-"""A canonical scope as its (dimension, value) pairs, sorted by dimension."""
+"""A canonical scope as its (dimension, value) pairs; those of one trade in one order."""
 SegmentKey = tuple[str | None, str | None]
 """(bucket, timeframe)."""
 Cells = tuple[list[int], list[int], list[int]]
-"""Rows, columns and items of codes to be written."""
+"""Of the rows to be written: their numbers, their lengths, and their items one row after the other."""
 
 RR_LIMIT = 33.0
 AMOUNT_LIMIT = 1e15
@@ -69,8 +69,14 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         outcome=min(max(float(value), -limit), limit),
         segment=(fact.segment.bucket, fact.segment.timeframe),
         home=fact.home,
-        scopes=tuple({tuple(sorted(action.scope.items())): None for action in fact.actions}),
+        scopes=_distinct(fact.actions),
     )
+
+
+def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
+    if len(actions) == 1:  # the order of the pairs matters only for telling scopes apart
+        return (tuple(actions[0].scope.items()),)
+    return tuple({tuple(sorted(action.scope.items())): None for action in actions})
 
 
 def _packed(rank: Rank) -> bytes:
@@ -311,12 +317,15 @@ class GroupWindow:
         self._row_start[slot] = self._rows
         self._row_count[slot] = len(trade.scopes)
         self._fresh.add(slot)
-        rows, columns, items = cells
+        rows, lengths, items = cells
+        item_ids = self._item_ids
         for row, scope in enumerate(trade.scopes, self._rows):
-            for pair in scope:
-                rows.append(row)
-                items.append(self._item_ids.get(pair) or self._new_item(pair))
-                columns.append(self._dims[pair[0]])
+            rows.append(row)
+            lengths.append(len(scope))
+            try:
+                items += [item_ids[pair] for pair in scope]
+            except KeyError:
+                items += [item_ids.get(pair) or self._new_item(pair) for pair in scope]
         self._rows += len(trade.scopes)
 
     def _new_item(self, pair: tuple[str, str]) -> int:
@@ -337,7 +346,9 @@ class GroupWindow:
             self._codes = self._codes.astype(_code_type(len(self._items)))
         if self._rows > rows:
             self._codes = _grown(self._codes, self._rows)
-        self._codes[cells[0], cells[1]] = cells[2]
+        numbers, lengths, items = (np.array(cell, np.int64) for cell in cells)
+        columns_of = np.array([0, *(self._dims[d] for d, _ in self._items[1:])], np.int64)
+        self._codes[np.repeat(numbers, lengths), columns_of[items]] = items
 
     def _remove(self, slot: int) -> None:
         del self._slot_of[self._trade_ids[slot]]

@@ -111,6 +111,7 @@ class Owner:
         self._stopped = asyncio.Event()
         self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=role)
+        self._running = False  # a worker stopped before it has joined never runs the loop
         self._stopping = False
         self._sender = Sender(settings, lambda: self._stopping)
         self._progress = Progress(settings, role)
@@ -286,10 +287,12 @@ class Owner:
         self._stop_asked.set()
         self._wake.set()
         self._taken.set()
-        await self._stopped.wait()
+        if self._running:
+            await self._stopped.wait()
 
     async def run(self) -> None:
         """Fold, refit, publish (step 3), note progress (step 4), heal (step 5), until stopped."""
+        self._running = True
         try:
             watched = time.monotonic()
             while not self._stopping:

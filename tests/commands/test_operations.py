@@ -50,7 +50,37 @@ def test_each_mismatch_is_named_with_the_command_that_mends_it(stack_settings: S
     assert result.exit_code == 3
     assert "has 3 partitions, 2 are declared" in result.stdout
     assert "cleanup.policy=delete, compact is declared" in result.stdout
-    assert "--add-config cleanup.policy=compact" in result.stdout
+    assert "faust -A app topics mend" in result.stdout
+
+
+def test_mend_sets_what_is_declared_and_leaves_the_rest(stack_settings: Settings) -> None:
+    name = stack_settings.topic("pm_overrides")
+
+    async def make_wrong() -> None:
+        async with topics.admin(stack_settings) as admin:
+            wrong = NewTopic(name, 2, 1, topic_configs={"cleanup.policy": "delete", "min.compaction.lag.ms": "1234"})
+            await admin.create_topics([wrong])
+
+    async def lag() -> str:
+        async with topics.admin(stack_settings) as admin:
+            return (await topics._configs(admin, [name]))[name]["min.compaction.lag.ms"]
+
+    asyncio.run(make_wrong())
+    asyncio.run(topics.create(stack_settings))
+    planned = run(topics_command, stack_settings, "mend", "--dry-run")
+    assert f"would mend {name}, which has cleanup.policy=delete" in planned.stdout
+    assert run(topics_command, stack_settings, "check").exit_code == 3
+    assert run(topics_command, stack_settings, "mend").exit_code == 0
+    assert run(topics_command, stack_settings, "check").exit_code == 0
+    assert asyncio.run(lag()) == "1234"
+
+
+@pytest.mark.parametrize("words", [["status"], ["overrides", "list"], ["overrides", "watch"], ["lessons", "list"]])
+def test_commands_say_at_once_that_the_topics_are_missing(words: list[str], stack_settings: Settings) -> None:
+    command, rest = cli.commands[words[0]], words[1:]
+    result = run(command, stack_settings, *rest)
+    assert result.exit_code == 3
+    assert "faust -A app topics create" in result.stderr
 
 
 def worker(settings: Settings) -> subprocess.CompletedProcess[str]:

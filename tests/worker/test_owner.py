@@ -164,3 +164,13 @@ async def test_a_frozen_owner_that_comes_back_late_is_corrected(toys: Toys) -> N
     await toys.send(2_000)
     await toys.settle(90, lambda: frozen.poll() is not None or toys.log_of(frozen).count("hydrated") >= 2)
     assert other.poll() is None
+
+
+async def test_a_stop_before_the_worker_has_joined_ends_it_at_once(toys: Toys) -> None:
+    worker = toys.start()
+    until = time.monotonic() + 20
+    while "OK" not in toys.log_of(worker) and "Starting" not in toys.log_of(worker):
+        assert time.monotonic() < until, toys.logs()
+        await asyncio.sleep(0.01)
+    worker.terminate()
+    assert worker.wait(15) == 0, toys.logs()
