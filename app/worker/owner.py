@@ -99,6 +99,7 @@ class Owner:
         self._next: dict[int, int] = {}  # next offset to take in, per partition with state
         self._pending: dict[int, list[Any]] = {}
         self._gaps: dict[int, int] = {}  # partitions where the log has to be read from `_next` on, at least up to this offset
+        self._folded: set[int] = set()  # partitions that folded something since their last refit
         self._last_new: dict[int, float] = {}
         self._last_full: dict[int, float] = {}
         self._done: dict[int, int] = {}  # progress to note
@@ -183,6 +184,7 @@ class Owner:
         tables = (self._states, self._next, self._pending, self._gaps, self._last_new, self._last_full, self._done, self._noted)
         for table in tables:
             table.pop(partition, None)
+        self._folded.discard(partition)
 
     async def _hydrate(self, partitions: Iterable[int], aborted: Callable[[], bool]) -> None:
         """Bring the state of `partitions` to the end of the log and compare it with what is published."""
@@ -220,6 +222,7 @@ class Owner:
             ends[tp.partition] = next_offset
             if tp.partition not in fresh:
                 self._next[tp.partition] = next_offset
+                self._folded.add(tp.partition)
         for partition in ends:
             if self._gaps.get(partition, 0) <= self._next.get(partition, 0):
                 self._gaps.pop(partition, None)
@@ -324,39 +327,49 @@ class Owner:
             self._stopped.set()
 
     async def _cycle(self) -> int:
-        """One round over all partitions; returns the number of records sent."""
+        """One round over all partitions: fold what is pending, refit, publish; returns the number of records sent."""
         if self._gaps:
             await self._mend_gaps()
-        await self._fold_pending()
         rebuild = [p for p, state in self._states.items() if state.needs_rebuild]
         if rebuild:
-            for partition in rebuild:
-                self._forget(partition)
-            await self._hydrate(rebuild, lambda: self._stopping)
-            # What Faust delivered meanwhile was left alone: read on from where the hydration ended.
-            self._gaps.update((p, self._next[p]) for p in rebuild)
-            self._wake.set()
-        sent = 0
+            await self._rebuild(rebuild)
         now = time.monotonic()
-        for partition, state in list(self._states.items()):
-            quiet = now - self._last_new.get(partition, 0.0) > QUIET_S
-            full = quiet or now - self._last_full.get(partition, 0.0) > FULL_EVERY_S
-            if state.settled:
-                if not self._pending[partition]:
-                    self._done[partition] = self._next[partition]
-                continue
-            started = time.perf_counter()
-            records = await self._run(state.changes, full)
+        pending = self._take_pending()
+        quiet = {p for p in self._states if now - self._last_new.get(p, 0.0) > QUIET_S}
+        full = quiet | {p for p in self._states if now - self._last_full.get(p, 0.0) > FULL_EVERY_S}
+
+        def fold_and_refit() -> list[Outgoing]:
+            records: list[Outgoing] = []
+            for partition, state in self._states.items():
+                if partition in pending:
+                    state.fold(*pending[partition])
+                    self._folded.add(partition)
+                # What is left to say after a refit that was not full waits for quiet.
+                due = partition in full or partition in self._folded
+                if due and not state.settled and not state.needs_rebuild:
+                    records += state.changes(partition in full)
+                    self._folded.discard(partition)
+                    if partition in full:
+                        self._last_full[partition] = now
+            return records
+
+        started = time.perf_counter()
+        records = await self._run(fold_and_refit)
+        if records:
             REFIT_SECONDS.labels(self.role).observe(time.perf_counter() - started)
-            if full:
-                self._last_full[partition] = now
             await self._publish(records)
-            sent += len(records)
-            if not quiet:
-                self._wake.set()
-            elif state.settled and not self._pending[partition]:
+        for partition, state in self._states.items():
+            if state.settled and not self._pending[partition] and not state.needs_rebuild:
                 self._done[partition] = self._next[partition]
-        return sent
+        return len(records)
+
+    async def _rebuild(self, partitions: Sequence[int]) -> None:
+        for partition in partitions:
+            self._forget(partition)
+        await self._hydrate(partitions, lambda: self._stopping)
+        # What Faust delivered meanwhile was left alone: read on from where the hydration ended.
+        self._gaps.update((p, self._next[p]) for p in partitions)
+        self._wake.set()
 
     async def _publish(self, records: Sequence[Outgoing]) -> None:
         signed = [Outgoing(r.topic, r.partition, r.key, r.value, (*r.headers, ("writer", self.writer)), r.timestamp_ms) for r in records]
@@ -364,15 +377,19 @@ class Owner:
         self._sent.update(TopicPartition(r.topic, r.partition) for r in signed)
         RECORDS_SENT.labels(self.role).inc(len(signed))
 
-    async def _fold_pending(self) -> None:
-        for partition, state in self._states.items():
-            batch = self._pending[partition]
-            if batch:
-                # The swap and the offset are taken together, before anything is awaited.
-                self._pending[partition], next_offset = [], self._next[partition]
-                await self._run(state.fold, batch, next_offset)
-                FOLDED.labels(self.role).inc(len(batch))
+    def _take_pending(self) -> dict[int, tuple[list[Any], int]]:
+        """Per partition the records taken and the offset behind them: both at once, before anything is awaited."""
+        taken = {p: (batch, self._next[p]) for p, batch in self._pending.items() if batch and p in self._states}
+        for partition, (batch, _) in taken.items():
+            self._pending[partition] = []
+            FOLDED.labels(self.role).inc(len(batch))
         self._taken.set()
+        return taken
+
+    async def _fold_pending(self) -> None:
+        for partition, batch in self._take_pending().items():
+            await self._run(self._states[partition].fold, *batch)
+            self._folded.add(partition)
 
     async def _mend_gaps(self) -> None:
         await self._fold_pending()

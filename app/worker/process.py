@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,9 +42,6 @@ class EdgeloopWorker(faust.Worker):
 
     async def on_first_start(self) -> None:
         """Called before the app starts."""
-        # Refits hold the interpreter in turns with the event loop.  At Python's 5 ms a turn, each of the loop's many short steps may wait
-        # that long, and a close takes many steps to its override.
-        sys.setswitchinterval(0.0005)
         # The window's objects live long: looking through them for garbage as often as Python does costs a tenth of a hydration.
         gc.set_threshold(50_000, 20, 100)
         await super().on_first_start()
