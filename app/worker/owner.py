@@ -116,6 +116,7 @@ class Owner:
         self._stopping = False
         self._sender = Sender(settings, lambda: self._stopping)
         self._progress = Progress(settings, role)
+        self._watcher: AIOKafkaConsumer | None = None
         app.on_rebalance_complete.connect(self.on_rebalance_complete)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.run)
@@ -324,6 +325,7 @@ class Owner:
             with suppress(KafkaError, OSError):
                 await self._sender.stop()
                 await self._progress.stop()
+                await self._end_watcher()
             self._stopped.set()
 
     async def _cycle(self) -> int:
@@ -402,18 +404,26 @@ class Owner:
             await consumer.stop()
 
     async def _watch(self) -> None:
-        """Step 5."""
-        consumer = reader(self.settings)
-        try:
+        """Step 5.  The consumer is kept: starting one takes as long as a refit."""
+        if self._watcher is None:
+            consumer = reader(self.settings)
             await consumer.start()
-            if await self._overwritten(consumer):
+            self._watcher = consumer
+        try:
+            if await self._overwritten(self._watcher):
                 log.warning("output.overwritten", role=self.role)
                 # If it is we who were frozen, the other knows more than we do: catch up before judging what it wrote.
                 self._gaps.update({p: max(self._gaps.get(p, 0), self._next[p]) for p in self._states})
                 await self._mend_gaps()
-                await self._adopt(consumer, self._states, lambda: self._stopping)
-        finally:
-            await consumer.stop()
+                await self._adopt(self._watcher, self._states, lambda: self._stopping)
+        except (KafkaError, OSError):
+            await self._end_watcher()
+            raise
+
+    async def _end_watcher(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            await watcher.stop()
 
     async def _note_progress(self) -> None:
         changed = {p: offset for p, offset in self._done.items() if self._noted.get(p) != offset and p in self._states}

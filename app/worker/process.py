@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import faust
 from faust.cli.worker import worker as worker_command
+from faust.types import TP, EventT, StreamT
 
 from app.settings import Settings
 from app.worker.fatal import guard_stop
@@ -26,6 +28,19 @@ class EdgeloopApp(faust.App):
 
     def _create_directories(self) -> None:
         pass
+
+
+class LeanMonitor(faust.Monitor):
+    """Faust's monitor without a dictionary and five clocks per event: what it would show, `app.worker.metrics` shows."""
+
+    def on_stream_event_in(self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any]) -> None:
+        """Note the time for Faust's own check of stalled streams, and nothing else."""
+        self.stream_inbound_time[tp] = time.monotonic()
+
+    def on_stream_event_out(
+        self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any], state: dict[Any, Any] | None = None
+    ) -> None:
+        """Nothing."""
 
 
 class EdgeloopWorker(faust.Worker):
@@ -60,6 +75,7 @@ def make_app(settings: Settings, autodiscover: Sequence[str] = ()) -> EdgeloopAp
         origin="app",
         autodiscover=list(autodiscover),
         Worker=EdgeloopWorker,
+        Monitor=LeanMonitor,
         store="memory://",
         key_serializer="raw",
         value_serializer="raw",
