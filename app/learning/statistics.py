@@ -42,7 +42,7 @@ def slice_statistics(incidence: Incidence, trades: Words, exit_us: NDArray[np.in
     >>> from app.learning.window import GroupWindow, Trade
     >>> window = GroupWindow(10**12, 100)
     >>> window.fold(
-    ...     Trade(str(h), (0, 1, h * HOUR_US, "e", "00"), h * HOUR_US, float(y), (None, None), True, ((),))
+    ...     Trade(str(h), (0, 1, h * HOUR_US, "e", "00"), h * HOUR_US, float(y), (None, None), True, ({},))
     ...     for h, y in enumerate([1, 2, 3, 4, 6])
     ... )
     >>> shot = window.snapshot()

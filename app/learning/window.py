@@ -7,7 +7,7 @@ repetition.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,8 +19,8 @@ from schemas.facts import FactAction, PatternTradeEvent
 
 Rank = tuple[int, int, int, str, str]
 """(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's closes counts."""
-Scope = tuple[tuple[str, str], ...]
-"""A canonical scope as its (dimension, value) pairs; those of one trade in one order."""
+Scope = Mapping[str, str]
+"""A canonical scope: dimension → value."""
 SegmentKey = tuple[str | None, str | None]
 """(bucket, timeframe)."""
 Cells = tuple[list[int], list[int], list[int]]
@@ -74,9 +74,9 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
 
 
 def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
-    if len(actions) == 1:  # the order of the pairs matters only for telling scopes apart
-        return (tuple(actions[0].scope.items()),)
-    return tuple({tuple(sorted(action.scope.items())): None for action in actions})
+    if len(actions) == 1:
+        return (actions[0].scope,)
+    return tuple({frozenset(action.scope.items()): action.scope for action in actions}.values())
 
 
 def _packed(rank: Rank) -> bytes:
@@ -122,7 +122,7 @@ class GroupWindow:
     window that slides over the log in batches may let the same trades go again.)
 
     >>> def close(trade_id, exit_us, revision=0):
-    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ((("chain", "sol"),),))
+    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
     >>> window = GroupWindow(window_us=100, window_trades=10)
     >>> window.fold([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
     >>> window.snapshot().trade_ids
@@ -323,9 +323,9 @@ class GroupWindow:
             rows.append(row)
             lengths.append(len(scope))
             try:
-                items += [item_ids[pair] for pair in scope]
+                items += [item_ids[pair] for pair in scope.items()]
             except KeyError:
-                items += [item_ids.get(pair) or self._new_item(pair) for pair in scope]
+                items += [item_ids.get(pair) or self._new_item(pair) for pair in scope.items()]
         self._rows += len(trade.scopes)
 
     def _new_item(self, pair: tuple[str, str]) -> int:

@@ -23,7 +23,7 @@ def trade(
     segment: tuple[str | None, str | None] = ("micro", "1h"),
 ) -> Trade:
     """A trade whose SHA-256 is that of its content, as the wire's would be."""
-    rows: tuple[Scope, ...] = tuple({tuple(sorted(s.items())): None for s in scopes or ({},)})
+    rows: tuple[Scope, ...] = tuple({tuple(sorted(s.items())): s for s in scopes or ({},)}.values())
     sha = hashlib.sha256(repr((trade_id, exit_us, outcome, rows, revision, n_actions, event_id, home, segment)).encode()).hexdigest()
     return Trade(trade_id, (revision, n_actions, exit_us, event_id, sha), exit_us, outcome, segment, home, rows)
 

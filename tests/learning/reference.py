@@ -31,7 +31,7 @@ def slices(trades: list[Trade], n_min: int, max_dims: int) -> dict[frozenset[tup
     for trade in trades:
         for scope in trade.scopes:
             for k in range((max_dims or len(scope)) + 1):
-                for part in combinations(scope, k):
+                for part in combinations(scope.items(), k):
                     found.setdefault(frozenset(part), {})[trade.trade_id] = trade
     return {scope: list(members.values()) for scope, members in found.items() if len(members) >= n_min}
 

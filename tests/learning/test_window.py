@@ -21,7 +21,7 @@ def inside(window: GroupWindow) -> list[tuple[str, int, float, object, bool, tup
     for i, trade_id in enumerate(shot.trade_ids):
         rows = shot.codes[row : row + shot.row_counts[i]].tolist()
         row += int(shot.row_counts[i])
-        scopes = tuple(tuple(sorted(window.pair(item) for item in codes if item)) for codes in rows)
+        scopes = tuple(dict(sorted(window.pair(item) for item in codes if item)) for codes in rows)
         found.append((trade_id, int(shot.exit_us[i]), float(shot.outcome[i]), shot.segments[shot.segment[i]], bool(shot.home[i]), scopes))
     return found
 
