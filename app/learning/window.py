@@ -346,9 +346,10 @@ class GroupWindow:
             self._codes = self._codes.astype(_code_type(len(self._items)))
         if self._rows > rows:
             self._codes = _grown(self._codes, self._rows)
-        numbers, lengths, items = (np.array(cell, np.int64) for cell in cells)
-        columns_of = np.array([0, *(self._dims[d] for d, _ in self._items[1:])], np.int64)
-        self._codes[np.repeat(numbers, lengths), columns_of[items]] = items
+        numbers, lengths, items = cells
+        dims, pairs = self._dims, self._items
+        columns = np.array([dims[pairs[item][0]] for item in items], np.int64)
+        self._codes[np.repeat(np.array(numbers, np.int64), lengths), columns] = items
 
     def _remove(self, slot: int) -> None:
         del self._slot_of[self._trade_ids[slot]]

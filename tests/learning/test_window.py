@@ -21,13 +21,14 @@ def inside(window: GroupWindow) -> list[tuple[str, int, float, object, bool, tup
     for i, trade_id in enumerate(shot.trade_ids):
         rows = shot.codes[row : row + shot.row_counts[i]].tolist()
         row += int(shot.row_counts[i])
-        scopes = tuple(dict(sorted(window.pair(item) for item in codes if item)) for codes in rows)
+        scopes = tuple(tuple(sorted(window.pair(item) for item in codes if item)) for codes in rows)
         found.append((trade_id, int(shot.exit_us[i]), float(shot.outcome[i]), shot.segments[shot.segment[i]], bool(shot.home[i]), scopes))
     return found
 
 
 def expected(records: list[Trade], window_us: int, window_trades: int) -> list[tuple[str, int, float, object, bool, tuple[object, ...]]]:
-    return [(t.trade_id, t.exit_us, t.outcome, t.segment, t.home, t.scopes) for t in counting_trades(records, window_us, window_trades)]
+    counting = counting_trades(records, window_us, window_trades)
+    return [(t.trade_id, t.exit_us, t.outcome, t.segment, t.home, tuple(tuple(sorted(s.items())) for s in t.scopes)) for t in counting]
 
 
 def batches(records: list[Trade], seed: int) -> list[list[Trade]]:
@@ -166,7 +167,7 @@ def test_trade_of_a_fact() -> None:
         33.0,
         ("micro", None),
         True,
-        ((("a", "1"), ("b", "2")),),
+        ({"a": "1", "b": "2"},),
     )
     assert trade_from_fact(fact(rr=-1e300), "rr").outcome == -33.0  # type: ignore[union-attr]
     assert trade_from_fact(fact(), "roi").outcome == -0.5  # type: ignore[union-attr]
