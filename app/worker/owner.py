@@ -186,6 +186,8 @@ class Owner:
         for table in tables:
             table.pop(partition, None)
         self._folded.discard(partition)
+        with suppress(KeyError):
+            LAG_RECORDS.remove(self.role, str(partition))
 
     async def _hydrate(self, partitions: Iterable[int], aborted: Callable[[], bool]) -> None:
         """Bring the state of `partitions` to the end of the log and compare it with what is published."""

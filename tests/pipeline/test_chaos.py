@@ -7,11 +7,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app import topics
+from app.devstack import temporary_stack, up
 from app.devstack.postgres import Postgres
 from app.status import Lag, StatusReader
 from tests.pipeline.compare import check, check_until_right
@@ -25,6 +27,9 @@ RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=200)
 SETTINGS = {"n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
 AWAY_S = float(os.environ.get("POSTGRES_AWAY_S", "10"))
 """How long PostgreSQL is away; the group's session ends after 12 s, an hour must do no harm."""
+
+BROKER_AWAY_S = float(os.environ.get("BROKER_AWAY_S", "15"))
+"""How long the broker is away: longer than a session of the consumer group lasts."""
 
 
 def parts(seed: int, trades: int, count: int) -> list[list[Close]]:
@@ -126,6 +131,27 @@ def test_postgres_away_costs_nothing_but_time(install: Callable[..., Installatio
         run(own_postgres)
     installation.until_idle(90)
     check(installation, world_of(log))
+
+
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(install: Callable[..., Installation], tmp_path: Path):
+    log = parts(seed=9, trades=500, count=2)
+    folder = tmp_path / "stack"
+    with temporary_stack(folder) as own:
+        installation = install(broker=own.broker, database_url=own.database_url, **SETTINGS)
+        (worker,) = installation.start_ready()
+        installation.produce(log[0])
+        installation.until_idle()
+        installation.produce(log[1])
+        os.kill(own.broker_pid, signal.SIGKILL)
+        gone = time.monotonic()
+        while time.monotonic() < gone + BROKER_AWAY_S:
+            worker.check()
+            time.sleep(POLL_S)
+        assert up(folder, die_with_parent=True).broker == own.broker
+        installation.until_idle(90)
+        check(installation, world_of(log))
+        worker.check()
+        installation.terminate_all()
 
 
 def behind(installation: Installation, *except_roles: str) -> list[Lag]:
