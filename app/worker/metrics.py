@@ -14,4 +14,4 @@ UNREADABLE = Counter("edgeloop_unreadable_total", "Records of derived topics tha
 WITHOUT_OUTCOME = Counter("edgeloop_without_outcome_total", "Facts that lack the outcome which is learned from")
 REBALANCES = Counter("edgeloop_rebalances_total", "Rebalances after which state was hydrated", ["role"])
 LAG_RECORDS = Gauge("edgeloop_pending_records", "Records taken from the log and not yet folded", ["role", "partition"])
-REFIT_SECONDS = Histogram("edgeloop_refit_seconds", "Duration of one fold and refit of all partitions of a role", ["role"])
+REFIT_SECONDS = Histogram("edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"])

@@ -351,16 +351,16 @@ class Owner:
                 # What is left to say after a refit that was not full waits for quiet.
                 due = partition in full or partition in self._folded
                 if due and not state.settled and not state.needs_rebuild:
+                    started = time.perf_counter()
                     records += state.changes(partition in full)
+                    REFIT_SECONDS.labels(self.role).observe(time.perf_counter() - started)
                     self._folded.discard(partition)
                     if partition in full:
                         self._last_full[partition] = now
             return records
 
-        started = time.perf_counter()
         records = await self._run(fold_and_refit)
         if records:
-            REFIT_SECONDS.labels(self.role).observe(time.perf_counter() - started)
             await self._publish(records)
         for partition, state in self._states.items():
             if state.settled and not self._pending[partition] and not state.needs_rebuild:
