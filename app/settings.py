@@ -42,7 +42,7 @@ class Settings:
     partitions: int = 4
     replication: int = 1
     retention_days: float = 0.0
-    lessons_per_second: float = 20_000.0
+    lessons_per_second: float = 2_000.0
     database_schema: str = "public"
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0

@@ -16,7 +16,13 @@ from schemas.facts import FactAction, PatternTradeEvent, Segment
 
 PATTERNS = 10
 CATEGORIES = ("entry", "add", "exit")
-SETTINGS = {"EDGELOOP_DIMENSIONS": "chain,vol_bucket", "EDGELOOP_MAX_DIMS": "2", "EDGELOOP_N_MIN": "33"}
+SETTINGS = {
+    "EDGELOOP_DIMENSIONS": "chain,vol_bucket",
+    "EDGELOOP_MAX_DIMS": "2",
+    "EDGELOOP_N_MIN": "33",
+    # No holding back: the delay is that of the work itself.
+    "EDGELOOP_LESSONS_PER_SECOND": "20000",
+}
 _START = datetime.now(UTC) - timedelta(days=30)
 
 
