@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from app.broker import Outgoing, Sender, Stopping
+from app.broker import JSON_HEADERS, Outgoing, Sender, Stopping
 from app.closes import DeadLetterError, explode
 from app.faust_app import app, raw_topic, settings
 from app.topics import CLOSES, DEAD_LETTERS, FACTS, MAX_RECORD_BYTES, partition_of
@@ -24,7 +24,6 @@ CUT_BYTES = 1024 * 1024
 
 sender = Sender(settings, lambda: bool(app.should_stop))
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
 
 
 def outgoing(message: Any) -> list[Outgoing]:
@@ -43,7 +42,7 @@ def outgoing(message: Any) -> list[Outgoing]:
             partition_of(key, settings.partitions),
             key.encode(),
             _encode(fact),
-            (version, *_HEADERS, ("event-id", fact.event_id.encode())),
+            (version, *JSON_HEADERS, ("event-id", fact.event_id.encode())),
         )
         for fact in facts
         for key in (group_key(fact.pattern_key, fact.action_category),)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.broker import Outgoing
+from app.broker import JSON_HEADERS, Outgoing
 from app.faust_app import app, raw_topic, settings
 from app.learning.incremental import GroupLearner
 from app.learning.window import Trade, trade_from_fact
@@ -24,7 +24,6 @@ from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
 
-HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
 RETENTION_US = round(settings.log_retention_days * 86_400_000_000)
 PRUNE_EVERY = 200_000  # facts; until then the ranks of trades outside every window take some 50 MB
 
@@ -105,7 +104,7 @@ class Groups:
     def _outgoing(self, group: GroupLearner) -> Iterator[Outgoing]:
         refit = group.refit(self._version)
         topic, partition = settings.topic(LESSONS), partition_of(group.module, settings.partitions)
-        headers = (("version", str(self._version).encode()), *HEADERS)
+        headers = (("version", str(self._version).encode()), *JSON_HEADERS)
         records: list[Lesson | GroupSummary] = [*refit.lessons]
         if refit.summary is not None:
             records.append(refit.summary)

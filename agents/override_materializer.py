@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.broker import Outgoing, version_of
+from app.broker import JSON_HEADERS, Outgoing, version_of
 from app.faust_app import app, raw_topic, settings
 from app.learning.materialize import Changes, Materializer
 from app.topics import BASELINES, LESSONS, OVERRIDES, VERDICTS, partition_of
@@ -22,8 +22,6 @@ from schemas.lessons import Baseline, GroupSummary, Lesson, LessonVerdict
 from schemas.overrides import Override
 
 log = structlog.get_logger(__name__)
-
-HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
 
 _KINDS: dict[str, type] = {
     settings.topic(VERDICTS): LessonVerdict,
@@ -112,7 +110,7 @@ class Modules:
 
     def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:
         partition = partition_of(module, settings.partitions)
-        headers = (("version", str(self._version).encode()), *HEADERS)
+        headers = (("version", str(self._version).encode()), *JSON_HEADERS)
         for name, records, retired in (
             # Overrides first: they are what a position manager waits for.
             (OVERRIDES, [(o.override_id, o) for o in changes.overrides], changes.retired_overrides),

@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 _SEND_WINDOW = 20_000  # records whose deliveries are awaited together: bounds memory at ~20 MB of derived records
 
+JSON_HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
+"""What every record that an agent derives says of itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

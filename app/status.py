@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from app import topics
 from app.broker import progress_group, reader
 from app.settings import Settings
+from app.storage.rebuild import projector_group
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def chain(settings: Settings) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
         ("ingest", settings.consumer_group, (topics.CLOSES,)),
         ("lesson_builder", progress_group(settings, "lesson_builder"), (topics.FACTS,)),
         ("override_materializer", progress_group(settings, "override_materializer"), (topics.LESSONS,)),
-        ("projector", f"{settings.consumer_group}.projector", topics.DERIVED),
+        ("projector", projector_group(settings), topics.DERIVED),
     )
 
 
