@@ -1,0 +1,67 @@
+"""What could be known: sizing by the truth, the test that is told where to look, the precision a half-life can have.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from benchmarks.quality.truth import Planted, World
+
+LOWEST, HIGHEST = -0.7, 2.0
+"""A multiplier within [0.3, 3.0], less 1."""
+
+
+def knowing(uplift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The best p = multiplier − 1: it maximises Σ(pu − p²/2)."""
+    return np.clip(uplift, LOWEST, HIGHEST)
+
+
+def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(R,) the best p of one who knows every effect at every time, but of its regimes only the mix among the slice's trades in `window`.
+
+    `window` (T,) marks the trades to take the mix from.
+    """
+    total = np.zeros(len(world.codes))
+    for planted in world.planted:
+        effect = world.row_effect(planted)
+        if planted.gains:
+            inside = world.has(planted.scope) & np.isin(world.row_group, [world.groups.index(g) for g in planted.groups])
+            gain = world.row_gain(planted)
+            mean = gain[inside & window[world.row_trade]].mean()
+            effect = np.where(inside, planted.size * planted.profile(world.action_day[world.row_trade]) * mean, 0.0)
+        total += effect
+    return knowing(total)
+
+
+def told_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
+    """Two-sided p-value of Welch's t-test between the outcomes of a slice and those of the rest of its group.
+
+    >>> round(told_test_p(np.array([2.0, 3.0, 4.0]), np.array([0.0, 1.0, 0.0, 1.0])), 4)
+    0.0335
+    """
+    a, b = inside.var(ddof=1) / len(inside), outside.var(ddof=1) / len(outside)
+    t = (inside.mean() - outside.mean()) / np.sqrt(a + b)
+    df = (a + b) ** 2 / (a**2 / (len(inside) - 1) + b**2 / (len(outside) - 1))
+    return float(2.0 * special.stdtr(df, -abs(t)))
+
+
+def half_life_sd(planted: Planted, days: NDArray[np.float64], noise_sd: float) -> float:
+    """Cramér-Rao bound on the standard deviation of ln(half-life), amplitude unknown too, from trades at `days` with noise `noise_sd`.
+
+    y = s·2^(−Δ/h): ∂y/∂s = 2^(−Δ/h), ∂y/∂ln h = s·2^(−Δ/h)·ln 2·Δ/h; the bound is of (JᵀJ/σ²)⁻¹.  Infinite with fewer than two trades.
+    """
+    h = planted.half_life_days
+    if h is None:
+        return np.inf
+    age = days[days >= planted.start_day] - planted.start_day
+    level = np.exp2(-age / h)
+    jacobian = np.column_stack((level, planted.size * level * np.log(2.0) * age / h))
+    information = jacobian.T @ jacobian / noise_sd**2
+    determinant = np.linalg.det(information)
+    if len(age) < 2 or determinant <= 0:
+        return np.inf
+    return float(np.sqrt(information[0, 0] / determinant))

@@ -1,0 +1,122 @@
+"""A world streamed through the core: fold what has closed, learn, score what follows.
+
+May touch: the processes of its own pool.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+from app.learning.config import LearningConfig
+from app.learning.window import Trade
+from benchmarks.quality.score import Answer, Cut, Record, churn, clone_change, score, truth_record
+from benchmarks.quality.truth import Group, World, exit_micros
+from benchmarks.quality.worlds import FAMILIES, make
+
+CUTS = (90.0, 100.0)
+CHURN_DAYS = (75.0, 80.0, 85.0)
+CHURN_STEP = 5.0
+SETTINGS: Mapping[str, LearningConfig] = {
+    "classic": LearningConfig(learning="classic", max_dims=3),
+    "integrated": LearningConfig(),
+    "no half-life": LearningConfig(half_life=False),
+    "no regime weights": LearningConfig(regime_weights=False),
+    "no latent factors": LearningConfig(latent_factors=False),
+}
+
+
+class Stream:
+    """One world through one engine."""
+
+    def __init__(self, world: World, config: LearningConfig) -> None:
+        from app.learning.engine import Engine
+
+        self.engine: Any = Engine(config, module="pm")
+        self._left = {group: trades[::-1] for group, trades in world.trades().items()}
+        self.overrides: list[Any] = []
+
+    def up_to(self, day: float) -> int:
+        """Fold what has closed by `day` and learn; returns how many closes those were."""
+        until = exit_micros(day)
+        batch: dict[Group, list[Trade]] = {}
+        for group, left in self._left.items():
+            closed = []
+            while left and left[-1].exit_us <= until:
+                closed.append(left.pop())
+            if closed:
+                batch[group] = closed
+        self.engine.fold(batch)
+        self.overrides = list(self.engine.learn())
+        return len({trade.trade_id for closed in batch.values() for trade in closed})
+
+    def answer(self) -> Answer:
+        """What the core says now."""
+        m = sum(summary.n_slices for summary in self.engine.summaries())
+        return Answer(self.overrides, list(self.engine.lessons()), list(self.engine.verdicts()), m)
+
+
+def run_world(world: World, settings: Sequence[str], cuts: Sequence[float] = CUTS) -> list[Record]:
+    """Scores of a world: for each cut the truth's record and one per setting."""
+    records = []
+    at = [Cut(world, day) for day in cuts]
+    twins = [Cut(world.twin, day) for day in cuts] if world.twin else []
+    for cut in at:
+        records.append({"cut": cut.day, "setting": "truth", **truth_record(cut)})
+    for name in settings:
+        began = time.perf_counter()
+        stream = Stream(world, SETTINGS[name])
+        twin = Stream(world.twin, SETTINGS[name]) if world.twin else None
+        counts = FAMILIES[world.family].churn
+        changes: list[list[int]] = []
+        days = sorted({*cuts, *(CHURN_DAYS if counts else ()), *((d - CHURN_STEP for d in cuts) if counts else ())})
+        for i, day in enumerate(days):
+            before = stream.overrides
+            closes = stream.up_to(day)
+            if counts and i:
+                changes.append([closes, *churn(before, stream.overrides)])
+            if day not in cuts:
+                continue
+            k = list(cuts).index(day)
+            answer = stream.answer()
+            record = {"cut": day, "setting": name, **score(at[k], answer)}
+            if twin is not None:
+                twin.up_to(day)
+                record["clone_change"] = [world.n_clones, clone_change(at[k], answer, twins[k], twin.answer())]
+            record["churn"], changes = changes, []
+            records.append(record)
+        records[-1]["seconds"] = time.perf_counter() - began
+    return [{"family": world.family, "index": world.index, **r} for r in records]
+
+
+@dataclass(frozen=True)
+class Task:
+    """World number `index` of `family`."""
+
+    family: str
+    index: int
+    seed: int
+    settings: tuple[str, ...]
+
+
+def run_task(task: Task) -> list[Record]:
+    """The scores of the task's world."""
+    return run_world(make(task.family, task.index, task.seed), task.settings)
+
+
+def run_all(tasks: Sequence[Task], processes: int, done: Callable[[Task], None]) -> Iterator[Record]:
+    """The scores of all tasks, in order of completion; `done` is called after each."""
+    if processes <= 1:
+        for task in tasks:
+            yield from run_task(task)
+            done(task)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run_task, task): task for task in tasks}
+        for future in as_completed(running):
+            yield from future.result()
+            done(running[future])

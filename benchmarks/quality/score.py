@@ -1,0 +1,294 @@
+"""One cut of one world: what the core says at that time against what is true after it.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.runtime.index import GroupIndex
+from app.runtime.resolve import Resolution, combine, prepare
+from benchmarks.quality import oracle
+from benchmarks.quality.scaffold import WINDOW_DAYS
+from benchmarks.quality.truth import DAY_US, REGIME, T0_US, Group, Planted, World
+from schemas.lessons import Lesson, LessonVerdict
+from schemas.overrides import Override
+
+AFTER_DAYS = 10.0
+"""Decisions of so many days after a cut are scored."""
+SAME_JACCARD = 0.8
+"""From here on a slice is a planted one."""
+VOID_SHARE = 0.25
+"""An override is void if what is true is less than this share of what it says."""
+IDENTIFIED_SD = 0.35
+"""A half-life is identified if its logarithm can be known to this standard deviation."""
+ALIVE = 0.1
+"""A planted slice whose effect at the cut is smaller than this does not count for power: to leave it alone is right."""
+ALPHA = 0.05
+N_MIN = 33
+BAR_MARGIN = 0.05
+MAX_FACTOR_LESSONS = 600
+"""Pairs of so many lessons at most are compared (the first by id)."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the core says at a cut."""
+
+    overrides: Sequence[Override]
+    lessons: Sequence[Lesson]
+    verdicts: Sequence[LessonVerdict]
+    m: int
+
+
+@dataclass
+class Cut:
+    """A world at `day`, in days: what is in the windows, what is decided in the next ten days, and what of the planted slices holds.
+
+    `window` (R,) rows of trades in their group's window; `decided` (D,) rows that are decisions; `uplift` (D,) their truth; `blind` (D,)
+    the best p without knowing regimes.
+    """
+
+    world: World
+    day: float
+    window: NDArray[np.bool_] = field(init=False)
+    decided: NDArray[np.int64] = field(init=False)
+    uplift: NDArray[np.float64] = field(init=False)
+    blind: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        w = self.world
+        exit_day = w.exit_day[w.row_trade]
+        closed = exit_day <= self.day
+        newest = np.array([exit_day[closed & (w.row_group == g)].max(initial=-np.inf) for g in range(len(w.groups))])
+        self.window = closed & (exit_day >= newest[w.row_group] - WINDOW_DAYS)
+        action_day = w.action_day[w.row_trade]
+        self.decided = np.flatnonzero((action_day > self.day) & (action_day <= self.day + AFTER_DAYS))
+        self.uplift = w.uplift()[self.decided]
+        self.blind = oracle.regime_blind(w, w.trades_of(self.window))[self.decided]
+
+    def members(self, group: Group, scope: Mapping[str, str]) -> NDArray[np.bool_]:
+        """(T,) trades of a slice in the window."""
+        w = self.world
+        return w.trades_of(w.has(scope) & w.rows_of(group) & self.window)
+
+    def planted_slices(self) -> list[tuple[Planted, Group, NDArray[np.bool_]]]:
+        """Every planted slice in every group of its, with its trades."""
+        return [(p, g, self.members(g, p.scope)) for p in self.world.planted for g in p.groups]
+
+
+def resolutions(cut: Cut, overrides: Sequence[Override]) -> list[Resolution]:
+    """The reader's answer to every decision."""
+    w = cut.world
+    prepared: dict[Group, list[Any]] = {}
+    for o in overrides:
+        made = prepare(o)
+        prepared.setdefault(made.group, []).append(made)
+    indices = {group: GroupIndex(of_group) for group, of_group in prepared.items()}
+    answers = []
+    for row in cut.decided.tolist():
+        group = w.groups[w.row_group[row]]
+        scope = w.scope(row)
+        at_s = (T0_US + w.action_day[w.row_trade[row]] * DAY_US) / 1e6
+        matched = indices[group].match(scope) if group in indices else []
+        answers.append(combine(matched, scope, at_s) if matched else Resolution(1.0, "no_match"))
+    return answers
+
+
+def sums(p: NDArray[np.float64], u: NDArray[np.float64]) -> list[float]:
+    """[n, Σp, Σu, Σp², Σpu, Σu²]: all that gain and calibration need.
+
+    >>> sums(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
+    [2.0, 1.0, 1.0, 1.0, 0.5, 0.5]
+    """
+    return [float(len(p)), float(p.sum()), float(u.sum()), float(p @ p), float(p @ u), float(u @ u)]
+
+
+def truth_record(cut: Cut) -> Record:
+    """What those make of the cut who know the truth, or the truth save for regimes."""
+    return {
+        "oracle": sums(oracle.knowing(cut.uplift), cut.uplift),
+        "blind": sums(cut.blind, cut.uplift),
+        "zero": sums(np.zeros_like(cut.uplift), cut.uplift),
+    }
+
+
+def score(cut: Cut, answer: Answer) -> Record:
+    """All figures of one cut in one setting, as sums and lists that can be pooled."""
+    w = cut.world
+    answers = resolutions(cut, answer.overrides)
+    p = np.array([a.multiplier - 1.0 for a in answers])
+    live = [o for o in answer.overrides if o.multiplier != 1.0]
+    record: Record = {"m": answer.m, "n_overrides": len(live), "sums": sums(p, cut.uplift)}
+    record |= _slices(cut, answer, live, answers)
+    record["half_lives"] = _half_lives(cut, answer)
+    if w.planted and any(q.gains for q in w.planted):
+        record["gains"] = _gains(cut, live)
+    record["neutral_gains"] = _neutral_gains(w, live)
+    record["factor_pairs"] = _factor_pairs(cut, answer)
+    return record
+
+
+def _jaccard(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    union = int((one | other).sum())
+    return float((one & other).sum()) / union if union else 0.0
+
+
+def _slices(cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequence[Resolution]) -> Record:
+    """False and void overrides, power, errors of effects."""
+    w = cut.world
+    planted = [(p, g, trades) for p, g, trades in cut.planted_slices() if trades.sum() >= N_MIN]
+    parts = [(g, cut.members(g, scope)) for g, scope in w.also_true]
+    said: dict[str, list[float]] = {o.override_id: [] for o in live}
+    where: dict[str, list[int]] = {o.override_id: [] for o in live}
+    for i, a in enumerate(answers):
+        for override_id, contribution in zip(a.ids, a.contributions, strict=True):
+            if override_id in said:
+                said[override_id].append(contribution)
+                where[override_id].append(i)
+    found: set[int] = set()
+    n_false = n_void = n_judged = 0
+    effects: list[list[float]] = []
+    uplift_of = [w.row_effect(p) for p, _, _ in planted]
+    for o in live:
+        group = (o.pattern_key, o.action_category)
+        trades = cut.members(group, o.scope)
+        matches = [(_jaccard(trades, theirs), k) for k, (_, g, theirs) in enumerate(planted) if g == group]
+        jaccard, best = max(matches, default=(0.0, -1))
+        is_found = jaccard >= SAME_JACCARD
+        if is_found:
+            p = planted[best][0]
+            true_now = _effect_at(cut, p)
+            if np.sign(o.effect) == np.sign(p.size * float(p.profile(np.array([cut.day]))[0])) or abs(true_now) < ALIVE:
+                found.add(best)
+            effects.append([true_now, o.effect])
+        elif not any(g == group and _jaccard(trades, theirs) >= SAME_JACCARD for g, theirs in parts):
+            n_false += 1
+        at = where[o.override_id]
+        if at:
+            says = float(np.mean(said[o.override_id])) if o.learning == "integrated" else o.multiplier - 1.0
+            true = float((uplift_of[best][cut.decided[at]] if is_found else cut.uplift[at]).mean())
+            n_judged += 1
+            n_void += bool(says * true <= 0.0 or abs(true) < VOID_SHARE * abs(says))
+    power = []
+    for k, (p, group, trades) in enumerate(planted):
+        rest = w.trades_of(w.rows_of(group) & cut.window) & ~trades
+        others = rest if rest.sum() >= 2 else w.trades_of(cut.window) & ~trades
+        told = oracle.told_test_p(w.outcome[trades], w.outcome[others]) <= ALPHA / max(1, answer.m)
+        if told and abs(_effect_at(cut, p)) >= ALIVE:
+            power.append(int(k in found))
+    return {"n_false": n_false, "n_void": n_void, "n_judged": n_judged, "power": power, "effects": effects}
+
+
+def _effect_at(cut: Cut, planted: Planted) -> float:
+    """The effect of a planted slice at the cut, in the mean over regimes in the window."""
+    w = cut.world
+    effect = planted.size * float(planted.profile(np.array([cut.day]))[0])
+    if planted.gains:
+        inside = w.has(planted.scope) & np.isin(w.row_group, [w.groups.index(g) for g in planted.groups]) & cut.window
+        effect *= float(w.row_gain(planted)[inside].mean())
+    return effect
+
+
+def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
+    """[true, estimate, low, high] in hours of each identified half-life; None where none is claimed."""
+    w = cut.world
+    found: list[list[float | None]] = []
+    for planted, group, trades in cut.planted_slices():
+        if planted.half_life_days is None:
+            continue
+        days = w.exit_day[trades]
+        if trades.sum() < N_MIN or oracle.half_life_sd(planted, days, w.noise_sd) > IDENTIFIED_SD:
+            continue
+        best: tuple[float, Any] = (0.0, None)
+        claims: list[Override | Lesson] = [*answer.overrides, *answer.lessons]
+        for record in claims:
+            if (record.pattern_key, record.action_category) == group and record.decay.half_life_hours is not None:
+                jaccard = _jaccard(trades, cut.members(group, record.scope))
+                if jaccard >= SAME_JACCARD and jaccard > best[0]:
+                    best = (jaccard, record.decay)
+        true = 24.0 * planted.half_life_days
+        decay = best[1]
+        low, high = (None, None) if decay is None or decay.interval is None else decay.interval
+        found.append([true, None if decay is None else decay.half_life_hours, low, high])
+    return found
+
+
+def _gain_of(o: Override, state: str) -> float:
+    return o.regime_gains.get(f"{REGIME}={state}", o.regime_gains.get("", 1.0))
+
+
+def _gains(cut: Cut, live: Sequence[Override]) -> list[list[float]]:
+    """[true gain relative to the mean over regimes, learned gain] of each found slice and market state."""
+    w = cut.world
+    pairs = []
+    for planted, group, trades in cut.planted_slices():
+        for o in live:
+            if (o.pattern_key, o.action_category) != group or _jaccard(trades, cut.members(group, o.scope)) < SAME_JACCARD:
+                continue
+            inside = w.has(planted.scope) & w.rows_of(group) & cut.window
+            mean = float(w.row_gain(planted)[inside].mean())
+            pairs += [[planted.gains.get(s, 1.0) / mean, _gain_of(o, s)] for s in w.values[w.dims.index(REGIME)]]
+    return pairs
+
+
+def _neutral_gains(w: World, live: Sequence[Override]) -> list[int]:
+    """[pairs of override and market state whose gain is exactly 1, pairs]."""
+    if REGIME not in w.dims:
+        return [0, 0]
+    states = w.values[w.dims.index(REGIME)]
+    gains = [_gain_of(o, s) for o in live if REGIME not in o.scope for s in states]
+    return [sum(g == 1.0 for g in gains), len(gains)]
+
+
+def _factor_pairs(cut: Cut, answer: Answer) -> list[int]:
+    """Pairs of lessons [both, only true, only said, neither]: same evidence by their trades' Jaccard index, same factor as said.
+
+    Pairs within 0.05 of the bar of 0.7 are left out.  Empty without factors.
+    """
+    factor_of = {v.lesson_id: v.latent_factor_id for v in answer.verdicts}
+    factor_of |= {o.override_id: o.latent_factor_id for o in answer.overrides if o.latent_factor_id is not None}
+    if not any(factor_of.values()):
+        return []
+    lessons = sorted(answer.lessons, key=lambda lesson: lesson.lesson_id)[:MAX_FACTOR_LESSONS]
+    sets = np.array([cut.members((x.pattern_key, x.action_category), x.scope) for x in lessons], np.float32)
+    both = sets @ sets.T
+    size = sets.sum(axis=1)
+    jaccard = both / np.maximum(size[:, None] + size[None, :] - both, 1.0)
+    names = [factor_of.get(x.lesson_id) or f"alone {x.lesson_id}" for x in lessons]
+    _, said_of = np.unique(names, return_inverse=True)
+    said = said_of[:, None] == said_of[None, :]
+    counted = np.triu(np.abs(jaccard - 0.7) >= BAR_MARGIN, 1)
+    true = jaccard >= 0.7
+    return [int((counted & a & b).sum()) for a, b in ((true, said), (true, ~said), (~true, said), (~true, ~said))]
+
+
+def clone_change(cut: Cut, answer: Answer, twin: Cut, twin_answer: Answer) -> float | None:
+    """Mean relative change of the resolved effect, over the decisions in the planted slices, that the clones bring; None without effect."""
+    inside = np.zeros(len(cut.decided), np.bool_)
+    for planted in cut.world.planted:
+        inside |= cut.world.has(planted.scope)[cut.decided]
+    with_clones = np.array([a.multiplier - 1.0 for a in resolutions(cut, answer.overrides)])[inside]
+    without = np.array([a.multiplier - 1.0 for a in resolutions(twin, twin_answer.overrides)])[inside]
+    size = float(np.abs(without).sum())
+    return float(np.abs(with_clones - without).sum()) / size if size else None
+
+
+def churn(before: Sequence[Override], after: Sequence[Override]) -> list[int]:
+    """[changes of what is published, changes if it were not on a grid] between two learnings.
+
+    A change: an override that is new, gone, or of another multiplier (effect, off the grid).
+    """
+    old, new = {o.override_id: o for o in before}, {o.override_id: o for o in after}
+    moved = len(old.keys() ^ new.keys())
+    shared = old.keys() & new.keys()
+    on_grid = sum(old[i].multiplier != new[i].multiplier or old[i].regime_gains != new[i].regime_gains for i in shared)
+    return [moved + on_grid, moved + sum(old[i].effect != new[i].effect for i in shared)]
