@@ -33,6 +33,8 @@ ALIVE = 0.1
 ALPHA = 0.05
 N_MIN = 33
 BAR_MARGIN = 0.05
+TRACED = 1
+"""The number of the world of each family whose decisions are kept for a picture."""
 MAX_FACTOR_LESSONS = 600
 """Pairs of so many lessons at most are compared (the first by id)."""
 
@@ -134,7 +136,18 @@ def score(cut: Cut, answer: Answer) -> Record:
         record["gains"] = _gains(cut, live)
     record["neutral_gains"] = _neutral_gains(w, live)
     record["factor_pairs"] = _factor_pairs(cut, answer)
+    if w.index == TRACED and w.planted:
+        record["trace"] = _trace(cut, p)
     return record
+
+
+def _trace(cut: Cut, p: NDArray[np.float64]) -> list[list[float]]:
+    """[days, truth, said] of the decisions in planted slices, for a picture."""
+    w = cut.world
+    rows = cut.decided
+    inside = np.any([w.row_effect(q)[rows] != 0.0 for q in w.planted], axis=0)
+    days = w.action_day[w.row_trade[rows]]
+    return [np.round(values[inside], 4).tolist() for values in (days, cut.uplift, p)]
 
 
 def _jaccard(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

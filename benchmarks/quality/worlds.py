@@ -433,7 +433,10 @@ def exact_clones(rng: np.random.Generator, index: int) -> World:
 
 @family("clones")
 def near_clones(rng: np.random.Generator, index: int) -> World:
-    """Dimensions that say the same as one of the planted slice's, save for 2 to 30 % of the trades."""
+    """Two dimensions that say the same as one of the planted slice's save for 1 to 9 % of the trades, one that does so for a third.
+
+    Nothing in between: three slices of which only two pairs are alike have no clusters that all would agree on.
+    """
     made = frame(rng, 900, cards=(3, 4, 3, 4))
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 70, 220)
     values = noise(rng, made, 1.0)
@@ -441,7 +444,7 @@ def near_clones(rng: np.random.Generator, index: int) -> World:
     names = made.values[made.dims.index(original)]
     for k in range(3):
         codes = made.column(original).copy()
-        flipped = rng.random(len(codes)) < rng.uniform(0.02, 0.3)
+        flipped = rng.random(len(codes)) < (rng.uniform(0.01, 0.09) if k < 2 else rng.uniform(0.6, 0.8))
         codes[flipped] = rng.integers(0, len(names), int(flipped.sum()))
         made.add_dim(f"clone_{k}", names, codes)
     return made.world("near_clones", index, values, 1.0, [Planted(made.groups, scope, 0.8)])
