@@ -28,8 +28,11 @@ LESSONS = "learning_lessons"
 VERDICTS = "lesson_verdicts"
 OVERRIDES = "pm_overrides"
 BASELINES = "learning_baselines"
+REGIME_WEIGHTS = "learning_regime_weights"
+FACTORS = "learning_latent_factors"
+HISTORY = "learning_edge_history"
 
-DERIVED = (FACTS, LESSONS, VERDICTS, OVERRIDES, BASELINES)
+DERIVED = (FACTS, LESSONS, VERDICTS, OVERRIDES, BASELINES, REGIME_WEIGHTS, FACTORS, HISTORY)
 """What the agents write and the projector copies into PostgreSQL."""
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
@@ -60,7 +63,8 @@ def declaration(settings: Settings) -> tuple[Topic, ...]:
         "message.timestamp.type": "CreateTime",
     }
     door = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
-    kinds = {CLOSES: door, DEAD_LETTERS: door, FACTS: log} | dict.fromkeys((LESSONS, VERDICTS, OVERRIDES, BASELINES), table)
+    compacted = (LESSONS, VERDICTS, OVERRIDES, BASELINES, REGIME_WEIGHTS, FACTORS)
+    kinds = {CLOSES: door, DEAD_LETTERS: door, FACTS: log} | dict.fromkeys(compacted, table) | {HISTORY: log}
     return tuple(Topic(settings.topic(name), settings.partitions, config) for name, config in kinds.items())
 
 
@@ -200,7 +204,20 @@ async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
                             f"The broker refused to change the topic {name}: {for_code(code).__name__} {message or ''}.".strip(),
                             "Check that the user may alter topics.",
                         )
+        await _mended(settings)
     return differing
+
+
+async def _mended(settings: Settings) -> None:
+    """Return once the broker shows the topics as they were mended: it says yes before it does."""
+    deadline = time.monotonic() + VISIBLE_WITHIN_S
+    while any(m.remedy == MEND for m in await check(settings)):
+        if time.monotonic() > deadline:
+            raise UnreachableError(
+                f"The broker took the change of the topics and does not show it after {VISIBLE_WITHIN_S:.0f} s.",
+                "Look at the brokers' logs, then run the command again.",
+            )
+        await asyncio.sleep(0.05)
 
 
 async def require_existence(settings: Settings, names: Iterable[str]) -> None:
