@@ -19,7 +19,7 @@ import msgspec
 from schemas import SCHEMA_VERSION
 from schemas.events import PositionClosed, scope_type
 from schemas.facts import PatternTradeEvent
-from schemas.lessons import Baseline, GroupSummary, Lesson, LessonVerdict
+from schemas.lessons import Baseline, EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
 FOLDER = Path(__file__).parent
@@ -91,6 +91,19 @@ CHANNELS: tuple[Channel, ...] = (
     Channel(
         "learning_baselines", Baseline, "The baseline id.",
         "What trades earn on average. A null value retires its key.", "compact", _DERIVED_HEADERS,
+    ),
+    Channel(
+        "learning_regime_weights", RegimeWeight, "The regime id.",
+        "How far each quality metric tells, in a regime, which edges persist. A null value retires its key.", "compact", _DERIVED_HEADERS,
+    ),
+    Channel(
+        "learning_latent_factors", LatentFactor, "The factor id.",
+        "Slices that (nearly) the same trades match: one piece of evidence. A null value retires its key.", "compact", _DERIVED_HEADERS,
+    ),
+    Channel(
+        "learning_edge_history", EdgeHistory, "Lesson id and day: 0123456789abcdef0123456789abcdef|2024-03-02.",
+        "What was predicted for a lesson's slice before a day, and what its trades of that day brought; partitioned by module. A null "
+        "value withdraws its day.", "delete", _DERIVED_HEADERS,
     ),
 )  # fmt: skip
 

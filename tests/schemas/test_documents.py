@@ -15,8 +15,24 @@ import pytest
 from app import topics
 from app.closes import DeadLetterError
 from app.settings import Settings
-from schemas import generate
-from schemas.lessons import Baseline, Evidence, GroupSummary, Lesson, LessonDecay, LessonVerdict, SegmentSum
+from schemas import generate, lessons
+from schemas.lessons import (
+    Baseline,
+    EdgeHistory,
+    Evidence,
+    Fit,
+    GroupSummary,
+    HistoryCell,
+    LatentFactor,
+    Lesson,
+    LessonDecay,
+    LessonVerdict,
+    Marginal,
+    Metrics,
+    RegimeCell,
+    RegimeWeight,
+    SegmentSum,
+)
 from schemas.overrides import Override, OverrideDecay
 from tests.closes.events import ABSENT, NEW, broken, facts
 
@@ -57,6 +73,39 @@ def samples() -> list[tuple[str, Any]]:
     group = {"learning": "classic", "module": "pm", "pattern_key": "pm.a", "action_category": "add"}
     stamp = {"as_of": "2026-01-02T00:00:00.000000Z", "version": 7}
     decay = LessonDecay("stable", 1.0, 0.001, 12.0, (1.0, 2.0))
+    integrated = group | stamp | {"learning": "integrated"}
+    metrics = Metrics(0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    regime = RegimeCell("btc_macro=S1", 3, 0.25)
+    marginal = Marginal(
+        step=0,
+        statistic=6.0,
+        conditional=5.5,
+        p_value=1e-8,
+        hypotheses=800,
+        effect=0.5,
+        effect_sd=0.1,
+        now=0.25,
+        now_sd=0.125,
+        noise_sd=1.0,
+        reason="",
+        aliases=({"chain": "x", "intent": "y"},),
+    )
+    verdict = LessonVerdict(
+        **group,
+        **stamp,
+        lesson_id="l",
+        scope={},
+        n=3,
+        edge=0.1,
+        baseline=0.0,
+        multiplier=1.1,
+        confidence=0.5,
+        decision="override",
+        reason="r",
+        override_id="o",
+        latent_factor_id=None,
+        lesson_version=7,
+    )
     return [
         *(("pattern_trade_events", fact) for fact in facts(json.dumps(NEW).encode())),
         (
@@ -68,24 +117,42 @@ def samples() -> list[tuple[str, Any]]:
             GroupSummary(**group, **stamp, lesson_id="g", n=3, n_slices=1, segments=(SegmentSum(None, "1h", 3, 1.5, 2.0),)),
         ),
         (
-            "lesson_verdicts",
-            LessonVerdict(
-                **group,
-                **stamp,
+            "learning_lessons",
+            Lesson(
+                **integrated,
                 lesson_id="l",
-                scope={},
+                scope={"chain": "x"},
                 n=3,
-                edge=0.1,
-                baseline=0.0,
-                multiplier=1.1,
-                confidence=0.5,
-                decision="override",
-                reason="r",
-                override_id="o",
-                latent_factor_id=None,
-                lesson_version=7,
+                mean=0.5,
+                variance=0.1,
+                decay=decay,
+                evidence=evidence,
+                marginal=marginal,
+                metrics=metrics,
+                history=(HistoryCell(20_000, 0.5, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (regime,)),),
+                sketch="AAAA",
             ),
         ),
+        (
+            "learning_lessons",
+            GroupSummary(
+                **integrated,
+                lesson_id="g",
+                n=3,
+                n_slices=1,
+                segments=(),
+                path=lessons.Path(
+                    lesson_ids=("l",),
+                    statistics=(6.0,),
+                    fits=(Fit((0.1,), (0.2,), ((1.0,),)), Fit((0.1, 0.5), (0.2, 0.1), ((0.75,), (0.25,)))),
+                    hypotheses=800,
+                    robust_sd=1.0,
+                    segments=((None, "1h"),),
+                ),
+            ),
+        ),
+        ("lesson_verdicts", verdict),
+        ("lesson_verdicts", msgspec.structs.replace(verdict, learning="integrated", edge_raw=0.2, effect_sd=0.1, latent_factor_id="f")),
         (
             "pm_overrides",
             Override(
@@ -110,6 +177,41 @@ def samples() -> list[tuple[str, Any]]:
         (
             "learning_baselines",
             Baseline(learning="classic", baseline_id="b", module="pm", bucket=None, timeframe=None, n=3, mean=0.1, variance=0.2, **stamp),
+        ),
+        (
+            "learning_regime_weights",
+            RegimeWeight(
+                **stamp,
+                learning="integrated",
+                regime_id="r",
+                module="pm",
+                regime="btc_macro=S1",
+                n_cells=90,
+                n_trades=400,
+                weights={"offset": 1.0, "support": 1.25},
+                sds={"offset": 0.1, "support": 0.2},
+                centres={"support": 0.6},
+                p_value=0.001,
+                active=True,
+            ),
+        ),
+        (
+            "learning_latent_factors",
+            LatentFactor(**stamp, learning="integrated", factor_id="f", module="pm", representative="l", members=("l", "m"), cohesion=0.8),
+        ),
+        (
+            "learning_edge_history",
+            EdgeHistory(
+                **group | {"learning": "integrated"},
+                version=7,
+                lesson_id="l",
+                day="2026-01-01",
+                n=3,
+                predicted=0.5,
+                uplift=0.25,
+                metrics=metrics,
+                regimes={regime.regime: regime},
+            ),
         ),
     ]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from schemas import identity, pattern_key, scope
 from schemas.canonical import CanonicalError, member
-from schemas.identity import baseline_id, check_category, group_id, slice_id
+from schemas.identity import baseline_id, check_category, factor_id, group_id, regime_id, slice_id
 from schemas.pattern_key import canonical_pattern_key
 from schemas.scope import DEFAULT_DIMENSIONS, REGIME_DIMENSIONS, canonical_scope, canonical_text, canonical_value
 
@@ -146,8 +146,9 @@ def test_ids_tell_apart_what_differs() -> None:
         slice_id("pm", "a", "add", {}), slice_id("pm", "a", "entry", {}), slice_id("dm", "a", "add", {}), slice_id("pm", "b", "add", {}),
         slice_id("pm", "a", "add", {"chain": "x"}), slice_id("pm", "a", "add", {"chain": "y"}), slice_id("pm", "a", "add", {"bucket": "x"}),
         group_id("pm", "a", "add"), baseline_id("pm"), baseline_id("pm", "x"), baseline_id("pm", None, "x"),
+        regime_id("pm", ""), regime_id("dm", ""), regime_id("pm", "btc_macro=S1"), factor_id("x"), factor_id("y"),
     }  # fmt: skip
-    assert len(ids) == 11
+    assert len(ids) == 16
     assert all(len(i) == 32 and int(i, 16) >= 0 for i in ids)
     assert baseline_id("pm", "unknown", "") == baseline_id("pm")
 

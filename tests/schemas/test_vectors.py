@@ -11,7 +11,7 @@ import pytest
 
 import schemas
 from schemas.canonical import CanonicalError
-from schemas.identity import baseline_id, group_id, slice_id
+from schemas.identity import baseline_id, factor_id, group_id, regime_id, slice_id
 from schemas.pattern_key import canonical_pattern_key
 from schemas.scope import canonical_text, canonical_value
 
@@ -59,6 +59,12 @@ def test_canonical_texts(case: dict[str, Any]) -> None:
 def test_ids(case: dict[str, Any]) -> None:
     if "baseline_id" in case:
         assert baseline_id(case["module"], case["bucket"], case["timeframe"]) == case["baseline_id"]
+        return
+    if "regime_id" in case:
+        assert regime_id(case["module"], canonical_text(case["regime"])) == case["regime_id"]
+        return
+    if "factor_id" in case:
+        assert factor_id(case["representative"]) == case["factor_id"]
         return
     identity = case["module"], case["pattern_key"], case["category"]
     assert slice_id(*identity, case["scope"]) == case["slice_id"]
