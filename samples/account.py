@@ -22,7 +22,10 @@ from schemas.lessons import GroupSummary, Lesson, LessonVerdict
 from schemas.overrides import Override
 from schemas.scope import canonical_text
 
-TABLES = ("pattern_trade_events", "learning_lessons", "learning_baselines", "pm_overrides", "pm_overrides_history")
+TABLES = (
+    "pattern_trade_events", "learning_lessons", "learning_baselines", "learning_regime_weights", "learning_latent_factors",
+    "learning_edge_history", "pm_overrides", "pm_overrides_history",
+)  # fmt: skip
 SHOWN = 5
 
 

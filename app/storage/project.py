@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Protocol
 
 import asyncpg
@@ -18,7 +18,7 @@ from aiokafka import ConsumerRecord
 from app import topics
 from app.broker import version_of
 from schemas.facts import PatternTradeEvent
-from schemas.lessons import Baseline, GroupSummary, Lesson, LessonVerdict
+from schemas.lessons import Baseline, EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
 
@@ -188,11 +188,19 @@ class Column:
         return self.kind == "json"
 
 
+def _day(text: str) -> date:
+    found = date.fromisoformat(text)
+    if found.isoformat() != text:
+        raise ValueError(f"{text!r} is not a day written YYYY-MM-DD.")
+    return found
+
+
 class Keyed:
-    """A compacted topic whose key has one row, or one half of a row.
+    """A topic whose key has one row, or one half of a row.
 
     `shared` columns belong to the key itself and are written by either half; `own` ones are this topic's.  `halves` names the version
-    columns of all topics which write the table: a row goes when none of them has anything left to say.
+    columns of all topics which write the table: a row goes when none of them has anything left to say.  With `daily` the record's key is
+    `<key>|<day>` and the table's is (`key`, day).  `prune` is a statement that ends each batch.
     """
 
     def __init__(
@@ -208,6 +216,8 @@ class Keyed:
         halves: Sequence[str] = ("version",),
         rowless: type | tuple[()] = (),
         history: str | None = None,
+        daily: bool = False,
+        prune: str = "",
     ) -> None:
         self.topic = topic
         self.table = table
@@ -216,34 +226,39 @@ class Keyed:
         self._columns = (*shared, *own)
         self._key = key
         self._history = history
+        self._daily = daily
+        self._prune = prune
+        keys = (key, "day") if daily else (key,)
+        record_key = f"s.{key} || '|' || to_char(s.day, 'YYYY-MM-DD')" if daily else f"s.{key}"
+        same_row = " AND ".join(f"t.{c} = s.{c}" for c in keys)
         self._stage = f"stage_{topic}"
         self._stage_columns = (
-            (key, "text"), (version, "bigint"), ("retired", "boolean"),
+            *((c, "date" if c == "day" else "text") for c in keys), (version, "bigint"), ("retired", "boolean"),
             *((c.name, "text" if c.is_json else c.kind) for c in self._columns),
         )  # fmt: skip
         self._retired_cells = (None,) * len(self._columns)
-        names = (key, version, *(c.name for c in self._columns))
+        names = (*keys, version, *(c.name for c in self._columns))
         json_columns = frozenset(c.name for c in self._columns if c.is_json)
-        updates = ", ".join(f"{c} = excluded.{c}" for c in names[1:])
+        updates = ", ".join(f"{c} = excluded.{c}" for c in names[len(keys) :])
         whole = len(halves) == 1
         emptied = ", ".join(f"{name} = NULL" for name in (version, *(c.name for c in own)))
         nothing_left = " AND ".join(f"t.{name} IS NULL" for name in halves)
         self._upsert = f"""{_BEGIN.format(table=table)}
             DELETE FROM {self._stage} s USING projection_tombstones m
-                WHERE m.topic = '{topic}' AND m.key = s.{key} AND m.version > s.{version};
-            DELETE FROM projection_tombstones m USING {self._stage} s WHERE m.topic = '{topic}' AND m.key = s.{key} AND NOT s.retired;
+                WHERE m.topic = '{topic}' AND m.key = {record_key} AND m.version > s.{version};
+            DELETE FROM projection_tombstones m USING {self._stage} s WHERE m.topic = '{topic}' AND m.key = {record_key} AND NOT s.retired;
             INSERT INTO {table} AS t ({", ".join(names)}) SELECT {_select(names, json_columns)} FROM {self._stage} WHERE NOT retired
-                ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE excluded.{version} >= coalesce(t.{version}, -1);"""
+                ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {updates} WHERE excluded.{version} >= coalesce(t.{version}, -1);"""
         self._retire = f"""
-            DELETE FROM {self._stage} s USING {table} t WHERE s.retired AND t.{key} = s.{key} AND t.{version} > s.{version};
+            DELETE FROM {self._stage} s USING {table} t WHERE s.retired AND {same_row} AND t.{version} > s.{version};
             INSERT INTO projection_tombstones AS m (topic, key, version)
-                SELECT '{topic}', {key}, {version} FROM {self._stage} WHERE retired
+                SELECT '{topic}', {record_key}, {version} FROM {self._stage} s WHERE retired
                 ON CONFLICT (topic, key) DO UPDATE SET version = excluded.version WHERE excluded.version >= m.version;
             """ + (
-            f"DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND t.{key} = s.{key};"
+            f"DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND {same_row};"
             if whole
-            else f"""UPDATE {table} t SET {emptied} FROM {self._stage} s WHERE s.retired AND t.{key} = s.{key};
-            DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND t.{key} = s.{key} AND {nothing_left};"""
+            else f"""UPDATE {table} t SET {emptied} FROM {self._stage} s WHERE s.retired AND {same_row};
+            DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND {same_row} AND {nothing_left};"""
         )
 
     def decode(self, record: ConsumerRecord) -> Record | None:
@@ -252,23 +267,34 @@ class Keyed:
         if self._history:
             published = datetime.fromtimestamp(record.timestamp / 1000, UTC)
             change = (key, version, published, value is None, None if value is None else _json(value))
-        if value is None:
-            return Record(key, version, [(key, version, True, *self._retired_cells)], True, change)
         if isinstance(value, self._rowless):
             return None
-        if getattr(value, self._key) != key:
-            raise BadRecord(f"The key is not the record's {self._key}.")
+        if value is not None and self._key_of(value) != key:
+            raise BadRecord(f"The key is not the record's {self._key}{' and day' if self._daily else ''}.")
         try:
-            return Record(key, version, [(key, version, False, *(c.read(value) for c in self._columns))], False, change)
+            head = (*self._cells(key), version, value is None)
+            cells = self._retired_cells if value is None else tuple(c.read(value) for c in self._columns)
         except ValueError as error:  # a time that is none
             raise BadRecord(str(error)) from error
+        return Record(key, version, [(*head, *cells)], value is None, change)
+
+    def _key_of(self, value: Any) -> str:
+        own: str = getattr(value, self._key)
+        return f"{own}|{value.day}" if self._daily else own
+
+    def _cells(self, key: str) -> Row:
+        """The record's key as the table's key columns."""
+        if not self._daily:
+            return (key,)
+        own, _, day = key.rpartition("|")
+        return own, _day(day)
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
         newest = _newest(batch)
         retiring = any(record.retired for record in newest)
         async with connection.transaction():
             await _stage(connection, self._stage, self._stage_columns, [row for record in newest for row in record.rows])
-            await connection.execute(self._upsert + self._retire if retiring else self._upsert)
+            await connection.execute(self._upsert + (self._retire if retiring else "") + self._prune)
             if self._history:
                 await self._write_history(connection, [record.change for record in batch if record.change])
         return len(newest)
@@ -302,9 +328,17 @@ _LESSON_SHARED = (_field("learning", "text"), *_GROUP_FIELDS, _json_field("scope
 _LESSON_HALVES = ("lesson_version", "verdict_version")
 
 
-def _decay_stats(lesson: Lesson) -> str:
+def _stats(lesson: Lesson) -> str:
+    """What has no column of its own; the ids in the sketch are left out, and of `classic` what it does not have."""
     decay = lesson.decay
-    return _json({"decay": {"multiplier": decay.multiplier, "slope_per_hour": decay.slope_per_hour, "interval": decay.interval}})
+    stats: dict[str, Any] = {"decay": {"multiplier": decay.multiplier, "slope_per_hour": decay.slope_per_hour, "interval": decay.interval}}
+    if lesson.marginal is not None:
+        stats["marginal"] = lesson.marginal
+    if lesson.metrics is not None:
+        stats["metrics"] = lesson.metrics
+    if lesson.sketch:
+        stats["sketch_length"] = len(lesson.sketch)
+    return _json(stats)
 
 
 LESSONS = Keyed(
@@ -318,7 +352,7 @@ LESSONS = Keyed(
         _field("variance", "float8"),
         Column("decay_state", "text", lambda v: v.decay.state),
         Column("decay_halflife_hours", "float8", lambda v: v.decay.half_life_hours),
-        Column("stats", "json", _decay_stats),
+        Column("stats", "json", _stats),
         Column("evidence_from", "timestamptz", lambda v: _time(v.evidence.from_ts)),
         Column("evidence_to", "timestamptz", lambda v: _time(v.evidence.to_ts)),
         _time_field("as_of"),
@@ -335,8 +369,9 @@ VERDICTS = Keyed(
     "lesson_id",
     LessonVerdict,
     [
-        Column("effect", "float8", lambda v: v.edge),  # in `classic` the effect is the edge itself
-        Column("edge_raw", "float8", lambda v: v.edge),
+        Column("effect", "float8", lambda v: v.edge),
+        _field("effect_sd", "float8"),
+        Column("edge_raw", "float8", lambda v: v.edge if v.edge_raw is None else v.edge_raw),  # `classic` shrinks nothing
         _field("baseline", "float8"),
         _field("multiplier", "float8"),
         _field("confidence", "float8"),
@@ -396,5 +431,66 @@ BASELINES = Keyed(
     ],
 )
 
-PROJECTIONS: dict[str, Projection] = {p.topic: p for p in (Facts(), LESSONS, VERDICTS, OVERRIDES, BASELINES)}
+REGIME_WEIGHTS = Keyed(
+    topics.REGIME_WEIGHTS,
+    "learning_regime_weights",
+    "regime_id",
+    RegimeWeight,
+    [
+        _field("learning", "text"),
+        _field("module", "text"),
+        _field("regime", "text"),
+        _field("n_cells", "bigint"),
+        _field("n_trades", "bigint"),
+        _json_field("weights"),
+        _json_field("sds"),
+        _json_field("centres"),
+        _field("p_value", "float8"),
+        _field("active", "boolean"),
+        _time_field("as_of"),
+        _field("schema_version", "integer"),
+    ],
+)
+
+FACTORS = Keyed(
+    topics.FACTORS,
+    "learning_latent_factors",
+    "factor_id",
+    LatentFactor,
+    [
+        _field("learning", "text"),
+        _field("module", "text"),
+        _field("representative", "text"),
+        _field("members", "text[]"),
+        _field("cohesion", "float8"),
+        _time_field("as_of"),
+        _field("schema_version", "integer"),
+    ],
+)
+
+HISTORY_DAYS = 400
+"""Days that `learning_edge_history` keeps, back from its newest: by event time, so that a rebuild keeps the same."""
+
+HISTORY = Keyed(
+    topics.HISTORY,
+    "learning_edge_history",
+    "lesson_id",
+    EdgeHistory,
+    [
+        _field("learning", "text"),
+        *_GROUP_FIELDS,
+        _field("n", "bigint"),
+        _field("predicted", "float8"),
+        _field("uplift", "float8"),
+        _json_field("metrics"),
+        _json_field("regimes"),
+        _field("schema_version", "integer"),
+    ],
+    daily=True,
+    prune=f"DELETE FROM learning_edge_history WHERE day < (SELECT max(day) FROM learning_edge_history) - {HISTORY_DAYS};",
+)
+
+PROJECTIONS: dict[str, Projection] = {
+    p.topic: p for p in (Facts(), LESSONS, VERDICTS, OVERRIDES, BASELINES, REGIME_WEIGHTS, FACTORS, HISTORY)
+}
 """By topic, without the prefix: everything in `topics.DERIVED`."""

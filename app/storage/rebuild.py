@@ -17,7 +17,10 @@ from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.topics import DERIVED, admin
 
-REBUILT_TABLES = ("pattern_trade_events", "learning_lessons", "learning_baselines", "pm_overrides", "projection_tombstones")
+REBUILT_TABLES = (
+    "pattern_trade_events", "learning_lessons", "learning_baselines", "learning_regime_weights", "learning_latent_factors",
+    "learning_edge_history", "pm_overrides", "projection_tombstones",
+)  # fmt: skip
 """Emptied by `rebuild`; pm_overrides_history is not: compaction has removed from the topic what it remembers."""
 
 

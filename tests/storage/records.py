@@ -10,7 +10,19 @@ from aiokafka import ConsumerRecord
 
 from app import topics
 from schemas.facts import FactAction, PatternTradeEvent, Segment, group_key
-from schemas.lessons import Baseline, Evidence, GroupSummary, Lesson, LessonDecay, LessonVerdict
+from schemas.lessons import (
+    Baseline,
+    EdgeHistory,
+    Evidence,
+    GroupSummary,
+    LatentFactor,
+    Lesson,
+    LessonDecay,
+    LessonVerdict,
+    Metrics,
+    RegimeCell,
+    RegimeWeight,
+)
 from schemas.overrides import Override, OverrideDecay
 
 T0 = "2024-03-01T00:00:00.000000Z"
@@ -69,8 +81,37 @@ def baseline(baseline_id: str = "b1", version: int = 1, **fields: Any) -> Baseli
     return Baseline(baseline_id=baseline_id, version=version, **(defaults | fields))
 
 
+METRICS = Metrics(0.5, 0.75, 0.25, 0.625, 0.125, 0.375)
+
+
+def regime_weight(regime_id: str = "r1", version: int = 1, **fields: Any) -> RegimeWeight:
+    defaults: dict[str, Any] = {
+        "learning": "integrated", "module": "pm", "regime": "btc_macro=S1", "n_cells": 90, "n_trades": 400,
+        "weights": {"offset": 1.0, "support": 1.2}, "sds": {"offset": 0.1, "support": 0.2}, "centres": {"support": 0.6}, "p_value": 0.002,
+        "active": True, "as_of": T1,
+    }  # fmt: skip
+    return RegimeWeight(regime_id=regime_id, version=version, **(defaults | fields))
+
+
+def factor(factor_id: str = "f1", version: int = 1, **fields: Any) -> LatentFactor:
+    defaults: dict[str, Any] = {
+        "learning": "integrated", "module": "pm", "representative": "l1", "members": ("l1", "l2"), "cohesion": 0.8, "as_of": T1
+    }  # fmt: skip
+    return LatentFactor(factor_id=factor_id, version=version, **(defaults | fields))
+
+
+def history(lesson_id: str = "l1", day: str = "2024-03-02", version: int = 1, **fields: Any) -> EdgeHistory:
+    defaults: dict[str, Any] = {
+        "learning": "integrated", "module": "pm", "pattern_key": "pm.uptrend.S1.entry", "action_category": "add", "n": 5,
+        "predicted": 0.25, "uplift": 0.5, "metrics": METRICS, "regimes": {"btc_macro=S1": RegimeCell("btc_macro=S1", 3, 0.75)},
+    }  # fmt: skip
+    return EdgeHistory(lesson_id=lesson_id, day=day, version=version, **(defaults | fields))
+
+
 def key_of(value: Any) -> str:
-    for name in ("lesson_id", "override_id", "baseline_id"):
+    if isinstance(value, EdgeHistory):
+        return f"{value.lesson_id}|{value.day}"
+    for name in ("lesson_id", "override_id", "baseline_id", "regime_id", "factor_id"):
         if hasattr(value, name) and not (name == "override_id" and isinstance(value, LessonVerdict)):
             return str(getattr(value, name))
     return group_key(value.pattern_key, value.action_category)
@@ -83,6 +124,9 @@ TOPIC_OF = {
     LessonVerdict: topics.VERDICTS,
     Override: topics.OVERRIDES,
     Baseline: topics.BASELINES,
+    RegimeWeight: topics.REGIME_WEIGHTS,
+    LatentFactor: topics.FACTORS,
+    EdgeHistory: topics.HISTORY,
 }
 
 

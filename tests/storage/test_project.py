@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from app import topics
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
-from app.storage.project import PROJECTIONS, BadRecord
-from tests.storage.records import TOPIC_OF, baseline, fact, lesson, override, record, summary, verdict
+from app.storage.project import HISTORY_DAYS, PROJECTIONS, BadRecord
+from schemas.lessons import HistoryCell, LessonDecay, Marginal, RegimeCell
+from tests.storage.records import (
+    METRICS,
+    TOPIC_OF,
+    baseline,
+    fact,
+    factor,
+    history,
+    lesson,
+    override,
+    record,
+    regime_weight,
+    summary,
+    verdict,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -204,6 +221,121 @@ async def test_baselines(database: asyncpg.Connection):
     ]
 
 
+MARGINAL = Marginal(
+    step=2, statistic=5.5, conditional=5.25, p_value=1e-6, hypotheses=900, effect=0.5, effect_sd=0.125, now=0.25, now_sd=0.0625,
+    noise_sd=0.75, reason="", aliases=({"chain": "sol", "curator": "alpha"},),
+)  # fmt: skip
+
+
+async def test_a_lesson_of_the_integrated_learning_keeps_what_was_found_of_it_but_not_its_ids(database: asyncpg.Connection):
+    cell = HistoryCell(19_783, 0.2, (0.5,) * 6, (RegimeCell("", 3, 0.1),))
+    decay = LessonDecay("decaying", half_life_hours=72.0, interval=(48.0, 120.0))
+    await put(database, lesson(learning="integrated", marginal=MARGINAL, metrics=METRICS, history=(cell,), sketch="AbCdEfGh", decay=decay))
+    await put(database, lesson("l2"))
+    halves = await rows(database, "SELECT decay_state, decay_halflife_hours, stats FROM learning_lessons ORDER BY lesson_id")
+    assert halves[0][:2] == ("decaying", 72.0)
+    stats, classic = (json.loads(half[2]) for half in halves)
+    assert stats.keys() == {"decay", "marginal", "metrics", "sketch_length"}
+    assert stats["decay"]["interval"] == [48.0, 120.0]
+    assert stats["marginal"]["aliases"] == [{"chain": "sol", "curator": "alpha"}]
+    assert {name: stats["marginal"][name] for name in ("step", "p_value", "hypotheses", "now")} == {
+        "step": 2, "p_value": 1e-6, "hypotheses": 900, "now": 0.25,
+    }  # fmt: skip
+    assert stats["metrics"] == {name: getattr(METRICS, name) for name in METRICS.__struct_fields__}
+    assert stats["sketch_length"] == 8
+    assert classic.keys() == {"decay"}
+
+
+async def test_a_verdict_tells_the_edge_before_and_after_it_was_shrunk(database: asyncpg.Connection):
+    await put(
+        database,
+        verdict("l1", edge=0.2),
+        verdict("l2", edge=0.2, edge_raw=0.3, effect_sd=0.05, latent_factor_id="f1"),
+        verdict("l3", edge=0.2, edge_raw=0.0),
+    )
+    assert await rows(database, "SELECT effect, edge_raw, effect_sd, latent_factor_id FROM learning_lessons ORDER BY lesson_id") == [
+        (0.2, 0.2, None, None),
+        (0.2, 0.3, 0.05, "f1"),
+        (0.2, 0.0, None, None),
+    ]
+
+
+NEW_TABLES = {
+    "learning_regime_weights": (regime_weight, topics.REGIME_WEIGHTS, "r1", "p_value"),
+    "learning_latent_factors": (factor, topics.FACTORS, "f1", "cohesion"),
+    "learning_edge_history": (history, topics.HISTORY, "l1|2024-03-02", "uplift"),
+}
+"""How to make a record, its topic, its key unless told otherwise, and a number in it."""
+
+
+@pytest.mark.parametrize("table", NEW_TABLES)
+async def test_every_field_of_weights_factors_and_history_has_its_column(database: asyncpg.Connection, table: str):
+    make, *_ = NEW_TABLES[table]
+    value = make()
+    await put(database, value)
+    row = dict((await database.fetch(f"SELECT * FROM {table}"))[0])
+    assert set(row) == set(value.__struct_fields__)
+    for name, cell in row.items():
+        given = getattr(value, name)
+        if name == "as_of":
+            assert cell.isoformat() == "2024-03-02T12:00:00+00:00"
+        elif name == "day":
+            assert cell.isoformat() == given
+        elif name in ("weights", "sds", "centres", "metrics", "regimes"):
+            assert json.loads(cell) == msgspec.to_builtins(given)
+        else:
+            assert cell == (list(given) if isinstance(given, tuple) else given), name
+
+
+@pytest.mark.parametrize("table", NEW_TABLES)
+@pytest.mark.parametrize("seed", range(6))
+async def test_weights_factors_and_history_are_the_newest_version_in_any_order(database: asyncpg.Connection, table: str, seed: int):
+    make, _, _, number = NEW_TABLES[table]
+    values = [make(version=v, **{number: v / 8}) for v in range(1, 8)] * 2  # redelivered, too
+    random.Random(seed).shuffle(values)
+    for start in range(0, len(values), 1 + seed % 3):
+        await put(database, *values[start : start + 1 + seed % 3])
+    assert await rows(database, f"SELECT version, {number} FROM {table}") == [(7, 7 / 8)]
+    await put(database, make(version=6, **{number: 0.0}))
+    assert await rows(database, f"SELECT version, {number} FROM {table}") == [(7, 7 / 8)], "a late older version"
+
+
+@pytest.mark.parametrize("table", NEW_TABLES)
+@pytest.mark.parametrize("seed", range(8))
+async def test_retired_weights_factors_and_days_do_not_come_back(database: asyncpg.Connection, table: str, seed: int):
+    make, topic, key, _ = NEW_TABLES[table]
+    log = [make(version=1), make(version=3), gone(topic, key, 5), make("other", version=4)]
+    random.Random(seed).shuffle(log)
+    for start in range(0, len(log), 1 + seed % 4):
+        await put(database, *log[start : start + 1 + seed % 4])
+    assert await rows(database, f"SELECT version FROM {table}") == [(4,)]
+    await put(database, make(version=3))
+    assert await rows(database, f"SELECT version FROM {table}") == [(4,)], "an older record came back"
+    await put(database, make(version=6))
+    await put(database, gone(topic, key, 5))
+    assert await rows(database, f"SELECT version FROM {table} ORDER BY version") == [(4,), (6,)]
+
+
+async def test_each_day_of_a_lesson_has_its_own_row_and_version(database: asyncpg.Connection):
+    await put(database, history(version=3), history(day="2024-03-03"), history("l2", uplift=-1.0))
+    await put(database, history(version=2, uplift=9.0), gone(topics.HISTORY, "l1|2024-03-03", 2))
+    assert await rows(database, "SELECT lesson_id, day::text, uplift, version FROM learning_edge_history ORDER BY 1, 2") == [
+        ("l1", "2024-03-02", 0.5, 3),
+        ("l2", "2024-03-02", -1.0, 1),
+    ]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+async def test_the_history_reaches_back_from_its_newest_day(database: asyncpg.Connection, order: tuple[int, ...]):
+    newest = date(2024, 3, 2)
+    days = [newest, newest - timedelta(days=HISTORY_DAYS), newest - timedelta(days=HISTORY_DAYS + 1), newest - timedelta(days=9_000)]
+    for i in order:
+        await put(database, history(f"l{i}", days[i].isoformat()))
+    assert await rows(database, "SELECT lesson_id FROM learning_edge_history ORDER BY 1") == [("l0",), ("l1",)]
+    comment = await database.fetchval("SELECT obj_description('learning_edge_history'::regclass)")
+    assert f"{HISTORY_DAYS} days" in comment
+
+
 async def test_two_connections_do_not_interleave(database: asyncpg.Connection, stack_settings: Settings):
     import asyncio
 
@@ -229,6 +361,14 @@ async def test_two_connections_do_not_interleave(database: asyncpg.Connection, s
         (topics.OVERRIDES, record(override(), key="o2")),
         (topics.OVERRIDES, record(override(as_of="2024-13-01T00:00:00Z"))),
         (topics.LESSONS, record(b'{"kind":"lesson"}', key="l1", version=1)),
+        (topics.REGIME_WEIGHTS, record(regime_weight(), key="r2")),
+        (topics.FACTORS, record(factor(as_of="now"))),
+        (topics.HISTORY, record(history(), key="l1")),
+        (topics.HISTORY, record(history(), key="l1|2024-03-03")),
+        (topics.HISTORY, record(history(day="2024-02-30"))),
+        (topics.HISTORY, record(history(day="20240302"))),
+        (topics.HISTORY, record(None, key="l1|today", version=1)),
+        (topics.HISTORY, record(None, key="l1", version=1)),
     ],
 )
 def test_a_bad_record_is_named_as_such(topic: str, bad: Any):

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.rebuild import rebuild
 from app.topics import partition_of
-from tests.storage.records import TOPIC_OF, baseline, fact, key_of, lesson, override, summary, verdict
+from tests.storage.records import TOPIC_OF, baseline, fact, factor, history, key_of, lesson, override, regime_weight, summary, verdict
 
 pytestmark = pytest.mark.stack
 
@@ -96,16 +97,21 @@ async def query(settings: Settings, sql: str) -> list[tuple]:
 
 COUNTS = """SELECT (SELECT count(*) FROM pattern_trade_events), (SELECT count(*) FROM learning_lessons),
     (SELECT count(*) FROM learning_baselines), (SELECT count(*) FROM pm_overrides)"""
+COUNTS_BESIDE = """SELECT (SELECT count(*) FROM learning_regime_weights), (SELECT count(*) FROM learning_latent_factors),
+    (SELECT count(*) FROM learning_edge_history)"""
 
 
 def everything(n: int) -> list[Any]:
-    """`n` trades of two actions, and `n` each of lessons with verdicts, baselines and overrides."""
+    """`n` trades of two actions, `n` each of lessons with verdicts, baselines, overrides, regime weights and factors, and `n` days."""
     return [
         *(fact(f"t{i}", actions=(f"t{i}/0", f"t{i}/1"), pattern_key=f"pm.a.S{i % 7}") for i in range(n)),
         *(lesson(f"l{i}", version=i + 1) for i in range(n)),
         *(verdict(f"l{i}", version=i + 1) for i in range(n)),
         *(baseline(f"b{i}") for i in range(n)),
         *(override(f"o{i}") for i in range(n)),
+        *(regime_weight(f"r{i}") for i in range(n)),
+        *(factor(f"f{i}") for i in range(n)),
+        *(history(f"l{i % 7}", str(date(2024, 1, 1) + timedelta(days=i))) for i in range(n)),
         summary(),
     ]
 
@@ -115,6 +121,7 @@ async def test_every_derived_topic_becomes_rows(installation: Settings, sender: 
     async with projector(installation):
         await idle(installation)
     assert await query(installation, COUNTS) == [(100, 50, 50, 50)]
+    assert await query(installation, COUNTS_BESIDE) == [(50, 50, 50)]
     assert await query(installation, "SELECT count(*) FROM learning_lessons WHERE n = 40 AND decision = 'override'") == [(50,)]
 
 
@@ -236,9 +243,11 @@ async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Setti
     assert planned[topics.FACTS] == 60
     assert await rebuild(installation) == planned
     assert await query(installation, COUNTS) == [(0, 0, 0, 0)]
+    assert await query(installation, COUNTS_BESIDE) == [(0, 0, 0)]
     async with projector(installation):
         await idle(installation)
     assert await query(installation, COUNTS) == [(120, 60, 60, 59)]
+    assert await query(installation, COUNTS_BESIDE) == [(60, 60, 60)]
     assert await query(installation, "SELECT * FROM pm_overrides ORDER BY override_id") == before
 
 
