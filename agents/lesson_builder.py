@@ -1,21 +1,23 @@
 """lesson_builder: owns groups; folds facts into their windows and publishes lessons, the evidence of every slice.
 
-May touch: reads `pattern_trade_events` and its own output; writes `learning_lessons` (key: lesson id; partition: module).
+May touch: reads `pattern_trade_events` and its own output; writes `learning_lessons` (key: lesson id) and `learning_edge_history` (key:
+lesson id and day), both partitioned by module.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import structlog
 
 from app.broker import JSON_HEADERS, Outgoing
 from app.faust_app import app, raw_topic, settings
-from app.learning.incremental import GroupLearner
+from app.learning.engine import Learner, group_learner
+from app.learning.history import history_records
 from app.learning.window import Trade, trade_from_fact
-from app.topics import FACTS, LESSONS, partition_of
+from app.topics import FACTS, HISTORY, LESSONS, partition_of
 from app.worker.fatal import die
 from app.worker.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.worker.owner import Owner
@@ -37,9 +39,12 @@ class Groups:
 
     def __init__(self, partition: int) -> None:
         self._partition = partition
-        self._groups: dict[str, GroupLearner] = {}
+        self._groups: dict[str, Learner] = {}
         self._version = 0
         self._folded = 0
+        # Edge histories: of each lesson that has one the newest, and the one whose days were sent.
+        self._histories: dict[str, Lesson] = {}
+        self._sent_histories: dict[str, Lesson] = {}
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
@@ -86,25 +91,36 @@ class Groups:
                     self._groups[key] = _learner(lesson)
         for key, group in self._groups.items():
             group.adopt(by_group.get(key, ()))
+        # Whether a predecessor came to send all days is not known: once more does no harm.
+        self._histories = {lesson.lesson_id: lesson for records in by_group.values() for lesson in records if _has_history(lesson)}
+        self._sent_histories = {}
 
     def changes(self, full: bool) -> list[Outgoing]:
-        """Lessons, tombstones and summaries that differ from what is published."""
-        return [record for group in self._groups.values() if group.dirty for record in self._outgoing(group)]
+        """Lessons, tombstones and summaries that differ from what is published; in a full call also what is new in edge histories."""
+        records = [record for group in self._groups.values() if group.dirty for record in self._outgoing(group)]
+        return records + list(self._new_history()) if full else records
 
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
-        return not any(group.dirty for group in self._groups.values())
+        return not any(group.dirty for group in self._groups.values()) and self._histories == self._sent_histories
 
     @property
     def needs_rebuild(self) -> bool:
         """A correction moved a window back over trades that had left it."""
         return any(group.needs_rebuild for group in self._groups.values())
 
-    def _outgoing(self, group: GroupLearner) -> Iterator[Outgoing]:
+    def _outgoing(self, group: Learner) -> Iterator[Outgoing]:
         refit = group.refit(self._version)
         topic, partition = settings.topic(LESSONS), partition_of(group.module, settings.partitions)
         headers = (("version", str(self._version).encode()), *JSON_HEADERS)
+        for lesson in refit.lessons:
+            if _has_history(lesson):
+                self._histories[lesson.lesson_id] = lesson
+            else:
+                self._histories.pop(lesson.lesson_id, None)
+        for lesson_id in refit.retired:
+            self._histories.pop(lesson_id, None)
         records: list[Lesson | GroupSummary] = [*refit.lessons]
         if refit.summary is not None:
             records.append(refit.summary)
@@ -113,17 +129,23 @@ class Groups:
         for lesson_id in refit.retired:
             yield Outgoing(topic, partition, lesson_id.encode(), None, headers)
 
+    def _new_history(self) -> Iterator[Outgoing]:
+        """The days of edge histories that say something else than what was sent of them."""
+        topic = settings.topic(HISTORY)
+        for lesson_id, lesson in self._histories.items():
+            partition = partition_of(lesson.module, settings.partitions)
+            headers = (("version", str(lesson.version).encode()), *JSON_HEADERS)
+            for day in history_records(lesson, self._sent_histories.get(lesson_id)):
+                yield Outgoing(topic, partition, f"{lesson_id}|{day.day}".encode(), _encode(day), headers)
+        self._sent_histories = dict(self._histories)
 
-def _learner(record: PatternTradeEvent | Lesson | GroupSummary) -> GroupLearner:
-    return GroupLearner(
-        record.module,
-        record.pattern_key,
-        record.action_category,
-        window_us=settings.window_us,
-        window_trades=settings.window_trades,
-        n_min=settings.n_min,
-        max_dims=settings.max_dims,
-    )
+
+def _has_history(record: Lesson | GroupSummary) -> TypeGuard[Lesson]:
+    return isinstance(record, Lesson) and bool(record.history)
+
+
+def _learner(record: PatternTradeEvent | Lesson | GroupSummary) -> Learner:
+    return group_learner(settings.learning_config, record.module, record.pattern_key, record.action_category)
 
 
 def route(record: Any) -> int | None:

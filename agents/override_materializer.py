@@ -1,6 +1,7 @@
-"""override_materializer: owns modules; judges their lessons and publishes verdicts, overrides and baselines.
+"""override_materializer: owns modules; judges their lessons and publishes overrides, verdicts, and what it learned of the module.
 
-May touch: reads `learning_lessons` and its own output; writes `lesson_verdicts`, `pm_overrides`, `learning_baselines` (partition: module).
+May touch: reads `learning_lessons` and its own output; writes `pm_overrides`, `lesson_verdicts`, `learning_baselines`,
+`learning_regime_weights`, `learning_latent_factors` (partition: module).
 """
 
 from __future__ import annotations
@@ -13,22 +14,27 @@ import structlog
 
 from app.broker import JSON_HEADERS, Outgoing, version_of
 from app.faust_app import app, raw_topic, settings
-from app.learning.materialize import Changes, Materializer
-from app.topics import BASELINES, LESSONS, OVERRIDES, VERDICTS, partition_of
+from app.learning.engine import Judge, materializer
+from app.learning.judge import KINDS
+from app.learning.materialize import Changes
+from app.topics import BASELINES, FACTORS, LESSONS, OVERRIDES, REGIME_WEIGHTS, VERDICTS, partition_of
 from app.worker.fatal import die
 from app.worker.metrics import UNREADABLE
 from app.worker.owner import Owner
-from schemas.lessons import Baseline, GroupSummary, Lesson, LessonVerdict
+from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
 log = structlog.get_logger(__name__)
 
-_KINDS: dict[str, type] = {
-    settings.topic(VERDICTS): LessonVerdict,
-    settings.topic(OVERRIDES): Override,
-    settings.topic(BASELINES): Baseline,
+# Overrides first: they are what a position manager waits for.
+_TOPICS: dict[type, str] = {
+    Override: OVERRIDES,
+    LessonVerdict: VERDICTS,
+    Baseline: BASELINES,
+    RegimeWeight: REGIME_WEIGHTS,
+    LatentFactor: FACTORS,
 }
-_decoders: dict[str, Any] = {topic: msgspec.json.Decoder(kind).decode for topic, kind in _KINDS.items()}
+_decoders: dict[str, Any] = {settings.topic(name): msgspec.json.Decoder(kind).decode for kind, name in _TOPICS.items()}
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -38,7 +44,7 @@ class Modules:
 
     def __init__(self, partition: int) -> None:
         self._partition = partition
-        self._modules: dict[str, Materializer] = {}
+        self._modules: dict[str, Judge] = {}
         self._versions: dict[bytes, int] = {}  # lesson id → highest version seen, tombstones too
         self._module_of: dict[bytes, str] = {}
         self._unjudged: set[str] = set()  # modules that a full judgement may change
@@ -72,27 +78,24 @@ class Modules:
             self._unjudged.add(module)
         self._version = next_offset
 
-    def _materializer(self, module: str) -> Materializer:
+    def _materializer(self, module: str) -> Judge:
         if module not in self._modules:
-            self._modules[module] = Materializer(
-                module, n_min=settings.n_min, edge_min=settings.edge_min, baseline_default=settings.baseline_default
-            )
+            self._modules[module] = materializer(settings.learning_config, module)
         return self._modules[module]
 
     def adopt(self, published: Mapping[bytes, Any]) -> None:
         """Hand what is published to the modules it belongs to; what no lesson holds up any more is retired by the next changes."""
-        by_module: dict[str, dict[type, list[Any]]] = {}
+        by_module: dict[str, list[Any]] = {}
         for record in published.values():
             if record.value is not None:
                 decoded = _decoders[record.topic](record.value)
-                by_module.setdefault(decoded.module, {}).setdefault(type(decoded), []).append(decoded)
+                by_module.setdefault(decoded.module, []).append(decoded)
         for module in self._modules.keys() | by_module.keys():
-            records = by_module.get(module, {})
-            self._materializer(module).adopt(*(records.get(kind, []) for kind in (LessonVerdict, Override, Baseline)))
+            self._materializer(module).adopt(by_module.get(module, ()))
             self._unjudged.add(module)
 
     def changes(self, full: bool) -> list[Outgoing]:
-        """Verdicts, overrides, baselines and tombstones that differ from what is published."""
+        """Records and tombstones of all kinds that differ from what is published."""
         judged = {module: self._modules[module].judge(self._version, urgent_only=not full) for module in sorted(self._unjudged)}
         if full:
             self._unjudged.clear()
@@ -111,17 +114,13 @@ class Modules:
     def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:
         partition = partition_of(module, settings.partitions)
         headers = (("version", str(self._version).encode()), *JSON_HEADERS)
-        for name, records, retired in (
-            # Overrides first: they are what a position manager waits for.
-            (OVERRIDES, [(o.override_id, o) for o in changes.overrides], changes.retired_overrides),
-            (VERDICTS, [(v.lesson_id, v) for v in changes.verdicts], changes.retired_verdicts),
-            (BASELINES, [(b.baseline_id, b) for b in changes.baselines], changes.retired_baselines),
-        ):
+        for kind, name in _TOPICS.items():
+            field, key = KINDS[kind]
             topic = settings.topic(name)
-            for key, record in records:
-                yield Outgoing(topic, partition, key.encode(), _encode(record), headers)
-            for key in retired:
-                yield Outgoing(topic, partition, key.encode(), None, headers)
+            for record in getattr(changes, field):
+                yield Outgoing(topic, partition, getattr(record, key).encode(), _encode(record), headers)
+            for record_id in getattr(changes, f"retired_{field}"):
+                yield Outgoing(topic, partition, record_id.encode(), None, headers)
 
 
 def route(record: Any) -> int | None:
@@ -137,7 +136,7 @@ owner = Owner(
     settings,
     "override_materializer",
     topic=LESSONS,
-    outputs=[VERDICTS, OVERRIDES, BASELINES],
+    outputs=[*_TOPICS.values()],
     new_state=Modules,
     route=route,
     records_per_second=settings.lessons_per_second,

@@ -13,12 +13,15 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from app.errors import ConfigurationError
+from app.learning.config import LearningConfig
 from schemas.scope import DEFAULT_DIMENSIONS
 
 PREFIX = "EDGELOOP_"
 AGENTS = ("ingest", "lesson_builder", "override_materializer", "projector")
 OUTCOMES = ("rr", "roi", "pnl")
-LEARNINGS = ("classic",)
+LEARNINGS = ("classic", "integrated")
+MAX_DIMS = {"classic": 3, "integrated": 4}
+"""Where EDGELOOP_MAX_DIMS is not set."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,19 @@ class Settings:
 
     broker: str = "127.0.0.1:9092"
     database_url: str = ""
-    learning: str = "classic"
+    learning: str = "integrated"
+    half_life: bool = True
+    regime_weights: bool = True
+    latent_factors: bool = True
+    regime_signature: tuple[str, ...] = ("btc_macro",)
+    factor_jaccard: float = 0.7
+    alpha: float = 0.05
+    lessons_per_group: int = 200
     outcome: str = "rr"
     window_days: float = 90.0
     window_trades: int = 10_000
     n_min: int = 33
-    max_dims: int = 3
+    max_dims: int = MAX_DIMS["integrated"]
     edge_min: float = 0.05
     baseline_default: float = 0.0
     dimensions: tuple[str, ...] = DEFAULT_DIMENSIONS
@@ -61,6 +71,9 @@ class Settings:
             text = source.get(variable, "").strip()
             if text or (variable in source and field.name in _MAY_BE_EMPTY):
                 given[field.name] = _READERS[field.name](variable, text)
+        given.setdefault("max_dims", MAX_DIMS[given.get("learning", cls.learning)])
+        if "regime_signature" not in given and "dimensions" in given:
+            given["regime_signature"] = tuple(name for name in cls.regime_signature if name in given["dimensions"])
         settings = cls(**given)
         settings._check_together()
         return settings
@@ -75,11 +88,23 @@ class Settings:
         """Length of the sliding window in microseconds."""
         return round(self.window_days * 86_400_000_000)
 
+    @property
+    def learning_config(self) -> LearningConfig:
+        """The part that the learning depends on."""
+        names = {field.name for field in fields(LearningConfig)} - {"window_us"}
+        return LearningConfig(window_us=self.window_us, **{name: getattr(self, name) for name in names})
+
     def topic(self, name: str) -> str:
         """The name of a topic on the broker: the prefix, then `name`."""
         return self.topic_prefix + name
 
     def _check_together(self) -> None:
+        unknown = [name for name in self.regime_signature if name not in self.dimensions]
+        if unknown:
+            raise ConfigurationError(
+                f"EDGELOOP_REGIME_SIGNATURE names {unknown[0]!r}, which is not one of EDGELOOP_DIMENSIONS.",
+                "Name dimensions of the scope that tell market regimes apart, the coarsest first.",
+            )
         if self.log_retention_days < self.window_days + 1:
             raise ConfigurationError(
                 f"EDGELOOP_RETENTION_DAYS is {self.retention_days:g}, less than the sliding window of {self.window_days:g} days and one.",
@@ -90,17 +115,24 @@ class Settings:
         """Every setting by the name of its variable, the database password replaced by `***`."""
         shown: dict[str, Any] = {PREFIX + f.name.upper(): getattr(self, f.name) for f in fields(self)}
         shown[PREFIX + "DATABASE_URL"] = redact_url(self.database_url)
-        return {name: ",".join(v) if isinstance(v, tuple) else v for name, v in shown.items()}
+        return {name: _as_text(v) if isinstance(v, (tuple, bool)) else v for name, v in shown.items()}
 
     def environment(self) -> dict[str, str]:
         """The variables that make `from_environment` return an equal object (for a child process)."""
-        return {PREFIX + f.name.upper(): ",".join(v) if isinstance(v := getattr(self, f.name), tuple) else str(v) for f in fields(self)}
+        return {PREFIX + f.name.upper(): _as_text(getattr(self, f.name)) for f in fields(self)}
 
 
 OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR"})
 """Variables of the dev stack, which is not part of a worker's settings."""
 
-_MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url"})
+_MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url", "regime_signature"})
+
+
+def _as_text(value: Any) -> str:
+    """As an environment variable has it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def redact_url(url: str) -> str:
@@ -158,12 +190,25 @@ def _names(options: tuple[str, ...] | None, expression: str = ".+") -> Callable[
     return read
 
 
+def _switch(variable: str, text: str) -> bool:
+    if text.lower() not in ("on", "off", "true", "false", "1", "0"):
+        raise ConfigurationError(f"{variable} is {text!r}.", "It has to be on or off.")
+    return text.lower() in ("on", "true", "1")
+
+
 _DAYS = _number(float, 1 / 24, 36_500, "a number of days")
 _TOPIC = r"[A-Za-z0-9._-]{0,100}"
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "broker": _pattern(r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", "host:port, or several with commas between them"),
     "database_url": _pattern(r"|postgres(ql)?://\S+", "a URL such as postgresql://user:password@host:5432/name"),
     "learning": _choice(LEARNINGS),
+    "half_life": _switch,
+    "regime_weights": _switch,
+    "latent_factors": _switch,
+    "regime_signature": _names(None),
+    "factor_jaccard": _number(float, 0.05, 1.0, "a number"),
+    "alpha": _number(float, 1e-9, 0.5, "a number"),
+    "lessons_per_group": _number(int, 1, 1_000_000, "a whole number"),
     "outcome": _choice(OUTCOMES),
     "window_days": _DAYS,
     "window_trades": _number(int, 1, 10_000_000, "a whole number"),

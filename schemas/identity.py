@@ -49,5 +49,15 @@ def baseline_id(module: str, bucket: str | None = None, timeframe: str | None = 
     return _digest("baseline", check_module(module), canonical_text({"bucket": bucket, "timeframe": timeframe}))
 
 
+def regime_id(module: str, regime: str) -> str:
+    """The id of a regime's weights: as `slice_id`, of the lines `regime`, module, and the regime's canonical text."""
+    return _digest("regime", check_module(module), regime)
+
+
+def factor_id(representative: str) -> str:
+    """The id of a latent factor: as `slice_id`, of the lines `factor` and its representative's lesson id."""
+    return _digest("factor", representative)
+
+
 def _digest(*lines: str) -> str:
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()

@@ -28,10 +28,65 @@ class LessonDecay(msgspec.Struct, frozen=True):
     interval: tuple[float, float] | None = None
 
 
+class Metrics(msgspec.Struct, frozen=True):
+    """Quality of an edge, each from 0 to 1: see `app.learning.history`."""
+
+    time_efficiency: float
+    field_coherence: float
+    recurrence: float
+    support: float
+    stability: float
+    magnitude: float
+
+
+class RegimeCell(msgspec.Struct, frozen=True, array_like=True):
+    """Within a grid cell the trades of one regime (canonical text): how many, and their mean uplift."""
+
+    regime: str
+    n: int
+    uplift: float
+
+
+class HistoryCell(msgspec.Struct, frozen=True, array_like=True):
+    """A day (24 hours UTC, counted from 1970) of an effect's history.
+
+    `predicted` uplift and `metrics` (in the order of `Metrics`) come from trades before the day, `regimes` from the day's own.
+    """
+
+    day: int
+    predicted: float
+    metrics: tuple[float, float, float, float, float, float]
+    regimes: tuple[RegimeCell, ...]
+
+
+class Marginal(msgspec.Struct, frozen=True, kw_only=True):
+    """What the search of `integrated` found of a slice, relative to its group's level without the chosen effects.
+
+    `step` is its place on the group's path (null: not chosen).  `statistic` is |z| of the step, or the signed z of a slice that was not
+    chosen before anything is chosen; `conditional` the same given all that was chosen.  `hypotheses` slices were searched.  `effect` is the
+    coefficient given all that was chosen (of a slice not chosen: by itself), `now` the edge at `as_of` by the half-life filters.
+    `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.
+    """
+
+    step: int | None
+    statistic: float
+    conditional: float
+    p_value: float
+    hypotheses: int
+    effect: float
+    effect_sd: float
+    now: float
+    now_sd: float
+    noise_sd: float
+    reason: str
+    aliases: tuple[dict[str, str], ...] = ()
+
+
 class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="lesson"):
     """Evidence of one slice: what its trades in the sliding window say, before anyone judges it.
 
-    `n` trades with `mean` and sample `variance` of the outcome.  `as_of` is the newest exit among them.
+    `n` trades with `mean` and sample `variance` of the outcome.  `as_of` is the newest exit among them.  In `integrated` also: `marginal`,
+    `metrics`, the `history` of chosen slices and of the whole group, and a `sketch` of the trade ids (see `app.learning.factors`).
     """
 
     learning: str
@@ -47,6 +102,10 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="l
     evidence: Evidence
     as_of: str
     version: int
+    marginal: Marginal | None = None
+    metrics: Metrics | None = None
+    history: tuple[HistoryCell, ...] = ()
+    sketch: str = ""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -60,8 +119,31 @@ class SegmentSum(msgspec.Struct, frozen=True):
     sum_sq: float
 
 
+class Fit(msgspec.Struct, frozen=True):
+    """Least squares on the group's level and the first k slices of its path, the level first: k + 1 coefficients, their standard errors,
+    and for each its loadings on the segments (in the order of the summary's)."""
+
+    coefficients: tuple[float, ...]
+    sds: tuple[float, ...]
+    loadings: tuple[tuple[float, ...], ...]
+
+
+class Path(msgspec.Struct, frozen=True, kw_only=True):
+    """The effects that a group's search chose, surest first: lesson ids, |z| of each step, and the fit of the first 0, 1, … of them.
+
+    `hypotheses` distinct slices were searched; `robust_sd` is that of the outcomes, `segments` are those that `Fit.loadings` are about.
+    """
+
+    lesson_ids: tuple[str, ...]
+    statistics: tuple[float, ...]
+    fits: tuple[Fit, ...]
+    hypotheses: int
+    robust_sd: float
+    segments: tuple[tuple[str | None, str | None], ...]
+
+
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="group"):
-    """A group as a whole: what baselines add up, each trade once through its home group."""
+    """A group as a whole: what baselines add up, each trade once through its home group; in `integrated` also its path."""
 
     learning: str
     lesson_id: str
@@ -73,11 +155,15 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     segments: tuple[SegmentSum, ...]
     as_of: str
     version: int
+    path: Path | None = None
     schema_version: int = SCHEMA_VERSION
 
 
 class LessonVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Why there is, or is not, an override for a lesson.  `decision`: override, covered, neutral or insufficient."""
+    """Why there is, or is not, an override for a lesson.  `decision`: override, covered, neutral or insufficient.
+
+    `edge` is what is published, `edge_raw` (integrated) the same before it is shrunk, with its standard error `effect_sd`.
+    """
 
     learning: str
     lesson_id: str
@@ -97,6 +183,8 @@ class LessonVerdict(msgspec.Struct, frozen=True, kw_only=True):
     lesson_version: int
     as_of: str
     version: int
+    edge_raw: float | None = None
+    effect_sd: float | None = None
     schema_version: int = SCHEMA_VERSION
 
 
@@ -112,5 +200,60 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     mean: float
     variance: float
     as_of: str
+    version: int
+    schema_version: int = SCHEMA_VERSION
+
+
+class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
+    """`learning_regime_weights`: how far, in one regime, each quality metric tells which edges persist; see `app.learning.regimes`.
+
+    `regime` is its canonical text (`""`: all).  `weights` and `sds` are by name: `offset` and the metrics; `active`: the test passed, so
+    that overrides carry gains of it.
+    """
+
+    learning: str
+    regime_id: str
+    module: str
+    regime: str
+    n_cells: int
+    n_trades: int
+    weights: dict[str, float]
+    sds: dict[str, float]
+    centres: dict[str, float]
+    p_value: float
+    active: bool
+    as_of: str
+    version: int
+    schema_version: int = SCHEMA_VERSION
+
+
+class LatentFactor(msgspec.Struct, frozen=True, kw_only=True):
+    """`learning_latent_factors`: slices that (nearly) the same trades match; one piece of evidence.  `cohesion`: mean pairwise Jaccard."""
+
+    learning: str
+    factor_id: str
+    module: str
+    representative: str
+    members: tuple[str, ...]
+    cohesion: float
+    as_of: str
+    version: int
+    schema_version: int = SCHEMA_VERSION
+
+
+class EdgeHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """`learning_edge_history`: one lesson × one day; see `HistoryCell`.  `n` and `uplift` are the day's over all regimes."""
+
+    learning: str
+    lesson_id: str
+    module: str
+    pattern_key: str
+    action_category: str
+    day: str
+    n: int
+    predicted: float
+    uplift: float
+    metrics: Metrics
+    regimes: dict[str, RegimeCell]
     version: int
     schema_version: int = SCHEMA_VERSION

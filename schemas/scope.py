@@ -97,6 +97,22 @@ def canonical_text(scope: Mapping[str, object]) -> str:
     return "|".join(f"{name.translate(_ESCAPES)}={text.translate(_ESCAPES)}" for name, text in texts.items())
 
 
+def pairs_of(text: str) -> tuple[tuple[str, str], ...]:
+    """The (dimension, value) pairs of a canonical text.  Raises `ValueError` if it is none.
+
+    >>> pairs_of("A_mode=1|bucket=a%7Cb"), pairs_of("")
+    ((('A_mode', '1'), ('bucket', 'a|b')), ())
+    """
+    pairs = [part.partition("=") for part in text.split("|")] if text else []
+    if not all(sign for _, sign, _ in pairs):
+        raise ValueError(f"The text {text!r} is not dimension=value pairs.")
+    return tuple((_plain(dimension), _plain(value)) for dimension, _, value in pairs)
+
+
+def _plain(part: str) -> str:
+    return part.replace("%7C", "|").replace("%3D", "=").replace("%25", "%")
+
+
 def _text(value: str, regime: bool, path: str = "") -> str | None:
     text = value.strip()
     folded = text.lower()

@@ -268,6 +268,7 @@ def same_lesson(one: Lesson, other: Lesson | None) -> bool:
         and one.evidence.to_ts == other.evidence.to_ts
         and one.decay == other.decay
         and one.scope == other.scope
+        and (one.marginal, one.metrics, one.history, one.sketch) == (other.marginal, other.metrics, other.history, other.sketch)
         and (one.learning, one.module, one.pattern_key, one.action_category, one.lesson_id, one.schema_version)
         == (other.learning, other.module, other.pattern_key, other.action_category, other.lesson_id, other.schema_version)
     )

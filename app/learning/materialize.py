@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.learning import classic
 from app.learning.baselines import module_baseline, same_baseline
 from app.learning.incremental import same_lesson
-from schemas.lessons import Baseline, GroupSummary, Lesson, LessonVerdict
+from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override, OverrideDecay
 
 NEVER, INSUFFICIENT, NEUTRAL, OVERRIDE = -1, 0, 1, 2
@@ -32,6 +32,10 @@ class Changes:
     retired_overrides: list[str] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
     retired_baselines: list[str] = field(default_factory=list)
+    regime_weights: list[RegimeWeight] = field(default_factory=list)
+    retired_regime_weights: list[str] = field(default_factory=list)
+    factors: list[LatentFactor] = field(default_factory=list)
+    retired_factors: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return sum(len(records) for records in vars(self).values())
@@ -79,6 +83,8 @@ class Materializer:
         self._published_verdicts: dict[str, LessonVerdict] = {}
         self._published_overrides: dict[str, Override] = {}
         self._published_baselines: dict[str, Baseline] = {}
+        self._foreign_weights: list[str] = []
+        self._foreign_factors: list[str] = []
 
     @property
     def n_lessons(self) -> int:
@@ -112,14 +118,18 @@ class Materializer:
             else:
                 self._summaries.pop(lesson_id, None)
 
-    def adopt(self, verdicts: Iterable[LessonVerdict], overrides: Iterable[Override], baselines: Iterable[Baseline]) -> None:
-        """What is published of this module: from here on `judge` returns what differs from exactly this.
+    def adopt(self, published: Iterable[Any]) -> None:
+        """What is published of this module, records of any kind: from here on `judge` returns what differs from exactly this.
 
         Fold all lessons before judging: what is published of a lesson that is not there is retired.
         """
-        self._published_verdicts = {v.lesson_id: v for v in verdicts}
-        self._published_overrides = {o.override_id: o for o in overrides}
-        self._published_baselines = {b.baseline_id: b for b in baselines}
+        records = list(published)
+        self._published_verdicts = {r.lesson_id: r for r in records if isinstance(r, LessonVerdict)}
+        self._published_overrides = {r.override_id: r for r in records if isinstance(r, Override)}
+        self._published_baselines = {r.baseline_id: r for r in records if isinstance(r, Baseline)}
+        # What `integrated` published of factors and regimes has no meaning here.
+        self._foreign_weights = sorted(r.regime_id for r in records if isinstance(r, RegimeWeight))
+        self._foreign_factors = sorted(r.factor_id for r in records if isinstance(r, LatentFactor))
         self._baseline = None
         self._out_lessons = [None] * len(self._lessons)
         self._out_decision[:] = NEVER
@@ -131,7 +141,8 @@ class Materializer:
         With `urgent_only`, a lesson that has not changed itself counts only where its decision or its multiplier (on the grid) has moved
         with the baseline; the rest, such as the baseline it names, waits for the next full call.
         """
-        changes = Changes()
+        changes = Changes(retired_regime_weights=self._foreign_weights, retired_factors=self._foreign_factors)
+        self._foreign_weights, self._foreign_factors = [], []
         baseline = module_baseline(self.module, self._summaries.values(), self.baseline_default, version)
         self._hand_out_baseline(baseline, changes)
         self._retire_unknown(changes)
@@ -190,11 +201,11 @@ class Materializer:
             self._published_overrides.pop(lesson_id, None)
         else:
             old_verdict, old_override = self._handed_out(slot)
-        if verdict is not None and not _same(verdict, old_verdict):
+        if verdict is not None and not same(verdict, old_verdict):
             changes.verdicts.append(verdict)
         elif verdict is None and old_verdict is not None:
             changes.retired_verdicts.append(lesson_id)
-        if override is not None and not _same(override, old_override):
+        if override is not None and not same(override, old_override):
             changes.overrides.append(override)
         elif override is None and old_override is not None:
             changes.retired_overrides.append(lesson_id)
@@ -305,7 +316,7 @@ class Materializer:
         self._free.append(slot)
 
 
-def _same(one: LessonVerdict | Override, other: LessonVerdict | Override | None) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Whether two records say the same, whatever their versions and that of their lesson."""
     if other is None:
         return False

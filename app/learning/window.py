@@ -31,10 +31,15 @@ AMOUNT_LIMIT = 1e15
 """`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows."""
 
 _HEAD = struct.Struct(">QIQ")
+_SLOT_ARRAYS = ("_exit", "_outcome", "_segment", "_home", "_efficiency", "_alive", "_row_start", "_row_count")
 
 
 class Trade(NamedTuple):
-    """One close of one trade as a group sees it.  `exit_us` is in microseconds since 1970, `scopes` the distinct ones of its actions."""
+    """One close of one trade as a group sees it.
+
+    `exit_us` is in microseconds since 1970, `scopes` the distinct ones of its actions in their order; `time_efficiency` is
+    1/(1 + days to payback, else held), None if unknown.
+    """
 
     trade_id: str
     rank: Rank
@@ -43,6 +48,7 @@ class Trade(NamedTuple):
     segment: SegmentKey
     home: bool
     scopes: tuple[Scope, ...]
+    time_efficiency: float | None = None
 
 
 def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
@@ -70,6 +76,7 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         segment=(fact.segment.bucket, fact.segment.timeframe),
         home=fact.home,
         scopes=_distinct(fact.actions),
+        time_efficiency=fact.metrics.time_efficiency,
     )
 
 
@@ -94,8 +101,8 @@ class Snapshot:
     """The T trades inside the window in canonical order (exit, trade id), with their R scope rows, grouped by trade in the same order.
 
     `exit_us` (T,) µs since 1970; `outcome` (T,); `segment` (T,) place in `segments`; `home` (T,); `fresh` (T,) came since the last
-    `GroupWindow.settle`; `row_counts` (T,) rows of each trade; `codes` (R, D) item of each dimension, 0 = missing; `item_dims` (items,)
-    the dimension (column) of each item.
+    `GroupWindow.settle`; `time_efficiency` (T,), NaN = unknown; `row_counts` (T,) rows of each trade; `codes` (R, D) item of each
+    dimension, 0 = missing; `item_dims` (items,) the dimension (column) of each item; `dims` their names.
     """
 
     trade_ids: list[str]
@@ -105,9 +112,11 @@ class Snapshot:
     segments: list[SegmentKey]
     home: NDArray[np.bool_]
     fresh: NDArray[np.bool_]
+    time_efficiency: NDArray[np.float32]
     row_counts: NDArray[np.int64]
     codes: NDArray[np.unsignedinteger]
     item_dims: NDArray[np.int32]
+    dims: list[str]
 
 
 class GroupWindow:
@@ -149,6 +158,7 @@ class GroupWindow:
         self._outcome = np.zeros(16, np.float64)
         self._segment = np.zeros(16, np.int32)
         self._home = np.zeros(16, np.bool_)
+        self._efficiency = np.zeros(16, np.float32)
         self._alive = np.zeros(16, np.bool_)
         self._row_start = np.zeros(16, np.int32)
         self._row_count = np.zeros(16, np.int32)
@@ -182,8 +192,7 @@ class GroupWindow:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays (the ids and ranks, which Python holds, come on top)."""
-        arrays = (self._exit, self._outcome, self._segment, self._home, self._alive, self._row_start, self._row_count, self._codes)
-        return sum(a.nbytes for a in arrays)
+        return int(self._codes.nbytes + sum(getattr(self, name).nbytes for name in _SLOT_ARRAYS))
 
     def pair(self, item: int) -> tuple[str, str]:
         """(dimension, value) of an item."""
@@ -273,9 +282,11 @@ class GroupWindow:
             segments=list(self._segments),
             home=self._home[slots],
             fresh=fresh[slots],
+            time_efficiency=self._efficiency[slots],
             row_counts=counts,
             codes=self._codes[rows],
             item_dims=np.array([-1, *(self._dims[d] for d, _ in self._items[1:])], np.int32),
+            dims=list(self._dims),
         )
 
     def recode(self) -> NDArray[np.int64] | None:
@@ -299,7 +310,7 @@ class GroupWindow:
     def _add(self, trade: Trade, rank: bytes, cells: Cells) -> None:
         slot = self._size
         if slot == len(self._exit):
-            for name in ("_exit", "_outcome", "_segment", "_home", "_alive", "_row_start", "_row_count"):
+            for name in _SLOT_ARRAYS:
                 setattr(self, name, _grown(getattr(self, name), slot + 1))
         if not self._slot_of:
             self._newest = self._oldest = trade.exit_us
@@ -313,6 +324,7 @@ class GroupWindow:
         self._outcome[slot] = trade.outcome
         self._segment[slot] = self._segments.setdefault(trade.segment, len(self._segments))
         self._home[slot] = trade.home
+        self._efficiency[slot] = np.nan if trade.time_efficiency is None else trade.time_efficiency
         self._alive[slot] = True
         self._row_start[slot] = self._rows
         self._row_count[slot] = len(trade.scopes)
@@ -373,7 +385,7 @@ class GroupWindow:
         self._ranks = [self._ranks[s] for s in keep.tolist()]
         self._slot_of = {t: s for s, t in enumerate(self._trade_ids)}
         self._codes = self._codes[rows]
-        for name in ("_exit", "_outcome", "_segment", "_home", "_alive", "_row_count"):
+        for name in _SLOT_ARRAYS:
             setattr(self, name, getattr(self, name)[keep])
         self._row_start = starts.astype(np.int32)
         self._size, self._rows = len(keep), len(rows)

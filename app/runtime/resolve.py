@@ -15,7 +15,7 @@ import msgspec
 from schemas.identity import check_category
 from schemas.overrides import Override
 from schemas.pattern_key import canonical_pattern_key
-from schemas.scope import canonical_value
+from schemas.scope import canonical_value, pairs_of
 
 MIN_MULTIPLIER = 0.3
 MAX_MULTIPLIER = 3.0
@@ -89,7 +89,7 @@ def prepare(override: Override) -> Prepared:
         raise ValueError("A number is not finite, or negative where it may not be.")
     if half_life is not None and not (isfinite(half_life) and half_life > 0):
         raise ValueError(f"The half-life is {half_life}.")
-    gains = [(_regime(text), gain) for text, gain in sorted(o.regime_gains.items())]
+    gains = [(pairs_of(text), gain) for text, gain in sorted(o.regime_gains.items())]
     gains.sort(key=lambda gain: -len(gain[0]))  # stable: of two equally specific regimes the one whose text comes first
     return Prepared(
         o.override_id,
@@ -115,18 +115,6 @@ def unix_seconds(at: datetime) -> float:
     if at.tzinfo is None:
         raise ValueError(f"The time {at.isoformat()} has no time zone.")
     return at.timestamp()
-
-
-def _regime(text: str) -> Items:
-    """The pairs of a canonical text, `""` being none."""
-
-    def plain(part: str) -> str:
-        return part.replace("%7C", "|").replace("%3D", "=").replace("%25", "%")
-
-    pairs = [part.partition("=") for part in text.split("|")] if text else []
-    if not all(sign for _, sign, _ in pairs):
-        raise ValueError(f"The regime {text!r} is not dimension=value pairs.")
-    return tuple((plain(dimension), plain(value)) for dimension, _, value in pairs)
 
 
 def contained(items: Items, context: Mapping[str, object]) -> bool:

@@ -331,7 +331,7 @@ class Owner:
             self._stopped.set()
 
     async def _cycle(self) -> int:
-        """One round over all partitions: fold what is pending, refit, publish; returns the number of records sent."""
+        """One round over all partitions: fold what is pending, refit, publish; returns the number of records sent to the first output."""
         if self._gaps:
             await self._mend_gaps()
         rebuild = [p for p, state in self._states.items() if state.needs_rebuild]
@@ -365,7 +365,7 @@ class Owner:
         for partition, state in self._states.items():
             if state.settled and not self._pending[partition] and not state.needs_rebuild:
                 self._done[partition] = self._next[partition]
-        return len(records)
+        return sum(record.topic == self._output_partitions[0].topic for record in records)
 
     async def _rebuild(self, partitions: Sequence[int]) -> None:
         for partition in partitions:

@@ -1,0 +1,38 @@
+"""What the learning depends on, in one frozen object, so that agents, backfill, audit, tests and benchmarks all say it the same way.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """Settings of the core.
+
+    `learning` is `classic` or `integrated`; the last seven fields concern `integrated` alone.  `window_us` in µs, `window_trades` and
+    `n_min` in trades, `max_dims` 0 for any number; `edge_min` and `baseline_default` in units of the outcome; `alpha` is the error rate of
+    a module; `half_life`, `regime_weights` and `latent_factors` switch the three meta-learners; `regime_signature` names the dimensions
+    that tell regimes apart, the coarsest first; slices whose trades have a Jaccard index of `factor_jaccard` are one factor; at most
+    `lessons_per_group` lessons of a group are published.
+    """
+
+    learning: str = "integrated"
+    outcome: str = "rr"
+    window_us: int = 90 * DAY_US
+    window_trades: int = 10_000
+    n_min: int = 33
+    max_dims: int = 4
+    edge_min: float = 0.05
+    baseline_default: float = 0.0
+    alpha: float = 0.05
+    half_life: bool = True
+    regime_weights: bool = True
+    latent_factors: bool = True
+    regime_signature: tuple[str, ...] = ("btc_macro",)
+    factor_jaccard: float = 0.7
+    lessons_per_group: int = 200

@@ -1,0 +1,506 @@
+"""Selection of marginal effects: which few slices of a group explain its outcomes, and how sure that is.
+
+May touch: nothing but its arguments.
+
+Orthogonal forward selection: of all slices the one whose indicator, made orthogonal to those already chosen, explains the residuals best
+enters; then all chosen are swapped for something better while that helps; and again, until nothing is left that the search could not have
+found in noise.  The expected uplift of a context is the *sum* of the effects of the chosen slices that hold it, so that parents of a
+slice with an edge stay neutral and clones add nothing.
+
+How sure: the statistic of a slice is a sum of residuals, weighted by its orthogonal indicator.  Three things make it less certain than a
+normal distribution with one variance says, and each is measured on the residuals themselves:
+
+* the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as it differs more than by chance;
+* outcomes near in time are alike (`LagPairs`): the variance is multiplied by what the autocorrelation, pooled over all pairs by their
+  distance in time, makes of this slice's pairs;
+* outcomes are skewed and have heavy tails (`_saddlepoint`): tail probabilities are those of sums drawn from the residuals' own
+  distribution (Daniels 1954; Barndorff-Nielsen 1986), far more exact at 10⁻⁶ than a normal one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import log_ndtr, ndtri_exp, stdtr
+
+Floats = NDArray[np.float64]
+
+CLIP_SDS = 6.0
+"""Outcomes are clipped so many robust standard deviations (1.4826 MAD) from the median."""
+MAX_STEPS = 16
+"""Most effects of a group."""
+EXACT = 64
+"""Of all candidates the most promising, for which the exact statistics are computed."""
+RECENT_SHARE = 0.2
+"""Share of the error rate that goes to edges which show in recent trades only; the rest goes to the plain mean."""
+RECENT_HALF_LIFE = 0.15
+"""Half-life of the weights that look for recent edges, in parts of the window's span."""
+LAGS = 8
+"""Distances in time, each twice the one before, by which pairs of outcomes are told apart."""
+SUPPORT = 160
+"""Points that stand for the residuals' distribution."""
+SWEEPS = 2
+"""Times that every chosen slice is looked at again."""
+
+
+def clip_bounds(outcome: Floats) -> tuple[float, float]:
+    """Median ± 6 robust standard deviations; where more than half of the outcomes are one number, the plain ones.
+
+    >>> clip_bounds(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])) == (3 - 6 * 1.4826, 3 + 6 * 1.4826)
+    True
+    """
+    median = float(np.median(outcome))
+    sd = robust_sd(outcome)
+    return median - CLIP_SDS * sd, median + CLIP_SDS * sd
+
+
+def robust_sd(outcome: Floats) -> float:
+    """1.4826 times the median absolute deviation; the standard deviation where that is 0."""
+    mad = float(np.median(np.abs(outcome - np.median(outcome))))
+    return 1.4826 * mad if mad > 0 else float(outcome.std())
+
+
+class LagPairs:
+    """Pairs of trades by their distance in time, without listing them: `hours` (T,) ascending.
+
+    Lag 0 holds the pairs up to half the typical gap apart, each later lag is twice as long as all before.
+    """
+
+    def __init__(self, hours: Floats) -> None:
+        n = len(hours)
+        gaps = np.diff(hours)
+        span = float(hours[-1] - hours[0]) if n else 0.0
+        typical = span / max(n - 1, 1)
+        edges = 0.5 * typical * 2.0 ** np.arange(LAGS)
+        edges = edges[edges < span / 4] if gaps.size else edges[:0]
+        index = np.arange(n)
+        self._lo: list[NDArray[np.int64]] = []
+        self._hi: list[NDArray[np.int64]] = []
+        lower = index + 1
+        for edge in edges.tolist():
+            upper = np.maximum(np.searchsorted(hours, hours + edge, side="right"), lower)
+            self._lo.append(lower)
+            self._hi.append(upper)
+            lower = upper
+        self.n_pairs = np.array([float((hi - lo).sum()) for lo, hi in zip(self._lo, self._hi, strict=True)])
+
+    def products(self, x: Floats) -> Floats:
+        """Σ x_i x_k over the pairs of each lag: `x` (T, K) → (lags, K)."""
+        sums = np.zeros((len(x) + 1, x.shape[1]))
+        np.cumsum(x, axis=0, out=sums[1:])
+        rows = [np.einsum("ij,ij->j", x, sums[hi] - sums[lo]) for lo, hi in zip(self._lo, self._hi, strict=True)]
+        return np.array(rows) if rows else np.zeros((0, x.shape[1]))
+
+    def autocorrelation(self, residuals: Floats) -> Floats:
+        """(lags,) of the residuals (T,), 0 or more; what is within twice its standard error of 0 counts as 0, continuously."""
+        variance = float(residuals @ residuals) / max(len(residuals), 1)
+        if not variance > 0 or not self.n_pairs.size:
+            return np.zeros(len(self.n_pairs))
+        pairs = np.maximum(self.n_pairs, 1.0)
+        rho = self.products(residuals[:, None])[:, 0] / (pairs * variance)
+        certain = np.maximum(0.0, 1.0 - 4.0 / (pairs * np.maximum(rho, 1e-12) ** 2))
+        return np.asarray(np.maximum(rho, 0.0) * certain)
+
+
+class Step(NamedTuple):
+    """One chosen slice: its place among the candidates, and its p-value on entering given those before, two-sided, as ln p and as |z|."""
+
+    candidate: int
+    statistic: float
+    log_p: float
+
+
+class Fit(NamedTuple):
+    """Least squares of the outcomes on level and the first k chosen slices.
+
+    `coefficients` (k + 1,), the level first; `covariance` (k + 1, k + 1) robust; `loadings` (k + 1, S) of the same projection applied
+    to the S segment indicators.
+    """
+
+    coefficients: Floats
+    covariance: Floats
+    loadings: Floats
+
+
+class Path(NamedTuple):
+    """What was chosen, in order; `fits[k]` of the first k.  `marginal` (m,) is each candidate's statistic before anything is chosen and
+    `conditional` (m,) after all are; `residuals` (T,) of the last fit, `noise_sd` per trade of each chosen slice (K,), autocorrelation
+    included."""
+
+    steps: list[Step]
+    fits: list[Fit]
+    marginal: Floats
+    conditional: Floats
+    residuals: Floats
+    noise_sd: Floats
+
+
+def entry_log_p(alpha: float, hypotheses: int) -> float:
+    """ln of the p-value that one of so many hypotheses needs at the error rate `alpha` (Bonferroni)."""
+    return float(np.log(alpha / max(hypotheses, 1)))
+
+
+def z_of_log_p(log_p: float) -> float:
+    """|z| of a two-sided p-value given as its logarithm.
+
+    >>> round(z_of_log_p(float(np.log(0.05))), 6)
+    1.959964
+    """
+    return float(-ndtri_exp(min(log_p, -1e-12) - np.log(2.0))) if log_p < np.log(0.999999) else 0.0
+
+
+class Selection:
+    """The search in one group.
+
+    `outcome` (T,) clipped, `hours` (T,) ascending, `members` (m, T) sparse incidence of the candidates, `n_dims` (m,) their dimensions,
+    `order` (m,) a rank that breaks ties, `segments` (T, S) indicators of segments.
+    """
+
+    def __init__(
+        self,
+        outcome: Floats,
+        hours: Floats,
+        members: csr_array,
+        n_dims: NDArray[np.int64],
+        order: NDArray[np.int64],
+        segments: Floats,
+        n_min: int,
+    ) -> None:
+        self._y = outcome
+        self._members = members
+        self._n = np.diff(members.indptr).astype(np.float64)
+        self._n_dims = n_dims
+        self._order = order
+        self._segments = segments
+        self._least = n_min / 3.0
+        self._lags = LagPairs(hours)
+        span = max(float(hours[-1] - hours[0]), 1e-9)
+        self._recent = np.exp2((hours - hours[-1]) / (RECENT_HALF_LIFE * span))
+        self._recent2 = self._recent * self._recent
+        self._hetero = (0.0, 2.0)
+
+    def path(self, alpha: float) -> Path:
+        """Choose, until no candidate would be found at the error rate `alpha` over this group's candidates alone."""
+        m = self._members.shape[0]
+        bar = entry_log_p(alpha, m)
+        chosen: list[int] = []
+        marginal = np.zeros(m)
+        basis = self._basis(chosen)
+        scores = self._screen(basis)
+        marginal = scores.copy()
+        tabu: set[int] = set()
+        while m and len(chosen) < MAX_STEPS:
+            best = self._best(basis, scores, tabu | set(chosen))
+            if best is None or best.log_p > bar:
+                break
+            chosen.append(best.candidate)
+            chosen = self._swapped(chosen, bar)
+            basis = self._basis(chosen)
+            scores = self._screen(basis)
+        steps = self._ordered(chosen, bar)
+        kept = [step.candidate for step in steps]
+        fits = [self._fit(kept[:k]) for k in range(len(kept) + 1)]
+        basis = self._basis(kept)
+        conditional = self._screen(basis) if len(kept) else marginal
+        residuals = self._residuals(basis)
+        return Path(steps, fits, marginal, conditional, residuals, self._noise(kept, residuals))
+
+    # -- the model so far
+
+    def _basis(self, chosen: list[int]) -> Floats:
+        """Orthonormal basis (T, k + 1) of the level and the chosen indicators."""
+        t = len(self._y)
+        columns = np.ones((t, 1 + len(chosen)))
+        for i, j in enumerate(chosen, 1):
+            columns[:, i] = self._dense([j])[:, 0]
+        q, _ = np.linalg.qr(columns)
+        return np.asarray(q)
+
+    def _dense(self, candidates: list[int]) -> Floats:
+        """Indicators (T, K)."""
+        dense = np.zeros((len(self._y), len(candidates)))
+        pointers, places = self._members.indptr, self._members.indices
+        for k, j in enumerate(candidates):
+            dense[places[pointers[j] : pointers[j + 1]], k] = 1.0
+        return dense
+
+    def _residuals(self, basis: Floats) -> Floats:
+        return np.asarray(self._y - basis @ (basis.T @ self._y))
+
+    # -- all candidates, roughly
+
+    def _screen(self, basis: Floats) -> Floats:
+        """Signed statistic (m,) of every candidate given `basis`: the greater of plain and recent, with moderated variance."""
+        t = len(self._y)
+        if not self._members.shape[0]:
+            return np.zeros(0)
+        r = self._residuals(basis)
+        sigma2 = max(float(r @ r) / max(t - basis.shape[1], 1), 1e-300)
+        wr = self._recent * r
+        wr -= self._recent * (wr.sum() / self._recent.sum())
+        sums = self._members @ np.column_stack((r, wr, self._recent2, r * r, basis[:, 1:]))
+        n = self._n
+        # The first basis vector is the constant (up to its sign).
+        norm2 = n - n * n / t - np.einsum("ij,ij->i", sums[:, 4:], sums[:, 4:])
+        usable = norm2 >= self._least
+        norm2 = np.where(usable, norm2, 1.0)
+        inside = np.maximum(sums[:, 3] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
+        self._hetero = _heteroscedasticity(r, inside / sigma2, n)
+        w = self._weight(n)
+        variance = w * inside + (1.0 - w) * sigma2
+        plain = sums[:, 0] / np.sqrt(variance * norm2 + 1e-300)
+        shrink = norm2 / n
+        recent = sums[:, 1] / np.sqrt(variance * sums[:, 2] * shrink + 1e-300)
+        # A recent edge has a smaller share of the error rate: about a quarter of a standard error at the usual bars.
+        found = np.where(np.abs(recent) - 0.25 > np.abs(plain), recent - np.sign(recent) * 0.25, plain)
+        return np.where(usable, found, 0.0)
+
+    def _weight(self, n: Floats) -> Floats:
+        """How far a slice's own variance counts: 0 where slices differ no more than by chance."""
+        h2, excess = self._hetero
+        return np.asarray(h2 / (h2 + excess / n + 1e-300))
+
+    # -- the promising ones, exactly
+
+    def _best(self, basis: Floats, scores: Floats, without: set[int]) -> Step | None:
+        candidates = self._promising(scores, without)
+        if not candidates:
+            return None
+        z = self._exact(basis, candidates)
+        # Statistics that are one number but for rounding (a slice and its complement) tie: the smaller slice, then the more general.
+        keys = [
+            (-round(float(v), 7), self._n[j], int(self._n_dims[j]), int(self._order[j]), i)
+            for i, (j, v) in enumerate(zip(candidates, np.abs(z).tolist(), strict=True))
+        ]
+        place = min(keys)[-1]
+        value = float(np.abs(z[place]))
+        return Step(candidates[place], value, float(log_ndtr(-value) + np.log(2.0)))
+
+    def _promising(self, scores: Floats, without: set[int]) -> list[int]:
+        size = np.abs(scores)
+        if without:
+            size[list(without)] = 0.0
+        k = min(EXACT, len(size))
+        bar = np.partition(size, len(size) - k)[len(size) - k]
+        found: list[int] = np.flatnonzero((size >= bar) & (size > 1.0)).tolist()
+        return found
+
+    def _exact(self, basis: Floats, candidates: list[int]) -> Floats:
+        """Signed z (K,) of candidates given `basis`, each as certain as its two-sided p-value."""
+        t = len(self._y)
+        x = self._dense(candidates)
+        n = x.sum(axis=0)
+        x -= basis @ (basis.T @ x)
+        r = self._residuals(basis)
+        plain = self._z(x, r, n, t)
+        w = self._recent
+        recent_x = x * w[:, None]
+        recent_x -= basis @ (basis.T @ recent_x)
+        recent = self._z(recent_x, r, n * float(w.sum()) / t, t)
+        return _combined(plain, recent)
+
+    def _z(self, x: Floats, r: Floats, n: Floats, t: int) -> Floats:
+        norm2 = np.einsum("ij,ij->j", x, x)
+        usable = norm2 > self._least * 0.2
+        norm2 = np.where(usable, norm2, 1.0)
+        sums = r @ x
+        b = sums / norm2
+        e2 = (r[:, None] - x * b) ** 2
+        sigma2 = float(r @ r) / t
+        own = np.einsum("ij,ij,ij->j", x, x, e2) * (n / np.maximum(n - 1.0, 1.0))
+        weight = self._weight(np.maximum(n, 1.0))
+        pooled = norm2 * (sigma2 - np.minimum(sums * b / t, 0.5 * sigma2))
+        variance = weight * own + (1.0 - weight) * pooled
+        rho = self._rho(r)
+        if rho.any():
+            inflation = 1.0 + 2.0 * (rho @ self._lags.products(x)) / norm2
+            variance = variance * np.maximum(inflation, 1.0)
+        z = sums / np.sqrt(variance + 1e-300)
+        spread = np.sqrt(max(sigma2, 1e-300))
+        z = _saddlepoint(z, norm2, n, t, r / spread)
+        dof = 2.0 * n / (np.maximum(weight, 1e-9) ** 2 * self._hetero[1] + 1e-12)
+        return np.where(usable, _student(z, dof), 0.0)
+
+    def _rho(self, r: Floats) -> Floats:
+        return self._lags.autocorrelation(r)
+
+    # -- refinement
+
+    def _swapped(self, chosen: list[int], bar: float) -> list[int]:
+        """Each chosen slice given all others: dropped where it is no longer needed, swapped for a better one where there is one."""
+        if len(chosen) < 2:
+            return chosen
+        for _ in range(SWEEPS):
+            before = list(chosen)
+            for j in list(chosen[:-1]) if before == chosen else list(chosen):
+                others = [c for c in chosen if c != j]
+                basis = self._basis(others)
+                best = self._best(basis, self._screen(basis), set(others))
+                if best is None or best.log_p > bar:
+                    chosen = others
+                elif best.candidate != j:
+                    chosen = [best.candidate if c == j else c for c in chosen]
+            if chosen == before:
+                break
+        return chosen
+
+    def _ordered(self, chosen: list[int], bar: float) -> list[Step]:
+        """The chosen slices from the surest to the least, by taking away the least sure of those left, one after the other.
+
+        A step's statistic is that given the ones before it, or given all others if that is smaller, and never more than the one before it.
+        """
+        if not chosen:
+            return []
+        left = list(chosen)
+        given_all = {j: self._given(left, j) for j in left}
+        reverse: list[tuple[int, float]] = []
+        while left:
+            values = {j: self._given(left, j) for j in left} if len(left) < len(chosen) else given_all
+            j = min(left, key=lambda c: (round(values[c], 7), -self._order[c]))
+            reverse.append((j, min(values[j], given_all[j])))
+            left.remove(j)
+        steps: list[Step] = []
+        least = np.inf
+        for j, value in reversed(reverse):
+            least = min(least, value)
+            steps.append(Step(j, least, float(log_ndtr(-least) + np.log(2.0))))
+        return steps
+
+    def _given(self, model: list[int], j: int) -> float:
+        basis = self._basis([c for c in model if c != j])
+        return float(np.abs(self._exact(basis, [j])[0]))
+
+    # -- estimates
+
+    def _fit(self, chosen: list[int]) -> Fit:
+        t = len(self._y)
+        x = np.column_stack((np.ones(t), self._dense(chosen)))
+        gram = np.linalg.inv(x.T @ x)
+        beta = gram @ (x.T @ self._y)
+        r = self._y - x @ beta
+        h = x @ gram  # influence of each trade on each coefficient
+        pooled = gram * (float(r @ r) / max(t - x.shape[1], 1))
+        n = np.concatenate(([t], self._n[chosen])) if chosen else np.array([float(t)])
+        own = (h * (r * r)[:, None]).T @ h
+        w = np.sqrt(self._weight(n))
+        weight = w[:, None] * w[None, :]
+        covariance = weight * own + (1.0 - weight) * pooled
+        rho = self._rho(r)
+        if rho.any():
+            norm2 = np.einsum("ij,ij->j", h, h)
+            inflation = np.sqrt(np.maximum(1.0, 1.0 + 2.0 * (rho @ self._lags.products(h)) / norm2))
+            covariance = covariance * inflation[:, None] * inflation[None, :]
+        return Fit(beta, covariance, gram @ (x.T @ self._segments))
+
+    def _noise(self, chosen: list[int], r: Floats) -> Floats:
+        """Standard deviation per trade of each chosen slice (K,), such that sd²/n is the variance of its mean."""
+        if not chosen:
+            return np.zeros(0)
+        x = self._dense(chosen)
+        n = x.sum(axis=0)
+        inside = (x * (r * r)[:, None]).sum(axis=0) / np.maximum(n - 1, 1)
+        w = self._weight(n)
+        variance = w * inside + (1 - w) * float(r @ r) / max(len(r) - 1 - len(chosen), 1)
+        rho = self._rho(r)
+        if rho.any():
+            variance = variance * np.maximum(1.0, 1.0 + 2.0 * (rho @ self._lags.products(x)) / n)
+        return np.asarray(np.sqrt(variance))
+
+
+def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, float]:
+    """Squared coefficient of variation of the slices' variances beyond chance, and kurtosis − 1 (what chance makes of it, times n).
+
+    `ratio` (m,) is a slice's variance over the pooled one.  The variance of a sample variance of n is (kurtosis − 1)/n (large n).
+    """
+    t = len(r)
+    r2 = r * r
+    mean = float(r2.mean())
+    excess = max(float((r2 * r2).mean()) / max(mean * mean, 1e-300) - 1.0, 0.2)
+    if not len(n):
+        return 0.0, excess
+    by_chance = excess * np.maximum(1.0 / n - 1.0 / t, 0.0)
+    return max(float(np.mean((ratio - 1.0) ** 2 - by_chance)), 0.0), excess
+
+
+def _combined(plain: Floats, recent: Floats) -> Floats:
+    """One z of two tests that share the error rate unevenly: the smaller of p/(1 − share) and p/share."""
+    log_plain = log_ndtr(-np.abs(plain)) - np.log1p(-RECENT_SHARE)
+    log_recent = log_ndtr(-np.abs(recent)) - np.log(RECENT_SHARE)
+    better = np.minimum(log_plain, log_recent)
+    sign = np.where(log_plain <= log_recent, np.sign(plain), np.sign(recent))
+    return np.asarray(sign * np.maximum(-ndtri_exp(np.minimum(better, np.log(0.5))), 0.0))
+
+
+def _support(residuals: Floats) -> tuple[Floats, Floats]:
+    """A distribution of at most SUPPORT points like that of the standardised residuals: tails one by one, the middle in bins."""
+    r = np.sort(residuals)
+    n = len(r)
+    if n <= SUPPORT:
+        points, weights = r, np.full(n, 1.0 / n)
+    else:
+        tail = SUPPORT // 4
+        edges = np.linspace(tail, n - tail, SUPPORT - 2 * tail + 1).astype(np.int64)
+        starts = np.concatenate((np.arange(tail), edges[:-1], np.arange(n - tail, n)))
+        counts = np.diff(np.append(starts, n))
+        points = np.add.reduceat(r, starts) / counts
+        weights = counts / n
+    mean = float(weights @ points)
+    points = points - mean
+    sd = np.sqrt(float(weights @ (points * points)))
+    return points / max(sd, 1e-150), weights
+
+
+def _saddlepoint(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats) -> Floats:
+    """Standard scores as extreme, under a normal distribution, as `z` is for contrasts of residuals of this distribution.
+
+    A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  Barndorff-Nielsen's r* = r + ln(u/r)/r of the saddlepoint
+    approximation to its tail.
+    """
+    if not len(z):
+        return z
+    points, weights = _support(residuals)
+    n_in = np.clip(n, 1.0, t - 1.0)
+    f = np.clip(1.0 - norm2 / np.maximum(n, 1e-9), 0.0, 0.98)
+    a, c = 1.0 - f, f
+    n_out = np.where(f > 1e-9, n_in * (1.0 - f) / np.maximum(f, 1e-9), 0.0)  # so that the weights of both parts cancel
+    total = n_in * a * a + n_out * c * c
+    sign = np.sign(z)
+    size = np.abs(z)
+    aim = size * np.sqrt(total)
+
+    def cumulants(s: Floats) -> tuple[Floats, Floats, Floats]:
+        k0 = np.zeros_like(s)
+        k1 = np.zeros_like(s)
+        k2 = np.zeros_like(s)
+        for count, scale in ((n_in, a), (n_out, -c)):
+            tilt = (sign * s * scale)[:, None] * points
+            top = tilt.max(axis=1, keepdims=True)
+            e = weights * np.exp(tilt - top)
+            mass = e.sum(axis=1)
+            mean = (e @ points) / mass
+            second = (e @ (points * points)) / mass
+            k0 += count * (np.log(mass) + top[:, 0])
+            k1 += count * scale * sign * mean
+            k2 += count * scale * scale * (second - mean * mean)
+        return k0, k1, k2
+
+    s = size / np.sqrt(total)
+    for _ in range(12):
+        _, k1, k2 = cumulants(s)
+        move = (aim - k1) / np.maximum(k2, 1e-9 * total)
+        s = np.clip(s + np.clip(move, -0.5 * s - 0.1, 0.5 * s + 0.1), 0.0, 40.0)
+    k0, _, k2 = cumulants(s)
+    rate = np.sqrt(np.maximum(2.0 * (s * aim - k0), 1e-12))
+    u = s * np.sqrt(np.maximum(k2, 1e-12))
+    corrected = rate + np.log(np.maximum(u, 1e-12) / rate) / rate
+    return np.asarray(sign * np.where(size < 1.0, size, np.maximum(corrected, 0.0)))
+
+
+def _student(z: Floats, dof: Floats) -> Floats:
+    """The z of the same p-value if the variance behind `z` is known to `dof` degrees of freedom only."""
+    size = np.abs(z)
+    exact = np.log(np.maximum(stdtr(np.maximum(dof, 1.0), -size), 1e-290))
+    return np.asarray(np.sign(z) * np.where(dof > 1e6, size, np.maximum(-ndtri_exp(np.minimum(exact, np.log(0.5))), 0.0)))

@@ -1,0 +1,143 @@
+"""The whole core in one process, from closed trades to overrides: what benchmarks, tests, backfill and audit call.
+
+May touch: nothing but its arguments.  The agents do the same with Kafka in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from app.learning.config import LearningConfig
+from app.learning.incremental import GroupLearner, Refit
+from app.learning.integrated import IntegratedLearner
+from app.learning.judge import KINDS, IntegratedMaterializer
+from app.learning.materialize import Changes, Materializer
+from app.learning.window import GroupWindow, Trade
+from schemas.facts import group_key
+from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.overrides import Override
+
+
+class Learner(Protocol):
+    """One group, in whichever way of learning; see `app.learning.incremental.GroupLearner`."""
+
+    module: str
+    window: GroupWindow
+
+    @property
+    def needs_rebuild(self) -> bool: ...
+    @property
+    def dirty(self) -> bool: ...
+    def fold(self, trades: Iterable[Trade]) -> None: ...
+    def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None: ...
+    def refit(self, version: int) -> Refit: ...
+
+
+def group_learner(config: LearningConfig, module: str, pattern_key: str, action_category: str) -> Learner:
+    """A learner of one group, `classic` or `integrated`."""
+    if config.learning == "integrated":
+        return IntegratedLearner(module, pattern_key, action_category, config)
+    return GroupLearner(
+        module,
+        pattern_key,
+        action_category,
+        window_us=config.window_us,
+        window_trades=config.window_trades,
+        n_min=config.n_min,
+        max_dims=config.max_dims,
+    )
+
+
+Judge = Materializer | IntegratedMaterializer
+
+
+def materializer(config: LearningConfig, module: str) -> Judge:
+    """A judge of one module, `classic` or `integrated`."""
+    if config.learning == "integrated":
+        return IntegratedMaterializer(module, config)
+    return Materializer(module, n_min=config.n_min, edge_min=config.edge_min, baseline_default=config.baseline_default)
+
+
+class Engine:
+    """One module: trades in, overrides out.
+
+    >>> engine = Engine(LearningConfig(learning="classic", n_min=2, max_dims=1))
+    >>> engine.fold({("pm.a", "add"): [
+    ...     Trade(str(i), (0, 1, i, "e", "00"), i, float(i > 1), ("micro", "1h"), True, ({"x": str(i % 2)},)) for i in range(6)]})
+    >>> [(o.scope, o.multiplier) for o in engine.learn() if o.multiplier > 1]
+    []
+    """
+
+    def __init__(self, config: LearningConfig, module: str = "pm") -> None:
+        self.config = config
+        self.module = module
+        self._groups: dict[str, Learner] = {}
+        self._judge = materializer(config, module)
+        self._lessons: dict[str, Lesson] = {}
+        self._summaries: dict[str, GroupSummary] = {}
+        self._published: dict[type, dict[str, object]] = {kind: {} for kind in KINDS}
+        self._version = 0
+
+    def fold(self, groups: Mapping[tuple[str, str], Iterable[Trade]]) -> None:
+        """Take closed trades in, by (canonical pattern key, category), in any order."""
+        for (pattern_key, category), trades in groups.items():
+            key = group_key(pattern_key, category)
+            if key not in self._groups:
+                self._groups[key] = group_learner(self.config, self.module, pattern_key, category)
+            self._groups[key].fold(trades)
+
+    def learn(self) -> list[Override]:
+        """Refit what changed, judge, and return the overrides in force, by id."""
+        self._version += 1
+        for key in sorted(self._groups):
+            group = self._groups[key]
+            if group.dirty:
+                refit = group.refit(self._version)
+                self._judge.fold([*refit.lessons, *([refit.summary] if refit.summary else [])], refit.retired)
+                self._lessons.update((lesson.lesson_id, lesson) for lesson in refit.lessons)
+                if refit.summary:
+                    self._summaries[refit.summary.lesson_id] = refit.summary
+                for lesson_id in refit.retired:
+                    self._lessons.pop(lesson_id, None)
+                    self._summaries.pop(lesson_id, None)
+        self._take(self._judge.judge(self._version))
+        return self._records(Override)
+
+    def _take(self, changes: Changes) -> None:
+        for kind, (name, key) in KINDS.items():
+            held = self._published[kind]
+            held.update((getattr(record, key), record) for record in getattr(changes, name))
+            for record_id in getattr(changes, f"retired_{name}"):
+                del held[record_id]
+
+    def _records(self, kind: type) -> list:  # type: ignore[type-arg]
+        return [record for _, record in sorted(self._published[kind].items())]
+
+    def lessons(self) -> list[Lesson]:
+        """All lessons, by id."""
+        return [lesson for _, lesson in sorted(self._lessons.items())]
+
+    def summaries(self) -> list[GroupSummary]:
+        """A summary of each group."""
+        return [summary for _, summary in sorted(self._summaries.items())]
+
+    def overrides(self) -> list[Override]:
+        """The overrides in force, by id."""
+        return self._records(Override)
+
+    def verdicts(self) -> list[LessonVerdict]:
+        """What was made of each lesson."""
+        return self._records(LessonVerdict)
+
+    def baselines(self) -> list[Baseline]:
+        """What trades earn on average."""
+        return self._records(Baseline)
+
+    def regime_weights(self) -> list[RegimeWeight]:
+        """How edges persist by regime."""
+        return self._records(RegimeWeight)
+
+    def latent_factors(self) -> list[LatentFactor]:
+        """Slices that are one piece of evidence."""
+        return self._records(LatentFactor)

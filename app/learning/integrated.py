@@ -1,0 +1,383 @@
+"""One group as `integrated` learns it: which of its slices have an edge of their own, how large, and what is left of it now.
+
+May touch: nothing but its arguments.  A refit computes everything from the trades in the window, so that lessons are a function of the set
+of trades; what differs from the last refit is handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from app.learning.candidates import Candidates, candidates
+from app.learning.config import LearningConfig
+from app.learning.effects import Path as Chosen
+from app.learning.effects import Selection, clip_bounds, entry_log_p, robust_sd, z_of_log_p
+from app.learning.event_time import HOUR_US, text_from_micros
+from app.learning.factors import encode, sketches, trade_hash
+from app.learning.half_life import EdgeState, edge_states
+from app.learning.history import EffectTrades, history, shortened
+from app.learning.incremental import RebuildNeeded, Refit, same_lesson, same_summary, segment_order, segment_sums
+from app.learning.window import GroupWindow, SegmentKey, Snapshot, Trade
+from schemas.identity import group_id, slice_id
+from schemas.lessons import Evidence, Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
+from schemas.scope import canonical_text
+
+MAX_ALIASES = 16
+"""Aliases of a slice that are named."""
+
+Floats = NDArray[np.float64]
+
+
+class _Search(NamedTuple):
+    """All that a refit found out: see `IntegratedLearner._learn`."""
+
+    snapshot: Snapshot
+    found: Candidates
+    chosen: Chosen
+    segments: list[SegmentKey]
+    segment_of: NDArray[np.int64]
+    regime_of: NDArray[np.int64]
+    regimes: list[str]
+    hashes: NDArray[np.uint64]
+
+
+class IntegratedLearner:
+    """Lessons of one group: its chosen effects, `{}`, and the strongest of the slices that were not chosen.
+
+    The interface is that of `app.learning.incremental.GroupLearner`: `fold` takes trades in, `refit` returns what differs since the last
+    refit, or from what `adopt` says is published.
+
+    >>> learner = IntegratedLearner("pm", "pm.uptrend.S1.entry", "add", LearningConfig(n_min=20))
+    >>> learner.fold(
+    ...     Trade(str(i), (0, 1, i, "e", "00"), i * HOUR_US, float(i % 7 + 5 * (i % 4 == 0)), ("micro", "1h"), True, ({"x": str(i % 4)},))
+    ...     for i in range(100)
+    ... )
+    >>> lessons, retired, summary = learner.refit(version=7)
+    >>> [(lesson.scope, lesson.marginal.step, round(lesson.marginal.effect, 1)) for lesson in lessons if lesson.marginal.step == 0]
+    [({'x': '0'}, 0, 5.0)]
+    >>> learner.refit(version=8)
+    Refit(lessons=[], retired=[], summary=None)
+    """
+
+    def __init__(self, module: str, pattern_key: str, action_category: str, config: LearningConfig) -> None:
+        self.module = module
+        self.pattern_key = pattern_key
+        self.action_category = action_category
+        self.window = GroupWindow(config.window_us, config.window_trades)
+        self.summary_id = group_id(module, pattern_key, action_category)
+        self._config = config
+        self._lessons: dict[str, Lesson] = {}
+        self._summary: GroupSummary | None = None
+        self._learned = False
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """True while the window lacks trades; see `GroupWindow`."""
+        return self.window.needs_rebuild
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a refit may have something to say."""
+        return self.window.changed or not self._learned
+
+    def fold(self, trades: Iterable[Trade]) -> None:
+        """Take records of trades in, in any order, repeated or not."""
+        self.window.fold(trades)
+
+    def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
+        """What is published of this group: the next refit returns what differs from exactly this, and retires what is no longer right."""
+        self._lessons, self._summary, self._learned = {}, None, False
+        for record in published:
+            if isinstance(record, GroupSummary):
+                self._summary = record
+            else:
+                self._lessons[record.lesson_id] = record
+
+    def refit(self, version: int) -> Refit:
+        """The changes since the last refit (or `adopt`), marked with `version`.  Without changes: nothing, whatever the version.
+
+        Raises `RebuildNeeded` while the window lacks trades.
+        """
+        if self.needs_rebuild:
+            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} lacks trades: fold the log again.")
+        if not self.dirty:
+            return Refit([], [], None)
+        lessons: list[Lesson] = []
+        summary: GroupSummary | None = None
+        if len(self.window):
+            lessons, summary = self._learn(version)
+        self.window.settle()
+        self.window.recode()
+        self._learned = True
+        before = self._lessons
+        self._lessons = {lesson.lesson_id: lesson for lesson in lessons}
+        retired = sorted(before.keys() - self._lessons.keys())
+        changed = []
+        for lesson in lessons:
+            old = before.get(lesson.lesson_id)
+            if same_lesson(lesson, old):
+                self._lessons[lesson.lesson_id] = old  # type: ignore[assignment]
+            else:
+                changed.append(lesson)
+        if summary is None and self._summary is not None:
+            retired.append(self._summary.lesson_id)
+        if summary is None or not same_summary(summary, self._summary):
+            self._summary = summary
+        else:
+            summary = None
+        return Refit(changed, retired, summary)
+
+    def lessons(self, version: int) -> list[Lesson]:
+        """All lessons as of the last refit."""
+        return list(self._lessons.values())
+
+    # -- learning
+
+    def _learn(self, version: int) -> tuple[list[Lesson], GroupSummary]:
+        config, snapshot = self._config, self.window.snapshot()
+        low, high = clip_bounds(snapshot.outcome)
+        raw = snapshot.outcome
+        sd = robust_sd(raw)
+        snapshot = replace(snapshot, outcome=np.clip(raw, low, high))
+        found = candidates(self.window, snapshot, config.n_min, config.max_dims)
+        segments = sorted(snapshot.segments, key=segment_order)
+        to_sorted = np.array([segments.index(s) for s in snapshot.segments], np.int64)
+        segment_of = to_sorted[snapshot.segment]
+        present = np.unique(segment_of)
+        segments = [segments[s] for s in present.tolist()]
+        segment_of = np.searchsorted(present, segment_of)
+        indicator = np.zeros((len(segment_of), len(segments)))
+        indicator[np.arange(len(segment_of)), segment_of] = 1.0
+        hours = (snapshot.exit_us - snapshot.exit_us[0]) / HOUR_US
+        search = Selection(snapshot.outcome, hours, found.members, found.n_dims, found.order, indicator, config.n_min)
+        chosen = search.path(config.alpha)
+        regime_of, regimes = self._regimes(snapshot)
+        hashes = np.array([trade_hash(i) for i in snapshot.trade_ids], np.uint64)
+        everything = _Search(snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes)
+        lessons = self._all_lessons(everything, version)
+        path = Path(
+            lesson_ids=tuple(self._id(found.items[step.candidate]) for step in chosen.steps),
+            statistics=tuple(shortened(step.statistic) for step in chosen.steps),
+            fits=tuple(
+                Fit(
+                    tuple(map(shortened, fit.coefficients.tolist())),
+                    tuple(map(shortened, np.sqrt(np.maximum(np.diag(fit.covariance), 0.0)).tolist())),
+                    tuple(tuple(map(shortened, row)) for row in fit.loadings.tolist()),
+                )
+                for fit in chosen.fits
+            ),
+            hypotheses=len(found.n_dims),
+            robust_sd=shortened(sd),
+            segments=tuple(segments),
+        )
+        summary = GroupSummary(
+            learning="integrated",
+            lesson_id=self.summary_id,
+            module=self.module,
+            pattern_key=self.pattern_key,
+            action_category=self.action_category,
+            n=len(snapshot.exit_us),
+            n_slices=found.n_slices,
+            segments=segment_sums(snapshot),
+            as_of=text_from_micros(int(snapshot.exit_us[-1])),
+            version=version,
+            path=path,
+        )
+        return lessons, summary
+
+    def _regimes(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], list[str]]:
+        """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""
+        first = np.cumsum(snapshot.row_counts) - snapshot.row_counts
+        columns = [snapshot.dims.index(d) for d in self._config.regime_signature if d in snapshot.dims]
+        rows, inverse = np.unique(snapshot.codes[first][:, columns], axis=0, return_inverse=True)
+        texts = [canonical_text(dict(self.window.pair(item) for item in row if item)) for row in rows.tolist()]
+        regimes = sorted(texts)
+        return np.array([regimes.index(text) for text in texts], np.int64)[inverse.ravel()], regimes
+
+    def _all_lessons(self, search: _Search, version: int) -> list[Lesson]:
+        """`{}`, the chosen effects, and of the rest those with the greatest statistic."""
+        chosen, found = search.chosen, search.found
+        kept = [step.candidate for step in chosen.steps]
+        level = chosen.fits[-1].coefficients[0]
+        trades = [np.arange(len(search.snapshot.exit_us)), *(self._trades(found, j) for j in kept)]
+        effects = [float(b) for b in chosen.fits[-1].coefficients]
+        noise = [float(np.sqrt(chosen.residuals @ chosen.residuals / len(chosen.residuals))), *chosen.noise_sd.tolist()]
+        stories = [self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)]
+        states = self._edges_now(search, trades[1:], effects[1:], noise[1:])
+        sketched = self._sketches(search, trades)
+        lessons = [self._lesson(search, None, trades[0], version, self._level(search, level, noise[0]), *stories[0], None, sketched[0])]
+        sds = np.sqrt(np.maximum(np.diag(chosen.fits[-1].covariance), 0.0))
+        for k, (step, state) in enumerate(zip(chosen.steps, states, strict=True), 1):
+            marginal = Marginal(
+                step=k - 1,
+                statistic=shortened(step.statistic),
+                conditional=shortened(step.statistic),
+                p_value=shortened(float(np.exp(step.log_p))),
+                hypotheses=len(found.n_dims),
+                effect=shortened(effects[k]),
+                effect_sd=shortened(float(sds[k])),
+                now=shortened(state.now),
+                now_sd=shortened(state.now_sd),
+                noise_sd=shortened(noise[k]),
+                reason="",
+                aliases=self._aliases(found, step.candidate),
+            )
+            lessons.append(self._lesson(search, step.candidate, trades[k], version, marginal, *stories[k], state, sketched[k]))
+        return lessons + self._rejected(search, set(kept), version)
+
+    def _rejected(self, search: _Search, kept: set[int], version: int) -> list[Lesson]:
+        chosen, found = search.chosen, search.found
+        room = min(self._config.lessons_per_group - 1 - len(kept), len(found.n_dims) - len(kept))
+        if room <= 0:
+            return []
+        size = np.round(np.abs(chosen.marginal), 6)
+        size[list(kept)] = -1.0
+        strongest = np.lexsort((found.order, -size))[:room].tolist()
+        sketched = self._sketches(search, [self._trades(found, j) for j in strongest])
+        bar = z_of_log_p(entry_log_p(self._config.alpha, len(found.n_dims)))
+        ids = [canonical_text(self._scope(found.items[step.candidate])) for step in chosen.steps]
+        total = len(search.snapshot.exit_us)
+        mean = float(search.snapshot.outcome.mean())
+        outcome_sd = max(float(search.snapshot.outcome.std()), 1e-150)
+        if kept:
+            overlap = (found.members[strongest] @ found.members[[s.candidate for s in chosen.steps]].T).toarray()
+            size_kept = np.diff(found.members.indptr)[[s.candidate for s in chosen.steps]]
+        lessons = []
+        for row, j in enumerate(strongest):
+            trades = self._trades(found, j)
+            z, given = float(chosen.marginal[j]), float(chosen.conditional[j])
+            n = len(trades)
+            if kept and abs(z) > bar >= abs(given):
+                likeness = np.abs(overlap[row] - n * size_kept / total) / np.sqrt(n * size_kept)
+                reason = (
+                    f"Explained by {ids[int(np.argmax(likeness))]}: beyond what was chosen its statistic is {given:+.2f}, of {bar:.2f}."
+                )
+            else:
+                reason = f"Its statistic of {given:+.2f} could be chance: with {len(found.n_dims):,} slices searched it takes {bar:.2f}."
+            marginal = Marginal(
+                step=None,
+                statistic=shortened(z),
+                conditional=shortened(given),
+                p_value=shortened(float(2.0 * ndtr(-abs(given)))),
+                hypotheses=len(found.n_dims),
+                effect=shortened((float(search.snapshot.outcome[trades].mean()) - mean) / max(1.0 - n / total, 1.0 / total)),
+                effect_sd=shortened(outcome_sd / np.sqrt(n * max(1.0 - n / total, 1.0 / total))),
+                now=0.0,
+                now_sd=0.0,
+                noise_sd=shortened(outcome_sd),
+                reason=reason,
+                aliases=self._aliases(found, j),
+            )
+            lessons.append(self._lesson(search, j, trades, version, marginal, (), None, None, sketched[row]))
+        return lessons
+
+    @staticmethod
+    def _sketches(search: _Search, trades: list[NDArray[np.int64]]) -> list[str]:
+        members = np.zeros((len(trades), len(search.hashes)), np.bool_)
+        for row, places in enumerate(trades):
+            members[row, places] = True
+        return [encode(sketch) for sketch in sketches(search.hashes, members)]
+
+    def _level(self, search: _Search, level: float, noise_sd: float) -> Marginal:
+        sd = float(np.sqrt(max(search.chosen.fits[-1].covariance[0, 0], 0.0)))
+        return Marginal(
+            step=None,
+            statistic=0.0,
+            conditional=0.0,
+            p_value=1.0,
+            hypotheses=len(search.found.n_dims),
+            effect=shortened(level),
+            effect_sd=shortened(sd),
+            now=shortened(level),
+            now_sd=shortened(sd),
+            noise_sd=shortened(noise_sd),
+            reason="The level of the whole group is judged against the baseline.",
+            aliases=tuple(self._scope(row) for row in search.found.whole[:MAX_ALIASES]),
+        )
+
+    def _edges_now(self, search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]) -> list[EdgeState]:
+        if not trades:
+            return []
+        sds = np.sqrt(np.maximum(np.diag(search.chosen.fits[-1].covariance), 0.0))[1:]
+        if not self._config.half_life:
+            return [EdgeState("stable", None, None, b, float(sd), b, 1.0) for b, sd in zip(effects, sds, strict=True)]
+        hours = search.snapshot.exit_us / HOUR_US
+        starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
+        uplift = np.concatenate([search.chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)])
+        return edge_states(np.concatenate([hours[t] for t in trades]), uplift, starts, np.array(noise), float(hours[-1]))
+
+    def _story(self, search: _Search, trades: NDArray[np.int64], effect: float, noise_sd: float) -> tuple[tuple[HistoryCell, ...], Metrics]:
+        shot = search.snapshot
+        return history(
+            EffectTrades(
+                shot.exit_us[trades],
+                search.chosen.residuals[trades] + effect,
+                shot.time_efficiency[trades].astype(np.float64),
+                search.segment_of[trades],
+                search.regime_of[trades],
+                effect,
+                noise_sd,
+            ),
+            search.regimes,
+        )
+
+    def _lesson(
+        self,
+        search: _Search,
+        candidate: int | None,
+        trades: NDArray[np.int64],
+        version: int,
+        marginal: Marginal,
+        cells: tuple[HistoryCell, ...],
+        metrics: Metrics | None,
+        state: EdgeState | None,
+        sketch: str,
+    ) -> Lesson:
+        items = np.zeros(0, np.uint32) if candidate is None else search.found.items[candidate]
+        outcome = search.snapshot.outcome[trades]
+        decay = LessonDecay(state="stable" if candidate is None else "insufficient")
+        if state is not None:
+            interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
+            half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
+            decay = LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
+        first, last = (text_from_micros(int(search.snapshot.exit_us[trades[i]])) for i in (0, -1))
+        return Lesson(
+            learning="integrated",
+            lesson_id=self._id(items),
+            module=self.module,
+            pattern_key=self.pattern_key,
+            action_category=self.action_category,
+            scope=self._scope(items),
+            n=len(trades),
+            mean=shortened(float(outcome.mean())),
+            variance=shortened(float(outcome.var(ddof=1)) if len(outcome) > 1 else 0.0),
+            decay=decay,
+            evidence=Evidence(from_ts=first, to_ts=last, lesson_version=version),
+            as_of=last,
+            version=version,
+            marginal=marginal,
+            metrics=metrics,
+            history=cells,
+            sketch=sketch,
+        )
+
+    # -- names
+
+    @staticmethod
+    def _trades(found: Candidates, j: int) -> NDArray[np.int64]:
+        return np.asarray(found.members.indices[found.members.indptr[j] : found.members.indptr[j + 1]])
+
+    def _scope(self, items: NDArray[np.uint32]) -> dict[str, str]:
+        return dict(sorted(self.window.pair(item) for item in items.tolist() if item))
+
+    def _id(self, items: NDArray[np.uint32]) -> str:
+        return slice_id(self.module, self.pattern_key, self.action_category, self._scope(items))
+
+    def _aliases(self, found: Candidates, j: int) -> tuple[dict[str, str], ...]:
+        return tuple(self._scope(row) for row in found.aliases.get(j, ())[:MAX_ALIASES])
