@@ -24,7 +24,7 @@ from tests.pipeline.trades import Close, Generator
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
 RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=200)
-SETTINGS = {"n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
+SETTINGS = {"learning": "classic", "n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
 AWAY_S = float(os.environ.get("POSTGRES_AWAY_S", "10"))
 """How long PostgreSQL is away; the group's session ends after 12 s, an hour must do no harm."""
 

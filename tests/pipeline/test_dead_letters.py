@@ -33,7 +33,7 @@ ROUNDS = 40
 @pytest.fixture(scope="module")
 def installation(install: Callable[..., Installation]) -> Installation:
     """With one worker, which is the same one until the last test."""
-    made = install(n_min=RULES.n_min, max_dims=RULES.max_dims, **FIXED_DATES)
+    made = install(learning="classic", n_min=RULES.n_min, max_dims=RULES.max_dims, **FIXED_DATES)
     made.start_ready()
     return made
 

@@ -18,7 +18,7 @@ from tests.pipeline.trades import START, Close, Generator, close, simple, text_o
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
 RULES = Rules(n_min=15, max_dims=3, window_days=60.0, window_trades=200)
-SETTINGS = {"n_min": 15, "max_dims": 3, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
+SETTINGS = {"learning": "classic", "n_min": 15, "max_dims": 3, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
 COMPACTED = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES)
 
 
