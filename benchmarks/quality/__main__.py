@@ -75,7 +75,7 @@ def targets(pool: Pool) -> Table:
 
 def by_family(pool: Pool, setting: str) -> Table:
     table = Table(title=f"by family, {setting}", title_justify="left")
-    for name in ("family", "worlds", "m", *FAMILY_FIGURES, "half-life error", "covered", "claimed"):
+    for name in ("family", "worlds", "m", *FAMILY_FIGURES, "half-life error", "covered", "claimed if seen", "claimed"):
         table.add_column(name, justify="left" if name == "family" else "right")
     half_life = [row for row in ROWS if row.name.startswith("half-life")]
     for family in pool.families:

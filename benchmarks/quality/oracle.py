@@ -29,7 +29,7 @@ def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]
     for planted in world.planted:
         effect = world.row_effect(planted)
         if planted.gains:
-            inside = world.has(planted.scope) & np.isin(world.row_group, [world.groups.index(g) for g in planted.groups])
+            inside = world.row_inside(planted)
             gain = world.row_gain(planted)
             mean = gain[inside & window[world.row_trade]].mean()
             effect = np.where(inside, planted.size * planted.profile(world.action_day[world.row_trade]) * mean, 0.0)

@@ -87,7 +87,7 @@ def _constant(pool: Pool) -> Picture:
 def _decaying(pool: Pool) -> Picture:
     picture, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
     claims = [c for r in pool.of("integrated") for c in r["half_lives"] if c[1] is not None]
-    for true, said, low, high in claims:
+    for true, said, low, high, _ in claims:
         inside = low is not None and low <= true <= high
         colour = COLOURS["integrated"] if inside or low is None else TARGET
         if low is not None:

@@ -71,7 +71,6 @@ class Frame:
         noise_sd: float,
         planted: Sequence[Planted] = (),
         *,
-        also_true: Sequence[tuple[Group, Mapping[str, str]]] = (),
         twin: World | None = None,
         n_clones: int = 0,
     ) -> World:
@@ -92,7 +91,6 @@ class Frame:
             codes=self.codes,
             planted=tuple(planted),
             noise_sd=noise_sd,
-            also_true=tuple(also_true),
             twin=twin,
             n_clones=n_clones,
         ).realised()

@@ -83,12 +83,12 @@ class Cut:
         return w.trades_of(w.has(scope) & w.rows_of(group) & self.window)
 
     def planted_slices(self) -> list[tuple[Planted, Group, NDArray[np.bool_]]]:
-        """Every planted slice in every group of its, with its trades."""
+        """Every planted slice in each of its groups, with its trades."""
         return [(p, g, self.members(g, p.scope)) for p in self.world.planted for g in p.groups]
 
 
-def resolutions(cut: Cut, overrides: Sequence[Override]) -> list[Resolution]:
-    """The reader's answer to every decision."""
+def resolutions(cut: Cut, overrides: Sequence[Override], rows: Sequence[int] | None = None) -> list[Resolution]:
+    """The reader's answer to every decision (or to those of `rows`, as if they were made at the cut)."""
     w = cut.world
     prepared: dict[Group, list[Any]] = {}
     for o in overrides:
@@ -96,10 +96,11 @@ def resolutions(cut: Cut, overrides: Sequence[Override]) -> list[Resolution]:
         prepared.setdefault(made.group, []).append(made)
     indices = {group: GroupIndex(of_group) for group, of_group in prepared.items()}
     answers = []
-    for row in cut.decided.tolist():
+    for row in cut.decided.tolist() if rows is None else rows:
         group = w.groups[w.row_group[row]]
         scope = w.scope(row)
-        at_s = (T0_US + w.action_day[w.row_trade[row]] * DAY_US) / 1e6
+        day = w.action_day[w.row_trade[row]] if rows is None else cut.day
+        at_s = (T0_US + day * DAY_US) / 1e6
         matched = indices[group].match(scope) if group in indices else []
         answers.append(combine(matched, scope, at_s) if matched else Resolution(1.0, "no_match"))
     return answers
@@ -155,50 +156,85 @@ def _jaccard(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return float((one & other).sum()) / union if union else 0.0
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A planted slice of enough trades: its trades (T,), its effect in each row (R,), and its `parts` within one regime each (P, T)."""
+
+    planted: Planted
+    group: Group
+    trades: NDArray[np.bool_]
+    effect: NDArray[np.float64]
+    parts: list[NDArray[np.bool_]]
+
+
+def _kept(cut: Cut) -> list[_Kept]:
+    w = cut.world
+    kept = []
+    for planted, group, trades in cut.planted_slices():
+        if trades.sum() >= N_MIN:
+            states = w.values[w.dims.index(REGIME)] if planted.gains else ()
+            parts = [cut.members(group, {**planted.scope, REGIME: state}) for state in states]
+            kept.append(_Kept(planted, group, trades, w.row_effect(planted), parts))
+    return kept
+
+
 def _slices(cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequence[Resolution]) -> Record:
     """False and void overrides, power, errors of effects."""
     w = cut.world
-    planted = [(p, g, trades) for p, g, trades in cut.planted_slices() if trades.sum() >= N_MIN]
-    parts = [(g, cut.members(g, scope)) for g, scope in w.also_true]
-    said: dict[str, list[float]] = {o.override_id: [] for o in live}
-    where: dict[str, list[int]] = {o.override_id: [] for o in live}
-    for i, a in enumerate(answers):
+    kept = _kept(cut)
+    rows = cut.decided
+    if any(k.parts for k in kept):
+        # Ten days may see one regime alone; what a slice is worth is its mean over the regimes of the window.
+        rows = np.flatnonzero(cut.window)
+        answers = resolutions(cut, answer.overrides, rows.tolist())
+    said: dict[str, list[tuple[int, float, float]]] = {o.override_id: [] for o in live}
+    for row, a in zip(rows.tolist(), answers, strict=True):
         for override_id, contribution in zip(a.ids, a.contributions, strict=True):
             if override_id in said:
-                said[override_id].append(contribution)
-                where[override_id].append(i)
+                said[override_id].append((row, contribution, a.multiplier - 1.0 - contribution))
+    uplift = w.uplift()
     found: set[int] = set()
     n_false = n_void = n_judged = 0
     effects: list[list[float]] = []
-    uplift_of = [w.row_effect(p) for p, _, _ in planted]
     for o in live:
         group = (o.pattern_key, o.action_category)
         trades = cut.members(group, o.scope)
-        matches = [(_jaccard(trades, theirs), k) for k, (_, g, theirs) in enumerate(planted) if g == group]
-        jaccard, best = max(matches, default=(0.0, -1))
+        mine = [(i, k) for i, k in enumerate(kept) if k.group == group]
+        jaccard, best = max(((_jaccard(trades, k.trades), i) for i, k in mine), default=(0.0, -1))
         is_found = jaccard >= SAME_JACCARD
+        part_of = [i for i, k in mine if any(_jaccard(trades, part) >= SAME_JACCARD for part in k.parts)]
         if is_found:
-            p = planted[best][0]
-            true_now = _effect_at(cut, p)
-            if np.sign(o.effect) == np.sign(p.size * float(p.profile(np.array([cut.day]))[0])) or abs(true_now) < ALIVE:
+            true_now = _effect_at(cut, kept[best].planted)
+            if np.sign(o.effect) == np.sign(true_now) or abs(true_now) < ALIVE:
                 found.add(best)
             effects.append([true_now, o.effect])
-        elif not any(g == group and _jaccard(trades, theirs) >= SAME_JACCARD for g, theirs in parts):
+        elif part_of:
+            found.update(part_of)
+        else:
             n_false += 1
-        at = where[o.override_id]
-        if at:
-            says = float(np.mean(said[o.override_id])) if o.learning == "integrated" else o.multiplier - 1.0
-            true = float((uplift_of[best][cut.decided[at]] if is_found else cut.uplift[at]).mean())
+        if said[o.override_id]:
+            at, says, others = (np.array(x) for x in zip(*said[o.override_id], strict=True))
+            says_mean = float(says.mean()) if o.learning == "integrated" else o.multiplier - 1.0
+            if is_found:
+                true = float(kept[best].effect[at].mean())
+            elif part_of and o.learning == "integrated":
+                true = float((uplift[at] - others).mean())
+            else:
+                true = float(uplift[at].mean())
             n_judged += 1
-            n_void += bool(says * true <= 0.0 or abs(true) < VOID_SHARE * abs(says))
-    power = []
-    for k, (p, group, trades) in enumerate(planted):
-        rest = w.trades_of(w.rows_of(group) & cut.window) & ~trades
-        others = rest if rest.sum() >= 2 else w.trades_of(cut.window) & ~trades
-        told = oracle.told_test_p(w.outcome[trades], w.outcome[others]) <= ALPHA / max(1, answer.m)
-        if told and abs(_effect_at(cut, p)) >= ALIVE:
-            power.append(int(k in found))
+            n_void += bool(says_mean * true <= 0.0 or abs(true) < VOID_SHARE * abs(says_mean))
+    power = [
+        int(i in found) for i, k in enumerate(kept) if abs(_effect_at(cut, k.planted)) >= ALIVE and _told(cut, answer.m, k.group, k.trades)
+    ]
     return {"n_false": n_false, "n_void": n_void, "n_judged": n_judged, "power": power, "effects": effects}
+
+
+def _told(cut: Cut, m: int, group: Group, trades: NDArray[np.bool_]) -> bool:
+    """Whether Welch's t-test at α/m, told the slice, finds it against the rest of its group (of the module, if it is the whole group)."""
+    w = cut.world
+    rest = w.trades_of(w.rows_of(group) & cut.window) & ~trades
+    others = rest if rest.sum() >= 2 else w.trades_of(cut.window) & ~trades
+    return oracle.told_test_p(w.outcome[trades], w.outcome[others]) <= ALPHA / max(1, m)
 
 
 def _effect_at(cut: Cut, planted: Planted) -> float:
@@ -206,13 +242,16 @@ def _effect_at(cut: Cut, planted: Planted) -> float:
     w = cut.world
     effect = planted.size * float(planted.profile(np.array([cut.day]))[0])
     if planted.gains:
-        inside = w.has(planted.scope) & np.isin(w.row_group, [w.groups.index(g) for g in planted.groups]) & cut.window
+        inside = w.row_inside(planted) & cut.window
         effect *= float(w.row_gain(planted)[inside].mean())
     return effect
 
 
 def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
-    """[true, estimate, low, high] in hours of each identified half-life; None where none is claimed."""
+    """[true, estimate, low, high, told] of each identified half-life, in hours; None where none is claimed.
+
+    `told`: 1 if the t-test finds the slice when it is told it (a short burst long ago is hidden in the window's mean).
+    """
     w = cut.world
     found: list[list[float | None]] = []
     for planted, group, trades in cut.planted_slices():
@@ -231,7 +270,8 @@ def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
         true = 24.0 * planted.half_life_days
         decay = best[1]
         low, high = (None, None) if decay is None or decay.interval is None else decay.interval
-        found.append([true, None if decay is None else decay.half_life_hours, low, high])
+        told = float(_told(cut, answer.m, group, trades))
+        found.append([true, None if decay is None else decay.half_life_hours, low, high, told])
     return found
 
 
@@ -247,8 +287,7 @@ def _gains(cut: Cut, live: Sequence[Override]) -> list[list[float]]:
         for o in live:
             if (o.pattern_key, o.action_category) != group or _jaccard(trades, cut.members(group, o.scope)) < SAME_JACCARD:
                 continue
-            inside = w.has(planted.scope) & w.rows_of(group) & cut.window
-            mean = float(w.row_gain(planted)[inside].mean())
+            mean = float(w.row_gain(planted)[w.row_inside(planted) & cut.window].mean())
             pairs += [[planted.gains.get(s, 1.0) / mean, _gain_of(o, s)] for s in w.values[w.dims.index(REGIME)]]
     return pairs
 

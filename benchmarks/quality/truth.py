@@ -53,8 +53,7 @@ class World:
     """T trades with R scope rows (one per trade, group and distinct scope).
 
     `action_day`, `exit_day`, `outcome`, `segment`, `efficiency` are (T,); `row_trade`, `row_group` (R,) are places in the trades and in
-    `groups`; `codes` (R, D) are places in `values[d]`, −1 = missing.  `also_true` are slices (group, scope) that have an effect of their
-    own without being planted, such as a planted one within one regime.  `twin` is the same world without its cloned dimensions.
+    `groups`; `codes` (R, D) are places in `values[d]`, −1 = missing.  `twin` is the same world without its cloned dimensions.
     """
 
     family: str
@@ -72,7 +71,6 @@ class World:
     codes: NDArray[np.int64]
     planted: tuple[Planted, ...]
     noise_sd: float
-    also_true: tuple[tuple[Group, Mapping[str, str]], ...] = ()
     twin: World | None = None
     n_clones: int = 0
 
@@ -97,9 +95,13 @@ class World:
         found[self.row_trade[rows]] = True
         return found
 
+    def row_inside(self, planted: Planted) -> NDArray[np.bool_]:
+        """(R,) the rows of a planted slice."""
+        return self.has(planted.scope) & np.isin(self.row_group, [self.groups.index(g) for g in planted.groups])
+
     def row_effect(self, planted: Planted) -> NDArray[np.float64]:
         """(R,) what `planted` adds to the expected outcome at each row's action; 0 outside of it."""
-        inside = self.has(planted.scope) & np.isin(self.row_group, [self.groups.index(g) for g in planted.groups])
+        inside = self.row_inside(planted)
         effect = np.zeros(len(self.codes))
         effect[inside] = planted.size * planted.profile(self.action_day[self.row_trade[inside]])
         if planted.gains:

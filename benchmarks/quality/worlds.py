@@ -374,18 +374,16 @@ def _in_regimes(rng: np.random.Generator, name: str, index: int, gains: Callable
     made = frame(rng, int(rng.integers(2100, 2700)), groups=6, cards=(3, 4, 3, 4))
     regimes(rng, made, dwell_days=float(rng.uniform(3.0, 5.0)))
     made.efficiency = np.clip(rng.normal(0.5, 0.12, made.n), 0.05, 0.95)
-    planted, also_true = [], []
+    planted = []
     for g in range(6):
         scope = pick(rng, made, g, 1, 100, 170, avoid=[REGIME])
         fast = g % 2 == 0
         size = float(rng.uniform(0.7, 1.0)) if g % 3 < 2 else -0.65
         planted.append(Planted((group(g),), scope, size, gains=gains(fast)))
-        also_true += [(group(g), scope | {REGIME: state}) for state in made.values[made.dims.index(REGIME)]]
         if metric:
             inside = (made.row_group == g) & _rows(made, scope)
             made.efficiency[inside] = np.clip(rng.normal(0.8 if fast else 0.25, 0.1, int(inside.sum())), 0.05, 0.95)
-    true_parts = also_true if any(p.gains for p in planted) else []
-    return made.world(name, index, noise(rng, made, 1.0), 1.0, planted, also_true=true_parts)
+    return made.world(name, index, noise(rng, made, 1.0), 1.0, planted)
 
 
 def _rows(made: Frame, scope: Mapping[str, str]) -> NDArray[np.bool_]:
