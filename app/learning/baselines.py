@@ -63,11 +63,13 @@ PRIOR_TRADES = 10.0
 
 
 class SegmentBaselines(NamedTuple):
-    """What `integrated` expects of a trade by where it is made: `records` to publish, and per segment the mean and its variance."""
+    """What `integrated` expects of a trade by where it is made: `records` to publish, and per segment the mean and its variance;
+    `elsewhere` are both for a segment without home trades."""
 
     records: list[Baseline]
     means: dict[SegmentKey, float]
     variances: dict[SegmentKey, float]
+    elsewhere: tuple[float, float]
 
 
 def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: float, version: int) -> SegmentBaselines:
@@ -95,7 +97,7 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
     total = np.array([math.fsum(p[1] for p in sums[k]) for k in keys])
     squares = np.array([math.fsum(p[2] for p in sums[k]) for k in keys])
     if not n.sum():
-        return SegmentBaselines([], {}, {})
+        return SegmentBaselines([], {}, {}, (default, 0.0))
     as_of = max(group.as_of for group in groups)
     raw = total / n
     trades = float(n.sum())
@@ -103,7 +105,9 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
     mean = float(total.sum()) / trades
     centre = (trades * mean + PRIOR_TRADES * default) / (trades + PRIOR_TRADES)
     expected = np.full(len(keys), centre)
-    variance = np.full(len(keys), within / (trades + PRIOR_TRADES))
+    # How far the constant pulls the mean is not known any better than that: a module's own level is no edge of its groups.
+    uncertain = within / (trades + PRIOR_TRADES) + (centre - mean) ** 2
+    variance = np.full(len(keys), uncertain)
     levels: list[tuple[list[str | None], list[Baseline]]] = [([k[0] for k in keys], []), ([k[1] for k in keys], [])]
     for axis, (names, records) in enumerate(levels):
         distinct = sorted(set(names), key=lambda name: (name is not None, name or ""))
@@ -115,7 +119,9 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
             if name is not None and len(distinct) > 1:
                 inside = [i for i in range(len(keys)) if place[i] == number]
                 key: SegmentKey = (name, None) if axis == 0 else (None, name)
-                records.append(_record(module, key, n[inside], total[inside], squares[inside], centre + float(kept[number]), as_of, version))
+                records.append(
+                    _record(module, key, n[inside], total[inside], squares[inside], centre + float(kept[number]), as_of, version)
+                )
         expected = expected + kept[place]
         variance = variance + var[place]
     kept, var = _shrunk(n, raw - expected, within)
@@ -128,7 +134,13 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
             if segment[0] is not None and segment[1] is not None:
                 own = slice(i, i + 1)
                 records.append(_record(module, segment, n[own], total[own], squares[own], float(expected[i]), as_of, version))
-    return SegmentBaselines(records, dict(zip(keys, expected.tolist(), strict=True)), dict(zip(keys, variance.tolist(), strict=True)))
+    spread = float((n * (expected - centre) ** 2).sum()) / trades
+    return SegmentBaselines(
+        records,
+        dict(zip(keys, expected.tolist(), strict=True)),
+        dict(zip(keys, variance.tolist(), strict=True)),
+        (centre, uncertain + spread),
+    )
 
 
 def _shrunk(n: NDArray[np.float64], deviation: NDArray[np.float64], within: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

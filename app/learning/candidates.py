@@ -87,7 +87,7 @@ def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: in
         n_dims[kept],
         np.arange(len(kept)),
         {j: items[rows] for j, rows in aliases.items()},
-        items[np.flatnonzero(everything & (n_dims > 0))],
+        items[by_set[(everything & (n_dims > 0))[by_set]]],
         n_slices,
     )
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import msgspec
+import numpy as np
 from hypothesis import strategies as st
 
+from app.learning.config import LearningConfig
+from app.learning.engine import Engine
 from app.learning.window import Scope, Trade
 
 DAY_US = 86_400_000_000
@@ -45,3 +51,71 @@ def trades(draw: st.DrawFn, max_ids: int = 12, max_exit: int = 40) -> Trade:
         home=draw(st.booleans()),
         segment=draw(st.sampled_from([("micro", "1h"), (None, "1h"), ("mega", None)])),
     )
+
+
+def market(
+    seed: int,
+    n: int = 120,
+    *,
+    edge: float = 2.0,
+    n_dims: int = 3,
+    n_values: int = 3,
+    n_actions: int = 1,
+    per_day: float = 4.0,
+    name: str = "t",
+    home: bool = True,
+    segments: tuple[tuple[str | None, str | None], ...] = (("micro", "1h"),),
+    macros: int = 2,
+) -> list[Trade]:
+    """`n` trades with normal noise of sd 1, `edge` on {d0=0} and half of it, of the other sign, on {d1=1}; actions differ in d1 alone.
+
+    Each lacks its last dimension now and then, and is made in one of as many states of `btc_macro` as told and in one of the segments.
+    """
+    rng = np.random.default_rng(seed)
+    made = []
+    for i in range(n):
+        scope = {f"d{k}": str(rng.integers(n_values)) for k in range(n_dims)}
+        if rng.random() < 0.1:
+            del scope[f"d{n_dims - 1}"]
+        if macros:
+            scope["btc_macro"] = f"S{rng.integers(macros)}"
+        scopes = [{**scope, "d1": str(rng.integers(n_values))} for _ in range(int(rng.integers(1, n_actions + 1)))]
+        held = edge * (scope.get("d0") == "0") - edge / 2 * any(s["d1"] == "1" for s in scopes)
+        segment = segments[int(rng.integers(len(segments)))]
+        close = trade(
+            f"{name}{i:04d}",
+            int(i * DAY_US / per_day),
+            float(rng.normal() + held),
+            *scopes,
+            home=home,
+            segment=segment,
+            n_actions=len(scopes),
+        )
+        made.append(close._replace(time_efficiency=float(rng.random()) if i % 3 else None))
+    return made
+
+
+GROUPS = (("pm.a.b", "add"), ("pm.a.b", "trim"), ("pm.c.d", "entry"))
+
+
+def told(records: Any) -> Any:
+    """What records say, save for versions, as plain data."""
+    if isinstance(records, dict):
+        return {key: told(value) for key, value in records.items() if key not in ("version", "lesson_version")}
+    if isinstance(records, list | tuple):
+        return [told(record) for record in records]
+    return told(msgspec.to_builtins(records)) if isinstance(records, msgspec.Struct) else records
+
+
+def everything(engine: Engine) -> dict[str, Any]:
+    """All that an engine publishes, to the last digit, save for versions."""
+    kinds = ("lessons", "summaries", "overrides", "verdicts", "baselines", "regime_weights", "latent_factors")
+    return {kind: told(getattr(engine, kind)()) for kind in kinds}
+
+
+def learned(groups: Mapping[tuple[str, str], Iterable[Trade]], module: str = "pm", **settings: Any) -> Engine:
+    """An engine that has learned from these trades alone; slices of 10 trades count."""
+    engine = Engine(LearningConfig(**{"n_min": 10, **settings}), module)
+    engine.fold(groups)
+    engine.learn()
+    return engine
