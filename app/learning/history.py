@@ -5,25 +5,25 @@ May touch: nothing but its arguments.
 The grid is of event time (24 hours UTC), so the history does not depend on when anybody looked.  Quality metrics, each from 0 to 1:
 
 * time efficiency: mean of the trades' 1/(1 + days to payback, else held); 0.5 where none tells;
-* field coherence and recurrence: see the functions;
+* field coherence and recurrence: see `app.learning.regimes`;
 * support: 1 − exp(−n/50); stability: 1/(1 + variance / noise variance), 0.5 for a slice as noisy as its group's residuals;
 * magnitude: Φ(|mean uplift| / noise).
 """
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from app.learning.event_time import text_from_micros
+from app.learning.event_time import micros_from_text, text_from_micros
+from app.learning.regimes import edge_sign, field_coherence, recurrence
 from schemas.lessons import EdgeHistory, HistoryCell, Lesson, Metrics, RegimeCell
 
 DAY_US = 86_400_000_000
-RECURRENCE_DAYS = 30.0
+PRIOR_TRADES = 4.0
 DIGITS = 9
 """Significant digits of published numbers: the same on every machine, whatever the last bits of its linear algebra."""
 
@@ -41,7 +41,7 @@ class EffectTrades(NamedTuple):
     """The n trades of one effect, oldest first.
 
     `exit_us` (n,); `uplift` (n,) what each made beyond all other effects; `time_efficiency` (n,) or NaN; `segment` (n,) small integers;
-    `regime` (n,) places in a list of texts; `effect` the mean that was fitted, `noise_sd` per trade.
+    `regime` (n,) places in a list of texts; `noise_sd` per trade.
     """
 
     exit_us: NDArray[np.int64]
@@ -49,15 +49,14 @@ class EffectTrades(NamedTuple):
     time_efficiency: NDArray[np.float64]
     segment: NDArray[np.int64]
     regime: NDArray[np.int64]
-    effect: float
     noise_sd: float
 
 
 def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell, ...], Metrics]:
     """One cell per day with trades (save the first, before which nothing is known), and the metrics after the last trade.
 
-    The prediction is the mean uplift before the day, shrunk by n/(n + κ) with κ = noise²/effect²: the mean of an edge of this size given
-    so many trades.
+    The prediction is the mean uplift before the day, shrunk by n/(n + 4): the expected edge after n trades where edges are usually half as
+    large as the noise of a trade.
     """
     day = trades.exit_us // DAY_US
     starts = np.flatnonzero(np.diff(day, prepend=-1))
@@ -78,17 +77,18 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
     known = ~np.isnan(trades.time_efficiency)
     n_known = before(known.astype(np.float64))
     efficiency = (before(np.where(known, trades.time_efficiency, 0.0)) + 0.5) / (n_known + 1.0)
-    kappa = noise2 / max(trades.effect**2, noise2 / n)
-    predicted = sums / (count + kappa)
-    day_mean = (np.diff(sums)) / np.maximum(np.diff(count), 1.0)
+    predicted = sums / (count + PRIOR_TRADES)
+    day_count = np.diff(count)
+    day_mean = np.diff(sums) / np.maximum(day_count, 1.0)
+    spread, sign = np.full(len(mean), noise2), np.sign(mean)
     n_segments = int(trades.segment.max(initial=0)) + 1
     by_segment = np.stack([before(np.where(trades.segment == s, u, 0.0)) for s in range(n_segments)], axis=1)
     in_segment = np.stack([before((trades.segment == s).astype(np.float64)) for s in range(n_segments)], axis=1)
     metrics = np.column_stack(
         (
             efficiency,
-            field_coherence(by_segment / np.maximum(in_segment, 1.0), in_segment, mean),
-            recurrence(days, day_mean),
+            field_coherence(by_segment / np.maximum(in_segment, 1.0), in_segment, spread, sign),
+            recurrence(days, edge_sign(day_mean, day_count, np.full(len(days), noise2)), np.append(days, days[-1] + 1), sign),
             1.0 - np.exp(-count / 50.0),
             1.0 / (1.0 + np.where(count > 1, variance, noise2) / noise2),
             ndtr(np.abs(mean) / np.sqrt(noise2)),
@@ -106,44 +106,29 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
     return tuple(cells), Metrics(*rows[-1])
 
 
-def field_coherence(uplift: NDArray[np.float64], n: NDArray[np.float64], edge: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the segments where the uplift has the edge's sign: `uplift` and `n` (C, S), `edge` (C,) → (C,).
-
-    Segments count by √n, and two trades' worth of doubt pull it to 0.5.
-
-    >>> field_coherence(np.array([[1.0, 2.0]]), np.array([[4.0, 4.0]]), np.array([1.0])).round(3).tolist()
-    [0.833]
-    """
-    weight = np.sqrt(n)
-    agrees = (uplift * edge[:, None] > 0) * weight
-    return np.asarray((agrees.sum(axis=1) + 1.0) / (weight.sum(axis=1) + 2.0))
-
-
-def recurrence(day: NDArray[np.int64], uplift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How steadily days agree in sign with what they follow: `day`, mean `uplift` (D,) → (D + 1,) before each day and after the last.
-
-    An exponentially weighted mean, with a time constant of 30 days, of "the day has the sign of all days before together".
-
-    >>> recurrence(np.array([0, 1, 2]), np.array([1.0, 1.0, -1.0])).round(3).tolist()
-    [0.5, 0.5, 0.516, 0.499]
-    """
-    out = np.empty(len(day) + 1)
-    value, total, last = 0.5, 0.0, 0
-    out[0] = value
-    for i, (d, u) in enumerate(zip(day.tolist(), uplift.tolist(), strict=True)):
-        if i:
-            keep = math.exp(-(d - last) / RECURRENCE_DAYS)
-            value = keep * value + (1.0 - keep) * (1.0 if u * total > 0 else 0.0)
-        total += u
-        last = d
-        out[i + 1] = value
-    return out
-
-
 def history_records(lesson: Lesson, old: Lesson | None) -> list[EdgeHistory]:
     """The days of a lesson's history that are new or say something else than before."""
     known = {} if old is None else {cell.day: cell for cell in old.history}
     return [_history_record(lesson, cell) for cell in lesson.history if known.get(cell.day) != cell]
+
+
+def withdrawn_days(lesson: Lesson, old: Lesson) -> set[int]:
+    """The days of `old`'s history that corrections have left without a trade.
+
+    Those up to the day of the lesson's oldest trade stay as they were said: the window moves past them.
+    """
+    first = micros_from_text(lesson.evidence.from_ts) // DAY_US
+    held = {cell.day for cell in lesson.history}
+    return {cell.day for cell in old.history if cell.day > first} - held
+
+
+def day_text(day: int) -> str:
+    """A day of a history as its records name it.
+
+    >>> day_text(19_784)
+    '2024-03-02'
+    """
+    return text_from_micros(day * DAY_US)[:10]
 
 
 def _history_record(lesson: Lesson, cell: HistoryCell) -> EdgeHistory:
@@ -154,7 +139,7 @@ def _history_record(lesson: Lesson, cell: HistoryCell) -> EdgeHistory:
         module=lesson.module,
         pattern_key=lesson.pattern_key,
         action_category=lesson.action_category,
-        day=text_from_micros(cell.day * DAY_US)[:10],
+        day=day_text(cell.day),
         n=n,
         predicted=cell.predicted,
         uplift=shortened(sum(part.n * part.uplift for part in cell.regimes) / n),

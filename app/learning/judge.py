@@ -55,10 +55,12 @@ Group = tuple[str, str]
 
 
 class _Effect(NamedTuple):
-    """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`; `effect` what is left of it now, in force."""
+    """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`; `effect` what is left of it now, in force,
+    `ramp` of 0 to 1 how far it has come in."""
 
     lesson: Lesson
     statistic: float
+    ramp: float
     raw: float
     sd: float
     effect: float
@@ -124,6 +126,8 @@ class IntegratedMaterializer:
                 old = out.get(key)
                 if same(record, old) or (urgent_only and old is not None and not _urgent(record, old)):
                     continue
+                if record.version != version:  # said before, and something else since
+                    record = msgspec.structs.replace(record, version=version)
                 out[key] = record
                 getattr(changes, name).append(record)
             for key in sorted(out.keys() - records.keys()):
@@ -165,7 +169,7 @@ class IntegratedMaterializer:
         """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard deviation."""
         if self._config.outcome == "rr":
             return 1.0
-        paths = [(s.path.robust_sd, s.n) for s in self._summaries.values() if s.path is not None and s.path.robust_sd > 0]
+        paths = [(s.path.robust_sd, s.n) for _, s in sorted(self._summaries.items()) if s.path is not None and s.path.robust_sd > 0]
         trades = sum(n for _, n in paths)
         return float(np.sqrt(sum(sd * sd * n for sd, n in paths) / trades)) if trades else 1.0
 
@@ -239,7 +243,7 @@ class IntegratedMaterializer:
         share = max(_share(fitted, explained), _share(now, explained)) * sd / max(np.sqrt(sd * sd + variance), 1e-300)
         ramp = min(max((min(statistic, statistic * share) - bar) / RAMP_SDS, 0.0), 1.0)
         return _Effect(
-            lesson, statistic, fitted - explained, float(np.sqrt(sd * sd + variance)), (now - explained) * ramp,
+            lesson, statistic, ramp, fitted - explained, float(np.sqrt(sd * sd + variance)), (now - explained) * ramp,
             float(np.sqrt(marginal.now_sd**2 + variance)), lesson.decay, level + explained,
         )  # fmt: skip
 
@@ -291,7 +295,7 @@ class IntegratedMaterializer:
             interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
             half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
             decay = LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
-        return _Effect(lesson, z, net, sd, now * ramp, now_sd, decay, baseline)
+        return _Effect(lesson, z, ramp, net, sd, now * ramp, now_sd, decay, baseline)
 
     # -- regimes and factors
 
@@ -303,10 +307,12 @@ class IntegratedMaterializer:
         variance: list[float] = []
         for effect in sorted(effects.values(), key=lambda e: e.lesson.lesson_id):
             lesson = effect.lesson
-            if lesson.marginal is None or not lesson.scope:
+            # A slice within one regime says nothing of how regimes differ.
+            if lesson.marginal is None or not lesson.scope or any(name in lesson.scope for name in signature):
                 continue
             number = len(variance)
-            variance.append(max(lesson.marginal.noise_sd**2, 1e-300))
+            # What has hardly passed hardly counts, so that nothing jumps when it does.
+            variance.append(max(lesson.marginal.noise_sd**2, 1e-300) / max(effect.ramp, 1e-6))
             for cell in lesson.history:
                 for part in cell.regimes:
                     values = dict(pairs_of(part.regime))
@@ -482,8 +488,8 @@ def _explained(loadings: Sequence[float], path: Path, baselines: SegmentBaseline
     """What the segments explain of a coefficient, and the variance of that."""
     total = variance = 0.0
     for loading, key in zip(loadings, path.segments, strict=True):
-        total += loading * baselines.means.get(key, 0.0)
-        variance += loading * loading * baselines.variances.get(key, 0.0)
+        total += loading * baselines.means.get(key, baselines.elsewhere[0])
+        variance += loading * loading * baselines.variances.get(key, baselines.elsewhere[1])
     return total, variance
 
 
