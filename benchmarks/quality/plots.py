@@ -61,7 +61,6 @@ def _null(pool: Pool) -> Picture:
     _bars(right, pool, lambda r: max(figures.false_slices(r) or 0.0, floor / 100), pool.families)
     right.axvline(0.1, color=TARGET, ls="--", lw=1, label="target")
     right.set(title="false slices", xlabel=f"% of all slices searched ({floor} = none)", xscale="log", xlim=(floor, 130))
-    left.legend(loc="lower right", fontsize=8)
     return _titled(picture, "Worlds without any effect")
 
 
@@ -76,11 +75,9 @@ def _constant(pool: Pool) -> Picture:
     _bars(middle, pool, figures.power, pool.families, ("integrated",))
     middle.axvline(75, color=TARGET, ls="--", lw=1, label="target, any one family")
     middle.set(title="power against a t-test told the slice", xlabel="% found", xlim=(0, 105))
-    middle.legend(loc="lower left", fontsize=8)
     _bars(right, pool, figures.gain, pool.families, ("classic", "integrated"))
     right.axvline(100, color=TRUTH, lw=1, label="oracle")
     right.set(title="share of the oracle's sizing gain", xlabel="%", xlim=(min(0.0, right.get_xlim()[0]), 105), yticklabels=[])
-    right.legend(loc="lower left", fontsize=8)
     return _titled(picture, "Constant effects")
 
 
@@ -99,7 +96,7 @@ def _decaying(pool: Pool) -> Picture:
     )
     left.set_title("identified half-lives (red: the interval misses)")
     _gains(middle, pool)
-    _trace(right, pool, "decaying_midway")
+    _trace(right, pool, "decaying_new")
     return _titled(picture, "Decaying effects")
 
 
@@ -119,7 +116,6 @@ def _regimes(pool: Pool) -> Picture:
     _bars(left, pool, lambda r: figures.regime_gap(r, truths[r[0]["family"]]), with_gains, _shown(pool, tuple(COLOURS)[1:]))
     left.axvline(40, color=TARGET, ls="--", lw=1, label="target")
     left.set(title="share of the gap, regime-blind to regime-knowing oracle", xlabel="%")
-    left.legend(fontsize=8)
     rng = np.random.default_rng(0)
     for family, colour in zip(with_gains, ("#1a66b8", "#d1495b"), strict=False):
         pairs = np.array([g for r in pool.of("integrated", families=[family]) for g in r.get("gains", [])]).reshape(-1, 2)
@@ -130,7 +126,6 @@ def _regimes(pool: Pool) -> Picture:
     _bars(right, pool, figures.neutral_gains, pool.families, ("integrated",))
     right.axvline(95, color=TARGET, ls="--", lw=1, label="target for the control")
     right.set(title="gains that are exactly 1", xlabel="% of pairs of override and market state", xlim=(0, 105))
-    right.legend(fontsize=8, loc="lower left")
     return _titled(picture, "Effects that depend on the market's state")
 
 
@@ -146,11 +141,9 @@ def _clones(pool: Pool) -> Picture:
     left.set(title="greatest change of the resolved effect", xlabel="exact clones of a dimension", ylabel="%", xticks=range(1, 11))
     left.set_yscale("symlog", linthresh=1)
     left.set_ylim(bottom=-0.05)
-    left.legend(fontsize=8)
     _bars(middle, pool, figures.adjusted_rand, pool.families, scale=1.0)
     middle.axvline(0.97, color=TARGET, ls="--", lw=1, label="target")
     middle.set(title="adjusted Rand index of factors", xlim=(0, 1.05))
-    middle.legend(fontsize=8, loc="lower left")
     _gains(right, pool)
     right.set_yticklabels([])
     return _titled(picture, "The same evidence under several names")
@@ -160,7 +153,10 @@ def _clones(pool: Pool) -> Picture:
 
 
 def _titled(picture: Picture, title: str) -> Picture:
+    """With a title, and one legend for all of its axes."""
     picture.suptitle(title, fontweight="bold")
+    entries = {label: handle for ax in picture.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    picture.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=len(entries), fontsize=9, frameon=False)
     return picture
 
 
@@ -191,7 +187,6 @@ def _gains(ax: Axes, pool: Pool) -> None:
     ax.axvline(100, color=TRUTH, lw=1, label="oracle")
     ax.axvline(0, color=TRUTH, lw=0.8)
     ax.set(title="share of the oracle's sizing gain (cut at −100)", xlabel="%", xlim=(min(0.0, ax.get_xlim()[0]), 105))
-    ax.legend(fontsize=8, loc="best")
 
 
 def _trace(ax: Axes, pool: Pool, family: str) -> None:
@@ -209,7 +204,6 @@ def _trace(ax: Axes, pool: Pool, family: str) -> None:
     ax.axhline(0, color=TRUTH, lw=0.6)
     ax.set(title=f"one world: {family}", xlabel="day (learned on days 90 and 100)", ylabel="uplift of decisions in the slice")
     ax.grid(alpha=0.25)
-    ax.legend(fontsize=8)
 
 
 def _diagonal(ax: Axes, xlabel: str, ylabel: str) -> None:
@@ -218,4 +212,3 @@ def _diagonal(ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.plot([low, high], [low, high], color=TRUTH, lw=1)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.grid(alpha=0.25)
-    ax.legend(fontsize=8)

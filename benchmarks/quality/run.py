@@ -19,8 +19,7 @@ from benchmarks.quality.truth import Group, World, exit_micros
 from benchmarks.quality.worlds import FAMILIES, make
 
 CUTS = (90.0, 100.0)
-CHURN_DAYS = (75.0, 80.0, 85.0)
-CHURN_STEP = 5.0
+CHURN_DAYS = (75.0, 80.0, 85.0, 90.0, 95.0, 100.0)
 COUNTED = ("classic", "integrated")
 """Settings whose churn is counted: it takes three times as many learnings."""
 SETTINGS: Mapping[str, LearningConfig] = {
@@ -62,8 +61,13 @@ class Stream:
         return Answer(self.overrides, list(self.engine.lessons()), list(self.engine.verdicts()), m)
 
 
-def run_world(world: World, settings: Sequence[str], cuts: Sequence[float] = CUTS) -> list[Record]:
-    """Scores of a world: for each cut the truth's record and one per setting."""
+def run_world(
+    world: World, settings: Sequence[str], cuts: Sequence[float] = CUTS, churn_days: Sequence[float] = CHURN_DAYS
+) -> list[Record]:
+    """Scores of a world: for each cut the truth's record and one per setting.
+
+    Of families whose churn is counted it also learns on `churn_days`.
+    """
     records = []
     at = [Cut(world, day) for day in cuts]
     twins = [Cut(world.twin, day) for day in cuts] if world.twin else []
@@ -75,7 +79,7 @@ def run_world(world: World, settings: Sequence[str], cuts: Sequence[float] = CUT
         twin = Stream(world.twin, SETTINGS[name]) if world.twin else None
         counts = FAMILIES[world.family].churn and name in COUNTED
         changes: list[list[int]] = []
-        days = sorted({*cuts, *(CHURN_DAYS if counts else ()), *((d - CHURN_STEP for d in cuts) if counts else ())})
+        days = sorted({*cuts, *(churn_days if counts else ())})
         for i, day in enumerate(days):
             before = stream.overrides
             closes = stream.up_to(day)

@@ -302,9 +302,16 @@ def wave(days: Days, *, period_days: float, phase: float) -> Days:
     return np.sin(2.0 * np.pi * days / period_days + phase)
 
 
-def _decaying(rng: np.random.Generator, name: str, index: int, n: int, half_life: float, start: float) -> World:
+def _decaying(rng: np.random.Generator, name: str, index: int, n: int, half_life: float, start: float, *, new: bool = False) -> World:
+    """One slice whose effect begins at day `start`; with `new`, its trades do too, else they earned nothing more before."""
     made = frame(rng, n, cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), n // 5, n // 3)
+    if new:
+        dim = next(iter(scope))
+        d = made.dims.index(dim)
+        own = made.values[d].index(scope[dim])
+        before = np.flatnonzero((made.codes[:, d] == own) & (made.action_day[made.row_trade] < start))
+        made.codes[before, d] = (own + rng.integers(1, len(made.values[d]), len(before))) % len(made.values[d])
     sd = float(rng.uniform(0.4, 1.0))
     size = float(rng.uniform(1.2, 2.0)) if index % 4 else -0.7
     profile = partial(halving, start_day=start, half_life_days=half_life)
@@ -314,9 +321,10 @@ def _decaying(rng: np.random.Generator, name: str, index: int, n: int, half_life
 
 @family("decaying_fast")
 def decaying_fast(rng: np.random.Generator, index: int) -> World:
-    """Half-lives of one to two and a half days, begun five to thirty days before the first cut; many trades."""
-    start = WINDOW_DAYS - float(rng.uniform(5.0, 30.0))
-    return _decaying(rng, "decaying_fast", index, int(rng.integers(1800, 3000)), float(rng.uniform(1.0, 2.5)), start)
+    """Half-lives of one to two and a half days, of slices that were not traded before the last eight to fourteen days."""
+    start = WINDOW_DAYS - float(rng.uniform(8.0, 14.0))
+    half_life = float(rng.uniform(1.0, 2.5))
+    return _decaying(rng, "decaying_fast", index, int(rng.integers(2400, 3000)), half_life, start, new=True)
 
 
 @family("decaying")
@@ -327,8 +335,16 @@ def decaying_from_start(rng: np.random.Generator, index: int) -> World:
 
 
 @family("decaying")
+def decaying_new(rng: np.random.Generator, index: int) -> World:
+    """Half-lives of three to thirty days, of slices that were not traded before the last fifteen to fifty days."""
+    half_life = float(np.exp(rng.uniform(np.log(3.0), np.log(30.0))))
+    start = WINDOW_DAYS - float(rng.uniform(15.0, 50.0))
+    return _decaying(rng, "decaying_new", index, int(rng.integers(1500, 2400)), half_life, start, new=True)
+
+
+@family("decaying")
 def decaying_midway(rng: np.random.Generator, index: int) -> World:
-    """Half-lives of three to thirty days, begun ten to fifty days before the first cut."""
+    """Half-lives of three to thirty days, of slices that earned nothing more before the last ten to fifty days, though they were traded."""
     half_life = float(np.exp(rng.uniform(np.log(3.0), np.log(30.0))))
     start = WINDOW_DAYS - float(rng.uniform(10.0, 50.0))
     return _decaying(rng, "decaying_midway", index, int(rng.integers(1200, 2400)), half_life, start)

@@ -45,7 +45,19 @@ def truthful(world: World) -> Answer:
     return Answer([o for planted in world.planted for o in told(planted)], [], [], m=400)
 
 
-FOUND = ("single", "strong", "nested", "overlapping", "opposite", "groups", "whole_groups", "sparse", "actions", "decaying_midway")
+FOUND = (
+    "single",
+    "strong",
+    "nested",
+    "overlapping",
+    "opposite",
+    "groups",
+    "whole_groups",
+    "sparse",
+    "actions",
+    "decaying_new",
+    "decaying_midway",
+)
 
 
 @pytest.mark.parametrize("family", [*FOUND, "regime_control", "clones_across_groups"])
