@@ -1,21 +1,26 @@
 """The slices that a search looks at: mined, slices of equal trade sets collapsed into the most general one, as a sparse incidence.
 
 May touch: nothing but its arguments.
+
+Mined by occurrence deliver (Uno et al. 2004, LCM): each slice has the list of its rows, and one pass over it, dimension by dimension,
+counts all its children and makes their lists.  Where the lists are wanted anyway this is faster than bitsets (`app.learning.slices`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.slices import Incidence, Words
 from app.learning.window import GroupWindow, Snapshot
 
-CHUNK_BYTES = 1 << 22
-"""Bits unpacked in one go, as bytes."""
+CHUNK_ROWS = 1 << 16
+"""Rows of slices looked at in one go."""
+
+Ints = NDArray[np.int64]
 
 
 class Candidates(NamedTuple):
@@ -35,8 +40,23 @@ class Candidates(NamedTuple):
     n_slices: int
 
 
+class _Run(NamedTuple):
+    """K slices whose last dimension is the same one.
+
+    `items` (K, k) by dimension; `n_rows` (K,) and their `rows`, one slice after the other, ascending; `n` (K,), `trades` likewise;
+    `digest` (K,) of the trades.
+    """
+
+    items: NDArray[np.uint32]
+    n_rows: Ints
+    rows: NDArray[np.int32]
+    n: Ints
+    trades: NDArray[np.int32]
+    digest: NDArray[np.uint64]
+
+
 def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int) -> Candidates:
-    """All slices of the window with at least `n_min` trades and at most `max_dims` dimensions (0: any number).
+    """All slices of the window with at least `n_min` (≥ 1) trades and at most `max_dims` dimensions (0: any number).
 
     >>> from app.learning.window import Trade
     >>> window = GroupWindow(10**9, 100)
@@ -50,81 +70,148 @@ def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: in
     >>> found.members.toarray().tolist()
     [[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
     """
-    incidence = Incidence(snapshot)
-    blocks = list(incidence.mine(n_min, max_dims))
-    width = max((block.items.shape[1] for block in blocks), default=0) or 1
-    n_slices = sum(len(block.n) for block in blocks)
+    n_trades = len(snapshot.exit_us)
+    runs = list(_mined(snapshot, n_min, max_dims))
+    width = max((run.items.shape[1] for run in runs), default=0) or 1
+    n_slices = sum(len(run.n) for run in runs)
     items = np.zeros((n_slices, width), np.uint32)
     start = 0
-    for block in blocks:
-        items[start : start + len(block.n), : block.items.shape[1]] = block.items
-        start += len(block.n)
-    words = np.concatenate([block.trades for block in blocks]) if blocks else np.zeros((0, 1), np.uint64)
-    n = np.concatenate([block.n for block in blocks]) if blocks else np.zeros(0, np.int64)
+    for run in runs:
+        items[start : start + len(run.n), : run.items.shape[1]] = run.items
+        start += len(run.n)
+    n = np.concatenate([run.n for run in runs]) if runs else np.zeros(0, np.int64)
+    places = np.concatenate([run.trades for run in runs]) if runs else np.zeros(0, np.int32)
+    digest = np.concatenate([run.digest for run in runs]) if runs else np.zeros(0, np.uint64)
     n_dims = (items > 0).sum(axis=1)
     ranks = _item_ranks(window)[items]
     ranks.sort(axis=1)  # missing ones have the lowest rank, so of a slice and a part of it the part comes first
-    # Within equal trade sets the most general first, then by canonical text.
-    keys = _digests(words)
-    by_set = np.lexsort((*ranks.T[::-1], n_dims, keys[1], keys[0]))
-    new = np.ones(n_slices, np.bool_)
-    new[1:] = (keys[0][by_set][1:] != keys[0][by_set][:-1]) | (keys[1][by_set][1:] != keys[1][by_set][:-1])
-    heads = by_set[new]
-    of_head = np.cumsum(new) - 1
-    everything = n == len(snapshot.exit_us)
-    kept = heads[~everything[heads]]
-    text_order = np.lexsort((*ranks[kept].T[::-1], n_dims[kept]))
-    kept = kept[text_order]
+    # The most general first, then by canonical text: so too within equal trade sets, whose first one stands for all.
+    text_order = np.lexsort((*ranks.T[::-1], n_dims))
+    by_set = text_order[np.argsort(digest[text_order], kind="stable")]
+    head = np.ones(n_slices, np.bool_)
+    head[by_set[1:]] = (digest[by_set[1:]] != digest[by_set[:-1]]) | (n[by_set[1:]] != n[by_set[:-1]])
+    everything = n == n_trades
+    kept = text_order[(head & ~everything)[text_order]]
     place = np.full(n_slices, -1, np.int64)
     place[kept] = np.arange(len(kept))
-    aliases: dict[int, list[int]] = {}
-    for row, head in zip(by_set[~new].tolist(), heads[of_head[~new]].tolist(), strict=True):
-        if place[head] >= 0:
-            aliases.setdefault(int(place[head]), []).append(row)
+    of_head = place[by_set[head[by_set]]][np.cumsum(head[by_set]) - 1]
+    alias = np.flatnonzero(~head[by_set] & (of_head >= 0))
+    alias = alias[np.argsort(of_head[alias], kind="stable")]
+    starts = np.flatnonzero(np.diff(of_head[alias], prepend=-1))
+    pointers = np.concatenate(([0], np.cumsum(n))).astype(np.int64 if len(places) > 2**31 - 1 else np.int32)
+    mined = csr_array((np.ones(len(places), np.bool_), places, pointers), shape=(n_slices, n_trades))[kept]
     return Candidates(
-        _members(incidence, words[kept], n[kept], len(snapshot.exit_us)),
+        csr_array((np.ones(mined.nnz), mined.indices, mined.indptr), shape=mined.shape),
         items[kept],
         n_dims[kept],
         np.arange(len(kept)),
-        {j: items[rows] for j, rows in aliases.items()},
-        items[by_set[(everything & (n_dims > 0))[by_set]]],
-        n_slices,
+        dict(zip(of_head[alias[starts]].tolist(), np.split(items[by_set[alias]], starts[1:]), strict=True)) if len(alias) else {},
+        items[text_order[everything[text_order]]],
+        n_slices + (n_trades >= n_min),
     )
 
 
-def _item_ranks(window: GroupWindow) -> NDArray[np.int64]:
+def _item_ranks(window: GroupWindow) -> NDArray[np.unsignedinteger]:
     """Place of each item among all (dimension, value) pairs in order; 0 for none."""
-    ranks = np.zeros(window.n_items, np.int64)
+    ranks = np.zeros(window.n_items, np.min_scalar_type(window.n_items))  # narrow ones are sorted several times faster
     for rank, item in enumerate(sorted(range(1, window.n_items), key=window.pair), 1):
         ranks[item] = rank
     return ranks
 
 
-def _digests(words: Words) -> tuple[Words, Words]:
-    """Two independent 64-bit digests of each bitset (K, W): equal sets have equal ones, different ones practically never."""
-    k = np.arange(1, words.shape[1] + 1, dtype=np.uint64)
-    digests = []
-    for seed in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F):
-        mixed = k * np.uint64(seed)
-        mixed ^= mixed >> np.uint64(29)
-        mixed = mixed * np.uint64(0xBF58476D1CE4E5B9) | np.uint64(1)
-        total = np.zeros(len(words), np.uint64)
-        for column, factor in zip(words.T, mixed.tolist(), strict=True):
-            spread = column * np.uint64(factor)
-            spread ^= spread >> np.uint64(31)
-            total += spread * np.uint64(0x94D049BB133111EB)
-        digests.append(total)
-    return digests[0], digests[1]
+def _mined(snapshot: Snapshot, n_min: int, max_dims: int) -> Iterator[_Run]:
+    """All candidates, level by level: `{}` makes the slices of one value, each of these those of two, and so on."""
+    if n_min < 1:
+        raise ValueError(f"n_min is {n_min}; it has to be at least 1.")
+    n_rows, n_columns = snapshot.codes.shape
+    trade_of = None if n_rows == len(snapshot.exit_us) else np.repeat(np.arange(len(snapshot.exit_us)), snapshot.row_counts)
+    mixed = _mixed(len(snapshot.exit_us))
+    columns: list[Ints] = []
+    values: list[NDArray[np.uint32]] = []
+    for column in snapshot.codes.T:
+        enough = np.bincount(column, minlength=len(snapshot.item_dims)) >= n_min
+        enough[0] = False
+        value = np.flatnonzero(enough)
+        local = np.zeros(len(enough), np.int64)  # 0 for what too few rows have
+        local[value] = np.arange(1, len(value) + 1)
+        columns.append(local.take(column))
+        values.append(value.astype(np.uint32))
+    whole = np.arange(n_rows, dtype=np.int32)
+    level = {-1: _Run(np.zeros((1, 0), np.uint32), np.array([n_rows]), whole, np.zeros(1, np.int64), whole, np.zeros(1, np.uint64))}
+    depth = 0
+    while level and (not max_dims or depth < max_dims):
+        depth += 1
+        grown: dict[int, list[_Run]] = {}
+        for last, run in level.items():
+            for items, n_rows_of, rows in _chunks(run):
+                slice_of = np.repeat(np.arange(len(items)), n_rows_of)
+                for dim in range(last + 1, n_columns):
+                    child = _children(items, slice_of, rows, columns[dim], values[dim], n_min, trade_of, mixed)
+                    if child is not None:
+                        grown.setdefault(dim, []).append(child)
+        level = {dim: _Run(*map(np.concatenate, zip(*runs, strict=True))) for dim, runs in grown.items()}
+        yield from level.values()
 
 
-def _members(incidence: Incidence, words: Words, n: NDArray[np.int64], n_trades: int) -> csr_array:
-    parts = []
-    step = max(1, CHUNK_BYTES // max(1, incidence.n_words * 64))
-    for start in range(0, len(words), step):
-        little = words[start : start + step].astype("<u8", copy=False)
-        bits = np.flatnonzero(np.unpackbits(little.view(np.uint8), axis=1, bitorder="little").view(np.bool_))
-        bits %= incidence.n_words * 64
-        parts.append(incidence.trade_of_bit[bits])
-    places = np.concatenate(parts) if parts else np.zeros(0, np.int32)
-    pointers = np.concatenate(([0], np.cumsum(n))).astype(np.int64 if len(places) > 2**31 - 1 else np.int32)
-    return csr_array((np.ones(len(places)), places, pointers), shape=(len(words), n_trades))
+def _chunks(run: _Run) -> Iterator[tuple[NDArray[np.uint32], Ints, Ints]]:
+    """Items, numbers of rows, and rows of some slices at a time."""
+    ends = np.cumsum(run.n_rows)
+    start = first = 0
+    while start < len(ends):
+        stop = max(start + 1, int(np.searchsorted(ends, first + CHUNK_ROWS, side="right")))
+        last = int(ends[stop - 1])
+        yield run.items[start:stop], run.n_rows[start:stop], run.rows[first:last].astype(np.int64)
+        start, first = stop, last
+
+
+def _children(
+    items: NDArray[np.uint32],
+    slice_of: Ints,
+    rows: Ints,
+    column: Ints,
+    values: NDArray[np.uint32],
+    n_min: int,
+    trade_of: Ints | None,
+    mixed: NDArray[np.uint64],
+) -> _Run | None:
+    """Slices (K, k) with one more value, of the dimension whose `column` (R,) tells each row's place in `values`, from 1 on."""
+    width = len(values) + 1
+    key = slice_of * width
+    key += column.take(rows)
+    count = np.bincount(key, minlength=len(items) * width)
+    count[::width] = 0
+    frequent = np.flatnonzero(count >= n_min)
+    if not len(frequent):
+        return None
+    child = np.zeros(len(count), np.min_scalar_type(len(frequent)))  # narrow ones are sorted several times faster
+    child[frequent] = np.arange(1, len(frequent) + 1)
+    child_of = child.take(key)
+    mine = np.flatnonzero(child_of != 0)
+    mine = mine.take(np.argsort(child_of.take(mine), kind="stable"))
+    rows = trades = rows.take(mine)
+    n = n_rows = count[frequent]
+    if trade_of is not None:
+        # A trade counts once, by the first of its rows.
+        trades = trade_of.take(rows)
+        new = np.diff(trades, prepend=-1) != 0
+        new[np.cumsum(n_rows) - n_rows] = True
+        n = np.add.reduceat(new, np.cumsum(n_rows) - n_rows, dtype=np.int64)
+        enough = n >= n_min
+        if not enough.any():
+            return None
+        trades, rows = trades[new & np.repeat(enough, n_rows)], rows[np.repeat(enough, n_rows)]
+        frequent, n_rows, n = frequent[enough], n_rows[enough], n[enough]
+    parent, value = np.divmod(frequent, width)
+    digest = np.add.reduceat(mixed.take(trades), np.cumsum(n) - n)
+    kept = rows.astype(np.int32)
+    return _Run(
+        np.column_stack((items[parent], values[value - 1])), n_rows, kept, n, kept if trade_of is None else trades.astype(np.int32), digest
+    )
+
+
+def _mixed(n: int) -> NDArray[np.uint64]:
+    """A number of 64 bits for each of n trades (SplitMix64): sets of trades are told apart by n and the sum, two in 10¹⁹ are not."""
+    word = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))

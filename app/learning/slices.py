@@ -221,7 +221,7 @@ class Incidence:
             stop = start
             added = last[right]
             if k > 1 and pairs is not None:
-                known = pairs[last[left], added]
+                known = np.flatnonzero(pairs[last[left], added])
                 left, added = left[known], added[known]
             if fresh:
                 hit = np.take(rows, self._fresh_words, axis=1)[left]
@@ -231,8 +231,8 @@ class Incidence:
                 left, added = left[some], added[some]
             if not len(left):
                 continue
-            grown = rows[left]
-            grown &= item_rows[added]
+            grown = rows.take(left, axis=0)  # which is faster than rows[left], the more the shorter they are
+            grown &= item_rows.take(added, axis=0)
             trades = self.trades_of(grown)
             n = _count(trades)
             keep = np.flatnonzero(n >= n_min)
@@ -242,8 +242,8 @@ class Incidence:
             if k == 1 and pairs is not None:
                 pairs[last[left], added] = True
             ends = np.searchsorted(left, left, side="right")
-            child = _Level(np.column_stack((local[left], added)), grown[keep], ends)
-            yield child, child.rows if trades is grown else trades[keep], n[keep]
+            child = _Level(np.column_stack((local[left], added)), grown.take(keep, axis=0), ends)
+            yield child, child.rows if trades is grown else trades.take(keep, axis=0), n[keep]
 
 
 def _places(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[tuple[int, int]]]:
@@ -276,5 +276,5 @@ def _pack(bits: NDArray[np.bool_]) -> Words:
 
 def _count(trades: Words) -> NDArray[np.int64]:
     """Trades of each bitset (K, W) → (K,)."""
-    counts: NDArray[np.int64] = np.bitwise_count(trades).sum(axis=1, dtype=np.int64)
-    return counts
+    # Whole numbers below 2^24 are exact as 32-bit floats, which add up in half the time.
+    return np.einsum("ij->i", np.bitwise_count(trades).astype(np.float32)).astype(np.int64)
