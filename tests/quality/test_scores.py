@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Mapping
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from app.learning.event_time import text_from_micros
-from benchmarks.quality import figures
+from benchmarks.quality import figures, oracle
+from benchmarks.quality import score as score_module
 from benchmarks.quality.figures import Pool, Row
 from benchmarks.quality.score import Answer, Cut, churn, score, truth_record
 from benchmarks.quality.truth import Group, Planted, World, exit_micros
@@ -151,3 +154,10 @@ def test_the_adjusted_rand_index_is_that_of_pair_counts() -> None:
     assert figures.adjusted_rand([perfect]) == 1.0
     assert figures.adjusted_rand([chance]) == 0.0
     assert figures.adjusted_rand([{"factor_pairs": []}]) is None
+
+
+@pytest.mark.parametrize("module", [figures, oracle, score_module], ids=lambda m: m.__name__)
+def test_the_examples_in_the_docstrings(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
