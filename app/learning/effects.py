@@ -41,6 +41,9 @@ RECENT_HALF_LIFE = 0.15
 GENERAL = 0.5
 """A more general slice, one that holds all the trades of the best and has fewer dimensions, is preferred if its z is that near: of many
 refinements of a slice with an edge some are better by chance alone."""
+GENERAL_REGIME = 1.5
+"""The same, where the general slice leaves out a dimension of the regimes' signature: how an edge differs between regimes is better
+learned from all edges together (`app.learning.regimes`) than by chopping each into the regimes where it happened to do best."""
 CHUNK = 8
 SLACK = 0.7
 """Candidates are looked at exactly in chunks, until the rough z of the next, and this much more, is less than what was found."""
@@ -165,7 +168,8 @@ class Selection:
     """The search in one group.
 
     `outcome` (T,) clipped, `hours` (T,) ascending, `members` (m, T) sparse incidence of the candidates, `n_dims` (m,) their dimensions,
-    `order` (m,) a rank that breaks ties, `segments` (T, S) indicators of segments.
+    `order` (m,) a rank that breaks ties, `segments` (T, S) indicators of segments, `of_regime` (m,) whether a candidate has a dimension of
+    the regimes' signature.
     """
 
     def __init__(
@@ -177,6 +181,7 @@ class Selection:
         order: NDArray[np.int64],
         segments: Floats,
         n_min: int,
+        of_regime: NDArray[np.bool_] | None = None,
     ) -> None:
         self._y = outcome
         self._members = members
@@ -191,6 +196,7 @@ class Selection:
         self._recent2 = self._recent * self._recent
         self._hetero = (0.0, 2.0)
         self._log_price = _log_price(n_dims)
+        self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
 
     def path(self, alpha: float) -> Path:
         """Choose, until no candidate would be found at the error rate `alpha` over this group's candidates alone."""
@@ -263,7 +269,7 @@ class Selection:
         variance = w * inside + (1.0 - w) * sigma2
         plain = sums[:, 0] / np.sqrt(variance * norm2 + 1e-300)
         # The first term of what skewness does to a tail (Cornish & Fisher 1938).
-        skewness = float((r * r * r).mean()) / max(float((r * r).mean()), 1e-300) ** 1.5
+        skewness = float((r * r * r).mean()) / max(float((r * r).mean()), 1e-200) ** 1.5
         bend = np.clip(skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0, -1.5, 1.5)
         plain = np.where(np.abs(plain) > 2.0, plain - bend, plain)
         shrink = norm2 / n
@@ -289,7 +295,7 @@ class Selection:
         rough = np.abs(scores[candidates])
         z = np.zeros(len(candidates))
         done = 0
-        while done < len(candidates) and rough[done] + SLACK > float(z.max()) - GENERAL:
+        while done < len(candidates) and rough[done] + SLACK > float(z.max()) - GENERAL_REGIME:
             chunk = slice(done, done + CHUNK)
             z[chunk] = np.abs(self._exact(basis, candidates[chunk]))
             done += CHUNK
@@ -298,7 +304,8 @@ class Selection:
         place = self._first(candidates, z)
         trades = self._dense(candidates)
         wider = (trades[:, place] @ trades >= self._n[candidates[place]]) & (self._n_dims[candidates] < self._n_dims[candidates[place]])
-        wider &= z >= z[place] - GENERAL
+        more = self._of_regime[candidates[place]] & ~self._of_regime[candidates]
+        wider &= z >= z[place] - np.where(more, GENERAL_REGIME, GENERAL)
         if wider.any():
             place = self._first(candidates, np.where(wider, z, -1.0))
         value = float(z[place])

@@ -155,7 +155,9 @@ class IntegratedLearner:
         indicator = np.zeros((len(segment_of), len(segments)))
         indicator[np.arange(len(segment_of)), segment_of] = 1.0
         hours = (snapshot.exit_us - snapshot.exit_us[0]) / HOUR_US
-        search = Selection(snapshot.outcome, hours, found.members, found.n_dims, found.order, indicator, config.n_min)
+        search = Selection(
+            snapshot.outcome, hours, found.members, found.n_dims, found.order, indicator, config.n_min, self._of_regime(snapshot, found)
+        )
         chosen = search.path(config.alpha)
         regime_of, regimes = self._regimes(snapshot)
         hashes = np.array([trade_hash(i) for i in snapshot.trade_ids], np.uint64)
@@ -190,6 +192,11 @@ class IntegratedLearner:
             path=path,
         )
         return lessons, summary
+
+    def _of_regime(self, snapshot: Snapshot, found: Candidates) -> NDArray[np.bool_]:
+        """Which candidates (m,) have a dimension of the signature."""
+        signature = [snapshot.dims.index(name) for name in self._config.regime_signature if name in snapshot.dims]
+        return np.asarray(np.isin(snapshot.item_dims, signature)[found.items].any(axis=1))
 
     def _regimes(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], list[str]]:
         """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""

@@ -5,8 +5,9 @@ May touch: nothing but its arguments.  What is published is a function of the le
 The way of an effect to its override:
 
 1. netted: what the baselines of its trades' segments explain is taken off (`GroupSummary.path.fits[k].loadings`);
-2. judged: it stays if its p-value passes for the whole module (Benjamini & Hochberg 1995 over all slices searched), and comes in
-   continuously over half a standard error beyond that bar;
+2. judged: it stays if its p-value passes for the whole module (Bonferroni over all slices searched in it: a false override costs real
+   money, and controlling false discoveries instead, Benjamini & Hochberg 1995, let one through for each twenty that are true), and comes
+   in continuously over half a standard error beyond that bar;
 3. merged: effects of several groups that the same trades made are one piece of evidence, the representative's;
 4. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
 5. given its regime gains, its half-life, its multiplier on the grid.
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy.special import log_ndtr, ndtr
+from scipy.special import ndtr
 
 from app.learning import regimes
 from app.learning.baselines import SegmentBaselines, segment_baselines
@@ -184,10 +185,9 @@ class IntegratedMaterializer:
                 chosen.append((summary, path, list(path.lesson_ids)))
                 statistics.update(zip(path.lesson_ids, path.statistics, strict=True))
         lead = self._representatives(statistics, factor_of)
-        whole = self._levels(chosen, baselines, None)
+        # Each group's level is one more hypothesis.
         searched = sum(path.hypotheses for _, path, _ in chosen) + len(chosen)
-        pool = [z for i, z in statistics.items() if lead.get(i, i) == i] + [z for z, *_ in whole.values()]
-        bar = bar_of(pool, searched, self._config.alpha)
+        bar = z_of_log_p(entry_log_p(self._config.alpha, searched))
         found: dict[str, _Effect] = {}
         passed: dict[str, int] = {}
         for summary, path, ids in chosen:
@@ -239,25 +239,28 @@ class IntegratedMaterializer:
         explained, variance = _explained(fit.loadings[j], path, baselines)
         level, _ = _explained(fit.loadings[0], path, baselines)
         fitted, sd = fit.coefficients[j], fit.sds[j]
-        now = marginal.now + (fitted - marginal.effect)
+        now, now_sd, decay = marginal.effect, marginal.effect_sd, LessonDecay(state="stable")
+        if self._config.half_life:
+            now, now_sd, decay = marginal.now, marginal.now_sd, lesson.decay
+        now += fitted - marginal.effect
         share = max(_share(fitted, explained), _share(now, explained)) * sd / max(np.sqrt(sd * sd + variance), 1e-300)
         ramp = min(max((min(statistic, statistic * share) - bar) / RAMP_SDS, 0.0), 1.0)
         return _Effect(
             lesson, statistic, ramp, fitted - explained, float(np.sqrt(sd * sd + variance)), (now - explained) * ramp,
-            float(np.sqrt(marginal.now_sd**2 + variance)), lesson.decay, level + explained,
+            float(np.sqrt(now_sd**2 + variance)), decay, level + explained,
         )  # fmt: skip
 
     def _levels(
-        self, chosen: Sequence[tuple[GroupSummary, Path, list[str]]], baselines: SegmentBaselines, passed: dict[str, int] | None
+        self, chosen: Sequence[tuple[GroupSummary, Path, list[str]]], baselines: SegmentBaselines, passed: dict[str, int]
     ) -> dict[str, tuple[float, float, float, float]]:
         """Of each group's level against the baseline: lesson id → (|z|, net, standard error, baseline).
 
         |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where their signs differ.
         """
         levels = {}
-        for summary, path, ids in chosen:
+        for summary, path, _ in chosen:
             values = []
-            for k in (0, len(ids) if passed is None else passed[summary.lesson_id]):
+            for k in (0, passed[summary.lesson_id]):
                 fit = path.fits[k]
                 explained, variance = _explained(fit.loadings[0], path, baselines)
                 sd = float(np.sqrt(fit.sds[0] ** 2 + variance))
@@ -468,20 +471,6 @@ KINDS: dict[type, tuple[str, str]] = {
     LatentFactor: ("factors", "factor_id"),
 }
 """What a module hands out: its name in `Changes`, and the field that is its key."""
-
-
-def bar_of(statistics: Sequence[float], hypotheses: int, alpha: float) -> float:
-    """|z| above which effects pass, by Benjamini & Hochberg (1995): the greatest k of which the k-th p-value is at most k α / hypotheses.
-
-    Moves continuously with the statistics but where k changes.
-
-    >>> round(bar_of([], 100, 0.05), 3), round(bar_of([5.0, 4.0], 100, 0.05), 3)
-    (3.481, 3.291)
-    """
-    p = np.sort(log_ndtr(-np.abs(np.array(statistics, np.float64))) + np.log(2.0))
-    k = np.flatnonzero(p <= np.log(np.arange(1, len(p) + 1)) + entry_log_p(alpha, hypotheses))
-    n = int(k[-1]) + 1 if len(k) else 1
-    return z_of_log_p(entry_log_p(alpha * n, hypotheses))
 
 
 def _explained(loadings: Sequence[float], path: Path, baselines: SegmentBaselines) -> tuple[float, float]:
