@@ -6,10 +6,11 @@ The uplift of a slice is a state x(t) that each trade shows with noise, y = x(t)
 and weighted by likelihood × prior (a class I multi-process model; West & Harrison, Bayesian Forecasting and Dynamic Models, ch. 12):
 
 * constant: x = a;
-* decay: x = a · 2^(−(t − t0)/h), 48 half-lives h, and the same with Ornstein-Uhlenbeck noise of four strengths (Kalman filters);
+* decay: x = a · 2^(−(t − t0)/h), 48 half-lives h, and a third of them with Ornstein-Uhlenbeck noise of four strengths (Kalman filters);
 * walk: the local level, a random walk (Kalman filters);
 * growth: x rises to its last value, linearly from zero or by doubling;
-* change: one level before a moment, another from it on;
+* change: one level before a moment (or none), another from it on;
+* onset: one level before a moment (or none), a decay from it on;
 * cycle: x = a cos + b sin of a period.
 
 Deterministic cells are Bayesian regressions in closed form, the others one vectorised Kalman filter over effects × strengths × half-lives;
@@ -29,12 +30,15 @@ Floats = NDArray[np.float64]
 
 MAX_BINS = 128
 """More trades than this are gathered in so many bins of equal width over the span (each at its trades' mean time)."""
+FINE_BINS = 256
+"""The same for changes and onsets: a moment that is missed by a bin costs what the first trades after it say."""
 HALF_LIVES = np.geomspace(1 / 64, 4.0, 48)
 """Half-lives in spans.  Beyond four spans a decay cannot be told from a constant."""
 DECAY_SHARES = 1.0 / (1.0 + HALF_LIVES**2)
 """Prior over the half-lives: even in ln h up to one span; what takes longer is hardly a decay within what is seen."""
-OU_HALF_LIVES = HALF_LIVES[::2]
-"""Half-lives of the cells with process noise, in which they show less sharply."""
+COARSE = 3
+"""Every so many half-lives is enough for cells that show less sharply (process noise), or of which there are many (onsets)."""
+COARSE_HALF_LIVES = HALF_LIVES[::COARSE]
 OU_LEVELS = np.array([0.1, 0.3, 0.6, 1.0])
 """Stationary sd of the mean-reverting cells over the edge's rms (with the decays proper, 0, five process noises)."""
 WALK_LEVELS = np.array([0.5, 1.0, 2.0, 4.0])
@@ -43,17 +47,28 @@ WALK_HALF_LIFE = 64.0
 """A walk is a mean-reverting cell that takes so many spans to come back."""
 GROWTHS = np.array([0.25, 0.5, 1.0])
 """Doubling times in spans."""
-CHANGES = np.arange(2, 15) / 16
-"""Moments of change in the span."""
+CHANGE_RANGE = (1 / 16, 15 / 16)
+"""Where in the span changes and onsets may be, each time equally likely."""
 CYCLES = np.arange(5, 25) / 4
 """Cycles in the span: at least one and a quarter, less than that is growth or decay."""
 CYCLE_HALF_LIVES = 1.0 / (6.0 * CYCLES)
 """The autocorrelation of a cycle, cos, is down to one half after a sixth of its period."""
-PRIOR = {"constant": 0.50, "decay": 0.26, "ou": 0.08, "walk": 0.04, "growth": 0.05, "change": 0.05, "cycle": 0.02}
-"""Prior weight of each kind, shared equally among its cells (decays: by `DECAY_SHARES`).
+PRIOR = {
+    "constant": 0.54,
+    "decay": 0.25,
+    "ou": 0.045,
+    "walk": 0.025,
+    "growth": 0.02,
+    "change from nothing": 0.015,
+    "change": 0.045,
+    "onset from nothing": 0.04,
+    "onset": 0.005,
+    "cycle": 0.015,
+}
+"""Prior weight of each kind, shared equally among its cells (decays: by `DECAY_SHARES`; onsets: by the like in units of the time left).
 
-Weight on the constant is paid by the decays: doubling it raises the value that constant edges keep from 96.9 to 97.4 % (sd of the
-edge now over that of the mean from 1.2 to 1.1), and lowers that of half-lives of 30 and 14 days in 90 from 83 to 81 and from 41 to 30 %."""
+Weight on the constant is paid by the decays: doubling it brings the sd of constant edges now, over that of their mean, from 1.08 to 1.05,
+and lowers the gain from decays that begin with their slice (half-lives of 3 to 30 days in 15 to 50) from 84 to 81 %."""
 CLAIM_ODDS = 3.0
 """A half-life is claimed when mean reversion beats the constant by these posterior odds."""
 CLIP_SD = 1.5
@@ -76,12 +91,13 @@ class EdgeState(NamedTuple):
     """What is known of one effect.
 
     `state`: `insufficient` (see `MIN_TRADES`, `MIN_TIMES`, `MIN_Z`); `reversed` (an early part of the span significantly of one sign, now
-    the other); `improving` (now clearly stronger than in the first half); `decaying` (mean reversion beats the constant at `CLAIM_ODDS`,
-    and it is the best account or the edge is clearly below its first half); else `stable`.
+    the other); `improving` (now clearly stronger than in the first half; but what began and now falls is `decaying`); `decaying` (mean
+    reversion beats the constant at `CLAIM_ODDS`, and it is the best account or the edge is clearly below its first half); else `stable`.
     `half_life_hours` and its 80 % `interval`: always with `decaying`, never with `stable` and `insufficient`; with the other two when mean
     reversion is the best account of how the edge moves (a seasonal edge, which will come back), else None.
     `now`, `now_sd`: posterior mean and sd of the edge at the time asked for, over all cells.  `level`: the mean of all trades, which is the
-    estimate if the edge is constant.  `odds`: posterior odds of mean reversion (decay, Ornstein-Uhlenbeck, cycle) against the constant.
+    estimate if the edge is constant.  `odds`: posterior odds of mean reversion (decay, onset, Ornstein-Uhlenbeck, cycle) against the
+    constant.
     """
 
     state: str
@@ -113,13 +129,16 @@ class _Observations(NamedTuple):
 class _Cells(NamedTuple):
     """C models of one kind for K effects: `mean`, `variance` (K, C) of x at the last trade; `log_weight` (K, C) log prior + log marginal
     likelihood (relative to x = 0); `half_life` (C,) in spans of what x does afterwards (inf: stays); `stationary` (K, C) variance that it
-    tends to meanwhile."""
+    tends to meanwhile; `falls` (C,) whether x decays without process noise; `width` (C,) how many steps of `HALF_LIVES`
+    its own one stands for."""
 
     mean: Floats
     variance: Floats
     log_weight: Floats
     half_life: Floats
     stationary: Floats
+    falls: NDArray[np.bool_]
+    width: NDArray[np.int64]
 
 
 def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float) -> list[EdgeState]:
@@ -152,9 +171,9 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
     level = np.add.reduceat(uplift, starts[:-1]) / n
     rms = np.sqrt(np.add.reduceat(uplift * uplift, starts[:-1]) / n)
     noise = np.maximum(noise_sd, np.maximum(1e-6 * rms, 1e-12))
-    seen, shape_sd, n_times = _observe(hours, uplift, starts, noise, (first, span, np.maximum(now_hours - last, 0.0) / span))
-    kinds = [_curves(seen), _changes(seen), _cycles(seen), _filters(seen)]
-    mean, spread, log_weight, half_life, stationary = (np.concatenate(part, axis=-1) for part in zip(*kinds, strict=True))
+    seen, fine, shape_sd, n_times = _observe(hours, uplift, starts, noise, (first, span, np.maximum(now_hours - last, 0.0) / span))
+    kinds = [_curves(seen), _changes(fine), _cycles(seen), _filters(seen)]
+    mean, spread, log_weight, half_life, stationary, falls, width = (np.concatenate(part, axis=-1) for part in zip(*kinds, strict=True))
 
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
@@ -175,7 +194,7 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
     p_other = 1.0 - constant - p_reverting
     odds = p_reverting / constant
     moves = (1.0 - constant) / constant > CLAIM_ODDS
-    quantiles = _half_life_quantiles(weight[:, reverting], half_life[reverting]) * span[:, None]
+    quantiles = _half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting]) * span[:, None]
 
     sign = np.sign(now)
     clear = np.abs(now) > CLEAR_Z * now_sd
@@ -186,6 +205,7 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
     turned = moves & clear & (early_z.min(axis=1) <= -MIN_Z)
     better = moves & clear & (rise * sign > CLEAR_Z)
     claimed = (odds > CLAIM_ODDS) & (p_reverting > p_other)
+    falling = claimed & (weight[:, falls].sum(axis=1) > 0.5 * p_reverting)
     fading_away = claimed | ((odds > CLAIM_ODDS) & fall)
     states = []
     for k in range(len(n)):
@@ -193,7 +213,7 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
             state, shown = "insufficient", False
         elif turned[k]:
             state, shown = "reversed", bool(claimed[k])
-        elif better[k]:
+        elif better[k] and not falling[k]:
             state, shown = "improving", bool(claimed[k])
         else:
             shown = bool(fading_away[k])
@@ -206,28 +226,23 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
 
 def _observe(
     hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise: Floats, clock: tuple[Floats, Floats, Floats]
-) -> tuple[_Observations, Floats, NDArray[np.int64]]:
-    """Binned observations, a trade's noise sd in them (K,), distinct times (K,).  `clock`: first hour, span, gap from last to now (K,)."""
+) -> tuple[_Observations, _Observations, Floats, NDArray[np.int64]]:
+    """Observations in `MAX_BINS` and in `FINE_BINS`, a trade's noise sd in them (K,), distinct times (K,).
+
+    `clock`: first hour, span, gap from last to now (K,).
+    """
     first, span, gap = clock
     columns: list[tuple[Floats, Floats, Floats]] = []
+    fine_columns: list[tuple[Floats, Floats, Floats]] = []
     shape_sd = np.zeros(len(noise))
     n_times = np.zeros(len(noise), np.int64)
     for k, (start, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
         time = (hours[start:end] - first[k]) / span[k]
         n_times[k] = 1 + np.count_nonzero(np.diff(time))
         value, shape_sd[k] = _drawn_in(uplift[start:end], float(noise[k]))
-        weight = np.ones(end - start)
-        if end - start > MAX_BINS:
-            places = np.flatnonzero(np.diff(np.minimum((time * MAX_BINS).astype(np.int64), MAX_BINS - 1), prepend=-1))
-            weight = np.diff(np.append(places, end - start)).astype(np.float64)
-            time, value = np.add.reduceat(time, places) / weight, np.add.reduceat(value, places) / weight
-        columns.append((time, value, weight))
-    size = max(len(time) for time, _, _ in columns)
-    time, value, weight = np.zeros((3, len(noise), size))
-    for k, column in enumerate(columns):
-        filled = len(column[0])
-        time[k, :filled], value[k, :filled], weight[k, :filled] = column
-        time[k, filled:] = column[0][-1]
+        columns.append(_binned(time, value, MAX_BINS))
+        fine_columns.append(_binned(time, value, FINE_BINS))
+    time, value, weight = _padded(columns)
 
     block = np.minimum((time * BLOCKS).astype(np.int64), BLOCKS - 1) + BLOCKS * np.arange(len(noise))[:, None]
     grid = (len(noise), BLOCKS)
@@ -251,7 +266,27 @@ def _observe(
         part_sums[:, BLOCKS // 2 - 1] / half,
         noise / np.sqrt(half),
     )
-    return seen, shape_sd, n_times
+    time, value, weight = _padded(fine_columns)
+    return seen, seen._replace(time=time, value=value, precision=weight / shape_sd[:, None] ** 2), shape_sd, n_times
+
+
+def _binned(time: Floats, value: Floats, bins: int) -> tuple[Floats, Floats, Floats]:
+    """Mean times, mean values and numbers of trades of at most `bins` bins."""
+    if len(time) <= bins:
+        return time, value, np.ones(len(time))
+    places = np.flatnonzero(np.diff(np.minimum((time * bins).astype(np.int64), bins - 1), prepend=-1))
+    weight = np.diff(np.append(places, len(time))).astype(np.float64)
+    return np.add.reduceat(time, places) / weight, np.add.reduceat(value, places) / weight, weight
+
+
+def _padded(columns: list[tuple[Floats, Floats, Floats]]) -> Floats:
+    """Times, values and weights (3, K, B); the padding is at the last time and has no weight."""
+    padded = np.zeros((3, len(columns), max(len(time) for time, _, _ in columns)))
+    for k, column in enumerate(columns):
+        filled = len(column[0])
+        padded[:, k, :filled] = column
+        padded[0, k, filled:] = column[0][-1]
+    return padded
 
 
 def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
@@ -297,20 +332,70 @@ def _curves(seen: _Observations) -> _Cells:
     n_growths = len(GROWTHS) + 1
     prior = np.concatenate((_prior("constant", 1), np.log(PRIOR["decay"] * DECAY_SHARES / DECAY_SHARES.sum()), _prior("growth", n_growths)))
     half_life = np.concatenate((np.full(1, np.inf), HALF_LIVES, np.full(n_growths, np.inf)))
-    return _Cells(amplitude * end, end**2 / precision, log_likelihood + prior, half_life, np.zeros_like(amplitude))
+    falls = np.isfinite(half_life)
+    log_weight = log_likelihood + prior
+    return _Cells(
+        amplitude * end, end**2 / precision, log_weight, half_life, np.zeros_like(amplitude), falls, np.ones(len(falls), np.int64)
+    )
 
 
 def _changes(seen: _Observations) -> _Cells:
-    """x = a before a moment and b from it on, both ~ N(0, 4 scale2)."""
-    variance = 4.0 * seen.scale2[:, None]
-    before = (seen.time[:, None, :] < CHANGES[:, None]).astype(np.float64)
-    log_likelihood = np.zeros((len(before), len(CHANGES)))
-    for part in (before, 1.0 - before):
-        precision = 1.0 / variance + _dot(part, seen.precision)
-        level = _dot(part, seen.precision * seen.value) / precision
-        log_likelihood += 0.5 * (level**2 * precision - np.log(variance * precision))
-    stays = np.full(len(CHANGES), np.inf)
-    return _Cells(level, 1.0 / precision, log_likelihood + _prior("change", len(CHANGES)), stays, np.zeros_like(level))
+    """x = a · 2^(−(t − c)/h) from a bin's time c on, with h = ∞ last; before it x = 0, or b ~ N(0, first2) as is a.
+
+    What is before a moment and what is after it are independent, so the likelihood is a product; all moments come from cumulative sums.
+    """
+    half_life = np.append(COARSE_HALF_LIVES, np.inf)[:, None]
+    prior_variance = seen.first2[:, None]
+    weighted = seen.precision * seen.value
+    precision = np.cumsum(seen.precision, axis=1) - seen.precision + 1.0 / prior_variance
+    product = np.cumsum(weighted, axis=1) - weighted
+    log_before = 0.5 * (product**2 / precision - np.log(prior_variance * precision))
+    # A moment stands for the time since the bin before it.
+    share = np.diff(seen.time, axis=1, prepend=0.0)
+    share[(seen.time < CHANGE_RANGE[0]) | (seen.time > CHANGE_RANGE[1])] = 0.0
+    with np.errstate(divide="ignore"):
+        log_before_change, log_before_onset = (
+            np.logaddexp(np.log(PRIOR[f"{kind} from nothing"]), np.log(PRIOR[kind]) + log_before)
+            + np.log(share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300))
+            for kind in ("change", "onset")
+        )
+    left = 1.0 - np.minimum(seen.time, CHANGE_RANGE[1])[:, None, :]
+    decay_share = 1.0 / (1.0 + (COARSE_HALF_LIVES[:, None] / left) ** 2)
+
+    keep = np.exp2(-seen.time[:, None, :] / half_life)
+    shape = keep * weighted[:, None, :]
+    product = _sums_to_end(shape)
+    product /= keep
+    np.multiply(keep, keep, out=shape)
+    precision = _sums_to_end(shape * seen.precision[:, None, :])
+    precision /= shape
+    precision += 1.0 / prior_variance[:, None]
+    mean = product / precision
+    log_weight = product
+    log_weight *= mean
+    log_weight -= np.log(precision * prior_variance[:, None])
+    log_weight *= 0.5
+    log_weight[:, :-1] += log_before_onset[:, None, :] + np.log(decay_share / decay_share.sum(axis=1, keepdims=True))
+    log_weight[:, -1] += log_before_change
+    end = np.exp2(-1.0 / half_life) / keep
+    mean *= end
+    variance = end**2 / precision
+    flat = (len(mean), -1)
+    half_lives = np.repeat(half_life, mean.shape[2])
+    return _Cells(
+        mean.reshape(flat),
+        variance.reshape(flat),
+        log_weight.reshape(flat),
+        half_lives,
+        np.zeros((len(mean), len(half_lives))),
+        np.isfinite(half_lives),
+        np.full(len(half_lives), COARSE),
+    )
+
+
+def _sums_to_end(values: Floats) -> Floats:
+    """Of each place of the last axis the sum from it on; added from the end, where they may be very small."""
+    return np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
 
 
 def _cycles(seen: _Observations) -> _Cells:
@@ -326,14 +411,23 @@ def _cycles(seen: _Observations) -> _Cells:
     log_likelihood = 0.5 * (a * cy + b * sy - np.log(determinant / prior**2))
     cos_end, sin_end = np.cos(turn), np.sin(turn)
     variance = (cos_end**2 * ss + sin_end**2 * cc - 2.0 * cos_end * sin_end * cs) / determinant
-    return _Cells(a * cos_end + b * sin_end, variance, log_likelihood + _prior("cycle", len(CYCLES)), CYCLE_HALF_LIVES, np.zeros_like(a))
+    n_cells = len(CYCLES)
+    return _Cells(
+        a * cos_end + b * sin_end,
+        variance,
+        log_likelihood + _prior("cycle", n_cells),
+        CYCLE_HALF_LIVES,
+        np.zeros_like(a),
+        np.zeros(n_cells, np.bool_),
+        np.ones(n_cells, np.int64),
+    )
 
 
 def _filters(seen: _Observations) -> _Cells:
     """Kalman filters of Ornstein-Uhlenbeck states (K, levels, half-lives) and, as the last half-life, of walks; one pass over the bins."""
-    half_life = np.append(OU_HALF_LIVES, WALK_HALF_LIFE)
+    half_life = np.append(COARSE_HALF_LIVES, WALK_HALF_LIFE)
     walk = WALK_LEVELS**2 * WALK_HALF_LIFE / (2.0 * np.log(2.0))
-    level = np.column_stack((np.repeat(OU_LEVELS[:, None] ** 2, len(OU_HALF_LIVES), axis=1), walk))
+    level = np.column_stack((np.repeat(OU_LEVELS[:, None] ** 2, len(COARSE_HALF_LIVES), axis=1), walk))
     stationary = seen.scale2[:, None, None] * level
     steps = np.diff(seen.time, axis=1, prepend=0.0)
     keep = np.exp2(-steps.T[:, :, None, None] / half_life)
@@ -367,22 +461,33 @@ def _filters(seen: _Observations) -> _Cells:
     log_det += np.log(det)
     # Relative to no state at all, as the closed forms are.
     quadratic += (seen.precision * seen.value**2).sum(axis=1)[:, None, None]
-    prior = np.full(level.shape, PRIOR["ou"] / (len(OU_LEVELS) * len(OU_HALF_LIVES)))
+    prior = np.full(level.shape, PRIOR["ou"] / (len(OU_LEVELS) * len(COARSE_HALF_LIVES)))
     prior[:, -1] = PRIOR["walk"] / len(OU_LEVELS)
     log_weight = 0.5 * (quadratic - log_det) + np.log(prior)
     flat = (len(mean), -1)
     half_lives = np.tile(half_life, len(OU_LEVELS))
-    return _Cells(mean.reshape(flat), variance.reshape(flat), log_weight.reshape(flat), half_lives, stationary.reshape(flat))
+    return _Cells(
+        mean.reshape(flat),
+        variance.reshape(flat),
+        log_weight.reshape(flat),
+        half_lives,
+        stationary.reshape(flat),
+        np.zeros(len(half_lives), np.bool_),
+        np.full(len(half_lives), COARSE),
+    )
 
 
-def _half_life_quantiles(weight: Floats, half_life: Floats) -> Floats:
+def _half_life_quantiles(weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]) -> Floats:
     """The 10, 50 and 90 % points (K, 3) of the half-life, in spans; ln h is spread evenly within its cell."""
     width = np.log(HALF_LIVES[1] / HALF_LIVES[0])
     place = np.clip(np.rint(np.log(half_life / HALF_LIVES[0]) / width).astype(np.int64), 0, len(HALF_LIVES) - 1)
     edges = np.log(HALF_LIVES[0]) + width * (np.arange(len(HALF_LIVES) + 1) - 0.5)
+    own = cell_width == 1
     quantiles = np.empty((len(weight), 3))
     for k, row in enumerate(weight):
-        below = np.append(0.0, np.cumsum(np.bincount(place, row, len(HALF_LIVES))))
+        mass = np.bincount(place[own], row[own], len(HALF_LIVES))
+        mass += np.convolve(np.bincount(place[~own], row[~own], len(HALF_LIVES)), np.full(COARSE, 1.0 / COARSE), "same")
+        below = np.append(0.0, np.cumsum(mass))
         quantiles[k] = np.exp(np.interp((0.1, 0.5, 0.9), below / below[-1], edges)) if below[-1] > 0.0 else 1.0
     return quantiles
 

@@ -92,8 +92,44 @@ def test_a_constant_edge_is_stable_and_keeps_its_value(kind: str) -> None:
     assert np.sum(now * edges - now**2 / 2) / np.sum(edges**2 / 2) >= 0.97
     # Nearly as good as the mean of all trades, which knows that the edge is constant.
     spread = [np.subtract(*np.quantile(estimate - edges, (0.84, 0.16))) for estimate in (now, level)]
-    assert spread[0] <= 1.25 * spread[1]
+    assert spread[0] <= 1.2 * spread[1]
     assert 0.75 <= np.mean(np.abs(now - edges) < 1.2816 * np.array([f.now_sd for f in found])) <= 0.95
+
+
+def test_an_edge_that_began_midway_and_falls_is_decaying() -> None:
+    rng = np.random.default_rng(10)
+    times, uplifts, truths, nows = [], [], [], []
+    while len(times) < 80:
+        n = int(rng.integers(250, 600))
+        half_life, onset, amplitude = np.exp(rng.uniform(np.log(3), np.log(30))) * DAY, rng.uniform(40, 75) * DAY, rng.choice([-1, 1]) * 1.6
+        time = np.sort(rng.uniform(0, 90 * DAY, n))
+        after = time >= onset
+        if fisher_sd(time[after] - onset, amplitude, half_life, 0.7) > 0.35:
+            continue
+        times.append(time)
+        uplifts.append(np.where(after, amplitude * np.exp2((onset - time) / half_life), 0.0) + 0.7 * noise(rng, "gaussian", n))
+        truths.append(half_life)
+        nows.append(amplitude * np.exp2((onset - 90 * DAY) / half_life))
+    found = states(times, uplifts, [0.7] * 80, 90 * DAY)
+    claims = [(f.half_life_hours, f.interval, truth) for f, truth in zip(found, truths, strict=True) if f.half_life_hours is not None]
+    assert sum(f.state == "decaying" for f in found) >= 70
+    assert len(claims) >= 72
+    assert np.median([abs(h / truth - 1) for h, _, truth in claims]) <= 0.18
+    assert 0.7 <= np.mean([i is not None and i[0] <= truth <= i[1] for _, i, truth in claims]) <= 0.95
+    now, true = np.array([f.now for f in found]), np.array(nows)
+    assert np.sum((now - true) ** 2) <= 0.1 * np.sum(true**2)
+
+
+@pytest.mark.parametrize("before", [0.0, -0.4])
+def test_an_edge_that_began_midway_and_stays_is_no_decay(before: float) -> None:
+    rng = np.random.default_rng(11)
+    time = np.linspace(0, 90 * DAY, 500)
+    found = states(
+        [time] * 40, [np.where(time < 50 * DAY, before, 1.0) + noise(rng, "gaussian", 500) for _ in range(40)], [1.0] * 40, 90 * DAY
+    )
+    assert sum(f.half_life_hours is None for f in found) >= 36
+    assert sum(f.state == ("reversed" if before else "improving") for f in found) >= 36
+    assert np.sqrt(np.mean([(f.now - 1.0) ** 2 for f in found])) < 0.15
 
 
 @pytest.mark.parametrize("noise_sd", [0.1, 0.3, 0.75])
