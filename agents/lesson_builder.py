@@ -6,19 +6,18 @@ lesson id and day), both partitioned by module.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import msgspec
 import structlog
 
 from app.broker import JSON_HEADERS, Outgoing
-from app.faust_app import app, raw_topic, settings
+from app.faust_app import app, settings
 from app.learning.engine import Learner, group_learner
-from app.learning.history import history_records
+from app.learning.history import day_text, history_records, withdrawn_days
 from app.learning.window import Trade, trade_from_fact
 from app.topics import FACTS, HISTORY, LESSONS, partition_of
-from app.worker.fatal import die
 from app.worker.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.worker.owner import Owner
 from schemas.facts import PatternTradeEvent, group_key
@@ -42,9 +41,10 @@ class Groups:
         self._groups: dict[str, Learner] = {}
         self._version = 0
         self._folded = 0
-        # Edge histories: of each lesson that has one the newest, and the one whose days were sent.
+        # Edge histories: of each lesson that has one the newest, the one whose days were sent, and the ids where that is not sure.
         self._histories: dict[str, Lesson] = {}
         self._sent_histories: dict[str, Lesson] = {}
+        self._doubted: set[str] = set()
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
@@ -91,9 +91,9 @@ class Groups:
                     self._groups[key] = _learner(lesson)
         for key, group in self._groups.items():
             group.adopt(by_group.get(key, ()))
-        # Whether a predecessor came to send all days is not known: once more does no harm.
         self._histories = {lesson.lesson_id: lesson for records in by_group.values() for lesson in records if _has_history(lesson)}
-        self._sent_histories = {}
+        # Whether a predecessor came to send all days is not known: once more does no harm.
+        self._sent_histories, self._doubted = dict(self._histories), set(self._histories)
 
     def changes(self, full: bool) -> list[Outgoing]:
         """Lessons, tombstones and summaries that differ from what is published; in a full call also what is new in edge histories."""
@@ -103,7 +103,8 @@ class Groups:
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
-        return not any(group.dirty for group in self._groups.values()) and self._histories == self._sent_histories
+        dirty = any(group.dirty for group in self._groups.values())
+        return not dirty and not self._doubted and self._histories == self._sent_histories
 
     @property
     def needs_rebuild(self) -> bool:
@@ -115,6 +116,7 @@ class Groups:
         topic, partition = settings.topic(LESSONS), partition_of(group.module, settings.partitions)
         headers = (("version", str(self._version).encode()), *JSON_HEADERS)
         for lesson in refit.lessons:
+            yield from self._withdrawn(lesson)
             if _has_history(lesson):
                 self._histories[lesson.lesson_id] = lesson
             else:
@@ -129,15 +131,34 @@ class Groups:
         for lesson_id in refit.retired:
             yield Outgoing(topic, partition, lesson_id.encode(), None, headers)
 
+    def _withdrawn(self, lesson: Lesson) -> Iterator[Outgoing]:
+        """Tombstones of days that were sent and are no more; with the lesson, for a successor knows of the days of published lessons only.
+
+        What is retired, or no longer chosen, keeps its days: they are what was known then.
+        """
+        sent = self._sent_histories.get(lesson.lesson_id)
+        if sent is None or not lesson.history:
+            return
+        if days := withdrawn_days(lesson, sent):
+            left = tuple(cell for cell in sent.history if cell.day not in days)
+            self._sent_histories[lesson.lesson_id] = msgspec.structs.replace(sent, history=left)
+        for day in sorted(days):
+            yield _day_of(lesson, day_text(day), None)
+
     def _new_history(self) -> Iterator[Outgoing]:
         """The days of edge histories that say something else than what was sent of them."""
-        topic = settings.topic(HISTORY)
         for lesson_id, lesson in self._histories.items():
-            partition = partition_of(lesson.module, settings.partitions)
-            headers = (("version", str(lesson.version).encode()), *JSON_HEADERS)
-            for day in history_records(lesson, self._sent_histories.get(lesson_id)):
-                yield Outgoing(topic, partition, f"{lesson_id}|{day.day}".encode(), _encode(day), headers)
-        self._sent_histories = dict(self._histories)
+            sent = None if lesson_id in self._doubted else self._sent_histories.get(lesson_id)
+            if lesson is not sent:
+                for day in history_records(lesson, sent):
+                    yield _day_of(lesson, day.day, _encode(day))
+        self._sent_histories, self._doubted = dict(self._histories), set()
+
+
+def _day_of(lesson: Lesson, day: str, value: bytes | None) -> Outgoing:
+    headers = (("version", str(lesson.version).encode()), *JSON_HEADERS)
+    partition = partition_of(lesson.module, settings.partitions)
+    return Outgoing(settings.topic(HISTORY), partition, f"{lesson.lesson_id}|{day}".encode(), value, headers)
 
 
 def _has_history(record: Lesson | GroupSummary) -> TypeGuard[Lesson]:
@@ -167,14 +188,3 @@ owner = Owner(
     route=route,
     records_per_second=settings.lessons_per_second,
 )
-
-
-@app.agent(raw_topic(FACTS), concurrency=1, name="lesson_builder")
-async def lesson_builder(stream: Any) -> AsyncIterator[None]:
-    """Hand every batch to the owner of the partitions' state."""
-    async for events in stream.take_events(500, within=0.02):
-        try:
-            await owner.receive([event.message for event in events])
-        except Exception as error:
-            die("lesson_builder", error)
-        yield

@@ -6,19 +6,18 @@ May touch: reads `learning_lessons` and its own output; writes `pm_overrides`, `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
 from app.broker import JSON_HEADERS, Outgoing, version_of
-from app.faust_app import app, raw_topic, settings
+from app.faust_app import app, settings
 from app.learning.engine import Judge, materializer
 from app.learning.judge import KINDS
 from app.learning.materialize import Changes
 from app.topics import BASELINES, FACTORS, LESSONS, OVERRIDES, REGIME_WEIGHTS, VERDICTS, partition_of
-from app.worker.fatal import die
 from app.worker.metrics import UNREADABLE
 from app.worker.owner import Owner
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
@@ -141,14 +140,3 @@ owner = Owner(
     route=route,
     records_per_second=settings.lessons_per_second,
 )
-
-
-@app.agent(raw_topic(LESSONS), concurrency=1, name="override_materializer")
-async def override_materializer(stream: Any) -> AsyncIterator[None]:
-    """Hand every batch to the owner of the partitions' state."""
-    async for events in stream.take_events(500, within=0.02):
-        try:
-            await owner.receive([event.message for event in events])
-        except Exception as error:
-            die("override_materializer", error)
-        yield

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ from app.broker import Outgoing, Progress, Sender, Stopping, back_off, header, r
 from app.settings import Settings
 from app.worker.fatal import die
 from app.worker.metrics import FOLDED, LAG_RECORDS, REBALANCES, RECORDS_SENT, REFIT_SECONDS
+from app.worker.process import raw_topic
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ class PartitionState(Protocol):
 
 
 class Owner:
-    """Owns the state of the partitions of one topic that this worker is assigned.
+    """Owns the state of the partitions of one topic that this worker is assigned; the agent that reads the topic is its own, named `role`.
 
     `new_state(partition)` makes an empty state.  `outputs` are the topics it publishes to; `route(record)` tells which input partition an
     output record belongs to; None if it cannot be read, since only another program can have written that.
@@ -120,10 +121,20 @@ class Owner:
         app.on_rebalance_complete.connect(self.on_rebalance_complete)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.run)
+        app.agent(raw_topic(app, settings, topic), concurrency=1, name=role)(self.follow)
 
     # -- what Faust calls ------------------------------------------------------------------------------------------------------
 
-    async def receive(self, messages: Sequence[Any]) -> None:
+    async def follow(self, stream: Any) -> AsyncIterator[None]:
+        """The agent: take in batch after batch, and only then let Faust acknowledge."""
+        async for events in stream.take_events(500, within=0.02):
+            try:
+                await self._receive([event.message for event in events])
+            except Exception as error:
+                die(f"{self.role}: receiving", error)
+            yield
+
+    async def _receive(self, messages: Sequence[Any]) -> None:
         """Take in messages that Faust delivered (step 2); waits while too much is pending."""
         now = time.monotonic()
         for message in messages:

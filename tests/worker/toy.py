@@ -14,7 +14,7 @@ from app.broker import Outgoing
 from app.settings import Settings
 from app.topics import FACTS, LESSONS, partition_of
 from app.worker.owner import Owner
-from app.worker.process import make_app, raw_topic
+from app.worker.process import make_app
 
 settings = Settings.from_environment()
 app = make_app(settings)
@@ -65,10 +65,3 @@ def route(record: Any) -> int:
 owner = Owner(
     app, settings, "toy", topic=FACTS, outputs=[LESSONS], new_state=Numbers, route=route, records_per_second=settings.lessons_per_second
 )
-
-
-@app.agent(raw_topic(app, settings, FACTS))
-async def fold(stream: Any) -> Any:
-    async for events in stream.take_events(500, within=0.02):
-        await owner.receive([event.message for event in events])
-        yield
