@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -33,10 +33,15 @@ def check(installation: Installation, world: World) -> None:
 
 def check_until_right(installation: Installation, world: World) -> None:
     """As `check`, within the time that it takes to publish over again what someone else has overwritten."""
+    until_right(installation, lambda: check(installation, world))
+
+
+def until_right(installation: Installation, check: Callable[[], None]) -> None:
+    """Check again and again, for as long as it takes an owner to notice that what is published is not what it should be."""
     give_up = time.monotonic() + HEALED_S
     while True:
         try:
-            check(installation, world)
+            check()
             return
         except (AssertionError, ValueError):  # what is published may be no JSON
             if time.monotonic() > give_up:
@@ -175,8 +180,9 @@ def _check_facts(installation: Installation, world: World) -> None:
 def content(installation: Installation) -> dict[str, dict[str, Any]]:
     """All that is published, without versions: what a second run over the same trades has to give again, to the last bit."""
     compacted = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES)
-    return {name: {key: _bare(record) for key, record in installation.current(name).items()} for name in compacted}
+    return {name: {key: bare(record) for key, record in installation.current(name).items()} for name in compacted}
 
 
-def _bare(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _bare(value) if isinstance(value, dict) else value for name, value in record.items() if name not in VERSIONS}
+def bare(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without versions."""
+    return {name: bare(value) if isinstance(value, dict) else value for name, value in record.items() if name not in VERSIONS}
