@@ -308,12 +308,10 @@ class IntegratedLearner:
             aliases=tuple(self._scope(row) for row in search.found.whole[:MAX_ALIASES]),
         )
 
-    def _edges_now(self, search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]) -> list[EdgeState]:
+    @staticmethod
+    def _edges_now(search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]) -> list[EdgeState]:
         if not trades:
             return []
-        sds = np.sqrt(np.maximum(np.diag(search.chosen.fits[-1].covariance), 0.0))[1:]
-        if not self._config.half_life:
-            return [EdgeState("stable", None, None, b, float(sd), b, 1.0) for b, sd in zip(effects, sds, strict=True)]
         hours = search.snapshot.exit_us / HOUR_US
         starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
         uplift = np.concatenate([search.chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)])
