@@ -147,6 +147,18 @@ def decode(text: str) -> Hashes:
     return wide.view(">u8")[:, 0].astype(np.uint64)
 
 
+def decoded(texts: Sequence[str]) -> list[Hashes]:
+    """`decode` of many texts.  Raises `ValueError` as it does.
+
+    >>> [sketch.tolist() for sketch in decoded(["AAAAAAABAAAAAAEC", "", "AAAAAAAD"])]
+    [[1, 258], [], [3]]
+    """
+    if any(len(text) % 8 for text in texts):  # six bytes are eight letters, so that texts laid end to end are one
+        return [decode(text) for text in texts]
+    whole, ends = decode("".join(texts)), list(itertools.accumulate(len(text) // 8 for text in texts))
+    return [whole[start:end].copy() for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
 def jaccard(a: Hashes, n_a: int, b: Hashes, n_b: int) -> float:
     """The Jaccard index |A ∩ B| / |A ∪ B| of two slices of `n_a` and `n_b` trades, from their sketches.
 
@@ -287,7 +299,10 @@ class Clusterer:
         cuts = [0, *(np.flatnonzero(np.diff(label)) + 1).tolist(), len(points)]
         names: list[int] = []
         blocks: list[list[int]] = []
+        alone = [len(self._at[point]) == 1 for point in points.tolist()]
         for start, end in itertools.pairwise(cuts):
+            if end - start == 1 and alone[start]:
+                continue
             name = int(label[start])
             for part in _parts(self._points, points[start:end].tolist()):
                 if len(part) > 1:

@@ -28,7 +28,7 @@ from app.learning.classic import multiplier, on_grid
 from app.learning.config import LearningConfig
 from app.learning.effects import entry_log_p, z_of_log_p
 from app.learning.event_time import HOUR_US, micros_from_text, text_from_micros
-from app.learning.factors import Clusterer, Factor, Member, decode
+from app.learning.factors import Clusterer, Factor, Member, decoded
 from app.learning.half_life import edge_states
 from app.learning.history import DAY_US, shortened
 from app.learning.materialize import Changes, same
@@ -125,7 +125,7 @@ class IntegratedMaterializer:
             out, name = self._out[kind], KINDS[kind][0]
             for key, record in records.items():
                 old = out.get(key)
-                if same(record, old) or (urgent_only and old is not None and not _urgent(record, old)):
+                if record is old or same(record, old) or (urgent_only and old is not None and not _urgent(record, old)):
                     continue
                 if record.version != version:  # said before, and something else since
                     record = msgspec.structs.replace(record, version=version)
@@ -161,7 +161,11 @@ class IntegratedMaterializer:
             return []
         if self._changed:
             held = [self._lessons[i] for i in self._changed if i in self._lessons]
-            members = [Member(x.lesson_id, f"{x.pattern_key}|{x.action_category}", x.n, len(x.scope), decode(x.sketch)) for x in held]
+            sketches = decoded([x.sketch for x in held])
+            members = [
+                Member(x.lesson_id, f"{x.pattern_key}|{x.action_category}", x.n, len(x.scope), sketch)
+                for x, sketch in zip(held, sketches, strict=True)
+            ]
             self._clusterer.update(members, [i for i in self._changed if i not in self._lessons])
             self._changed = {}
         return self._clusterer.factors()
@@ -308,6 +312,7 @@ class IntegratedMaterializer:
         signature = self._config.regime_signature
         cells: list[regimes.Cell] = []
         variance: list[float] = []
+        regime_of: dict[str, tuple[str, ...]] = {}
         for effect in sorted(effects.values(), key=lambda e: e.lesson.lesson_id):
             lesson = effect.lesson
             # A slice within one regime says nothing of how regimes differ.
@@ -318,8 +323,10 @@ class IntegratedMaterializer:
             variance.append(max(lesson.marginal.noise_sd**2, 1e-300) / max(effect.ramp, 1e-6))
             for cell in lesson.history:
                 for part in cell.regimes:
-                    values = dict(pairs_of(part.regime))
-                    regime = tuple(values.get(name, "") for name in signature)
+                    regime = regime_of.get(part.regime)
+                    if regime is None:
+                        values = dict(pairs_of(part.regime))
+                        regime = regime_of[part.regime] = tuple(values.get(name, "") for name in signature)
                     cells.append(regimes.Cell(number, cell.day, regime, cell.predicted, cell.metrics, part.n, part.uplift))
         return regimes.fit(regimes.history(cells, variance), signature) if cells else []
 
