@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
 
 from app.learning.baselines import segment_baselines
 from app.learning.config import LearningConfig
+from app.learning.effects import entry_log_p, z_of_log_p
 from app.learning.engine import Engine
-from app.learning.judge import KINDS, IntegratedMaterializer, bar_of
+from app.learning.judge import KINDS, IntegratedMaterializer
 from app.learning.materialize import Changes, same
 from schemas.identity import group_id
 from schemas.lessons import Fit, GroupSummary, Lesson, LessonVerdict, SegmentSum
@@ -223,23 +223,6 @@ def test_another_modules_record_is_refused() -> None:
 # -- the bar
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.floats(0, 12), max_size=12), st.integers(1, 10**6), st.sampled_from([0.01, 0.05, 0.2]))
-def test_the_bar_is_that_of_benjamini_and_hochberg(statistics: list[float], searched: int, alpha: float) -> None:
-    bar = bar_of(statistics, searched, alpha)
-    p = sorted(2 * norm.sf(z) for z in statistics)
-    k = max((i for i, v in enumerate(p, 1) if v <= i * alpha / searched), default=0)
-    if all(abs(v / (i * alpha / searched) - 1) > 1e-9 for i, v in enumerate(p, 1)):
-        assert sum(z > bar for z in statistics) == k
-    assert bar == pytest.approx(norm.isf(min(alpha * max(k, 1) / searched, 1.0) / 2), abs=1e-6)
-
-
-@given(st.lists(st.floats(0, 12), min_size=1, max_size=8), st.integers(1, 10**6))
-def test_the_bar_rises_with_what_was_searched(statistics: list[float], searched: int) -> None:
-    assert bar_of(statistics, 2 * searched, 0.05) >= bar_of(statistics, searched, 0.05)
-    assert bar_of([*statistics, 20.0], searched, 0.05) <= bar_of(statistics, searched, 0.05)
-
-
 def test_the_error_rate_is_the_modules() -> None:
     """An effect that is sure enough in its own group is not among a hundred groups that searched as well; its verdict says so."""
     engine = learned({GROUPS[0]: market(3, 120, edge=1.3, macros=0)})
@@ -346,7 +329,7 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
     assert summary.path is not None
     chosen = summary.path.lesson_ids[0]
     rest = [r for r in records(engine) if not isinstance(r, GroupSummary)]
-    bar = bar_of([9.0], summary.path.hypotheses + 1, 0.05)
+    bar = z_of_log_p(entry_log_p(0.05, summary.path.hypotheses + 1))  # the group's level is one more hypothesis
 
     def edge(z: float) -> float:
         path = msgspec.structs.replace(
