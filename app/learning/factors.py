@@ -152,11 +152,13 @@ def decoded(texts: Sequence[str]) -> list[Hashes]:
 
     >>> [sketch.tolist() for sketch in decoded(["AAAAAAABAAAAAAEC", "", "AAAAAAAD"])]
     [[1, 258], [], [3]]
+    >>> decoded([])
+    []
     """
     if any(len(text) % 8 for text in texts):  # six bytes are eight letters, so that texts laid end to end are one
         return [decode(text) for text in texts]
     whole, ends = decode("".join(texts)), list(itertools.accumulate(len(text) // 8 for text in texts))
-    return [whole[start:end].copy() for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [whole[start:end].copy() for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def jaccard(a: Hashes, n_a: int, b: Hashes, n_b: int) -> float:

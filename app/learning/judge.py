@@ -35,6 +35,7 @@ from app.learning.materialize import Changes, same
 from schemas.identity import regime_id, slice_id
 from schemas.lessons import (
     Baseline,
+    Fit,
     GroupSummary,
     LatentFactor,
     Lesson,
@@ -193,16 +194,17 @@ class IntegratedMaterializer:
         searched = sum(path.hypotheses for _, path, _ in chosen) + len(chosen)
         bar = z_of_log_p(entry_log_p(self._config.alpha, searched))
         found: dict[str, _Effect] = {}
-        passed: dict[str, int] = {}
+        passed: dict[str, Fit] = {}
         for summary, path, ids in chosen:
-            k = 0
+            ramps: list[float] = []
             for i in ids:
-                if statistics[lead.get(i, i)] <= bar:
+                ramp = min((statistics[lead.get(i, i)] - bar) / RAMP_SDS, *ramps[-1:], 1.0)
+                if ramp <= 0:
                     break
-                k += 1
-            passed[summary.lesson_id] = k
-            for j, i in enumerate(ids[:k], 1):
-                found[i] = self._netted(self._lessons[i], path, k, j, statistics[lead.get(i, i)], bar, baselines)
+                ramps.append(ramp)
+            fit = passed[summary.lesson_id] = _blended(path.fits, ramps)
+            for j, i in enumerate(ids[: len(ramps)], 1):
+                found[i] = self._netted(self._lessons[i], path, fit, j, statistics[lead.get(i, i)], bar, baselines)
         for lesson_id, effect in self._levels(chosen, baselines, passed).items():
             lesson = self._lessons.get(lesson_id)
             if lesson is not None and effect[0] > bar:
@@ -235,9 +237,9 @@ class IntegratedMaterializer:
                     seen.add(group)
         return lead
 
-    def _netted(self, lesson: Lesson, path: Path, k: int, j: int, statistic: float, bar: float, baselines: SegmentBaselines) -> _Effect:
-        """The j-th of the first k effects of a path, beyond what the segments of its trades explain."""
-        fit, marginal = path.fits[k], lesson.marginal
+    def _netted(self, lesson: Lesson, path: Path, fit: Fit, j: int, statistic: float, bar: float, baselines: SegmentBaselines) -> _Effect:
+        """The j-th of the effects of a fit, beyond what the segments of its trades explain."""
+        marginal = lesson.marginal
         if marginal is None:
             raise ValueError(f"The lesson {lesson.lesson_id} is on its group's path without having been chosen.")
         explained, variance = _explained(fit.loadings[j], path, baselines)
@@ -255,7 +257,7 @@ class IntegratedMaterializer:
         )  # fmt: skip
 
     def _levels(
-        self, chosen: Sequence[tuple[GroupSummary, Path, list[str]]], baselines: SegmentBaselines, passed: dict[str, int]
+        self, chosen: Sequence[tuple[GroupSummary, Path, list[str]]], baselines: SegmentBaselines, passed: dict[str, Fit]
     ) -> dict[str, tuple[float, float, float, float]]:
         """Of each group's level against the baseline: lesson id → (|z|, net, standard error, baseline).
 
@@ -264,8 +266,7 @@ class IntegratedMaterializer:
         levels = {}
         for summary, path, _ in chosen:
             values = []
-            for k in (0, passed[summary.lesson_id]):
-                fit = path.fits[k]
+            for fit in (path.fits[0], passed[summary.lesson_id]):
                 explained, variance = _explained(fit.loadings[0], path, baselines)
                 sd = float(np.sqrt(fit.sds[0] ** 2 + variance))
                 values.append((fit.coefficients[0] - explained, sd, explained))
@@ -478,6 +479,26 @@ KINDS: dict[type, tuple[str, str]] = {
     LatentFactor: ("factors", "factor_id"),
 }
 """What a module hands out: its name in `Changes`, and the field that is its key."""
+
+
+def _blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
+    """The fit of the first k effects, of which each has come in as far as `ramps` (k,) says, from 1 down to 0.
+
+    A mean of the fits of 0, 1, … k effects, each of which counts as far as the effect after it has not come in: so that what an effect
+    takes from the others, as it comes in, does not jump either.
+
+    >>> fits = [Fit((1.0,), (0.1,), ((1.0,),)), Fit((0.5, 2.0), (0.1, 0.2), ((1.0,), (0.0,)))]
+    >>> [_blended(fits, ramps).coefficients for ramps in ([], [0.25], [1.0])]
+    [(1.0,), (0.875, 2.0), (0.5, 2.0)]
+    """
+    came = np.array([1.0, *ramps])
+    weight = came - np.append(came[1:], 0.0)
+    columns = [np.column_stack((fit.coefficients, fit.sds, fit.loadings)) for fit in fits[: len(came)]]
+    total = np.zeros_like(columns[-1])
+    for share, column in zip(weight.tolist(), columns, strict=True):
+        total[: len(column)] += share * column
+    total /= came[:, None]
+    return Fit(tuple(total[:, 0].tolist()), tuple(total[:, 1].tolist()), tuple(map(tuple, total[:, 2:].tolist())))
 
 
 def _explained(loadings: Sequence[float], path: Path, baselines: SegmentBaselines) -> tuple[float, float]:
