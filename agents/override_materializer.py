@@ -63,7 +63,8 @@ class Modules:
                 log.error("lesson.unreadable", partition=self._partition, offset=record.offset, error=str(error))
                 continue
             self._versions[record.key] = version
-            current[record.key] = lesson
+            # One of another way of learning, from before a change of the setting, says nothing here; its owner will replace or retire it.
+            current[record.key] = lesson if lesson is not None and lesson.learning == settings.learning else None
         held: dict[str, list[Lesson | GroupSummary]] = {}
         retired: dict[str, list[str]] = {}
         for key, lesson in current.items():
