@@ -315,8 +315,8 @@ class IntegratedLearner:
         hours = search.snapshot.exit_us / HOUR_US
         starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
         uplift = np.concatenate([search.chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)])
-        # At each effect's own newest trade, which is its lesson's `as_of`: from there on the reader lets it fade.
-        return edge_states(np.concatenate([hours[t] for t in trades]), uplift, starts, np.array(noise), 0.0)
+        # Now is the group's newest trade, its summary's `as_of`: from there on the reader lets the edge fade.
+        return edge_states(np.concatenate([hours[t] for t in trades]), uplift, starts, np.array(noise), float(hours[-1]))
 
     def _story(self, search: _Search, trades: NDArray[np.int64], effect: float, noise_sd: float) -> tuple[tuple[HistoryCell, ...], Metrics]:
         shot = search.snapshot

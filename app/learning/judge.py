@@ -51,14 +51,14 @@ from schemas.scope import canonical_text, pairs_of
 RAMP_SDS = 0.5
 """Standard errors beyond the bar over which an effect comes in."""
 LIFETIME_US = 30 * DAY_US
-"""An override expires so long after the newest trade behind it."""
+"""An override expires so long after the newest trade of its group."""
 Group = tuple[str, str]
 """(pattern key, category)."""
 
 
 class _Effect(NamedTuple):
     """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`; `effect` what is left of it now, in force,
-    `ramp` of 0 to 1 how far it has come in."""
+    `ramp` of 0 to 1 how far it has come in; now is `as_of`."""
 
     lesson: Lesson
     statistic: float
@@ -69,6 +69,7 @@ class _Effect(NamedTuple):
     effect_sd: float
     decay: LessonDecay
     baseline: float
+    as_of: str
 
 
 class IntegratedMaterializer:
@@ -204,16 +205,16 @@ class IntegratedMaterializer:
                 ramps.append(ramp)
             fit = passed[summary.lesson_id] = _blended(path.fits, ramps)
             for j, i in enumerate(ids[: len(ramps)], 1):
-                found[i] = self._netted(self._lessons[i], path, fit, j, statistics[lead.get(i, i)], bar, baselines)
+                found[i] = self._netted(self._lessons[i], summary.as_of, path, fit, j, statistics[lead.get(i, i)], bar, baselines)
         for lesson_id, effect in self._levels(chosen, baselines, passed).items():
             lesson = self._lessons.get(lesson_id)
-            if lesson is not None and effect[0] > bar:
+            if lesson is not None and lesson.n >= self._config.n_min and effect[0] > bar:
                 found[lesson_id] = self._whole(lesson, effect, bar)
         for i, representative in lead.items():
             if i != representative and i in found and representative in found:
                 source = found[representative]
                 found[i] = found[i]._replace(
-                    raw=source.raw, sd=source.sd, effect=source.effect, effect_sd=source.effect_sd, decay=source.decay
+                    raw=source.raw, sd=source.sd, effect=source.effect, effect_sd=source.effect_sd, decay=source.decay, as_of=source.as_of
                 )
         return found
 
@@ -253,7 +254,7 @@ class IntegratedMaterializer:
         ramp = min(max((min(statistic, statistic * share) - bar) / RAMP_SDS, 0.0), 1.0)
         return _Effect(
             lesson, statistic, ramp, fitted - explained, float(np.sqrt(sd * sd + variance)), (now - explained) * ramp,
-            float(np.sqrt(now_sd**2 + variance)), decay, level + explained,
+            float(np.sqrt(now_sd**2 + variance)), decay, level + explained, as_of,
         )  # fmt: skip
 
     def _levels(
@@ -303,7 +304,7 @@ class IntegratedMaterializer:
             interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
             half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
             decay = LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
-        return _Effect(lesson, z, ramp, net, sd, now * ramp, now_sd, decay, baseline)
+        return _Effect(lesson, z, ramp, net, sd, now * ramp, now_sd, decay, baseline, lesson.as_of)
 
     # -- regimes and factors
 
@@ -413,6 +414,8 @@ class IntegratedMaterializer:
         _, cover, factor, centre, on_path = key
         if cover is not None:
             decision, reason = "covered", f"The override {cover} speaks for its trades."
+        elif lesson.n < self._config.n_min:
+            decision, reason = "insufficient", f"The {lesson.n} trades are fewer than the {self._config.n_min} that a judgement needs."
         elif on_path and lesson.marginal is not None:
             decision = "neutral"
             reason = f"Its statistic of {lesson.marginal.statistic:.2f} passes in its group, but not among all slices of the module."
@@ -467,7 +470,7 @@ class IntegratedMaterializer:
             multiplier=times, confidence=_confidence(e), n_trades=lesson.n, baseline=shortened(e.baseline),
             decay=OverrideDecay(state=e.decay.state, half_life_hours=e.decay.half_life_hours, interval=e.decay.interval),
             latent_factor_id=factor.factor_id if factor else None, covers=covers, regime_gains=gains, evidence=lesson.evidence,
-            as_of=lesson.as_of, expires_at=text_from_micros(micros_from_text(lesson.as_of) + LIFETIME_US), version=version,
+            as_of=e.as_of, expires_at=text_from_micros(micros_from_text(e.as_of) + LIFETIME_US), version=version,
         )  # fmt: skip
 
 

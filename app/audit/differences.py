@@ -1,0 +1,88 @@
+"""Two sets of overrides side by side: what one way of learning says where, and the other.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from app.audit.variants import LEARNERS, variants
+from app.learning.config import LearningConfig
+from app.learning.engine import Engine, materializer
+from app.learning.window import Trade
+from schemas.lessons import GroupSummary, Lesson, LessonVerdict
+from schemas.overrides import Override
+
+
+class Difference(NamedTuple):
+    """One context: the override of each side (None: it has none there), and the first side's reason for what it says, if it has one."""
+
+    ours: Override | None
+    theirs: Override | None
+    reason: str
+
+    @property
+    def of(self) -> Override:
+        """Whichever there is."""
+        found = self.ours or self.theirs
+        if found is None:
+            raise ValueError("A difference has at least one side.")
+        return found
+
+    @property
+    def size(self) -> float:
+        """How far the two multipliers, and what regimes make of them, are apart."""
+        return max(abs(one - other) for one in _range(self.ours) for other in _range(self.theirs))
+
+
+def _range(override: Override | None) -> tuple[float, ...]:
+    if override is None:
+        return (1.0,)
+    return (override.multiplier, *(1.0 + gain * override.effect for gain in override.regime_gains.values()))
+
+
+def differences(ours: Iterable[Override], theirs: Iterable[Override], verdicts: Iterable[LessonVerdict]) -> list[Difference]:
+    """The contexts where a reader would be told something else, the greatest difference first: another multiplier, half-life or gains."""
+    mine, other = {o.override_id: o for o in ours}, {o.override_id: o for o in theirs}
+    reasons = {v.lesson_id: v.reason for v in verdicts}
+    found = [
+        Difference(mine.get(i), other.get(i), reasons.get(i, "Not among the strongest slices of its group."))
+        for i in mine.keys() | other.keys()
+        if _told(mine.get(i)) != _told(other.get(i))
+    ]
+    return sorted(found, key=lambda d: (-d.size, d.of.override_id))
+
+
+def _told(override: Override | None) -> tuple[object, ...] | None:
+    if override is None:
+        return None
+    half_life = override.decay.half_life_hours if override.learning == "integrated" else None
+    return override.multiplier, half_life, tuple(sorted(override.regime_gains.items()))
+
+
+class Sides(NamedTuple):
+    """What each variant says now: overrides by variant, and the verdicts of `integrated`."""
+
+    overrides: dict[str, list[Override]]
+    verdicts: list[LessonVerdict]
+
+    def learner(self, name: str) -> list[Difference]:
+        """What the meta-learner `name` (of `LEARNERS`) changes."""
+        return differences(self.overrides["integrated"], self.overrides[f"no {name}"], self.verdicts)
+
+
+def sides(name: str, trades: Mapping[tuple[str, str], Iterable[Trade]], config: LearningConfig) -> Sides:
+    """What each variant says of module `name` after these trades."""
+    configs = variants(config)
+    integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
+    integrated.fold(trades)
+    classic.fold(trades)
+    overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
+    evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
+    for learner in LEARNERS:
+        judge = materializer(configs[f"no {learner}"], name)
+        judge.fold(evidence)
+        overrides[f"no {learner}"] = judge.judge(1).overrides
+    return Sides(overrides, integrated.verdicts())

@@ -1,0 +1,97 @@
+"""The closed trades of the log as the core takes them, and the decisions that were taken in them.
+
+May touch: the broker (read only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from app import topics
+from app.broker import read_to_end, reader
+from app.errors import BadDataError, UnreachableError
+from app.learning.event_time import micros_from_text
+from app.learning.window import SegmentKey, Trade, trade_from_fact
+from app.settings import Settings
+from schemas.facts import PatternTradeEvent
+from schemas.identity import CATEGORIES
+
+Group = tuple[str, str]
+"""(canonical pattern key, category)."""
+
+
+class Decision(NamedTuple):
+    """One action that was taken, at `at_us`, in a trade that closed at `exit_us` (µs since 1970) with this outcome."""
+
+    group: Group
+    scope: Mapping[str, str]
+    at_us: int
+    exit_us: int
+    trade_id: str
+    outcome: float
+    segment: SegmentKey
+
+
+@dataclass
+class Module:
+    """All trades of one module, by group, and the decisions in them, each by trade and group as the close that counts tells it."""
+
+    trades: dict[Group, list[Trade]] = field(default_factory=dict)
+    _decided: dict[tuple[str, Group], tuple[Trade, list[Decision]]] = field(default_factory=dict)
+
+    def add(self, fact: PatternTradeEvent, outcome: str) -> None:
+        """Take a fact in; facts without the outcome do not count.  Raises `ValueError` for one that cannot be read."""
+        trade = trade_from_fact(fact, outcome)
+        if trade is None:
+            return
+        group = (fact.pattern_key, fact.action_category)
+        self.trades.setdefault(group, []).append(trade)
+        known = self._decided.get((trade.trade_id, group))
+        if known is None or known[0].rank < trade.rank:
+            self._decided[trade.trade_id, group] = (
+                trade,
+                [
+                    Decision(group, a.scope, micros_from_text(a.ts), trade.exit_us, trade.trade_id, trade.outcome, trade.segment)
+                    for a in fact.actions
+                ],
+            )
+
+    def decisions(self, categories: Collection[str] = CATEGORIES) -> list[Decision]:
+        """The decisions of these categories, by time."""
+        found = [d for (_, group), (_, decisions) in self._decided.items() if group[1] in categories for d in decisions]
+        return sorted(found, key=lambda d: (d.at_us, d.trade_id, d.group))
+
+
+async def read_modules(settings: Settings, progress: Callable[[int], None] = lambda n: None) -> dict[str, Module]:
+    """The facts of the log, module by module; `progress` is told the number of records of each batch.
+
+    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic and `BadDataError` for a fact that cannot be read.
+    """
+    await topics.require_existence(settings, [topics.FACTS])
+    decode = msgspec.json.Decoder(PatternTradeEvent).decode
+    modules: dict[str, Module] = {}
+    consumer = reader(settings)
+    partitions = [TopicPartition(settings.topic(topics.FACTS), p) for p in range(settings.partitions)]
+    try:
+        await consumer.start()
+        async for tp, records, _ in read_to_end(consumer, dict.fromkeys(partitions)):
+            for record in records:
+                try:
+                    fact = decode(record.value)
+                    modules.setdefault(fact.module, Module()).add(fact, settings.outcome)
+                except (msgspec.MsgspecError, ValueError, TypeError) as error:
+                    raise BadDataError(f"The fact at {tp.topic}/{tp.partition}/{record.offset} cannot be read: {error}.") from error
+            progress(len(records))
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(f"{settings.topic(topics.FACTS)} cannot be read from {settings.broker}: {error!r}.") from error
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
+    return modules

@@ -1,0 +1,26 @@
+"""The ways of learning that are compared: as configured, `classic`, and `integrated` with each of its three meta-learners off.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.learning.config import LearningConfig
+
+LEARNERS = {"half-life": "half_life", "regime weights": "regime_weights", "latent factors": "latent_factors"}
+"""The three meta-learners and their switches."""
+CLASSIC_MAX_DIMS = 3
+
+
+def variants(config: LearningConfig) -> dict[str, LearningConfig]:
+    """By name: `integrated` (all three on), `no half-life`, `no regime weights`, `no latent factors`, `classic`.
+
+    >>> list(variants(LearningConfig()))
+    ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'classic']
+    """
+    integrated = replace(config, learning="integrated", **dict.fromkeys(LEARNERS.values(), True))
+    off = {f"no {name}": replace(integrated, **{switch: False}) for name, switch in LEARNERS.items()}
+    dims = config.max_dims and min(config.max_dims, CLASSIC_MAX_DIMS)
+    return {"integrated": integrated, **off, "classic": replace(config, learning="classic", max_dims=dims)}

@@ -1,0 +1,186 @@
+"""Would it have helped?  Learn up to a day, size the decisions that came after it, look at how their trades ended; and again.
+
+May touch: nothing but its arguments.  No peeking: what is judged at a cut was learned from trades that had closed by then, and the
+decisions that it sizes were taken after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.audit.trades import Decision, Group, Module
+from app.audit.variants import variants
+from app.learning.config import LearningConfig
+from app.learning.engine import Engine, materializer
+from app.learning.window import Trade
+from app.runtime.index import GroupIndex
+from app.runtime.resolve import Prepared, combine, prepare
+from schemas.lessons import Baseline, GroupSummary, Lesson
+from schemas.overrides import Override
+
+SIZED = ("entry",)
+RESAMPLES = 2_000
+BLOCKS = 24
+"""Blocks in time that are drawn together, so that decisions which hang together stay together."""
+SEED = 20_240_101
+
+
+class Judged(NamedTuple):
+    """What N decisions were sized by, variant by variant: `multipliers` name → (N,); `uplift` (N,) what their trades made beyond the
+    baseline known at the cut; `at_us` (N,)."""
+
+    multipliers: dict[str, NDArray[np.float64]]
+    uplift: NDArray[np.float64]
+    at_us: NDArray[np.int64]
+
+
+class Score(NamedTuple):
+    """What sizing by a variant was worth.
+
+    `value` is the outcome that sizing added per decision, Σ (multiplier − 1) · uplift / N, with its 90 % interval `low` to `high`
+    (block bootstrap, Künsch 1989); `sized` is the share of decisions that were not left at 1 and `spread` the standard deviation of the multiplier.
+    """
+
+    value: float
+    low: float
+    high: float
+    sized: float
+    spread: float
+
+
+def cut_times(decisions: Sequence[Decision], n: int) -> list[int]:
+    """`n` times in µs which part the later two thirds of the decisions into `n` equal spans, the first at a third."""
+    if not decisions:
+        return []
+    times = np.array([d.at_us for d in decisions])
+    places = np.linspace(len(times) / 3, len(times), n, endpoint=False).astype(int)
+    return sorted(set(times[places].tolist()))
+
+
+def resolver(overrides: Sequence[Override]) -> Callable[[Decision], float]:
+    """The reader's own answer for a decision, from these overrides."""
+    groups: dict[Group, list[Prepared]] = {}
+    for override in overrides:
+        groups.setdefault((override.pattern_key, override.action_category), []).append(prepare(override))
+    index = {group: GroupIndex(members) for group, members in groups.items()}
+
+    def answer(decision: Decision) -> float:
+        found = index.get(decision.group)
+        matched = found.match(decision.scope) if found is not None else []
+        return combine(matched, decision.scope, decision.at_us / 1e6).multiplier if matched else 1.0
+
+    return answer
+
+
+def walk_forward(name: str, module: Module, config: LearningConfig, n_cuts: int, progress: Callable[[], None] = lambda: None) -> Judged:
+    """Walk through the history of module `name` in `n_cuts` steps; `progress` is called after each.
+
+    Decisions of SIZED categories count: an entry chooses a size knowing nothing, while what an add or an exit is called tells how
+    the trade went so far.
+
+    All variants of `integrated` judge the same lessons, as they would in production.
+    """
+    decisions = module.decisions(SIZED)
+    cuts = cut_times(decisions, n_cuts)
+    configs = variants(config)
+    integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
+    closed = {group: sorted(trades, key=lambda t: t.exit_us) for group, trades in module.trades.items()}
+    done = dict.fromkeys(closed, 0)
+    multipliers: dict[str, list[float]] = {variant: [] for variant in configs}
+    uplift: list[float] = []
+    at: list[int] = []
+    for cut, end in zip(cuts, [*cuts[1:], 2**62], strict=True):
+        batch: dict[Group, list[Trade]] = {}
+        for group, trades in closed.items():
+            start = done[group]
+            while done[group] < len(trades) and trades[done[group]].exit_us <= cut:
+                done[group] += 1
+            batch[group] = trades[start : done[group]]
+        integrated.fold(batch)
+        classic.fold(batch)
+        asked = [d for d in decisions if cut < d.at_us <= end]
+        answers = {"integrated": integrated.learn(), "classic": classic.learn()}
+        evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
+        for variant, changed in configs.items():
+            if variant not in answers:
+                judge = materializer(changed, name)
+                judge.fold(evidence)
+                answers[variant] = judge.judge(1).overrides
+        for variant, overrides in answers.items():
+            resolve = resolver(overrides)
+            multipliers[variant] += [resolve(d) for d in asked]
+        expected = baseline_of(integrated.baselines(), config.baseline_default)
+        uplift += [d.outcome - expected(d) for d in asked]
+        at += [d.at_us for d in asked]
+        progress()
+    return Judged({v: np.array(m) for v, m in multipliers.items()}, np.array(uplift), np.array(at, np.int64))
+
+
+def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Decision], float]:
+    """What a decision's trade was expected to make, by its segment, whatever its pattern."""
+    means = {(b.bucket, b.timeframe): b.mean for b in baselines}
+
+    def expected(decision: Decision) -> float:
+        bucket, timeframe = decision.segment
+        for key in ((bucket, timeframe), (bucket, None), (None, timeframe), (None, None)):
+            if key in means:
+                return means[key]
+        return default
+
+    return expected
+
+
+def score(multiplier: NDArray[np.float64], judged: Judged) -> Score:
+    """What these multipliers (N,) were worth."""
+    p = multiplier - 1.0
+    gained = p * judged.uplift
+    low, high = interval(gained, judged.at_us)
+    return Score(float(gained.mean()) if len(p) else 0.0, low, high, float((p != 0).mean()) if len(p) else 0.0, float(p.std()))
+
+
+def interval(values: NDArray[np.float64], at_us: NDArray[np.int64]) -> tuple[float, float]:
+    """90 % interval of the mean of `values` (N,), by drawing blocks in time with replacement."""
+    if len(values) < 2 * BLOCKS:
+        return float("-inf"), float("inf")
+    order = np.argsort(at_us, kind="stable")
+    blocks = np.array_split(values[order], BLOCKS)
+    sums = np.array([block.sum() for block in blocks])
+    sizes = np.array([len(block) for block in blocks])
+    drawn = np.random.default_rng(SEED).integers(0, BLOCKS, (RESAMPLES, BLOCKS))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.05, 0.95])
+    return float(low), float(high)
+
+
+def compared(judged: Judged, one: str, other: str) -> Score:
+    """What sizing by `one` was worth beyond sizing by `other`, decision by decision."""
+    difference = judged.multipliers[one] - judged.multipliers[other]
+    return score(1.0 + difference, judged)
+
+
+def verdict(difference: Score) -> str:
+    """yes, no, or not enough data: whether the 90 % interval of a difference leaves 0 out.
+
+    >>> verdict(Score(0.1, 0.02, 0.2, 1.0, 0.1)), verdict(Score(0.1, -0.02, 0.2, 1.0, 0.1)), verdict(Score(0.0, 0.0, 0.0, 0.0, 0.0))
+    ('yes', 'not enough data', 'no difference')
+    """
+    if difference.sized == 0.0:
+        return "no difference"
+    if difference.low > 0:
+        return "yes"
+    return "no" if difference.high < 0 else "not enough data"
+
+
+def summary(judged: Mapping[str, Judged]) -> Judged:
+    """Several modules as one."""
+    parts = list(judged.values())
+    names = parts[0].multipliers.keys() if parts else ()
+    return Judged(
+        {name: np.concatenate([part.multipliers[name] for part in parts]) for name in names},
+        np.concatenate([part.uplift for part in parts]) if parts else np.zeros(0),
+        np.concatenate([part.at_us for part in parts]) if parts else np.zeros(0, np.int64),
+    )
