@@ -42,7 +42,7 @@ class Score(NamedTuple):
     """What sizing by a variant was worth.
 
     `value` is the outcome that sizing added per decision, Σ (multiplier − 1) · uplift / N, with its 90 % interval `low` to `high`
-    (block bootstrap, Künsch 1989); `sized` is the share of decisions that were not left at 1 and `spread` the standard deviation of the multiplier.
+    (block bootstrap, Künsch 1989); `sized` is the share of decisions that were not left at 1, `spread` the multiplier's standard deviation.
     """
 
     value: float

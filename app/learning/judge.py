@@ -238,7 +238,9 @@ class IntegratedMaterializer:
                     seen.add(group)
         return lead
 
-    def _netted(self, lesson: Lesson, path: Path, fit: Fit, j: int, statistic: float, bar: float, baselines: SegmentBaselines) -> _Effect:
+    def _netted(
+        self, lesson: Lesson, as_of: str, path: Path, fit: Fit, j: int, statistic: float, bar: float, baselines: SegmentBaselines
+    ) -> _Effect:
         """The j-th of the effects of a fit, beyond what the segments of its trades explain."""
         marginal = lesson.marginal
         if marginal is None:
