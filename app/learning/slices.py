@@ -277,4 +277,4 @@ def _pack(bits: NDArray[np.bool_]) -> Words:
 def _count(trades: Words) -> NDArray[np.int64]:
     """Trades of each bitset (K, W) → (K,)."""
     # Whole numbers below 2^24 are exact as 32-bit floats, which add up in half the time.
-    return np.einsum("ij->i", np.bitwise_count(trades).astype(np.float32)).astype(np.int64)
+    return np.asarray(np.einsum("ij->i", np.bitwise_count(trades).astype(np.float32)).astype(np.int64))
