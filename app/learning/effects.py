@@ -38,7 +38,7 @@ RECENT_SHARE = 0.2
 """Share of the error rate that goes to edges which show in recent trades only; the rest goes to the plain mean."""
 RECENT_HALF_LIFE = 0.15
 """Half-life of the weights that look for recent edges, in parts of the window's span."""
-GENERAL = 0.5
+GENERAL = 0.3
 """A more general slice, one that holds all the trades of the best and has fewer dimensions, is preferred if its z is that near: of many
 refinements of a slice with an edge some are better by chance alone."""
 GENERAL_REGIME = 1.5
