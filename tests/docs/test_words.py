@@ -34,6 +34,8 @@ README, DATA, RUNTIME, OPERATIONS, GUARANTEES = (
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
