@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check format bench quality lock sample clean
+.PHONY: help demo demo-down test check format bench speed quality lock sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -52,6 +52,9 @@ format: $(VENV)/.dev  ## Format the code, and mend what the linter can
 
 bench: $(VENV)/.dev  ## Speed of the pipeline against a bare chain in the same run
 	$(BIN)/python -m benchmarks.pipeline
+
+speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets and obvious peers
+	$(BIN)/python -m benchmarks.speed
 
 quality: $(VENV)/.dev  ## What is learned in worlds whose truth is known, against the targets
 	$(BIN)/python -m benchmarks.quality --out build/quality

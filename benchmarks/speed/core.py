@@ -1,0 +1,165 @@
+"""The learning core: refits, batches, judgement, memory."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.learning.config import LearningConfig
+from app.learning.integrated import IntegratedLearner
+from app.learning.judge import IntegratedMaterializer
+from app.learning.window import Trade
+from benchmarks.speed.measure import Row, Took, row, timed
+from benchmarks.speed.worlds import CATEGORY, group, trades
+from schemas.lessons import GroupSummary, Lesson
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+
+    runs: int
+    refits: tuple[tuple[int, int, tuple[int, ...], int, float], ...]
+    """(trades, dimensions, values of a dimension, depth, seconds allowed)."""
+    batch_trades: int
+    batch_groups: int
+    module_groups: int
+    memory_trades: int
+
+
+FULL = Sizes(5, ((5_000, 19, (6, 7), 3, 0.5), (10_000, 12, (4,), 4, 2.0)), 1_000, 200, 100, 10_000)
+QUICK = Sizes(1, ((600, 8, (4,), 3, 0.5), (800, 6, (3,), 4, 2.0)), 50, 10, 3, 1_000)
+
+Progress = Callable[[str], None]
+
+
+def measure(sizes: Sizes, progress: Progress) -> list[Row]:
+    """All lines of the core."""
+    rows = []
+    for n, dims, values, depth, below in sizes.refits:
+        progress(f"refit of {n:,} trades × {dims}")
+        rows.append(full_refit(sizes.runs, n, dims, values, depth, below))
+    progress("a batch into many groups")
+    rows += batches(sizes)
+    progress("a module")
+    rows += module(sizes)
+    progress("memory")
+    rows.append(memory(sizes.memory_trades))
+    return rows
+
+
+def learner(config: LearningConfig, number: int, made: list[Trade]) -> IntegratedLearner:
+    """One group that holds these trades."""
+    one = IntegratedLearner("pm", group(number), CATEGORY, config)
+    one.fold(made)
+    return one
+
+
+def full_refit(runs: int, n: int, dims: int, values: tuple[int, ...], depth: int, below: float) -> Row:
+    """Everything anew: snapshot, mining, search, half-lives, history, sketches, the lessons themselves."""
+    one = learner(LearningConfig(max_dims=depth, window_trades=n), 0, trades(n, dims, values, seed=1))
+    summaries: list[GroupSummary] = []
+
+    def refit(_: object) -> None:
+        found = one.refit(version=1).summary
+        assert found is not None
+        summaries.append(found)
+
+    took = timed(runs, refit, lambda: one.adopt([]))  # nothing published: every lesson is new
+    path = summaries[0].path
+    detail = f"{summaries[0].n_slices:,} slices, {len(path.lesson_ids) if path else 0} effects"
+    return row(f"full refit of one group: {n:,} trades × {dims} dims, depth {depth}", took, below, detail)
+
+
+def batches(sizes: Sizes) -> list[Row]:
+    """A batch of closes into groups that hold 250 each: folding it, and the refits of all groups, which are due some time after."""
+    config = LearningConfig(max_dims=3)
+    groups = [learner(config, g, trades(250, 8, (3, 4), seed=g)) for g in range(sizes.batch_groups)]
+    share = sizes.batch_trades // sizes.batch_groups
+    seeds = itertools.count(10_000)
+
+    def batch() -> list[tuple[IntegratedLearner, list[Trade]]]:
+        return [(one, trades(share, 8, (3, 4), seed=next(seeds))) for one in groups]
+
+    def fold(arrived: list[tuple[IntegratedLearner, list[Trade]]]) -> None:
+        for one, made in arrived:
+            one.fold(made)
+
+    def refit(_: object) -> None:
+        for one in groups:
+            one.refit(version=1)
+
+    what = f"{sizes.batch_trades:,} trades into {len(groups)} groups"
+    folding = timed(sizes.runs, fold, batch)
+    refitting = timed(min(sizes.runs, 3), refit, lambda: fold(batch()))
+    held = f"{len(groups[0].window)} trades a group, 8 dims, depth 3"
+    return [
+        row(f"incremental batch: {what}", folding, 0.2),
+        row(f"the refits of those {len(groups)} groups, when they are due", refitting, None, held),
+    ]
+
+
+def module(sizes: Sizes) -> list[Row]:
+    """Judging a module: from nothing, and once one group has changed."""
+    config = LearningConfig(max_dims=3)
+    groups = [learner(config, g, trades(500, 8, (4,), seed=g)) for g in range(sizes.module_groups)]
+    records: list[Lesson | GroupSummary] = []
+    for one in groups:
+        found = one.refit(version=1)
+        records += [*found.lessons, *([found.summary] if found.summary else [])]
+    counts: list[int] = []
+    judge = IntegratedMaterializer("pm", config)
+
+    def from_nothing(_: object) -> None:
+        nonlocal judge
+        judge = IntegratedMaterializer("pm", config)
+        judge.fold(records)
+        counts[:] = [len(judge.judge(version=1).overrides)]
+
+    lessons = len(records) - len(groups)
+    what = f"{len(groups)} groups, {lessons:,} lessons"
+    took = timed(sizes.runs, from_nothing)
+    seeds = itertools.count(20_000)
+
+    def changed() -> tuple[list[Lesson | GroupSummary], list[str]]:
+        groups[0].fold(trades(5, 8, (4,), seed=next(seeds)))
+        found = groups[0].refit(version=2)
+        return [*found.lessons, *([found.summary] if found.summary else [])], found.retired
+
+    def again(change: tuple[list[Lesson | GroupSummary], list[str]]) -> None:
+        judge.fold(*change)
+        judge.judge(version=2)
+
+    one_group = timed(sizes.runs, again, changed)
+    return [
+        row(f"materialising a module from nothing: {what}", took, 1.0, f"{counts[0]} overrides"),
+        row("the same module once one group has changed", one_group, 1.0),
+    ]
+
+
+def memory(n: int) -> Row:
+    """What Python and numpy hold for a group once its trades are in the window, by tracemalloc."""
+    config = LearningConfig(window_trades=n)
+    IntegratedLearner("pm", group(0), CATEGORY, config)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    one = IntegratedLearner("pm", group(0), CATEGORY, config)
+    for start in range(0, n, 500):
+        one.fold(trades(min(500, n - start), 19, (6, 7), seed=start))
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    detail = f"{n:,} trades × 19 dims; of it {one.window.nbytes / n:.0f} in arrays"
+    return Row("memory per trade in the window", held / len(one.window), "bytes", 500.0, detail)
+
+
+def seconds(work: Callable[[], object]) -> Took:
+    """One run, for what takes long."""
+    at, busy = time.perf_counter(), time.process_time()
+    work()
+    return Took(time.perf_counter() - at, time.process_time() - busy)
