@@ -101,10 +101,24 @@ class LagPairs:
 
     def products(self, x: Floats) -> Floats:
         """Σ x_i x_k over the pairs of each lag: `x` (T, K) → (lags, K)."""
-        sums = np.zeros((len(x) + 1, x.shape[1]))
-        np.cumsum(x, axis=0, out=sums[1:])
+        sums = self._cumulated(x)
         rows = [np.einsum("ij,ij->j", x, sums[hi] - sums[lo]) for lo, hi in zip(self._lo, self._hi, strict=True)]
         return np.array(rows) if rows else np.zeros((0, x.shape[1]))
+
+    def weighted(self, rho: Floats, x: Floats) -> Floats:
+        """`rho` (lags,) @ `products(x)`, without looking at lags of no weight."""
+        sums = self._cumulated(x)
+        near = np.zeros_like(x)
+        for weight, lo, hi in zip(rho.tolist(), self._lo, self._hi, strict=True):
+            if weight:
+                near += weight * (sums[hi] - sums[lo])
+        return np.asarray(np.einsum("ij,ij->j", x, near))
+
+    @staticmethod
+    def _cumulated(x: Floats) -> Floats:
+        sums = np.zeros((len(x) + 1, x.shape[1]))
+        np.cumsum(x, axis=0, out=sums[1:])
+        return sums
 
     def autocorrelation(self, residuals: Floats) -> Floats:
         """(lags,) of the residuals (T,), 0 or more; what is within twice its standard error of 0 counts as 0, continuously."""
@@ -294,10 +308,12 @@ class Selection:
         candidates = self._promising(scores, without)
         rough = np.abs(scores[candidates])
         z = np.zeros(len(candidates))
+        r = self._residuals(basis)
+        rho = self._rho(r)
         done = 0
         while done < len(candidates) and rough[done] + SLACK > float(z.max()) - GENERAL_REGIME:
             chunk = slice(done, done + CHUNK)
-            z[chunk] = np.abs(self._exact(basis, candidates[chunk]))
+            z[chunk] = np.abs(self._exact(basis, r, rho, candidates[chunk]))
             done += CHUNK
         if not z.any():
             return None
@@ -330,21 +346,21 @@ class Selection:
         order: list[int] = found[np.lexsort((self._order[found], -np.round(size[found], 7)))].tolist()
         return order
 
-    def _exact(self, basis: Floats, candidates: list[int]) -> Floats:
-        """Signed z (K,) of candidates given `basis`, each as certain as its two-sided p-value."""
-        t = len(self._y)
-        x = self._dense(candidates)
-        n = x.sum(axis=0)
-        x -= basis @ (basis.T @ x)
-        r = self._residuals(basis)
-        plain = self._z(x, r, n, t)
+    def _exact(self, basis: Floats, r: Floats, rho: Floats, candidates: list[int]) -> Floats:
+        """Signed z (K,) of candidates given `basis`, its residuals and their autocorrelation, each as certain as its two-sided p-value."""
+        t, k = len(self._y), len(candidates)
+        x = np.empty((t, 2 * k))
+        plain_x, recent_x = x[:, :k], x[:, k:]
+        plain_x[:] = self._dense(candidates)
+        n = plain_x.sum(axis=0)
+        plain_x -= basis @ (basis.T @ plain_x)
         w = self._recent
-        recent_x = x * w[:, None]
+        np.multiply(plain_x, w[:, None], out=recent_x)
         recent_x -= basis @ (basis.T @ recent_x)
-        recent = self._z(recent_x, r, n * float(w.sum()) / t, t)
-        return _combined(plain, recent, self._log_price[candidates])
+        z = self._z(x, r, rho, np.concatenate((n, n * float(w.sum()) / t)), t)
+        return _combined(z[:k], z[k:], self._log_price[candidates])
 
-    def _z(self, x: Floats, r: Floats, n: Floats, t: int) -> Floats:
+    def _z(self, x: Floats, r: Floats, rho: Floats, n: Floats, t: int) -> Floats:
         norm2 = np.einsum("ij,ij->j", x, x)
         usable = norm2 > self._least * 0.2
         norm2 = np.where(usable, norm2, 1.0)
@@ -356,9 +372,8 @@ class Selection:
         weight = self._weight(np.maximum(n, 1.0))
         pooled = norm2 * (sigma2 - np.minimum(sums * b / t, 0.5 * sigma2))
         variance = weight * own + (1.0 - weight) * pooled
-        rho = self._rho(r)
         if rho.any():
-            inflation = 1.0 + 2.0 * (rho @ self._lags.products(x)) / norm2
+            inflation = 1.0 + 2.0 * self._lags.weighted(rho, x) / norm2
             variance = variance * np.maximum(inflation, 1.0)
         z = sums / np.sqrt(variance + 1e-300)
         spread = np.sqrt(max(sigma2, 1e-300))
@@ -413,7 +428,8 @@ class Selection:
 
     def _given(self, model: list[int], j: int) -> float:
         basis = self._basis([c for c in model if c != j])
-        return float(np.abs(self._exact(basis, [j])[0]))
+        r = self._residuals(basis)
+        return float(np.abs(self._exact(basis, r, self._rho(r), [j])[0]))
 
     # -- estimates
 
@@ -433,7 +449,7 @@ class Selection:
         rho = self._rho(r)
         if rho.any():
             norm2 = np.einsum("ij,ij->j", h, h)
-            inflation = np.sqrt(np.maximum(1.0, 1.0 + 2.0 * (rho @ self._lags.products(h)) / norm2))
+            inflation = np.sqrt(np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, h) / norm2))
             covariance = covariance * inflation[:, None] * inflation[None, :]
         return Fit(beta, covariance, gram @ (x.T @ self._segments))
 
@@ -448,7 +464,7 @@ class Selection:
         variance = w * inside + (1 - w) * float(r @ r) / max(len(r) - 1 - len(chosen), 1)
         rho = self._rho(r)
         if rho.any():
-            variance = variance * np.maximum(1.0, 1.0 + 2.0 * (rho @ self._lags.products(x)) / n)
+            variance = variance * np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, x) / n)
         return np.asarray(np.sqrt(variance))
 
 
@@ -512,8 +528,14 @@ def _saddlepoint(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats)
     """Standard scores as extreme, under a normal distribution, as `z` is for contrasts of residuals of this distribution.
 
     A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  Barndorff-Nielsen's r* = r + ln(u/r)/r of the saddlepoint
-    approximation to its tail.
+    approximation to its tail.  A z within 1 stays as it is.
     """
+    far = np.abs(z) >= 1.0
+    if not far.all():
+        corrected = z.copy()
+        if far.any():
+            corrected[far] = _saddlepoint(z[far], norm2[far], n[far], t, residuals)
+        return corrected
     if not len(z):
         return z
     points, weights = _support(residuals)
@@ -547,11 +569,13 @@ def _saddlepoint(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats)
         _, k1, k2 = cumulants(s)
         move = (aim - k1) / np.maximum(k2, 1e-9 * total)
         s = np.clip(s + np.clip(move, -0.5 * s - 0.1, 0.5 * s + 0.1), 0.0, 40.0)
+        if np.all(np.abs(move) <= 1e-12 * s):
+            break
     k0, _, k2 = cumulants(s)
     rate = np.sqrt(np.maximum(2.0 * (s * aim - k0), 1e-12))
     u = s * np.sqrt(np.maximum(k2, 1e-12))
     corrected = rate + np.log(np.maximum(u, 1e-12) / rate) / rate
-    return np.asarray(sign * np.where(size < 1.0, size, np.maximum(corrected, 0.0)))
+    return np.asarray(sign * np.maximum(corrected, 0.0))
 
 
 def _student(z: Floats, dof: Floats) -> Floats:
