@@ -264,13 +264,21 @@ class IntegratedMaterializer:
     ) -> dict[str, tuple[float, float, float, float]]:
         """Of each group's level against the baseline: lesson id → (|z|, net, standard error, baseline).
 
-        |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where their signs differ.
+        |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where their signs differ.  What the chosen
+        effects add to the average trade of the module is not held against a group without any: beyond the effects, levels are compared
+        with a baseline beyond them.
         """
+        home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, _, _ in chosen}
+        added = sum(
+            home[summary.lesson_id] * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0])
+            for summary, path, _ in chosen
+        ) / max(sum(home.values()), 1)
         levels = {}
         for summary, path, _ in chosen:
             values = []
-            for fit in (path.fits[0], passed[summary.lesson_id]):
+            for fit, beyond in ((path.fits[0], 0.0), (passed[summary.lesson_id], added)):
                 explained, variance = _explained(fit.loadings[0], path, baselines)
+                explained -= beyond
                 sd = float(np.sqrt(fit.sds[0] ** 2 + variance))
                 values.append((fit.coefficients[0] - explained, sd, explained))
             (alone, alone_sd, _), (net, sd, explained) = values
