@@ -62,7 +62,6 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
     starts = np.flatnonzero(np.diff(day, prepend=-1))
     days = day[starts]
     n = len(day)
-    ends = np.append(starts[1:], n)
 
     def before(values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of the trades before each cell, and after the last."""
@@ -94,16 +93,29 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
             ndtr(np.abs(mean) / np.sqrt(noise2)),
         )
     )
-    cells = []
+    parts = _by_regime(trades, regimes, starts)
     rows = [tuple(map(shortened, row)) for row in metrics.tolist()]
-    for i in range(1, len(days)):
-        mine, values = trades.regime[starts[i] : ends[i]], u[starts[i] : ends[i]]
-        parts = tuple(
-            RegimeCell(regimes[r], int((mine == r).sum()), shortened(float(values[mine == r].mean())))
-            for r in sorted(set(mine.tolist()), key=regimes.__getitem__)
-        )
-        cells.append(HistoryCell(int(days[i]), shortened(float(predicted[i])), rows[i], parts))  # type: ignore[arg-type]
-    return tuple(cells), Metrics(*rows[-1])
+    cells = tuple(
+        HistoryCell(*cell)  # type: ignore[arg-type]
+        for cell in zip(days.tolist()[1:], map(shortened, predicted.tolist()[1:]), rows[1:], parts[1:], strict=False)
+    )
+    return cells, Metrics(*rows[-1])
+
+
+def _by_regime(trades: EffectTrades, regimes: list[str], starts: NDArray[np.int64]) -> list[tuple[RegimeCell, ...]]:
+    """Of each cell, which begins at the trade `starts`, its regimes in the order of their texts."""
+    rank = np.argsort(sorted(range(len(regimes)), key=regimes.__getitem__))
+    cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(trades.uplift))))
+    key = cell * len(regimes) + rank[trades.regime]
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    n = np.diff(np.append(first, len(key)))
+    mean = np.add.reduceat(trades.uplift[order], first) / n
+    parts: list[list[RegimeCell]] = [[] for _ in starts]
+    place = order[first]
+    for i, r, count, value in zip(cell[place].tolist(), trades.regime[place].tolist(), n.tolist(), mean.tolist(), strict=True):
+        parts[i].append(RegimeCell(regimes[r], count, shortened(value)))
+    return list(map(tuple, parts))
 
 
 def history_records(lesson: Lesson, old: Lesson | None) -> list[EdgeHistory]:
