@@ -1,82 +1,94 @@
-"""The slices a search looks at are those that mining by bitsets finds, each set of trades once."""
+"""The slices that a search looks at are those that are there, each set of trades once, under its most general name."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning import candidates as module
 from app.learning.candidates import Candidates, candidates
-from app.learning.slices import Incidence
-from app.learning.window import GroupWindow
-from tests.learning.making import trade, trades
+from app.learning.window import GroupWindow, Trade
+from tests.learning import reference
+from tests.learning.making import DAY_US, trade, trades
 
-Scope = frozenset[tuple[str, str]]
-Mined = dict[Scope, frozenset[int]]
-
-
-def by_bitsets(window: GroupWindow, n_min: int, max_dims: int) -> Mined:
-    """Scope → places of its trades; `{}` not among them."""
-    incidence, mined = Incidence(window.snapshot()), {}
-    for block in incidence.mine(n_min, max_dims):
-        for row, words in zip(block.items.tolist(), block.trades, strict=True):
-            bits = np.flatnonzero(np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little"))
-            mined[frozenset(map(window.pair, row))] = frozenset(incidence.trade_of_bit[bits].tolist())
-    mined.pop(frozenset(), None)
-    return mined
+Scope = tuple[tuple[str, str], ...]
 
 
-def expanded(window: GroupWindow, found: Candidates) -> Mined:
-    """Aliases and slices of all trades included."""
+def found_in(records: list[Trade], n_min: int, max_dims: int) -> tuple[GroupWindow, Candidates]:
+    window = GroupWindow(10**15, 10_000)
+    window.fold(records)
+    return window, candidates(window, window.snapshot(), n_min, max_dims)
+
+
+def named(window: GroupWindow, found: Candidates) -> list[tuple[Scope, list[str], list[Scope]]]:
+    """(scope, ids of its trades, aliases) of each candidate, in order."""
+    ids = window.snapshot().trade_ids
 
     def scope(row: list[int]) -> Scope:
-        return frozenset(window.pair(item) for item in row if item)
+        return tuple(sorted(window.pair(item) for item in row if item))
 
-    mined = {scope(row): frozenset(range(found.members.shape[1])) for row in found.whole.tolist()}
-    for j, row in enumerate(found.items.tolist()):
-        members = frozenset(found.members.indices[found.members.indptr[j] : found.members.indptr[j + 1]].tolist())
-        assert scope(row) not in mined
-        mined[scope(row)] = members
-        for alias in found.aliases.get(j, np.zeros((0, 1))).tolist():
-            assert scope(alias) not in mined
-            mined[scope(alias)] = members
-            assert len(scope(alias)) >= len(scope(row))
-    return mined
-
-
-@pytest.mark.parametrize("chunk", [5, module.CHUNK_ROWS])
-@settings(max_examples=60, deadline=None)
-@given(records=st.lists(trades(), min_size=1, max_size=40), n_min=st.integers(1, 4), max_dims=st.integers(0, 4))
-def test_what_bitsets_find(records: list, n_min: int, max_dims: int, chunk: int) -> None:
-    window = GroupWindow(10**12, 20)
-    window.fold(records)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK_ROWS", chunk)
-        found = candidates(window, window.snapshot(), n_min, max_dims)
-    mined = by_bitsets(window, n_min, max_dims)
-    assert expanded(window, found) == mined
-    assert found.n_slices == (len(mined) + 1 if len(window) >= n_min else 0)
-    sets = [tuple(found.members.indices[a:b]) for a, b in zip(found.members.indptr, found.members.indptr[1:], strict=False)]
-    assert len(set(sets)) == len(sets)
-
-
-def test_a_trade_of_many_actions_counts_once() -> None:
-    window = GroupWindow(10**12, 20)
-    window.fold([trade("a", 0, 1.0, *({"x": "1", "y": str(i)} for i in range(100))), trade("b", 1, 1.0, {"x": "1", "y": "7"})])
-    found = candidates(window, window.snapshot(), 2, 2)
-    assert found.n_slices == 4
-    assert [dict(window.pair(item) for item in row if item) for row in found.whole.tolist()] == [
-        {"x": "1"},
-        {"y": "7"},
-        {"x": "1", "y": "7"},
+    dense = found.members.toarray()
+    return [
+        (scope(row), [ids[t] for t in dense[j].nonzero()[0]], [scope(a) for a in found.aliases[j].tolist()] if j in found.aliases else [])
+        for j, row in enumerate(found.items.tolist())
     ]
-    assert found.members.shape == (0, 2)
 
 
-def test_the_least_number_of_trades_is_one() -> None:
-    window = GroupWindow(10**12, 20)
-    window.fold([trade("a", 0, 1.0)])
-    with pytest.raises(ValueError, match="at least 1"):
-        candidates(window, window.snapshot(), 0, 2)
+@settings(max_examples=150, deadline=None)
+@given(st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 3]))
+def test_every_slice_is_a_candidate_an_alias_or_the_whole(records: list[Trade], n_min: int, max_dims: int) -> None:
+    """I1, I5, I6: against a plain enumeration."""
+    window, found = found_in(records, n_min, max_dims)
+    counting = reference.counting_trades(records, 10**15, 10_000)
+    expected = {
+        tuple(sorted(scope)): sorted(t.trade_id for t in members) for scope, members in reference.slices(counting, n_min, max_dims).items()
+    }
+    everyone = sorted(t.trade_id for t in counting)
+    assert found.n_slices == len(expected)
+    whole = [tuple(sorted(window.pair(item) for item in row if item)) for row in found.whole.tolist()]
+    assert set(whole) == {scope for scope, members in expected.items() if members == everyone and scope}
+    assert len(whole) == len(set(whole))
+    seen = set(whole)
+    sets = set()
+    for scope, members, aliases in named(window, found):
+        assert sorted(members) != everyone
+        assert tuple(sorted(members)) not in sets
+        sets.add(tuple(sorted(members)))
+        for name in (scope, *aliases):
+            assert expected[name] == sorted(members)
+            assert name not in seen
+            assert (len(scope), scope) <= (len(name), name)
+            seen.add(name)
+        assert len(scope) == found.n_dims[[s for s, _, _ in named(window, found)].index(scope)]
+    assert seen | {()} == set(expected) | {()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(trades(), min_size=1, max_size=30), st.integers(1, 3), st.integers(0, 1000))
+def test_candidates_do_not_depend_on_the_order_of_arrival(records: list[Trade], n_min: int, seed: int) -> None:
+    """I4: nor do their order and the order of their aliases."""
+    window, found = found_in(records, n_min, 0)
+    rng = random.Random(seed)
+    shuffled = [r._replace(scopes=tuple(dict(rng.sample(list(s.items()), len(s))) for s in r.scopes)) for r in records]
+    rng.shuffle(shuffled)
+    other_window, other = found_in(shuffled, n_min, 0)
+    assert named(other_window, other) == named(window, found)
+    whole = [[w.pair(i) for i in row if i] for w, f in ((window, found), (other_window, other)) for row in f.whole.tolist()]
+    half = len(whole) // 2
+    assert [sorted(row) for row in whole[:half]] == [sorted(row) for row in whole[half:]]
+    assert found.order.tolist() == sorted(found.order.tolist())
+
+
+def test_trades_of_many_actions_and_values_without_number() -> None:
+    """More actions than a machine word has bits, and a dimension of which no value is frequent."""
+    records = [
+        trade(f"t{i:04d}", i * DAY_US, 0.0, *({"k": str(k), "x": str(i % 3), "id": str(i)} for k in range(i % 100 + 1))) for i in range(300)
+    ]
+    window, found = found_in(records, 33, 0)
+    by_name = {scope: len(members) for scope, members, _ in named(window, found)}
+    assert all("id" not in dict(scope) for scope in by_name)
+    assert by_name[("k", "50"),] == 3 * 50
+    assert by_name[("k", "50"), ("x", "1")] == 50
+    assert by_name[("x", "0"),] == 100
+    assert ("k", "90") not in dict.fromkeys(pair for scope in by_name for pair in scope)

@@ -1,0 +1,247 @@
+"""The search of effects: its parts against what they approximate, and what it finds in worlds that are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.stats import expon, gamma, norm
+from scipy.stats import t as student
+
+from app.learning.effects import (
+    LagPairs,
+    Path,
+    Selection,
+    _saddlepoint,
+    _student,
+    clip_bounds,
+    entry_log_p,
+    robust_sd,
+    z_of_log_p,
+)
+
+Floats = NDArray[np.float64]
+
+
+def search(outcome: Floats, members: NDArray[np.bool_], hours: Floats | None = None, n_dims: list[int] | None = None) -> Path:
+    """The path through candidates (m, T) given as booleans."""
+    m, t = members.shape
+    return Selection(
+        outcome,
+        np.arange(float(t)) if hours is None else hours,
+        csr_array(members.astype(np.float64)),
+        np.array([1] * m if n_dims is None else n_dims, np.int64),
+        np.arange(m),
+        np.ones((t, 1)),
+        10,
+    ).path(0.05)
+
+
+def thirds(rng: np.random.Generator, t: int, dims: int) -> NDArray[np.bool_]:
+    """Indicators of three values of each dimension."""
+    codes = rng.integers(0, 3, (dims, t))
+    return np.array([codes[d] == v for d in range(dims) for v in range(3)])
+
+
+# -- parts
+
+
+@given(st.lists(st.floats(-33, 33), min_size=1, max_size=60), st.floats(-10, 10), st.floats(0.1, 10))
+def test_clipping_moves_and_scales_with_the_outcomes(values: list[float], shift: float, scale: float) -> None:
+    y = np.array(values)
+    low, high = clip_bounds(y)
+    assert low <= np.median(y) <= high
+    moved_low, moved_high = clip_bounds(scale * y + shift)
+    if robust_sd(y) > 1e-6:
+        assert moved_low == pytest.approx(scale * low + shift, abs=1e-6)
+        assert moved_high == pytest.approx(scale * high + shift, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 1000))
+def test_pairs_by_lag_are_all_pairs(hours: list[int], seed: int) -> None:
+    """Each pair that is near enough counts once, in the lag of its distance."""
+    at = np.sort(np.array(hours, np.float64))
+    n = len(at)
+    pairs = LagPairs(at)
+    x = np.random.default_rng(seed).normal(size=(n, 2))
+    sums = pairs.products(x)
+    typical = (at[-1] - at[0]) / max(n - 1, 1)
+    edges = [e for e in 0.5 * typical * 2.0 ** np.arange(8) if e < (at[-1] - at[0]) / 4]
+    assert len(sums) == len(pairs.n_pairs) == len(edges)
+    for lag, edge in enumerate(edges):
+        mine = [
+            (i, k) for i in range(n) for k in range(i + 1, n) if at[k] <= at[i] + edge and (not lag or not at[k] <= at[i] + edges[lag - 1])
+        ]
+        assert pairs.n_pairs[lag] == len(mine)
+        np.testing.assert_allclose(sums[lag], sum((x[i] * x[k] for i, k in mine), np.zeros(2)), atol=1e-9)
+
+
+def test_autocorrelation_is_found_and_noise_has_none() -> None:
+    rng = np.random.default_rng(0)
+    hours = np.arange(2000.0)
+    wandering = np.zeros(2000)
+    for i in range(1, 2000):
+        wandering[i] = 0.95 * wandering[i - 1] + rng.normal()
+    rho = LagPairs(hours).autocorrelation(wandering)
+    assert rho.max() > 0.7
+    assert LagPairs(hours).autocorrelation(rng.normal(size=2000)).max() < 0.1
+    assert not LagPairs(hours).autocorrelation(np.zeros(2000)).any()
+    assert not LagPairs(np.zeros(5)).autocorrelation(np.arange(5.0)).size
+
+
+@given(st.floats(-600, -1e-3))
+def test_z_of_a_p_value(log_p: float) -> None:
+    z = z_of_log_p(log_p)
+    assert norm.logsf(z) + math.log(2) == pytest.approx(log_p, rel=1e-6, abs=1e-9)
+    assert z_of_log_p(0.0) == 0.0
+
+
+def test_bonferroni() -> None:
+    assert entry_log_p(0.05, 1) == pytest.approx(math.log(0.05))
+    assert entry_log_p(0.05, 1000) == pytest.approx(math.log(0.05 / 1000))
+    assert entry_log_p(0.05, 0) == entry_log_p(0.05, 1)
+
+
+@pytest.mark.parametrize("z", [-4.0, -3.0, 3.0, 4.0, 5.0, 6.0])
+def test_tails_of_skewed_sums(z: float) -> None:
+    """Sums of 40 of many exponentials have a gamma distribution, whose tails the normal one misses by a factor of up to 500."""
+    n, t = 40, 40_000
+    points = expon.ppf((np.arange(4000) + 0.5) / 4000)
+    standard = (points - points.mean()) / points.std()
+    found = float(_saddlepoint(np.array([z]), np.array([n * (1 - n / t)]), np.array([float(n)]), t, standard)[0])
+    total = n + z * math.sqrt(n)
+    exact = gamma(n).logsf(total) if z > 0 else gamma(n).logcdf(total)
+    normal_error = abs(norm.logsf(abs(z)) - exact)
+    assert abs(norm.logsf(abs(found)) - exact) < 0.12 * normal_error + 0.1
+    assert found * z > 0
+
+
+@given(st.floats(-8, 8), st.integers(20, 400), st.floats(0.05, 0.9))
+def test_normal_residuals_keep_their_z(z: float, n: int, share: float) -> None:
+    """Monotone, of the same sign, and the z itself where the residuals are normal and many."""
+    t = round(n / share)
+    residuals = norm.ppf((np.arange(2000) + 0.5) / 2000)
+    arguments = (np.array([n * (1 - n / t)]), np.array([float(n)]), t, residuals)
+    found = float(_saddlepoint(np.array([z]), *arguments)[0])
+    assert found == pytest.approx(z, abs=0.06 + 0.02 * max(abs(z) - 4, 0) ** 2)
+
+
+@given(st.floats(-20, 20), st.floats(1, 1e8))
+def test_students_z_has_the_same_p(z: float, dof: float) -> None:
+    found = float(_student(np.array([z]), np.array([dof]))[0])
+    assert found * z >= 0
+    assert abs(found) <= abs(z) + 1e-6
+    exact = student.logsf(abs(z), dof)
+    if abs(z) > 0.01 and exact > -600:
+        assert norm.logsf(abs(found)) == pytest.approx(exact, rel=1e-3, abs=1e-3)
+
+
+# -- the search
+
+
+@pytest.mark.parametrize("effect", [1.5, -1.5])
+def test_planted_effects_are_found_and_hardly_anything_else(effect: float) -> None:
+    """Two effects that overlap, one of each sign: both, in full; and in twenty worlds no more than three that are not there."""
+    others = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        members = thirds(rng, 600, 4)
+        path = search(rng.normal(size=600) + effect * members[0] - effect * members[4], members)
+        chosen = [step.candidate for step in path.steps]
+        assert {0, 4} <= set(chosen)
+        others += len(chosen) - 2
+        by_place = dict(zip(chosen, path.fits[-1].coefficients[1:], strict=True))
+        assert by_place[0] == pytest.approx(effect, abs=0.5)
+        assert by_place[4] == pytest.approx(-effect, abs=0.5)
+    assert others <= 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(12, 200), st.integers(1, 4), st.sampled_from([0.0, 2.0]), st.booleans())
+def test_what_a_path_is(seed: int, t: int, dims: int, effect: float, ties: bool) -> None:
+    """Statistics fall along the path, fits are least squares, loadings on all segments together are those of a constant, numbers finite."""
+    rng = np.random.default_rng(seed)
+    members = thirds(rng, t, dims)
+    outcome = rng.normal(size=t) + effect * members[0]
+    members = members[members.sum(axis=1) >= 5]
+    if ties:
+        outcome = np.round(outcome)
+    path = search(outcome, members)
+    chosen = [step.candidate for step in path.steps]
+    assert len(set(chosen)) == len(chosen) <= 16
+    statistics = [step.statistic for step in path.steps]
+    assert statistics == sorted(statistics, reverse=True)
+    assert len(path.fits) == len(chosen) + 1
+    for k, fit in enumerate(path.fits):
+        x = np.column_stack((np.ones(t), members[chosen[:k]].T.astype(float)))
+        np.testing.assert_allclose(fit.coefficients, np.linalg.lstsq(x, outcome, rcond=None)[0], atol=1e-8)
+        np.testing.assert_allclose(fit.loadings[:, 0], [1.0] + [0.0] * k, atol=1e-9)
+        assert np.isfinite(fit.covariance).all()
+        assert (np.diag(fit.covariance) >= 0).all()
+    np.testing.assert_allclose(path.residuals.mean(), 0.0, atol=1e-9)
+    assert np.isfinite(path.marginal).all()
+    assert np.isfinite(path.conditional).all()
+    assert (path.noise_sd > 0).all()
+    np.testing.assert_allclose(path.conditional[chosen], 0.0, atol=0.05)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1e-6, 0.5, 1e6]), st.sampled_from([-3.0, 0.0, 100.0]), st.booleans())
+def test_units_do_not_matter(seed: int, scale: float, shift: float, mirrored: bool) -> None:
+    """The same slices with the same statistics, whatever the outcome is measured in and from, and whichever way up."""
+    rng = np.random.default_rng(seed)
+    members = thirds(rng, 300, 3)
+    outcome = rng.normal(size=300) + 1.2 * members[1]
+    one, other = search(outcome, members), search((-scale if mirrored else scale) * outcome + shift * scale, members)
+    assert [s.candidate for s in one.steps] == [s.candidate for s in other.steps]
+    np.testing.assert_allclose([s.statistic for s in one.steps], [s.statistic for s in other.steps], rtol=1e-4)
+
+
+def test_more_general_names_win_ties() -> None:
+    """Of slices with nearly the same trades the one with fewer dimensions is chosen, the refinement is not chosen beside it."""
+    rng = np.random.default_rng(1)
+    parent = rng.integers(0, 3, 500) == 0
+    members = np.array([parent & (rng.random(500) > 0.03), parent])
+    path = search(rng.normal(size=500) + 1.5 * parent, members, n_dims=[2, 1])
+    assert [s.candidate for s in path.steps] == [1]
+
+
+def test_a_recent_edge_is_seen() -> None:
+    """An edge of the last tenth of the window, diluted beyond recognition in the mean of all, is found; so is one that has always been."""
+    found = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        members = thirds(rng, 1000, 2)
+        late = members[0] & (np.arange(1000) > 880)
+        found += 0 in [s.candidate for s in search(rng.normal(size=1000) + 1.6 * late, members).steps]
+    assert found >= 8
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.9])
+def test_noise_is_left_alone_even_if_it_wanders(rho: float) -> None:
+    """Outcomes that wander, and slices that last as long: about one world in twenty has a chosen slice, not most of them."""
+    worlds = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        values = np.zeros(400)
+        for i in range(1, 400):
+            values[i] = rho * values[i - 1] + rng.normal() * math.sqrt(1 - rho * rho)
+        spells = np.repeat(rng.integers(0, 3, (3, 40)), 10, axis=1)
+        members = np.array([spells[d] == v for d in range(3) for v in range(3)])
+        worlds += bool(search(values + rng.normal(size=400), members).steps)
+    assert worlds <= 8
+
+
+def test_nothing_to_search() -> None:
+    path = search(np.arange(20.0), np.zeros((0, 20), np.bool_))
+    assert path.steps == []
+    assert len(path.fits) == 1
+    assert path.fits[0].coefficients[0] == pytest.approx(9.5)
+    one = search(np.array([1.0]), np.zeros((0, 1), np.bool_))
+    assert np.isfinite(one.fits[0].covariance).all()
