@@ -161,8 +161,8 @@ def one_by_one(sizes: Sizes) -> Comparison:
     took = timed(sizes.runs, ours, arriving).wall_s
     batch = arriving()
     work = (
-        f"{groups * share:,} trades come into {groups} groups of 250, 8 dims: n, mean and variance of all slices of ≤ {DEPTH} that they are "
-        "in; ours computed anew from the window, for those with ≥ 33 trades; river's running ones, which never forget"
+        f"{groups * share:,} trades come into {groups} groups of 250, 8 dims: n, mean and variance of all slices of ≤ {DEPTH} that they "
+        "are in; ours computed anew from the window, for those with ≥ 33 trades; river's running ones, which never forget"
     )
     return Comparison("river Var, one update a slice", work, took, _peer("river", lambda: river_updates(batch)))
 
