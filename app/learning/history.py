@@ -24,6 +24,8 @@ from schemas.lessons import EdgeHistory, HistoryCell, Lesson, Metrics, RegimeCel
 
 DAY_US = 86_400_000_000
 PRIOR_TRADES = 4.0
+HISTORY_DAYS = 400
+"""Days before its newest that a history tells of, however long the window: it travels with every lesson."""
 DIGITS = 9
 """Significant digits of published numbers: the same on every machine, whatever the last bits of its linear algebra."""
 
@@ -53,7 +55,7 @@ class EffectTrades(NamedTuple):
 
 
 def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell, ...], Metrics]:
-    """One cell per day with trades (save the first, before which nothing is known), and the metrics after the last trade.
+    """One cell per day with trades (save the first, before which nothing is known) of the last 400, and the metrics after the last trade.
 
     The prediction is the mean uplift before the day, shrunk by n/(n + 4): the expected edge after n trades where edges are usually half as
     large as the noise of a trade.
@@ -98,6 +100,7 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
     cells = tuple(
         HistoryCell(*cell)  # type: ignore[arg-type]
         for cell in zip(days.tolist()[1:], map(shortened, predicted.tolist()[1:]), rows[1:], parts[1:], strict=False)
+        if cell[0] > days[-1] - HISTORY_DAYS
     )
     return cells, Metrics(*rows[-1])
 
@@ -127,9 +130,10 @@ def history_records(lesson: Lesson, old: Lesson | None) -> list[EdgeHistory]:
 def withdrawn_days(lesson: Lesson, old: Lesson) -> set[int]:
     """The days of `old`'s history that corrections have left without a trade.
 
-    Those up to the day of the lesson's oldest trade stay as they were said: the window moves past them.
+    Those up to the day of the lesson's oldest trade, and those that the history no longer tells of, stay as they were said.
     """
-    first = micros_from_text(lesson.evidence.from_ts) // DAY_US
+    oldest, newest = (micros_from_text(text) // DAY_US for text in (lesson.evidence.from_ts, lesson.evidence.to_ts))
+    first = max(oldest, newest - HISTORY_DAYS)
     held = {cell.day for cell in lesson.history}
     return {cell.day for cell in old.history if cell.day > first} - held
 

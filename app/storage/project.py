@@ -17,6 +17,7 @@ from aiokafka import ConsumerRecord
 
 from app import topics
 from app.broker import version_of
+from app.learning.history import HISTORY_DAYS
 from schemas.facts import PatternTradeEvent
 from schemas.lessons import Baseline, EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
@@ -468,9 +469,6 @@ FACTORS = Keyed(
     ],
 )
 
-HISTORY_DAYS = 400
-"""Days that `learning_edge_history` keeps, back from its newest: by event time, so that a rebuild keeps the same."""
-
 HISTORY = Keyed(
     topics.HISTORY,
     "learning_edge_history",
@@ -487,6 +485,7 @@ HISTORY = Keyed(
         _field("schema_version", "integer"),
     ],
     daily=True,
+    # By event time, back from the table's newest day, so that a rebuild keeps the same.
     prune=f"DELETE FROM learning_edge_history WHERE day < (SELECT max(day) FROM learning_edge_history) - {HISTORY_DAYS};",
 )
 
