@@ -217,20 +217,18 @@ class Selection:
         m = self._members.shape[0]
         bar = entry_log_p(alpha, m)
         chosen: list[int] = []
-        marginal = np.zeros(m)
         basis = self._basis(chosen)
-        scores = self._screen(basis)
-        marginal = scores.copy()
-        tabu: set[int] = set()
-        while m and len(chosen) < MAX_STEPS:
-            best = self._best(basis, scores, tabu | set(chosen))
+        scores = marginal = self._screen(basis)
+        # Each round adds one; swaps may take others away, so rounds are counted, too.
+        for _ in range(2 * MAX_STEPS if m else 0):
+            best = self._best(basis, scores, set(chosen)) if len(chosen) < MAX_STEPS else None
             if best is None or best.log_p > bar:
                 break
             chosen.append(best.candidate)
             chosen = self._swapped(chosen, bar)
             basis = self._basis(chosen)
             scores = self._screen(basis)
-        steps = self._ordered(chosen, bar)
+        steps = self._ordered(chosen)
         kept = [step.candidate for step in steps]
         fits = [self._fit(kept[:k]) for k in range(len(kept) + 1)]
         basis = self._basis(kept)
@@ -392,7 +390,7 @@ class Selection:
             return chosen
         for _ in range(SWEEPS):
             before = list(chosen)
-            for j in list(chosen[:-1]) if before == chosen else list(chosen):
+            for j in before[:-1]:  # the last came in given all others
                 others = [c for c in chosen if c != j]
                 basis = self._basis(others)
                 best = self._best(basis, self._screen(basis), set(others))
@@ -404,7 +402,7 @@ class Selection:
                 break
         return chosen
 
-    def _ordered(self, chosen: list[int], bar: float) -> list[Step]:
+    def _ordered(self, chosen: list[int]) -> list[Step]:
         """The chosen slices from the surest to the least, by taking away the least sure of those left, one after the other.
 
         A step's statistic is that given the ones before it, or given all others if that is smaller, and never more than the one before it.
