@@ -6,6 +6,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 HOUR_US = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,6 +25,7 @@ def micros_from_text(text: str) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+@lru_cache(maxsize=16_384)
 def text_from_micros(micros: int) -> str:
     """RFC 3339 text in UTC with microseconds, as facts carry it.
 

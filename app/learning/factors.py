@@ -101,6 +101,17 @@ def trade_hash(trade_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(trade_id.encode(), digest_size=16).digest()[: HASH_BITS // 8], "big")
 
 
+def trade_hashes(trade_ids: Sequence[str]) -> Hashes:
+    """`trade_hash` of many ids (T,), faster.
+
+    >>> trade_hashes(["t1"]).tolist()
+    [62791285183997]
+    """
+    digest = hashlib.blake2b
+    digests = b"".join([digest(trade_id.encode(), digest_size=16).digest() for trade_id in trade_ids])
+    return np.frombuffer(digests, ">u8")[::2].astype(np.uint64) >> np.uint64(64 - HASH_BITS)
+
+
 def sketches(hashes: Hashes, members: NDArray[np.bool_]) -> list[Hashes]:
     """Sketches of K slices: of each row of `members` (K, T) the 512 smallest `hashes` (T,) of its trades, ascending.
 

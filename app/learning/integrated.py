@@ -19,7 +19,7 @@ from app.learning.config import LearningConfig
 from app.learning.effects import Path as Chosen
 from app.learning.effects import Selection, clip_bounds, entry_log_p, robust_sd, z_of_log_p
 from app.learning.event_time import HOUR_US, text_from_micros
-from app.learning.factors import encode, sketches, trade_hash
+from app.learning.factors import encode, sketches, trade_hashes
 from app.learning.half_life import EdgeState, edge_states
 from app.learning.history import EffectTrades, history, shortened
 from app.learning.incremental import RebuildNeeded, Refit, same_lesson, same_summary, segment_order, segment_sums
@@ -75,6 +75,8 @@ class IntegratedLearner:
         self._lessons: dict[str, Lesson] = {}
         self._summary: GroupSummary | None = None
         self._learned = False
+        self._names: dict[bytes, tuple[dict[str, str], str]] = {}
+        """Scope and lesson id by item numbers, of the slices of the last refit."""
 
     @property
     def needs_rebuild(self) -> bool:
@@ -113,10 +115,13 @@ class IntegratedLearner:
         if len(self.window):
             lessons, summary = self._learn(version)
         self.window.settle()
-        self.window.recode()
+        if self.window.recode() is not None:
+            self._names = {}
         self._learned = True
         before = self._lessons
         self._lessons = {lesson.lesson_id: lesson for lesson in lessons}
+        if len(self._names) > 2 * len(lessons) + 64:
+            self._names = {key: name for key, name in self._names.items() if name[1] in self._lessons}
         retired = sorted(before.keys() - self._lessons.keys())
         changed = []
         for lesson in lessons:
@@ -160,11 +165,11 @@ class IntegratedLearner:
         )
         chosen = search.path(config.alpha)
         regime_of, regimes = self._regimes(snapshot)
-        hashes = np.array([trade_hash(i) for i in snapshot.trade_ids], np.uint64)
+        hashes = trade_hashes(snapshot.trade_ids)
         everything = _Search(snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes)
         lessons = self._all_lessons(everything, version)
         path = Path(
-            lesson_ids=tuple(self._id(found.items[step.candidate]) for step in chosen.steps),
+            lesson_ids=tuple(self._name(found.items[step.candidate])[1] for step in chosen.steps),
             statistics=tuple(shortened(step.statistic) for step in chosen.steps),
             fits=tuple(
                 Fit(
@@ -217,8 +222,9 @@ class IntegratedLearner:
         noise = [float(np.sqrt(chosen.residuals @ chosen.residuals / len(chosen.residuals))), *chosen.noise_sd.tolist()]
         stories = [self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)]
         states = self._edges_now(search, trades[1:], effects[1:], noise[1:])
-        sketched = self._sketches(search, trades)
-        lessons = [self._lesson(search, None, trades[0], version, self._level(search, level, noise[0]), *stories[0], None, sketched[0])]
+        sketched, moments = self._sketches(search, trades), self._moments(search, trades)
+        marginal = self._level(search, level, noise[0])
+        lessons = [self._lesson(search, None, trades[0], moments[0], version, marginal, *stories[0], None, sketched[0])]
         sds = np.sqrt(np.maximum(np.diag(chosen.fits[-1].covariance), 0.0))
         for k, (step, state) in enumerate(zip(chosen.steps, states, strict=True), 1):
             marginal = Marginal(
@@ -235,7 +241,7 @@ class IntegratedLearner:
                 reason="",
                 aliases=self._aliases(found, step.candidate),
             )
-            lessons.append(self._lesson(search, step.candidate, trades[k], version, marginal, *stories[k], state, sketched[k]))
+            lessons.append(self._lesson(search, step.candidate, trades[k], moments[k], version, marginal, *stories[k], state, sketched[k]))
         return lessons + self._rejected(search, set(kept), version)
 
     def _rejected(self, search: _Search, kept: set[int], version: int) -> list[Lesson]:
@@ -246,18 +252,20 @@ class IntegratedLearner:
         size = np.round(np.abs(chosen.marginal), 6)
         size[list(kept)] = -1.0
         strongest = np.lexsort((found.order, -size))[:room].tolist()
-        sketched = self._sketches(search, [self._trades(found, j) for j in strongest])
+        held = [self._trades(found, j) for j in strongest]
+        sketched, moments = self._sketches(search, held), self._moments(search, held)
         bar = z_of_log_p(entry_log_p(self._config.alpha, len(found.n_dims)))
         ids = [canonical_text(self._scope(found.items[step.candidate])) for step in chosen.steps]
         total = len(search.snapshot.exit_us)
         mean = float(search.snapshot.outcome.mean())
         outcome_sd = max(float(search.snapshot.outcome.std()), 1e-150)
+        noise_sd = shortened(outcome_sd)
         if kept:
             overlap = (found.members[strongest] @ found.members[[s.candidate for s in chosen.steps]].T).toarray()
             size_kept = np.diff(found.members.indptr)[[s.candidate for s in chosen.steps]]
         lessons = []
         for row, j in enumerate(strongest):
-            trades = self._trades(found, j)
+            trades = held[row]
             z, given = float(chosen.marginal[j]), float(chosen.conditional[j])
             n = len(trades)
             if kept and abs(z) > bar >= abs(given):
@@ -273,16 +281,27 @@ class IntegratedLearner:
                 conditional=shortened(given),
                 p_value=shortened(float(2.0 * ndtr(-abs(given)))),
                 hypotheses=len(found.n_dims),
-                effect=shortened((float(search.snapshot.outcome[trades].mean()) - mean) / max(1.0 - n / total, 1.0 / total)),
+                effect=shortened((moments[row][0] - mean) / max(1.0 - n / total, 1.0 / total)),
                 effect_sd=shortened(outcome_sd / np.sqrt(n * max(1.0 - n / total, 1.0 / total))),
                 now=0.0,
                 now_sd=0.0,
-                noise_sd=shortened(outcome_sd),
+                noise_sd=noise_sd,
                 reason=reason,
                 aliases=self._aliases(found, j),
             )
-            lessons.append(self._lesson(search, j, trades, version, marginal, (), None, None, sketched[row]))
+            lessons.append(self._lesson(search, j, trades, moments[row], version, marginal, (), None, None, sketched[row]))
         return lessons
+
+    @staticmethod
+    def _moments(search: _Search, trades: list[NDArray[np.int64]]) -> list[tuple[float, float]]:
+        """Mean and sample variance of the outcome in each slice."""
+        n = np.array([len(t) for t in trades])
+        starts = np.cumsum(n) - n
+        outcome = search.snapshot.outcome[np.concatenate(trades)]
+        mean = np.add.reduceat(outcome, starts) / n
+        outcome -= np.repeat(mean, n)
+        variance = np.add.reduceat(outcome * outcome, starts) / np.maximum(n - 1, 1)
+        return list(zip(mean.tolist(), variance.tolist(), strict=True))
 
     @staticmethod
     def _sketches(search: _Search, trades: list[NDArray[np.int64]]) -> list[str]:
@@ -337,6 +356,7 @@ class IntegratedLearner:
         search: _Search,
         candidate: int | None,
         trades: NDArray[np.int64],
+        moments: tuple[float, float],
         version: int,
         marginal: Marginal,
         cells: tuple[HistoryCell, ...],
@@ -345,7 +365,7 @@ class IntegratedLearner:
         sketch: str,
     ) -> Lesson:
         items = np.zeros(0, np.uint32) if candidate is None else search.found.items[candidate]
-        outcome = search.snapshot.outcome[trades]
+        scope, lesson_id = self._name(items)
         decay = LessonDecay(state="stable" if candidate is None else "insufficient")
         if state is not None:
             interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
@@ -354,14 +374,14 @@ class IntegratedLearner:
         first, last = (text_from_micros(int(search.snapshot.exit_us[trades[i]])) for i in (0, -1))
         return Lesson(
             learning="integrated",
-            lesson_id=self._id(items),
+            lesson_id=lesson_id,
             module=self.module,
             pattern_key=self.pattern_key,
             action_category=self.action_category,
-            scope=self._scope(items),
+            scope=scope,
             n=len(trades),
-            mean=shortened(float(outcome.mean())),
-            variance=shortened(float(outcome.var(ddof=1)) if len(outcome) > 1 else 0.0),
+            mean=shortened(moments[0]),
+            variance=shortened(moments[1]),
             decay=decay,
             evidence=Evidence(from_ts=first, to_ts=last, lesson_version=version),
             as_of=last,
@@ -381,8 +401,14 @@ class IntegratedLearner:
     def _scope(self, items: NDArray[np.uint32]) -> dict[str, str]:
         return dict(sorted(self.window.pair(item) for item in items.tolist() if item))
 
-    def _id(self, items: NDArray[np.uint32]) -> str:
-        return slice_id(self.module, self.pattern_key, self.action_category, self._scope(items))
+    def _name(self, items: NDArray[np.uint32]) -> tuple[dict[str, str], str]:
+        """Scope and lesson id.  A refit mostly finds the slices of the one before, and ids take time."""
+        key = items.tobytes()
+        name = self._names.get(key)
+        if name is None:
+            scope = self._scope(items)
+            name = self._names[key] = scope, slice_id(self.module, self.pattern_key, self.action_category, scope)
+        return name
 
     def _aliases(self, found: Candidates, j: int) -> tuple[dict[str, str], ...]:
         return tuple(self._scope(row) for row in found.aliases.get(j, ())[:MAX_ALIASES])
