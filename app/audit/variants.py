@@ -6,6 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from app.learning.config import LearningConfig
 
@@ -20,7 +21,8 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
     >>> list(variants(LearningConfig()))
     ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'classic']
     """
-    integrated = replace(config, learning="integrated", **dict.fromkeys(LEARNERS.values(), True))
-    off = {f"no {name}": replace(integrated, **{switch: False}) for name, switch in LEARNERS.items()}
+    on: dict[str, Any] = dict.fromkeys(LEARNERS.values(), True)
+    integrated = replace(config, learning="integrated", **on)
+    off = {f"no {name}": replace(integrated, **on | {switch: False}) for name, switch in LEARNERS.items()}
     dims = config.max_dims and min(config.max_dims, CLASSIC_MAX_DIMS)
     return {"integrated": integrated, **off, "classic": replace(config, learning="classic", max_dims=dims)}

@@ -6,6 +6,7 @@ May touch: the broker (read only).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -15,15 +16,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from app.audit.differences import Difference, Sides, differences, sides
-from app.audit.trades import Module, read_modules
+from app.audit.trades import Decision, Module, read_modules
 from app.audit.variants import LEARNERS
-from app.audit.walk_forward import Judged, Score, compared, score, summary, verdict, walk_forward
+from app.audit.walk_forward import HORIZON_US, SIZED, Judged, Score, compared, cut_times, score, summary, verdict, walk_forward
 from app.commands.base import console, echo_json, handle_errors, json_option
 from app.commands.learned import overrides
+from app.learning.config import DAY_US
 from app.settings import Settings
+from schemas.identity import CATEGORIES
 from schemas.scope import canonical_text
 
 AGAINST = ("classic", *(f"no {name}" for name in LEARNERS))
+PLURAL = {"half-life": "half-lives"}
+"""A learner's name, where it is not a plural yet."""
 
 
 @overrides.command("diff")
@@ -31,23 +36,24 @@ AGAINST = ("classic", *(f"no {name}" for name in LEARNERS))
     "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]), default="classic", show_default=True,
     help="The other side: the batch jobs' formulas, or `integrated` with one learner off.",
 )  # fmt: skip
+@click.option("--category", type=click.Choice(CATEGORIES), help="Show only differences of this action category.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many differences of a kind.")
 @click.option(
     "--walk-forward", "cuts", type=click.IntRange(min=2), metavar="CUTS", help="Also: would it have helped?  Learn so many times."
 )
 @json_option
 @handle_errors
-def diff(against: str, limit: int, cuts: int | None, as_json: bool) -> None:
+def diff(against: str, category: str | None, limit: int, cuts: int | None, as_json: bool) -> None:
     """Compare `integrated` with another way of learning, on the closed trades in the log.
 
     Both sides learn from the facts in the log as they are now, in this process; nothing is published.  `--walk-forward CUTS` then
-    goes through the log: so many times it learns from what had closed by then, sizes the entries that came after, and adds up what their
-    trades made.
+    goes through the log: so many times, over the later two thirds of it, it learns from what had closed by then, sizes the entries of the
+    next 30 days, and adds up what their trades made.
 
     \b
     Examples:
       faust -A app overrides diff --against classic
-      faust -A app overrides diff --against no-half-life --limit 5
+      faust -A app overrides diff --against no-half-life --category entry --limit 5
       faust -A app overrides diff --against classic --walk-forward 8
       faust -A app overrides diff --json
     """
@@ -59,23 +65,43 @@ def diff(against: str, limit: int, cuts: int | None, as_json: bool) -> None:
     ) as progress:  # fmt: skip
         reading = progress.add_task("reading facts", total=None)
         modules = asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n)))
-        learning = progress.add_task("learning", total=len(modules) * (1 + (cuts or 0)))
+        learning = progress.add_task("learning", total=None)
+        cuts_us = cut_times(_entries(modules), cuts) if cuts else []
+        progress.update(learning, total=len(modules) * (1 + len(cuts_us)))
         found: dict[str, Sides] = {}
         judged: dict[str, Judged] = {}
         for name, module in sorted(modules.items()):
             found[name] = sides(name, module.trades, settings.learning_config)
             progress.advance(learning)
             if cuts:
-                judged[name] = walk_forward(name, module, settings.learning_config, cuts, lambda: progress.advance(learning))
-    by_module = {n: differences(s.overrides["integrated"], s.overrides[other], s.verdicts) for n, s in found.items()}
-    together = sorted((d for ds in by_module.values() for d in ds), key=lambda d: (-d.size, d.of.override_id))
+                judged[name] = walk_forward(name, module, settings.learning_config, cuts_us, lambda: progress.advance(learning))
+    told = {
+        name: _merged(
+            d for s in found.values() for d in differences(s.overrides["integrated"], s.overrides[name], s.verdicts)
+            if category in (None, d.of.action_category)
+        )
+        for name in AGAINST
+    }  # fmt: skip
     if as_json:
-        echo_json(_document(other, found, together, limit, judged))
+        echo_json(_document(other, found, told, limit, judged))
         return
-    _print(other, modules, found, together, limit, judged)
+    _print(other, found, told, limit)
+    if cuts:
+        _print_walk(summary(judged), len(_entries(modules)))
 
 
-def _document(other: str, found: dict[str, Sides], together: list[Difference], limit: int, judged: dict[str, Judged]) -> dict[str, Any]:
+def _entries(modules: dict[str, Module]) -> list[Decision]:
+    """The decisions of all modules that a walk forward sizes, by time."""
+    return sorted((d for module in modules.values() for d in module.decisions(SIZED)), key=lambda d: d.at_us)
+
+
+def _merged(found: Iterable[Difference]) -> list[Difference]:
+    return sorted(found, key=lambda d: (-d.size, d.of.override_id))
+
+
+def _document(
+    other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int, judged: dict[str, Judged]
+) -> dict[str, Any]:
     def plain(differing: list[Difference]) -> list[dict[str, Any]]:
         return [
             {"ours": msgspec.to_builtins(d.ours), "theirs": msgspec.to_builtins(d.theirs), "reason": d.reason} for d in differing[:limit]
@@ -84,38 +110,40 @@ def _document(other: str, found: dict[str, Sides], together: list[Difference], l
     document: dict[str, Any] = {
         "against": other,
         "overrides": {name: sum(len(s.overrides[name]) for s in found.values()) for name in ("integrated", *AGAINST)},
-        "differences": {"total": len(together), "shown": plain(together)},
-        "learners": {name: _learner_changes(found, name) for name in LEARNERS},
+        "differences": {"total": len(told[other]), "shown": plain(told[other])},
+        "learners": {
+            name: {"changed": len(changed), "greatest": max((d.size for d in changed), default=0.0)}
+            for name, changed in ((name, told[f"no {name}"]) for name in LEARNERS)
+        },
     }
     if judged:
         whole = summary(judged)
         document["walk_forward"] = {
             "decisions": len(whole.uplift),
+            "cuts": len(set(whole.cut_us.tolist())),
+            "horizon_days": HORIZON_US // DAY_US,
             "variants": {name: score(m, whole)._asdict() for name, m in whole.multipliers.items()},
             "differences": {name: {**(s := compared(whole, "integrated", name))._asdict(), "helps": verdict(s)} for name in AGAINST},
         }
     return document
 
 
-def _learner_changes(found: dict[str, Sides], name: str) -> dict[str, Any]:
-    changed = [d for s in found.values() for d in s.learner(name)]
-    return {"changed": len(changed), "greatest": max((d.size for d in changed), default=0.0)}
-
-
-def _print(
-    other: str, modules: dict[str, Module], found: dict[str, Sides], together: list[Difference], limit: int, judged: dict[str, Judged]
-) -> None:
+def _print(other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int) -> None:
     out = console()
     counts = {name: sum(len(s.overrides[name]) for s in found.values()) for name in ("integrated", other)}
-    click.echo(f"{counts['integrated']:,} overrides by `integrated`, {counts[other]:,} by `{other}`; {len(together):,} contexts differ.")
-    out.print(_table(f"× {other}", together[:limit]))
+    click.echo(f"{counts['integrated']:,} overrides by `integrated`, {counts[other]:,} by `{other}`.")
+    _print_told(f"They differ in {len(told[other]):,} contexts", f"× {other}", told[other], limit, out)
     for name in LEARNERS:
-        changed = sorted((d for s in found.values() for d in s.learner(name)), key=lambda d: (-d.size, d.of.override_id))
-        click.echo(f"\nWhat {name} changes: {len(changed):,} overrides.")
-        if changed:
-            out.print(_table("× without", changed[: max(3, limit // 4)]))
-    if judged:
-        _print_walk(summary(judged), out)
+        if f"no {name}" != other:
+            changed = told[f"no {name}"]
+            what = f"What {PLURAL.get(name, name)} change: {len(changed):,} overrides"
+            _print_told(what, "× without", changed, max(3, limit // 4), out)
+
+
+def _print_told(what: str, theirs: str, told: list[Difference], limit: int, out: Console) -> None:
+    click.echo(f"\n{what}" + (f"; the {limit} greatest differences:" if len(told) > limit else ":" if told else "."))
+    if told:
+        out.print(_table(theirs, told[:limit]))
 
 
 def _table(theirs: str, differing: list[Difference]) -> Table:
@@ -139,21 +167,33 @@ def _table(theirs: str, differing: list[Difference]) -> Table:
     return table
 
 
-def _print_walk(whole: Judged, out: Console) -> None:
-    click.echo(f"\nWould it have helped?  {len(whole.uplift):,} entries, each sized by what had closed before it.")
-    table = Table("sized by", "outcome added per decision", "90 % interval", "sized", "spread of ×")
+def _print_walk(whole: Judged, of: int) -> None:
+    n, cuts = len(whole.uplift), len(set(whole.cut_us.tolist()))
+    click.echo("\nWould it have helped?")
+    if not n:
+        click.echo("There is no entry to judge: none was taken after the first third of the log.")
+        return
+    days = HORIZON_US // DAY_US
+    click.echo(f"{n:,} of {of:,} entries judged: those within {days} days after {cuts} cuts, sized by what had closed before the cut.")
+    table = Table("sized by", "outcome added per entry", "90 % interval", "sized", "sd of ×")
     for column in (1, 2, 3, 4):
         table.columns[column].justify = "right"
-
-    def row(name: str, s: Score) -> None:
-        table.add_row(name, f"{s.value:+.4f}", f"{s.low:+.4f} … {s.high:+.4f}", f"{s.sized:.0%}", f"{s.spread:.2f}")
-
     for name, multiplier in whole.multipliers.items():
-        row(name, score(multiplier, whole))
-    out.print(table)
-    for name in AGAINST:
-        s = compared(whole, "integrated", name)
-        what = f"Is `integrated` better than `{name}`?" if name == "classic" else f"Do {name.removeprefix('no ')} earn their place?"
-        click.echo(f"{what}  {verdict(s)}: {s.value:+.4f} a decision ({s.low:+.4f} … {s.high:+.4f}).")
+        s = score(multiplier, whole)
+        table.add_row(name, f"{s.value:+.4f}", _interval(s), f"{s.sized:.0%}", f"{s.spread:.2f}")
+    console().print(table)
     mine = score(whole.multipliers["integrated"], whole)
-    click.echo(f"Would sizing by `integrated` have helped at all?  {verdict(mine)}.")
+    click.echo(f"Would sizing by `integrated` have helped?  {_answer(mine)}")
+    for name in AGAINST:
+        learner = name.removeprefix("no ")
+        what = "More than `classic`?" if name == "classic" else f"Do {PLURAL.get(learner, learner)} earn their place?"
+        click.echo(f"{what}  {_answer(compared(whole, 'integrated', name))}")
+
+
+def _interval(s: Score) -> str:
+    return f"{s.low:+.4f} … {s.high:+.4f}"
+
+
+def _answer(s: Score) -> str:
+    said = verdict(s)
+    return f"{said.capitalize()}." if s.sized == 0.0 else f"{said.capitalize()}: {s.value:+.4f} an entry ({_interval(s)})."
