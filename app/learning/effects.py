@@ -207,7 +207,7 @@ class Selection:
         self._lags = LagPairs(hours)
         span = max(float(hours[-1] - hours[0]), 1e-9)
         self._recent = np.exp2((hours - hours[-1]) / (RECENT_HALF_LIFE * span))
-        self._recent2 = self._recent * self._recent
+        self._recent2 = members @ (self._recent * self._recent)
         self._hetero = (0.0, 2.0)
         self._log_price = _log_price(n_dims)
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
@@ -269,13 +269,13 @@ class Selection:
         sigma2 = max(float(r @ r) / max(t - basis.shape[1], 1), 1e-300)
         wr = self._recent * r
         wr -= self._recent * (wr.sum() / self._recent.sum())
-        sums = self._members @ np.column_stack((r, wr, self._recent2, r * r, basis[:, 1:]))
+        sums = self._members @ np.column_stack((r, wr, r * r, basis[:, 1:]))
         n = self._n
         # The first basis vector is the constant (up to its sign).
-        norm2 = n - n * n / t - np.einsum("ij,ij->i", sums[:, 4:], sums[:, 4:])
+        norm2 = n - n * n / t - np.einsum("ij,ij->i", sums[:, 3:], sums[:, 3:])
         usable = norm2 >= self._least
         norm2 = np.where(usable, norm2, 1.0)
-        inside = np.maximum(sums[:, 3] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
+        inside = np.maximum(sums[:, 2] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
         self._hetero = _heteroscedasticity(r, inside / sigma2, n)
         w = self._weight(n)
         variance = w * inside + (1.0 - w) * sigma2
@@ -285,7 +285,7 @@ class Selection:
         bend = np.clip(skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0, -1.5, 1.5)
         plain = np.where(np.abs(plain) > 2.0, plain - bend, plain)
         shrink = norm2 / n
-        recent = sums[:, 1] / np.sqrt(variance * sums[:, 2] * shrink + 1e-300)
+        recent = sums[:, 1] / np.sqrt(variance * self._recent2 * shrink + 1e-300)
         # What the shares of the error rate come to at the usual bars: Δz ≈ Δ ln p / z.
         found = np.where(np.abs(recent) - 0.25 > np.abs(plain), recent - np.sign(recent) * 0.25, plain)
         found = np.sign(found) * np.maximum(np.abs(found) - self._log_price / np.maximum(np.abs(found), 3.0), 0.0)
