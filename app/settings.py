@@ -206,7 +206,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "regime_weights": _switch,
     "latent_factors": _switch,
     "regime_signature": _names(None),
-    "factor_jaccard": _number(float, 0.05, 1.0, "a number"),
+    "factor_jaccard": _number(float, 0.5, 1.0, "a number"),
     "alpha": _number(float, 1e-9, 0.5, "a number"),
     "lessons_per_group": _number(int, 1, 1_000_000, "a whole number"),
     "outcome": _choice(OUTCOMES),
