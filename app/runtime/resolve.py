@@ -139,10 +139,11 @@ def combine(matched: Sequence[Prepared], context: Mapping[str, object], at_s: fl
     if integrated:
         live = integrated
         contributions = []
+        texts: dict[str, str | None] = {}
         for o in live:
             contribution = o.effect
             if o.gains:
-                contribution *= _gain(o.gains, context)
+                contribution *= _gain(o.gains, context, texts)
             if o.half_life_s is not None and at_s > o.as_of_s:
                 contribution *= exp2((o.as_of_s - at_s) / o.half_life_s)
             contributions.append(contribution)
@@ -158,12 +159,16 @@ def combine(matched: Sequence[Prepared], context: Mapping[str, object], at_s: fl
     return Resolution(clamped, "matched", "", tuple([o.override_id for o in live]), tuple(contributions))
 
 
-def _gain(gains: tuple[tuple[Items, float], ...], context: Mapping[str, object]) -> float:
+def _gain(gains: tuple[tuple[Items, float], ...], context: Mapping[str, object], texts: dict[str, str | None]) -> float:
+    """The gain of the first regime that holds; `texts` remembers canonical values from one override to the next."""
     for items, gain in gains:
         for dimension, value in items:
             raw = context.get(dimension)
-            if raw != value and (raw is None or canonical_value(raw, dimension) != value):
-                break
+            if raw != value:
+                if dimension not in texts:
+                    texts[dimension] = canonical_value(raw, dimension)
+                if texts[dimension] != value:
+                    break
         else:
             return gain
     return 1.0
