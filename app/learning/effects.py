@@ -322,8 +322,23 @@ class Selection:
         wider &= z >= z[place] - np.where(more, GENERAL_REGIME, GENERAL)
         if wider.any():
             place = self._first(candidates, np.where(wider, z, -1.0))
+        twin = self._smallest_twin(basis, candidates, trades, place)
+        if twin != place:
+            place = twin
+            z[place] = float(np.abs(self._exact(basis, r, rho, [candidates[place]])[0]))
         value = float(z[place])
         return Step(candidates[place], value, float(log_ndtr(-value) + np.log(2.0)))
+
+    def _smallest_twin(self, basis: Floats, candidates: list[int], trades: Floats, place: int) -> int:
+        """Of the candidates that say the same as this one given `basis`, such as a slice and the rest, the place of the smallest.
+
+        Their statistics differ by what is known of their variances alone, which may not decide whose edge it is.
+        """
+        x = trades - basis @ (basis.T @ trades)
+        norm2 = np.einsum("ij,ij->j", x, x)
+        same = (np.abs(x[:, place] @ x) >= (1.0 - 1e-9) * np.sqrt(norm2 * norm2[place])) & (norm2 > 0.5 * norm2[place])
+        twins = [place, *np.flatnonzero(same).tolist()]
+        return min(twins, key=lambda k: (self._n[candidates[k]], int(self._n_dims[candidates[k]]), int(self._order[candidates[k]])))
 
     def _first(self, candidates: list[int], z: Floats) -> int:
         """Place of the greatest z.  What is one number but for rounding (a slice and its complement) ties: the smaller, then the more

@@ -212,6 +212,32 @@ def test_more_general_names_win_ties() -> None:
     assert [s.candidate for s in path.steps] == [1]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_of_a_slice_and_the_rest_the_smaller_is_chosen(seed: int) -> None:
+    """Whichever of the two is noisier: what is known of their variances does not decide whose edge it is."""
+    rng = np.random.default_rng(seed)
+    inside = rng.random(500) < 0.3
+    noise = rng.normal(size=500) * np.where(inside, 0.3 if seed % 2 else 2.0, 1.0)
+    others = thirds(rng, 500, 2)
+    path = search(noise + 1.5 * inside, np.vstack((~inside, others, inside)))
+    assert 7 in [s.candidate for s in path.steps]
+    assert 0 not in [s.candidate for s in path.steps]
+
+
+def test_a_second_effect_does_not_undo_the_first() -> None:
+    """Of three values one has an edge, and a second one by chance: the first stays chosen, it is not told as what the other two lack."""
+    lost = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        codes = rng.choice(3, 90, p=[0.34, 0.42, 0.24])
+        members = np.array([codes == v for v in range(3)])
+        outcome = rng.normal(size=90) + 1.5 * (codes == 0) - 0.7 * (codes == 2)
+        path = search(outcome, members)
+        given = dict(zip([s.candidate for s in path.steps], [s.statistic for s in path.steps], strict=True))
+        lost += len(given) > 1 and max(given.values()) < 3.0
+    assert lost == 0
+
+
 def test_a_recent_edge_is_seen() -> None:
     """An edge of the last tenth of the window, diluted beyond recognition in the mean of all, is found; so is one that has always been."""
     found = 0
