@@ -83,9 +83,8 @@ def main() -> int:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {packages}"
     load = f"load {os.getloadavg()[0]:.1f}"
     command = f"python -m benchmarks.speed {shlex.join(sys.argv[1:])}".strip()
-    console.print(
-        f"{command}\n{machine}; {load}; medians of {core.FULL.runs if not options.quick else core.QUICK.runs} runs (of a peer: one), one process"
-    )
+    runs = (core.QUICK if options.quick else core.FULL).runs
+    console.print(f"{command}\n{machine}; {load}; medians of {runs} runs (of a peer: one), one process")
     if options.json:
         document = {
             "command": command,
