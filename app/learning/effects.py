@@ -54,6 +54,8 @@ DEPTH_SHARES = (0.35, 0.3)
 slice needs less evidence than one of thousands of specific ones (weighted Bonferroni: Holm 1979, Genovese et al. 2006)."""
 SUPPORT = 160
 """Points that stand for the residuals' distribution."""
+NO_HETEROSCEDASTICITY = (0.0, 2.0)
+"""Where there is no slice to tell: equal variances, kurtosis 3."""
 SWEEPS = 2
 """Times that every chosen slice is looked at again."""
 
@@ -208,7 +210,7 @@ class Selection:
         span = max(float(hours[-1] - hours[0]), 1e-9)
         self._recent = np.exp2((hours - hours[-1]) / (RECENT_HALF_LIFE * span))
         self._recent2 = members @ (self._recent * self._recent)
-        self._hetero = (0.0, 2.0)
+        self._hetero: tuple[float, float] | None = None
         self._log_price = _log_price(n_dims)
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
 
@@ -276,7 +278,8 @@ class Selection:
         usable = norm2 >= self._least
         norm2 = np.where(usable, norm2, 1.0)
         inside = np.maximum(sums[:, 2] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
-        self._hetero = _heteroscedasticity(r, inside / sigma2, n)
+        if self._hetero is None:  # as it is before anything is chosen: what is sure does not depend on the way it was found
+            self._hetero = _heteroscedasticity(r, inside / sigma2, n)
         w = self._weight(n)
         variance = w * inside + (1.0 - w) * sigma2
         plain = sums[:, 0] / np.sqrt(variance * norm2 + 1e-300)
@@ -293,7 +296,7 @@ class Selection:
 
     def _weight(self, n: Floats) -> Floats:
         """How far a slice's own variance counts: 0 where slices differ no more than by chance."""
-        h2, excess = self._hetero
+        h2, excess = self._hetero or NO_HETEROSCEDASTICITY
         return np.asarray(h2 / (h2 + excess / n + 1e-300))
 
     # -- the promising ones, exactly
@@ -391,7 +394,7 @@ class Selection:
         z = sums / np.sqrt(variance + 1e-300)
         spread = np.sqrt(max(sigma2, 1e-300))
         z = _saddlepoint(z, norm2, n, t, r / spread)
-        dof = 2.0 * n / (np.maximum(weight, 1e-9) ** 2 * self._hetero[1] + 1e-12)
+        dof = 2.0 * n / (np.maximum(weight, 1e-9) ** 2 * (self._hetero or NO_HETEROSCEDASTICITY)[1] + 1e-12)
         return np.where(usable, _student(z, dof), 0.0)
 
     def _rho(self, r: Floats) -> Floats:

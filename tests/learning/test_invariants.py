@@ -245,7 +245,6 @@ def test_edges_are_continuous_in_the_outcomes(seed: int, edge: float, half_life:
         assert distance(one, other) <= 10.0 * step
 
 
-@pytest.mark.xfail(reason="A step's statistic is measured anew after it was chosen, and may then be above the bar that it has just passed.")
 def test_an_effect_enters_at_nothing() -> None:
     """I13: at the threshold of the group's search; a slice that is only just chosen has no effect yet."""
     log = market(0, 90, edge=1.2, n_dims=2, per_day=3, macros=0)

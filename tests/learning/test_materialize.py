@@ -233,7 +233,7 @@ def test_what_is_handed_out_is_a_function_of_the_lessons(steps: list[tuple[str, 
             module.fold([], [group_id("pm", "pm.a.b", "add")])
         elif what == "restart":
             module, _ = fresh()
-            module.adopt(reader.verdicts.values(), reader.overrides.values(), reader.baselines.values())
+            module.adopt([*reader.verdicts.values(), *reader.overrides.values(), *reader.baselines.values()])
         else:
             urgent = what == "urgent"
             before = dict(reader.verdicts), dict(reader.overrides), dict(reader.baselines)
