@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
+from app.audit.variants import variants
 from app.learning.config import LearningConfig
 from app.learning.window import Trade
 from benchmarks.quality.score import Answer, Cut, Record, churn, clone_change, score, truth_record
@@ -22,13 +23,8 @@ CUTS = (90.0, 100.0)
 CHURN_DAYS = (75.0, 80.0, 85.0, 90.0, 95.0, 100.0)
 COUNTED = ("classic", "integrated")
 """Settings whose churn is counted: it takes three times as many learnings."""
-SETTINGS: Mapping[str, LearningConfig] = {
-    "classic": LearningConfig(learning="classic", max_dims=3),
-    "integrated": LearningConfig(),
-    "no half-life": LearningConfig(half_life=False),
-    "no regime weights": LearningConfig(regime_weights=False),
-    "no latent factors": LearningConfig(latent_factors=False),
-}
+SETTINGS: Mapping[str, LearningConfig] = dict(sorted(variants(LearningConfig()).items(), key=lambda item: item[0] != "classic"))
+"""The ways of learning by name, `classic` first."""
 
 
 class Stream:
