@@ -1,4 +1,5 @@
-"""A readable account of what was learned: counts per topic and table, the strongest overrides with their evidence, one look-up explained.
+"""A readable account of what was learned: counts per topic and table, the overrides of entries with their evidence, what the three
+meta-learners had to say, why most slices got no override, and one look-up explained.
 
 May touch: the broker and the database (read only).
 """
@@ -6,6 +7,8 @@ May touch: the broker and the database (read only).
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from aiokafka import TopicPartition
@@ -18,7 +21,7 @@ from app.published import current
 from app.runtime.resolve import resolve
 from app.settings import Settings
 from app.storage.connect import close, connect
-from schemas.lessons import GroupSummary, Lesson, LessonVerdict
+from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 from schemas.scope import canonical_text
 
@@ -26,7 +29,17 @@ TABLES = (
     "pattern_trade_events", "learning_lessons", "learning_baselines", "learning_regime_weights", "learning_latent_factors",
     "learning_edge_history", "pm_overrides", "pm_overrides_history",
 )  # fmt: skip
-SHOWN = 5
+WHY_NOT = {
+    "could be chance": "what they earned could be chance among so many",
+    "Explained by": "explained by a chosen slice that they share trades with",
+    "speaks for its trades": "nearly the trades of an override (one latent factor), which speaks for them",
+    "not among all slices": "sure enough for their group alone, not for the whole module",
+    "level of the whole group": "whole groups, not far enough from the module's baseline",
+    "fewer than": "fewer trades than a judgement needs",
+    "is gone": "an edge over the window that is gone by now, or explained by the sector",
+    "less than a step": "too small an edge to change a size",
+}
+"""Words of a verdict's reason → what they mean."""
 
 
 async def _topic_records(settings: Settings) -> dict[str, int]:
@@ -59,57 +72,95 @@ def _counts(title: str, counts: dict[str, int]) -> Table:
     return table
 
 
-def _overrides(title: str, overrides: list[Override], console: Console) -> None:
-    console.print(f"\n[bold]{title}[/bold]")
-    for o in overrides:
-        console.print(
-            f"  × {o.multiplier:.2f}  {o.pattern_key} {o.action_category} in {canonical_text(o.scope) or 'every context'}", markup=False
-        )
-        span = f"{o.evidence.from_ts[:10]} to {o.evidence.to_ts[:10]}"
-        console.print(
-            f"          {o.n_trades:,} trades from {span}: edge {o.effect:+.3f} over the module's {o.baseline:+.3f}, {o.decay.state}",
-            markup=False,
-        )
-
-
 def account(settings: Settings, console: Console) -> None:
     """Print it."""
     lessons = asyncio.run(current(settings, topics.LESSONS, Lesson | GroupSummary))
     verdicts = asyncio.run(current(settings, topics.VERDICTS, LessonVerdict))
     overrides = asyncio.run(current(settings, topics.OVERRIDES, Override))
+    weights = asyncio.run(current(settings, topics.REGIME_WEIGHTS, RegimeWeight))
+    factors = asyncio.run(current(settings, topics.FACTORS, LatentFactor))
     console.print()
     console.print(_counts("topic", asyncio.run(_topic_records(settings))))
     console.print(_counts("table", asyncio.run(_table_rows(settings))))
-    groups = sum(isinstance(record, GroupSummary) for record in lessons.values())
-    decisions: dict[str, int] = {}
-    for verdict in verdicts.values():
-        decisions[verdict.decision] = decisions.get(verdict.decision, 0) + 1
-    made = ", ".join(f"{count:,} {decision}" for decision, count in sorted(decisions.items()))
-    console.print(f"{len(lessons) - groups:,} lessons in {groups} groups; what was made of them: {made}.\n")
+    summaries = [record for record in lessons.values() if isinstance(record, GroupSummary)]
     # How a trade was left says how it ended, so exits and trims rank by construction; entries are where a size is chosen.
-    entries = [o for o in overrides.values() if o.action_category == "entry"]
-    ranked = sorted(entries, key=lambda o: (-o.effect, o.override_id))
-    _overrides("entries sized up most", ranked[:SHOWN], console)
-    _overrides("entries sized down most", ranked[: -SHOWN - 1 : -1], console)
+    entries = sorted((o for o in overrides.values() if o.action_category == "entry"), key=lambda o: (-o.effect, o.override_id))
+    _searched(summaries, len(overrides), len(entries), console)
+    _overrides(entries, factors, console)
+    _learners(overrides.values(), list(weights.values()), list(factors.values()), console)
+    _why_not(verdicts.values(), console)
+    if entries:
+        _explain(entries, console)
     console.print(
-        "\nRead this with care: the outcome is return over drawdown, not money, and the classic formulas have no protection against"
-        "\nchance (they make an override of most slices, of pure noise too).  samples/README.md says what these trades can and cannot show."
+        "\nRead this with care: the outcome is return over drawdown, not money."
+        "\nWhat these trades can and cannot show is in samples/README.md."
     )
-    if ranked:
-        _explain(ranked, console)
 
 
-def _explain(ranked: list[Override], console: Console) -> None:
-    """Resolve the context of the most specific of the strongest overrides, as the position manager would."""
-    asked = max(ranked[:SHOWN], key=lambda o: len(o.scope))
-    found = resolve(ranked, asked.pattern_key, asked.action_category, asked.scope, datetime.now(UTC))
+def _searched(summaries: list[GroupSummary], n_overrides: int, n_entries: int, console: Console) -> None:
+    searched = sum(summary.path.hypotheses for summary in summaries if summary.path is not None)
+    console.print("\n[bold]What was learned[/bold]")
+    console.print(f"{searched:,} different slices were searched in {len(summaries)} groups.")
+    console.print(f"At 5 % each chance would have found {searched // 20}; at 5 % for all of them together {n_overrides} overrides stand.")
+    console.print(f"{n_entries} of these size entries:")
+
+
+def _overrides(entries: list[Override], factors: dict[str, LatentFactor], console: Console) -> None:
+    for o in entries:
+        console.print(f"  × {o.multiplier:.2f}  {o.pattern_key} in {canonical_text(o.scope) or 'every context'}", markup=False)
+        sd = "" if o.effect_sd is None else f" ± {o.effect_sd:.2f}"
+        fades = f"half-life {o.decay.half_life_hours / 24:.3g} days" if o.decay.half_life_hours else o.decay.state
+        gains = "".join(f", × {gain:g} of it in {regime}" for regime, gain in o.regime_gains.items())
+        factor = factors.get(o.latent_factor_id or "")
+        like = f", one factor with {len(factor.members) - 1} more slices" if factor else ""
+        span = f"{o.evidence.from_ts[:4]} to {o.evidence.to_ts[:4]}"
+        console.print(f"          {o.n_trades:,} trades, {span}: effect {o.effect:+.2f}{sd}, {fades}{gains}{like}", markup=False)
+
+
+def _learners(overrides: Iterable[Override], weights: list[RegimeWeight], factors: list[LatentFactor], console: Console) -> None:
+    states = Counter(o.decay.state for o in overrides)
+    said = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    console.print(f"\n[bold]Half-life[/bold]: {said or 'no edge to watch'}; a decaying edge fades on at the reader.")
+    active = sorted(w.regime for w in weights if w.active)
+    tested = [w for w in weights if w.regime]
+    if active:
+        console.print(f"[bold]Regime weights[/bold]: edges persist otherwise than elsewhere in {', '.join(active)}.", markup=True)
+    else:
+        least = min((w.p_value for w in tested), default=1.0)
+        console.print(
+            f"[bold]Regime weights[/bold]: none.  That edges differ between the {len(tested)} regimes could be chance"
+            f" (least p-value {least:.2f}), so no override has gains."
+        )
+    held = sum(len(factor.members) for factor in factors)
     console.print(
-        f"\nThe position manager asks: [bold]{asked.pattern_key} {asked.action_category}[/bold] with {canonical_text(asked.scope)}"
+        f"[bold]Latent factors[/bold]: {held:,} lessons are variations of {len(factors)} sets of trades, each one piece of evidence."
     )
-    console.print(
-        f"  answer: size × [bold]{found.multiplier:.3f}[/bold] ({found.reason}); {len(found.matches)} overrides match this context:"
-    )
-    by_id = {o.override_id: o for o in ranked}
-    for match in found.matches[:SHOWN]:
+
+
+def _why_not(verdicts: Iterable[LessonVerdict], console: Console) -> None:
+    verdicts = list(verdicts)
+    reasons: Counter[str] = Counter()
+    for verdict in verdicts:
+        if verdict.decision != "override":
+            reasons[next((why for words, why in WHY_NOT.items() if words in verdict.reason), verdict.reason)] += 1
+    console.print(f"\n[bold]Why not[/bold]: {sum(reasons.values()):,} of the {len(verdicts):,} published lessons have no override.")
+    for why, count in reasons.most_common():
+        console.print(f"  {count:6,}  {why}", markup=False)
+
+
+def _explain(entries: list[Override], console: Console) -> None:
+    """Resolve a context that several overrides match, as the position manager would."""
+    strongest = max(entries, key=lambda o: (len(o.scope) > 0, abs(o.effect), o.override_id))
+    context = dict(strongest.scope)
+    for o in sorted(entries, key=lambda o: (-abs(o.effect), o.override_id)):
+        if o.pattern_key == strongest.pattern_key and all(context.get(name, value) == value for name, value in o.scope.items()):
+            context |= o.scope
+    found = resolve(entries, strongest.pattern_key, "entry", context, datetime.now(UTC))
+    console.print(f"\nThe position manager asks: [bold]{strongest.pattern_key} entry[/bold] with {canonical_text(context)}")
+    console.print(f"  answer: size × [bold]{found.multiplier:.3f}[/bold], 1 and what {len(found.matches)} overrides add:")
+    by_id = {o.override_id: o for o in entries}
+    for match in found.matches:
         o = by_id[match.override_id]
-        console.print(f"  × {o.multiplier:.2f} from {o.n_trades:,} trades in {canonical_text(o.scope) or '(all)'}", markup=False)
+        console.print(
+            f"  {match.contribution:+.3f} from {o.n_trades:,} trades in {canonical_text(o.scope) or 'every context'}", markup=False
+        )

@@ -29,8 +29,10 @@ ENVIRONMENT = HOME / "demo.env"
 SAMPLE = ROOT / "samples" / "us_equities.jsonl.zst"
 SAMPLE_SETTINGS = ROOT / "samples" / "us_equities.env"
 IDLE_TIMEOUT_S = 240
+CUTS = 6
+"""Times that the demo learns from the past to see whether it would have helped; each takes some seconds."""
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def settings_of(path: Path) -> dict[str, str]:
@@ -80,11 +82,26 @@ def up() -> None:
     from samples.account import account
 
     account(Settings.from_environment(environment), console)
+    console.print("\nWhat the batch jobs' formulas would have said, what each learner changes, and whether it would have helped:")
+    faust(
+        "overrides",
+        "diff",
+        "--against",
+        "classic",
+        "--category",
+        "entry",
+        "--limit",
+        "5",
+        "--walk-forward",
+        str(CUTS),
+        environment=environment,
+    )
     console.print(f"\nDone in {time.monotonic() - started:.0f} s.  To look further:")
     for command in (
         "source .venv/bin/activate && source .edgeloop/demo.env",
         "faust -A app overrides list --limit 20",
         "faust -A app overrides watch",
+        "faust -A app overrides diff --against classic --walk-forward 24     # a longer look",
         "faust -A app lessons list --category entry",
         "faust -A app doctor",
         'psql "$EDGELOOP_DATABASE_URL" -c "select * from pm_overrides limit 5"',

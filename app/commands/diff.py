@@ -36,7 +36,7 @@ PLURAL = {"half-life": "half-lives"}
     "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]), default="classic", show_default=True,
     help="The other side: the batch jobs' formulas, or `integrated` with one learner off.",
 )  # fmt: skip
-@click.option("--category", type=click.Choice(CATEGORIES), help="Show only differences of this action category.")
+@click.option("--category", type=click.Choice(CATEGORIES), help="Tell only of overrides of this action category.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many differences of a kind.")
 @click.option(
     "--walk-forward", "cuts", type=click.IntRange(min=2), metavar="CUTS", help="Also: would it have helped?  Learn so many times."
@@ -85,7 +85,7 @@ def diff(against: str, category: str | None, limit: int, cuts: int | None, as_js
     if as_json:
         echo_json(_document(other, found, told, limit, judged))
         return
-    _print(other, found, told, limit)
+    _print(other, category, found, told, limit)
     if cuts:
         _print_walk(summary(judged), len(_entries(modules)))
 
@@ -128,43 +128,33 @@ def _document(
     return document
 
 
-def _print(other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int) -> None:
-    out = console()
-    counts = {name: sum(len(s.overrides[name]) for s in found.values()) for name in ("integrated", other)}
-    click.echo(f"{counts['integrated']:,} overrides by `integrated`, {counts[other]:,} by `{other}`.")
-    _print_told(f"They differ in {len(told[other]):,} contexts", f"× {other}", told[other], limit, out)
+def _print(other: str, category: str | None, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int) -> None:
+    counts = {
+        name: sum(category in (None, o.action_category) for s in found.values() for o in s.overrides[name])
+        for name in ("integrated", other)
+    }  # fmt: skip
+    of = f" of category {category}" if category else ""
+    click.echo(f"{counts['integrated']:,} overrides{of} by `integrated`, {counts[other]:,} by `{other}`.")
+    by = "by classic" if other == "classic" else f"with {other}"
+    _print_told(f"They differ in {len(told[other]):,} contexts", by, told[other], limit)
     for name in LEARNERS:
         if f"no {name}" != other:
             changed = told[f"no {name}"]
-            what = f"What {PLURAL.get(name, name)} change: {len(changed):,} overrides"
-            _print_told(what, "× without", changed, max(3, limit // 4), out)
+            what = f"What {PLURAL.get(name, name)} change: {len(changed):,} override{'s' * (len(changed) != 1)}"
+            _print_told(what, "without", changed, max(3, limit // 4))
 
 
-def _print_told(what: str, theirs: str, told: list[Difference], limit: int, out: Console) -> None:
-    click.echo(f"\n{what}" + (f"; the {limit} greatest differences:" if len(told) > limit else ":" if told else "."))
-    if told:
-        out.print(_table(theirs, told[:limit]))
-
-
-def _table(theirs: str, differing: list[Difference]) -> Table:
-    table = Table("pattern", "category", "scope", "trades", "× integrated", theirs, "fades", "why")
-    for column in (3, 4, 5):
-        table.columns[column].justify = "right"
-    for d in differing:
+def _print_told(what: str, theirs: str, told: list[Difference], limit: int) -> None:
+    click.echo(f"\n{what}" + (f"; the {limit} greatest:" if len(told) > limit else ":" if told else "."))
+    for d in told[:limit]:
         o, mine = d.of, d.ours
-        gains = "".join(f" ({regime or 'else'}: {gain:g})" for regime, gain in mine.regime_gains.items()) if mine else ""
-        fades = (
-            f"half-life {mine.decay.half_life_hours / 24:.0f} d"
-            if mine and mine.decay.half_life_hours
-            else mine.decay.state
-            if mine
-            else ""
+        gains = "".join(f", × {gain:g} of it in {regime}" for regime, gain in mine.regime_gains.items()) if mine else ""
+        fades = f", half-life {mine.decay.half_life_hours / 24:.3g} days" if mine and mine.decay.half_life_hours else ""
+        click.echo(
+            f"  × {mine.multiplier if mine else 1.0:.2f}, {theirs} × {d.theirs.multiplier if d.theirs else 1.0:.2f}   "
+            f"{o.pattern_key} {o.action_category} in {canonical_text(o.scope) or 'every context'}, {o.n_trades:,} trades"
         )
-        table.add_row(
-            o.pattern_key, o.action_category, canonical_text(o.scope) or "(all)", f"{o.n_trades:,}",
-            f"{mine.multiplier:.2f}{gains}" if mine else "1.00", f"{d.theirs.multiplier:.2f}" if d.theirs else "1.00", fades, d.reason,
-        )  # fmt: skip
-    return table
+        click.echo(f"          {d.reason.removesuffix('.')}{gains}{fades}.")
 
 
 def _print_walk(whole: Judged, of: int) -> None:
