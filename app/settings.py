@@ -178,7 +178,7 @@ def _pattern(expression: str, words: str) -> Callable[[str, str], str]:
 
 def _names(options: tuple[str, ...] | None, expression: str = ".+") -> Callable[[str, str], tuple[str, ...]]:
     def read(variable: str, text: str) -> tuple[str, ...]:
-        names = tuple(name.strip() for name in text.split(","))
+        names = tuple(name.strip() for name in text.split(",")) if text else ()
         wrong = [n for n in names if not re.fullmatch(expression, n) or (options is not None and n not in options)]
         if wrong:
             allowed = f" out of: {', '.join(options)}" if options else ""

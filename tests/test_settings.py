@@ -75,3 +75,10 @@ def test_agents_are_those_that_there_are() -> None:
     from importlib.util import find_spec
 
     assert all(find_spec(f"agents.{name}") for name in AGENTS)
+
+
+def test_no_regimes_is_a_signature_too() -> None:
+    """And an empty one that a command hands to a child process stays empty."""
+    assert Settings.from_environment({"EDGELOOP_REGIME_SIGNATURE": ""}).regime_signature == ()
+    none = Settings(regime_signature=())
+    assert Settings.from_environment(none.environment()) == none

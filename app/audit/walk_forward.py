@@ -97,7 +97,7 @@ def walk_forward(
     multipliers: dict[str, list[float]] = {variant: [] for variant in configs}
     uplift: list[float] = []
     answered: list[int] = []
-    for cut, following in zip(cuts, [*cuts[1:], 2**62], strict=True):
+    for cut, following in zip(cuts, [*cuts, 2**62][1:], strict=True):
         batch: dict[Group, list[Trade]] = {}
         for group, trades in closed.items():
             start = done[group]

@@ -1,0 +1,195 @@
+"""Would it have helped: where the cuts are, that nobody peeks, what a sum of outcomes can tell."""
+
+from __future__ import annotations
+
+import doctest
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+
+import app.audit.variants
+import app.audit.walk_forward
+from app.audit.walk_forward import (
+    HORIZON_US,
+    Judged,
+    baseline_of,
+    compared,
+    cut_times,
+    interval,
+    resolver,
+    score,
+    summary,
+    verdict,
+    walk_forward,
+)
+from app.learning.config import LearningConfig
+from app.learning.engine import Engine
+from app.runtime.resolve import resolve
+from schemas.facts import PatternTradeEvent
+from tests.audit.making import DAY_US, START_US, market, module_of
+
+CONFIG = LearningConfig(n_min=20, regime_signature=())
+
+
+def walk(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
+    return walk_forward("pm", module_of(facts), CONFIG, cuts)
+
+
+@pytest.fixture(scope="module")
+def facts() -> list[PatternTradeEvent]:
+    return market(3, n=600)
+
+
+@pytest.fixture(scope="module")
+def cuts(facts: list[PatternTradeEvent]) -> list[int]:
+    return cut_times(module_of(facts).decisions(), 4)
+
+
+@pytest.fixture(scope="module")
+def judged(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
+    return walk(facts, cuts)
+
+
+def test_cuts_are_spread_over_the_later_two_thirds(facts: list[PatternTradeEvent], cuts: list[int]) -> None:
+    days = [(cut - START_US) / DAY_US for cut in cuts]
+    assert days == [50.0, 75.0, 100.0, 125.0]
+    assert cut_times([], 4) == []
+    assert len(cut_times(module_of(facts[:3]).decisions(), 9)) <= 3
+
+
+def test_every_decision_until_the_next_cut_is_judged_once(judged: Judged, cuts: list[int]) -> None:
+    assert HORIZON_US == 30 * DAY_US
+    counts = {cut: int((judged.cut_us == cut).sum()) for cut in cuts}
+    assert counts == dict(zip(cuts, [100, 100, 100, 99], strict=True))
+    assert {name: len(m) for name, m in judged.multipliers.items()} == dict.fromkeys(judged.multipliers, 399)
+
+
+def test_a_cut_answers_for_thirty_days_at_most(facts: list[PatternTradeEvent]) -> None:
+    far = walk(facts, [START_US + 50 * DAY_US, START_US + 115 * DAY_US])
+    assert [int((far.cut_us == cut).sum()) for cut in sorted(set(far.cut_us.tolist()))] == [120, 120]
+
+
+def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: Judged) -> None:
+    """Another end for all trades that were open at the third cut or later: what the first three cuts answered stays as it was."""
+    late = {f.trade_id for f in facts if f.exit_ts > datetime.fromtimestamp(cuts[2] / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    assert 0 < len(late) < len(facts)
+    other = walk([msgspec.structs.replace(f, rr=-f.rr * 3) if f.trade_id in late and f.rr else f for f in facts], cuts)
+    before = judged.cut_us <= cuts[2]
+    assert (other.cut_us == judged.cut_us).all()
+    for name, multipliers in judged.multipliers.items():
+        assert (other.multipliers[name][before] == multipliers[before]).all(), name
+        assert (other.multipliers[name][~before] != multipliers[~before]).any(), name
+    first = judged.cut_us == cuts[0]
+    assert (other.uplift[first] == judged.uplift[first]).all()
+    assert (other.uplift[~before] != judged.uplift[~before]).all()
+
+
+def test_nobody_knows_of_trades_that_are_still_open(facts: list[PatternTradeEvent], cuts: list[int]) -> None:
+    """Trades taken before the first cut that close after it teach nothing there, and are not sized there either."""
+    day_before = START_US + 49 * DAY_US
+    held = [
+        msgspec.structs.replace(f, exit_ts=datetime.fromtimestamp(cuts[1] / 1e6 - 60, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        if datetime.fromisoformat(f.actions[0].ts).timestamp() * 1e6 >= day_before and i < 201
+        else f
+        for i, f in enumerate(facts)
+    ]
+    gone = [f for f, kept in zip(facts, held, strict=True) if kept is f]
+    first = cuts[:1]
+    one, other = walk(held, first), walk(gone, first)
+    assert {name: m.tolist() for name, m in one.multipliers.items()} == {name: m.tolist() for name, m in other.multipliers.items()}
+
+
+def test_an_edge_is_worth_something_and_none_is_not(judged: Judged) -> None:
+    mine = score(judged.multipliers["integrated"], judged)
+    assert verdict(mine) == "yes"
+    # A quarter has the edge of 2, so of the uplift a quarter has 1.5 and the rest −0.5; sized by what it is, that earns its mean square.
+    assert mine.value == pytest.approx(0.25 * 1.5**2 + 0.75 * 0.5**2, abs=0.25)
+    nothing = walk(market(4, n=400, edge=lambda day: 0.0), cut_times(module_of(market(4, n=400)).decisions(), 3))
+    assert (nothing.multipliers["integrated"] == 1.0).all()
+    assert verdict(score(nothing.multipliers["integrated"], nothing)) == "no difference"
+    assert (nothing.multipliers["classic"] != 1.0).mean() > 0.5
+
+
+def test_an_answer_is_the_readers_own(facts: list[PatternTradeEvent]) -> None:
+    module = module_of(facts)
+    engine = Engine(CONFIG)
+    engine.fold(module.trades)
+    overrides = engine.learn()
+    answer = resolver(overrides)
+    for d in module.decisions()[::50]:
+        at = datetime.fromtimestamp(d.at_us / 1e6, UTC)
+        assert answer(d) == resolve(overrides, *d.group, d.scope, at).multiplier
+    newest = module.decisions()[-1]
+    assert answer(newest._replace(at_us=newest.at_us + 31 * DAY_US)) == 1.0
+    assert answer(newest._replace(group=("pm.z.z", "entry"))) == 1.0
+
+
+def test_uplift_is_beyond_the_baseline_of_the_segment(facts: list[PatternTradeEvent]) -> None:
+    module = module_of(facts)
+    engine = Engine(CONFIG)
+    engine.fold(module.trades)
+    engine.learn()
+    of_all = engine.baselines()[0]
+    decision = module.decisions()[0]
+    assert decision.segment == ("micro", "1h")
+    known = []
+    for bucket, timeframe, mean in ((None, None, 1.0), (None, "1h", 2.0), ("micro", None, 3.0), ("micro", "1h", 4.0)):
+        known.append(msgspec.structs.replace(of_all, bucket=bucket, timeframe=timeframe, mean=mean))
+        assert baseline_of(known, 9.0)(decision) == mean
+    assert baseline_of([], 9.0)(decision) == 9.0
+
+
+def test_an_interval_counts_cuts_not_decisions() -> None:
+    rng = np.random.default_rng(5)
+    values, cut_us = rng.normal(size=60), np.repeat(np.arange(6), 10)
+    low, high = interval(values, cut_us)
+    assert low < values.mean() < high
+    means = values.reshape(6, 10).mean(axis=1)
+    half = 2.015048 * means.std(ddof=1) / np.sqrt(6)  # Student's t of 5 degrees of freedom
+    assert (low, high) == pytest.approx((means.mean() - half, means.mean() + half), rel=1e-6)
+    order = rng.permutation(60)
+    assert interval(values[order], cut_us[order]) == pytest.approx((low, high))
+    assert interval(np.tile(values, 5), np.tile(cut_us, 5)) == pytest.approx((low, high))
+
+
+def test_an_interval_covers_what_it_says() -> None:
+    """In worlds where each cut has a fortune of its own."""
+    rng = np.random.default_rng(6)
+    cut_us = np.repeat(np.arange(8), 25)
+    covered = 0
+    for _ in range(400):
+        low, high = interval(np.repeat(rng.normal(size=8), 25) + rng.normal(size=200), cut_us)
+        covered += low <= 0.0 <= high
+    assert 0.86 <= covered / 400 <= 0.94
+
+
+def test_nothing_to_judge_is_said_and_no_error() -> None:
+    none = walk([], [])
+    assert all(len(m) == 0 for m in none.multipliers.values())
+    assert verdict(score(none.multipliers["integrated"], none)) == "no difference"
+    assert summary({}).uplift.size == 0
+
+
+def test_modules_are_added_up(judged: Judged) -> None:
+    both = summary({"pm": judged, "xm": judged})
+    assert len(both.uplift) == 2 * len(judged.uplift)
+    assert score(both.multipliers["classic"], both).value == pytest.approx(score(judged.multipliers["classic"], judged).value)
+    apart = compared(judged, "integrated", "classic")
+    assert apart.value == pytest.approx(
+        score(judged.multipliers["integrated"], judged).value - score(judged.multipliers["classic"], judged).value
+    )
+
+
+def test_a_difference_that_could_be_chance_is_not_enough_data(judged: Judged) -> None:
+    coin = np.where(np.random.default_rng(7).random(len(judged.uplift)) < 0.5, 1.1, 0.9)
+    assert verdict(score(coin, judged)) == "not enough data"
+    assert verdict(score(2.0 - judged.multipliers["integrated"], judged)) == "no"
+
+
+@pytest.mark.parametrize("module", [app.audit.walk_forward, app.audit.variants])
+def test_examples(module: object) -> None:
+    result = doctest.testmod(module)  # type: ignore[arg-type]
+    assert result.attempted
+    assert not result.failed
