@@ -6,6 +6,7 @@ lesson id and day), both partitioned by module.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 RETENTION_US = round(settings.log_retention_days * 86_400_000_000)
 PRUNE_EVERY = 200_000  # facts; until then the ranks of trades outside every window take some 50 MB
+REFIT_S = 1.0  # a refit of a large group takes half of it
 
 _decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
@@ -96,8 +98,19 @@ class Groups:
         self._sent_histories, self._doubted = dict(self._histories), set(self._histories)
 
     def changes(self, full: bool) -> list[Outgoing]:
-        """Lessons, tombstones and summaries that differ from what is published; in a full call also what is new in edge histories."""
-        records = [record for group in self._groups.values() if group.dirty for record in self._outgoing(group)]
+        """Lessons, tombstones and summaries that differ from what is published; in a full call also what is new in edge histories.
+
+        After REFIT_S the groups that are left wait for the next call, before those that had their turn: under a burst no group waits for
+        the refits of all others before its lessons go out, and facts are taken in between.
+        """
+        records: list[Outgoing] = []
+        until = time.monotonic() + REFIT_S
+        for key in [key for key, group in self._groups.items() if group.dirty]:
+            group = self._groups.pop(key)
+            self._groups[key] = group  # at the end of the line
+            records += self._outgoing(group)
+            if time.monotonic() > until:
+                break
         return records + list(self._new_history()) if full else records
 
     @property

@@ -64,7 +64,11 @@ def declaration(settings: Settings) -> tuple[Topic, ...]:
     }
     door = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
     compacted = (LESSONS, VERDICTS, OVERRIDES, BASELINES, REGIME_WEIGHTS, FACTORS)
-    kinds = {CLOSES: door, DEAD_LETTERS: door, FACTS: log} | dict.fromkeys(compacted, table) | {HISTORY: log}
+    kinds = (
+        {CLOSES: door, DEAD_LETTERS: door, FACTS: log}
+        | dict.fromkeys(compacted, table)
+        | {HISTORY: {**log, "cleanup.policy": "compact,delete"}}
+    )
     return tuple(Topic(settings.topic(name), settings.partitions, config) for name, config in kinds.items())
 
 

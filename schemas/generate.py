@@ -103,7 +103,7 @@ CHANNELS: tuple[Channel, ...] = (
     Channel(
         "learning_edge_history", EdgeHistory, "Lesson id and day: 0123456789abcdef0123456789abcdef|2024-03-02.",
         "What was predicted for a lesson's slice before a day, and what its trades of that day brought; partitioned by module. A null "
-        "value withdraws its day.", "delete", _DERIVED_HEADERS,
+        "value withdraws its day.", "compact,delete", _DERIVED_HEADERS,
     ),
 )  # fmt: skip
 
@@ -189,7 +189,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
         "bindings": {
             "kafka": {
                 "topic": channel.name,
-                "topicConfiguration": {"cleanup.policy": [channel.cleanup_policy]},
+                "topicConfiguration": {"cleanup.policy": channel.cleanup_policy.split(",")},
                 "bindingVersion": "0.5.0",
             }
         },

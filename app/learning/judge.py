@@ -83,6 +83,7 @@ class IntegratedMaterializer:
         self._clusterer = Clusterer(config.factor_jaccard)
         self._changed: dict[str, None] = {}  # lessons whose trades the clusterer has not seen
         self._out: dict[type, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._complete: dict[str, tuple[GroupSummary, Path, dict[str, Lesson]]] = {}
         self._rejected: dict[str, tuple[tuple[Any, ...], LessonVerdict]] = {}
 
     @property
@@ -184,13 +185,12 @@ class IntegratedMaterializer:
         """The chosen effects that pass, and those of whole groups, by lesson id."""
         chosen: list[tuple[GroupSummary, Path, list[str]]] = []
         statistics: dict[str, float] = {}
-        for summary in sorted(self._summaries.values(), key=lambda s: s.lesson_id):
-            path = summary.path
-            # A group is judged once all of its path has arrived.
-            if path is not None and all(i in self._lessons for i in path.lesson_ids):
-                chosen.append((summary, path, list(path.lesson_ids)))
-                statistics.update(zip(path.lesson_ids, path.statistics, strict=True))
-        lead = self._representatives(statistics, factor_of)
+        held: dict[str, Lesson] = {}
+        for summary, path, lessons in self._whole_groups():
+            chosen.append((summary, path, list(path.lesson_ids)))
+            held.update(lessons)
+            statistics.update(zip(path.lesson_ids, path.statistics, strict=True))
+        lead = self._representatives(held, factor_of)
         # Each group's level is one more hypothesis.
         searched = sum(path.hypotheses for _, path, _ in chosen) + len(chosen)
         bar = z_of_log_p(entry_log_p(self._config.alpha, searched))
@@ -205,7 +205,7 @@ class IntegratedMaterializer:
                 ramps.append(ramp)
             fit = passed[summary.lesson_id] = _blended(path.fits, ramps)
             for j, i in enumerate(ids[: len(ramps)], 1):
-                found[i] = self._netted(self._lessons[i], summary.as_of, path, fit, j, statistics[lead.get(i, i)], bar, baselines)
+                found[i] = self._netted(held[i], summary.as_of, path, fit, j, statistics[lead.get(i, i)], bar, baselines)
         for lesson_id, effect in self._levels(chosen, baselines, passed).items():
             lesson = self._lessons.get(lesson_id)
             if lesson is not None and lesson.n >= self._config.n_min and effect[0] > bar:
@@ -218,15 +218,28 @@ class IntegratedMaterializer:
                 )
         return found
 
-    def _representatives(self, statistics: dict[str, float], factor_of: dict[str, Factor]) -> dict[str, str]:
+    def _whole_groups(self) -> list[tuple[GroupSummary, Path, dict[str, Lesson]]]:
+        """Each group's summary, its path, and the lessons on it, all of one refit: a batch may part what was sent together.
+
+        Until the rest has arrived the refit before counts.
+        """
+        for key, summary in self._summaries.items():
+            path = summary.path
+            lessons = {} if path is None else {i: self._lessons[i] for i in path.lesson_ids if i in self._lessons}
+            if path is not None and _of_one_refit(path, lessons):
+                self._complete[key] = summary, path, lessons
+        self._complete = {key: whole for key, whole in sorted(self._complete.items()) if key in self._summaries}
+        return list(self._complete.values())
+
+    def _representatives(self, chosen: dict[str, Lesson], factor_of: dict[str, Factor]) -> dict[str, str]:
         """Chosen effect → the effect of another group that is the same evidence, or itself: a factor's first by trades, generality, id.
 
         Within a group every chosen effect counts, so of each group only the one most like the representative (the first) is merged.
         """
         members: dict[str, list[Lesson]] = {}
-        for i in statistics:
+        for i, lesson in chosen.items():
             if i in factor_of:
-                members.setdefault(factor_of[i].factor_id, []).append(self._lessons[i])
+                members.setdefault(factor_of[i].factor_id, []).append(lesson)
         lead: dict[str, str] = {}
         for lessons in members.values():
             lessons.sort(key=lambda x: (-x.n, len(x.scope), x.lesson_id))
@@ -512,6 +525,15 @@ def _blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
         total[: len(column)] += share * column
     total /= came[:, None]
     return Fit(tuple(total[:, 0].tolist()), tuple(total[:, 1].tolist()), tuple(map(tuple, total[:, 2:].tolist())))
+
+
+def _of_one_refit(path: Path, lessons: dict[str, Lesson]) -> bool:
+    """Whether the lessons of a path are there, and say the coefficients that its last fit has."""
+    found = [lesson.marginal for i in path.lesson_ids if (lesson := lessons.get(i)) is not None]
+    return len(found) == len(path.lesson_ids) and all(
+        marginal is not None and marginal.effect == coefficient
+        for marginal, coefficient in zip(found, path.fits[-1].coefficients[1:], strict=True)
+    )
 
 
 def _explained(loadings: Sequence[float], path: Path, baselines: SegmentBaselines) -> tuple[float, float]:

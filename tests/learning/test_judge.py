@@ -324,6 +324,26 @@ def test_baselines_lie_between_a_segment_and_what_is_above_it(parts: list[Any], 
 # -- the ramp
 
 
+def test_what_a_batch_parts_is_judged_when_it_is_whole_again() -> None:
+    """Lessons of a new refit with the path of the one before, or the other way round, change nothing: the refit before counts."""
+    before = learned({GROUPS[0]: market(7, 150, edge=2.0, macros=0)})
+    after = learned({GROUPS[0]: market(7, 170, edge=2.0, macros=0)})
+    [old], [new] = before.summaries(), after.summaries()
+    assert new.path is not None
+    assert new.path.lesson_ids
+    module = judge(records(before))
+    module.judge(1)
+    told = {o.override_id: o.effect for o in before.overrides()}
+    module.fold(after.lessons())
+    assert not [o for o in module.judge(2).overrides if o.effect != told.get(o.override_id)]
+    module.fold([new])
+    module.judge(3)
+    fresh = judge(records(after))
+    assert {o.override_id: o.effect for o in after.overrides()} == {o.override_id: o.effect for o in fresh.judge(1).overrides}
+    assert not module.judge(4)
+    assert old != new
+
+
 def test_an_effect_comes_in_over_half_a_standard_error() -> None:
     """I13: at the bar 0, half a standard error beyond it all, and in a straight line between."""
     engine = learned({GROUPS[0]: market(7, 150, edge=2.0, macros=0)}, half_life=False)
@@ -340,9 +360,14 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
             statistics=(z,),
             fits=tuple(Fit(f.coefficients, f.sds, f.loadings) for f in summary.path.fits[:2]),
         )  # type: ignore[union-attr]
-        found = judge([*rest, msgspec.structs.replace(summary, path=path)]).judge(1).verdicts
+        lessons = [alone if lesson.lesson_id == chosen else lesson for lesson in rest]
+        found = judge([*lessons, msgspec.structs.replace(summary, path=path)]).judge(1).verdicts
         return next(v for v in found if v.lesson_id == chosen).edge
 
+    # A lesson and its path are of one refit only if they say the same of the effect.
+    of = next(lesson for lesson in rest if lesson.lesson_id == chosen)
+    assert of.marginal is not None
+    alone = msgspec.structs.replace(of, marginal=msgspec.structs.replace(of.marginal, effect=summary.path.fits[1].coefficients[1]))
     whole = edge(bar + 0.6)
     assert whole > 0.5
     for share in (0.0, 0.01, 0.25, 0.5, 0.99, 1.0, 5.0):

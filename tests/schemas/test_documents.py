@@ -295,7 +295,7 @@ def test_asyncapi_names_the_topics_as_they_are_created() -> None:
     declared = {topic.name: topic.config["cleanup.policy"] for topic in topics.declaration(Settings())}
     channels = document["channels"]
     assert {n: c["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] for n, c in channels.items()} == {
-        name: [policy] for name, policy in declared.items()
+        name: policy.split(",") for name, policy in declared.items()
     }
     assert all(c["address"] == n == c["bindings"]["kafka"]["topic"] for n, c in channels.items())
     assert {o["action"] for n, o in document["operations"].items() if n.endswith(".position_closed")} == {"receive"}
