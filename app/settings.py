@@ -36,7 +36,7 @@ class Settings:
     latent_factors: bool = True
     regime_signature: tuple[str, ...] = ("btc_macro",)
     factor_jaccard: float = 0.7
-    alpha: float = 0.05
+    alpha: float = 0.03
     lessons_per_group: int = 200
     outcome: str = "rr"
     window_days: float = 90.0

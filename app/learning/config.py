@@ -29,7 +29,7 @@ class LearningConfig:
     max_dims: int = 4
     edge_min: float = 0.05
     baseline_default: float = 0.0
-    alpha: float = 0.05
+    alpha: float = 0.03
     half_life: bool = True
     regime_weights: bool = True
     latent_factors: bool = True

@@ -351,7 +351,7 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
     assert summary.path is not None
     chosen = summary.path.lesson_ids[0]
     rest = [r for r in records(engine) if not isinstance(r, GroupSummary)]
-    bar = z_of_log_p(entry_log_p(0.05, summary.path.hypotheses + 1))  # the group's level is one more hypothesis
+    bar = z_of_log_p(entry_log_p(LearningConfig().alpha, summary.path.hypotheses + 1))  # the group's level is one more hypothesis
 
     def edge(z: float) -> float:
         path = msgspec.structs.replace(
