@@ -63,9 +63,9 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
     """What the search of `integrated` found of a slice, relative to its group's level without the chosen effects.
 
     `step` is its place on the group's path (null: not chosen).  `statistic` is |z| of the step, or the signed z of a slice that was not
-    chosen before anything is chosen; `conditional` the same given all that was chosen.  `hypotheses` slices were searched.  `effect` is the
-    coefficient given all that was chosen (of a slice not chosen: by itself), `now` the edge at the summary's `as_of` by the half-life filters.
-    `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.
+    chosen before anything is chosen; `conditional` the same given all that was chosen.  `hypotheses` slices were searched.  `effect` is
+    the coefficient given all that was chosen (of a slice not chosen: by itself), `now` the edge at the summary's `as_of` by the half-life
+    filters.  `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.
     """
 
     step: int | None
