@@ -34,10 +34,11 @@ MAX_STEPS = 16
 """Most effects of a group."""
 EXACT = 64
 """Of all candidates the most promising, for which the exact statistics are computed."""
-RECENT_SHARE = 0.2
-"""Share of the error rate that goes to edges which show in recent trades only; the rest goes to the plain mean."""
-RECENT_HALF_LIFE = 0.15
-"""Half-life of the weights that look for recent edges, in parts of the window's span."""
+WINDOW_SHARES = (0.75, 0.2, 0.05)
+"""Shares of the error rate: of the plain mean, of edges that show in recent trades only, and of edges that showed in the earliest
+only.  These are gone, but their half-life is worth knowing, and they are not to be taken for something else."""
+WINDOW_HALF_LIFE = 0.15
+"""Half-life of the weights that look for recent and for early edges, in parts of the window's span."""
 GENERAL = 0.3
 """A more general slice, one that holds all the trades of the best and has fewer dimensions, is preferred if its z is that near: of many
 refinements of a slice with an edge some are better by chance alone."""
@@ -208,8 +209,9 @@ class Selection:
         self._least = n_min / 3.0
         self._lags = LagPairs(hours)
         span = max(float(hours[-1] - hours[0]), 1e-9)
-        self._recent = np.exp2((hours - hours[-1]) / (RECENT_HALF_LIFE * span))
-        self._recent2 = members @ (self._recent * self._recent)
+        fading = WINDOW_HALF_LIFE * span
+        self._windows = np.column_stack((np.exp2((hours - hours[-1]) / fading), np.exp2((hours[0] - hours) / fading)))
+        self._windows2 = members @ (self._windows * self._windows)
         self._hetero: tuple[float, float] | None = None
         self._log_price = _log_price(n_dims)
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
@@ -263,34 +265,37 @@ class Selection:
     # -- all candidates, roughly
 
     def _screen(self, basis: Floats) -> Floats:
-        """Signed statistic (m,) of every candidate given `basis`: the greater of plain and recent, with moderated variance."""
+        """Signed statistic (m,) of every candidate given `basis`: the greatest of plain, recent and early, with moderated variance."""
         t = len(self._y)
         if not self._members.shape[0]:
             return np.zeros(0)
         r = self._residuals(basis)
         sigma2 = max(float(r @ r) / max(t - basis.shape[1], 1), 1e-300)
-        wr = self._recent * r
-        wr -= self._recent * (wr.sum() / self._recent.sum())
-        sums = self._members @ np.column_stack((r, wr, r * r, basis[:, 1:]))
+        w = self._windows
+        windowed = w * r[:, None] - w * (r @ w / w.sum(axis=0))
+        sums = self._members @ np.column_stack((r, windowed, r * r, basis[:, 1:]))
         n = self._n
         # The first basis vector is the constant (up to its sign).
-        norm2 = n - n * n / t - np.einsum("ij,ij->i", sums[:, 3:], sums[:, 3:])
+        norm2 = n - n * n / t - np.einsum("ij,ij->i", sums[:, 4:], sums[:, 4:])
         usable = norm2 >= self._least
         norm2 = np.where(usable, norm2, 1.0)
-        inside = np.maximum(sums[:, 2] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
+        inside = np.maximum(sums[:, 3] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
         if self._hetero is None:  # as it is before anything is chosen: what is sure does not depend on the way it was found
             self._hetero = _heteroscedasticity(r, inside / sigma2, n)
-        w = self._weight(n)
-        variance = w * inside + (1.0 - w) * sigma2
+        own = self._weight(n)
+        variance = own * inside + (1.0 - own) * sigma2
         plain = sums[:, 0] / np.sqrt(variance * norm2 + 1e-300)
         # The first term of what skewness does to a tail (Cornish & Fisher 1938).
         skewness = float((r * r * r).mean()) / max(float((r * r).mean()), 1e-200) ** 1.5
         bend = np.clip(skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0, -1.5, 1.5)
         plain = np.where(np.abs(plain) > 2.0, plain - bend, plain)
         shrink = norm2 / n
-        recent = sums[:, 1] / np.sqrt(variance * self._recent2 * shrink + 1e-300)
+        windowed = sums[:, 1:3] / np.sqrt((variance * shrink)[:, None] * self._windows2 + 1e-300)
         # What the shares of the error rate come to at the usual bars: Δz ≈ Δ ln p / z.
-        found = np.where(np.abs(recent) - 0.25 > np.abs(plain), recent - np.sign(recent) * 0.25, plain)
+        found = plain
+        for column, less in enumerate((0.25, 0.55)):
+            z = windowed[:, column]
+            found = np.where(np.abs(z) - less > np.abs(found), z - np.sign(z) * less, found)
         found = np.sign(found) * np.maximum(np.abs(found) - self._log_price / np.maximum(np.abs(found), 3.0), 0.0)
         return np.where(usable, found, 0.0)
 
@@ -365,16 +370,20 @@ class Selection:
     def _exact(self, basis: Floats, r: Floats, rho: Floats, candidates: list[int]) -> Floats:
         """Signed z (K,) of candidates given `basis`, its residuals and their autocorrelation, each as certain as its two-sided p-value."""
         t, k = len(self._y), len(candidates)
-        x = np.empty((t, 2 * k))
-        plain_x, recent_x = x[:, :k], x[:, k:]
-        plain_x[:] = self._dense(candidates)
-        n = plain_x.sum(axis=0)
-        plain_x -= basis @ (basis.T @ plain_x)
-        w = self._recent
-        np.multiply(plain_x, w[:, None], out=recent_x)
-        recent_x -= basis @ (basis.T @ recent_x)
-        z = self._z(x, r, rho, np.concatenate((n, n * float(w.sum()) / t)), t)
-        return _combined(z[:k], z[k:], self._log_price[candidates])
+        kinds = 1 + self._windows.shape[1]
+        x = np.empty((t, kinds * k))
+        plain = x[:, :k]
+        plain[:] = self._dense(candidates)
+        n = plain.sum(axis=0)
+        plain -= basis @ (basis.T @ plain)
+        counts = [n]
+        for kind, w in enumerate(self._windows.T, 1):
+            windowed = x[:, kind * k : (kind + 1) * k]
+            np.multiply(plain, w[:, None], out=windowed)
+            windowed -= basis @ (basis.T @ windowed)
+            counts.append(n * float(w.sum()) / t)
+        z = self._z(x, r, rho, np.concatenate(counts), t)
+        return _combined(z.reshape(kinds, k), self._log_price[candidates])
 
     def _z(self, x: Floats, r: Floats, rho: Floats, n: Floats, t: int) -> Floats:
         norm2 = np.einsum("ij,ij->j", x, x)
@@ -512,12 +521,13 @@ def _log_price(n_dims: NDArray[np.int64]) -> Floats:
     return np.asarray(np.log(counts[depth] / len(n_dims)) - np.log(shares[depth]))
 
 
-def _combined(plain: Floats, recent: Floats, log_price: Floats) -> Floats:
-    """One z of two tests that share the error rate unevenly: the smaller of p/(1 − share) and p/share, times the price."""
-    log_plain = log_ndtr(-np.abs(plain)) - np.log1p(-RECENT_SHARE)
-    log_recent = log_ndtr(-np.abs(recent)) - np.log(RECENT_SHARE)
-    better = np.minimum(log_plain, log_recent) + log_price
-    sign = np.where(log_plain <= log_recent, np.sign(plain), np.sign(recent))
+def _combined(z: Floats, log_price: Floats) -> Floats:
+    """One z (K,) of the tests (kinds, K) of each slice, which share the error rate as WINDOW_SHARES says: the least p/share, priced."""
+    log_p = log_ndtr(-np.abs(z)) - np.log(WINDOW_SHARES)[:, None]
+    which = log_p.argmin(axis=0)
+    columns = np.arange(z.shape[1])
+    better = log_p[which, columns] + log_price
+    sign = np.sign(z[which, columns])
     return np.asarray(sign * np.maximum(-ndtri_exp(np.minimum(better, np.log(0.5))), 0.0))
 
 
