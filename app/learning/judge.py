@@ -50,6 +50,9 @@ from schemas.scope import canonical_text, pairs_of
 
 RAMP_SDS = 0.5
 """Standard errors beyond the bar over which an effect comes in."""
+SHRINK = 0.5
+"""Share of the James–Stein shrinkage that is applied: the filters shrink by themselves, but an edge of nearly 0 was published as a
+hundredth or two of the wrong sign half of the time (void overrides 3.9 %; 2.1 % with all of it, for half a point of the gain)."""
 LIFETIME_US = 30 * DAY_US
 """An override expires so long after the newest trade of its group."""
 Group = tuple[str, str]
@@ -267,9 +270,10 @@ class IntegratedMaterializer:
         now += fitted - marginal.effect
         share = max(_share(fitted, explained), _share(now, explained)) * sd / max(np.sqrt(sd * sd + variance), 1e-300)
         ramp = min(max((min(statistic, statistic * share) - bar) / RAMP_SDS, 0.0), 1.0)
+        left = (now - explained) * ramp * _kept(now - explained, now_sd**2 + variance)
         return _Effect(
-            lesson, statistic, ramp, fitted - explained, float(np.sqrt(sd * sd + variance)), (now - explained) * ramp,
-            float(np.sqrt(now_sd**2 + variance)), decay, level + explained, as_of,
+            lesson, statistic, ramp, fitted - explained, float(np.sqrt(sd * sd + variance)), left, float(np.sqrt(now_sd**2 + variance)),
+            decay, level + explained, as_of,
         )  # fmt: skip
 
     def _levels(
@@ -327,7 +331,7 @@ class IntegratedMaterializer:
             interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
             half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
             decay = LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
-        return _Effect(lesson, z, ramp, net, sd, now * ramp, now_sd, decay, baseline, lesson.as_of)
+        return _Effect(lesson, z, ramp, net, sd, now * ramp * _kept(now, now_sd**2), now_sd, decay, baseline, lesson.as_of)
 
     # -- regimes and factors
 
@@ -534,6 +538,15 @@ def _of_one_refit(path: Path, lessons: dict[str, Lesson]) -> bool:
         marginal is not None and marginal.effect == coefficient
         for marginal, coefficient in zip(found, path.fits[-1].coefficients[1:], strict=True)
     )
+
+
+def _kept(now: float, variance: float) -> float:
+    """How much of an edge is published: 1 − SHRINK · variance/edge², not below 0 (James & Stein 1961).  What may as well be gone is gone.
+
+    >>> round(_kept(0.4, 0.01), 3), _kept(0.05, 0.01)
+    (0.969, 0.0)
+    """
+    return max(0.0, 1.0 - SHRINK * variance / max(now * now, 1e-300))
 
 
 def _explained(loadings: Sequence[float], path: Path, baselines: SegmentBaselines) -> tuple[float, float]:
