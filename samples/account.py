@@ -17,6 +17,7 @@ from rich.table import Table
 
 from app import topics
 from app.broker import reader
+from app.learning.regimes import LEVEL
 from app.published import current
 from app.runtime.resolve import resolve
 from app.settings import Settings
@@ -85,7 +86,7 @@ def account(settings: Settings, console: Console) -> None:
     summaries = [record for record in lessons.values() if isinstance(record, GroupSummary)]
     # How a trade was left says how it ended, so exits and trims rank by construction; entries are where a size is chosen.
     entries = sorted((o for o in overrides.values() if o.action_category == "entry"), key=lambda o: (-o.effect, o.override_id))
-    _searched(summaries, len(overrides), len(entries), console)
+    _searched(summaries, settings.alpha, len(overrides), len(entries), console)
     _overrides(entries, factors, console)
     _learners(overrides.values(), list(weights.values()), list(factors.values()), console)
     _why_not(verdicts.values(), console)
@@ -97,11 +98,14 @@ def account(settings: Settings, console: Console) -> None:
     )
 
 
-def _searched(summaries: list[GroupSummary], n_overrides: int, n_entries: int, console: Console) -> None:
+def _searched(summaries: list[GroupSummary], alpha: float, n_overrides: int, n_entries: int, console: Console) -> None:
     searched = sum(summary.path.hypotheses for summary in summaries if summary.path is not None)
     console.print("\n[bold]What was learned[/bold]")
     console.print(f"{searched:,} different slices were searched in {len(summaries)} groups.")
-    console.print(f"At 5 % each chance would have found {searched // 20}; at 5 % for all of them together {n_overrides} overrides stand.")
+    console.print(
+        f"At {alpha:.0%} each, chance would find {round(searched * alpha)} of them; at {alpha:.0%} for all of them together"
+        f" {n_overrides} overrides stand."
+    )
     console.print(f"{n_entries} of these size entries:")
 
 
@@ -128,8 +132,8 @@ def _learners(overrides: Iterable[Override], weights: list[RegimeWeight], factor
     else:
         least = min((w.p_value for w in tested), default=1.0)
         console.print(
-            f"[bold]Regime weights[/bold]: none.  That edges differ between the {len(tested)} regimes could be chance"
-            f" (least p-value {least:.2f}), so no override has gains."
+            f"[bold]Regime weights[/bold]: no override has gains.  Of {len(tested)} regimes the most different has a p-value of {least:.2g},"
+            f" and it takes {LEVEL:g} for all of them together."
         )
     held = sum(len(factor.members) for factor in factors)
     console.print(
