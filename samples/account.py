@@ -132,8 +132,8 @@ def _learners(overrides: Iterable[Override], weights: list[RegimeWeight], factor
     else:
         least = min((w.p_value for w in tested), default=1.0)
         console.print(
-            f"[bold]Regime weights[/bold]: no override has gains.  Of {len(tested)} regimes the most different has a p-value of {least:.2g};"
-            f" it takes {LEVEL:g} for all of them together."
+            f"[bold]Regime weights[/bold]: no override has gains.  The most different of {len(tested)} regimes has p = {least:.2g};"
+            f" it takes less than {LEVEL:g} for all of them together."
         )
     held = sum(len(factor.members) for factor in factors)
     console.print(
