@@ -124,7 +124,9 @@ def _overrides(entries: list[Override], factors: dict[str, LatentFactor], consol
 def _learners(overrides: Iterable[Override], weights: list[RegimeWeight], factors: list[LatentFactor], console: Console) -> None:
     states = Counter(o.decay.state for o in overrides)
     said = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    console.print(f"\n[bold]Half-life[/bold]: {said or 'no edge to watch'}; a decaying edge fades on at the reader.")
+    console.print(
+        f"\n[bold]Half-life[/bold]: {said or 'no edge to watch'}{'; a decaying edge fades on at the reader' * ('decaying' in states)}."
+    )
     active = sorted(w.regime for w in weights if w.active)
     tested = [w for w in weights if w.regime]
     if active:
@@ -133,7 +135,7 @@ def _learners(overrides: Iterable[Override], weights: list[RegimeWeight], factor
         least = min((w.p_value for w in tested), default=1.0)
         console.print(
             f"[bold]Regime weights[/bold]: no override has gains.  The most different of {len(tested)} regimes has p = {least:.2g};"
-            f" it takes less than {LEVEL:g} for all of them together."
+            f" it takes {LEVEL:g} / their number."
         )
     held = sum(len(factor.members) for factor in factors)
     console.print(
