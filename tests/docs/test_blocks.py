@@ -28,7 +28,7 @@ from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
 pytestmark = pytest.mark.stack
 
 README, DATA, RUNTIME = ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "runtime.md"
-LIMIT_S = 100
+LIMIT_S = 300
 
 
 def script(document: Path, folder: Path) -> str:
@@ -85,6 +85,7 @@ def run(document: Path, settings: Settings, folder: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)
 def test_the_readme_runs(stack_settings: Settings, tmp_path: Path) -> None:
     text = run(README, stack_settings, tmp_path)
     assert "FAIL" not in text, text
