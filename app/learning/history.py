@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from app.learning.event_time import micros_from_text, text_from_micros
+from app.learning.half_life import EdgeState
 from app.learning.regimes import edge_sign, field_coherence, recurrence
-from schemas.lessons import EdgeHistory, HistoryCell, Lesson, Metrics, RegimeCell
+from schemas.lessons import EdgeHistory, HistoryCell, Lesson, LessonDecay, Metrics, RegimeCell
 
 DAY_US = 86_400_000_000
 PRIOR_TRADES = 4.0
@@ -37,6 +38,13 @@ def shortened(x: float) -> float:
     (0.333333333, 0.0)
     """
     return float(f"{x:.{DIGITS}g}") + 0.0
+
+
+def decay_of(state: EdgeState) -> LessonDecay:
+    """What is published of an edge's state: its half-life and interval in hours, shortened."""
+    interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
+    half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
+    return LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
 
 
 class EffectTrades(NamedTuple):

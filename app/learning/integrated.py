@@ -21,7 +21,7 @@ from app.learning.effects import Selection, clip_bounds, entry_log_p, robust_sd,
 from app.learning.event_time import HOUR_US, text_from_micros
 from app.learning.factors import encode, sketches, trade_hashes
 from app.learning.half_life import EdgeState, edge_states
-from app.learning.history import EffectTrades, history, shortened
+from app.learning.history import EffectTrades, decay_of, history, shortened
 from app.learning.incremental import RebuildNeeded, Refit, same_lesson, same_summary, segment_order, segment_sums
 from app.learning.window import GroupWindow, SegmentKey, Snapshot, Trade
 from schemas.identity import group_id, slice_id
@@ -368,9 +368,7 @@ class IntegratedLearner:
         scope, lesson_id = self._name(items)
         decay = LessonDecay(state="stable" if candidate is None else "insufficient")
         if state is not None:
-            interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
-            half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
-            decay = LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
+            decay = decay_of(state)
         first, last = (text_from_micros(int(search.snapshot.exit_us[trades[i]])) for i in (0, -1))
         return Lesson(
             learning="integrated",

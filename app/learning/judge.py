@@ -30,7 +30,7 @@ from app.learning.effects import entry_log_p, z_of_log_p
 from app.learning.event_time import HOUR_US, micros_from_text, text_from_micros
 from app.learning.factors import Clusterer, Factor, Member, decoded
 from app.learning.half_life import edge_states
-from app.learning.history import DAY_US, shortened
+from app.learning.history import DAY_US, decay_of, shortened
 from app.learning.materialize import Changes, same
 from schemas.identity import regime_id, slice_id
 from schemas.lessons import (
@@ -328,9 +328,7 @@ class IntegratedMaterializer:
                 micros_from_text(lesson.as_of) / HOUR_US,
             )[0]
             now, now_sd = state.now, state.now_sd
-            interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
-            half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
-            decay = LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
+            decay = decay_of(state)
         return _Effect(lesson, z, ramp, net, sd, now * ramp * _kept(now, now_sd**2), now_sd, decay, baseline, lesson.as_of)
 
     # -- regimes and factors
