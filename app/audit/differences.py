@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.audit.variants import LEARNERS, variants
+from app.audit.variants import told, variants
 from app.learning.config import LearningConfig
-from app.learning.engine import Engine, materializer
+from app.learning.engine import Engine
 from app.learning.window import Trade
-from schemas.lessons import GroupSummary, Lesson, LessonVerdict
+from schemas.lessons import LessonVerdict
 from schemas.overrides import Override
 
 
@@ -79,10 +79,4 @@ def sides(name: str, trades: Mapping[tuple[str, str], Iterable[Trade]], config: 
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
     integrated.fold(trades)
     classic.fold(trades)
-    overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
-    evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
-    for learner in LEARNERS:
-        judge = materializer(configs[f"no {learner}"], name)
-        judge.fold(evidence)
-        overrides[f"no {learner}"] = judge.judge(1).overrides
-    return Sides(overrides, integrated.verdicts())
+    return Sides(told(integrated, classic, configs), integrated.verdicts())

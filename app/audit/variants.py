@@ -5,10 +5,14 @@ May touch: nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from app.learning.config import LearningConfig
+from app.learning.engine import Engine, materializer
+from schemas.lessons import GroupSummary, Lesson
+from schemas.overrides import Override
 
 LEARNERS = {"half-life": "half_life", "regime weights": "regime_weights", "latent factors": "latent_factors"}
 """The three meta-learners and their switches."""
@@ -26,3 +30,15 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
     off = {f"no {name}": replace(integrated, **on | {switch: False}) for name, switch in LEARNERS.items()}
     dims = config.max_dims and min(config.max_dims, CLASSIC_MAX_DIMS)
     return {"integrated": integrated, **off, "classic": replace(config, learning="classic", max_dims=dims)}
+
+
+def told(integrated: Engine, classic: Engine, configs: Mapping[str, LearningConfig]) -> dict[str, list[Override]]:
+    """What each of the `variants` says now, by name.  Those of `integrated` judge the same lessons, as they would in production."""
+    overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
+    evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
+    for name, config in configs.items():
+        if name not in overrides:
+            judge = materializer(config, integrated.module)
+            judge.fold(evidence)
+            overrides[name] = judge.judge(1).overrides
+    return overrides

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from app.audit.trades import Decision, Group, Module
-from app.audit.variants import variants
+from app.audit.variants import told, variants
 from app.learning.config import LearningConfig
-from app.learning.engine import Engine, materializer
+from app.learning.engine import Engine
 from app.learning.judge import LIFETIME_US
 from app.learning.window import Trade
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import Prepared, combine, prepare
-from schemas.lessons import Baseline, GroupSummary, Lesson
+from schemas.lessons import Baseline
 from schemas.overrides import Override
 
 SIZED = ("entry",)
@@ -107,13 +107,7 @@ def walk_forward(
                 batch[group] = trades[start : done[group]]
         integrated.fold(batch)
         classic.fold(batch)
-        answers = {"integrated": integrated.learn(), "classic": classic.learn()}
-        evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
-        for variant, changed in configs.items():
-            if variant not in answers:
-                judge = materializer(changed, name)
-                judge.fold(evidence)
-                answers[variant] = judge.judge(1).overrides
+        answers = told(integrated, classic, configs)
         end = min(following, cut + HORIZON_US)
         asked = [d for d in decisions if cut < d.at_us <= end]
         for variant, overrides in answers.items():
