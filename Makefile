@@ -62,7 +62,7 @@ quality: $(VENV)/.dev  ## What is learned in worlds whose truth is known, agains
 lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
 	echo 'setuptools>=77' > $(VENV)/build.in
 	$(LOCK) $(VENV)/build.in -o requirements/worker.lock
-	$(LOCK) $(VENV)/build.in --extra devstack -o requirements/demo.lock
+	$(LOCK) $(VENV)/build.in --extra devstack --extra files --extra report -o requirements/demo.lock
 	$(LOCK) $(VENV)/build.in --extra dev -o requirements/dev.lock
 	echo 'skfolio==1.12.2' | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate - -o requirements/sample.lock
 

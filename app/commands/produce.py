@@ -15,11 +15,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from app import produce as source
 from app.broker import Outgoing, Sender
 from app.commands.base import cli, echo_json, handle_errors, json_option
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
+from app.shift import newest_exit, shifted
+from app.sources.jsonl import file_size, key_of, lines
 from app.topics import CLOSES, partition_of, require_one
 
 BATCH = 2_000
@@ -67,7 +68,7 @@ def _shift(files: tuple[str, ...], shift_to: str | None, limit: int | None) -> t
         target = None
     if target is None or target.tzinfo is None:
         raise UsageError(f"{shift_to!r} is no time.", "Give `now` or a time with its offset such as 2026-01-31T12:00:00Z.")
-    newest = source.newest_exit(files, limit)
+    newest = newest_exit(files, limit)
     if newest is None:
         raise BadDataError("No exit_timestamp was found to shift the log by.", "Leave out --shift-to to send the lines as they are.")
     return target - newest
@@ -92,7 +93,7 @@ async def _produce(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("producing", total=source.file_size(files), rate="")
+        task = bar.add_task("producing", total=file_size(files), rate="")
 
         async def flush(position: int) -> None:
             nonlocal sent
@@ -108,9 +109,9 @@ async def _produce(
         try:
             for path in files:
                 position = 0
-                for line, position in source.lines(path):
-                    value = line if by is None else source.shifted(line, by)
-                    key = source.key_of(value)
+                for line, position in lines(path):
+                    value = line if by is None else shifted(line, by)
+                    key = key_of(value)
                     partition = partition_of(key.decode(), partitions) if key is not None else random.randrange(partitions)
                     batch.append(Outgoing(topic, partition, key, value))
                     if len(batch) >= size or (limit and sent + len(batch) >= limit):

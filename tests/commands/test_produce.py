@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 from app import topics
 from app.broker import read_to_end, reader
 from app.commands.produce import produce
-from app.produce import key_of, shifted
 from app.settings import Settings
+from app.shift import shifted
+from app.sources.jsonl import key_of
 from app.topics import CLOSES
 
 EVENT = {

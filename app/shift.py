@@ -1,0 +1,64 @@
+"""A trade log moved in time as a whole, so that an old one can be produced as if it had just happened.
+
+May touch: the files it is given (read only).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from app.sources.jsonl import lines
+
+_TIME_FIELDS = frozenset({"ts", "entry_timestamp", "exit_timestamp"})
+
+
+def newest_exit(paths: tuple[str, ...], limit: int | None) -> datetime | None:
+    """The latest `exit_timestamp` in the first `limit` lines (None: all) of the files together, for `--shift-to`."""
+    every = (line for path in paths for line, _ in lines(path))
+    return max((moment for line in itertools.islice(every, limit) for moment in _exits(line)), default=None)
+
+
+def _exits(line: bytes) -> Iterator[datetime]:
+    try:
+        event = orjson.loads(line)
+        summaries = [event.get("trade_summary") or event.get("content", {}).get("trade_summary")]
+        summaries += [t.get("summary") for t in event.get("content", {}).get("completed_trades", ())]
+        for summary in summaries:
+            if summary and isinstance(text := summary.get("exit_timestamp"), str):
+                yield _parsed(text)
+    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
+        return  # no close that could be shifted: `shifted` sends it unchanged, and the door judges it
+
+
+def _parsed(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def shifted(value: bytes, by: timedelta) -> bytes:
+    """The event with every time of it moved by `by`; what is no JSON, and any time that cannot be read, is left as it is."""
+    try:
+        event = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+    return orjson.dumps(_shift(event, by))
+
+
+def _shift(node: Any, by: timedelta) -> Any:
+    if isinstance(node, dict):
+        return {k: _shift_time(v, by) if k in _TIME_FIELDS and isinstance(v, str) else _shift(v, by) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_shift(item, by) for item in node]
+    return node
+
+
+def _shift_time(text: str, by: timedelta) -> str:
+    try:
+        return (_parsed(text) + by).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        return text
