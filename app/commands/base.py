@@ -9,6 +9,7 @@ import functools
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,12 +18,24 @@ from faust.cli.base import cli
 from rich.console import Console
 
 from app.errors import EdgeloopError
+from app.sources import KINDS
 
-__all__ = ["cli", "console", "echo_json", "handle_errors", "json_option"]
+__all__ = ["cli", "console", "echo_json", "handle_errors", "json_option", "source_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+
+
+def source_options(command: F) -> F:
+    """The options that say how to read FILES: `kind` (None: told from each file) and `mapping`, as `app.sources.closes` takes them."""
+    kind = click.option("--from", "kind", type=click.Choice(KINDS), help="What the files are (default: told from each file).")
+    mapping = click.option(
+        "--mapping",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="For tables: the TOML file that says what columns mean.",
+    )
+    return kind(mapping(command))
 
 
 def handle_errors(command: F) -> F:
