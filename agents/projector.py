@@ -19,7 +19,7 @@ import asyncpg
 import mode
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from prometheus_client import Counter, Gauge
 
 from app.broker import Stopping, back_off
@@ -32,6 +32,7 @@ from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
 from app.storage.rebuild import projector_group
 from app.topics import BASELINES
 from app.worker.fatal import die
+from app.worker.process import client_id
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +67,7 @@ class Projector(mode.Service):
         self._projections = {settings.topic(name): projection for name, projection in PROJECTIONS.items()}
         self._connection: asyncpg.Connection | None = None
         self._written: dict[TopicPartition, int] = {}  # offsets to commit
+        self._positions: dict[TopicPartition, int] = {}  # up to where everything is written
         self._last_log = -LOG_EVERY_S
 
     async def on_start(self) -> None:
@@ -100,6 +102,7 @@ class Projector(mode.Service):
         consumer = AIOKafkaConsumer(
             *self._projections,
             bootstrap_servers=self._settings.broker,
+            client_id=client_id(),
             group_id=projector_group(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -109,13 +112,16 @@ class Projector(mode.Service):
             rebalance_timeout_ms=12_000,
             request_timeout_ms=30_000,
             max_partition_fetch_bytes=4_194_304,
+            isolation_level="read_committed",
         )
         self._written.clear()
+        self._positions.clear()
         try:
             await consumer.start()
             while not self.should_stop:
                 got = await consumer.getmany(timeout_ms=250, max_records=BATCH_RECORDS)
                 await self._write(got)
+                await self._note_positions(consumer)
                 await self._commit(consumer)
                 if 0 < sum(map(len, got.values())) < BATCH_RECORDS // 2:
                     await self.sleep(PAUSE_S)
@@ -124,6 +130,16 @@ class Projector(mode.Service):
                 await asyncio.wait_for(consumer.stop(), 5)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.info("projector.leave_failed", error=repr(error))
+
+    async def _note_positions(self, consumer: AIOKafkaConsumer) -> None:
+        """Everything up to where the consumer stands is written.  The mark that ends a transaction is no record, but has an offset."""
+        for tp in consumer.assignment():
+            try:
+                position = await asyncio.wait_for(consumer.position(tp), 1.0)
+            except (IllegalStateError, TimeoutError):  # a rebalance, or the broker is away
+                return
+            if position > self._positions.get(tp, -1):
+                self._positions[tp] = self._written[tp] = position
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         if self._written:
@@ -145,7 +161,6 @@ class Projector(mode.Service):
             batch = await asyncio.to_thread(decode_all, projection, records)
             if batch:
                 await self._write_until_done(projection, batch)
-        self._written |= {tp: records[-1].offset + 1 for tp, records in got.items() if records}
 
     async def _write_until_done(self, projection: Projection, batch: Sequence[Record]) -> None:
         """Step 3.  Raises `Stopping`."""

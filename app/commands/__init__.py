@@ -3,6 +3,6 @@
 May touch: nothing; each command says what it touches.
 """
 
-from app.commands import diff, doctor, learned, migrate, produce, resolve, stack, status, topics, worker
+from app.commands import diff, doctor, learned, migrate, produce, resolve, stack, status, topics, worker, workers
 
-__all__ = ["diff", "doctor", "learned", "migrate", "produce", "resolve", "stack", "status", "topics", "worker"]
+__all__ = ["diff", "doctor", "learned", "migrate", "produce", "resolve", "stack", "status", "topics", "worker", "workers"]

@@ -14,19 +14,19 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands.base import cli, console, echo_json, handle_errors, json_option
-from app.settings import Settings
+from app.settings import AGENTS, Settings
 from app.status import Lag, StatusReader
 
 POLL_S = 0.2
 
 
-async def _watch(settings: Settings, until_idle: bool, timeout_s: float, show: bool) -> tuple[list[Lag], bool]:
+async def _watch(settings: Settings, roles: tuple[str, ...], until_idle: bool, timeout_s: float, show: bool) -> tuple[list[Lag], bool]:
     deadline = time.monotonic() + timeout_s
     terminal = Console(stderr=True)
     async with StatusReader(settings) as status:
         with terminal.status("") as line:
             while True:
-                lags = await status.lags()
+                lags = [lag for lag in await status.lags() if not roles or lag.role in roles]
                 idle = not any(lag.records for lag in lags)
                 if not until_idle or idle or time.monotonic() > deadline:
                     return lags, idle
@@ -37,20 +37,22 @@ async def _watch(settings: Settings, until_idle: bool, timeout_s: float, show: b
 
 @cli.command("status")
 @click.option("--until-idle", is_flag=True, help="Wait until every input is folded, every refit done and every change projected.")
+@click.option("--role", "roles", multiple=True, type=click.Choice(AGENTS), help="Only this role; may be given several times.")
 @click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait for that; then exit code 1.")
 @json_option
 @handle_errors
-def status(until_idle: bool, timeout_s: float, as_json: bool) -> None:
+def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
     """Show how many records each role is behind.
 
     \b
     Examples:
       faust -A app status
       faust -A app status --until-idle --timeout 60
+      faust -A app status --until-idle --role lesson_builder --role override_materializer --role projector
       faust -A app status --json
     """
     settings = Settings.from_environment()
-    lags, idle = asyncio.run(_watch(settings, until_idle, timeout_s, show=not as_json))
+    lags, idle = asyncio.run(_watch(settings, roles, until_idle, timeout_s, show=not as_json))
     if as_json:
         echo_json(
             {

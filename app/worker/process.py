@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import socket
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import faust
 from faust.cli.worker import worker as worker_command
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, EventT, StreamT
 
 from app.settings import Settings
@@ -23,11 +26,39 @@ from app.worker.logs import logging_config
 worker_command.redirect_stdouts = False
 
 
+class CommittedThread(AIOKafkaConsumerThread):
+    """Faust's consumer, which sees what is committed and nothing else: a promotion that was cut short is never folded.
+
+    Faust offers that together with transactions of its own only, which are not used here.
+    """
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+
+class CommittedConsumer(Consumer):
+    """Faust's consumer on a `CommittedThread`."""
+
+    def _new_consumer_thread(self) -> CommittedThread:
+        return CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class CommittedTransport(Transport):
+    """Faust's transport with a `CommittedConsumer`."""
+
+    Consumer: ClassVar[Any] = CommittedConsumer
+
+
 class EdgeloopApp(faust.App):
     """Faust's app without folders on disk: there are no tables, so there is nothing to keep there."""
 
     def _create_directories(self) -> None:
         pass
+
+    def _new_transport(self) -> Any:
+        return CommittedTransport(self.conf.broker_consumer, self)
 
 
 class LeanMonitor(faust.Monitor):
@@ -67,11 +98,17 @@ class EdgeloopWorker(faust.Worker):
         super().on_worker_shutdown()
 
 
+def client_id() -> str:
+    """How this worker's connections are named in Kafka, so that `faust -A app workers` tells one from another."""
+    return f"edgeloop-{socket.gethostname()}-{os.getpid()}"
+
+
 def make_app(settings: Settings, autodiscover: Sequence[str] = ()) -> EdgeloopApp:
     """A Faust app with our settings that imports `autodiscover` (modules with agents) when the command line needs them."""
     return EdgeloopApp(
         settings.consumer_group,
         broker=";".join(f"kafka://{address}" for address in settings.broker.split(",")),
+        broker_client_id=client_id(),
         origin="app",
         autodiscover=list(autodiscover),
         Worker=EdgeloopWorker,
