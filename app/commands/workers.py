@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import Counter
 from dataclasses import asdict
 
 import click
 from rich.table import Table
 
 from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.errors import UnreachableError
 from app.settings import Settings
-from app.workers import Group, Member, groups
+from app.workers import Group, Member, groups, in_words
 
 POLL_S = 0.2
 
@@ -24,11 +24,15 @@ POLL_S = 0.2
 async def _watch(settings: Settings, until: int | None, timeout_s: float) -> tuple[list[Group], bool]:
     deadline = time.monotonic() + timeout_s
     while True:
-        found = await groups(settings)
-        agents = found[0]
-        done = until is None or (len(agents.members) == until and all(group.settled for group in found))
-        if done or time.monotonic() > deadline:
-            return found, done
+        try:
+            found = await groups(settings)
+        except UnreachableError:
+            if until is None or time.monotonic() > deadline:
+                raise
+        else:
+            done = until is None or (len(found[0].members) == until and all(group.settled for group in found))
+            if done or time.monotonic() > deadline:
+                return found, done
         await asyncio.sleep(POLL_S)
 
 
@@ -65,6 +69,7 @@ def workers(until: int | None, timeout_s: float, as_json: bool) -> None:
 
 
 def _partitions(settings: Settings, member: Member) -> str:
-    counts = Counter(topic for topic, _ in member.partitions)
-    numbers = {topic: ",".join(str(p) for t, p in member.partitions if t == topic) for topic in counts}
-    return "; ".join(f"{topic.removeprefix(settings.topic_prefix)} {numbers[topic]}" for topic in sorted(numbers)) or "nothing"
+    numbers: dict[str, list[int]] = {}
+    for topic, partition in member.partitions:
+        numbers.setdefault(topic.removeprefix(settings.topic_prefix), []).append(partition)
+    return "; ".join(f"{topic} {in_words(held)}" for topic, held in sorted(numbers.items())) or "nothing"
