@@ -55,6 +55,8 @@ MIN_LESSONS, MIN_DAYS = 3, 8
 RECURRENCE_TAU_DAYS = 30.0
 PSEUDO_SEGMENTS = 2.0
 """Segments' worth of not knowing (0.5) in the field coherence."""
+NOISE_FLOOR = 0.01
+"""A trade's standard deviation is at least this share of the uplifts' root mean square: outcomes without any noise would count infinitely."""
 BASE_FLOOR, BASE_CEILING = 0.2, 3.0
 """A regime's base is within these multiples of the coarser one's: never of the other sign, never far beyond what was seen."""
 
@@ -324,7 +326,9 @@ def _prepare(history: History, tau_days: float) -> tuple[_Rows, Ints, Ints, Floa
     kept = np.flatnonzero(usable)
     order = kept[np.lexsort((history.regime[kept], history.lesson[kept], history.day[kept]))]
     day, n, predicted, metrics = history.day[order], history.n[order], history.predicted[order], history.metrics[order]
-    weight = n / history.variance[order] * np.exp((day - day.max(initial=0)) / tau_days)
+    square = float(np.mean(predicted**2 + history.uplift[order] ** 2)) if len(order) else 0.0
+    variance = np.maximum(history.variance[order], max(NOISE_FLOOR**2 * square, 1e-300))
+    weight = n / variance * np.exp((day - day.max(initial=0)) / tau_days)
     known = np.isfinite(metrics)
     share = np.where(known, (weight * predicted**2)[:, None], 0.0)
     total = share.sum(axis=0)
@@ -355,7 +359,8 @@ def _ridge(rows: _Rows, spread: float, let_in: Floats | None = None) -> tuple[Fl
     information = np.einsum("ni,nj->ij", wx, x)
     precision = information * np.outer(part, part)
     np.fill_diagonal(precision, np.diag(information) + 1.0)
-    covariance = np.linalg.inv(precision)
+    root = np.linalg.inv(np.linalg.cholesky(precision))  # its squares add up to variances, which are thus never negative
+    covariance = root.T @ root
     scale = prior_sd * part
     estimate = scale * (covariance @ (part * np.einsum("ni,n->i", wx, rows.uplift - rows.base)))
     return estimate + 0.0, scale * np.sqrt(np.diag(covariance))  # + 0.0: no −0.0

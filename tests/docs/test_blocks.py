@@ -27,7 +27,7 @@ from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
 
 pytestmark = pytest.mark.stack
 
-README, DATA, RUNTIME = ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "runtime.md"
+README, DATA, RUNTIME, OPERATIONS = ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations"))
 LIMIT_S = 300
 
 
@@ -120,9 +120,20 @@ def test_the_position_managers_side_runs(stack_settings: Settings, tmp_path: Pat
     assert int(agreed[1]) > 30
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(360)
+def test_workers_are_managed_as_documented(stack_settings: Settings, tmp_path: Path) -> None:
+    text = run(OPERATIONS, stack_settings, tmp_path)
+    assert text.count("\nidle") == 5, text
+    assert "worker.stop_hung" not in text, text
+    assert "Emptied." in text, text
+    overrides = asyncio.run(current(stack_settings, topics.LESSONS, Lesson | GroupSummary))
+    assert overrides, "nothing was learned"
+
+
 def test_no_document_with_blocks_is_forgotten() -> None:
     runnable = {d for d in DOCUMENTS if any(block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d))}
-    assert runnable == {README, DATA, RUNTIME}
+    assert runnable == {README, DATA, RUNTIME, OPERATIONS}
 
 
 def run_with_ingest(document: Path, settings: Settings, folder: Path) -> str:

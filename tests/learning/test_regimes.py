@@ -340,6 +340,17 @@ def test_too_little_is_not_tested() -> None:
     assert not any(w.active for w in fit(no_edge, SIGNATURE))
 
 
+@pytest.mark.parametrize("variance", [5e-324, 1e-300, 1e-30, 1e-9])
+@pytest.mark.parametrize("edge", [0.4, 0.0])
+def test_outcomes_without_noise_are_a_world_like_others(variance: float, edge: float) -> None:
+    cells = [
+        Cell(lesson, 20_000 + day, ("S1" if day % 2 else "S2",), edge, (0.5,) * 6, 3, edge) for lesson in range(4) for day in range(30)
+    ]
+    for weights in fit(history(cells, [variance] * 4), ("btc_macro",)):
+        assert np.isfinite([*weights.estimate, *weights.sd, *weights.weights, weights.p_value]).all()
+        assert not weights.active
+
+
 def test_regimes_fit_the_signature() -> None:
     with pytest.raises(ValueError, match="a value for each of"):
         fit(world(0, 5, "control").history, ("btc_macro", "btc_meso"))
