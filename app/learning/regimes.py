@@ -56,7 +56,7 @@ RECURRENCE_TAU_DAYS = 30.0
 PSEUDO_SEGMENTS = 2.0
 """Segments' worth of not knowing (0.5) in the field coherence."""
 NOISE_FLOOR = 0.01
-"""A trade's standard deviation is at least this share of the uplifts' root mean square: outcomes without any noise would count infinitely."""
+"""A trade's standard deviation is at least this share of the uplifts' root mean square: without any noise it would count infinitely."""
 BASE_FLOOR, BASE_CEILING = 0.2, 3.0
 """A regime's base is within these multiples of the coarser one's: never of the other sign, never far beyond what was seen."""
 

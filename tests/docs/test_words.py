@@ -253,6 +253,8 @@ ELSEWHERE = {
     "make demo": "each installs an environment of its own and takes minutes",
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
     "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",
+    "systemctl enable --now edgeloop-worker@1 edgeloop-worker@2": "needs root and systemd; tests/compose compares the file with the code",
+    "kubectl apply -f docs/deploy/kubernetes.yaml": "needs a cluster; tests/compose compares the file with the code",
 }
 """First words of the blocks that are not run here, with the reason they give.  Adding one is a decision."""
 
