@@ -34,8 +34,8 @@ class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
     """The trades behind an override.
 
     `n` is what its lesson counted between the exits `from_ts` and `to_ts`; `n_now` match in the window as the facts are now, and all that
-    follows is about these: their mean outcome, and the mean beyond the baselines of their segments.  `trades`: the newest first, as many
-    as were asked for.
+    follows is about these: their mean outcome, the mean `uplift` beyond the baselines of their segments, and the mean `beyond` what trades
+    of the group make without its effects, which is what an effect is about.  `trades`: the newest first, as many as were asked for.
     """
 
     from_ts: str
@@ -46,6 +46,7 @@ class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
     last_exit_ts: str | None
     mean: float | None
     uplift: float | None
+    beyond: float | None
     segments: tuple[SegmentLine, ...]
     trades: tuple[TradeLine, ...]
 
@@ -164,7 +165,8 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 
     `n` trades with `n_actions` such actions; `mean_uplift` is the mean outcome beyond the segments' baselines, with its 90 % interval
     `low` to `high` (null with fewer than two days).  `promised` is what the override promised for them, `promised_by_all` what all
-    overrides did that their actions name, each as it was at the action's time.  `added` is the outcome that its sizing added: the sum of
+    overrides did that their actions name, each as it was at the action's time; `made` is what came of it, beyond what trades of the group
+    make without its effects, with its 90 % interval.  `added` is the outcome that its sizing added: the sum of
     (its part of the size − 1) · uplift.  Of `n_assumed` trades no change before the action is known; the earliest that is known stands in.
     """
 
@@ -179,6 +181,9 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     promised: float
     promised_by_all: float
+    made: float
+    made_low: float | None
+    made_high: float | None
     mean_multiplier: float
     added: float
 

@@ -45,6 +45,7 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
     by_id: dict[str, list[Change]] = {}
     for change in known.changes:
         by_id.setdefault(change.override_id, []).append(change)
+    held = [change.record for change in by_id.get(override_id, ()) if change.record is not None]
     touched: list[Counted] = []
     parts: list[list[Part]] = []
     for counted in known.trades.values():
@@ -52,13 +53,16 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
         if actions:
             touched.append(counted)
             parts.append([part_of(override_id, action, by_id) for action in actions])
-    if not touched:
+    if not touched or not held:
         return None
     exits = [counted.trade.exit_us for counted in touched]
     outcome = np.array([counted.trade.outcome for counted in touched])
     uplift = outcome - np.array([known.baseline(counted.trade.segment) for counted in touched])
     means = np.array([[np.mean([getattr(p, name) for p in of_trade]) for name in Part._fields[:3]] for of_trade in parts])
-    bounds = mean_interval(uplift, [exit_us // DAY_US for exit_us in exits])
+    days = [exit_us // DAY_US for exit_us in exits]
+    level = known.level(held[-1].pattern_key, held[-1].action_category)
+    low, high = mean_interval(uplift, days) or (None, None)
+    made_low, made_high = mean_interval(uplift - level, days) or (None, None)
     return Attribution(
         n=len(touched),
         n_actions=sum(map(len, parts)),
@@ -67,10 +71,13 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
         last_exit_ts=text_from_micros(max(exits)),
         mean_outcome=float(outcome.mean()),
         mean_uplift=float(uplift.mean()),
-        low=None if bounds is None else bounds[0],
-        high=None if bounds is None else bounds[1],
+        low=low,
+        high=high,
         promised=float(means[:, 0].mean()) * known.unit,
         promised_by_all=float(means[:, 1].mean()) * known.unit,
+        made=float(uplift.mean()) - level,
+        made_low=made_low,
+        made_high=made_high,
         mean_multiplier=1.0 + float(means[:, 2].mean()),
         added=float(means[:, 2] @ uplift),
     )

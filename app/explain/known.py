@@ -15,6 +15,7 @@ from app.learning.config import LearningConfig
 from app.learning.judge import IntegratedMaterializer, Standings, unit_of_size
 from app.learning.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
 from schemas.facts import FactAction, PatternTradeEvent
+from schemas.identity import slice_id
 from schemas.lessons import EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 
 
@@ -72,6 +73,25 @@ class Known:
             return self._segments.means.get(segment, self._segments.elsewhere[0])
         found = module_baseline(self.module, self.summaries.values(), self.config.baseline_default, 0)
         return self.config.baseline_default if found is None else found.mean
+
+    def summary(self, pattern_key: str, category: str) -> GroupSummary | None:
+        """The summary of a group, if it has one."""
+        return next((s for s in self.summaries.values() if (s.pattern_key, s.action_category) == (pattern_key, category)), None)
+
+    def level(self, pattern_key: str, category: str) -> float:
+        """How far a trade of the group is expected to be from its segment's baseline without any of the effects that are published of it.
+
+        Baselines are means over all trades, those that effects have moved among them; effects are relative to the group's level without
+        them (`GroupSummary.path.fits`).  That of the whole group, if it is published, counts as an effect too.
+        """
+        standings, summary = self.standings, self.summary(pattern_key, category)
+        if standings is None or summary is None or summary.path is None:
+            return 0.0
+        path = summary.path
+        fit = path.fits[sum(i in standings.effects for i in path.lesson_ids)]
+        explained = sum(x * self.baseline(segment) for x, segment in zip(fit.loadings[0], path.segments, strict=True))
+        whole = self.verdicts.get(slice_id(self.module, pattern_key, category, {}))
+        return fit.coefficients[0] - explained - (0.0 if whole is None else whole.edge * self.unit)
 
     @cached_property
     def unit(self) -> float:

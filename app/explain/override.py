@@ -86,6 +86,7 @@ def _evidence(known: Known, override: Override, shown: int) -> EvidenceLines:
     found = [trade for trade in known.window if matches(trade, override.scope)]
     uplift = [trade.outcome - known.baseline(trade.segment) for trade in found]
     segments = Counter(trade.segment for trade in found)
+    level = known.level(override.pattern_key, override.action_category)
     lines = [
         TradeLine(trade.trade_id, text_from_micros(trade.exit_us), trade.outcome, beyond)
         for trade, beyond in zip(found, uplift, strict=True)
@@ -99,6 +100,7 @@ def _evidence(known: Known, override: Override, shown: int) -> EvidenceLines:
         last_exit_ts=lines[-1].exit_ts if lines else None,
         mean=_mean([trade.outcome for trade in found]),
         uplift=_mean(uplift),
+        beyond=_mean([value - level for value in uplift]),
         segments=tuple(SegmentLine(*key, segments[key], known.baseline(key)) for key in sorted(segments, key=segment_order)),
         trades=tuple(lines[::-1][:shown]),
     )
@@ -160,17 +162,10 @@ def _search(known: Known, override: Override) -> SearchLines | None:
     standings = known.standings
     if standings is None or override.learning != "integrated":
         return None
-    path = next(
-        (
-            s.path
-            for s in known.summaries.values()
-            if (s.pattern_key, s.action_category) == (override.pattern_key, override.action_category)
-        ),
-        None,
-    )
+    summary = known.summary(override.pattern_key, override.action_category)
     statistic, share = standings.effects.get(override.override_id, (None, None))
     return SearchLines(
-        group_hypotheses=0 if path is None else path.hypotheses,
+        group_hypotheses=0 if summary is None or summary.path is None else summary.path.hypotheses,
         module_hypotheses=standings.searched,
         alpha=known.config.alpha,
         bar=standings.bar,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.explain.document import ContextDocument, DecayLines, DifferenceLine, OverrideDocument
+from app.explain.document import Attribution, ContextDocument, DecayLines, DifferenceLine, OverrideDocument
 from schemas.scope import canonical_text
 
 BAR_CELLS = 20
@@ -81,6 +81,8 @@ def _evidence(d: OverrideDocument) -> Section:
     said = [f"{_count(e.n, 'trade')} with exits from {_time(e.from_ts)} to {_time(e.to_ts)}."]
     if e.mean is not None and e.uplift is not None:
         said.append(f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} beyond the baselines of their segments.")
+    if e.beyond is not None and d.override.learning == "integrated":
+        said.append(f"That is {e.beyond:+.3f} beyond what trades of the group make without its effects.")
     rows = tuple((s.bucket or "–", s.timeframe or "–", f"{s.n:,}", f"{s.baseline:+.3f}") for s in e.segments)
     return Section("Evidence", tuple(said), Table(("bucket", "timeframe", "trades", "baseline"), rows, frozenset({2, 3})) if rows else None)
 
@@ -197,7 +199,7 @@ def _attribution(d: OverrideDocument) -> Section:
         f"It touched {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, exits from {_time(a.first_exit_ts)} to "
         f"{_time(a.last_exit_ts)}: × {a.mean_multiplier:.2f} on average.",
         f"They made {a.mean_outcome:+.3f} on average, {a.mean_uplift:+.3f} beyond their baselines{interval}.",
-        promise_kept(a.promised, a.promised_by_all, a.mean_uplift, a.low, a.high),
+        *([kept_promise(a)] if d.override.learning == "integrated" else []),
         f"Its sizing added {a.added:+.3f} in units of {d.outcome}: the sum of (its part of the size − 1) · uplift.",
     ]
     if a.n_assumed:
@@ -205,22 +207,20 @@ def _attribution(d: OverrideDocument) -> Section:
     return Section("What it has done", tuple(said))
 
 
-def promise_kept(promised: float, by_all: float, made: float, low: float | None, high: float | None) -> str:
-    """Whether trades made what was promised for them.
-
-    >>> promise_kept(0.4, 0.4, 0.35, 0.1, 0.6)
-    'It had promised +0.400 a trade: as it was, within the interval.'
-    """
-    said = f"It had promised {promised:+.3f} a trade"
-    if abs(by_all - promised) > 5e-4:
-        said += f", and all overrides together that the actions name {by_all:+.3f}"
-    if low is None or high is None:
-        return f"{said}: too few days to tell whether it was kept."
-    if low <= by_all <= high:
-        unclear = "; but nothing at all is within it too" if low <= 0.0 <= high else ""
-        return f"{said}: as it was, within the interval{unclear}."
-    less = made < by_all if by_all >= 0 else made > by_all
-    return f"{said}: they made clearly {'less' if less else 'more'} of it."
+def kept_promise(a: Attribution) -> str:
+    """Whether the trades made what was promised for them."""
+    said = f"It had promised {a.promised:+.3f} a trade"
+    if abs(a.promised_by_all - a.promised) > 5e-4:
+        said += f", and all overrides together that the actions name {a.promised_by_all:+.3f}"
+    said += f"; beyond what trades of the group make without its effects they made {a.made:+.3f}"
+    if a.made_low is None or a.made_high is None:
+        return f"{said}: of too few days to tell whether it was kept."
+    said += f" ({a.made_low:+.3f} to {a.made_high:+.3f})"
+    if a.made_low <= a.promised_by_all <= a.made_high:
+        unclear = ", though nothing at all is as well" if a.made_low <= 0.0 <= a.made_high else ""
+        return f"{said}: the promise is within the interval{unclear}."
+    less = a.made < a.promised_by_all if a.promised_by_all >= 0 else a.made > a.promised_by_all
+    return f"{said}: clearly {'less' if less else 'more'} than that."
 
 
 # -- a context
