@@ -3,6 +3,37 @@
 May touch: nothing; each command says what it touches.
 """
 
-from app.commands import diff, doctor, explain, learned, migrate, produce, resolve, stack, status, topics, worker, workers
+from app.commands import (
+    diff,
+    dlq,
+    doctor,
+    explain,
+    export,
+    learned,
+    migrate,
+    produce,
+   
+    resolve,
+    stack,
+    status,
+    topics,
+    worker,
+    workers,
+)
 
-__all__ = ["diff", "doctor", "explain", "learned", "migrate", "produce", "resolve", "stack", "status", "topics", "worker", "workers"]
+__all__ = [
+    "diff",
+    "dlq",
+    "doctor",
+    "explain",
+    "export",
+    "learned",
+    "migrate",
+    "produce",
+    "resolve",
+    "stack",
+    "status",
+    "topics",
+    "worker",
+    "workers",
+]
