@@ -60,15 +60,17 @@ async def write(
     with _opened(out, force) as stream:
         writer: _Writer = _Csv(stream, columns) if kind == "csv" else _Parquet(stream, columns)
         batch: list[list[Any]] = []
-        async for row in rows:
-            batch.append([column.read(row) for column in columns])
-            if len(batch) == BATCH:
-                writer.write(batch)
-                count += len(batch)
-                progress(len(batch))
-                batch = []
-        writer.write(batch)
-        writer.close()
+        try:
+            async for row in rows:
+                batch.append([column.read(row) for column in columns])
+                if len(batch) == BATCH:
+                    writer.write(batch)
+                    count += len(batch)
+                    progress(len(batch))
+                    batch = []
+            writer.write(batch)
+        finally:
+            writer.close()
         progress(len(batch))
     return count + len(batch)
 
