@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,12 @@ class Cells:
 
     def __init__(self, mapping: TableMapping) -> None:
         self.mapping = mapping
+        self._defaults = mapping.defaults
+        self._columns = {name: column.name for name, column in mapping.columns.items()}
+
+    def has(self, name: str) -> bool:
+        """Whether the field has a column or a constant."""
+        return name in self._columns or name in self.mapping.constants
 
     def raw(self, row: Mapping[str, Any], column: str) -> Any:
         """What stands in the column: trimmed, the column's default where it is empty, else None."""
@@ -32,13 +39,13 @@ class Cells:
         if isinstance(value, str):
             value = value.strip()
         if value is None or value == "":
-            return self.mapping.defaults.get(column)
+            return self._defaults.get(column) if self._defaults else None
         return value
 
     def field(self, row: Mapping[str, Any], name: str) -> Any:
         """What stands in the field's column, or its constant."""
-        column = self.mapping.columns.get(name)
-        return self.mapping.constants.get(name) if column is None else self.raw(row, column.name)
+        column = self._columns.get(name)
+        return self.mapping.constants.get(name) if column is None else self.raw(row, column)
 
     def text(self, row: Mapping[str, Any], name: str) -> Any:
         """The field as a text."""
@@ -75,7 +82,7 @@ class Cells:
 
     def scope(self, row: Mapping[str, Any], dimensions: Mapping[str, str]) -> dict[str, Any]:
         """The dimensions that have a value."""
-        return making.without_nothing({name: self.dimension(row, column) for name, column in dimensions.items()})
+        return {name: value for name, column in dimensions.items() if (value := self.dimension(row, column)) is not None}
 
     def dimension(self, row: Mapping[str, Any], column: str) -> Any:
         """A scope value: the bucket's label where the column has buckets.  What is in no bucket because it is no number becomes a list,
@@ -170,15 +177,25 @@ def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
         return None
     if column.unit is not None and not isinstance(value, (datetime, date)):
         return making.from_epoch(value, column.unit)
+    zone = column.timezone or timezone
+    if isinstance(value, datetime):
+        return _in_utc(value, zone)
+    if isinstance(value, date):
+        return _in_utc(datetime.combine(value, time()), zone)
+    return _parsed_time(str(value), column.format, zone)
+
+
+def _in_utc(moment: datetime, zone: ZoneInfo) -> str:
     try:
-        if isinstance(value, datetime):
-            moment = value
-        elif isinstance(value, date):
-            moment = datetime.combine(value, time())
-        elif column.format is not None:
-            moment = datetime.strptime(str(value), column.format)  # noqa: DTZ007 (the zone is put in below)
-        else:
-            moment = datetime.fromisoformat(str(value))
-        return making.rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=column.timezone or timezone))
-    except (ValueError, OverflowError):
-        return as_text(value)
+        return making.rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+    except OverflowError:
+        return moment.isoformat()
+
+
+@lru_cache(maxsize=16_384)
+def _parsed_time(text: str, form: str | None, zone: ZoneInfo) -> str:
+    try:
+        moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)  # noqa: DTZ007 (the zone comes below)
+    except ValueError:
+        return text
+    return _in_utc(moment, zone)

@@ -95,6 +95,7 @@ class _Drafter:
     def __init__(self, path: str, name: str, columns: Sequence[str], values: dict[str, list[Any]], n_rows: int) -> None:
         self._path, self._name, self._columns, self._values, self._n_rows = path, name, columns, values, n_rows
         self._decimal = self._decimal_mark()
+        self._read: dict[str, list[float]] = {}
         self._guessed: list[str] = []
         self._left: list[str] = []
 
@@ -160,6 +161,11 @@ class _Drafter:
         return "," if comma > point else "."
 
     def _numbers(self, column: str) -> list[float]:
+        if column not in self._read:
+            self._read[column] = self._parsed(column)
+        return self._read[column]
+
+    def _parsed(self, column: str) -> list[float]:
         parsed = (parse_number(v, self._decimal) for v in self._values[column])
         return [float(v) for v in parsed if type(v) in (int, float)]
 

@@ -161,7 +161,7 @@ class Fills:
         ts, quantity, price = cells.time(row.cells, "time"), cells.exact(row.cells, "quantity"), cells.exact(row.cells, "price")
         fee, multiplier = cells.exact(row.cells, "fee"), cells.exact(row.cells, "multiplier")
         no_fee, no_multiplier = cells.field(row.cells, "fee") is None, cells.field(row.cells, "multiplier") is None
-        has_side = "side" in self._mapping.columns or "side" in self._mapping.constants
+        has_side = cells.has("side")
         side = cells.side(row.cells) if has_side else 1
         symbol = cells.text(row.cells, "symbol")
         readable = making.is_time(ts) and symbol and quantity and price is not None and side is not None and not row.beyond

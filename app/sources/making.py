@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -42,10 +43,12 @@ def segment(value: Any, otherwise: str = "") -> str:
     >>> segment("rsi < 30"), segment("a.b|c"), segment("  ", "entry"), segment(None, "entry")
     ('rsi_<_30', 'a_b_c', 'entry', 'entry')
     """
-    text = "" if value is None else str(value).strip()
-    text = _NOT_IN_A_SEGMENT.sub("_", text)
-    if not text:
-        return otherwise
+    return (_segment(value if type(value) is str else str(value)) if value is not None else "") or otherwise
+
+
+@lru_cache(maxsize=16_384)
+def _segment(text: str) -> str:
+    text = _NOT_IN_A_SEGMENT.sub("_", text.strip())
     return text if len(text) <= _SEGMENT_CODE_POINTS else f"{text[:51]}-{digest(text)[:8]}"
 
 

@@ -26,6 +26,9 @@ class Positions:
         self._module = module
         self._notes = notes
         self._twins = making.Occurrences()
+        self._numbers = [name for name in SUMMARY_NUMBERS if self._cells.has(name)]
+        self._labels = [name for name in _LABELS if self._cells.has(name)]
+        self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> dict[str, Any]:
         """The `position_closed` event of `row`."""
@@ -40,7 +43,7 @@ class Positions:
         if row.beyond:
             # The columns have slipped: no cell of this row can be trusted.
             summary = f"The row has {len(row.beyond)} cells more than there are columns."  # type: ignore[assignment]
-        revision = cells.number(row.cells, "revision")
+        revision = cells.number(row.cells, "revision") if cells.has("revision") else None
         return making.without_nothing(
             {
                 "event_id": making.closing_id(trade_id),
@@ -48,7 +51,7 @@ class Positions:
                 "revision": int(revision) if isinstance(revision, float) and revision.is_integer() else revision,
                 "module": self._module,
                 "trade_id": trade_id,
-                **{name: cells.text(row.cells, name) for name in _LABELS},
+                **{name: cells.text(row.cells, name) for name in self._labels},
                 "entry_context": scope,
                 "trade_summary": summary,
                 "actions": actions,
@@ -61,35 +64,40 @@ class Positions:
 
     def _summary(self, row: Mapping[str, Any]) -> dict[str, Any]:
         cells = self._cells
-        summary: dict[str, Any] = {name: cells.number(row, name) for name in SUMMARY_NUMBERS}
+        summary: dict[str, Any] = {name: cells.number(row, name) for name in self._numbers}
         summary["entry_timestamp"] = cells.time(row, "entry_timestamp")
         summary["exit_timestamp"] = cells.time(row, "exit_timestamp")
-        if isinstance(summary["max_drawdown"], (int, float)):
+        if _numbers(summary.get("max_drawdown")):
             summary["max_drawdown"] = abs(summary["max_drawdown"])
         self._complete(row, summary)
         in_dollars, currency = cells.in_dollars(row)
-        if not in_dollars and summary["pnl_usd"] is not None:
+        if not in_dollars and summary.get("pnl_usd") is not None:
             summary["pnl_usd"] = summary["fees_usd"] = None
             self._notes.add(f"rows have no pnl_usd: their currency is {currency}, which is no US dollar")
         return making.without_nothing(summary)
 
     def _complete(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
         """Work out what the table does not have and what it has allows: profit and return from prices, `rr` from return and drawdown."""
-        entered, left, quantity = summary["entry_price"], summary["exit_price"], self._cells.number(row, "quantity")
-        side = self._cells.side(row) if "side" in self._mapping.columns or "side" in self._mapping.constants else 1
-        if side is not None and _numbers(entered, left) and entered > 0:
-            multiplier = self._cells.number(row, "multiplier")
-            size = abs(quantity) * (multiplier if _numbers(multiplier) else 1) if _numbers(quantity) else None
-            fees = summary["fees_usd"] if _numbers(summary["fees_usd"]) else 0.0
-            gross = side * (left - entered)
-            if summary["pnl_usd"] is None and size:
-                summary["pnl_usd"] = round(gross * size - fees, 8)
-            if summary["roi"] is None:
-                summary["roi"] = round((gross - (fees / size if size else 0.0)) / entered, 8)
-        if summary["rr"] is None and _numbers(summary["roi"], summary["max_drawdown"]):
+        if self._prices:
+            self._from_prices(row, summary)
+        if summary.get("rr") is None and _numbers(summary.get("roi"), summary.get("max_drawdown")):
             summary["rr"] = making.return_to_drawdown(summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor)
-        if summary["hold_time_days"] is None:
+        if summary.get("hold_time_days") is None:
             summary["hold_time_days"] = making.days_between(summary["entry_timestamp"], summary["exit_timestamp"])
+
+    def _from_prices(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
+        entered, left = summary["entry_price"], summary["exit_price"]
+        side = self._cells.side(row) if self._cells.has("side") else 1
+        if side is None or not _numbers(entered, left) or entered <= 0:
+            return
+        quantity, multiplier, fees = self._cells.number(row, "quantity"), self._cells.number(row, "multiplier"), summary.get("fees_usd")
+        size = abs(quantity) * (multiplier if _numbers(multiplier) else 1) if _numbers(quantity) else None
+        paid = fees if _numbers(fees) else 0.0
+        gross = side * (left - entered)
+        if summary.get("pnl_usd") is None and size:
+            summary["pnl_usd"] = round(gross * size - paid, 8)
+        if summary.get("roi") is None:
+            summary["roi"] = round((gross - (paid / size if size else 0.0)) / entered, 8)
 
 
 def _numbers(*values: Any) -> bool:
