@@ -188,4 +188,6 @@ def _outgoing(settings: Settings, letter: Letter, value: bytes | None) -> Outgoi
     else:
         partition = partition_of((letter.key or b"").decode(errors="replace"), settings.partitions)
     headers = ((REDRIVEN_FROM, str(letter.place).encode()),)
-    return Outgoing(settings.topic(CLOSES), partition, letter.key, value, headers, round(time.time() * 1000))
+    # Never before its letter, whatever this machine's clock says: step 2 looks from there on.
+    stamp_ms = max(round(time.time() * 1000), letter.written_ms)
+    return Outgoing(settings.topic(CLOSES), partition, letter.key, value, headers, stamp_ms)

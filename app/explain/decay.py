@@ -18,12 +18,13 @@ WEEKS = 26
 """Up to so many weeks the stretches are weeks (from Monday), else months."""
 
 
-def decay_lines(override: Override, days: Sequence[EdgeHistory], unit: float) -> DecayLines:
-    """The decay of `override`, whose lesson has the history `days`; `unit` units of the outcome are one of size.
+def decay_lines(override: Override, days: Sequence[EdgeHistory], unit: float, shift: float = 0.0) -> DecayLines:
+    """The decay of `override`, whose lesson has the history `days`; `unit` units of the outcome are one of size, and `shift` is added
+    to what was promised and made.
 
     The curve is the effect now, backwards by the half-life (without one it is level), in units of the outcome.
     """
-    lines = tuple(_day(override, day, unit) for day in sorted(days, key=lambda d: d.day))
+    lines = tuple(_day(override, day, unit, shift) for day in sorted(days, key=lambda d: d.day))
     return DecayLines(
         state=override.decay.state,
         half_life_hours=override.decay.half_life_hours,
@@ -35,9 +36,9 @@ def decay_lines(override: Override, days: Sequence[EdgeHistory], unit: float) ->
     )
 
 
-def _day(override: Override, day: EdgeHistory, unit: float) -> DecayLine:
+def _day(override: Override, day: EdgeHistory, unit: float, shift: float) -> DecayLine:
     noon_us = micros_from_text(f"{day.day}T12:00:00Z")
-    return DecayLine(day.day, day.day, day.n, day.predicted, day.uplift, fitted_at(override, noon_us) * unit)
+    return DecayLine(day.day, day.day, day.n, day.predicted + shift, day.uplift + shift, fitted_at(override, noon_us) * unit)
 
 
 def fitted_at(override: Override, at_us: int) -> float:

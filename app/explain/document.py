@@ -189,9 +189,12 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="override"):
-    """Everything behind one override.  `in_force` is false if it is retired, or expired at `at`; then `override` is the last that was
-    published.  `attribution` is null where no closed trade names it; parts that a way of
-    learning does not have are null or empty."""
+    """Everything behind one override.
+
+    `in_force` is false if it is retired, or expired at `at`; then `override` is the last that was published.  `slices` are the strongest of
+    `n_slices` that have to do with it.  `attribution` is null where no closed trade names it; parts that a way of learning does not have
+    are null or empty.
+    """
 
     override_id: str
     at: str
@@ -203,6 +206,7 @@ class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kin
     metrics: Metrics | None
     evidence: EvidenceLines
     slices: tuple[SliceLine, ...]
+    n_slices: int
     search: SearchLines | None
     decay: DecayLines
     gains: tuple[GainLine, ...]

@@ -32,8 +32,8 @@ from schemas.lessons import Lesson, RegimeWeight
 from schemas.overrides import Override
 from schemas.scope import canonical_text
 
-MOST_SLICES = 40
-"""Slices that a document tells of: the relation first, then those with most trades."""
+MOST_SLICES = 12
+"""Slices of each relation that a document tells of: those with the greatest statistics."""
 
 
 def explain_override(known: Known, override_id: str, at_us: int, *, trades: int = 0) -> OverrideDocument:
@@ -48,6 +48,7 @@ def explain_override(known: Known, override_id: str, at_us: int, *, trades: int 
     override, lesson, verdict = held[-1], known.lessons.get(override_id), known.verdicts.get(override_id)
     evidence = _evidence(known, override, trades)
     live = changes[-1].record is not None and not expired(override, at_us)
+    slices = _slices(known, override, lesson)
     reason = verdict.reason if verdict is not None else "Its lesson is no more: too few of its trades are left in the window."
     return OverrideDocument(
         override_id=override_id,
@@ -59,9 +60,12 @@ def explain_override(known: Known, override_id: str, at_us: int, *, trades: int 
         aliases=lesson.marginal.aliases if lesson is not None and lesson.marginal is not None else (),
         metrics=None if lesson is None else lesson.metrics,
         evidence=evidence,
-        slices=_slices(known, override, lesson),
+        slices=_strongest(slices),
+        n_slices=len(slices),
         search=_search(known, override),
-        decay=decay_lines(override, [day for day in known.days if day.lesson_id == override_id], known.unit),
+        decay=decay_lines(
+            override, [day for day in known.days if day.lesson_id == override_id], known.unit, _shift(known, override, lesson)
+        ),
         gains=_gains(known, override, lesson),
         factor=_factor(known, override),
         history=tuple(_change(change) for change in changes),
@@ -110,7 +114,27 @@ def _mean(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _slices(known: Known, override: Override, lesson: Lesson | None) -> tuple[SliceLine, ...]:
+def _shift(known: Known, override: Override, lesson: Lesson | None) -> float:
+    """What is added to the uplifts of the history: 0, but of a whole group, whose days are not relative to anything, what makes them so.
+
+    That is how the judgement looks at them, too.
+    """
+    verdict = known.verdicts.get(override.override_id)
+    if override.scope or lesson is None or lesson.marginal is None or verdict is None or verdict.edge_raw is None:
+        return 0.0
+    return verdict.edge_raw * known.unit - lesson.marginal.effect
+
+
+def _strongest(slices: list[SliceLine]) -> tuple[SliceLine, ...]:
+    found: list[SliceLine] = []
+    for relation in ("alias", "parent", "child", "beside"):
+        lines = [line for line in slices if line.relation == relation]
+        lines.sort(key=lambda s: (-abs(s.statistic or 0.0), -s.n, canonical_text(s.scope)))
+        found += lines[:MOST_SLICES]
+    return tuple(found)
+
+
+def _slices(known: Known, override: Override, lesson: Lesson | None) -> list[SliceLine]:
     own = override.scope.items()
     found = []
     for scope in lesson.marginal.aliases if lesson is not None and lesson.marginal is not None else ():
@@ -126,7 +150,7 @@ def _slices(known: Known, override: Override, lesson: Lesson | None) -> tuple[Sl
             continue
         verdict = known.verdicts.get(other.lesson_id)
         relation = "parent" if other.scope.items() < own else "child" if other.scope.items() > own else "beside"
-        if relation == "beside" and (verdict is None or verdict.decision not in ("override", "covered")):
+        if relation == "beside" and (verdict is None or verdict.decision != "override"):
             continue
         marginal = other.marginal
         found.append(
@@ -142,9 +166,7 @@ def _slices(known: Known, override: Override, lesson: Lesson | None) -> tuple[Sl
                 reason=verdict.reason if verdict is not None else "It has not been judged yet.",
             )
         )
-    order = ("alias", "parent", "child", "beside")
-    found.sort(key=lambda s: (order.index(s.relation), -s.n, canonical_text(s.scope)))
-    return tuple(found[:MOST_SLICES])
+    return found
 
 
 def _same_group(lesson: Lesson, override: Override) -> bool:

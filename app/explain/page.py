@@ -59,7 +59,8 @@ def drawing(decay: DecayLines) -> str:
         return (date.fromisoformat(line.first_day).toordinal() + date.fromisoformat(line.last_day).toordinal()) / 2
 
     def tick(value: float) -> str:
-        return f'<text class="tick" x="{MARGIN - 6}" y="{y(value) + 4}" font-size="11" text-anchor="end">{value:+.2f}</text>'
+        place = f'x="{MARGIN - 6}" y="{y(value) + 4}" font-size="11" text-anchor="end" fill="currentColor"'
+        return f'<text class="tick" {place}>{value:+.2f}</text>'
 
     fitted = " ".join(
         f"{x(date.fromisoformat(day.first_day).toordinal())},{y(day.fitted)}" for day in decay.days if abs(day.fitted) <= FITTED_STEPS * top
@@ -67,18 +68,19 @@ def drawing(decay: DecayLines) -> str:
     promised = " ".join(f"{x(middle(p))},{y(p.predicted)}" for p in points)
     most = max(p.n for p in points)
     dots = "".join(
-        f'<circle class="made" cx="{x(middle(p))}" cy="{y(p.uplift)}" r="{round(2 + 4 * (p.n / most) ** 0.5, 1)}">'
+        f'<circle class="made" fill="currentColor" cx="{x(middle(p))}" cy="{y(p.uplift)}" r="{round(2 + 4 * (p.n / most) ** 0.5, 1)}">'
         f"<title>{p.first_day}: {p.n} trades made {p.uplift:+.3f}</title></circle>"
         for p in points
     )
     return (
         f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="promised and made by day">'
         f'<line class="zero" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y(0.0)}" y2="{y(0.0)}" stroke="currentColor" stroke-opacity="0.3"/>'
-        f"{''.join(tick(value) for value in (high, 0.0, low))}"
+        f"{''.join(tick(value) for value in (high, 0.0, low) if value == 0.0 or abs(value) > 0.1 * (high - low))}"
         f'<polyline class="promised" points="{promised}" fill="none" stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="4 3"/>'
         f'<polyline class="fitted" points="{fitted}" fill="none" stroke="currentColor" stroke-width="1.5"/>{dots}'
-        f'<text class="day" x="{MARGIN}" y="{HEIGHT - 6}" font-size="11">{decay.days[0].first_day}</text>'
-        f'<text class="day" x="{WIDTH - 8}" y="{HEIGHT - 6}" font-size="11" text-anchor="end">{decay.days[-1].last_day}</text></svg>'
+        f'<text class="day" x="{MARGIN}" y="{HEIGHT - 6}" font-size="11" fill="currentColor">{decay.days[0].first_day}</text>'
+        f'<text class="day" x="{WIDTH - 8}" y="{HEIGHT - 6}" font-size="11" text-anchor="end" fill="currentColor">'
+        f"{decay.days[-1].last_day}</text></svg>"
         '<p class="explain-legend">Dots: what the trades made. Dashed: what those before had promised. Line: the edge, as its half-life '
         "draws it.</p>"
     )

@@ -82,7 +82,9 @@ def _evidence(d: OverrideDocument) -> Section:
     if e.mean is not None and e.uplift is not None:
         said.append(f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} beyond the baselines of their segments.")
     if e.beyond is not None and d.override.learning == "integrated":
-        said.append(f"That is {e.beyond:+.3f} beyond what trades of the group make without its effects.")
+        said.append(
+            f"That is {e.beyond:+.3f} beyond what trades of the group make without its effects; whatever effects match them are in it."
+        )
     rows = tuple((s.bucket or "–", s.timeframe or "–", f"{s.n:,}", f"{s.baseline:+.3f}") for s in e.segments)
     return Section("Evidence", tuple(said), Table(("bucket", "timeframe", "trades", "baseline"), rows, frozenset({2, 3})) if rows else None)
 
@@ -103,19 +105,36 @@ def _considered(d: OverrideDocument) -> Section:
         if s.statistic is None or s.share is None:
             said.append("As the lessons are now, the effect does not pass.")
         else:
-            came = "" if s.share >= 1.0 else f" So near to the bar {s.share:.0%} of it has come in."
+            came = (
+                ""
+                if s.share >= 1.0
+                else f" {s.share:.0%} of it has come in: it is near the bar, or its trades' segments explain a part of it."
+            )
             said.append(f"The effect has {s.statistic:.2f}, {s.statistic - s.bar:.2f} beyond that.{came}")
     else:
         said.append("Every slice is judged by itself: none was weighed against another, and no error rate covers the search.")
     rows = tuple(
-        (x.relation, scope_text(x.scope), f"{x.n:,}", _number(x.mean), _number(x.statistic, "+.2f"), x.decision, x.reason) for x in d.slices
+        (
+            x.relation,
+            scope_text(x.scope),
+            f"{x.n:,}",
+            _number(x.mean),
+            _number(x.statistic, "+.2f" if x.decision != "override" else ".2f"),
+            x.decision,
+            x.reason,
+        )
+        for x in d.slices
     )
+    if len(rows) < d.n_slices:
+        said.append(f"The {len(rows)} strongest of {d.n_slices} slices that have to do with it:")
     columns = ("", "slice", "trades", "mean", "z", "decision", "why")
     return Section("What else was considered", tuple(said), Table(columns, rows, frozenset({2, 3, 4})) if rows else None)
 
 
 def _decay(d: OverrideDocument) -> Section:
     x = d.decay
+    if d.override.learning == "classic":
+        return Section("How it moves", (f"The outcomes of its trades are {x.state}; there is no half-life and no history by day.",))
     half_life = "no half-life is claimed"
     if x.half_life_hours is not None:
         half_life = f"half-life {_hours(x.half_life_hours)}"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
+import msgspec
 import pytest
 
 from app.changes import Change
 from app.errors import BadDataError
 from app.explain import OverrideDocument, explain_override
+from app.explain.sections import sections
 from app.learning.event_time import micros_from_text
 from app.settings import Settings
 from tests.explain.making import DAY_US, learned, override_of
@@ -88,12 +93,45 @@ def test_members_of_a_factor_and_children_that_were_considered() -> None:
     assert all(s.reason for s in d.slices)
 
 
+def test_the_days_of_a_whole_group_are_told_relative_to_its_baseline() -> None:
+    """Every trade of `edge.S1` earns 1 more than those of another pattern, four times as many, which earn 2."""
+    r = Random(4)
+    trades = [planted.Trade(f"o{i}", "pm", i / 20, r.gauss(2.0, 0.5), planted.entry("other.S1", {})) for i in range(1_200)]
+    trades += [planted.Trade(f"e{i}", "pm", i / 5, r.gauss(3.0, 0.5), planted.entry("edge.S1", {})) for i in range(300)]
+    d, known = document(trades, "pm.edge.S1")
+    raw = known.verdicts[d.override_id].edge_raw
+    assert 0.7 < raw < 1.1
+    days = d.decay.days
+    assert sum(day.n * day.uplift for day in days) / sum(day.n for day in days) == pytest.approx(raw, abs=0.03)
+    assert days[-1].predicted == pytest.approx(raw, abs=0.1)
+    assert d.evidence.beyond == pytest.approx(raw, abs=0.01)  # here outcomes are not clipped
+    assert d.search.statistic > d.search.bar
+
+
+def test_classic_has_no_search_no_history_and_promises_nothing() -> None:
+    settings = Settings(learning="classic", n_min=15, max_dims=1)
+    known = learned(planted.lesson("pm", 1.0), settings, "pm.edge.S1")
+    found = override_of(known, chain="sol")
+    named = msgspec.structs.replace(
+        known.facts[0], actions=(msgspec.structs.replace(known.facts[0].actions[0], applied_overrides=(found.override_id,)),)
+    )
+    d = explain_override(replace(known, facts=[named, *known.facts[1:]]), found.override_id, micros_from_text(found.as_of))
+    assert (d.search, d.gains, d.factor, d.decay.days, d.decay.stretches) == (None, (), None, (), ())
+    assert d.evidence.n_now == 100
+    assert d.evidence.uplift == d.evidence.beyond == pytest.approx(d.evidence.mean - found.baseline)
+    assert d.attribution.mean_multiplier == pytest.approx(found.multiplier)
+    said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
+    assert "Every slice is judged by itself" in said
+    assert "It had promised" not in said
+    assert "in units of rr: the sum of" in said
+
+
 def test_history_retirement_and_expiry() -> None:
     known = learned(planted.lesson("pm", 1.0), SETTINGS, "pm.edge.S1")
     found = override_of(known, chain="sol")
     at = micros_from_text(found.as_of)
     assert not explain_override(known, found.override_id, at + 31 * DAY_US).in_force
-    gone = type(known)(**{**vars_of(known), "changes": [*known.changes, Change(found.override_id, 9, at + DAY_US, None)]})
+    gone = replace(known, changes=[*known.changes, Change(found.override_id, 9, at + DAY_US, None)])
     d = explain_override(gone, found.override_id, at + 2 * DAY_US)
     assert not d.in_force
     assert [(c.retired, c.multiplier) for c in d.history] == [(False, found.multiplier), (True, None)]
@@ -105,10 +143,6 @@ def test_history_retirement_and_expiry() -> None:
 def test_facts_that_do_not_agree_with_the_lesson_are_told() -> None:
     known = learned(planted.lesson("pm", 1.0), SETTINGS, "pm.edge.S1")
     found = override_of(known, chain="sol")
-    fewer = type(known)(**{**vars_of(known), "facts": known.facts[:150]})
+    fewer = replace(known, facts=known.facts[:150])
     (note,) = explain_override(fewer, found.override_id, micros_from_text(found.as_of)).notes
     assert note.startswith("The lesson counted 100 trades and the facts now hold 50")
-
-
-def vars_of(known: object) -> dict[str, object]:
-    return {name: getattr(known, name) for name in known.__dataclass_fields__}
