@@ -46,6 +46,8 @@ REFUSALS = ("settings", "range", "age", "workers")
 TRANSACTION_TIMEOUT_MS = 60_000
 """So long, at the worst, readers wait behind a promotion whose process was killed."""
 
+BATCH_BYTES = 1_048_576
+
 KINDS: dict[str, Any] = {topics.LESSONS: Lesson | GroupSummary, **{topic: kind for kind, topic in TOPICS.items()}}
 _decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in KINDS.items()}
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -211,7 +213,7 @@ async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
         transactional_id=f"{settings.topic_prefix}{settings.consumer_group}.promote",
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         acks="all",
-        max_batch_size=1_048_576,
+        max_batch_size=BATCH_BYTES,
         max_request_size=topics.MAX_RECORD_BYTES + 65_536,
         request_timeout_ms=30_000,
     )
