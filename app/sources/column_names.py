@@ -95,4 +95,4 @@ def folded(column: str) -> str:
     ('entry_time', 'exit_time', 'return_pct', 'p_l')
     """
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower().replace("%", "_pct")
-    return re.sub(r"[^\w]+|_+", "_", words).strip("_") or "column"
+    return re.sub(r"[\W_]+", "_", words).strip("_") or "column"

@@ -55,6 +55,7 @@ _LABELS = {1: ("low", "high"), 2: ("low", "mid", "high")}
 """Labels by the number of edges."""
 _N_BUCKETS = 3
 _UTC = ZoneInfo("UTC")
+_EPOCH = re.compile(r"\d{9,20}(\.\d+)?")
 _MOST = 0.75
 """Share of a column's cells that have to be readable as what it is taken for; the others will be dead letters with their line."""
 _MOST_VALUES = 40
@@ -184,8 +185,9 @@ class _Drafter:
             return None
         if all(isinstance(v, (datetime, date)) for v in values):
             return {}
-        if self._is_numeric(column):
-            middle = float(np.median([abs(v) for v in self._numbers(column)]))
+        texts = [str(v) for v in values]
+        if all(_EPOCH.fullmatch(text) for text in texts):
+            middle = float(np.median([float(text) for text in texts]))
             units = [unit for unit, us in UNITS.items() if 3e14 < middle * us < 4e15]  # 1979 to 2096
             return {"unit": units[0]} if units else None
         for how in ({}, *({"format": text} for text in FORMATS)):

@@ -244,6 +244,11 @@ class _Reader:
             self._wrong(section, key, f"has {value!r} where a number above 0 has to be.")
         return float(value)
 
+    def _scale(self, name: str, value: Any) -> float:
+        if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
+            self._wrong("columns", name, f"has the scale {value!r}; it has to be a number other than 0.")
+        return float(value)
+
     def _column(self, name: str, given: Any) -> Column:
         if isinstance(given, str):
             return Column(given)
@@ -260,7 +265,7 @@ class _Reader:
             self._wrong("columns", name, 'has a format that is no text; it is as in Python, such as "%d.%m.%Y %H:%M".')
         return Column(
             given["column"],
-            scale=None if "scale" not in given else self._positive("columns", name, given["scale"]),
+            scale=None if "scale" not in given else self._scale(name, given["scale"]),
             format=given.get("format"),
             unit=given.get("unit"),
             timezone=None if "timezone" not in given else self._zone("columns", name, given["timezone"]),
