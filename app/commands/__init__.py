@@ -4,6 +4,7 @@ May touch: nothing; each command says what it touches.
 """
 
 from app.commands import (
+    audit,
     diff,
     dlq,
     doctor,
@@ -23,6 +24,7 @@ from app.commands import (
 )
 
 __all__ = [
+    "audit",
     "diff",
     "dlq",
     "doctor",
