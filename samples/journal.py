@@ -14,6 +14,7 @@ import csv
 import gzip
 import io
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 import orjson
 
 from app.errors import BadDataError, EdgeloopError
-from app.sources import closes
+from app.sources import jsonl
 from samples.market import SCALE, Floats, Ints, Prices, known, load_prices, volatility, window_sum
 
 HERE = Path(__file__).parent
@@ -48,7 +49,7 @@ def above_average_pct(level: Ints, n: int = 200) -> Floats:
 
 def rows(prices: Prices) -> Iterator[tuple[Any, ...]]:
     """The journal's rows, by exit; what was not known yet is empty."""
-    events = [orjson.loads(closed.value) for closed in closes([str(SAMPLE)], "jsonl")][-ROWS:]
+    events = [orjson.loads(line) for line, _, _ in deque(jsonl.lines(str(SAMPLE)), ROWS)]
     day_of = {day: t for t, day in enumerate(prices.days)}
     close = {symbol: np.ascontiguousarray(prices.close[:, i]) for i, symbol in enumerate(prices.symbols)}
     yearly = {symbol: volatility(level, 63) * np.sqrt(252.0) * 100.0 for symbol, level in close.items()}
@@ -87,7 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
         made = to_csv(load_prices()[0])
         if options.check:
             if gzip.decompress(options.out.read_bytes()) != made:
-                raise BadDataError(f"{options.out.name} is not what the script makes.", "Run python -m samples.journal and look at the change.")
+                raise BadDataError(
+                    f"{options.out.name} is not what the script makes.", "Run python -m samples.journal and look at the change."
+                )
             print(f"{options.out.name}: {len(made.splitlines()) - 1} rows, as the script makes them.")
             return 0
         packed = gzip.compress(made, 9, mtime=0)

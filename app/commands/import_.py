@@ -130,7 +130,7 @@ def _survey(settings: Settings, files: tuple[str, ...], found: Iterator[Closed])
 
 
 def _note_lines(notes: Notes) -> list[str]:
-    return [f"{count:,} {what}." for what, count in notes]
+    return [f"{what[:1].upper()}{what[1:]}: {count:,}." for what, count in notes]
 
 
 def _sentences(notes: Notes) -> str:
@@ -153,7 +153,9 @@ def _report(seen: Survey, notes: Notes, as_json: bool) -> None:
         place, event = seen.first[0]
         out.print(f"The first one in whole ({place}):")
         click.echo(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode())
-    click.echo(f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be taken, {seen.dead_letters:,} would end as dead letters.")
+    click.echo(
+        f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be taken, {seen.dead_letters:,} would end as dead letters."
+    )
     if seen.first_exit and seen.last_exit:
         click.echo(f"{len(seen.groups):,} groups; exits from {seen.first_exit[:10]} to {seen.last_exit[:10]}.")
     for line in _note_lines(notes):

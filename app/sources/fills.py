@@ -153,7 +153,7 @@ class Fills:
                 last = position.steps[-1].fill
                 yield Closing(self._event(position), last.place, last.position)
             else:
-                self._notes.add("positions are still open: they are no closes and were left out")
+                self._notes.add("positions that are still open and no closes, left out")
 
     def _fill(self, path: str, row: Row) -> Fill | Closing | None:
         """None for a fill that was there before."""
@@ -166,14 +166,14 @@ class Fills:
         symbol = cells.text(row.cells, "symbol")
         readable = making.is_time(ts) and symbol and quantity and price is not None and side is not None and not row.beyond
         if not readable or (fee is None and not no_fee) or (not multiplier and not no_multiplier):
-            self._notes.add("rows are no fills that can be read; positions of their symbols may be wrong")
+            self._notes.add("rows that cannot be read as fills; positions of their symbols may be wrong")
             return Closing(self._unreadable(row, side is None), place, row.position)
         assert quantity is not None
         assert price is not None
         book, fill_id = (cells.text(row.cells, "account"), symbol), cells.text(row.cells, "fill_id")
         if fill_id is not None:
             if (book, fill_id) in self._seen:
-                self._notes.add("fills have an id that was there before, and were left out")
+                self._notes.add("fills whose id was there before, left out")
                 return None
             self._seen.add((book, fill_id))
         signed = side * abs(quantity) if has_side and side is not None else quantity
@@ -252,7 +252,7 @@ class Fills:
         fees = sum((step.fill.fee * step.quantity / abs(step.fill.quantity) for step in position.steps), ZERO)
         in_dollars, currency = self._cells.in_dollars(first.row)
         if not in_dollars:
-            self._notes.add(f"positions have no pnl_usd: their currency is {currency}, which is no US dollar")
+            self._notes.add(f"positions without pnl_usd, as their currency {currency} is no US dollar")
         return making.without_nothing(
             {
                 "entry_timestamp": first.ts,

@@ -139,7 +139,7 @@ def _summary(trade: Trade, notes: Notes) -> dict[str, Any]:
     currency = str(trade.stake_currency or "").upper()
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
-        notes.add(f"trades have no pnl_usd: their stake currency is {currency or 'not known'}, which is no US dollar")
+        notes.add(f"trades without pnl_usd, as their stake currency {currency or '(not known)'} is no US dollar")
     return making.without_nothing(
         {
             "entry_timestamp": trade.opened,

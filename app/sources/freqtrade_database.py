@@ -18,7 +18,7 @@ from app.sources import making
 from app.sources.freqtrade import Order, Trade, close
 from app.sources.notes import Notes
 
-OPEN = "trades are still open: they are no closes and were left out"
+OPEN = "trades that are still open and no closes, left out"
 _FILLED = frozenset({"closed", None})
 """The states of an order that is known to be filled though nobody noted how much: then it was all of it."""
 

@@ -55,12 +55,12 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
             elif kind is not None:
                 steps.setdefault(_position(event), []).append(event)
             elif isinstance(event, dict) and str(event.get("type", "")).isidentifier() and "event_id" in event:
-                notes.add(f"events are of the type {event['type']}, which is no position event, and were left out")
+                notes.add(f"events of the type {event['type']}, which is no position event, left out")
             else:
                 closed.append(Read(raw, place, position))
     still_open = len(steps.keys() - n_closed)
     if still_open:
-        notes.add("positions are still open: they are no closes and were left out", still_open)
+        notes.add("positions that are still open and no closes, left out", still_open)
     for found in closed:
         if isinstance(found, Read):
             yield found
@@ -128,7 +128,7 @@ def _summary(event: Mapping[str, Any], opened: Any, closed: Any, notes: Notes) -
     pnl, currency = _money(event)
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
-        notes.add(f"positions have no pnl_usd: their currency is {currency or 'not known'}, which is no US dollar")
+        notes.add(f"positions without pnl_usd, as their currency {currency or '(not known)'} is no US dollar")
     return making.without_nothing(
         {
             "entry_timestamp": opened,

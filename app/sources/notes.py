@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 
 class Notes:
-    """Sentences with counts.  `add` takes the sentence as it reads after a number: `trades are still open and no closes`."""
+    """Phrases with counts.  `add` takes the phrase as it reads before a number: `trades that are still open, left out`."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -20,5 +20,5 @@ class Notes:
         self.counts[what] += times
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
-        """(sentence, count), in the order of their first mention."""
+        """(phrase, count), in the order of their first mention."""
         return iter(self.counts.items())

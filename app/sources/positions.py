@@ -73,7 +73,7 @@ class Positions:
         in_dollars, currency = cells.in_dollars(row)
         if not in_dollars and summary.get("pnl_usd") is not None:
             summary["pnl_usd"] = summary["fees_usd"] = None
-            self._notes.add(f"rows have no pnl_usd: their currency is {currency}, which is no US dollar")
+            self._notes.add(f"rows without pnl_usd, as their currency {currency} is no US dollar")
         return making.without_nothing(summary)
 
     def _complete(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:

@@ -159,7 +159,7 @@ def test_a_flip_through_zero_closes_one_and_opens_the_next(mapping: Path, tmp_pa
     assert long_["trade_summary"]["pnl_usd"] == pytest.approx(2 * 4 - 0.4 - 0.2)
     assert short["trade_summary"]["exit_timestamp"] == long_["trade_summary"]["entry_timestamp"]
     assert short["trade_id"] != long_["trade_id"]
-    assert dict(notes) == {"positions are still open: they are no closes and were left out": 1}
+    assert dict(notes) == {"positions that are still open and no closes, left out": 1}
 
 
 def test_flat_is_exactly_flat(mapping: Path, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_ids_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     shuffled, notes = read(table(tmp_path / "b.csv", *(rows[i] for i in (2, 0, 3, 1, 1)), columns=columns), mapping=mapping)
     assert forward == shuffled
     assert [event["trade_id"] for event in forward] == ["fills/main/X/F0", "fills/main/X/F2"]
-    assert dict(notes) == {"fills have an id that was there before, and were left out": 1}
+    assert dict(notes) == {"fills whose id was there before, left out": 1}
 
 
 def test_signed_quantities_and_contracts_without_a_side(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_signed_quantities_and_contracts_without_a_side(tmp_path: Path) -> None:
     assert event["trade_summary"]["roi"] == pytest.approx((0.5 * 2 * 50 - 8) / (2 * 5000.25 * 50))
     assert "pnl_usd" not in event["trade_summary"]
     assert steps(event) == [("entry", "pm.es"), ("exit", "pm.es")]
-    assert dict(notes) == {"positions have no pnl_usd: their currency is EUR, which is no US dollar": 1}
+    assert dict(notes) == {"positions without pnl_usd, as their currency EUR is no US dollar": 1}
 
 
 @pytest.mark.parametrize(
@@ -236,4 +236,4 @@ def test_what_is_no_fill_is_refused_at_its_cell(row: tuple[Any, ...], reason: st
         facts(bad)
     assert (error.value.reason, error.value.path, bad.place) == (reason, path, f"{file}:3")
     assert json.loads(good.value)["trade_summary"]["pnl_usd"] == 1.0
-    assert dict(notes) == {"rows are no fills that can be read; positions of their symbols may be wrong": 1}
+    assert dict(notes) == {"rows that cannot be read as fills; positions of their symbols may be wrong": 1}

@@ -172,14 +172,14 @@ def test_open_trades_are_counted_and_not_sent(tmp_path: Path) -> None:
     rows = [stored_trade(id=1), stored_trade(id=2, is_open=1, close_date=None), stored_trade(id=3, is_open=1, close_date=None)]
     events, notes = read(database(tmp_path / "t.sqlite", NEWEST, rows))
     assert len(events) == 1
-    assert dict(notes) == {"trades are still open: they are no closes and were left out": 2}
+    assert dict(notes) == {"trades that are still open and no closes, left out": 2}
 
 
 def test_a_profit_in_another_currency_is_no_pnl_usd(tmp_path: Path) -> None:
     rows = [stored_trade(id=1, stake_currency="BTC", pair="ETH/BTC"), stored_trade(id=2, stake_currency=None, pair="ETH/EUR")]
     events, notes = read(database(tmp_path / "t.sqlite", NEWEST, rows))
     assert all("pnl_usd" not in e["trade_summary"] and "fees_usd" not in e["trade_summary"] for e in events)
-    assert [what.split("is ")[1].split(",")[0] for what, _ in notes] == ["BTC", "EUR"]
+    assert [what.split("currency ")[1].split()[0] for what, _ in notes] == ["BTC", "EUR"]
 
 
 def test_what_cannot_be_read_is_passed_on_for_the_door_to_refuse(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_another_currency_is_no_pnl_usd(tmp_path: Path) -> None:
     (event,), notes = read(file, mapping=mapping)
     assert event["trade_summary"]["roi"] == 0.09
     assert "pnl_usd" not in event["trade_summary"]
-    assert dict(notes) == {"rows have no pnl_usd: their currency is EUR, which is no US dollar": 1}
+    assert dict(notes) == {"rows without pnl_usd, as their currency EUR is no US dollar": 1}
 
 
 def test_every_form_of_csv(mapping: Path, tmp_path: Path) -> None:
