@@ -177,11 +177,15 @@ def _raise_if_fatal(error: BaseException) -> None:
 
 
 def reader(settings: Settings, **options: Any) -> AIOKafkaConsumer:
-    """A consumer without a group, for bulk reading; the caller starts, assigns and stops it."""
+    """A consumer without a group, for bulk reading; the caller starts, assigns and stops it.
+
+    It ends where what is committed ends: a promotion (`app.replay.promote`) is one transaction, seen whole or not at all.
+    """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.broker,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         max_partition_fetch_bytes=4_194_304,
         fetch_max_bytes=33_554_432,
         request_timeout_ms=30_000,

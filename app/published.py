@@ -5,12 +5,12 @@ May touch: the broker (read only).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.broker import read_to_end, reader, version_of
@@ -19,35 +19,74 @@ from app.settings import Settings
 from app.topics import require_existence
 
 
-async def current(settings: Settings, topic: str, kind: Any) -> dict[str, Any]:
-    """Key → decoded record for every key of `topic` that is not retired.
+async def current(
+    settings: Settings, topic: str, kind: Any, *, partition: int | None = None, wanted: Callable[[str], bool] = lambda key: True
+) -> dict[str, Any]:
+    """Key → decoded record for every key of `topic` (or of one partition of it) that is not retired and that is `wanted`.
 
     Raises `UnreachableError` without a broker and `BadDataError` if a record is not of `kind` (not written by this version).
     """
     await require_existence(settings, [topic])
-    decode = msgspec.json.Decoder(kind).decode
     newest: dict[bytes, tuple[int, bytes | None]] = {}
-    partitions = [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
+    async for records in scan(settings, topic, partition=partition):
+        for record in records:
+            version = version_of(record)
+            if record.key not in newest or version >= newest[record.key][0]:
+                newest[record.key] = (version, record.value)
+    decode = decoder(settings, topic, kind)
+    texts = {key_text(settings, topic, key): value for key, (_, value) in newest.items()}
+    return {key: decode(value) for key, value in texts.items() if value is not None and wanted(key)}
+
+
+async def scan(
+    settings: Settings, topic: str, *, partition: int | None = None, starts: Mapping[int, int] | None = None
+) -> AsyncIterator[list[ConsumerRecord]]:
+    """Yield all records of `topic` in batches, partition by partition in order, to the end as it is now.
+
+    `partition`: of this one only; `starts`: from these offsets on (partition → offset), and of those partitions only.
+    Raises `UnreachableError` without a broker.
+    """
+    wanted = [partition] if partition is not None else sorted(starts) if starts is not None else range(settings.partitions)
     consumer = reader(settings)
     try:
         await consumer.start()
-        async for _, records, _ in read_to_end(consumer, dict.fromkeys(partitions)):
-            for record in records:
-                version = version_of(record)
-                if record.key not in newest or version >= newest[record.key][0]:
-                    newest[record.key] = (version, record.value)
+        begin = {TopicPartition(settings.topic(topic), p): None if starts is None else starts.get(p) for p in wanted}
+        async for _, records, _ in read_to_end(consumer, begin):
+            if records:
+                yield records
     except (KafkaError, OSError) as error:
         raise _unreadable(settings, topic, error) from error
     finally:
         with suppress(KafkaError, OSError):
             await consumer.stop()
+
+
+def key_text(settings: Settings, topic: str, key: bytes) -> str:
+    """A record's key as text.  Raises `BadDataError` if it is none."""
     try:
-        return {key.decode(): decode(value) for key, (_, value) in newest.items() if value is not None}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadDataError(
-            f"A record of {settings.topic(topic)} is not what this version writes: {error}.",
-            "Was something else producing to it?  `faust -A app topics check` names the topics that belong to Edgeloop.",
-        ) from error
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise _foreign(settings, topic, error) from error
+
+
+def decoder(settings: Settings, topic: str, kind: Any) -> Callable[[bytes], Any]:
+    """A decoder of values of `topic`; it raises `BadDataError` for one that is not of `kind`."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(value: bytes) -> Any:
+        try:
+            return decode(value)
+        except msgspec.MsgspecError as error:
+            raise _foreign(settings, topic, error) from error
+
+    return read
+
+
+def _foreign(settings: Settings, topic: str, error: Exception) -> BadDataError:
+    return BadDataError(
+        f"A record of {settings.topic(topic)} is not what this version writes: {error}.",
+        "Was something else producing to it?  `faust -A app topics check` names the topics that belong to Edgeloop.",
+    )
 
 
 def _unreadable(settings: Settings, topic: str, error: Exception) -> UnreachableError:

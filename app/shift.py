@@ -1,26 +1,22 @@
 """A trade log moved in time as a whole, so that an old one can be produced as if it had just happened.
 
-May touch: the files it is given (read only).
+May touch: nothing.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from app.sources.jsonl import lines
-
 _TIME_FIELDS = frozenset({"ts", "entry_timestamp", "exit_timestamp"})
 
 
-def newest_exit(paths: tuple[str, ...], limit: int | None) -> datetime | None:
-    """The latest `exit_timestamp` in the first `limit` lines (None: all) of the files together, for `--shift-to`."""
-    every = (line for path in paths for line, _ in lines(path))
-    return max((moment for line in itertools.islice(every, limit) for moment in _exits(line)), default=None)
+def newest_exit(values: Iterable[bytes]) -> datetime | None:
+    """The latest `exit_timestamp` in the events, for `--shift-to`; None if there is none."""
+    return max((moment for value in values for moment in _exits(value)), default=None)
 
 
 def _exits(line: bytes) -> Iterator[datetime]:

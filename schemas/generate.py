@@ -33,6 +33,9 @@ _DERIVED_HEADERS = {
     "schema-version": "The schema_version of the value.",
     "content-type": "application/json.",
 }
+_CLOSE_HEADERS = {
+    "redriven.from": "Where a dead letter was sent again: the letter's partition:offset in position_closed.dlq.",
+}
 _DEAD_LETTER_HEADERS = {
     "reason": "Required: a short stable word, e.g. wrong_type.",
     "path": "Required: the JSON path of the culprit, e.g. $.actions[3].scope.chain.",
@@ -64,7 +67,7 @@ CHANNELS: tuple[Channel, ...] = (
         "position_closed", PositionClosed[_SCOPE], "Any; the trade_id is recommended.",
         "Closed positions, from the trading system. Of several closes of one trade one counts, whole: the one with the greatest (revision, "
         "number of actions, exit_timestamp, event_id as text, SHA-256 of the value). A later close names every group of the earlier.",
-        "delete", {}, "receive",
+        "delete", _CLOSE_HEADERS, "receive",
     ),
     Channel(
         "position_closed.dlq", None, "The key of the record that was refused.",

@@ -1,11 +1,12 @@
-"""The closed trades of the log as the core takes them, and the decisions that were taken in them.
+"""The closed trades of the log, or of files, as the core takes them, and the decisions that were taken in them.
 
 May touch: the broker (read only).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,10 +17,12 @@ from aiokafka.errors import KafkaError
 
 from app import topics
 from app.broker import read_to_end, reader
+from app.closes import DeadLetterError, explode
 from app.errors import BadDataError, UnreachableError
 from app.learning.event_time import micros_from_text
 from app.learning.window import SegmentKey, Trade, trade_from_fact
 from app.settings import Settings
+from app.sources import Closed
 from schemas.facts import PatternTradeEvent
 from schemas.identity import CATEGORIES
 
@@ -95,3 +98,32 @@ async def read_modules(settings: Settings, progress: Callable[[int], None] = lam
         with suppress(KafkaError, OSError):
             await consumer.stop()
     return modules
+
+
+class Refused(NamedTuple):
+    """Closes that would be dead letters: for which reason, how many (`closes`), and the first of them in words."""
+
+    reason: str
+    closes: int
+    first: str
+
+
+def modules_of(
+    found: Iterable[Closed], settings: Settings, now_ms: int, progress: Callable[[Closed], None] = lambda closed: None
+) -> tuple[dict[str, Module], list[Refused]]:
+    """The modules that closes of files make, and what ingest would refuse, by reason, the most frequent first.
+
+    `now_ms` (since 1970) stands for the records' timestamp: no exit may lie more than a day after it.  `progress` is told each close.
+    """
+    modules: dict[str, Module] = {}
+    reasons: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for closed in found:
+        try:
+            for fact in explode(closed.value, now_ms, dimensions=settings.dimensions, outcome=settings.outcome):
+                modules.setdefault(fact.module, Module()).add(fact, settings.outcome)
+        except DeadLetterError as error:
+            reasons[error.reason] += 1
+            first.setdefault(error.reason, f"{closed.place}: {error}")
+        progress(closed)
+    return modules, [Refused(reason, n, first[reason]) for reason, n in reasons.most_common()]

@@ -2,54 +2,90 @@
 
 May touch: nothing but its arguments.  No peeking: what sizes a decision was learned from trades that had closed by the cut, and the
 decision was taken after it.  Overrides are meant for the days after the newest trade, then expire: a cut answers for those days only.
+
+What sizing is worth: with u what a decision's trade made beyond the baseline, in units of size, and p = multiplier − 1, per decision
+
+    outcome added   cov(p, u)                  what it made to size this one more than that one
+    value           cov(p, u) − var(p)/2       the same, less the price of the risk that larger differences of size bring
+
+Means count for nothing: to size everything up, or down, is no skill.  The outcome added grows with every exaggeration of what is right on
+average.  The value is greatest where differences of p are the expected differences of u, no more and no less, which is what a multiplier is
+meant to say (the quadratic score; Brier 1950, Gneiting & Raftery 2007): by it settings are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from app.audit import decay
+from app.audit.duplicates import representatives
+from app.audit.resample import UNKNOWN, Estimate, Resampler
+from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group, Module
 from app.audit.variants import told, variants
 from app.learning.config import LearningConfig
 from app.learning.engine import Engine
-from app.learning.judge import LIFETIME_US
-from app.learning.window import Trade
+from app.learning.judge import LIFETIME_US, unit_of_size
 from app.runtime.index import GroupIndex
-from app.runtime.resolve import Prepared, combine, prepare
+from app.runtime.resolve import NO_MATCH, Prepared, Resolution, combine, prepare
 from schemas.lessons import Baseline
 from schemas.overrides import Override
+from schemas.scope import canonical_text
+
+Floats = NDArray[np.float64]
 
 SIZED = ("entry",)
-"""Categories whose decisions count: an entry chooses a size knowing nothing, while what an add or an exit is called tells how the trade
-went so far."""
+"""Categories whose decisions count, unless told otherwise: an entry chooses a size knowing nothing, while what an add or an exit is called
+tells how the trade went so far."""
 HORIZON_US = LIFETIME_US
 """A cut answers for decisions so long after it."""
+PROBES = 400
+"""Contexts that are asked at every cut, to see how what they are told changes."""
+MODEL = "no regime weights"
+"""The variant on which regimes are looked for: what it says does not know them."""
 
 
 class Judged(NamedTuple):
-    """What N decisions were sized by, variant by variant: `multipliers` name → (N,); `uplift` (N,) what their trades made beyond the
-    baseline known at the cut; `cut_us` (N,) the cut that answers."""
+    """N decisions, what each variant sized them by, and what their trades made.
 
-    multipliers: dict[str, NDArray[np.float64]]
-    uplift: NDArray[np.float64]
-    cut_us: NDArray[np.int64]
-
-
-class Score(NamedTuple):
-    """What sizing by a variant was worth.
-
-    `value` is the outcome that sizing added per decision, Σ (multiplier − 1) · uplift / N, with its 90 % interval `low` to `high`;
-    `sized` is the share of decisions that were not left at 1, `spread` the multiplier's standard deviation.
+    `at_us` (N,) decision, `cut_us` (N,) the cut that answers; `uplift` (N,) outcome beyond the baseline known at the cut, in units of size;
+    `regime` (N,) canonical text of the decision's regime; `multipliers`, `matched` by variant (N,): the answer, and how many overrides
+    made it.  `blend` (N,): the part of what `MODEL` says that comes from effects learned over all regimes.  Of `classic`: `distinct`
+    (N,) pieces of evidence among the overrides that match, `merged` (N,) the multiplier if each had one vote.
     """
 
-    value: float
-    low: float
-    high: float
+    at_us: NDArray[np.int64]
+    cut_us: NDArray[np.int64]
+    uplift: Floats
+    regime: NDArray[np.str_]
+    multipliers: dict[str, Floats]
+    matched: dict[str, NDArray[np.int64]]
+    blend: Floats
+    distinct: NDArray[np.int64]
+    merged: Floats
+
+
+class Cut(NamedTuple):
+    """All that is kept of one cut: the decisions after it, what `PROBES` contexts were told at it by variant, and how well each form of
+    decay foretold the trades after it."""
+
+    cut_us: int
+    judged: Judged
+    probes: dict[str, Floats]
+    decay: decay.Densities
+
+
+class Score(msgspec.Struct, frozen=True):
+    """What sizing was worth per decision: `value` and outcome `added` (see above), in units of size; `sized` is the share of decisions that
+    were not left at 1, `spread` the multiplier's standard deviation."""
+
+    value: Estimate
+    added: Estimate
     sized: float
     spread: float
 
@@ -66,58 +102,101 @@ def cut_times(decisions: Sequence[Decision], n: int) -> list[int]:
     return sorted(set(times[places].tolist()))
 
 
-def resolver(overrides: Sequence[Override]) -> Callable[[Decision], float]:
-    """The reader's own answer for a decision, from these overrides."""
-    groups: dict[Group, list[Prepared]] = {}
-    for override in overrides:
-        groups.setdefault((override.pattern_key, override.action_category), []).append(prepare(override))
-    index = {group: GroupIndex(members) for group, members in groups.items()}
+class Reader:
+    """The reader's own answers, from a set of overrides."""
 
-    def answer(decision: Decision) -> float:
-        found = index.get(decision.group)
-        matched = found.match(decision.scope) if found is not None else []
-        return combine(matched, decision.scope, decision.at_us / 1e6).multiplier if matched else 1.0
+    def __init__(self, overrides: Sequence[Override]) -> None:
+        groups: dict[Group, list[Prepared]] = {}
+        for override in overrides:
+            groups.setdefault((override.pattern_key, override.action_category), []).append(prepare(override))
+        self._index = {group: GroupIndex(members) for group, members in groups.items()}
 
-    return answer
+    def match(self, decision: Decision) -> list[Prepared]:
+        """The overrides that match, expired or not."""
+        found = self._index.get(decision.group)
+        return found.match(decision.scope) if found is not None else []
+
+    def answer(self, decision: Decision, at_us: int | None = None) -> Resolution:
+        """What `decision` is told, or was told if it were taken at `at_us`."""
+        matched = self.match(decision)
+        return combine(matched, decision.scope, (decision.at_us if at_us is None else at_us) / 1e6) if matched else NO_MATCH
+
+
+def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int, end_us: int, probes: Sequence[Decision] = ()) -> Cut:
+    """Learn what had closed by `cut_us` in module `name`, and hold it against the decisions after it, up to `end_us`.
+
+    All variants of `integrated` judge the same lessons, as they would in production.
+    """
+    configs = variants(config)
+    known = timeline.known(cut_us)
+    integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
+    integrated.fold(known)
+    # The formulas of `classic` know nothing of other groups but the baseline.
+    classic.fold({group: trades for group, trades in known.items() if group in timeline.home})
+    overrides = told(integrated, classic, configs)
+    readers = {variant: Reader(found) for variant, found in overrides.items()}
+    asked = timeline.asked(cut_us, min(end_us, cut_us + HORIZON_US))
+    answers = {variant: [reader.answer(d) for d in asked] for variant, reader in readers.items()}
+    expected = baseline_of(integrated.baselines(), config.baseline_default)
+    unit = unit_of_size(config.outcome, integrated.summaries())
+    regimes = [canonical_text({k: d.scope[k] for k in config.regime_signature if k in d.scope}) for d in asked]
+    wanted = {d.group for d in asked}
+    lead = representatives((o for o in overrides["classic"] if (o.pattern_key, o.action_category) in wanted), known, config.factor_jaccard)
+    distinct, merged = _merged(readers["classic"], lead, asked)
+    blend = _blends(overrides[MODEL], config.regime_signature, answers[MODEL])
+    judged = Judged(
+        np.array([d.at_us for d in asked], np.int64),
+        np.full(len(asked), cut_us, np.int64),
+        np.array([(d.outcome - expected(d)) / unit for d in asked], np.float64),
+        np.array(regimes, np.str_),
+        {variant: np.array([a.multiplier for a in found], np.float64) for variant, found in answers.items()},
+        {variant: np.array([len(a.ids) for a in found], np.int64) for variant, found in answers.items()},
+        blend,
+        distinct,
+        merged,
+    )
+    at_probes = {
+        variant: np.array([reader.answer(d, cut_us).multiplier for d in probes], np.float64) for variant, reader in readers.items()
+    }
+    return Cut(cut_us, judged, at_probes, decay.densities(decay.effects(integrated, known, asked)))
+
+
+def _merged(reader: Reader, lead: Mapping[str, str], asked: Sequence[Decision]) -> tuple[NDArray[np.int64], Floats]:
+    """Of each decision how many different pieces of evidence match, and the multiplier if each speaks once."""
+    distinct, multipliers = np.zeros(len(asked), np.int64), np.ones(len(asked))
+    for i, d in enumerate(asked):
+        matched = reader.match(d)
+        if matched:
+            one_each = {lead[o.override_id]: o for o in sorted(matched, key=lambda o: o.override_id == lead[o.override_id])}
+            distinct[i] = len(one_each)
+            multipliers[i] = combine([one_each[i] for i in sorted(one_each)], d.scope, d.at_us / 1e6).multiplier
+    return distinct, multipliers
+
+
+def _blends(overrides: Sequence[Override], signature: Sequence[str], answers: Sequence[Resolution]) -> Floats:
+    """The part of each answer that gains could change: of effects of slices that name no dimension of the signature."""
+    free = {o.override_id for o in overrides if o.scope and not any(name in o.scope for name in signature)}
+    return np.array([sum(c for i, c in zip(a.ids, a.contributions, strict=True) if i in free) for a in answers], np.float64)
 
 
 def walk_forward(
-    name: str, module: Module, config: LearningConfig, cuts: Sequence[int], progress: Callable[[], None] = lambda: None
-) -> Judged:
+    name: str,
+    module: Module,
+    config: LearningConfig,
+    cuts: Sequence[int],
+    progress: Callable[[], None] = lambda: None,
+    categories: Sequence[str] = SIZED,
+) -> list[Cut]:
     """Walk through the history of module `name`, learning at each of `cuts` (µs, ascending); `progress` is called after each.
 
-    A cut answers for the decisions of SIZED categories up to the next cut, and for HORIZON_US at most.  All variants of `integrated` judge
-    the same lessons, as they would in production.
+    A cut answers for the decisions of `categories` up to the next cut, and for HORIZON_US at most.
     """
-    decisions = module.decisions(SIZED)
-    configs = variants(config)
-    integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
-    closed = {group: sorted(trades, key=lambda t: t.exit_us) for group, trades in module.trades.items()}
-    done = dict.fromkeys(closed, 0)
-    multipliers: dict[str, list[float]] = {variant: [] for variant in configs}
-    uplift: list[float] = []
-    answered: list[int] = []
-    for cut, following in zip(cuts, [*cuts, 2**62][1:], strict=True):
-        batch: dict[Group, list[Trade]] = {}
-        for group, trades in closed.items():
-            start = done[group]
-            while done[group] < len(trades) and trades[done[group]].exit_us <= cut:
-                done[group] += 1
-            if done[group] > start:
-                batch[group] = trades[start : done[group]]
-        integrated.fold(batch)
-        classic.fold(batch)
-        answers = told(integrated, classic, configs)
-        end = min(following, cut + HORIZON_US)
-        asked = [d for d in decisions if cut < d.at_us <= end]
-        for variant, overrides in answers.items():
-            answer = resolver(overrides)
-            multipliers[variant] += [answer(d) for d in asked]
-        expected = baseline_of(integrated.baselines(), config.baseline_default)
-        uplift += [d.outcome - expected(d) for d in asked]
-        answered += [cut] * len(asked)
+    timeline = Timeline(module, config, categories)
+    found = []
+    for cut_us, end_us in zip(cuts, [*cuts, 2**62][1:], strict=True):
+        found.append(judge_cut(name, timeline, config, cut_us, end_us))
         progress()
-    return Judged({v: np.array(m) for v, m in multipliers.items()}, np.array(uplift), np.array(answered, np.int64))
+    return found
 
 
 def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Decision], float]:
@@ -134,63 +213,69 @@ def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Deci
     return expected
 
 
-def score(multiplier: NDArray[np.float64], judged: Judged) -> Score:
+def summary(cuts: Sequence[Cut]) -> Judged:
+    """Several cuts, of several modules, as one; the decisions by time."""
+    parts = [cut.judged for cut in cuts]
+    names = list(variants(LearningConfig()))
+    order = np.argsort(np.concatenate([p.at_us for p in parts]), kind="stable") if parts else np.zeros(0, np.int64)
+
+    def joined(values: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+        return np.concatenate(values)[order] if values else np.zeros(0, kind)
+
+    return Judged(
+        joined([p.at_us for p in parts], np.int64),
+        joined([p.cut_us for p in parts], np.int64),
+        joined([p.uplift for p in parts], np.float64),
+        joined([p.regime for p in parts], np.str_),
+        {name: joined([p.multipliers[name] for p in parts], np.float64) for name in names},
+        {name: joined([p.matched[name] for p in parts], np.int64) for name in names},
+        joined([p.blend for p in parts], np.float64),
+        joined([p.distinct for p in parts], np.int64),
+        joined([p.merged for p in parts], np.float64),
+    )
+
+
+def values(multiplier: Floats, judged: Judged) -> Floats:
+    """(N,) what sizing by `multiplier` was worth, decision by decision; their mean is the value."""
+    p, u = multiplier - multiplier.mean(), judged.uplift - judged.uplift.mean()
+    return np.asarray(p * u - 0.5 * p * p)
+
+
+def worths(multiplier: Floats, judged: Judged, weeks: Resampler) -> tuple[Floats, Floats]:
+    """Value and outcome added (1 + draws,) of these multipliers (N,)."""
+    p, u = multiplier - 1.0, judged.uplift
+    n, sp, su, spp, spu = weeks.sums(np.ones(len(p)), p, u, p * p, p * u).T
+    added = spu / n - sp * su / (n * n)
+    return added - 0.5 * (spp / n - (sp / n) ** 2), added
+
+
+def score(multiplier: Floats, judged: Judged, weeks: Resampler) -> Score:
     """What these multipliers (N,) were worth."""
-    p = multiplier - 1.0
-    if not len(p):
-        return Score(0.0, float("-inf"), float("inf"), 0.0, 0.0)
-    gained = p * judged.uplift
-    low, high = interval(gained, judged.cut_us)
-    return Score(float(gained.mean()), low, high, float((p != 0).mean()), float(p.std()))
+    if not len(multiplier):
+        return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
+    value, added = worths(multiplier, judged, weeks)
+    return Score(weeks.estimate(value), weeks.estimate(added), float((multiplier != 1.0).mean()), float(multiplier.std()))
 
 
-def interval(values: NDArray[np.float64], cut_us: NDArray[np.int64]) -> tuple[float, float]:
-    """90 % interval of the mean of `values` (N,), endless with less than two cuts.
-
-    What one cut answers for hangs together: the same overrides, the same weeks of market.  So it is the cuts that count as independent, and
-    the standard error is that of their sums, with Student's t for so few of them (Liang & Zeger 1986; Cameron & Miller 2015).
-
-    >>> [round(x, 3) for x in interval(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 2]))]
-    [0.314, 3.686]
-    >>> interval(np.array([1.0, 2.0, 3.0]), np.array([0, 0, 0]))
-    (-inf, inf)
-    """
-    _, cluster = np.unique(cut_us, return_inverse=True)
-    n = int(cluster.max(initial=-1)) + 1
-    if n < 2:
-        return float("-inf"), float("inf")
-    mean = float(values.mean())
-    sums = np.bincount(cluster, weights=values - mean)
-    se = float(np.sqrt(n / (n - 1) * (sums @ sums))) / len(values)
-    reach = float(stdtrit(n - 1, 0.95)) * se
-    return mean - reach, mean + reach
-
-
-def compared(judged: Judged, one: str, other: str) -> Score:
-    """What sizing by `one` was worth beyond sizing by `other`, decision by decision."""
-    difference = judged.multipliers[one] - judged.multipliers[other]
-    return score(1.0 + difference, judged)
+def compared(one: Floats, other: Floats, judged: Judged, weeks: Resampler) -> Score:
+    """What sizing by `one` (N,) was worth beyond sizing by `other` (N,); `sized` is the share of decisions that they size differently."""
+    if not len(one):
+        return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
+    value, added = (a - b for a, b in zip(worths(one, judged, weeks), worths(other, judged, weeks), strict=True))
+    different = one != other
+    return Score(weeks.estimate(value), weeks.estimate(added), float(different.mean()), float((one - other).std()))
 
 
 def verdict(difference: Score) -> str:
-    """yes, no, or not enough data: whether the 90 % interval of a difference leaves 0 out.
+    """yes, no, or not enough data: whether the 90 % interval of a value leaves 0 out.
 
-    >>> verdict(Score(0.1, 0.02, 0.2, 1.0, 0.1)), verdict(Score(0.1, -0.02, 0.2, 1.0, 0.1)), verdict(Score(0.0, 0.0, 0.0, 0.0, 0.0))
+    >>> def of(value, low, high, sized):
+    ...     return Score(Estimate(value, low, high), UNKNOWN, sized, 0.1)
+    >>> verdict(of(0.1, 0.02, 0.2, 1.0)), verdict(of(0.1, -0.02, 0.2, 1.0)), verdict(of(0.0, 0.0, 0.0, 0.0))
     ('yes', 'not enough data', 'no difference')
     """
     if difference.sized == 0.0:
         return "no difference"
-    if difference.low > 0:
+    if difference.value.low > 0:
         return "yes"
-    return "no" if difference.high < 0 else "not enough data"
-
-
-def summary(judged: Mapping[str, Judged]) -> Judged:
-    """Several modules as one."""
-    parts = list(judged.values())
-    names = parts[0].multipliers.keys() if parts else ()
-    return Judged(
-        {name: np.concatenate([part.multipliers[name] for part in parts]) for name in names},
-        np.concatenate([part.uplift for part in parts]) if parts else np.zeros(0),
-        np.concatenate([part.cut_us for part in parts]) if parts else np.zeros(0, np.int64),
-    )
+    return "no" if difference.value.high < 0 else "not enough data"

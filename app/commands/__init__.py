@@ -3,6 +3,42 @@
 May touch: nothing; each command says what it touches.
 """
 
-from app.commands import diff, doctor, learned, migrate, produce, resolve, stack, status, topics, worker, workers
+from app.commands import (
+    audit,
+    diff,
+    dlq,
+    doctor,
+    explain,
+    export,
+    import_,
+    learned,
+    migrate,
+    produce,
+    replay,
+    resolve,
+    stack,
+    status,
+    topics,
+    worker,
+    workers,
+)
 
-__all__ = ["diff", "doctor", "learned", "migrate", "produce", "resolve", "stack", "status", "topics", "worker", "workers"]
+__all__ = [
+    "audit",
+    "diff",
+    "dlq",
+    "doctor",
+    "explain",
+    "export",
+    "import_",
+    "learned",
+    "migrate",
+    "produce",
+    "replay",
+    "resolve",
+    "stack",
+    "status",
+    "topics",
+    "worker",
+    "workers",
+]

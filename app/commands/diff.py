@@ -16,16 +16,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from app.audit.differences import Difference, Sides, differences, sides
+from app.audit.resample import Resampler
 from app.audit.trades import Decision, Module, read_modules
 from app.audit.variants import LEARNERS
-from app.audit.walk_forward import HORIZON_US, SIZED, Judged, Score, compared, cut_times, score, summary, verdict, walk_forward
+from app.audit.walk_forward import HORIZON_US, SIZED, Cut, Judged, Score, compared, cut_times, score, summary, verdict, walk_forward
 from app.commands.base import console, echo_json, handle_errors, json_option
 from app.commands.learned import overrides
 from app.learning.config import DAY_US
+from app.report.text import figure
 from app.settings import Settings
 from schemas.identity import CATEGORIES
 from schemas.scope import canonical_text
 
+SEED = 1
+"""Of the intervals' draws."""
 AGAINST = ("classic", *(f"no {name}" for name in LEARNERS))
 PLURAL = {"half-life": "half-lives"}
 """A learner's name, where it is not a plural yet."""
@@ -69,12 +73,12 @@ def diff(against: str, category: str | None, limit: int, cuts: int | None, as_js
         cuts_us = cut_times(_entries(modules), cuts) if cuts else []
         progress.update(learning, total=len(modules) * (1 + len(cuts_us)))
         found: dict[str, Sides] = {}
-        judged: dict[str, Judged] = {}
+        walked: list[Cut] = []
         for name, module in sorted(modules.items()):
             found[name] = sides(name, module.trades, settings.learning_config)
             progress.advance(learning)
             if cuts:
-                judged[name] = walk_forward(name, module, settings.learning_config, cuts_us, lambda: progress.advance(learning))
+                walked += walk_forward(name, module, settings.learning_config, cuts_us, lambda: progress.advance(learning))
     told = {
         name: _merged(
             d for s in found.values() for d in differences(s.overrides["integrated"], s.overrides[name], s.verdicts)
@@ -83,11 +87,11 @@ def diff(against: str, category: str | None, limit: int, cuts: int | None, as_js
         for name in AGAINST
     }  # fmt: skip
     if as_json:
-        echo_json(_document(other, found, told, limit, judged))
+        echo_json(_document(other, found, told, limit, summary(walked) if cuts else None))
         return
     _print(other, category, found, told, limit)
     if cuts:
-        _print_walk(summary(judged), len(_entries(modules)))
+        _print_walk(summary(walked), len(_entries(modules)))
 
 
 def _entries(modules: dict[str, Module]) -> list[Decision]:
@@ -99,9 +103,7 @@ def _merged(found: Iterable[Difference]) -> list[Difference]:
     return sorted(found, key=lambda d: (-d.size, d.of.override_id))
 
 
-def _document(
-    other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int, judged: dict[str, Judged]
-) -> dict[str, Any]:
+def _document(other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int, whole: Judged | None) -> dict[str, Any]:
     def plain(differing: list[Difference]) -> list[dict[str, Any]]:
         return [
             {"ours": msgspec.to_builtins(d.ours), "theirs": msgspec.to_builtins(d.theirs), "reason": d.reason} for d in differing[:limit]
@@ -116,14 +118,15 @@ def _document(
             for name, changed in ((name, told[f"no {name}"]) for name in LEARNERS)
         },
     }
-    if judged:
-        whole = summary(judged)
+    if whole is not None:
+        weeks = Resampler(whole.at_us, SEED)
+        scores = {name: compared(whole.multipliers["integrated"], whole.multipliers[name], whole, weeks) for name in AGAINST}
         document["walk_forward"] = {
             "decisions": len(whole.uplift),
             "cuts": len(set(whole.cut_us.tolist())),
             "horizon_days": HORIZON_US // DAY_US,
-            "variants": {name: score(m, whole)._asdict() for name, m in whole.multipliers.items()},
-            "differences": {name: {**(s := compared(whole, "integrated", name))._asdict(), "helps": verdict(s)} for name in AGAINST},
+            "variants": {name: msgspec.to_builtins(score(m, whole, weeks)) for name, m in whole.multipliers.items()},
+            "differences": {name: {**msgspec.to_builtins(s), "helps": verdict(s)} for name, s in scores.items()},
         }
     return document
 
@@ -165,25 +168,23 @@ def _print_walk(whole: Judged, of: int) -> None:
         return
     days = HORIZON_US // DAY_US
     click.echo(f"{n:,} of {of:,} entries judged: those within {days} days after {cuts} cuts, sized by what had closed before the cut.")
-    table = Table("sized by", "outcome added per entry", "90 % interval", "sized", "sd of ×")
+    weeks = Resampler(whole.at_us, SEED)
+    table = Table("sized by", "value per entry", "outcome added", "sized", "sd of ×")
     for column in (1, 2, 3, 4):
         table.columns[column].justify = "right"
     for name, multiplier in whole.multipliers.items():
-        s = score(multiplier, whole)
-        table.add_row(name, f"{s.value:+.4f}", _interval(s), f"{s.sized:.0%}", f"{s.spread:.2f}")
+        s = score(multiplier, whole, weeks)
+        table.add_row(name, figure(s.value), figure(s.added), f"{s.sized:.0%}", f"{s.spread:.2f}")
     console().print(table)
-    mine = score(whole.multipliers["integrated"], whole)
-    click.echo(f"Would sizing by `integrated` have helped?  {_answer(mine)}")
+    mine = whole.multipliers["integrated"]
+    click.echo(f"Would sizing by `integrated` have helped?  {_answer(score(mine, whole, weeks))}")
     for name in AGAINST:
         learner = name.removeprefix("no ")
         what = "More than `classic`?" if name == "classic" else f"Do {PLURAL.get(learner, learner)} earn their place?"
-        click.echo(f"{what}  {_answer(compared(whole, 'integrated', name))}")
-
-
-def _interval(s: Score) -> str:
-    return f"{s.low:+.4f} … {s.high:+.4f}"
+        click.echo(f"{what}  {_answer(compared(mine, whole.multipliers[name], whole, weeks))}")
+    click.echo("The whole picture, with what chance alone would say: faust -A app audit")
 
 
 def _answer(s: Score) -> str:
     said = verdict(s)
-    return f"{said.capitalize()}." if s.sized == 0.0 else f"{said.capitalize()}: {s.value:+.4f} an entry ({_interval(s)})."
+    return f"{said.capitalize()}." if s.sized == 0.0 else f"{said.capitalize()}: value {figure(s.value)} an entry."

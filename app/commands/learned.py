@@ -14,7 +14,9 @@ from rich.table import Table
 
 from app import topics
 from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.resolve import parse_time
 from app.errors import BadDataError
+from app.export.tables import overrides_at
 from app.published import current, follow, matching
 from app.settings import Settings
 from schemas.lessons import GroupSummary, Lesson, LessonVerdict
@@ -45,19 +47,28 @@ def overrides() -> None:
 @overrides.command("list")
 @_filters
 @click.option("--sort", type=click.Choice(["multiplier", "trades", "key"]), default="multiplier", show_default=True)
+@click.option("--as-of", metavar="TIME", help="Those that were in force at this time (RFC 3339), without any that had expired.")
 @json_option
 @handle_errors
-def list_overrides(module: str | None, pattern: str | None, category: str | None, limit: int, sort: str, as_json: bool) -> None:
+def list_overrides(
+    module: str | None, pattern: str | None, category: str | None, limit: int, sort: str, as_of: str | None, as_json: bool
+) -> None:
     """List the overrides in force.
+
+    With --as-of, from the changes that the topic still holds and those in PostgreSQL, where that answers.
 
     \b
     Examples:
       faust -A app overrides list
       faust -A app overrides list --pattern 'pm.donchian*' --category entry --sort trades
-      faust -A app overrides list --json
+      faust -A app overrides list --as-of 2026-01-31T12:00:00Z --json
     """
-    settings = Settings.from_environment()
-    found = list(matching(asyncio.run(current(settings, topics.OVERRIDES, Override)), module=module, pattern=pattern, category=category))
+    settings, notes = Settings.from_environment(), list[str]()
+    if as_of is None:
+        records = asyncio.run(current(settings, topics.OVERRIDES, Override))
+    else:
+        records = asyncio.run(overrides_at(settings, round(parse_time(as_of).timestamp() * 1e6), notes))
+    found = list(matching(records, module=module, pattern=pattern, category=category))
     order = {
         "multiplier": lambda o: (-o.multiplier, o.override_id),
         "trades": lambda o: (-o.n_trades, o.override_id),
@@ -65,8 +76,10 @@ def list_overrides(module: str | None, pattern: str | None, category: str | None
     }[sort]
     found.sort(key=order)
     if as_json:
-        echo_json({"total": len(found), "overrides": _dicts(found[:limit])})
+        echo_json({"total": len(found), "overrides": _dicts(found[:limit]), **({} if as_of is None else {"notes": notes})})
         return
+    for note in notes:
+        click.echo(note, err=True)
     table = Table("override", "pattern", "category", "scope", "×", "trades", "effect", "confidence", "decay")
     for column in (4, 5, 6, 7):
         table.columns[column].justify = "right"

@@ -75,6 +75,15 @@ class _Effect(NamedTuple):
     as_of: str
 
 
+class Standings(NamedTuple):
+    """How surely effects pass: `searched` slices and levels in the module, the |z| that it takes (`bar`), and by lesson id of each effect
+    that passes its |z| (or that of the effect whose evidence it shares) and how far, from 0 to 1, it has come in beyond the bar."""
+
+    searched: int
+    bar: float
+    effects: dict[str, tuple[float, float]]
+
+
 class IntegratedMaterializer:
     """The lessons of one module and what was handed out about them; the interface is that of `app.learning.materialize.Materializer`."""
 
@@ -142,6 +151,13 @@ class IntegratedMaterializer:
                 getattr(changes, f"retired_{name}").append(key)
         return changes
 
+    def standings(self) -> Standings:
+        """How surely the effects pass that `judge` would hand out now."""
+        baselines = segment_baselines(self.module, self._summaries.values(), self._config.baseline_default, 0)
+        effects = self._effects(baselines, {member: factor for factor in self._factors() for member in factor.members})
+        searched, bar = self._bar(path for _, path, _ in self._whole_groups())
+        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()})
+
     # -- judging
 
     def _judged(self, version: int) -> dict[type, dict[str, Any]]:
@@ -149,7 +165,7 @@ class IntegratedMaterializer:
         baselines = segment_baselines(self.module, self._summaries.values(), self._config.baseline_default, version)
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
-        scale = self._scale()
+        scale = unit_of_size(self._config.outcome, self._summaries.values())
         effects = self._effects(baselines, factor_of)
         weights = self._regime_weights(effects)
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
@@ -176,14 +192,6 @@ class IntegratedMaterializer:
             self._changed = {}
         return self._clusterer.factors()
 
-    def _scale(self) -> float:
-        """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard deviation."""
-        if self._config.outcome == "rr":
-            return 1.0
-        paths = [(s.path.robust_sd, s.n) for _, s in sorted(self._summaries.items()) if s.path is not None and s.path.robust_sd > 0]
-        trades = sum(n for _, n in paths)
-        return float(np.sqrt(sum(sd * sd * n for sd, n in paths) / trades)) if trades else 1.0
-
     def _effects(self, baselines: SegmentBaselines, factor_of: dict[str, Factor]) -> dict[str, _Effect]:
         """The chosen effects that pass, and those of whole groups, by lesson id."""
         chosen: list[tuple[GroupSummary, Path, list[str]]] = []
@@ -194,9 +202,7 @@ class IntegratedMaterializer:
             held.update(lessons)
             statistics.update(zip(path.lesson_ids, path.statistics, strict=True))
         lead = self._representatives(held, factor_of)
-        # Each group's level is one more hypothesis.
-        searched = sum(path.hypotheses for _, path, _ in chosen) + len(chosen)
-        bar = z_of_log_p(entry_log_p(self._config.alpha, searched))
+        _, bar = self._bar(path for _, path, _ in chosen)
         found: dict[str, _Effect] = {}
         passed: dict[str, Fit] = {}
         for summary, path, ids in chosen:
@@ -220,6 +226,11 @@ class IntegratedMaterializer:
                     raw=source.raw, sd=source.sd, effect=source.effect, effect_sd=source.effect_sd, decay=source.decay, as_of=source.as_of
                 )
         return found
+
+    def _bar(self, paths: Iterable[Path]) -> tuple[int, float]:
+        """Hypotheses of the module (each group's level is one more), and the |z| that an effect needs among them."""
+        searched = sum(path.hypotheses + 1 for path in paths)
+        return searched, z_of_log_p(entry_log_p(self._config.alpha, searched))
 
     def _whole_groups(self) -> list[tuple[GroupSummary, Path, dict[str, Lesson]]]:
         """Each group's summary, its path, and the lessons on it, all of one refit: a batch may part what was sent together.
@@ -507,6 +518,16 @@ KINDS: dict[type, tuple[str, str]] = {
     LatentFactor: ("factors", "factor_id"),
 }
 """What a module hands out: its name in `Changes`, and the field that is its key."""
+
+
+def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
+    """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard deviation."""
+    if outcome == "rr":
+        return 1.0
+    ordered = sorted(summaries, key=lambda s: s.lesson_id)
+    paths = [(s.path.robust_sd, s.n) for s in ordered if s.path is not None and s.path.robust_sd > 0]
+    trades = sum(n for _, n in paths)
+    return float(np.sqrt(sum(sd * sd * n for sd, n in paths) / trades)) if trades else 1.0
 
 
 def _blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:

@@ -7,6 +7,14 @@ How it knows that it is current (`_follow`):
 2. Read on until every position has reached those ends.
 3. Then the book held, at the noted time, everything there was.  That time is what staleness is counted from; repeat.
 A broker that hangs, a connection that is lost and a reader that is stuck all look the same: step 3 does not happen.
+
+How a promotion of a replay (`app.replay.promote`), hundreds of records at once, is taken in whole (`Promotions`):
+1. It is one transaction, and the book reads what is committed only: of one that was cut short it sees nothing.
+2. Each of its records names it, and says how many records of it are in the partition.  From the first of them on, what comes of the
+   partition is held back, until so many have come.
+3. Compaction may have removed some.  But no end that the broker names lies within a transaction: once everything before such an end has
+   been read, all there is of the promotions that began before it has come.
+4. Then all that was held back becomes effective in one assignment, between two questions.  A module is in one partition.
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -60,7 +68,7 @@ class Shelf:
         self._versions: dict[str, int] = {}
         self._groups: dict[tuple[str, str], dict[str, Prepared]] = {}
         self._group_of: dict[str, tuple[str, str]] = {}
-        self._index: dict[tuple[str, str], GroupIndex] = {}
+        self._index: dict[tuple[str, str], GroupIndex] = {}  # replaced, never changed: a question in another thread sees all of it or none
         self._decode = msgspec.json.Decoder(Override).decode
 
     def apply(self, records: Iterable[Any]) -> None:
@@ -76,13 +84,17 @@ class Shelf:
                         "Skipped a bad override at offset %s of partition %s (the %d.): %s",
                         record.offset, record.partition, self.bad_records, error,
                     )  # fmt: skip
+        if not changed:
+            return
+        index = dict(self._index)
         for group in changed:
             members = self._groups.get(group)
             if members:
-                self._index[group] = GroupIndex(members.values())
+                index[group] = GroupIndex(members.values())
             else:
                 self._groups.pop(group, None)
-                self._index.pop(group, None)
+                index.pop(group, None)
+        self._index = index
 
     def _take(self, record: Any) -> set[tuple[str, str]]:
         """Take in one record; returns the groups it changed."""
@@ -114,6 +126,54 @@ class Shelf:
     def group(self, pattern_key: str, action_category: str) -> GroupIndex | None:
         """The index of a group, None where there are no overrides."""
         return self._index.get((pattern_key, action_category))
+
+
+class Promotions:
+    """Holds back the records of a partition from the first of a promotion on until the promotion is complete, in log order."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, list[Any]] = {}  # by partition
+        self._missing: dict[int, dict[bytes, int]] = {}  # partition → promotion → records that have not come
+
+    def ready(self, partition: int, records: Sequence[Any]) -> Sequence[Any]:
+        """Of what was read now and what is held back, the records that may become effective."""
+        held, missing = self._held.pop(partition, []), self._missing.get(partition, {})
+        free = 0  # so many of `held` may go
+        for record in records:
+            held.append(record)
+            if (promotion := _promotion(record.headers)) is not None:
+                name, n = promotion
+                missing[name] = missing.get(name, n) - 1
+                if missing[name] <= 0:
+                    del missing[name]
+            if not missing:
+                free = len(held)
+        if free < len(held):
+            self._held[partition], self._missing[partition] = held[free:], missing
+        else:
+            self._missing.pop(partition, None)
+        return held[:free]
+
+    def complete_before(self, ends: Mapping[int, int]) -> list[Any]:
+        """Everything before `ends` (partition → offset) has been read: the records of partitions whose promotions began before that."""
+        done = [p for p, held in self._held.items() if held[0].offset < ends[p]]
+        records = []
+        for partition in done:
+            held = self._held.pop(partition)
+            del self._missing[partition]
+            past = next((i for i, record in enumerate(held) if record.offset >= ends[partition]), len(held))
+            records += held[:past]
+            records += self.ready(partition, held[past:])
+        return records
+
+
+def _promotion(headers: Iterable[tuple[str, bytes]]) -> tuple[bytes, int] | None:
+    """Id of the promotion that a record is of, and how many records of it the partition got."""
+    found = {name: value for name, value in headers if name in ("promotion", "promotion.records")}
+    try:
+        return found["promotion"], int(found["promotion.records"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _version(headers: Iterable[tuple[str, bytes]]) -> int:
@@ -257,6 +317,7 @@ class OverrideBook:
                 "request_timeout_ms": 10_000,
                 "metadata_max_age_ms": 30_000,
                 **self._client_options,
+                "isolation_level": "read_committed",
             }
         )
         try:
@@ -266,14 +327,14 @@ class OverrideBook:
             consumer.assign(tps)
             for tp, begin in (await consumer.beginning_offsets(tps)).items():
                 consumer.seek(tp, begin)
-            shelf = Shelf()
+            shelf, promotions = Shelf(), Promotions()
             asked_at = progress_at = time.monotonic()
             ends: dict[Any, int] | None = await consumer.end_offsets(tps)
             while True:
                 until_probe_s = self._probe_every_s if ends else max(0.0, asked_at + self._probe_every_s - time.monotonic())
                 got = await consumer.getmany(timeout_ms=round(1000 * min(0.5, until_probe_s)), max_records=1_000)
-                for records in got.values():
-                    shelf.apply(records)
+                for tp, records in got.items():
+                    shelf.apply(promotions.ready(tp.partition, records))
                 if got:
                     progress_at = time.monotonic()
                     await asyncio.sleep(0)  # thousands of records are not to hold up the loop
@@ -284,6 +345,7 @@ class OverrideBook:
                         raise ConnectionError(f"The partitions of {self._topic} have changed.")
                 if ends is not None and await self._reached(consumer, ends):
                     progress_at = time.monotonic()
+                    shelf.apply(promotions.complete_before({tp.partition: end for tp, end in ends.items()}))
                     self._shelf, self._current_at, self._last_error = shelf, asked_at, ""
                     self._filled.set()
                     ends = None

@@ -5,5 +5,6 @@ path; nothing is dropped here.
 """
 
 from app.sources.closes import KINDS, Closed, closes
+from app.sources.notes import Notes
 
-__all__ = ["KINDS", "Closed", "closes"]
+__all__ = ["KINDS", "Closed", "Notes", "closes"]

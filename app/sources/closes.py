@@ -6,14 +6,29 @@ May touch: the files it is given (read only).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import UsageError
-from app.sources import jsonl
+import orjson
 
-KINDS = ("jsonl",)
-"""What can be read: a JSON event a line."""
+from app.errors import UsageError
+from app.sources import freqtrade_database, freqtrade_results, jsonl, making, nautilus
+from app.sources.files import opened, plain_name
+from app.sources.fills import Fills
+from app.sources.mapping import TableMapping, load
+from app.sources.notes import Notes
+from app.sources.positions import Positions
+from app.sources.tables import Row, is_parquet, is_table, table
+from schemas.events import DEFAULT_MODULE
+
+KINDS = ("jsonl", "freqtrade", "nautilus", "table")
+"""What can be read: a JSON event a line; freqtrade's database or backtest result; nautilus_trader's position events; CSV and Parquet with a
+mapping."""
+
+_DATABASES = (".sqlite", ".sqlite3", ".db")
+_LOOKED_AT_BYTES = 65_536
 
 
 class Closed(NamedTuple):
@@ -26,21 +41,126 @@ class Closed(NamedTuple):
     position: int
 
 
-def closes(paths: Sequence[str], kind: str | None = None, mapping: Path | None = None) -> Iterator[Closed]:
-    """The closes in the files.  `kind` is one of `KINDS` (None: told from each file's name), `mapping` says what columns mean.
+def closes(
+    paths: Sequence[str], kind: str | None = None, mapping: Path | None = None, *, module: str | None = None, notes: Notes | None = None
+) -> Iterator[Closed]:
+    """The closes in the files.  `kind` is one of `KINDS` (None: told from each file), `mapping` says what columns mean, `module` is the
+    events' (None: the mapping's, else `pm`; JSON lines have their own), and `notes` takes what was left out and why.
 
-    Raises `UsageError` for a file that cannot be read or a kind that cannot be told, and `BadDataError` for one that is damaged.
+    The same files give the same events, with the same ids.  Raises `UsageError` for a file that cannot be read or a kind that cannot be
+    told, `ConfigurationError` for a mapping that does not fit, and `BadDataError` for a file that is damaged.
     """
-    for path in paths:
-        found = kind or kind_of(path)
+    notes = Notes() if notes is None else notes
+    meaning = None if mapping is None else load(mapping)
+    for found, group in groupby(paths, key=lambda path: kind or kind_of(path)):
+        together = list(group)
         if found == "jsonl":
-            for number, (line, position) in enumerate(jsonl.lines(path), 1):
-                yield Closed(line, jsonl.key_of(line), f"{path}:{number}", position)
+            yield from _jsonl(together, module)
+        elif found == "freqtrade":
+            yield from _freqtrade(together, module or DEFAULT_MODULE, notes)
+        elif found == "nautilus":
+            yield from _nautilus(together, module or DEFAULT_MODULE, notes)
+        else:
+            yield from _tables(together, meaning, module, notes)
 
 
 def kind_of(path: str) -> str:
-    """The kind of a file, by its name.  Raises `UsageError`."""
-    name = path.removesuffix(".gz").removesuffix(".zst")
-    if path == "-" or name.endswith((".jsonl", ".ndjson", ".json")):
+    """The kind of a file, by its name, and where that does not tell by what it holds.  Raises `UsageError`."""
+    name = plain_name(path)
+    if path.lower().endswith((*_DATABASES, ".zip")):
+        return "freqtrade"
+    if is_parquet(path):
+        return "nautilus" if _is_nautilus_parquet(path) else "table"
+    if is_table(path):
+        return "table"
+    if path != "-" and name.endswith(".json"):
+        return "freqtrade" if _is_result(path) else _kind_of_lines(path)
+    if path != "-" and name.endswith((".jsonl", ".ndjson")):
+        return _kind_of_lines(path)
+    if path == "-":
         return "jsonl"
     raise UsageError(f"What {path} holds cannot be told from its name.", f"Name its kind with --from: {', '.join(KINDS)}.")
+
+
+def _kind_of_lines(path: str) -> str:
+    with suppress(orjson.JSONDecodeError, StopIteration):
+        if nautilus.kind_of(orjson.loads(next(jsonl.lines(path))[0])):
+            return "nautilus"
+    return "jsonl"
+
+
+def _is_result(path: str) -> bool:
+    with opened(path) as (stream, _):
+        start = stream.read(_LOOKED_AT_BYTES)
+        if b'"strategy"' not in start:
+            return False
+        try:
+            return freqtrade_results.is_result(freqtrade_results.parse(start + stream.read()))
+        except ValueError:
+            return False
+
+
+def _is_nautilus_parquet(path: str) -> bool:
+    with table(path) as found:
+        return nautilus.COLUMNS.issubset(found.columns)
+
+
+def _jsonl(paths: Sequence[str], module: str | None) -> Iterator[Closed]:
+    if module is not None:
+        raise UsageError("Events in JSON lines have a module of their own.", "Leave out --module, or change the field in the file.")
+    for path in paths:
+        for line, number, position in jsonl.lines(path):
+            yield Closed(line, jsonl.key_of(line), f"{path}:{number}", position)
+
+
+def _freqtrade(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Closed]:
+    for path in paths:
+        size = Path(path).stat().st_size if Path(path).exists() else 0
+        if path.lower().endswith(_DATABASES) or _is_sqlite(path):
+            for found in freqtrade_database.read(path, module, notes):
+                place = f"{path}:trades/{found.row}"
+                yield Closed(making.encode(found.event), making.key(found.event), place, size * found.done // found.of)
+        else:
+            for result in freqtrade_results.read(path, module, notes):
+                place = f"{path}:{result.place}"
+                yield Closed(making.encode(result.event), making.key(result.event), place, size * result.done // result.of)
+
+
+def _is_sqlite(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False
+
+
+def _nautilus(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Closed]:
+    for found in nautilus.read(paths, module, notes):
+        if isinstance(found.event, bytes):
+            yield Closed(found.event, None, found.place, found.position)
+        else:
+            yield Closed(making.encode(found.event), making.key(found.event), found.place, found.position)
+
+
+def _tables(paths: Sequence[str], mapping: TableMapping | None, module: str | None, notes: Notes) -> Iterator[Closed]:
+    if mapping is None:
+        raise UsageError(
+            f"{paths[0]} is a table, and nothing says what its columns mean.",
+            f"Draft a mapping with: faust -A app import {paths[0]} --draft mapping.toml; then name it with --mapping mapping.toml.",
+        )
+    module = module or mapping.module or DEFAULT_MODULE
+    if mapping.rows == "fills":
+        for closing in Fills(mapping, module, notes).closings((path, _rows(path, mapping)) for path in paths):
+            yield Closed(making.encode(closing.event), making.key(closing.event), closing.place, closing.position)
+        return
+    positions = Positions(mapping, module, notes)
+    for path in paths:
+        for row in _rows(path, mapping):
+            event = positions.event(row)
+            yield Closed(making.encode(event), making.key(event), f"{path}:{row.line}", row.position)
+
+
+def _rows(path: str, mapping: TableMapping) -> Iterator[Row]:
+    with table(path, mapping.delimiter, mapping.encoding) as found:
+        mapping.check_columns(found.columns, path)
+        yield from found.rows

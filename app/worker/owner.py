@@ -423,6 +423,7 @@ class Owner:
             await consumer.start()
             self._watcher = consumer
         try:
+            await self._pass_markers(self._watcher)
             if await self._overwritten(self._watcher):
                 log.warning("output.overwritten", role=self.role)
                 # If it is we who were frozen, the other knows more than we do: catch up before judging what it wrote.
@@ -432,6 +433,17 @@ class Owner:
         except (KafkaError, OSError):
             await self._end_watcher()
             raise
+
+    async def _pass_markers(self, consumer: AIOKafkaConsumer) -> None:
+        """Count as read what Faust never delivers: the mark that ends a transaction takes an offset, and may be the last of the log."""
+        now = time.monotonic()
+        quiet = [p for p in self._states if not self._pending[p] and now - self._last_new.get(p, 0.0) > WATCH_EVERY_S]
+        ends = await consumer.end_offsets([TopicPartition(self.topic, p) for p in quiet])
+        unread = {tp.partition: end for tp, end in ends.items() if end > self._next[tp.partition]}
+        if unread:
+            self._gaps.update({p: max(self._gaps.get(p, 0), end) for p, end in unread.items()})
+            await self._mend_gaps()
+            self._wake.set()
 
     async def _end_watcher(self) -> None:
         watcher, self._watcher = self._watcher, None

@@ -413,3 +413,23 @@ def test_members_that_were_not_chosen_are_covered_once() -> None:
     everything = [i for o in engine.overrides() for i in o.covers]
     assert len(everything) == len(set(everything))
     assert isinstance(near, LessonVerdict)
+
+
+def test_standings_tell_of_what_is_handed_out_how_surely_it_passes() -> None:
+    seen = 0
+    for published, _ in stages():
+        module = judge(published)
+        changes = module.judge(1)
+        seen += len(changes.overrides)
+        standings = module.standings()
+        assert {o.override_id for o in changes.overrides} <= standings.effects.keys()
+        groups = [r for r in published if isinstance(r, GroupSummary)]
+        assert standings.searched <= sum(g.path.hypotheses + 1 for g in groups if g.path is not None)
+        assert standings.bar == z_of_log_p(entry_log_p(0.03, standings.searched))
+        for verdict in changes.verdicts:
+            if verdict.decision == "override":
+                statistic, share = standings.effects[verdict.lesson_id]
+                assert statistic > standings.bar
+                assert 0.0 < share <= 1.0
+                assert f"{statistic:.2f} standard errors" in verdict.reason
+    assert seen > 2

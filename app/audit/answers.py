@@ -1,0 +1,239 @@
+"""Yes, no, or not enough data: what the figures say of the three questions, and of each switch.
+
+May touch: nothing but its arguments.
+
+A *yes* needs an interval that leaves nothing out on the one side: all of it above 0, and its middle at what is material.  A *no* needs
+evidence as well: an interval that ends below what is material.  Everything else is *not enough data*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.audit.document import Decay, DoubleCounting, Question, Regimes, Setting, Switch
+from app.audit.resample import Estimate
+from app.audit.walk_forward import Score
+from app.learning.config import LearningConfig
+
+MATERIAL_SHARE = 0.1
+"""What is less than a tenth of the value of sizing (of the skill of a forecast, of the sized decisions) does not matter."""
+YES, NO, UNSURE = "yes", "no", "not enough data"
+
+
+def answer(figure: Estimate, material: float) -> str:
+    """What an interval says of a benefit.
+
+    >>> [answer(Estimate(*figure), 0.1) for figure in ((0.3, 0.1, 0.5), (0.02, -0.05, 0.08), (0.02, -0.05, 0.2), (0.05, 0.01, 0.15))]
+    ['yes', 'no', 'not enough data', 'not enough data']
+    """
+    if figure.low > 0 and figure.value >= material:
+        return YES
+    return NO if figure.high < material else UNSURE
+
+
+def has_edge(settings: Mapping[str, Setting]) -> bool:
+    """Whether any way of learning would have added value for sure."""
+    return any(s.score.value.low > 0 for s in settings.values())
+
+
+def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
+    """Do you need regime weights?  What they add, and what they could add at most."""
+    without = settings["no regime weights"]
+    gain = _beyond(without).value
+    worth = max(settings["integrated"].score.value.value, without.score.value.value)
+    material = MATERIAL_SHARE * worth
+    sure = max(settings["integrated"].score.value.low, without.score.value.low) > 0
+    if not found.seen:
+        said, why = UNSURE, "Of regimes nothing can be told: no judged decision was in a known one, or all were in the same."
+    elif not sure:
+        said, why = UNSURE, "Sizing by what was learned has no sure value, so there is nothing that regimes could change for the better."
+    else:
+        said = answer(gain, material)
+        if said == NO and found.attainable.high >= material:
+            said = UNSURE
+            why = (
+                f"The weights add {number(gain)} an entry and so could as well be off; but if it were known how edges differ by regime, "
+                f"that could "
+                f"be worth up to {found.attainable.high:+.4f}, and more than {material:.4f} would matter."
+            )
+        elif said == NO:
+            why = (
+                f"Pattern and regime in scope are enough: the weights add {number(gain)} an entry, and even if it were known how edges "
+                f"differ by "
+                f"regime, that would be worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what sizing is worth."
+            )
+        elif said == YES:
+            why = f"They add {number(gain)} of value an entry, of {worth:.4f} that sizing is worth."
+        else:
+            why = f"They add {number(gain)} an entry; {material:.4f} would matter, and the interval has room for both."
+    return Question(
+        question="Do you need regime-specific weights in the edge formula, or is pattern and regime in scope enough?",
+        answer=said,
+        name="value an entry that regime weights add",
+        figure=gain,
+        material=material if sure else None,
+        why=why,
+        switching=_switching(without, "Without regime weights"),
+    )
+
+
+def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
+    """Exponential or linear?  Which of them foretold better."""
+    without = settings["no half-life"]
+    figure = found.exponential_over_linear
+    material = MATERIAL_SHARE * found.skill.value
+    sure = found.skill.low > 0
+    on = f"In sizing, half-lives add {number(_beyond(without).value)} of value an entry."
+    if not found.trades:
+        said, why = UNSURE, "No effect was chosen at any cut, so none could be seen to fade."
+    elif not sure:
+        said, why = UNSURE, "What was learned did not foretell later trades for sure, whatever the form, so forms cannot be told apart."
+    else:
+        said = answer(figure, material)
+        falls = max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0
+        if said == YES:
+            why = f"Exponential decay foretells later trades better than linear: {number(figure)} nats a trade. {on}"
+        elif said == NO and falls:
+            why = (
+                f"Edges fade, and linear decay foretells it as well as exponential: {number(figure)} nats a trade to its disadvantage. {on}"
+            )
+        elif said == NO:
+            why = f"Edges hardly fade within the window, so that the form makes no difference: {number(figure)} nats a trade. {on}"
+        else:
+            why = f"The difference is {number(figure)} nats a trade; {material:.4f} would matter, and the interval has room for both. {on}"
+    return Question(
+        question="Do you need exponential (half-life) decay, or is linear decay good enough?",
+        answer=said,
+        name="log predictive density a trade, exponential less linear (nats)",
+        figure=figure,
+        material=material if sure else None,
+        why=why,
+        switching=_switching(without, "Without half-lives"),
+    )
+
+
+def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Question:
+    """Do several overrides that are one piece of evidence match a decision?"""
+    ours = settings["integrated"].overlap
+    if not found.decisions:
+        said, why = UNSURE, "No override of the batch jobs' formulas matches any decision."
+    else:
+        said = answer(found.doubled, MATERIAL_SHARE)
+        counts = f"{found.matched:.1f} overrides match a sized decision on average, which are {found.distinct:.1f} pieces of evidence"
+        merging = f"with one vote each the multiplier changes by {found.change.value:.3f} on average, worth {number(found.worth)} an entry"
+        why = f"With the batch jobs' formulas (`classic`) {counts}; {merging}. "
+        why += (
+            f"`integrated` adds up effects that are marginal to each other: {ours.matched:.1f} match, and none is counted twice."
+            if ours.decisions
+            else "`integrated` has no override that matches any."
+        )
+    return Question(
+        question="Do you have double counting: several overrides that match the same trade?",
+        answer=said,
+        name="share of sized decisions with the same evidence twice (classic)",
+        figure=found.doubled,
+        material=MATERIAL_SHARE,
+        why=why,
+        switching=_switching(settings["classic"], "By `classic`")
+        + " "
+        + _switching(settings["no latent factors"], "Without latent factors"),
+    )
+
+
+def headline(settings: Mapping[str, Setting]) -> str:
+    """Whether there is anything to size by."""
+    ours, theirs = settings["integrated"].score.value, settings["classic"].score.value
+    if ours.low > 0:
+        return f"Sizing entries by `integrated` would have been worth {number(ours)} each, in units of size; by `classic` {number(theirs)}."
+    if theirs.low > 0:
+        return f"Sizing entries by `classic` would have been worth {number(theirs)} each, in units of size; by `integrated` {number(ours)}."
+    return (
+        f"There is nothing to size by in this log: sizing would have been worth {number(ours)} an entry by `integrated` and "
+        f"{number(theirs)} by "
+        "`classic`, and neither is surely more than nothing. Leave sizes alone."
+    )
+
+
+def switches(settings: Mapping[str, Setting], config: LearningConfig, found: Decay) -> list[Switch]:
+    """What to set, and why."""
+    edge = has_edge(settings)
+    ours, theirs = settings["integrated"], settings["classic"]
+    against = _beyond(theirs).value
+    recommended, reason = "integrated", ""
+    if not edge:
+        reason = (
+            "Neither way of learning has a sure value here: keep sizes as they are, and let nothing read the overrides until that changes."
+            f" Of the two `integrated` has {_false(ours)}, `classic` {_false(theirs)}."
+        )
+    elif against.high < 0:
+        recommended, reason = "classic", f"Its sizes are worth more: {number(against)} an entry for `integrated` over `classic`."
+    elif against.low > 0:
+        reason = f"Its sizes are worth more: {number(against)} an entry over `classic`."
+    else:
+        reason = (
+            f"Which of the two is worth more cannot be told ({number(against)} an entry for `integrated`). `integrated` has "
+            f"{_false(ours)}, "
+            f"`classic` {_false(theirs)}."
+        )
+    made = [
+        Switch(
+            variable="EDGELOOP_LEARNING",
+            now=config.learning,
+            recommended=recommended if edge else f"{recommended} (not applied to sizes)",
+            reason=reason,
+        )
+    ]
+    for name, variable, on in (
+        ("half-life", "EDGELOOP_HALF_LIFE", config.half_life),
+        ("regime weights", "EDGELOOP_REGIME_WEIGHTS", config.regime_weights),
+        ("latent factors", "EDGELOOP_LATENT_FACTORS", config.latent_factors),
+    ):
+        without = settings[f"no {name}"]
+        gain = _beyond(without)
+        if gain.sized == 0.0:
+            word, reason = "on", "It changed no size that was judged, so it costs nothing; on, it is there once it is needed."
+        elif gain.value.low > 0:
+            word, reason = "on", f"It adds {number(gain.value)} of value an entry."
+        elif gain.value.high < 0:
+            word, reason = "off", f"It costs: {number(gain.value)} of value an entry."
+        else:
+            word, reason = "on", f"It adds {number(gain.value)} an entry, which could be chance; nothing speaks for changing the default."
+            if name == "half-life" and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
+                reason = f"Edges do fade, though in sizing it adds {number(gain.value)} an entry, which could be chance."
+        made.append(Switch(variable=variable, now="on" if on else "off", recommended=word, reason=reason))
+    return made
+
+
+def number(figure: Estimate) -> str:
+    """A figure with its interval in words.
+
+    >>> number(Estimate(0.1, 0.05, 0.2)), number(Estimate(0.0, float("-inf"), float("inf")))
+    ('+0.1000 (0.0500 to 0.2000)', '+0.0000 (unknown)')
+    """
+    if figure.low == float("-inf") or figure.high == float("inf"):
+        return f"{figure.value:+.4f} (unknown)"
+    return f"{figure.value:+.4f} ({figure.low:.4f} to {figure.high:.4f})"
+
+
+def _false(setting: Setting) -> str:
+    placebo = setting.placebo
+    if placebo is None or not placebo.counts:
+        return f"{setting.overrides:,} overrides"
+    return f"{placebo.real:,} overrides where chance alone makes {placebo.mean:,.1f}"
+
+
+def _beyond(setting: Setting) -> Score:
+    if setting.beyond is None:
+        raise ValueError("`integrated` is not compared with itself.")
+    return setting.beyond
+
+
+def _switching(setting: Setting, what: str) -> str:
+    if not setting.changed:
+        return f"{what} the overrides of today are the same."
+    n = setting.changed
+    return (
+        f"{what} {n:,} override{'s' * (n != 1)} of today {'are' if n != 1 else 'is'} different, the greatest difference of a multiplier is "
+        f"{setting.greatest:.2f}, and {setting.beyond.sized if setting.beyond else 0.0:.0%} of the judged decisions would have had "
+        f"another size."
+    )

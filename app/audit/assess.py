@@ -1,0 +1,250 @@
+"""From the pieces of work to the document.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.audit import answers, decay
+from app.audit.document import (
+    Audit,
+    Bin,
+    Curve,
+    Data,
+    Decay,
+    DoubleCounting,
+    EffectCurve,
+    Overlap,
+    Placebo,
+    Refusal,
+    Regimes,
+    Setting,
+    Told,
+)
+from app.audit.gains import gains
+from app.audit.placebo import counted
+from app.audit.resample import UNKNOWN, WEEK_US, Estimate, Resampler
+from app.audit.trades import Refused
+from app.audit.variants import variants
+from app.audit.walk_forward import HORIZON_US, Cut, Judged, compared, score, summary, values
+from app.audit.work import Done, Now, Plan
+from app.learning.config import DAY_US
+from app.learning.event_time import text_from_micros
+
+Floats = NDArray[np.float64]
+
+BINS = 10
+STRETCHES = 12
+TOLD = 40
+"""Overrides that are shown."""
+MONTH_US = 30 * DAY_US
+CURVES = ("integrated", "classic", "no half-life", "no regime weights", "no latent factors")
+
+
+def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], seconds: float) -> Audit:
+    """Everything that `done` says."""
+    cuts = [cut for of_module in done.cuts.values() for cut in of_module]
+    judged = summary(cuts)
+    weeks = Resampler(judged.at_us, plan.seed)
+    settings = {name: _setting(name, plan, done, judged, weeks) for name in variants(plan.config)}
+    forms, regimes, doubled = decay_of(cuts, plan.seed), regimes_of(judged, weeks), double_counting_of(judged, weeks)
+    return Audit(
+        data=_data(plan, done, judged, source, refused),
+        edge=answers.has_edge(settings),
+        headline=answers.headline(settings),
+        questions=(
+            answers.regimes(settings, regimes), answers.decays(settings, forms), answers.double_counting(settings, doubled),
+        ),
+        switches=tuple(answers.switches(settings, plan.config, forms)),
+        settings=tuple(settings.values()),
+        double_counting=doubled,
+        decay=forms,
+        regimes=regimes,
+        curves=tuple(_curve(name, judged, weeks) for name in CURVES) if len(judged.uplift) else (),
+        calibration={name: bins(judged.multipliers[name], judged.uplift) for name in ("integrated", "classic")},
+        overrides=_told(done.now),
+        seconds=seconds,
+    )  # fmt: skip
+
+
+def _data(plan: Plan, done: Done, judged: Judged, source: str, refused: Sequence[Refused]) -> Data:
+    exits = [t.exit_us for m in plan.modules.values() for trades in m.trades.values() for t in trades]
+    ids = {(name, t.trade_id) for name, m in plan.modules.items() for trades in m.trades.values() for t in trades}
+    return Data(
+        source=source,
+        modules=tuple(sorted(plan.modules)),
+        categories=plan.categories,
+        trades=len(ids),
+        decisions=sum(len(m.decisions(plan.categories)) for m in plan.modules.values()),
+        judged=len(judged.uplift),
+        cuts=len({cut.cut_us for cuts in done.cuts.values() for cut in cuts}),
+        from_ts=text_from_micros(min(exits)) if exits else "",
+        to_ts=text_from_micros(max(exits)) if exits else "",
+        window_days=plan.config.window_us / DAY_US,
+        horizon_days=HORIZON_US / DAY_US,
+        outcome=plan.config.outcome,
+        placebos=plan.placebos,
+        seed=plan.seed,
+        refused=tuple(Refusal(*r) for r in refused),
+    )
+
+
+def _setting(name: str, plan: Plan, done: Done, judged: Judged, weeks: Resampler) -> Setting:
+    overrides = [o for now in done.now.values() for o in now.overrides[name]]
+    counts = done.placebos.get(name, [])
+    slope, intercept = calibration(judged.multipliers[name], judged.uplift, weeks)
+    changes = [now.changes[name] for now in done.now.values()]
+    return Setting(
+        name=name,
+        overrides=len(overrides),
+        score=score(judged.multipliers[name], judged, weeks),
+        slope=slope,
+        intercept=intercept,
+        turnover=turnover([cuts for cuts in done.cuts.values()], name),
+        overlap=_overlap(judged.matched[name], weeks),
+        placebo=_placebo(counted(overrides, plan.categories), counts) if name in done.placebos else None,
+        beyond=None if name == "integrated" else compared(judged.multipliers["integrated"], judged.multipliers[name], judged, weeks),
+        changed=sum(n for n, _ in changes),
+        greatest=max((size for _, size in changes), default=0.0),
+    )
+
+
+def _placebo(real: int, counts: Sequence[int]) -> Placebo:
+    mean = float(np.mean(counts)) if counts else 0.0
+    return Placebo(real=real, counts=tuple(counts), mean=mean, share=mean / real if real and counts else None)
+
+
+def _overlap(matched: NDArray[np.int64], weeks: Resampler) -> Overlap:
+    any_ = matched > 0
+    if not any_.any():
+        return Overlap(decisions=0, matched=0.0, several=UNKNOWN)
+    return Overlap(decisions=int(any_.sum()), matched=float(matched[any_].mean()), several=weeks.share(matched > 1, any_))
+
+
+def calibration(multiplier: Floats, uplift: Floats, weeks: Resampler) -> tuple[Estimate | None, Estimate | None]:
+    """Slope and intercept of the least-squares line of uplift on (multiplier − 1); None where nothing was sized."""
+    p = multiplier - 1.0
+    if not len(p) or p.std() == 0.0:
+        return None, None
+    n, sp, su, spp, spu = weeks.sums(np.ones(len(p)), p, uplift, p * p, p * uplift).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (spu - sp * su / n) / (spp - sp * sp / n)
+        return weeks.estimate(slope), weeks.estimate((su - slope * sp) / n)
+
+
+def bins(multiplier: Floats, uplift: Floats) -> tuple[Bin, ...]:
+    """Decisions that were sized, in at most `BINS` bins of as many each, by multiplier."""
+    sized = np.flatnonzero(multiplier != 1.0)
+    if not len(sized):
+        return ()
+    order = sized[np.argsort(multiplier[sized], kind="stable")]
+    return tuple(
+        Bin(float(multiplier[part].mean()) - 1.0, float(uplift[part].mean()), float(uplift[part].std() / np.sqrt(len(part))), len(part))
+        for part in np.array_split(order, min(BINS, len(order)))
+    )
+
+
+def turnover(modules: Sequence[Sequence[Cut]], name: str) -> float | None:
+    """Mean change, from cut to cut, of the multiplier that a context is told, a month; None with less than two cuts."""
+    moved = months = 0.0
+    for cuts in modules:
+        for before, after in pairwise(cuts):
+            if len(after.probes[name]):
+                moved += float(np.abs(after.probes[name] - before.probes[name]).mean())
+                months += (after.cut_us - before.cut_us) / MONTH_US
+    return moved / months if months else None
+
+
+def decay_of(cuts: Sequence[Cut], seed: int) -> Decay:
+    """How well each form of decay foretold."""
+    found = decay.together([cut.decay for cut in cuts])
+    if not len(found.at_us):
+        return Decay(
+            trades=0, effects=found.n_effects, skill=UNKNOWN, exponential_over_linear=UNKNOWN, exponential_over_constant=UNKNOWN,
+            linear_over_constant=UNKNOWN,
+        )  # fmt: skip
+    weeks = Resampler(found.at_us, seed)
+    nothing, constant, linear, exponential = found.log_density.T
+    best = max((constant, linear, exponential), key=lambda scored: float(scored.sum()))
+    return Decay(
+        trades=len(found.at_us),
+        effects=found.n_effects,
+        skill=weeks.mean(best - nothing),
+        exponential_over_linear=weeks.mean(exponential - linear),
+        exponential_over_constant=weeks.mean(exponential - constant),
+        linear_over_constant=weeks.mean(linear - constant),
+    )
+
+
+def regimes_of(judged: Judged, weeks: Resampler) -> Regimes:
+    """How edges differ by regime."""
+    found = gains(judged, weeks)
+    seen = len(np.unique(judged.regime[judged.regime != ""])) > 1
+    return Regimes(seen=seen, gains=tuple(found.regimes), overall=found.overall, attainable=found.attainable)
+
+
+def double_counting_of(judged: Judged, weeks: Resampler) -> DoubleCounting:
+    """How often `classic` counts one piece of evidence twice, and what that changes."""
+    matched = judged.matched["classic"]
+    any_ = matched > 0
+    if not any_.any():
+        return DoubleCounting(decisions=0, doubled=UNKNOWN, matched=0.0, distinct=0.0, change=UNKNOWN, worth=UNKNOWN)
+    multiplier = judged.multipliers["classic"]
+    return DoubleCounting(
+        decisions=int(any_.sum()),
+        doubled=weeks.share(judged.distinct < matched, any_),
+        matched=float(matched[any_].mean()),
+        distinct=float(judged.distinct[any_].mean()),
+        change=weeks.mean(np.abs(judged.merged - multiplier), any_.astype(np.float64)),
+        worth=compared(judged.merged, multiplier, judged, weeks).value,
+    )
+
+
+def _curve(name: str, judged: Judged, weeks: Resampler) -> Curve:
+    total, low, high = weeks.band(values(judged.multipliers[name], judged))
+    return Curve(
+        name=name,
+        weeks=tuple(text_from_micros(int(w) * WEEK_US)[:10] for w in weeks.weeks),
+        total=tuple(total.round(6).tolist()),
+        low=tuple(low.round(6).tolist()),
+        high=tuple(high.round(6).tolist()),
+    )
+
+
+def _told(now: dict[str, Now]) -> tuple[Told, ...]:
+    found = []
+    for said in now.values():
+        reasons = {v.lesson_id: v.reason for v in said.verdicts}
+        factors = {f.factor_id: f.members for f in said.factors}
+        effects = {e.lesson.lesson_id: e for e in said.effects}
+        for o in said.overrides["integrated"]:
+            effect = effects.get(o.override_id)
+            members = tuple(m for m in factors.get(o.latent_factor_id or "", ()) if m != o.override_id)
+            curve = effect_curve(effect) if effect is not None else None
+            found.append(Told(override=o, reason=reasons.get(o.override_id, ""), members=members, curve=curve))
+    return tuple(sorted(found, key=lambda t: (-abs(t.override.multiplier - 1.0), t.override.override_id))[:TOLD])
+
+
+def effect_curve(effect: decay.Effect) -> EffectCurve:
+    """The trades of an effect in stretches of as many each, and the three forms."""
+    newest = float(effect.hours[-1])
+    parts = np.array_split(np.arange(len(effect.hours)), min(STRETCHES, max(1, len(effect.hours) // 5)))
+    at = np.linspace(float(effect.hours[0]), newest, 60)
+    fits = {form: decay.fit(form, effect.hours, effect.uplift, max(effect.noise_sd, 1e-9)).curve(at) for form in decay.FORMS}
+
+    def rounded(x: Floats) -> tuple[float, ...]:
+        return tuple(x.round(5).tolist())
+
+    return EffectCurve(
+        days=rounded(np.array([(newest - effect.hours[part].mean()) / 24.0 for part in parts])),
+        uplift=rounded(np.array([effect.uplift[part].mean() for part in parts])),
+        se=rounded(np.array([effect.noise_sd / np.sqrt(len(part)) for part in parts])),
+        at_days=rounded((newest - at) / 24.0),
+        **{form: rounded(curve) for form, curve in fits.items()},
+    )

@@ -1,0 +1,184 @@
+"""How edges go: constant, linear to nothing, or by halves?  Each is fitted to the trades before a cut and held against those after it.
+
+May touch: nothing but its arguments.
+
+Uplift of a trade at t (in spans of the effect's trades, from the first): a · f(t) + noise, with
+
+    constant      f = 1
+    linear        f = max(0, 1 − t/T)
+    exponential   f = 2^(−t/h)
+
+The two that fall have two parameters each, on grids that match (half is gone at h, and at T/2) and that end with "not at all".  The
+amplitude has the same normal prior in all three; the time has the same prior over the grid.  All are Bayesian regressions in closed
+form, so that what is scored is the predictive density of a later trade: noise, amplitude and time all uncertain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from app.audit.timeline import Slices
+from app.audit.trades import Decision, Group
+from app.learning.effects import clip_bounds
+from app.learning.engine import Engine
+from app.learning.event_time import HOUR_US
+from app.learning.window import Trade
+from schemas.lessons import Lesson
+
+Floats = NDArray[np.float64]
+
+FORMS = ("constant", "linear", "exponential")
+HALF_GONE = np.append(np.geomspace(1 / 32, 4.0, 29), np.inf)
+"""When half of the edge is gone, in spans."""
+STAYS = 0.5
+"""Prior weight of "not at all" in the two forms that fall; the rest is even in ln(time)."""
+
+
+class Effect(NamedTuple):
+    """A chosen effect that passed, at a cut: its trades before it and after it.
+
+    `hours` (n,) exits since 1970, ascending, `uplift` (n,) what each made beyond all other effects, drawn in at the group's clips;
+    `after_us` (m,) decisions after the cut with their trades' `after` (m,) uplift; `noise_sd` of one trade.
+    """
+
+    lesson: Lesson
+    hours: Floats
+    uplift: Floats
+    noise_sd: float
+    after_us: NDArray[np.int64]
+    after: Floats
+
+
+class Fit(NamedTuple):
+    """One form fitted: C cells with weights `log_weight`, amplitudes' `mean` and `variance` (C,), `half_gone` (C,) in spans."""
+
+    form: str
+    first: float
+    span: float
+    log_weight: Floats
+    mean: Floats
+    variance: Floats
+    half_gone: Floats
+
+    def shape(self, hours: Floats) -> Floats:
+        """(C, N) of the cells at `hours` (N,)."""
+        return shapes(self.form, (hours - self.first) / self.span, self.half_gone)
+
+    def curve(self, hours: Floats) -> Floats:
+        """The expected uplift (N,) at `hours`."""
+        return np.asarray(np.exp(self.log_weight) * self.mean @ self.shape(hours))
+
+    def log_density(self, hours: Floats, uplift: Floats, noise_sd: float) -> Floats:
+        """(N,) of each trade's uplift, by itself."""
+        f = self.shape(hours)
+        variance = noise_sd**2 + self.variance[:, None] * f * f
+        log_p = -0.5 * ((uplift - self.mean[:, None] * f) ** 2 / variance + np.log(2.0 * np.pi * variance))
+        return np.asarray(logsumexp(self.log_weight[:, None] + log_p, axis=0))
+
+
+def shapes(form: str, t: Floats, half_gone: Floats) -> Floats:
+    """f (C, N) at times t (N,) in spans.
+
+    >>> shapes("linear", np.array([0.0, 1.0, 3.0]), np.array([1.0, np.inf])).tolist()
+    [[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]]
+    >>> shapes("exponential", np.array([0.0, 1.0, 3.0]), np.array([1.0])).tolist()
+    [[1.0, 0.5, 0.125]]
+    """
+    if form == "linear":
+        return np.maximum(0.0, 1.0 - t / (2.0 * half_gone[:, None]))
+    return np.exp2(-t / half_gone[:, None])
+
+
+def fit(form: str, hours: Floats, uplift: Floats, noise_sd: float) -> Fit:
+    """`form`, of `FORMS`, fitted to trades at `hours` (n,).
+
+    >>> hours = np.arange(200.0)
+    >>> going = fit("exponential", hours, np.exp2(-hours / 50), 0.1)
+    >>> going.curve(np.array([50.0, 250.0])).round(2).tolist()
+    [0.5, 0.03]
+    """
+    first, span = float(hours[0]), max(float(hours[-1] - hours[0]), 1.0)
+    half_gone = HALF_GONE[-1:] if form == "constant" else HALF_GONE
+    f = shapes(form, (hours - first) / span, half_gone)
+    noise2 = max(noise_sd**2, 1e-300)
+    prior = 4.0 * float(np.mean(uplift)) ** 2 + noise2
+    precision = (f * f).sum(axis=1) / noise2 + 1.0 / prior
+    mean = f @ uplift / noise2 / precision
+    log_weight = 0.5 * (mean**2 * precision - np.log(prior * precision))
+    if form != "constant":
+        log_weight += np.log(np.append(np.full(len(half_gone) - 1, (1.0 - STAYS) / (len(half_gone) - 1)), STAYS))
+    return Fit(form, first, span, log_weight - logsumexp(log_weight), mean, 1.0 / precision, half_gone)
+
+
+class Densities(NamedTuple):
+    """M trades after cuts, each in one effect: `at_us` (M,) of the decision, `log_density` (M, 4) of what it made if the effect is nothing,
+    then by each of `FORMS`; `n_effects` that were fitted."""
+
+    at_us: NDArray[np.int64]
+    log_density: Floats
+    n_effects: int
+
+
+def densities(effects: Sequence[Effect]) -> Densities:
+    """How well each form foretold the trades after the cut."""
+    at, rows, n = [np.zeros(0, np.int64)], [np.zeros((0, 1 + len(FORMS)))], 0
+    for e in effects:
+        if not len(e.after) or len(e.uplift) < 2 or not e.noise_sd > 0:
+            continue
+        n += 1
+        nothing = -0.5 * ((e.after / e.noise_sd) ** 2 + np.log(2.0 * np.pi * e.noise_sd**2))
+        hours = e.after_us / HOUR_US
+        scored = [fit(form, e.hours, e.uplift, e.noise_sd).log_density(hours, e.after, e.noise_sd) for form in FORMS]
+        at.append(e.after_us)
+        rows.append(np.column_stack((nothing, *scored)))
+    return Densities(np.concatenate(at), np.concatenate(rows), n)
+
+
+def together(parts: Sequence[Densities]) -> Densities:
+    """Several cuts as one."""
+    if not parts:
+        return densities([])
+    return Densities(
+        np.concatenate([p.at_us for p in parts]), np.concatenate([p.log_density for p in parts]), sum(p.n_effects for p in parts)
+    )
+
+
+def effects(engine: Engine, known: Mapping[Group, Sequence[Trade]], asked: Sequence[Decision]) -> list[Effect]:
+    """The effects of `engine`'s judgement that passed, their trades of `known`, and the decisions `asked` that they match."""
+    passed = {v.lesson_id for v in engine.verdicts() if v.confidence > 0.0}
+    lessons = {lesson.lesson_id: lesson for lesson in engine.lessons()}
+    of_group: dict[Group, list[Decision]] = {}
+    for d in asked:
+        of_group.setdefault(d.group, []).append(d)
+    found = []
+    for summary in engine.summaries():
+        path, group = summary.path, (summary.pattern_key, summary.action_category)
+        if path is None or group not in of_group or passed.isdisjoint(path.lesson_ids):
+            continue
+        trades, later = known[group], of_group[group]
+        chosen = [lessons[i] for i in path.lesson_ids]
+        coefficients = np.array(path.fits[-1].coefficients)
+        raw = np.array([t.outcome for t in trades])
+        low, high = clip_bounds(raw)
+        slices = Slices(trades)
+        inside = np.array([slices.members(x.scope) for x in chosen])
+        inside_later = np.array([[all(d.scope.get(k) == v for k, v in x.scope.items()) for d in later] for x in chosen])
+        residual = np.clip(raw, low, high) - coefficients[0] - coefficients[1:] @ inside
+        residual_later = np.clip([d.outcome for d in later], low, high) - coefficients[0] - coefficients[1:] @ inside_later
+        hours = np.array([t.exit_us for t in trades]) / HOUR_US
+        at_us = np.array([d.at_us for d in later], np.int64)
+        first = np.zeros(len(later), np.bool_)
+        first[np.unique([d.trade_id for d in later], return_index=True)[1]] = True
+        for lesson, b, mine, mine_later in zip(chosen, coefficients[1:], inside, inside_later & first, strict=True):
+            if lesson.lesson_id in passed and lesson.marginal is not None and mine.any():
+                found.append(
+                    Effect(
+                        lesson, hours[mine], residual[mine] + b, lesson.marginal.noise_sd, at_us[mine_later], residual_later[mine_later] + b
+                    )
+                )
+    return found

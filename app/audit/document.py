@@ -1,0 +1,200 @@
+"""The audit as a document: what `--json` prints and what the page and the tables are made from.
+
+May touch: nothing.  docs/audit.md says what each key means.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.audit.gains import RegimeGain
+from app.audit.resample import Estimate
+from app.audit.walk_forward import Score
+from schemas.overrides import Override
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Closes that were refused for one reason, with the first of them."""
+
+    reason: str
+    count: int
+    first: str
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at: `trades`, `decisions` of the categories, how many of them `judged` after `cuts`; times are RFC 3339.
+
+    `outcome` is the configured one; `unit` says what one unit of size is in it.
+    """
+
+    source: str
+    modules: tuple[str, ...]
+    categories: tuple[str, ...]
+    trades: int
+    decisions: int
+    judged: int
+    cuts: int
+    from_ts: str
+    to_ts: str
+    window_days: float
+    horizon_days: float
+    outcome: str
+    placebos: int
+    seed: int
+    refused: tuple[Refusal, ...]
+
+
+class Placebo(msgspec.Struct, frozen=True, kw_only=True):
+    """`real` overrides now; `counts` after outcomes changed places, their `mean`, and the `share` of the real ones that it is."""
+
+    real: int
+    counts: tuple[int, ...]
+    mean: float
+    share: float | None
+
+
+class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+    """Of decisions that any override matches: how many match (`matched`), the share that several do."""
+
+    decisions: int
+    matched: float
+    several: Estimate
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of learning, walked forward.
+
+    `overrides` now; `slope` and `intercept` of what decisions made on (multiplier − 1); `turnover`: mean change of the multiplier that a
+    context is told, a month; `beyond`: what sizing by `integrated` is worth beyond this one (null for itself); `changed`: overrides
+    that differ from those of `integrated` now, `greatest` the largest difference of their multipliers.
+    """
+
+    name: str
+    overrides: int
+    score: Score
+    slope: Estimate | None
+    intercept: Estimate | None
+    turnover: float | None
+    overlap: Overlap
+    placebo: Placebo | None
+    beyond: Score | None
+    changed: int
+    greatest: float
+
+
+class DoubleCounting(msgspec.Struct, frozen=True, kw_only=True):
+    """The overrides of `classic`: `doubled` is the share of sized decisions for which two or more stand on nearly the same trades;
+    `matched` and `distinct` are how many match on average, and how many pieces of evidence these are; `change` is the mean change of the
+    multiplier if each piece of evidence has one vote, `worth` what that adds to the value."""
+
+    decisions: int
+    doubled: Estimate
+    matched: float
+    distinct: float
+    change: Estimate
+    worth: Estimate
+
+
+class Decay(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the three forms foretold `trades` after the cuts in `effects` fitted: log predictive density per trade, in nats.
+
+    `skill`: the best form beyond no edge at all.  The others are differences.
+    """
+
+    trades: int
+    effects: int
+    skill: Estimate
+    exponential_over_linear: Estimate
+    exponential_over_constant: Estimate
+    linear_over_constant: Estimate
+
+
+class Regimes(msgspec.Struct, frozen=True, kw_only=True):
+    """`seen`: decisions in two regimes or more; `gains` by regime, `overall`; `attainable` is what sizing would gain in value per decision
+    if the regimes' gains were known."""
+
+    seen: bool
+    gains: tuple[RegimeGain, ...]
+    overall: Estimate
+    attainable: Estimate
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """`answer`: yes, no, or not enough data; `figure` is the number behind it with what it is called; `material` is what it would have to
+    come to to matter; `why` and `switching` (what on or off does to the overrides) are sentences."""
+
+    question: str
+    answer: str
+    name: str
+    figure: Estimate
+    material: float | None
+    why: str
+    switching: str
+
+
+class Switch(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting, as it is, as it should be, and why."""
+
+    variable: str
+    now: str
+    recommended: str
+    reason: str
+
+
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of sizing by a setting so far, week by week (`weeks`: their first day), with its band."""
+
+    name: str
+    weeks: tuple[str, ...]
+    total: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Bin(msgspec.Struct, frozen=True, array_like=True):
+    """Decisions of similar multipliers: mean of (multiplier − 1), mean of what they made, its standard error, how many."""
+
+    told: float
+    made: float
+    se: float
+    n: int
+
+
+class EffectCurve(msgspec.Struct, frozen=True, kw_only=True):
+    """Trades of an override in stretches of time: `days` before now, mean uplift, its standard error; and the forms that were fitted, at
+    `at_days` before now."""
+
+    days: tuple[float, ...]
+    uplift: tuple[float, ...]
+    se: tuple[float, ...]
+    at_days: tuple[float, ...]
+    constant: tuple[float, ...]
+    linear: tuple[float, ...]
+    exponential: tuple[float, ...]
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An override of `integrated` now, why it is there, whom it speaks for, and how its edge went."""
+
+    override: Override
+    reason: str
+    members: tuple[str, ...]
+    curve: EffectCurve | None
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything."""
+
+    data: Data
+    edge: bool
+    headline: str
+    questions: tuple[Question, ...]
+    switches: tuple[Switch, ...]
+    settings: tuple[Setting, ...]
+    double_counting: DoubleCounting
+    decay: Decay
+    regimes: Regimes
+    curves: tuple[Curve, ...]
+    calibration: dict[str, tuple[Bin, ...]]
+    overrides: tuple[Told, ...]
+    seconds: float

@@ -1,0 +1,43 @@
+"""Which overrides are one piece of evidence under several names: those that (nearly) the same trades made.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from app.audit.timeline import Slices
+from app.audit.trades import Group
+from app.learning.factors import Member, cluster, sketches, trade_hashes
+from app.learning.window import Trade
+from schemas.overrides import Override
+
+CHUNK = 256
+"""Overrides whose trades are held at a time."""
+
+
+def representatives(overrides: Iterable[Override], known: Mapping[Group, Sequence[Trade]], jaccard: float) -> dict[str, str]:
+    """Override id → the id of the one that speaks for it, in its own group: itself, or the first (by trades, generality, id) of those whose
+    trades in the window are alike on average to `jaccard` at least, as latent factors are made (`app.learning.factors`)."""
+    by_group: dict[Group, list[Override]] = {}
+    for o in overrides:
+        by_group.setdefault((o.pattern_key, o.action_category), []).append(o)
+    lead: dict[str, str] = {}
+    for group, held in by_group.items():
+        trades = known.get(group, ())
+        slices, hashes = Slices(trades), trade_hashes([t.trade_id for t in trades])
+        members = []
+        for start in range(0, len(held), CHUNK):
+            part = held[start : start + CHUNK]
+            inside = np.array([slices.members(o.scope) for o in part]).reshape(len(part), len(trades))
+            members += [
+                Member(o.override_id, "|".join(group), int(n), len(o.scope), sketch)
+                for o, n, sketch in zip(part, inside.sum(axis=1), sketches(hashes, inside), strict=True)
+            ]
+        lead.update((m.lesson_id, m.lesson_id) for m in members)
+        for factor in cluster(members, jaccard):
+            lead.update(dict.fromkeys(factor.members, factor.representative))
+    return lead

@@ -1,0 +1,72 @@
+"""Do edges hold in one market regime and not in another?  What decisions made against what they were told, regime by regime.
+
+May touch: nothing but its arguments.  This does not ask the learner's own test, and looks only at decisions after the cuts.
+
+With c what effects learned over all regimes promised a decision, and e what it made beyond everything else it was told, the gain of a
+regime is the slope of e on c among all of its decisions: those that an effect matches against those that none does, so that a regime which
+is good or bad for every trade has no part in it.  If every regime's gain were known, sizing by it would be worth
+
+    ½ Σ_r n_r var_r(c) (gain_r − gain)² / N        more per decision,
+
+with `gain` that of all together.  Measured gains differ by chance alone, which makes this too large; what chance adds is taken off.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from app.audit.resample import UNKNOWN, Estimate, Resampler
+from app.audit.walk_forward import MODEL, Judged
+
+MIN_DECISIONS = 30
+"""Regimes with fewer decisions that a blended effect matches are put together."""
+REST = "(rest)"
+
+
+class RegimeGain(msgspec.Struct, frozen=True):
+    """Of one regime: decisions that an effect learned over all regimes matches, the mean size of what they were promised, and the gain:
+    what came of it, in parts of what was promised."""
+
+    regime: str
+    decisions: int
+    promised: float
+    gain: Estimate
+
+
+class Gains(NamedTuple):
+    """By regime, of all together, and what knowing them would be worth per decision."""
+
+    regimes: list[RegimeGain]
+    overall: Estimate
+    attainable: Estimate
+
+
+def gains(judged: Judged, weeks: Resampler) -> Gains:
+    """The gains of the regimes in `judged`, against what `MODEL` says."""
+    c = judged.blend
+    used = c != 0.0
+    if not used.any():
+        return Gains([], UNKNOWN, Estimate(0.0, 0.0, 0.0))
+    e = judged.uplift - (judged.multipliers[MODEL] - 1.0 - c)
+    names, count = np.unique(judged.regime[used], return_counts=True)
+    kept = [str(name) for name, n in zip(names, count.tolist(), strict=True) if n >= MIN_DECISIONS and name]
+    regime = np.where(np.isin(judged.regime, kept), judged.regime, REST)
+    inside = {name: regime == name for name in [*kept, REST] if (used & (regime == name)).any()}
+    columns = (np.ones(len(c)), c, e, c * c, c * e)
+    n, sc, se, scc, sce = (weeks.sums(*(np.where(rows, x, 0.0) for rows in inside.values())) for x in columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power, product = scc - sc * sc / n, sce - sc * se / n
+        gain = product / power
+        overall = np.nansum(product, axis=1) / np.nansum(power, axis=1)
+        worth = 0.5 * np.nansum(power * (gain - overall[:, None]) ** 2, axis=1) / len(c)
+    by_chance = float(np.mean(worth[1:]) - worth[0])
+    # What was measured holds once what chance adds, and a draw, which varies about that, twice.
+    attainable = weeks.estimate(np.append(worth[0] - by_chance, worth[1:] - 2.0 * by_chance))
+    found = [
+        RegimeGain(name, int((rows & used).sum()), float(np.abs(c[rows & used]).mean()), weeks.estimate(gain[:, k]))
+        for k, (name, rows) in enumerate(inside.items())
+    ]
+    return Gains(found, weeks.estimate(overall), attainable)

@@ -1,0 +1,177 @@
+"""The audit's work in pieces, over processes: cuts, placebos, and what is said now.
+
+May touch: the processes of its own pool.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import NamedTuple
+
+from app.audit import decay, placebo
+from app.audit.differences import differences
+from app.audit.timeline import Timeline
+from app.audit.trades import Module
+from app.audit.variants import told, variants
+from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
+from app.learning.config import LearningConfig
+from app.learning.engine import Engine
+from schemas.lessons import LatentFactor, LessonVerdict
+from schemas.overrides import Override
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""One thread a process: there is a process a core."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to audit and how: `cuts` learnings of the past, `placebos` learnings of shuffled outcomes, over `jobs` processes."""
+
+    modules: Mapping[str, Module]
+    config: LearningConfig
+    categories: tuple[str, ...]
+    cuts: int
+    placebos: int
+    seed: int
+    jobs: int
+
+
+class Now(NamedTuple):
+    """What is said now of a module: overrides of the categories by variant, the verdicts and factors of `integrated`, the effects behind
+    its overrides, and by variant how many overrides differ from `integrated`, with the largest difference."""
+
+    overrides: dict[str, list[Override]]
+    verdicts: list[LessonVerdict]
+    factors: list[LatentFactor]
+    effects: list[decay.Effect]
+    changes: dict[str, tuple[int, float]]
+
+
+class Done(NamedTuple):
+    """The pieces: `cuts` of all modules, `now` by module, `placebos` by setting the overrides of each (all modules together)."""
+
+    cuts: dict[str, list[Cut]]
+    now: dict[str, Now]
+    placebos: dict[str, list[int]]
+
+
+class _Desk:
+    """What one process has at hand."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.timelines = {name: Timeline(module, plan.config, plan.categories) for name, module in plan.modules.items()}
+        self.cuts = cut_times(
+            sorted((d for timeline in self.timelines.values() for d in timeline.decisions), key=lambda d: d.at_us), plan.cuts
+        )
+
+    def tasks(self) -> list[tuple[str, str, int]]:
+        """(what, module, number), what takes longest first."""
+        names = sorted(self.timelines)
+        return [
+            *(("now", name, 0) for name in names),
+            *(("cut", name, k) for k in reversed(range(len(self.cuts))) for name in names),
+            *(("placebo", name, i) for i in range(self.plan.placebos) for name in names),
+        ]
+
+    def do(self, what: str, name: str, number: int) -> Cut | Now | dict[str, int]:
+        """One task."""
+        timeline, config, categories = self.timelines[name], self.plan.config, self.plan.categories
+        if what == "cut":
+            end_us = [*self.cuts, 2**62][number + 1]
+            step = max(1, len(timeline.decisions) // PROBES)
+            return judge_cut(name, timeline, config, self.cuts[number], end_us, timeline.decisions[::step])
+        known = timeline.known(timeline.end_us)
+        if what == "now":
+            return _now(name, timeline, config, categories)
+        shuffled = placebo.shuffled(known, self.plan.seed * 1_000_003 + number)
+        found = placebo.overrides_of(name, shuffled, config, timeline.home)
+        return {setting: placebo.counted(overrides, categories) for setting, overrides in found.items()}
+
+
+def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Collection[str]) -> Now:
+    configs = variants(config)
+    known = timeline.known(timeline.end_us)
+    integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
+    integrated.fold(known)
+    classic.fold({group: trades for group, trades in known.items() if group in timeline.home})
+    said = {
+        variant: [o for o in overrides if o.action_category in categories]
+        for variant, overrides in told(integrated, classic, configs).items()
+    }
+    changes = {
+        variant: (len(found), max((d.size for d in found), default=0.0))
+        for variant, found in ((v, differences(said["integrated"], overrides, [])) for v, overrides in said.items())
+    }
+    ids = {o.override_id for o in said["integrated"]}
+    groups = {(o.pattern_key, o.action_category) for o in said["integrated"]}
+    one_each = {d.group: d for d in timeline.decisions if d.group in groups}
+    effects = [e for e in decay.effects(integrated, known, list(one_each.values())) if e.lesson.lesson_id in ids]
+    verdicts = [v for v in integrated.verdicts() if v.lesson_id in ids]
+    return Now(said, verdicts, integrated.latent_factors(), effects, changes)
+
+
+def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:
+    """Do it all; `progress` is told how many pieces are done, and of how many."""
+    desk = _Desk(plan)
+    tasks = desk.tasks()
+    results: dict[tuple[str, str, int], object] = {}
+    progress(0, len(tasks))
+    for task, result in _done(plan, desk, tasks):
+        results[task] = result
+        progress(len(results), len(tasks))
+    names = sorted(plan.modules)
+    return Done(
+        {name: [results["cut", name, k] for k in range(len(desk.cuts))] for name in names},  # type: ignore[misc]
+        {name: results["now", name, 0] for name in names},  # type: ignore[misc]
+        {
+            setting: [sum(results["placebo", name, i][setting] for name in names) for i in range(plan.placebos)]  # type: ignore[index]
+            for setting in placebo.SETTINGS
+        },
+    )
+
+
+def _done(plan: Plan, desk: _Desk, tasks: Sequence[tuple[str, str, int]]) -> Iterator[tuple[tuple[str, str, int], object]]:
+    if plan.jobs <= 1:
+        for task in tasks:
+            yield task, desk.do(*task)
+        return
+    with _single_threaded(), ProcessPoolExecutor(plan.jobs, get_context("spawn"), _sit_down, (plan,)) as pool:
+        running = {pool.submit(_do, *task): task for task in tasks}
+        try:
+            for future in as_completed(running):
+                yield running[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_desk: _Desk | None = None
+
+
+def _sit_down(plan: Plan) -> None:
+    global _desk
+    _desk = _Desk(plan)
+
+
+def _do(what: str, name: str, number: int) -> object:
+    if _desk is None:
+        raise RuntimeError("The process was not given its plan.")
+    return _desk.do(what, name, number)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """What is started meanwhile finds one thread for linear algebra in its environment, unless something else was asked for."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update({name: "1" for name, value in before.items() if value is None})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)

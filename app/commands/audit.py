@@ -1,0 +1,116 @@
+"""`faust -A app audit`: do regime weights, half-lives and merging earn their place, and is there anything to size by at all?
+
+May touch: the broker (read only) or the files it is given (read only), the processes of its own pool, the page of `--html`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from app.audit.assess import audit as assess
+from app.audit.document import Audit
+from app.audit.trades import Module, Refused, modules_of, read_modules
+from app.audit.walk_forward import SIZED
+from app.audit.work import Plan, run
+from app.commands.base import cli, console, handle_errors, json_option, source_options
+from app.errors import BadDataError, UsageError
+from app.report.text import show
+from app.settings import Settings
+from app.sources import closes
+from schemas.identity import CATEGORIES
+
+
+@cli.command("audit")
+@click.argument("files", nargs=-1)
+@source_options
+@click.option("--module", help="Only this module (default: all).")
+@click.option(
+    "--category", "categories", type=click.Choice(CATEGORIES), multiple=True, default=SIZED, show_default=True,
+    help="Judge decisions of this category; may be repeated.",
+)  # fmt: skip
+@click.option("--cuts", type=click.IntRange(2, 400), default=24, show_default=True, help="Learn at so many times of the past.")
+@click.option("--placebos", type=click.IntRange(0, 1000), default=20, show_default=True, help="Learn from so many shuffled logs.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write one page for a browser.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one a core).")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of intervals and shuffles.")
+@json_option
+@handle_errors
+def audit(
+    files: tuple[str, ...], kind: str | None, mapping: Path | None, module: str | None, categories: tuple[str, ...], cuts: int,
+    placebos: int, html: Path | None, jobs: int | None, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Ask your own history whether regime weights, half-lives and merging earn their place.
+
+    From the closed trades in the log, or straight from FILES, without a broker.  It learns at --cuts times of the past from what had closed
+    by then, sizes the decisions of the next 30 days, and looks at how their trades ended; learns from --placebos logs whose outcomes
+    changed places; and answers three questions with yes, no, or not enough data.  Nothing is published.  See docs/audit.md.
+
+    \b
+    Examples:
+      faust -A app audit
+      faust -A app audit closes.jsonl --html audit.html
+      faust -A app audit trades.csv --from table --mapping mine.toml
+      faust -A app audit --module pm --category entry --category add --cuts 48
+      faust -A app audit closes.jsonl --json
+    """  # fmt: skip
+    settings = Settings.from_environment()
+    if html is not None:
+        from app.report.page import page  # raises where the plots' extra is missing, before the work rather than after it
+    began = time.monotonic()
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal,
+    ) as progress:  # fmt: skip
+        modules, refused = _read(files, kind, mapping, settings, progress)
+        if module is not None:
+            if module not in modules:
+                raise UsageError(f"There is no trade of module {module!r}.", f"There are: {', '.join(sorted(modules)) or 'none at all'}.")
+            modules = {module: modules[module]}
+        if files and not modules:
+            raise BadDataError(
+                "There is not one trade in what was given." if not refused else f"All closes were refused; the first: {refused[0].first}",
+                "Each close has to be a valid position_closed event with the configured outcome; see docs/data.md.",
+            )
+        plan = Plan(modules, settings.learning_config, tuple(dict.fromkeys(categories)), cuts, placebos, seed, jobs or os.cpu_count() or 1)
+        learning = progress.add_task("learning", total=None)
+        done = run(plan, lambda n, total: progress.update(learning, completed=n, total=total))
+        source = ", ".join(files) if files else "the log"
+        found = assess(plan, done, source, refused, time.monotonic() - began)
+    if html is not None:
+        _write(html, page(found))
+    if as_json:
+        click.echo(msgspec.json.encode(found, order="sorted").decode())
+        return
+    show(found, console())
+    click.echo(f"\nDone in {found.seconds:.0f} s." + (f"  The page is {html}." if html else ""), err=True)
+
+
+def _read(
+    files: Sequence[str], kind: str | None, mapping: Path | None, settings: Settings, progress: Progress
+) -> tuple[dict[str, Module], list[Refused]]:
+    if not files:
+        if kind is not None or mapping is not None:
+            raise UsageError("--from and --mapping say how files are read, and there is no file.", "Name the files.")
+        reading = progress.add_task("reading facts", total=None)
+        return asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n))), []
+    reading = progress.add_task("reading closes", total=None)
+    return modules_of(closes(files, kind, mapping), settings, time.time_ns() // 1_000_000, lambda closed: progress.advance(reading))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder that is there.") from error
+
+
+__all__ = ["Audit", "audit"]

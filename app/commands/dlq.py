@@ -1,0 +1,309 @@
+"""`faust -A app dlq list|show|redrive`: closes that could not be read: what they are, why, and sending them again.
+
+May touch: the broker: reads `position_closed.dlq` and `position_closed`; `redrive` writes `position_closed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from app.closes import REASONS, DeadLetterError
+from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.resolve import parse_time
+from app.deadletters.letters import Fetcher, Letter, Wanted, letter_at, letters, parse_place, problem_now
+from app.deadletters.marking import marked
+from app.deadletters.redrive import Plan, plan, send, whole_value
+from app.errors import BadDataError, UsageError
+from app.settings import Settings
+
+SHOWN_LINES = 400
+"""Of the value of a letter, unless all of it is asked for."""
+
+
+def _filters(command: Any) -> Any:
+    for option in (
+        click.option("--source-offset", type=click.IntRange(min=0), help="Only of this offset of position_closed."),
+        click.option("--source-partition", type=click.IntRange(min=0), help="Only of this partition of position_closed."),
+        click.option("--key", help="Only with this message key."),
+        click.option("--until", help="Only closes sent before this time (RFC 3339)."),
+        click.option("--since", help="Only closes sent at this time or later (RFC 3339)."),
+        click.option("--path", help="Only culprits whose JSON path begins so, or is like this with * and ?."),
+        click.option(
+            "--reason", "reasons", multiple=True, type=click.Choice(sorted(REASONS)), help="Only of this reason; may be repeated."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _wanted(
+    reasons: tuple[str, ...],
+    path: str | None,
+    since: str | None,
+    until: str | None,
+    key: str | None,
+    partition: int | None,
+    offset: int | None,
+) -> Wanted:
+    return Wanted(
+        reasons=reasons,
+        path=path,
+        key=key,
+        since_ms=None if since is None else round(parse_time(since).timestamp() * 1000),
+        until_ms=None if until is None else round(parse_time(until).timestamp() * 1000),
+        source_partition=partition,
+        source_offset=offset,
+    )
+
+
+@cli.group("dlq")
+def dlq() -> None:
+    """Look at dead letters, and send them again."""
+
+
+@dlq.command("list")
+@_filters
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Show at most so many letters, the newest first.")
+@json_option
+@handle_errors
+def list_letters(
+    reasons: tuple[str, ...], path: str | None, since: str | None, until: str | None, key: str | None, source_partition: int | None,
+    source_offset: int | None, limit: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Count dead letters by reason and path, and list the newest.
+
+    \b
+    Examples:
+      faust -A app dlq list
+      faust -A app dlq list --reason wrong_type --path '$.actions[*].scope' --limit 5
+      faust -A app dlq list --since 2026-01-31T00:00:00Z --json
+    """
+    settings = Settings.from_environment()
+    wanted = _wanted(reasons, path, since, until, key, source_partition, source_offset)
+    counts: Counter[tuple[str, str]] = Counter()
+    newest: list[tuple[tuple[int, int, int], Letter]] = []
+
+    async def read() -> None:
+        with _progress("reading dead letters") as advance:
+            async for letter, _ in letters(settings, on_batch=advance):
+                if wanted.fits(letter):
+                    counts[letter.reason, re.sub(r"\[\d+\]", "[*]", letter.path)] += 1
+                    item = ((_moment_ms(letter), letter.place.partition, letter.place.offset), letter)
+                    (heapq.heappush if len(newest) < limit else heapq.heappushpop)(newest, item)
+
+    asyncio.run(read())
+    del newest[limit:]
+    shown = [letter for _, letter in sorted(newest, reverse=True)]
+    total = sum(counts.values())
+    if as_json:
+        told = [{"reason": reason, "path": where, "letters": n} for (reason, where), n in counts.most_common()]
+        echo_json({"total": total, "counts": told, "letters": [_plain(letter) for letter in shown]})
+        return
+    if total:
+        table = Table("letters", "reason", "path", "meaning")
+        table.columns[0].justify = "right"
+        for (reason, where), n in counts.most_common():
+            table.add_row(f"{n:,}", reason, Text(where), REASONS.get(reason, "It was not written by Edgeloop."))
+        console().print(table)
+    if shown:
+        rows = Table("place", "sent", "key", "reason", "path", "source", "bytes")
+        rows.columns[6].justify = "right"
+        for letter in shown:
+            rows.add_row(
+                str(letter.place), _time(_moment_ms(letter)), Text(_key(letter)), letter.reason, Text(letter.path),
+                "" if letter.source is None else str(letter.source), f"{letter.length:,}",
+            )  # fmt: skip
+        console().print(rows)
+    click.echo(f"{len(shown):,} of {total:,} dead letters")
+
+
+@dlq.command("show")
+@click.argument("place")
+@click.option("--whole", is_flag=True, help="Show all lines of a long value.")
+@json_option
+@handle_errors
+def show_letter(place: str, whole: bool, as_json: bool) -> None:
+    """Show one dead letter: its headers, its value with the culprit marked, and whether it would pass now.
+
+    PLACE is partition:offset in position_closed.dlq, as `dlq list` shows it.
+
+    \b
+    Examples:
+      faust -A app dlq show 3:17
+      faust -A app dlq show 3:17 --json
+    """
+    settings, at = Settings.from_environment(), parse_place(place)
+
+    async def read() -> tuple[Letter, bytes | None, bool, DeadLetterError | None]:
+        letter, record = await letter_at(settings, at)
+        value, known = record.value, True
+        if letter.is_cut:
+            async with Fetcher(settings) as fetcher:
+                found = await whole_value(settings, fetcher, letter)
+            value, known = found or value, found is not None
+        return letter, value, known, problem_now(value, round(time.time() * 1000), settings)
+
+    letter, value, known, problem = asyncio.run(read())
+    if as_json:
+        now = None if not known else {"valid": problem is None, **({} if problem is None else _problem(problem))}
+        text = None if value is None else value.decode(errors="backslashreplace")
+        echo_json({**_plain(letter), "meaning": REASONS.get(letter.reason), "value": text, "now": now})
+        return
+    for name, said in _plain(letter).items():
+        click.echo(f"{name:18} {'' if said is None else said}")
+    click.echo(f"\n{letter.reason}: {REASONS.get(letter.reason, 'It was not written by Edgeloop.')}\n")
+    lines = marked(value, letter.path, letter.reason, letter.exception)
+    shown = lines if whole or len(lines) <= SHOWN_LINES else _around(lines, letter.reason)
+    for line in shown:
+        click.echo(line)
+    click.echo("")
+    if not known:
+        click.echo("Only the first MiB is here, and the whole value is no more in position_closed: it cannot be sent again.")
+    elif problem is None:
+        click.echo(f"It would pass now: faust -A app dlq redrive --source-partition {_or(letter, 0)} --source-offset {_or(letter, 1)}")
+    else:
+        click.echo(f"It would be refused again: {problem.reason} at {problem.path}. {problem.exception}")
+
+
+@dlq.command("redrive")
+@_filters
+@click.option("--limit", type=click.IntRange(min=1), help="Send at most so many.")
+@click.option("--all", "everything", is_flag=True, help="Also send what would be refused again (it comes back as new dead letters).")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@handle_errors
+def redrive(
+    reasons: tuple[str, ...], path: str | None, since: str | None, until: str | None, key: str | None, source_partition: int | None,
+    source_offset: int | None, limit: int | None, everything: bool, dry_run: bool, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Send dead letters to position_closed again, the same bytes under the same key: those that would pass now.
+
+    For instance after a setting was changed that had made them invalid.  What was sent again before is recognised and left alone.  Exit
+    code 5 if the whole of a value is gone that was too large for the dead letter.
+
+    \b
+    Examples:
+      faust -A app dlq redrive --dry-run
+      faust -A app dlq redrive --reason missing_outcome --yes
+      faust -A app dlq redrive --since 2026-01-31T00:00:00Z --all --yes
+    """
+    settings = Settings.from_environment()
+    wanted = _wanted(reasons, path, since, until, key, source_partition, source_offset)
+    if as_json and not (yes or dry_run):
+        raise UsageError("--json cannot ask.", "Add --yes or --dry-run.")
+    with _progress("reading") as advance:
+        made = asyncio.run(plan(settings, wanted, everything=everything, limit=limit, progress=advance))
+    if not as_json:
+        _tell(made, everything)
+    sent = 0
+    if made.send and not dry_run:
+        if not yes:
+            click.confirm(f"Send {len(made.send):,} to {settings.topic('position_closed')} again?", abort=True)
+        with _progress("sending", total=len(made.send)) as advance:
+            sent = asyncio.run(send(settings, made.send, progress=advance))
+    if as_json:
+        echo_json(
+            {
+                "dry_run": dry_run,
+                "wanted": made.wanted,
+                "sent": sent,
+                "to_send": [str(letter.place) for letter in made.send],
+                "valid_now": made.valid,
+                "refused_now": dict(made.refused),
+                "already_redriven": made.already,
+                "beyond_limit": made.left,
+                "gone": [str(letter.place) for letter in made.gone],
+            }
+        )
+    else:
+        click.echo(f"{'would send' if dry_run else 'sent'} {len(made.send) if dry_run else sent:,} of {made.wanted:,} dead letters")
+    if made.gone:
+        sys.exit(BadDataError.exit_code)
+
+
+def _tell(made: Plan, everything: bool) -> None:
+    click.echo(f"{made.valid:,} would pass now.")
+    for reason, n in made.refused.most_common():
+        click.echo(f"{n:,} would be refused again{' and are sent all the same' if everything else ''}: {reason}.")
+    if made.already:
+        click.echo(f"{made.already:,} were sent again before, or are written twice.")
+    if made.left:
+        click.echo(f"{made.left:,} are beyond --limit.")
+    for letter in made.gone:
+        click.echo(f"{letter.place} holds only the first MiB, and the whole value is no more in position_closed: it cannot be sent again.")
+
+
+def _around(lines: list[str], reason: str) -> list[str]:
+    """The lines around the mark, where they are too many."""
+    at = next((i for i, line in enumerate(lines) if f"◀── {reason}" in line), 0)
+    start = max(at - SHOWN_LINES // 2, 0)
+    part = lines[start : start + SHOWN_LINES]
+    before = [f"… {start:,} lines"] if start else []
+    return [*before, *part, f"… {len(lines) - start - len(part):,} lines; --whole shows all"]
+
+
+def _plain(letter: Letter) -> dict[str, Any]:
+    return {
+        "place": str(letter.place),
+        "key": _key(letter) if letter.key is not None else None,
+        "reason": letter.reason,
+        "path": letter.path,
+        "exception": letter.exception,
+        "source.topic": letter.source_topic,
+        "source.partition": None if letter.source is None else letter.source.partition,
+        "source.offset": None if letter.source is None else letter.source.offset,
+        "source.timestamp": None if letter.source_ms is None else _time(letter.source_ms),
+        "written": _time(letter.written_ms),
+        "bytes": letter.length,
+        "cut": letter.is_cut,
+    }
+
+
+def _problem(problem: DeadLetterError) -> dict[str, str]:
+    return {"reason": problem.reason, "path": problem.path, "exception": problem.exception}
+
+
+def _moment_ms(letter: Letter) -> int:
+    return letter.written_ms if letter.source_ms is None else letter.source_ms
+
+
+def _key(letter: Letter) -> str:
+    return (letter.key or b"").decode(errors="backslashreplace")
+
+
+def _or(letter: Letter, which: int) -> str:
+    return "?" if letter.source is None else str(letter.source[which])
+
+
+def _time(ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):  # a producer may stamp anything
+        return f"{ms} ms"
+
+
+@contextmanager
+def _progress(what: str, total: int | None = None) -> Iterator[Any]:
+    terminal = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=terminal, transient=True, disable=not terminal.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task(what, total=total)
+        yield lambda n: bar.advance(task, n)

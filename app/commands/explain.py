@@ -1,0 +1,131 @@
+"""`faust -A app overrides explain ID` and `explain`: why an override says what it says, and why a context resolves to what it does.
+
+May touch: the broker and, for older changes, PostgreSQL (read only); `overrides explain --html` writes a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.learned import overrides
+from app.commands.resolve import parse_scope, parse_time
+from app.errors import ConfigurationError
+from app.explain.context import canonical_or_none, explain_context
+from app.explain.document import ContextDocument, OverrideDocument
+from app.explain.override import explain_override
+from app.explain.page import html
+from app.explain.reading import find_override, read_changes, read_known
+from app.explain.text import show
+from app.settings import Settings
+from schemas.identity import CATEGORIES
+
+html_option = click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Also write it into this file, as a fragment of a page."
+)
+
+
+@overrides.command("explain")
+@click.argument("override_id")
+@click.option(
+    "--trades", type=click.IntRange(min=0), default=0, show_default=True, help="List so many of the trades behind it, the newest first."
+)
+@click.option("--at", "at_text", help="Time for which to say whether it is in force (default: now).")
+@html_option
+@json_option
+@handle_errors
+def explain_one(override_id: str, trades: int, at_text: str | None, page: Path | None, as_json: bool) -> None:
+    """Say everything behind one override, in force or not; the first characters of its id are enough.
+
+    The trades behind it, the slices that were considered beside it, what was searched, how its edge moves, what regimes make of it, the
+    slices of its latent factor, its history, and what the trades earned that name it among their `applied_overrides`.  From the topics;
+    PostgreSQL, where it answers, adds changes that compaction has removed.
+
+    \b
+    Examples:
+      faust -A app overrides explain 3f2a9c
+      faust -A app overrides explain 3f2a9c --trades 20
+      faust -A app overrides explain 3f2a9c --json
+    """
+    settings, at = Settings.from_environment(), parse_time(at_text)
+
+    async def read() -> OverrideDocument:
+        with _progress() as progress:
+            task = progress.add_task("reading overrides")
+            held = await read_changes(settings)
+            found = find_override(held, override_id)
+            known, _ = await read_known(
+                settings, held, found.module, found.pattern_key, found.action_category,
+                said=lambda what: progress.update(task, description=f"reading {what}"),
+            )  # fmt: skip
+        return explain_override(known, found.override_id, _micros(at), trades=trades)
+
+    _tell(asyncio.run(read()), page, as_json)
+
+
+@cli.command("explain")
+@click.option("--pattern", required=True, help="Pattern key, in any accepted form.")
+@click.option("--category", required=True, type=click.Choice(CATEGORIES), help="Action category.")
+@click.option("--scope", "scope_text", default="", help="The context: dimension=value pairs with commas between them.")
+@click.option("--module", default="pm", show_default=True, help="The module of a pattern key that does not name it.")
+@click.option("--at", "at_text", help="Time of the decision (default: now): with the overrides that were in force then.")
+@html_option
+@json_option
+@handle_errors
+def explain(pattern: str, category: str, scope_text: str, module: str, at_text: str | None, page: Path | None, as_json: bool) -> None:
+    """Say why a context resolves to what it does, also when there is no override for it.
+
+    What of the scope counts, which overrides match and what each adds, which have expired or nearly match, what was made of the slices that
+    the context is in, and how many trades there are of it.
+
+    \b
+    Examples:
+      faust -A app explain --pattern dip.S1.entry --category entry --scope curator=oversold,A_mode=fast
+      faust -A app explain --pattern uptrend.S1.entry --category add --scope chain=sol --at 2026-01-31T12:00:00Z --json
+    """
+    settings, scope, at = Settings.from_environment(), parse_scope(scope_text), parse_time(at_text)
+
+    async def read() -> ContextDocument:
+        with _progress() as progress:
+            task = progress.add_task("reading overrides")
+            held = await read_changes(settings)
+            known, groups = await read_known(
+                settings, held, module, canonical_or_none(pattern, module) or "", category,
+                said=lambda what: progress.update(task, description=f"reading {what}"),
+            )  # fmt: skip
+        return explain_context(known, pattern, category, scope, _micros(at), dimensions=settings.dimensions, groups=groups)
+
+    _tell(asyncio.run(read()), page, as_json)
+
+
+def _progress() -> Progress:
+    terminal = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+        console=terminal, transient=True, disable=not terminal.is_terminal,
+    )  # fmt: skip
+
+
+def _micros(at: datetime) -> int:
+    return round(at.timestamp() * 1e6)
+
+
+def _tell(document: OverrideDocument | ContextDocument, page: Path | None, as_json: bool) -> None:
+    if page is not None:
+        try:
+            page.write_text(html(document), encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(
+                f"{page} cannot be written: {error.strerror}.", "Name a file in a folder that can be written to."
+            ) from error
+    if as_json:
+        echo_json(msgspec.to_builtins(document))
+    else:
+        show(document, console())

@@ -1,0 +1,404 @@
+"""`faust -A app replay run|list|show|diff|promote|drop`: learn the log anew beside what is live, compare, promote or drop.
+
+May touch: the broker (read only, but for `promote`), files (read only), PostgreSQL (the shadow's schema only), the work folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app import topics
+from app.audit.differences import Difference, differences
+from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.errors import ConfigurationError
+from app.replay import promote as promotion
+from app.replay.digest import bare, digest
+from app.replay.live import read_live
+from app.replay.pool import POLL_S
+from app.replay.run import Report, Result, described, run, source_of_files, work_folder
+from app.replay.shadow import Source, State, names, opened
+from app.replay.span import span_of
+from app.settings import Settings
+from app.sources import KINDS
+from schemas.lessons import LessonVerdict
+from schemas.overrides import Override
+from schemas.scope import canonical_text
+
+LINE_EVERY_S = 5.0
+
+work_dir_option = click.option(
+    "--work-dir", type=click.Path(file_okay=False, path_type=Path), help="Where closes wait on disk (default: .edgeloop/replay)."
+)
+
+
+@cli.group("replay")
+def replay() -> None:
+    """Learn the log anew in bulk, beside the live workers and without touching them; compare, then promote or drop."""
+
+
+@replay.command("run")
+@click.argument("name")
+@click.argument("files", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every closed trade there is.")
+@click.option("--from", "from_time", metavar="TIME", help="Trades that closed at TIME or later (RFC 3339).")
+@click.option("--to", "to_time", metavar="TIME", help="Trades that closed before TIME.")
+@click.option("--by-duration", metavar="DURATION", help="Trades that closed within so long before now: P30D, P4W, PT36H.")
+@click.option("--offsets", metavar="P:A-B,…", help="Records of the topic's partitions, from offset A to before B: 0:100-200,1:50-.")
+@click.option(
+    "--topic", type=click.Choice(["facts", "closes"]), default="facts", show_default=True,
+    help="Without FILES: what ingest made of the closes, or the closes themselves, by today's settings.",
+)  # fmt: skip
+@click.option("--kind", type=click.Choice(KINDS), help="What FILES are (default: told from each file).")
+@click.option(
+    "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="For tables: the TOML file that says what columns mean."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@work_dir_option
+@click.option("--restart", is_flag=True, help="Begin anew: drop what the shadow holds.")
+@json_option
+@handle_errors
+def replay_run(
+    name: str, files: tuple[str, ...], everything: bool, from_time: str | None, to_time: str | None, by_duration: str | None,
+    offsets: str | None, topic: str, kind: str | None, mapping: Path | None, jobs: int | None, work_dir: Path | None, restart: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Learn from closed trades, by this environment's settings, into the shadow NAME.
+
+    The trades come from the topics, or from FILES.  One range has to be given; times are the exits of trades.  Nothing is published,
+    and no consumer group is joined.  A run that was cut short goes on where it was when it is started again.
+
+    \b
+    Examples:
+      faust -A app replay run whole --all
+      faust -A app replay run spring --from 2026-03-01T00:00:00Z --to 2026-06-01T00:00:00Z
+      faust -A app replay run again --all --topic closes --jobs 4
+      faust -A app replay run old closes-2024.jsonl.zst closes-2025.jsonl.zst --all
+    """
+    settings = Settings.from_environment()
+    span = span_of(
+        everything=everything, from_time=from_time, to_time=to_time, by_duration=by_duration, offsets=offsets, now=datetime.now(UTC)
+    )
+    source = source_of_files(span, files, kind, mapping) if files else Source(topic, span)
+    with _reporting() as report:
+        result = asyncio.run(
+            run(
+                settings, name, source, folder=work_folder(name, work_dir), jobs=jobs, restart=restart, cores=os.cpu_count() or 1,
+                report=report,
+            )
+        )  # fmt: skip
+    if as_json:
+        echo_json(result._asdict())
+    else:
+        _print_result(result)
+
+
+def _print_result(result: Result) -> None:
+    rejected = ", ".join(f"{n:,} {reason}" for reason, n in sorted(result.rejected.items()))
+    if rejected:
+        click.echo(f"Refused closes: {rejected}.")
+    if result.unreadable:
+        click.echo(f"Facts that no version of this program wrote, left out: {result.unreadable:,}.")
+    took = (
+        f"{result.records:,} records in {result.seconds:.1f} s ({result.rate:,.0f}/s), peak {result.peak_memory_bytes / 2**20:,.0f} MiB; "
+    )
+    click.echo(
+        f"{result.trades:,} trades, {result.facts:,} facts, {result.lessons:,} lessons, {result.overrides:,} overrides; "
+        f"{took if result.records else ''}digest {result.digest}"
+    )
+
+
+@contextmanager
+def _reporting() -> Iterator[Report]:
+    """A reporter of progress on stderr: a bar on a terminal, else a line every few seconds; both with rate and time left."""
+    terminal = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=terminal, disable=not terminal.is_terminal, transient=True) as bar:
+        state: dict[str, Any] = {"stage": "", "task": None, "began": 0.0, "base": 0, "said": time.monotonic()}
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            now = time.monotonic()
+            if stage != state["stage"]:
+                # What a stage has done by its first report may be an earlier run's work: the rate is of what comes after.
+                state.update(stage=stage, began=now - POLL_S, base=done)
+                state["task"] = bar.add_task(stage, total=total, rate="")
+            rate = max(done - state["base"], 0) / (now - state["began"])
+            left = f", {max((total or done) - done, 0) / rate:,.0f} s left" if rate and total else ""
+            bar.update(state["task"], completed=done, total=total, rate=f"{done:,} ({rate:,.0f}/s)")
+            if bar.disable and now - state["said"] >= LINE_EVERY_S:
+                state["said"] = now
+                of = f" of {total:,}" if total else ""
+                click.echo(f"{stage}: {done:,}{of} ({rate:,.0f}/s{left})", err=True)
+
+        yield report
+
+
+@replay.command("list")
+@json_option
+@handle_errors
+def replay_list(as_json: bool) -> None:
+    """List the shadows that there are.
+
+    \b
+    Examples:
+      faust -A app replay list
+      faust -A app replay list --json
+    """
+    states = asyncio.run(_states(Settings.from_environment()))
+    if as_json:
+        echo_json([_plain(state) for state in states])
+        return
+    if not states:
+        click.echo("There is no shadow.  Make one: faust -A app replay run NAME --all")
+        return
+    table = Table("name", "of", "begun", "finished", "trades", "overrides", "digest")
+    for state in states:
+        trades = f"{sum(done.trades for done in state.folded.values()):,}"
+        finished = f"{state.finished_at:%Y-%m-%d %H:%M:%S}" if state.finished_at else "no"
+        table.add_row(
+            state.name, described(state.source), f"{state.started_at:%Y-%m-%d %H:%M:%S}", finished, trades,
+            f"{sum(state.judged.values()):,}", (state.digest or "")[:12],
+        )  # fmt: skip
+    console().print(table)
+
+
+async def _states(settings: Settings) -> list[State]:
+    found = []
+    for name in await names(settings):
+        async with opened(settings, name) as shadow:
+            found.append(await shadow.state())
+    return found
+
+
+def _plain(state: State) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(state)
+    return document
+
+
+@replay.command("show")
+@click.argument("name")
+@json_option
+@handle_errors
+def replay_show(name: str, as_json: bool) -> None:
+    """Show one shadow: source, range, progress, settings, and the schema whose tables hold it.
+
+    \b
+    Examples:
+      faust -A app replay show whole
+      faust -A app replay show whole --json
+    """
+    settings = Settings.from_environment()
+
+    async def ask() -> tuple[State, str, int]:
+        async with opened(settings, name) as shadow:
+            return await shadow.state(), shadow.schema, await shadow.size_bytes()
+
+    state, schema, size = asyncio.run(ask())
+    if as_json:
+        echo_json({**_plain(state), "schema": schema, "size_bytes": size})
+        return
+    click.echo(f"{state.name}: {described(state.source)}")
+    click.echo(f"  tables in the schema {schema}, {size / 2**20:,.1f} MiB")
+    click.echo(f"  begun {state.started_at:%Y-%m-%d %H:%M:%S %Z}, " + (
+        f"finished {state.finished_at:%Y-%m-%d %H:%M:%S %Z}, digest {state.digest}" if state.finished_at
+        else "not finished: run the same command again"
+    ))  # fmt: skip
+    for partition, done in sorted(state.folded.items(), key=lambda item: int(item[0])):
+        click.echo(f"  partition {partition}: {done.records:,} records, {done.facts:,} facts, {done.lessons:,} lessons")
+    for module, n in sorted(state.judged.items()):
+        click.echo(f"  module {module}: {n:,} overrides")
+    for reason, n in sorted(state.rejected.items()):
+        click.echo(f"  refused: {n:,} closes, {reason}")
+    for setting, value in sorted(state.settings.items()):
+        click.echo(f"  {setting}={value}")
+
+
+@replay.command("diff")
+@click.argument("name")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many overrides.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if shadow and live differ.")
+@json_option
+@handle_errors
+def replay_diff(name: str, limit: int, exit_code: bool, as_json: bool) -> None:
+    """Compare the shadow NAME with what is published, override by override, the greatest difference first.
+
+    \b
+    Examples:
+      faust -A app replay diff whole
+      faust -A app replay diff whole --limit 5 --exit-code
+      faust -A app replay diff whole --json
+    """
+    settings = Settings.from_environment()
+
+    async def ask() -> tuple[State, dict[str, dict[str, bytes]], Any]:
+        async with opened(settings, name) as shadow:
+            state = await shadow.state()
+            promotion.require_finished(state)
+            return state, await shadow.records(), await read_live(settings)
+
+    _, records, live = asyncio.run(ask())
+    digests = {"live": digest(live.records), "shadow": digest(records)}
+    same = digests["live"] == digests["shadow"]
+    counts = {topic: _counts(live.records[topic], shadowed) for topic, shadowed in records.items()}
+    found = differences(
+        _decoded(records[topics.OVERRIDES], Override), _decoded(live.records[topics.OVERRIDES], Override),
+        _decoded(records[topics.VERDICTS], LessonVerdict),
+    )  # fmt: skip
+    if as_json:
+        shown = [{"shadow": msgspec.to_builtins(d.ours), "live": msgspec.to_builtins(d.theirs), "reason": d.reason} for d in found[:limit]]
+        echo_json({"digests": digests, "equal": same, "topics": counts, "overrides": {"total": len(found), "shown": shown}})
+    else:
+        _print_diff(digests, same, counts, found, limit)
+    if exit_code and not same:
+        sys.exit(1)
+
+
+def _decoded(records: Any, kind: Any) -> list[Any]:
+    decode = msgspec.json.Decoder(kind).decode
+    return [decode(value) for value in records.values()]
+
+
+def _counts(live: Any, shadow: Any) -> dict[str, int]:
+    both = live.keys() & shadow.keys()
+    return {
+        "only_live": len(live.keys() - both),
+        "only_shadow": len(shadow.keys() - both),
+        "changed": sum(bare(live[key]) != bare(shadow[key]) for key in both),
+        "equal": sum(bare(live[key]) == bare(shadow[key]) for key in both),
+    }
+
+
+def _print_diff(digests: dict[str, str], same: bool, counts: dict[str, dict[str, int]], found: list[Difference], limit: int) -> None:
+    click.echo(f"live   {digests['live']}\nshadow {digests['shadow']}")
+    if same:
+        click.echo("They are equal: the same lessons, verdicts and overrides.")
+        return
+    table = Table("topic", "only live", "only shadow", "changed", "equal")
+    for topic, n in counts.items():
+        table.add_row(topic, *(f"{n[column]:,}" for column in ("only_live", "only_shadow", "changed", "equal")))
+    console().print(table)
+    if not found:
+        click.echo("A position manager would be told the same.")
+        return
+    click.echo(
+        f"A position manager would be told something else in {len(found):,} contexts"
+        + (f"; the {limit} greatest:" if len(found) > limit else ":")
+    )
+    for d in found[:limit]:
+        o = d.of
+        sides = [f"{word} {_told(side)}" for word, side in (("live", d.theirs), ("shadow", d.ours))]
+        click.echo(f"  {', '.join(sides)}   {o.pattern_key} {o.action_category} in {canonical_text(o.scope) or 'every context'}")
+        click.echo(f"          {o.override_id}: {d.reason}")
+
+
+def _told(side: Override | None) -> str:
+    if side is None:
+        return "none"
+    gains = "".join(f", × {gain:g} of it in {regime or 'other regimes'}" for regime, gain in side.regime_gains.items())
+    fades = f", half-life {side.decay.half_life_hours / 24:.3g} days" if side.decay.half_life_hours else ""
+    return f"× {side.multiplier:.2f}{fades}{gains}"
+
+
+@replay.command("promote")
+@click.argument("name")
+@click.option(
+    "--accept", multiple=True, type=click.Choice(promotion.REFUSALS),
+    help="Promote although: settings differ, the range is not the whole log, it is older than the log, workers are running.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be published.")
+@json_option
+@handle_errors
+def replay_promote(name: str, accept: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Publish what the shadow NAME says and live does not, all at once: a reader sees all of it or nothing.
+
+    Stop the workers first, start them afterwards: with the settings of the shadow they have nothing to add.
+
+    \b
+    Examples:
+      faust -A app replay promote whole --dry-run
+      faust -A app replay promote whole --yes
+      faust -A app replay promote spring --accept range --yes
+    """
+    settings = Settings.from_environment()
+
+    def agreed(plan: promotion.Plan) -> bool:
+        if not as_json:
+            for topic, (put, retired) in plan.counts.items():
+                click.echo(f"{topic}: {put:,} to publish, {retired:,} to retire")
+        for word, (what, _) in plan.refusals.items():
+            click.echo(f"{'Accepted' if word in accept else 'Refused'}: {what}", err=True)
+        if dry_run or not plan.records:
+            return False
+        if not yes:
+            click.confirm(f"Publish {len(plan.records):,} records to {settings.broker}?", abort=True, err=True)
+        return True
+
+    plan, published = asyncio.run(promotion.promote(settings, name, accept=set(accept), dry_run=dry_run, agreed=agreed))
+    if as_json:
+        refused = {word: what for word, (what, _) in plan.refusals.items()}
+        echo_json(
+            {
+                "name": name, "dry_run": dry_run, "published": published, "records": len(plan.records), "id": plan.id, "refusals": refused,
+                "topics": {topic: {"publish": put, "retire": retired} for topic, (put, retired) in plan.counts.items()},
+            }
+        )  # fmt: skip
+    elif not plan.records:
+        click.echo("Live says the same already.")
+    else:
+        click.echo(f"Published {len(plan.records):,} records." if published else "Nothing was published.")
+
+
+@replay.command("drop")
+@click.argument("name")
+@work_dir_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
+@json_option
+@handle_errors
+def replay_drop(name: str, work_dir: Path | None, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Drop the shadow NAME: its schema, and what waits on disk for it.
+
+    \b
+    Examples:
+      faust -A app replay drop whole --dry-run
+      faust -A app replay drop whole --yes
+    """
+    settings, folder = Settings.from_environment(), work_folder(name, work_dir)
+
+    async def drop(doit: bool) -> str:
+        async with opened(settings, name) as shadow:
+            if not await shadow.exists():
+                raise ConfigurationError(f"There is no shadow {name}.", "`faust -A app replay list` shows those that there are.")
+            if doit:
+                await shadow.lock()
+                await shadow.drop()
+            return shadow.schema
+
+    schema = asyncio.run(drop(False))
+    what = [f"the schema {schema}", *([f"the folder {folder}"] if folder.exists() else [])]
+    if not dry_run:
+        if not yes:
+            click.confirm(f"Drop {' and '.join(what)}?", abort=True, err=True)
+        asyncio.run(drop(True))
+        shutil.rmtree(folder, ignore_errors=True)
+    if as_json:
+        echo_json({"name": name, "schema": schema, "dropped": not dry_run})
+    else:
+        click.echo(f"{'Would drop' if dry_run else 'Dropped'} {' and '.join(what)}.")

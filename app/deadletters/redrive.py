@@ -1,0 +1,193 @@
+"""Dead letters sent to `position_closed` again: the same bytes under the same key, each once.
+
+May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `position_closed`.
+
+1. Every letter is read and, if it is wanted, tried at the door with today's settings and the time of now, which is the timestamp that the
+   record will have.
+2. `position_closed` is read from the time of the oldest wanted letter on.  A record that was sent again carries the header `redriven.from`
+   with the place of its letter; that letter, and any other of the same source (a crash writes a letter twice), is done.
+3. What is left is sent, with that header, in the order of the letters, to the partition that the close was in.
+
+So running it again, also after a crash in the middle, sends nothing twice.  A letter that was sent again and refused again is a new letter,
+whose source is the new record: it can be sent again on its own, and one run never sees what it sends itself.  Two runs at once would both
+send; as with any redelivery the trades count once all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.broker import Outgoing, Sender, header, reader
+from app.deadletters.letters import Fetcher, Letter, Place, Wanted, letters, problem_now
+from app.errors import UnreachableError
+from app.published import scan
+from app.settings import Settings
+from app.topics import CLOSES, DEAD_LETTERS, partition_of, require_existence
+
+REDRIVEN_FROM = "redriven.from"
+"""Header of a record that was sent again: the place of its letter, `partition:offset`."""
+BATCH_BYTES = 8 * 1024 * 1024
+BATCH_RECORDS = 2_000
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Plan:
+    """What would be done with the wanted letters.
+
+    `send` in their order; `refused` counts, by reason, those that the door would refuse again (not in `send` unless all were asked for);
+    `already` were sent again before; `gone` are cut letters whose whole value is no more in `position_closed`; `left` are those beyond the
+    limit.
+    """
+
+    wanted: int = 0
+    send: list[Letter] = field(default_factory=list)
+    valid: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    already: int = 0
+    gone: list[Letter] = field(default_factory=list)
+    left: int = 0
+
+
+async def plan(
+    settings: Settings, wanted: Wanted, *, everything: bool = False, limit: int | None = None, progress: Progress = lambda n: None
+) -> Plan:
+    """Look, and send nothing.  `everything`: also what the door would refuse again.
+
+    Raises `UnreachableError`, `ConfigurationError` without the topics.
+    """
+    await require_existence(settings, [CLOSES, DEAD_LETTERS])
+    made, now_ms = Plan(), round(time.time() * 1000)
+    sources: dict[Place, Place | None] = {}
+    found: list[tuple[Letter, str | None]] = []
+    async for letter, record in letters(settings, on_batch=progress):
+        sources[letter.place] = letter.source
+        if wanted.fits(letter):
+            problem = None if letter.is_cut else problem_now(record.value, now_ms, settings)
+            found.append((letter, None if problem is None else problem.reason))
+    made.wanted = len(found)
+    if not found:
+        return made
+    places = await _sent_before(settings, min(letter.written_ms for letter, _ in found), progress)
+    done = {sources[place] for place in places if sources.get(place) is not None}
+    async with Fetcher(settings) as fetcher:
+        for letter, reason in found:
+            if letter.place in places or letter.source in done:
+                made.already += 1
+                continue
+            if letter.source is not None:
+                done.add(letter.source)
+            if letter.is_cut:
+                value = await whole_value(settings, fetcher, letter)
+                if value is None:
+                    made.gone.append(letter)
+                    continue
+                problem = problem_now(value, now_ms, settings)
+                reason = None if problem is None else problem.reason
+            if reason is not None:
+                made.refused[reason] += 1
+                if not everything:
+                    continue
+            else:
+                made.valid += 1
+            if limit is not None and len(made.send) >= limit:
+                made.left += 1
+            else:
+                made.send.append(letter)
+    return made
+
+
+async def _sent_before(settings: Settings, since_ms: int, progress: Progress) -> set[Place]:
+    """The places of letters that records of `position_closed` from `since_ms` on were sent again from."""
+    found: set[Place] = set()
+    async for records in scan(settings, CLOSES, starts=await _offsets_at(settings, since_ms)):
+        for record in records:
+            value = header(record, REDRIVEN_FROM)
+            partition, _, offset = (value or b"").decode(errors="replace").partition(":")
+            if partition.isdecimal() and offset.isdecimal():
+                found.add(Place(int(partition), int(offset)))
+        progress(len(records))
+    return found
+
+
+async def _offsets_at(settings: Settings, since_ms: int) -> dict[int, int]:
+    """Partition of `position_closed` → the first offset whose record is not older, of those that have one."""
+    consumer = reader(settings)
+    partitions = [TopicPartition(settings.topic(CLOSES), p) for p in range(settings.partitions)]
+    try:
+        await consumer.start()
+        found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(
+            f"{settings.topic(CLOSES)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor"
+        ) from error
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
+    return {tp.partition: at.offset for tp, at in found.items() if at is not None}
+
+
+async def whole_value(settings: Settings, fetcher: Fetcher, letter: Letter) -> bytes | None:
+    """The value of a letter that holds only the first MiB of it, from where the close was; None if that is gone or something else."""
+    if letter.source is None or letter.source_topic != settings.topic(CLOSES):
+        return None
+    record = await fetcher.fetch(letter.source_topic, letter.source)
+    if record is None or record.value is None or hashlib.sha256(record.value).hexdigest() != letter.sha256:
+        return None
+    return bytes(record.value)
+
+
+async def send(settings: Settings, chosen: Iterable[Letter], *, progress: Progress = lambda n: None) -> int:
+    """Send these letters again; returns how many are on the broker.  Raises `UnreachableError`."""
+    by_partition: dict[int, dict[int, Letter]] = {}
+    for letter in chosen:
+        by_partition.setdefault(letter.place.partition, {})[letter.place.offset] = letter
+    sender, sent = Sender(settings), 0
+    batch: list[Outgoing] = []
+    size = 0
+
+    async def flush() -> None:
+        nonlocal sent, size
+        await sender.send(batch)
+        sent += len(batch)
+        progress(len(batch))
+        batch.clear()
+        size = 0
+
+    try:
+        async with Fetcher(settings) as fetcher:
+            async for records in scan(settings, DEAD_LETTERS, starts={p: min(offsets) for p, offsets in by_partition.items()}):
+                for record in records:
+                    letter_ = by_partition[record.partition].get(record.offset)
+                    if letter_ is None:
+                        continue
+                    value = await whole_value(settings, fetcher, letter_) if letter_.is_cut else record.value
+                    batch.append(_outgoing(settings, letter_, value))
+                    size += len(value or b"")
+                    if size >= BATCH_BYTES or len(batch) >= BATCH_RECORDS:
+                        await flush()
+            if batch:
+                await flush()
+    finally:
+        await sender.stop()
+    return sent
+
+
+def _outgoing(settings: Settings, letter: Letter, value: bytes | None) -> Outgoing:
+    if letter.source is not None and letter.source.partition < settings.partitions:
+        partition = letter.source.partition
+    else:
+        partition = partition_of((letter.key or b"").decode(errors="replace"), settings.partitions)
+    headers = ((REDRIVEN_FROM, str(letter.place).encode()),)
+    # Never before its letter, whatever this machine's clock says: step 2 looks from there on.
+    stamp_ms = max(round(time.time() * 1000), letter.written_ms)
+    return Outgoing(settings.topic(CLOSES), partition, letter.key, value, headers, stamp_ms)

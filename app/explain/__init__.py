@@ -1,0 +1,15 @@
+"""Why an override says what it says, and why a context resolves to what it does: one document, three ways to show it.
+
+May touch: nothing but their arguments, save `reading` (the broker and PostgreSQL, read only).
+
+`known.Known` is what is known of a module; `override.explain_override` and `context.explain_context` make the structs of `document` of it;
+`sections` puts them into words, which `text` prints and `page.html` makes a fragment of a page.  `--json` is the document itself.
+"""
+
+from app.explain.context import explain_context
+from app.explain.document import ContextDocument, OverrideDocument
+from app.explain.known import Known
+from app.explain.override import explain_override
+from app.explain.page import html
+
+__all__ = ["ContextDocument", "Known", "OverrideDocument", "explain_context", "explain_override", "html"]

@@ -1,0 +1,117 @@
+"""What is known of a module, read from the topics; PostgreSQL only adds the changes that compaction has removed.
+
+May touch: the broker and PostgreSQL (read only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app import changes, topics
+from app.changes import Change
+from app.errors import BadDataError
+from app.explain.known import Known
+from app.published import current, decoder, scan
+from app.settings import Settings
+from schemas.facts import PatternTradeEvent, group_key
+from schemas.lessons import EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+
+READ = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.REGIME_WEIGHTS, topics.FACTORS, topics.HISTORY, topics.FACTS)
+Said = Callable[[str], None]
+"""Told what is read next."""
+
+
+def _quiet(what: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an override id stands for: the whole id and the group."""
+
+    override_id: str
+    module: str
+    pattern_key: str
+    action_category: str
+
+
+async def read_changes(settings: Settings) -> changes.Changes:
+    """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError` without the topics of `READ`."""
+    await topics.require_existence(settings, READ)
+    return await changes.read(settings)
+
+
+def find_override(held: changes.Changes, prefix: str) -> Found:
+    """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if there is none, or more than one."""
+    records = {c.override_id: c.record for c in held.changes if c.record is not None and c.override_id.startswith(prefix)}
+    if len(records) != 1:
+        problem = f"{len(records)} overrides begin with" if records else "No override that was ever published begins with"
+        raise BadDataError(
+            f"{problem} {prefix!r}.",
+            "Run `faust -A app overrides list` to see those in force; `faust -A app explain` says why there is none for a context.",
+        )
+    ((override_id, record),) = records.items()
+    return Found(override_id, record.module, record.pattern_key, record.action_category)
+
+
+async def read_known(
+    settings: Settings, held: changes.Changes, module: str, pattern_key: str, category: str, *, said: Said = _quiet
+) -> tuple[Known, set[tuple[str, str]]]:
+    """(what is known of `module`, every (pattern key, category) that has trades, of all modules).
+
+    The facts, days and changes are those of the group.  Raises `UnreachableError` without a broker and `BadDataError` for a record that
+    cannot be read.
+    """
+    groups: set[tuple[str, str]] = set()
+    lessons: dict[str, Lesson] = {}
+    summaries: dict[str, GroupSummary] = {}
+    said("lessons")
+    for key, record in (await current(settings, topics.LESSONS, Lesson | GroupSummary)).items():
+        if isinstance(record, GroupSummary):
+            groups.add((record.pattern_key, record.action_category))
+        if record.module == module and record.learning == settings.learning:
+            (lessons if isinstance(record, Lesson) else summaries)[key] = record
+    own = topics.partition_of(module, settings.partitions)
+    said("what was made of them")
+    verdicts = await current(settings, topics.VERDICTS, LessonVerdict, partition=own)
+    weights = await current(settings, topics.REGIME_WEIGHTS, RegimeWeight, partition=own)
+    factors = await current(settings, topics.FACTORS, LatentFactor, partition=own)
+    in_group = {i for i, x in lessons.items() if (x.pattern_key, x.action_category) == (pattern_key, category)}
+    said("edge history")
+    days = await current(settings, topics.HISTORY, EdgeHistory, partition=own, wanted=lambda key: key.partition("|")[0] in in_group)
+    said("trades")
+    facts = await _facts(settings, pattern_key, category)
+    if facts:
+        groups.add((pattern_key, category))
+    known = Known(
+        config=settings.learning_config,
+        module=module,
+        lessons=lessons,
+        summaries=summaries,
+        verdicts={i: v for i, v in verdicts.items() if v.module == module and v.learning == settings.learning},
+        weights=[w for w in weights.values() if w.module == module],
+        factors={i: f for i, f in factors.items() if f.module == module},
+        days=list(days.values()),
+        facts=facts,
+        changes=of_group(held.changes, pattern_key, category),
+        notes=(held.note,) if held.note else (),
+    )
+    return known, groups
+
+
+def of_group(held: list[Change], pattern_key: str, category: str) -> list[Change]:
+    """The changes of the overrides of one group, their retirements too."""
+    ids = {
+        c.override_id for c in held if c.record is not None and (c.record.pattern_key, c.record.action_category) == (pattern_key, category)
+    }
+    return [change for change in held if change.override_id in ids]
+
+
+async def _facts(settings: Settings, pattern_key: str, category: str) -> list[PatternTradeEvent]:
+    """The facts of one group, every close of a trade."""
+    key = group_key(pattern_key, category)
+    decode = decoder(settings, topics.FACTS, PatternTradeEvent)
+    found = []
+    async for records in scan(settings, topics.FACTS, partition=topics.partition_of(key, settings.partitions)):
+        found += [decode(record.value) for record in records if record.key == key.encode() and record.value is not None]
+    return found

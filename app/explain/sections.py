@@ -1,0 +1,332 @@
+"""An explanation in words: titled sections of sentences and tables, for a terminal and a page alike.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from app.explain.document import Attribution, ContextDocument, DecayLines, DifferenceLine, OverrideDocument
+from schemas.scope import canonical_text
+
+BAR_CELLS = 20
+
+
+class Table(NamedTuple):
+    """Columns, rows of texts, and which columns hold numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: frozenset[int] = frozenset()
+
+
+class Section(NamedTuple):
+    """A title, sentences, a table; `plot` where a page may draw the decay instead of the table's bars."""
+
+    title: str
+    sentences: tuple[str, ...]
+    table: Table | None = None
+    plot: DecayLines | None = None
+
+
+def sections(document: OverrideDocument | ContextDocument) -> list[Section]:
+    """The sections of either document, in the order in which they are read."""
+    return _of_override(document) if isinstance(document, OverrideDocument) else _of_context(document)
+
+
+# -- an override
+
+
+def _of_override(d: OverrideDocument) -> list[Section]:
+    parts = [_head(d), _evidence(d)]
+    if d.evidence.trades:
+        parts.append(_trades(d))
+    parts.append(_considered(d))
+    parts.append(_decay(d))
+    if d.gains:
+        parts.append(_gains(d))
+    if d.factor is not None:
+        parts.append(_factor(d))
+    parts += [_history(d), _attribution(d)]
+    return [*parts, Section("Notes", d.notes)] if d.notes else parts
+
+
+def _head(d: OverrideDocument) -> Section:
+    o = d.override
+    state = "in force" if d.in_force else "not in force"
+    said = [
+        f"Override {o.override_id}, {state} at {_time(d.at)}: size × {o.multiplier:.2f} for {o.pattern_key} {o.action_category} in "
+        f"{scope_text(o.scope)}.",
+        d.reason,
+    ]
+    if o.expires_at is not None:
+        said.append(f"It speaks of {_time(o.as_of)} and expires {_time(o.expires_at)}.")
+    if o.learning == "integrated" and o.effect_sd is not None:
+        said.append(
+            f"Its effect is {o.effect:+.3f} ± {o.effect_sd:.3f} (standard error); its sign is right with probability {o.confidence:.2f}."
+        )
+    if d.metrics is not None:
+        said.append(
+            "Quality: "
+            + ", ".join(f"{name.replace('_', ' ')} {getattr(d.metrics, name):.2f}" for name in d.metrics.__struct_fields__)
+            + "."
+        )
+    return Section(f"× {o.multiplier:.2f}  {o.pattern_key} {o.action_category}  {scope_text(o.scope)}", tuple(said))
+
+
+def _evidence(d: OverrideDocument) -> Section:
+    e = d.evidence
+    said = [f"{_count(e.n, 'trade')} with exits from {_time(e.from_ts)} to {_time(e.to_ts)}."]
+    if e.mean is not None and e.uplift is not None:
+        said.append(f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} beyond the baselines of their segments.")
+    if e.beyond is not None and d.override.learning == "integrated":
+        said.append(
+            f"That is {e.beyond:+.3f} beyond what trades of the group make without its effects; whatever effects match them are in it."
+        )
+    rows = tuple((s.bucket or "–", s.timeframe or "–", f"{s.n:,}", f"{s.baseline:+.3f}") for s in e.segments)
+    return Section("Evidence", tuple(said), Table(("bucket", "timeframe", "trades", "baseline"), rows, frozenset({2, 3})) if rows else None)
+
+
+def _trades(d: OverrideDocument) -> Section:
+    rows = tuple((t.trade_id, _time(t.exit_ts), f"{t.outcome:+.3f}", f"{t.uplift:+.3f}") for t in d.evidence.trades)
+    title = f"The newest {len(rows):,} of {d.evidence.n_now:,} trades"
+    return Section(title, (), Table(("trade", "exit", d.outcome, "beyond baseline"), rows, frozenset({2, 3})))
+
+
+def _considered(d: OverrideDocument) -> Section:
+    said = []
+    if (s := d.search) is not None:
+        said.append(
+            f"{_count(s.group_hypotheses, 'slice')} of the group were searched, {s.module_hypotheses:,} hypotheses in the module. At an "
+            f"error rate of {s.alpha:.3g} over all of them it takes {s.bar:.2f} standard errors."
+        )
+        if s.statistic is None or s.share is None:
+            said.append("As the lessons are now, the effect does not pass.")
+        else:
+            came = (
+                ""
+                if s.share >= 1.0
+                else f" {s.share:.0%} of it has come in: it is near the bar, or its trades' segments explain a part of it."
+            )
+            said.append(f"The effect has {s.statistic:.2f}, {s.statistic - s.bar:.2f} beyond that.{came}")
+    else:
+        said.append("Every slice is judged by itself: none was weighed against another, and no error rate covers the search.")
+    rows = tuple(
+        (
+            x.relation,
+            scope_text(x.scope),
+            f"{x.n:,}",
+            _number(x.mean),
+            _number(x.statistic, "+.2f" if x.decision != "override" else ".2f"),
+            x.decision,
+            x.reason,
+        )
+        for x in d.slices
+    )
+    if len(rows) < d.n_slices:
+        said.append(f"The {len(rows)} strongest of {d.n_slices} slices that have to do with it:")
+    columns = ("", "slice", "trades", "mean", "z", "decision", "why")
+    return Section("What else was considered", tuple(said), Table(columns, rows, frozenset({2, 3, 4})) if rows else None)
+
+
+def _decay(d: OverrideDocument) -> Section:
+    x = d.decay
+    if d.override.learning == "classic":
+        return Section("How it moves", (f"The outcomes of its trades are {x.state}; there is no half-life and no history by day.",))
+    half_life = "no half-life is claimed"
+    if x.half_life_hours is not None:
+        half_life = f"half-life {_hours(x.half_life_hours)}"
+        if x.interval is not None:
+            half_life += f" (80 %: {_hours(x.interval[0])} to {_hours(x.interval[1])})"
+    said = [f"The edge is {x.state}; {half_life}. At {_time(x.as_of)} it is {x.now:+.3f} in units of {d.outcome}."]
+    if not x.stretches:
+        said.append("There is no history of it by day.")
+        return Section("How it moves", tuple(said))
+    top = max(max(abs(s.uplift), abs(s.predicted)) for s in x.stretches)
+    rows = tuple(
+        (s.first_day, f"{s.n:,}", f"{s.predicted:+.3f}", f"{s.uplift:+.3f}", f"{s.fitted:+.3f}", bar(s.uplift, top)) for s in x.stretches
+    )
+    said.append(f"What its trades had promised before each day, and what each day's trades then made ({len(x.days):,} days):")
+    columns = ("from", "trades", "promised", "made", "fitted", "")
+    return Section("How it moves", tuple(said), Table(columns, rows, frozenset({1, 2, 3, 4})), x)
+
+
+def _gains(d: OverrideDocument) -> Section:
+    rows = tuple(
+        (
+            g.regime or "(all)",
+            f"× {g.gain:.2f}",
+            "yes" if g.active else "no",
+            f"{g.p_value:.2g}",
+            f"{g.n_trades:,}",
+            f"{g.offset:+.3f}",
+            ", ".join(f"{t.name} {t.adds:+.3f}" for t in g.terms if t.weight) or "–",
+        )
+        for g in d.gains
+    )
+    count = sum(g.gain != 1.0 for g in d.gains)
+    said = (
+        f"{_count(len(rows), 'regime')} weighed, of which {count} make another effect of it. A gain is 1 + offset + what the metrics add: "
+        "weight · (metric − its centre)."
+    )
+    columns = ("regime", "gain", "test passed", "p", "trades", "offset", "metrics add")
+    return Section("Regimes", (said,), Table(columns, rows, frozenset({1, 3, 4, 5})))
+
+
+def _factor(d: OverrideDocument) -> Section:
+    factor = d.factor
+    assert factor is not None
+    rows = tuple(
+        (
+            f"{m.pattern_key} {m.action_category}",
+            scope_text(m.scope),
+            f"{m.n:,}",
+            "representative" if m.representative else "covered" if m.covered else "",
+        )
+        for m in factor.members
+    )
+    said = (
+        f"Nearly the same trades match these {len(rows)} slices (mean Jaccard index {factor.cohesion:.2f}); they are one piece of evidence."
+    )
+    return Section("Latent factor", (said,), Table(("group", "slice", "trades", ""), rows, frozenset({2})))
+
+
+def _history(d: OverrideDocument) -> Section:
+    rows = tuple(
+        (
+            _time(c.published_at),
+            f"{c.version:,}",
+            "retired" if c.retired else f"× {c.multiplier:.2f}",
+            _number(c.effect),
+            "" if c.n_trades is None else f"{c.n_trades:,}",
+            c.state or "",
+        )
+        for c in d.history
+    )
+    columns = ("published", "version", "size", "effect", "trades", "edge")
+    return Section("History", (f"{_count(len(rows), 'change')}.",), Table(columns, rows, frozenset({1, 2, 3, 4})))
+
+
+def _attribution(d: OverrideDocument) -> Section:
+    a = d.attribution
+    if a is None:
+        return Section("What it has done", ("No closed trade names it among the `applied_overrides` of its actions.",))
+    interval = "" if a.low is None else f" (90 % interval {a.low:+.3f} to {a.high:+.3f})"
+    said = [
+        f"It touched {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, exits from {_time(a.first_exit_ts)} to "
+        f"{_time(a.last_exit_ts)}: × {a.mean_multiplier:.2f} on average.",
+        f"They made {a.mean_outcome:+.3f} on average, {a.mean_uplift:+.3f} beyond their baselines{interval}.",
+        *([kept_promise(a)] if d.override.learning == "integrated" else []),
+        f"Its sizing added {a.added:+.3f} in units of {d.outcome}: the sum of (its part of the size − 1) · uplift.",
+    ]
+    if a.n_assumed:
+        said.append(f"Of {_count(a.n_assumed, 'trade')} no change before the action is known; the earliest that is known stands in for it.")
+    return Section("What it has done", tuple(said))
+
+
+def kept_promise(a: Attribution) -> str:
+    """Whether the trades made what was promised for them."""
+    said = f"It had promised {a.promised:+.3f} a trade"
+    if abs(a.promised_by_all - a.promised) > 5e-4:
+        said += f", and all overrides together that the actions name {a.promised_by_all:+.3f}"
+    said += f"; beyond what trades of the group make without its effects they made {a.made:+.3f}"
+    if a.made_low is None or a.made_high is None:
+        return f"{said}: of too few days to tell whether it was kept."
+    said += f" ({a.made_low:+.3f} to {a.made_high:+.3f})"
+    if a.made_low <= a.promised_by_all <= a.made_high:
+        unclear = ", though nothing at all is as well" if a.made_low <= 0.0 <= a.made_high else ""
+        return f"{said}: the promise is within the interval{unclear}."
+    less = a.made < a.promised_by_all if a.promised_by_all >= 0 else a.made > a.promised_by_all
+    return f"{said}: clearly {'less' if less else 'more'} than that."
+
+
+# -- a context
+
+
+def _of_context(d: ContextDocument) -> list[Section]:
+    title = f"× {d.multiplier:.4f}  {d.pattern_key or d.asked} {d.action_category}  {scope_text(d.scope)}"
+    said = list(d.because)
+    if d.pattern_key is not None and d.pattern_key != d.asked:
+        said.append(f"The canonical pattern key is {d.pattern_key}.")
+    parts = [Section(title, tuple(said))]
+    if d.ignored:
+        rows = tuple((x.name, x.value, x.why) for x in d.ignored)
+        parts.append(Section("Not counted", (), Table(("key", "value", "why"), rows)))
+    if d.matches:
+        parts.append(_matches(d))
+    if d.near:
+        near = tuple((scope_text(x.scope), f"× {x.multiplier:.2f}", _differs(x.differs), x.override_id[:12]) for x in d.near)
+        parts.append(
+            Section("Overrides of the group that do not match", (), Table(("slice", "size", "in what", "override"), near, frozenset({1})))
+        )
+    if d.lessons:
+        lessons = tuple(
+            (scope_text(x.scope), f"{x.n:,}", f"{x.mean:+.3f}", _number(x.statistic, "+.2f"), _number(x.edge), x.decision, x.reason)
+            for x in d.lessons
+        )
+        columns = ("slice", "trades", "mean", "z", "edge", "decision", "why")
+        parts.append(Section("Slices that the context is in", (), Table(columns, lessons, frozenset({1, 2, 3, 4}))))
+    if d.n_group is not None:
+        counts = f"{_count(d.n_group, 'trade')} in the group's window, {d.n_context:,} of them with all of the context; it takes {d.n_min}."
+        values = tuple((f"{x.dimension}={x.value}", f"{x.n:,}") for x in d.values)
+        parts.append(Section("Trades", (counts,), Table(("value", "trades"), values, frozenset({1})) if values else None))
+    return [*parts, Section("Notes", d.notes)] if d.notes else parts
+
+
+def _matches(d: ContextDocument) -> Section:
+    rows = tuple(
+        (
+            scope_text(x.scope),
+            f"{x.effect:+.4f}",
+            f"× {x.gain:.2f}" + (f" in {x.gain_regime}" if x.gain_regime else ""),
+            f"× {x.fade:.3f}",
+            f"{x.contribution:+.4f}" if x.state == "matched" else {"expired": "expired", "aside": "not counted beside integrated"}[x.state],
+            f"{x.n_trades:,}",
+            x.override_id[:12],
+        )
+        for x in d.matches
+    )
+    total = 1.0 + sum(x.contribution for x in d.matches)
+    columns = ("slice", "effect", "regime", "not faded", "adds", "trades", "override")
+    said = f"1 + the sum of what they add = {total:.4f}."
+    return Section("Overrides that match", (said,), Table(columns, rows, frozenset({1, 2, 3, 4, 5})))
+
+
+def _differs(differs: Iterable[DifferenceLine]) -> str:
+    return "; ".join(f"{x.dimension} is {x.given or 'not given'}, not {x.wanted}" for x in differs)
+
+
+# -- words
+
+
+def scope_text(scope: Mapping[str, str]) -> str:
+    """The canonical text of a scope, `(all)` for the whole group."""
+    return canonical_text(scope) or "(all)"
+
+
+def bar(value: float, top: float) -> str:
+    """A bar of up to `BAR_CELLS` cells for `value` on a scale that ends at ± `top`; a loss is drawn lightly.
+
+    >>> bar(0.5, 1.0), bar(-0.2, 1.0), bar(0.0, 0.0)
+    ('██████████', '░░░░', '')
+    """
+    cells = round(abs(value) / top * BAR_CELLS) if top > 0 else 0
+    return ("█" if value > 0 else "░") * cells
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _time(text: str) -> str:
+    return text[:16].replace("T", " ") + " UTC"
+
+
+def _number(value: float | None, form: str = "+.3f") -> str:
+    return "" if value is None else format(value, form)
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"

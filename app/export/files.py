@@ -1,0 +1,168 @@
+"""Rows into a file: CSV or Parquet, whole or not at all.
+
+May touch: the file, and a temporary one beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from app.errors import ConfigurationError, UsageError
+from app.export.columns import Column
+
+FORMATS = ("parquet", "csv")
+BATCH = 10_000
+"""Rows that are held before they are written: also the size of Parquet's row groups."""
+
+
+def format_of(out: str, chosen: str | None) -> str:
+    """The format of `out`: what was chosen, else what its name ends in.  Raises `UsageError`.
+
+    >>> format_of("lessons.parquet", None), format_of("-", None)
+    ('parquet', 'csv')
+    """
+    if out == "-":
+        if chosen == "parquet":
+            raise UsageError("Parquet cannot be written to standard output.", "Name a file, or use --format csv.")
+        return "csv"
+    if chosen is not None:
+        return chosen
+    ending = Path(out).suffix.lstrip(".").lower()
+    if ending not in FORMATS:
+        raise UsageError(f"What {out} is to hold cannot be told from its name.", "Name a .parquet or .csv file, or its kind with --format.")
+    return ending
+
+
+async def write(
+    rows: AsyncIterator[Any],
+    columns: Sequence[Column],
+    out: str,
+    kind: str,
+    *,
+    force: bool = False,
+    progress: Callable[[int], None] = lambda n: None,
+) -> int:
+    """Write what `columns` read of `rows` to `out` (`-`: standard output); returns the number of rows.
+
+    The file appears whole, under its name, when all is written, and not at all if anything fails.  Raises `UsageError` if it is there
+    already, unless `force`, and `ConfigurationError` if it cannot be written or pyarrow is missing.
+    """
+    count = 0
+    with _opened(out, force) as stream:
+        writer: _Writer = _Csv(stream, columns) if kind == "csv" else _Parquet(stream, columns)
+        batch: list[list[Any]] = []
+        try:
+            async for row in rows:
+                batch.append([column.read(row) for column in columns])
+                if len(batch) == BATCH:
+                    writer.write(batch)
+                    count += len(batch)
+                    progress(len(batch))
+                    batch = []
+            writer.write(batch)
+        finally:
+            writer.close()
+        progress(len(batch))
+    return count + len(batch)
+
+
+@contextmanager
+def _opened(out: str, force: bool) -> Iterator[IO[bytes]]:
+    """A temporary file that takes the place of `out` at the end, if no exception came in between."""
+    if out == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(out)
+    if target.exists() and not force:
+        raise UsageError(f"{out} exists already.", "Name another file, or add --force to replace it.")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{out} cannot be written: {error.strerror}.", "Name a file in a folder that can be written to."
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o666 & ~_umask())  # a temporary file is its owner's alone
+        os.replace(name, target)
+    except OSError as error:
+        raise ConfigurationError(f"{out} cannot be written: {error.strerror or error}.", "Is the disk full?") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class _Writer(Protocol):
+    def write(self, rows: list[list[Any]]) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Csv:
+    """RFC 4180, UTF-8, with a header; null is an empty cell, flags are true and false, times RFC 3339 in UTC."""
+
+    def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
+        self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
+        self._writer = csv.writer(self._text)
+        self._writer.writerow([column.name for column in columns])
+
+    def write(self, rows: list[list[Any]]) -> None:
+        self._writer.writerows([("true" if cell else "false") if isinstance(cell, bool) else cell for cell in row] for row in rows)
+
+    def close(self) -> None:
+        self._text.flush()
+        self._text.detach()  # the stream is another's to close
+
+
+class _Parquet:
+    """zstd, one row group a batch; times are microseconds in UTC; each column's field has its meaning as metadata."""
+
+    def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError as error:
+            raise ConfigurationError(
+                "Parquet files are written with pyarrow, which is not installed.", "Install edgeloop[files], or write a .csv file."
+            ) from error
+        self._arrow = pyarrow
+        types = {
+            "text": pyarrow.string(), "json": pyarrow.string(), "integer": pyarrow.int64(), "number": pyarrow.float64(),
+            "flag": pyarrow.bool_(), "time": pyarrow.timestamp("us", tz="UTC"),
+        }  # fmt: skip
+        self._columns = columns
+        self._schema = pyarrow.schema([pyarrow.field(c.name, types[c.kind], metadata={"meaning": c.meaning}) for c in columns])
+        self._writer = pyarrow.parquet.ParquetWriter(stream, self._schema, compression="zstd")
+
+    def write(self, rows: list[list[Any]]) -> None:
+        if not rows:
+            return
+        arrays = [
+            self._arrow.array([_moment(cell) if c.kind == "time" else cell for cell in cells], field.type)
+            for c, field, cells in zip(self._columns, self._schema, zip(*rows, strict=True), strict=True)
+        ]
+        self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,49 @@
+"""One word for everything that was learned: equal digests, equal lessons and overrides.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from app import topics
+
+DIGESTED = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES, topics.REGIME_WEIGHTS, topics.FACTORS)
+"""What is learned, as functions of the trades and the settings.  Edge history is part of the lessons; the topic keeps older days, too."""
+
+Records = Mapping[str, Mapping[str, bytes]]
+"""Topic (without prefix) → key → value."""
+
+
+def bare(value: bytes) -> bytes:
+    """A record's value in canonical JSON, without what depends on when one looked: its version, and that of its lesson.
+
+    >>> bare(b'{"version": 7, "n": 1.0, "evidence": {"to": "b", "lesson_version": 6, "from": "a"}, "lesson_version": 6}')
+    b'{"evidence":{"from":"a","to":"b"},"n":1.0}'
+    """
+    record: dict[str, Any] = orjson.loads(value)
+    record.pop("version", None)
+    record.pop("lesson_version", None)
+    if isinstance(evidence := record.get("evidence"), dict):
+        evidence.pop("lesson_version", None)
+    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(records: Records) -> str:
+    """SHA-256, in hex, over the bare records of `DIGESTED`, by topic and key: whatever the order in which they came.
+
+    >>> digest({"pm_overrides": {"b": b'{"version": 1}', "a": b'{}'}}) == digest({"pm_overrides": {"a": b'{"version": 2}', "b": b"{}"}})
+    True
+    """
+    found = hashlib.sha256()
+    for topic in DIGESTED:
+        for key, value in sorted(records.get(topic, {}).items()):
+            text = bare(value)
+            found.update(f"{topic}\n{key}\n{len(text)}\n".encode())
+            found.update(text)
+    return found.hexdigest()

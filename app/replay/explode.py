@@ -1,0 +1,165 @@
+"""The first stage, where the source is closes: each is validated and becomes trades, by today's settings, in the spool.
+
+May touch: the broker (read only, no group), files (read only), the spool.
+
+1. From the topic, each of its partitions is read by one process, which writes a checkpoint after every so many closes.
+2. From files, this process reads, others explode batches of closes, and this one writes what they return, in the order of the files.
+3. What the door would refuse is counted by reason and left out; what lies outside the span is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from app import topics
+from app.closes import DeadLetterError, explode
+from app.errors import BadDataError
+from app.learning.window import Trade, trade_from_fact
+from app.replay import pool, spool
+from app.replay.fold import read_values
+from app.replay.pool import Pool
+from app.replay.shadow import Source
+from app.replay.span import Span
+from app.replay.spool import Group
+from app.settings import Settings
+from app.sources import closes
+from app.topics import partition_of
+from schemas.facts import group_key
+
+CHECKPOINT_EVERY = 20_000
+"""Closes."""
+FILE_BATCH = 2_000
+
+
+class Task(NamedTuple):
+    """A partition of `position_closed`, from `start` to before `end`."""
+
+    settings: Settings
+    slot: int
+    partition: int
+    span: Span
+    start: int
+    end: int
+    spool_folder: str
+
+
+class Exploded(NamedTuple):
+    """A batch of closes: a block of trades for each partition of groups, what was refused by reason, how many facts."""
+
+    blocks: dict[int, bytes]
+    rejected: dict[str, int]
+    facts: int
+
+
+def explode_batch(settings: Settings, span: Span, values: Iterable[tuple[bytes | None, int]]) -> Exploded:
+    """Explode (value, timestamp in ms) pairs."""
+    dimensions, outcome, partitions = settings.dimensions, settings.outcome, settings.partitions
+    found: dict[int, dict[Group, list[Trade]]] = {}
+    rejected: Counter[str] = Counter()
+    facts = 0
+    for value, timestamp_ms in values:
+        try:
+            exploded = explode(value, timestamp_ms, dimensions=dimensions, outcome=outcome)
+        except DeadLetterError as error:
+            rejected[error.reason] += 1
+            continue
+        for fact in exploded:
+            trade = trade_from_fact(fact, outcome)
+            if trade is None or not span.contains(trade.exit_us):
+                continue
+            group = (fact.module, fact.pattern_key, fact.action_category)
+            found.setdefault(_partition(group, partitions), {}).setdefault(group, []).append(trade)
+            facts += 1
+    return Exploded({p: spool.packed(trades) for p, trades in found.items()}, dict(rejected), facts)
+
+
+@lru_cache(maxsize=65_536)
+def _partition(group: Group, partitions: int) -> int:
+    return partition_of(group_key(group[1], group[2]), partitions)
+
+
+def explode_partition(task: Task) -> None:
+    """The task of a process of the pool."""
+    asyncio.run(_explode_partition(task))
+
+
+async def _explode_partition(task: Task) -> None:
+    target = spool.Source(Path(task.spool_folder), task.partition)
+    checkpoint = target.resume(task.start)
+    pool.advance(task.slot, max(0, checkpoint.position - task.start))
+    waiting: list[tuple[bytes | None, int]] = []
+
+    def write(position: int) -> None:
+        exploded = explode_batch(task.settings, task.span, waiting)
+        _add(checkpoint, len(waiting), exploded)
+        checkpoint.position = position
+        target.write(checkpoint, {p: [block] for p, block in exploded.blocks.items()})
+        waiting.clear()
+
+    async for values, position in read_values(task.settings, topics.CLOSES, task.partition, checkpoint.position, task.end):
+        waiting += values
+        pool.advance(task.slot, len(values))
+        if len(waiting) >= CHECKPOINT_EVERY:
+            write(position)
+    write(max(checkpoint.position, task.end))
+
+
+def _add(checkpoint: spool.Checkpoint, n: int, exploded: Exploded) -> None:
+    checkpoint.closes += n
+    checkpoint.facts += exploded.facts
+    checkpoint.rejected = dict(Counter(checkpoint.rejected) + Counter(exploded.rejected))
+
+
+def explode_files(settings: Settings, source: Source, folder: Path, workers: Pool, slot: int, tick: Callable[[int], None]) -> None:
+    """Stage 1 from files; `tick` is told how many closes there may be in all, by the bytes read.
+
+    Raises `UsageError` and `BadDataError` as `app.sources.closes` does.
+    """
+    target = spool.Source(folder, 0)
+    checkpoint = target.resume(0)
+    paths = [path for path, _, _ in source.files]
+    read = closes(paths, source.file_kind, None if source.mapping is None else Path(source.mapping))
+    for _ in islice(read, checkpoint.position):
+        pass
+    workers.note(slot, checkpoint.position)
+    total_bytes = sum(size for _, size, _ in source.files)
+    before = last = 0
+    n_read = checkpoint.position
+    open_: deque[tuple[int, Future[Exploded]]] = deque()
+
+    def take(keep: int) -> None:
+        batches: list[tuple[int, Exploded]] = []
+        while len(open_) > keep:
+            n, future = open_.popleft()
+            batches.append((n, workers.result(future)))
+        _write(target, checkpoint, batches)
+
+    while found := list(islice(read, FILE_BATCH)):
+        batch = [(closed.value, source.at_ms) for closed in found]
+        open_.append((len(batch), workers.submit(explode_batch, settings, source.span, batch)))
+        before, last = before + (last if found[-1].position < last else 0), found[-1].position
+        n_read += len(batch)
+        if len(open_) >= 4 * workers.jobs:
+            take(2 * workers.jobs)
+        workers.note(slot, len(batch))
+        tick(round(n_read * max(1.0, total_bytes / max(before + last, 1))))
+    take(0)
+    if not checkpoint.closes:
+        raise BadDataError("There is not one close in what was given.", "Look at the files, or name their kind with --kind.")
+
+
+def _write(target: spool.Source, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]) -> None:
+    blocks: dict[int, list[bytes]] = {}
+    for n, exploded in batches:
+        _add(checkpoint, n, exploded)
+        checkpoint.position += n
+        for partition, block in exploded.blocks.items():
+            blocks.setdefault(partition, []).append(block)
+    target.write(checkpoint, blocks)

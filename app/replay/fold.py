@@ -1,0 +1,237 @@
+"""One partition of groups: every trade folded into its group's learner, the groups refitted once, the lessons written to the shadow.
+
+May touch: the broker (read only, no group), the spool (read only), PostgreSQL (the shadow).
+
+1. Read batch after batch, from the topic of the facts or from the spool, and fold it.
+2. If a correction moved a window back over trades that had left it, read everything once more, for the groups that it concerns.
+3. Refit each group: its lessons, its summary, the days of its edge history.
+4. Write them, and that the partition is done, in one transaction.
+
+Only one partition's windows are in memory at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from app import topics
+from app.broker import reader
+from app.errors import UnreachableError
+from app.learning.config import LearningConfig
+from app.learning.engine import Learner, group_learner
+from app.learning.history import history_records
+from app.learning.window import Trade, trade_from_fact
+from app.replay import pool, spool
+from app.replay.shadow import Folded, Written, opened
+from app.replay.span import Span
+from app.settings import Settings
+from schemas.facts import group_key
+from schemas.lessons import GroupSummary, Lesson
+
+BATCH = 5_000
+Group = tuple[str, str, str]
+"""(module, pattern key, category)."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Task(NamedTuple):
+    """A partition of groups: from the facts in the topic (`start` to before `end`), or from `spool_folder`."""
+
+    settings: Settings
+    name: str
+    slot: int
+    partition: int
+    span: Span
+    start: int
+    end: int
+    spool_folder: str | None
+
+
+# Of a fact only what a trade is made of: what is not named is not decoded.
+class _Segment(msgspec.Struct, gc=False, frozen=True):
+    bucket: str | None = None
+    timeframe: str | None = None
+
+
+class _Action(msgspec.Struct, gc=False):
+    scope: dict[str, str]
+
+
+class _Metrics(msgspec.Struct, gc=False, frozen=True):
+    time_efficiency: float | None = None
+
+
+class _Fact(msgspec.Struct, gc=False):
+    module: str
+    pattern_key: str
+    action_category: str
+    trade_id: str
+    revision: int
+    n_actions: int
+    exit_ts: str
+    event_id: str
+    value_sha256: str
+    actions: tuple[_Action, ...]
+    segment: _Segment
+    home: bool
+    rr: float | None = None
+    roi: float | None = None
+    pnl_usd: float | None = None
+    metrics: _Metrics = _Metrics()
+
+
+class Counts:
+    """What was read."""
+
+    def __init__(self) -> None:
+        self.records = self.facts = self.trades = self.unreadable = 0
+
+
+class Groups:
+    """The learners of one partition."""
+
+    def __init__(self, config: LearningConfig) -> None:
+        self.config = config
+        self.learners: dict[Group, Learner] = {}
+
+    def fold(self, trades: Mapping[Group, list[Trade]], only: set[Group] | None = None) -> None:
+        """Take trades in; with `only`, those of these groups."""
+        for group, batch in trades.items():
+            if only is not None and group not in only:
+                continue
+            learner = self.learners.get(group)
+            if learner is None:
+                learner = self.learners[group] = group_learner(self.config, *group)
+            learner.fold(batch)
+
+    def records(self, version: int) -> list[Written]:
+        """All that the groups have to say, as records: lessons, summaries, edge history."""
+        found: list[Written] = []
+        for group in sorted(self.learners, key=lambda g: group_key(g[1], g[2])):
+            refit = self.learners.pop(group).refit(version)
+            for lesson in refit.lessons:
+                found.append(_written(topics.LESSONS, lesson.lesson_id, lesson))
+                found += [_day(lesson, day) for day in history_records(lesson, None)]
+            if refit.summary is not None:
+                found.append(_written(topics.LESSONS, refit.summary.lesson_id, refit.summary))
+        return found
+
+
+def _written(topic: str, key: str, record: Lesson | GroupSummary) -> Written:
+    return Written(topic, key, record.version, _encode(record))
+
+
+def _day(lesson: Lesson, day: Any) -> Written:
+    return Written(topics.HISTORY, f"{lesson.lesson_id}|{day.day}", lesson.version, _encode(day))
+
+
+def fold_partition(task: Task) -> Folded:
+    """The task of a process of the pool."""
+    return asyncio.run(_fold_partition(task))
+
+
+async def _fold_partition(task: Task) -> Folded:
+    groups, counts = Groups(task.settings.learning_config), Counts()
+    async for trades in _trades(task, counts):
+        groups.fold(trades)
+    if rebuild := {group for group, learner in groups.learners.items() if learner.needs_rebuild}:
+        async for trades in _trades(task, None):
+            groups.fold(trades, rebuild)
+    modules = sorted({group[0] for group in groups.learners})
+    records = groups.records(task.end)
+    lessons = sum(record.topic == topics.LESSONS for record in records)
+    done = Folded(task.end, counts.records, counts.facts, counts.trades, counts.unreadable, lessons, modules)
+    async with opened(task.settings, task.name) as shadow:
+        await shadow.commit(records, "folded", str(task.partition), done)
+    return done
+
+
+async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Group, list[Trade]]]:
+    """The trades of the partition in batches, by group; `counts` is None when they are read once more."""
+    if task.spool_folder is not None:
+        for group_trades in spool.read(Path(task.spool_folder), task.partition):
+            n = sum(map(len, group_trades.values()))
+            if counts is not None:
+                counts.records += n
+                counts.facts += n
+                counts.trades += sum(trade.home for trades in group_trades.values() for trade in trades)
+                pool.advance(task.slot, n)
+            yield group_trades
+        return
+    if task.start >= task.end:
+        return
+    decode = msgspec.json.Decoder(_Fact).decode
+    async for values, _ in read_values(task.settings, topics.FACTS, task.partition, task.start, task.end):
+        trades = _by_group(decode, (value for value, _ in values), task, counts)
+        if counts is not None:
+            counts.records += len(values)
+            pool.advance(task.slot, len(values))
+        yield trades
+
+
+def _by_group(decode: Any, values: Iterable[bytes | None], task: Task, counts: Counts | None) -> Mapping[Group, list[Trade]]:
+    found: dict[Group, list[Trade]] = {}
+    outcome, span, whole = task.settings.outcome, task.span, task.span.is_all or task.span.offsets is not None
+    facts = home = unreadable = 0
+    for value in values:
+        try:
+            fact = decode(value)
+            trade = trade_from_fact(fact, outcome)
+        except (msgspec.MsgspecError, ValueError, TypeError):
+            # Only another program can have written this; a worker counts and skips it as well.
+            unreadable += 1
+            continue
+        if trade is None or not (whole or span.contains(trade.exit_us)):
+            continue
+        facts += 1
+        home += trade.home
+        group = (fact.module, fact.pattern_key, fact.action_category)
+        if (batch := found.get(group)) is not None:
+            batch.append(trade)
+        else:
+            found[group] = [trade]
+    if counts is not None:
+        counts.facts += facts
+        counts.trades += home
+        counts.unreadable += unreadable
+    return found
+
+
+async def read_values(
+    settings: Settings, topic: str, partition: int, start: int, end: int
+) -> AsyncIterator[tuple[list[tuple[bytes | None, int]], int]]:
+    """(value, timestamp in ms) of the records from `start` to before `end`, in batches, each with the offset behind it.
+
+    Raises `UnreachableError`.
+    """
+    tp = TopicPartition(settings.topic(topic), partition)
+    consumer = reader(settings)
+    try:
+        await consumer.start()
+        consumer.assign([tp])
+        consumer.seek(tp, max(start, (await consumer.beginning_offsets([tp]))[tp]))
+        position = start
+        while position < end:
+            got = await consumer.getmany(tp, timeout_ms=500, max_records=BATCH)
+            records = got.get(tp, [])
+            # The position passes gaps, records do not.
+            position = await consumer.position(tp)
+            if position > end:
+                records = [record for record in records if record.offset < end]
+            yield [(record.value, record.timestamp) for record in records], min(position, end)
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(
+            f"{tp.topic} cannot be read from {settings.broker}: {error!r}.", "Run the same command again: it goes on from what is done."
+        ) from error
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()

@@ -1,0 +1,139 @@
+"""Processes that do a replay's tasks, and what they tell of their progress.
+
+May touch: processes of its own, which end with this one.
+
+1. Tasks are plain functions of one argument, run by spawned processes; with one job, by a thread of this one.
+2. Each task has a slot in an array of shared memory, where it counts the records that it has done: no queue, which a process that is
+   killed while it writes would lock for the others.
+3. The array's last slot says stop: a task looks at it between batches.
+4. A process watches the pipe that ties it to its parent, and ends with it, also when the parent is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from app.errors import EdgeloopError
+
+T = TypeVar("T")
+POLL_S = 0.2
+STOP = -1
+"""The slot that says stop."""
+
+_counters: Any = None
+
+
+class Stopped(Exception):
+    """The task was told to stop: what it did not finish is done by the next run."""
+
+
+class Lost(EdgeloopError):
+    """A process of the pool is gone."""
+
+    exit_code = 1
+
+
+def advance(slot: int, n: int) -> None:
+    """Called by a task: `n` more records are done.  Raises `Stopped` when it is to end."""
+    _counters[slot] += n
+    if _counters[STOP]:
+        raise Stopped
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _begin(counters: Any) -> None:
+    """The first thing a process of the pool does."""
+    global _counters
+    _counters = counters
+    # Ctrl-C reaches every process of the terminal: the parent tells us when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The window's objects live long, and there is nothing else: looking through them for garbage costs a tenth of the time.
+    gc.set_threshold(50_000, 20, 100)
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+class Pool:
+    """`jobs` processes, and `slots` counters.  Use as a context manager; leaving it stops what is under way."""
+
+    def __init__(self, jobs: int, slots: int) -> None:
+        self.jobs = jobs
+        self.peaks: dict[int, int] = {}
+        """The greatest memory of each process that has returned something, by process id."""
+        self._slots = slots
+
+    def __enter__(self) -> Pool:
+        global _counters
+        context = multiprocessing.get_context("spawn")
+        if self.jobs > 1:
+            self._counters: Any = context.RawArray(ctypes.c_int64, self._slots + 1)
+            self._executor: Executor = ProcessPoolExecutor(self.jobs, context, _begin, (self._counters,))
+        else:
+            _counters = self._counters = (ctypes.c_int64 * (self._slots + 1))()
+            self._executor = ThreadPoolExecutor(1, "replay")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._counters[STOP] = 1
+        self._executor.shutdown(cancel_futures=True)
+
+    @property
+    def done(self) -> list[int]:
+        """Records done, by slot."""
+        return list(self._counters[: self._slots])
+
+    def note(self, slot: int, n: int) -> None:
+        """Count in this process."""
+        self._counters[slot] += n
+
+    def submit(self, task: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Start a task as soon as there is a process for it."""
+        return self._executor.submit(_measured, task, arguments)  # type: ignore[arg-type]
+
+    def result(self, future: Future[Any]) -> Any:
+        """What a task that is done returned."""
+        try:
+            pid, peak, value = future.result()
+        except BrokenProcessPool as error:
+            raise Lost(
+                "A process of the replay was killed, perhaps for want of memory.",
+                "Run the same command again: it goes on from what is done; --jobs 1 needs less memory.",
+            ) from error
+        self.peaks[pid] = max(peak, self.peaks.get(pid, 0))
+        return value
+
+    def run(self, task: Callable[..., T], arguments: Sequence[Any], tick: Callable[[], None]) -> Iterator[T]:
+        """The results of a task for each of the arguments, as they come; `tick` is called every POLL_S seconds meanwhile."""
+        open_ = {self.submit(task, argument) for argument in arguments}
+        while open_:
+            done, open_ = wait(open_, POLL_S, FIRST_COMPLETED)
+            tick()
+            for future in done:
+                yield self.result(future)
+
+
+def _measured(task: Callable[..., T], arguments: Sequence[Any]) -> tuple[int, int, T]:
+    value = task(*arguments)
+    return os.getpid(), peak_bytes(), value

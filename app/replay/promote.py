@@ -1,0 +1,233 @@
+"""Promotion: what a shadow says and live does not is published, whole or not at all.
+
+May touch: the broker: reads the topics, and writes `learning_lessons`, `lesson_verdicts`, `pm_overrides`, `learning_baselines`,
+`learning_regime_weights`, `learning_latent_factors`; PostgreSQL (the shadow, read only).
+
+1. What is published is read, and compared with the shadow key by key.  What says something else goes out, what the shadow does not have is
+   retired.  (Edge history is left to the workers, who send the days of all lessons when they start.)
+2. It is refused, unless accepted one by one, if the settings differ, if the shadow is not of the whole log, if the log has gone on, and
+   while workers run, who would publish over it.
+3. Versions: of a lesson the end of its group's facts, of what was judged the end of its module's lessons, both as they are now, and not
+   below what live has.  So it is not below what any worker has written, and not above what one that starts later will write.  With the
+   shadow's settings that worker finds what it would say itself, and publishes nothing.
+4. Everything is one Kafka transaction.  Readers of what is committed see nothing of it before its end, and nothing at all if it is cut
+   short; the next promotion, under the same transactional id, then first puts an end to it.
+5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many records of it are in this partition, so that
+   a reader in memory can take them in at once (`app.runtime.book`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from app import topics
+from app.broker import JSON_HEADERS, Outgoing
+from app.errors import ConfigurationError, UnreachableError
+from app.replay.digest import Records, bare
+from app.replay.judge import TOPICS
+from app.replay.live import Live, read_live
+from app.replay.shadow import State, differing, learning_settings, opened
+from app.replay.span import newer
+from app.settings import Settings
+from app.topics import admin, partition_of
+from schemas.facts import group_key
+from schemas.lessons import GroupSummary, Lesson
+
+REFUSALS = ("settings", "range", "age", "workers")
+"""What may be accepted."""
+TRANSACTION_TIMEOUT_MS = 60_000
+"""So long, at the worst, readers wait behind a promotion whose process was killed."""
+
+BATCH_BYTES = 1_048_576
+
+KINDS: dict[str, Any] = {topics.LESSONS: Lesson | GroupSummary, **{topic: kind for kind, topic in TOPICS.items()}}
+_decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in KINDS.items()}
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Plan(NamedTuple):
+    """What a promotion would publish.  `counts` has (records, tombstones) by topic, `refusals` (sentence, remedy) by the word that accepts
+    it."""
+
+    id: str
+    records: list[Outgoing]
+    counts: dict[str, tuple[int, int]]
+    refusals: dict[str, tuple[str, str]]
+
+
+def require_finished(state: State) -> None:
+    """Raise `ConfigurationError` unless the replay is done."""
+    if state.finished_at is None:
+        raise ConfigurationError(
+            f"The replay {state.name} is not finished.", "Run it again with the same source and range: it goes on from what is done."
+        )
+
+
+async def promote(
+    settings: Settings,
+    name: str,
+    *,
+    accept: Collection[str] = (),
+    dry_run: bool = False,
+    agreed: Callable[[Plan], bool] = lambda plan: True,
+) -> tuple[Plan, bool]:
+    """Plan, and, unless `dry_run`, publish if `agreed` says so; returns the plan, and whether it was published.
+
+    Raises `ConfigurationError` for the first refusal that was not accepted, `UnreachableError`.
+    """
+    async with opened(settings, name) as shadow:
+        state = await shadow.state()
+        require_finished(state)
+        if not dry_run:
+            await shadow.lock()
+        records = await shadow.records()
+        live = await read_live(settings)
+        outgoing = changes(settings, records, live, f"{name}-{time.time_ns():x}")
+        plan = Plan(
+            _id_of(outgoing),
+            outgoing,
+            _counts(settings, outgoing),
+            refusals(state, learning_settings(settings), live, await _members(settings)),
+        )
+        for word, (what, remedy) in plan.refusals.items():
+            if word not in accept and not dry_run:
+                raise ConfigurationError(what, f"{remedy}  Or accept it: --accept {word}")
+        yes = agreed(plan)
+        if yes and not dry_run:
+            await publish(settings, plan.records)
+    return plan, yes and not dry_run
+
+
+def refusals(state: State, mine: Mapping[str, Any], live: Live, members: int) -> dict[str, tuple[str, str]]:
+    """Why a shadow should not be promoted: (sentence, remedy) by the word that accepts it."""
+    found: dict[str, tuple[str, str]] = {}
+    if differences := differing(state.settings, dict(mine)):
+        found["settings"] = (
+            f"The shadow was made with other settings than this environment's: {', '.join(differences)}.",
+            "Workers with these settings would publish something else: promote with the shadow's settings, and give them to the workers.",
+        )
+    source = state.source
+    if source.kind == "files" or not source.span.is_all:
+        where = "from files" if source.kind == "files" else f"of a part of the log ({source.span.asked})"
+        found["range"] = (
+            f"The shadow is {where}, and workers learn from the whole log.",
+            "What they learn would replace it at their start: make a shadow with --all.",
+        )
+    else:
+        topic = topics.CLOSES if source.kind == "closes" else topics.FACTS
+        if more := newer(source.ends, live.ends[topic]):
+            found["age"] = (
+                f"{more:,} records have come to {topic} since the replay began.",
+                f"Run it again: faust -A app replay run {state.name} --restart …",
+            )
+    if members:
+        found["workers"] = (
+            f"{members} worker(s) are running, and would publish over it what their own settings say.",
+            "Stop them first; one that was killed counts for another 12 seconds.",
+        )
+    return found
+
+
+async def _members(settings: Settings) -> int:
+    async with admin(settings) as client:
+        (response,) = await client.describe_consumer_groups([settings.consumer_group])
+    return len(response.groups[0][5])
+
+
+def changes(settings: Settings, records: Records, live: Live, name: str) -> list[Outgoing]:
+    """Steps 1, 3 and 5: what has to be sent, by topic and key."""
+    lesson_versions: dict[str, int] = {}
+    found: list[tuple[str, int, str, bytes | None, int]] = []
+    for topic in KINDS:
+        held, versions = live.records.get(topic, {}), live.versions.get(topic, {})
+        for key, value in sorted(records.get(topic, {}).items()):
+            record = _decoders[topic](value)
+            partition = partition_of(record.module, settings.partitions)
+            old = held.get(key)
+            if old is not None and bare(old) == bare(value):
+                if topic == topics.LESSONS:
+                    lesson_versions[key] = _decoders[topic](old).version
+                continue
+            version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
+            if topic == topics.LESSONS:
+                lesson_versions[key] = version
+            found.append((topic, partition, key, _encode(_versioned(record, version, lesson_versions)), version))
+        for key in sorted(held.keys() - records.get(topic, {}).keys()):
+            record = _decoders[topic](held[key])
+            version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
+            found.append((topic, partition_of(record.module, settings.partitions), key, None, version))
+    in_partition = Counter((topic, partition) for topic, partition, *_ in found)
+    return [
+        Outgoing(
+            settings.topic(topic), partition, key.encode(), value,
+            (
+                ("version", str(version).encode()), *JSON_HEADERS, ("writer", f"replay-{name}".encode()),
+                ("promotion", name.encode()), ("promotion.records", str(in_partition[topic, partition]).encode()),
+            ),
+        )
+        for topic, partition, key, value, version in found
+    ]  # fmt: skip
+
+
+def _version_now(settings: Settings, topic: str, record: Any, live: Live) -> int:
+    if topic == topics.LESSONS:
+        group = group_key(record.pattern_key, record.action_category)
+        return live.ends[topics.FACTS][str(partition_of(group, settings.partitions))]
+    return live.ends[topics.LESSONS][str(partition_of(record.module, settings.partitions))]
+
+
+def _versioned(record: Any, version: int, lesson_versions: Mapping[str, int]) -> Any:
+    """The record with its version, and that of the lesson that it tells of."""
+    changed: dict[str, Any] = {"version": version}
+    lesson_id = getattr(record, "lesson_id", None) or getattr(record, "override_id", None)
+    lesson_version = lesson_versions.get(lesson_id or "", version)
+    if hasattr(record, "lesson_version"):
+        changed["lesson_version"] = lesson_version
+    if hasattr(record, "evidence"):
+        changed["evidence"] = msgspec.structs.replace(record.evidence, lesson_version=lesson_version)
+    return msgspec.structs.replace(record, **changed)
+
+
+def _id_of(records: Sequence[Outgoing]) -> str:
+    return dict(records[0].headers)["promotion"].decode() if records else ""
+
+
+def _counts(settings: Settings, records: Sequence[Outgoing]) -> dict[str, tuple[int, int]]:
+    put = Counter(record.topic for record in records if record.value is not None)
+    retired = Counter(record.topic for record in records if record.value is None)
+    return {topic: (put[settings.topic(topic)], retired[settings.topic(topic)]) for topic in KINDS}
+
+
+async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
+    """Step 4.  Raises `UnreachableError`; then nothing is seen of it."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.broker,
+        transactional_id=f"{settings.topic_prefix}{settings.consumer_group}.promote",
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        acks="all",
+        max_batch_size=BATCH_BYTES,
+        max_request_size=topics.MAX_RECORD_BYTES + 65_536,
+        request_timeout_ms=30_000,
+    )
+    try:
+        await producer.start()
+        async with producer.transaction():
+            deliveries = [await producer.send(r.topic, r.value, r.key, partition=r.partition, headers=list(r.headers)) for r in records]
+            for delivery in deliveries:
+                await delivery
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(
+            f"The promotion was not published: {error!r}.",
+            "Nothing of it is seen by readers.  Run: faust -A app doctor, then promote again.",
+        ) from error
+    finally:
+        with suppress(KafkaError, OSError):
+            await producer.stop()

@@ -1,0 +1,247 @@
+"""A replay from beginning to end, or on from where an earlier one was cut short.
+
+May touch: the broker (read only, no group), files (read only), the work folder, PostgreSQL (the shadow).
+
+1. The shadow is begun: settings, source and range are noted, and where the log ends now.  If it is there already, it has to have been
+   asked for in the same words, with the same settings; then what is done is left out below.
+2. From closes and files: explode into the spool.
+3. Fold each partition of groups.
+4. Judge each module.
+5. Note the digest of everything, remove the spool.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from app import topics
+from app.errors import ConfigurationError, UsageError
+from app.replay import explode, fold, judge, spool
+from app.replay.digest import digest
+from app.replay.live import log_bounds
+from app.replay.pool import Pool, peak_bytes
+from app.replay.shadow import Folded, Shadow, Source, State, differing, learning_settings, make_schema, opened
+from app.replay.span import Span, check_partitions
+from app.settings import Settings
+
+WORK_FOLDER = Path(".edgeloop/replay")
+SMALL = 20_000
+"""Records for which a second process is not worth its start."""
+Report = Callable[[str, int, int | None], None]
+"""Told (stage, records done, records in all or None), every POLL_S seconds and at the end of each stage."""
+
+
+class Result(NamedTuple):
+    """What a replay came to.  `trades` counts closed trades (facts in their home group), `rejected` closes by reason; `seconds` and
+    `records`, read from the source, are this run's alone; `peak_memory_bytes` is that of all processes together."""
+
+    name: str
+    trades: int
+    facts: int
+    lessons: int
+    overrides: int
+    unreadable: int
+    rejected: dict[str, int]
+    records: int
+    seconds: float
+    rate: float
+    peak_memory_bytes: int
+    digest: str
+
+
+def source_of_files(span: Span, paths: Sequence[str], file_kind: str | None, mapping: Path | None) -> Source:
+    """Files as a source.  Raises `UsageError` for one that cannot be looked at, and for standard input, which cannot be read again."""
+    if span.offsets is not None:
+        raise UsageError("--offsets are of the topics; FILES have none.", "Use --all, --from/--to or --by-duration with files.")
+    found = []
+    for path in paths:
+        try:
+            status = Path(path).stat()
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error.strerror}.", "A replay reads files, which it may have to read again."
+            ) from error
+        found.append((path, status.st_size, status.st_mtime_ns))
+    return Source(
+        "files", span, files=found, file_kind=file_kind, mapping=None if mapping is None else str(mapping), at_ms=round(time.time() * 1000)
+    )
+
+
+def work_folder(name: str, chosen: Path | None) -> Path:
+    """Where a replay has its spool."""
+    return (WORK_FOLDER if chosen is None else chosen) / name
+
+
+async def run(
+    settings: Settings, name: str, source: Source, *, folder: Path, jobs: int | None, restart: bool, cores: int, report: Report
+) -> Result:
+    """Steps 1 to 5.  Raises `ConfigurationError` where the shadow is another one, and what the stages raise."""
+    started = time.monotonic()
+    async with opened(settings, name) as shadow:
+        await shadow.lock()
+        if restart:
+            await shadow.drop()
+            shutil.rmtree(folder, ignore_errors=True)
+        state = await _begun(settings, shadow, source)
+        replay = _Replay(settings, state, folder, report)
+        if state.finished_at is None:
+            await replay.work(shadow, jobs, cores)
+            state = await shadow.state()
+        return replay.result(state, time.monotonic() - started)
+
+
+async def _begun(settings: Settings, shadow: Shadow, source: Source) -> State:
+    """Step 1."""
+    mine = learning_settings(settings)
+    if await shadow.exists():
+        state = await shadow.state()
+        again = f"Use another name, or begin anew: --restart (or faust -A app replay drop {shadow.name})."
+        if not source.asks_as(state.source):
+            raise ConfigurationError(f"The shadow {shadow.name} is of another source or range: {described(state.source)}.", again)
+        if differences := differing(state.settings, mine):
+            raise ConfigurationError(f"The shadow {shadow.name} was begun with other settings: {', '.join(differences)}.", again)
+        return state
+    if source.kind != "files":
+        _, ends = await log_bounds(settings, topic_of(source))
+        check_partitions(source.span, range(settings.partitions))
+        source = Source(source.kind, source.span, ends)
+    await make_schema(settings, shadow.name)
+    await shadow.begin(mine, source)
+    return await shadow.state()
+
+
+def topic_of(source: Source) -> str:
+    """The topic of a source."""
+    return {"facts": topics.FACTS, "closes": topics.CLOSES}[source.kind]
+
+
+def described(source: Source) -> str:
+    """A source in words."""
+    where = ", ".join(path for path, _, _ in source.files) if source.kind == "files" else f"the topic {topic_of(source)}"
+    return f"{where}, {source.span.asked}"
+
+
+class _Replay:
+    """The stages of one run, with what it reports."""
+
+    def __init__(self, settings: Settings, state: State, folder: Path, report: Report) -> None:
+        self._settings = settings
+        self._state = state
+        self._source = state.source
+        self._folder = folder
+        self._report = report
+        self._records = 0
+        self._peak = 0
+
+    async def work(self, shadow: Shadow, jobs: int | None, cores: int) -> None:
+        """Steps 2 to 5."""
+        bounds: dict[str, tuple[int, int]] = {}
+        if self._source.kind != "files":
+            begins, _ = await log_bounds(self._settings, topic_of(self._source))
+            bounds = {
+                p: self._source.span.bounds(int(p), min(begins[p], end), end)
+                for p, end in sorted(self._source.ends.items(), key=lambda i: int(i[0]))
+            }
+        total = sum(end - start for start, end in bounds.values())
+        if jobs is None:
+            small = total < SMALL if bounds else sum(size for _, size, _ in self._source.files) < 1_000 * SMALL
+            jobs = 1 if small else cores
+        with ExitStack() as stack:
+            workers = stack.enter_context(Pool(jobs, 1 + 2 * self._settings.partitions))
+            if self._source.kind != "facts":
+                self._explode(workers, bounds, total)
+                await shadow.note_rejected(self._rejected())
+            folded = self._fold(workers, bounds, total)
+            judged = sorted({module for done in folded.values() for module in done.modules} - self._state.judged.keys())
+            self._judge(workers, judged)
+            self._peak = peak_bytes() + (sum(workers.peaks.values()) if jobs > 1 else 0)
+        await shadow.finish(digest(await shadow.records()))
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _explode(self, workers: Pool, bounds: dict[str, tuple[int, int]], total: int) -> None:
+        """Step 2."""
+        if len(self._state.folded) == self._settings.partitions:
+            return
+        skipped = sum(c.closes for c in spool.checkpoints(self._folder))
+        if self._source.kind == "files":
+            explode.explode_files(
+                self._settings, self._source, self._folder, workers, 0, lambda total: self._report("exploding", workers.done[0], total)
+            )
+            self._records = workers.done[0] - skipped
+            return
+        first = 1 + self._settings.partitions
+        tasks = [
+            explode.Task(self._settings, first + int(p), int(p), self._source.span, start, end, str(self._folder))
+            for p, (start, end) in bounds.items()
+        ]
+
+        def tick() -> None:
+            self._report("exploding", sum(workers.done[first:]), total)
+
+        for _ in workers.run(explode.explode_partition, tasks, tick):
+            tick()
+        self._records = sum(workers.done[first:]) - skipped
+
+    def _rejected(self) -> dict[str, int]:
+        counts: Counter[str] = Counter(self._state.rejected)
+        if found := spool.checkpoints(self._folder):
+            counts = sum((Counter(c.rejected) for c in found), Counter())
+        return dict(counts)
+
+    def _fold(self, workers: Pool, bounds: dict[str, tuple[int, int]], total: int) -> dict[str, Folded]:
+        """Step 3; returns what each partition came to."""
+        folded = dict(self._state.folded)
+        spooled = self._source.kind != "facts"
+        versions = {str(p): sum(c.facts for c in spool.checkpoints(self._folder)) for p in range(self._settings.partitions)}
+        tasks = []
+        for p in range(self._settings.partitions):
+            if str(p) in folded:
+                continue
+            start, end = (0, versions[str(p)]) if spooled else bounds[str(p)]
+            folder = str(self._folder) if spooled else None
+            tasks.append(fold.Task(self._settings, self._state.name, 1 + p, p, self._source.span, start, end, folder))
+        total = versions["0"] if spooled else sum(task.end - task.start for task in tasks)
+
+        def tick() -> None:
+            self._report("folding", sum(workers.done[1 : 1 + self._settings.partitions]), total)
+
+        for partition, done in workers.run(_fold_numbered, tasks, tick):
+            folded[str(partition)] = done
+            tick()
+        if not spooled:
+            self._records = sum(workers.done[1 : 1 + self._settings.partitions])
+        return folded
+
+    def _judge(self, workers: Pool, modules: Sequence[str]) -> None:
+        """Step 4."""
+        tasks = [judge.Task(self._settings, self._state.name, module) for module in modules]
+        for done, _ in enumerate(workers.run(judge.judge_module, tasks, lambda: None), 1):
+            self._report("judging", done, len(modules))
+
+    def result(self, state: State, seconds: float) -> Result:
+        """What the shadow holds, and what it took."""
+        folded = state.folded.values()
+        return Result(
+            name=state.name,
+            trades=sum(done.trades for done in folded),
+            facts=sum(done.facts for done in folded),
+            lessons=sum(done.lessons for done in folded),
+            overrides=sum(state.judged.values()),
+            unreadable=sum(done.unreadable for done in folded),
+            rejected=state.rejected,
+            records=self._records,
+            seconds=seconds,
+            rate=self._records / max(seconds, 1e-9),
+            peak_memory_bytes=self._peak or peak_bytes(),
+            digest=state.digest or "",
+        )
+
+
+def _fold_numbered(task: fold.Task) -> tuple[int, Folded]:
+    return task.partition, fold.fold_partition(task)

@@ -1,0 +1,87 @@
+"""The spool: trades on disk on the way from closes to their groups, and how far their source has been read.
+
+May touch: the folder it is given.
+
+1. Of each source (a partition of closes, or the files) there is one file for each partition of groups, and a checkpoint.
+2. A file is a sequence of blocks: the length as four bytes, then a zstd frame of MessagePack, trades by group.
+3. The checkpoint has where to read on and the lengths of the files, and is replaced in one step after the blocks are written.  What lies
+   beyond these lengths belongs to no checkpoint, and is cut off before the source is read on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from app.learning.window import Trade
+
+Group = tuple[str, str, str]
+"""(module, pattern key, category)."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[tuple[Group, list[Trade]]]).decode
+
+
+class Checkpoint(msgspec.Struct):
+    """How far a source has been read: `position` is where to go on, `lengths` the bytes of each file; the rest counts what was read."""
+
+    position: int
+    lengths: dict[str, int] = {}
+    closes: int = 0
+    facts: int = 0
+    rejected: dict[str, int] = {}
+
+
+def packed(trades: dict[Group, list[Trade]]) -> bytes:
+    """Trades as a block."""
+    frame = zstandard.ZstdCompressor(level=1).compress(_encode(list(trades.items())))
+    return len(frame).to_bytes(4, "big") + frame
+
+
+class Source:
+    """What one process writes of one source."""
+
+    def __init__(self, folder: Path, source: int) -> None:
+        self._folder = folder
+        self._source = source
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def resume(self, start: int) -> Checkpoint:
+        """The checkpoint, or a new one at `start`; what was written after it is cut off."""
+        path = self._folder / f"source-{self._source}.json"
+        found = msgspec.json.decode(path.read_bytes(), type=Checkpoint) if path.exists() else Checkpoint(start)
+        for file in self._folder.glob(f"trades-{self._source}-*"):
+            length = found.lengths.get(file.name, 0)
+            if file.stat().st_size > length:
+                os.truncate(file, length)
+        return found
+
+    def write(self, checkpoint: Checkpoint, blocks: dict[int, list[bytes]]) -> None:
+        """Append blocks (by partition of groups), then replace the checkpoint, whose `lengths` are brought up to date."""
+        for partition, parts in blocks.items():
+            file = self._folder / f"trades-{self._source}-{partition}"
+            with file.open("ab") as stream:
+                stream.writelines(parts)
+                checkpoint.lengths[file.name] = stream.tell()
+        path = self._folder / f"source-{self._source}.json"
+        new = path.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(checkpoint))
+        new.replace(path)
+
+
+def read(folder: Path, partition: int) -> Iterator[dict[Group, list[Trade]]]:
+    """The blocks of a partition of groups, of all sources."""
+    unpack = zstandard.ZstdDecompressor()
+    for file in sorted(folder.glob(f"trades-*-{partition}")):
+        with file.open("rb") as stream:
+            while length := stream.read(4):
+                yield dict(_decode(unpack.decompress(stream.read(int.from_bytes(length, "big")))))
+
+
+def checkpoints(folder: Path) -> list[Checkpoint]:
+    """Those of all sources."""
+    return [msgspec.json.decode(file.read_bytes(), type=Checkpoint) for file in sorted(folder.glob("source-*.json"))]

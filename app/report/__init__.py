@@ -1,0 +1,1 @@
+"""The audit for people: tables on the terminal, and one page for a browser."""

@@ -1,0 +1,312 @@
+"""The audit as one page for a browser: answers first, then what they stand on.  Nothing is loaded from anywhere.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from app.audit.document import Audit, Question, Setting, Told
+from app.audit.resample import Estimate
+from app.report import plots
+from app.report.style import STYLE
+from app.report.text import figure
+from schemas.scope import canonical_text
+
+DRAWN = 12
+"""Overrides whose edge is drawn."""
+BADGES = {"yes": "yes", "no": "no"}
+
+
+def page(found: Audit, explanations: Mapping[str, str] | None = None) -> str:
+    """The page.  `explanations` are fragments of HTML by override id, put below what is said of the override here."""
+    data = found.data
+    title = "Does what is learned earn its place?"
+    parts = [
+        _header(found, title),
+        f'<section aria-labelledby="answers"><h2 id="answers">Answers</h2><div '
+        f'class="cards">{"".join(map(_answer, found.questions))}</div></section>',
+        _switches(found),
+    ]
+    if data.judged:
+        parts += [_walk(found), _chance(found), _double(found), _decay(found), _regimes(found)]
+    parts += [_overrides(found, explanations or {}), _method(found)]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>Audit: {escape(title)}</title><style>{STYLE}</style></head>"
+        f"<body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def prose(text: str) -> str:
+    """Text of ours as HTML, names in backticks as code.
+
+    >>> prose("by `classic` < 1")
+    'by <code>classic</code> &lt; 1'
+    """
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
+
+
+def _header(found: Audit, title: str) -> str:
+    data = found.data
+    said = (
+        f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]} to {data.to_ts[:10]}, from "
+        f"{data.source}. "
+        f"{data.judged:,} of {data.decisions:,} {' and '.join(data.categories)} decisions judged after {data.cuts} cuts; outcome: "
+        f"{data.outcome}."
+    )
+    refused = "".join(
+        f'<p class="small">{r.count:,} closes were refused: <code>{escape(r.reason)}</code> (the first: {escape(r.first)})</p>'
+        for r in data.refused
+    )
+    return (
+        f'<header><h1>{escape(title)}</h1><p class="soft">{escape(said)}</p>{refused}'
+        f'<p class="headline{"" if found.edge else " none"}">{prose(found.headline)}</p></header>'
+    )
+
+
+def _answer(q: Question) -> str:
+    return (
+        f'<article class="card answer"><h3>{escape(q.question)}</h3>'
+        f'<span class="badge {BADGES.get(q.answer, "unsure")}">{escape(q.answer.capitalize())}</span>'
+        f'<div><p class="big">{_number(q.figure)}</p><p class="small soft">{escape(q.name)}, 90 % interval {_between(q.figure)}</p></div>'
+        f'{_bar(q.figure, q.material)}<p>{prose(q.why)}</p><p class="small soft">{prose(q.switching)}</p></article>'
+    )
+
+
+def _number(e: Estimate) -> str:
+    return f"{e.value:+.4f}" if math.isfinite(e.low) else "unknown"
+
+
+def _between(e: Estimate) -> str:
+    return f"{e.low:+.4f} to {e.high:+.4f}" if math.isfinite(e.low) else "unknown"
+
+
+def _bar(e: Estimate, material: float | None) -> str:
+    """The interval on a line, with zero and what is material."""
+    if not math.isfinite(e.low):
+        return ""
+    marks = [0.0, *([material] if material is not None else [])]
+    low, high = min(e.low, *marks), max(e.high, *marks)
+    span = (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return round(20 + 260 * (value - low) / span, 1)
+
+    def name(at: float, text: str) -> str:
+        anchor = "start" if at < 40 else "end" if at > 260 else "middle"
+        return f'<text x="{at}" y="43" text-anchor="{anchor}">{text}</text>'
+
+    ticks = f'<line x1="{x(0)}" x2="{x(0)}" y1="4" y2="30" stroke="var(--faint)"/>{name(x(0), "0")}'
+    if material is not None:
+        far = abs(x(material) - x(0)) > 45
+        ticks += (
+            f'<line x1="{x(material)}" x2="{x(material)}" y1="4" y2="30" stroke="var(--faint)" stroke-dasharray="3 3"/>'
+            + (name(x(material), "material") if far else "")
+        )  # fmt: skip
+    label = f"Interval {_between(e)}, estimate {_number(e)}" + (f", material is {material:.4f}" if material is not None else "")
+    return (
+        f'<svg class="bar" viewBox="0 0 300 46" role="img" aria-label="{escape(label)}">{ticks}'
+        f'<line x1="{x(e.low)}" x2="{x(e.high)}" y1="17" y2="17" stroke="var(--c1)" stroke-width="5" stroke-linecap="round" '
+        f'opacity="0.55"/>'
+        f'<circle cx="{x(e.value)}" cy="17" r="6" fill="var(--c1)"/></svg>'
+    )
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], wrap: Sequence[int] = ()) -> str:
+    """A table in a box of its own that scrolls; cells are HTML, columns of `wrap` may break."""
+    cells = "".join(f'<th scope="col"{_kind(i, wrap)}>{escape(name)}</th>' for i, name in enumerate(head))
+    body = "".join(
+        f'<tr><th scope="row">{row[0]}</th>' + "".join(f"<td{_kind(i, wrap)}>{cell}</td>" for i, cell in enumerate(row[1:], 1)) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">'
+        f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _kind(column: int, wrap: Sequence[int]) -> str:
+    return ' class="wrap text"' if column in wrap else ""
+
+
+def _plot(caption: str, svg: str) -> str:
+    return f'<figure class="card"><figcaption>{escape(caption)}</figcaption>{svg}</figure>'
+
+
+def _switches(found: Audit) -> str:
+    rows = "".join(
+        f'<li><div><code>{s.variable}</code> <span class="small soft">now {escape(s.now)}</span></div>'
+        f"<strong>{escape(s.recommended)}</strong><p>{prose(s.reason)}</p></li>"
+        for s in found.switches
+    )
+    return f'<section aria-labelledby="switches"><h2 id="switches">What to set</h2><ul class="switches card">{rows}</ul></section>'
+
+
+def _section(name: str, title: str, said: str, *parts: str) -> str:
+    return (
+        f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2><p class="soft">{prose(said)}</p>{"".join(parts)}</section>'
+    )
+
+
+def _walk(found: Audit) -> str:
+    rows = [
+        (
+            escape(s.name), figure(s.score.value, 3), figure(s.score.added, 3), figure(s.beyond.value, 3) if s.beyond else "–",
+            figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}", f"{s.score.spread:.2f}",
+            "–" if s.turnover is None else f"{s.turnover:.3f}",
+        )
+        for s in found.settings
+    ]  # fmt: skip
+    head = ("sized by", "value", "outcome added", "integrated beyond it", "slope", "sized", "sd of ×", "turnover")
+    return _section(
+        "walk",
+        "Would it have helped?",
+        "Learned from what had closed before each cut, asked for the decisions after it. Value is the outcome that differences of size "
+        "added, less half their variance: it is greatest where sizes say exactly what is to be expected. In units of size; turnover is the "
+        "mean change of a multiplier a month.",
+        f'<div class="trio">{_plot("Value so far, with 90 % bands", plots.value_over_time(found))}'
+        f"{_plot('Value per decision', plots.settings_forest(found.settings))}"
+        f"{_plot('Calibration: made against told', plots.calibration(found))}</div>",
+        table("Settings, walked forward", head, rows),
+    )
+
+
+def _chance(found: Audit) -> str:
+    tested: list[Setting] = [s for s in found.settings if s.placebo is not None and s.placebo.counts]
+    if not tested:
+        return ""
+    drawn = "".join(_plot(f"Overrides by {s.name}: real, and by chance", plots.placebo(s)) for s in tested)
+    rows = [
+        (
+            escape(s.name), f"{s.placebo.real:,}", f"{s.placebo.mean:,.1f}", f"{min(s.placebo.counts):,} to {max(s.placebo.counts):,}",
+            f"{s.placebo.share:.0%}" if s.placebo.share is not None else "–",
+        )
+        for s in tested if s.placebo is not None
+    ]  # fmt: skip
+    return _section(
+        "chance",
+        "How many overrides are false?",
+        "Stretches of outcomes change places, so that scopes say nothing any more, while what clusters in time still does. Whatever is "
+        "learned then is false: as many are to be expected among the real ones.",
+        f'<div class="pair">{drawn}</div>',
+        table("Overrides and placebos", ("setting", "overrides", "by chance", "range", "share false"), rows),
+    )
+
+
+def _double(found: Audit) -> str:
+    d = found.double_counting
+    rows = [
+        (
+            escape(s.name), f"{s.overlap.decisions:,}", f"{s.overlap.matched:.1f}",
+            figure(s.overlap.several, 2, sign=False) if s.overlap.decisions else "–",
+        )
+        for s in found.settings
+    ]  # fmt: skip
+    said = (
+        f"Of {d.decisions:,} decisions that the batch jobs' formulas size, {d.doubled.value:.0%} have overrides that stand on nearly the "
+        f"same "
+        f"trades as another one: {d.matched:.1f} match on average, which are {d.distinct:.1f} pieces of evidence. With one vote each the "
+        f"multiplier changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a decision."
+        if d.decisions
+        else "The batch jobs' formulas size no decision."
+    )
+    head = ("setting", "decisions matched", "overrides that match", "share with several")
+    return _section("double", "Double counting", said, table("Overrides that match a decision", head, rows))
+
+
+def _decay(found: Audit) -> str:
+    d = found.decay
+    if not d.trades:
+        return _section("decay", "How edges go", "No effect was chosen at any cut, so there is nothing that could fade.")
+    rows = [
+        (name, figure(e))
+        for name, e in (
+            ("best over no edge", d.skill),
+            ("exponential over linear", d.exponential_over_linear),
+            ("exponential over constant", d.exponential_over_constant),
+            ("linear over constant", d.linear_over_constant),
+        )
+    ]
+    return _section(
+        "decay",
+        "How edges go",
+        f"Constant, linear and exponential edges were fitted to the trades before each cut ({d.effects:,} fits), and foretold the "
+        f"{d.trades:,} "
+        f"trades after it. The best form is {figure(d.skill)} nats a trade better than no edge at all.",
+        f'<div class="pair">{_plot("Which form foretells better?", plots.forms(found))}'
+        f"{table('Forms of decay', ('form', 'nats a trade'), rows)}</div>",
+    )
+
+
+def _regimes(found: Audit) -> str:
+    r = found.regimes
+    if not r.gains:
+        return _section("regimes", "Regimes", "No decision was sized by an effect that was learned over all regimes.")
+    rows = [(escape(g.regime), f"{g.decisions:,}", f"{g.promised:.3f}", figure(g.gain, 2, sign=False)) for g in r.gains]
+    return _section(
+        "regimes",
+        "Regimes",
+        "What came of what effects learned over all regimes had promised, regime by regime. If these gains were known, sizing by them "
+        "would be "
+        f"worth {figure(r.attainable)} a decision.",
+        f'<div class="pair">{_plot("Gain by regime", plots.regimes(found))}'
+        f"{table('Gains by regime', ('regime', 'decisions', 'promised', 'gain'), rows)}</div>",
+    )
+
+
+def _overrides(found: Audit, explanations: Mapping[str, str]) -> str:
+    if not found.overrides:
+        return _section("overrides", "Overrides now", "There is none: nothing passes among all that was searched.")
+    parts = [_override(told, k, explanations.get(told.override.override_id, "")) for k, told in enumerate(found.overrides)]
+    total = next(s.overrides for s in found.settings if s.name == "integrated")
+    said = f"What `integrated` says now, the strongest first ({len(found.overrides):,} of {total:,})."
+    return _section("overrides", "Overrides now", said, *parts)
+
+
+def _override(told: Told, k: int, explanation: str) -> str:
+    o = told.override
+    scope = canonical_text(o.scope).replace("|", ", ") or "every context"
+    life, interval = o.decay.half_life_hours, o.decay.interval
+    facts = [
+        ("Effect", f"{o.effect:+.3f}" + (f" ± {o.effect_sd:.3f}" if o.effect_sd is not None else "")),
+        ("Trades", f"{o.n_trades:,}, {o.evidence.from_ts[:10]} to {o.evidence.to_ts[:10]}"),
+        ("Decay", o.decay.state),
+        *([("Half-life", _half_life(life, interval))] if life else []),
+        *([("Regime gains", ", ".join(f"× {gain:g} in {regime}" for regime, gain in o.regime_gains.items()))] if o.regime_gains else []),
+        *([("Same evidence", f"{len(told.members):,} other slices of its factor")] if told.members else []),
+        ("Why", told.reason),
+        ("Id", o.override_id),
+    ]  # fmt: skip
+    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    drawn = ""
+    if told.curve is not None and k < DRAWN:
+        label = f"Uplift of {scope} over time, with constant, linear and exponential fits"
+        drawn = f"<div>{plots.effect(f'effect-{k}', label, told.curve)}</div>"
+    return (
+        f'<details{" open" if k < 3 else ""}><summary><span class="times">× {o.multiplier:.2f}</span> {escape(o.pattern_key)} '
+        f'{escape(o.action_category)} in {escape(scope)}</summary><div class="override"><dl class="facts">{listed}</dl>{drawn}</div>'
+        f"{explanation}</details>"
+    )
+
+
+def _half_life(hours: float, interval: tuple[float, float] | None) -> str:
+    between = f" ({interval[0] / 24:.3g} to {interval[1] / 24:.3g})" if interval else ""
+    return f"{hours / 24:.3g} days{between}"
+
+
+def _method(found: Audit) -> str:
+    data = found.data
+    return (
+        f"<footer><p>Intervals are 90 %, by a block bootstrap over weeks. Window {data.window_days:g} days, horizon "
+        f"{data.horizon_days:g} days, "
+        f"{data.placebos} shuffled logs, seed {data.seed}. A yes needs an interval above nothing and an estimate that matters; a no "
+        f"needs one that "
+        "ends below what matters; everything else is not enough data. Times are UTC.</p></footer>"
+    )

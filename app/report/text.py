@@ -1,0 +1,158 @@
+"""The audit on the terminal: tables, then the answers and what to set.
+
+May touch: nothing but the console it is given.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from rich.console import Console
+from rich.table import Table
+
+from app.audit.document import Audit
+from app.audit.resample import Estimate
+from schemas.scope import canonical_text
+
+WIDTH = 120
+OVERRIDES = 8
+
+
+def show(found: Audit, console: Console) -> None:
+    """Print it."""
+    data = found.data
+    console.print(
+        f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]} to {data.to_ts[:10]}, from "
+        f"{data.source}.  "
+        f"{data.judged:,} of {data.decisions:,} {' and '.join(data.categories)} decisions judged: those within {data.horizon_days:g} "
+        f"days after "
+        f"{data.cuts} cuts, sized by what had closed before the cut.",
+        highlight=False,
+    )
+    for refusal in data.refused:
+        console.print(f"[yellow]{refusal.count:,} closes were refused: {refusal.reason}[/]  (the first: {refusal.first})", highlight=False)
+    if data.judged:
+        for table in (_settings(found), _learned(found), _forms(found), _regimes(found), _overrides(found)):
+            if table is not None:
+                console.print()
+                console.print(table)
+    console.print()
+    _answers(found, console)
+
+
+def figure(estimate: Estimate | None, digits: int = 4, *, sign: bool = True) -> str:
+    """A figure and its interval.
+
+    >>> figure(Estimate(0.5, 0.25, 0.75), 2), figure(None), figure(Estimate(0.0, float("-inf"), float("inf")))
+    ('+0.50 (+0.25 … +0.75)', '–', '+0.0000 (unknown)')
+    """
+    if estimate is None:
+        return "–"
+    form = f"{'+' if sign else ''}.{digits}f"
+    value = format(estimate.value, form)
+    if estimate.low == float("-inf") or estimate.high == float("inf"):
+        return f"{value} (unknown)"
+    return f"{value} ({format(estimate.low, form)} … {format(estimate.high, form)})"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    return table
+
+
+def _settings(found: Audit) -> Table:
+    table = _table(
+        "Walk forward, per decision (90 % intervals)",
+        "sized by", "value", "outcome added", "calibration slope", "sized", "sd of ×", "turnover a month",
+    )  # fmt: skip
+    for s in found.settings:
+        table.add_row(
+            s.name, figure(s.score.value), figure(s.score.added), figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}",
+            f"{s.score.spread:.2f}", "–" if s.turnover is None else f"{s.turnover:.3f}",
+        )  # fmt: skip
+    return table
+
+
+def _learned(found: Audit) -> Table:
+    table = _table(
+        "What is said now, and what chance would say", "setting", "overrides", "by chance", "share false", "match a decision", "several do",
+        "worth beyond it",
+    )  # fmt: skip
+    for s in found.settings:
+        p = s.placebo
+        counted = p is not None and bool(p.counts)
+        table.add_row(
+            s.name, f"{s.overrides:,}", f"{p.mean:,.1f}" if p is not None and counted else "–",
+            f"{p.share:.0%}" if p is not None and p.share is not None else "–",
+            f"{s.overlap.matched:.1f}", figure(s.overlap.several, 2, sign=False) if s.overlap.decisions else "–",
+            figure(s.beyond.value) if s.beyond else "–",
+        )  # fmt: skip
+    return table
+
+
+def _forms(found: Audit) -> Table | None:
+    if not found.decay.trades:
+        return None
+    d = found.decay
+    table = _table(f"How edges go: log predictive density of {d.trades:,} later trades in {d.effects:,} effects (nats a trade)", "", "")
+    for name, value in (
+        ("best form over no edge", d.skill),
+        ("exponential over linear", d.exponential_over_linear),
+        ("exponential over constant", d.exponential_over_constant),
+        ("linear over constant", d.linear_over_constant),
+    ):
+        table.add_row(name, figure(value))
+    table.show_header = False
+    return table
+
+
+def _regimes(found: Audit) -> Table | None:
+    if not found.regimes.gains:
+        return None
+    table = _table("What came of what was promised, by regime", "regime", "decisions", "promised", "gain")
+    for g in found.regimes.gains:
+        table.add_row(g.regime, f"{g.decisions:,}", f"{g.promised:.3f}", figure(g.gain, 2, sign=False))
+    table.add_row("all", "", "", figure(found.regimes.overall, 2, sign=False))
+    return table
+
+
+def _overrides(found: Audit) -> Table | None:
+    if not found.overrides:
+        return None
+    shown = found.overrides[:OVERRIDES]
+    table = _table(
+        f"Overrides of `integrated` now: {'the ' + str(len(shown)) + ' strongest' if len(found.overrides) > len(shown) else 'all'}",
+        "group", "scope", "×", "trades", "half-life",
+    )  # fmt: skip
+    for told in shown:
+        o = told.override
+        life = o.decay.half_life_hours
+        table.add_row(
+            f"{o.pattern_key} {o.action_category}", canonical_text(o.scope) or "every context", f"{o.multiplier:.2f}", f"{o.n_trades:,}",
+            f"{life / 24:.3g} days" if life else "–",
+        )  # fmt: skip
+    return table
+
+
+def _answers(found: Audit, console: Console) -> None:
+    def say(text: str, indent: str = "") -> None:
+        console.print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent), highlight=False, markup=False)
+
+    console.print("[bold]Answers[/]")
+    say(found.headline)
+    for number, q in enumerate(found.questions, 1):
+        colour = {"yes": "green", "no": "cyan"}.get(q.answer, "yellow")
+        console.print(f"\n{number}. {q.question}  [bold {colour}]{q.answer.capitalize()}.[/]", highlight=False, soft_wrap=True)
+        say(
+            f"{q.name[0].upper()}{q.name[1:]}: {figure(q.figure)}." + (f" Material: {q.material:.4f}." if q.material is not None else ""),
+            "   ",
+        )
+        say(q.why, "   ")
+        say(q.switching, "   ")
+    console.print("\n[bold]What to set[/]")
+    for s in found.switches:
+        change = "" if s.recommended.split()[0] == s.now else f" (now {s.now})"
+        console.print(f"  {s.variable}={s.recommended}{change}", highlight=False, markup=False)
+        say(s.reason, "      ")

@@ -1,0 +1,192 @@
+"""freqtrade's trades as closes: what its database and its backtest results have in common.
+
+May touch: nothing; `freqtrade_database` and `freqtrade_results` read the files and call `close`.
+
+A trade's fills become actions: the first filled entry order is the `entry`, later ones are `add`s, the last exit order is the `exit`, those
+before it are `trim`s.  A pattern key is `<module>.<strategy>.<tag>`: the enter tag for entries and adds, the exit's own tag or reason for
+trims and exits.  In scope is what was known at the action: pair, timeframe, exchange, side, leverage; for adds and exits also the tag with
+which the trade was entered, for adds which entry it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.sources import making
+from app.sources.notes import Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A filled order.  `placed` and `filled` are made times (or what stood there), `amount` is in units of the pair's base."""
+
+    is_entry: bool
+    amount: float | None
+    price: float | None
+    placed: Any
+    filled: Any
+    tag: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """A closed trade, whatever release wrote it.  Rates, fees and profits are as freqtrade has them: fees and profits are fractions."""
+
+    trade_id: str
+    strategy: Any
+    pair: Any
+    stake_currency: Any
+    exchange: Any
+    timeframe: Any
+    enter_tag: Any
+    exit_reason: Any
+    opened: Any
+    closed: Any
+    open_rate: Any
+    close_rate: Any
+    amount: Any
+    fee_open: Any
+    fee_close: Any
+    profit_ratio: Any
+    profit_abs: Any
+    min_rate: Any
+    max_rate: Any
+    is_short: bool
+    leverage: Any
+    orders: Sequence[Order] = ()
+
+
+def close(trade: Trade, module: str, notes: Notes) -> dict[str, Any]:
+    """The `position_closed` event of `trade`."""
+    pair = _label(trade.pair)
+    context = making.without_nothing(
+        {
+            "symbol": pair,
+            "timeframe": trade.timeframe,
+            "exchange": trade.exchange or None,
+            "is_short": trade.is_short,
+            "leverage": trade.leverage,
+        }
+    )
+    return making.without_nothing(
+        {
+            "event_id": making.closing_id(trade.trade_id),
+            "schema_version": 1,
+            "module": module,
+            "trade_id": trade.trade_id,
+            "symbol": pair,
+            "chain": trade.exchange or None,
+            "timeframe": trade.timeframe,
+            "entry_context": context,
+            "trade_summary": _summary(trade, notes),
+            "actions": _actions(trade, module),
+        }
+    )
+
+
+def _label(value: Any) -> Any:
+    return None if value is None or value == "" else str(value)
+
+
+def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
+    stem = f"{module}.{making.segment(trade.strategy, 'no_strategy')}"
+    entered = making.segment(trade.enter_tag, "entry")
+    orders = sorted(trade.orders, key=lambda o: str(o.filled).removesuffix("Z"))  # So that 09:00:00Z comes before 09:00:00.5Z.
+    entries, exits = [o for o in orders if o.is_entry], [o for o in orders if not o.is_entry]
+    bought = sum(o.amount or 0.0 for o in entries)
+    actions: list[dict[str, Any]] = []
+
+    def act(category: str, tag: str, ts: Any, size: float | None, scope: dict[str, Any]) -> None:
+        made = {
+            "ts": ts,
+            "pattern_key": f"{stem}.{tag}",
+            "action_category": category,
+            "size_frac": None if size is None else round(size, 6),
+            "scope": scope,
+        }
+        actions.append(making.without_nothing(made))
+
+    if not entries:
+        act("entry", entered, trade.opened, None, {})
+    held, n_entries, last = 0.0, 0, exits[-1] if exits else None
+    for order in orders:
+        amount = order.amount or 0.0
+        if order.is_entry:
+            n_entries += 1
+            held += amount
+            size = amount / bought if bought > 0 else None
+            if n_entries == 1:
+                act("entry", entered, order.placed, size, {})
+            else:
+                act("add", making.segment(order.tag, entered), order.placed, size, {"enter_tag": entered, "n_entry": n_entries})
+            continue
+        size = min(1.0, amount / held) if held > 0 else None
+        held = max(0.0, held - amount)
+        if order is last:
+            act("exit", making.segment(order.tag, making.segment(trade.exit_reason, "exit")), order.placed, size, {"enter_tag": entered})
+        else:
+            act("trim", making.segment(order.tag, "partial_exit"), order.placed, size, {"enter_tag": entered})
+    if last is None:
+        act("exit", making.segment(trade.exit_reason, "exit"), trade.closed, None, {"enter_tag": entered})
+    return actions
+
+
+def _summary(trade: Trade, notes: Notes) -> dict[str, Any]:
+    roi = making.number(trade.profit_ratio)
+    drawdown, gain = _excursions(trade)
+    currency = str(trade.stake_currency or "").upper()
+    in_dollars = currency in making.US_DOLLARS
+    if not in_dollars:
+        notes.add(f"trades without pnl_usd, as their stake currency {currency or '(not known)'} is no US dollar")
+    return making.without_nothing(
+        {
+            "entry_timestamp": trade.opened,
+            "exit_timestamp": trade.closed,
+            "entry_price": making.number(trade.open_rate),
+            "exit_price": making.number(trade.close_rate),
+            "roi": roi,
+            "pnl_usd": making.number(trade.profit_abs) if in_dollars else None,
+            "rr": making.return_to_drawdown(making.real(trade.profit_ratio), drawdown),
+            "max_drawdown": drawdown,
+            "max_gain": gain,
+            "fees_usd": _fees(trade) if in_dollars else None,
+            "hold_time_days": making.days_between(trade.opened, trade.closed),
+        }
+    )
+
+
+def _excursions(trade: Trade) -> tuple[float | None, float | None]:
+    """(greatest loss, greatest gain) that the trade has been at, as positive fractions of the stake: fees and leverage are in it.
+
+    Both are against the average open rate, so they are approximate where a trade was added to.  freqtrade stores 0 where it knew nothing.
+    """
+    rates = making.real(trade.open_rate), making.real(trade.min_rate), making.real(trade.max_rate)
+    if any(rate is None or rate <= 0 for rate in rates):
+        return None, None
+    worst, best = (rates[2], rates[1]) if trade.is_short else (rates[1], rates[2])
+    return round(max(0.0, -_profit(trade, rates[0], worst)), 8), round(max(0.0, _profit(trade, rates[0], best)), 8)  # type: ignore[arg-type]
+
+
+def _profit(trade: Trade, opened_at: float, rate: float) -> float:
+    """The profit of a close at `rate`, a fraction of the stake, as freqtrade counts it: fees on both sides, times leverage."""
+    fee_open, fee_close = making.real(trade.fee_open) or 0.0, making.real(trade.fee_close) or 0.0
+    leverage = making.real(trade.leverage) or 1.0
+    if trade.is_short:
+        taken, paid = opened_at * (1 - fee_open), rate * (1 + fee_close)
+        return (1 - paid / taken) * leverage if taken > 0 else 0.0
+    return (rate * (1 - fee_close) / (opened_at * (1 + fee_open)) - 1) * leverage
+
+
+def _fees(trade: Trade) -> float | None:
+    fee_open, fee_close = making.real(trade.fee_open), making.real(trade.fee_close)
+    if fee_open is None or fee_close is None:
+        return None
+    priced = [(o.is_entry, o.amount * o.price) for o in trade.orders if o.amount is not None and o.price is not None]
+    if {is_entry for is_entry, _ in priced} != {True, False}:
+        amount, opened_at, closed_at = making.real(trade.amount), making.real(trade.open_rate), making.real(trade.close_rate)
+        if amount is None or opened_at is None or closed_at is None:
+            return None
+        priced = [(True, amount * opened_at), (False, amount * closed_at)]
+    return round(sum(value * (fee_open if is_entry else fee_close) for is_entry, value in priced), 8)

@@ -1,0 +1,326 @@
+"""The mapping file: what the columns of a table mean.  TOML in, one checked `Mapping` out, or an error that names the key and its line.
+
+May touch: the mapping file (read only).
+
+    rows = "positions"                 # or "fills"
+    timezone = "America/New_York"      # of times without an offset
+    [columns]                          # field = column, or a table with how to read it
+    exit_timestamp = {column = "closed", format = "%d.%m.%Y %H:%M"}
+    roi = {column = "return_pct", scale = 0.01}
+    [pattern]                          # action = template; {column} is what stands in the column
+    entry = "{setup}.entry"
+    [scope]                            # dimension = column, as known at the entry
+    volatility = "volatility"
+    [buckets]                          # column = fixed edges
+    volatility = {edges = [12.5, 20.0], labels = ["low", "mid", "high"]}
+
+docs/adapters.md describes each key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from app.errors import ConfigurationError
+from app.sources.making import DRAWDOWN_FLOOR, UNITS
+
+TIME_FIELDS = frozenset({"entry_timestamp", "exit_timestamp", "time"})
+TEXT_FIELDS = frozenset({"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "account", "side", "fill_id", "currency"})
+SUMMARY_NUMBERS = (
+    "rr", "roi", "pnl_usd", "entry_price", "exit_price", "hold_time_days", "time_to_payback_days", "max_drawdown", "max_gain", "fees_usd",
+)  # fmt: skip
+POSITION_FIELDS = frozenset(
+    {"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "side", "currency", "revision", "quantity", "multiplier"}
+    | {"entry_timestamp", "exit_timestamp", *SUMMARY_NUMBERS}
+)
+FILL_FIELDS = frozenset(
+    {"symbol", "chain", "timeframe", "bucket", "account", "side", "quantity", "price", "time", "fee", "fill_id", "currency", "multiplier"}
+)
+FIELDS = {"positions": POSITION_FIELDS, "fills": FILL_FIELDS}
+REQUIRED = {"positions": ("exit_timestamp",), "fills": ("symbol", "quantity", "price", "time")}
+CATEGORIES = {"positions": ("entry", "exit"), "fills": ("entry", "add", "trim", "exit")}
+SIDES = {
+    "buy": ("buy", "b", "bot", "bought", "long", "l", "cover", "btc", "bto", "+"),
+    "sell": ("sell", "s", "sld", "sold", "short", "sell short", "ss", "stc", "sto", "-"),
+}
+"""What a side may be called, in small letters; `[sides]` adds to it."""
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's) or `unit` (of a number since 1970) and
+    `timezone` are for times."""
+
+    name: str
+    scale: float | None = None
+    format: str | None = None
+    unit: str | None = None
+    timezone: ZoneInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """`labels[i]` is for numbers from `edges[i - 1]` (included) up to `edges[i]` (excluded); `scale` is that of the column's numbers."""
+
+    edges: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A pattern key with columns in it: texts and column names take turns, beginning and ending with a text."""
+
+    texts: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableMapping:
+    """What the columns of a table mean.  `columns` are by field, `scope` and `exit_scope` give a column by dimension."""
+
+    path: str
+    rows: str
+    module: str | None
+    delimiter: str | None
+    encoding: str
+    decimal: str
+    timezone: ZoneInfo
+    currency: str
+    drawdown_floor: float
+    columns: Mapping[str, Column]
+    constants: Mapping[str, Any]
+    pattern: Mapping[str, Template]
+    scope: Mapping[str, str]
+    exit_scope: Mapping[str, str]
+    buckets: Mapping[str, Buckets]
+    defaults: Mapping[str, str]
+    sides: Mapping[str, str] = field(default_factory=dict)
+
+    def check_columns(self, columns: Iterable[str], table: str) -> None:
+        """Raises `ConfigurationError` for the first column that is named here and is not in `table`, with the nearest name there is."""
+        there = tuple(columns)
+        for section, key, name in self._named():
+            if name not in there:
+                raise ConfigurationError(
+                    f"{_place(self.path, section, key)} names the column {name!r}, which {table} does not have.",
+                    f"{_did_you_mean(name, there)}Its columns are: {', '.join(there)}.",
+                )
+
+    def _named(self) -> Iterable[tuple[str, str, str]]:
+        yield from (("columns", name, column.name) for name, column in self.columns.items())
+        yield from (("pattern", name, c) for name, template in self.pattern.items() for c in template.columns)
+        yield from (("scope", name, column) for name, column in self.scope.items())
+        yield from (("exit_scope", name, column) for name, column in self.exit_scope.items())
+        yield from (("buckets", column, column) for column in self.buckets)
+        yield from (("defaults", column, column) for column in self.defaults)
+
+
+def load(path: Path) -> TableMapping:
+    """The mapping in the file.  Raises `ConfigurationError` naming the key, its line, and what could have been meant."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", "Name the mapping of the columns.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}.", "Text needs quotation marks, and each key stands once.") from error
+    return _Reader(str(path), document).mapping()
+
+
+_TOP = (
+    "rows", "module", "delimiter", "encoding", "decimal", "timezone", "currency", "drawdown_floor",
+    "columns", "constants", "pattern", "scope", "exit_scope", "buckets", "defaults", "sides",
+)  # fmt: skip
+
+
+class _Reader:
+    """Reads one document; every complaint goes through `_wrong`."""
+
+    def __init__(self, path: str, document: dict[str, Any]) -> None:
+        self._path = path
+        self._document = document
+
+    def mapping(self) -> TableMapping:
+        self._known("", self._document, _TOP)
+        rows = self._text("rows", "positions")
+        if rows not in FIELDS:
+            self._wrong("", "rows", f'is {rows!r}; it has to be "positions" or "fills".')
+        columns = {name: self._column(name, given) for name, given in self._section("columns", FIELDS[rows]).items()}
+        constants = dict(self._section("constants", FIELDS[rows]))
+        for name in REQUIRED[rows]:
+            if name not in columns:
+                self._wrong("columns", "", f"does not say which column is {name}; with rows = {rows!r} it has to.")
+        for name in constants.keys() & columns.keys():
+            self._wrong("constants", name, "is in [columns] as well; it can be one of them.")
+        pattern = {name: self._template(name, text) for name, text in self._section("pattern", CATEGORIES[rows]).items()}
+        if "entry" not in pattern:
+            self._wrong("pattern", "", 'has no entry, such as entry = "{setup}.entry".')
+        return TableMapping(
+            path=self._path,
+            rows=rows,
+            module=self._text("module", None),
+            delimiter=self._text("delimiter", None),
+            encoding=self._encoding(),
+            decimal=self._decimal(),
+            timezone=self._zone("", "timezone", self._text("timezone", "UTC")),
+            currency=self._text("currency", "USD").upper(),
+            drawdown_floor=self._positive("", "drawdown_floor", self._document.get("drawdown_floor", DRAWDOWN_FLOOR)),
+            columns=columns,
+            constants=constants,
+            pattern=pattern,
+            scope=self._names("scope"),
+            exit_scope=self._names("exit_scope"),
+            buckets={name: self._buckets(name, given) for name, given in self._section("buckets", None).items()},
+            defaults=self._names("defaults"),
+            sides=self._sides(),
+        )
+
+    def _wrong(self, section: str, key: str, what: str, remedy: str = "docs/adapters.md describes each key.") -> NoReturn:
+        raise ConfigurationError(f"{_place(self._path, section, key)} {what}", remedy)
+
+    def _known(self, section: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
+        for name in given:
+            if name not in known:
+                self._wrong(section, name, "is no key of a mapping.", f"{_did_you_mean(name, known)}There are: {', '.join(sorted(known))}.")
+
+    def _known_inside(self, section: str, key: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
+        for name in given:
+            if name not in known:
+                self._wrong(section, key, f"has {name!r}, which is nothing it can have.", f"It can have: {', '.join(known)}.")
+
+    def _section(self, name: str, known: Iterable[str] | None) -> dict[str, Any]:
+        given = self._document.get(name, {})
+        if not isinstance(given, dict):
+            self._wrong("", name, "has to be a section with keys of its own.")
+        if known is not None:
+            self._known(name, given, known)
+        return given
+
+    def _text(self, name: str, default: Any) -> Any:
+        given = self._document.get(name, default)
+        if given is not default and not isinstance(given, str):
+            self._wrong("", name, f"is {given!r}; it has to be a text.")
+        return given
+
+    def _names(self, section: str) -> dict[str, str]:
+        given = self._section(section, None)
+        for name, value in given.items():
+            if not isinstance(value, str):
+                self._wrong(section, name, f"is {value!r}; it has to be a text.")
+        return given
+
+    def _encoding(self) -> str:
+        name: str = self._text("encoding", "utf-8-sig")
+        try:
+            "".encode(name)
+        except LookupError:
+            self._wrong("", "encoding", f"is {name!r}, which is no encoding that Python knows.")
+        return name
+
+    def _decimal(self) -> str:
+        mark: str = self._text("decimal", ".")
+        if mark not in (".", ","):
+            self._wrong("", "decimal", f'is {mark!r}; it has to be "." or ",".')
+        return mark
+
+    def _zone(self, section: str, key: str, name: Any) -> ZoneInfo:
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+            self._wrong(section, key, f"has {name!r}, which is no time zone.", "Name one such as UTC or Europe/Berlin.")
+
+    def _positive(self, section: str, key: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            self._wrong(section, key, f"has {value!r} where a number above 0 has to be.")
+        return float(value)
+
+    def _scale(self, name: str, value: Any) -> float:
+        if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
+            self._wrong("columns", name, f"has the scale {value!r}; it has to be a number other than 0.")
+        return float(value)
+
+    def _column(self, name: str, given: Any) -> Column:
+        if isinstance(given, str):
+            return Column(given)
+        if not isinstance(given, dict) or not isinstance(given.get("column"), str):
+            self._wrong("columns", name, 'has to be the name of a column, or a table such as {column = "closed", format = "%d.%m.%Y"}.')
+        self._known_inside("columns", name, given, ("column", "scale", "format", "unit", "timezone"))
+        if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
+            self._wrong("columns", name, "has a scale, which is for numbers.")
+        if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
+            self._wrong("columns", name, "is no time, so it has no format, unit or timezone.")
+        if "unit" in given and given["unit"] not in UNITS:
+            self._wrong("columns", name, f"has the unit {given['unit']!r}; it has to be one of {', '.join(UNITS)}.")
+        if not isinstance(given.get("format", ""), str):
+            self._wrong("columns", name, 'has a format that is no text; it is as in Python, such as "%d.%m.%Y %H:%M".')
+        return Column(
+            given["column"],
+            scale=None if "scale" not in given else self._scale(name, given["scale"]),
+            format=given.get("format"),
+            unit=given.get("unit"),
+            timezone=None if "timezone" not in given else self._zone("columns", name, given["timezone"]),
+        )
+
+    def _template(self, name: str, given: Any) -> Template:
+        if not isinstance(given, str) or not given:
+            self._wrong("pattern", name, f'is {given!r}; it has to be a text such as "{{setup}}.entry".')
+        parts = _PLACEHOLDER.split(given)
+        if any("{" in text or "}" in text for text in parts[::2]):
+            self._wrong("pattern", name, f"is {given!r}, with a brace that has no partner.")
+        return Template(tuple(parts[::2]), tuple(parts[1::2]))
+
+    def _buckets(self, name: str, given: Any) -> Buckets:
+        edges = given.get("edges") if isinstance(given, dict) else None
+        if not isinstance(edges, list) or not edges or any(type(edge) not in (int, float) for edge in edges):
+            self._wrong("buckets", name, "has to be a table with edges, such as {edges = [12.5, 20.0]}.")
+        self._known_inside("buckets", name, given, ("edges", "labels"))
+        if any(not low < high for low, high in pairwise(edges)):
+            self._wrong("buckets", name, f"has the edges {edges}; they have to rise.")
+        labels = given.get("labels", [f"q{i + 1}" for i in range(len(edges) + 1)])
+        if not isinstance(labels, list) or len(labels) != len(edges) + 1 or any(not isinstance(text, str) for text in labels):
+            self._wrong("buckets", name, f"has {len(edges)} edges, so it needs {len(edges) + 1} labels, each a text.")
+        return Buckets(tuple(float(edge) for edge in edges), tuple(labels))
+
+    def _sides(self) -> dict[str, str]:
+        """Side by name, in small letters."""
+        sides = {name: side for side, names in SIDES.items() for name in names}
+        for side, names in self._section("sides", SIDES).items():
+            if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
+                self._wrong("sides", side, 'has to be a list of texts such as ["Kauf"].')
+            sides.update({name.strip().lower(): side for name in names})
+        return sides
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    by_folded = {text.casefold(): text for text in known}
+    near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
+    return f"Did you mean {by_folded[near[0]]!r}? " if near else ""
+
+
+def _place(path: str, section: str, key: str) -> str:
+    """`journal.toml, line 7: [columns] roi`; without the line where the mapping does not have the key."""
+    words = " ".join(filter(None, (f"[{section}]" if section else "", key)))
+    try:
+        text = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        text = []
+    current = ""
+    for number, line in enumerate(text, 1):
+        if header := re.match(r"\s*\[([^\]]+)\]", line):
+            current = header[1].strip()
+            found = not key and current == section
+        else:
+            found = bool(key) and current == section and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line) is not None
+        if found:
+            return f"{path}, line {number}: {words}"
+    return f"{path}: {words}"

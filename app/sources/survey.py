@@ -1,0 +1,163 @@
+"""What is in a log before it is sent: what the door would make of each close, which outcomes and dimensions it has, and what the settings
+would have to be.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.closes import OUTCOME_FIELDS, DeadLetterError, explode
+from app.errors import ConfigurationError
+from app.settings import PREFIX, Settings
+from app.sources import Closed
+from app.sources.making import joined
+
+_PLACES = 3
+
+
+@dataclass
+class Refused:
+    """Closes that would be dead letters for one reason at one path: how many, where the first ones are, and the first one's error."""
+
+    count: int = 0
+    places: list[str] = field(default_factory=list)
+    exception: str = ""
+
+
+@dataclass
+class Survey:
+    """What has been seen: `outcomes` counts closes by outcome field, `dimensions` by key of a scope, whether configured or not."""
+
+    settings: Settings
+    closes: int = 0
+    facts: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    dimensions: Counter[str] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
+    refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
+    first: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    first_exit: str | None = None
+    last_exit: str | None = None
+
+    def see(self, closed: Closed, timestamp_ms: int, show: int = 0) -> None:
+        """Add one close, judged as the door would at `timestamp_ms`; the first `show` events are kept in whole."""
+        self.closes += 1
+        event = _event(closed.value)
+        if event is not None:
+            self._see_event(event)
+            if len(self.first) < show:
+                self.first.append((closed.place, event))
+        try:
+            facts = explode(closed.value, timestamp_ms, dimensions=self.settings.dimensions, outcome=self.settings.outcome)
+        except DeadLetterError as error:
+            refused = self.refused.setdefault((error.reason, error.path), Refused(exception=error.exception))
+            refused.count += 1
+            if len(refused.places) < _PLACES:
+                refused.places.append(closed.place)
+            return
+        self.facts += len(facts)
+        for fact in facts:
+            self.groups[f"{fact.pattern_key}|{fact.action_category}"] += 1
+        exit_ts = facts[0].exit_ts
+        self.first_exit = min(self.first_exit or exit_ts, exit_ts)
+        self.last_exit = max(self.last_exit or exit_ts, exit_ts)
+
+    def _see_event(self, event: dict[str, Any]) -> None:
+        summary = event.get("trade_summary")
+        if isinstance(summary, dict):
+            self.outcomes.update(name for name in OUTCOME_FIELDS.values() if type(summary.get(name)) in (int, float))
+        scopes = [event.get("entry_context"), *(a.get("scope") for a in _list(event.get("actions")) if isinstance(a, dict))]
+        self.dimensions.update({name for scope in scopes if isinstance(scope, dict) for name, value in scope.items() if value is not None})
+
+    @property
+    def dead_letters(self) -> int:
+        """Closes that would be dead letters."""
+        return sum(refused.count for refused in self.refused.values())
+
+    @property
+    def unconfigured(self) -> list[str]:
+        """Keys of scopes that are not in EDGELOOP_DIMENSIONS and are therefore ignored, in alphabetical order."""
+        return sorted(self.dimensions.keys() - set(self.settings.dimensions))
+
+    @property
+    def export(self) -> str:
+        """The line that makes the found dimensions, and those only, the configured ones; empty where all are configured."""
+        if not self.unconfigured:
+            return ""
+        return f"export {PREFIX}DIMENSIONS={','.join(sorted(name for name in self.dimensions if ',' not in name))}"
+
+    @property
+    def outcome_field(self) -> str:
+        """The field that the configured outcome is in."""
+        return OUTCOME_FIELDS[self.settings.outcome]
+
+    def outcome_remedy(self) -> str:
+        """What to do where no close has the configured outcome; empty where one has."""
+        if not self.closes or self.outcomes[self.outcome_field]:
+            return ""
+        others = [name for name, held in OUTCOME_FIELDS.items() if self.outcomes[held]]
+        if not others:
+            return "They have no other outcome either: map a return (roi), a profit (pnl_usd) or rr."
+        best = max(others, key=lambda name: self.outcomes[OUTCOME_FIELDS[name]])
+        held = " and ".join(f"{OUTCOME_FIELDS[name]} ({self.outcomes[OUTCOME_FIELDS[name]]:,})" for name in others)
+        return f"They have {held}: export {PREFIX}OUTCOME={best}"
+
+    def check_outcome(self) -> None:
+        """Raises `ConfigurationError` if no close has the configured outcome: all of them would be dead letters."""
+        if remedy := self.outcome_remedy():
+            raise ConfigurationError(
+                f"None of the {'first ' if self.closes > 1 else ''}{self.closes:,} closes has the outcome {self.outcome_field}, "
+                f"which {PREFIX}OUTCOME={self.settings.outcome} asks for; all would be dead letters.",
+                remedy,
+            )
+
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return {
+            "closes": self.closes,
+            "facts": self.facts,
+            "groups": dict(sorted(self.groups.items())),
+            "dead_letters": [
+                {"reason": reason, "path": path, "count": r.count, "places": r.places, "exception": r.exception}
+                for (reason, path), r in sorted(self.refused.items(), key=lambda item: (-item[1].count, item[0]))
+            ],
+            "outcome": {"configured": self.outcome_field, "found": {name: self.outcomes[name] for name in OUTCOME_FIELDS.values()}},
+            "outcome_remedy": self.outcome_remedy(),
+            "dimensions": {"found": sorted(self.dimensions), "not_configured": self.unconfigured, "export": self.export},
+            "first_exit": self.first_exit,
+            "last_exit": self.last_exit,
+        }
+
+
+def survey(settings: Settings, found: Iterable[Closed], timestamp_ms: int, show: int = 0) -> Survey:
+    """The survey of all closes in `found`."""
+    made = Survey(settings)
+    for closed in found:
+        made.see(closed, timestamp_ms, show)
+    return made
+
+
+def _event(value: bytes) -> dict[str, Any] | None:
+    try:
+        event = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def unconfigured_sentence(survey: Survey) -> str:
+    """What to say of dimensions that nobody configured; empty where there are none."""
+    if not survey.unconfigured:
+        return ""
+    return f"Not in {PREFIX}DIMENSIONS, and so ignored: {joined(survey.unconfigured, 12)}."

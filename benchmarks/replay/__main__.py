@@ -1,0 +1,179 @@
+"""Fill two topics with closes and their facts, read them in a bare loop, replay them; print rates, ratios and memory.
+
+    python -m benchmarks.replay --trades 1000000 --json build/replay.json
+
+May touch: a Kafka and a PostgreSQL of its own below a temporary folder; child processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import psutil
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from app import devstack, topics
+from app.broker import Outgoing, Sender
+from app.closes import explode
+from app.settings import Settings
+from app.topics import partition_of
+from benchmarks.replay import workload
+from schemas.facts import group_key
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = 0.3
+MEMORY_TARGET_BYTES = 2 * 2**30
+
+
+async def fill(settings: Settings, trades: int) -> dict[str, int]:
+    """Closes, and the facts that ingest would make of them; returns the records of each topic."""
+    await topics.create(settings)
+    sender = Sender(settings)
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    batch: list[Outgoing] = []
+    counts = {topics.CLOSES: 0, topics.FACTS: 0}
+    for key, value, at_ms in workload.closes(trades):
+        name = settings.topic(topics.CLOSES)
+        batch.append(Outgoing(name, partition_of(key, settings.partitions), key.encode(), value, (), at_ms))
+        counts[topics.CLOSES] += 1
+        for fact in explode(value, at_ms, dimensions=settings.dimensions, outcome=settings.outcome):
+            group = group_key(fact.pattern_key, fact.action_category)
+            partition = partition_of(group, settings.partitions)
+            batch.append(Outgoing(settings.topic(topics.FACTS), partition, group.encode(), encode(fact)))
+            counts[topics.FACTS] += 1
+        if len(batch) >= 15_000:
+            await sender.send(batch)
+            batch.clear()
+    await sender.send(batch)
+    await sender.stop()
+    return counts
+
+
+async def bare_loop(settings: Settings, name: str) -> tuple[int, float]:
+    """Read the topic to its end with `getmany` and parse every value with orjson, in this process; returns records and seconds."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.broker,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4_194_304,
+        fetch_max_bytes=33_554_432,
+    )
+    await consumer.start()
+    partitions = [TopicPartition(settings.topic(name), p) for p in range(settings.partitions)]
+    consumer.assign(partitions)
+    left = sum((await consumer.end_offsets(partitions)).values())
+    await consumer.seek_to_beginning(*partitions)
+    n, started = 0, time.perf_counter()
+    while n < left:
+        for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
+            for record in records:
+                orjson.loads(record.value)
+            n += len(records)
+    seconds = time.perf_counter() - started
+    await consumer.stop()
+    return n, seconds
+
+
+def replayed(settings: Settings, topic: str, folder: Path, jobs: int) -> dict[str, Any]:
+    """`replay run` as a user runs it; what it says, with the seconds of the whole command and the most memory all its processes held."""
+    command = [sys.executable, "-m", "faust", "-A", "app", "replay", "run", topic, "--all", "--topic", topic, "--json"]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, "--jobs", str(jobs), "--work-dir", str(folder)],
+        cwd=ROOT, env={**os.environ, **settings.environment()}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    peak = [0]
+    watcher = threading.Thread(target=_watch, args=(process.pid, peak))
+    watcher.start()
+    output, _ = process.communicate()
+    seconds = time.perf_counter() - started
+    watcher.join()
+    if process.returncode:
+        raise SystemExit(f"replay run ended with {process.returncode}")
+    return {**json.loads(output), "command_seconds": seconds, "peak_bytes": peak[0]}
+
+
+def _watch(pid: int, peak: list[int]) -> None:
+    """The greatest sum of the resident memory of a process and its children, until it ends."""
+    try:
+        parent = psutil.Process(pid)
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+            total = 0
+            for process in (parent, *parent.children(recursive=True)):
+                try:
+                    total += process.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            peak[0] = max(peak[0], total)
+            time.sleep(0.1)
+    except psutil.NoSuchProcess:
+        return
+
+
+async def measure(stack: devstack.StackInfo, trades: int, folder: Path, jobs: int) -> list[dict[str, Any]]:
+    """One row for each topic."""
+    settings = Settings(
+        broker=stack.broker,
+        database_url=stack.database_url,
+        dimensions=workload.DIMENSIONS,
+        regime_signature=("d0",),
+        max_dims=2,
+        retention_days=100_000.0,
+    )
+    started = time.perf_counter()
+    counts = await fill(settings, trades)
+    print(f"{trades:,} closes and {counts[topics.FACTS]:,} facts written in {time.perf_counter() - started:.0f} s", flush=True)
+    rows = []
+    for topic, name in (("facts", topics.FACTS), ("closes", topics.CLOSES)):
+        n, bare_s = await bare_loop(settings, name)
+        said = await asyncio.to_thread(replayed, settings, topic, folder, jobs)
+        rate, bare = n / said["command_seconds"], n / bare_s
+        rows.append(
+            {
+                "topic": topic, "records": n, "trades": said["trades"], "replay_per_s": rate, "bare_per_s": bare, "ratio": rate / bare,
+                "seconds": said["command_seconds"], "bare_seconds": bare_s, "peak_bytes": said["peak_bytes"], "digest": said["digest"],
+                "lessons": said["lessons"], "overrides": said["overrides"],
+            }
+        )  # fmt: skip
+        print(
+            f"{topic}: {n:,} records in {said['command_seconds']:.1f} s, {rate:,.0f}/s; bare loop {bare:,.0f}/s; ratio {rate / bare:.2f} "
+            f"(target ≥ {TARGET}); peak {said['peak_bytes'] / 2**20:,.0f} MiB (target < {MEMORY_TARGET_BYTES // 2**20:,})", flush=True,
+        )  # fmt: skip
+    if len({row["digest"] for row in rows}) != 1:
+        raise SystemExit("The digests of the two replays differ.")
+    return rows
+
+
+def main() -> int:
+    """Measure, print, and write the document."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
+    parser.add_argument("--trades", type=int, default=1_000_000)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", type=Path, help="Write the numbers here, too.")
+    given = parser.parse_args()
+    machine = f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.platform()}, Python {platform.python_version()}"
+    command = f"python -m benchmarks.replay --trades {given.trades} --jobs {given.jobs}"
+    with tempfile.TemporaryDirectory(prefix="replay-") as folder, devstack.temporary_stack(Path(folder) / "stack") as stack:
+        rows = asyncio.run(measure(stack, given.trades, Path(folder) / "spool", given.jobs))
+    print(f"{machine}\n{command}")
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps({"machine": machine, "command": command, "rows": rows}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""`faust -A app import`: dry runs that say what would happen and why, drafts that overwrite nothing, and real sends with stable ids."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from app import topics
+from app.closes import DeadLetterError, explode
+from app.commands.import_ import import_
+from app.settings import Settings
+from tests.commands.test_produce import written
+from tests.sources.making import ORDERS_2025, TRADES_2025, backtest_trade, database, position_closed, result, stored_trade, zipped
+
+JOURNAL = Path(__file__).parents[2] / "samples" / "journal.csv.gz"
+NO_BROKER = Settings(broker="127.0.0.1:1")
+
+
+def run(settings: Settings, *words: str) -> Result:
+    return CliRunner().invoke(import_, list(words), env=settings.environment())
+
+
+@pytest.fixture
+def trades(tmp_path: Path) -> Path:
+    """Forty closed trades, two of which cannot be read."""
+    path = tmp_path / "trades.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["no", "entry_time", "exit_time", "symbol", "setup", "return_pct", "atr"])
+        for i in range(40):
+            bad = {7: "lots", 9: ""}.get(i, f"{(-1) ** i * 2.5:.2f}")
+            exit_time = "never" if i == 9 else f"2024-03-{i % 28 + 1:02} 16:00"
+            writer.writerow([i, "2024-02-01 10:00", exit_time, "ABC"[i % 3], ("gap", "dip")[i % 2], bad, i * 1.1])
+    return path
+
+
+@pytest.fixture
+def mapping(trades: Path) -> Path:
+    path = trades.with_suffix(".toml")
+    assert run(NO_BROKER, str(trades), "--draft", str(path)).exit_code == 0
+    return path
+
+
+def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, mapping: Path) -> None:
+    drafted = run(NO_BROKER, str(trades), "--draft", str(mapping))
+    assert (drafted.exit_code, "overwrites nothing" in drafted.stderr) == (2, True)
+    other = run(NO_BROKER, str(trades), "--draft", str(mapping.with_name("other.toml")))
+    assert "Guessed:" in other.stdout
+    assert "Left for you to decide:\n  The time zone of exit_time and entry_time" in other.stdout
+    settings = Settings(broker=NO_BROKER.broker, outcome="roi")
+    shown = run(settings, str(trades), "--mapping", str(mapping), "--dry-run")
+    assert shown.exit_code == 0, shown.stderr
+    for said in (
+        "40 closes: 38 would be taken, 2 would end as dead letters.",
+        "4 groups; exits from 2024-03-01 to 2024-03-28.",
+        "wrong_type",
+        "$.trade_summary.roi",
+        f"{trades}:9",
+        "bad_time",
+        "Outcomes found: roi 38. EDGELOOP_OUTCOME=roi learns from roi.",
+        "Not in EDGELOOP_DIMENSIONS, and so ignored: atr, symbol.",
+        "export EDGELOOP_DIMENSIONS=atr,symbol",
+        '"pattern_key": "pm.gap.entry"',
+    ):
+        assert said in shown.stdout, said
+    assert "Nothing was sent." in shown.stderr
+
+
+def test_a_dry_run_as_json(trades: Path, mapping: Path) -> None:
+    settings = Settings(broker=NO_BROKER.broker, outcome="roi", dimensions=("atr", "symbol"), regime_signature=())
+    shown = json.loads(run(settings, str(trades), "--mapping", str(mapping), "--dry-run", "--json").stdout)
+    letters = {(letter["reason"], letter["path"]): (letter["count"], letter["places"]) for letter in shown["dead_letters"]}
+    assert letters == {
+        ("wrong_type", "$.trade_summary.roi"): (1, [f"{trades}:9"]),
+        ("bad_time", "$.trade_summary.exit_timestamp"): (1, [f"{trades}:11"]),
+    }
+    assert shown["outcome"] == {"configured": "roi", "found": {"rr": 0, "roi": 38, "pnl_usd": 0}}
+    assert shown["dimensions"] == {"found": ["atr", "symbol"], "not_configured": [], "export": ""}
+    assert (shown["closes"], shown["facts"], shown["dry_run"], len(shown["first"])) == (40, 76, True, 6)
+    limited = json.loads(run(settings, str(trades), "--mapping", str(mapping), "--dry-run", "--json", "--limit", "5").stdout)
+    assert limited["closes"] == 5
+
+
+def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Path, mapping: Path) -> None:
+    words = (str(trades), "--mapping", str(mapping))
+    shown = run(NO_BROKER, *words, "--dry-run")
+    assert "EDGELOOP_OUTCOME=rr learns from rr." in shown.stdout
+    assert "No close has it, so all would be dead letters. They have roi (38): export EDGELOOP_OUTCOME=roi" in shown.stdout
+    sent = run(NO_BROKER, *words)
+    assert sent.exit_code == 3
+    assert "None of the first 40 closes has the outcome rr" in sent.stderr
+    assert "export EDGELOOP_OUTCOME=roi" in sent.stderr
+    assert run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words).exit_code == 4  # Now it is the broker that is missing.
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "says"),
+    [
+        (["{trades}"], 2, "--draft mapping.toml"),
+        (["{trades}", "--mapping", "{trades}"], 3, "not TOML"),
+        (["{trades}", "--draft", "{new}", "--json"], 0, ""),
+        (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft is made of one table"),
+        (["{closes}", "--module", "x"], 2, "module of their own"),
+        (["{what}"], 2, "cannot be told from its name"),
+        (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "no time"),
+        (["{open}", "--dry-run"], 0, ""),
+        (["{open}"], 5, "Trades that are still open and no closes, left out: 1."),
+        (["{trades}", "--from", "freqtrade"], 5, "is not JSON"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(words: list[str], exit_code: int, says: str, trades: Path, mapping: Path) -> None:
+    folder = trades.parent
+    (folder / "closes.jsonl").write_text("{}")
+    (folder / "what.xyz").write_text("?")
+    names = {
+        "trades": trades, "mapping": mapping, "new": folder / "new.toml", "closes": folder / "closes.jsonl", "what": folder / "what.xyz",
+        "open": database(folder / "open.sqlite", (TRADES_2025, ORDERS_2025), [stored_trade(is_open=1)]),
+    }  # fmt: skip
+    found = run(NO_BROKER, *(word.format(**names) for word in words))
+    assert found.exit_code == exit_code, found.output
+    assert says in found.stderr
+
+
+@pytest.mark.stack
+def test_every_kind_arrives_once_and_again_the_same(stack_settings: Settings, trades: Path, mapping: Path) -> None:
+    settings = Settings(**{**vars(stack_settings), "outcome": "roi"})
+    asyncio.run(topics.create(settings))
+    folder = trades.parent
+    (folder / "events.jsonl").write_bytes(orjson.dumps(position_closed()))
+    logs: list[tuple[list[str], int]] = [
+        ([str(trades), "--mapping", str(mapping)], 40),
+        ([database(folder / "bot.sqlite", (TRADES_2025, ORDERS_2025), [stored_trade(id=i) for i in (1, 2)])], 2),
+        ([zipped(folder / "backtest.zip", result(Trend=[backtest_trade()])), "--module", "backtest"], 1),
+        ([str(folder / "events.jsonl"), "--shift-to", "2024-06-01T00:00:00Z"], 1),
+        ([str(JOURNAL), "--mapping", str(JOURNAL.with_name("journal.toml")), "--limit", "3000"], 3000),
+    ]
+    for words, count in [*logs, logs[0]]:
+        found = run(settings, *words, "--json")
+        assert found.exit_code == 0, found.output
+        assert json.loads(found.stdout)["sent"] == count, words
+    records = written(settings)
+    assert len(records) == sum(count for _, count in logs) + 40
+    by_key: dict[bytes | None, set[bytes]] = {}
+    for key, value in records:
+        by_key.setdefault(key, set()).add(value)
+    # Rows 1 to 40 of the table and of the journal share ids, as they share a module; the table came twice with the same bytes.
+    assert len(by_key) == 3000 + 1 + 4
+    assert max(len(values) for values in by_key.values()) == 2
+    taken, refused = 0, 0
+    for values in by_key.values():
+        for value in values:
+            try:
+                taken += bool(explode(value, 4_102_444_800_000, dimensions=settings.dimensions, outcome="roi"))
+            except DeadLetterError:
+                refused += 1
+    assert (taken, refused) == (3000 + 38 + 4, 2)
+    shifted: dict[str, Any] = orjson.loads(next(v for k, v in records if k and k.startswith(b"TRADER")))
+    assert shifted["trade_summary"]["exit_timestamp"] == "2024-06-01T00:00:00Z"

@@ -1,0 +1,180 @@
+"""A promotion under a reader that asks all the time: all of it or nothing, also when it is killed midway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app import topics
+from app.broker import Outgoing, Sender
+from app.published import current
+from app.replay import promote
+from app.runtime import OverrideBook
+from app.runtime.book import Promotions
+from app.settings import Settings
+from app.topics import partition_of
+from schemas.overrides import Override
+from tests.pipeline.installation import wait
+from tests.runtime.test_resolve import make
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).parents[2]
+N = 400
+"""Overrides, each of a group of its own: what one question sees is never mixed, what several in a row see is the matter."""
+SMALL_FETCHES = {"max_partition_fetch_bytes": 4_096}
+
+
+def overrides(settings: Settings, effect: float, promotion: bytes | None = None) -> list[Outgoing]:
+    headers = (("version", b"1"), *((("promotion", promotion), ("promotion.records", str(N).encode())) if promotion else ()))
+    partition = partition_of("pm", settings.partitions)
+    encode = msgspec.json.encode
+    return [
+        Outgoing(
+            settings.topic(topics.OVERRIDES), partition, f"o{i}".encode(),
+            encode(make(f"o{i}", effect=effect, pattern_key=f"pm.a.b{i}")), headers,
+        )
+        for i in range(N)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def before(stack_settings: Settings) -> Settings:
+    """An installation whose overrides all say 1.1, sent in batches as small as the fetches."""
+
+    async def send() -> None:
+        await topics.create(stack_settings)
+        sender = Sender(stack_settings)
+        await sender.send(overrides(stack_settings, 0.1))
+        await sender.stop()
+
+    asyncio.run(send())
+    return stack_settings
+
+
+class Told:
+    """What a thread that asks all groups, again and again, is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+        """Each multiplier, when it was first told."""
+        self.back = 0
+        """So often one group was still of old after another one had been new."""
+        self.latest: frozenset[float] = frozenset()
+        """What the last round was told."""
+
+    def ask(self, book: OverrideBook, done: threading.Event) -> None:
+        """Round after round, forwards and backwards in turn: whatever becomes effective bit by bit shows in one of them."""
+        order = range(N)
+        while not done.is_set():
+            answers = [book.resolve(f"pm.a.b{i}", "add", {}).multiplier for i in order]
+            for answer in answers:
+                if answer not in self.seen:
+                    self.seen.append(answer)
+                self.back += answer != self.seen[-1]
+            order = order[::-1]
+            self.latest = frozenset(answers)
+
+    def until(self, only: float) -> None:
+        wait(lambda: self.latest == {only}, 30, f"round of {only} alone", lambda: str((self.latest, self.seen)))
+
+
+@contextmanager
+def asking(settings: Settings) -> Iterator[Told]:
+    """A position manager whose book lives in one thread while another one asks it."""
+    told, books = Told(), []
+    done, there, left = threading.Event(), threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        async with OverrideBook(settings.broker, topic_prefix=settings.topic_prefix, client_options=SMALL_FETCHES) as book:
+            if await book.ready(30):
+                books.append(book)
+            there.set()
+            await asyncio.to_thread(left.wait)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(hold())), threading.Thread(target=lambda: told.ask(books[0], done))]
+    threads[0].start()
+    try:
+        assert there.wait(40)
+        assert books, "the book is not ready"
+        threads[1].start()
+        yield told
+    finally:
+        # The book last: without it every answer is neutral.
+        for event, thread in ((done, threads[1]), (left, threads[0])):
+            event.set()
+            if thread.ident is not None:
+                thread.join(30)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch brings whole batches: with these, some ten overrides at a time."""
+    monkeypatch.setattr(promote, "BATCH_BYTES", 4_096)
+
+
+def test_a_reader_sees_all_of_a_promotion_or_nothing(before: Settings) -> None:
+    with asking(before) as told:
+        told.until(1.1)
+        asyncio.run(promote.publish(before, overrides(before, 0.5, b"p1")))
+        told.until(1.5)
+    assert (told.seen, told.back) == ([1.1, 1.5], 0)
+
+
+def test_without_holding_back_it_would_be_mixed(before: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Promotions, "ready", lambda self, partition, records: records)
+    with asking(before) as told:
+        told.until(1.1)
+        asyncio.run(promote.publish(before, overrides(before, 0.5, b"p1")))
+        told.until(1.5)
+    assert told.seen == [1.1, 1.5]
+    assert told.back > 0
+
+
+KILLED = """
+import asyncio, sys
+from aiokafka import AIOKafkaProducer
+from app.replay.promote import publish
+from app.settings import Settings
+from tests.replay.test_promotion import overrides
+
+async def hang(self):
+    print("sent", flush=True)
+    await asyncio.sleep(600)
+
+AIOKafkaProducer.commit_transaction = hang
+settings = Settings.from_environment()
+asyncio.run(publish(settings, overrides(settings, 0.9, b"killed")))
+"""
+
+
+def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(before: Settings) -> None:
+    with asking(before) as told:
+        told.until(1.1)
+        environment = {**os.environ, **before.environment(), "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen([sys.executable, "-c", KILLED], cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout as stdout:
+            assert stdout.readline() == b"sent\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert effects(before) == {0.1}
+        assert (told.seen, told.latest) == ([1.1], {1.1})
+        asyncio.run(promote.publish(before, overrides(before, 0.5, b"p2")))
+        told.until(1.5)
+    assert (told.seen, told.back) == ([1.1, 1.5], 0)
+    assert effects(before) == {0.5}
+
+
+def effects(settings: Settings) -> set[float]:
+    return {override.effect for override in asyncio.run(current(settings, topics.OVERRIDES, Override)).values()}
