@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TEST_WORKERS ?= 2  # each has a Kafka and a PostgreSQL of its own: 1 GB
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
@@ -37,7 +38,7 @@ demo-down: $(VENV)/.demo  ## Stop what `make demo` started
 
 test: $(VENV)/.dev  ## All checks and tests (starts its own Kafka and PostgreSQL on free ports)
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev  ## Format, lint, types, import directions, generated documents
 	$(BIN)/ruff format --check .
