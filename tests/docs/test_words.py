@@ -253,6 +253,9 @@ ELSEWHERE = {
     "make demo": "each installs an environment of its own and takes minutes",
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
     "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",
+    "faust -A app replay run now --all": "tests/replay/test_replay.py::test_the_documented_steps",
+    "export EDGELOOP_HALF_LIFE=off": "tests/replay/test_replay.py::test_the_documented_steps",
+    "faust -A app replay drop now --yes": "tests/replay/test_replay.py::test_the_documented_steps",
 }
 """First words of the blocks that are not run here, with the reason they give.  Adding one is a decision."""
 
