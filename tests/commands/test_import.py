@@ -60,6 +60,7 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
     for said in (
         "40 closes: 38 would be taken, 2 would end as dead letters.",
         "4 groups; exits from 2024-03-01 to 2024-03-28.",
+        "EDGELOOP_WINDOW_DAYS=90 before the newest exit holds 38 of them.",
         "wrong_type",
         "$.trade_summary.roi",
         f"{trades}:9",

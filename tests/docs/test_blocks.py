@@ -28,6 +28,7 @@ from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
 pytestmark = pytest.mark.stack
 
 README, DATA, RUNTIME = ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "runtime.md"
+ADAPTERS = ROOT / "docs" / "adapters.md"
 LIMIT_S = 300
 
 
@@ -120,9 +121,16 @@ def test_the_position_managers_side_runs(stack_settings: Settings, tmp_path: Pat
     assert int(agreed[1]) > 30
 
 
+def test_a_spreadsheet_goes_in(stack_settings: Settings, tmp_path: Path) -> None:
+    text = run(ADAPTERS, stack_settings, tmp_path)
+    assert "500 closes: 500 would be taken, 0 would end as dead letters." in text, text
+    assert re.search(r"sent 18,000 closes", text), text
+    assert len(asyncio.run(_records(stack_settings, topics.CLOSES))) == 18_000
+
+
 def test_no_document_with_blocks_is_forgotten() -> None:
     runnable = {d for d in DOCUMENTS if any(block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d))}
-    assert runnable == {README, DATA, RUNTIME}
+    assert runnable == {README, DATA, RUNTIME, ADAPTERS}
 
 
 def run_with_ingest(document: Path, settings: Settings, folder: Path) -> str:
