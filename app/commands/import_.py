@@ -210,7 +210,7 @@ def _refused(seen: Survey) -> Table:
 
 def _draft(files: tuple[str, ...], to: Path, as_json: bool) -> None:
     if len(files) != 1 or not is_table(files[0]):
-        raise UsageError("A draft is made of one table.", "Name one .csv, .csv.gz, .csv.zst or .parquet file.")
+        raise UsageError("A draft is made of one table.", "Name one .csv, .csv.gz, .csv.zst or .parquet file; save a spreadsheet as CSV.")
     if to.exists():
         raise UsageError(f"{to} is there already, and a draft overwrites nothing.", "Name another file, or move that one away.")
     made = draft(files[0], Path(files[0]).name)
