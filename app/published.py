@@ -41,12 +41,14 @@ async def current(
 async def scan(
     settings: Settings, topic: str, *, partition: int | None = None, starts: Mapping[int, int] | None = None
 ) -> AsyncIterator[list[ConsumerRecord]]:
-    """Yield all records of `topic` in batches, partition by partition in order, to the end as it is now.
+    """Yield all records of `topic` in batches, those of each partition in order, to the end as it is now.
 
     `partition`: of this one only; `starts`: from these offsets on (partition → offset), and of those partitions only.
     Raises `UnreachableError` without a broker.
     """
     wanted = [partition] if partition is not None else sorted(starts) if starts is not None else range(settings.partitions)
+    if not wanted:
+        return  # a consumer that is stopped as soon as it has started cancels who stops it
     consumer = reader(settings)
     try:
         await consumer.start()

@@ -24,7 +24,7 @@ import orjson
 
 from app.errors import BadDataError, EdgeloopError
 from app.sources import jsonl
-from samples.market import SCALE, Floats, Ints, Prices, known, load_prices, volatility, window_sum
+from samples.market import Floats, Ints, Prices, known, load_prices, volatility, window_sum
 
 HERE = Path(__file__).parent
 SAMPLE, JOURNAL = HERE / "us_equities.jsonl.zst", HERE / "journal.csv.gz"

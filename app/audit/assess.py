@@ -29,7 +29,7 @@ from app.audit.document import (
 )
 from app.audit.gains import gains
 from app.audit.placebo import counted
-from app.audit.resample import UNKNOWN, WEEK_US, Estimate, Resampler
+from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.trades import Refused
 from app.audit.variants import variants
 from app.audit.walk_forward import HORIZON_US, Cut, Judged, compared, score, summary, values
@@ -51,9 +51,9 @@ def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], secon
     """Everything that `done` says."""
     cuts = [cut for of_module in done.cuts.values() for cut in of_module]
     judged = summary(cuts)
-    weeks = Resampler(judged.at_us, plan.seed)
-    settings = {name: _setting(name, plan, done, judged, weeks) for name in variants(plan.config)}
-    forms, regimes, doubled = decay_of(cuts, plan.seed), regimes_of(judged, weeks), double_counting_of(judged, weeks)
+    draws = Resampler(judged.cut_us, plan.seed)
+    settings = {name: _setting(name, plan, done, judged, draws) for name in variants(plan.config)}
+    forms, regimes, doubled = decay_of(cuts, plan.seed), regimes_of(judged, draws), double_counting_of(judged, draws)
     return Audit(
         data=_data(plan, done, judged, source, refused),
         edge=answers.has_edge(settings),
@@ -66,7 +66,7 @@ def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], secon
         double_counting=doubled,
         decay=forms,
         regimes=regimes,
-        curves=tuple(_curve(name, judged, weeks) for name in CURVES) if len(judged.uplift) else (),
+        curves=tuple(_curve(name, judged, draws) for name in CURVES) if len(judged.uplift) else (),
         calibration={name: bins(judged.multipliers[name], judged.uplift) for name in ("integrated", "classic")},
         overrides=_told(done.now),
         seconds=seconds,
@@ -95,21 +95,21 @@ def _data(plan: Plan, done: Done, judged: Judged, source: str, refused: Sequence
     )
 
 
-def _setting(name: str, plan: Plan, done: Done, judged: Judged, weeks: Resampler) -> Setting:
+def _setting(name: str, plan: Plan, done: Done, judged: Judged, draws: Resampler) -> Setting:
     overrides = [o for now in done.now.values() for o in now.overrides[name]]
     counts = done.placebos.get(name, [])
-    slope, intercept = calibration(judged.multipliers[name], judged.uplift, weeks)
+    slope, intercept = calibration(judged.multipliers[name], judged.uplift, draws)
     changes = [now.changes[name] for now in done.now.values()]
     return Setting(
         name=name,
         overrides=len(overrides),
-        score=score(judged.multipliers[name], judged, weeks),
+        score=score(judged.multipliers[name], judged, draws),
         slope=slope,
         intercept=intercept,
         turnover=turnover([cuts for cuts in done.cuts.values()], name),
-        overlap=_overlap(judged.matched[name], weeks),
+        overlap=_overlap(judged.matched[name], draws),
         placebo=_placebo(counted(overrides, plan.categories), counts) if name in done.placebos else None,
-        beyond=None if name == "integrated" else compared(judged.multipliers["integrated"], judged.multipliers[name], judged, weeks),
+        beyond=None if name == "integrated" else compared(judged.multipliers["integrated"], judged.multipliers[name], judged, draws),
         changed=sum(n for n, _ in changes),
         greatest=max((size for _, size in changes), default=0.0),
     )
@@ -120,22 +120,22 @@ def _placebo(real: int, counts: Sequence[int]) -> Placebo:
     return Placebo(real=real, counts=tuple(counts), mean=mean, share=mean / real if real and counts else None)
 
 
-def _overlap(matched: NDArray[np.int64], weeks: Resampler) -> Overlap:
+def _overlap(matched: NDArray[np.int64], draws: Resampler) -> Overlap:
     any_ = matched > 0
     if not any_.any():
         return Overlap(decisions=0, matched=0.0, several=UNKNOWN)
-    return Overlap(decisions=int(any_.sum()), matched=float(matched[any_].mean()), several=weeks.share(matched > 1, any_))
+    return Overlap(decisions=int(any_.sum()), matched=float(matched[any_].mean()), several=draws.share(matched > 1, any_))
 
 
-def calibration(multiplier: Floats, uplift: Floats, weeks: Resampler) -> tuple[Estimate | None, Estimate | None]:
+def calibration(multiplier: Floats, uplift: Floats, draws: Resampler) -> tuple[Estimate | None, Estimate | None]:
     """Slope and intercept of the least-squares line of uplift on (multiplier − 1); None where nothing was sized."""
     p = multiplier - 1.0
     if not len(p) or p.std() == 0.0:
         return None, None
-    n, sp, su, spp, spu = weeks.sums(np.ones(len(p)), p, uplift, p * p, p * uplift).T
+    n, sp, su, spp, spu = draws.sums(np.ones(len(p)), p, uplift, p * p, p * uplift).T
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = (spu - sp * su / n) / (spp - sp * sp / n)
-        return weeks.estimate(slope), weeks.estimate((su - slope * sp) / n)
+        return draws.estimate(slope), draws.estimate((su - slope * sp) / n)
 
 
 def bins(multiplier: Floats, uplift: Floats) -> tuple[Bin, ...]:
@@ -169,27 +169,27 @@ def decay_of(cuts: Sequence[Cut], seed: int) -> Decay:
             trades=0, effects=found.n_effects, skill=UNKNOWN, exponential_over_linear=UNKNOWN, exponential_over_constant=UNKNOWN,
             linear_over_constant=UNKNOWN,
         )  # fmt: skip
-    weeks = Resampler(found.at_us, seed)
+    draws = Resampler(np.concatenate([np.full(len(c.decay.at_us), c.cut_us) for c in cuts]), seed)
     nothing, constant, linear, exponential = found.log_density.T
     best = max((constant, linear, exponential), key=lambda scored: float(scored.sum()))
     return Decay(
         trades=len(found.at_us),
         effects=found.n_effects,
-        skill=weeks.mean(best - nothing),
-        exponential_over_linear=weeks.mean(exponential - linear),
-        exponential_over_constant=weeks.mean(exponential - constant),
-        linear_over_constant=weeks.mean(linear - constant),
+        skill=draws.mean(best - nothing),
+        exponential_over_linear=draws.mean(exponential - linear),
+        exponential_over_constant=draws.mean(exponential - constant),
+        linear_over_constant=draws.mean(linear - constant),
     )
 
 
-def regimes_of(judged: Judged, weeks: Resampler) -> Regimes:
+def regimes_of(judged: Judged, draws: Resampler) -> Regimes:
     """How edges differ by regime."""
-    found = gains(judged, weeks)
+    found = gains(judged, draws)
     seen = len(np.unique(judged.regime[judged.regime != ""])) > 1
     return Regimes(seen=seen, gains=tuple(found.regimes), overall=found.overall, attainable=found.attainable)
 
 
-def double_counting_of(judged: Judged, weeks: Resampler) -> DoubleCounting:
+def double_counting_of(judged: Judged, draws: Resampler) -> DoubleCounting:
     """How often `classic` counts one piece of evidence twice, and what that changes."""
     matched = judged.matched["classic"]
     any_ = matched > 0
@@ -198,19 +198,19 @@ def double_counting_of(judged: Judged, weeks: Resampler) -> DoubleCounting:
     multiplier = judged.multipliers["classic"]
     return DoubleCounting(
         decisions=int(any_.sum()),
-        doubled=weeks.share(judged.distinct < matched, any_),
+        doubled=draws.share(judged.distinct < matched, any_),
         matched=float(matched[any_].mean()),
         distinct=float(judged.distinct[any_].mean()),
-        change=weeks.mean(np.abs(judged.merged - multiplier), any_.astype(np.float64)),
-        worth=compared(judged.merged, multiplier, judged, weeks).value,
+        change=draws.mean(np.abs(judged.merged - multiplier), any_.astype(np.float64)),
+        worth=compared(judged.merged, multiplier, judged, draws).value,
     )
 
 
-def _curve(name: str, judged: Judged, weeks: Resampler) -> Curve:
-    total, low, high = weeks.band(values(judged.multipliers[name], judged))
+def _curve(name: str, judged: Judged, draws: Resampler) -> Curve:
+    total, low, high = draws.band(values(judged.multipliers[name], judged))
     return Curve(
         name=name,
-        weeks=tuple(text_from_micros(int(w) * WEEK_US)[:10] for w in weeks.weeks),
+        cuts=tuple(text_from_micros(int(cut))[:10] for cut in draws.cuts),
         total=tuple(total.round(6).tolist()),
         low=tuple(low.round(6).tolist()),
         high=tuple(high.round(6).tolist()),

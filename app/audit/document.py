@@ -142,10 +142,10 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """The value of sizing by a setting so far, week by week (`weeks`: their first day), with its band."""
+    """The value of sizing by a setting so far: the sum over the decisions of each cut and those before it, with its band."""
 
     name: str
-    weeks: tuple[str, ...]
+    cuts: tuple[str, ...]
     total: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]

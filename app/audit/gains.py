@@ -44,7 +44,7 @@ class Gains(NamedTuple):
     attainable: Estimate
 
 
-def gains(judged: Judged, weeks: Resampler) -> Gains:
+def gains(judged: Judged, draws: Resampler) -> Gains:
     """The gains of the regimes in `judged`, against what `MODEL` says."""
     c = judged.blend
     used = c != 0.0
@@ -56,7 +56,7 @@ def gains(judged: Judged, weeks: Resampler) -> Gains:
     regime = np.where(np.isin(judged.regime, kept), judged.regime, REST)
     inside = {name: regime == name for name in [*kept, REST] if (used & (regime == name)).any()}
     columns = (np.ones(len(c)), c, e, c * c, c * e)
-    n, sc, se, scc, sce = (weeks.sums(*(np.where(rows, x, 0.0) for rows in inside.values())) for x in columns)
+    n, sc, se, scc, sce = (draws.sums(*(np.where(rows, x, 0.0) for rows in inside.values())) for x in columns)
     with np.errstate(divide="ignore", invalid="ignore"):
         power, product = scc - sc * sc / n, sce - sc * se / n
         gain = product / power
@@ -64,9 +64,9 @@ def gains(judged: Judged, weeks: Resampler) -> Gains:
         worth = 0.5 * np.nansum(power * (gain - overall[:, None]) ** 2, axis=1) / len(c)
     by_chance = float(np.mean(worth[1:]) - worth[0])
     # What was measured holds once what chance adds, and a draw, which varies about that, twice.
-    attainable = weeks.estimate(np.append(worth[0] - by_chance, worth[1:] - 2.0 * by_chance))
+    attainable = draws.estimate(np.append(worth[0] - by_chance, worth[1:] - 2.0 * by_chance))
     found = [
-        RegimeGain(name, int((rows & used).sum()), float(np.abs(c[rows & used]).mean()), weeks.estimate(gain[:, k]))
+        RegimeGain(name, int((rows & used).sum()), float(np.abs(c[rows & used]).mean()), draws.estimate(gain[:, k]))
         for k, (name, rows) in enumerate(inside.items())
     ]
-    return Gains(found, weeks.estimate(overall), attainable)
+    return Gains(found, draws.estimate(overall), attainable)

@@ -1,11 +1,12 @@
-"""How sure a figure is: a block bootstrap over weeks.
+"""How sure a figure is: a block bootstrap over cuts.
 
 May touch: nothing but its arguments.
 
-Decisions that are near in time share a market, and those after one cut the overrides that sized them.  So it is not decisions that are
-drawn again but stretches of consecutive weeks, with the ends of history joined (the circular block bootstrap; Politis & Romano 1992).  A
-figure is any function of weekly sums.  With B blocks the spread of the draws is what B independent observations have: it is widened by
-√(B/(B − 1)) and by Student's t of B − 1 degrees of freedom over the normal quantile, or few weeks would look too sure.
+What one cut answers for hangs together: the same overrides, the same weeks of market; and markets change slowly, so that cuts which are
+near in time are alike as well.  So it is not decisions that are drawn again but stretches of consecutive cuts of some 60 days, with the
+ends of history joined (the circular block bootstrap; Politis & Romano 1992).  A figure is any function of sums by cut.  With B blocks the
+spread of the draws is what B independent observations have: it is widened by √(B/(B − 1)) and by Student's t of B − 1 degrees of freedom
+over the normal quantile, or few cuts would look too sure.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from scipy.special import ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 
-WEEK_US = 7 * 86_400_000_000
-BLOCK_WEEKS = 5
-"""At least so many weeks a block: a cut answers for 30 days."""
+BLOCK_US = 60 * 86_400_000_000
+"""Length of a block: longer than a cut's horizon, so that it takes in some slow change of markets; docs/audit.md says what that covers."""
+LEAST_BLOCKS = 4
 DRAWS = 1_000
 CONFIDENCE = 0.9
 
@@ -36,41 +37,40 @@ UNKNOWN = Estimate(0.0, float("-inf"), float("inf"))
 
 
 class Resampler:
-    """Draws of the weeks of N moments `at_us` (N,), in µs since 1970; the same for the same moments and seed.
+    """Draws of the cuts that N observations belong to: `cut_us` (N,), in µs since 1970; the same for the same cuts and seed.
 
-    >>> weeks = Resampler(np.arange(40) * WEEK_US, seed=1)
-    >>> found = weeks.mean(np.tile([1.0, 2.0, 3.0, 4.0], 10))
+    >>> draws = Resampler(np.arange(40) * BLOCK_US, seed=1)
+    >>> found = draws.mean(np.tile([1.0, 2.0, 3.0, 4.0], 10))
     >>> found.value, found.low < 2.5 < found.high
     (2.5, True)
     >>> Resampler(np.zeros(5, np.int64), seed=1).mean(np.ones(5))
     Estimate(value=1.0, low=-inf, high=inf)
     """
 
-    def __init__(self, at_us: NDArray[np.int64], seed: int, draws: int = DRAWS) -> None:
-        self.weeks, self._place = np.unique(at_us // WEEK_US, return_inverse=True)
-        n = len(self.weeks)
-        self.block = max(1, min(max(BLOCK_WEEKS, round(n ** (1 / 3))), n // 2))
-        blocks = n / self.block
-        self._enough = blocks >= 2
+    def __init__(self, cut_us: NDArray[np.int64], seed: int, draws: int = DRAWS) -> None:
+        self.cuts, self._place = np.unique(cut_us, return_inverse=True)
+        n = len(self.cuts)
+        self._enough = n >= 2
+        gap = float(np.median(np.diff(self.cuts))) if self._enough else 1.0
+        self.block = int(np.clip(round(BLOCK_US / gap), 1, max(1, n // LEAST_BLOCKS)))
         self._widen = 1.0
         if self._enough:
-            tail = 0.5 + CONFIDENCE / 2
+            blocks, tail = n / self.block, 0.5 + CONFIDENCE / 2
             self._widen = float(np.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, tail) / ndtri(tail))
         rng = np.random.default_rng(seed)
-        starts = rng.integers(0, max(n, 1), (draws, -(-n // self.block) if n else 0))
-        self.drawn = ((starts[:, :, None] + np.arange(self.block)) % max(n, 1)).reshape(draws, -1)[:, :n]
-        """(draws, weeks) which week stands in each place."""
+        starts = rng.integers(0, max(n, 1), (draws, -(-n // self.block)))
+        self._drawn = ((starts[:, :, None] + np.arange(self.block)) % max(n, 1)).reshape(draws, -1)[:, :n]
         self._counts = np.zeros((draws, n))
-        np.add.at(self._counts, (np.arange(draws)[:, None], self.drawn), 1.0)
+        np.add.at(self._counts, (np.arange(draws)[:, None], self._drawn), 1.0)
 
-    def weekly(self, values: Floats) -> Floats:
-        """(weeks,) sums of `values` (N,)."""
-        return np.bincount(self._place, values, len(self.weeks)).astype(np.float64)
+    def by_cut(self, values: Floats) -> Floats:
+        """(cuts,) sums of `values` (N,)."""
+        return np.bincount(self._place, values, len(self.cuts)).astype(np.float64)
 
     def sums(self, *columns: Floats) -> Floats:
         """Sums (1 + draws, K) of K columns (N,): as they are, then of each draw."""
-        weekly = np.column_stack([self.weekly(c) for c in columns]) if columns else np.zeros((len(self.weeks), 0))
-        return np.vstack((weekly.sum(axis=0), self._counts @ weekly))
+        by_cut = np.column_stack([self.by_cut(c) for c in columns])
+        return np.vstack((by_cut.sum(axis=0), self._counts @ by_cut))
 
     def estimate(self, figures: Floats) -> Estimate:
         """`figures` (1 + draws,), as `sums` has them, with the interval."""
@@ -93,11 +93,11 @@ class Resampler:
             return self.estimate(sums[:, 0] / sums[:, 1])
 
     def band(self, values: Floats) -> tuple[Floats, Floats, Floats]:
-        """The sum of `values` (N,) so far, week by week, and how far it could as well be: sum, low, high (weeks,)."""
-        weekly = self.weekly(values)
-        total = np.cumsum(weekly)
+        """The sum of `values` (N,) so far, cut by cut, and how far it could as well be: sum, low, high (cuts,)."""
+        by_cut = self.by_cut(values)
+        total = np.cumsum(by_cut)
         if not self._enough:
             return total, total, total
-        paths = np.cumsum(weekly[self.drawn] - weekly.mean(), axis=1)
+        paths = np.cumsum(by_cut[self._drawn] - by_cut.mean(), axis=1)
         low, high = np.quantile(paths, (0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2), axis=0) * self._widen
         return total, total + low, total + high

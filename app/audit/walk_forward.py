@@ -241,29 +241,29 @@ def values(multiplier: Floats, judged: Judged) -> Floats:
     return np.asarray(p * u - 0.5 * p * p)
 
 
-def worths(multiplier: Floats, judged: Judged, weeks: Resampler) -> tuple[Floats, Floats]:
+def worths(multiplier: Floats, judged: Judged, draws: Resampler) -> tuple[Floats, Floats]:
     """Value and outcome added (1 + draws,) of these multipliers (N,)."""
     p, u = multiplier - 1.0, judged.uplift
-    n, sp, su, spp, spu = weeks.sums(np.ones(len(p)), p, u, p * p, p * u).T
+    n, sp, su, spp, spu = draws.sums(np.ones(len(p)), p, u, p * p, p * u).T
     added = spu / n - sp * su / (n * n)
     return added - 0.5 * (spp / n - (sp / n) ** 2), added
 
 
-def score(multiplier: Floats, judged: Judged, weeks: Resampler) -> Score:
+def score(multiplier: Floats, judged: Judged, draws: Resampler) -> Score:
     """What these multipliers (N,) were worth."""
     if not len(multiplier):
         return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
-    value, added = worths(multiplier, judged, weeks)
-    return Score(weeks.estimate(value), weeks.estimate(added), float((multiplier != 1.0).mean()), float(multiplier.std()))
+    value, added = worths(multiplier, judged, draws)
+    return Score(draws.estimate(value), draws.estimate(added), float((multiplier != 1.0).mean()), float(multiplier.std()))
 
 
-def compared(one: Floats, other: Floats, judged: Judged, weeks: Resampler) -> Score:
+def compared(one: Floats, other: Floats, judged: Judged, draws: Resampler) -> Score:
     """What sizing by `one` (N,) was worth beyond sizing by `other` (N,); `sized` is the share of decisions that they size differently."""
     if not len(one):
         return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
-    value, added = (a - b for a, b in zip(worths(one, judged, weeks), worths(other, judged, weeks), strict=True))
+    value, added = (a - b for a, b in zip(worths(one, judged, draws), worths(other, judged, draws), strict=True))
     different = one != other
-    return Score(weeks.estimate(value), weeks.estimate(added), float(different.mean()), float((one - other).std()))
+    return Score(draws.estimate(value), draws.estimate(added), float(different.mean()), float((one - other).std()))
 
 
 def verdict(difference: Score) -> str:

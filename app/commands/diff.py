@@ -119,13 +119,13 @@ def _document(other: str, found: dict[str, Sides], told: dict[str, list[Differen
         },
     }
     if whole is not None:
-        weeks = Resampler(whole.at_us, SEED)
-        scores = {name: compared(whole.multipliers["integrated"], whole.multipliers[name], whole, weeks) for name in AGAINST}
+        draws = Resampler(whole.cut_us, SEED)
+        scores = {name: compared(whole.multipliers["integrated"], whole.multipliers[name], whole, draws) for name in AGAINST}
         document["walk_forward"] = {
             "decisions": len(whole.uplift),
             "cuts": len(set(whole.cut_us.tolist())),
             "horizon_days": HORIZON_US // DAY_US,
-            "variants": {name: msgspec.to_builtins(score(m, whole, weeks)) for name, m in whole.multipliers.items()},
+            "variants": {name: msgspec.to_builtins(score(m, whole, draws)) for name, m in whole.multipliers.items()},
             "differences": {name: {**msgspec.to_builtins(s), "helps": verdict(s)} for name, s in scores.items()},
         }
     return document
@@ -168,20 +168,20 @@ def _print_walk(whole: Judged, of: int) -> None:
         return
     days = HORIZON_US // DAY_US
     click.echo(f"{n:,} of {of:,} entries judged: those within {days} days after {cuts} cuts, sized by what had closed before the cut.")
-    weeks = Resampler(whole.at_us, SEED)
+    draws = Resampler(whole.cut_us, SEED)
     table = Table("sized by", "value per entry", "outcome added", "sized", "sd of ×")
     for column in (1, 2, 3, 4):
         table.columns[column].justify = "right"
     for name, multiplier in whole.multipliers.items():
-        s = score(multiplier, whole, weeks)
+        s = score(multiplier, whole, draws)
         table.add_row(name, figure(s.value), figure(s.added), f"{s.sized:.0%}", f"{s.spread:.2f}")
     console().print(table)
     mine = whole.multipliers["integrated"]
-    click.echo(f"Would sizing by `integrated` have helped?  {_answer(score(mine, whole, weeks))}")
+    click.echo(f"Would sizing by `integrated` have helped?  {_answer(score(mine, whole, draws))}")
     for name in AGAINST:
         learner = name.removeprefix("no ")
         what = "More than `classic`?" if name == "classic" else f"Do {PLURAL.get(learner, learner)} earn their place?"
-        click.echo(f"{what}  {_answer(compared(mine, whole.multipliers[name], whole, weeks))}")
+        click.echo(f"{what}  {_answer(compared(mine, whole.multipliers[name], whole, draws))}")
     click.echo("The whole picture, with what chance alone would say: faust -A app audit")
 
 

@@ -156,8 +156,11 @@ def _report(seen: Survey, notes: Notes, as_json: bool) -> None:
     click.echo(
         f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be taken, {seen.dead_letters:,} would end as dead letters."
     )
-    if seen.first_exit and seen.last_exit:
-        click.echo(f"{len(seen.groups):,} groups; exits from {seen.first_exit[:10]} to {seen.last_exit[:10]}.")
+    if seen.exits:
+        click.echo(f"{len(seen.groups):,} groups; exits from {min(seen.exits)[:10]} to {max(seen.exits)[:10]}.")
+        click.echo(f"EDGELOOP_WINDOW_DAYS={seen.settings.window_days:g} before the newest exit holds {seen.in_window():,} of them.")
+    if seen.repeated:
+        click.echo(f"Closes whose trade_id was there before, of which one counts: {seen.repeated:,}.")
     for line in _note_lines(notes):
         click.echo(line)
     if seen.refused:
@@ -207,7 +210,7 @@ def _refused(seen: Survey) -> Table:
 
 def _draft(files: tuple[str, ...], to: Path, as_json: bool) -> None:
     if len(files) != 1 or not is_table(files[0]):
-        raise UsageError("A draft is made of one table.", "Name one .csv, .csv.gz, .csv.zst or .parquet file.")
+        raise UsageError("A draft is made of one table.", "Name one .csv, .csv.gz, .csv.zst or .parquet file; save a spreadsheet as CSV.")
     if to.exists():
         raise UsageError(f"{to} is there already, and a draft overwrites nothing.", "Name another file, or move that one away.")
     made = draft(files[0], Path(files[0]).name)

@@ -79,10 +79,11 @@ class Known:
         return next((s for s in self.summaries.values() if (s.pattern_key, s.action_category) == (pattern_key, category)), None)
 
     def level(self, pattern_key: str, category: str) -> float:
-        """How far a trade of the group is expected to be from its segment's baseline without any of the effects that are published of it.
+        """How far a trade of the group is expected to be from its segment's baseline without any of the effects in it that pass.
 
         Baselines are means over all trades, those that effects have moved among them; effects are relative to the group's level without
-        them (`GroupSummary.path.fits`).  That of the whole group, if it is published, counts as an effect too.
+        them (`GroupSummary.path.fits`).  That of the whole group, if it passes, is an effect too; it counts as it is over the window, for
+        so does the level that it is a part of.
         """
         standings, summary = self.standings, self.summary(pattern_key, category)
         if standings is None or summary is None or summary.path is None:
@@ -91,7 +92,8 @@ class Known:
         fit = path.fits[sum(i in standings.effects for i in path.lesson_ids)]
         explained = sum(x * self.baseline(segment) for x, segment in zip(fit.loadings[0], path.segments, strict=True))
         whole = self.verdicts.get(slice_id(self.module, pattern_key, category, {}))
-        return fit.coefficients[0] - explained - (0.0 if whole is None else whole.edge * self.unit)
+        raw = whole.edge_raw if whole is not None and whole.lesson_id in standings.effects else None
+        return fit.coefficients[0] - explained - (raw or 0.0) * self.unit
 
     @cached_property
     def unit(self) -> float:

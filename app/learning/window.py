@@ -86,14 +86,15 @@ def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
     return tuple({frozenset(action.scope.items()): action.scope for action in actions}.values())
 
 
-def _packed(rank: Rank) -> bytes:
+def packed(rank: Rank) -> bytes:
     """The rank as bytes that sort as it does (UTF-8 sorts as code points do; an event id holds no NUL)."""
     revision, n_actions, exit_us, event_id, sha256 = rank
     return _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
 
 
-def _exit_of(packed: bytes) -> int:
-    return int.from_bytes(packed[12:20], "big")
+def exit_of(rank: bytes) -> int:
+    """`exit_us` of a packed rank."""
+    return int.from_bytes(rank[12:20], "big")
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class GroupWindow:
         corrected = False
         cells: Cells = ([], [], [])
         for trade in trades:
-            rank = _packed(trade.rank)
+            rank = packed(trade.rank)
             slot = self._slot_of.get(trade.trade_id)
             if slot is not None:
                 if rank <= self._ranks[slot]:
@@ -233,8 +234,8 @@ class GroupWindow:
 
         Right only once no record of these trades can come again: neither in the log nor from a producer.
         """
-        if any(_exit_of(rank) < before_us for rank in self._outside.values()):
-            self._outside = {i: rank for i, rank in self._outside.items() if _exit_of(rank) >= before_us}
+        if any(exit_of(rank) < before_us for rank in self._outside.values()):
+            self._outside = {i: rank for i, rank in self._outside.items() if exit_of(rank) >= before_us}
             self._outside_top_known = False
             self._slide(True)
 
@@ -433,7 +434,7 @@ class GroupWindow:
     def _slide_with_missing(self) -> None:
         """As `_slide`, among all trades known, for the rare case that some which belong inside are not held."""
         held = [(int(self._exit[s]), trade_id) for trade_id, s in self._slot_of.items()]
-        outside = [(_exit_of(rank), trade_id) for trade_id, rank in self._outside.items()]
+        outside = [(exit_of(rank), trade_id) for trade_id, rank in self._outside.items()]
         inside = sorted(held + outside, reverse=True)[: self.window_trades]
         bound = inside[0][0] - self.window_us
         lowest = min(key for key in inside if key[0] >= bound)
@@ -457,7 +458,7 @@ class GroupWindow:
     def _top_outside(self) -> tuple[int, str] | None:
         """The greatest (exit, trade id) outside."""
         if not self._outside_top_known:
-            self._outside_top = max(((_exit_of(rank), i) for i, rank in self._outside.items()), default=None)
+            self._outside_top = max(((exit_of(rank), i) for i, rank in self._outside.items()), default=None)
             self._outside_top_known = True
         return self._outside_top
 

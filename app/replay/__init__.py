@@ -2,7 +2,7 @@
 
 1. `span.py` says which closed trades count, `run.py` runs the stages below, `pool.py` spreads them over processes.
 2. `explode.py` (from closes and from files only): closes become trades in a spool on disk (`spool.py`), by partition of their group.
-3. `fold.py`: partition by partition, trades are folded into the learners of their groups, which are refitted once, at the end.
+3. `fold.py`: partition by partition, trades are sifted (`sieve.py`), and what is inside a group's window is learned from once, at the end.
 4. `judge.py`: module by module, the lessons are judged.
 5. Every result is written to the shadow (`shadow.py`), a PostgreSQL schema of its own, in one transaction with the note that it is done:
    what was killed goes on from there.

@@ -1,10 +1,10 @@
-"""One partition of groups: every trade folded into its group's learner, the groups refitted once, the lessons written to the shadow.
+"""One partition of groups: its trades sifted, each group's window learned from once, the lessons written to the shadow.
 
 May touch: the broker (read only, no group), the spool (read only), PostgreSQL (the shadow).
 
-1. Read batch after batch, from the topic of the facts or from the spool, and fold it.
-2. If a correction moved a window back over trades that had left it, read everything once more, for the groups that it concerns.
-3. Refit each group: its lessons, its summary, the days of its edge history.
+1. Read batch after batch, from the topic of the facts or from the spool, and sift it (`sieve.py`).
+2. If a correction moved a window back over trades that had been let go, read everything once more, for those trades.
+3. Fold what is inside each group's window into its learner, and refit it: lessons, summary, the days of its edge history.
 4. Write them, and that the partition is done, in one transaction.
 
 Only one partition's windows are in memory at a time.
@@ -26,11 +26,12 @@ from app import topics
 from app.broker import reader
 from app.errors import UnreachableError
 from app.learning.config import LearningConfig
-from app.learning.engine import Learner, group_learner
+from app.learning.engine import group_learner
 from app.learning.history import history_records
 from app.learning.window import Trade, trade_from_fact
 from app.replay import pool, spool
 from app.replay.shadow import Folded, Written, opened
+from app.replay.sieve import Sieve
 from app.replay.span import Span
 from app.settings import Settings
 from schemas.facts import group_key
@@ -97,27 +98,37 @@ class Counts:
 
 
 class Groups:
-    """The learners of one partition."""
+    """The groups of one partition."""
 
     def __init__(self, config: LearningConfig) -> None:
         self.config = config
-        self.learners: dict[Group, Learner] = {}
+        self.sieves: dict[Group, Sieve] = {}
 
-    def fold(self, trades: Mapping[Group, list[Trade]], only: set[Group] | None = None) -> None:
-        """Take trades in; with `only`, those of these groups."""
+    def add(self, trades: Mapping[Group, list[Trade]]) -> None:
+        """Take trades in."""
         for group, batch in trades.items():
-            if only is not None and group not in only:
-                continue
-            learner = self.learners.get(group)
-            if learner is None:
-                learner = self.learners[group] = group_learner(self.config, *group)
-            learner.fold(batch)
+            sieve = self.sieves.get(group)
+            if sieve is None:
+                sieve = self.sieves[group] = Sieve(self.config.window_us, self.config.window_trades)
+            sieve.add(batch)
+
+    def missing(self) -> dict[Group, set[str]]:
+        """Trades that have to be read once more, by group."""
+        return {group: missing for group, sieve in self.sieves.items() if (missing := sieve.missing())}
+
+    def restore(self, trades: Mapping[Group, list[Trade]], missing: Mapping[Group, set[str]]) -> None:
+        """Take in those of the trades that were missing."""
+        for group, batch in trades.items():
+            if group in missing:
+                self.sieves[group].restore(batch, missing[group])
 
     def records(self, version: int) -> list[Written]:
         """All that the groups have to say, as records: lessons, summaries, edge history."""
         found: list[Written] = []
-        for group in sorted(self.learners, key=lambda g: group_key(g[1], g[2])):
-            refit = self.learners.pop(group).refit(version)
+        for group in sorted(self.sieves, key=lambda g: group_key(g[1], g[2])):
+            learner = group_learner(self.config, *group)
+            learner.fold(self.sieves.pop(group).inside())
+            refit = learner.refit(version)
             for lesson in refit.lessons:
                 found.append(_written(topics.LESSONS, lesson.lesson_id, lesson))
                 found += [_day(lesson, day) for day in history_records(lesson, None)]
@@ -142,11 +153,11 @@ def fold_partition(task: Task) -> Folded:
 async def _fold_partition(task: Task) -> Folded:
     groups, counts = Groups(task.settings.learning_config), Counts()
     async for trades in _trades(task, counts):
-        groups.fold(trades)
-    if rebuild := {group for group, learner in groups.learners.items() if learner.needs_rebuild}:
+        groups.add(trades)
+    if missing := groups.missing():
         async for trades in _trades(task, None):
-            groups.fold(trades, rebuild)
-    modules = sorted({group[0] for group in groups.learners})
+            groups.restore(trades, missing)
+    modules = sorted({group[0] for group in groups.sieves})
     records = groups.records(task.end)
     lessons = sum(record.topic == topics.LESSONS for record in records)
     done = Folded(task.end, counts.records, counts.facts, counts.trades, counts.unreadable, lessons, modules)

@@ -304,7 +304,7 @@ def _half_life(hours: float, interval: tuple[float, float] | None) -> str:
 def _method(found: Audit) -> str:
     data = found.data
     return (
-        f"<footer><p>Intervals are 90 %, by a block bootstrap over weeks. Window {data.window_days:g} days, horizon "
+        f"<footer><p>Intervals are 90 %, by a block bootstrap over cuts. Window {data.window_days:g} days, horizon "
         f"{data.horizon_days:g} days, "
         f"{data.placebos} shuffled logs, seed {data.seed}. A yes needs an interval above nothing and an estimate that matters; a no "
         f"needs one that "

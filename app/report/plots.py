@@ -92,7 +92,7 @@ def value_over_time(found: Audit) -> str:
         axes.axhline(0.0, color=FAINT, linewidth=1.0)
         for curve in sorted(found.curves, key=lambda c: c.name in ("integrated", "classic")):
             main = curve.name in ("integrated", "classic")
-            days = _days(curve.weeks)
+            days = _days(curve.cuts)
             axes.plot(days, curve.total, color=COLOURS[curve.name], linewidth=2.0 if main else 0.9, label=curve.name)
             if main:
                 axes.fill_between(days, curve.low, curve.high, color=COLOURS[curve.name], alpha=0.14, linewidth=0)

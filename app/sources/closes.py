@@ -79,6 +79,10 @@ def kind_of(path: str) -> str:
         return _kind_of_lines(path)
     if path == "-":
         return "jsonl"
+    if name.endswith((".xlsx", ".xls", ".ods", ".numbers")):
+        raise UsageError(
+            f"{path} is a spreadsheet in a form of its own.", "Save it as CSV, with the names of the columns in the first line."
+        )
     raise UsageError(f"What {path} holds cannot be told from its name.", f"Name its kind with --from: {', '.join(KINDS)}.")
 
 

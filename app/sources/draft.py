@@ -131,8 +131,15 @@ class _Drafter:
             by_name.setdefault(folded(column), column)
         found: dict[str, str] = {}
         for name in fields:
-            for candidate in NAMES[name]:
+            for candidate in (*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())):
                 there = by_name.get(candidate)
+                if (
+                    name in ("roi", "pnl_usd")
+                    and there is not None
+                    and candidate in NAMES["pnl_usd"]
+                    and self._has_signs(there) != (name == "roi")
+                ):
+                    continue  # A profit in percent is a return.
                 if there is not None and there not in found.values() and self._fits(name, there):
                     found[name] = there
                     break
@@ -273,9 +280,13 @@ class _Drafter:
             return _quoted(column), comment
         return "{column = " + _quoted(column) + "".join(f", {key} = {value}" for key, value in extra.items()) + "}", comment
 
+    def _has_signs(self, column: str) -> bool:
+        """Whether percent signs stand in the cells."""
+        return any(isinstance(v, str) and v.rstrip(") ").endswith("%") for v in self._values[column][:50])
+
     def _is_percentage(self, column: str) -> bool:
         """Whether returns look like percents: half of them are above 0.5 (0.1 if the column says so), and no % stands in the cells."""
-        if any(isinstance(v, str) and v.rstrip(") ").endswith("%") for v in self._values[column][:50]):
+        if self._has_signs(column):
             return False
         named = bool(re.search(r"pct|percent|%", column.lower()))
         median = float(np.median(np.abs(self._numbers(column))))

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
 from app.closes import OUTCOME_FIELDS, DeadLetterError, explode
+from app.closes.times import canonical_time
 from app.errors import ConfigurationError
 from app.settings import PREFIX, Settings
 from app.sources import Closed
 from app.sources.making import joined
+from schemas.scope import DEFAULT_DIMENSIONS
 
 _PLACES = 3
+_OLDER_NAMES = {"rr": "rr", "roi": "rpnl_pct", "pnl_usd": "rpnl_usd"}
+"""What the older envelope calls an outcome."""
 
 
 @dataclass
@@ -43,8 +48,9 @@ class Survey:
     groups: Counter[str] = field(default_factory=Counter)
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
     first: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    first_exit: str | None = None
-    last_exit: str | None = None
+    exits: list[str] = field(default_factory=list)
+    repeated: int = 0
+    _ids: set[bytes] = field(default_factory=set)
 
     def see(self, closed: Closed, timestamp_ms: int, show: int = 0) -> None:
         """Add one close, judged as the door would at `timestamp_ms`; the first `show` events are kept in whole."""
@@ -54,6 +60,9 @@ class Survey:
             self._see_event(event)
             if len(self.first) < show:
                 self.first.append((closed.place, event))
+        if closed.key is not None:
+            self.repeated += closed.key in self._ids
+            self._ids.add(closed.key)
         try:
             facts = explode(closed.value, timestamp_ms, dimensions=self.settings.dimensions, outcome=self.settings.outcome)
         except DeadLetterError as error:
@@ -65,15 +74,13 @@ class Survey:
         self.facts += len(facts)
         for fact in facts:
             self.groups[f"{fact.pattern_key}|{fact.action_category}"] += 1
-        exit_ts = facts[0].exit_ts
-        self.first_exit = min(self.first_exit or exit_ts, exit_ts)
-        self.last_exit = max(self.last_exit or exit_ts, exit_ts)
+        self.exits.append(facts[0].exit_ts)
 
     def _see_event(self, event: dict[str, Any]) -> None:
-        summary = event.get("trade_summary")
-        if isinstance(summary, dict):
-            self.outcomes.update(name for name in OUTCOME_FIELDS.values() if type(summary.get(name)) in (int, float))
-        scopes = [event.get("entry_context"), *(a.get("scope") for a in _list(event.get("actions")) if isinstance(a, dict))]
+        summary, scopes = _parts(event)
+        self.outcomes.update(
+            name for name, older in _OLDER_NAMES.items() if any(type(summary.get(n)) in (int, float) for n in (name, older))
+        )
         self.dimensions.update({name for scope in scopes if isinstance(scope, dict) for name, value in scope.items() if value is not None})
 
     @property
@@ -88,10 +95,19 @@ class Survey:
 
     @property
     def export(self) -> str:
-        """The line that makes the found dimensions, and those only, the configured ones; empty where all are configured."""
+        """The line that adds the found dimensions to the configured ones, or replaces the default ones by them; empty if none is new."""
         if not self.unconfigured:
             return ""
-        return f"export {PREFIX}DIMENSIONS={','.join(sorted(name for name in self.dimensions if ',' not in name))}"
+        kept = () if self.settings.dimensions == DEFAULT_DIMENSIONS else self.settings.dimensions
+        names = (*kept, *(name for name in sorted(self.dimensions) if name not in kept and "," not in name))
+        return f"export {PREFIX}DIMENSIONS={','.join(names)}"
+
+    def in_window(self) -> int:
+        """Closes whose exits are within EDGELOOP_WINDOW_DAYS before the newest one."""
+        if not self.exits:
+            return 0
+        oldest = canonical_time((datetime.fromisoformat(max(self.exits)) - timedelta(days=self.settings.window_days)).isoformat())
+        return sum(exit_ts >= oldest for exit_ts in self.exits)
 
     @property
     def outcome_field(self) -> str:
@@ -131,8 +147,10 @@ class Survey:
             "outcome": {"configured": self.outcome_field, "found": {name: self.outcomes[name] for name in OUTCOME_FIELDS.values()}},
             "outcome_remedy": self.outcome_remedy(),
             "dimensions": {"found": sorted(self.dimensions), "not_configured": self.unconfigured, "export": self.export},
-            "first_exit": self.first_exit,
-            "last_exit": self.last_exit,
+            "first_exit": min(self.exits, default=None),
+            "last_exit": max(self.exits, default=None),
+            "in_window": self.in_window(),
+            "repeated_trade_ids": self.repeated,
         }
 
 
@@ -150,6 +168,19 @@ def _event(value: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return event if isinstance(event, dict) else None
+
+
+def _parts(event: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """(the summary, the scopes) of an event in either envelope, as far as it has them."""
+    content = event.get("content")
+    if "schema_version" not in event and isinstance(content, dict):
+        elements = [e for e in _list(content.get("completed_trades")) if isinstance(e, dict)]
+        last = elements[-1] if elements else {}
+        summaries = [s for s in (last.get("summary"), content.get("trade_summary")) if isinstance(s, dict)]
+        event = {**content, "trade_summary": {k: v for s in summaries for k, v in s.items()}, "actions": last.get("actions")}
+    summary = event.get("trade_summary")
+    scopes = [event.get("entry_context"), *(a.get("scope") for a in _list(event.get("actions")) if isinstance(a, dict))]
+    return summary if isinstance(summary, dict) else {}, scopes
 
 
 def _list(value: Any) -> list[Any]:

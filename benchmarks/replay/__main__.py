@@ -164,7 +164,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="Write the numbers here, too.")
     given = parser.parse_args()
-    machine = f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.platform()}, Python {platform.python_version()}"
+    memory = psutil.virtual_memory().total / 2**30
+    machine = f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.platform()}, Python {platform.python_version()}"
     command = f"python -m benchmarks.replay --trades {given.trades} --jobs {given.jobs}"
     with tempfile.TemporaryDirectory(prefix="replay-") as folder, devstack.temporary_stack(Path(folder) / "stack") as stack:
         rows = asyncio.run(measure(stack, given.trades, Path(folder) / "spool", given.jobs))

@@ -11,16 +11,19 @@ import pytest
 
 import app.audit.variants
 import app.audit.walk_forward
+from app.audit.resample import Resampler
 from app.audit.walk_forward import (
     HORIZON_US,
+    Cut,
     Judged,
+    Reader,
+    Score,
     baseline_of,
     compared,
     cut_times,
-    interval,
-    resolver,
     score,
     summary,
+    values,
     verdict,
     walk_forward,
 )
@@ -33,8 +36,16 @@ from tests.audit.making import DAY_US, START_US, market, module_of
 CONFIG = LearningConfig(n_min=20, regime_signature=())
 
 
-def walk(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
+def walk_cuts(facts: list[PatternTradeEvent], cuts: list[int]) -> list[Cut]:
     return walk_forward("pm", module_of(facts), CONFIG, cuts)
+
+
+def walk(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
+    return summary(walk_cuts(facts, cuts))
+
+
+def worth(multiplier: np.ndarray, judged: Judged) -> Score:
+    return score(multiplier, judged, Resampler(judged.cut_us, 1))
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +113,24 @@ def test_nobody_knows_of_trades_that_are_still_open(facts: list[PatternTradeEven
 
 
 def test_an_edge_is_worth_something_and_none_is_not(judged: Judged) -> None:
-    mine = score(judged.multipliers["integrated"], judged)
+    mine = worth(judged.multipliers["integrated"], judged)
     assert verdict(mine) == "yes"
-    # A quarter has the edge of 2, so of the uplift a quarter has 1.5 and the rest −0.5; sized by what it is, that earns its mean square.
-    assert mine.value == pytest.approx(0.25 * 1.5**2 + 0.75 * 0.5**2, abs=0.25)
+    # A quarter has the edge of 2, and is told so: cov = 0.25 · 0.75 · 2², and half of it is the price of the risk.
+    assert mine.added.value == pytest.approx(0.75, abs=0.15)
+    assert mine.value.value == pytest.approx(0.375, abs=0.1)
     nothing = walk(market(4, n=400, edge=lambda day: 0.0), cut_times(module_of(market(4, n=400)).decisions(), 3))
     assert (nothing.multipliers["integrated"] == 1.0).all()
-    assert verdict(score(nothing.multipliers["integrated"], nothing)) == "no difference"
+    assert verdict(worth(nothing.multipliers["integrated"], nothing)) == "no difference"
     assert (nothing.multipliers["classic"] != 1.0).mean() > 0.5
+
+
+def test_a_larger_size_for_all_is_worth_nothing_and_exaggeration_costs(judged: Judged) -> None:
+    mine = judged.multipliers["integrated"]
+    assert worth(mine + 0.5, judged).value.value == pytest.approx(worth(mine, judged).value.value)
+    twice = worth(1.0 + 2.0 * (mine - 1.0), judged)
+    assert twice.added.value == pytest.approx(2.0 * worth(mine, judged).added.value)
+    assert twice.value.value < worth(mine, judged).value.value
+    assert values(mine, judged).mean() == pytest.approx(worth(mine, judged).value.value)
 
 
 def test_an_answer_is_the_readers_own(facts: list[PatternTradeEvent]) -> None:
@@ -117,13 +138,13 @@ def test_an_answer_is_the_readers_own(facts: list[PatternTradeEvent]) -> None:
     engine = Engine(CONFIG)
     engine.fold(module.trades)
     overrides = engine.learn()
-    answer = resolver(overrides)
+    reader = Reader(overrides)
     for d in module.decisions()[::50]:
         at = datetime.fromtimestamp(d.at_us / 1e6, UTC)
-        assert answer(d) == resolve(overrides, *d.group, d.scope, at).multiplier
+        assert reader.answer(d).multiplier == resolve(overrides, *d.group, d.scope, at).multiplier
     newest = module.decisions()[-1]
-    assert answer(newest._replace(at_us=newest.at_us + 31 * DAY_US)) == 1.0
-    assert answer(newest._replace(group=("pm.z.z", "entry"))) == 1.0
+    assert reader.answer(newest, newest.at_us + 31 * DAY_US).multiplier == 1.0
+    assert reader.answer(newest._replace(group=("pm.z.z", "entry"))).multiplier == 1.0
 
 
 def test_uplift_is_beyond_the_baseline_of_the_segment(facts: list[PatternTradeEvent]) -> None:
@@ -141,51 +162,36 @@ def test_uplift_is_beyond_the_baseline_of_the_segment(facts: list[PatternTradeEv
     assert baseline_of([], 9.0)(decision) == 9.0
 
 
-def test_an_interval_counts_cuts_not_decisions() -> None:
-    rng = np.random.default_rng(5)
-    values, cut_us = rng.normal(size=60), np.repeat(np.arange(6), 10)
-    low, high = interval(values, cut_us)
-    assert low < values.mean() < high
-    means = values.reshape(6, 10).mean(axis=1)
-    half = 2.015048 * means.std(ddof=1) / np.sqrt(6)  # Student's t of 5 degrees of freedom
-    assert (low, high) == pytest.approx((means.mean() - half, means.mean() + half), rel=1e-6)
-    order = rng.permutation(60)
-    assert interval(values[order], cut_us[order]) == pytest.approx((low, high))
-    assert interval(np.tile(values, 5), np.tile(cut_us, 5)) == pytest.approx((low, high))
-
-
-def test_an_interval_covers_what_it_says() -> None:
-    """In worlds where each cut has a fortune of its own."""
-    rng = np.random.default_rng(6)
-    cut_us = np.repeat(np.arange(8), 25)
-    covered = 0
-    for _ in range(400):
-        low, high = interval(np.repeat(rng.normal(size=8), 25) + rng.normal(size=200), cut_us)
-        covered += low <= 0.0 <= high
-    assert 0.86 <= covered / 400 <= 0.94
-
-
 def test_nothing_to_judge_is_said_and_no_error() -> None:
     none = walk([], [])
     assert all(len(m) == 0 for m in none.multipliers.values())
-    assert verdict(score(none.multipliers["integrated"], none)) == "no difference"
-    assert summary({}).uplift.size == 0
+    assert verdict(worth(none.multipliers["integrated"], none)) == "no difference"
+    assert summary([]).uplift.size == 0
 
 
-def test_modules_are_added_up(judged: Judged) -> None:
-    both = summary({"pm": judged, "xm": judged})
+def test_modules_are_added_up(facts: list[PatternTradeEvent], cuts: list[int], judged: Judged) -> None:
+    found = walk_cuts(facts, cuts)
+    both = summary([*found, *found])
     assert len(both.uplift) == 2 * len(judged.uplift)
-    assert score(both.multipliers["classic"], both).value == pytest.approx(score(judged.multipliers["classic"], judged).value)
-    apart = compared(judged, "integrated", "classic")
-    assert apart.value == pytest.approx(
-        score(judged.multipliers["integrated"], judged).value - score(judged.multipliers["classic"], judged).value
+    assert (np.diff(both.at_us) >= 0).all()
+    assert worth(both.multipliers["classic"], both).value.value == pytest.approx(worth(judged.multipliers["classic"], judged).value.value)
+    apart = compared(judged.multipliers["integrated"], judged.multipliers["classic"], judged, Resampler(judged.cut_us, 1))
+    assert apart.value.value == pytest.approx(
+        worth(judged.multipliers["integrated"], judged).value.value - worth(judged.multipliers["classic"], judged).value.value
     )
 
 
 def test_a_difference_that_could_be_chance_is_not_enough_data(judged: Judged) -> None:
-    coin = np.where(np.random.default_rng(7).random(len(judged.uplift)) < 0.5, 1.1, 0.9)
-    assert verdict(score(coin, judged)) == "not enough data"
-    assert verdict(score(2.0 - judged.multipliers["integrated"], judged)) == "no"
+    coin = np.where(np.random.default_rng(7).random(len(judged.uplift)) < 0.5, 1.02, 0.98)
+    assert verdict(worth(coin, judged)) == "not enough data"
+    assert verdict(worth(2.0 - judged.multipliers["integrated"], judged)) == "no"
+
+
+def test_what_matches_is_counted(judged: Judged) -> None:
+    one = judged.matched["integrated"]
+    assert ((judged.multipliers["integrated"] != 1.0) <= (one > 0)).all()
+    assert (judged.distinct <= judged.matched["classic"]).all()
+    assert (judged.distinct > 0).all() == (judged.matched["classic"] > 0).all()
 
 
 @pytest.mark.parametrize("module", [app.audit.walk_forward, app.audit.variants])

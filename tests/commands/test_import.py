@@ -60,6 +60,7 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
     for said in (
         "40 closes: 38 would be taken, 2 would end as dead letters.",
         "4 groups; exits from 2024-03-01 to 2024-03-28.",
+        "EDGELOOP_WINDOW_DAYS=90 before the newest exit holds 38 of them.",
         "wrong_type",
         "$.trade_summary.roi",
         f"{trades}:9",
@@ -109,6 +110,7 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Pa
         (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft is made of one table"),
         (["{closes}", "--module", "x"], 2, "module of their own"),
         (["{what}"], 2, "cannot be told from its name"),
+        (["journal.xlsx"], 2, "Save it as CSV"),
         (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "no time"),
         (["{open}", "--dry-run"], 0, ""),
         (["{open}"], 5, "Trades that are still open and no closes, left out: 1."),

@@ -27,7 +27,8 @@ from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
 
 pytestmark = pytest.mark.stack
 
-README, DATA, RUNTIME, OPERATIONS = ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations"))
+README = ROOT / "README.md"
+DATA, RUNTIME, OPERATIONS, ADAPTERS = (ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "adapters"))
 LIMIT_S = 300
 
 
@@ -130,9 +131,16 @@ def test_workers_are_managed_as_documented(stack_settings: Settings, tmp_path: P
     assert asyncio.run(_records(stack_settings, topics.LESSONS)), "nothing was learned"
 
 
+def test_a_spreadsheet_goes_in(stack_settings: Settings, tmp_path: Path) -> None:
+    text = run(ADAPTERS, stack_settings, tmp_path)
+    assert "500 closes: 500 would be taken, 0 would end as dead letters." in text, text
+    assert re.search(r"sent 18,000 closes", text), text
+    assert len(asyncio.run(_records(stack_settings, topics.CLOSES))) == 18_000
+
+
 def test_no_document_with_blocks_is_forgotten() -> None:
     runnable = {d for d in DOCUMENTS if any(block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d))}
-    assert runnable == {README, DATA, RUNTIME, OPERATIONS}
+    assert runnable == {README, DATA, RUNTIME, OPERATIONS, ADAPTERS}
 
 
 def run_with_ingest(document: Path, settings: Settings, folder: Path) -> str:

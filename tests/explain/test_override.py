@@ -108,6 +108,17 @@ def test_the_days_of_a_whole_group_are_told_relative_to_its_baseline() -> None:
     assert d.search.statistic > d.search.bar
 
 
+def test_a_whole_group_that_fades_is_held_against_what_it_made_over_the_window() -> None:
+    """What is left of its edge says nothing of the level that the trades of the window are measured from."""
+    r = Random(5)
+    trades = [planted.Trade(f"o{i}", "pm", i / 20, r.gauss(0.0, 0.4), planted.entry("other.S1", {})) for i in range(1_200)]
+    trades += [planted.Trade(f"e{i}", "pm", i / 5, r.gauss(2.0 * 2 ** (-i / 150), 0.4), planted.entry("edge.S1", {})) for i in range(300)]
+    d, known = document(trades, "pm.edge.S1")
+    verdict = known.verdicts[d.override_id]
+    assert 0.0 < verdict.edge < 0.8 * verdict.edge_raw
+    assert d.evidence.beyond == pytest.approx(verdict.edge_raw, abs=0.02)
+
+
 def test_classic_has_no_search_no_history_and_promises_nothing() -> None:
     settings = Settings(learning="classic", n_min=15, max_dims=1)
     known = learned(planted.lesson("pm", 1.0), settings, "pm.edge.S1")

@@ -292,6 +292,8 @@ def test_dead_letters_are_listed_and_shown(told: Told) -> None:
 
 
 def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
+    nothing = told.json(redrive, "--yes", "--key", "broken")
+    assert (nothing["wanted"], nothing["sent"], nothing["refused_now"]) == (1, 0, {"not_utf8": 1})
     nothing = told.json(redrive, "--yes")
     assert (nothing["sent"], nothing["valid_now"]) == (0, 0)
     installation = told.installation

@@ -24,7 +24,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NONE: dict[str, Any] = {"everything": False, "from_time": None, "to_time": None, "by_duration": None, "offsets": None, "now": NOW}
 
 
-@pytest.mark.parametrize("name", ["app.replay.span", "app.replay.digest"])
+@pytest.mark.parametrize("name", ["app.replay.span", "app.replay.digest", "app.replay.sieve"])
 def test_examples(name: str) -> None:
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted

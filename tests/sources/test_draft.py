@@ -95,6 +95,11 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
             },
         ),
         (
+            "Closed|Profit|Result",
+            ("2024-01-01", "2.5%", "125"),
+            {"exit_timestamp": "Closed", "roi": "Profit", "pnl_usd": "Result"},
+        ),
+        (
             "close_time|pnl_pct|mae_pct",
             ("1709287200123", "2.5", "-1.2"),
             {

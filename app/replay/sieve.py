@@ -1,0 +1,94 @@
+"""Which trades of a group are inside its window in the end: what a whole log comes to, without sliding the window over all of it.
+
+May touch: nothing but its arguments.
+
+`GroupWindow` keeps arrays that are right after every batch, which a worker needs and a replay does not: here a trade costs two look-ups in
+dictionaries, and only those that are inside in the end go into the window.  The result is the same function of the set of records:
+
+1. Of each trade the greatest record is kept.
+2. Now and then those that are outside by what is known so far are let go; their ranks stay, so that a lesser record of one, inside, has no
+   effect whenever it comes.
+3. In the end the window is told from the exits of all.  If a correction has moved it back over trades that were let go, the log has to
+   be read once more for them (`missing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.learning.window import Trade, exit_of, packed
+
+SLACK = 4_096
+"""Trades kept beyond twice the window's, before any is let go."""
+
+
+class Sieve:
+    """The trades of one group; `window_us` and `window_trades` as in `app.learning.window.GroupWindow`.
+
+    >>> def close(trade_id, exit_us, revision=0):
+    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
+    >>> sieve = Sieve(window_us=100, window_trades=10)
+    >>> sieve.add([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
+    >>> sorted(trade.trade_id for trade in sieve.inside())
+    ['b', 'c']
+    """
+
+    def __init__(self, window_us: int, window_trades: int) -> None:
+        self._window_us = window_us
+        self._window_trades = window_trades
+        self._best: dict[str, Trade] = {}
+        self._gone: dict[str, bytes] = {}
+        self._limit = SLACK
+
+    def add(self, trades: Iterable[Trade]) -> None:
+        """Take records in, in any order, repeated or not."""
+        best, gone = self._best, self._gone
+        for trade in trades:
+            trade_id = trade.trade_id
+            old = best.get(trade_id)
+            if old is not None:
+                if trade.rank > old.rank:
+                    best[trade_id] = trade
+            elif trade_id not in gone:
+                best[trade_id] = trade
+            elif packed(trade.rank) > gone[trade_id]:
+                del gone[trade_id]
+                best[trade_id] = trade
+        if len(best) > self._limit:
+            self._let_go()
+
+    def missing(self) -> set[str]:
+        """Trades that are inside and were let go: give `restore` their records again."""
+        return self._inside() & self._gone.keys()
+
+    def restore(self, trades: Iterable[Trade], missing: set[str]) -> None:
+        """Take those of the records in that are the greatest of trades of `missing`."""
+        for trade in trades:
+            if trade.trade_id in missing and packed(trade.rank) == self._gone.get(trade.trade_id):
+                del self._gone[trade.trade_id]
+                self._best[trade.trade_id] = trade
+
+    def inside(self) -> list[Trade]:
+        """The trades inside the window, in any order."""
+        inside = self._inside()
+        return [trade for trade_id, trade in self._best.items() if trade_id in inside]
+
+    def _inside(self) -> set[str]:
+        held = [(trade.exit_us, trade_id) for trade_id, trade in self._best.items()]
+        return self._window([*held, *((exit_of(rank), trade_id) for trade_id, rank in self._gone.items())])
+
+    def _window(self, keys: list[tuple[int, str]]) -> set[str]:
+        """The trades inside, of (exit, trade id)."""
+        if not keys:
+            return set()
+        bound = max(keys)[0] - self._window_us
+        inside = [key for key in keys if key[0] >= bound]
+        if len(inside) > self._window_trades:
+            inside = sorted(inside, reverse=True)[: self._window_trades]
+        return {trade_id for _, trade_id in inside}
+
+    def _let_go(self) -> None:
+        inside = self._window([(trade.exit_us, trade_id) for trade_id, trade in self._best.items()])
+        for trade_id in self._best.keys() - inside:
+            self._gone[trade_id] = packed(self._best.pop(trade_id).rank)
+        self._limit = 2 * len(self._best) + SLACK
