@@ -138,6 +138,22 @@ def test_a_spreadsheet_goes_in(stack_settings: Settings, tmp_path: Path) -> None
     assert len(asyncio.run(_records(stack_settings, topics.CLOSES))) == 18_000
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_new_users_trade_log_is_audited(tmp_path: Path) -> None:
+    """The README's way from a spreadsheet to a page, in a folder of its own, within the ten minutes that it may take."""
+    (block,) = [b for b in blocks(README) if b.elsewhere is not None and "audit.html" in b.text]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    script = "set -euo pipefail\n" + block.text.replace("samples/", f"{ROOT}/samples/")
+    found = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=540, check=False)
+    assert found.returncode == 0, found.stdout[-3_000:] + found.stderr[-3_000:]
+    assert "What to set" in found.stdout
+    page = (tmp_path / "audit.html").read_text()
+    assert "<svg" in page
+    assert all(setting in page for setting in ("EDGELOOP_LEARNING", "EDGELOOP_HALF_LIFE", "EDGELOOP_REGIME_WEIGHTS"))
+
+
 def test_no_document_with_blocks_is_forgotten() -> None:
     runnable = {d for d in DOCUMENTS if any(block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d))}
     assert runnable == {README, DATA, RUNTIME, OPERATIONS, ADAPTERS}

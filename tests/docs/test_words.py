@@ -252,6 +252,7 @@ def test_python_versions_are_those_of_the_package() -> None:
 ELSEWHERE = {
     "make demo": "each installs an environment of its own and takes minutes",
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
+    "faust -A app import samples/journal.csv.gz --draft mapping.toml": "tests/docs/test_blocks.py::test_a_new_users_trade_log_is_audited",
     "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",
     "systemctl enable --now edgeloop-worker@1 edgeloop-worker@2": "needs root and systemd; tests/compose compares the file with the code",
     "kubectl apply -f docs/deploy/kubernetes.yaml": "needs a cluster; tests/compose compares the file with the code",
