@@ -12,6 +12,7 @@ from app import changes, topics
 from app.changes import Change
 from app.errors import BadDataError
 from app.explain.known import Known
+from app.learning.window import Rank, trade_from_fact
 from app.published import current, decoder, scan
 from app.settings import Settings
 from schemas.facts import PatternTradeEvent, group_key
@@ -108,10 +109,21 @@ def of_group(held: list[Change], pattern_key: str, category: str) -> list[Change
 
 
 async def _facts(settings: Settings, pattern_key: str, category: str) -> list[PatternTradeEvent]:
-    """The facts of one group, every close of a trade."""
-    key = group_key(pattern_key, category)
+    """The facts of one group that have the outcome, of each trade that of the close that counts."""
+    key = group_key(pattern_key, category).encode()
     decode = decoder(settings, topics.FACTS, PatternTradeEvent)
-    found = []
-    async for records in scan(settings, topics.FACTS, partition=topics.partition_of(key, settings.partitions)):
-        found += [decode(record.value) for record in records if record.key == key.encode() and record.value is not None]
-    return found
+    best: dict[str, tuple[Rank, PatternTradeEvent]] = {}
+    async for records in scan(settings, topics.FACTS, partition=topics.partition_of(key.decode(), settings.partitions)):
+        for record in records:
+            if record.key != key or record.value is None:
+                continue
+            fact: PatternTradeEvent = decode(record.value)
+            try:
+                trade = trade_from_fact(fact, settings.outcome)
+            except ValueError as error:
+                where = f"{record.topic}/{record.partition}/{record.offset}"
+                raise BadDataError(f"The fact at {where} cannot be read: {error}.") from error
+            known = best.get(fact.trade_id)
+            if trade is not None and (known is None or known[0] < trade.rank):
+                best[fact.trade_id] = trade.rank, fact
+    return [fact for _, fact in best.values()]

@@ -125,14 +125,14 @@ class _Orders:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         columns = {row[1] for row in database.execute("PRAGMA table_info(orders)")}
-        known = {"ft_trade_id", "id"} <= columns
-        rows: Iterable[sqlite3.Row] = database.execute("SELECT * FROM orders ORDER BY ft_trade_id, id") if known else ()
+        query = "SELECT * FROM orders WHERE typeof(ft_trade_id) = 'integer' ORDER BY ft_trade_id, id"
+        rows: Iterable[sqlite3.Row] = database.execute(query) if {"ft_trade_id", "id"} <= columns else ()
         self._groups = groupby(rows, key=lambda row: row["ft_trade_id"])
         self._next = next(self._groups, None)
 
     def of(self, trade_id: int) -> list[Mapping[str, Any]]:
         """The orders of the trade `trade_id`; has to be asked for in ascending order."""
-        while self._next is not None and (self._next[0] is None or self._next[0] < trade_id):
+        while self._next is not None and self._next[0] < trade_id:
             self._next = next(self._groups, None)
         if self._next is None or self._next[0] != trade_id:
             return []

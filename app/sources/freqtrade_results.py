@@ -123,7 +123,7 @@ def _trade(strategy: str, result: Mapping[str, Any], stored: Mapping[str, Any], 
         max_rate=stored.get("max_rate"),
         is_short=bool(stored.get("is_short")),
         leverage=stored.get("leverage"),
-        orders=[order for each in stored.get("orders") or () if (order := _order(each))],
+        orders=[order for each in orders if (order := _order(each))] if isinstance(orders := stored.get("orders"), list) else [],
     )
 
 

@@ -44,21 +44,21 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
     Raises `UsageError` and `BadDataError` as the readers of lines and tables do.
     """
     closed: list[_Found | Read] = []
-    steps: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    n_closed: set[tuple[Any, ...]] = set()
+    steps: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    ended: set[tuple[str, ...]] = set()
     for path in paths:
         for event, raw, place, position in _events(path):
             kind = kind_of(event)
             if kind == "PositionClosed":
                 closed.append(_Found(event, place, position))
-                n_closed.add(_position(event))
+                ended.add(_position(event))
             elif kind is not None:
                 steps.setdefault(_position(event), []).append(event)
             elif isinstance(event, dict) and str(event.get("type", "")).isidentifier() and "event_id" in event:
                 notes.add(f"events of the type {event['type']}, which is no position event, left out")
             else:
                 closed.append(Read(raw, place, position))
-    still_open = len(steps.keys() - n_closed)
+    still_open = len(steps.keys() - ended)
     if still_open:
         notes.add("positions that are still open and no closes, left out", still_open)
     for found in closed:
@@ -97,10 +97,10 @@ def _events(path: str) -> Iterator[tuple[Any, bytes, str, int]]:
         yield event, line, f"{path}:{line_number}", position
 
 
-def _position(event: Mapping[str, Any]) -> tuple[Any, ...]:
+def _position(event: Mapping[str, Any]) -> tuple[str, ...]:
     """What tells positions apart.  With netting one id is used again and again, so the moment of opening belongs to it."""
     opened = event.get("ts_opened")
-    return event.get("trader_id"), event.get("position_id"), str(event.get("ts_event") if opened is None else opened)
+    return str(event.get("trader_id")), str(event.get("position_id")), str(event.get("ts_event") if opened is None else opened)
 
 
 def _close(event: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], module: str, notes: Notes) -> dict[str, Any]:

@@ -16,13 +16,17 @@ from app.audit.work import Plan, run
 from benchmarks.audit.worlds import QUESTIONS, Log, make
 
 OUTCOMES = ("right", "wrong", "withheld")
-CUTS = 20
 
 
-def audited(log: Log, cuts: int = CUTS, placebos: int = 0) -> Audit:
-    """The audit of a log, in this process."""
-    plan = Plan({"pm": log.module}, log.config, ("entry",), cuts, placebos, seed=1, jobs=1)
+def audited(log: Log, cuts: int | None = None) -> Audit:
+    """The audit of a log, in this process and without placebos, which no answer depends on."""
+    plan = Plan({"pm": log.module}, log.config, ("entry",), log.cuts if cuts is None else cuts, placebos=0, seed=1, jobs=1)
     return audit(plan, run(plan), log.name, (), 0.0)
+
+
+def audited_log(name: str, seed: int, cuts: int | None = None) -> Audit:
+    """The audit of the log of this name and seed."""
+    return audited(make(name, seed), cuts)
 
 
 def answers_of(found: Audit) -> dict[str, str]:

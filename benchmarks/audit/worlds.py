@@ -37,12 +37,13 @@ QUESTIONS = ("regimes", "decay", "double counting", "edge")
 
 
 class Log(NamedTuple):
-    """A log with the settings to audit it with, and the right answer to each question that it is made for."""
+    """A log with the settings and the number of cuts to audit it with, and the right answer to each question that it is made for."""
 
     name: str
     module: Module
     config: LearningConfig
     truth: Mapping[str, str]
+    cuts: int
 
 
 @dataclass
@@ -55,7 +56,7 @@ class _Trades:
     dims: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     uplift: Days = field(default_factory=lambda: np.zeros(0))
 
-    def log(self, name: str, noise_sd: float, truth: Mapping[str, str], config: LearningConfig = CONFIG) -> Log:
+    def log(self, name: str, noise_sd: float, truth: Mapping[str, str], config: LearningConfig = CONFIG, cuts: int = 12) -> Log:
         outcome = self.uplift + noise_sd * self.rng.standard_normal(len(self.day))
         hold = self.rng.exponential(0.2, len(self.day))
         module = Module()
@@ -65,7 +66,7 @@ class _Trades:
         ):
             scope = {dim: values[i] for dim, values in columns.items() if values[i]}
             module.add(_fact(i, T0_US + round(day * DAY_US), T0_US + round((day + min(held, 2.0)) * DAY_US), group, scope, made), "rr")
-        return Log(name, module, config, truth)
+        return Log(name, module, config, truth, cuts)
 
 
 def _fact(i: int, entry_us: int, exit_us: int, group: int, scope: dict[str, str], outcome: float) -> PatternTradeEvent:
@@ -161,7 +162,7 @@ def _fading(rng: np.random.Generator, name: str, shape: Callable[[Days], Days], 
     inside = made.rng.random(len(made.day)) < 0.4
     made.dims["curator"] = np.where(inside, np.char.add("setup", number.astype(str)), "")
     made.uplift = np.where(inside, 2.0 * shape(age), 0.0)
-    return made.log(name, 0.4, {"decay": answer}, replace(CONFIG, n_min=15))
+    return made.log(name, 0.4, {"decay": answer}, replace(CONFIG, n_min=15), cuts=20)
 
 
 @log

@@ -1,0 +1,133 @@
+"""From figures to answers: each branch, and that a no needs evidence as a yes does."""
+
+from __future__ import annotations
+
+import doctest
+import math
+
+import msgspec
+import pytest
+
+import app.audit.answers as answers
+from app.audit.document import Decay, DoubleCounting, Overlap, Placebo, Regimes, Setting
+from app.audit.resample import UNKNOWN, Estimate
+from app.audit.walk_forward import Score
+from app.learning.config import LearningConfig
+
+SURE = Estimate(0.2, 0.1, 0.3)
+ZERO = Estimate(0.0, 0.0, 0.0)
+
+
+def setting(name: str, value: Estimate = SURE, beyond: Estimate = ZERO, sized: float = 0.0) -> Setting:
+    return Setting(
+        name=name, overrides=3, score=Score(value, value, 0.5, 0.1), slope=None, intercept=None, turnover=None,
+        overlap=Overlap(decisions=9, matched=1.2, several=SURE), placebo=Placebo(real=3, counts=(1, 2), mean=1.5, share=0.5),
+        beyond=None if name == "integrated" else Score(beyond, beyond, sized, 0.1), changed=2, greatest=0.4,
+    )  # fmt: skip
+
+
+def settings(value: Estimate = SURE, classic: Estimate = SURE, **beyond: Estimate) -> dict[str, Setting]:
+    made = {"integrated": setting("integrated", value), "classic": setting("classic", classic, beyond.get("classic", ZERO), 1.0)}
+    for name in ("half-life", "regime weights", "latent factors"):
+        key = name.replace(" ", "_").replace("-", "_")
+        made[f"no {name}"] = setting(f"no {name}", value, beyond.get(key, ZERO), float(key in beyond))
+    return made
+
+
+def regimes(attainable: Estimate, seen: bool = True) -> Regimes:
+    return Regimes(seen=seen, gains=(), overall=UNKNOWN, attainable=attainable)
+
+
+def forms(linear: Estimate, constant: Estimate = ZERO, skill: Estimate = SURE, trades: int = 100) -> Decay:
+    return Decay(
+        trades=trades, effects=3, skill=skill, exponential_over_linear=linear, exponential_over_constant=constant,
+        linear_over_constant=constant,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gain", "attainable", "said"),
+    [
+        (Estimate(0.05, 0.03, 0.07), ZERO, "yes"),
+        (ZERO, Estimate(0.0, -0.01, 0.01), "no"),
+        (ZERO, Estimate(0.05, 0.03, 0.07), "not enough data"),
+        (ZERO, Estimate(0.01, -0.01, 0.03), "not enough data"),
+        (Estimate(0.01, -0.02, 0.04), ZERO, "not enough data"),
+        (Estimate(-0.05, -0.07, -0.03), Estimate(0.0, -0.01, 0.01), "no"),
+    ],
+)
+def test_regimes(gain: Estimate, attainable: Estimate, said: str) -> None:
+    found = answers.regimes(settings(regime_weights=gain), regimes(attainable))
+    assert (found.answer, found.material) == (said, pytest.approx(0.02))
+    assert "2 overrides of today are different" in found.switching
+
+
+def test_without_an_edge_or_a_regime_nothing_is_said_of_regimes() -> None:
+    unsure = Estimate(0.2, -0.1, 0.5)
+    assert answers.regimes(settings(unsure), regimes(ZERO)).answer == "not enough data"
+    assert "no sure value" in answers.regimes(settings(unsure), regimes(ZERO)).why
+    assert answers.regimes(settings(), regimes(ZERO, seen=False)).answer == "not enough data"
+
+
+@pytest.mark.parametrize(
+    ("found", "said", "words"),
+    [
+        (forms(Estimate(0.05, 0.02, 0.08)), "yes", "better than linear"),
+        (forms(Estimate(-0.05, -0.08, -0.02), Estimate(0.1, 0.05, 0.2)), "no", "Edges fade"),
+        (forms(Estimate(0.0, -0.001, 0.001)), "no", "hardly fade"),
+        (forms(Estimate(0.01, -0.02, 0.05)), "not enough data", "room for both"),
+        (forms(Estimate(0.05, 0.02, 0.08), skill=Estimate(0.1, -0.1, 0.3)), "not enough data", "did not foretell"),
+        (forms(UNKNOWN, trades=0), "not enough data", "No effect"),
+    ],
+)
+def test_decay(found: Decay, said: str, words: str) -> None:
+    question = answers.decays(settings(half_life=Estimate(0.01, 0.005, 0.02)), found)
+    assert question.answer == said
+    assert words in question.why
+
+
+@pytest.mark.parametrize(
+    ("doubled", "said"),
+    [(Estimate(0.6, 0.5, 0.7), "yes"), (Estimate(0.02, 0.0, 0.05), "no"), (Estimate(0.08, 0.0, 0.2), "not enough data")],
+)
+def test_double_counting(doubled: Estimate, said: str) -> None:
+    found = DoubleCounting(decisions=50, doubled=doubled, matched=5.0, distinct=3.0, change=SURE, worth=ZERO)
+    assert answers.double_counting(settings(), found).answer == said
+    none = msgspec.structs.replace(found, decisions=0, doubled=UNKNOWN)
+    assert answers.double_counting(settings(), none).answer == "not enough data"
+
+
+def test_what_to_set() -> None:
+    def recommended(**given: Estimate) -> dict[str, str]:
+        made = answers.switches(settings(**given), LearningConfig(half_life=False), forms(ZERO))
+        assert [s.now for s in made] == ["integrated", "off", "on", "on"]
+        return {s.variable.removeprefix("EDGELOOP_"): s.recommended for s in made}
+
+    good, bad = Estimate(0.05, 0.02, 0.08), Estimate(-0.05, -0.08, -0.02)
+    assert recommended(half_life=good, regime_weights=bad) == {
+        "LEARNING": "integrated", "HALF_LIFE": "on", "REGIME_WEIGHTS": "off", "LATENT_FACTORS": "on",
+    }  # fmt: skip
+    assert recommended(classic=SURE)["LEARNING"] == "integrated"
+    worse = settings()
+    worse["classic"] = setting("classic", SURE, bad, 1.0)
+    assert answers.switches(worse, LearningConfig(), forms(ZERO))[0].recommended == "classic"
+
+
+def test_without_an_edge_sizes_are_left_alone() -> None:
+    unsure = Estimate(0.0, -0.1, 0.1)
+    nothing = settings(unsure, unsure)
+    assert not answers.has_edge(nothing)
+    assert "Leave sizes alone" in answers.headline(nothing)
+    assert answers.switches(nothing, LearningConfig(), forms(ZERO))[0].recommended == "integrated (not applied to sizes)"
+    assert "by `classic` would" in answers.headline(settings(unsure))
+
+
+def test_an_unknown_interval_is_never_an_answer() -> None:
+    assert answers.answer(UNKNOWN, 0.1) == "not enough data"
+    assert answers.answer(Estimate(5.0, -math.inf, math.inf), 0.1) == "not enough data"
+
+
+def test_examples() -> None:
+    result = doctest.testmod(answers)
+    assert result.attempted
+    assert not result.failed
