@@ -16,8 +16,8 @@ from scipy.special import ndtr
 
 from app.learning.candidates import Candidates, candidates
 from app.learning.config import LearningConfig
+from app.learning.effects import MAX_STEPS, Selection, clip_bounds, entry_log_p, robust_sd, z_of_log_p
 from app.learning.effects import Path as Chosen
-from app.learning.effects import Selection, clip_bounds, entry_log_p, robust_sd, z_of_log_p
 from app.learning.event_time import HOUR_US, text_from_micros
 from app.learning.factors import encode, sketches, trade_hashes
 from app.learning.half_life import EdgeState, edge_states
@@ -272,6 +272,13 @@ class IntegratedLearner:
                 likeness = np.abs(overlap[row] - n * size_kept / total) / np.sqrt(n * size_kept)
                 reason = (
                     f"Explained by {ids[int(np.argmax(likeness))]}: beyond what was chosen its statistic is {given:+.2f}, of {bar:.2f}."
+                )
+            elif abs(given) > bar and len(kept) >= MAX_STEPS:
+                reason = f"The group has its {MAX_STEPS} effects, and its statistic of {given:+.2f} is less than theirs."
+            elif abs(given) > bar:
+                reason = (
+                    f"Its statistic of {given:+.2f} would pass {bar:.2f}, but for what such outcomes do by chance: their tails, how they "
+                    "hang together in time, and how many slices have as many dimensions."
                 )
             else:
                 reason = f"Its statistic of {given:+.2f} could be chance: with {len(found.n_dims):,} slices searched it takes {bar:.2f}."
