@@ -250,6 +250,7 @@ def test_python_versions_are_those_of_the_package() -> None:
 
 
 ELSEWHERE = {
+    "faust -A app audit": "tests/report/test_page.py::test_the_page_in_a_browser",
     "make demo": "each installs an environment of its own and takes minutes",
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
     "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",
