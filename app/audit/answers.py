@@ -18,6 +18,8 @@ from app.learning.config import LearningConfig
 MATERIAL_SHARE = 0.1
 """What is less than a tenth of the value of sizing (of the skill of a forecast, of the sized decisions) does not matter."""
 YES, NO, UNSURE = "yes", "no", "not enough data"
+HARDLY = 0.05
+"""A change of a multiplier that nobody would notice."""
 
 
 def answer(figure: Estimate, material: float) -> str:
@@ -52,24 +54,24 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
         if said == NO and found.attainable.high >= material:
             said = UNSURE
             why = (
-                f"The weights add {number(gain)} an entry and so could as well be off; but if it were known how edges differ by regime, "
+                f"The weights add {number(gain)} a decision and so could as well be off; but if it were known how edges differ by regime, "
                 f"that could "
                 f"be worth up to {found.attainable.high:+.4f}, and more than {material:.4f} would matter."
             )
         elif said == NO:
             why = (
-                f"Pattern and regime in scope are enough: the weights add {number(gain)} an entry, and even if it were known how edges "
+                f"Pattern and regime in scope are enough: the weights add {number(gain)} a decision, and even if it were known how edges "
                 f"differ by "
                 f"regime, that would be worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what sizing is worth."
             )
         elif said == YES:
-            why = f"They add {number(gain)} of value an entry, of {worth:.4f} that sizing is worth."
+            why = f"They add {number(gain)} of value a decision, of {worth:.4f} that sizing is worth."
         else:
-            why = f"They add {number(gain)} an entry; {material:.4f} would matter, and the interval has room for both."
+            why = f"They add {number(gain)} a decision; {material:.4f} would matter, and the interval has room for both."
     return Question(
         question="Do you need regime-specific weights in the edge formula, or is pattern and regime in scope enough?",
         answer=said,
-        name="value an entry that regime weights add",
+        name="value per decision that regime weights add",
         figure=gain,
         material=material if sure else None,
         why=why,
@@ -83,7 +85,7 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
     figure = found.exponential_over_linear
     material = MATERIAL_SHARE * found.skill.value
     sure = found.skill.low > 0
-    on = f"In sizing, half-lives add {number(_beyond(without).value)} of value an entry."
+    on = f"In sizing, half-lives add {number(_beyond(without).value)} of value a decision."
     if not found.trades:
         said, why = UNSURE, "No effect was chosen at any cut, so none could be seen to fade."
     elif not sure:
@@ -120,8 +122,11 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
     else:
         said = answer(found.doubled, MATERIAL_SHARE)
         counts = f"{found.matched:.1f} overrides match a sized decision on average, which are {found.distinct:.1f} pieces of evidence"
-        merging = f"with one vote each the multiplier changes by {found.change.value:.3f} on average, worth {number(found.worth)} an entry"
-        why = f"With the batch jobs' formulas (`classic`) {counts}; {merging}. "
+        merging = (
+            f"with one vote each the multiplier changes by {found.change.value:.3f} on average, worth {number(found.worth)} a decision"
+        )
+        hardly = " That is hardly a difference." if said == YES and found.change.high < HARDLY else ""
+        why = f"With the batch jobs' formulas (`classic`) {counts}; {merging}.{hardly} "
         why += (
             f"`integrated` adds up effects that are marginal to each other: {ours.matched:.1f} match, and none is counted twice."
             if ours.decisions
@@ -143,12 +148,14 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
 def headline(settings: Mapping[str, Setting]) -> str:
     """Whether there is anything to size by."""
     ours, theirs = settings["integrated"].score.value, settings["classic"].score.value
+    if ours.low == float("-inf"):
+        return "There is too little to judge: it takes decisions after two cuts at least. Leave sizes alone until there are."
     if ours.low > 0:
-        return f"Sizing entries by `integrated` would have been worth {number(ours)} each, in units of size; by `classic` {number(theirs)}."
+        return f"Sizing by `integrated` would have been worth {number(ours)} each, in units of size; by `classic` {number(theirs)}."
     if theirs.low > 0:
-        return f"Sizing entries by `classic` would have been worth {number(theirs)} each, in units of size; by `integrated` {number(ours)}."
+        return f"Sizing by `classic` would have been worth {number(theirs)} each, in units of size; by `integrated` {number(ours)}."
     return (
-        f"There is nothing to size by in this log: sizing would have been worth {number(ours)} an entry by `integrated` and "
+        f"There is nothing to size by in this log: sizing would have been worth {number(ours)} a decision by `integrated` and "
         f"{number(theirs)} by "
         "`classic`, and neither is surely more than nothing. Leave sizes alone."
     )
@@ -166,12 +173,12 @@ def switches(settings: Mapping[str, Setting], config: LearningConfig, found: Dec
             f" Of the two `integrated` has {_false(ours)}, `classic` {_false(theirs)}."
         )
     elif against.high < 0:
-        recommended, reason = "classic", f"Its sizes are worth more: {number(against)} an entry for `integrated` over `classic`."
+        recommended, reason = "classic", f"Its sizes are worth more: {number(against)} a decision for `integrated` over `classic`."
     elif against.low > 0:
-        reason = f"Its sizes are worth more: {number(against)} an entry over `classic`."
+        reason = f"Its sizes are worth more: {number(against)} a decision over `classic`."
     else:
         reason = (
-            f"Which of the two is worth more cannot be told ({number(against)} an entry for `integrated`). `integrated` has "
+            f"Which of the two is worth more cannot be told ({number(against)} a decision for `integrated`). `integrated` has "
             f"{_false(ours)}, "
             f"`classic` {_false(theirs)}."
         )
@@ -193,13 +200,13 @@ def switches(settings: Mapping[str, Setting], config: LearningConfig, found: Dec
         if gain.sized == 0.0:
             word, reason = "on", "It changed no size that was judged, so it costs nothing; on, it is there once it is needed."
         elif gain.value.low > 0:
-            word, reason = "on", f"It adds {number(gain.value)} of value an entry."
+            word, reason = "on", f"It adds {number(gain.value)} of value a decision."
         elif gain.value.high < 0:
-            word, reason = "off", f"It costs: {number(gain.value)} of value an entry."
+            word, reason = "off", f"It costs: {number(gain.value)} of value a decision."
         else:
-            word, reason = "on", f"It adds {number(gain.value)} an entry, which could be chance; nothing speaks for changing the default."
+            word, reason = "on", f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default."
             if name == "half-life" and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
-                reason = f"Edges do fade, though in sizing it adds {number(gain.value)} an entry, which could be chance."
+                reason = f"Edges do fade, though in sizing it adds {number(gain.value)} a decision, which could be chance."
         made.append(Switch(variable=variable, now="on" if on else "off", recommended=word, reason=reason))
     return made
 

@@ -107,7 +107,7 @@ async def _explode_partition(task: Task) -> None:
         waiting += values
         pool.advance(task.slot, len(values))
         if len(waiting) >= CHECKPOINT_EVERY:
-            write(position)
+            await asyncio.to_thread(write, position)
     write(max(checkpoint.position, task.end))
 
 

@@ -153,7 +153,7 @@ def fold_partition(task: Task) -> Folded:
 async def _fold_partition(task: Task) -> Folded:
     groups, counts = Groups(task.settings.learning_config), Counts()
     async for trades in _trades(task, counts):
-        groups.add(trades)
+        await asyncio.to_thread(groups.add, trades)
     if missing := groups.missing():
         async for trades in _trades(task, None):
             groups.restore(trades, missing)
@@ -182,18 +182,18 @@ async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Gr
         return
     decode = msgspec.json.Decoder(_Fact).decode
     async for values, _ in read_values(task.settings, topics.FACTS, task.partition, task.start, task.end):
-        trades = _by_group(decode, (value for value, _ in values), task, counts)
+        trades = await asyncio.to_thread(_by_group, decode, values, task, counts)
         if counts is not None:
             counts.records += len(values)
             pool.advance(task.slot, len(values))
         yield trades
 
 
-def _by_group(decode: Any, values: Iterable[bytes | None], task: Task, counts: Counts | None) -> Mapping[Group, list[Trade]]:
+def _by_group(decode: Any, values: Iterable[tuple[bytes | None, int]], task: Task, counts: Counts | None) -> Mapping[Group, list[Trade]]:
     found: dict[Group, list[Trade]] = {}
     outcome, span, whole = task.settings.outcome, task.span, task.span.is_all or task.span.offsets is not None
     facts = home = unreadable = 0
-    for value in values:
+    for value, _ in values:
         try:
             fact = decode(value)
             trade = trade_from_fact(fact, outcome)
@@ -226,16 +226,19 @@ async def read_values(
     """
     tp = TopicPartition(settings.topic(topic), partition)
     consumer = reader(settings)
+    fetch: asyncio.Task[Any] | None = None
     try:
         await consumer.start()
         consumer.assign([tp])
         consumer.seek(tp, max(start, (await consumer.beginning_offsets([tp]))[tp]))
         position = start
         while position < end:
-            got = await consumer.getmany(tp, timeout_ms=500, max_records=BATCH)
+            # The next batch is on its way while this one is looked at, provided that this is done in a thread.
+            got = await (fetch or consumer.getmany(tp, timeout_ms=500, max_records=BATCH))
             records = got.get(tp, [])
             # The position passes gaps, records do not.
             position = await consumer.position(tp)
+            fetch = asyncio.create_task(consumer.getmany(tp, timeout_ms=500, max_records=BATCH)) if position < end else None
             if position > end:
                 records = [record for record in records if record.offset < end]
             yield [(record.value, record.timestamp) for record in records], min(position, end)
@@ -244,5 +247,7 @@ async def read_values(
             f"{tp.topic} cannot be read from {settings.broker}: {error!r}.", "Run the same command again: it goes on from what is done."
         ) from error
     finally:
+        if fetch is not None:
+            fetch.cancel()
         with suppress(KafkaError, OSError):
             await consumer.stop()

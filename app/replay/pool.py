@@ -125,7 +125,7 @@ class Pool:
         return value
 
     def run(self, task: Callable[..., T], arguments: Sequence[Any], tick: Callable[[], None]) -> Iterator[T]:
-        """The results of a task for each of the arguments, as they come; `tick` is called every POLL_S seconds meanwhile."""
+        """The results of a task for each of the arguments, begun in their order, as they come; meanwhile `tick` is called."""
         open_ = {self.submit(task, argument) for argument in arguments}
         while open_:
             done, open_ = wait(open_, POLL_S, FIRST_COMPLETED)

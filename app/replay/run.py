@@ -184,7 +184,8 @@ class _Replay:
         def tick() -> None:
             self._report("exploding", sum(workers.done[first:]), total)
 
-        for _ in workers.run(explode.explode_partition, tasks, tick):
+        # The longest first, here and below: the last one to end is then the least behind the others.
+        for _ in workers.run(explode.explode_partition, sorted(tasks, key=lambda t: t.start - t.end), tick):
             tick()
         self._records = sum(workers.done[first:]) - skipped
 
@@ -211,12 +212,20 @@ class _Replay:
         def tick() -> None:
             self._report("folding", sum(workers.done[1 : 1 + self._settings.partitions]), total)
 
-        for partition, done in workers.run(_fold_numbered, tasks, tick):
+        for partition, done in workers.run(_fold_numbered, sorted(tasks, key=self._left), tick):
             folded[str(partition)] = done
             tick()
         if not spooled:
             self._records = sum(workers.done[1 : 1 + self._settings.partitions])
         return folded
+
+    def _left(self, task: fold.Task) -> int:
+        """Sorts partitions, the longest first, by their records, or by the bytes of their spool."""
+        if task.spool_folder is None:
+            return task.start - task.end
+        return -sum(
+            c.lengths.get(name, 0) for c in spool.checkpoints(self._folder) for name in c.lengths if name.endswith(f"-{task.partition}")
+        )
 
     def _judge(self, workers: Pool, modules: Sequence[str]) -> None:
         """Step 4."""

@@ -18,10 +18,9 @@ import numpy as np
 from app.errors import BadDataError
 from app.sources.cells import parse_number, parse_time
 from app.sources.column_names import AFTERWARDS, FORMATS, NAMES, PATTERNS, REASONS, folded
-from app.sources.files import plain_name
 from app.sources.making import UNITS, is_time
 from app.sources.mapping import SIDES, Column
-from app.sources.tables import is_parquet, table
+from app.sources.tables import UTF_8, encoding_of, table
 
 ROWS_READ = 200_000
 """Rows from which a draft is made; the quantiles of more than these would hardly differ."""
@@ -76,7 +75,8 @@ def draft(path: str, name: str) -> Drafted:
 
     Raises `BadDataError` if there is no row, or no column that could be the time of a close (or of a fill).
     """
-    with table(path) as found:
+    encoding = encoding_of(path)
+    with table(path, encoding=encoding) as found:
         columns = found.columns
         values: dict[str, list[Any]] = {column: [] for column in columns}
         n_rows = 0
@@ -89,12 +89,13 @@ def draft(path: str, name: str) -> Drafted:
                     values[column].append(value)
     if not n_rows:
         raise BadDataError(f"{path} has no row.", "The first line names the columns; at least one row has to follow.")
-    return _Drafter(path, name, columns, values, n_rows).draft()
+    return _Drafter(path, name, encoding, columns, values, n_rows).draft()
 
 
 class _Drafter:
-    def __init__(self, path: str, name: str, columns: Sequence[str], values: dict[str, list[Any]], n_rows: int) -> None:
-        self._path, self._name, self._columns, self._values, self._n_rows = path, name, columns, values, n_rows
+    def __init__(self, path: str, name: str, encoding: str, columns: Sequence[str], values: dict[str, list[Any]], n_rows: int) -> None:
+        self._path, self._name, self._encoding = path, name, encoding
+        self._columns, self._values, self._n_rows = columns, values, n_rows
         self._decimal = self._decimal_mark()
         self._read: dict[str, list[float]] = {}
         self._guessed: list[str] = []
@@ -114,7 +115,7 @@ class _Drafter:
         as_positions, as_fills = self._match(_POSITIONS), self._match(_FILLS)
         if "exit_timestamp" in as_positions:
             return as_positions, "positions"
-        if {"time", "symbol", "quantity", "price"} <= as_fills.keys():
+        if {"time", "quantity", "price"} <= as_fills.keys() and as_fills.keys() & {"symbol", "side"}:
             return as_fills, "fills"
         times = [column for column in self._columns if self._time(column) is not None]
         if not times:
@@ -312,8 +313,9 @@ class _Drafter:
         yield 'module = "pm"'
         if self._decimal == ",":
             yield 'decimal = ","'
-        if not is_parquet(self._path) and plain_name(self._path).endswith(".tsv"):
-            yield 'delimiter = "\\t"'
+        if self._encoding != UTF_8:
+            yield f'encoding = "{self._encoding}"'
+            self._left.append(f"Whether letters beyond English read well: the file is not UTF-8, and was read as {self._encoding}.")
         naive = [c for f, c in fields.items() if f in _TIMES and self._is_naive(c)]
         yield f'timezone = "UTC"  # of times without an offset{", such as those of " + " and ".join(naive) if naive else ""}'
         if naive:
@@ -324,6 +326,11 @@ class _Drafter:
             value, comment = self._column_text(name, column)
             yield f"{name} = {value}" + (f"  # {comment}" if comment else "")
         self._guessed.append("Columns: " + ", ".join(f"{name} is {column}" for name, column in fields.items()) + ".")
+        if rows == "fills" and "symbol" not in fields:
+            yield ""
+            yield "[constants]  # field = value"
+            yield 'symbol = "none"  # no column says what was traded'
+            self._left.append("What was traded: no column says it, so all fills are of one symbol.")
         yield ""
         yield "[pattern]  # what kind of action it is; {column} is what stands in the column"
         yield from (f"{category} = {_quoted(template)}" for category, template in pattern.items())

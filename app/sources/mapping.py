@@ -32,6 +32,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import ConfigurationError
 from app.sources.making import DRAWDOWN_FLOOR, UNITS
+from app.sources.tables import UTF_8
 
 TIME_FIELDS = frozenset({"entry_timestamp", "exit_timestamp", "time"})
 TEXT_FIELDS = frozenset({"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "account", "side", "fill_id", "currency"})
@@ -49,8 +50,23 @@ FIELDS = {"positions": POSITION_FIELDS, "fills": FILL_FIELDS}
 REQUIRED = {"positions": ("exit_timestamp",), "fills": ("symbol", "quantity", "price", "time")}
 CATEGORIES = {"positions": ("entry", "exit"), "fills": ("entry", "add", "trim", "exit")}
 SIDES = {
-    "buy": ("buy", "b", "bot", "bought", "long", "l", "cover", "btc", "bto", "+"),
-    "sell": ("sell", "s", "sld", "sold", "short", "sell short", "ss", "stc", "sto", "-"),
+    "buy": ("buy", "b", "bot", "bought", "long", "l", "cover", "btc", "bto", "+", "entry long", "exit short", "open long", "close short"),
+    "sell": (
+        "sell",
+        "s",
+        "sld",
+        "sold",
+        "short",
+        "sell short",
+        "ss",
+        "stc",
+        "sto",
+        "-",
+        "entry short",
+        "exit long",
+        "open short",
+        "close long",
+    ),
 }
 """What a side may be called, in small letters; `[sides]` adds to it."""
 
@@ -158,7 +174,7 @@ class _Reader:
         columns = {name: self._column(name, given) for name, given in self._section("columns", FIELDS[rows]).items()}
         constants = dict(self._section("constants", FIELDS[rows]))
         for name in REQUIRED[rows]:
-            if name not in columns:
+            if name not in columns and not (name == "symbol" and name in constants):
                 self._wrong("columns", "", f"does not say which column is {name}; with rows = {rows!r} it has to.")
         for name in constants.keys() & columns.keys():
             self._wrong("constants", name, "is in [columns] as well; it can be one of them.")
@@ -220,7 +236,7 @@ class _Reader:
         return given
 
     def _encoding(self) -> str:
-        name: str = self._text("encoding", "utf-8-sig")
+        name: str = self._text("encoding", UTF_8)
         try:
             "".encode(name)
         except LookupError:

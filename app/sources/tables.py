@@ -5,6 +5,7 @@ May touch: the files it is given (read only).  Parquet needs pyarrow, the extra 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -15,8 +16,12 @@ from typing import Any, NamedTuple
 from app.errors import BadDataError, ConfigurationError, UsageError
 from app.sources.files import opened, plain_name
 
+UTF_8 = "utf-8-sig"
+"""UTF-8, with a byte order mark or without."""
+
 _DELIMITERS = ",;\t|"
 _BATCH_ROWS = 5_000
+_CHUNK_BYTES = 1_048_576
 csv.field_size_limit(1_000_000)
 
 
@@ -43,7 +48,7 @@ def is_parquet(path: str) -> bool:
 
 
 @contextmanager
-def table(path: str, delimiter: str | None = None, encoding: str = "utf-8-sig") -> Iterator[Table]:
+def table(path: str, delimiter: str | None = None, encoding: str = UTF_8) -> Iterator[Table]:
     """The table in the file.  `delimiter` None is told from the header.
 
     Raises `UsageError` if it cannot be opened, `BadDataError` if it is damaged, has no header, or is in another encoding, and
@@ -87,6 +92,25 @@ def _csv(path: str, text: io.TextIOWrapper, position: Any, delimiter: str | None
                 yield Row(dict(zip(columns, cells, strict=False)), reader.line_num + above, position(), cells[n_columns:])
 
     return Table(columns, rows())
+
+
+def encoding_of(path: str) -> str:
+    """The encoding of a CSV file: UTF-8, or else what spreadsheets write, UTF-16 (told by its mark) or Windows' Western one."""
+    if is_parquet(path):
+        return UTF_8
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with opened(path) as (stream, _):
+        start = stream.read(_CHUNK_BYTES)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        try:
+            while start:
+                decoder.decode(start)
+                start = stream.read(_CHUNK_BYTES)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return UTF_8
 
 
 def pyarrow_parquet() -> Any:

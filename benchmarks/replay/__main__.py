@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -62,8 +63,11 @@ async def fill(settings: Settings, trades: int) -> dict[str, int]:
     return counts
 
 
-async def bare_loop(settings: Settings, name: str) -> tuple[int, float]:
-    """Read the topic to its end with `getmany` and parse every value with orjson, in this process; returns records and seconds."""
+async def bare_loop(settings: Settings, name: str) -> tuple[int, float, float]:
+    """Read the topic to its end with `getmany` and parse every value with orjson, in this process.
+
+    Returns records, seconds and CPU seconds.
+    """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.broker,
         enable_auto_commit=False,
@@ -76,21 +80,21 @@ async def bare_loop(settings: Settings, name: str) -> tuple[int, float]:
     consumer.assign(partitions)
     left = sum((await consumer.end_offsets(partitions)).values())
     await consumer.seek_to_beginning(*partitions)
-    n, started = 0, time.perf_counter()
+    n, started, cpu = 0, time.perf_counter(), time.process_time()
     while n < left:
         for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
             for record in records:
                 orjson.loads(record.value)
             n += len(records)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     await consumer.stop()
-    return n, seconds
+    return n, seconds, cpu
 
 
 def replayed(settings: Settings, topic: str, folder: Path, jobs: int) -> dict[str, Any]:
     """`replay run` as a user runs it; what it says, with the seconds of the whole command and the most memory all its processes held."""
     command = [sys.executable, "-m", "faust", "-A", "app", "replay", "run", topic, "--all", "--topic", topic, "--json"]
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), _children_s()
     process = subprocess.Popen(
         [*command, "--jobs", str(jobs), "--work-dir", str(folder)],
         cwd=ROOT, env={**os.environ, **settings.environment()}, stdout=subprocess.PIPE,
@@ -103,7 +107,13 @@ def replayed(settings: Settings, topic: str, folder: Path, jobs: int) -> dict[st
     watcher.join()
     if process.returncode:
         raise SystemExit(f"replay run ended with {process.returncode}")
-    return {**json.loads(output), "command_seconds": seconds, "peak_bytes": peak[0]}
+    return {**json.loads(output), "command_seconds": seconds, "cpu_seconds": _children_s() - cpu, "peak_bytes": peak[0]}
+
+
+def _children_s() -> float:
+    """CPU seconds of the children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _watch(pid: int, peak: list[int]) -> None:
@@ -138,19 +148,21 @@ async def measure(stack: devstack.StackInfo, trades: int, folder: Path, jobs: in
     print(f"{trades:,} closes and {counts[topics.FACTS]:,} facts written in {time.perf_counter() - started:.0f} s", flush=True)
     rows = []
     for topic, name in (("facts", topics.FACTS), ("closes", topics.CLOSES)):
-        n, bare_s = await bare_loop(settings, name)
+        n, bare_s, bare_cpu = await bare_loop(settings, name)
         said = await asyncio.to_thread(replayed, settings, topic, folder, jobs)
         rate, bare = n / said["command_seconds"], n / bare_s
         rows.append(
             {
                 "topic": topic, "records": n, "trades": said["trades"], "replay_per_s": rate, "bare_per_s": bare, "ratio": rate / bare,
-                "seconds": said["command_seconds"], "bare_seconds": bare_s, "peak_bytes": said["peak_bytes"], "digest": said["digest"],
+                "seconds": said["command_seconds"], "bare_seconds": bare_s, "peak_bytes": said["peak_bytes"],
+                "cpu_us": 1e6 * said["cpu_seconds"] / n, "bare_cpu_us": 1e6 * bare_cpu / n, "digest": said["digest"],
                 "lessons": said["lessons"], "overrides": said["overrides"],
             }
         )  # fmt: skip
         print(
             f"{topic}: {n:,} records in {said['command_seconds']:.1f} s, {rate:,.0f}/s; bare loop {bare:,.0f}/s; ratio {rate / bare:.2f} "
-            f"(target ≥ {TARGET}); peak {said['peak_bytes'] / 2**20:,.0f} MiB (target < {MEMORY_TARGET_BYTES // 2**20:,})", flush=True,
+            f"(target ≥ {TARGET}); CPU {1e6 * said['cpu_seconds'] / n:.1f} µs a record, bare {1e6 * bare_cpu / n:.1f}; "
+            f"peak {said['peak_bytes'] / 2**20:,.0f} MiB (target < {MEMORY_TARGET_BYTES // 2**20:,})", flush=True,
         )  # fmt: skip
     if len({row["digest"] for row in rows}) != 1:
         raise SystemExit("The digests of the two replays differ.")

@@ -93,6 +93,9 @@ def test_decay(found: Decay, said: str, words: str) -> None:
 def test_double_counting(doubled: Estimate, said: str) -> None:
     found = DoubleCounting(decisions=50, doubled=doubled, matched=5.0, distinct=3.0, change=SURE, worth=ZERO)
     assert answers.double_counting(settings(), found).answer == said
+    assert ("hardly a difference" in answers.double_counting(settings(), msgspec.structs.replace(found, change=ZERO)).why) == (
+        said == "yes"
+    )
     none = msgspec.structs.replace(found, decisions=0, doubled=UNKNOWN)
     assert answers.double_counting(settings(), none).answer == "not enough data"
 
@@ -119,6 +122,7 @@ def test_without_an_edge_sizes_are_left_alone() -> None:
     assert not answers.has_edge(nothing)
     assert "Leave sizes alone" in answers.headline(nothing)
     assert answers.switches(nothing, LearningConfig(), forms(ZERO))[0].recommended == "integrated (not applied to sizes)"
+    assert "too little to judge" in answers.headline(settings(UNKNOWN, UNKNOWN))
     assert "by `classic` would" in answers.headline(settings(unsure))
 
 

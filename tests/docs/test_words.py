@@ -250,6 +250,7 @@ def test_python_versions_are_those_of_the_package() -> None:
 
 
 ELSEWHERE = {
+    "faust -A app audit": "tests/report/test_page.py::test_the_page_in_a_browser",
     "make demo": "each installs an environment of its own and takes minutes",
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
     "faust -A app import samples/journal.csv.gz --draft mapping.toml": "tests/docs/test_blocks.py::test_a_new_users_trade_log_is_audited",
@@ -258,7 +259,7 @@ ELSEWHERE = {
     "kubectl apply -f docs/deploy/kubernetes.yaml": "needs a cluster; tests/compose compares the file with the code",
     "faust -A app replay run now --all": "tests/replay/test_replay.py::test_the_documented_steps",
     "export EDGELOOP_HALF_LIFE=off": "tests/replay/test_replay.py::test_the_documented_steps",
-    "faust -A app replay drop now --yes": "tests/replay/test_replay.py::test_the_documented_steps",
+    "faust -A app replay drop steady --yes": "tests/replay/test_replay.py::test_the_documented_steps",
 }
 """First words of the blocks that are not run here, with the reason they give.  Adding one is a decision."""
 

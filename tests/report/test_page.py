@@ -12,13 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-from click.testing import CliRunner
 from playwright.sync_api import Browser, sync_playwright
 
-from app.commands.audit import audit
-from tests.audit.making import market
+from tests.report.making import ENVIRONMENT, closes
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -26,27 +23,6 @@ ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-ENVIRONMENT = {"EDGELOOP_N_MIN": "20", "EDGELOOP_DIMENSIONS": "chain,btc_macro", "EDGELOOP_BROKER": "127.0.0.1:1"}
-"""Of a broker there is none: an audit of files needs none."""
-
-
-def closes(path: Path, n: int = 500, broken: int = 2) -> Path:
-    """A log with an edge that fades on {chain=0}, two of whose lines cannot be read."""
-    with path.open("wb") as file:
-        for f in market(1, n=n, edge=lambda day: 3.0 * 2 ** (-day / 60)):
-            action = f.actions[0]
-            scope = {"chain": action.scope["d0"], "btc_macro": f"S{action.scope['d1']}"}
-            file.write(
-                orjson.dumps(
-                    {
-                        "event_id": f"e-{f.trade_id}", "schema_version": 1, "module": "pm", "trade_id": f.trade_id,
-                        "trade_summary": {"exit_timestamp": f.exit_ts, "rr": f.rr},
-                        "actions": [{"ts": action.ts, "pattern_key": "pm.a<b>.c", "action_category": "entry", "scope": scope}],
-                    }
-                ) + b"\n"
-            )  # fmt: skip
-        file.write(b'{"event_id": "<script>"}\n' * broken)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -147,53 +123,3 @@ def test_the_page_stands_alone_and_shows_names_as_they_are(made: tuple[Path, dic
     assert "pm.a&lt;b&gt;.c" in text
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
-
-
-def test_the_tables_on_the_terminal_end_with_the_answers(tmp_path: Path) -> None:
-    path = closes(tmp_path / "closes.jsonl", n=300)
-    words = [str(path), "--cuts", "2", "--placebos", "0", "--jobs", "1"]
-    result = CliRunner().invoke(audit, words, env=ENVIRONMENT)
-    assert result.exit_code == 0, result.output
-    places = [
-        result.stdout.index(text)
-        for text in ("2 closes were refused", "Walk forward", "Answers", "1. Do you need", "3. Do you have", "What to set")
-    ]
-    assert places == sorted(places)
-    assert "EDGELOOP_REGIME_WEIGHTS=on" in result.stdout
-    again = CliRunner().invoke(audit, words, env=ENVIRONMENT)
-    assert again.stdout == result.stdout
-
-
-def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path: Path) -> None:
-    def failed(*words: str) -> tuple[int, str]:
-        result = CliRunner().invoke(audit, list(words), env=ENVIRONMENT)
-        return result.exit_code, result.stderr
-
-    broken = tmp_path / "broken.jsonl"
-    broken.write_text('{"event_id": "e"}\n')
-    good = closes(tmp_path / "closes.jsonl", n=40)
-    assert failed(str(broken))[0] == 5
-    assert "All closes were refused" in failed(str(broken))[1]
-    code, said = failed(str(good), "--module", "xm")
-    assert (code, "There are: pm" in said) == (2, True)
-    assert failed(str(tmp_path / "none.jsonl"))[0] == 2
-    assert failed("--from", "jsonl")[0] == 2
-    assert failed()[0] == 4  # the log, without a broker
-    assert failed(str(good), "--cuts", "2", "--placebos", "0", "--jobs", "1", "--html", str(tmp_path / "no" / "page.html"))[0] == 2
-
-
-def test_help_has_examples() -> None:
-    result = CliRunner().invoke(audit, ["--help"])
-    assert result.exit_code == 0
-    assert result.output.count("faust -A app audit") >= 4
-
-
-def test_without_matplotlib_the_page_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [n for n in sys.modules if n.startswith(("matplotlib", "app.report.pl", "app.report.pa"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    result = CliRunner().invoke(
-        audit, [str(closes(tmp_path / "closes.jsonl", n=40)), "--html", str(tmp_path / "page.html")], env=ENVIRONMENT
-    )
-    assert result.exit_code == 3
-    assert "edgeloop[report]" in result.stderr

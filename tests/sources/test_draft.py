@@ -155,6 +155,35 @@ def test_fills_are_recognised_and_go_in(tmp_path: Path) -> None:
     assert [event["trade_summary"]["pnl_usd"] for event in events] == [8.0, 8.0]
 
 
+def test_an_entry_and_an_exit_in_two_rows_are_fills_of_one_symbol(tmp_path: Path) -> None:
+    rows = [
+        ("2", "Exit short", "stop", "2024-01-03 11:00", "98", "2"),
+        ("2", "Entry short", "fade", "2024-01-03 10:00", "100", "2"),
+        ("1", "Exit long", "target", "2024-01-02 11:00", "105", "2"),
+        ("1", "Entry long", "gap", "2024-01-02 10:00", "100", "2"),
+    ]
+    path = table(tmp_path / "t.csv", "Trade #|Type|Signal|Date/Time|Price|Contracts", rows)
+    made = drafted(path)
+    assert (made["rows"], made["constants"]) == ("fills", {"symbol": "none"})
+    mapping = tmp_path / "m.toml"
+    mapping.write_text(draft(path, "t").text)
+    events, _ = read(path, mapping=mapping)
+    assert [event["trade_summary"]["pnl_usd"] for event in events] == [10.0, 4.0]
+    assert [a["pattern_key"] for a in events[0]["actions"]] == ["pm.gap.entry", "pm.target.exit"]
+
+
+@pytest.mark.parametrize(("encoding", "written"), [("cp1252", "cp1252"), ("utf-16", "utf-16"), ("utf-8-sig", None), ("utf-8", None)])
+def test_the_encodings_that_spreadsheets_write(encoding: str, written: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("exit_date;roi;Größe\n2024-01-01;0,5 %;groß\n2024-01-02;0,5 %;klein\n".encode(encoding))
+    made = drafted(str(path))
+    assert made.get("encoding") == written
+    mapping = tmp_path / "m.toml"
+    mapping.write_text(draft(str(path), "t").text, encoding="utf-8")
+    events, _ = read(path, mapping=mapping)
+    assert [event["entry_context"] for event in events] == [{"größe": "groß"}, {"größe": "klein"}]
+
+
 def test_decimal_commas_defaults_and_odd_names(tmp_path: Path) -> None:
     rows = [(f"0{i + 1}.03.2024", "1,5", "" if i % 2 else "Lücke", f"{i},25", 'say "x"') for i in range(9)]
     path = table(tmp_path / "t.csv", 'exit_date|roi|Setup|Stärke, heute|say "it"', rows, delimiter=";")

@@ -216,6 +216,15 @@ def test_every_form_of_csv(mapping: Path, tmp_path: Path) -> None:
         assert read(tmp_path / name, mapping=mapping)[0] == [expected], name
 
 
+def test_standard_input(mapping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(Path(table(tmp_path / "t.csv", ROW)).read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    (found,) = closes(["-"], "table", mapping)
+    assert (found.place, found.position) == ("-:2", 0)
+    assert len(facts(found)) == 2
+    assert not stdin.buffer.closed
+
+
 def test_decimal_commas_and_encodings(tmp_path: Path) -> None:
     mapping = tmp_path / "m.toml"
     mapping.write_text('decimal = ","\nencoding = "cp1252"\n' + MAPPING)
