@@ -23,14 +23,15 @@ from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".edgeloop"
+PAGE = HOME / "audit.html"
 WORKER_RECORD = HOME / "demo-worker.pid"
 WORKER_LOG = HOME / "demo-worker.log"
 ENVIRONMENT = HOME / "demo.env"
 SAMPLE = ROOT / "samples" / "us_equities.jsonl.zst"
 SAMPLE_SETTINGS = ROOT / "samples" / "us_equities.env"
 IDLE_TIMEOUT_S = 240
-CUTS = 6
-"""Times that the demo learns from the past to see whether it would have helped; each takes some seconds."""
+CUTS, PLACEBOS = 12, 6
+"""Times that the demo learns from the past, and shuffled logs that it learns from: half as many as the audit's own, for half the time."""
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -82,26 +83,18 @@ def up() -> None:
     from samples.account import account
 
     account(Settings.from_environment(environment), console)
-    console.print("\nWhat the batch jobs' formulas would have said, what each learner changes, and whether it would have helped:")
-    faust(
-        "overrides",
-        "diff",
-        "--against",
-        "classic",
-        "--category",
-        "entry",
-        "--limit",
-        "5",
-        "--walk-forward",
-        str(CUTS),
-        environment=environment,
+    console.print("\nWhat each learner changes, and whether any of it would have helped:")
+    faust("overrides", "diff", "--against", "classic", "--category", "entry", "--limit", "5", environment=environment)
+    faust("audit", "--cuts", str(CUTS), "--placebos", str(PLACEBOS), "--html", str(PAGE.relative_to(ROOT)), environment=environment)
+    console.print(
+        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {PAGE.relative_to(ROOT)} in a browser.[/bold]  To look further:"
     )
-    console.print(f"\nDone in {time.monotonic() - started:.0f} s.  To look further:")
     for command in (
         "source .venv/bin/activate && source .edgeloop/demo.env",
         "faust -A app overrides list --limit 20",
         "faust -A app overrides watch",
-        "faust -A app overrides diff --against classic --walk-forward 24     # a longer look",
+        "faust -A app audit --html audit.html     # a longer look, with narrower intervals",
+        "faust -A app explain --pattern pm.dip.S1.entry --category entry --scope curator=oversold",
         "faust -A app lessons list --category entry",
         "faust -A app doctor",
         'psql "$EDGELOOP_DATABASE_URL" -c "select * from pm_overrides limit 5"',
