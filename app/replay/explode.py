@@ -13,7 +13,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +60,8 @@ class Exploded(NamedTuple):
 def explode_batch(settings: Settings, span: Span, values: Iterable[tuple[bytes | None, int]]) -> Exploded:
     """Explode (value, timestamp in ms) pairs."""
     dimensions, outcome, partitions = settings.dimensions, settings.outcome, settings.partitions
-    found: dict[int, dict[Group, list[Trade]]] = {}
+    found: dict[Group, list[Trade]] = {}
+    whole = span.is_all or span.offsets is not None
     rejected: Counter[str] = Counter()
     facts = 0
     for value, timestamp_ms in values:
@@ -72,17 +72,18 @@ def explode_batch(settings: Settings, span: Span, values: Iterable[tuple[bytes |
             continue
         for fact in exploded:
             trade = trade_from_fact(fact, outcome)
-            if trade is None or not span.contains(trade.exit_us):
+            if trade is None or not (whole or span.contains(trade.exit_us)):
                 continue
-            group = (fact.module, fact.pattern_key, fact.action_category)
-            found.setdefault(_partition(group, partitions), {}).setdefault(group, []).append(trade)
             facts += 1
-    return Exploded({p: spool.packed(trades) for p, trades in found.items()}, dict(rejected), facts)
-
-
-@lru_cache(maxsize=65_536)
-def _partition(group: Group, partitions: int) -> int:
-    return partition_of(group_key(group[1], group[2]), partitions)
+            group = (fact.module, fact.pattern_key, fact.action_category)
+            if (batch := found.get(group)) is not None:
+                batch.append(trade)
+            else:
+                found[group] = [trade]
+    by_partition: dict[int, dict[Group, list[Trade]]] = {}
+    for group, trades in found.items():
+        by_partition.setdefault(partition_of(group_key(group[1], group[2]), partitions), {})[group] = trades
+    return Exploded({p: spool.packed(trades) for p, trades in by_partition.items()}, dict(rejected), facts)
 
 
 def explode_partition(task: Task) -> None:

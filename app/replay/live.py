@@ -6,16 +6,23 @@ May touch: the broker (read only, no group).
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app import topics
 from app.broker import read_to_end, reader, version_of
-from app.errors import UnreachableError
+from app.errors import BadDataError, UnreachableError
 from app.replay.digest import DIGESTED, Records
+from app.replay.judge import TOPICS
 from app.settings import Settings
+from schemas.lessons import GroupSummary, Lesson
+
+KINDS: dict[str, Any] = {topics.LESSONS: Lesson | GroupSummary, **{topic: kind for kind, topic in TOPICS.items()}}
+"""What the records of each topic are; lessons first, overrides next."""
+_decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in KINDS.items()}
 
 
 class Live(NamedTuple):
@@ -27,7 +34,7 @@ class Live(NamedTuple):
 
 
 async def read_live(settings: Settings) -> Live:
-    """Everything that is published.  Raises `UnreachableError`, and `ConfigurationError` where a topic is missing."""
+    """Everything that is published.  Raises `UnreachableError`, `ConfigurationError` where a topic is missing, `BadDataError`."""
     await topics.require_existence(settings, [*DIGESTED, topics.FACTS, topics.CLOSES])
     values: dict[str, dict[str, bytes | None]] = {topic: {} for topic in DIGESTED}
     versions: dict[str, dict[str, int]] = {topic: {} for topic in DIGESTED}
@@ -48,7 +55,21 @@ async def read_live(settings: Settings) -> Live:
         with suppress(KafkaError, OSError):
             await consumer.stop()
     records = {topic: {key: value for key, value in held.items() if value is not None} for topic, held in values.items()}
+    for topic, found in records.items():
+        for key, value in found.items():
+            decoded(topic, key, value)
     return Live(records, versions, ends)
+
+
+def decoded(topic: str, key: str, value: bytes) -> Any:
+    """The struct of a record.  Raises `BadDataError`."""
+    try:
+        return _decoders[topic](value)
+    except msgspec.DecodeError as error:
+        raise BadDataError(
+            f"The record {key} of {topic} is not what this version writes: {error}.",
+            "Start the workers, who replace what others wrote, wait until they are idle, and try again.",
+        ) from error
 
 
 async def log_bounds(settings: Settings, topic: str) -> tuple[dict[str, int], dict[str, int]]:

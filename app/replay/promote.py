@@ -32,14 +32,12 @@ from app import topics
 from app.broker import JSON_HEADERS, Outgoing
 from app.errors import ConfigurationError, UnreachableError
 from app.replay.digest import Records, bare
-from app.replay.judge import TOPICS
-from app.replay.live import Live, read_live
+from app.replay.live import KINDS, Live, decoded, read_live
 from app.replay.shadow import State, differing, learning_settings, opened
 from app.replay.span import newer
 from app.settings import Settings
 from app.topics import admin, partition_of
 from schemas.facts import group_key
-from schemas.lessons import GroupSummary, Lesson
 
 REFUSALS = ("settings", "range", "age", "workers")
 """What may be accepted."""
@@ -48,8 +46,6 @@ TRANSACTION_TIMEOUT_MS = 60_000
 
 BATCH_BYTES = 1_048_576
 
-KINDS: dict[str, Any] = {topics.LESSONS: Lesson | GroupSummary, **{topic: kind for kind, topic in TOPICS.items()}}
-_decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in KINDS.items()}
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -149,19 +145,19 @@ def changes(settings: Settings, records: Records, live: Live, name: str) -> list
     for topic in KINDS:
         held, versions = live.records.get(topic, {}), live.versions.get(topic, {})
         for key, value in sorted(records.get(topic, {}).items()):
-            record = _decoders[topic](value)
+            record = decoded(topic, key, value)
             partition = partition_of(record.module, settings.partitions)
             old = held.get(key)
             if old is not None and bare(old) == bare(value):
                 if topic == topics.LESSONS:
-                    lesson_versions[key] = _decoders[topic](old).version
+                    lesson_versions[key] = decoded(topic, key, old).version
                 continue
             version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
             if topic == topics.LESSONS:
                 lesson_versions[key] = version
             found.append((topic, partition, key, _encode(_versioned(record, version, lesson_versions)), version))
         for key in sorted(held.keys() - records.get(topic, {}).keys()):
-            record = _decoders[topic](held[key])
+            record = decoded(topic, key, held[key])
             version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
             found.append((topic, partition_of(record.module, settings.partitions), key, None, version))
     in_partition = Counter((topic, partition) for topic, partition, *_ in found)

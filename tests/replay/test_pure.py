@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.errors import UsageError
+from app.errors import BadDataError, UsageError
 from app.learning.window import Trade
 from app.replay import digest as digests
 from app.replay import spool
-from app.replay.live import Live
+from app.replay.live import Live, decoded
 from app.replay.promote import refusals
 from app.replay.shadow import Source, State
 from app.replay.span import Span, check_partitions, newer, span_of
@@ -165,3 +165,8 @@ def test_what_compaction_has_removed_is_not_waited_for() -> None:
     assert offsets(promotions.complete_before({0: 7})) == [2, 5, 6]
     assert offsets(promotions.ready(0, [promoted(9, 2, b"q")])) == [8, 9]
     assert promotions.complete_before({0: 10}) == []
+
+
+def test_a_record_of_somebody_else_is_named() -> None:
+    with pytest.raises(BadDataError, match="The record k of pm_overrides is not what this version writes"):
+        decoded("pm_overrides", "k", b"{}")
