@@ -1,44 +1,51 @@
-"""Our commands on Faust's command line: importing this registers them beside `worker`.
+"""Our commands on Faust's command line, beside its own.
 
-May touch: nothing; each command says what it touches.
+May touch: nothing; each command says what it touches.  A command's module is imported when the command is asked for: half of them need
+scipy or the audit, which would cost all others a second and a half at each start.
 """
 
-from app.commands import (
-    audit,
-    diff,
-    dlq,
-    doctor,
-    explain,
-    export,
-    import_,
-    learned,
-    migrate,
-    produce,
-    replay,
-    resolve,
-    stack,
-    status,
-    topics,
-    worker,
-    workers,
-)
+from __future__ import annotations
 
-__all__ = [
-    "audit",
-    "diff",
-    "dlq",
-    "doctor",
-    "explain",
-    "export",
-    "import_",
-    "learned",
-    "migrate",
-    "produce",
-    "replay",
-    "resolve",
-    "stack",
-    "status",
-    "topics",
-    "worker",
-    "workers",
-]
+from importlib import import_module
+
+from faust.cli.base import cli
+
+from app.commands.base import import_later
+
+MODULES = {
+    "audit": "audit",
+    "dlq": "dlq",
+    "doctor": "doctor",
+    "explain": "explain",
+    "export": "export",
+    "import": "import_",
+    "lessons": "learned",
+    "migrate": "migrate",
+    "overrides": "learned",
+    "produce": "produce",
+    "rebuild": "migrate",
+    "replay": "replay",
+    "resolve": "resolve",
+    "stack": "stack",
+    "status": "status",
+    "topics": "topics",
+    "worker": "worker",
+    "workers": "workers",
+}
+"""Command, and its module in this folder."""
+
+
+def _load_agents() -> None:
+    """For Faust's own commands, such as `agents` and `send`."""
+    from app.faust_app import app
+
+    app.load_agents()
+
+
+import_later(cli, MODULES, before_others=_load_agents)
+
+
+def load() -> None:
+    """Import all of them, for those who look at the whole command line."""
+    for module in {*MODULES.values(), "diff"}:
+        import_module(f"app.commands.{module}")

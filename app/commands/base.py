@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from rich.console import Console
 from app.errors import EdgeloopError
 from app.sources import KINDS
 
-__all__ = ["cli", "console", "echo_json", "handle_errors", "json_option", "source_options"]
+__all__ = ["cli", "console", "echo_json", "handle_errors", "import_later", "json_option", "source_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +37,29 @@ def source_options(command: F) -> F:
         help="For tables: the TOML file that says what columns mean.",
     )
     return kind(mapping(command))
+
+
+def import_later(group: click.Group, modules: Mapping[str, str], before_others: Callable[[], None] = lambda: None) -> None:
+    """Have `group` import `app.commands.<module>` (by command) when the command is asked for, and all of them when its commands are listed.
+
+    `before_others` is called when another command is asked for.
+    """
+    get, listed = group.get_command, group.list_commands
+
+    def get_command(ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in modules:
+            import_module(f"app.commands.{modules[cmd_name]}")
+        else:
+            before_others()
+        return get(ctx, cmd_name)
+
+    def list_commands(ctx: click.Context) -> list[str]:
+        for module in modules.values():
+            import_module(f"app.commands.{module}")
+        return listed(ctx)
+
+    group.get_command = get_command  # type: ignore[method-assign]
+    group.list_commands = list_commands  # type: ignore[method-assign]
 
 
 def handle_errors(command: F) -> F:

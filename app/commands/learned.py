@@ -13,7 +13,7 @@ import msgspec
 from rich.table import Table
 
 from app import topics
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo_json, handle_errors, import_later, json_option
 from app.commands.resolve import parse_time
 from app.errors import BadDataError
 from app.export.tables import overrides_at
@@ -42,6 +42,9 @@ def _dicts(records: list[Any]) -> list[dict[str, Any]]:
 @cli.group("overrides")
 def overrides() -> None:
     """Look at the overrides that the position manager reads."""
+
+
+import_later(overrides, {"diff": "diff", "explain": "explain"})
 
 
 @overrides.command("list")

@@ -13,6 +13,7 @@ from typing import Any
 from faust.cli.worker import worker as _registered  # noqa: F401  (importing it puts `worker` on the command line)
 
 from app.commands.base import cli, handle_errors
+from app.faust_app import app
 from app.settings import Settings
 from app.worker.preflight import preflight
 
@@ -23,6 +24,7 @@ _start: Callable[..., Any] = _command.callback  # type: ignore[assignment]
 @handle_errors
 def _worker(*args: Any, **kwargs: Any) -> Any:
     asyncio.run(preflight(Settings.from_environment()))
+    app.load_agents()
     logging.getLogger("aiokafka").setLevel(logging.NOTSET)  # a worker's log has it, limited (app.worker.logs)
     return _start(*args, with_web=False, web_port=None, web_bind=None, web_host=None, web_transport=None, **kwargs)
 

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 import faust
@@ -57,8 +58,13 @@ class EdgeloopApp(faust.App):
     def _create_directories(self) -> None:
         pass
 
-    def _new_transport(self) -> Any:
-        return CommittedTransport(self.conf.broker_consumer, self)
+    def discover(self, *extra_modules: str, **options: Any) -> None:
+        """Nothing: Faust asks for it at each command, and would import every module of `app`, with scipy and the plots."""
+
+    def load_agents(self) -> None:
+        """Import the agents, for the commands that need them."""
+        for module in cast(Sequence[str], self.conf.autodiscover):
+            import_module(module)
 
 
 class LeanMonitor(faust.Monitor):

@@ -14,6 +14,7 @@ import pytest
 from aiokafka.admin import NewTopic
 from click.testing import CliRunner, Result
 
+import app.commands
 from app import topics
 from app.commands.base import cli
 from app.commands.doctor import doctor
@@ -22,6 +23,7 @@ from app.commands.topics import topics as topics_command
 from app.settings import Settings
 from app.storage.migrate import migrate
 
+app.commands.load()
 pytestmark = pytest.mark.stack
 
 

@@ -13,10 +13,12 @@ import click
 import pytest
 import yaml
 
-import app.commands  # noqa: F401  (puts our commands on the command line)
+import app.commands
 from app.commands.base import cli
 from app.settings import PREFIX, Settings
 from app.worker.fatal import STOP_LIMIT_S
+
+app.commands.load()
 
 ROOT = Path(__file__).parents[2]
 OURS = ("setup", "worker")

@@ -16,7 +16,7 @@ from typing import Any
 import click
 import pytest
 
-import app.commands  # noqa: F401  (puts our commands on the command line)
+import app.commands
 from app import errors, topics
 from app.closes import REASONS
 from app.commands.base import cli
@@ -25,6 +25,8 @@ from app.settings import OTHER_VARIABLES, PREFIX, Settings
 from app.storage.migrate import migrations
 from schemas.scope import DEFAULT_DIMENSIONS
 from tests.docs.markdown import DOCUMENTS, ROOT, Block, anchors, blocks, links, names, prose, table
+
+app.commands.load()
 
 README, DATA, RUNTIME, OPERATIONS, GUARANTEES = (
     ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "guarantees")),
