@@ -211,8 +211,8 @@ def _double(found: Audit) -> str:
     ]  # fmt: skip
     said = (
         f"{d.matched:.1f} overrides of the batch jobs' formulas match each of the {d.decisions:,} decisions that they size, which are "
-        f"{d.distinct:.1f} pieces of evidence: {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote each the multiplier "
-        f"changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a decision."
+        f"{d.distinct:.1f} pieces of evidence: {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote each "
+        f"the multiplier changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a decision."
         if d.decisions
         else "The batch jobs' formulas size no decision."
     )
