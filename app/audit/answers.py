@@ -16,7 +16,7 @@ from app.audit.walk_forward import Score
 from app.learning.config import LearningConfig
 
 MATERIAL_SHARE = 0.1
-"""What is less than a tenth of the value of sizing (of the skill of a forecast, of the sized decisions) does not matter."""
+"""What is less than a tenth of the value of sizing (of the skill of a forecast, of the overrides that vote) does not matter."""
 YES, NO, UNSURE = "yes", "no", "not enough data"
 HARDLY = 0.05
 """A change of a multiplier that nobody would notice."""
@@ -120,7 +120,7 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
     if not found.decisions:
         said, why = UNSURE, "No override of the batch jobs' formulas matches any decision."
     else:
-        said = answer(found.doubled, MATERIAL_SHARE)
+        said = answer(found.repeated, MATERIAL_SHARE)
         counts = f"{found.matched:.1f} overrides match a sized decision on average, which are {found.distinct:.1f} pieces of evidence"
         merging = (
             f"with one vote each the multiplier changes by {found.change.value:.3f} on average, worth {number(found.worth)} a decision"
@@ -135,8 +135,8 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
     return Question(
         question="Do you have double counting: several overrides that match the same trade?",
         answer=said,
-        name="share of sized decisions with the same evidence twice (classic)",
-        figure=found.doubled,
+        name="share of votes that repeat the evidence of another (classic)",
+        figure=found.repeated,
         material=MATERIAL_SHARE,
         why=why,
         switching=_switching(settings["classic"], "By `classic`")

@@ -194,10 +194,11 @@ def double_counting_of(judged: Judged, draws: Resampler) -> DoubleCounting:
     matched = judged.matched["classic"]
     any_ = matched > 0
     if not any_.any():
-        return DoubleCounting(decisions=0, doubled=UNKNOWN, matched=0.0, distinct=0.0, change=UNKNOWN, worth=UNKNOWN)
+        return DoubleCounting(decisions=0, repeated=UNKNOWN, doubled=UNKNOWN, matched=0.0, distinct=0.0, change=UNKNOWN, worth=UNKNOWN)
     multiplier = judged.multipliers["classic"]
     return DoubleCounting(
         decisions=int(any_.sum()),
+        repeated=draws.mean((matched - judged.distinct).astype(np.float64), matched.astype(np.float64)),
         doubled=draws.share(judged.distinct < matched, any_),
         matched=float(matched[any_].mean()),
         distinct=float(judged.distinct[any_].mean()),

@@ -83,11 +83,13 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoubleCounting(msgspec.Struct, frozen=True, kw_only=True):
-    """The overrides of `classic`: `doubled` is the share of sized decisions for which two or more stand on nearly the same trades;
-    `matched` and `distinct` are how many match on average, and how many pieces of evidence these are; `change` is the mean change of the
-    multiplier if each piece of evidence has one vote, `worth` what that adds to the value."""
+    """The overrides of `classic` that match sized decisions: `repeated` is the share of these votes that repeat the evidence of another,
+    `doubled` the share of decisions for which any does; `matched` and `distinct` are how many match on average, and how many pieces of
+    evidence these are; `change` is the mean change of the multiplier if each piece of evidence has one vote, `worth` what that adds to the
+    value."""
 
     decisions: int
+    repeated: Estimate
     doubled: Estimate
     matched: float
     distinct: float

@@ -210,10 +210,9 @@ def _double(found: Audit) -> str:
         for s in found.settings
     ]  # fmt: skip
     said = (
-        f"Of {d.decisions:,} decisions that the batch jobs' formulas size, {d.doubled.value:.0%} have overrides that stand on nearly the "
-        f"same "
-        f"trades as another one: {d.matched:.1f} match on average, which are {d.distinct:.1f} pieces of evidence. With one vote each the "
-        f"multiplier changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a decision."
+        f"{d.matched:.1f} overrides of the batch jobs' formulas match each of the {d.decisions:,} decisions that they size, which are "
+        f"{d.distinct:.1f} pieces of evidence: {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote each "
+        f"the multiplier changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a decision."
         if d.decisions
         else "The batch jobs' formulas size no decision."
     )

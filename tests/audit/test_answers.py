@@ -91,12 +91,12 @@ def test_decay(found: Decay, said: str, words: str) -> None:
     [(Estimate(0.6, 0.5, 0.7), "yes"), (Estimate(0.02, 0.0, 0.05), "no"), (Estimate(0.08, 0.0, 0.2), "not enough data")],
 )
 def test_double_counting(doubled: Estimate, said: str) -> None:
-    found = DoubleCounting(decisions=50, doubled=doubled, matched=5.0, distinct=3.0, change=SURE, worth=ZERO)
+    found = DoubleCounting(decisions=50, repeated=doubled, doubled=SURE, matched=5.0, distinct=3.0, change=SURE, worth=ZERO)
     assert answers.double_counting(settings(), found).answer == said
     assert ("hardly a difference" in answers.double_counting(settings(), msgspec.structs.replace(found, change=ZERO)).why) == (
         said == "yes"
     )
-    none = msgspec.structs.replace(found, decisions=0, doubled=UNKNOWN)
+    none = msgspec.structs.replace(found, decisions=0, repeated=UNKNOWN)
     assert answers.double_counting(settings(), none).answer == "not enough data"
 
 
