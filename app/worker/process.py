@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import faust
 from faust.cli.worker import worker as worker_command
