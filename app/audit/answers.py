@@ -53,16 +53,19 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
         said = answer(gain, material)
         if said == NO and found.attainable.high >= material:
             said = UNSURE
-            why = (
-                f"The weights add {number(gain)} a decision and so could as well be off; but if it were known how edges differ by regime, "
-                f"that could "
-                f"be worth up to {found.attainable.high:+.4f}, and more than {material:.4f} would matter."
-            )
+            why = f"The weights add {number(gain)} a decision and so could as well be off; but "
+            if found.attainable.high == float("inf"):
+                why += "too few decisions were sized by effects learned over all regimes to see how these differ."
+            else:
+                why += (
+                    f"if it were known how edges differ by regime, that could be worth up to {found.attainable.high:+.4f}, and more than "
+                    f"{material:.4f} would matter."
+                )
         elif said == NO:
             why = (
                 f"Pattern and regime in scope are enough: the weights add {number(gain)} a decision, and even if it were known how edges "
-                f"differ by "
-                f"regime, that would be worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what sizing is worth."
+                f"differ "
+                f"by regime, that would be worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what sizing is worth."
             )
         elif said == YES:
             why = f"They add {number(gain)} of value a decision, of {worth:.4f} that sizing is worth."

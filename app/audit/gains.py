@@ -49,7 +49,8 @@ def gains(judged: Judged, draws: Resampler) -> Gains:
     c = judged.blend
     used = c != 0.0
     if not used.any():
-        return Gains([], UNKNOWN, Estimate(0.0, 0.0, 0.0))
+        # Where all that was learned names its regime, nothing is left for gains; where nothing was learned, nothing is known of them.
+        return Gains([], UNKNOWN, Estimate(0.0, 0.0, 0.0) if (judged.own != 0.0).any() else UNKNOWN)
     e = judged.uplift - (judged.multipliers[MODEL] - 1.0 - c)
     names, count = np.unique(judged.regime[used], return_counts=True)
     kept = [str(name) for name, n in zip(names, count.tolist(), strict=True) if n >= MIN_DECISIONS and name]
@@ -62,6 +63,8 @@ def gains(judged: Judged, draws: Resampler) -> Gains:
         gain = product / power
         overall = np.nansum(product, axis=1) / np.nansum(power, axis=1)
         worth = 0.5 * np.nansum(power * (gain - overall[:, None]) ** 2, axis=1) / len(c)
+    if len(inside) < 2:
+        worth[:] = np.nan  # one regime has nothing to differ from
     by_chance = float(np.mean(worth[1:]) - worth[0])
     # What was measured holds once what chance adds, and a draw, which varies about that, twice.
     attainable = draws.estimate(np.append(worth[0] - by_chance, worth[1:] - 2.0 * by_chance))

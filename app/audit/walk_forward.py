@@ -55,8 +55,9 @@ class Judged(NamedTuple):
 
     `at_us` (N,) decision, `cut_us` (N,) the cut that answers; `uplift` (N,) outcome beyond the baseline known at the cut, in units of size;
     `regime` (N,) canonical text of the decision's regime; `multipliers`, `matched` by variant (N,): the answer, and how many overrides
-    made it.  `blend` (N,): the part of what `MODEL` says that comes from effects learned over all regimes.  Of `classic`: `distinct`
-    (N,) pieces of evidence among the overrides that match, `merged` (N,) the multiplier if each had one vote.
+    made it.  Of what `MODEL` says `blend` (N,) is the part of effects of slices learned over all regimes, `own` (N,) that of slices which
+    name their regime.  Of `classic`: `distinct` (N,) pieces of evidence among the overrides that match, `merged` (N,) the multiplier if
+    each had one vote.
     """
 
     at_us: NDArray[np.int64]
@@ -66,6 +67,7 @@ class Judged(NamedTuple):
     multipliers: dict[str, Floats]
     matched: dict[str, NDArray[np.int64]]
     blend: Floats
+    own: Floats
     distinct: NDArray[np.int64]
     merged: Floats
 
@@ -143,7 +145,7 @@ def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int
     wanted = {d.group for d in asked}
     lead = representatives((o for o in overrides["classic"] if (o.pattern_key, o.action_category) in wanted), known, config.factor_jaccard)
     distinct, merged = _merged(readers["classic"], lead, asked)
-    blend = _blends(overrides[MODEL], config.regime_signature, answers[MODEL])
+    blend, own = _by_regime(overrides[MODEL], config.regime_signature, answers[MODEL])
     judged = Judged(
         np.array([d.at_us for d in asked], np.int64),
         np.full(len(asked), cut_us, np.int64),
@@ -152,6 +154,7 @@ def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int
         {variant: np.array([a.multiplier for a in found], np.float64) for variant, found in answers.items()},
         {variant: np.array([len(a.ids) for a in found], np.int64) for variant, found in answers.items()},
         blend,
+        own,
         distinct,
         merged,
     )
@@ -173,10 +176,15 @@ def _merged(reader: Reader, lead: Mapping[str, str], asked: Sequence[Decision]) 
     return distinct, multipliers
 
 
-def _blends(overrides: Sequence[Override], signature: Sequence[str], answers: Sequence[Resolution]) -> Floats:
-    """The part of each answer that gains could change: of effects of slices that name no dimension of the signature."""
-    free = {o.override_id for o in overrides if o.scope and not any(name in o.scope for name in signature)}
-    return np.array([sum(c for i, c in zip(a.ids, a.contributions, strict=True) if i in free) for a in answers], np.float64)
+def _by_regime(overrides: Sequence[Override], signature: Sequence[str], answers: Sequence[Resolution]) -> tuple[Floats, Floats]:
+    """Two parts of each answer: of slices that name no dimension of the signature, which gains could change, and of those that do."""
+    named = {o.override_id: any(name in o.scope for name in signature) for o in overrides if o.scope}
+    blend, own = np.zeros(len(answers)), np.zeros(len(answers))
+    for k, a in enumerate(answers):
+        for i, contribution in zip(a.ids, a.contributions, strict=True):
+            if i in named:
+                (own if named[i] else blend)[k] += contribution
+    return blend, own
 
 
 def walk_forward(
@@ -230,6 +238,7 @@ def summary(cuts: Sequence[Cut]) -> Judged:
         {name: joined([p.multipliers[name] for p in parts], np.float64) for name in names},
         {name: joined([p.matched[name] for p in parts], np.int64) for name in names},
         joined([p.blend for p in parts], np.float64),
+        joined([p.own for p in parts], np.float64),
         joined([p.distinct for p in parts], np.int64),
         joined([p.merged for p in parts], np.float64),
     )

@@ -58,6 +58,9 @@ class EdgeloopApp(faust.App):
     def _create_directories(self) -> None:
         pass
 
+    def _new_transport(self) -> Any:
+        return CommittedTransport(self.conf.broker_consumer, self)
+
     def discover(self, *extra_modules: str, **options: Any) -> None:
         """Nothing: Faust asks for it at each command, and would import every module of `app`, with scipy and the plots."""
 

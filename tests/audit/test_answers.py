@@ -52,6 +52,7 @@ def forms(linear: Estimate, constant: Estimate = ZERO, skill: Estimate = SURE, t
         (ZERO, Estimate(0.0, -0.01, 0.01), "no"),
         (ZERO, Estimate(0.05, 0.03, 0.07), "not enough data"),
         (ZERO, Estimate(0.01, -0.01, 0.03), "not enough data"),
+        (ZERO, UNKNOWN, "not enough data"),
         (Estimate(0.01, -0.02, 0.04), ZERO, "not enough data"),
         (Estimate(-0.05, -0.07, -0.03), Estimate(0.0, -0.01, 0.01), "no"),
     ],

@@ -12,7 +12,7 @@ import app.audit.placebo
 from app.audit import decay, placebo
 from app.audit.duplicates import representatives
 from app.audit.gains import REST, gains
-from app.audit.resample import BLOCK_US, Resampler
+from app.audit.resample import BLOCK_US, UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Slices, Timeline
 from app.audit.variants import variants
 from app.audit.walk_forward import MODEL, Judged
@@ -187,7 +187,7 @@ def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0
     at = np.sort(rng.uniform(0, 24, n)).astype(np.int64)
     one = np.ones(n, np.int64)
     return Judged(
-        at, at * BLOCK_US, uplift, np.array(["m=S0", "m=S1"])[regime], {MODEL: 1.0 + c}, {MODEL: one}, c, one, np.ones(n)
+        at, at * BLOCK_US, uplift, np.array(["m=S0", "m=S1"])[regime], {MODEL: 1.0 + c}, {MODEL: one}, c, np.zeros(n), one, np.ones(n)
     )  # fmt: skip
 
 
@@ -218,8 +218,12 @@ def test_rare_regimes_are_put_together_and_none_is_no_error() -> None:
     rare[:20] = "m=S9"
     measured = gains(found._replace(regime=rare), Resampler(found.cut_us, 1))
     assert [g.regime for g in measured.regimes] == ["m=S0", "m=S1", REST]
-    nothing = gains(found._replace(blend=np.zeros(400)), Resampler(found.cut_us, 1))
-    assert (nothing.regimes, nothing.attainable.high) == ([], 0.0)
+    nothing = found._replace(blend=np.zeros(400))
+    assert gains(nothing, Resampler(found.cut_us, 1)).attainable == UNKNOWN
+    assert gains(nothing._replace(own=found.blend), Resampler(found.cut_us, 1)).attainable == Estimate(0.0, 0.0, 0.0)
+    alone = gains(found._replace(regime=np.full(400, "m=S0")), Resampler(found.cut_us, 1))
+    assert len(alone.regimes) == 1
+    assert np.isinf(alone.attainable.high)
 
 
 @pytest.mark.parametrize("module", [app.audit.decay, app.audit.placebo])
