@@ -124,7 +124,11 @@ def _overlap(matched: NDArray[np.int64], draws: Resampler) -> Overlap:
     any_ = matched > 0
     if not any_.any():
         return Overlap(decisions=0, matched=0.0, several=UNKNOWN)
-    return Overlap(decisions=int(any_.sum()), matched=float(matched[any_].mean()), several=draws.share(matched > 1, any_))
+    return Overlap(
+        decisions=int(any_.sum()),
+        matched=float(matched[any_].mean()),
+        several=draws.share((matched > 1).astype(np.float64), any_.astype(np.float64)),
+    )
 
 
 def calibration(multiplier: Floats, uplift: Floats, draws: Resampler) -> tuple[Estimate | None, Estimate | None]:
@@ -198,8 +202,8 @@ def double_counting_of(judged: Judged, draws: Resampler) -> DoubleCounting:
     multiplier = judged.multipliers["classic"]
     return DoubleCounting(
         decisions=int(any_.sum()),
-        repeated=draws.mean((matched - judged.distinct).astype(np.float64), matched.astype(np.float64)),
-        doubled=draws.share(judged.distinct < matched, any_),
+        repeated=draws.share((matched - judged.distinct).astype(np.float64), matched.astype(np.float64)),
+        doubled=draws.share((judged.distinct < matched).astype(np.float64), any_.astype(np.float64)),
         matched=float(matched[any_].mean()),
         distinct=float(judged.distinct[any_].mean()),
         change=draws.mean(np.abs(judged.merged - multiplier), any_.astype(np.float64)),

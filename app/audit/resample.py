@@ -81,9 +81,9 @@ class Resampler:
         low, high = np.quantile(drawn, (0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2)).tolist()
         return Estimate(value, value - max(value - low, 0.0) * self._widen, value + max(high - value, 0.0) * self._widen)
 
-    def share(self, inside: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
-        """How many of those `among` (N,) are `inside` (N,) as well."""
-        found = self.mean((inside & among).astype(np.float64), among.astype(np.float64))
+    def share(self, part: Floats, whole: Floats) -> Estimate:
+        """What share the sum of `part` (N,) is of that of `whole` (N,), from 0 to 1."""
+        found = self.mean(part, whole)
         return found if np.isinf(found.low) else Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))
 
     def mean(self, values: Floats, among: Floats | None = None) -> Estimate:

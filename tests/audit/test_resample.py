@@ -39,8 +39,7 @@ def test_a_block_is_some_sixty_days_and_a_quarter_of_history_at_most(gap_days: i
 
 def test_a_share_stays_one() -> None:
     draws = Resampler(np.repeat(np.arange(10), 5) * BLOCK_US, 1)
-    inside = np.arange(50) != 7
-    found = draws.share(inside, np.ones(50, np.bool_))
+    found = draws.share((np.arange(50) != 7).astype(np.float64), np.ones(50))
     assert found.value == 0.98
     assert 0.9 < found.low < found.high == 1.0
 
