@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app.audit.assess import audit as assess
-from app.audit.document import Audit
 from app.audit.trades import Module, Refused, modules_of, read_modules
 from app.audit.walk_forward import SIZED
 from app.audit.work import Plan, run
@@ -111,6 +110,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder that is there.") from error
-
-
-__all__ = ["Audit", "audit"]
