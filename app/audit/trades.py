@@ -72,14 +72,32 @@ class Module:
         return sorted(found, key=lambda d: (d.at_us, d.trade_id, d.group))
 
 
-async def read_modules(settings: Settings, progress: Callable[[int], None] = lambda n: None) -> dict[str, Module]:
-    """The facts of the log, module by module; `progress` is told the number of records of each batch.
+Take = Callable[[PatternTradeEvent], None]
+"""What is done with each fact.  Raises `ValueError` for one that makes no sense."""
+
+
+def into(modules: dict[str, Module], outcome: str) -> Take:
+    """Puts each fact into its module."""
+    return lambda fact: modules.setdefault(fact.module, Module()).add(fact, outcome)
+
+
+def of_groups(kept: dict[tuple[str, str, str], list[PatternTradeEvent]]) -> Take:
+    """Keeps the facts of the groups (module, pattern key, category) that are in `kept`."""
+
+    def take(fact: PatternTradeEvent) -> None:
+        if (group := (fact.module, fact.pattern_key, fact.action_category)) in kept:
+            kept[group].append(fact)
+
+    return take
+
+
+async def read_facts(settings: Settings, take: Take, progress: Callable[[int], None] = lambda n: None) -> None:
+    """Have all facts of the log taken; `progress` is told the number of records of each batch.
 
     Raises `UnreachableError` without a broker, `ConfigurationError` without the topic and `BadDataError` for a fact that cannot be read.
     """
     await topics.require_existence(settings, [topics.FACTS])
     decode = msgspec.json.Decoder(PatternTradeEvent).decode
-    modules: dict[str, Module] = {}
     consumer = reader(settings)
     partitions = [TopicPartition(settings.topic(topics.FACTS), p) for p in range(settings.partitions)]
     try:
@@ -87,8 +105,7 @@ async def read_modules(settings: Settings, progress: Callable[[int], None] = lam
         async for tp, records, _ in read_to_end(consumer, dict.fromkeys(partitions)):
             for record in records:
                 try:
-                    fact = decode(record.value)
-                    modules.setdefault(fact.module, Module()).add(fact, settings.outcome)
+                    take(decode(record.value))
                 except (msgspec.MsgspecError, ValueError, TypeError) as error:
                     raise BadDataError(f"The fact at {tp.topic}/{tp.partition}/{record.offset} cannot be read: {error}.") from error
             progress(len(records))
@@ -97,6 +114,12 @@ async def read_modules(settings: Settings, progress: Callable[[int], None] = lam
     finally:
         with suppress(KafkaError, OSError):
             await consumer.stop()
+
+
+async def read_modules(settings: Settings, progress: Callable[[int], None] = lambda n: None) -> dict[str, Module]:
+    """The facts of the log, module by module; see `read_facts`."""
+    modules: dict[str, Module] = {}
+    await read_facts(settings, into(modules, settings.outcome), progress)
     return modules
 
 
@@ -108,22 +131,29 @@ class Refused(NamedTuple):
     first: str
 
 
-def modules_of(
-    found: Iterable[Closed], settings: Settings, now_ms: int, progress: Callable[[Closed], None] = lambda closed: None
-) -> tuple[dict[str, Module], list[Refused]]:
-    """The modules that closes of files make, and what ingest would refuse, by reason, the most frequent first.
+def explode_all(
+    found: Iterable[Closed], settings: Settings, now_ms: int, take: Take, progress: Callable[[Closed], None] = lambda closed: None
+) -> list[Refused]:
+    """Have the facts of closes taken that files hold; what ingest would refuse is returned by reason, the most frequent first.
 
     `now_ms` (since 1970) stands for the records' timestamp: no exit may lie more than a day after it.  `progress` is told each close.
     """
-    modules: dict[str, Module] = {}
     reasons: Counter[str] = Counter()
     first: dict[str, str] = {}
     for closed in found:
         try:
             for fact in explode(closed.value, now_ms, dimensions=settings.dimensions, outcome=settings.outcome):
-                modules.setdefault(fact.module, Module()).add(fact, settings.outcome)
+                take(fact)
         except DeadLetterError as error:
             reasons[error.reason] += 1
             first.setdefault(error.reason, f"{closed.place}: {error}")
         progress(closed)
-    return modules, [Refused(reason, n, first[reason]) for reason, n in reasons.most_common()]
+    return [Refused(reason, n, first[reason]) for reason, n in reasons.most_common()]
+
+
+def modules_of(
+    found: Iterable[Closed], settings: Settings, now_ms: int, progress: Callable[[Closed], None] = lambda closed: None
+) -> tuple[dict[str, Module], list[Refused]]:
+    """The modules that closes of files make, and what ingest would refuse; see `explode_all`."""
+    modules: dict[str, Module] = {}
+    return modules, explode_all(found, settings, now_ms, into(modules, settings.outcome), progress)

@@ -21,7 +21,7 @@ from app.audit.variants import told, variants
 from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
 from app.learning.config import LearningConfig
 from app.learning.engine import Engine
-from schemas.lessons import LatentFactor, LessonVerdict
+from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -42,12 +42,16 @@ class Plan:
 
 
 class Now(NamedTuple):
-    """What is said now of a module: overrides of the categories by variant, the verdicts and factors of `integrated`, the effects behind
-    its overrides, and by variant how many overrides differ from `integrated`, with the largest difference."""
+    """What is said now of a module: overrides of the categories by variant; of `integrated` its lessons, summaries, verdicts, factors and
+    regime weights, and the effects behind its overrides; and by variant how many overrides differ from `integrated`, with the largest
+    difference."""
 
     overrides: dict[str, list[Override]]
+    lessons: list[Lesson]
+    summaries: list[GroupSummary]
     verdicts: list[LessonVerdict]
     factors: list[LatentFactor]
+    weights: list[RegimeWeight]
     effects: list[decay.Effect]
     changes: dict[str, tuple[int, float]]
 
@@ -112,8 +116,10 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
     groups = {(o.pattern_key, o.action_category) for o in said["integrated"]}
     one_each = {d.group: d for d in timeline.decisions if d.group in groups}
     effects = [e for e in decay.effects(integrated, known, list(one_each.values())) if e.lesson.lesson_id in ids]
-    verdicts = [v for v in integrated.verdicts() if v.lesson_id in ids]
-    return Now(said, verdicts, integrated.latent_factors(), effects, changes)
+    return Now(
+        said, integrated.lessons(), integrated.summaries(), integrated.verdicts(), integrated.latent_factors(), integrated.regime_weights(),
+        effects, changes,
+    )  # fmt: skip
 
 
 def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:

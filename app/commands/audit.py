@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app.audit.assess import audit as assess
-from app.audit.trades import Module, Refused, modules_of, read_modules
+from app.audit.trades import Module, Refused, explode_all, modules_of, of_groups, read_facts, read_modules
 from app.audit.walk_forward import SIZED
 from app.audit.work import Plan, run
 from app.commands.base import cli, console, handle_errors, json_option, source_options
@@ -63,6 +63,7 @@ def audit(
     """  # fmt: skip
     settings = Settings.from_environment()
     if html is not None:
+        from app.report.explained import explanations, groups
         from app.report.page import page  # raises where the plots' extra is missing, before the work rather than after it
     began = time.monotonic()
     with Progress(
@@ -84,8 +85,14 @@ def audit(
         done = run(plan, lambda n, total: progress.update(learning, completed=n, total=total))
         source = ", ".join(files) if files else "the log"
         found = assess(plan, done, source, refused, time.monotonic() - began)
-    if html is not None:
-        _write(html, page(found))
+        if html is not None:
+            kept = groups(found)
+            reading = progress.add_task("explaining", total=None)
+            if files:
+                explode_all(closes(files, kind, mapping), settings, _now_ms(), of_groups(kept), lambda closed: progress.advance(reading))
+            elif kept:
+                asyncio.run(read_facts(settings, of_groups(kept), lambda n: progress.advance(reading, n)))
+            _write(html, page(found, explanations(found, done.now, plan.config, kept)))
     if as_json:
         click.echo(msgspec.json.encode(found, order="sorted").decode())
         return
@@ -102,7 +109,11 @@ def _read(
         reading = progress.add_task("reading facts", total=None)
         return asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n))), []
     reading = progress.add_task("reading closes", total=None)
-    return modules_of(closes(files, kind, mapping), settings, time.time_ns() // 1_000_000, lambda closed: progress.advance(reading))
+    return modules_of(closes(files, kind, mapping), settings, _now_ms(), lambda closed: progress.advance(reading))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _write(path: Path, text: str) -> None:

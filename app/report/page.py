@@ -288,10 +288,11 @@ def _override(told: Told, k: int, explanation: str) -> str:
     if told.curve is not None and k < DRAWN:
         label = f"Uplift of {scope} over time, with constant, linear and exponential fits"
         drawn = f"<div>{plots.effect(f'effect-{k}', label, told.curve)}</div>"
+    behind = f'<details class="behind"><summary>Everything behind it</summary>{explanation}</details>' if explanation else ""
     return (
         f'<details{" open" if k < 3 else ""}><summary><span class="times">× {o.multiplier:.2f}</span> {escape(o.pattern_key)} '
         f'{escape(o.action_category)} in {escape(scope)}</summary><div class="override"><dl class="facts">{listed}</dl>{drawn}</div>'
-        f"{explanation}</details>"
+        f"{behind}</details>"
     )
 
 

@@ -77,7 +77,13 @@ summary .times { display: inline-block; min-width: 4.2rem; color: var(--c1); fon
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 .override { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); }
-.explain { border-top: 1px solid var(--line); margin-top: 0.8rem; min-width: 0; }
+.behind { background: none; border-width: 1px 0 0; border-radius: 0; padding: 0.7rem 0 0; }
+.behind summary { color: var(--soft); }
+.explain { min-width: 0; }
+.explain-title { margin: 1.1rem 0 0.2rem; font-size: 1rem; }
+.explain-table td:not(.number), .explain-table th:not(.number) { text-align: left; }
+.explain-table td:not(.number) { white-space: normal; min-width: 8rem; }
+.explain-legend { color: var(--soft); font-size: 0.875rem; }
 .explain-scroll { overflow-x: auto; }
 .explain-decay { display: block; width: 100%; height: auto; }
 footer { margin-top: 3rem; color: var(--soft); font-size: 0.875rem; }

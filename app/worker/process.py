@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import faust
 from faust.cli.worker import worker as worker_command
@@ -55,18 +55,20 @@ class CommittedTransport(Transport):
 class EdgeloopApp(faust.App):
     """Faust's app without folders on disk: there are no tables, so there is nothing to keep there."""
 
+    agent_modules: tuple[str, ...] = ()
+
     def _create_directories(self) -> None:
         pass
 
     def _new_transport(self) -> Any:
         return CommittedTransport(self.conf.broker_consumer, self)
 
-    def discover(self, *extra_modules: str, **options: Any) -> None:
-        """Nothing: Faust asks for it at each command, and would import every module of `app`, with scipy and the plots."""
-
     def load_agents(self) -> None:
-        """Import the agents, for the commands that need them."""
-        for module in cast(Sequence[str], self.conf.autodiscover):
+        """Import the agents, for the commands that need them.
+
+        Faust's own `autodiscover` does so at every command, and imports all modules of `app` besides, with scipy and the plots.
+        """
+        for module in self.agent_modules:
             import_module(module)
 
 
@@ -112,14 +114,13 @@ def client_id() -> str:
     return f"edgeloop-{socket.gethostname()}-{os.getpid()}"
 
 
-def make_app(settings: Settings, autodiscover: Sequence[str] = ()) -> EdgeloopApp:
-    """A Faust app with our settings that imports `autodiscover` (modules with agents) when the command line needs them."""
-    return EdgeloopApp(
+def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopApp:
+    """A Faust app with our settings; `agent_modules` are imported when a command needs the agents."""
+    app = EdgeloopApp(
         settings.consumer_group,
         broker=";".join(f"kafka://{address}" for address in settings.broker.split(",")),
         broker_client_id=client_id(),
         origin="app",
-        autodiscover=list(autodiscover),
         Worker=EdgeloopWorker,
         Monitor=LeanMonitor,
         store="memory://",
@@ -139,6 +140,8 @@ def make_app(settings: Settings, autodiscover: Sequence[str] = ()) -> EdgeloopAp
         worker_redirect_stdouts=False,
         logging_config=logging_config(settings),
     )
+    app.agent_modules = tuple(agent_modules)
+    return app
 
 
 def raw_topic(app: faust.App, settings: Settings, name: str) -> Any:

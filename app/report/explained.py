@@ -1,0 +1,63 @@
+"""Everything behind the overrides that the audit tells of, as `overrides explain` tells it, learned from the audited log alone.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.audit.document import Audit
+from app.audit.variants import variants
+from app.audit.work import Now
+from app.changes import Change
+from app.explain import Known, explain_override, html
+from app.learning.config import LearningConfig
+from app.learning.event_time import micros_from_text
+from app.learning.history import history_records
+from schemas.facts import PatternTradeEvent
+from schemas.overrides import Override
+
+EXPLAINED = 12
+"""Overrides that are explained, the strongest first."""
+Facts = Mapping[tuple[str, str, str], Sequence[PatternTradeEvent]]
+"""By (module, pattern key, category)."""
+
+
+def group_of(override: Override) -> tuple[str, str, str]:
+    """Module, pattern key, category."""
+    return override.module, override.pattern_key, override.action_category
+
+
+def groups(found: Audit) -> dict[tuple[str, str, str], list[PatternTradeEvent]]:
+    """The groups whose facts the explanations need, each with none yet."""
+    return {group_of(told.override): [] for told in found.overrides[:EXPLAINED]}
+
+
+def explanations(found: Audit, now: Mapping[str, Now], config: LearningConfig, facts: Facts) -> dict[str, str]:
+    """Fragments of HTML by override id; `facts` are all facts of `groups`, in any order."""
+    at_us = micros_from_text(found.data.to_ts) if found.overrides else 0
+    return {
+        told.override.override_id: html(explain_override(_known(told.override, now, config, facts), told.override.override_id, at_us))
+        for told in found.overrides[:EXPLAINED]
+    }
+
+
+def _known(override: Override, now: Mapping[str, Now], config: LearningConfig, facts: Facts) -> Known:
+    said = now[override.module]
+    group = group_of(override)
+    return Known(
+        config=variants(config)["integrated"],
+        module=override.module,
+        lessons={x.lesson_id: x for x in said.lessons},
+        summaries={x.lesson_id: x for x in said.summaries},
+        verdicts={x.lesson_id: x for x in said.verdicts},
+        weights=said.weights,
+        factors={x.factor_id: x for x in said.factors},
+        days=[day for x in said.lessons if (x.module, x.pattern_key, x.action_category) == group for day in history_records(x, None)],
+        facts=facts[group],
+        changes=[
+            Change(o.override_id, o.version, micros_from_text(o.as_of), o) for o in said.overrides["integrated"] if group_of(o) == group
+        ],
+        notes=("Learned from the audited log; what is published, and when it changed, is not looked at.",),
+    )
