@@ -82,7 +82,8 @@ summary .times { display: inline-block; min-width: 4.2rem; color: var(--c1); fon
 .explain { min-width: 0; }
 .explain-title { margin: 1.1rem 0 0.2rem; font-size: 1rem; }
 .explain-table td:not(.number), .explain-table th:not(.number) { text-align: left; }
-.explain-table td:not(.number) { white-space: normal; min-width: 8rem; }
+.explain-table td:not(.number) { white-space: normal; min-width: 7rem; }
+.explain-table td:last-child:not(.number) { min-width: 14rem; }
 .explain-legend { color: var(--soft); font-size: 0.875rem; }
 .explain-scroll { overflow-x: auto; }
 .explain-decay { display: block; width: 100%; height: auto; }

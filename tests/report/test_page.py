@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from app.report.explained import EXPLAINED
 from tests.report.making import ENVIRONMENT, closes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +78,11 @@ def test_the_page_in_a_browser(width: int, scheme: Any, made: tuple[Path, dict[s
     page.on("request", lambda request: said.append(request.url) if request.url != path.as_uri() else None)
     page.goto(path.as_uri())
     assert said == []
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    told = len(document["overrides"])
+    assert page.locator("details.behind .explain").count() == min(told, EXPLAINED) > 0
+    assert "What else was considered" in page.locator(".explain").first.inner_text()
     for question in document["questions"]:
         card = page.locator("article", has_text=question["question"])
         assert card.is_visible()
@@ -87,7 +92,7 @@ def test_the_page_in_a_browser(width: int, scheme: Any, made: tuple[Path, dict[s
     assert page.locator("svg.plot").count() >= 6
     assert page.locator("svg:not([aria-label])").count() == 0
     wide = page.evaluate(
-        "[...document.querySelectorAll('main *')].filter(e => !e.closest('svg') && !e.closest('.scroll')"
+        "[...document.querySelectorAll('main *')].filter(e => !e.closest('svg') && !e.closest('.scroll, .explain-scroll')"
         " && e.getBoundingClientRect().right > innerWidth + 1).length"
     )
     assert wide == 0
