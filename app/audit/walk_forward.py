@@ -26,7 +26,7 @@ from app.audit import decay
 from app.audit.duplicates import representatives
 from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Timeline
-from app.audit.trades import Decision, Group, Module
+from app.audit.trades import Decision, Group
 from app.audit.variants import told, variants
 from app.learning.config import LearningConfig
 from app.learning.engine import Engine
@@ -187,26 +187,6 @@ def _by_regime(overrides: Sequence[Override], signature: Sequence[str], answers:
     return blend, own
 
 
-def walk_forward(
-    name: str,
-    module: Module,
-    config: LearningConfig,
-    cuts: Sequence[int],
-    progress: Callable[[], None] = lambda: None,
-    categories: Sequence[str] = SIZED,
-) -> list[Cut]:
-    """Walk through the history of module `name`, learning at each of `cuts` (µs, ascending); `progress` is called after each.
-
-    A cut answers for the decisions of `categories` up to the next cut, and for HORIZON_US at most.
-    """
-    timeline = Timeline(module, config, categories)
-    found = []
-    for cut_us, end_us in zip(cuts, [*cuts, 2**62][1:], strict=True):
-        found.append(judge_cut(name, timeline, config, cut_us, end_us))
-        progress()
-    return found
-
-
 def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Decision], float]:
     """What a decision's trade was expected to make, by its segment, whatever its pattern."""
     means = {(b.bucket, b.timeframe): b.mean for b in baselines}
@@ -273,18 +253,3 @@ def compared(one: Floats, other: Floats, judged: Judged, draws: Resampler) -> Sc
     value, added = (a - b for a, b in zip(worths(one, judged, draws), worths(other, judged, draws), strict=True))
     different = one != other
     return Score(draws.estimate(value), draws.estimate(added), float(different.mean()), float((one - other).std()))
-
-
-def verdict(difference: Score) -> str:
-    """yes, no, or not enough data: whether the 90 % interval of a value leaves 0 out.
-
-    >>> def of(value, low, high, sized):
-    ...     return Score(Estimate(value, low, high), UNKNOWN, sized, 0.1)
-    >>> verdict(of(0.1, 0.02, 0.2, 1.0)), verdict(of(0.1, -0.02, 0.2, 1.0)), verdict(of(0.0, 0.0, 0.0, 0.0))
-    ('yes', 'not enough data', 'no difference')
-    """
-    if difference.sized == 0.0:
-        return "no difference"
-    if difference.value.low > 0:
-        return "yes"
-    return "no" if difference.value.high < 0 else "not enough data"

@@ -12,8 +12,10 @@ import pytest
 import app.audit.variants
 import app.audit.walk_forward
 from app.audit.resample import Resampler
+from app.audit.timeline import Timeline
 from app.audit.walk_forward import (
     HORIZON_US,
+    SIZED,
     Cut,
     Judged,
     Reader,
@@ -21,11 +23,10 @@ from app.audit.walk_forward import (
     baseline_of,
     compared,
     cut_times,
+    judge_cut,
     score,
     summary,
     values,
-    verdict,
-    walk_forward,
 )
 from app.learning.config import LearningConfig
 from app.learning.engine import Engine
@@ -37,7 +38,8 @@ CONFIG = LearningConfig(n_min=20, regime_signature=())
 
 
 def walk_cuts(facts: list[PatternTradeEvent], cuts: list[int]) -> list[Cut]:
-    return walk_forward("pm", module_of(facts), CONFIG, cuts)
+    timeline = Timeline(module_of(facts), CONFIG, SIZED)
+    return [judge_cut("pm", timeline, CONFIG, cut, end) for cut, end in zip(cuts, [*cuts, 2**62][1:], strict=True)]
 
 
 def walk(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
@@ -114,13 +116,13 @@ def test_nobody_knows_of_trades_that_are_still_open(facts: list[PatternTradeEven
 
 def test_an_edge_is_worth_something_and_none_is_not(judged: Judged) -> None:
     mine = worth(judged.multipliers["integrated"], judged)
-    assert verdict(mine) == "yes"
+    assert mine.value.low > 0
     # A quarter has the edge of 2, and is told so: cov = 0.25 · 0.75 · 2², and half of it is the price of the risk.
     assert mine.added.value == pytest.approx(0.75, abs=0.15)
     assert mine.value.value == pytest.approx(0.375, abs=0.1)
     nothing = walk(market(4, n=400, edge=lambda day: 0.0), cut_times(module_of(market(4, n=400)).decisions(), 3))
     assert (nothing.multipliers["integrated"] == 1.0).all()
-    assert verdict(worth(nothing.multipliers["integrated"], nothing)) == "no difference"
+    assert worth(nothing.multipliers["integrated"], nothing).sized == 0.0
     assert (nothing.multipliers["classic"] != 1.0).mean() > 0.5
 
 
@@ -165,7 +167,7 @@ def test_uplift_is_beyond_the_baseline_of_the_segment(facts: list[PatternTradeEv
 def test_nothing_to_judge_is_said_and_no_error() -> None:
     none = walk([], [])
     assert all(len(m) == 0 for m in none.multipliers.values())
-    assert verdict(worth(none.multipliers["integrated"], none)) == "no difference"
+    assert worth(none.multipliers["integrated"], none).sized == 0.0
     assert summary([]).uplift.size == 0
 
 
@@ -183,8 +185,8 @@ def test_modules_are_added_up(facts: list[PatternTradeEvent], cuts: list[int], j
 
 def test_a_difference_that_could_be_chance_is_not_enough_data(judged: Judged) -> None:
     coin = np.where(np.random.default_rng(7).random(len(judged.uplift)) < 0.5, 1.02, 0.98)
-    assert verdict(worth(coin, judged)) == "not enough data"
-    assert verdict(worth(2.0 - judged.multipliers["integrated"], judged)) == "no"
+    assert worth(coin, judged).value.low < 0 < worth(coin, judged).value.high
+    assert worth(2.0 - judged.multipliers["integrated"], judged).value.high < 0
 
 
 def test_what_matches_is_counted(judged: Judged) -> None:
