@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
 from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 import pytest
 
-import app.audit.variants
-import app.audit.walk_forward
 from app.audit.resample import Resampler
 from app.audit.timeline import Timeline
 from app.audit.walk_forward import (
@@ -194,10 +191,3 @@ def test_what_matches_is_counted(judged: Judged) -> None:
     assert ((judged.multipliers["integrated"] != 1.0) <= (one > 0)).all()
     assert (judged.distinct <= judged.matched["classic"]).all()
     assert (judged.distinct > 0).all() == (judged.matched["classic"] > 0).all()
-
-
-@pytest.mark.parametrize("module", [app.audit.walk_forward, app.audit.variants])
-def test_examples(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type]
-    assert result.attempted
-    assert not result.failed
