@@ -17,23 +17,15 @@ from app.faust_app import app, settings
 from app.learning.engine import Judge, materializer
 from app.learning.judge import KINDS
 from app.learning.materialize import Changes
-from app.topics import BASELINES, FACTORS, LESSONS, OVERRIDES, REGIME_WEIGHTS, VERDICTS, partition_of
+from app.published import JUDGED
+from app.topics import LESSONS, partition_of
 from app.worker.metrics import UNREADABLE
 from app.worker.owner import Owner
-from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
+from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
 
-# Overrides first: they are what a position manager waits for.
-_TOPICS: dict[type, str] = {
-    Override: OVERRIDES,
-    LessonVerdict: VERDICTS,
-    Baseline: BASELINES,
-    RegimeWeight: REGIME_WEIGHTS,
-    LatentFactor: FACTORS,
-}
-_decoders: dict[str, Any] = {settings.topic(name): msgspec.json.Decoder(kind).decode for kind, name in _TOPICS.items()}
+_decoders: dict[str, Any] = {settings.topic(name): msgspec.json.Decoder(kind).decode for kind, name in JUDGED.items()}
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -114,7 +106,7 @@ class Modules:
     def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:
         partition = partition_of(module, settings.partitions)
         headers = (("version", str(self._version).encode()), *JSON_HEADERS)
-        for kind, name in _TOPICS.items():
+        for kind, name in JUDGED.items():
             field, key = KINDS[kind]
             topic = settings.topic(name)
             for record in getattr(changes, field):
@@ -136,7 +128,7 @@ owner = Owner(
     settings,
     "override_materializer",
     topic=LESSONS,
-    outputs=[*_TOPICS.values()],
+    outputs=[*JUDGED.values()],
     new_state=Modules,
     route=route,
     records_per_second=settings.lessons_per_second,

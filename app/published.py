@@ -16,7 +16,18 @@ from aiokafka.errors import KafkaError
 from app.broker import read_to_end, reader, version_of
 from app.errors import BadDataError, UnreachableError
 from app.settings import Settings
-from app.topics import require_existence
+from app.topics import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS, require_existence
+from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
+from schemas.overrides import Override
+
+JUDGED: dict[type, str] = {
+    Override: OVERRIDES,
+    LessonVerdict: VERDICTS,
+    Baseline: BASELINES,
+    RegimeWeight: REGIME_WEIGHTS,
+    LatentFactor: FACTORS,
+}
+"""What a judge hands out, and the topic that each goes to.  Overrides first: they are what a position manager waits for."""
 
 
 async def current(

@@ -10,23 +10,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app import topics
 from app.learning.engine import materializer
 from app.learning.judge import KINDS
 from app.learning.materialize import Changes
+from app.published import JUDGED
 from app.replay.shadow import Written, opened
 from app.settings import Settings
-from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
-
-TOPICS: dict[type, str] = {
-    Override: topics.OVERRIDES,
-    LessonVerdict: topics.VERDICTS,
-    Baseline: topics.BASELINES,
-    RegimeWeight: topics.REGIME_WEIGHTS,
-    LatentFactor: topics.FACTORS,
-}
-"""What a judge hands out, and where it goes."""
+from schemas.lessons import GroupSummary, Lesson
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
@@ -57,7 +47,7 @@ async def _judge_module(task: Task) -> int:
 
 def _records(changes: Changes) -> list[Written]:
     found: list[Written] = []
-    for kind, topic in TOPICS.items():
+    for kind, topic in JUDGED.items():
         field, key = KINDS[kind]
         records: list[Any] = getattr(changes, field)
         found += [Written(topic, getattr(record, key), record.version, _encode(record)) for record in records]

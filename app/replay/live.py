@@ -15,12 +15,12 @@ from aiokafka.errors import KafkaError
 from app import topics
 from app.broker import read_to_end, reader, version_of
 from app.errors import BadDataError, UnreachableError
+from app.published import JUDGED
 from app.replay.digest import DIGESTED, Records
-from app.replay.judge import TOPICS
 from app.settings import Settings
 from schemas.lessons import GroupSummary, Lesson
 
-KINDS: dict[str, Any] = {topics.LESSONS: Lesson | GroupSummary, **{topic: kind for kind, topic in TOPICS.items()}}
+KINDS: dict[str, Any] = {topics.LESSONS: Lesson | GroupSummary, **{topic: kind for kind, topic in JUDGED.items()}}
 """What the records of each topic are; lessons first, overrides next."""
 _decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in KINDS.items()}
 
