@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from app import topics
-from app.broker import read_to_end, reader
 from app.closes import DeadLetterError, explode
-from app.errors import BadDataError, UnreachableError
+from app.errors import BadDataError
 from app.learning.event_time import micros_from_text
 from app.learning.window import SegmentKey, Trade, trade_from_fact
+from app.published import scan
 from app.settings import Settings
 from app.sources import Closed
 from schemas.facts import PatternTradeEvent
@@ -98,22 +95,14 @@ async def read_facts(settings: Settings, take: Take, progress: Callable[[int], N
     """
     await topics.require_existence(settings, [topics.FACTS])
     decode = msgspec.json.Decoder(PatternTradeEvent).decode
-    consumer = reader(settings)
-    partitions = [TopicPartition(settings.topic(topics.FACTS), p) for p in range(settings.partitions)]
-    try:
-        await consumer.start()
-        async for tp, records, _ in read_to_end(consumer, dict.fromkeys(partitions)):
-            for record in records:
-                try:
-                    take(decode(record.value))
-                except (msgspec.MsgspecError, ValueError, TypeError) as error:
-                    raise BadDataError(f"The fact at {tp.topic}/{tp.partition}/{record.offset} cannot be read: {error}.") from error
-            progress(len(records))
-    except (KafkaError, OSError) as error:
-        raise UnreachableError(f"{settings.topic(topics.FACTS)} cannot be read from {settings.broker}: {error!r}.") from error
-    finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
+    async for records in scan(settings, topics.FACTS):
+        for record in records:
+            try:
+                take(decode(record.value))
+            except (msgspec.MsgspecError, ValueError, TypeError) as error:
+                place = f"{record.topic}/{record.partition}/{record.offset}"
+                raise BadDataError(f"The fact at {place} cannot be read: {error}.") from error
+        progress(len(records))
 
 
 async def read_modules(settings: Settings, progress: Callable[[int], None] = lambda n: None) -> dict[str, Module]:
