@@ -13,14 +13,13 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from app.audit.assess import audit as assess
 from app.audit.trades import Module, Refused, explode_all, modules_of, of_groups, read_facts, read_modules
 from app.audit.walk_forward import SIZED
 from app.audit.work import Plan, run
-from app.commands.base import cli, console, handle_errors, json_option, source_options
+from app.commands.base import cli, console, handle_errors, json_option, now_ms, source_options, working
 from app.errors import BadDataError, UsageError
 from app.report.text import show
 from app.settings import Settings
@@ -66,10 +65,7 @@ def audit(
         from app.report.explained import explanations, groups
         from app.report.page import page  # raises where the plots' extra is missing, before the work rather than after it
     began = time.monotonic()
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal,
-    ) as progress:  # fmt: skip
+    with working(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as progress:
         modules, refused = _read(files, kind, mapping, settings, progress)
         if module is not None:
             if module not in modules:
@@ -89,7 +85,7 @@ def audit(
             kept = groups(found)
             reading = progress.add_task("explaining", total=None)
             if files:
-                explode_all(closes(files, kind, mapping), settings, _now_ms(), of_groups(kept), lambda closed: progress.advance(reading))
+                explode_all(closes(files, kind, mapping), settings, now_ms(), of_groups(kept), lambda closed: progress.advance(reading))
             elif kept:
                 asyncio.run(read_facts(settings, of_groups(kept), lambda n: progress.advance(reading, n)))
             _write(html, page(found, explanations(found, done.now, plan.config, kept)))
@@ -109,11 +105,7 @@ def _read(
         reading = progress.add_task("reading facts", total=None)
         return asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n))), []
     reading = progress.add_task("reading closes", total=None)
-    return modules_of(closes(files, kind, mapping), settings, _now_ms(), lambda closed: progress.advance(reading))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return modules_of(closes(files, kind, mapping), settings, now_ms(), lambda closed: progress.advance(reading))
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -17,11 +18,12 @@ import click
 import orjson
 from faust.cli.base import cli
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
 from app.errors import EdgeloopError
 from app.sources import KINDS
 
-__all__ = ["cli", "console", "echo_json", "handle_errors", "import_later", "json_option", "source_options"]
+__all__ = ["cli", "console", "echo_json", "handle_errors", "import_later", "json_option", "now_ms", "source_options", "working"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,6 +80,19 @@ def handle_errors(command: F) -> F:
             sys.exit(error.exit_code)
 
     return wrapper  # type: ignore[return-value]
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970: what stands for a record's timestamp where closes come from files."""
+    return time.time_ns() // 1_000_000
+
+
+def working(*columns: ProgressColumn) -> Progress:
+    """Progress on stderr: a spinner, what is being done, then `columns`; gone at the end, and nothing where there is no terminal."""
+    terminal = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), *columns, console=terminal, transient=True, disable=not terminal.is_terminal
+    )
 
 
 def console() -> Console:

@@ -11,13 +11,12 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app.audit.differences import Difference, Sides, differences, sides
 from app.audit.trades import read_modules
 from app.audit.variants import LEARNERS
-from app.commands.base import echo_json, handle_errors, json_option
+from app.commands.base import echo_json, handle_errors, json_option, working
 from app.commands.learned import overrides
 from app.settings import Settings
 from schemas.identity import CATEGORIES
@@ -51,10 +50,7 @@ def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
     """
     settings = Settings.from_environment()
     other = next(name for name in AGAINST if name.replace(" ", "-") == against)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal,
-    ) as progress:  # fmt: skip
+    with working(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as progress:
         reading = progress.add_task("reading facts", total=None)
         modules = asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n)))
         learning = progress.add_task("learning", total=None)

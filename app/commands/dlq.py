@@ -17,13 +17,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from app.closes import REASONS, DeadLetterError
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo_json, handle_errors, json_option, working
 from app.commands.resolve import parse_time
 from app.deadletters.letters import Fetcher, Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.marking import marked
@@ -300,10 +299,6 @@ def _time(ms: int) -> str:
 
 @contextmanager
 def _progress(what: str, total: int | None = None) -> Iterator[Any]:
-    terminal = Console(stderr=True)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=terminal, transient=True, disable=not terminal.is_terminal,
-    ) as bar:  # fmt: skip
+    with working(MofNCompleteColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task(what, total=total)
         yield lambda n: bar.advance(task, n)

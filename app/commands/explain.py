@@ -11,10 +11,9 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo_json, handle_errors, json_option, working
 from app.commands.learned import overrides
 from app.commands.resolve import parse_scope, parse_time
 from app.errors import ConfigurationError
@@ -57,7 +56,7 @@ def explain_one(override_id: str, trades: int, at_text: str | None, page: Path |
     settings, at = Settings.from_environment(), parse_time(at_text)
 
     async def read() -> OverrideDocument:
-        with _progress() as progress:
+        with working(TimeElapsedColumn()) as progress:
             task = progress.add_task("reading overrides")
             held = await read_changes(settings)
             found = find_override(held, override_id)
@@ -93,7 +92,7 @@ def explain(pattern: str, category: str, scope_text: str, module: str, at_text: 
     settings, scope, at = Settings.from_environment(), parse_scope(scope_text), parse_time(at_text)
 
     async def read() -> ContextDocument:
-        with _progress() as progress:
+        with working(TimeElapsedColumn()) as progress:
             task = progress.add_task("reading overrides")
             held = await read_changes(settings)
             known, groups = await read_known(
@@ -103,14 +102,6 @@ def explain(pattern: str, category: str, scope_text: str, module: str, at_text: 
         return explain_context(known, pattern, category, scope, _micros(at), dimensions=settings.dimensions, groups=groups)
 
     _tell(asyncio.run(read()), page, as_json)
-
-
-def _progress() -> Progress:
-    terminal = Console(stderr=True)
-    return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-        console=terminal, transient=True, disable=not terminal.is_terminal,
-    )  # fmt: skip
 
 
 def _micros(at: datetime) -> int:

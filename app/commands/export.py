@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 
 import click
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo_json, handle_errors, json_option, working
 from app.commands.resolve import parse_time
 from app.errors import UsageError
 from app.export.columns import Column, wide
@@ -66,11 +65,7 @@ def export(
         raise UsageError(f"{table} are of whole modules and have neither pattern nor category.", "Use --module alone.")
     filters = Filters(module, pattern, category, None if as_of is None else round(parse_time(as_of).timestamp() * 1e6))
     chosen, notes = format_of(out, kind), list[str]()
-    terminal = Console(stderr=True)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=terminal, transient=True, disable=not terminal.is_terminal,
-    ) as bar:  # fmt: skip
+    with working(MofNCompleteColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task(f"exporting {table}", total=None)
         rows = exported.rows(settings, filters, notes)
         count = asyncio.run(write(rows, columns, out, chosen, force=force, progress=lambda n: bar.advance(task, n)))

@@ -6,7 +6,6 @@ May touch: the files (read only), the topic `position_closed`, and with --draft 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -16,7 +15,7 @@ import click
 import orjson
 from rich.table import Table
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option, source_options
+from app.commands.base import cli, console, echo_json, handle_errors, json_option, now_ms, source_options
 from app.commands.sending import ReadBytes, progress, send, shift_by
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
@@ -91,7 +90,7 @@ def import_(
     first = list(islice(found, GLANCE))
     if not first:
         raise BadDataError("There is not one close in what was given.", _sentences(notes) or "Show what is in it with --dry-run.")
-    glance = survey(settings, first, _now_ms())
+    glance = survey(settings, first, now_ms())
     glance.check_outcome()
     total = file_size(files)
     sent = asyncio.run(
@@ -113,16 +112,12 @@ def import_(
         click.echo(line, err=True)
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _survey(settings: Settings, files: tuple[str, ...], found: Iterator[Closed]) -> Survey:
-    made, read, now_ms = Survey(settings), ReadBytes(), _now_ms()
+    made, read, looked_ms = Survey(settings), ReadBytes(), now_ms()
     with progress() as bar:
         task = bar.add_task("reading", total=file_size(files), rate="")
         for closed in found:
-            made.see(closed, now_ms, show=_SHOWN_EVENTS)
+            made.see(closed, looked_ms, show=_SHOWN_EVENTS)
             read.see(closed)
             if made.closes % 1_000 == 0:
                 bar.update(task, completed=read.bytes, rate=f"{made.closes:,}")
