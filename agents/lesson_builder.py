@@ -15,9 +15,9 @@ import structlog
 
 from app.broker import JSON_HEADERS, Outgoing
 from app.faust_app import app, settings
+from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import Learner, group_learner
-from app.learning.history import day_text, history_records, withdrawn_days
-from app.learning.window import Trade, trade_from_fact
+from app.learning.integrated.history import day_text, history_records, withdrawn_days
 from app.topics import FACTS, HISTORY, LESSONS, partition_of
 from app.worker.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.worker.owner import Owner

@@ -14,9 +14,8 @@ import structlog
 
 from app.broker import JSON_HEADERS, Outgoing, version_of
 from app.faust_app import app, settings
+from app.learning.common.changes import KINDS, Changes
 from app.learning.engine import Judge, materializer
-from app.learning.judge import KINDS
-from app.learning.materialize import Changes
 from app.published import JUDGED
 from app.topics import LESSONS, partition_of
 from app.worker.metrics import UNREADABLE

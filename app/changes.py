@@ -16,7 +16,7 @@ import asyncpg
 
 from app.broker import version_of
 from app.errors import EdgeloopError
-from app.learning.event_time import micros_from_text
+from app.learning.common.event_time import micros_from_text
 from app.published import decoder, key_text, scan
 from app.settings import Settings
 from app.storage.connect import close, connect

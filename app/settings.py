@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from app.errors import ConfigurationError
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from schemas.scope import DEFAULT_DIMENSIONS
 
 PREFIX = "EDGELOOP_"

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from app import topics
 from app.broker import reader
-from app.learning.regimes import LEVEL
+from app.learning.integrated.regimes import LEVEL
 from app.published import current
 from app.runtime.resolve import resolve
 from app.settings import Settings

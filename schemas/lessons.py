@@ -29,7 +29,7 @@ class LessonDecay(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """Quality of an edge, each from 0 to 1: see `app.learning.history`."""
+    """Quality of an edge, each from 0 to 1: see `app.learning.integrated.history`."""
 
     time_efficiency: float
     field_coherence: float
@@ -86,7 +86,8 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="l
     """Evidence of one slice: what its trades in the sliding window say, before anyone judges it.
 
     `n` trades with `mean` and sample `variance` of the outcome.  `as_of` is the newest exit among them.  In `integrated` also: `marginal`,
-    `metrics`, the `history` of chosen slices and of the whole group, and a `sketch` of the trade ids (see `app.learning.factors`).
+    `metrics`, the `history` of chosen slices and of the whole group, and a `sketch` of the trade ids (see
+    `app.learning.integrated.factors`).
     """
 
     learning: str
@@ -205,10 +206,10 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_regime_weights`: how far, in one regime, each quality metric tells which edges persist; see `app.learning.regimes`.
+    """`learning_regime_weights`: how far, in one regime, each quality metric tells which edges persist.
 
-    `regime` is its canonical text (`""`: all).  `weights` and `sds` are by name: `offset` and the metrics; `active`: the test passed, so
-    that overrides carry gains of it.
+    See `app.learning.integrated.regimes`.  `regime` is its canonical text (`""`: all).  `weights` and `sds` are by name: `offset` and the
+    metrics; `active`: the test passed, so that overrides carry gains of it.
     """
 
     learning: str

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from app.audit.document import Decay, DoubleCounting, Question, Regimes, Setting, Switch
 from app.audit.resample import Estimate
 from app.audit.walk_forward import Score
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 
 MATERIAL_SHARE = 0.1
 """What is less than a tenth of the value of sizing (of the skill of a forecast, of the overrides that vote) does not matter."""

@@ -34,8 +34,7 @@ from app.audit.trades import Refused
 from app.audit.variants import variants
 from app.audit.walk_forward import HORIZON_US, Cut, Judged, compared, score, summary, values
 from app.audit.work import Done, Now, Plan
-from app.learning.config import DAY_US
-from app.learning.event_time import text_from_micros
+from app.learning.common.event_time import DAY_US, text_from_micros
 
 Floats = NDArray[np.float64]
 

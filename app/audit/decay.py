@@ -24,10 +24,10 @@ from scipy.special import logsumexp
 
 from app.audit.timeline import Slices
 from app.audit.trades import Decision, Group
-from app.learning.effects import clip_bounds
+from app.learning.common.event_time import HOUR_US
+from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.event_time import HOUR_US
-from app.learning.window import Trade
+from app.learning.integrated.effects import clip_bounds
 from schemas.lessons import Lesson
 
 Floats = NDArray[np.float64]

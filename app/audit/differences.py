@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from app.audit.variants import told, variants
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.window import Trade
 from schemas.lessons import LessonVerdict
 from schemas.overrides import Override
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from app.audit.timeline import Slices
 from app.audit.trades import Group
-from app.learning.factors import Member, cluster, sketches, trade_hashes
-from app.learning.window import Trade
+from app.learning.common.window import Trade
+from app.learning.integrated.factors import Member, cluster, sketches, trade_hashes
 from schemas.overrides import Override
 
 CHUNK = 256
@@ -21,7 +21,7 @@ CHUNK = 256
 
 def representatives(overrides: Iterable[Override], known: Mapping[Group, Sequence[Trade]], jaccard: float) -> dict[str, str]:
     """Override id → the id of the one that speaks for it, in its own group: itself, or the first (by trades, generality, id) of those whose
-    trades in the window are alike on average to `jaccard` at least, as latent factors are made (`app.learning.factors`)."""
+    trades in the window are alike on average to `jaccard` at least, as latent factors are made (`app.learning.integrated.factors`)."""
     by_group: dict[Group, list[Override]] = {}
     for o in overrides:
         by_group.setdefault((o.pattern_key, o.action_category), []).append(o)

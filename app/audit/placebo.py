@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from app.audit.trades import Group
 from app.audit.variants import variants
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.window import Trade
 from schemas.overrides import Override
 
 STRETCHES = 24

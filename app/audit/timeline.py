@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audit.trades import Decision, Group, Module
-from app.learning.config import LearningConfig
-from app.learning.window import Trade
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
 
 
 class Timeline:

@@ -15,8 +15,8 @@ import msgspec
 from app import topics
 from app.closes import DeadLetterError, explode
 from app.errors import BadDataError
-from app.learning.event_time import micros_from_text
-from app.learning.window import SegmentKey, Trade, trade_from_fact
+from app.learning.common.event_time import micros_from_text
+from app.learning.common.window import SegmentKey, Trade, trade_from_fact
 from app.published import scan
 from app.settings import Settings
 from app.sources import Closed

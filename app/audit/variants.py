@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine, materializer
 from schemas.lessons import GroupSummary, Lesson
 from schemas.overrides import Override

@@ -28,9 +28,9 @@ from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group
 from app.audit.variants import told, variants
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
-from app.learning.judge import LIFETIME_US, unit_of_size
+from app.learning.integrated.judge import LIFETIME_US, unit_of_size
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import NO_MATCH, Prepared, Resolution, combine, prepare
 from schemas.lessons import Baseline

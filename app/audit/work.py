@@ -19,7 +19,7 @@ from app.audit.timeline import Timeline
 from app.audit.trades import Module
 from app.audit.variants import told, variants
 from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
 from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override

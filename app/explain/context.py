@@ -23,7 +23,7 @@ from app.explain.document import (
     ValueLine,
 )
 from app.explain.known import Known, matches
-from app.learning.event_time import HOUR_US, micros_from_text, text_from_micros
+from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_micros
 from app.runtime.resolve import Resolution, contained, prepare, resolve
 from schemas.canonical import CanonicalError
 from schemas.overrides import Override

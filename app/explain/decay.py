@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from math import exp2
 
 from app.explain.document import DecayLine, DecayLines
-from app.learning.event_time import HOUR_US, micros_from_text
+from app.learning.common.event_time import HOUR_US, micros_from_text
 from schemas.lessons import EdgeHistory
 from schemas.overrides import Override
 

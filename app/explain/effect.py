@@ -20,8 +20,7 @@ from scipy.special import stdtrit
 from app.changes import Change
 from app.explain.document import Attribution
 from app.explain.known import Counted, Known
-from app.learning.config import DAY_US
-from app.learning.event_time import micros_from_text, text_from_micros
+from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 from app.runtime.resolve import resolve
 from schemas.facts import FactAction
 from schemas.overrides import Override

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from app.changes import Change
-from app.learning.baselines import SegmentBaselines, module_baseline, segment_baselines
-from app.learning.config import LearningConfig
-from app.learning.judge import IntegratedMaterializer, Standings, unit_of_size
-from app.learning.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
+from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
+from app.learning.integrated.judge import IntegratedMaterializer, Standings, unit_of_size
 from schemas.facts import FactAction, PatternTradeEvent
 from schemas.identity import slice_id
 from schemas.lessons import EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
@@ -113,7 +113,7 @@ class Known:
 def matches(trade: Trade, scope: Scope) -> bool:
     """Whether one of the trade's actions in the group has all of `scope`: the core's rule.
 
-    >>> from app.learning.window import Trade
+    >>> from app.learning.common.window import Trade
     >>> trade = Trade("t", (0, 2, 0, "e", "00"), 0, 1.0, (None, None), True, ({"a": "1"}, {"b": "2"}))
     >>> matches(trade, {"a": "1"}), matches(trade, {"a": "1", "b": "2"}), matches(trade, {})
     (True, False, True)

@@ -25,9 +25,9 @@ from app.explain.document import (
 )
 from app.explain.effect import attribution
 from app.explain.known import Known, matches
-from app.learning.event_time import text_from_micros
-from app.learning.incremental import segment_order
-from app.learning.regimes import METRICS
+from app.learning.common.event_time import text_from_micros
+from app.learning.common.segments import segment_order
+from app.learning.integrated.regimes import METRICS
 from schemas.lessons import Lesson, RegimeWeight
 from schemas.overrides import Override
 from schemas.scope import canonical_text

@@ -12,7 +12,7 @@ from app import changes, topics
 from app.changes import Change
 from app.errors import BadDataError
 from app.explain.known import Known
-from app.learning.window import Rank, trade_from_fact
+from app.learning.common.window import Rank, trade_from_fact
 from app.published import current, decoder, scan
 from app.settings import Settings
 from schemas.facts import PatternTradeEvent, group_key

@@ -13,9 +13,9 @@ import msgspec
 from app import changes, topics
 from app.changes import in_force
 from app.export.columns import Column, column, json_column, json_text
-from app.learning.event_time import micros_from_text, text_from_micros
-from app.learning.regimes import METRICS
-from app.learning.window import Rank
+from app.learning.common.event_time import micros_from_text, text_from_micros
+from app.learning.common.window import Rank
+from app.learning.integrated.regimes import METRICS
 from app.published import current, decoder, matching, scan
 from app.settings import Settings
 from schemas.facts import FactAction, PatternTradeEvent

@@ -1,6 +1,6 @@
 """The whole core in one process, from closed trades to overrides: what benchmarks, tests, backfill and audit call.
 
-May touch: nothing but its arguments.  The agents do the same with Kafka in between.
+May touch: nothing but its arguments.  It alone knows both ways of learning.  The agents do the same with Kafka in between.
 """
 
 from __future__ import annotations
@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from app.learning.config import LearningConfig
-from app.learning.incremental import GroupLearner, Refit
-from app.learning.integrated import IntegratedLearner
-from app.learning.judge import KINDS, IntegratedMaterializer
-from app.learning.materialize import Changes, Materializer
-from app.learning.window import GroupWindow, Trade
+from app.learning.classic.group import GroupLearner
+from app.learning.classic.materialize import Materializer
+from app.learning.common.changes import KINDS, Changes
+from app.learning.common.config import LearningConfig
+from app.learning.common.refit import Refit
+from app.learning.common.window import GroupWindow, Trade
+from app.learning.integrated.group import IntegratedLearner
+from app.learning.integrated.judge import IntegratedMaterializer
 from schemas.facts import group_key
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
 
 class Learner(Protocol):
-    """One group, in whichever way of learning; see `app.learning.incremental.GroupLearner`."""
+    """One group, in whichever way of learning; see `app.learning.classic.group.GroupLearner`."""
 
     module: str
     window: GroupWindow

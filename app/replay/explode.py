@@ -20,7 +20,7 @@ from typing import NamedTuple
 from app import topics
 from app.closes import DeadLetterError, explode
 from app.errors import BadDataError
-from app.learning.window import Trade, trade_from_fact
+from app.learning.common.window import Trade, trade_from_fact
 from app.replay import pool, spool
 from app.replay.fold import read_values
 from app.replay.pool import Pool

@@ -25,10 +25,10 @@ from aiokafka.errors import KafkaError
 from app import topics
 from app.broker import reader
 from app.errors import UnreachableError
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import group_learner
-from app.learning.history import history_records
-from app.learning.window import Trade, trade_from_fact
+from app.learning.integrated.history import history_records
 from app.replay import pool, spool
 from app.replay.shadow import Folded, Written, opened
 from app.replay.sieve import Sieve

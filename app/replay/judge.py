@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app.learning.common.changes import KINDS, Changes
 from app.learning.engine import materializer
-from app.learning.judge import KINDS
-from app.learning.materialize import Changes
 from app.published import JUDGED
 from app.replay.shadow import Written, opened
 from app.settings import Settings

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.learning.window import Trade, exit_of, packed
+from app.learning.common.window import Trade, exit_of, packed
 
 SLACK = 4_096
 """Trades kept beyond twice the window's, before any is let go."""
 
 
 class Sieve:
-    """The trades of one group; `window_us` and `window_trades` as in `app.learning.window.GroupWindow`.
+    """The trades of one group; `window_us` and `window_trades` as in `app.learning.common.window.GroupWindow`.
 
     >>> def close(trade_id, exit_us, revision=0):
     ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from app.errors import UsageError
-from app.learning.event_time import micros_from_text
+from app.learning.common.event_time import micros_from_text
 
 REMEDY = "Name one: --all, --from TIME and/or --to TIME, --by-duration P30D, or --offsets 0:100-200,1:50-."
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")

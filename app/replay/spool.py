@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from app.learning.window import Trade
+from app.learning.common.window import Trade
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""

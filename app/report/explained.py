@@ -12,9 +12,9 @@ from app.audit.variants import variants
 from app.audit.work import Now
 from app.changes import Change
 from app.explain import Known, explain_override, html
-from app.learning.config import LearningConfig
-from app.learning.event_time import micros_from_text
-from app.learning.history import history_records
+from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import micros_from_text
+from app.learning.integrated.history import history_records
 from schemas.facts import PatternTradeEvent
 from schemas.overrides import Override
 

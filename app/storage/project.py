@@ -17,7 +17,7 @@ from aiokafka import ConsumerRecord
 
 from app import topics
 from app.broker import version_of
-from app.learning.history import HISTORY_DAYS
+from app.learning.integrated.history import HISTORY_DAYS
 from schemas.facts import PatternTradeEvent
 from schemas.lessons import Baseline, EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override

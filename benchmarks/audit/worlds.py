@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from app.audit.answers import NO, UNSURE, YES
 from app.audit.trades import Module
-from app.learning.config import LearningConfig
-from app.learning.event_time import text_from_micros
+from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import text_from_micros
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
 
 Days = NDArray[np.float64]

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from typing import Any
 
 from app.audit.variants import variants
-from app.learning.config import LearningConfig
-from app.learning.window import Trade
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
 from benchmarks.quality.score import Answer, Cut, Record, churn, clone_change, score, truth_record
 from benchmarks.quality.truth import Group, World, exit_micros
 from benchmarks.quality.worlds import FAMILIES, make

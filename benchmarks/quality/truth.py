@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.window import Trade
+from app.learning.common.window import Trade
 
 Group = tuple[str, str]
 """(pattern key, action category)."""

@@ -9,10 +9,10 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.learning.config import LearningConfig
-from app.learning.integrated import IntegratedLearner
-from app.learning.judge import IntegratedMaterializer
-from app.learning.window import Trade
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
+from app.learning.integrated.group import IntegratedLearner
+from app.learning.integrated.judge import IntegratedMaterializer
 from benchmarks.speed.measure import Row, Took, row, timed
 from benchmarks.speed.worlds import CATEGORY, group, trades
 from schemas.lessons import GroupSummary, Lesson

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from app.learning.candidates import candidates
-from app.learning.config import DAY_US, LearningConfig
-from app.learning.effects import Selection
-from app.learning.slices import Incidence
-from app.learning.statistics import slice_statistics
-from app.learning.window import GroupWindow, Trade
+from app.learning.classic.slices import Incidence
+from app.learning.classic.statistics import slice_statistics
+from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import DAY_US
+from app.learning.common.window import GroupWindow, Trade
+from app.learning.integrated.candidates import candidates
+from app.learning.integrated.effects import Selection
 from benchmarks.speed.core import Progress, seconds
 from benchmarks.speed.measure import Comparison, timed
 from benchmarks.speed.worlds import trades

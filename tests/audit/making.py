@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from app.audit.trades import Module
-from app.learning.event_time import text_from_micros
+from app.learning.common.event_time import text_from_micros
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
 
 DAY_US = 86_400_000_000

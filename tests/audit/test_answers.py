@@ -12,7 +12,7 @@ import app.audit.answers as answers
 from app.audit.document import Decay, DoubleCounting, Overlap, Placebo, Regimes, Setting
 from app.audit.resample import UNKNOWN, Estimate
 from app.audit.walk_forward import Score
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 
 SURE = Estimate(0.2, 0.1, 0.3)
 ZERO = Estimate(0.0, 0.0, 0.0)

@@ -9,7 +9,7 @@ import pytest
 
 from app.audit.differences import Sides, differences, sides
 from app.audit.variants import LEARNERS, variants
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from schemas.overrides import Override, OverrideDecay
 from tests.audit.making import market, module_of
 

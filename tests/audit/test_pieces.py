@@ -16,7 +16,7 @@ from app.audit.resample import BLOCK_US, UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Slices, Timeline
 from app.audit.variants import variants
 from app.audit.walk_forward import MODEL, Judged
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
 from tests.audit.making import DAY_US, START_US, fact, market, module_of
 

@@ -25,7 +25,7 @@ from app.audit.walk_forward import (
     summary,
     values,
 )
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
 from app.runtime.resolve import resolve
 from schemas.facts import PatternTradeEvent

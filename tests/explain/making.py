@@ -10,9 +10,9 @@ import msgspec
 from app.changes import Change
 from app.closes import explode
 from app.explain import Known
-from app.learning.config import LearningConfig
-from app.learning.event_time import micros_from_text, text_from_micros
-from app.learning.history import history_records
+from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import micros_from_text, text_from_micros
+from app.learning.integrated.history import history_records
 from app.settings import Settings
 from schemas.lessons import Evidence
 from schemas.overrides import Override, OverrideDecay

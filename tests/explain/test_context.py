@@ -9,7 +9,7 @@ import pytest
 
 from app.changes import Change
 from app.explain import ContextDocument, Known, explain_context
-from app.learning.event_time import text_from_micros
+from app.learning.common.event_time import text_from_micros
 from app.runtime.resolve import resolve
 from app.settings import Settings
 from schemas.overrides import OverrideDecay

@@ -12,7 +12,7 @@ from app.changes import Change
 from app.errors import BadDataError
 from app.explain import OverrideDocument, explain_override
 from app.explain.sections import sections
-from app.learning.event_time import micros_from_text
+from app.learning.common.event_time import micros_from_text
 from app.settings import Settings
 from tests.explain.making import DAY_US, learned, override_of
 from tests.pipeline import planted

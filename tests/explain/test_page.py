@@ -11,7 +11,7 @@ from app.changes import Change
 from app.explain import explain_context, explain_override, html
 from app.explain.sections import sections
 from app.explain.text import show
-from app.learning.event_time import micros_from_text
+from app.learning.common.event_time import micros_from_text
 from app.settings import Settings
 from tests.audit.making import fact
 from tests.explain.making import START_US, by_hand, learned, override, override_of

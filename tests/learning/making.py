@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Scope, Trade
 from app.learning.engine import Engine
-from app.learning.window import Scope, Trade
 
 DAY_US = 86_400_000_000
 

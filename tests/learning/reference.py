@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import combinations
 
-from app.learning.window import Trade
+from app.learning.common.window import Trade
 
 HOUR_US = 3_600_000_000
 

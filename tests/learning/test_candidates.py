@@ -7,8 +7,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.candidates import Candidates, candidates
-from app.learning.window import GroupWindow, Trade
+from app.learning.common.window import GroupWindow, Trade
+from app.learning.integrated.candidates import Candidates, candidates
 from tests.learning import reference
 from tests.learning.making import DAY_US, trade, trades
 

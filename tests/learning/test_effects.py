@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.stats import expon, gamma, norm
 from scipy.stats import t as student
 
-from app.learning.effects import (
+from app.learning.integrated.effects import (
     LagPairs,
     Path,
     Selection,

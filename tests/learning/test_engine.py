@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
+from app.learning.common.refit import RebuildNeeded
+from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.incremental import RebuildNeeded
-from app.learning.window import Trade
 from tests.learning.making import DAY_US, GROUPS, everything, learned, market, told, trade, trades
 
 Log = list[tuple[tuple[str, str], Trade]]

@@ -10,8 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning import factors as factors_module
-from app.learning.factors import SKETCH_SIZE, Clusterer, Factor, Hashes, Member, cluster, decode, encode, jaccard, sketches, trade_hash
+from app.learning.integrated import factors as factors_module
+from app.learning.integrated.factors import (
+    SKETCH_SIZE,
+    Clusterer,
+    Factor,
+    Hashes,
+    Member,
+    cluster,
+    decode,
+    encode,
+    jaccard,
+    sketches,
+    trade_hash,
+)
 
 HASHES = np.array([trade_hash(f"trade-{i}") for i in range(20_000)], np.uint64)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.learning.half_life import MIN_TRADES, EdgeState, edge_states
+from app.learning.integrated.half_life import MIN_TRADES, EdgeState, edge_states
 
 Floats = NDArray[np.float64]
 DAY = 24.0

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning import incremental
-from app.learning.event_time import text_from_micros
-from app.learning.incremental import GroupLearner, RebuildNeeded, Refit, same_lesson
-from app.learning.window import Trade
+from app.learning.classic import group as classic_group
+from app.learning.classic.group import GroupLearner
+from app.learning.common.event_time import text_from_micros
+from app.learning.common.refit import RebuildNeeded, Refit, same_lesson
+from app.learning.common.window import Trade
 from schemas.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
@@ -84,7 +85,7 @@ def test_step_by_step_is_all_at_once(
     rng.shuffle(log)
     steps, reader = learner(**setting), Reader()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(incremental, "FULL_SHARE", full_share)
+        patch.setattr(classic_group, "FULL_SHARE", full_share)
         for version, batch in enumerate(cut(log, rng)):
             steps.fold(batch)
             if steps.needs_rebuild:

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.config import LearningConfig
-from app.learning.effects import clip_bounds
-from app.learning.event_time import text_from_micros
-from app.learning.factors import decode, trade_hash
-from app.learning.history import history_records
-from app.learning.incremental import GroupLearner, RebuildNeeded, Refit, same_lesson, same_summary
-from app.learning.integrated import IntegratedLearner
-from app.learning.window import Trade
+from app.learning.classic.group import GroupLearner
+from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import text_from_micros
+from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
+from app.learning.common.window import Trade
+from app.learning.integrated.effects import clip_bounds
+from app.learning.integrated.factors import decode, trade_hash
+from app.learning.integrated.group import IntegratedLearner
+from app.learning.integrated.history import history_records
 from schemas.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference

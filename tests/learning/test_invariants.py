@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.factors import encode, trade_hash
-from app.learning.judge import IntegratedMaterializer
-from app.learning.window import Trade
+from app.learning.integrated.factors import encode, trade_hash
+from app.learning.integrated.judge import IntegratedMaterializer
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import Resolution, combine, prepare, resolve, unix_seconds
 from schemas.identity import slice_id

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.baselines import segment_baselines
-from app.learning.config import LearningConfig
-from app.learning.effects import entry_log_p, z_of_log_p
+from app.learning.common.baselines import segment_baselines
+from app.learning.common.changes import KINDS, Changes, same
+from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
-from app.learning.judge import KINDS, IntegratedMaterializer
-from app.learning.materialize import Changes, same
+from app.learning.integrated.effects import entry_log_p, z_of_log_p
+from app.learning.integrated.judge import IntegratedMaterializer
 from schemas.identity import group_id
 from schemas.lessons import Fit, GroupSummary, Lesson, LessonVerdict, SegmentSum
 from schemas.overrides import Override

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning import classic
-from app.learning.baselines import module_baseline
-from app.learning.incremental import GroupLearner
-from app.learning.materialize import Changes, Materializer
+from app.learning.classic.group import GroupLearner
+from app.learning.classic.materialize import Materializer
+from app.learning.common.baselines import module_baseline
+from app.learning.common.changes import Changes
+from app.learning.common.multiplier import GRID
 from schemas.identity import baseline_id, group_id, slice_id
 from schemas.lessons import Baseline, Evidence, GroupSummary, Lesson, LessonDecay, LessonVerdict, SegmentSum
 from schemas.overrides import Override
@@ -315,7 +316,7 @@ def test_trades_to_overrides_agree_with_a_batch_computation() -> None:
     for override in reader.overrides.values():
         assert override.multiplier == pytest.approx(min(max(1 + override.effect, 0.3), 3.0), abs=0.005 + 1e-9)
         assert 0.3 <= override.multiplier <= 3.0
-        assert round(override.multiplier * classic.GRID, 9) % 1 == 0
+        assert round(override.multiplier * GRID, 9) % 1 == 0
 
 
 def test_one_trade_of_many_adds_makes_no_override() -> None:

@@ -13,8 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.learning import regimes
-from app.learning.regimes import METRICS, Cell, History, RegimeWeights, edge_sign, field_coherence, fit, gains, history, recurrence
+from app.learning.integrated import regimes
+from app.learning.integrated.regimes import (
+    METRICS,
+    Cell,
+    History,
+    RegimeWeights,
+    edge_sign,
+    field_coherence,
+    fit,
+    gains,
+    history,
+    recurrence,
+)
 
 Floats = NDArray[np.float64]
 STATES = ("S1", "S2", "S3")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning import slices as slices_module
-from app.learning.slices import Incidence
-from app.learning.statistics import slice_statistics
-from app.learning.window import GroupWindow, Trade
+from app.learning.classic import slices as slices_module
+from app.learning.classic.slices import Incidence
+from app.learning.classic.statistics import slice_statistics
+from app.learning.common.window import GroupWindow, Trade
 from tests.learning import reference
 from tests.learning.making import trade, trades
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.window import GroupWindow, Trade, trade_from_fact
+from app.learning.common.window import GroupWindow, Trade, trade_from_fact
 from schemas.facts import FactAction, PatternTradeEvent, Segment
 from tests.learning.making import trade, trades
 from tests.learning.reference import counting_trades

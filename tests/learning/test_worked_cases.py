@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.factors import Member, cluster, trade_hash
-from app.learning.window import Trade
+from app.learning.integrated.factors import Member, cluster, trade_hash
 from app.runtime.resolve import resolve
 from schemas.overrides import Override
 from tests.learning.making import DAY_US, GROUPS, learned, market, trade

@@ -13,10 +13,10 @@ import msgspec
 
 from app import topics
 from app.closes import explode
+from app.learning.common.event_time import DAY_US, micros_from_text
+from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import Engine
-from app.learning.event_time import micros_from_text
-from app.learning.history import DAY_US, day_text, history_records
-from app.learning.window import Trade, trade_from_fact
+from app.learning.integrated.history import day_text, history_records
 from app.settings import Settings
 from tests.pipeline.compare import bare
 from tests.pipeline.installation import Installation

@@ -29,7 +29,7 @@ from app.commands.dlq import list_letters, redrive, show_letter
 from app.commands.explain import explain, explain_one
 from app.commands.export import export
 from app.commands.learned import list_overrides
-from app.learning.event_time import micros_from_text, text_from_micros
+from app.learning.common.event_time import micros_from_text, text_from_micros
 from schemas.identity import slice_id
 from tests.pipeline.installation import Installation, wait
 from tests.pipeline.trades import Close

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from app.learning.event_time import text_from_micros
+from app.learning.common.event_time import text_from_micros
 from benchmarks.quality import figures, oracle
 from benchmarks.quality import score as score_module
 from benchmarks.quality.figures import Pool, Row

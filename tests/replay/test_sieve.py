@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.learning.window import GroupWindow, Trade
+from app.learning.common.window import GroupWindow, Trade
 from app.replay import sieve
 from app.replay.sieve import Sieve
 

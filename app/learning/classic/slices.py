@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.window import Snapshot
+from app.learning.common.window import Snapshot
 
 Words = NDArray[np.uint64]
 
@@ -87,7 +87,7 @@ class Incidence:
         Each slice comes once.  Exact: Apriori prunes by trade counts (a child's trades are a part of its parent's).
         Raises `ValueError` if `n_min` is below 1.
 
-        >>> from app.learning.window import GroupWindow, Trade
+        >>> from app.learning.common.window import GroupWindow, Trade
         >>> window = GroupWindow(10**9, 100)
         >>> window.fold(
         ...     Trade(str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True, ({"x": "1", "y": str(i % 2)}, {"x": "2"}))

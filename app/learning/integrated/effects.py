@@ -44,7 +44,7 @@ GENERAL = 0.3
 refinements of a slice with an edge some are better by chance alone."""
 GENERAL_REGIME = 1.5
 """The same, where the general slice leaves out a dimension of the regimes' signature: how an edge differs between regimes is better
-learned from all edges together (`app.learning.regimes`) than by chopping each into the regimes where it happened to do best."""
+learned from all edges together (`app.learning.integrated.regimes`) than by chopping each into the regimes where it happened to do best."""
 CHUNK = 8
 SLACK = 0.7
 """Candidates are looked at exactly in chunks, until the rough z of the next, and this much more, is less than what was found."""

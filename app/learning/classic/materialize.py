@@ -6,39 +6,21 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning import classic
-from app.learning.baselines import module_baseline, same_baseline
-from app.learning.incremental import same_lesson
+from app.learning.classic import formulas
+from app.learning.common.baselines import module_baseline, same_baseline
+from app.learning.common.changes import Changes, same
+from app.learning.common.multiplier import multiplier, on_grid
+from app.learning.common.refit import same_lesson
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override, OverrideDecay
 
 NEVER, INSUFFICIENT, NEUTRAL, OVERRIDE = -1, 0, 1, 2
 DECISIONS = ("insufficient", "neutral", "override")
-
-
-@dataclass
-class Changes:
-    """Records to publish and ids to retire (a tombstone each), by topic."""
-
-    verdicts: list[LessonVerdict] = field(default_factory=list)
-    retired_verdicts: list[str] = field(default_factory=list)
-    overrides: list[Override] = field(default_factory=list)
-    retired_overrides: list[str] = field(default_factory=list)
-    baselines: list[Baseline] = field(default_factory=list)
-    retired_baselines: list[str] = field(default_factory=list)
-    regime_weights: list[RegimeWeight] = field(default_factory=list)
-    retired_regime_weights: list[str] = field(default_factory=list)
-    factors: list[LatentFactor] = field(default_factory=list)
-    retired_factors: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return sum(len(records) for records in vars(self).values())
 
 
 class _Judged(NamedTuple):
@@ -227,11 +209,11 @@ class Materializer:
 
     def _judged(self, baseline: float) -> _Judged:
         n, mean, variance, decay = self._numbers[:, : len(self._ids)]
-        edge = classic.edge_raw(n, mean, variance, decay, baseline)
-        decision = np.where(classic.is_override(n, edge, self.n_min, self.edge_min), OVERRIDE, NEUTRAL)
+        edge = formulas.edge_raw(n, mean, variance, decay, baseline)
+        decision = np.where(formulas.is_override(n, edge, self.n_min, self.edge_min), OVERRIDE, NEUTRAL)
         decision[n < self.n_min] = INSUFFICIENT
-        multiplier = np.where(decision == OVERRIDE, classic.on_grid(classic.multiplier(edge)), 1.0)
-        return _Judged(edge, classic.confidence(n, variance), multiplier, decision.astype(np.int8), baseline)
+        times = np.where(decision == OVERRIDE, on_grid(multiplier(edge)), 1.0)
+        return _Judged(edge, formulas.confidence(n, variance), times, decision.astype(np.int8), baseline)
 
     def _records(self, lesson: Lesson, slot: int, judged: _Judged, version: int) -> tuple[LessonVerdict, Override | None]:
         edge, confidence = float(judged.edge[slot]), float(judged.confidence[slot])
@@ -314,19 +296,6 @@ class Materializer:
         self._out_numbers[:, slot] = np.nan
         self._out_decision[slot] = NEVER
         self._free.append(slot)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two records say the same, whatever their versions and that of their lesson."""
-    if other is None:
-        return False
-    for name in one.__struct_fields__:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        if name == "evidence":
-            mine, theirs = (mine.from_ts, mine.to_ts), (theirs.from_ts, theirs.to_ts)
-        if name not in ("version", "lesson_version") and mine != theirs:
-            return False
-    return True
 
 
 def _urgent(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DAY_US = 86_400_000_000
+from app.learning.common.event_time import DAY_US
 
 
 @dataclass(frozen=True)

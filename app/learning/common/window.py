@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.event_time import micros_from_text
+from app.learning.common.event_time import micros_from_text
 from schemas.facts import FactAction, PatternTradeEvent
 
 Rank = tuple[int, int, int, str, str]

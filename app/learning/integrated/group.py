@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from app.learning.candidates import Candidates, candidates
-from app.learning.config import LearningConfig
-from app.learning.effects import MAX_STEPS, Selection, clip_bounds, entry_log_p, robust_sd, z_of_log_p
-from app.learning.effects import Path as Chosen
-from app.learning.event_time import HOUR_US, text_from_micros
-from app.learning.factors import encode, sketches, trade_hashes
-from app.learning.half_life import EdgeState, edge_states
-from app.learning.history import EffectTrades, decay_of, history, shortened
-from app.learning.incremental import RebuildNeeded, Refit, same_lesson, same_summary, segment_order, segment_sums
-from app.learning.window import GroupWindow, SegmentKey, Snapshot, Trade
+from app.learning.common.config import LearningConfig
+from app.learning.common.digits import shortened
+from app.learning.common.event_time import HOUR_US, text_from_micros
+from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
+from app.learning.common.segments import segment_order, segment_sums
+from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
+from app.learning.integrated.candidates import Candidates, candidates
+from app.learning.integrated.effects import MAX_STEPS, Selection, clip_bounds, entry_log_p, robust_sd, z_of_log_p
+from app.learning.integrated.effects import Path as Chosen
+from app.learning.integrated.factors import encode, sketches, trade_hashes
+from app.learning.integrated.half_life import EdgeState, edge_states
+from app.learning.integrated.history import EffectTrades, decay_of, history
 from schemas.identity import group_id, slice_id
 from schemas.lessons import Evidence, Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
 from schemas.scope import canonical_text
@@ -50,8 +52,8 @@ class _Search(NamedTuple):
 class IntegratedLearner:
     """Lessons of one group: its chosen effects, `{}`, and the strongest of the slices that were not chosen.
 
-    The interface is that of `app.learning.incremental.GroupLearner`: `fold` takes trades in, `refit` returns what differs since the last
-    refit, or from what `adopt` says is published.
+    The interface is that of `app.learning.engine.Learner`: `fold` takes trades in, `refit` returns what differs since the last refit, or
+    from what `adopt` says is published.
 
     >>> learner = IntegratedLearner("pm", "pm.uptrend.S1.entry", "add", LearningConfig(n_min=20))
     >>> learner.fold(

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.event_time import HOUR_US
-from app.learning.slices import Incidence, Words
+from app.learning.classic.slices import Incidence, Words
+from app.learning.common.event_time import HOUR_US
 
 CHUNK_WORDS = 1 << 15
 """Words of bitsets taken in one go; their bits, two megabytes as bytes, stay near the processor."""
@@ -39,7 +39,7 @@ def slice_statistics(incidence: Incidence, trades: Words, exit_us: NDArray[np.in
 
     Two passes: means first, then centred squares and products (no cancellation).
 
-    >>> from app.learning.window import GroupWindow, Trade
+    >>> from app.learning.common.window import GroupWindow, Trade
     >>> window = GroupWindow(10**12, 100)
     >>> window.fold(
     ...     Trade(str(h), (0, 1, h * HOUR_US, "e", "00"), h * HOUR_US, float(y), (None, None), True, ({},))

@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, expm1
 
-MULTIPLIER_LOW, MULTIPLIER_HIGH = 0.3, 3.0
 DECAY_EXITS = 5
 """Distinct exit times that a slope needs."""
 DECAY_SLOPE = 0.001
 """Outcome per hour beyond which an edge counts as decaying or improving."""
 DECAY_STATES = ("insufficient", "decaying", "stable", "improving")
-GRID = 100
-"""Steps of a multiplier per 1.0."""
 
 
 def decay(slope: ArrayLike, n_exits: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -77,24 +74,6 @@ def confidence(n: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
     0.504802
     """
     return support(n) * reliability(n, variance)
-
-
-def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
-    """clamp(1 + edge, 0.3, 3.0), before rounding.
-
-    >>> multiplier([1.317484, 0.439161, -1.610258]).round(6).tolist()
-    [2.317484, 1.439161, 0.3]
-    """
-    return np.clip(1.0 + np.asarray(edge, np.float64), MULTIPLIER_LOW, MULTIPLIER_HIGH)
-
-
-def on_grid(multiplier: ArrayLike) -> NDArray[np.float64]:
-    """The multiplier on its grid of 0.01.
-
-    >>> on_grid([2.317484, 0.3]).tolist()
-    [2.32, 0.3]
-    """
-    return np.rint(np.asarray(multiplier, np.float64) * GRID) / GRID
 
 
 def is_override(n: ArrayLike, edge: ArrayLike, n_min: int, edge_min: float) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 May touch: nothing but its arguments.
 
 Mined by occurrence deliver (Uno et al. 2004, LCM): each slice has the list of its rows, and one pass over it, dimension by dimension,
-counts all its children and makes their lists.  Where the lists are wanted anyway this is faster than bitsets (`app.learning.slices`).
+counts all its children and makes their lists.  Where the lists are wanted anyway this is faster than the bitsets of `classic`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.window import GroupWindow, Snapshot
+from app.learning.common.window import GroupWindow, Snapshot
 
 CHUNK_ROWS = 1 << 16
 """Rows of slices looked at in one go."""
@@ -58,7 +58,7 @@ class _Run(NamedTuple):
 def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int) -> Candidates:
     """All slices of the window with at least `n_min` (≥ 1) trades and at most `max_dims` dimensions (0: any number).
 
-    >>> from app.learning.window import Trade
+    >>> from app.learning.common.window import Trade
     >>> window = GroupWindow(10**9, 100)
     >>> window.fold(
     ...     Trade(str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True, ({"x": "1", "y": str(i % 2), "z": str(i % 2)},))

@@ -22,16 +22,17 @@ import msgspec
 import numpy as np
 from scipy.special import ndtr
 
-from app.learning import regimes
-from app.learning.baselines import SegmentBaselines, segment_baselines
-from app.learning.classic import multiplier, on_grid
-from app.learning.config import LearningConfig
-from app.learning.effects import entry_log_p, z_of_log_p
-from app.learning.event_time import HOUR_US, micros_from_text, text_from_micros
-from app.learning.factors import Clusterer, Factor, Member, decoded
-from app.learning.half_life import edge_states
-from app.learning.history import DAY_US, decay_of, shortened
-from app.learning.materialize import Changes, same
+from app.learning.common.baselines import SegmentBaselines, segment_baselines
+from app.learning.common.changes import KINDS, Changes, same
+from app.learning.common.config import LearningConfig
+from app.learning.common.digits import shortened
+from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text, text_from_micros
+from app.learning.common.multiplier import multiplier, on_grid
+from app.learning.integrated import regimes
+from app.learning.integrated.effects import entry_log_p, z_of_log_p
+from app.learning.integrated.factors import Clusterer, Factor, Member, decoded
+from app.learning.integrated.half_life import edge_states
+from app.learning.integrated.history import decay_of
 from schemas.identity import regime_id, slice_id
 from schemas.lessons import (
     Baseline,
@@ -85,7 +86,7 @@ class Standings(NamedTuple):
 
 
 class IntegratedMaterializer:
-    """The lessons of one module and what was handed out about them; the interface is that of `app.learning.materialize.Materializer`."""
+    """The lessons of one module and what was handed out about them; the interface is that of `app.learning.engine.Judge`."""
 
     def __init__(self, module: str, config: LearningConfig) -> None:
         self.module = module
@@ -508,16 +509,6 @@ class IntegratedMaterializer:
             latent_factor_id=factor.factor_id if factor else None, covers=covers, regime_gains=gains, evidence=lesson.evidence,
             as_of=e.as_of, expires_at=text_from_micros(micros_from_text(e.as_of) + LIFETIME_US), version=version,
         )  # fmt: skip
-
-
-KINDS: dict[type, tuple[str, str]] = {
-    LessonVerdict: ("verdicts", "lesson_id"),
-    Override: ("overrides", "override_id"),
-    Baseline: ("baselines", "baseline_id"),
-    RegimeWeight: ("regime_weights", "regime_id"),
-    LatentFactor: ("factors", "factor_id"),
-}
-"""What a module hands out: its name in `Changes`, and the field that is its key."""
 
 
 def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:

@@ -5,36 +5,24 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning import classic
-from app.learning.event_time import text_from_micros
-from app.learning.slices import Incidence
-from app.learning.statistics import SliceStatistics, joined, slice_statistics
-from app.learning.window import GroupWindow, SegmentKey, Snapshot, Trade
+from app.learning.classic import formulas
+from app.learning.classic.slices import Incidence
+from app.learning.classic.statistics import SliceStatistics, joined, slice_statistics
+from app.learning.common.event_time import text_from_micros
+from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
+from app.learning.common.segments import segment_sums
+from app.learning.common.window import GroupWindow, Snapshot, Trade
 from schemas.identity import group_id, slice_id
-from schemas.lessons import Evidence, GroupSummary, Lesson, LessonDecay, SegmentSum
+from schemas.lessons import Evidence, GroupSummary, Lesson, LessonDecay
 
 FULL_SHARE = 64
 """All slices are mined anew when more than one in so many trades came or went: from there on that is faster (5 000 trades × 19 dims,
 47 000 slices: 24 ms for one trade that came and one that went, 280 for thirty of each, 260 for all anew)."""
-
-
-class Refit(NamedTuple):
-    """What changed since the last refit: lessons to publish, ids to retire, and the group's summary if it changed."""
-
-    lessons: list[Lesson]
-    retired: list[str]
-    summary: GroupSummary | None
-
-
-class RebuildNeeded(RuntimeError):
-    """The window lacks trades that belong inside; fold the log again before learning from it."""
 
 
 class GroupLearner:
@@ -191,7 +179,7 @@ class GroupLearner:
         known = self._known
         counts = known.counts[slots].tolist()
         numbers = known.numbers[slots]
-        states, multipliers = classic.decay(numbers[:, 2], known.counts[slots, 1])
+        states, multipliers = formulas.decay(numbers[:, 2], known.counts[slots, 1])
         texts = {us: text_from_micros(us) for us in np.unique(known.counts[slots, 2:]).tolist()}
         lessons = []
         for slot, (n, n_exits, first, last), (mean, variance, slope), state, multiplier in zip(
@@ -209,9 +197,9 @@ class GroupLearner:
                     mean=mean,
                     variance=variance,
                     decay=LessonDecay(
-                        state=classic.DECAY_STATES[state],
+                        state=formulas.DECAY_STATES[state],
                         multiplier=multiplier,
-                        slope_per_hour=slope if n_exits >= classic.DECAY_EXITS else None,
+                        slope_per_hour=slope if n_exits >= formulas.DECAY_EXITS else None,
                     ),
                     evidence=Evidence(from_ts=texts[first], to_ts=texts[last], lesson_version=version),
                     as_of=texts[last],
@@ -233,50 +221,6 @@ class GroupLearner:
             as_of=text_from_micros(int(snapshot.exit_us[-1])),
             version=version,
         )
-
-
-def segment_sums(snapshot: Snapshot) -> tuple[SegmentSum, ...]:
-    """Count, sum and sum of squares of the outcomes of home trades per segment, segments in order.
-
-    The sums are rounded once (`math.fsum`), so that the order of trades does not matter.
-    """
-    sums = []
-    for segment in sorted(range(len(snapshot.segments)), key=lambda s: segment_order(snapshot.segments[s])):
-        outcome = snapshot.outcome[snapshot.home & (snapshot.segment == segment)]
-        if len(outcome):
-            bucket, timeframe = snapshot.segments[segment]
-            total, squares = math.fsum(outcome.tolist()), math.fsum((outcome * outcome).tolist())
-            sums.append(SegmentSum(bucket=bucket, timeframe=timeframe, n=len(outcome), sum=total, sum_sq=squares))
-    return tuple(sums)
-
-
-def segment_order(segment: SegmentKey) -> tuple[bool, str, bool, str]:
-    """Sorts segments, unknown ones first."""
-    bucket, timeframe = segment
-    return bucket is not None, bucket or "", timeframe is not None, timeframe or ""
-
-
-def same_lesson(one: Lesson, other: Lesson | None) -> bool:
-    """Whether two lessons say the same, whatever their versions."""
-    return (
-        other is not None
-        and one.n == other.n
-        and one.mean == other.mean
-        and one.variance == other.variance
-        and one.as_of == other.as_of
-        and one.evidence.from_ts == other.evidence.from_ts
-        and one.evidence.to_ts == other.evidence.to_ts
-        and one.decay == other.decay
-        and one.scope == other.scope
-        and (one.marginal, one.metrics, one.history, one.sketch) == (other.marginal, other.metrics, other.history, other.sketch)
-        and (one.learning, one.module, one.pattern_key, one.action_category, one.lesson_id, one.schema_version)
-        == (other.learning, other.module, other.pattern_key, other.action_category, other.lesson_id, other.schema_version)
-    )
-
-
-def same_summary(one: GroupSummary, other: GroupSummary | None) -> bool:
-    """Whether two summaries say the same, whatever their versions."""
-    return other is not None and all(getattr(one, f) == getattr(other, f) for f in one.__struct_fields__ if f != "version")
 
 
 class _KnownSlices:
@@ -320,10 +264,10 @@ class _KnownSlices:
             slots[i] = slot_of[keys[i]] = slot
             self.keys[slot], self.lesson_ids[slot] = keys[i], ""
         where = np.array(slots)
-        few = statistics.n_exits < classic.DECAY_EXITS
+        few = statistics.n_exits < formulas.DECAY_EXITS
         slope = np.where(few, 0.0, statistics.slope)
         numbers = np.column_stack((statistics.mean, statistics.variance, slope)) + 0.0  # -0.0 and 0.0 are one number
-        exits = np.where(few, 0, classic.DECAY_EXITS)
+        exits = np.where(few, 0, formulas.DECAY_EXITS)
         counts = np.column_stack((statistics.n, exits, statistics.first_us, statistics.last_us))
         differs = (self.numbers[where].view(np.int64) != numbers.view(np.int64)).any(axis=1)
         differs |= (self.counts[where] != counts).any(axis=1)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.incremental import segment_order
-from app.learning.window import SegmentKey
+from app.learning.common.segments import segment_order
+from app.learning.common.window import SegmentKey
 from schemas.identity import baseline_id
 from schemas.lessons import Baseline, GroupSummary
 

@@ -5,7 +5,7 @@ May touch: nothing but its arguments.
 The grid is of event time (24 hours UTC), so the history does not depend on when anybody looked.  Quality metrics, each from 0 to 1:
 
 * time efficiency: mean of the trades' 1/(1 + days to payback, else held); 0.5 where none tells;
-* field coherence and recurrence: see `app.learning.regimes`;
+* field coherence and recurrence: see `app.learning.integrated.regimes`;
 * support: 1 − exp(−n/50); stability: 1/(1 + variance / noise variance), 0.5 for a slice as noisy as its group's residuals;
 * magnitude: Φ(|mean uplift| / noise).
 """
@@ -18,26 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from app.learning.event_time import micros_from_text, text_from_micros
-from app.learning.half_life import EdgeState
-from app.learning.regimes import edge_sign, field_coherence, recurrence
+from app.learning.common.digits import shortened
+from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
+from app.learning.integrated.half_life import EdgeState
+from app.learning.integrated.regimes import edge_sign, field_coherence, recurrence
 from schemas.lessons import EdgeHistory, HistoryCell, Lesson, LessonDecay, Metrics, RegimeCell
 
-DAY_US = 86_400_000_000
 PRIOR_TRADES = 4.0
 HISTORY_DAYS = 400
 """Days before its newest that a history tells of, however long the window: it travels with every lesson."""
-DIGITS = 9
-"""Significant digits of published numbers: the same on every machine, whatever the last bits of its linear algebra."""
-
-
-def shortened(x: float) -> float:
-    """`x` to nine significant digits.
-
-    >>> shortened(1 / 3), shortened(-0.0)
-    (0.333333333, 0.0)
-    """
-    return float(f"{x:.{DIGITS}g}") + 0.0
 
 
 def decay_of(state: EdgeState) -> LessonDecay:

@@ -1,0 +1,31 @@
+"""The multiplier that an edge makes: its bounds and its grid.
+
+May touch: nothing but its arguments.  Both functions take scalars or arrays and return arrays of that shape.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MULTIPLIER_LOW, MULTIPLIER_HIGH = 0.3, 3.0
+GRID = 100
+"""Steps of a multiplier per 1.0."""
+
+
+def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
+    """clamp(1 + edge, 0.3, 3.0), before rounding.
+
+    >>> multiplier([1.317484, 0.439161, -1.610258]).round(6).tolist()
+    [2.317484, 1.439161, 0.3]
+    """
+    return np.clip(1.0 + np.asarray(edge, np.float64), MULTIPLIER_LOW, MULTIPLIER_HIGH)
+
+
+def on_grid(multiplier: ArrayLike) -> NDArray[np.float64]:
+    """The multiplier on its grid of 0.01.
+
+    >>> on_grid([2.317484, 0.3]).tolist()
+    [2.32, 0.3]
+    """
+    return np.rint(np.asarray(multiplier, np.float64) * GRID) / GRID
