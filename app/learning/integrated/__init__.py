@@ -2,7 +2,9 @@
 
 1. `group.py` learns a group: `candidates.py` mines its slices, `effects.py` selects those with an effect, `half_life.py` says what is left
    of each, `history.py` how each fared day by day, `factors.py` sketches the trades of each.
-2. `judge.py` judges a module's lessons: `factors.py` finds those that are one piece of evidence, `regimes.py` how edges differ by regime.
+2. `judge.py` judges a module's lessons, a step a file: `paths.py` has the fits of each group, `netting.py` takes off what segments explain,
+   `whole_groups.py` does so for the level of a group, `merging.py` makes one of effects that are one piece of evidence (`factors.py` finds
+   which are), `regime_gains.py` adds how edges differ by regime (`regimes.py` learns it), `records.py` puts it into records.
 
 May touch: nothing but its arguments.
 """

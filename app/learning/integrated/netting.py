@@ -1,0 +1,97 @@
+"""Netting: what an effect is beyond what the segments of its trades explain, and how far it counts.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from app.learning.common.baselines import SegmentBaselines
+from app.learning.integrated.paths import GroupPath, explained
+from schemas.lessons import Fit, Lesson, LessonDecay
+
+RAMP_SDS = 0.5
+"""Standard errors beyond the bar over which an effect comes in."""
+SHRINK = 0.5
+"""Share of the James–Stein shrinkage that is applied: the filters shrink by themselves, but an edge of nearly 0 was published as a
+hundredth or two of the wrong sign half of the time (void overrides 3.9 %; 2.1 % with all of it, for half a point of the gain)."""
+
+
+class Effect(NamedTuple):
+    """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`; `effect` what is left of it now, in force,
+    `ramp` of 0 to 1 how far it has come in; now is `as_of`."""
+
+    lesson: Lesson
+    statistic: float
+    ramp: float
+    raw: float
+    sd: float
+    effect: float
+    effect_sd: float
+    decay: LessonDecay
+    baseline: float
+    as_of: str
+
+
+def ramp_of(z: float, bar: float) -> float:
+    """How far, from 0 to 1, an effect of |z| has come in beyond the bar.
+
+    >>> ramp_of(4.0, 4.5), ramp_of(4.75, 4.5), ramp_of(6.0, 4.5)
+    (0.0, 0.5, 1.0)
+    """
+    return min(max((z - bar) / RAMP_SDS, 0.0), 1.0)
+
+
+def path_ramps(statistics: Iterable[float], bar: float) -> list[float]:
+    """How far each of the first effects of a path has come in, up to the first that has not; none farther than the one before it.
+
+    >>> path_ramps([6.0, 4.75, 5.0, 4.5, 7.0], 4.5)
+    [1.0, 0.5, 0.5]
+    """
+    ramps: list[float] = []
+    for z in statistics:
+        ramp = min((z - bar) / RAMP_SDS, *ramps[-1:], 1.0)
+        if ramp <= 0:
+            break
+        ramps.append(ramp)
+    return ramps
+
+
+def netted(
+    lesson: Lesson, group: GroupPath, fit: Fit, j: int, statistic: float, bar: float, baselines: SegmentBaselines, half_life: bool
+) -> Effect:
+    """The j-th of the effects of a fit, beyond what the segments of its trades explain."""
+    marginal = lesson.marginal
+    if marginal is None:
+        raise ValueError(f"The lesson {lesson.lesson_id} is on its group's path without having been chosen.")
+    by_segments, variance = explained(fit.loadings[j], group.path, baselines)
+    level, _ = explained(fit.loadings[0], group.path, baselines)
+    fitted, sd = fit.coefficients[j], fit.sds[j]
+    now, now_sd, decay = marginal.effect, marginal.effect_sd, LessonDecay(state="stable")
+    if half_life:
+        now, now_sd, decay = marginal.now, marginal.now_sd, lesson.decay
+    now += fitted - marginal.effect
+    share = max(_share(fitted, by_segments), _share(now, by_segments)) * sd / max(np.sqrt(sd * sd + variance), 1e-300)
+    ramp = ramp_of(min(statistic, statistic * share), bar)
+    left = (now - by_segments) * ramp * kept(now - by_segments, now_sd**2 + variance)
+    return Effect(
+        lesson, statistic, ramp, fitted - by_segments, float(np.sqrt(sd * sd + variance)), left, float(np.sqrt(now_sd**2 + variance)),
+        decay, level + by_segments, group.summary.as_of,
+    )  # fmt: skip
+
+
+def kept(now: float, variance: float) -> float:
+    """How much of an edge is published: 1 − SHRINK · variance/edge², not below 0 (James & Stein 1961).  What may as well be gone is gone.
+
+    >>> round(kept(0.4, 0.01), 3), kept(0.05, 0.01)
+    (0.969, 0.0)
+    """
+    return max(0.0, 1.0 - SHRINK * variance / max(now * now, 1e-300))
+
+
+def _share(value: float, by_segments: float) -> float:
+    return abs(value - by_segments) / abs(value) if value else 1.0

@@ -1,0 +1,60 @@
+"""A group's path as its module's judge reads it: the effects that were chosen in the group, in order, and the fits of the first of them.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from app.learning.common.baselines import SegmentBaselines
+from schemas.lessons import Fit, GroupSummary, Lesson, Path
+
+
+class GroupPath(NamedTuple):
+    """A group's summary, its path, and the lessons on it by id."""
+
+    summary: GroupSummary
+    path: Path
+    lessons: dict[str, Lesson]
+
+
+def of_one_refit(path: Path, lessons: dict[str, Lesson]) -> bool:
+    """Whether the lessons of a path are there, and say the coefficients that its last fit has."""
+    found = [lesson.marginal for i in path.lesson_ids if (lesson := lessons.get(i)) is not None]
+    return len(found) == len(path.lesson_ids) and all(
+        marginal is not None and marginal.effect == coefficient
+        for marginal, coefficient in zip(found, path.fits[-1].coefficients[1:], strict=True)
+    )
+
+
+def blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
+    """The fit of the first k effects, of which each has come in as far as `ramps` (k,) says, from 1 down to 0.
+
+    A mean of the fits of 0, 1, … k effects, each of which counts as far as the effect after it has not come in: so that what an effect
+    takes from the others, as it comes in, does not jump either.
+
+    >>> fits = [Fit((1.0,), (0.1,), ((1.0,),)), Fit((0.5, 2.0), (0.1, 0.2), ((1.0,), (0.0,)))]
+    >>> [blended(fits, ramps).coefficients for ramps in ([], [0.25], [1.0])]
+    [(1.0,), (0.875, 2.0), (0.5, 2.0)]
+    """
+    came = np.array([1.0, *ramps])
+    weight = came - np.append(came[1:], 0.0)
+    columns = [np.column_stack((fit.coefficients, fit.sds, fit.loadings)) for fit in fits[: len(came)]]
+    total = np.zeros_like(columns[-1])
+    for share, column in zip(weight.tolist(), columns, strict=True):
+        total[: len(column)] += share * column
+    total /= came[:, None]
+    return Fit(tuple(total[:, 0].tolist()), tuple(total[:, 1].tolist()), tuple(map(tuple, total[:, 2:].tolist())))
+
+
+def explained(loadings: Sequence[float], path: Path, baselines: SegmentBaselines) -> tuple[float, float]:
+    """What the segments explain of a coefficient, and the variance of that."""
+    total = variance = 0.0
+    for loading, key in zip(loadings, path.segments, strict=True):
+        total += loading * baselines.means.get(key, baselines.elsewhere[0])
+        variance += loading * loading * baselines.variances.get(key, baselines.elsewhere[1])
+    return total, variance
