@@ -27,7 +27,7 @@ from app.audit.trades import Decision, Group
 from app.learning.common.event_time import HOUR_US
 from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.integrated.effects import clip_bounds
+from app.learning.integrated.clipping import clip_bounds
 from schemas.lessons import Lesson
 
 Floats = NDArray[np.float64]

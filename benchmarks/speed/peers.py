@@ -16,7 +16,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US
 from app.learning.common.window import GroupWindow, Trade
 from app.learning.integrated.candidates import candidates
-from app.learning.integrated.effects import Selection
+from app.learning.integrated.selection import Selection
 from benchmarks.speed.core import Progress, seconds
 from benchmarks.speed.measure import Comparison, timed
 from benchmarks.speed.worlds import trades

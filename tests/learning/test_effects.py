@@ -13,17 +13,11 @@ from scipy.sparse import csr_array
 from scipy.stats import expon, gamma, norm
 from scipy.stats import t as student
 
-from app.learning.integrated.effects import (
-    LagPairs,
-    Path,
-    Selection,
-    _saddlepoint,
-    _student,
-    clip_bounds,
-    entry_log_p,
-    robust_sd,
-    z_of_log_p,
-)
+from app.learning.integrated.clipping import clip_bounds, robust_sd
+from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
+from app.learning.integrated.lag_pairs import LagPairs
+from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
+from app.learning.integrated.selection import Path, Selection
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +108,7 @@ def test_tails_of_skewed_sums(z: float) -> None:
     n, t = 40, 40_000
     points = expon.ppf((np.arange(4000) + 0.5) / 4000)
     standard = (points - points.mean()) / points.std()
-    found = float(_saddlepoint(np.array([z]), np.array([n * (1 - n / t)]), np.array([float(n)]), t, standard)[0])
+    found = float(saddlepoint_z(np.array([z]), np.array([n * (1 - n / t)]), np.array([float(n)]), t, standard)[0])
     total = n + z * math.sqrt(n)
     exact = gamma(n).logsf(total) if z > 0 else gamma(n).logcdf(total)
     normal_error = abs(norm.logsf(abs(z)) - exact)
@@ -128,13 +122,13 @@ def test_normal_residuals_keep_their_z(z: float, n: int, share: float) -> None:
     t = round(n / share)
     residuals = norm.ppf((np.arange(2000) + 0.5) / 2000)
     arguments = (np.array([n * (1 - n / t)]), np.array([float(n)]), t, residuals)
-    found = float(_saddlepoint(np.array([z]), *arguments)[0])
+    found = float(saddlepoint_z(np.array([z]), *arguments)[0])
     assert found == pytest.approx(z, rel=0.05, abs=0.06)
 
 
 @given(st.floats(-20, 20), st.floats(1, 1e8))
 def test_students_z_has_the_same_p(z: float, dof: float) -> None:
-    found = float(_student(np.array([z]), np.array([dof]))[0])
+    found = float(student_z(np.array([z]), np.array([dof]))[0])
     assert found * z >= 0
     assert abs(found) <= abs(z) + 1e-6
     exact = student.logsf(abs(z), dof)

@@ -15,7 +15,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
 from app.learning.common.window import Trade
-from app.learning.integrated.effects import clip_bounds
+from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.factors import decode, trade_hash
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.history import history_records

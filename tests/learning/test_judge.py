@@ -16,7 +16,7 @@ from app.learning.common.baselines import segment_baselines
 from app.learning.common.changes import KINDS, Changes, same
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
-from app.learning.integrated.effects import entry_log_p, z_of_log_p
+from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.judge import IntegratedMaterializer
 from schemas.identity import group_id
 from schemas.lessons import Fit, GroupSummary, Lesson, LessonVerdict, SegmentSum

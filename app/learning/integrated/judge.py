@@ -25,7 +25,7 @@ from app.learning.common.baselines import SegmentBaselines, segment_baselines
 from app.learning.common.changes import KINDS, Changes, same
 from app.learning.common.config import LearningConfig
 from app.learning.common.multiplier import multiplier, on_grid
-from app.learning.integrated.effects import entry_log_p, z_of_log_p
+from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Clusterer, Factor, Member, decoded
 from app.learning.integrated.merging import group_of, merged, representatives, silent_members
 from app.learning.integrated.netting import Effect, netted, path_ramps

@@ -11,9 +11,9 @@ How sure: the statistic of a slice is a sum of residuals, weighted by its orthog
 normal distribution with one variance says, and each is measured on the residuals themselves:
 
 * the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as it differs more than by chance;
-* outcomes near in time are alike (`LagPairs`): the variance is multiplied by what the autocorrelation, pooled over all pairs by their
+* outcomes near in time are alike (`lag_pairs.py`): the variance is multiplied by what the autocorrelation, pooled over all pairs by their
   distance in time, makes of this slice's pairs;
-* outcomes are skewed and have heavy tails (`_saddlepoint`): tail probabilities are those of sums drawn from the residuals' own
+* outcomes are skewed and have heavy tails (`saddlepoint.py`): tail probabilities are those of sums drawn from the residuals' own
   distribution (Daniels 1954; Barndorff-Nielsen 1986), far more exact at 10⁻⁶ than a normal one.
 """
 
@@ -24,19 +24,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_ndtr, ndtri_exp, stdtr
+from scipy.special import log_ndtr
+
+from app.learning.integrated.error_rate import combined, entry_log_p, log_price
+from app.learning.integrated.lag_pairs import LagPairs
+from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
 
 Floats = NDArray[np.float64]
 
-CLIP_SDS = 6.0
-"""Outcomes are clipped so many robust standard deviations (1.4826 MAD) from the median."""
 MAX_STEPS = 16
 """Most effects of a group."""
 EXACT = 64
 """Of all candidates the most promising, for which the exact statistics are computed."""
-WINDOW_SHARES = (0.75, 0.2, 0.05)
-"""Shares of the error rate: of the plain mean, of edges that show in recent trades only, and of edges that showed in the earliest
-only.  These are gone, but their half-life is worth knowing, and they are not to be taken for something else."""
 WINDOW_HALF_LIFE = 0.15
 """Half-life of the weights that look for recent and for early edges, in parts of the window's span."""
 GENERAL = 0.3
@@ -48,90 +47,10 @@ learned from all edges together (`app.learning.integrated.regimes`) than by chop
 CHUNK = 8
 SLACK = 0.7
 """Candidates are looked at exactly in chunks, until the rough z of the next, and this much more, is less than what was found."""
-LAGS = 8
-"""Distances in time, each twice the one before, by which pairs of outcomes are told apart."""
-DEPTH_SHARES = (0.35, 0.3)
-"""Shares of the error rate for slices of one and of two dimensions; all deeper ones, most of those searched, have the rest.  So a general
-slice needs less evidence than one of thousands of specific ones (weighted Bonferroni: Holm 1979, Genovese et al. 2006)."""
-SUPPORT = 160
-"""Points that stand for the residuals' distribution."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
 """Where there is no slice to tell: equal variances, kurtosis 3."""
 SWEEPS = 2
 """Times that every chosen slice is looked at again."""
-
-
-def clip_bounds(outcome: Floats) -> tuple[float, float]:
-    """Median ± 6 robust standard deviations; where more than half of the outcomes are one number, the plain ones.
-
-    >>> clip_bounds(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])) == (3 - 6 * 1.4826, 3 + 6 * 1.4826)
-    True
-    """
-    median = float(np.median(outcome))
-    sd = robust_sd(outcome)
-    return median - CLIP_SDS * sd, median + CLIP_SDS * sd
-
-
-def robust_sd(outcome: Floats) -> float:
-    """1.4826 times the median absolute deviation; the standard deviation where that is 0."""
-    mad = float(np.median(np.abs(outcome - np.median(outcome))))
-    return 1.4826 * mad if mad > 0 else float(outcome.std())
-
-
-class LagPairs:
-    """Pairs of trades by their distance in time, without listing them: `hours` (T,) ascending.
-
-    Lag 0 holds the pairs up to half the typical gap apart, each later lag is twice as long as all before.
-    """
-
-    def __init__(self, hours: Floats) -> None:
-        n = len(hours)
-        gaps = np.diff(hours)
-        span = float(hours[-1] - hours[0]) if n else 0.0
-        typical = span / max(n - 1, 1)
-        edges = 0.5 * typical * 2.0 ** np.arange(LAGS)
-        edges = edges[edges < span / 4] if gaps.size else edges[:0]
-        index = np.arange(n)
-        self._lo: list[NDArray[np.int64]] = []
-        self._hi: list[NDArray[np.int64]] = []
-        lower = index + 1
-        for edge in edges.tolist():
-            upper = np.maximum(np.searchsorted(hours, hours + edge, side="right"), lower)
-            self._lo.append(lower)
-            self._hi.append(upper)
-            lower = upper
-        self.n_pairs = np.array([float((hi - lo).sum()) for lo, hi in zip(self._lo, self._hi, strict=True)])
-
-    def products(self, x: Floats) -> Floats:
-        """Σ x_i x_k over the pairs of each lag: `x` (T, K) → (lags, K)."""
-        sums = self._cumulated(x)
-        rows = [np.einsum("ij,ij->j", x, sums[hi] - sums[lo]) for lo, hi in zip(self._lo, self._hi, strict=True)]
-        return np.array(rows) if rows else np.zeros((0, x.shape[1]))
-
-    def weighted(self, rho: Floats, x: Floats) -> Floats:
-        """`rho` (lags,) @ `products(x)`, without looking at lags of no weight."""
-        sums = self._cumulated(x)
-        near = np.zeros_like(x)
-        for weight, lo, hi in zip(rho.tolist(), self._lo, self._hi, strict=True):
-            if weight:
-                near += weight * (sums[hi] - sums[lo])
-        return np.asarray(np.einsum("ij,ij->j", x, near))
-
-    @staticmethod
-    def _cumulated(x: Floats) -> Floats:
-        sums = np.zeros((len(x) + 1, x.shape[1]))
-        np.cumsum(x, axis=0, out=sums[1:])
-        return sums
-
-    def autocorrelation(self, residuals: Floats) -> Floats:
-        """(lags,) of the residuals (T,), 0 or more; what is within twice its standard error of 0 counts as 0, continuously."""
-        variance = float(residuals @ residuals) / max(len(residuals), 1)
-        if not variance > 0 or not self.n_pairs.size:
-            return np.zeros(len(self.n_pairs))
-        pairs = np.maximum(self.n_pairs, 1.0)
-        rho = self.products(residuals[:, None])[:, 0] / (pairs * variance)
-        certain = np.maximum(0.0, 1.0 - 4.0 / (pairs * np.maximum(rho, 1e-12) ** 2))
-        return np.asarray(np.maximum(rho, 0.0) * certain)
 
 
 class Step(NamedTuple):
@@ -167,20 +86,6 @@ class Path(NamedTuple):
     noise_sd: Floats
 
 
-def entry_log_p(alpha: float, hypotheses: int) -> float:
-    """ln of the p-value that one of so many hypotheses needs at the error rate `alpha` (Bonferroni)."""
-    return float(np.log(alpha / max(hypotheses, 1)))
-
-
-def z_of_log_p(log_p: float) -> float:
-    """|z| of a two-sided p-value given as its logarithm.
-
-    >>> round(z_of_log_p(float(np.log(0.05))), 6)
-    1.959964
-    """
-    return float(-ndtri_exp(min(log_p, -1e-12) - np.log(2.0))) if log_p < np.log(0.999999) else 0.0
-
-
 class Selection:
     """The search in one group.
 
@@ -213,7 +118,7 @@ class Selection:
         self._windows = np.column_stack((np.exp2((hours - hours[-1]) / fading), np.exp2((hours[0] - hours) / fading)))
         self._windows2 = members @ (self._windows * self._windows)
         self._hetero: tuple[float, float] | None = None
-        self._log_price = _log_price(n_dims)
+        self._log_price = log_price(n_dims)
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
 
     def path(self, alpha: float) -> Path:
@@ -383,7 +288,7 @@ class Selection:
             windowed -= basis @ (basis.T @ windowed)
             counts.append(n * float(w.sum()) / t)
         z = self._z(x, r, rho, np.concatenate(counts), t)
-        return _combined(z.reshape(kinds, k), self._log_price[candidates])
+        return combined(z.reshape(kinds, k), self._log_price[candidates])
 
     def _z(self, x: Floats, r: Floats, rho: Floats, n: Floats, t: int) -> Floats:
         norm2 = np.einsum("ij,ij->j", x, x)
@@ -402,9 +307,9 @@ class Selection:
             variance = variance * np.maximum(inflation, 1.0)
         z = sums / np.sqrt(variance + 1e-300)
         spread = np.sqrt(max(sigma2, 1e-300))
-        z = _saddlepoint(z, norm2, n, t, r / spread)
+        z = saddlepoint_z(z, norm2, n, t, r / spread)
         dof = 2.0 * n / (np.maximum(weight, 1e-9) ** 2 * (self._hetero or NO_HETEROSCEDASTICITY)[1] + 1e-12)
-        return np.where(usable, _student(z, dof), 0.0)
+        return np.where(usable, student_z(z, dof), 0.0)
 
     def _rho(self, r: Floats) -> Floats:
         return self._lags.autocorrelation(r)
@@ -506,106 +411,3 @@ def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, flo
         return 0.0, excess
     by_chance = excess * np.maximum(1.0 / n - 1.0 / t, 0.0)
     return max(float(np.mean((ratio - 1.0) ** 2 - by_chance)), 0.0), excess
-
-
-def _log_price(n_dims: NDArray[np.int64]) -> Floats:
-    """ln of what the p-value of each candidate (m,) is multiplied by, so that depths share the error rate of all as `DEPTH_SHARES` says.
-
-    >>> _log_price(np.array([1, 1, 2, 2, 2, 2, 3, 3, 3, 3])).round(2).tolist()
-    [-0.56, -0.56, 0.29, 0.29, 0.29, 0.29, 0.13, 0.13, 0.13, 0.13]
-    """
-    depth = np.minimum(n_dims, len(DEPTH_SHARES) + 1) - 1
-    counts = np.bincount(depth, minlength=len(DEPTH_SHARES) + 1)
-    shares = np.array([*DEPTH_SHARES, 1.0 - sum(DEPTH_SHARES)]) * (counts > 0)
-    shares /= max(float(shares.sum()), 1e-300)
-    return np.asarray(np.log(counts[depth] / len(n_dims)) - np.log(shares[depth]))
-
-
-def _combined(z: Floats, log_price: Floats) -> Floats:
-    """One z (K,) of the tests (kinds, K) of each slice, which share the error rate as WINDOW_SHARES says: the least p/share, priced."""
-    log_p = log_ndtr(-np.abs(z)) - np.log(WINDOW_SHARES)[:, None]
-    which = log_p.argmin(axis=0)
-    columns = np.arange(z.shape[1])
-    better = log_p[which, columns] + log_price
-    sign = np.sign(z[which, columns])
-    return np.asarray(sign * np.maximum(-ndtri_exp(np.minimum(better, np.log(0.5))), 0.0))
-
-
-def _support(residuals: Floats) -> tuple[Floats, Floats]:
-    """A distribution of at most SUPPORT points like that of the standardised residuals: tails one by one, the middle in bins."""
-    r = np.sort(residuals)
-    n = len(r)
-    if n <= SUPPORT:
-        points, weights = r, np.full(n, 1.0 / n)
-    else:
-        tail = SUPPORT // 4
-        edges = np.linspace(tail, n - tail, SUPPORT - 2 * tail + 1).astype(np.int64)
-        starts = np.concatenate((np.arange(tail), edges[:-1], np.arange(n - tail, n)))
-        counts = np.diff(np.append(starts, n))
-        points = np.add.reduceat(r, starts) / counts
-        weights = counts / n
-    mean = float(weights @ points)
-    points = points - mean
-    sd = np.sqrt(float(weights @ (points * points)))
-    return points / max(sd, 1e-150), weights
-
-
-def _saddlepoint(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats) -> Floats:
-    """Standard scores as extreme, under a normal distribution, as `z` is for contrasts of residuals of this distribution.
-
-    A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  Barndorff-Nielsen's r* = r + ln(u/r)/r of the saddlepoint
-    approximation to its tail.  A z within 1 stays as it is.
-    """
-    far = np.abs(z) >= 1.0
-    if not far.all():
-        corrected = z.copy()
-        if far.any():
-            corrected[far] = _saddlepoint(z[far], norm2[far], n[far], t, residuals)
-        return corrected
-    if not len(z):
-        return z
-    points, weights = _support(residuals)
-    n_in = np.clip(n, 1.0, t - 1.0)
-    f = np.clip(1.0 - norm2 / np.maximum(n, 1e-9), 0.0, 0.98)
-    a, c = 1.0 - f, f
-    n_out = np.where(f > 1e-9, n_in * (1.0 - f) / np.maximum(f, 1e-9), 0.0)  # so that the weights of both parts cancel
-    total = n_in * a * a + n_out * c * c
-    sign = np.sign(z)
-    size = np.abs(z)
-    aim = size * np.sqrt(total)
-
-    def cumulants(s: Floats) -> tuple[Floats, Floats, Floats]:
-        k0 = np.zeros_like(s)
-        k1 = np.zeros_like(s)
-        k2 = np.zeros_like(s)
-        for count, scale in ((n_in, a), (n_out, -c)):
-            tilt = (sign * s * scale)[:, None] * points
-            top = tilt.max(axis=1, keepdims=True)
-            e = weights * np.exp(tilt - top)
-            mass = e.sum(axis=1)
-            mean = (e @ points) / mass
-            second = (e @ (points * points)) / mass
-            k0 += count * (np.log(mass) + top[:, 0])
-            k1 += count * scale * sign * mean
-            k2 += count * scale * scale * (second - mean * mean)
-        return k0, k1, k2
-
-    s = size / np.sqrt(total)
-    for _ in range(12):
-        _, k1, k2 = cumulants(s)
-        move = (aim - k1) / np.maximum(k2, 1e-9 * total)
-        s = np.clip(s + np.clip(move, -0.5 * s - 0.1, 0.5 * s + 0.1), 0.0, 40.0)
-        if np.all(np.abs(move) <= 1e-12 * s):
-            break
-    k0, _, k2 = cumulants(s)
-    rate = np.sqrt(np.maximum(2.0 * (s * aim - k0), 1e-12))
-    u = s * np.sqrt(np.maximum(k2, 1e-12))
-    corrected = rate + np.log(np.maximum(u, 1e-12) / rate) / rate
-    return np.asarray(sign * np.maximum(corrected, 0.0))
-
-
-def _student(z: Floats, dof: Floats) -> Floats:
-    """The z of the same p-value if the variance behind `z` is known to `dof` degrees of freedom only."""
-    size = np.abs(z)
-    exact = np.log(np.maximum(stdtr(np.maximum(dof, 1.0), -size), 1e-290))
-    return np.asarray(np.sign(z) * np.where(dof > 1e6, size, np.maximum(-ndtri_exp(np.minimum(exact, np.log(0.5))), 0.0)))
