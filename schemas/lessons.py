@@ -87,7 +87,7 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="l
 
     `n` trades with `mean` and sample `variance` of the outcome.  `as_of` is the newest exit among them.  In `integrated` also: `marginal`,
     `metrics`, the `history` of chosen slices and of the whole group, and a `sketch` of the trade ids (see
-    `app.learning.integrated.factors`).
+    `app.learning.integrated.sketches`).
     """
 
     learning: str

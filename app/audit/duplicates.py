@@ -12,7 +12,8 @@ import numpy as np
 from app.audit.timeline import Slices
 from app.audit.trades import Group
 from app.learning.common.window import Trade
-from app.learning.integrated.factors import Member, cluster, sketches, trade_hashes
+from app.learning.integrated.factors import Member, cluster
+from app.learning.integrated.sketches import sketches, trade_hashes
 from schemas.overrides import Override
 
 CHUNK = 256

@@ -10,20 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.integrated import factors as factors_module
-from app.learning.integrated.factors import (
-    SKETCH_SIZE,
-    Clusterer,
-    Factor,
-    Hashes,
-    Member,
-    cluster,
-    decode,
-    encode,
-    jaccard,
-    sketches,
-    trade_hash,
-)
+from app.learning.integrated import components, jaccards, linkage, points
+from app.learning.integrated import sketches as sketches_module
+from app.learning.integrated.factors import Clusterer, Factor, Member, cluster
+from app.learning.integrated.sketches import SKETCH_SIZE, Hashes, decode, encode, jaccard, sketches, trade_hash
 
 HASHES = np.array([trade_hash(f"trade-{i}") for i in range(20_000)], np.uint64)
 
@@ -125,7 +115,7 @@ def test_the_order_does_not_matter(members: list[Member], random: object, bar: f
     shuffled = list(members)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(factors_module, "MAX_BLOCK", max_block)
+        patch.setattr(linkage, "MAX_BLOCK", max_block)
         assert cluster(shuffled, bar) == cluster(members, bar)
 
 
@@ -138,8 +128,8 @@ def test_kept_up_to_date_equals_fresh(
     members: list[Member], steps: list[tuple[list[tuple[int, set[int]]], list[int]]], bar: float, sizes: tuple[int, int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(factors_module, "MAX_BLOCK", sizes[0])
-        patch.setattr(factors_module, "_SMALL_BLOCK", sizes[1])
+        patch.setattr(linkage, "MAX_BLOCK", sizes[0])
+        patch.setattr(jaccards, "SMALL_BLOCK", sizes[1])
         clusterer = Clusterer(bar)
         clusterer.update(members)
         now = {m.lesson_id: m for m in members}
@@ -169,7 +159,7 @@ def test_sketches_are_the_smallest_hashes(values: list[int], n_slices: int, rand
     hashes = np.array(values, np.uint64)
     inside = np.array([[random.random() < 0.6 for _ in values] for _ in range(n_slices)], np.bool_).reshape(n_slices, len(values))  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(factors_module, "SKETCH_SIZE", 7)
+        patch.setattr(sketches_module, "SKETCH_SIZE", 7)
         found = sketches(hashes, inside)
     assert [s.tolist() for s in found] == [sorted(set(hashes[row].tolist()))[:7] for row in inside]
 
@@ -236,7 +226,7 @@ def test_a_component_too_large_for_one_go_is_cut(monkeypatch: pytest.MonkeyPatch
     members = [member(f"{i:02d}", [t for t in range(100) if t != i]) for i in range(20)]
     clones = [m._replace(lesson_id=f"clone of {m.lesson_id}") for m in members]
     assert [len(f.members) for f in cluster(members)] == [20]
-    monkeypatch.setattr(factors_module, "MAX_BLOCK", 8)
+    monkeypatch.setattr(linkage, "MAX_BLOCK", 8)
     assert sorted(len(f.members) for f in cluster(members)) == [4, 8, 8]
     assert sorted(len(f.members) for f in cluster([*clones, *members])) == [8, 16, 16]
 
@@ -294,9 +284,14 @@ def test_one_group_of_many_changes() -> None:
 def test_the_sizes_of_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     members, _, _ = families(8)
     whole = cluster(members)
-    for name, size in {"LISTED": 100, "COMPARED": 30, "ENTRIES": 20, "PAIRS": 7, "COLUMNS": 50}.items():
-        monkeypatch.setattr(factors_module, f"_CHUNK_{name}", size)
-    monkeypatch.setattr(factors_module, "_SMALL_BLOCK", 4)
+    for module, sizes in {
+        points: {"ENTRIES": 20},
+        jaccards: {"PAIRS": 7, "COLUMNS": 50},
+        components: {"LISTED": 100, "COMPARED": 30},
+    }.items():
+        for name, size in sizes.items():
+            monkeypatch.setattr(module, f"CHUNK_{name}", size)
+    monkeypatch.setattr(jaccards, "SMALL_BLOCK", 4)
     assert cluster(members) == whole
 
 

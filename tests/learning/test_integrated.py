@@ -16,9 +16,9 @@ from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
 from app.learning.common.window import Trade
 from app.learning.integrated.clipping import clip_bounds
-from app.learning.integrated.factors import decode, trade_hash
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.history import history_records
+from app.learning.integrated.sketches import decode, trade_hash
 from schemas.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.integrated.factors import encode, trade_hash
 from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.sketches import encode, trade_hash
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import Resolution, combine, prepare, resolve, unix_seconds
 from schemas.identity import slice_id

@@ -369,7 +369,7 @@ def test_regimes_fit_the_signature() -> None:
 
 def test_there_are_six_metrics() -> None:
     assert len(METRICS) == 6
-    assert regimes._spending(6).sum() == pytest.approx(1.0)
+    assert regimes.spending(6).sum() == pytest.approx(1.0)
 
 
 # --- the metrics that come from here ---

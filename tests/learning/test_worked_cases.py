@@ -11,7 +11,8 @@ import pytest
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from app.learning.integrated.factors import Member, cluster, trade_hash
+from app.learning.integrated.factors import Member, cluster
+from app.learning.integrated.sketches import trade_hash
 from app.runtime.resolve import resolve
 from schemas.overrides import Override
 from tests.learning.making import DAY_US, GROUPS, learned, market, trade

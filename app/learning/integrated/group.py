@@ -23,11 +23,11 @@ from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
 from app.learning.integrated.candidates import Candidates, candidates
 from app.learning.integrated.clipping import clip_bounds, robust_sd
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.factors import encode, sketches, trade_hashes
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.history import EffectTrades, decay_of, history
 from app.learning.integrated.selection import MAX_STEPS, Selection
 from app.learning.integrated.selection import Path as Chosen
+from app.learning.integrated.sketches import encode, sketches, trade_hashes
 from schemas.identity import group_id, slice_id
 from schemas.lessons import Evidence, Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
 from schemas.scope import canonical_text

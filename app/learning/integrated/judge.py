@@ -26,7 +26,7 @@ from app.learning.common.changes import KINDS, Changes, same
 from app.learning.common.config import LearningConfig
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.factors import Clusterer, Factor, Member, decoded
+from app.learning.integrated.factors import Clusterer, Factor, Member
 from app.learning.integrated.merging import group_of, merged, representatives, silent_members
 from app.learning.integrated.netting import Effect, netted, path_ramps
 from app.learning.integrated.paths import GroupPath, blended, of_one_refit
@@ -43,6 +43,7 @@ from app.learning.integrated.records import (
 )
 from app.learning.integrated.regime_gains import gains_of, weights_of
 from app.learning.integrated.regimes import RegimeWeights
+from app.learning.integrated.sketches import decoded
 from app.learning.integrated.whole_groups import levels, whole_effect
 from schemas.lessons import Baseline, Fit, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override

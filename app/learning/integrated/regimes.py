@@ -429,20 +429,20 @@ def _slopes(sums: Floats) -> Floats:
     return np.column_stack((by / bb, np.where(varies, (byz - bbz * by / bb) / np.where(varies, spread, 1.0), 0.0)))
 
 
-def _spending(k: int) -> Floats:
+def spending(k: int) -> Floats:
     """The shares (1 + k,) of the level."""
     return np.append(OFFSET_SHARE, np.full(k, (1.0 - OFFSET_SHARE) / k))
 
 
 def _p_values(test: _Test) -> Floats:
     """Two-sided p-values (7,), of days or lessons the larger, divided by their shares: the regime's is the least of them."""
-    p: Floats = (2.0 * stdtr(test.dof, -np.abs(test.t))).max(axis=0) / _spending(test.t.shape[1] - 1)
+    p: Floats = (2.0 * stdtr(test.dof, -np.abs(test.t))).max(axis=0) / spending(test.t.shape[1] - 1)
     return p
 
 
 def _ramps(test: _Test, level: float) -> Floats:
     """How far each of the seven weights comes in, [0, 1]: by its own bar, and once one of them is in, the others by the soft one."""
-    bar = -stdtrit(test.dof, level * _spending(test.t.shape[1] - 1) / 2.0)
+    bar = -stdtrit(test.dof, level * spending(test.t.shape[1] - 1) / 2.0)
     own = np.clip((np.abs(test.t) - bar).min(axis=0) / RAMP, 0.0, 1.0)
     soft = np.clip((np.abs(test.t).min(axis=0) - SOFT_BAR) / RAMP, 0.0, 1.0)
     ramps: Floats = np.maximum(own, own.max() * soft)

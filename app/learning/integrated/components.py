@@ -1,0 +1,151 @@
+"""Components of points: which are linked by a chain of pairs whose Jaccard is at least the bar.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from app.learning.integrated.jaccards import ROUNDING, Known, among, jaccards
+from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
+from app.learning.integrated.sketches import Hashes, Ints
+
+AGREE_SD = 5.0
+"""Pairs that agree in fewer minima than a pair at the bar does, less so many standard deviations, are not looked at either."""
+TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
+"""Bands between these are looked at together: few at first, since what they join needs no second look."""
+CHUNK_LISTED = 1 << 20
+CHUNK_COMPARED = 1 << 14
+"""Pairs that are listed, and whose minima are compared, at a time."""
+
+
+def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints, Known]:
+    """Join the components that a pair with an active point links; also the Jaccards that were computed.
+
+    Pairs within one component need no look.  If many are active, neighbours in a band come first, so that most components are whole before
+    all pairs are listed.
+    """
+    known = Known(np.zeros(0, np.int64), np.zeros(0, np.float64))
+    if not len(active):
+        return label, known
+    is_active = np.zeros(points.size, np.bool_)
+    is_active[active] = True
+    few = len(active) <= points.size // 10
+    for neighbours in (False,) if few else (True, False):
+        for start, stop in ((0, BANDS),) if few else itertools.pairwise(TURNS):
+            buckets = _buckets_of(points, active) if few else _buckets(points.table[start:stop])
+            for left, right in _bucket_pairs(*buckets, label, is_active, neighbours):
+                code = _candidates(points, label, left, right, bar)
+                code = code[~among(code, known.code)]
+                if not len(code):
+                    continue
+                a, b = code >> 24, code & int(OWNER)
+                found = jaccards(points, a, b)
+                codes = np.concatenate([known.code, code])
+                order = np.argsort(codes, kind="stable")
+                known = Known(codes[order], np.concatenate([known.jaccard, found])[order])
+                linked = found >= bar - 2 * ROUNDING
+                label = _joined(label, a[linked], b[linked])
+    return label, known
+
+
+def _buckets(table: Hashes) -> tuple[NDArray[np.bool_], Ints]:
+    """The entries of all buckets, one after the other, and where one begins."""
+    new = np.ones(table.shape, np.bool_)
+    np.greater((table[:, 1:] ^ table[:, :-1]), OWNER, out=new[:, 1:])
+    return new.ravel(), (table & OWNER).astype(np.int64).ravel() - 1
+
+
+def _buckets_of(points: Points, active: Ints) -> tuple[NDArray[np.bool_], Ints]:
+    """As `_buckets`, but only those with an entry of an active point."""
+    mine = points.bands[points.entries(active)] | OWNER
+    found = []
+    lengths = []
+    for row, last in zip(points.table, mine.T, strict=True):
+        last = np.unique(last)
+        a, b = np.searchsorted(row, last ^ OWNER), np.searchsorted(row, last, side="right")
+        n = b - a
+        found.append(row[np.arange(n.sum()) + np.repeat(a - (np.cumsum(n) - n), n)])
+        lengths.append(n)
+    entry = (np.concatenate(found) & OWNER).astype(np.int64) - 1
+    n = np.concatenate(lengths)
+    new = np.zeros(len(entry), np.bool_)
+    new[np.cumsum(n) - n] = True
+    return new, entry
+
+
+def _bucket_pairs(
+    new: NDArray[np.bool_], entry: Ints, label: Ints, is_active: NDArray[np.bool_], neighbours: bool
+) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of entries, one at least of an active point, that are in a bucket: all, or neighbours only."""
+    here = np.flatnonzero(is_active[entry >> 1])
+    if neighbours:
+        last = np.append(new[1:], True)
+        yield entry[here[~last[here]]], entry[here[~last[here]] + 1]
+        yield entry[here[~new[here]] - 1], entry[here[~new[here]]]
+        return
+    starts = np.flatnonzero(new)
+    ends = np.append(starts[1:], len(entry))
+    names = label[entry >> 1]
+    mixed = np.minimum.reduceat(names, starts) < np.maximum.reduceat(names, starts)
+    run = np.searchsorted(starts, here, side="right") - 1
+    here, run = here[mixed[run]], run[mixed[run]]
+    # Among active entries each pair is listed once, from its first; an active one meets the others on either side of it.
+    first = here + 1 if is_active.all() else starts[run]
+    width = ends[run] - first
+    total = np.cumsum(width)
+    at = 0
+    while at < len(here):
+        to = max(at + 1, int(np.searchsorted(total, (total[at - 1] if at else 0) + CHUNK_LISTED, side="right")))
+        n = width[at:to]
+        left = np.repeat(here[at:to], n)
+        right = np.arange(len(left)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(first[at:to], n)
+        yield entry[left], entry[right]
+        at = to
+
+
+def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float) -> Ints:
+    """Of these pairs of entries those that may link two components, ascending: smaller point · 2^24 + larger point."""
+    a, b = left >> 1, right >> 1
+    open_ = label[a] != label[b]
+    left, right, a, b = left[open_], right[open_], a[open_], b[open_]
+    near = np.minimum(points.n[a], points.n[b]) >= (bar - ROUNDING) * np.maximum(points.n[a], points.n[b])
+    left, right = left[near], right[near]
+    entries = np.unique((np.minimum(left, right) << 24) | np.maximum(left, right))
+    least = MINIMA * bar - AGREE_SD * (MINIMA * bar * (1 - bar)) ** 0.5
+    step = CHUNK_COMPARED
+    alike = [_agreement(points.minima, entries[i : i + step]) >= least for i in range(0, len(entries), step)]
+    if alike:
+        entries = entries[np.concatenate(alike)]
+    a, b = entries >> 25, (entries & int(OWNER)) >> 1
+    return np.unique((np.minimum(a, b) << 24) | np.maximum(a, b))
+
+
+def _agreement(minima: NDArray[np.uint8], entries: Ints) -> Ints:
+    """In how many minima each pair of entries agrees."""
+    equal = minima[entries >> 24] == minima[entries & int(OWNER)]
+    bytes_ = equal.view(np.uint64).sum(axis=1)  # at most 16 in each of eight bytes
+    agreed: Ints = ((bytes_ * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
+    return agreed
+
+
+def _joined(label: Ints, a: Ints, b: Ints) -> Ints:
+    """The labels with those of a[i] and b[i] made one for each i."""
+    if not len(a):
+        return label
+    names, at = np.unique(np.concatenate([label[a], label[b]]), return_inverse=True)
+    left, right = at[: len(a)], at[len(a) :]
+    graph = coo_array((np.ones(len(a), np.bool_), (left, right)), shape=(len(names), len(names)))
+    n, part = connected_components(graph, directed=False)
+    smallest = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, part, names)
+    place = np.minimum(np.searchsorted(names, label), len(names) - 1)
+    joined: Ints = np.where(names[place] == label, smallest[part][place], label)
+    return joined
