@@ -22,6 +22,8 @@ from benchmarks.quality.worlds import FAMILIES
 
 PROCESSES = 2
 QUICK_WORLDS = 2
+QUICK_ONCE = ("dense", "movement")
+"""Kinds of families with one world each where it has to be quick: their searches are the longest."""
 
 
 def arguments() -> argparse.Namespace:
@@ -30,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--families", nargs="+", metavar="NAME", help=f"of {', '.join(FAMILIES)}; or kinds of them")
     parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), metavar="NAME", help=", ".join(SETTINGS))
     parser.add_argument("--seed", type=int, default=1, help="another seed makes other worlds of the same families (default 1)")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_WORLDS} worlds per family, classic and integrated only")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_WORLDS} worlds per family (dense: 1), classic and integrated only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and all scores")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a plot per kind of family")
     parser.add_argument("--processes", type=int, default=PROCESSES)
@@ -48,7 +50,8 @@ def tasks(options: argparse.Namespace) -> list[Task]:
     made = []
     for name, family in FAMILIES.items():
         if name in wanted or family.kind in wanted:
-            n = options.worlds or (QUICK_WORLDS if options.quick else 24 if family.kind in ("null", "segments") else 12)
+            quick = 1 if family.kind in QUICK_ONCE else QUICK_WORLDS
+            n = options.worlds or (quick if options.quick else 24 if family.kind in ("null", "segments") else 12)
             made += [Task(name, index, options.seed, settings) for index in range(n)]
     # Spread the families, so that the estimate of the time left is fair.
     return sorted(made, key=lambda task: task.index)

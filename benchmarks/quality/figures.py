@@ -15,7 +15,9 @@ from benchmarks.quality.score import Record
 from benchmarks.quality.worlds import FAMILIES
 
 PLANTED_KINDS = ("constant", "decaying_fast", "decaying", "improving", "changing", "regime", "regime_control", "clones")
+"""Kinds of families with planted slices and a window of 90 days."""
 DECAYING = ("decaying_fast", "decaying")
+NULL = ("null", "segments")
 STRONG = ("strong",)
 """Families of constant edges of at least half a standard deviation on at least 200 trades."""
 
@@ -57,26 +59,41 @@ def share(part: float, whole: float) -> Value:
 
 
 def false_slices(records: Sequence[Record]) -> Value:
-    """Non-neutral overrides over all slices that were searched (of worlds without any effect)."""
+    """Selected overrides that are not neutral over all slices that were searched (of worlds without any effect)."""
     return share(sum(r["n_overrides"] for r in records), sum(r["m"] for r in records))
 
 
 def worlds_with_any(records: Sequence[Record]) -> Value:
-    """Share of worlds with a non-neutral override at any of their cuts."""
+    """Share of worlds in which anything is said that is not neutral, at any of their cuts."""
+    return _worlds_with(records, "any")
+
+
+def worlds_with_selected(records: Sequence[Record]) -> Value:
+    """Share of worlds with a selected override that is not neutral, at any of their cuts."""
+    return _worlds_with(records, "n_overrides")
+
+
+def _worlds_with(records: Sequence[Record], key: str) -> Value:
     worlds: dict[tuple[str, int], bool] = {}
     for r in records:
-        key = r["family"], r["index"]
-        worlds[key] = worlds.get(key, False) or r["n_overrides"] > 0
+        world = r["family"], r["index"]
+        worlds[world] = worlds.get(world, False) or r[key] > 0
     return share(sum(worlds.values()), len(worlds))
 
 
+def mean_square(records: Sequence[Record]) -> Value:
+    """Mean over all decisions of the square of what is said of them."""
+    n, _, _, pp, _, _ = (float(x) for x in summed(records))
+    return share(pp, n)
+
+
 def fdr(records: Sequence[Record]) -> Value:
-    """Share of non-neutral overrides that are no planted slice."""
+    """Share of selected, non-neutral overrides that are no planted slice."""
     return share(sum(r["n_false"] for r in records), sum(r["n_overrides"] for r in records))
 
 
 def void(records: Sequence[Record]) -> Value:
-    """Share of non-neutral overrides of the wrong sign, or with less than a quarter of what they say."""
+    """Share of selected, non-neutral overrides of the wrong sign, or with less than a quarter of what they say."""
     return share(sum(r["n_void"] for r in records), sum(r["n_judged"] for r in records))
 
 
@@ -161,6 +178,12 @@ def regime_gap(records: Sequence[Record], truths: Sequence[Record]) -> Value:
     return share(ours - blind, knowing - blind)
 
 
+def told_share(records: Sequence[Record], truths: Sequence[Record]) -> Value:
+    """Gain over that of the mixed model that is told the variances."""
+    ours, told = gain(records), gain(truths, "told")
+    return None if ours is None or told is None else share(ours, told)
+
+
 def neutral_gains(records: Sequence[Record]) -> Value:
     """Share of pairs of override and market state whose gain is exactly 1."""
     one, pairs = np.sum([r["neutral_gains"] for r in records], axis=0) if records else (0, 0)
@@ -174,11 +197,16 @@ def churn(records: Sequence[Record], place: int = 1) -> Value:
 
 
 Figure = Callable[[Sequence[Record]], Value]
+Against = Callable[[Sequence[Record], Sequence[Record]], Value]
+"""A figure that compares scores with those of the truth in the same worlds."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.  `low` and `high` bound the target (inclusive); `worst`: the worst family counts, not the pool."""
+    """One line of the table.  `low` and `high` bound the target (inclusive); `worst`: the worst family counts, not the pool.
+
+    With `against` it is this figure of scores and truths that is measured, else `figure`.
+    """
 
     name: str
     figure: Figure
@@ -188,7 +216,7 @@ class Row:
     high: float | None = None
     unit: str = "%"
     worst: str = ""
-    gap: bool = False
+    against: Against | None = None
 
     def measure(self, pool: Pool, setting: str) -> Value:
         """The figure in one setting; for a `worst` row that of the worst family."""
@@ -197,14 +225,19 @@ class Row:
                 v
                 for f in pool.families
                 if (not self.kinds or FAMILIES[f].kind in self.kinds) and (not self.families or f in self.families)
-                for v in [self.figure(pool.of(setting, families=[f]))]
+                for v in [self._of(pool, setting, (), [f])]
                 if v is not None
             ]
             return (max(there) if self.worst == "max" else min(there)) if there else None
-        records = pool.of(setting, kinds=self.kinds, families=self.families)
-        if self.gap:
-            return regime_gap(records, pool.of("truth", kinds=self.kinds, families=self.families)) if records else None
-        return self.figure(records) if records else None
+        return self._of(pool, setting, self.kinds, self.families)
+
+    def _of(self, pool: Pool, setting: str, kinds: Sequence[str], families: Sequence[str]) -> Value:
+        records = pool.of(setting, kinds=kinds, families=families)
+        if not records:
+            return None
+        if self.against is not None:
+            return self.against(records, pool.of("truth", kinds=kinds, families=families))
+        return self.figure(records)
 
     def met(self, value: Value) -> bool | None:
         """Whether `value` meets the target; None without one."""
@@ -224,11 +257,13 @@ class Row:
 def shown(value: Value, unit: str) -> str:
     """A figure as text: `%` as a percentage, else a number.
 
-    >>> shown(0.0312, "%"), shown(0.9712, ""), shown(None, "%")
-    ('3.1 %', '0.97', '–')
+    >>> shown(0.0312, "%"), shown(0.9712, ""), shown(0.0001, "tiny"), shown(None, "%")
+    ('3.1 %', '0.97', '1.0e-04', '–')
     """
     if value is None:
         return "–"
+    if unit == "tiny":
+        return "0" if value == 0 else f"{value:.1e}"
     if unit == "%":
         digits = 3 if 0 < abs(value) < 0.002 else 1
         text = f"{100.0 * value:.{digits}f}"
@@ -238,9 +273,11 @@ def shown(value: Value, unit: str) -> str:
 
 ROWS: tuple[Row, ...] = (
     Row("null: false slices", false_slices, ("null",), high=0.001),
-    Row("null: worlds with any", worlds_with_any, ("null",), high=0.10),
-    Row("null: worlds with any, worst family", worlds_with_any, ("null",), high=0.25, worst="max"),
-    Row("segments differ: worlds with any", worlds_with_any, ("segments",), high=0.0),
+    Row("null: worlds with any selected", worlds_with_selected, ("null",), high=0.05),
+    Row("null: worlds with any selected, worst family", worlds_with_selected, ("null",), high=0.25, worst="max"),
+    Row("null: worlds with any", worlds_with_any, ("null",)),
+    Row("null: mean square of what is said", mean_square, NULL, high=1e-4, unit="tiny"),
+    Row("segments differ: worlds with any selected", worlds_with_selected, ("segments",), high=0.0),
     Row("planted: FDR", fdr, PLANTED_KINDS, high=0.05),
     Row("planted: void", void, PLANTED_KINDS, high=0.03),
     Row("planted: power against the told test", power, PLANTED_KINDS, low=0.90),
@@ -261,7 +298,22 @@ ROWS: tuple[Row, ...] = (
     Row("gain: reversing and seasonal", gain, ("changing",), low=0.15),
     Row("gain: reversing and seasonal, worst family", gain, ("changing",), low=0.0, worst="min"),
     Row("gain: all planted", gain, PLANTED_KINDS, low=0.85),
-    Row("regimes: share of the gap", gain, ("regime",), low=0.40, gap=True),
+    Row("threshold: share of the oracle's gain", gain, ("threshold",), low=0.40),
+    Row("threshold: void", void, ("threshold",)),
+    Row("years: gain", gain, ("years",)),
+    Row("years: gain, worst family", gain, ("years",), worst="min"),
+    Row("years: calibration slope", calibration, ("years",), unit=""),
+    Row("years: FDR", fdr, ("years",)),
+    Row("years: void", void, ("years",)),
+    Row("years: power against the told test", power, ("years",)),
+    Row("years: half-life, median error", half_life_error, ("years",)),
+    Row("dense: share of the told mixed model's gain", gain, ("dense",), low=0.90, against=told_share),
+    Row("dense: share of the told mixed model's gain, worst family", gain, ("dense",), worst="min", against=told_share),
+    Row("dense: calibration slope", calibration, ("dense",), unit=""),
+    Row("dense: void", void, ("dense",)),
+    Row("common movement: share of the told mixed model's gain", gain, ("movement",), against=told_share),
+    Row("common movement: calibration slope", calibration, ("movement",), unit=""),
+    Row("regimes: share of the gap", gain, ("regime",), low=0.40, against=regime_gap),
     Row("regimes: control, gains exactly 1", neutral_gains, ("regime_control",), low=0.95),
     Row("churn per 1 000 closes", churn, families=("null_gaussian", "single", "strong"), unit="fine"),
     Row("churn without the grid", partial(churn, place=2), families=("null_gaussian", "single", "strong"), unit="fine"),
@@ -269,6 +321,8 @@ ROWS: tuple[Row, ...] = (
 
 FAMILY_FIGURES: Mapping[str, tuple[Figure, str]] = {
     "any": (worlds_with_any, "%"),
+    "selected": (worlds_with_selected, "%"),
+    "mean square": (mean_square, "tiny"),
     "FDR": (fdr, "%"),
     "void": (void, "%"),
     "power": (power, "%"),

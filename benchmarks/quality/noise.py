@@ -52,3 +52,14 @@ def daily(rng: np.random.Generator, days: NDArray[np.float64]) -> Noise:
     """One independent shock a day, shared by all trades of the day."""
     day = np.floor(days).astype(np.int64)
     return rng.standard_normal(int(day.max()) + 1)[day]
+
+
+def spans(days: NDArray[np.float64], length_days: float, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """(T,) the number of the span of `length_days` that each of `days` is in; with `among` (T,) those of different numbers differ."""
+    span = np.floor(days / length_days).astype(np.int64)
+    return span if among is None else span * (int(among.max()) + 1) + among
+
+
+def common(rng: np.random.Generator, shock: NDArray[np.int64]) -> Noise:
+    """One independent shock for each number in `shock` (T,), shared by all trades that have it."""
+    return rng.standard_normal(int(shock.max()) + 1)[shock]

@@ -1,9 +1,12 @@
-"""What could be known: sizing by the truth, the test that is told where to look, the precision a half-life can have.
+"""What could be known: sizing by the truth, a mixed model that is told its variances, the test that is told where to look, the precision
+a half-life can have.
 
 May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +37,53 @@ def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]
             mean = gain[inside & window[world.row_trade]].mean()
             effect = np.where(inside, planted.size * planted.profile(world.action_day[world.row_trade]) * mean, 0.0)
         total += effect
-    return knowing(total)
+    return knowing(total + world.dense_effect())
+
+
+class Told(NamedTuple):
+    """`mean` and `variance` of the true uplift, given the window: the best that can be said, and how far it may be off.
+
+    Where all effects move in common, `variance` is that of the effects alone; that nobody knows the path after the cut comes on top.
+    """
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+
+def told_mixed_model(world: World, window: NDArray[np.bool_], decided: NDArray[np.int64], day: float) -> Told:
+    """What a mixed model makes of the rows of `window` (R,) for the rows `decided` (D,), of a world of many small effects.
+
+    It is told the distribution each effect is drawn from, the size of the noise, which trades share a shock and how large shocks are, and,
+    where all effects move in common, their path up to `day` and how fast it forgets.  It is not told the level, the effects and the shocks.
+
+    With outcome y = level + X·b + shock + noise, b ~ N(0, S) and V the covariance of shock and noise, the precision of (level, b) is
+    [1 X]ᵀV⁻¹[1 X] + diag(0, S⁻¹) (Henderson 1975).  V⁻¹ = (I − Z·diag(τ²/(σ² + n·τ²))·Zᵀ)/σ², where n trades share a shock of
+    variance τ².
+    """
+    dense = world.dense
+    if dense is None:
+        raise ValueError("The world has no distribution of effects.")
+    row_day = world.action_day[world.row_trade]
+    design = dense.design()
+    if dense.movement is not None:
+        design *= dense.movement.seen_at(row_day, day)[:, None]
+    rows = np.flatnonzero(window)
+    known = np.column_stack((np.ones(len(rows)), design[rows]))
+    outcome = world.outcome[world.row_trade[rows]]
+    precision, moments = known.T @ known, known.T @ outcome
+    if dense.shock is not None:
+        _, number, n = np.unique(dense.shock[world.row_trade[rows]], return_inverse=True, return_counts=True)
+        order = np.argsort(number, kind="stable")
+        starts = np.r_[0, np.cumsum(n)[:-1]]
+        of_shock, outcome_of = np.add.reduceat(known[order], starts), np.add.reduceat(outcome[order], starts)
+        weight = dense.shock_sd**2 / (dense.noise_sd**2 + n * dense.shock_sd**2)
+        precision -= of_shock.T @ (weight[:, None] * of_shock)
+        moments -= of_shock.T @ (weight * outcome_of)
+    prior = np.r_[0.0, dense.sd**-2.0]
+    covariance = np.linalg.inv(precision / dense.noise_sd**2 + np.diag(prior))
+    mean = (covariance @ moments / dense.noise_sd**2)[1:]
+    asked = design[decided]
+    return Told(asked @ mean, np.einsum("dk,dk->d", asked @ covariance[1:, 1:], asked))
 
 
 def told_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:

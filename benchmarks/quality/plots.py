@@ -27,6 +27,7 @@ COLOURS = {
     "no regime weights": "#7b52ab",
     "no latent factors": "#2e9e6b",
 }
+OTHER_COLOURS = ("#c2185b", "#6d4c41", "#00838f", "#9e9d24")
 TRUTH, TARGET = "#222222", "#c62828"
 
 
@@ -39,6 +40,8 @@ def draw(pool: Pool, out: Path) -> list[Path]:
         "changing": (_changing, ("improving", "changing")),
         "regimes": (_regimes, ("regime", "regime_control")),
         "clones": (_clones, ("clones",)),
+        "years": (_years, ("years", "threshold")),
+        "dense": (_dense, ("dense", "movement")),
     }
     paths = []
     for name, (picture, kinds) in pictures.items():
@@ -54,9 +57,9 @@ def draw(pool: Pool, out: Path) -> list[Path]:
 
 def _null(pool: Pool) -> Picture:
     picture, (left, right) = plt.subplots(1, 2, figsize=(12, 0.6 + 0.62 * len(pool.families)), layout="constrained", sharey=True)
-    _bars(left, pool, figures.worlds_with_any, pool.families)
+    _bars(left, pool, figures.worlds_with_selected, pool.families)
     left.axvline(25, color=TARGET, ls="--", lw=1, label="target, any one family")
-    left.set(title="worlds with any false override", xlabel="% of worlds", xlim=(0, 105))
+    left.set(title="worlds with any selected override", xlabel="% of worlds", xlim=(0, 105))
     floor = 0.003
     _bars(right, pool, lambda r: max(figures.false_slices(r) or 0.0, floor / 100), pool.families)
     right.axvline(0.1, color=TARGET, ls="--", lw=1, label="target")
@@ -69,7 +72,7 @@ def _constant(pool: Pool) -> Picture:
     picture, (left, middle, right) = plt.subplots(1, 3, figsize=(15, max(height, 4.5)), layout="constrained")
     for setting in _shown(pool, ("classic", "integrated")):
         pairs = np.array([e for r in pool.of(setting) for e in r["effects"]]).reshape(-1, 2)
-        left.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.6, color=COLOURS[setting], label=setting, lw=0)
+        left.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.6, color=_colour(pool, setting), label=setting, lw=0)
     _diagonal(left, "true effect", "published effect")
     left.set_title("effects of the planted slices found")
     _bars(middle, pool, figures.power, pool.families, ("integrated",))
@@ -113,7 +116,7 @@ def _regimes(pool: Pool) -> Picture:
     picture, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
     with_gains = [f for f in pool.families if FAMILIES[f].kind == "regime"]
     truths = {f: pool.of("truth", families=[f]) for f in with_gains}
-    _bars(left, pool, lambda r: figures.regime_gap(r, truths[r[0]["family"]]), with_gains, _shown(pool, tuple(COLOURS)[1:]))
+    _bars(left, pool, lambda r: figures.regime_gap(r, truths[r[0]["family"]]), with_gains, [s for s in pool.settings if s != "classic"])
     left.axvline(40, color=TARGET, ls="--", lw=1, label="target")
     left.set(title="share of the gap, regime-blind to regime-knowing oracle", xlabel="%")
     rng = np.random.default_rng(0)
@@ -136,7 +139,7 @@ def _clones(pool: Pool) -> Picture:
         by_n = {n: [c for k, c in (r["clone_change"] for r in records) if k == n and c is not None] for n in range(1, 11)}
         points = [(n, 100 * max(changes)) for n, changes in by_n.items() if changes]
         if points:
-            left.plot(*zip(*points, strict=True), marker="o", ms=4, color=COLOURS[setting], label=setting)
+            left.plot(*zip(*points, strict=True), marker="o", ms=4, color=_colour(pool, setting), label=setting)
     left.axhline(1, color=TARGET, ls="--", lw=1, label="target")
     left.set(title="greatest change of the resolved effect", xlabel="exact clones of a dimension", ylabel="%", xticks=range(1, 11))
     left.set_yscale("symlog", linthresh=1)
@@ -149,7 +152,34 @@ def _clones(pool: Pool) -> Picture:
     return _titled(picture, "The same evidence under several names")
 
 
+def _years(pool: Pool) -> Picture:
+    picture, (left, right) = plt.subplots(1, 2, figsize=(12, 1.6 + 0.5 * len(pool.families)), layout="constrained", sharey=True)
+    _gains(left, pool)
+    _bars(right, pool, figures.void, pool.families)
+    right.set(title="void overrides", xlabel="% of those selected", xlim=(0, 105))
+    return _titled(picture, "Windows of five years, and effects at the threshold")
+
+
+def _dense(pool: Pool) -> Picture:
+    picture, (left, right) = plt.subplots(1, 2, figsize=(12, 1.6 + 0.5 * len(pool.families)), layout="constrained", sharey=True)
+    truths = {f: pool.of("truth", families=[f]) for f in pool.families}
+    _bars(left, pool, lambda r: figures.told_share(r, truths[r[0]["family"]]), pool.families)
+    left.axvline(90, color=TARGET, ls="--", lw=1, label="target, all")
+    left.axvline(0, color=TRUTH, lw=0.8)
+    left.set(title="share of the gain of a mixed model told the variances", xlabel="%")
+    _bars(right, pool, figures.calibration, pool.families, scale=1.0)
+    right.axvline(1, color=TRUTH, lw=1, label="as said")
+    right.set(title="calibration slope")
+    return _titled(picture, "Many small effects")
+
+
 # -- parts of pictures
+
+
+def _colour(pool: Pool, setting: str) -> str:
+    """The colour of a setting; of one without its own, the next that is free."""
+    others = [s for s in pool.settings if s not in COLOURS]
+    return COLOURS.get(setting) or OTHER_COLOURS[others.index(setting) % len(OTHER_COLOURS)]
 
 
 def _titled(picture: Picture, title: str) -> Picture:
@@ -166,7 +196,7 @@ def _shown(pool: Pool, settings: Sequence[str]) -> tuple[str, ...]:
 
 def _bars(ax: Axes, pool: Pool, figure: Figure, families: Sequence[str], settings: Sequence[str] = (), scale: float = 100.0) -> None:
     """Horizontal bars, a row per family and a bar per setting; a dot where there is nothing to measure."""
-    settings = _shown(pool, settings or tuple(COLOURS))
+    settings = _shown(pool, settings or tuple(dict.fromkeys((*COLOURS, *pool.settings))))
     height = 0.8 / max(1, len(settings))
     for k, setting in enumerate(settings):
         values: list[Value] = []
@@ -175,7 +205,7 @@ def _bars(ax: Axes, pool: Pool, figure: Figure, families: Sequence[str], setting
             values.append(figure(records) if records else None)
         at = np.arange(len(families)) + (k - (len(settings) - 1) / 2) * height
         widths = [np.nan if v is None else scale * v for v in values]
-        ax.barh(at, widths, height * 0.92, color=COLOURS[setting], label=setting)
+        ax.barh(at, widths, height * 0.92, color=_colour(pool, setting), label=setting)
     ax.set_yticks(range(len(families)), families)
     ax.set_ylim(len(families) - 0.5, -0.5)
     ax.grid(axis="x", alpha=0.25)
@@ -197,7 +227,7 @@ def _trace(ax: Axes, pool: Pool, family: str) -> None:
             continue
         days, true, said = (np.concatenate([np.asarray(t[i]) for t in traces]) for i in range(3))
         order = np.argsort(days, kind="stable")
-        ax.scatter(days[order], said[order], s=12, color=COLOURS[setting], label=setting, lw=0, alpha=0.8)
+        ax.scatter(days[order], said[order], s=12, color=_colour(pool, setting), label=setting, lw=0, alpha=0.8)
         if setting == "integrated" or pool.settings == [setting]:
             ax.plot(days[order], true[order], color=TRUTH, lw=1.5, label="truth")
     ax.axvline(100, color=TRUTH, lw=0.6, ls=":")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -16,24 +16,23 @@ from app.audit.variants import variants
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade
 from benchmarks.quality.score import Answer, Cut, Record, churn, clone_change, score, truth_record
-from benchmarks.quality.truth import Group, World, exit_micros
+from benchmarks.quality.truth import DAY_US, Group, World, exit_micros
 from benchmarks.quality.worlds import FAMILIES, make
 
-CUTS = (90.0, 100.0)
 CHURN_DAYS = (75.0, 80.0, 85.0, 90.0, 95.0, 100.0)
 COUNTED = ("classic", "integrated")
-"""Settings whose churn is counted: it takes three times as many learnings."""
+"""Settings whose churn is counted, in families with a window of 90 days: it takes three times as many learnings."""
 SETTINGS: Mapping[str, LearningConfig] = dict(sorted(variants(LearningConfig()).items(), key=lambda item: item[0] != "classic"))
 """The ways of learning by name, `classic` first."""
 
 
 class Stream:
-    """One world through one engine."""
+    """One world through one engine, whose window is as long as the world says."""
 
     def __init__(self, world: World, config: LearningConfig) -> None:
         from app.learning.engine import Engine
 
-        self.engine: Any = Engine(config, module="pm")
+        self.engine: Any = Engine(replace(config, window_us=round(world.calendar.window_days * DAY_US)), module="pm")
         self._left = {group: trades[::-1] for group, trades in world.trades().items()}
         self.overrides: list[Any] = []
 
@@ -57,14 +56,13 @@ class Stream:
         return Answer(self.overrides, list(self.engine.lessons()), list(self.engine.verdicts()), m)
 
 
-def run_world(
-    world: World, settings: Sequence[str], cuts: Sequence[float] = CUTS, churn_days: Sequence[float] = CHURN_DAYS
-) -> list[Record]:
-    """Scores of a world: for each cut the truth's record and one per setting.
+def run_world(world: World, settings: Sequence[str], cuts: Sequence[float] = (), churn_days: Sequence[float] = CHURN_DAYS) -> list[Record]:
+    """Scores of a world: for each cut (of `cuts`, else of the world's calendar) the truth's record and one per setting.
 
     Of families whose churn is counted it also learns on `churn_days`.
     """
     records = []
+    cuts = cuts or world.calendar.cuts
     at = [Cut(world, day) for day in cuts]
     twins = [Cut(world.twin, day) for day in cuts] if world.twin else []
     for cut in at:

@@ -12,19 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality import noise as shapes
-from benchmarks.quality.truth import MISSING, REGIME, Group, Planted, World
-
-WINDOW_DAYS = 90.0
-HORIZON_DAYS = 110.5
-"""Two cuts, at day 90 and 100, and ten days to score after each."""
-HOLD_DAYS = 2.0 / 24.0
-"""Mean time between action and exit."""
+from benchmarks.quality.truth import MISSING, MONTHS, REGIME, Calendar, Dense, Group, Planted, World
 
 NAMES = (
     "chain", "btc_meso", "intent", "mcap_bucket", "vol_bucket", "age_bucket", "A_mode", "E_mode",
     "curator", "market_family", "bucket_leader", "mcap_vol_ratio_bucket",
 )  # fmt: skip
 CARDS = (3, 4, 3, 4, 3, 4, 3, 4)
+CARDS_SHORT = (3, 4, 3, 4, 3, 4)
 BUCKETS, TIMEFRAMES = ("micro", "mid", "mega"), ("1h", "4h")
 
 
@@ -47,6 +42,7 @@ class Frame:
     dims: list[str]
     values: list[tuple[str, ...]]
     groups: tuple[Group, ...]
+    calendar: Calendar = MONTHS
 
     @property
     def n(self) -> int:
@@ -73,8 +69,9 @@ class Frame:
         *,
         twin: World | None = None,
         n_clones: int = 0,
+        dense: Dense | None = None,
     ) -> World:
-        """The world in which each trade earns `noise` (T,) and the planted effects."""
+        """The world in which each trade earns `noise` (T,), the planted effects and those of `dense`."""
         return World(
             family=family,
             index=index,
@@ -93,6 +90,8 @@ class Frame:
             noise_sd=noise_sd,
             twin=twin,
             n_clones=n_clones,
+            calendar=self.calendar,
+            dense=dense,
         ).realised()
 
 
@@ -109,12 +108,13 @@ def frame(
     cards: Sequence[int] = CARDS,
     even: bool = False,
     days: NDArray[np.float64] | None = None,
+    calendar: Calendar = MONTHS,
 ) -> Frame:
-    """About `n` trades per window of 90 days, one action each, spread over `groups` and time; `even`: all values are equally likely."""
-    total = round(n * HORIZON_DAYS / WINDOW_DAYS)
-    action = np.sort(rng.uniform(0.0, HORIZON_DAYS, total)) if days is None else days
+    """About `n` trades per window, one action each, spread over `groups` and time; `even`: all values are equally likely."""
+    total = round(n * calendar.horizon_days / calendar.window_days)
+    action = np.sort(rng.uniform(0.0, calendar.horizon_days, total)) if days is None else days
     total = len(action)
-    hold = np.minimum(rng.exponential(HOLD_DAYS, total), 0.5)
+    hold = np.minimum(rng.exponential(calendar.hold_days, total), calendar.longest_hold_days)
     codes = np.empty((total, len(cards)), np.int64)
     for d, card in enumerate(cards):
         shares = np.full(card, 1.0 / card) if even else rng.dirichlet(np.full(card, 8.0))
@@ -130,6 +130,7 @@ def frame(
         dims=list(NAMES[: len(cards)]),
         values=[value_names(NAMES[d], card) for d, card in enumerate(cards)],
         groups=tuple(group(i) for i in range(groups)),
+        calendar=calendar,
     )
 
 
@@ -148,7 +149,7 @@ def regimes(rng: np.random.Generator, made: Frame, dim: str = REGIME, card: int 
     """Add a market state that all trades share and that switches after exponential times of mean `dwell_days`."""
     ends, states = [], []
     at, state = 0.0, int(rng.integers(card))
-    while at < HORIZON_DAYS:
+    while at < made.calendar.horizon_days:
         at += rng.exponential(dwell_days)
         ends.append(at)
         states.append(state)
@@ -156,14 +157,16 @@ def regimes(rng: np.random.Generator, made: Frame, dim: str = REGIME, card: int 
     made.add_dim(dim, value_names(dim, card), np.array(states)[np.searchsorted(ends, made.action_day)][made.row_trade])
 
 
-def burst_days(rng: np.random.Generator, n: int, bursts: int = 40, width_days: float = 0.15) -> NDArray[np.float64]:
+def burst_days(
+    rng: np.random.Generator, n: int, bursts: int = 40, width_days: float = 0.15, calendar: Calendar = MONTHS
+) -> NDArray[np.float64]:
     """Action times in bursts: 80 % near one of `bursts` moments, the rest anywhere."""
-    total = round(n * HORIZON_DAYS / WINDOW_DAYS)
-    centres = rng.uniform(0.0, HORIZON_DAYS, bursts)
+    total = round(n * calendar.horizon_days / calendar.window_days)
+    centres = rng.uniform(0.0, calendar.horizon_days, bursts)
     weights = rng.dirichlet(np.ones(bursts))
     near = rng.choice(centres, total, p=weights) + rng.normal(0.0, width_days, total)
-    days = np.where(rng.random(total) < 0.8, near, rng.uniform(0.0, HORIZON_DAYS, total))
-    return np.sort(np.clip(days, 0.0, HORIZON_DAYS - 0.6))
+    days = np.where(rng.random(total) < 0.8, near, rng.uniform(0.0, calendar.horizon_days, total))
+    return np.sort(np.clip(days, 0.0, calendar.horizon_days - 0.6))
 
 
 def pick(
@@ -183,7 +186,7 @@ def pick(
     If none of `tries` has, the one that comes closest.
     """
     free = [d for d, name in enumerate(made.dims) if name not in avoid and name not in (within or {})]
-    base = (made.row_group == in_group) & (made.exit_day[made.row_trade] < WINDOW_DAYS)
+    base = (made.row_group == in_group) & (made.exit_day[made.row_trade] < made.calendar.window_days)
     for dim, value in (within or {}).items():
         d = made.dims.index(dim)
         base &= made.codes[:, d] == made.values[d].index(value)

@@ -15,13 +15,10 @@ from numpy.typing import NDArray
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import Resolution, combine, prepare
 from benchmarks.quality import oracle
-from benchmarks.quality.scaffold import WINDOW_DAYS
 from benchmarks.quality.truth import DAY_US, REGIME, T0_US, Group, Planted, World
 from schemas.lessons import Lesson, LessonVerdict
 from schemas.overrides import Override
 
-AFTER_DAYS = 10.0
-"""Decisions of so many days after a cut are scored."""
 SAME_JACCARD = 0.8
 """From here on a slice is a planted one."""
 VOID_SHARE = 0.25
@@ -35,6 +32,8 @@ N_MIN = 33
 BAR_MARGIN = 0.05
 TRACED = 1
 """The number of the world of each family whose decisions are kept for a picture."""
+SAID = 0.005
+"""From here on what is said of a decision is not neutral: half a step of the grid of multipliers."""
 MAX_FACTOR_LESSONS = 600
 """Pairs of so many lessons at most are compared (the first by id)."""
 
@@ -53,7 +52,7 @@ class Answer:
 
 @dataclass
 class Cut:
-    """A world at `day`, in days: what is in the windows, what is decided in the next ten days, and what of the planted slices holds.
+    """A world at `day`, in days: what is in the windows, what is decided in the days after, and what of the planted slices holds.
 
     `window` (R,) rows of trades in their group's window; `decided` (D,) rows that are decisions; `uplift` (D,) their truth; `blind` (D,)
     the best p without knowing regimes.
@@ -71,9 +70,9 @@ class Cut:
         exit_day = w.exit_day[w.row_trade]
         closed = exit_day <= self.day
         newest = np.array([exit_day[closed & (w.row_group == g)].max(initial=-np.inf) for g in range(len(w.groups))])
-        self.window = closed & (exit_day >= newest[w.row_group] - WINDOW_DAYS)
+        self.window = closed & (exit_day >= newest[w.row_group] - w.calendar.window_days)
         action_day = w.action_day[w.row_trade]
-        self.decided = np.flatnonzero((action_day > self.day) & (action_day <= self.day + AFTER_DAYS))
+        self.decided = np.flatnonzero((action_day > self.day) & (action_day <= self.day + w.calendar.after_days))
         self.uplift = w.uplift()[self.decided]
         self.blind = oracle.regime_blind(w, w.trades_of(self.window))[self.decided]
 
@@ -116,21 +115,34 @@ def sums(p: NDArray[np.float64], u: NDArray[np.float64]) -> list[float]:
 
 
 def truth_record(cut: Cut) -> Record:
-    """What those make of the cut who know the truth, or the truth save for regimes."""
-    return {
+    """What those make of the cut who know the truth, or the truth save for regimes, or how many small effects are distributed."""
+    record = {
         "oracle": sums(oracle.knowing(cut.uplift), cut.uplift),
         "blind": sums(cut.blind, cut.uplift),
         "zero": sums(np.zeros_like(cut.uplift), cut.uplift),
     }
+    if cut.world.dense is not None:
+        told = oracle.told_mixed_model(cut.world, cut.window, cut.decided, cut.day)
+        record["told"] = sums(oracle.knowing(told.mean), cut.uplift)
+    return record
+
+
+def selected(overrides: Sequence[Override]) -> list[Override]:
+    """Those that were selected, each by itself, among all that was searched; the others are shares of a common estimate of many effects."""
+    return [o for o in overrides if getattr(o, "part", "selected") == "selected"]
 
 
 def score(cut: Cut, answer: Answer) -> Record:
-    """All figures of one cut in one setting, as sums and lists that can be pooled."""
+    """All figures of one cut in one setting, as sums and lists that can be pooled.
+
+    `n_overrides` and what is counted of single overrides concern the `selected` ones; `sums` and `any` all that is said.
+    """
     w = cut.world
     answers = resolutions(cut, answer.overrides)
     p = np.array([a.multiplier - 1.0 for a in answers])
-    live = [o for o in answer.overrides if o.multiplier != 1.0]
-    record: Record = {"m": answer.m, "n_overrides": len(live), "sums": sums(p, cut.uplift)}
+    live = [o for o in selected(answer.overrides) if o.multiplier != 1.0]
+    anything = any(o.multiplier != 1.0 for o in answer.overrides) or bool((np.abs(p) >= SAID).any())
+    record: Record = {"m": answer.m, "n_overrides": len(live), "any": anything, "sums": sums(p, cut.uplift)}
     record |= _slices(cut, answer, live, answers)
     record["half_lives"] = _half_lives(cut, answer)
     if w.planted and any(q.gains for q in w.planted):
@@ -184,7 +196,7 @@ def _slices(cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequenc
     kept = _kept(cut)
     rows = cut.decided
     if any(k.parts for k in kept):
-        # Ten days may see one regime alone; what a slice is worth is its mean over the regimes of the window.
+        # The days after the cut may see one regime alone; what a slice is worth is its mean over the regimes of the window.
         rows = np.flatnonzero(cut.window)
         answers = resolutions(cut, answer.overrides, rows.tolist())
     said: dict[str, list[tuple[int, float, float]]] = {o.override_id: [] for o in live}
@@ -210,7 +222,7 @@ def _slices(cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequenc
             effects.append([true_now, o.effect])
         elif part_of:
             found.update(part_of)
-        else:
+        elif w.dense is None:  # else every slice has an effect, and none is false
             n_false += 1
         if said[o.override_id]:
             at, says, others = (np.array(x) for x in zip(*said[o.override_id], strict=True))
@@ -261,7 +273,7 @@ def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
         if trades.sum() < N_MIN or oracle.half_life_sd(planted, days, w.noise_sd) > IDENTIFIED_SD:
             continue
         best: tuple[float, Any] = (0.0, None)
-        claims: list[Override | Lesson] = [*answer.overrides, *answer.lessons]
+        claims: list[Override | Lesson] = [*selected(answer.overrides), *answer.lessons]
         for record in claims:
             if (record.pattern_key, record.action_category) == group and record.decay.half_life_hours is not None:
                 jaccard = _jaccard(trades, cut.members(group, record.scope))

@@ -26,6 +26,30 @@ REGIME = "btc_macro"
 """The dimension along which gains differ."""
 
 
+@dataclass(frozen=True)
+class Calendar:
+    """The days of a world: how long the core's window is, when it learns, and how many days of decisions are scored after each learning.
+
+    Trades are held for `hold_days` in the mean and for `longest_hold_days` at most.
+    """
+
+    window_days: float = 90.0
+    cuts: tuple[float, ...] = (90.0, 100.0)
+    after_days: float = 10.0
+    hold_days: float = 2.0 / 24.0
+    longest_hold_days: float = 0.5
+
+    @property
+    def horizon_days(self) -> float:
+        """How long the world lasts."""
+        return self.cuts[-1] + self.after_days + 0.5
+
+
+MONTHS = Calendar()
+YEARS = Calendar(1826.0, (1826.0, 2008.0), 21.0, 4.0, 20.0)
+"""A window of five years.  Overrides expire thirty days after the newest trade of their group, so that 21 days are scored."""
+
+
 def always(days: Days) -> Days:
     """The profile of a constant effect."""
     return np.ones_like(days)
@@ -49,11 +73,63 @@ class Planted:
 
 
 @dataclass(frozen=True)
+class Movement:
+    """What the effects of all slices are multiplied by: a path that was drawn, and how fast it forgets where it was.
+
+    `level` is the factor at `days` (N,) ascending; it holds until the next of them.  In the long run its mean is `mean`, and what it is
+    away from it falls by 1/e in `tau_days`.
+    """
+
+    days: Days
+    level: NDArray[np.float64]
+    mean: float
+    tau_days: float
+
+    def __call__(self, days: Days) -> Days:
+        """The factor at `days`."""
+        return np.asarray(self.level[np.searchsorted(self.days, days, side="right") - 1])
+
+    def seen_at(self, days: Days, now: float) -> Days:
+        """The factor at `days` as it is known at day `now`: the path up to then, and after it what is to be expected."""
+        ahead = self.mean + (self(np.array([now]))[0] - self.mean) * np.exp(-np.maximum(days - now, 0.0) / self.tau_days)
+        return np.where(days <= now, self(np.minimum(days, now)), ahead)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Small effects of very many slices at once, each drawn from a normal distribution; of worlds with one row a trade.
+
+    `members` (R, K) says which rows each slice has, `sd` (K,) from which distribution its effect was drawn, `effect` (K,) what it is.  They
+    count from the mean of the module, so that the uplifts of all rows have mean 0, and are multiplied by `movement`, if there is one.  The
+    rest of an outcome is a level, a normal shock of `shock_sd` that trades of the same number in `shock` (T,) share, and normal noise of
+    `noise_sd`.
+    """
+
+    members: NDArray[np.bool_]
+    sd: NDArray[np.float64]
+    effect: NDArray[np.float64]
+    noise_sd: float
+    shock: NDArray[np.int64] | None = None
+    shock_sd: float = 0.0
+    movement: Movement | None = None
+
+    def design(self) -> NDArray[np.float64]:
+        """(R, K) what each row has of each effect, before any movement."""
+        return np.asarray(self.members - self.members.mean(axis=0))
+
+    def row_effect(self, row_day: Days) -> NDArray[np.float64]:
+        """(R,) the sum of the effects in each row, decided at `row_day` (R,)."""
+        level = self.members @ self.effect - self.members.mean(axis=0) @ self.effect
+        return np.asarray(level if self.movement is None else level * self.movement(row_day))
+
+
+@dataclass(frozen=True)
 class World:
     """T trades with R scope rows (one per trade, group and distinct scope).
 
     `action_day`, `exit_day`, `outcome`, `segment`, `efficiency` are (T,); `row_trade`, `row_group` (R,) are places in the trades and in
-    `groups`; `codes` (R, D) are places in `values[d]`, −1 = missing.  `twin` is the same world without its cloned dimensions.
+    `groups`; `codes` (R, D) are places in `values[d]`, −1 = missing.  `twin` is the same world without its cloned dimensions.  What is true
+    is the sum of the effects of `planted` and of `dense`.
     """
 
     family: str
@@ -73,6 +149,8 @@ class World:
     noise_sd: float
     twin: World | None = None
     n_clones: int = 0
+    calendar: Calendar = MONTHS
+    dense: Dense | None = None
 
     def has(self, scope: Mapping[str, str]) -> NDArray[np.bool_]:
         """(R,) the rows that have all of `scope`."""
@@ -116,7 +194,12 @@ class World:
 
     def uplift(self) -> NDArray[np.float64]:
         """(R,) the true expected uplift over a trade without patterns, of a decision with each row's group, scope and time."""
-        return np.sum([self.row_effect(p) for p in self.planted], axis=0) if self.planted else np.zeros(len(self.codes))
+        planted = np.sum([self.row_effect(p) for p in self.planted], axis=0) if self.planted else np.zeros(len(self.codes))
+        return np.asarray(planted + self.dense_effect())
+
+    def dense_effect(self) -> NDArray[np.float64]:
+        """(R,) what the many small effects add to the expected outcome at each row's action."""
+        return np.zeros(len(self.codes)) if self.dense is None else self.dense.row_effect(self.action_day[self.row_trade])
 
     def realised(self) -> World:
         """This world with the planted effects added to the outcomes, once per trade (of the first row that has one)."""
@@ -126,6 +209,8 @@ class World:
             rows = np.flatnonzero(effect)
             trades, first = np.unique(self.row_trade[rows], return_index=True)
             outcome[trades] += effect[rows[first]]
+        if self.dense is not None:
+            outcome[self.row_trade] += self.dense_effect()
         return replace(self, outcome=outcome)
 
     def scope(self, row: int) -> dict[str, str]:

@@ -6,6 +6,7 @@ import doctest
 from collections.abc import Mapping
 from types import ModuleType
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -24,8 +25,10 @@ SEED = 7
 DAY = 90.0
 
 
-def override(group: Group, scope: Mapping[str, str], effect: float, half_life_hours: float | None = None, **more: object) -> Override:
-    at = text_from_micros(exit_micros(DAY))
+def override(
+    group: Group, scope: Mapping[str, str], effect: float, half_life_hours: float | None = None, day: float = DAY, **more: object
+) -> Override:
+    at = text_from_micros(exit_micros(day))
     interval = None if half_life_hours is None else (0.8 * half_life_hours, 1.3 * half_life_hours)
     fields: dict[str, object] = {
         "override_id": slice_id("pm", *group, scope), "learning": "integrated", "module": "pm", "pattern_key": group[0],
@@ -37,15 +40,26 @@ def override(group: Group, scope: Mapping[str, str], effect: float, half_life_ho
     return Override(**fields | more)  # type: ignore[arg-type]
 
 
-def told(planted: Planted) -> list[Override]:
-    """The override of one who knows a planted slice."""
-    now = planted.size * float(planted.profile(np.array([DAY]))[0])
+def told(planted: Planted, day: float) -> list[Override]:
+    """The override at `day` of one who knows a planted slice."""
+    now = planted.size * float(planted.profile(np.array([day]))[0])
     hours = None if planted.half_life_days is None else 24.0 * planted.half_life_days
-    return [override(g, planted.scope, now, hours, regime_gains=dict(planted.gains)) for g in planted.groups]
+    return [override(g, planted.scope, now, hours, day, regime_gains=dict(planted.gains)) for g in planted.groups]
 
 
 def truthful(world: World) -> Answer:
-    return Answer([o for planted in world.planted for o in told(planted)], [], [], m=400)
+    """What is true at the first cut."""
+    return Answer([o for planted in world.planted for o in told(planted, world.calendar.cuts[0])], [], [], m=400)
+
+
+class Shared(Override, frozen=True, kw_only=True):
+    """A share of a common estimate of many effects, not selected by itself."""
+
+    part: str = "shared"
+
+
+def shared(o: Override) -> Shared:
+    return Shared(**msgspec.structs.asdict(o) | {"part": "shared"})
 
 
 FOUND = (
@@ -60,6 +74,12 @@ FOUND = (
     "actions",
     "decaying_new",
     "decaying_midway",
+    "threshold",
+    "years_whole_groups",
+    "years_slices",
+    "years_decaying",
+    "years_stopped",
+    "years_shocks",
 )
 
 
@@ -67,7 +87,8 @@ FOUND = (
 def test_the_truth_scores_full_marks(family: str) -> None:
     records = []
     for index in range(1, 4):
-        cut = Cut(make(family, index, SEED), DAY)
+        world = make(family, index, SEED)
+        cut = Cut(world, world.calendar.cuts[0])
         records.append({"family": family, "index": index, "setting": "told", **score(cut, truthful(cut.world))})
     assert figures.fdr(records) == 0.0
     assert figures.void(records) == 0.0
@@ -116,6 +137,36 @@ def test_an_override_beside_the_planted_slice_is_false() -> None:
     neutral = override(planted.groups[0], {}, 0.001)
     record = score(cut, Answer([parent, neutral], [], [], m=400))
     assert (record["n_overrides"], record["n_false"]) == (1, 1)
+
+
+def test_what_is_shared_is_sized_by_but_not_judged_by_itself() -> None:
+    cut = Cut(make("single", 1, SEED), DAY)
+    (planted,) = cut.world.planted
+    right = shared(override(planted.groups[0], planted.scope, planted.size))
+    wrong = shared(override(planted.groups[0], {}, -0.2))
+    record = score(cut, Answer([right, wrong], [], [], m=400))
+    assert (record["n_overrides"], record["n_false"], record["n_void"], record["effects"]) == (0, 0, 0, [])
+    assert record["power"] in ([0], [])
+    said = np.where(cut.world.has(planted.scope)[cut.decided], planted.size - 0.2, -0.2)
+    assert record["sums"][3] == pytest.approx(said @ said)
+    world = {"family": "null_gaussian", "index": 1, **record}
+    assert figures.worlds_with_selected([world]) == 0.0
+    assert figures.worlds_with_any([world]) == 1.0
+    assert figures.mean_square([world]) == pytest.approx(np.mean(said**2))
+
+
+def test_many_shares_below_the_grid_are_something_said() -> None:
+    cut = Cut(make("null_gaussian", 1, SEED), DAY)
+    little = [shared(override(g, {}, 0.004, override_id=f"o{k}", multiplier=1.0)) for g in cut.world.groups for k in range(2)]
+    assert score(cut, Answer(little[:1], [], [], m=400))["any"] is False
+    assert score(cut, Answer(little, [], [], m=400))["any"] is True
+
+
+def test_where_every_slice_has_an_effect_none_is_false() -> None:
+    cut = Cut(make("dense", 1, SEED), DAY)
+    dim, value = cut.world.dims[0], cut.world.values[0][0]
+    record = score(cut, Answer([override(cut.world.groups[0], {dim: value}, 0.2)], [], [], m=400))
+    assert (record["n_overrides"], record["n_false"], record["n_judged"]) == (1, 0, 1)
 
 
 def test_half_lives_are_scored_where_they_can_be_known() -> None:

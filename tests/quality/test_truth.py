@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.quality import noise, oracle
+from benchmarks.quality.months import halving
 from benchmarks.quality.score import N_MIN, Cut
-from benchmarks.quality.truth import Days, Planted, exit_micros
-from benchmarks.quality.worlds import FAMILIES, halving, make
+from benchmarks.quality.truth import MONTHS, YEARS, Days, Movement, Planted, exit_micros
+from benchmarks.quality.worlds import FAMILIES, make
 
 SEED = 7
+PLANTED = [f for f in FAMILIES if make(f, 0, SEED).planted]
+DENSE = [f for f in FAMILIES if make(f, 0, SEED).dense is not None]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -41,15 +45,33 @@ def test_the_truth_is_what_the_trades_earn(family: str) -> None:
     if gaps:
         assert abs(np.mean(gaps)) < 4.0 / np.sqrt(len(gaps))
     else:
-        assert FAMILIES[family].kind in ("null", "segments")
+        assert FAMILIES[family].kind in ("null", "segments", "dense", "movement")
 
 
-@pytest.mark.parametrize("family", [f for f in FAMILIES if FAMILIES[f].kind not in ("null", "segments")])
+@pytest.mark.parametrize("family", DENSE)
+def test_many_small_effects_are_what_the_trades_earn(family: str) -> None:
+    """Outcomes rise by one for each unit of the truth, whose mean is 0, and what is left has the noise's size."""
+    slopes = []
+    for index in range(4):
+        world = make(family, index, SEED)
+        uplift = world.uplift()
+        outcome = world.outcome[world.row_trade]
+        assert len(np.unique(world.row_trade)) == len(world.row_trade)
+        assert world.dense is not None
+        assert world.dense.row_effect(np.zeros(len(uplift))).mean() == pytest.approx(0.0, abs=1e-9)
+        slope = float(np.cov(uplift, outcome)[0, 1] / uplift.var(ddof=1))
+        slopes.append((slope - 1.0) * uplift.std() * np.sqrt(len(uplift)) / world.noise_sd)
+        assert (outcome - uplift).std() == pytest.approx(world.noise_sd, rel=0.1)
+    assert abs(np.mean(slopes)) < 4.0 / np.sqrt(len(slopes))
+
+
+@pytest.mark.parametrize("family", [*PLANTED, *DENSE])
 def test_planted_slices_can_be_found(family: str) -> None:
     for index in range(4):
-        cut = Cut(make(family, index, SEED), 90.0)
+        world = make(family, index, SEED)
+        cut = Cut(world, world.calendar.cuts[0])
         assert all(trades.sum() >= N_MIN for _, _, trades in cut.planted_slices())
-        assert len(cut.decided) > 20
+        assert len(cut.decided) > (20 if world.calendar == MONTHS else 5)
         assert (np.abs(cut.uplift) > 0).any()
 
 
@@ -110,3 +132,103 @@ def test_who_knows_all_but_the_regime_is_right_on_average() -> None:
 
 def test_exits_are_whole_microseconds() -> None:
     assert exit_micros(1.0) - exit_micros(0.0) == 86_400_000_000
+
+
+def test_windows_of_years_hold_years() -> None:
+    world = make("years_slices", 0, SEED)
+    for day in YEARS.cuts:
+        closed = world.exit_day[np.unique(world.row_trade[Cut(world, day).window])]
+        assert np.ptp(closed) == pytest.approx(YEARS.window_days, rel=0.01)
+    assert world.action_day.max() > YEARS.cuts[-1] + YEARS.after_days
+
+
+def test_an_effect_at_the_threshold_is_four_of_its_standard_errors() -> None:
+    sizes = []
+    for index in range(40):
+        world = make("threshold", index, SEED)
+        (planted,) = world.planted
+        inside = world.row_inside(planted)[world.exit_day < MONTHS.window_days]
+        sizes.append(abs(planted.size) / (1.2 / np.sqrt(len(inside) * inside.mean() * (1.0 - inside.mean()))))
+    assert np.min(sizes) > 3.0
+    assert np.max(sizes) < 4.6
+    assert np.mean(sizes) == pytest.approx(4.0, abs=0.2)
+
+
+def test_effects_of_several_groups_are_correlated_as_they_are_said_to_be() -> None:
+    dense = make("dense_groups", 0, SEED).dense
+    assert dense is not None
+    n_groups = len(make("dense_groups", 0, SEED).groups)
+    n_slices = len(dense.sd) // (n_groups + 1)
+    common, own = dense.sd[:n_slices], dense.sd[n_slices : 2 * n_slices]
+    rho = common**2 / (common**2 + own**2)
+    assert np.ptp(rho) < 1e-9
+    assert 0.5 <= rho[0] <= 0.8
+    assert len(np.unique(np.hypot(common, own).round(9))) == 2  # one size for single values, one for pairs
+
+
+def test_a_movement_is_known_up_to_now_and_then_returns_to_its_mean() -> None:
+    movement = Movement(np.array([0.0, 10.0, 20.0]), np.array([1.0, 2.0, 5.0]), 1.0, 30.0)
+    assert movement(np.array([0.0, 9.0, 10.0, 25.0])).tolist() == [1.0, 1.0, 2.0, 5.0]
+    assert movement.seen_at(np.array([9.0, 15.0, 45.0]), 15.0) == pytest.approx([1.0, 2.0, 1.0 + np.exp(-1.0)])
+
+
+# -- the mixed model that is told the variances
+
+
+@pytest.mark.parametrize("family", ["dense_shocks", "common_movement"])
+def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(family: str) -> None:
+    """The same numbers from the covariance of the outcomes themselves, with a level of great variance."""
+    world = make(family, 0, SEED)
+    day = world.calendar.cuts[0]
+    cut = Cut(world, day)
+    dense = world.dense
+    assert dense is not None
+    window = cut.window & (np.arange(len(cut.window)) % 4 == 0)
+    told = oracle.told_mixed_model(world, window, cut.decided, day)
+    design = dense.design() * dense.sd
+    if dense.movement is not None:
+        design *= dense.movement.seen_at(world.action_day, day)[:, None]
+    own, asked = design[window], design[cut.decided]
+    covariance = own @ own.T + dense.noise_sd**2 * np.eye(len(own)) + 1e4
+    if dense.shock is not None:
+        shock = dense.shock[window]
+        covariance += dense.shock_sd**2 * (shock[:, None] == shock)
+    weights = np.linalg.solve(covariance, own @ asked.T)
+    outcome = world.outcome[window]
+    assert told.mean == pytest.approx(weights.T @ (outcome - outcome.mean()), abs=1e-3)
+    assert told.variance == pytest.approx(np.sum(asked**2, axis=1) - np.sum(weights * (own @ asked.T), axis=0), abs=1e-3)
+
+
+@pytest.mark.parametrize("family", DENSE)
+def test_the_told_mixed_model_gains_what_it_expects_to(family: str) -> None:
+    """Over some worlds: uplifts are in the mean what it says, and its errors are as large as it says.
+
+    It is asked about all trades after the cut, because the decisions that are scored are few where windows are years.
+    """
+    products, squares, off, variances = [], [], [], []
+    for index in range(10):
+        world = make(family, index, SEED)
+        cut = Cut(world, world.calendar.cuts[0])
+        after = np.flatnonzero(world.action_day[world.row_trade] > cut.day)
+        told = oracle.told_mixed_model(world, cut.window, after, cut.day)
+        uplift = world.uplift()[after]
+        products.append(np.mean(told.mean * uplift))
+        squares.append(np.mean(told.mean**2))
+        off.append(np.mean((uplift - told.mean) ** 2))
+        variances.append(np.mean(told.variance))
+    agree(products, squares, 0.2)
+    if FAMILIES[family].kind != "movement":  # there nobody knows the path after the cut, which adds to the error
+        agree(off, variances, 0.2)
+
+
+def agree(found: Sequence[float], expected: Sequence[float], share: float) -> None:
+    """The means over worlds differ by less than four standard errors, and by less than `share`."""
+    gap = np.subtract(found, expected)
+    assert abs(gap.mean()) < 4.0 * gap.std(ddof=1) / np.sqrt(len(gap))
+    assert np.mean(found) == pytest.approx(np.mean(expected), rel=share)
+
+
+def test_there_is_no_told_mixed_model_without_distributions() -> None:
+    cut = Cut(make("single", 0, SEED), 90.0)
+    with pytest.raises(ValueError, match="no distribution"):
+        oracle.told_mixed_model(cut.world, cut.window, cut.decided, 90.0)
