@@ -31,9 +31,10 @@ class Settings:
     broker: str = "127.0.0.1:9092"
     database_url: str = ""
     learning: str = "integrated"
-    half_life: bool = True
-    regime_weights: bool = True
-    latent_factors: bool = True
+    half_life: bool | None = None
+    regime_weights: bool | None = None
+    latent_factors: bool | None = None
+    shared_effects: bool | None = None
     regime_signature: tuple[str, ...] = ("btc_macro",)
     factor_jaccard: float = 0.7
     alpha: float = 0.03
@@ -130,6 +131,8 @@ _MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url", "regime_signature"})
 
 def _as_text(value: Any) -> str:
     """As an environment variable has it."""
+    if value is None:
+        return "auto"
     if isinstance(value, bool):
         return "on" if value else "off"
     return ",".join(value) if isinstance(value, tuple) else str(value)
@@ -190,10 +193,11 @@ def _names(options: tuple[str, ...] | None, expression: str = ".+") -> Callable[
     return read
 
 
-def _switch(variable: str, text: str) -> bool:
-    if text.lower() not in ("on", "off", "true", "false", "1", "0"):
-        raise ConfigurationError(f"{variable} is {text!r}.", "It has to be on or off.")
-    return text.lower() in ("on", "true", "1")
+def _switch(variable: str, text: str) -> bool | None:
+    """On, off, or None for auto."""
+    if text.lower() not in ("auto", "on", "off", "true", "false", "1", "0"):
+        raise ConfigurationError(f"{variable} is {text!r}.", "It has to be auto, on or off.")
+    return None if text.lower() == "auto" else text.lower() in ("on", "true", "1")
 
 
 _DAYS = _number(float, 1 / 24, 36_500, "a number of days")
@@ -205,6 +209,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "half_life": _switch,
     "regime_weights": _switch,
     "latent_factors": _switch,
+    "shared_effects": _switch,
     "regime_signature": _names(None),
     "factor_jaccard": _number(float, 0.5, 1.0, "a number"),
     "alpha": _number(float, 1e-9, 0.5, "a number"),

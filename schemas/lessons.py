@@ -65,7 +65,9 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
     `step` is its place on the group's path (null: not chosen).  `statistic` is |z| of the step, or the signed z of a slice that was not
     chosen before anything is chosen; `conditional` the same given all that was chosen.  `hypotheses` slices were searched.  `effect` is
     the coefficient given all that was chosen (of a slice not chosen: by itself), `now` the edge at the summary's `as_of` by the half-life
-    filters.  `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.
+    filters.  `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.  `shared` is the posterior mean of
+    the slice's effect among all slices of the group together, with its standard deviation and its loadings on the segments (in the order of
+    the path's); 0 where it is too small to matter.
     """
 
     step: int | None
@@ -80,6 +82,9 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
     noise_sd: float
     reason: str
     aliases: tuple[dict[str, str], ...] = ()
+    shared: float = 0.0
+    shared_sd: float = 0.0
+    shared_loadings: tuple[float, ...] = ()
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="lesson"):
@@ -143,8 +148,47 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[tuple[str | None, str | None], ...]
 
 
+class BlockProducts(msgspec.Struct, frozen=True, array_like=True):
+    """Products of what slices earned in each two blocks of time: the upper half, row by row, of a symmetric matrix of `blocks` blocks, the
+    first of which has this number (see `app.learning.integrated.persistence`)."""
+
+    first: int
+    blocks: int
+    upper: tuple[float, ...]
+
+
+class CourseCell(msgspec.Struct, frozen=True, array_like=True):
+    """Trades of a group that closed in the days from `day` (counted from 1970) up to the next line of the grid: how many, and their mean
+    outcome."""
+
+    day: int
+    n: int
+    mean: float
+
+
+class RecordCell(msgspec.Struct, frozen=True, array_like=True):
+    """What a group's accounts said at `cut_us` of the `n` trades after it, and what came: sums of squares and products around the means.
+
+    `moving` and `shared` are what half-lives and shared effects say beyond the chosen effects taken as constant, `came` and `beyond` what
+    the trades made beyond them.
+    """
+
+    cut_us: int
+    n: int
+    moving: float
+    moving_shared: float
+    shared: float
+    moving_came: float
+    shared_came: float
+    beyond: float
+
+
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="group"):
-    """A group as a whole: what baselines add up, each trade once through its home group; in `integrated` also its path."""
+    """A group as a whole: what baselines add up, each trade once through its home group.
+
+    In `integrated` also its path; its `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in units of
+    the variance of an outcome; and the `record` of what would have been said of it at past times.
+    """
 
     learning: str
     lesson_id: str
@@ -157,6 +201,9 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     as_of: str
     version: int
     path: Path | None = None
+    course: tuple[CourseCell, ...] = ()
+    persistence: BlockProducts | None = None
+    record: tuple[RecordCell, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 

@@ -23,7 +23,8 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     """The actionable part of a lesson.  `learning` tells the reader how to combine several (classic blends, integrated sums).
 
     `effect` is the expected uplift at `as_of` (classic: edge_raw), `multiplier` the size factor it makes alone, in [0.3, 3.0] on a grid
-    of 0.01.  `regime_gains` maps a regime's canonical text to a gain of the effect; missing = 1.
+    of 0.01.  `part` says where it comes from: `selected`, an effect that is sure by itself, or `shared`, one of many that only count
+    together.  `regime_gains` maps a regime's canonical text to a gain of the effect; missing = 1.
     """
 
     override_id: str
@@ -46,4 +47,5 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str
     expires_at: str | None
     version: int
+    part: str = "selected"
     schema_version: int = SCHEMA_VERSION

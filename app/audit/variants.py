@@ -1,4 +1,4 @@
-"""The ways of learning that are compared: as configured, `classic`, and `integrated` with each of its three meta-learners off.
+"""The ways of learning that are compared: as configured, `classic`, and `integrated` with each of its meta-learners off.
 
 May touch: nothing.
 """
@@ -14,20 +14,26 @@ from app.learning.engine import Engine, materializer
 from schemas.lessons import GroupSummary, Lesson
 from schemas.overrides import Override
 
-LEARNERS = {"half-life": "half_life", "regime weights": "regime_weights", "latent factors": "latent_factors"}
-"""The three meta-learners and their switches."""
+LEARNERS = {
+    "half-life": "half_life",
+    "regime weights": "regime_weights",
+    "latent factors": "latent_factors",
+    "shared effects": "shared_effects",
+}
+"""The meta-learners and their switches."""
 CLASSIC_MAX_DIMS = 3
 
 
 def variants(config: LearningConfig) -> dict[str, LearningConfig]:
-    """By name: `integrated` (all three on), `no half-life`, `no regime weights`, `no latent factors`, `classic`.
+    """By name: `integrated` (each by its record), `no half-life`, `no regime weights`, `no latent factors`, `no shared effects`,
+    `classic`.
 
     >>> list(variants(LearningConfig()))
-    ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'classic']
+    ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'no shared effects', 'classic']
     """
-    on: dict[str, Any] = dict.fromkeys(LEARNERS.values(), True)
-    integrated = replace(config, learning="integrated", **on)
-    off = {f"no {name}": replace(integrated, **on | {switch: False}) for name, switch in LEARNERS.items()}
+    auto: dict[str, Any] = dict.fromkeys(LEARNERS.values())
+    integrated = replace(config, learning="integrated", **auto)
+    off = {f"no {name}": replace(integrated, **auto | {switch: False}) for name, switch in LEARNERS.items()}
     dims = config.max_dims and min(config.max_dims, CLASSIC_MAX_DIMS)
     return {"integrated": integrated, **off, "classic": replace(config, learning="classic", max_dims=dims)}
 

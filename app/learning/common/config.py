@@ -30,9 +30,10 @@ class LearningConfig:
     edge_min: float = 0.05
     baseline_default: float = 0.0
     alpha: float = 0.03
-    half_life: bool = True
-    regime_weights: bool = True
-    latent_factors: bool = True
+    half_life: bool | None = None
+    regime_weights: bool | None = None
+    latent_factors: bool | None = None
+    shared_effects: bool | None = None
     regime_signature: tuple[str, ...] = ("btc_macro",)
     factor_jaccard: float = 0.7
     lessons_per_group: int = 200

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,12 @@ from app.learning.integrated.candidates import Candidates, candidates
 from app.learning.integrated.clipping import clip_bounds, robust_sd
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.half_life import EdgeState, edge_states
-from app.learning.integrated.history import EffectTrades, decay_of, history
+from app.learning.integrated.history import EffectTrades, course, decay_of, history
+from app.learning.integrated.persistence import block_of, packed
+from app.learning.integrated.record import Record
 from app.learning.integrated.selection import MAX_STEPS, Selection
 from app.learning.integrated.selection import Path as Chosen
+from app.learning.integrated.shared import SharedFit, shared_fit
 from app.learning.integrated.sketches import encode, sketches, trade_hashes
 from schemas.identity import group_id, slice_id
 from schemas.lessons import Evidence, Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
@@ -34,6 +37,10 @@ from schemas.scope import canonical_text
 
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""
+LEAST_SHARED = 0.004
+"""Shared effects below this, in units of size, are not told: the least step of a multiplier is 0.01."""
+SHARED_ROOM = 0.8
+"""Part of a group's lessons that are told for their shared effects; the rest of the room is for the strongest that were not chosen."""
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +56,7 @@ class _Search(NamedTuple):
     regime_of: NDArray[np.int64]
     regimes: list[str]
     hashes: NDArray[np.uint64]
+    shared: SharedFit
 
 
 class IntegratedLearner:
@@ -79,6 +87,7 @@ class IntegratedLearner:
         self._lessons: dict[str, Lesson] = {}
         self._summary: GroupSummary | None = None
         self._learned = False
+        self._record = Record()
         self._names: dict[bytes, tuple[dict[str, str], str]] = {}
         """Scope and lesson id by item numbers, of the slices of the last refit."""
 
@@ -170,7 +179,9 @@ class IntegratedLearner:
         chosen = search.path(config.alpha)
         regime_of, regimes = self._regimes(snapshot)
         hashes = trade_hashes(snapshot.trade_ids)
-        everything = _Search(snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes)
+        blocks = block_of(snapshot.exit_us, config.window_us)
+        shared = shared_fit(snapshot.outcome, blocks - blocks[0], found.members, found.n_dims, indicator)
+        everything = _Search(snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes, shared)
         lessons = self._all_lessons(everything, version)
         path = Path(
             lesson_ids=tuple(self._name(found.items[step.candidate])[1] for step in chosen.steps),
@@ -199,6 +210,9 @@ class IntegratedLearner:
             as_of=text_from_micros(int(snapshot.exit_us[-1])),
             version=version,
             path=path,
+            course=course(snapshot.exit_us, snapshot.outcome, config.window_us),
+            persistence=packed(shared.products, int(blocks[0])),
+            record=self._record.cells(self.window, replace(snapshot, outcome=raw), config, config.regime_signature),
         )
         return lessons, summary
 
@@ -228,6 +242,7 @@ class IntegratedLearner:
         states = self._edges_now(search, trades[1:], effects[1:], noise[1:])
         sketched, moments = self._sketches(search, trades), self._moments(search, trades)
         marginal = self._level(search, level, noise[0])
+        shared = self._shared(search)
         lessons = [self._lesson(search, None, trades[0], moments[0], version, marginal, *stories[0], None, sketched[0])]
         sds = np.sqrt(np.maximum(np.diag(chosen.fits[-1].covariance), 0.0))
         for k, (step, state) in enumerate(zip(chosen.steps, states, strict=True), 1):
@@ -244,18 +259,36 @@ class IntegratedLearner:
                 noise_sd=shortened(noise[k]),
                 reason="",
                 aliases=self._aliases(found, step.candidate),
+                **shared.get(step.candidate, {}),
             )
             lessons.append(self._lesson(search, step.candidate, trades[k], moments[k], version, marginal, *stories[k], state, sketched[k]))
-        return lessons + self._rejected(search, set(kept), version)
+        return lessons + self._rejected(search, set(kept), shared, version)
 
-    def _rejected(self, search: _Search, kept: set[int], version: int) -> list[Lesson]:
+    def _shared(self, search: _Search) -> dict[int, dict[str, Any]]:
+        """By candidate what is shared of it: effects that may move a multiplier, as many as there is room for, what tells most first."""
+        fit, config = search.shared, self._config
+        unit = 1.0 if config.outcome == "rr" else max(robust_sd(search.snapshot.outcome), 1e-300)
+        n = np.diff(search.found.members.indptr)[fit.slices]
+        tells = np.round(np.abs(fit.effects) / unit * np.sqrt(n), 9)
+        some = np.flatnonzero(np.abs(fit.effects) >= LEAST_SHARED * unit)
+        first = some[np.lexsort((search.found.order[fit.slices[some]], -tells[some]))][: int(SHARED_ROOM * config.lessons_per_group)]
+        told = {}
+        for k in first.tolist():
+            effect, sd = float(fit.effects[k]), float(fit.sds[k])
+            loadings = tuple(float(f"{x:.5g}") for x in fit.loadings[k].tolist())
+            told[int(fit.slices[k])] = {"shared": shortened(effect), "shared_sd": shortened(sd), "shared_loadings": loadings}
+        return told
+
+    def _rejected(self, search: _Search, kept: set[int], shared: dict[int, dict[str, Any]], version: int) -> list[Lesson]:
         chosen, found = search.chosen, search.found
         room = min(self._config.lessons_per_group - 1 - len(kept), len(found.n_dims) - len(kept))
         if room <= 0:
             return []
         size = np.round(np.abs(chosen.marginal), 6)
         size[list(kept)] = -1.0
-        strongest = np.lexsort((found.order, -size))[:room].tolist()
+        of_shared = np.zeros(len(size), np.bool_)
+        of_shared[[j for j in shared if j not in kept]] = True
+        strongest = np.lexsort((found.order, -size, ~of_shared))[:room].tolist()
         held = [self._trades(found, j) for j in strongest]
         sketched, moments = self._sketches(search, held), self._moments(search, held)
         bar = z_of_log_p(entry_log_p(self._config.alpha, len(found.n_dims)))
@@ -299,6 +332,7 @@ class IntegratedLearner:
                 noise_sd=noise_sd,
                 reason=reason,
                 aliases=self._aliases(found, j),
+                **shared.get(j, {}),
             )
             lessons.append(self._lesson(search, j, trades, moments[row], version, marginal, (), None, None, sketched[row]))
         return lessons

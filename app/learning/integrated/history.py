@@ -22,7 +22,7 @@ from app.learning.common.digits import shortened
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 from app.learning.integrated.half_life import EdgeState
 from app.learning.integrated.regimes import edge_sign, field_coherence, recurrence
-from schemas.lessons import EdgeHistory, HistoryCell, Lesson, LessonDecay, Metrics, RegimeCell
+from schemas.lessons import CourseCell, EdgeHistory, HistoryCell, Lesson, LessonDecay, Metrics, RegimeCell
 
 PRIOR_TRADES = 4.0
 HISTORY_DAYS = 400
@@ -100,6 +100,31 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
         if cell[0] > days[-1] - HISTORY_DAYS
     )
     return cells, Metrics(*rows[-1])
+
+
+COURSE_CELLS = 128
+"""Cells of a course in a window, however long it is; none is shorter than a day."""
+
+
+def course(exit_us: NDArray[np.int64], outcome: NDArray[np.float64], window_us: int) -> tuple[CourseCell, ...]:
+    """How the outcomes (T,) of a group went over the whole window, on a fixed grid of days.
+
+    >>> course(np.array([0, 1, 5]) * DAY_US, np.array([1.0, 3.0, 5.0]), 256 * DAY_US)
+    (CourseCell(day=0, n=2, mean=2.0), CourseCell(day=4, n=1, mean=5.0))
+    """
+    days = course_days(window_us)
+    cell = exit_us // (days * DAY_US)
+    first = np.flatnonzero(np.diff(cell, prepend=cell[0] - 1))
+    n = np.diff(np.append(first, len(cell)))
+    means = np.add.reduceat(outcome, first) / n
+    return tuple(
+        CourseCell(int(day), int(count), shortened(float(mean))) for day, count, mean in zip(cell[first] * days, n, means, strict=True)
+    )
+
+
+def course_days(window_us: int) -> int:
+    """Days that a cell of a course stands for."""
+    return int(max(-(-window_us // (COURSE_CELLS * DAY_US)), 1))
 
 
 def _by_regime(trades: EffectTrades, regimes: list[str], starts: NDArray[np.int64]) -> list[tuple[RegimeCell, ...]]:

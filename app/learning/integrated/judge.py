@@ -15,7 +15,7 @@ The way of an effect to its override:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,12 +24,14 @@ import numpy as np
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
 from app.learning.common.changes import KINDS, Changes, same
 from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import micros_from_text
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Clusterer, Factor, Member
-from app.learning.integrated.merging import group_of, merged, representatives, silent_members
-from app.learning.integrated.netting import Effect, netted, path_ramps
+from app.learning.integrated.merging import Group, group_of, merged, representatives, silent_members
+from app.learning.integrated.netting import Effect, netted, path_ramps, ramp_of
 from app.learning.integrated.paths import GroupPath, blended, of_one_refit
+from app.learning.integrated.persistence import sign_flip_log_p, total
 from app.learning.integrated.records import (
     Rejection,
     baseline_record,
@@ -43,9 +45,11 @@ from app.learning.integrated.records import (
 )
 from app.learning.integrated.regime_gains import gains_of, weights_of
 from app.learning.integrated.regimes import RegimeWeights
+from app.learning.integrated.sharing import with_shared
 from app.learning.integrated.sketches import decoded
-from app.learning.integrated.whole_groups import levels, whole_effect
-from schemas.lessons import Baseline, Fit, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from app.learning.integrated.weights import HALF_LIFE, SHARED, Counts, half_life_evidence, opened, shared_evidence, weight
+from app.learning.integrated.whole_groups import Level, Spread, levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
+from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
 
@@ -128,7 +132,8 @@ class IntegratedMaterializer:
     def standings(self) -> Standings:
         """How surely the effects pass that `judge` would hand out now."""
         factor_of = {member: factor for factor in self._factors() for member in factor.members}
-        effects = self._effects(self._baselines(0), factor_of)
+        scale = unit_of_size(self._config.outcome, self._summaries.values())
+        effects = self._effects(self._baselines(0), factor_of, scale)
         searched, bar = self._bar(self._whole_paths())
         return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()})
 
@@ -140,8 +145,8 @@ class IntegratedMaterializer:
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects = self._effects(baselines, factor_of)
-        weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights else []
+        effects = self._effects(baselines, factor_of, scale)
+        weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
         as_of = max((s.as_of for s in self._summaries.values()), default="")
         return {
@@ -158,7 +163,7 @@ class IntegratedMaterializer:
         return segment_baselines(self.module, self._summaries.values(), self._config.baseline_default, version)
 
     def _factors(self) -> list[Factor]:
-        if not self._config.latent_factors:
+        if self._config.latent_factors is False:
             return []
         if self._changed:
             held = [self._lessons[i] for i in self._changed if i in self._lessons]
@@ -171,28 +176,76 @@ class IntegratedMaterializer:
             self._changed = {}
         return self._clusterer.factors()
 
-    def _effects(self, baselines: SegmentBaselines, factor_of: dict[str, Factor]) -> dict[str, Effect]:
-        """The chosen effects that pass, and those of whole groups, by lesson id."""
+    def _effects(self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float) -> dict[str, Effect]:
+        """What is said of each lesson that has an effect: the chosen ones that pass, whole groups, and what is shared."""
         config = self._config
         groups = self._whole_paths()
         _, bar = self._bar(groups)
         lessons = {i: lesson for group in groups for i, lesson in group.lessons.items()}
         statistics = {i: z for group in groups for i, z in zip(group.path.lesson_ids, group.path.statistics, strict=True)}
         lead = representatives(lessons, factor_of)
+        ramps = {g.summary.lesson_id: path_ramps([statistics[lead.get(i, i)] for i in g.path.lesson_ids], bar) for g in groups}
+        passed = {g.summary.lesson_id: blended(g.path.fits, ramps[g.summary.lesson_id]) for g in groups}
+        found_levels = levels(groups, passed, baselines)
         found: dict[str, Effect] = {}
-        passed: dict[str, Fit] = {}
-        for group in groups:
-            ids = group.path.lesson_ids
-            zs = [statistics[lead.get(i, i)] for i in ids]
-            ramps = path_ramps(zs, bar)
-            fit = passed[group.summary.lesson_id] = blended(group.path.fits, ramps)
-            for j, (i, z) in enumerate(zip(ids[: len(ramps)], zs, strict=False), 1):
-                found[i] = netted(lessons[i], group, fit, j, z, bar, baselines, config.half_life)
-        for i, level in levels(groups, passed, baselines).items():
-            whole = self._lessons.get(i)
-            if whole is not None and whole.n >= config.n_min and level.z > bar:
-                found[i] = whole_effect(whole, level, bar, config.half_life)
-        return merged(found, lead)
+        by_category: dict[str, tuple[list[GroupPath], Spread, Counts]] = {}
+        slices = self._by_group()
+        categories = sorted({group.summary.action_category for group in groups})
+        for category in categories:
+            alike = [group for group in groups if group.summary.action_category == category]
+            spread = spread_of(alike, found_levels, config, scale)
+            counts = self._counts(alike, found_levels, spread, ramps, bar, len(categories))
+            for group in alike:
+                fit = passed[group.summary.lesson_id]
+                for j, i in enumerate(group.path.lesson_ids[: len(ramps[group.summary.lesson_id])], 1):
+                    found[i] = netted(lessons[i], group, fit, j, statistics[lead.get(i, i)], bar, baselines, counts.half_life)
+            by_category[category] = alike, spread, counts
+        found = merged(found, lead)
+        for alike, spread, counts in by_category.values():
+            for group in alike:
+                i = whole_id(group.summary)
+                whole, level = self._lessons.get(i), found_levels[i]
+                if whole is None or whole.n < config.n_min:
+                    continue
+                if level.z > bar:
+                    found[i] = whole_effect(whole, group, level, counts, bar, config)
+                of_group = slices.get(group_of(whole), [])
+                pooled = shared_level(level, spread.noise2[i], spread.tau2)
+                found.update(with_shared(group, whole, of_group, found, pooled, counts.shared * counts.open, baselines, scale))
+        return found
+
+    def _counts(
+        self,
+        groups: Sequence[GroupPath],
+        found: Mapping[str, Level],
+        spread: Spread,
+        ramps: Mapping[str, list[float]],
+        bar: float,
+        categories: int,
+    ) -> Counts:
+        """How far each learner counts in the groups of one of so many categories."""
+        config = self._config
+        cells = [cell for group in groups for cell in group.summary.record]
+        evidence = half_life_evidence(cells)
+        if config.half_life is None:
+            for group in groups:
+                i = whole_id(group.summary)
+                evidence = evidence.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
+        half_life = weight(evidence, HALF_LIFE, config.half_life)
+        shared = weight(shared_evidence(cells, half_life), SHARED, config.shared_effects)
+        slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
+        log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(2.0 * categories)
+        sure = max((ramps[group.summary.lesson_id][0] for group in groups if ramps[group.summary.lesson_id]), default=0.0)
+        sure = max([sure, *(ramp_of(found[whole_id(group.summary)].z, bar) for group in groups)])
+        return Counts(half_life, shared, opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0)
+
+    def _by_group(self) -> dict[Group, list[Lesson]]:
+        """The lessons with a shared effect, by group."""
+        found: dict[Group, list[Lesson]] = {}
+        for _, lesson in sorted(self._lessons.items()):
+            if lesson.marginal is not None and lesson.marginal.shared:
+                found.setdefault(group_of(lesson), []).append(lesson)
+        return found
 
     def _bar(self, groups: Iterable[GroupPath]) -> tuple[int, float]:
         """Hypotheses of the module (each group's level is one more), and the |z| that an effect needs among them."""
@@ -226,6 +279,7 @@ class IntegratedMaterializer:
         verdicts: dict[str, LessonVerdict] = {}
         overrides: dict[str, Override] = {}
         silent = silent_members({f.factor_id: f for f in factor_of.values()}.values(), effects, self._lessons)
+        newest_us = max((micros_from_text(s.as_of) for s in self._summaries.values()), default=0)
         covered: dict[str, str] = {}
         for i, effect in sorted(effects.items()):
             size = effect.effect / scale
@@ -237,7 +291,7 @@ class IntegratedMaterializer:
                     members = tuple(m for m in silent.get((factor.factor_id, group_of(effect.lesson)), ()) if m not in covered)
                     covered.update(dict.fromkeys(members, i))
                 gains = gains_of(effect.lesson, weights)
-                overrides[i] = override_record(effect, size, times, members, factor, gains, scale, version)
+                overrides[i] = override_record(effect, size, times, members, factor, gains, scale, newest_us, version)
             verdicts[i] = verdict_record(effect, size, times, factor, scale, version)
         centre = coarse(baselines.records[0].mean if baselines.records else self._config.baseline_default, scale)
         on_path = {i for s in self._summaries.values() if s.path is not None for i in s.path.lesson_ids}

@@ -20,10 +20,13 @@ SHRINK = 0.5
 """Share of the James–Stein shrinkage that is applied: the filters shrink by themselves, but an edge of nearly 0 was published as a
 hundredth or two of the wrong sign half of the time (void overrides 3.9 %; 2.1 % with all of it, for half a point of the gain)."""
 
+TOLD = 0.5
+"""Weight of half-lives from which on they are told to the reader."""
+
 
 class Effect(NamedTuple):
     """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`; `effect` what is left of it now, in force,
-    `ramp` of 0 to 1 how far it has come in; now is `as_of`."""
+    `ramp` of 0 to 1 how far it has come in; now is `as_of`.  `part` is `selected` or `shared`."""
 
     lesson: Lesson
     statistic: float
@@ -35,6 +38,7 @@ class Effect(NamedTuple):
     decay: LessonDecay
     baseline: float
     as_of: str
+    part: str = "selected"
 
 
 def ramp_of(z: float, bar: float) -> float:
@@ -62,18 +66,16 @@ def path_ramps(statistics: Iterable[float], bar: float) -> list[float]:
 
 
 def netted(
-    lesson: Lesson, group: GroupPath, fit: Fit, j: int, statistic: float, bar: float, baselines: SegmentBaselines, half_life: bool
+    lesson: Lesson, group: GroupPath, fit: Fit, j: int, statistic: float, bar: float, baselines: SegmentBaselines, half_life: float
 ) -> Effect:
-    """The j-th of the effects of a fit, beyond what the segments of its trades explain."""
+    """The j-th of the effects of a fit, beyond what the segments of its trades explain; its half-life counts by `half_life`, 0 to 1."""
     marginal = lesson.marginal
     if marginal is None:
         raise ValueError(f"The lesson {lesson.lesson_id} is on its group's path without having been chosen.")
     by_segments, variance = explained(fit.loadings[j], group.path, baselines)
     level, _ = explained(fit.loadings[0], group.path, baselines)
     fitted, sd = fit.coefficients[j], fit.sds[j]
-    now, now_sd, decay = marginal.effect, marginal.effect_sd, LessonDecay(state="stable")
-    if half_life:
-        now, now_sd, decay = marginal.now, marginal.now_sd, lesson.decay
+    now, now_sd, decay = moved(marginal.effect, marginal.effect_sd, marginal.now, marginal.now_sd, lesson.decay, half_life)
     now += fitted - marginal.effect
     share = max(_share(fitted, by_segments), _share(now, by_segments)) * sd / max(np.sqrt(sd * sd + variance), 1e-300)
     ramp = ramp_of(min(statistic, statistic * share), bar)
@@ -82,6 +84,20 @@ def netted(
         lesson, statistic, ramp, fitted - by_segments, float(np.sqrt(sd * sd + variance)), left, float(np.sqrt(now_sd**2 + variance)),
         decay, level + by_segments, group.summary.as_of,
     )  # fmt: skip
+
+
+def moved(
+    constant: float, constant_sd: float, now: float, now_sd: float, decay: LessonDecay, weight: float
+) -> tuple[float, float, LessonDecay]:
+    """An edge between its mean and what its half-life leaves of it now, by `weight` from 0 to 1: edge, standard error and decay.
+
+    The reader lets the whole edge fade or none of it, so a half-life is told where it has most of the weight.
+
+    >>> moved(0.4, 0.1, 0.2, 0.1, LessonDecay("decaying", half_life_hours=24.0), 0.5)[:2]
+    (0.30000000000000004, 0.1)
+    """
+    told = decay if weight >= TOLD else LessonDecay(state="stable")
+    return constant + weight * (now - constant), constant_sd + weight * (now_sd - constant_sd), told
 
 
 def kept(now: float, variance: float) -> float:

@@ -22,7 +22,9 @@ from schemas.overrides import Override, OverrideDecay
 from schemas.scope import canonical_text
 
 LIFETIME_US = 30 * DAY_US
-"""An override expires so long after the newest trade of its group."""
+"""An override expires so long after its group's newest trade, or the last line of `ALIVE_US` that the module's newest trade has passed."""
+ALIVE_US = 7 * DAY_US
+"""A group that trades once a month is as alive as its module: its overrides are renewed on this grid while others trade."""
 
 
 class Rejection(NamedTuple):
@@ -43,24 +45,31 @@ def override_record(
     factor: Factor | None,
     gains: dict[str, float],
     scale: float,
+    newest_us: int,
     version: int,
 ) -> Override:
-    """The override of an effect of `size` now, whose multiplier is `times`; `scale` units of the outcome are one of size."""
+    """The override of an effect of `size` now, whose multiplier is `times`.
+
+    `scale` units of the outcome are one of size; `newest_us` is the newest exit of the module.
+    """
     lesson = e.lesson
+    alive_us = max(micros_from_text(e.as_of), newest_us // ALIVE_US * ALIVE_US)
     return Override(
         override_id=lesson.lesson_id, learning="integrated", module=lesson.module, pattern_key=lesson.pattern_key,
         action_category=lesson.action_category, scope=lesson.scope, effect=shortened(size), effect_sd=shortened(e.effect_sd / scale),
         multiplier=times, confidence=_confidence(e), n_trades=lesson.n, baseline=shortened(e.baseline),
         decay=OverrideDecay(state=e.decay.state, half_life_hours=e.decay.half_life_hours, interval=e.decay.interval),
         latent_factor_id=factor.factor_id if factor else None, covers=covers, regime_gains=gains, evidence=lesson.evidence,
-        as_of=e.as_of, expires_at=text_from_micros(micros_from_text(e.as_of) + LIFETIME_US), version=version,
+        as_of=e.as_of, expires_at=text_from_micros(alive_us + LIFETIME_US), version=version, part=e.part,
     )  # fmt: skip
 
 
 def verdict_record(e: Effect, size: float, times: float, factor: Factor | None, scale: float, version: int) -> LessonVerdict:
     """The verdict on a lesson whose effect passed; arguments as those of `override_record`."""
     lesson = e.lesson
-    if times != 1.0:
+    if e.part == "shared":
+        reason = f"A shared effect of {size:+.4f}: too weak alone, it counts as part of the posterior mean of all slices of its group."
+    elif times != 1.0:
         reason = f"An edge of {size:+.4f} now ({e.raw / scale:+.4f} over the window), {e.statistic:.2f} standard errors from chance."
     elif abs(e.effect) < abs(e.raw) * 0.01:
         reason = f"The edge of {e.raw / scale:+.4f} over the window is gone, or what its trades' segments explain."

@@ -9,24 +9,39 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.learning.common.baselines import SegmentBaselines
-from app.learning.common.event_time import HOUR_US, micros_from_text
-from app.learning.integrated.half_life import edge_states
-from app.learning.integrated.history import decay_of
-from app.learning.integrated.netting import Effect, kept, ramp_of
+from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text
+from app.learning.integrated.half_life import EdgeState, edge_states
+from app.learning.integrated.history import course_days, decay_of
+from app.learning.integrated.netting import Effect, kept, moved, ramp_of
 from app.learning.integrated.paths import GroupPath, explained
+from app.learning.integrated.persistence import block_of, packed, total
+from app.learning.integrated.record import LEAST_TRADES, STEPS
+from app.learning.integrated.weights import Counts, Evidence
 from schemas.identity import slice_id
-from schemas.lessons import Fit, Lesson, LessonDecay
+from schemas.lessons import Fit, GroupSummary, Lesson, LessonDecay
+
+Floats = NDArray[np.float64]
+
+PRIOR_LEVEL_SD2 = 0.02
+"""Variance of a module's levels beyond chance, in units of size, before anything is seen."""
+PRIOR_GROUPS = 2.0
+"""Groups' worth of that."""
 
 
 class Level(NamedTuple):
-    """A group's level against the baseline: |z|, net of the baseline, its standard error, and the baseline."""
+    """A group's level against the baseline: |z|, net of the baseline, its standard error, and the baseline, all beyond the chosen effects;
+    `mean` is that of all trades net of the baseline, `mean_sd` its standard error."""
 
     z: float
     net: float
     sd: float
     baseline: float
+    mean: float
+    mean_sd: float
 
 
 def levels(groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: SegmentBaselines) -> dict[str, Level]:
@@ -51,30 +66,112 @@ def levels(groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: Se
         (alone, alone_sd, _), (net, sd, baseline) = values
         agrees = alone * net > 0 and sd > 0 and alone_sd > 0
         z = min(abs(alone) / alone_sd, abs(net) / sd) if agrees else 0.0
-        found[slice_id(summary.module, summary.pattern_key, summary.action_category, {})] = Level(z, net, sd, baseline)
+        found[whole_id(summary)] = Level(z, net, sd, baseline, alone, alone_sd)
     return found
 
 
-def whole_effect(lesson: Lesson, level: Level, bar: float, half_life: bool) -> Effect:
-    """The edge of a whole group, now: from its days, since only here the baseline is known."""
-    z, net, sd, baseline = level
-    now, now_sd, decay = net, sd, LessonDecay(state="stable")
-    cells = lesson.history
-    if half_life and len(cells) > 1 and lesson.marginal is not None:
-        n = np.array([sum(part.n for part in cell.regimes) for cell in cells])
-        mean = np.array([sum(part.n * part.uplift for part in cell.regimes) for cell in cells]) / n
-        shift = net - (lesson.marginal.effect - baseline)
-        hours = (np.array([cell.day for cell in cells]) + 0.5) * 24.0
-        noise = lesson.marginal.noise_sd
-        # A day's mean of n trades stands for n observations of it.
-        state = edge_states(
-            np.repeat(hours, n),
-            np.repeat(mean - baseline + shift, n),
-            np.array([0, n.sum()]),
-            np.array([max(noise, sd * float(np.sqrt(n.sum())))]),
-            micros_from_text(lesson.as_of) / HOUR_US,
-        )[0]
-        now, now_sd = state.now, state.now_sd
-        decay = decay_of(state)
-    ramp = ramp_of(z, bar)
-    return Effect(lesson, z, ramp, net, sd, now * ramp * kept(now, now_sd**2), now_sd, decay, baseline, lesson.as_of)
+class Spread(NamedTuple):
+    """How levels of a module's groups differ: `tau2` their variance beyond chance, `noise2` by the id of the whole lesson the variance
+    of a level as outcomes cluster in time, `products` (B, B) of what levels earned in each two blocks."""
+
+    tau2: float
+    noise2: dict[str, float]
+    products: Floats
+
+
+def spread_of(groups: Sequence[GroupPath], found: Mapping[str, Level], config: LearningConfig, scale: float) -> Spread:
+    """How far levels differ beyond chance, from blocks of time: `found` are the levels, `scale` units of the outcome are one of size."""
+    parts, nets, noise2 = [], [], {}
+    for group in groups:
+        i = whole_id(group.summary)
+        level, cells = found[i], group.summary.course
+        n = np.array([cell.n for cell in cells], np.float64)
+        mean = np.array([cell.mean for cell in cells])
+        beyond = mean - float(n @ mean) / float(n.sum())
+        block = _blocks(group.summary, config)
+        left = np.bincount(block - block[0], n * beyond)
+        earned = left + np.bincount(block - block[0], n) * level.mean
+        near = float(left @ left + 2.0 * (left[1:] @ left[:-1])) / float(n.sum()) ** 2
+        noise2[i] = max(near, level.mean_sd**2)
+        parts.append(packed(np.outer(earned, earned) / max(level.mean_sd**2 * float(n.sum()), 1e-300), int(block[0])))
+        nets.append((level.mean, noise2[i]))
+    prior = PRIOR_LEVEL_SD2 * scale * scale
+    if len(nets) < 2:
+        return Spread(0.0, noise2, np.zeros((0, 0)))
+    net, variance = np.array(nets).T
+    sure = 1.0 / (variance + prior)
+    beyond_chance = max(float(sure @ (net * net - variance)) / float(sure.sum()), 0.0)
+    return Spread((len(nets) * beyond_chance + PRIOR_GROUPS * prior) / (len(nets) + PRIOR_GROUPS), noise2, total(parts))
+
+
+def whole_effect(lesson: Lesson, group: GroupPath, level: Level, counts: Counts, bar: float, config: LearningConfig) -> Effect:
+    """The edge of a whole group, now: its level, as far as it is sure by itself, and how it moved."""
+    ramp = ramp_of(level.z, bar)
+    now, now_sd, decay = level.net, level.sd, LessonDecay(state="stable")
+    if ramp and counts.half_life and len(group.summary.course) > 1:
+        state = _state(group.summary, level, micros_from_text(lesson.as_of), config)
+        now, now_sd, decay = moved(now, now_sd, state.now, state.now_sd, decay_of(state), counts.half_life)
+    size = now * ramp * kept(now, now_sd**2)
+    return Effect(lesson, level.z, ramp, level.net, level.sd, size, now_sd, decay, level.baseline, lesson.as_of)
+
+
+def shared_level(level: Level, noise2: float, tau2: float) -> float:
+    """The posterior mean of a group's level, as far as levels differ in the module (James & Stein 1961)."""
+    return level.mean * tau2 / max(tau2 + noise2, 1e-300)
+
+
+def record_of_level(summary: GroupSummary, level: Level, noise2: float, config: LearningConfig) -> Evidence:
+    """What the half-life of a whole group would have said at past times beyond its mean, and what came (see `record.py`)."""
+    step, half = config.window_us // STEPS, config.window_us // 2
+    newest = micros_from_text(summary.as_of)
+    length = course_days(config.window_us) * DAY_US
+    starts = np.array([cell.day * DAY_US for cell in summary.course])
+    n = np.array([cell.n for cell in summary.course], np.float64)
+    beyond = np.array([cell.mean for cell in summary.course])
+    beyond += level.mean - float(n @ beyond) / float(n.sum())
+    unit = 1.0 / max(noise2 * float(n.sum()), 1e-300)
+    found = Evidence()
+    for cut in range((newest - half) // step * step + step, newest, step):
+        known = (starts + length <= cut) & (starts >= cut - half)
+        after = (starts >= cut) & (starts < cut + step)
+        if n[known].sum() < LEAST_TRADES * config.n_min or known.sum() < 2 or not after.any():
+            continue
+        mean = float(n[known] @ beyond[known] / n[known].sum())
+        state = _edge_state(starts[known] + length / 2, n[known], beyond[known], np.sqrt(1.0 / unit), cut)
+        age = (starts[after] + length / 2 - cut) / HOUR_US
+        moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - mean
+        found = found.plus(
+            Evidence(
+                unit * float(n[after] @ (moving * moving)), unit * float(n[after] @ (moving * (beyond[after] - mean))), int(n[after].sum())
+            )
+        )
+    return found
+
+
+def whole_id(summary: GroupSummary) -> str:
+    """Id of the lesson of a whole group."""
+    return slice_id(summary.module, summary.pattern_key, summary.action_category, {})
+
+
+def _state(summary: GroupSummary, level: Level, now_us: int, config: LearningConfig) -> EdgeState:
+    """What is left of a level now, from its course over the whole window."""
+    cells = summary.course
+    n = np.array([cell.n for cell in cells], np.float64)
+    mean = np.array([cell.mean for cell in cells])
+    shift = level.net - float(n @ mean) / float(n.sum())
+    at_us = np.array([cell.day for cell in cells]) * DAY_US + course_days(config.window_us) * DAY_US / 2
+    # A cell at the window's end is not full yet: its trades closed by now.
+    return _edge_state(np.minimum(at_us, now_us), n, mean + shift, level.sd * float(np.sqrt(n.sum())), now_us)
+
+
+def _edge_state(at_us: Floats, n: Floats, mean: Floats, noise_sd: float, now_us: int) -> EdgeState:
+    """A cell's mean of n trades stands for n observations of it."""
+    count = n.astype(np.int64)
+    hours = np.asarray(at_us, np.float64) / HOUR_US
+    noise = np.array([max(noise_sd, 1e-12)])
+    return edge_states(np.repeat(hours, count), np.repeat(mean, count), np.array([0, count.sum()]), noise, now_us / HOUR_US)[0]
+
+
+def _blocks(summary: GroupSummary, config: LearningConfig) -> NDArray[np.int64]:
+    middle = np.array([cell.day for cell in summary.course], np.int64) * DAY_US + course_days(config.window_us) * DAY_US // 2
+    return block_of(middle, config.window_us)

@@ -1,0 +1,99 @@
+"""Persistence: does what slices earned in one stretch of time tell what they earn in another, beyond chance?
+
+May touch: nothing but its arguments.
+
+Outcomes of trades that were open at the same time share moves of the market, so their products say nothing of an edge.  Time is cut into
+blocks on a fixed grid (24 a window), and only pairs of trades at least two blocks apart count.  With A (B, B) the products of what slices
+earned in each two blocks, Q is the sum over the far pairs.  Under no edge the sign of each block is a toss of a coin (the blocks are
+independent and as likely to be good as bad), which gives Q's mean, variance and third moment exactly; the tail is that of the
+gamma distribution with these three (a Pearson type III approximation to the permutation distribution; Mielke & Berry 2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincc, log_ndtr, ndtr
+
+from app.learning.common.digits import shortened
+from schemas.lessons import BlockProducts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BLOCKS = 24
+"""Blocks a window: enough for a test, few enough that a block is longer than most trades are open."""
+APART = 2
+"""Blocks between two trades whose outcomes have nothing to do with each other."""
+LEAST_BLOCKS = 8
+"""With fewer nothing can be told."""
+
+
+def block_of(exit_us: Ints, window_us: int) -> Ints:
+    """Number of the block of each exit (T,) on the grid of a window of `window_us`, counted from 1970.
+
+    >>> block_of(np.array([0, 23, 24, 49]), 24 * 24).tolist()
+    [0, 0, 1, 2]
+    """
+    return np.asarray(exit_us // max(window_us // BLOCKS, 1))
+
+
+def far_pairs(blocks: int) -> NDArray[np.bool_]:
+    """(B, B) which blocks are at least `APART` apart."""
+    place = np.arange(blocks)
+    return np.asarray(np.abs(place[:, None] - place) >= APART)
+
+
+def packed(products: Floats, first: int) -> BlockProducts:
+    """The upper half of symmetric `products` (B, B) of blocks from number `first` on, with the digits that are published."""
+    upper = products[np.triu_indices(len(products))]
+    return BlockProducts(first, len(products), tuple(map(shortened, upper.tolist())))
+
+
+def total(parts: Iterable[BlockProducts]) -> Floats:
+    """The sum (B, B) of products of several groups over the same grid of blocks.
+
+    >>> total([BlockProducts(3, 2, (1.0, 2.0, 3.0)), BlockProducts(4, 1, (10.0,))]).tolist()
+    [[1.0, 2.0], [2.0, 13.0]]
+    """
+    held = list(parts)
+    if not held:
+        return np.zeros((0, 0))
+    first = min(part.first for part in held)
+    size = max(part.first + part.blocks for part in held) - first
+    added = np.zeros((size, size))
+    for part in held:
+        own = np.zeros((part.blocks, part.blocks))
+        own[np.triu_indices(part.blocks)] = part.upper
+        own += np.triu(own, 1).T
+        place = slice(part.first - first, part.first - first + part.blocks)
+        added[place, place] += own
+    return added
+
+
+def sign_flip_log_p(products: Floats) -> float:
+    """ln of the one-sided p-value of the sum of `products` (B, B) over far pairs of blocks, when each block's sign is a toss of a coin.
+
+    0.0 (p = 1) with fewer than `LEAST_BLOCKS` blocks in which anything happened.
+
+    >>> earned = np.array([1.0, 0.8, 1.2, 0.9, 1.1, 1.0, 0.7, 1.3, 1.0, 0.9])
+    >>> sign_flip_log_p(np.outer(earned, earned)) < np.log(0.01) < sign_flip_log_p(np.outer(earned, earned) * (-1.0) ** np.arange(10))
+    True
+    """
+    used = np.flatnonzero(np.diag(products) > 0)
+    if len(used) < LEAST_BLOCKS:
+        return 0.0
+    far = np.where(far_pairs(len(products)), products, 0.0)[np.ix_(used, used)]
+    variance = 2.0 * float((far * far).sum())
+    if not variance > 0:
+        return 0.0
+    z = float(far.sum()) / np.sqrt(variance)
+    skewness = 8.0 * float(np.trace(far @ far @ far)) / variance**1.5
+    if skewness < 0.05:
+        return float(log_ndtr(-z))
+    shape = 4.0 / (skewness * skewness)
+    tail = float(gammaincc(shape, max(shape + z * np.sqrt(shape), 0.0)))
+    # Far out the gamma tail underflows; the normal one is a bound there that nobody will miss.
+    return float(np.log(tail)) if tail > 1e-290 else float(np.log(max(float(ndtr(-z)), 1e-290)))

@@ -1,0 +1,181 @@
+"""The record: what a group's learners would have said at past times, and what came then.
+
+May touch: nothing but its arguments.
+
+At four times on a fixed grid in the newer half of the window (an eighth of the window apart), everything is learned from the half window
+before, and said of the trades that closed in the eighth after it (prequential evaluation; Dawid 1984).  Three accounts are compared:
+`chosen` (the few chosen effects, constant), `moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of all
+slices).
+A past time's account depends on trades before it alone, so it is kept from refit to refit while these are the same; a time so near
+the window's start that its half window is not whole is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.learning.common.config import LearningConfig
+from app.learning.common.digits import shortened
+from app.learning.common.event_time import HOUR_US
+from app.learning.common.window import GroupWindow, Snapshot
+from app.learning.integrated.candidates import candidates
+from app.learning.integrated.clipping import clip_bounds
+from app.learning.integrated.half_life import edge_states
+from app.learning.integrated.persistence import block_of
+from app.learning.integrated.selection import Selection
+from app.learning.integrated.shared import SEGMENT_TRADES, shared_fit
+from schemas.lessons import RecordCell
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+STEPS = 8
+"""Steps of the grid of past times in a window."""
+LEAST_TRADES = 3
+"""A past time counts with this many times `n_min` trades before it."""
+
+
+class Account(NamedTuple):
+    """What was known of a group at `cut_us`: `items` (K, width) of the chosen slices, their `effects` (K,), what was left of each then
+    (`now` (K,)) and its half-life in hours (K,), endless where none is claimed; `shared_items` (J, width) and `shared` (J,) effects,
+    `bounds`
+    of the outcomes, `segments` (S,) what each earned in the group."""
+
+    cut_us: int
+    bounds: tuple[float, float]
+    segments: Floats
+    items: NDArray[np.uint32]
+    effects: Floats
+    now: Floats
+    half_life: Floats
+    shared_items: NDArray[np.uint32]
+    shared: Floats
+
+
+class Record:
+    """The accounts of one group's past times, kept while the trades that they were learned from are the same."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[bytes, Account | None] = {}
+
+    def cells(self, window: GroupWindow, snapshot: Snapshot, config: LearningConfig, regime_dims: Iterable[str]) -> tuple[RecordCell, ...]:
+        """What each past time said and what came, the oldest first; `snapshot` has the outcomes as they are."""
+        step = max(config.window_us // STEPS, 1)
+        newest = int(snapshot.exit_us[-1])
+        kept: dict[bytes, Account | None] = {}
+        cells = []
+        for cut in range((newest - config.window_us // 2) // step * step + step, newest, step):
+            if cut < newest - config.window_us // 2:
+                continue
+            known = part(snapshot, cut - config.window_us // 2, cut)
+            if known is None or len(known.exit_us) < LEAST_TRADES * config.n_min:
+                continue
+            key = _digest(known, cut)
+            account = self._accounts[key] if key in self._accounts else _account(window, known, cut, config, regime_dims)
+            kept[key] = account
+            after = part(snapshot, cut, min(cut + step, newest))
+            if account is not None and after is not None:
+                cells.append(_cell(account, after))
+        self._accounts = kept
+        return tuple(cells)
+
+
+def part(snapshot: Snapshot, after_us: int, until_us: int) -> Snapshot | None:
+    """The trades of a snapshot that closed after `after_us`, up to `until_us`; None without any."""
+    start, end = np.searchsorted(snapshot.exit_us, (after_us, until_us), side="right").tolist()
+    if end <= start:
+        return None
+    rows = np.concatenate(([0], np.cumsum(snapshot.row_counts)))
+    trades = slice(start, end)
+    return replace(
+        snapshot,
+        trade_ids=snapshot.trade_ids[trades],
+        exit_us=snapshot.exit_us[trades],
+        outcome=snapshot.outcome[trades],
+        segment=snapshot.segment[trades],
+        home=snapshot.home[trades],
+        fresh=snapshot.fresh[trades],
+        time_efficiency=snapshot.time_efficiency[trades],
+        row_counts=snapshot.row_counts[trades],
+        codes=snapshot.codes[rows[start] : rows[end]],
+    )
+
+
+def _digest(known: Snapshot, cut_us: int) -> bytes:
+    """Of everything that an account depends on."""
+    made = hashlib.blake2b(str(cut_us).encode(), digest_size=16)
+    made.update(repr(known.segments).encode())
+    for column in (known.exit_us, known.outcome, known.segment, known.row_counts, np.ascontiguousarray(known.codes)):
+        made.update(column.tobytes())
+    return made.digest()
+
+
+def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: LearningConfig, regime_dims: Iterable[str]) -> Account | None:
+    """What is learned of the group from these trades alone; None where no slice has enough of them."""
+    n_min = max(config.n_min // 2, 1)  # as many as the whole window has of n_min
+    bounds = clip_bounds(known.outcome)
+    outcome = np.clip(known.outcome, *bounds)
+    indicator = (known.segment[:, None] == np.arange(len(known.segments))).astype(np.float64)
+    earned = indicator.T @ (outcome - outcome.mean()) / (indicator.sum(axis=0) + SEGMENT_TRADES)
+    outcome = outcome - indicator @ earned
+    found = candidates(window, known, n_min, config.max_dims)
+    if not len(found.n_dims):
+        return None
+    hours = (known.exit_us - known.exit_us[0]) / HOUR_US
+    signature = [known.dims.index(name) for name in regime_dims if name in known.dims]
+    of_regime = np.asarray(np.isin(known.item_dims, signature)[found.items].any(axis=1))
+    level = np.ones((len(outcome), 1))
+    chosen = Selection(outcome, hours, found.members, found.n_dims, found.order, level, n_min, of_regime).path(config.alpha)
+    places = [step.candidate for step in chosen.steps]
+    effects = chosen.fits[-1].coefficients[1:]
+    now, half_life = effects.copy(), np.full(len(places), np.inf)
+    if places:
+        trades = [found.members.indices[found.members.indptr[j] : found.members.indptr[j + 1]] for j in places]
+        uplift = np.concatenate([chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)])
+        starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
+        end = (cut_us - int(known.exit_us[0])) / HOUR_US
+        states = edge_states(np.concatenate([hours[t] for t in trades]), uplift, starts, chosen.noise_sd, end)
+        now = np.array([state.now for state in states])
+        half_life = np.array([state.half_life_hours or np.inf for state in states])
+    shared = shared_fit(outcome, _from_zero(block_of(known.exit_us, config.window_us)), found.members, found.n_dims, level)
+    return Account(cut_us, bounds, earned, found.items[places], effects, now, half_life, found.items[shared.slices], shared.effects)
+
+
+def _from_zero(blocks: Ints) -> Ints:
+    return np.asarray(blocks - blocks[0])
+
+
+def _cell(account: Account, after: Snapshot) -> RecordCell:
+    """Sums of squares and products of what the accounts say of the trades after, around their means."""
+    outcome = np.clip(after.outcome, *account.bounds) - account.segments[after.segment]
+    chosen = matches(account.items, after)
+    age = (after.exit_us - account.cut_us) / HOUR_US
+    constant = account.effects @ chosen
+    moving = ((account.now[:, None] * np.exp2(-age / account.half_life[:, None])) * chosen).sum(axis=0)
+    shared = account.shared @ matches(account.shared_items, after)
+    beyond = outcome - constant
+    columns = np.stack((moving - constant, shared - constant, beyond))
+    columns -= columns.mean(axis=1, keepdims=True)
+    products = columns @ columns.T
+    values = (products[0, 0], products[0, 1], products[1, 1], products[0, 2], products[1, 2], products[2, 2])
+    return RecordCell(account.cut_us, len(outcome), *map(shortened, map(float, values)))
+
+
+def matches(items: NDArray[np.uint32], snapshot: Snapshot) -> Floats:
+    """(K, T) whether one action of a trade has all `items` (K, width; 0 is none) of a slice."""
+    starts = np.cumsum(snapshot.row_counts) - snapshot.row_counts
+    held = np.zeros((len(items), len(snapshot.exit_us)))
+    has = {item: snapshot.codes[:, snapshot.item_dims[item]] == item for item in np.unique(items).tolist() if item}
+    for k, row in enumerate(items.tolist()):
+        rows = np.ones(len(snapshot.codes), np.bool_)
+        for item in row:
+            if item:
+                rows &= has[item]
+        held[k] = rows if len(starts) == len(rows) else np.logical_or.reduceat(rows, starts)
+    return held
