@@ -4,7 +4,8 @@ May touch: the installed files of the packages in `PACKAGES` (read only).
 
 The files are read as they lie, without importing the packages, so that their dependencies are not needed.  The tables of
 universal-portfolios have no dates: their closes are put on consecutive weekdays from the day on which they are known to begin, so that dates
-drift from the true ones by the holidays, and a weekday says nothing.
+drift from the true ones by the holidays, and a weekday says nothing.  Edgeloop takes no exit before 1970: New York's stocks of 1962 begin in
+1990 here, and the index begins in 1970.
 """
 
 from __future__ import annotations
@@ -120,8 +121,9 @@ def europe() -> Panel:
 def us_index() -> Panel:
     """The S&P 500, 1950 to 2018, daily: one asset, which is its own market."""
     frame = _frame("openintro/sp500_1950_2018")
-    close = frame[["Adj.Close"]].to_numpy(float)
-    return Panel(_closing(frame["Date"].to_numpy("datetime64[D]")), ("sp500",), close, close[:, 0].copy())
+    days = frame["Date"].to_numpy("datetime64[D]")
+    close = frame[["Adj.Close"]].to_numpy(float)[days >= np.datetime64("1970-01-01")]
+    return Panel(_closing(days[-len(close) :]), ("sp500",), close, close[:, 0].copy())
 
 
 def metals_oil() -> Panel:
@@ -157,7 +159,7 @@ def eurusd() -> Panel:
 
 
 PANELS: dict[str, Callable[[], Panel]] = {
-    "nyse_old": _wealth("nyse_o", "1962-07-03", "N"),
+    "nyse_old": _wealth("nyse_o", "1990-07-03", "N"),
     "nyse_late": _wealth("nyse_n", "1985-01-02", "M"),
     "toronto": _wealth("tse", "1994-01-04", "T"),
     "us_2000": _wealth("sp500", "1998-01-02", "U"),
