@@ -15,10 +15,12 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from app.audit.work import THREADS
 from app.commands.base import working
 from app.errors import EdgeloopError, UsageError
 from benchmarks.real import report
 from benchmarks.real.measure import Figures, figures
+from benchmarks.real.needs import missing
 from benchmarks.real.sources import NAMES, Source, given, named
 from benchmarks.real.walk import Sized, walk
 
@@ -29,7 +31,9 @@ QUICK = (("dow_2001", "europe"), ("rr",), 6)
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command's arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--logs", nargs="*", choices=NAMES, metavar="NAME", help=f"of: {', '.join(NAMES)} (default: all)")
+    parser.add_argument(
+        "--logs", nargs="+", choices=NAMES, metavar="NAME", help=f"of: {', '.join(NAMES)} (default: all, or none with --log)"
+    )
     parser.add_argument("--log", type=Path, action="append", default=[], metavar="FILE", help="also a log of your own; may be repeated")
     parser.add_argument("--env", type=Path, action="append", default=[], metavar="FILE", help="the settings of each --log, in their order")
     parser.add_argument("--outcome", nargs="+", choices=("rr", "roi"), default=None, help="(default: rr and roi)")
@@ -65,11 +69,11 @@ def _run(options: argparse.Namespace) -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
-        raise UsageError(
-            "A peer needs scikit-learn, which is not installed.", "Install the benchmark's packages with: python -m pip install -e '.[real]'"
-        ) from error
+        raise missing("Boosting is done", "scikit-learn") from error
     if options.out:
         from benchmarks.real.plots import draw  # raises where matplotlib is missing, before the work rather than after it
+    # One thread for linear algebra a process: there is a process a core.
+    os.environ.update({name: os.environ.get(name, "1") for name in THREADS})
     began = time.monotonic()
     outcomes = tuple(options.outcome or (QUICK[1] if options.quick else ("rr", "roi")))
     cuts = options.cuts or (QUICK[2] if options.quick else 24)

@@ -31,8 +31,10 @@ RANKS = ("vol_rank", "mom_rank", "rev_rank", "dispersion")
 
 @dataclass(frozen=True)
 class Log:
-    """A log to be made.  `cost` is a fraction a side; `rr` is the return over the greatest drawdown (`drawdown`) or over the distance of the
-    stop at the entry (`risk`), neither taken for less than `floor`; `pairs` are traded beside the assets, by `pair_rules`."""
+    """A log to be made.
+
+    `cost` is a fraction a side; `rr` is the return over the greatest drawdown (`drawdown`) or over the distance of the stop at the entry
+    (`risk`), neither taken for less than `floor`; `pairs` are traded beside the assets, by `pair_rules`."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -155,15 +157,17 @@ LOGS = {
     log.name: log
     for log in (
         Log("nyse_old", _STOCKS_OLD, (*_DAILY, "mkt_vol", *RANKS), 0.001, "drawdown", 0.01, 1826),
-        Log("nyse_late", _STOCKS_LATE, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", *RANKS), 0.0005, "risk", 0.02, 1461, by_volatility=True),
-        Log("toronto", _STOCKS_FEW_YEARS, (*_DAILY, "vol_rank", "mom_rank", "rev_rank", "range_pos", "last_bar"), 0.0015, "drawdown", 0.015, 730,
-            horizons=_SHORT, by_volatility=True),
+        Log("nyse_late", _STOCKS_LATE, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", *RANKS), 0.0005, "risk", 0.02, 1461,
+            by_volatility=True),
+        Log("toronto", _STOCKS_FEW_YEARS, (*_DAILY, "vol_rank", "mom_rank", "rev_rank", "range_pos", "last_bar"), 0.0015, "drawdown", 0.015,
+            730, horizons=_SHORT, by_volatility=True),
         Log("us_2000", _STOCKS_FEW_YEARS, (*_DAILY, "mkt_vol", "vol_bucket", *RANKS), 0.0005, "risk", 0.02, 730, horizons=_SHORT),
         Log("dow_2001", _STOCKS_FEW_YEARS, ("curator", "side", *TRENDS[1:], *RANKS, "last_bar"), 0.0005, "drawdown", 0.01, 730,
             signature="mkt_meso", horizons=_SHORT),
         Log("countries", _INDICES, (*_DAILY, "mkt_vol", *RANKS), 0.001, "drawdown", 0.01, 730, horizons=_SHORT, bucket="index",
             pairs=tuple((f"C{a:02d}", f"C{a + gap:02d}") for gap in (1, 5, 9) for a in range(1, 25 - gap)), pair_rules=_PAIRS),
-        Log("metals_oil", _FEW_ASSETS, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", "last_bar"), 0.0005, "risk", 0.01, 1826, bucket="future"),
+        Log("metals_oil", _FEW_ASSETS, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", "last_bar"), 0.0005, "risk", 0.01, 1826,
+            bucket="future"),
         Log("currencies", _FEW_ASSETS, (*_DAILY, "mkt_vol", "vol_bucket", *RANKS, "last_bar", "dow"), 0.0002, "drawdown", 0.005, 1096,
             bucket="currency"),
         Log("europe", _FEW_ASSETS, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", "last_bar"), 0.0005, "drawdown", 0.01, 1096,

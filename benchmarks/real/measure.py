@@ -2,10 +2,10 @@
 
 May touch: nothing but its arguments.
 
-With p = multiplier − 1 and u what the trades made beyond the baseline, the value is cov(p, u) − var(p)/2 per decision.  It is the sum of the
-same within groups, p and u less their group's mean, and of the rest, between them.  No sizing can be worth more than var(u)/2, so the value
-over that is the share of the possible, which logs of different outcomes can be compared by.  The slope of u on p is 1 where differences of p
-are the expected differences of u, less where they are exaggerated.
+With p = multiplier − 1 and u what the trades made beyond the baseline, the value is cov(p, u) − var(p)/2 per decision.  It is the sum of
+the same within groups, p and u less their group's mean, and of the rest, between them.  No sizing can be worth more than var(u)/2, so the
+value over that is the share of the possible, by which logs of different outcomes can be compared.  The slope of u on p is 1 where
+differences of p are the expected differences of u, less where they are exaggerated.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def mean_of(estimates: Sequence[Estimate]) -> Estimate:
     if not known:
         return UNKNOWN
     value = float(np.mean([e.value for e in known]))
-    down, up = (float(np.sqrt(sum(d * d for d in ds))) / len(known) for ds in ([e.value - e.low for e in known], [e.high - e.value for e in known]))
+    down, up = (
+        float(np.sqrt(sum(d * d for d in ds))) / len(known) for ds in ([e.value - e.low for e in known], [e.high - e.value for e in known])
+    )
     return Estimate(value, value - down, value + up)
 
 

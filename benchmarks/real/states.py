@@ -2,8 +2,8 @@
 
 May touch: nothing but its arguments.
 
-Arrays are aligned with the panel's times and hold at t only what follows from the closes up to and including t; what is not known yet is NaN
-or left out of the scope.  Horizons are in bars; their names are those of the dimensions.
+Arrays are aligned with the panel's times and hold at t only what follows from the closes up to and including t; what is not known yet is
+NaN or left out of the scope.  Horizons are in bars; their names are those of the dimensions.
 """
 
 from __future__ import annotations
@@ -48,6 +48,13 @@ def volatility(x: Floats, n: int) -> Floats:
     out = np.sqrt(np.maximum(mean(gains * gains, n) - mean(gains, n) ** 2, 0.0))
     out[:n] = np.nan
     return out
+
+
+def in_sds(x: Floats, n: int, over: int) -> Floats:
+    """Gain over n bars in standard deviations of such a gain, by the last `over` bars; NaN where nothing moved."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = growth(x, n) / (volatility(x, over) * np.sqrt(n))
+    return np.where(np.isfinite(moved), moved, np.nan)
 
 
 def highest(x: Floats, n: int) -> Floats:
@@ -126,7 +133,7 @@ class Context:
         p, h = self.panel, self.horizons
         market, states = p.market[:, None], ("S0", "S1", "S2", "S3")
         sd = volatility(p.close, h.volatility)
-        moved = growth(p.close, 1) / volatility(p.close, 20)
+        moved = in_sds(p.close, 1, 20)
         top, bottom = np.fmax(highest(p.close, h.range), p.close), np.fmin(lowest(p.close, h.range), p.close)
         reach = np.where(np.isfinite(highest(p.close, h.range)), (p.close - bottom) / np.maximum(top - bottom, 1e-12), np.nan)
         out = {}

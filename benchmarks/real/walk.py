@@ -19,7 +19,6 @@ import numpy as np
 from app.audit.timeline import Timeline
 from app.audit.trades import Decision
 from app.audit.walk_forward import HORIZON_US, SIZED, cut_times, judge_cut
-from app.audit.work import _single_threaded as single_threaded
 from app.learning.config import LearningConfig
 from benchmarks.real.peers import LEAST, MOST, PEERS
 from benchmarks.real.peers.table import Floats, Ints, lesson
@@ -125,7 +124,7 @@ def walk(
     left = {(source.name, outcome): cuts for source in sources for outcome in outcomes}
     parts: dict[tuple[str, str], list[tuple[int, list[Sized]]]] = {key: [] for key in left}
     done: dict[tuple[str, str], Sized] = {}
-    with single_threaded(), ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         running = {pool.submit(judged, task): task for task in tasks}
         try:
             for future in as_completed(running):

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from app.errors import ConfigurationError
+from benchmarks.real.needs import missing
 from benchmarks.real.peers.table import Floats, Ints, Lesson
 
 LATER = 0.25
 """The share of the known trades, the newest, that says when to stop."""
-ROUNDS = 300
+ROUNDS = 150
 MOST_VALUES = 250
 
 
@@ -44,12 +44,9 @@ def _model(rounds: int, columns: int) -> Any:
     try:
         from sklearn.ensemble import HistGradientBoostingRegressor
     except ImportError as error:
-        raise ConfigurationError(
-            "The peer of gradient boosting needs scikit-learn, which is not installed.",
-            "Install the benchmark's packages with: python -m pip install -e '.[real]'",
-        ) from error
+        raise missing("Boosting is done", "scikit-learn") from error
     return HistGradientBoostingRegressor(
-        learning_rate=0.03, max_iter=rounds, max_leaf_nodes=8, min_samples_leaf=100, l2_regularization=100.0, max_features=0.5,
+        learning_rate=0.05, max_iter=rounds, max_leaf_nodes=8, min_samples_leaf=100, l2_regularization=100.0, max_features=0.5,
         categorical_features=list(range(columns)), early_stopping=False, random_state=1,
     )  # fmt: skip
 

@@ -125,7 +125,7 @@ def _predicted(columns: Slices, y: Floats, block: Ints, v: Variances) -> Floats:
     prior = np.append(v.single, v.double)[columns.dimension]
     used = prior > 1e-9
     moments = [columns.seen[:, used], sparse.csr_matrix(np.ones((len(y), 1)))]
-    priors = [prior[used], [max(v.group, 1e-9)]]
+    priors = [prior[used], np.array([max(v.group, 1e-9)])]
     if v.shared > 1e-9:
         shared = _columns(block, np.ones(len(y), np.bool_))
         moments.append(shared)
@@ -136,4 +136,3 @@ def _predicted(columns: Slices, y: Floats, block: Ints, v: Variances) -> Floats:
     effects = linalg.solve(left, x.T @ y / v.rest, assume_a="pos", check_finite=False)
     k = int(used.sum())
     return np.asarray(columns.asked[:, used] @ effects[:k] + effects[k])
-

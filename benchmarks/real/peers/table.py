@@ -6,6 +6,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +41,9 @@ def lesson(
 ) -> Lesson:
     """The table of the known trades of these categories."""
     groups = sorted(group for group in known if group[1] in categories)
-    rows = sorted(((trade, i) for i, group in enumerate(groups) for trade in known[group]), key=lambda r: (r[0].exit_us, r[0].trade_id, r[1]))
+    rows = sorted(
+        ((trade, i) for i, group in enumerate(groups) for trade in known[group]), key=lambda r: (r[0].exit_us, r[0].trade_id, r[1])
+    )
     segments: dict[Any, list[float]] = {}
     for trade, _ in rows:
         segments.setdefault(trade.segment, []).append(trade.outcome)
@@ -72,17 +75,19 @@ class Slices(NamedTuple):
     dimension: Ints
 
 
-def slices(seen: Ints, asked: Ints, least: int = LEAST_TRADES) -> Slices:
-    """Every value of a dimension and of two, that at least so many of the rows `seen` have and not all."""
+def slices(seen: Ints, asked: Ints, least_of_two: int = LEAST_TRADES) -> Slices:
+    """Every value of a dimension and of two, that enough of the rows `seen` have and not all of them."""
     n, m, d = len(seen), len(asked), seen.shape[1]
     top = int(max(seen.max(initial=0), asked.max(initial=0))) + 1
     keys = [(a, a) for a in range(d)] + [(a, b) for a in range(d) for b in range(a + 1, d)]
-    known, wanted, dimension = [], [], []
+    known: list[sparse.csr_matrix] = []
+    wanted: list[sparse.csr_matrix] = []
+    dimension: list[int] = []
     for a, b in keys:
         codes, told = seen[:, a] * top + seen[:, b], asked[:, a] * top + asked[:, b]
         valid = (seen[:, a] > 0) & (seen[:, b] > 0)
         values, counts = np.unique(codes[valid], return_counts=True)
-        values = values[(counts >= least) & (counts < n)]
+        values = values[(counts >= (LEAST_TRADES if a == b else least_of_two)) & (counts < n)]
         if not len(values):
             continue
         for rows, found, out in ((n, codes, known), (m, told, wanted)):
@@ -98,4 +103,4 @@ def slices(seen: Ints, asked: Ints, least: int = LEAST_TRADES) -> Slices:
 def in_time(n: int, folds: int) -> list[tuple[int, int]]:
     """Expanding windows over n rows by time: (rows to learn from, end of the rows to test on)."""
     edges = np.linspace(n / 2, n, folds + 1).astype(int).tolist()
-    return [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if 0 < a < b]
+    return [(a, b) for a, b in pairwise(edges) if 0 < a < b]
