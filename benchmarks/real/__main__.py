@@ -91,7 +91,8 @@ def _run(options: argparse.Namespace) -> None:
         bar = progress.add_task("learning", total=len(sources) * len(outcomes) * cuts)
         sizes = walk(sources, outcomes, cuts, options.jobs, lambda: progress.advance(bar), finished)
     for outcome in outcomes:
-        report.show(console, {log: found[log, outcome] for log in (s.name for s in sources)}, outcome)
+        names = [source.name for source in sources]
+        report.show(console, {n: found[n, outcome] for n in names}, {n: sizes[n, outcome] for n in names}, outcome)
     if options.json:
         options.json.write_bytes(orjson.dumps(report.document(found, sizes), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     print(f"Done in {time.monotonic() - began:.0f} s.", file=sys.stderr)

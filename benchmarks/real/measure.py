@@ -50,6 +50,17 @@ def figures(sized: Sized) -> dict[str, Figures]:
     return out
 
 
+def differences(sized: Sized) -> dict[tuple[str, str], Estimate]:
+    """By variant of the product and peer, the variant's value less the peer's."""
+    if not len(sized.uplift):
+        return {}
+    draws = Resampler(sized.cut_us, SEED)
+    one = np.zeros(len(sized.uplift), np.int64)
+    value = {name: _worth(m - 1.0, sized.uplift, one, draws)["value"] for name, m in sized.multipliers.items()}
+    peers = [name for name in value if name not in sized.product]
+    return {(ours, peer): draws.estimate(value[ours] - value[peer]) for ours in sized.product for peer in peers}
+
+
 def _worth(p: Floats, u: Floats, code: Any, draws: Resampler) -> dict[str, Floats]:
     """Figures (1 + draws,) of one contender."""
     ones = np.ones(len(p))

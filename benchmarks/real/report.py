@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.audit.resample import Estimate
-from benchmarks.real.measure import Figures, is_peer, over_logs
+from benchmarks.real.measure import Figures, differences, is_peer, mean_of, over_logs
 from benchmarks.real.walk import Sized
 
 
@@ -25,9 +25,8 @@ def table(title: str, found: Mapping[str, Figures]) -> Table:
         made.add_column(name, justify="left" if not name else "right")
     for name, f in found.items():
         row = [name, _figure(f.value), _range(f.value), _figure(f.within), _figure(f.between), _percent(f.share), _figure(f.slope, 2)]
-        beyond = (
-            ["", ""] if f.beyond == Estimate(0.0, 0.0, 0.0) else [f"{_figure(f.beyond)} {_range(f.beyond)}", _sure(f.beyond, is_peer(name))]
-        )
+        differs = f.beyond != Estimate(0.0, 0.0, 0.0)
+        beyond = [f"{_figure(f.beyond)} {_range(f.beyond)}", _sure(f.beyond)] if differs else ["", ""]
         made.add_row(*row, *beyond, style="" if is_peer(name) else "bold")
     return made
 
@@ -48,17 +47,39 @@ def by_log(by: Mapping[str, Mapping[str, Figures]], outcome: str) -> Table:
     return made
 
 
+def against(by: Mapping[str, Mapping[tuple[str, str], Estimate]], outcome: str) -> Table:
+    """The mean over the logs of each variant's value less each peer's, and in how many logs it is surely better and surely worse."""
+    pairs = list(dict.fromkeys(pair for found in by.values() for pair in found))
+    peers = list(dict.fromkeys(peer for _, peer in pairs))
+    made = Table(
+        title=f"variant − peer, mean over {len(by)} logs, {outcome} (logs where it is surely better / worse)", title_justify="left"
+    )
+    made.add_column("variant")
+    for peer in peers:
+        made.add_column(peer, justify="right")
+    for ours in dict.fromkeys(ours for ours, _ in pairs):
+        cells = []
+        for peer in peers:
+            each = [found[ours, peer] for found in by.values() if (ours, peer) in found]
+            mean = mean_of(each)
+            better, worse = sum(e.low > 0 for e in each), sum(e.high < 0 for e in each)
+            cells.append(f"{_figure(mean)}{_mark(mean, True)} ({better}/{worse})")
+        made.add_row(ours, *cells)
+    return made
+
+
 def heading(log: str, outcome: str, sized: Sized) -> str:
     """What a log's table is of."""
     groups = len(set(sized.group.tolist()))
     return f"{log}, {outcome}: {len(sized.uplift)} decisions of {groups} groups at {len(set(sized.cut_us.tolist()))} cuts"
 
 
-def show(console: Console, by: Mapping[str, Mapping[str, Figures]], outcome: str) -> None:
+def show(console: Console, by: Mapping[str, Mapping[str, Figures]], sizes: Mapping[str, Sized], outcome: str) -> None:
     """The closing tables of an outcome."""
     if len(by) > 1:
         console.print(table(f"mean over {len(by)} logs, {outcome}", over_logs(by)))
     console.print(by_log(by, outcome))
+    console.print(against({log: differences(sized) for log, sized in sizes.items()}, outcome))
 
 
 def document(by: Mapping[tuple[str, str], Mapping[str, Figures]], sizes: Mapping[tuple[str, str], Sized]) -> dict[str, Any]:
@@ -73,6 +94,7 @@ def document(by: Mapping[tuple[str, str], Mapping[str, Figures]], sizes: Mapping
         out.setdefault(outcome, {})[log] = {
             "decisions": len(sized.uplift),
             "cuts": len(set(sized.cut_us.tolist())),
+            "differences": {f"{ours} − {peer}": plain(e) for (ours, peer), e in differences(sized).items()},
             "contenders": {n: {k: plain(e) for k, e in f._asdict().items()} | {"peer": is_peer(n)} for n, f in found.items()},
         }
     return out
@@ -90,10 +112,9 @@ def _percent(e: Estimate) -> str:
     return f"{e.value:+.2%}" if np.isfinite(e.low) else "–"
 
 
-def _sure(e: Estimate, peer: bool) -> str:
-    """Of a difference, in words: the product against a peer, a variant against the product."""
-    better, worse = ("[green]surely better[/]", "[red]surely worse[/]")
-    return better if e.low > 0 else worse if e.high < 0 else ""
+def _sure(e: Estimate) -> str:
+    """Of a difference, in words."""
+    return "[green]surely better[/]" if e.low > 0 else "[red]surely worse[/]" if e.high < 0 else ""
 
 
 def _mark(e: Estimate, peer: bool) -> str:

@@ -15,7 +15,7 @@ from app.audit.resample import Estimate
 from app.errors import ConfigurationError
 from benchmarks.real import walk
 from benchmarks.real.logs import LOGS, events
-from benchmarks.real.measure import figures, mean_of
+from benchmarks.real.measure import differences, figures, mean_of
 from benchmarks.real.peers import PEERS
 from benchmarks.real.peers.table import Lesson, slices
 from benchmarks.real.prices import Panel, equal_weight, file_of, pairs_of
@@ -152,11 +152,11 @@ def test_a_peer_knows_nothing_of_few_trades(name: str) -> None:
 
 
 def test_slices_are_the_values_of_one_and_of_two_dimensions() -> None:
-    seen = np.array([[1, 1], [1, 2], [2, 1], [2, 0]] * 20)
+    seen = np.array([[1, 1], [1, 2], [2, 1], [2, 0]] * 40)
     found = slices(seen, np.array([[1, 2], [3, 1]]), least_of_two=3)
     assert found.dimension.tolist() == [0, 0, 1, 1, -1, -1, -1]
     assert found.asked.toarray().tolist() == [[1, 0, 0, 1, 0, 1, 0], [0, 0, 1, 0, 0, 0, 0]]
-    assert (found.seen.sum(axis=0) == [40, 40, 60, 20, 20, 20, 20]).all()
+    assert (found.seen.sum(axis=0) == [80, 80, 80, 40, 40, 40, 40]).all()
 
 
 def test_parts_of_the_value_and_the_slope() -> None:
@@ -166,13 +166,15 @@ def test_parts_of_the_value_and_the_slope() -> None:
     between = np.where(group == "a", 0.2, -0.2)
     uplift = skill + between + rng.normal(0, 1, 2000)
     said = {"ours": 1 + skill + between, "groups": 1 + between, "neutral": np.ones(2000)}
-    found = figures(Sized(cuts, uplift, group, said, ("ours",)))
+    sized = Sized(cuts, uplift, group, said, ("ours",))
+    found = figures(sized)
     assert found["ours"].slope.value == pytest.approx(1.0, abs=0.15)
     assert found["ours"].value.value == pytest.approx(found["ours"].within.value + found["ours"].between.value)
     assert found["groups"].within.value == pytest.approx(0.0, abs=1e-9)
     assert found["groups"].between.value > 0
     assert found["neutral"].beyond.value == pytest.approx(found["ours"].value.value)
     assert found["neutral"].beyond.low > 0
+    assert differences(sized) == {("ours", name): found[name].beyond for name in ("groups", "neutral")}
 
 
 def test_the_mean_over_logs_is_surer_than_each() -> None:
