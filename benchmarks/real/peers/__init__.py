@@ -1,0 +1,23 @@
+"""Other ways to size the same decisions from the same trades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.real.peers.boosting import boosting
+from benchmarks.real.peers.means import group_means, neutral
+from benchmarks.real.peers.mixed import mixed
+from benchmarks.real.peers.ridge import ridge
+from benchmarks.real.peers.table import Floats, Lesson
+
+LEAST, MOST = 0.3, 3.0
+"""Multipliers are cut to these."""
+
+PEERS: dict[str, Callable[[Lesson], Floats]] = {
+    "boosting": boosting,
+    "ridge": ridge,
+    "mixed": mixed,
+    "group means": group_means,
+    "neutral": neutral,
+}
+"""By name what each expects of the decisions, in units of size beyond the baseline."""
