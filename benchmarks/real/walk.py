@@ -19,7 +19,7 @@ import numpy as np
 from app.audit.timeline import Timeline
 from app.audit.trades import Decision
 from app.audit.walk_forward import HORIZON_US, SIZED, cut_times, judge_cut
-from app.learning.config import LearningConfig
+from app.learning.common.config import LearningConfig
 from benchmarks.real.peers import LEAST, MOST, PEERS
 from benchmarks.real.peers.table import Floats, Ints, lesson
 from benchmarks.real.sources import Source

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from app.audit.trades import Decision, Group
-from app.learning.window import Trade
+from app.learning.common.window import Trade
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
