@@ -47,7 +47,17 @@ from app.learning.integrated.regime_gains import gains_of, weights_of
 from app.learning.integrated.regimes import RegimeWeights
 from app.learning.integrated.sharing import with_shared
 from app.learning.integrated.sketches import decoded
-from app.learning.integrated.weights import HALF_LIFE, SHARED, Counts, half_life_evidence, opened, shared_evidence, weight
+from app.learning.integrated.weights import (
+    HALF_LIFE,
+    LEVEL_HALF_LIFE,
+    SHARED,
+    Counts,
+    Evidence,
+    half_life_evidence,
+    opened,
+    shared_evidence,
+    weight,
+)
 from app.learning.integrated.whole_groups import Level, Spread, levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
@@ -226,18 +236,20 @@ class IntegratedMaterializer:
         """How far each learner counts in the groups of one of so many categories."""
         config = self._config
         cells = [cell for group in groups for cell in group.summary.record]
-        evidence = half_life_evidence(cells)
+        half_life = weight(half_life_evidence(cells), HALF_LIFE, config.half_life)
+        evidence = Evidence()
         if config.half_life is None:
             for group in groups:
                 i = whole_id(group.summary)
                 evidence = evidence.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
-        half_life = weight(evidence, HALF_LIFE, config.half_life)
+        level_half_life = weight(evidence, LEVEL_HALF_LIFE, config.half_life)
         shared = weight(shared_evidence(cells, half_life), SHARED, config.shared_effects)
         slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
         log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(2.0 * categories)
         sure = max((ramps[group.summary.lesson_id][0] for group in groups if ramps[group.summary.lesson_id]), default=0.0)
         sure = max([sure, *(ramp_of(found[whole_id(group.summary)].z, bar) for group in groups)])
-        return Counts(half_life, shared, opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0)
+        is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
+        return Counts(half_life, level_half_life, shared, is_open)
 
     def _by_group(self) -> dict[Group, list[Lesson]]:
         """The lessons with a shared effect, by group."""

@@ -2,12 +2,12 @@
 
 May touch: nothing but its arguments.
 
-At four times on a fixed grid in the newer half of the window (an eighth of the window apart), everything is learned from the half window
-before, and said of the trades that closed in the eighth after it (prequential evaluation; Dawid 1984).  Three accounts are compared:
+At four times on a fixed grid (an eighth of the window apart), everything is learned from the half window before, and said of the
+trades that closed in the eighth after it (prequential evaluation; Dawid 1984).  Three accounts are compared:
 `chosen` (the few chosen effects, constant), `moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of all
 slices).
 A past time's account depends on trades before it alone, so it is kept from refit to refit while these are the same; a time so near
-the window's start that its half window is not whole is left out.
+the window's start that not all of these are in the window is left out.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ Ints = NDArray[np.int64]
 
 STEPS = 8
 """Steps of the grid of past times in a window."""
+KNOWN_STEPS = 4
+"""Steps that are known at a past time.  With fewer there were more past times, but what is sure of a window was not sure of its half."""
 LEAST_TRADES = 3
 """A past time counts with this many times `n_min` trades before it."""
 
@@ -68,12 +70,12 @@ class Record:
         """What each past time said and what came, the oldest first; `snapshot` has the outcomes as they are."""
         step = max(config.window_us // STEPS, 1)
         newest = int(snapshot.exit_us[-1])
+        known_us = step * KNOWN_STEPS
+        oldest = newest - config.window_us + known_us
         kept: dict[bytes, Account | None] = {}
         cells = []
-        for cut in range((newest - config.window_us // 2) // step * step + step, newest, step):
-            if cut < newest - config.window_us // 2:
-                continue
-            known = part(snapshot, cut - config.window_us // 2, cut)
+        for cut in range(-(-oldest // step) * step, newest, step):
+            known = part(snapshot, cut - known_us, cut)
             if known is None or len(known.exit_us) < LEAST_TRADES * config.n_min:
                 continue
             key = _digest(known, cut)
@@ -118,7 +120,7 @@ def _digest(known: Snapshot, cut_us: int) -> bytes:
 
 def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: LearningConfig, regime_dims: Iterable[str]) -> Account | None:
     """What is learned of the group from these trades alone; None where no slice has enough of them."""
-    n_min = max(config.n_min // 2, 1)  # as many as the whole window has of n_min
+    n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
     outcome = np.clip(known.outcome, *bounds)
     indicator = (known.segment[:, None] == np.arange(len(known.segments))).astype(np.float64)
@@ -143,12 +145,9 @@ def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: Learning
         states = edge_states(np.concatenate([hours[t] for t in trades]), uplift, starts, chosen.noise_sd, end)
         now = np.array([state.now for state in states])
         half_life = np.array([state.half_life_hours or np.inf for state in states])
-    shared = shared_fit(outcome, _from_zero(block_of(known.exit_us, config.window_us)), found.members, found.n_dims, level)
+    blocks = block_of(known.exit_us, config.window_us)
+    shared = shared_fit(outcome, blocks - blocks[0], found.members, found.n_dims, level)
     return Account(cut_us, bounds, earned, found.items[places], effects, now, half_life, found.items[shared.slices], shared.effects)
-
-
-def _from_zero(blocks: Ints) -> Ints:
-    return np.asarray(blocks - blocks[0])
 
 
 def _cell(account: Account, after: Snapshot) -> RecordCell:

@@ -9,8 +9,8 @@ and its child, or two near clones, share their evidence and never repeat it.
 
 How large τ² is comes from what *persists*: products of outcomes of trades at least two blocks of time apart (`persistence.py`), regressed
 on how alike the trades are (Haseman & Elston 1972).  Its estimate is uncertain, so it is averaged over a prior: the persistent share of the
-variance is exponential with mean `PRIOR_SHARE`.  What hangs together within a block only is noise of each slice, by which its evidence
-counts for less.
+variance is exponential with mean `PRIOR_SHARE`.  What hangs together within a block only is noise of each slice, by which its
+evidence counts for less.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 
 MAX_DIMS = 2
 """Deeper slices have too few trades each for what they add to show; those that stand out are chosen one by one."""
-PRIOR_SHARE = 0.01
+PRIOR_SHARE = 0.003
 """Mean persistent share of the variance of outcomes, before anything is seen: on logs of real trades it was 0 to 3 % in most groups."""
 MOST_SHARE = 0.9
 MAIN_PART = 0.5
@@ -82,30 +82,36 @@ def shared_fit(outcome: Floats, blocks: Ints, members: csr_array, n_dims: Ints, 
     held = members[slices]
     n = np.diff(held.indptr).astype(np.float64)
     frequency = n / t
-    by_block = np.zeros((len(slices), b))
-    counts = np.zeros((len(slices), b))
-    row = np.repeat(np.arange(len(slices)), np.diff(held.indptr))
-    np.add.at(by_block, (row, blocks[held.indices]), y[held.indices])
-    np.add.at(counts, (row, blocks[held.indices]), 1.0)
-    by_block -= frequency[:, None] * np.bincount(blocks, y, b)
     weight = _weights(n_dims[slices], frequency)
-    products = (by_block * weight[:, None]).T @ by_block
-    far = far_pairs(b)
+    products, counts = _by_block(held, y, blocks, b, frequency, weight)
     like_far, like_near, own = _likeness(held, weight, frequency, blocks, t)
     if not like_far > 0 or np.count_nonzero(np.bincount(blocks, minlength=b)) < LEAST_BLOCKS:
         return nothing._replace(products=products / variance)
-    estimate = float(products[far].sum()) / like_far / variance
-    uncertain = float(np.sqrt(2.0 * (products[far] ** 2).sum())) / like_far / variance
-    share = min(_posterior_share(estimate, uncertain), MOST_SHARE)
+    far = far_pairs(b)
+    share = _persistent_share(products, far, like_far * variance)
     transient = max((float(products[~far].sum()) - float(own @ (y * y))) / max(like_near, 1e-9) / variance, 0.0)
     noisier = 1.0 + transient * TRANSIENT_PART * np.maximum((counts * counts).sum(axis=1) / n - 1.0, 0.0)
-    penalty = noisier / (share * weight)
+    prior = share * weight
     columns = np.column_stack((outcome, segments)) if segments.shape[1] > 1 else outcome[:, None]
-    solved = _solved(held, columns - columns.mean(axis=0), penalty, n * (1.0 - frequency))
+    solved = _solved(held, columns - columns.mean(axis=0), noisier / prior, n * (1.0 - frequency))
     loadings = solved[:, 1:] if segments.shape[1] > 1 else np.zeros((len(slices), 1))
-    known = n * (1.0 - frequency) / noisier
-    sds = np.sqrt(variance / (known + 1.0 / (share * weight)))
+    sds = np.sqrt(variance / (n * (1.0 - frequency) / noisier + 1.0 / prior))
     return SharedFit(slices, solved[:, 0], sds, loadings, share, products / variance)
+
+
+def _by_block(held: csr_array, y: Floats, blocks: Ints, b: int, frequency: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Products (B, B) of what slices earned in each two blocks, and the trades of each slice in each block (K, B)."""
+    place = np.repeat(np.arange(held.shape[0]), np.diff(held.indptr)) * b + blocks[held.indices]
+    earned: Floats = np.bincount(place, y[held.indices], held.shape[0] * b).reshape(-1, b).astype(np.float64)
+    counts = np.bincount(place, minlength=held.shape[0] * b).reshape(-1, b).astype(np.float64)
+    earned -= frequency[:, None] * np.bincount(blocks, y, b)
+    return np.asarray((earned * weight[:, None]).T @ earned), counts
+
+
+def _persistent_share(products: Floats, far: NDArray[np.bool_], unit: float) -> float:
+    """Posterior mean of the persistent share of the variance; `unit` is what products are per share."""
+    earned, sd = float(products[far].sum()), float(np.sqrt(2.0 * (products[far] ** 2).sum()))
+    return min(_posterior_share(earned / unit, sd / unit), MOST_SHARE)
 
 
 def _weights(n_dims: Ints, frequency: Floats) -> Floats:

@@ -69,7 +69,8 @@ def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float
 
 
 def _less(effect: Effect, share: float) -> Effect:
-    return effect._replace(effect=effect.effect * (1.0 - share))
+    """A chosen effect without the part that the shared one takes over: how it has moved stays whole."""
+    return effect._replace(effect=effect.effect - share * effect.constant)
 
 
 def _told(group: GroupPath) -> bool:

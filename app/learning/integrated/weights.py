@@ -19,10 +19,11 @@ from schemas.lessons import RecordCell
 
 
 class Counts(NamedTuple):
-    """How far learners count in a module, each from 0 to 1: `half_life`; `shared` effects beside the chosen ones; `open` how far the module
-    has shown that there is anything at all to size by."""
+    """How far learners count in a module, each from 0 to 1: `half_life` of slices and, `level_half_life`, of whole groups; `shared` effects
+    beside the chosen ones; `open` how far the module has shown that there is anything at all to size by."""
 
     half_life: float
+    level_half_life: float
     shared: float
     open: float
 
@@ -39,8 +40,10 @@ OPEN_PART = 0.5
 OPEN_OVER = 10.0
 """Factor of the p-value over which a module opens."""
 HALF_LIFE = Prior(1.0, 0.5)
-SHARED = Prior(0.6, 0.3)
-DISCOUNT = 3.0
+LEVEL_HALF_LIFE = Prior(0.5, 0.5)
+"""Levels of whole groups move with the market as much as with the edge: on real prices their movement did not last."""
+SHARED = Prior(0.5, 0.5)
+DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time hang together."""
 
 
@@ -61,9 +64,9 @@ def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
     """The weight of a learner, from 0 to 1; `switch`: True for on, False for off, None for as its record says.
 
     >>> weight(Evidence(), SHARED, None), weight(Evidence(), SHARED, False)
-    (0.6, 0.0)
+    (0.5, 0.0)
     >>> round(weight(Evidence(300.0, 0.0, 900), SHARED, None), 2), round(weight(Evidence(300.0, 300.0, 900), SHARED, None), 2)
-    (0.06, 0.96)
+    (0.01, 0.99)
     """
     if switch is not None:
         return float(switch)
@@ -83,14 +86,12 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
 
 
 def shared_evidence(cells: Iterable[RecordCell], half_life: float) -> Evidence:
-    """Of shared effects: what they say beyond the chosen ones, of which the half-life counts as far as `half_life`, and what came."""
+    """Of shared effects: what they say beyond the chosen ones, and what came beyond these with their half-life by weight `half_life`."""
     total = Evidence()
     for c in cells:
         if c.beyond > 0:
             unit = c.n / c.beyond
-            said = c.shared - 2.0 * half_life * c.moving_shared + half_life * half_life * c.moving
-            came = c.shared_came - half_life * (c.moving_shared + c.moving_came) + half_life * half_life * c.moving
-            total = total.plus(Evidence(said * unit, came * unit, c.n))
+            total = total.plus(Evidence(c.shared * unit, (c.shared_came - half_life * c.moving_shared) * unit, c.n))
     return total
 
 

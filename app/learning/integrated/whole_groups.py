@@ -20,7 +20,7 @@ from app.learning.integrated.netting import Effect, kept, moved, ramp_of
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import block_of, packed, total
 from app.learning.integrated.record import LEAST_TRADES, STEPS
-from app.learning.integrated.weights import Counts, Evidence
+from app.learning.integrated.weights import DISCOUNT, Counts, Evidence
 from schemas.identity import slice_id
 from schemas.lessons import Fit, GroupSummary, Lesson, LessonDecay
 
@@ -108,11 +108,14 @@ def whole_effect(lesson: Lesson, group: GroupPath, level: Level, counts: Counts,
     """The edge of a whole group, now: its level, as far as it is sure by itself, and how it moved."""
     ramp = ramp_of(level.z, bar)
     now, now_sd, decay = level.net, level.sd, LessonDecay(state="stable")
-    if ramp and counts.half_life and len(group.summary.course) > 1:
+    if ramp and counts.level_half_life and len(group.summary.course) > 1:
         state = _state(group.summary, level, micros_from_text(lesson.as_of), config)
-        now, now_sd, decay = moved(now, now_sd, state.now, state.now_sd, decay_of(state), counts.half_life)
+        now, now_sd, decay = moved(now, now_sd, state.now, state.now_sd, decay_of(state), counts.level_half_life)
     size = now * ramp * kept(now, now_sd**2)
-    return Effect(lesson, level.z, ramp, level.net, level.sd, size, now_sd, decay, level.baseline, lesson.as_of)
+    constant = level.net * ramp * kept(level.net, level.sd**2)
+    return Effect(
+        lesson, level.z, ramp, level.net, level.sd, size, now_sd, decay, level.baseline, lesson.as_of, "selected", constant
+    )  # fmt: skip
 
 
 def shared_level(level: Level, noise2: float, tau2: float) -> float:
@@ -122,14 +125,16 @@ def shared_level(level: Level, noise2: float, tau2: float) -> float:
 
 def record_of_level(summary: GroupSummary, level: Level, noise2: float, config: LearningConfig) -> Evidence:
     """What the half-life of a whole group would have said at past times beyond its mean, and what came (see `record.py`)."""
-    step, half = config.window_us // STEPS, config.window_us // 2
+    step = max(config.window_us // STEPS, 1)
+    half = step * STEPS // 2
     newest = micros_from_text(summary.as_of)
     length = course_days(config.window_us) * DAY_US
     starts = np.array([cell.day * DAY_US for cell in summary.course])
     n = np.array([cell.n for cell in summary.course], np.float64)
     beyond = np.array([cell.mean for cell in summary.course])
     beyond += level.mean - float(n @ beyond) / float(n.sum())
-    unit = 1.0 / max(noise2 * float(n.sum()), 1e-300)
+    noise = max(noise2 * float(n.sum()), 1e-300)
+    unit = DISCOUNT / noise  # the noise of levels already has what hangs together in time
     found = Evidence()
     for cut in range((newest - half) // step * step + step, newest, step):
         known = (starts + length <= cut) & (starts >= cut - half)
@@ -137,7 +142,7 @@ def record_of_level(summary: GroupSummary, level: Level, noise2: float, config: 
         if n[known].sum() < LEAST_TRADES * config.n_min or known.sum() < 2 or not after.any():
             continue
         mean = float(n[known] @ beyond[known] / n[known].sum())
-        state = _edge_state(starts[known] + length / 2, n[known], beyond[known], np.sqrt(1.0 / unit), cut)
+        state = _edge_state(starts[known] + length / 2, n[known], beyond[known], np.sqrt(noise), cut)
         age = (starts[after] + length / 2 - cut) / HOUR_US
         moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - mean
         found = found.plus(
