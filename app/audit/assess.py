@@ -43,7 +43,7 @@ STRETCHES = 12
 TOLD = 40
 """Overrides that are shown."""
 MONTH_US = 30 * DAY_US
-CURVES = ("integrated", "classic", "no half-life", "no regime weights", "no latent factors")
+CURVES = ("integrated", "classic", "no half-life", "no regime weights", "no latent factors", "no shared effects")
 
 
 def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], seconds: float) -> Audit:

@@ -129,7 +129,7 @@ class IntegratedLearner:
             lessons, summary = self._learn(version)
         self.window.settle()
         if self.window.recode() is not None:
-            self._names = {}
+            self._names, self._record = {}, Record()
         self._learned = True
         before = self._lessons
         self._lessons = {lesson.lesson_id: lesson for lesson in lessons}

@@ -194,12 +194,14 @@ class IntegratedMaterializer:
         for category in categories:
             alike = [group for group in groups if group.summary.action_category == category]
             spread = spread_of(alike, found_levels, config, scale)
-            counts = self._counts(alike, found_levels, spread, ramps, bar, len(categories))
+            half_life = self._half_life(alike, found_levels, spread)
+            sure = max(ramp_of(found_levels[whole_id(group.summary)].z, bar) for group in alike)
             for group in alike:
                 fit = passed[group.summary.lesson_id]
                 for j, i in enumerate(group.path.lesson_ids[: len(ramps[group.summary.lesson_id])], 1):
-                    found[i] = netted(lessons[i], group, fit, j, statistics[lead.get(i, i)], bar, baselines, counts.half_life)
-            by_category[category] = alike, spread, counts
+                    found[i] = netted(lessons[i], group, fit, j, statistics[lead.get(i, i)], bar, baselines, half_life)
+                    sure = max(sure, found[i].ramp)
+            by_category[category] = alike, spread, self._counts(alike, half_life, spread, sure, len(categories))
         found = merged(found, lead)
         for alike, spread, counts in by_category.values():
             for group in alike:
@@ -214,29 +216,23 @@ class IntegratedMaterializer:
                 found.update(with_shared(group, whole, of_group, found, pooled, counts.shared * counts.open, baselines, scale))
         return found
 
-    def _counts(
-        self,
-        groups: Sequence[GroupPath],
-        found: Mapping[str, Level],
-        spread: Spread,
-        ramps: Mapping[str, list[float]],
-        bar: float,
-        categories: int,
-    ) -> Counts:
-        """How far each learner counts in the groups of one of so many categories."""
+    def _half_life(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> float:
+        """How far half-lives count in the groups of one category."""
         config = self._config
-        cells = [cell for group in groups for cell in group.summary.record]
-        evidence = half_life_evidence(cells)
+        evidence = half_life_evidence(cell for group in groups for cell in group.summary.record)
         if config.half_life is None:
             for group in groups:
                 i = whole_id(group.summary)
                 evidence = evidence.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
-        half_life = weight(evidence, HALF_LIFE, config.half_life)
+        return weight(evidence, HALF_LIFE, config.half_life)
+
+    def _counts(self, groups: Sequence[GroupPath], half_life: float, spread: Spread, sure: float, categories: int) -> Counts:
+        """How far each learner counts in the groups of one of so many categories, of whose effects the surest has come in by `sure`."""
+        config = self._config
+        cells = [cell for group in groups for cell in group.summary.record]
         shared = weight(shared_evidence(cells, half_life), SHARED, config.shared_effects)
         slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
         log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(2.0 * categories)
-        sure = max((ramps[group.summary.lesson_id][0] for group in groups if ramps[group.summary.lesson_id]), default=0.0)
-        sure = max([sure, *(ramp_of(found[whole_id(group.summary)].z, bar) for group in groups)])
         return Counts(half_life, shared, opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0)
 
     def _by_group(self) -> dict[Group, list[Lesson]]:
