@@ -209,7 +209,10 @@ def switches(settings: Mapping[str, Setting], config: LearningConfig, found: Dec
         elif gain.value.high < 0:
             word, reason = "off", f"It costs: {number(gain.value)} of value a decision."
         else:
-            word, reason = "auto", f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default."
+            word, reason = (
+                "auto",
+                f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default.",
+            )
             if name == "half-life" and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
                 reason = f"Edges do fade, though in sizing it adds {number(gain.value)} a decision, which could be chance."
         made.append(Switch(variable=variable, now=_SWITCH[switch], recommended=word, reason=reason))

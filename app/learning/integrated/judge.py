@@ -189,7 +189,6 @@ class IntegratedMaterializer:
         found_levels = levels(groups, passed, baselines)
         found: dict[str, Effect] = {}
         by_category: dict[str, tuple[list[GroupPath], Spread, Counts]] = {}
-        slices = self._by_group()
         categories = sorted({group.summary.action_category for group in groups})
         for category in categories:
             alike = [group for group in groups if group.summary.action_category == category]
@@ -211,9 +210,8 @@ class IntegratedMaterializer:
                     continue
                 if level.z > bar:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
-                of_group = slices.get(group_of(whole), [])
                 pooled = shared_level(level, spread.noise2[i], spread.tau2)
-                found.update(with_shared(group, whole, of_group, found, pooled, counts.shared * counts.open, baselines, scale))
+                found.update(with_shared(group, whole, group.shared, found, pooled, counts.shared * counts.open, baselines, scale))
         return found
 
     def _half_life(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> float:
@@ -253,11 +251,13 @@ class IntegratedMaterializer:
 
         Until the rest has arrived the refit before counts.
         """
+        slices = self._by_group()
         for key, summary in self._summaries.items():
             path = summary.path
             lessons = {} if path is None else {i: self._lessons[i] for i in path.lesson_ids if i in self._lessons}
-            if path is not None and of_one_refit(path, lessons):
-                self._paths[key] = GroupPath(summary, path, lessons)
+            shared = tuple(slices.get((summary.pattern_key, summary.action_category), ()))
+            if path is not None and of_one_refit(summary, path, lessons, shared):
+                self._paths[key] = GroupPath(summary, path, lessons, shared)
         self._paths = {key: whole for key, whole in sorted(self._paths.items()) if key in self._summaries}
         return list(self._paths.values())
 

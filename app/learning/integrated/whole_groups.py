@@ -51,12 +51,12 @@ def levels(groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: Se
     effects add to the average trade of the module is not held against a group without any: beyond the effects, levels are compared
     with a baseline beyond them.
     """
-    home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, _, _ in groups}
+    home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, *_ in groups}
     added = sum(
-        home[summary.lesson_id] * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0]) for summary, path, _ in groups
+        home[summary.lesson_id] * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0]) for summary, path, *_ in groups
     ) / max(sum(home.values()), 1)
     found = {}
-    for summary, path, _ in groups:
+    for summary, path, *_ in groups:
         values = []
         for fit, beyond in ((path.fits[0], 0.0), (passed[summary.lesson_id], added)):
             baseline, variance = explained(fit.loadings[0], path, baselines)
