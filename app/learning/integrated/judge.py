@@ -55,11 +55,15 @@ from schemas.overrides import Override
 
 class Standings(NamedTuple):
     """How surely effects pass: `searched` slices and levels in the module, the |z| that it takes (`bar`), and by lesson id of each effect
-    that passes its |z| (or that of the effect whose evidence it shares) and how far, from 0 to 1, it has come in beyond the bar."""
+    that passes its |z| (or that of the effect whose evidence it shares) and how far, from 0 to 1, it has come in beyond the bar.
+
+    `shared` are the ids of those that only count together, which need not pass; `counts` by action category how far each learner counts."""
 
     searched: int
     bar: float
     effects: dict[str, tuple[float, float]]
+    shared: frozenset[str] = frozenset()
+    counts: Mapping[str, Counts] = {}
 
 
 class IntegratedMaterializer:
@@ -133,9 +137,10 @@ class IntegratedMaterializer:
         """How surely the effects pass that `judge` would hand out now."""
         factor_of = {member: factor for factor in self._factors() for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects = self._effects(self._baselines(0), factor_of, scale)
+        effects, counts = self._effects(self._baselines(0), factor_of, scale)
         searched, bar = self._bar(self._whole_paths())
-        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()})
+        shared = frozenset(i for i, e in effects.items() if e.part == "shared")
+        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()}, shared, counts)
 
     # -- judging
 
@@ -145,7 +150,7 @@ class IntegratedMaterializer:
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects = self._effects(baselines, factor_of, scale)
+        effects, _ = self._effects(baselines, factor_of, scale)
         weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
         as_of = max((s.as_of for s in self._summaries.values()), default="")
@@ -176,8 +181,11 @@ class IntegratedMaterializer:
             self._changed = {}
         return self._clusterer.factors()
 
-    def _effects(self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float) -> dict[str, Effect]:
-        """What is said of each lesson that has an effect: the chosen ones that pass, whole groups, and what is shared."""
+    def _effects(
+        self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float
+    ) -> tuple[dict[str, Effect], dict[str, Counts]]:
+        """What is said of each lesson that has an effect: the chosen ones that pass, whole groups, and what is shared; and how far learners
+        count, by action category."""
         config = self._config
         groups = self._whole_paths()
         _, bar = self._bar(groups)
@@ -212,7 +220,7 @@ class IntegratedMaterializer:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
                 pooled = shared_level(level, spread.noise2[i], spread.tau2)
                 found.update(with_shared(group, whole, group.shared, found, pooled, counts.shared * counts.open, baselines, scale))
-        return found
+        return found, {category: counts for category, (_, _, counts) in by_category.items()}
 
     def _half_life(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> float:
         """How far half-lives count in the groups of one category."""
