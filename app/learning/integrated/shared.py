@@ -40,7 +40,9 @@ PAIRED_TRADES = 512
 """Trades, evenly spaced, from which the likeness of pairs is taken; sums of outcomes use all of them."""
 SEGMENT_TRADES = 30.0
 """Trades' worth of the group's mean in what a segment earns in the group."""
-TOLERANCE = 1e-11
+TOLERANCE = 1e-13
+GRID = 1e-6
+"""Standard deviations of an outcome to which effects are told, so that the last bits of linear algebra do not show."""
 MOST_STEPS = 400
 
 
@@ -105,7 +107,8 @@ def shared_fit(outcome: Floats, blocks: Ints, members: csr_array, n_dims: Ints, 
     loadings = solved[:, 1:] if segments.shape[1] > 1 else np.zeros((len(slices), 1))
     known = n * (1.0 - frequency) / noisier
     sds = np.sqrt(variance / (known + 1.0 / (share * weight)))
-    return SharedFit(slices, solved[:, 0], sds, loadings, share, products / variance)
+    unit = GRID * float(np.sqrt(variance))
+    return SharedFit(slices, np.round(solved[:, 0] / unit) * unit, sds, loadings, share, products / variance)
 
 
 def _weights(n_dims: Ints, frequency: Floats) -> Floats:
