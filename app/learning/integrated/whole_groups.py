@@ -93,7 +93,9 @@ def spread_of(groups: Sequence[GroupPath], found: Mapping[str, Level], config: L
         earned = left + np.bincount(block - block[0], n) * level.mean
         near = float(left @ left + 2.0 * (left[1:] @ left[:-1])) / float(n.sum()) ** 2
         noise2[i] = max(near, level.mean_sd**2)
-        parts.append(packed(np.outer(earned, earned) / max(level.mean_sd**2 * float(n.sum()), 1e-300), int(block[0])))
+        # A level without noise would be beyond all numbers.
+        unit = max(level.mean_sd**2 * float(n.sum()), 1e-12 * float(earned @ earned), 1e-300)
+        parts.append(packed(np.outer(earned, earned) / unit, int(block[0])))
         nets.append((level.mean, noise2[i]))
     prior = PRIOR_LEVEL_SD2 * scale * scale
     if len(nets) < 2:
