@@ -184,8 +184,8 @@ class IntegratedMaterializer:
     def _effects(
         self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float
     ) -> tuple[dict[str, Effect], dict[str, Counts]]:
-        """What is said of each lesson that has an effect: the chosen ones that pass, whole groups, and what is shared; and how far learners
-        count, by action category."""
+        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups, and what is shared), and by category how
+        far each learner counts."""
         config = self._config
         groups = self._whole_paths()
         _, bar = self._bar(groups)
