@@ -187,7 +187,8 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     """A group as a whole: what baselines add up, each trade once through its home group.
 
     In `integrated` also its path; its `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in units of
-    the variance of an outcome; and the `record` of what would have been said of it at past times.
+    the variance of an outcome; the `record` of what would have been said of it at past times; and `shared`, how many of its lessons have a
+    shared effect, and the sum of these: by it a reader knows whether it has all of them.
     """
 
     learning: str
@@ -204,6 +205,7 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     course: tuple[CourseCell, ...] = ()
     persistence: BlockProducts | None = None
     record: tuple[RecordCell, ...] = ()
+    shared: tuple[int, float] | None = None
     schema_version: int = SCHEMA_VERSION
 
 

@@ -20,6 +20,7 @@ MATERIAL_SHARE = 0.1
 YES, NO, UNSURE = "yes", "no", "not enough data"
 HARDLY = 0.05
 """A change of a multiplier that nobody would notice."""
+_SWITCH = {None: "auto", True: "on", False: "off"}
 
 
 def answer(figure: Estimate, material: float) -> str:
@@ -193,24 +194,28 @@ def switches(settings: Mapping[str, Setting], config: LearningConfig, found: Dec
             reason=reason,
         )
     ]
-    for name, variable, on in (
+    for name, variable, switch in (
         ("half-life", "EDGELOOP_HALF_LIFE", config.half_life),
         ("regime weights", "EDGELOOP_REGIME_WEIGHTS", config.regime_weights),
         ("latent factors", "EDGELOOP_LATENT_FACTORS", config.latent_factors),
+        ("shared effects", "EDGELOOP_SHARED_EFFECTS", config.shared_effects),
     ):
         without = settings[f"no {name}"]
         gain = _beyond(without)
         if gain.sized == 0.0:
-            word, reason = "on", "It changed no size that was judged, so it costs nothing; on, it is there once it is needed."
+            word, reason = "auto", "It changed no size that was judged, so it costs nothing; it is there once it is needed."
         elif gain.value.low > 0:
-            word, reason = "on", f"It adds {number(gain.value)} of value a decision."
+            word, reason = "auto", f"It adds {number(gain.value)} of value a decision."
         elif gain.value.high < 0:
             word, reason = "off", f"It costs: {number(gain.value)} of value a decision."
         else:
-            word, reason = "on", f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default."
+            word, reason = (
+                "auto",
+                f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default.",
+            )
             if name == "half-life" and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
                 reason = f"Edges do fade, though in sizing it adds {number(gain.value)} a decision, which could be chance."
-        made.append(Switch(variable=variable, now="on" if on else "off", recommended=word, reason=reason))
+        made.append(Switch(variable=variable, now=_SWITCH[switch], recommended=word, reason=reason))
     return made
 
 

@@ -31,7 +31,7 @@ from app.audit.gains import gains
 from app.audit.placebo import counted
 from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.trades import Refused
-from app.audit.variants import variants
+from app.audit.variants import LEARNERS, variants
 from app.audit.walk_forward import HORIZON_US, Cut, Judged, compared, score, summary, values
 from app.audit.work import Done, Now, Plan
 from app.learning.common.event_time import DAY_US, text_from_micros
@@ -43,7 +43,7 @@ STRETCHES = 12
 TOLD = 40
 """Overrides that are shown."""
 MONTH_US = 30 * DAY_US
-CURVES = ("integrated", "classic", "no half-life", "no regime weights", "no latent factors")
+CURVES = ("integrated", "classic", *(f"no {name}" for name in LEARNERS))
 
 
 def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], seconds: float) -> Audit:

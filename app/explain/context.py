@@ -224,7 +224,7 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
         if context.similar:
             said.append(f"There is: {', '.join(context.similar)}.")
     elif any(line.state == "expired" for line in context.matches):
-        said.append("What matches has expired: its group has had no trade for 30 days.")
+        said.append("What matches has expired: its group and module have had no trade for 30 days.")
     elif context.near:
         said.append("Overrides of the group have another scope.")
     elif not live:

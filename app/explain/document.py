@@ -80,6 +80,23 @@ class SearchLines(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
 
 
+class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
+    """How the two accounts of a group came together in the effect.
+
+    `part` is selected (sure by itself) or shared (one of many that only count together).  Its trades make `mean` more than the group's on
+    average, of which `shared` is left beside all other slices: the share `kept`; None without a shared effect.  `half_life` and
+    `shared_effects` are how far these learners count, `open` how far there is anything in the groups of its category to size by; 0 to 1.
+    """
+
+    part: str
+    mean: float | None
+    shared: float | None
+    kept: float | None
+    half_life: float
+    shared_effects: float
+    open: float
+
+
 class DecayLine(msgspec.Struct, frozen=True):
     """A day, or a longer stretch from `first_day` to `last_day` (YYYY-MM-DD): `n` trades, what those before each day had promised, what the
     day's own made, and where the fitted curve is."""
@@ -208,6 +225,7 @@ class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kin
     slices: tuple[SliceLine, ...]
     n_slices: int
     search: SearchLines | None
+    weighing: WeighingLines | None
     decay: DecayLines
     gains: tuple[GainLine, ...]
     factor: FactorLines | None

@@ -89,10 +89,11 @@ class Known:
         if standings is None or summary is None or summary.path is None:
             return 0.0
         path = summary.path
-        fit = path.fits[sum(i in standings.effects for i in path.lesson_ids)]
+        fit = path.fits[sum(i in standings.effects and i not in standings.shared for i in path.lesson_ids)]
         explained = sum(x * self.baseline(segment) for x, segment in zip(fit.loadings[0], path.segments, strict=True))
         whole = self.verdicts.get(slice_id(self.module, pattern_key, category, {}))
-        raw = whole.edge_raw if whole is not None and whole.lesson_id in standings.effects else None
+        passes = whole is not None and whole.lesson_id in standings.effects and whole.lesson_id not in standings.shared
+        raw = whole.edge_raw if whole is not None and passes else None
         return fit.coefficients[0] - explained - (raw or 0.0) * self.unit
 
     @cached_property

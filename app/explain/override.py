@@ -22,12 +22,14 @@ from app.explain.document import (
     SegmentLine,
     SliceLine,
     TradeLine,
+    WeighingLines,
 )
 from app.explain.effect import attribution
 from app.explain.known import Known, matches
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.segments import segment_order
 from app.learning.integrated.regimes import METRICS
+from schemas.identity import slice_id
 from schemas.lessons import Lesson, RegimeWeight
 from schemas.overrides import Override
 from schemas.scope import canonical_text
@@ -63,6 +65,7 @@ def explain_override(known: Known, override_id: str, at_us: int, *, trades: int 
         slices=_strongest(slices),
         n_slices=len(slices),
         search=_search(known, override),
+        weighing=_weighing(known, override, lesson),
         decay=decay_lines(
             override, [day for day in known.days if day.lesson_id == override_id], known.unit, _shift(known, override, lesson)
         ),
@@ -175,7 +178,7 @@ def _same_group(lesson: Lesson, override: Override) -> bool:
 
 def _statistic(known: Known, lesson: Lesson) -> float | None:
     """|z| of an effect that passes in the module, if it does."""
-    if known.standings is None or lesson.lesson_id not in known.standings.effects:
+    if known.standings is None or lesson.lesson_id not in known.standings.effects or lesson.lesson_id in known.standings.shared:
         return None
     return known.standings.effects[lesson.lesson_id][0]
 
@@ -185,7 +188,8 @@ def _search(known: Known, override: Override) -> SearchLines | None:
     if standings is None or override.learning != "integrated":
         return None
     summary = known.summary(override.pattern_key, override.action_category)
-    statistic, share = standings.effects.get(override.override_id, (None, None))
+    passes = override.override_id not in standings.shared
+    statistic, share = standings.effects.get(override.override_id, (None, None)) if passes else (None, None)
     return SearchLines(
         group_hypotheses=0 if summary is None or summary.path is None else summary.path.hypotheses,
         module_hypotheses=standings.searched,
@@ -193,6 +197,24 @@ def _search(known: Known, override: Override) -> SearchLines | None:
         bar=standings.bar,
         statistic=statistic,
         share=share,
+    )
+
+
+def _weighing(known: Known, override: Override, lesson: Lesson | None) -> WeighingLines | None:
+    counts = None if known.standings is None else known.standings.counts.get(override.action_category)
+    if counts is None or override.learning != "integrated":
+        return None
+    whole = known.lessons.get(slice_id(known.module, override.pattern_key, override.action_category, {}))
+    shared = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else 0.0
+    mean = lesson.mean - whole.mean if lesson is not None and whole is not None and shared else None
+    return WeighingLines(
+        part=override.part,
+        mean=mean,
+        shared=shared or None,
+        kept=shared / mean if mean else None,
+        half_life=counts.half_life,
+        shared_effects=counts.shared,
+        open=counts.open,
     )
 
 

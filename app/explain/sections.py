@@ -44,6 +44,8 @@ def _of_override(d: OverrideDocument) -> list[Section]:
     if d.evidence.trades:
         parts.append(_trades(d))
     parts.append(_considered(d))
+    if d.weighing is not None:
+        parts.append(_weighing(d))
     parts.append(_decay(d))
     if d.gains:
         parts.append(_gains(d))
@@ -102,7 +104,9 @@ def _considered(d: OverrideDocument) -> Section:
             f"{_count(s.group_hypotheses, 'slice')} of the group were searched, {s.module_hypotheses:,} hypotheses in the module. At an "
             f"error rate of {s.alpha:.3g} over all of them it takes {s.bar:.2f} standard errors."
         )
-        if s.statistic is None or s.share is None:
+        if d.override.part == "shared":
+            said.append("The effect does not pass by itself; it is one of many that count together.")
+        elif s.statistic is None or s.share is None:
             said.append("As the lessons are now, the effect does not pass.")
         else:
             came = (
@@ -129,6 +133,27 @@ def _considered(d: OverrideDocument) -> Section:
         said.append(f"The {len(rows)} strongest of {d.n_slices} slices that have to do with it:")
     columns = ("", "slice", "trades", "mean", "z", "decision", "why")
     return Section("What else was considered", tuple(said), Table(columns, rows, frozenset({2, 3, 4})) if rows else None)
+
+
+def _weighing(d: OverrideDocument) -> Section:
+    w = d.weighing
+    assert w is not None
+    said = [
+        "It was chosen: it is sure by itself."
+        if w.part == "selected"
+        else "It is shared: too weak alone, it counts as a part of the posterior mean of all slices of its group."
+    ]
+    if w.mean is not None and w.shared is not None:
+        left = "" if w.kept is None else f", {w.kept:.0%} of it"
+        said.append(
+            f"Its trades make {w.mean:+.3f} more than all of the group on average, of which {w.shared:+.3f}{left}, is its own beside all "
+            "other slices."
+        )
+    said.append(
+        f"By their record half-lives count by {w.half_life:.2f} here, and shared effects by {w.shared_effects:.2f} where there is anything "
+        f"to size by, which is shown by {w.open:.2f} (0 to 1)."
+    )
+    return Section("How it is weighed", tuple(said))
 
 
 def _decay(d: OverrideDocument) -> Section:

@@ -37,6 +37,7 @@ COLOURS = {
     "no half-life": "#313233",
     "no regime weights": "#414243",
     "no latent factors": "#515253",
+    "no shared effects": "#616263",
 }
 """Marks that the page's own colours take the place of, see `CSS`."""
 CSS = {

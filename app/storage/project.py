@@ -409,6 +409,7 @@ OVERRIDES = Keyed(
         _json_field("evidence"),
         _time_field("as_of"),
         _time_field("expires_at"),
+        _field("part", "text"),
         _field("schema_version", "integer"),
     ],
     history="pm_overrides_history",

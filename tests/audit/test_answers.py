@@ -28,7 +28,7 @@ def setting(name: str, value: Estimate = SURE, beyond: Estimate = ZERO, sized: f
 
 def settings(value: Estimate = SURE, classic: Estimate = SURE, **beyond: Estimate) -> dict[str, Setting]:
     made = {"integrated": setting("integrated", value), "classic": setting("classic", classic, beyond.get("classic", ZERO), 1.0)}
-    for name in ("half-life", "regime weights", "latent factors"):
+    for name in ("half-life", "regime weights", "latent factors", "shared effects"):
         key = name.replace(" ", "_").replace("-", "_")
         made[f"no {name}"] = setting(f"no {name}", value, beyond.get(key, ZERO), float(key in beyond))
     return made
@@ -103,13 +103,14 @@ def test_double_counting(doubled: Estimate, said: str) -> None:
 
 def test_what_to_set() -> None:
     def recommended(**given: Estimate) -> dict[str, str]:
-        made = answers.switches(settings(**given), LearningConfig(half_life=False), forms(ZERO))
-        assert [s.now for s in made] == ["integrated", "off", "on", "on"]
+        made = answers.switches(settings(**given), LearningConfig(half_life=False, latent_factors=True), forms(ZERO))
+        assert [s.now for s in made] == ["integrated", "off", "auto", "on", "auto"]
         return {s.variable.removeprefix("EDGELOOP_"): s.recommended for s in made}
 
     good, bad = Estimate(0.05, 0.02, 0.08), Estimate(-0.05, -0.08, -0.02)
     assert recommended(half_life=good, regime_weights=bad) == {
-        "LEARNING": "integrated", "HALF_LIFE": "on", "REGIME_WEIGHTS": "off", "LATENT_FACTORS": "on",
+        "LEARNING": "integrated", "HALF_LIFE": "auto", "REGIME_WEIGHTS": "off", "LATENT_FACTORS": "auto",
+        "SHARED_EFFECTS": "auto",
     }  # fmt: skip
     assert recommended(classic=SURE)["LEARNING"] == "integrated"
     worse = settings()

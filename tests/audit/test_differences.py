@@ -38,7 +38,7 @@ def test_what_a_reader_is_told_alike_is_no_difference(one: Override) -> None:
 
 
 def test_what_one_side_alone_has_is_told_with_the_reason(one: Override, found: Sides) -> None:
-    verdict = next(v for v in found.verdicts if v.decision == "neutral")
+    verdict = next(v for v in found.verdicts if v.lesson_id != one.override_id)
     theirs = changed(one, override_id=verdict.lesson_id, multiplier=1.25, effect=0.25)
     (first, second) = differences([one], [theirs], [verdict])
     assert (first.ours, first.theirs, first.of) == (one, None, one)
@@ -70,7 +70,7 @@ def test_sides_say_what_each_way_of_learning_does(found: Sides) -> None:
     (change,) = (d for d in found.learner("half-life") if d.of.scope == {"d0": "0"})
     assert change.theirs is not None
     assert change.theirs.decay.half_life_hours is None
-    assert change.theirs.effect > 0.5 + (change.ours.effect if change.ours else 0.0)
+    assert change.theirs.effect > 0.1 + (change.ours.effect if change.ours else 0.0)
     assert found.learner("regime weights") == []
 
 
@@ -81,8 +81,9 @@ def test_the_order_of_trades_is_irrelevant(found: Sides) -> None:
 
 def test_variants_differ_in_what_their_names_say() -> None:
     made = variants(LearningConfig(half_life=False, learning="classic", max_dims=0))
-    on = {name: (c.half_life, c.regime_weights, c.latent_factors) for name, c in made.items()}
-    assert on["integrated"] == (True, True, True)
-    assert [on[f"no {name}"] for name in LEARNERS] == [(False, True, True), (True, False, True), (True, True, False)]
+    on = {name: [getattr(c, switch) for switch in LEARNERS.values()] for name, c in made.items()}
+    assert on["integrated"] == [None] * len(LEARNERS)
+    for k, name in enumerate(LEARNERS):
+        assert on[f"no {name}"] == [False if i == k else None for i in range(len(LEARNERS))]
     assert (made["classic"].learning, made["classic"].max_dims, made["integrated"].max_dims) == ("classic", 0, 0)
     assert variants(LearningConfig())["classic"].max_dims == 3

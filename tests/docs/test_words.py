@@ -34,6 +34,8 @@ README, DATA, RUNTIME, OPERATIONS, GUARANTEES = (
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "auto"
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, bool):

@@ -117,7 +117,7 @@ def test_the_overrides_are_those_of_the_time() -> None:
 
 
 def test_of_a_module_that_has_learned() -> None:
-    settings = Settings(n_min=15, max_dims=1)
+    settings = Settings(n_min=15, max_dims=1, shared_effects=False)
     module = learned(planted.lesson("pm", 1.0), settings, "pm.edge.S1")
     at_us = module.changes[0].published_us
     groups = {("pm.edge.S1", "entry")}

@@ -18,16 +18,20 @@ from tests.explain.making import DAY_US, learned, override_of
 from tests.pipeline import planted
 
 SETTINGS = Settings(n_min=15, max_dims=1)
+ALONE = replace(SETTINGS, half_life=True, shared_effects=False)
+"""What is chosen alone, with its half-life in full."""
 
 
-def document(trades: list[planted.Trade], pattern_key: str, trades_shown: int = 0, **scope: str) -> tuple[OverrideDocument, object]:
-    known = learned(trades, SETTINGS, pattern_key)
+def document(
+    trades: list[planted.Trade], pattern_key: str, trades_shown: int = 0, settings: Settings = SETTINGS, **scope: str
+) -> tuple[OverrideDocument, object]:
+    known = learned(trades, settings, pattern_key)
     found = override_of(known, **scope)
     return explain_override(known, found.override_id, micros_from_text(found.as_of) + 1, trades=trades_shown), known
 
 
 def test_an_edge_that_fades() -> None:
-    d, known = document(planted.half_life("pm", 20.0), "pm.edge.S1", 3, chain="sol")
+    d, known = document(planted.half_life("pm", 20.0), "pm.edge.S1", 3, ALONE, chain="sol")
     assert d.in_force
     assert (d.evidence.n, d.evidence.n_now) == (200, 200)
     assert d.notes == ()
@@ -83,7 +87,7 @@ def test_members_of_a_factor_and_children_that_were_considered() -> None:
     world = planted.Log(seed=5)
     trades = [t for t in world.trades(900) if t.module == "pm"]
     known = learned(trades, Settings(n_min=15, max_dims=3, lessons_per_group=60), "pm.uptrend.S1.entry")
-    found = max((c.record for c in known.changes), key=lambda o: (-len(o.scope), o.n_trades))
+    found = max((c.record for c in known.changes if c.record.scope), key=lambda o: (-len(o.scope), o.n_trades))
     d = explain_override(known, found.override_id, micros_from_text(found.as_of))
     assert d.evidence.n_now == found.n_trades
     own = found.scope.items()
@@ -157,3 +161,27 @@ def test_facts_that_do_not_agree_with_the_lesson_are_told() -> None:
     fewer = replace(known, facts=known.facts[:150])
     (note,) = explain_override(fewer, found.override_id, micros_from_text(found.as_of)).notes
     assert note.startswith("The lesson counted 100 trades and the facts now hold 50")
+
+
+def test_the_part_of_an_override_and_what_is_left_of_its_mean() -> None:
+    known = learned(planted.half_life("pm", 20.0), SETTINGS, "pm.edge.S1")
+    parts = {c.record.part for c in known.changes if c.record is not None}
+    assert parts == {"selected", "shared"}
+    for change in known.changes:
+        assert change.record is not None
+        d = explain_override(known, change.override_id, micros_from_text(change.record.as_of))
+        w = d.weighing
+        assert w is not None
+        assert w.part == change.record.part
+        assert all(0.0 <= x <= 1.0 for x in (w.half_life, w.shared_effects, w.open))
+        if change.record.scope:
+            assert w.mean is not None
+            assert w.kept == pytest.approx(w.shared / w.mean)
+            assert 0.0 < w.kept < 1.0
+        said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
+        assert ("it is sure by itself" in said) == (w.part == "selected")
+        assert ("does not pass by itself" in said) == (w.part == "shared")
+    alone = learned(planted.half_life("pm", 20.0), ALONE, "pm.edge.S1")
+    found = override_of(alone, chain="sol")
+    w = explain_override(alone, found.override_id, micros_from_text(found.as_of)).weighing
+    assert (w.part, w.half_life, w.shared_effects, w.open) == ("selected", 1.0, 0.0, 0.0)

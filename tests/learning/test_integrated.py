@@ -198,13 +198,17 @@ def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) 
 
 
 def test_the_strongest_rejected_slices_are_published_with_reasons() -> None:
+    """What is shared comes first, as far as it may; the room that is left is for the greatest statistics."""
     lessons = list(fresh(market(4, 200), lessons_per_group=30).lessons.values())
     assert len(lessons) == 30
     rejected = [x.marginal for x in lessons if x.marginal is not None and x.marginal.step is None and x.scope]
     everything = fresh(market(4, 200), lessons_per_group=10_000).lessons
     others = [x.marginal for i, x in everything.items() if i not in {y.lesson_id for y in lessons}]
     assert others
-    assert min(abs(m.statistic) for m in rejected) >= max(abs(m.statistic) for m in others if m is not None) - 1e-6
+    shared, alone = ([m for m in rejected if bool(m.shared) == told] for told in (True, False))
+    assert shared
+    assert alone
+    assert min(abs(m.statistic) for m in alone) >= max(abs(m.statistic) for m in others if m is not None) - 1e-6
     assert any(m.reason.startswith("Explained by ") for m in rejected), "a slice with an edge in the shadow of a chosen one"
     assert any("could be chance" in m.reason for m in rejected)
 
@@ -212,7 +216,7 @@ def test_the_strongest_rejected_slices_are_published_with_reasons() -> None:
 def test_lessons_do_not_depend_on_the_switches() -> None:
     """Whether a meta-learner is on is the judge's affair: what lessons say can be compared."""
     log = market(2, 200, edge=3.0)
-    off = fresh(log, half_life=False, regime_weights=False, latent_factors=False)
+    off = fresh(log, half_life=False, regime_weights=False, latent_factors=False, shared_effects=False)
     assert off.content() == fresh(log).content()
 
 

@@ -1,7 +1,8 @@
 """Every learned quantity is read: events move it, and an override with it; with its learner off they do not.
 
 For each quantity there are two modules with the same trades.  Then more events come for one of them, and the overrides of the two are
-compared; and again after restarts with one learner off each.
+compared; and again after restarts with one learner off each.  Shared effects are off, so that the other quantities are seen by themselves,
+until a last restart with them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tests.pipeline.trades import START
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
-SETTINGS = {"n_min": 15, "max_dims": 1, **FIXED_DATES}
+SETTINGS = {"n_min": 15, "max_dims": 1, "half_life": True, "shared_effects": False, **FIXED_DATES}
 END = START + timedelta(days=60)
 LEARNERS = ("half_life", "regime_weights", "latent_factors")
 
@@ -131,8 +132,8 @@ def shots(install: Callable[..., Installation]) -> Shots:
     everything = planted.closes([*FIRST, *MORE])
     with_all = installation.settings
     without: dict[str, Shot] = {}
-    for learner in LEARNERS:
-        settings: Settings = replace(with_all, **{learner: False})
+    for learner, changed in (*((name, {name: False}) for name in LEARNERS), ("selected alone", {"shared_effects": None})):
+        settings: Settings = replace(with_all, **changed)
         restart_with(installation, settings)
         expected = engines(everything, settings)
         until_right(installation, lambda expected=expected: check_integrated(installation, expected))
@@ -256,3 +257,20 @@ def test_each_learner_is_switched_by_itself(shots: Shots, off: str):
     assert [claimed, bool(shot.published[topics.REGIME_WEIGHTS]), bool(shot.published[topics.FACTORS])] == [
         off != name for name in LEARNERS
     ]
+
+
+def test_what_is_shared_is_read(shots: Shots):
+    """With shared effects there are overrides of slices that are not sure by themselves; without them there are none."""
+    shared = shots.without["selected alone"]
+
+    def parts(shot: Shot) -> set[str]:
+        return {override["part"] for override in shot.published[topics.OVERRIDES].values()}
+
+    assert parts(shots.after) == {"selected"}
+    assert parts(shared) == {"selected", "shared"}
+    assert shared.override("lesson", **SOL)["part"] == "selected"
+    assert shared.multiplier("lesson") == pytest.approx(shots.after.multiplier("lesson"), abs=0.4)
+    weak = [o for o in shared.published[topics.OVERRIDES].values() if o["part"] == "shared" and o["scope"]]
+    lessons = {record["lesson_id"]: record for record in shared.published[topics.LESSONS].values()}
+    assert weak
+    assert all(lessons[o["override_id"]]["marginal"]["shared"] for o in weak)

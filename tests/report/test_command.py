@@ -26,7 +26,7 @@ def test_the_tables_on_the_terminal_end_with_the_answers(tmp_path: Path) -> None
         for text in ("2 closes were refused", "Walk forward", "Answers", "1. Do you need", "3. Do you have", "What to set")
     ]
     assert places == sorted(places)
-    assert "EDGELOOP_REGIME_WEIGHTS=on" in result.stdout
+    assert "EDGELOOP_REGIME_WEIGHTS=auto" in result.stdout
     again = CliRunner().invoke(audit, words, env=ENVIRONMENT)
     assert again.stdout == result.stdout
 

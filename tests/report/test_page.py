@@ -64,6 +64,7 @@ def test_the_document_has_all_its_keys(made: tuple[Path, dict[str, Any]]) -> Non
     assert document["edge"]
     assert [s["variable"] for s in document["switches"]] == [
         "EDGELOOP_LEARNING", "EDGELOOP_HALF_LIFE", "EDGELOOP_REGIME_WEIGHTS", "EDGELOOP_LATENT_FACTORS",
+        "EDGELOOP_SHARED_EFFECTS",
     ]  # fmt: skip
 
 

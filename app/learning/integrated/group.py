@@ -25,6 +25,7 @@ from app.learning.integrated.clipping import clip_bounds, robust_sd
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.history import EffectTrades, course, decay_of, history
+from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import block_of, packed
 from app.learning.integrated.record import Record
 from app.learning.integrated.selection import MAX_STEPS, Selection
@@ -129,7 +130,7 @@ class IntegratedLearner:
             lessons, summary = self._learn(version)
         self.window.settle()
         if self.window.recode() is not None:
-            self._names = {}
+            self._names, self._record = {}, Record()
         self._learned = True
         before = self._lessons
         self._lessons = {lesson.lesson_id: lesson for lesson in lessons}
@@ -212,6 +213,7 @@ class IntegratedLearner:
             path=path,
             course=course(snapshot.exit_us, snapshot.outcome, config.window_us),
             persistence=packed(shared.products, int(blocks[0])),
+            shared=shared_sum(lessons),
             record=self._record.cells(self.window, replace(snapshot, outcome=raw), config, config.regime_signature),
         )
         return lessons, summary

@@ -65,11 +65,15 @@ from schemas.overrides import Override
 
 class Standings(NamedTuple):
     """How surely effects pass: `searched` slices and levels in the module, the |z| that it takes (`bar`), and by lesson id of each effect
-    that passes its |z| (or that of the effect whose evidence it shares) and how far, from 0 to 1, it has come in beyond the bar."""
+    that passes its |z| (or that of the effect whose evidence it shares) and how far, from 0 to 1, it has come in beyond the bar.
+
+    `shared` are the ids of those that only count together, which need not pass; `counts` by action category how far each learner counts."""
 
     searched: int
     bar: float
     effects: dict[str, tuple[float, float]]
+    shared: frozenset[str] = frozenset()
+    counts: Mapping[str, Counts] = {}
 
 
 class IntegratedMaterializer:
@@ -143,9 +147,10 @@ class IntegratedMaterializer:
         """How surely the effects pass that `judge` would hand out now."""
         factor_of = {member: factor for factor in self._factors() for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects = self._effects(self._baselines(0), factor_of, scale)
+        effects, counts = self._effects(self._baselines(0), factor_of, scale)
         searched, bar = self._bar(self._whole_paths())
-        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()})
+        shared = frozenset(i for i, e in effects.items() if e.part == "shared")
+        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()}, shared, counts)
 
     # -- judging
 
@@ -155,7 +160,7 @@ class IntegratedMaterializer:
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects = self._effects(baselines, factor_of, scale)
+        effects, _ = self._effects(baselines, factor_of, scale)
         weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
         as_of = max((s.as_of for s in self._summaries.values()), default="")
@@ -186,8 +191,11 @@ class IntegratedMaterializer:
             self._changed = {}
         return self._clusterer.factors()
 
-    def _effects(self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float) -> dict[str, Effect]:
-        """What is said of each lesson that has an effect: the chosen ones that pass, whole groups, and what is shared."""
+    def _effects(
+        self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float
+    ) -> tuple[dict[str, Effect], dict[str, Counts]]:
+        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups, and what is shared), and by category how
+        far each learner counts."""
         config = self._config
         groups = self._whole_paths()
         _, bar = self._bar(groups)
@@ -199,17 +207,18 @@ class IntegratedMaterializer:
         found_levels = levels(groups, passed, baselines)
         found: dict[str, Effect] = {}
         by_category: dict[str, tuple[list[GroupPath], Spread, Counts]] = {}
-        slices = self._by_group()
         categories = sorted({group.summary.action_category for group in groups})
         for category in categories:
             alike = [group for group in groups if group.summary.action_category == category]
             spread = spread_of(alike, found_levels, config, scale)
-            counts = self._counts(alike, found_levels, spread, ramps, bar, len(categories))
+            half_lives = self._half_lives(alike, found_levels, spread)
+            sure = max(ramp_of(found_levels[whole_id(group.summary)].z, bar) for group in alike)
             for group in alike:
                 fit = passed[group.summary.lesson_id]
                 for j, i in enumerate(group.path.lesson_ids[: len(ramps[group.summary.lesson_id])], 1):
-                    found[i] = netted(lessons[i], group, fit, j, statistics[lead.get(i, i)], bar, baselines, counts.half_life)
-            by_category[category] = alike, spread, counts
+                    found[i] = netted(lessons[i], group, fit, j, statistics[lead.get(i, i)], bar, baselines, half_lives[0])
+                    sure = max(sure, found[i].ramp)
+            by_category[category] = alike, spread, self._counts(alike, half_lives, spread, sure, len(categories))
         found = merged(found, lead)
         for alike, spread, counts in by_category.values():
             for group in alike:
@@ -219,37 +228,30 @@ class IntegratedMaterializer:
                     continue
                 if level.z > bar:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
-                of_group = slices.get(group_of(whole), [])
                 pooled = shared_level(level, spread.noise2[i], spread.tau2)
-                found.update(with_shared(group, whole, of_group, found, pooled, counts.shared * counts.open, baselines, scale))
-        return found
+                found.update(with_shared(group, whole, group.shared, found, pooled, counts.shared * counts.open, baselines, scale))
+        return found, {category: counts for category, (_, _, counts) in by_category.items()}
 
-    def _counts(
-        self,
-        groups: Sequence[GroupPath],
-        found: Mapping[str, Level],
-        spread: Spread,
-        ramps: Mapping[str, list[float]],
-        bar: float,
-        categories: int,
-    ) -> Counts:
-        """How far each learner counts in the groups of one of so many categories."""
+    def _half_lives(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> tuple[float, float]:
+        """How far half-lives of slices and of whole groups count in the groups of one category."""
         config = self._config
-        cells = [cell for group in groups for cell in group.summary.record]
-        half_life = weight(half_life_evidence(cells), HALF_LIFE, config.half_life)
-        evidence = Evidence()
+        slices = half_life_evidence(cell for group in groups for cell in group.summary.record)
+        levels_ = Evidence()
         if config.half_life is None:
             for group in groups:
                 i = whole_id(group.summary)
-                evidence = evidence.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
-        level_half_life = weight(evidence, LEVEL_HALF_LIFE, config.half_life)
-        shared = weight(shared_evidence(cells, half_life), SHARED, config.shared_effects)
+                levels_ = levels_.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
+        return weight(slices, HALF_LIFE, config.half_life), weight(levels_, LEVEL_HALF_LIFE, config.half_life)
+
+    def _counts(self, groups: Sequence[GroupPath], half_lives: tuple[float, float], spread: Spread, sure: float, categories: int) -> Counts:
+        """How far each learner counts in the groups of one of so many categories, of whose effects the surest has come in by `sure`."""
+        config = self._config
+        cells = [cell for group in groups for cell in group.summary.record]
+        shared = weight(shared_evidence(cells, half_lives[0]), SHARED, config.shared_effects)
         slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
         log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(2.0 * categories)
-        sure = max((ramps[group.summary.lesson_id][0] for group in groups if ramps[group.summary.lesson_id]), default=0.0)
-        sure = max([sure, *(ramp_of(found[whole_id(group.summary)].z, bar) for group in groups)])
         is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
-        return Counts(half_life, level_half_life, shared, is_open)
+        return Counts(*half_lives, shared, is_open)
 
     def _by_group(self) -> dict[Group, list[Lesson]]:
         """The lessons with a shared effect, by group."""
@@ -269,11 +271,13 @@ class IntegratedMaterializer:
 
         Until the rest has arrived the refit before counts.
         """
+        slices = self._by_group()
         for key, summary in self._summaries.items():
             path = summary.path
             lessons = {} if path is None else {i: self._lessons[i] for i in path.lesson_ids if i in self._lessons}
-            if path is not None and of_one_refit(path, lessons):
-                self._paths[key] = GroupPath(summary, path, lessons)
+            shared = tuple(slices.get((summary.pattern_key, summary.action_category), ()))
+            if path is not None and of_one_refit(summary, path, lessons, shared):
+                self._paths[key] = GroupPath(summary, path, lessons, shared)
         self._paths = {key: whole for key, whole in sorted(self._paths.items()) if key in self._summaries}
         return list(self._paths.values())
 

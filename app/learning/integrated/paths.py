@@ -5,25 +5,36 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines
+from app.learning.common.digits import shortened
 from schemas.lessons import Fit, GroupSummary, Lesson, Path
 
 
 class GroupPath(NamedTuple):
-    """A group's summary, its path, and the lessons on it by id."""
+    """A group's summary, its path, the lessons on it by id, and those with a shared effect."""
 
     summary: GroupSummary
     path: Path
     lessons: dict[str, Lesson]
+    shared: tuple[Lesson, ...]
 
 
-def of_one_refit(path: Path, lessons: dict[str, Lesson]) -> bool:
-    """Whether the lessons of a path are there, and say the coefficients that its last fit has."""
+def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
+    """How many lessons have a shared effect, and the sum of these, in whatever order they come."""
+    effects = [lesson.marginal.shared for lesson in lessons if lesson.marginal is not None and lesson.marginal.shared]
+    return len(effects), shortened(fsum(effects))
+
+
+def of_one_refit(summary: GroupSummary, path: Path, lessons: Mapping[str, Lesson], shared: Sequence[Lesson]) -> bool:
+    """Whether the lessons of a path are there, and say the coefficients that its last fit has; and whether all that is shared is."""
+    if summary.shared is not None and summary.shared != shared_sum(shared):
+        return False
     found = [lesson.marginal for i in path.lesson_ids if (lesson := lessons.get(i)) is not None]
     return len(found) == len(path.lesson_ids) and all(
         marginal is not None and marginal.effect == coefficient

@@ -11,6 +11,7 @@ group.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def with_shared(
     if not share or not _told(group):
         return {}
     made = {i: _less(found[i], share) for i in (whole.lesson_id, *group.path.lesson_ids) if i in found}
-    centre = 0.0
+    moved = []
     for lesson in lessons:
         marginal = lesson.marginal
         if marginal is None or not lesson.scope:
@@ -54,8 +55,8 @@ def with_shared(
             made[i] = _shared(lesson, group, size, marginal.shared, marginal.shared_sd)
         else:
             continue
-        centre += size * lesson.n / max(group.summary.n, 1)
-    size, i = share * level - centre, whole.lesson_id
+        moved.append(size * lesson.n / max(group.summary.n, 1))
+    size, i = share * level - fsum(moved), whole.lesson_id
     if i in made:
         made[i] = made[i]._replace(effect=made[i].effect + size)
     elif abs(size) >= 0.5 / GRID * scale:

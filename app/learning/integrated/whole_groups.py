@@ -51,12 +51,12 @@ def levels(groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: Se
     effects add to the average trade of the module is not held against a group without any: beyond the effects, levels are compared
     with a baseline beyond them.
     """
-    home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, _, _ in groups}
+    home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, *_ in groups}
     added = sum(
-        home[summary.lesson_id] * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0]) for summary, path, _ in groups
+        home[summary.lesson_id] * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0]) for summary, path, *_ in groups
     ) / max(sum(home.values()), 1)
     found = {}
-    for summary, path, _ in groups:
+    for summary, path, *_ in groups:
         values = []
         for fit, beyond in ((path.fits[0], 0.0), (passed[summary.lesson_id], added)):
             baseline, variance = explained(fit.loadings[0], path, baselines)
@@ -93,7 +93,9 @@ def spread_of(groups: Sequence[GroupPath], found: Mapping[str, Level], config: L
         earned = left + np.bincount(block - block[0], n) * level.mean
         near = float(left @ left + 2.0 * (left[1:] @ left[:-1])) / float(n.sum()) ** 2
         noise2[i] = max(near, level.mean_sd**2)
-        parts.append(packed(np.outer(earned, earned) / max(level.mean_sd**2 * float(n.sum()), 1e-300), int(block[0])))
+        # A level without noise would be beyond all numbers.
+        unit = max(level.mean_sd**2 * float(n.sum()), 1e-12 * float(earned @ earned), 1e-300)
+        parts.append(packed(np.outer(earned, earned) / unit, int(block[0])))
         nets.append((level.mean, noise2[i]))
     prior = PRIOR_LEVEL_SD2 * scale * scale
     if len(nets) < 2:

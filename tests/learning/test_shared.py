@@ -1,0 +1,122 @@
+"""Shared effects: the posterior mean of all slices together, against the same in dense linear algebra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from app.learning.integrated import shared
+from app.learning.integrated.shared import shared_fit
+
+Floats = NDArray[np.float64]
+T = 400
+
+
+class World:
+    """Trades with three dimensions of three values each and all their pairs, an effect on the first slice, in twenty blocks."""
+
+    def __init__(self, seed: int, edge: float = 1.0, segments: int = 1) -> None:
+        rng = np.random.default_rng(seed)
+        value = rng.integers(0, 3, (3, T))
+        ones = [value[d] == v for d in range(3) for v in range(3)]
+        pairs = [ones[3 * d + v] & ones[3 * e + w] for d in range(3) for e in range(d) for v in range(3) for w in range(3)]
+        self.dense = np.array([*ones, *pairs], np.float64)
+        self.n_dims = np.array([1] * len(ones) + [2] * len(pairs), np.int64)
+        self.blocks = np.arange(T, dtype=np.int64) // 20
+        place = rng.integers(0, segments, T)
+        self.segments = (place[:, None] == np.arange(segments)).astype(np.float64)
+        self.outcome = edge * ones[0] + rng.normal(size=T)
+
+    def fit(self, order: Any = None, trades: Any = None) -> shared.SharedFit:
+        order = np.arange(len(self.dense)) if order is None else order
+        trades = np.arange(T) if trades is None else trades
+        members = csr_array(self.dense[np.ix_(order, trades)])
+        return shared_fit(self.outcome[trades], self.blocks[trades], members, self.n_dims[order], self.segments[trades])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_the_ridge_regression_of_dense_algebra(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With independent noise: |outcome − sum of effects|² + Σ effect² / (share · weight), each depth with its part."""
+    monkeypatch.setattr(shared, "TRANSIENT_PART", 0.0)
+    world = World(seed, segments=3)
+    found = world.fit()
+    frequency = world.dense.mean(axis=1)
+    weight = np.zeros(len(frequency))
+    for depth, part in ((1, shared.MAIN_PART), (2, 1.0 - shared.MAIN_PART)):
+        mine = world.n_dims == depth
+        weight[mine] = part / (frequency * (1.0 - frequency))[mine].sum()
+    centred = world.dense - frequency[:, None]
+    normal = centred @ centred.T + np.diag(1.0 / (found.share * weight))
+    columns = np.column_stack((world.outcome, world.segments))
+    expected = np.linalg.solve(normal, centred @ (columns - columns.mean(axis=0)))
+    assert found.effects == pytest.approx(expected[:, 0], abs=2e-6)
+    assert found.loadings == pytest.approx(expected[:, 1:], abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_slices_and_trades_is_irrelevant(seed: int) -> None:
+    world, rng = World(seed), np.random.default_rng(seed + 50)
+    found = world.fit()
+    order, trades = rng.permutation(len(world.dense)), rng.permutation(T)
+    other = world.fit(order, trades)
+    assert other.share == pytest.approx(found.share, rel=1e-9)
+    assert other.effects == pytest.approx(found.effects[order], abs=2e-6)
+    assert other.products == pytest.approx(found.products, abs=1e-9)
+
+
+def test_parents_and_children_share_their_evidence() -> None:
+    """All slices that hold the trades of an edge together say about what it is, and never more."""
+    found = World(7).fit()
+    inside = World(7).dense[:, World(7).dense[0] == 1]
+    told = found.effects @ inside
+    assert 0.3 < told.mean() < 1.0
+    assert 0 < found.effects[0] < told.mean()
+
+
+def test_less_is_told_of_what_is_less_sure() -> None:
+    strong, weak, none = (World(8, edge).fit() for edge in (1.5, 0.5, 0.0))
+    assert strong.share > weak.share > none.share > 0
+    assert strong.effects[0] > weak.effects[0] > abs(none.effects[0])
+    assert np.all(strong.sds > 0)
+    assert abs(none.effects).max() < 0.15
+
+
+def test_an_edge_that_turns_has_no_share() -> None:
+    """What slices earn in one half and lose in the other does not persist."""
+    world = World(9, 0.0)
+    held = World(9, 1.0)
+    turning = World(9, 0.0)
+    sign = np.where(world.blocks < 10, 1.0, -1.0)
+    turning.outcome = world.outcome + sign * world.dense[0]
+    assert turning.fit().share < 0.5 * held.fit().share
+    assert abs(turning.fit().effects[0]) < 0.2 * held.fit().effects[0]
+
+
+def test_the_unit_of_outcomes_is_irrelevant() -> None:
+    world = World(10)
+    found = world.fit()
+    world.outcome = 1000.0 * world.outcome + 5.0
+    more = world.fit()
+    assert more.effects == pytest.approx(1000.0 * found.effects, abs=5e-3)
+    assert more.share == pytest.approx(found.share)
+    assert more.products == pytest.approx(found.products, abs=1e-9)
+
+
+def test_deeper_slices_have_none() -> None:
+    world = World(11)
+    world.n_dims[:5] = 3
+    assert set(range(5)).isdisjoint(world.fit().slices.tolist())
+
+
+def test_degenerate_groups_have_none() -> None:
+    world = World(12)
+    young = shared_fit(world.outcome, world.blocks * 0, csr_array(world.dense), world.n_dims, world.segments)
+    assert len(young.slices) == 0
+    world.outcome[:] = 1.0
+    assert len(world.fit().slices) == 0
+    nothing = shared_fit(world.outcome, world.blocks, csr_array((0, T)), world.n_dims[:0], world.segments)
+    assert len(nothing.slices) == 0

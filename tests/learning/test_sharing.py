@@ -1,0 +1,119 @@
+"""Sharing: what is published is one account, weighed between the chosen effects and those of all slices together."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.learning.common.baselines import SegmentBaselines, segment_baselines
+from app.learning.integrated.merging import group_of
+from app.learning.integrated.netting import Effect
+from app.learning.integrated.paths import GroupPath, explained, of_one_refit, shared_sum
+from app.learning.integrated.sharing import with_shared
+from schemas.lessons import Lesson, LessonDecay
+from tests.learning.making import GROUPS, learned, market
+
+FINE = 1e-9
+"""A unit of size so small that no effect is left out for being less than a step of the multiplier."""
+
+
+@cache
+def group() -> tuple[GroupPath, Lesson, SegmentBaselines]:
+    engine = learned({GROUPS[0]: market(1, 400, per_day=5.0, segments=(("micro", "1h"), ("mega", "4h")))})
+    [summary] = engine.summaries()
+    assert summary.path is not None
+    lessons = {x.lesson_id: x for x in engine.lessons()}
+    shared = tuple(x for x in lessons.values() if x.marginal is not None and x.marginal.shared)
+    path = GroupPath(summary, summary.path, {i: lessons[i] for i in summary.path.lesson_ids}, shared)
+    whole = next(x for x in lessons.values() if not x.scope)
+    return path, whole, segment_baselines("pm", [summary], 0.0, 1)
+
+
+def chosen(*sizes: float) -> dict[str, Effect]:
+    """The whole group's effect, and those of the path, of these sizes."""
+    path, whole, _ = group()
+    lessons = [whole, *(path.lessons[i] for i in path.path.lesson_ids)]
+    return {
+        lesson.lesson_id: Effect(lesson, 9.0, 1.0, size, 0.1, size, 0.1, LessonDecay(state="stable"), 0.0, path.summary.as_of)
+        for lesson, size in zip(lessons, sizes, strict=False)
+    }
+
+
+def made(found: dict[str, Effect], level: float, share: float, scale: float = FINE) -> dict[str, Effect]:
+    path, whole, baselines = group()
+    return {**found, **with_shared(path, whole, path.shared, found, level, share, baselines, scale)}
+
+
+def net(lesson: Lesson) -> float:
+    path, _, baselines = group()
+    assert lesson.marginal is not None
+    return lesson.marginal.shared - explained(lesson.marginal.shared_loadings, path.path, baselines)[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.6, 1.0])
+@pytest.mark.parametrize("level", [0.0, -0.3])
+@pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
+def test_every_context_gets_the_weighed_mean_of_both_accounts(share: float, level: float, sizes: tuple[float, ...]) -> None:
+    path, whole, _ = group()
+    found = chosen(*sizes)
+    lessons = {x.lesson_id: x for x in (whole, *path.shared, *path.lessons.values())}
+    result = made(found, level, share)
+    centre = sum(net(x) * x.n for x in path.shared) / path.summary.n
+    for context in ({"d0": a, "d1": b, "d2": c, "btc_macro": m} for a in "012" for b in "01" for c in "02" for m in ("S0", "S1")):
+        matched = {i for i, x in lessons.items() if x.scope.items() <= context.items()}
+        few = sum(found[i].effect for i in matched if i in found)
+        all_ = level - centre + sum(net(x) for x in path.shared if x.lesson_id in matched)
+        told = sum(result[i].effect for i in matched if i in result)
+        assert told == pytest.approx((1.0 - share) * few + share * all_, abs=1e-7)
+
+
+def test_the_average_trade_is_told_the_level() -> None:
+    path, _, _ = group()
+    result = made({}, 0.2, 0.5)
+    assert sum(e.effect * e.lesson.n for e in result.values()) / path.summary.n == pytest.approx(0.5 * 0.2)
+    assert {e.part for e in result.values()} == {"shared"}
+
+
+def test_a_slice_in_both_accounts_has_one_effect_that_is_chosen() -> None:
+    result = made(chosen(0.2, 1.5), 0.2, 0.5)
+    for i, effect in chosen(0.2, 1.5).items():
+        assert result[i].part == "selected"
+        assert (result[i].statistic, result[i].raw, result[i].ramp) == (effect.statistic, effect.raw, effect.ramp)
+
+
+def test_what_would_not_move_a_multiplier_is_left_out() -> None:
+    result = made({}, 0.0, 0.5, scale=1.0)
+    assert 0 < len(result) < len(made({}, 0.0, 0.5))
+    assert all(abs(e.effect) >= 0.005 for e in result.values())
+    assert made({}, 0.0, 0.0) == {}
+
+
+def test_a_young_group_has_none() -> None:
+    path, whole, baselines = group()
+    assert path.summary.persistence is not None
+    young = msgspec.structs.replace(path.summary, persistence=msgspec.structs.replace(path.summary.persistence, blocks=2, upper=(1.0,) * 3))
+    for summary in (young, msgspec.structs.replace(path.summary, persistence=None)):
+        assert with_shared(path._replace(summary=summary), whole, path.shared, {}, 0.2, 0.5, baselines, FINE) == {}
+
+
+def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:
+    path, _, _ = group()
+
+    def whole(shared: Any) -> bool:
+        return of_one_refit(path.summary, path.path, path.lessons, shared)
+
+    first = path.shared[0]
+    assert first.marginal is not None
+    other = msgspec.structs.replace(first, marginal=msgspec.structs.replace(first.marginal, shared=first.marginal.shared + 1e-3))
+    assert whole(path.shared)
+    assert whole(path.shared[::-1])
+    assert not whole(path.shared[1:])
+    assert not whole((*path.shared, first))
+    assert not whole((other, *path.shared[1:]))
+    assert path.summary.shared == shared_sum(path.shared)
+    assert {group_of(x) for x in path.shared} == {GROUPS[0]}
+    unsaid = msgspec.structs.replace(path.summary, shared=None)
+    assert of_one_refit(unsaid, path.path, path.lessons, ()), "a summary from before there were shared effects"

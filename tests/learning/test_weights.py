@@ -1,0 +1,87 @@
+"""Weights of learners: from 0 to 1, from a prior to what the record says, and what is switched on or off is."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.learning.integrated.weights import (
+    HALF_LIFE,
+    SHARED,
+    Evidence,
+    Prior,
+    half_life_evidence,
+    opened,
+    shared_evidence,
+    weight,
+)
+from schemas.lessons import RecordCell
+
+priors = st.sampled_from([HALF_LIFE, SHARED, Prior(0.2, 0.1)])
+evidence = st.builds(Evidence, st.floats(0, 1e9), st.floats(-1e9, 1e9), st.integers(0, 10**6))
+
+
+@given(evidence, priors)
+def test_it_is_from_0_to_1_and_a_switch_is_a_switch(found: Evidence, prior: Prior) -> None:
+    assert 0.0 <= weight(found, prior, None) <= 1.0
+    assert weight(found, prior, True) == 1.0
+    assert weight(found, prior, False) == 0.0
+
+
+@given(priors)
+def test_without_a_record_it_is_the_prior(prior: Prior) -> None:
+    assert weight(Evidence(), prior, None) == pytest.approx(prior.mean)
+
+
+@given(st.floats(0, 1e6), st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6), priors)
+def test_the_more_came_the_more_it_counts(said: float, came: list[float], prior: Prior) -> None:
+    found = [weight(Evidence(said, c, 1), prior, None) for c in sorted(came)]
+    assert all(a <= b for a, b in pairwise(found))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_long_record_is_believed(share: float) -> None:
+    assert weight(Evidence(1e8, share * 1e8, 10**8), SHARED, None) == pytest.approx(share, abs=0.01)
+
+
+def cell(moving: np.ndarray, shared: np.ndarray, beyond: np.ndarray) -> RecordCell:
+    columns = np.stack([x - x.mean() for x in (moving, shared, beyond)])
+    p = columns @ columns.T
+    return RecordCell(0, len(moving), p[0, 0], p[0, 1], p[1, 1], p[0, 2], p[1, 2], p[2, 2])
+
+
+def test_evidence_is_that_of_a_regression() -> None:
+    """Of shared effects beside half-lives that count by a half: what they say beyond that, and what came beyond it."""
+    rng = np.random.default_rng(1)
+    moving, shared, beyond = rng.normal(size=(3, 200))
+    found = shared_evidence([cell(moving, shared, beyond)], 0.5)
+    said, came = (x - x.mean() for x in (shared - 0.5 * moving, beyond - 0.5 * moving))
+    unit = 200 / ((beyond - beyond.mean()) ** 2).sum()
+    assert found.said == pytest.approx(unit * said @ said)
+    assert found.came == pytest.approx(unit * said @ came)
+    assert half_life_evidence([cell(moving, shared, beyond)]).said == pytest.approx(unit * ((moving - moving.mean()) ** 2).sum())
+
+
+def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
+    rng = np.random.default_rng(2)
+    parts = [rng.normal(size=(3, 50)) for _ in range(4)]
+    one = shared_evidence([cell(*p) for p in parts], 0.7)
+    other = shared_evidence([cell(*(30.0 * p)) for p in parts[::-1]], 0.7)
+    assert other.said == pytest.approx(one.said)
+    assert other.came == pytest.approx(one.came)
+    assert other.trades == one.trades == 200
+    assert shared_evidence([cell(*np.zeros((3, 5)))], 0.7) == Evidence()
+
+
+@given(st.lists(st.floats(-100, 0), min_size=2, max_size=6), st.floats(0.001, 0.2), st.floats(0, 1))
+def test_a_module_opens_continuously(log_ps: list[float], alpha: float, sure: float) -> None:
+    """Never less than its surest effect has come in; the surer the test the more; nothing at a p-value of 1."""
+    found = [opened(p, alpha, sure) for p in sorted(log_ps, reverse=True)]
+    assert all(sure <= a <= b <= 1.0 for a, b in pairwise(found))
+    assert opened(0.0, alpha, sure) == sure
+    for p in log_ps:
+        assert abs(opened(p, alpha, sure) - opened(p - 0.01, alpha, sure)) < 0.01

@@ -1,0 +1,134 @@
+"""Whole groups: their course tells of all trades in the window, and levels are shrunk as far as they differ by chance."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from app.learning.common.baselines import segment_baselines
+from app.learning.common.config import LearningConfig
+from app.learning.common.window import Trade
+from app.learning.engine import Engine
+from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, course_days
+from app.learning.integrated.paths import GroupPath
+from app.learning.integrated.persistence import total
+from app.learning.integrated.weights import Counts
+from app.learning.integrated.whole_groups import levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
+from tests.learning.making import DAY_US, learned, market, trade
+
+YEARS = 1_000 * DAY_US
+CONFIG = LearningConfig(n_min=10, window_us=YEARS)
+
+
+def years(seed: int, level: float, n: int = 600, days: float = 900.0, home: bool = True) -> list[Trade]:
+    rng = np.random.default_rng(seed)
+    return [
+        trade(f"{seed}.{i}", int(i * days * DAY_US / n), float(rng.normal(level, 1.0)), {"x": str(rng.integers(2))}, home=home)
+        for i in range(n)
+    ]
+
+
+@cache
+def engine() -> Engine:
+    return learned({(f"pm.g.{k}", "add"): years(k, 0.1 * (k - 2)) for k in range(5)}, window_us=YEARS)
+
+
+def groups(of: Engine) -> list[GroupPath]:
+    lessons = {x.lesson_id: x for x in of.lessons()}
+    return [
+        GroupPath(s, s.path, {i: lessons[i] for i in s.path.lesson_ids}, ())
+        for s in sorted(of.summaries(), key=lambda s: s.lesson_id)
+        if s.path is not None
+    ]
+
+
+def test_a_course_covers_the_whole_window() -> None:
+    """Also what is longer ago than a history tells of: count, mean and standard error are those of the same trades."""
+    lessons = {x.lesson_id: x for x in engine().lessons()}
+    for group in groups(engine()):
+        summary = group.summary
+        cells, whole = summary.course, lessons[whole_id(summary)]
+        assert cells[0].day == 0
+        assert cells[-1].day - cells[0].day > 2 * HISTORY_DAYS
+        assert len(cells) <= COURSE_CELLS + 1
+        assert sum(c.n for c in cells) == summary.n == whole.n == 600
+        assert sum(c.n * c.mean for c in cells) / summary.n == pytest.approx(whole.mean, abs=1e-7)
+
+
+@pytest.mark.parametrize("window_days", [1, 90, 128, 129, 1000, 5000])
+def test_a_course_has_a_bounded_number_of_cells(window_days: int) -> None:
+    days = course_days(window_days * DAY_US)
+    assert days >= 1
+    assert window_days / days <= COURSE_CELLS
+    exits = np.sort(np.random.default_rng(window_days).integers(0, window_days * DAY_US, 500))
+    cells = course(exits, np.arange(500.0), window_days * DAY_US)
+    assert sum(c.n for c in cells) == 500
+    assert all(c.day % days == 0 for c in cells)
+    assert [c.day for c in cells] == sorted({c.day for c in cells})
+    moved = course(exits[100:], np.arange(500.0)[100:], window_days * DAY_US)
+    assert moved[1:] == cells[-len(moved) :][1:], "the grid does not move with the window"
+
+
+def test_levels_differ_as_far_as_they_do_beyond_chance() -> None:
+    held = groups(engine())
+    baselines = segment_baselines("pm", [g.summary for g in held], 0.0, 1)
+    passed = {g.summary.lesson_id: g.path.fits[0] for g in held}
+    found = levels(held, passed, baselines)
+    spread = spread_of(held, found, CONFIG, 1.0)
+    assert spread.tau2 > 0
+    blocks = [g.summary.persistence.blocks for g in held if g.summary.persistence is not None]
+    assert len(spread.products) >= max(blocks)
+    assert spread.products == pytest.approx(spread.products.T)
+    for group in held:
+        i = whole_id(group.summary)
+        assert spread.noise2[i] >= found[i].mean_sd ** 2
+        pooled = shared_level(found[i], spread.noise2[i], spread.tau2)
+        assert abs(pooled) < abs(found[i].mean)
+        assert pooled * found[i].mean >= 0
+    backwards = spread_of(held[::-1], found, CONFIG, 1.0)
+    assert backwards.tau2 == pytest.approx(spread.tau2)
+    assert backwards.products == pytest.approx(spread.products)
+    assert spread_of(held[:1], found, CONFIG, 1.0).tau2 == 0.0, "one level alone differs from nothing"
+    assert total([]).size == 0
+
+
+def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
+    """With half-lives in full: what was earned in the first third of three years is gone now; without them its mean counts."""
+    rng = np.random.default_rng(7)
+    falling = [
+        trade(f"f{i}", int(i * 1.5 * DAY_US), float(rng.normal(2.0 * (i < 200), 0.5)), {"x": str(i % 2)}, home=False) for i in range(600)
+    ]
+    holding = [trade(f"h{i}", int(i * 1.5 * DAY_US), float(rng.normal(0.6, 0.5)), {"x": str(i % 2)}, home=False) for i in range(600)]
+    of = learned({("pm.f", "add"): falling, ("pm.h", "add"): holding}, window_us=YEARS)
+    held = groups(of)
+    lessons = {x.lesson_id: x for x in of.lessons()}
+    baselines = segment_baselines("pm", [g.summary for g in held], 0.0, 1)
+    found = levels(held, {g.summary.lesson_id: g.path.fits[0] for g in held}, baselines)
+    now = {}
+    for group in held:
+        i = whole_id(group.summary)
+        for weight in (0.0, 0.5, 1.0):
+            effect = whole_effect(lessons[i], group, found[i], Counts(weight, 0.0, 0.0), -1.0, CONFIG)
+            now[group.summary.pattern_key, weight] = effect.effect
+    assert 0.3 < now["pm.f", 0.0] < 0.8
+    assert abs(now["pm.f", 1.0]) < 0.1
+    assert now["pm.f", 1.0] < now["pm.f", 0.5] < now["pm.f", 0.0]
+    assert now["pm.h", 0.0] == pytest.approx(0.6, abs=0.1)
+    assert now["pm.h", 1.0] == pytest.approx(0.6, abs=0.15)
+
+
+def test_the_record_of_a_level_is_told_in_trades() -> None:
+    held = groups(engine())
+    found = levels(held, {g.summary.lesson_id: g.path.fits[0] for g in held}, segment_baselines("pm", [g.summary for g in held], 0.0, 1))
+    spread = spread_of(held, found, CONFIG, 1.0)
+    for group in held:
+        i = whole_id(group.summary)
+        evidence = record_of_level(group.summary, found[i], spread.noise2[i], CONFIG)
+        assert evidence.said >= 0
+        assert 0 < evidence.trades <= group.summary.n
+    young = groups(learned({("pm.y", "add"): market(3, 25)}))
+    lone = levels(young, {g.summary.lesson_id: g.path.fits[0] for g in young}, segment_baselines("pm", [young[0].summary], 0.0, 1))
+    i = whole_id(young[0].summary)
+    assert record_of_level(young[0].summary, lone[i], 0.1, LearningConfig(n_min=10)).trades == 0
