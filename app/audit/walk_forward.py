@@ -29,8 +29,8 @@ from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group
 from app.audit.variants import told, variants
 from app.learning.common.config import LearningConfig
+from app.learning.common.size import unit_of_size
 from app.learning.engine import Engine
-from app.learning.integrated.judge import unit_of_size
 from app.learning.integrated.records import LIFETIME_US
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import NO_MATCH, Prepared, Resolution, combine, prepare

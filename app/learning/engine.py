@@ -48,6 +48,7 @@ def group_learner(config: LearningConfig, module: str, pattern_key: str, action_
         window_trades=config.window_trades,
         n_min=config.n_min,
         max_dims=config.max_dims,
+        outcome=config.outcome,
     )
 
 
@@ -58,7 +59,9 @@ def materializer(config: LearningConfig, module: str) -> Judge:
     """A judge of one module, `classic` or `integrated`."""
     if config.learning == "integrated":
         return IntegratedMaterializer(module, config)
-    return Materializer(module, n_min=config.n_min, edge_min=config.edge_min, baseline_default=config.baseline_default)
+    return Materializer(
+        module, n_min=config.n_min, edge_min=config.edge_min, baseline_default=config.baseline_default, outcome=config.outcome
+    )
 
 
 class Engine:
