@@ -16,6 +16,7 @@ from app.learning.common.refit import Refit
 from app.learning.common.window import GroupWindow, Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.weights import Counts
 from schemas.facts import group_key
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
@@ -142,6 +143,10 @@ class Engine:
     def regime_weights(self) -> list[RegimeWeight]:
         """How edges persist by regime."""
         return self._records(RegimeWeight)
+
+    def counts(self) -> dict[str, Counts]:
+        """How far each learner counts now, by category; nothing with `classic`, which has none."""
+        return self._judge.counts() if isinstance(self._judge, IntegratedMaterializer) else {}
 
     def latent_factors(self) -> list[LatentFactor]:
         """Slices that are one piece of evidence."""

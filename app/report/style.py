@@ -10,13 +10,13 @@ STYLE = """
   color-scheme: light dark;
   --paper: #ffffff; --ground: #f4f5f7; --ink: #1c2230; --soft: #566074; --faint: #9aa3b2; --line: #dfe3ea;
   --yes: #0a6b3d; --yes-ground: #dcf3e6; --no: #14549c; --no-ground: #deebfa; --unsure: #7a4d00; --unsure-ground: #fbeccb;
-  --c1: #1f5fbf; --c2: #c2570c; --c3: #157a5b; --c4: #7a4fb5; --c5: #b0336b;
+  --c1: #1f5fbf; --c2: #c2570c; --c3: #157a5b; --c4: #7a4fb5; --c5: #b0336b; --c6: #5f6b1a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #171b24; --ground: #0f1218; --ink: #e6e9f0; --soft: #a6b0c2; --faint: #6b7588; --line: #2b3240;
     --yes: #7fe0ac; --yes-ground: #12382a; --no: #9cc7ff; --no-ground: #16304f; --unsure: #ffd27d; --unsure-ground: #40300f;
-    --c1: #6ea8ff; --c2: #ff9a57; --c3: #5fd0a8; --c4: #b99af0; --c5: #f08ab5;
+    --c1: #6ea8ff; --c2: #ff9a57; --c3: #5fd0a8; --c4: #b99af0; --c5: #f08ab5; --c6: #c9d46a;
   }
 }
 * { box-sizing: border-box; }
@@ -66,6 +66,7 @@ th, td { text-align: right; padding: 0.5rem 0.8rem; border-bottom: 1px solid var
 tbody tr:last-child td, tbody tr:last-child th { border-bottom: 0; }
 th { font-weight: 600; }
 thead th { color: var(--soft); font-size: 0.82rem; }
+tr.part th { color: var(--soft); font-style: italic; font-weight: 400; background: var(--ground); }
 th:first-child, td:first-child, .text { text-align: left; }
 td.wrap { white-space: normal; min-width: 18rem; text-align: left; }
 code { font: 0.92em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }

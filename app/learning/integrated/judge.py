@@ -134,9 +134,14 @@ class IntegratedMaterializer:
         """How surely the effects pass that `judge` would hand out now."""
         factor_of = {member: factor for factor in self._factors() for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects = self._effects(self._baselines(0), factor_of, scale)
+        effects, _ = self._effects(self._baselines(0), factor_of, scale)
         searched, bar = self._bar(self._whole_paths())
         return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()})
+
+    def counts(self) -> dict[str, Counts]:
+        """How far each learner counts now, by category."""
+        factor_of = {member: factor for factor in self._factors() for member in factor.members}
+        return self._effects(self._baselines(0), factor_of, unit_of_size(self._config.outcome, self._summaries.values()))[1]
 
     # -- judging
 
@@ -146,7 +151,7 @@ class IntegratedMaterializer:
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects = self._effects(baselines, factor_of, scale)
+        effects, _ = self._effects(baselines, factor_of, scale)
         weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
         as_of = max((s.as_of for s in self._summaries.values()), default="")
@@ -177,8 +182,11 @@ class IntegratedMaterializer:
             self._changed = {}
         return self._clusterer.factors()
 
-    def _effects(self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float) -> dict[str, Effect]:
-        """What is said of each lesson that has an effect: the chosen ones that pass, whole groups, and what is shared."""
+    def _effects(
+        self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float
+    ) -> tuple[dict[str, Effect], dict[str, Counts]]:
+        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups, and what is shared), and by category how
+        far each learner counts."""
         config = self._config
         groups = self._whole_paths()
         _, bar = self._bar(groups)
@@ -213,7 +221,7 @@ class IntegratedMaterializer:
                 of_group = slices.get(group_of(whole), [])
                 pooled = shared_level(level, spread.noise2[i], spread.tau2)
                 found.update(with_shared(group, whole, of_group, found, pooled, counts.shared * counts.open, baselines, scale))
-        return found
+        return found, {category: counts for category, (_, _, counts) in by_category.items()}
 
     def _counts(
         self,
