@@ -242,7 +242,7 @@ def switches(
     ]
     for name, field in LEARNERS.items():
         gain, on = _beyond(settings[f"no {name}"]), always.get(name)
-        word, reason = _learner(gain, on)
+        word, reason = _learner(gain, on, MATERIAL_SHARE * max(ours.score.value.value, 0.0))
         if name == "half-life" and not _sure(gain.value) and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
             reason = f"Edges do fade. {reason}"
         counts = [getattr(w, COUNTED[name]) for w in weights] if name in COUNTED else []
@@ -258,14 +258,14 @@ def switches(
     return made
 
 
-def _learner(gain: Score, on: Score | None) -> tuple[str, str]:
+def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
     """What to set of a learner that by its record adds `gain` beyond off, and if it were always on `on` beyond that; and why.
 
-    The default is kept unless something else was surely better.
+    A default that surely cost is never kept, however little that was; it makes room for always on only where that is material, too.
     """
     if gain.value.high < 0:
         return OFF, f"It costs: {number(gain.value)} of value a decision."
-    if on is not None and on.value.low > 0:
+    if on is not None and on.value.low > 0 and on.value.value >= material:
         return ON, f"Always on it adds {number(on.value)} of value a decision to what it adds by its record, {number(gain.value)}."
     if gain.sized == 0.0:
         return AUTO, "It changed no size that was judged, so it costs nothing; it is there once it is needed."

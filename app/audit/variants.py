@@ -52,8 +52,8 @@ def always(config: LearningConfig) -> dict[str, LearningConfig]:
 
 
 def told(integrated: Engine, classic: Engine, configs: Mapping[str, LearningConfig]) -> dict[str, list[Override]]:
-    """What each of `configs` (`variants`, and more of `integrated`) says now, by name.  Those of `integrated` judge the same lessons, as they
-    would in production."""
+    """What each of `configs` (`variants`, and more of `integrated`) says now, by name.  Those of `integrated` judge the same lessons, as
+    they would in production."""
     overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
     evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
     for name, config in configs.items():

@@ -152,9 +152,9 @@ def _switches(found: Audit) -> str:
         (escape(f"{w.module} {w.category}"), f"{w.half_life:.2f}", f"{w.shared_effects:.2f}", f"{w.opened:.2f}") for w in found.weights
     ]
     said = (
-        '<p class="soft">How far the record of a module says that learners count now, from 0 to 1; opened: how far it has shown that there is '
-        "anything to size by, without which shared effects count for nothing.</p>"
-        + table("Weights of learners", ("", "half-life", "shared effects", "opened"), weights)
+        '<p class="soft">How far learners count now, by their record, from 0 to 1. Opened: how far the module has shown that there is '
+        "anything to size by; shared effects count as far as it is.</p>"
+        + table("Weights of learners", ("module and category", "half-life", "shared effects", "opened"), weights)
         if weights
         else ""
     )

@@ -70,15 +70,15 @@ def _settings(found: Audit) -> Table:
     )  # fmt: skip
     for s in found.settings:
         table.add_row(
-            s.name, figure(s.score.value), figure(s.score.added), figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}",
-            f"{s.score.spread:.2f}", "–" if s.turnover is None else f"{s.turnover:.3f}", figure(s.beyond.value) if s.beyond else "–",
+            s.name, figure(s.score.value, 3), figure(s.score.added, 3), figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}",
+            f"{s.score.spread:.2f}", "–" if s.turnover is None else f"{s.turnover:.3f}", figure(s.beyond.value, 3) if s.beyond else "–",
         )  # fmt: skip
     table.add_section()
-    table.add_row(SIMPLE, *[""] * 7, style="italic")
+    table.add_row("\n".join(textwrap.wrap(SIMPLE, 20)), *[""] * 7, style="italic")
     for p in found.peers:
         table.add_row(
-            p.name, figure(p.score.value), figure(p.score.added), figure(p.slope, 2, sign=False), f"{p.score.sized:.0%}",
-            f"{p.score.spread:.2f}", "–", figure(p.beyond.value),
+            p.name, figure(p.score.value, 3), figure(p.score.added, 3), figure(p.slope, 2, sign=False), f"{p.score.sized:.0%}",
+            f"{p.score.spread:.2f}", "–", figure(p.beyond.value, 3),
         )  # fmt: skip
     return table
 
@@ -86,9 +86,7 @@ def _settings(found: Audit) -> Table:
 def _weights(found: Audit) -> Table | None:
     if not found.weights:
         return None
-    table = _table(
-        "How far the record says that learners count now (0: not at all, 1: wholly)", "", "half-life", "shared effects", "opened"
-    )
+    table = _table("How far learners count now, by their record (0 to 1)", "", "half-life", "shared effects", "opened")
     for w in found.weights:
         table.add_row(f"{w.module} {w.category}", f"{w.half_life:.2f}", f"{w.shared_effects:.2f}", f"{w.opened:.2f}")
     return table
