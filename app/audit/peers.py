@@ -111,14 +111,15 @@ def ridge(table: Lesson) -> Floats:
     if x.shape[1] > MOST_COLUMNS:
         kept = np.sort(np.argsort(-np.asarray(x.sum(axis=0)).ravel(), kind="stable")[:MOST_COLUMNS])
         x, asked = x[:, kept], asked[:, kept]
-    loss = np.zeros(len(PENALTIES))
+    loss, sums, start = np.zeros(len(PENALTIES)), _sums(x[:0], y[:0]), 0
     for until, end in in_time(n, FOLDS):
         # What closes just before the later trades does so after they were opened: a strip is left out.
-        strip = max(1, until // 50)
-        told = _told(x[: until - strip], y[: until - strip], x[until:end], PENALTIES)
+        stop = until - max(1, until // 50)
+        sums, start = _sums(x[start:stop], y[start:stop], sums), stop
+        told = _told(sums, x[until:end], PENALTIES)
         loss += ((told - y[until:end, None]) ** 2).sum(axis=0)
     best = PENALTIES[int(np.argmin(loss))]
-    return np.asarray(_told(x, y, asked, (best,))[:, 0])
+    return np.asarray(_told(_sums(x[start:], y[start:], sums), asked, (best,))[:, 0])
 
 
 PEERS: dict[str, Callable[[Lesson], Floats]] = {"group means": group_means, "ridge": ridge}
@@ -175,15 +176,30 @@ def in_time(n: int, folds: int) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairwise(edges) if 0 < a < b]
 
 
-def _told(x: sparse.csr_matrix, y: Floats, asked: sparse.csr_matrix, penalties: tuple[float, ...]) -> Floats:
+class _Sums(NamedTuple):
+    """Over `n` rows the sums of K columns `x` (K,), of outcomes `y`, and of the products `xx` (K, K) and `xy` (K,)."""
+
+    n: int
+    x: Floats
+    y: float
+    xx: Floats
+    xy: Floats
+
+
+def _sums(x: sparse.csr_matrix, y: Floats, before: _Sums | None = None) -> _Sums:
+    """Those of these rows and of the ones `before`."""
+    own = _Sums(len(y), np.asarray(x.sum(axis=0)).ravel(), float(y.sum()), (x.T @ x).toarray(), x.T @ y)
+    if before is None:
+        return own
+    return _Sums(before.n + own.n, before.x + own.x, before.y + own.y, before.xx + own.xx, before.xy + own.xy)
+
+
+def _told(s: _Sums, asked: sparse.csr_matrix, penalties: tuple[float, ...]) -> Floats:
     """(M, penalties) what is expected of `asked`; the mean is not penalised."""
-    mean = float(y.mean())
-    if not x.shape[1]:
-        return np.full((asked.shape[0], len(penalties)), mean)
-    centre = np.asarray(x.mean(axis=0)).ravel()
-    gram = (x.T @ x).toarray() - len(y) * np.outer(centre, centre)
-    wanted = x.T @ (y - mean)
+    mean, centre = s.y / s.n, s.x / s.n
+    gram, wanted = s.xx - s.n * np.outer(centre, centre), s.xy - s.y * centre
     weights = np.empty((len(gram), len(penalties)))
-    for i, penalty in enumerate(penalties):
-        weights[:, i] = linalg.solve(gram + penalty * np.eye(len(gram)), wanted, assume_a="pos", check_finite=False)
+    if len(gram):
+        for i, penalty in enumerate(penalties):
+            weights[:, i] = linalg.solve(gram + penalty * np.eye(len(gram)), wanted, assume_a="pos", check_finite=False)
     return np.asarray(mean + asked @ weights - centre @ weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -163,6 +164,25 @@ def test_uplift_is_beyond_the_baseline_of_the_segment(facts: list[PatternTradeEv
         known.append(msgspec.structs.replace(of_all, bucket=bucket, timeframe=timeframe, mean=mean))
         assert baseline_of(known, 9.0)(decision.segment) == mean
     assert baseline_of([], 9.0)(decision.segment) == 9.0
+
+
+def test_how_far_learners_count_is_told_by_category(facts: list[PatternTradeEvent]) -> None:
+    module = module_of(facts)
+    for switch in (None, True, False):
+        engine = Engine(replace(CONFIG, half_life=switch, shared_effects=switch))
+        assert engine.counts() == {}, "nothing is known yet"
+        engine.fold(module.trades)
+        overrides = engine.learn()
+        (counts,) = engine.counts().values()
+        assert list(engine.counts()) == ["entry"]
+        assert all(0.0 <= weight <= 1.0 for weight in counts)
+        if switch is not None:
+            assert (counts.half_life, counts.shared) == (float(switch), float(switch))
+        assert engine.learn() == overrides, "to ask changes nothing"
+    classic = Engine(replace(CONFIG, learning="classic"))
+    classic.fold(module.trades)
+    classic.learn()
+    assert classic.counts() == {}
 
 
 def test_nothing_to_judge_is_said_and_no_error() -> None:
