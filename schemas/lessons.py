@@ -19,7 +19,11 @@ class Evidence(msgspec.Struct, frozen=True, rename={"from_ts": "from", "to_ts": 
 
 
 class LessonDecay(msgspec.Struct, frozen=True):
-    """How the outcome moves with time.  `slope_per_hour` is the least-squares slope of the outcome on hours of exit."""
+    """How the outcome moves with time.  `slope_per_hour` is the least-squares slope of the outcome on hours of exit.
+
+    In `classic`, with an outcome other than `rr`, `state` and `multiplier` take the outcome as it is; those of a judgement are by its slope
+    in units of size, and are in the override.
+    """
 
     state: str
     multiplier: float = 1.0
@@ -186,6 +190,8 @@ class RecordCell(msgspec.Struct, frozen=True, array_like=True):
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="group"):
     """A group as a whole: what baselines add up, each trade once through its home group.
 
+    `robust_sd` is that of the outcomes where `classic` needs it to scale them: null with the outcome `rr`, and in `integrated`, whose path
+    has it.
     In `integrated` also its path; its `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in units of
     the variance of an outcome; the `record` of what would have been said of it at past times; and `shared`, how many of its lessons have a
     shared effect, and the sum of these: by it a reader knows whether it has all of them.
@@ -201,6 +207,7 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     segments: tuple[SegmentSum, ...]
     as_of: str
     version: int
+    robust_sd: float | None = None
     path: Path | None = None
     course: tuple[CourseCell, ...] = ()
     persistence: BlockProducts | None = None

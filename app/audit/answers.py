@@ -8,19 +8,24 @@ evidence as well: an interval that ends below what is material.  Everything else
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from app.audit.document import Decay, DoubleCounting, Question, Regimes, Setting, Switch
+from app.audit.document import Decay, DoubleCounting, Peer, Question, Regimes, Setting, Switch, Weight
+from app.audit.peers import CALLED
 from app.audit.resample import Estimate
+from app.audit.variants import LEARNERS
 from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
 MATERIAL_SHARE = 0.1
 """What is less than a tenth of the value of sizing (of the skill of a forecast, of the overrides that vote) does not matter."""
 YES, NO, UNSURE = "yes", "no", "not enough data"
+AUTO, ON, OFF = "auto", "on", "off"
+COUNTED = {"half-life": "half_life", "shared effects": "shared_effects"}
+"""Learners that are weighed, by their place in `Weight`."""
 HARDLY = 0.05
 """A change of a multiplier that nobody would notice."""
-_SWITCH = {None: "auto", True: "on", False: "off"}
 
 
 def answer(figure: Estimate, material: float) -> str:
@@ -165,8 +170,49 @@ def headline(settings: Mapping[str, Setting]) -> str:
     )
 
 
-def switches(settings: Mapping[str, Setting], config: LearningConfig, found: Decay) -> list[Switch]:
-    """What to set, and why."""
+def beside(settings: Mapping[str, Setting], peers: Sequence[Peer]) -> str:
+    """Whether the product is worth running beside what is simple, in a sentence; nothing where nothing can be told."""
+    ours = settings["integrated"].score.value
+    if not peers or ours.low == float("-inf"):
+        return ""
+    better = [p for p in peers if p.beyond.value.high < 0]
+    if better:
+        best = max(better, key=lambda p: p.score.value.value)
+        return (
+            f"{_called(best)} was worth more: {number(best.score.value)}, and `integrated` {number(best.beyond.value)} beyond it. "
+            "Its sizes are not worth running beside that."
+        )
+    level = [p for p in peers if p.beyond.value.low <= 0]
+    if not level:
+        beyond = " and ".join(f"{number(p.beyond.value)} beyond {CALLED[p.name]}" for p in peers)
+        return f"That is more than simple tools make of the same trades, {beyond}: it is worth running beside them."
+    if max(ours.low, *(p.score.value.low for p in peers)) <= 0:
+        return f"Nor did simple tools find anything that is sure: {', '.join(map(_worth, peers))}."
+    best = max(level, key=lambda p: p.score.value.value)
+    difference = f"`integrated` {number(best.beyond.value)} beyond it"
+    if ours.low <= 0 < best.score.value.low:
+        return f"Yet {_worth(best)}, and {difference}: of the two it alone is sure to be worth anything."
+    if best.beyond.value.high < MATERIAL_SHARE * max(ours.value, best.score.value.value):
+        return f"{_called(best)} was worth as much: {number(best.score.value)}, and {difference}. For sizes alone, that is enough."
+    return f"Whether it is worth running beside simple tools cannot be told: {_worth(best)}, and {difference}."
+
+
+def _called(peer: Peer) -> str:
+    return CALLED[peer.name][0].upper() + CALLED[peer.name][1:]
+
+
+def _worth(peer: Peer) -> str:
+    return f"{CALLED[peer.name]} was worth {number(peer.score.value)}"
+
+
+def switches(
+    settings: Mapping[str, Setting],
+    config: LearningConfig,
+    found: Decay,
+    always: Mapping[str, Score] = MappingProxyType({}),
+    weights: Sequence[Weight] = (),
+) -> list[Switch]:
+    """What to set, and why; `always` is by learner what it would add to its record's weight if it were always on."""
     edge = has_edge(settings)
     ours, theirs = settings["integrated"], settings["classic"]
     against = _beyond(theirs).value
@@ -194,29 +240,46 @@ def switches(settings: Mapping[str, Setting], config: LearningConfig, found: Dec
             reason=reason,
         )
     ]
-    for name, variable, switch in (
-        ("half-life", "EDGELOOP_HALF_LIFE", config.half_life),
-        ("regime weights", "EDGELOOP_REGIME_WEIGHTS", config.regime_weights),
-        ("latent factors", "EDGELOOP_LATENT_FACTORS", config.latent_factors),
-        ("shared effects", "EDGELOOP_SHARED_EFFECTS", config.shared_effects),
-    ):
-        without = settings[f"no {name}"]
-        gain = _beyond(without)
-        if gain.sized == 0.0:
-            word, reason = "auto", "It changed no size that was judged, so it costs nothing; it is there once it is needed."
-        elif gain.value.low > 0:
-            word, reason = "auto", f"It adds {number(gain.value)} of value a decision."
-        elif gain.value.high < 0:
-            word, reason = "off", f"It costs: {number(gain.value)} of value a decision."
-        else:
-            word, reason = (
-                "auto",
-                f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default.",
+    for name, field in LEARNERS.items():
+        gain, on = _beyond(settings[f"no {name}"]), always.get(name)
+        word, reason = _learner(gain, on, MATERIAL_SHARE * max(ours.score.value.value, 0.0))
+        if name == "half-life" and not _sure(gain.value) and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
+            reason = f"Edges do fade. {reason}"
+        counts = [getattr(w, COUNTED[name]) for w in weights] if name in COUNTED else []
+        if counts and word == AUTO:
+            between = f"{min(counts):.2f}" + (f" to {max(counts):.2f}" if f"{min(counts):.2f}" != f"{max(counts):.2f}" else "")
+            reason += f" Its record gives it a weight of {between} now, of 1."
+        made.append(
+            Switch(
+                variable=f"EDGELOOP_{field.upper()}", now=_word(getattr(config, field)), recommended=word, reason=reason, adds=gain.value,
+                always=on.value if on is not None else None,
             )
-            if name == "half-life" and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
-                reason = f"Edges do fade, though in sizing it adds {number(gain.value)} a decision, which could be chance."
-        made.append(Switch(variable=variable, now=_SWITCH[switch], recommended=word, reason=reason))
+        )  # fmt: skip
     return made
+
+
+def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
+    """What to set of a learner that by its record adds `gain` beyond off, and if it were always on `on` beyond that; and why.
+
+    A default that surely cost is never kept, however little that was; it makes room for always on only where that is material, too.
+    """
+    if gain.value.high < 0:
+        return OFF, f"It costs: {number(gain.value)} of value a decision."
+    if on is not None and on.value.low > 0 and on.value.value >= material:
+        return ON, f"Always on it adds {number(on.value)} of value a decision to what it adds by its record, {number(gain.value)}."
+    if gain.sized == 0.0:
+        return AUTO, "It changed no size that was judged, so it costs nothing; it is there once it is needed."
+    if gain.value.low > 0:
+        return AUTO, f"It adds {number(gain.value)} of value a decision."
+    return AUTO, f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default."
+
+
+def _word(switch: bool | None) -> str:
+    return AUTO if switch is None else ON if switch else OFF
+
+
+def _sure(figure: Estimate) -> bool:
+    return figure.low > 0 or figure.high < 0
 
 
 def number(figure: Estimate) -> str:

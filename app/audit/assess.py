@@ -21,11 +21,13 @@ from app.audit.document import (
     DoubleCounting,
     EffectCurve,
     Overlap,
+    Peer,
     Placebo,
     Refusal,
     Regimes,
     Setting,
     Told,
+    Weight,
 )
 from app.audit.gains import gains
 from app.audit.placebo import counted
@@ -52,16 +54,21 @@ def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], secon
     judged = summary(cuts)
     draws = Resampler(judged.cut_us, plan.seed)
     settings = {name: _setting(name, plan, done, judged, draws) for name in variants(plan.config)}
+    peers = tuple(_peer(name, judged, draws) for name in judged.peers)
+    always = {name: compared(m, judged.multipliers["integrated"], judged, draws) for name, m in judged.always.items()}
+    weights = _weights(done.now)
     forms, regimes, doubled = decay_of(cuts, plan.seed), regimes_of(judged, draws), double_counting_of(judged, draws)
     return Audit(
         data=_data(plan, done, judged, source, refused),
         edge=answers.has_edge(settings),
-        headline=answers.headline(settings),
+        headline=f"{answers.headline(settings)} {answers.beside(settings, peers)}".rstrip(),
         questions=(
             answers.regimes(settings, regimes), answers.decays(settings, forms), answers.double_counting(settings, doubled),
         ),
-        switches=tuple(answers.switches(settings, plan.config, forms)),
+        switches=tuple(answers.switches(settings, plan.config, forms, always, weights)),
+        weights=weights,
         settings=tuple(settings.values()),
+        peers=peers,
         double_counting=doubled,
         decay=forms,
         regimes=regimes,
@@ -111,6 +118,24 @@ def _setting(name: str, plan: Plan, done: Done, judged: Judged, draws: Resampler
         beyond=None if name == "integrated" else compared(judged.multipliers["integrated"], judged.multipliers[name], judged, draws),
         changed=sum(n for n, _ in changes),
         greatest=max((size for _, size in changes), default=0.0),
+    )
+
+
+def _peer(name: str, judged: Judged, draws: Resampler) -> Peer:
+    multiplier = judged.peers[name]
+    return Peer(
+        name=name,
+        score=score(multiplier, judged, draws),
+        slope=calibration(multiplier, judged.uplift, draws)[0],
+        beyond=compared(judged.multipliers["integrated"], multiplier, judged, draws),
+    )
+
+
+def _weights(now: dict[str, Now]) -> tuple[Weight, ...]:
+    return tuple(
+        Weight(module=module, category=category, half_life=c.half_life, shared_effects=c.shared, opened=c.open)
+        for module, said in sorted(now.items())
+        for category, c in sorted(said.counts.items())
     )
 
 

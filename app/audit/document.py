@@ -135,12 +135,38 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Switch(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting, as it is, as it should be, and why."""
+    """A setting, as it is, as it should be, and why.
+
+    Of a learner also the value per decision that it adds by its record beyond off (`adds`), and that it would add beyond that if it were
+    always on (`always`; null where the record is not asked).
+    """
 
     variable: str
     now: str
     recommended: str
     reason: str
+    adds: Estimate | None = None
+    always: Estimate | None = None
+
+
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
+    """How far, from 0 to 1, the record of a module says that learners count now in a category: `half_life`, `shared_effects`; and `opened`:
+    how far the module has shown that there is anything to size by, without which shared effects count for nothing."""
+
+    module: str
+    category: str
+    half_life: float
+    shared_effects: float
+    opened: float
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """A simple tool, walked forward from the same trades: `beyond` is what sizing by `integrated` is worth beyond it, as in `Setting`."""
+
+    name: str
+    score: Score
+    slope: Estimate | None
+    beyond: Score
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +218,9 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     headline: str
     questions: tuple[Question, ...]
     switches: tuple[Switch, ...]
+    weights: tuple[Weight, ...]
     settings: tuple[Setting, ...]
+    peers: tuple[Peer, ...]
     double_counting: DoubleCounting
     decay: Decay
     regimes: Regimes

@@ -24,6 +24,7 @@ class Timeline:
         self._closed = {group: sorted(trades, key=lambda t: (t.exit_us, t.trade_id)) for group, trades in module.trades.items()}
         self._exits = {group: np.array([t.exit_us for t in trades], np.int64) for group, trades in self._closed.items()}
         self._repeated = {group for group, trades in self._closed.items() if len({t.trade_id for t in trades}) < len(trades)}
+        self.categories = tuple(categories)
         self.decisions = module.decisions(categories)
         self._decided = np.array([d.at_us for d in self.decisions], np.int64)
         self.home = {group for group, trades in self._closed.items() if group[1] in categories or any(t.home for t in trades)}

@@ -21,6 +21,8 @@ LEARNERS = {
     "shared effects": "shared_effects",
 }
 """The meta-learners and their switches."""
+WEIGHED = ("half-life", "shared effects")
+"""Those that the module's record weighs between off and on; the others are on unless they are switched off."""
 CLASSIC_MAX_DIMS = 3
 
 
@@ -38,8 +40,20 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
     return {"integrated": integrated, **off, "classic": replace(config, learning="classic", max_dims=dims)}
 
 
+def always(config: LearningConfig) -> dict[str, LearningConfig]:
+    """By learner of `WEIGHED`: `integrated` with that one on, whatever its record says.
+
+    >>> [(name, made.half_life, made.shared_effects) for name, made in always(LearningConfig()).items()]
+    [('half-life', True, None), ('shared effects', None, True)]
+    """
+    integrated = variants(config)["integrated"]
+    on: dict[str, dict[str, Any]] = {name: {LEARNERS[name]: True} for name in WEIGHED}
+    return {name: replace(integrated, **switch) for name, switch in on.items()}
+
+
 def told(integrated: Engine, classic: Engine, configs: Mapping[str, LearningConfig]) -> dict[str, list[Override]]:
-    """What each of the `variants` says now, by name.  Those of `integrated` judge the same lessons, as they would in production."""
+    """What each of `configs` (`variants`, and more of `integrated`) says now, by name.  Those of `integrated` judge the same lessons, as
+    they would in production."""
     overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
     evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
     for name, config in configs.items():

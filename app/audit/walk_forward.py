@@ -22,15 +22,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audit import decay
+from app.audit import decay, peers
 from app.audit.duplicates import representatives
 from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group
-from app.audit.variants import told, variants
+from app.audit.variants import WEIGHED, always, told, variants
 from app.learning.common.config import LearningConfig
+from app.learning.common.size import unit_of_size
+from app.learning.common.window import SegmentKey
 from app.learning.engine import Engine
-from app.learning.integrated.judge import unit_of_size
 from app.learning.integrated.records import LIFETIME_US
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import NO_MATCH, Prepared, Resolution, combine, prepare
@@ -58,7 +59,7 @@ class Judged(NamedTuple):
     `regime` (N,) canonical text of the decision's regime; `multipliers`, `matched` by variant (N,): the answer, and how many overrides
     made it.  Of what `MODEL` says `blend` (N,) is the part of effects of slices learned over all regimes, `own` (N,) that of slices which
     name their regime.  Of `classic`: `distinct` (N,) pieces of evidence among the overrides that match, `merged` (N,) the multiplier if
-    each had one vote.
+    each had one vote.  `peers` by peer and `always` by learner that is on whatever its record says: the multipliers (N,).
     """
 
     at_us: NDArray[np.int64]
@@ -71,6 +72,8 @@ class Judged(NamedTuple):
     own: Floats
     distinct: NDArray[np.int64]
     merged: Floats
+    peers: dict[str, Floats]
+    always: dict[str, Floats]
 
 
 class Cut(NamedTuple):
@@ -128,20 +131,22 @@ class Reader:
 def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int, end_us: int, probes: Sequence[Decision] = ()) -> Cut:
     """Learn what had closed by `cut_us` in module `name`, and hold it against the decisions after it, up to `end_us`.
 
-    All variants of `integrated` judge the same lessons, as they would in production.
+    All variants of `integrated` judge the same lessons, as they would in production.  Peers learn from the same trades.
     """
-    configs = variants(config)
+    configs, weighed = variants(config), {f"{name} on": made for name, made in always(config).items()}
     known = timeline.known(cut_us)
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
     integrated.fold(known)
     # The formulas of `classic` know nothing of other groups but the baseline.
     classic.fold({group: trades for group, trades in known.items() if group in timeline.home})
-    overrides = told(integrated, classic, configs)
+    overrides = told(integrated, classic, configs | weighed)
     readers = {variant: Reader(found) for variant, found in overrides.items()}
     asked = timeline.asked(cut_us, min(end_us, cut_us + HORIZON_US))
     answers = {variant: [reader.answer(d) for d in asked] for variant, reader in readers.items()}
     expected = baseline_of(integrated.baselines(), config.baseline_default)
     unit = unit_of_size(config.outcome, integrated.summaries())
+    table = peers.lesson(known, asked, timeline.categories, expected, unit)
+    multipliers = {variant: np.array([a.multiplier for a in found], np.float64) for variant, found in answers.items()}
     regimes = [canonical_text({k: d.scope[k] for k in config.regime_signature if k in d.scope}) for d in asked]
     wanted = {d.group for d in asked}
     lead = representatives((o for o in overrides["classic"] if (o.pattern_key, o.action_category) in wanted), known, config.factor_jaccard)
@@ -150,18 +155,18 @@ def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int
     judged = Judged(
         np.array([d.at_us for d in asked], np.int64),
         np.full(len(asked), cut_us, np.int64),
-        np.array([(d.outcome - expected(d)) / unit for d in asked], np.float64),
+        np.array([(d.outcome - expected(d.segment)) / unit for d in asked], np.float64),
         np.array(regimes, np.str_),
-        {variant: np.array([a.multiplier for a in found], np.float64) for variant, found in answers.items()},
-        {variant: np.array([len(a.ids) for a in found], np.int64) for variant, found in answers.items()},
+        {variant: multipliers[variant] for variant in configs},
+        {variant: np.array([len(a.ids) for a in answers[variant]], np.int64) for variant in configs},
         blend,
         own,
         distinct,
         merged,
+        peers.sized(table),
+        {name: multipliers[f"{name} on"] for name in WEIGHED},
     )
-    at_probes = {
-        variant: np.array([reader.answer(d, cut_us).multiplier for d in probes], np.float64) for variant, reader in readers.items()
-    }
+    at_probes = {variant: np.array([readers[variant].answer(d, cut_us).multiplier for d in probes], np.float64) for variant in configs}
     return Cut(cut_us, judged, at_probes, decay.densities(decay.effects(integrated, known, asked)))
 
 
@@ -188,12 +193,12 @@ def _by_regime(overrides: Sequence[Override], signature: Sequence[str], answers:
     return blend, own
 
 
-def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Decision], float]:
-    """What a decision's trade was expected to make, by its segment, whatever its pattern."""
+def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[SegmentKey], float]:
+    """What a trade was expected to make, by its segment, whatever its pattern."""
     means = {(b.bucket, b.timeframe): b.mean for b in baselines}
 
-    def expected(decision: Decision) -> float:
-        bucket, timeframe = decision.segment
+    def expected(segment: SegmentKey) -> float:
+        bucket, timeframe = segment
         for key in ((bucket, timeframe), (bucket, None), (None, timeframe), (None, None)):
             if key in means:
                 return means[key]
@@ -222,6 +227,8 @@ def summary(cuts: Sequence[Cut]) -> Judged:
         joined([p.own for p in parts], np.float64),
         joined([p.distinct for p in parts], np.int64),
         joined([p.merged for p in parts], np.float64),
+        {name: joined([p.peers[name] for p in parts], np.float64) for name in peers.PEERS},
+        {name: joined([p.always[name] for p in parts], np.float64) for name in WEIGHED},
     )
 
 

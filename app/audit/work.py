@@ -21,6 +21,7 @@ from app.audit.variants import told, variants
 from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
+from app.learning.integrated.weights import Counts
 from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
@@ -43,8 +44,8 @@ class Plan:
 
 class Now(NamedTuple):
     """What is said now of a module: overrides of the categories by variant; of `integrated` its lessons, summaries, verdicts, factors and
-    regime weights, and the effects behind its overrides; and by variant how many overrides differ from `integrated`, with the largest
-    difference."""
+    regime weights, and the effects behind its overrides; by variant how many overrides differ from `integrated`, with the largest
+    difference; and by category how far each of its learners counts."""
 
     overrides: dict[str, list[Override]]
     lessons: list[Lesson]
@@ -54,6 +55,7 @@ class Now(NamedTuple):
     weights: list[RegimeWeight]
     effects: list[decay.Effect]
     changes: dict[str, tuple[int, float]]
+    counts: dict[str, Counts]
 
 
 class Done(NamedTuple):
@@ -118,7 +120,7 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
     effects = [e for e in decay.effects(integrated, known, list(one_each.values())) if e.lesson.lesson_id in ids]
     return Now(
         said, integrated.lessons(), integrated.summaries(), integrated.verdicts(), integrated.latent_factors(), integrated.regime_weights(),
-        effects, changes,
+        effects, changes, {category: counts for category, counts in integrated.counts().items() if category in categories},
     )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from functools import cached_property
 from app.changes import Change
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
+from app.learning.common.size import unit_of_size
 from app.learning.common.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
-from app.learning.integrated.judge import IntegratedMaterializer, Standings, unit_of_size
+from app.learning.integrated.judge import IntegratedMaterializer, Standings
 from schemas.facts import FactAction, PatternTradeEvent
 from schemas.identity import slice_id
 from schemas.lessons import EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
@@ -99,7 +100,7 @@ class Known:
     @cached_property
     def unit(self) -> float:
         """Units of the outcome that are one unit of size."""
-        return unit_of_size(self.config.outcome, self.summaries.values()) if self.config.learning == "integrated" else 1.0
+        return unit_of_size(self.config.outcome, self.summaries.values())
 
     @cached_property
     def standings(self) -> Standings | None:

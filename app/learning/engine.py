@@ -16,6 +16,7 @@ from app.learning.common.refit import Refit
 from app.learning.common.window import GroupWindow, Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.weights import Counts
 from schemas.facts import group_key
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
@@ -48,6 +49,7 @@ def group_learner(config: LearningConfig, module: str, pattern_key: str, action_
         window_trades=config.window_trades,
         n_min=config.n_min,
         max_dims=config.max_dims,
+        outcome=config.outcome,
     )
 
 
@@ -58,7 +60,9 @@ def materializer(config: LearningConfig, module: str) -> Judge:
     """A judge of one module, `classic` or `integrated`."""
     if config.learning == "integrated":
         return IntegratedMaterializer(module, config)
-    return Materializer(module, n_min=config.n_min, edge_min=config.edge_min, baseline_default=config.baseline_default)
+    return Materializer(
+        module, n_min=config.n_min, edge_min=config.edge_min, baseline_default=config.baseline_default, outcome=config.outcome
+    )
 
 
 class Engine:
@@ -139,6 +143,10 @@ class Engine:
     def regime_weights(self) -> list[RegimeWeight]:
         """How edges persist by regime."""
         return self._records(RegimeWeight)
+
+    def counts(self) -> dict[str, Counts]:
+        """How far each learner counts now, by category; nothing with `classic`, which has none."""
+        return self._judge.counts() if isinstance(self._judge, IntegratedMaterializer) else {}
 
     def latent_factors(self) -> list[LatentFactor]:
         """Slices that are one piece of evidence."""

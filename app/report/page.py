@@ -14,7 +14,7 @@ from app.audit.document import Audit, Question, Setting, Told
 from app.audit.resample import Estimate
 from app.report import plots
 from app.report.style import STYLE
-from app.report.text import figure
+from app.report.text import SIMPLE, figure
 from schemas.scope import canonical_text
 
 DRAWN = 12
@@ -120,10 +120,12 @@ def _bar(e: Estimate, material: float | None) -> str:
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], wrap: Sequence[int] = ()) -> str:
-    """A table in a box of its own that scrolls; cells are HTML, columns of `wrap` may break."""
+    """A table in a box of its own that scrolls; cells are HTML, columns of `wrap` may break.  A row of one cell says what follows it."""
     cells = "".join(f'<th scope="col"{_kind(i, wrap)}>{escape(name)}</th>' for i, name in enumerate(head))
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>' + "".join(f"<td{_kind(i, wrap)}>{cell}</td>" for i, cell in enumerate(row[1:], 1)) + "</tr>"
+        if len(row) > 1
+        else f'<tr class="part"><th scope="rowgroup" colspan="{len(head)}">{row[0]}</th></tr>'
         for row in rows
     )
     return (
@@ -146,7 +148,17 @@ def _switches(found: Audit) -> str:
         f"<strong>{escape(s.recommended)}</strong><p>{prose(s.reason)}</p></li>"
         for s in found.switches
     )
-    return f'<section aria-labelledby="switches"><h2 id="switches">What to set</h2><ul class="switches card">{rows}</ul></section>'
+    weights = [
+        (escape(f"{w.module} {w.category}"), f"{w.half_life:.2f}", f"{w.shared_effects:.2f}", f"{w.opened:.2f}") for w in found.weights
+    ]
+    said = (
+        '<p class="soft">How far learners count now, by their record, from 0 to 1. Opened: how far the module has shown that there is '
+        "anything to size by; shared effects count as far as it is.</p>"
+        + table("Weights of learners", ("module and category", "half-life", "shared effects", "opened"), weights)
+        if weights
+        else ""
+    )
+    return f'<section aria-labelledby="switches"><h2 id="switches">What to set</h2><ul class="switches card">{rows}</ul>{said}</section>'
 
 
 def _section(name: str, title: str, said: str, *parts: str) -> str:
@@ -164,6 +176,13 @@ def _walk(found: Audit) -> str:
         )
         for s in found.settings
     ]  # fmt: skip
+    simple = [
+        (
+            escape(p.name), figure(p.score.value, 3), figure(p.score.added, 3), figure(p.beyond.value, 3), figure(p.slope, 2, sign=False),
+            f"{p.score.sized:.0%}", f"{p.score.spread:.2f}", "–",
+        )
+        for p in found.peers
+    ]  # fmt: skip
     head = ("sized by", "value", "outcome added", "integrated beyond it", "slope", "sized", "sd of ×", "turnover")
     return _section(
         "walk",
@@ -172,9 +191,9 @@ def _walk(found: Audit) -> str:
         "added, less half their variance: it is greatest where sizes say exactly what is to be expected. In units of size; turnover is the "
         "mean change of a multiplier a month.",
         f'<div class="trio">{_plot("Value so far, with 90 % bands", plots.value_over_time(found))}'
-        f"{_plot('Value per decision', plots.settings_forest(found.settings))}"
+        f"{_plot('Value per decision', plots.settings_forest(found.settings, found.peers))}"
         f"{_plot('Calibration: made against told', plots.calibration(found))}</div>",
-        table("Settings, walked forward", head, rows),
+        table("Settings, walked forward", head, [*rows, (f"{SIMPLE[0].upper()}{SIMPLE[1:]}",), *simple]),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from app.audit.document import Audit, EffectCurve, Setting
+from app.audit.document import Audit, EffectCurve, Peer, Setting
 from app.audit.resample import Estimate
 from app.errors import ConfigurationError
 
@@ -137,10 +137,10 @@ def forest(
     return svg(name, label, draw, 62.0 + 25.0 * len(rows), width_pt)
 
 
-def settings_forest(settings: Sequence[Setting]) -> str:
-    """What sizing by each setting was worth."""
-    rows = [(s.name, s.score.value, COLOURS[s.name]) for s in settings]
-    label = "Value per decision: " + ", ".join(f"{s.name} {s.score.value.value:+.4f}" for s in settings)
+def settings_forest(settings: Sequence[Setting], peers: Sequence[Peer] = ()) -> str:
+    """What sizing by each setting was worth, and by simple tools."""
+    rows = [*((s.name, s.score.value, COLOURS[s.name]) for s in settings), *((p.name, p.score.value, INK) for p in peers)]
+    label = "Value per decision: " + ", ".join(f"{name} {value.value:+.4f}" for name, value, _ in rows)
     return forest("settings", label, rows, "value per decision, 90 % interval", width_pt=NARROW_PT)
 
 

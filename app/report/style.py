@@ -66,6 +66,7 @@ th, td { text-align: right; padding: 0.5rem 0.8rem; border-bottom: 1px solid var
 tbody tr:last-child td, tbody tr:last-child th { border-bottom: 0; }
 th { font-weight: 600; }
 thead th { color: var(--soft); font-size: 0.82rem; }
+tr.part th { color: var(--soft); font-style: italic; font-weight: 400; background: var(--ground); }
 th:first-child, td:first-child, .text { text-align: left; }
 td.wrap { white-space: normal; min-width: 18rem; text-align: left; }
 code { font: 0.92em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }

@@ -16,6 +16,7 @@ from schemas.scope import canonical_text
 
 WIDTH = 120
 OVERRIDES = 8
+SIMPLE = "what simple tools would have made"
 
 
 def show(found: Audit, console: Console) -> None:
@@ -32,7 +33,7 @@ def show(found: Audit, console: Console) -> None:
     for refusal in data.refused:
         console.print(f"[yellow]{refusal.count:,} closes were refused: {refusal.reason}[/]  (the first: {refusal.first})", highlight=False)
     if data.judged:
-        for table in (_settings(found), _learned(found), _forms(found), _regimes(found), _overrides(found)):
+        for table in (_settings(found), _learned(found), _weights(found), _forms(found), _regimes(found), _overrides(found)):
             if table is not None:
                 console.print()
                 console.print(table)
@@ -65,20 +66,35 @@ def _table(title: str, *columns: str) -> Table:
 def _settings(found: Audit) -> Table:
     table = _table(
         "Walk forward, per decision (90 % intervals)",
-        "sized by", "value", "outcome added", "calibration slope", "sized", "sd of ×", "turnover a month",
+        "sized by", "value", "outcome added", "calibration slope", "sized", "sd of ×", "turnover a month", "integrated beyond it",
     )  # fmt: skip
     for s in found.settings:
         table.add_row(
-            s.name, figure(s.score.value), figure(s.score.added), figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}",
-            f"{s.score.spread:.2f}", "–" if s.turnover is None else f"{s.turnover:.3f}",
+            s.name, figure(s.score.value, 3), figure(s.score.added, 3), figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}",
+            f"{s.score.spread:.2f}", "–" if s.turnover is None else f"{s.turnover:.3f}", figure(s.beyond.value, 3) if s.beyond else "–",
         )  # fmt: skip
+    table.add_section()
+    table.add_row("\n".join(textwrap.wrap(SIMPLE, 20)), *[""] * 7, style="italic")
+    for p in found.peers:
+        table.add_row(
+            p.name, figure(p.score.value, 3), figure(p.score.added, 3), figure(p.slope, 2, sign=False), f"{p.score.sized:.0%}",
+            f"{p.score.spread:.2f}", "–", figure(p.beyond.value, 3),
+        )  # fmt: skip
+    return table
+
+
+def _weights(found: Audit) -> Table | None:
+    if not found.weights:
+        return None
+    table = _table("How far learners count now, by their record (0 to 1)", "", "half-life", "shared effects", "opened")
+    for w in found.weights:
+        table.add_row(f"{w.module} {w.category}", f"{w.half_life:.2f}", f"{w.shared_effects:.2f}", f"{w.opened:.2f}")
     return table
 
 
 def _learned(found: Audit) -> Table:
     table = _table(
         "What is said now, and what chance would say", "setting", "overrides", "by chance", "share false", "match a decision", "several do",
-        "worth beyond it",
     )  # fmt: skip
     for s in found.settings:
         p = s.placebo
@@ -87,7 +103,6 @@ def _learned(found: Audit) -> Table:
             s.name, f"{s.overrides:,}", f"{p.mean:,.1f}" if p is not None and counted else "–",
             f"{p.share:.0%}" if p is not None and p.share is not None else "–",
             f"{s.overlap.matched:.1f}", figure(s.overlap.several, 2, sign=False) if s.overlap.decisions else "–",
-            figure(s.beyond.value) if s.beyond else "–",
         )  # fmt: skip
     return table
 

@@ -50,7 +50,6 @@ class _Desk:
     def __init__(self, source: Source, outcome: str, cuts: int) -> None:
         settings = source.settings(outcome)
         self.config: LearningConfig = settings.learning_config
-        self.dimensions = settings.dimensions
         self.timelines = {name: Timeline(module, self.config, SIZED) for name, module in sorted(source.modules(settings).items())}
         self.cuts = cut_times(sorted((d for t in self.timelines.values() for d in t.decisions), key=lambda d: d.at_us), cuts)
 
@@ -73,7 +72,7 @@ def _sized(name: str, timeline: Timeline, desk: _Desk, cut: int, end: int) -> Si
     found = judge_cut(name, timeline, desk.config, cut, end).judged
     asked = timeline.asked(cut, min(end, cut + HORIZON_US))
     unit = unit_between(asked, found.uplift)
-    table = lesson(timeline.known(cut), asked, desk.dimensions, SIZED, unit)
+    table = lesson(timeline.known(cut), asked, SIZED, unit)
     told = {peer: np.clip(1.0 + expect(table), LEAST, MOST) for peer, expect in PEERS.items()}
     group = np.array([" ".join(d.group) for d in asked], np.str_)
     return Sized(found.cut_us, found.uplift, group, found.multipliers | told, tuple(found.multipliers))

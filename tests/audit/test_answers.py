@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 import app.audit.answers as answers
-from app.audit.document import Decay, DoubleCounting, Overlap, Placebo, Regimes, Setting
+from app.audit.document import Decay, DoubleCounting, Overlap, Peer, Placebo, Regimes, Setting, Weight
 from app.audit.resample import UNKNOWN, Estimate
+from app.audit.variants import LEARNERS
 from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
@@ -28,7 +29,7 @@ def setting(name: str, value: Estimate = SURE, beyond: Estimate = ZERO, sized: f
 
 def settings(value: Estimate = SURE, classic: Estimate = SURE, **beyond: Estimate) -> dict[str, Setting]:
     made = {"integrated": setting("integrated", value), "classic": setting("classic", classic, beyond.get("classic", ZERO), 1.0)}
-    for name in ("half-life", "regime weights", "latent factors", "shared effects"):
+    for name in LEARNERS:
         key = name.replace(" ", "_").replace("-", "_")
         made[f"no {name}"] = setting(f"no {name}", value, beyond.get(key, ZERO), float(key in beyond))
     return made
@@ -109,13 +110,81 @@ def test_what_to_set() -> None:
 
     good, bad = Estimate(0.05, 0.02, 0.08), Estimate(-0.05, -0.08, -0.02)
     assert recommended(half_life=good, regime_weights=bad) == {
-        "LEARNING": "integrated", "HALF_LIFE": "auto", "REGIME_WEIGHTS": "off", "LATENT_FACTORS": "auto",
-        "SHARED_EFFECTS": "auto",
+        "LEARNING": "integrated", "HALF_LIFE": "auto", "REGIME_WEIGHTS": "off", "LATENT_FACTORS": "auto", "SHARED_EFFECTS": "auto",
     }  # fmt: skip
     assert recommended(classic=SURE)["LEARNING"] == "integrated"
     worse = settings()
     worse["classic"] = setting("classic", SURE, bad, 1.0)
     assert answers.switches(worse, LearningConfig(), forms(ZERO))[0].recommended == "classic"
+
+
+GOOD, BAD, CHANCE = Estimate(0.05, 0.02, 0.08), Estimate(-0.05, -0.08, -0.02), Estimate(0.01, -0.05, 0.07)
+
+
+@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize(
+    ("adds", "always", "word", "begins"),
+    [
+        (GOOD, None, "auto", "It adds +"),
+        (CHANCE, CHANCE, "auto", "It adds +"),
+        (UNKNOWN, UNKNOWN, "auto", "It adds +"),
+        (GOOD, GOOD, "on", "Always on it adds +"),
+        (CHANCE, BAD, "auto", "It adds +"),
+        (GOOD, Estimate(0.01, 0.005, 0.015), "auto", "It adds +"),
+        (Estimate(-0.002, -0.003, -0.001), None, "off", "It costs: -"),
+        (BAD, None, "off", "It costs: -"),
+        (BAD, GOOD, "off", "It costs: -"),
+    ],
+)
+def test_a_default_is_kept_unless_something_else_was_surely_better(
+    name: str, adds: Estimate, always: Estimate | None, word: str, begins: str
+) -> None:
+    key = name.replace(" ", "_").replace("-", "_")
+    on = {} if always is None else {name: Score(always, always, 0.5, 0.1)}
+    made = answers.switches(settings(**{key: adds}), LearningConfig(), forms(ZERO), on)
+    switch = next(s for s in made if s.variable == f"EDGELOOP_{LEARNERS[name].upper()}")
+    assert (switch.now, switch.recommended, switch.adds, switch.always) == ("auto", word, adds, always)
+    assert switch.reason.startswith(begins)
+    assert [s.recommended for s in made[1:] if s is not switch] == ["auto"] * 3
+
+
+def test_the_weights_of_now_are_told_with_the_advice() -> None:
+    weights = [
+        Weight(module="pm", category="entry", half_life=0.25, shared_effects=0.6, opened=1.0),
+        Weight(module="pm", category="add", half_life=0.5, shared_effects=0.6, opened=0.0),
+    ]
+    made = {s.variable: s for s in answers.switches(settings(half_life=GOOD), LearningConfig(), forms(ZERO), {}, weights)}
+    assert made["EDGELOOP_HALF_LIFE"].reason.endswith("a weight of 0.25 to 0.50 now, of 1.")
+    assert made["EDGELOOP_SHARED_EFFECTS"].reason.endswith("a weight of 0.60 now, of 1.")
+    assert "weight" not in made["EDGELOOP_LATENT_FACTORS"].reason
+
+
+def peer(name: str, value: Estimate, beyond: Estimate) -> Peer:
+    return Peer(name=name, score=Score(value, value, 1.0, 0.1), slope=None, beyond=Score(beyond, beyond, 1.0, 0.1))
+
+
+NOTHING = Estimate(0.0, -0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("ours", "means", "ridge", "words"),
+    [
+        (SURE, (Estimate(0.1, 0.0, 0.2), GOOD), (NOTHING, Estimate(0.2, 0.1, 0.3)), "is worth running beside them"),
+        (SURE, (SURE, Estimate(0.0, -0.02, 0.01)), (NOTHING, Estimate(0.2, 0.1, 0.3)), "mean of each group was worth as much: +0.2"),
+        (SURE, (NOTHING, Estimate(0.2, 0.1, 0.3)), (Estimate(0.3, 0.2, 0.4), BAD), "regression on all dimensions was worth more: +0.3"),
+        (SURE, (SURE, CHANCE), (NOTHING, CHANCE), "cannot be told: a shrunk mean of each group was worth +0.2"),
+        (NOTHING, (NOTHING, CHANCE), (NOTHING, CHANCE), "Nor did simple tools find anything that is sure"),
+        (NOTHING, (SURE, Estimate(-0.2, -0.4, 0.1)), (NOTHING, CHANCE), "Yet a shrunk mean of each group was worth +0.2"),
+        (UNKNOWN, (UNKNOWN, UNKNOWN), (UNKNOWN, UNKNOWN), ""),
+    ],
+)  # fmt: skip
+def test_whether_it_is_worth_running_beside_simple_tools(
+    ours: Estimate, means: tuple[Estimate, Estimate], ridge: tuple[Estimate, Estimate], words: str
+) -> None:
+    said = answers.beside(settings(ours), [peer("group means", *means), peer("ridge", *ridge)])
+    assert words in said
+    assert bool(words) == bool(said)
+    assert answers.beside(settings(ours), []) == ""
 
 
 def test_without_an_edge_sizes_are_left_alone() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.audit.differences import Sides, differences, sides
-from app.audit.variants import LEARNERS, variants
+from app.audit.variants import LEARNERS, always, variants
 from app.learning.common.config import LearningConfig
 from schemas.overrides import Override, OverrideDecay
 from tests.audit.making import market, module_of
@@ -70,7 +70,7 @@ def test_sides_say_what_each_way_of_learning_does(found: Sides) -> None:
     (change,) = (d for d in found.learner("half-life") if d.of.scope == {"d0": "0"})
     assert change.theirs is not None
     assert change.theirs.decay.half_life_hours is None
-    assert change.theirs.effect > 0.1 + (change.ours.effect if change.ours else 0.0)
+    assert change.theirs.effect > 2.0 * (change.ours.effect if change.ours else 0.0)
     assert found.learner("regime weights") == []
 
 
@@ -81,9 +81,12 @@ def test_the_order_of_trades_is_irrelevant(found: Sides) -> None:
 
 def test_variants_differ_in_what_their_names_say() -> None:
     made = variants(LearningConfig(half_life=False, learning="classic", max_dims=0))
-    on = {name: [getattr(c, switch) for switch in LEARNERS.values()] for name, c in made.items()}
-    assert on["integrated"] == [None] * len(LEARNERS)
-    for k, name in enumerate(LEARNERS):
-        assert on[f"no {name}"] == [False if i == k else None for i in range(len(LEARNERS))]
+    on = {name: tuple(getattr(c, switch) for switch in LEARNERS.values()) for name, c in made.items()}
+    assert on["integrated"] == (None, None, None, None)
+    assert [on[f"no {name}"].index(False) for name in LEARNERS] == [0, 1, 2, 3]
+    assert all(sum(switch is None for switch in on[f"no {name}"]) == 3 for name in LEARNERS)
+    assert {name: (c.half_life, c.shared_effects) for name, c in always(LearningConfig(half_life=False)).items()} == {
+        "half-life": (True, None), "shared effects": (None, True),
+    }  # fmt: skip
     assert (made["classic"].learning, made["classic"].max_dims, made["integrated"].max_dims) == ("classic", 0, 0)
     assert variants(LearningConfig())["classic"].max_dims == 3

@@ -187,7 +187,8 @@ def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0
     at = np.sort(rng.uniform(0, 24, n)).astype(np.int64)
     one = np.ones(n, np.int64)
     return Judged(
-        at, at * BLOCK_US, uplift, np.array(["m=S0", "m=S1"])[regime], {MODEL: 1.0 + c}, {MODEL: one}, c, np.zeros(n), one, np.ones(n)
+        at, at * BLOCK_US, uplift, np.array(["m=S0", "m=S1"])[regime], {MODEL: 1.0 + c}, {MODEL: one}, c, np.zeros(n), one, np.ones(n),
+        {}, {},
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -91,6 +92,9 @@ def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: J
     for name, multipliers in judged.multipliers.items():
         assert (other.multipliers[name][before] == multipliers[before]).all(), name
         assert (other.multipliers[name][~before] != multipliers[~before]).any(), name
+    for now, then in ((other.peers, judged.peers), (other.always, judged.always)):
+        for name, multipliers in then.items():
+            assert (now[name][before] == multipliers[before]).all(), name
     first = judged.cut_us == cuts[0]
     assert (other.uplift[first] == judged.uplift[first]).all()
     assert (other.uplift[~before] != judged.uplift[~before]).all()
@@ -109,6 +113,7 @@ def test_nobody_knows_of_trades_that_are_still_open(facts: list[PatternTradeEven
     first = cuts[:1]
     one, other = walk(held, first), walk(gone, first)
     assert {name: m.tolist() for name, m in one.multipliers.items()} == {name: m.tolist() for name, m in other.multipliers.items()}
+    assert {name: m.tolist() for name, m in one.peers.items()} == {name: m.tolist() for name, m in other.peers.items()}
 
 
 def test_an_edge_is_worth_something_and_none_is_not(judged: Judged) -> None:
@@ -157,8 +162,27 @@ def test_uplift_is_beyond_the_baseline_of_the_segment(facts: list[PatternTradeEv
     known = []
     for bucket, timeframe, mean in ((None, None, 1.0), (None, "1h", 2.0), ("micro", None, 3.0), ("micro", "1h", 4.0)):
         known.append(msgspec.structs.replace(of_all, bucket=bucket, timeframe=timeframe, mean=mean))
-        assert baseline_of(known, 9.0)(decision) == mean
-    assert baseline_of([], 9.0)(decision) == 9.0
+        assert baseline_of(known, 9.0)(decision.segment) == mean
+    assert baseline_of([], 9.0)(decision.segment) == 9.0
+
+
+def test_how_far_learners_count_is_told_by_category(facts: list[PatternTradeEvent]) -> None:
+    module = module_of(facts)
+    for switch in (None, True, False):
+        engine = Engine(replace(CONFIG, half_life=switch, shared_effects=switch))
+        assert engine.counts() == {}, "nothing is known yet"
+        engine.fold(module.trades)
+        overrides = engine.learn()
+        (counts,) = engine.counts().values()
+        assert list(engine.counts()) == ["entry"]
+        assert all(0.0 <= weight <= 1.0 for weight in counts)
+        if switch is not None:
+            assert (counts.half_life, counts.shared) == (float(switch), float(switch))
+        assert engine.learn() == overrides, "to ask changes nothing"
+    classic = Engine(replace(CONFIG, learning="classic"))
+    classic.fold(module.trades)
+    classic.learn()
+    assert classic.counts() == {}
 
 
 def test_nothing_to_judge_is_said_and_no_error() -> None:

@@ -356,3 +356,50 @@ def test_urgent_judgement_of_twenty_thousand_lessons_is_quick() -> None:
         best = min(best, time.perf_counter() - start)
         assert 20 <= len(changes.verdicts) < 100
     assert best < 0.1, "0.001 s on the machine it was measured on; a loop over all lessons takes more than 0.1"
+
+
+@pytest.mark.parametrize("outcome", ["roi", "pnl"])
+def test_the_scale_of_an_outcome_makes_no_difference(outcome: str) -> None:
+    """Cents or whole units: the same sizes, decay states and confidences; whether learned in steps or at once."""
+    rng = random.Random(5)
+    log = [
+        trade(f"{i}", i * DAY_US // 4, 0.005 * (rng.gauss(0.4, 1) + (i % 3 == 0) * (6.0 - i / 50)), {"x": str(i % 3), "y": str(i % 2)})
+        for i in range(300)
+    ]  # fmt: skip
+
+    def learned(scale: float, steps: int) -> Reader:
+        group = GroupLearner("pm", "pm.a.b", "add", window_us=60 * DAY_US, window_trades=200, n_min=33, max_dims=2, outcome=outcome)
+        module, reader = Materializer("pm", n_min=33, edge_min=0.05, baseline_default=0.0, outcome=outcome), Reader()
+        for start in range(0, 300, 300 // steps):
+            group.fold([t._replace(outcome=scale * t.outcome) for t in log[start : start + 300 // steps]])
+            refit = group.refit(start)
+            module.fold([*refit.lessons, *([refit.summary] if refit.summary else [])], refit.retired)
+            reader.read(module.judge(start, urgent_only=start % 2 == 1))
+        reader.read(module.judge(1000))
+        return reader
+
+    one, other, at_once = learned(1.0, 10), learned(100.0, 10), learned(1.0, 1)
+    assert one.content() == at_once.content()
+    assert one.overrides.keys() == other.overrides.keys()
+    assert len(one.overrides) >= 4
+    for i, override in one.overrides.items():
+        scaled = other.overrides[i]
+        assert (scaled.multiplier, scaled.decay) == (override.multiplier, override.decay)
+        assert (scaled.effect, scaled.confidence) == pytest.approx((override.effect, override.confidence), rel=1e-6)
+        assert scaled.baseline == pytest.approx(100.0 * override.baseline)
+    assert max(abs(o.multiplier - 1.0) for o in one.overrides.values()) > 0.5
+    assert {o.decay.state for o in one.overrides.values()} > {"stable"}
+
+
+def test_rr_needs_no_unit_of_size() -> None:
+    group = GroupLearner("pm", "pm.a.b", "add", window_us=60 * DAY_US, window_trades=200, n_min=33, max_dims=2)
+    group.fold([trade(f"{i}", i * DAY_US, float(i % 7)) for i in range(40)])
+    [whole], _, found = group.refit(1)
+    assert found is not None
+    assert found.robust_sd is None
+    made = []
+    for robust_sd in (None, 5.0):
+        module = materializer()
+        module.fold([whole, msgspec.structs.replace(found, robust_sd=robust_sd)])
+        made.append(module.judge(1).verdicts)
+    assert made[0] == made[1]

@@ -23,7 +23,18 @@ def test_the_tables_on_the_terminal_end_with_the_answers(tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     places = [
         result.stdout.index(text)
-        for text in ("2 closes were refused", "Walk forward", "Answers", "1. Do you need", "3. Do you have", "What to set")
+        for text in (
+            "2 closes were refused",
+            "Walk forward",
+            "would have made",
+            "group means",
+            "ridge",
+            "How far learners count",
+            "Answers",
+            "1. Do you need",
+            "3. Do you have",
+            "What to set",
+        )
     ]
     assert places == sorted(places)
     assert "EDGELOOP_REGIME_WEIGHTS=auto" in result.stdout

@@ -63,9 +63,13 @@ def test_the_document_has_all_its_keys(made: tuple[Path, dict[str, Any]]) -> Non
     assert {q["answer"] for q in document["questions"]} <= {"yes", "no", "not enough data"}
     assert document["edge"]
     assert [s["variable"] for s in document["switches"]] == [
-        "EDGELOOP_LEARNING", "EDGELOOP_HALF_LIFE", "EDGELOOP_REGIME_WEIGHTS", "EDGELOOP_LATENT_FACTORS",
-        "EDGELOOP_SHARED_EFFECTS",
+        "EDGELOOP_LEARNING", "EDGELOOP_HALF_LIFE", "EDGELOOP_REGIME_WEIGHTS", "EDGELOOP_LATENT_FACTORS", "EDGELOOP_SHARED_EFFECTS",
     ]  # fmt: skip
+    assert {s["recommended"] for s in document["switches"][1:]} <= {"auto", "on", "off"}
+    assert [p["name"] for p in document["peers"]] == ["group means", "ridge"]
+    assert [(w["module"], w["category"]) for w in document["weights"]] == [("pm", "entry")]
+    assert all(0.0 <= w[name] <= 1.0 for w in document["weights"] for name in ("half_life", "shared_effects", "opened"))
+    assert document["headline"].count(". ") >= 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -126,6 +130,9 @@ def test_the_page_stands_alone_and_shows_names_as_they_are(made: tuple[Path, dic
     assert not re.search(r'(src|href)="(?!#|data:)', text)
     assert "@import" not in text
     assert "<script" not in text
+    table = text[text.index('aria-label="Settings, walked forward"') :]
+    assert table.index(">no shared effects<") < table.index(">What simple tools would have made<") < table.index(">group means<")
+    assert "Weights of learners" in text
     assert "pm.a&lt;b&gt;.c" in text
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from app.learning.classic import formulas
 from app.learning.classic.slices import Incidence
 from app.learning.classic.statistics import SliceStatistics, joined, slice_statistics
+from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
 from app.learning.common.segments import segment_sums
+from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, Snapshot, Trade
 from schemas.identity import group_id, slice_id
 from schemas.lessons import Evidence, GroupSummary, Lesson, LessonDecay
@@ -29,7 +31,8 @@ class GroupLearner:
     """Lessons of one group, every slice of at least `n_min` trades and at most `max_dims` dimensions (0: any number).
 
     `fold` takes trades in; `refit` brings up to date what they touched and returns the differences.  Its lessons are to the last bit those
-    that a new learner would make of the same trades.  `window_us` in microseconds, `window_trades` a count.
+    that a new learner would make of the same trades.  `window_us` in microseconds, `window_trades` a count; `outcome` names what trades are
+    measured by: all but `rr` need a unit of size.
 
     >>> learner = GroupLearner("pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2, max_dims=3)
     >>> learner.fold(
@@ -55,12 +58,14 @@ class GroupLearner:
         window_trades: int,
         n_min: int,
         max_dims: int,
+        outcome: str = "rr",
     ) -> None:
         self.module = module
         self.pattern_key = pattern_key
         self.action_category = action_category
         self.n_min = n_min
         self.max_dims = max_dims
+        self.outcome = outcome
         self.window = GroupWindow(window_us, window_trades)
         self.summary_id = group_id(module, pattern_key, action_category)
         self._known = _KnownSlices()
@@ -220,6 +225,7 @@ class GroupLearner:
             segments=segment_sums(snapshot),
             as_of=text_from_micros(int(snapshot.exit_us[-1])),
             version=version,
+            robust_sd=None if self.outcome == "rr" else shortened(robust_sd(snapshot.outcome)),
         )
 
 

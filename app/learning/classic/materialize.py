@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from app.learning.classic import formulas
 from app.learning.common.baselines import module_baseline, same_baseline
 from app.learning.common.changes import Changes, same
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.common.refit import same_lesson
+from app.learning.common.size import unit_of_size
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 from schemas.overrides import Override, OverrideDecay
 
@@ -24,13 +25,15 @@ DECISIONS = ("insufficient", "neutral", "override")
 
 
 class _Judged(NamedTuple):
-    """Per slot: edge, confidence, multiplier (on the grid; 1 unless an override) and decision, all judged against `baseline`."""
+    """Per slot: edge (in units of size), confidence, multiplier (on the grid; 1 unless an override) and decision, all judged against
+    `baseline`, where `unit` units of the outcome are one unit of size."""
 
     edge: NDArray[np.float64]
     confidence: NDArray[np.float64]
     multiplier: NDArray[np.float64]
     decision: NDArray[np.int8]
     baseline: float
+    unit: float
 
 
 class Materializer:
@@ -40,26 +43,29 @@ class Materializer:
     calls together, is a function of the lessons and summaries alone, save for versions: a record is not handed out again merely because a
     version moved.
 
-    `edge_min` and `baseline_default` are in units of the outcome.
+    The formulas see outcomes in units of size: `rr` as it is, any other `outcome` in robust standard deviations of the module.  `edge_min`
+    is in units of size, `baseline_default` in units of the outcome.
     """
 
-    def __init__(self, module: str, *, n_min: int, edge_min: float, baseline_default: float) -> None:
+    def __init__(self, module: str, *, n_min: int, edge_min: float, baseline_default: float, outcome: str = "rr") -> None:
         self.module = module
         self.n_min = n_min
         self.edge_min = edge_min
         self.baseline_default = baseline_default
+        self.outcome = outcome
         self._summaries: dict[str, GroupSummary] = {}
         self._baseline: Baseline | None = None
-        # Lessons by slot: id, the record (None: free, or retired and not yet judged), its numbers (n, mean, variance, decay multiplier).
+        # Lessons by slot: id, the record (None: free, or retired and not yet judged), its numbers (n, mean, variance, decay multiplier,
+        # slope per hour, NaN without one).
         self._slot_of: dict[str, int] = {}
         self._free: list[int] = []
         self._ids: list[str] = []
         self._lessons: list[Lesson | None] = []
-        self._numbers = np.zeros((4, 0))
+        self._numbers = np.zeros((5, 0))
         self._touched: set[int] = set()
         # What was handed out by slot: the lesson it was made of, and what was made of it.
         self._out_lessons: list[Lesson | None] = []
-        self._out_numbers = np.zeros((4, 0))
+        self._out_numbers = np.zeros((5, 0))  # edge, confidence, multiplier, baseline, unit
         self._out_decision = np.zeros(0, np.int8)
         # What was published before this object lived, as long as nothing newer was handed out.
         self._published_verdicts: dict[str, LessonVerdict] = {}
@@ -90,7 +96,8 @@ class Materializer:
             elif same_lesson(record, self._lessons[slot]):
                 continue
             self._lessons[slot] = record
-            self._numbers[:, slot] = record.n, record.mean, record.variance, record.decay.multiplier
+            slope = record.decay.slope_per_hour
+            self._numbers[:, slot] = record.n, record.mean, record.variance, record.decay.multiplier, np.nan if slope is None else slope
             self._touched.add(slot)
         for lesson_id in retired:
             slot = self._slot_of.get(lesson_id)
@@ -121,7 +128,7 @@ class Materializer:
         """What differs from what was handed out, marked with `version`; a second call in a row returns nothing.
 
         With `urgent_only`, a lesson that has not changed itself counts only where its decision or its multiplier (on the grid) has moved
-        with the baseline; the rest, such as the baseline it names, waits for the next full call.
+        with the baseline or the unit of size; the rest, such as the baseline it names, waits for the next full call.
         """
         changes = Changes(retired_regime_weights=self._foreign_weights, retired_factors=self._foreign_factors)
         self._foreign_weights, self._foreign_factors = [], []
@@ -130,12 +137,13 @@ class Materializer:
         self._retire_unknown(changes)
         if not self._slot_of:
             return changes
-        judged = self._judged(self.baseline_default if baseline is None else baseline.mean)
+        unit = unit_of_size(self.outcome, self._summaries.values())
+        judged = self._judged(self.baseline_default if baseline is None else baseline.mean, unit)
         size = len(self._ids)
-        out_multiplier, out_baseline = self._out_numbers[2, :size], self._out_numbers[3, :size]
+        out_multiplier, out_baseline, out_unit = self._out_numbers[2:, :size]
         moved = (judged.decision != self._out_decision[:size]) | (judged.multiplier != out_multiplier)
         if not urgent_only:
-            moved |= out_baseline != judged.baseline
+            moved |= (out_baseline != judged.baseline) | (out_unit != judged.unit)
         moved[self._free] = False
         moved[list(self._touched)] = True
         self._touched.clear()
@@ -177,7 +185,7 @@ class Materializer:
             old_verdict, old_override = self._published_verdicts.get(lesson_id), self._published_overrides.get(lesson_id)
             if urgent_only and not _urgent(verdict, override, old_verdict, old_override):
                 self._out_decision[slot] = judged.decision[slot]
-                self._out_numbers[:, slot] = np.nan, np.nan, judged.multiplier[slot], np.nan
+                self._out_numbers[:, slot] = np.nan, np.nan, judged.multiplier[slot], np.nan, np.nan
                 return
             self._published_verdicts.pop(lesson_id, None)
             self._published_overrides.pop(lesson_id, None)
@@ -196,24 +204,32 @@ class Materializer:
             return
         self._out_lessons[slot] = lesson
         self._out_decision[slot] = judged.decision[slot]
-        self._out_numbers[:, slot] = judged.edge[slot], judged.confidence[slot], judged.multiplier[slot], judged.baseline
+        self._out_numbers[:, slot] = judged.edge[slot], judged.confidence[slot], judged.multiplier[slot], judged.baseline, judged.unit
 
     def _handed_out(self, slot: int) -> tuple[LessonVerdict | None, Override | None]:
         lesson = self._out_lessons[slot]
         if lesson is None:
             return None, None
-        edge, confidence, multiplier, baseline = self._out_numbers
-        return self._records(lesson, slot, _Judged(edge, confidence, multiplier, self._out_decision, float(baseline[slot])), 0)
+        edge, confidence, multiplier, baseline, unit = self._out_numbers
+        judged = _Judged(edge, confidence, multiplier, self._out_decision, float(baseline[slot]), float(unit[slot]))
+        return self._records(lesson, slot, judged, 0)
 
     # -- judging
 
-    def _judged(self, baseline: float) -> _Judged:
-        n, mean, variance, decay = self._numbers[:, : len(self._ids)]
-        edge = formulas.edge_raw(n, mean, variance, decay, baseline)
+    def _judged(self, baseline: float, unit: float) -> _Judged:
+        n, mean, variance, decay, slope = self._numbers[:, : len(self._ids)]
+        if self.outcome != "rr":
+            mean, variance, decay = mean / unit, variance / (unit * unit), self._decay(slope, unit)[1]
+        edge = formulas.edge_raw(n, mean, variance, decay, baseline / unit)
         decision = np.where(formulas.is_override(n, edge, self.n_min, self.edge_min), OVERRIDE, NEUTRAL)
         decision[n < self.n_min] = INSUFFICIENT
         times = np.where(decision == OVERRIDE, on_grid(multiplier(edge)), 1.0)
-        return _Judged(edge, formulas.confidence(n, variance), times, decision.astype(np.int8), baseline)
+        return _Judged(edge, formulas.confidence(n, variance), times, decision.astype(np.int8), baseline, unit)
+
+    @staticmethod
+    def _decay(slope: ArrayLike, unit: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """State and multiplier by slopes (NaN: too few exits) in units of size."""
+        return formulas.decay(np.asarray(slope) / unit, np.where(np.isnan(slope), 0, formulas.DECAY_EXITS))
 
     def _records(self, lesson: Lesson, slot: int, judged: _Judged, version: int) -> tuple[LessonVerdict, Override | None]:
         edge, confidence = float(judged.edge[slot]), float(judged.confidence[slot])
@@ -234,7 +250,7 @@ class Materializer:
                 confidence=confidence,
                 n_trades=lesson.n,
                 baseline=judged.baseline,
-                decay=OverrideDecay(state=lesson.decay.state),
+                decay=OverrideDecay(state=self._state(lesson, judged.unit)),
                 latent_factor_id=None,
                 covers=(),
                 regime_gains={},
@@ -269,6 +285,12 @@ class Materializer:
         )
         return verdict, override
 
+    def _state(self, lesson: Lesson, unit: float) -> str:
+        slope = lesson.decay.slope_per_hour
+        if self.outcome == "rr" or slope is None:
+            return lesson.decay.state
+        return formulas.DECAY_STATES[int(self._decay(slope, unit)[0])]
+
     # -- slots
 
     def _new_slot(self, lesson_id: str) -> int:
@@ -281,8 +303,8 @@ class Materializer:
             self._out_lessons.append(None)
             if slot == len(self._out_decision):
                 room = max(64, slot)
-                self._numbers = np.concatenate((self._numbers, np.ones((4, room))), axis=1)
-                self._out_numbers = np.concatenate((self._out_numbers, np.full((4, room), np.nan)), axis=1)
+                self._numbers = np.concatenate((self._numbers, np.ones((5, room))), axis=1)
+                self._out_numbers = np.concatenate((self._out_numbers, np.full((5, room), np.nan)), axis=1)
                 self._out_decision = np.concatenate((self._out_decision, np.full(room, NEVER, np.int8)))
         self._slot_of[lesson_id] = slot
         self._ids[slot] = lesson_id

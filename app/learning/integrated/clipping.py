@@ -1,4 +1,4 @@
-"""Robust spread of outcomes, and the bounds that they are clipped at.
+"""The bounds that outcomes are clipped at.
 
 May touch: nothing but its arguments.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.learning.common.size import robust_sd
 
 Floats = NDArray[np.float64]
 
@@ -23,9 +25,3 @@ def clip_bounds(outcome: Floats) -> tuple[float, float]:
     median = float(np.median(outcome))
     sd = robust_sd(outcome)
     return median - CLIP_SDS * sd, median + CLIP_SDS * sd
-
-
-def robust_sd(outcome: Floats) -> float:
-    """1.4826 times the median absolute deviation; the standard deviation where that is 0."""
-    mad = float(np.median(np.abs(outcome - np.median(outcome))))
-    return 1.4826 * mad if mad > 0 else float(outcome.std())

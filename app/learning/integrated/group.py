@@ -19,9 +19,10 @@ from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US, text_from_micros
 from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
 from app.learning.common.segments import segment_order, segment_sums
+from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
 from app.learning.integrated.candidates import Candidates, candidates
-from app.learning.integrated.clipping import clip_bounds, robust_sd
+from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.history import EffectTrades, course, decay_of, history

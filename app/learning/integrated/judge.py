@@ -26,6 +26,7 @@ from app.learning.common.changes import KINDS, Changes, same
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.multiplier import multiplier, on_grid
+from app.learning.common.size import unit_of_size
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Clusterer, Factor, Member
 from app.learning.integrated.merging import Group, group_of, merged, representatives, silent_members
@@ -151,6 +152,11 @@ class IntegratedMaterializer:
         searched, bar = self._bar(self._whole_paths())
         shared = frozenset(i for i, e in effects.items() if e.part == "shared")
         return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()}, shared, counts)
+
+    def counts(self) -> dict[str, Counts]:
+        """How far each learner counts now, by category."""
+        factor_of = {member: factor for factor in self._factors() for member in factor.members}
+        return self._effects(self._baselines(0), factor_of, unit_of_size(self._config.outcome, self._summaries.values()))[1]
 
     # -- judging
 
@@ -326,13 +332,3 @@ class IntegratedMaterializer:
         verdict = rejected_record(lesson, why, self._config.n_min, version)
         self._rejected[lesson.lesson_id] = lesson, why, verdict
         return verdict
-
-
-def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
-    """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard deviation."""
-    if outcome == "rr":
-        return 1.0
-    ordered = sorted(summaries, key=lambda s: s.lesson_id)
-    paths = [(s.path.robust_sd, s.n) for s in ordered if s.path is not None and s.path.robust_sd > 0]
-    trades = sum(n for _, n in paths)
-    return float(np.sqrt(sum(sd * sd * n for sd, n in paths) / trades)) if trades else 1.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from app.audit.peers import group_means, ridge
 from benchmarks.real.peers.boosting import boosting
-from benchmarks.real.peers.means import group_means, neutral
 from benchmarks.real.peers.mixed import mixed
-from benchmarks.real.peers.ridge import ridge
+from benchmarks.real.peers.neutral import neutral
 from benchmarks.real.peers.table import Floats, Lesson
 
 LEAST, MOST = 0.3, 3.0

@@ -1,0 +1,36 @@
+"""Units of size: how far apart outcomes usually are, so that an edge in whatever unit says by how much to change a size.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.lessons import GroupSummary
+
+
+def robust_sd(outcome: NDArray[np.float64]) -> float:
+    """1.4826 times the median absolute deviation; the standard deviation where that is 0.
+
+    >>> robust_sd(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])), robust_sd(np.array([2.0, 2.0, 2.0, 6.0])) == 3**0.5
+    (1.4826, True)
+    """
+    mad = float(np.median(np.abs(outcome - np.median(outcome))))
+    return 1.4826 * mad if mad > 0 else float(outcome.std())
+
+
+def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
+    """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard deviation.
+
+    That is the root of the groups' mean square by trades; 1 where no group has any spread.
+    """
+    if outcome == "rr":
+        return 1.0
+    groups = [(s.robust_sd if s.path is None else s.path.robust_sd, s.n) for s in sorted(summaries, key=lambda s: s.lesson_id)]
+    spread = [(sd, n) for sd, n in groups if sd is not None and sd > 0]
+    trades = sum(n for _, n in spread)
+    return float(np.sqrt(sum(sd * sd * n for sd, n in spread) / trades)) if trades else 1.0
