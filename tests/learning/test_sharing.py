@@ -37,7 +37,9 @@ def chosen(*sizes: float) -> dict[str, Effect]:
     path, whole, _ = group()
     lessons = [whole, *(path.lessons[i] for i in path.path.lesson_ids)]
     return {
-        lesson.lesson_id: Effect(lesson, 9.0, 1.0, size, 0.1, size, 0.1, LessonDecay(state="stable"), 0.0, path.summary.as_of)
+        lesson.lesson_id: Effect(
+            lesson, 9.0, 1.0, size, 0.1, size, 0.1, LessonDecay(state="stable"), 0.0, path.summary.as_of, "selected", size
+        )
         for lesson, size in zip(lessons, sizes, strict=False)
     }
 

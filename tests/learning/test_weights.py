@@ -55,11 +55,11 @@ def cell(moving: np.ndarray, shared: np.ndarray, beyond: np.ndarray) -> RecordCe
 
 
 def test_evidence_is_that_of_a_regression() -> None:
-    """Of shared effects beside half-lives that count by a half: what they say beyond that, and what came beyond it."""
+    """Of shared effects beside half-lives that count by a half: what they say beyond the chosen ones, and what came beyond these."""
     rng = np.random.default_rng(1)
     moving, shared, beyond = rng.normal(size=(3, 200))
     found = shared_evidence([cell(moving, shared, beyond)], 0.5)
-    said, came = (x - x.mean() for x in (shared - 0.5 * moving, beyond - 0.5 * moving))
+    said, came = (x - x.mean() for x in (shared, beyond - 0.5 * moving))
     unit = 200 / ((beyond - beyond.mean()) ** 2).sum()
     assert found.said == pytest.approx(unit * said @ said)
     assert found.came == pytest.approx(unit * said @ came)
