@@ -18,7 +18,7 @@ CUTS = {
     "decay_linear": 16,
     "regimes_matter": 10,
     "regimes_do_not": 10,
-    "regimes_in_scope": 8,
+    "regimes_in_scope": 12,
     "no_edge": 8,
     "clones": 6,
     "no_clones": 6,
