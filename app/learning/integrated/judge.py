@@ -51,6 +51,7 @@ from app.learning.integrated.sketches import decoded
 from app.learning.integrated.weights import (
     HALF_LIFE,
     LEVEL_HALF_LIFE,
+    NO_MOVEMENT,
     SHARED,
     Counts,
     Evidence,
@@ -235,11 +236,11 @@ class IntegratedMaterializer:
                 if level.z > bar:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
                 pooled = shared_level(level, spread.noise2[i], spread.tau2)
-                found.update(with_shared(group, whole, group.shared, found, pooled, counts.shared * counts.open, baselines, scale))
+                found.update(with_shared(group, whole, group.shared, found, pooled, counts, baselines, scale))
         return found, {category: counts for category, (_, _, counts) in by_category.items()}
 
-    def _half_lives(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> tuple[float, float]:
-        """How far half-lives of slices and of whole groups count in the groups of one category."""
+    def _half_lives(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> tuple[float, float, float]:
+        """How far half-lives of slices and of whole groups count in the groups of one category, and how far by the record alone."""
         config = self._config
         slices = half_life_evidence(cell for group in groups for cell in group.summary.record)
         levels_ = Evidence()
@@ -247,9 +248,12 @@ class IntegratedMaterializer:
             for group in groups:
                 i = whole_id(group.summary)
                 levels_ = levels_.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
-        return weight(slices, HALF_LIFE, config.half_life), weight(levels_, LEVEL_HALF_LIFE, config.half_life)
+        of_slices, recorded = (weight(slices, prior, config.half_life) for prior in (HALF_LIFE, NO_MOVEMENT))
+        return of_slices, weight(levels_, LEVEL_HALF_LIFE, config.half_life), min(recorded / max(of_slices, 1e-9), 1.0)
 
-    def _counts(self, groups: Sequence[GroupPath], half_lives: tuple[float, float], spread: Spread, sure: float, categories: int) -> Counts:
+    def _counts(
+        self, groups: Sequence[GroupPath], half_lives: tuple[float, float, float], spread: Spread, sure: float, categories: int
+    ) -> Counts:
         """How far each learner counts in the groups of one of so many categories, of whose effects the surest has come in by `sure`."""
         config = self._config
         cells = [cell for group in groups for cell in group.summary.record]
@@ -257,7 +261,7 @@ class IntegratedMaterializer:
         slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
         log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(2.0 * categories)
         is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
-        return Counts(*half_lives, shared, is_open)
+        return Counts(half_lives[0], half_lives[1], shared, is_open, half_lives[2])
 
     def _by_group(self) -> dict[Group, list[Lesson]]:
         """The lessons with a shared effect, by group."""

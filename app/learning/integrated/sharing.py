@@ -20,6 +20,7 @@ from app.learning.common.multiplier import GRID
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import LEAST_BLOCKS
+from app.learning.integrated.weights import Counts
 from schemas.lessons import Lesson, LessonDecay
 
 
@@ -29,18 +30,19 @@ def with_shared(
     lessons: Sequence[Lesson],
     found: Mapping[str, Effect],
     level: float,
-    share: float,
+    counts: Counts,
     baselines: SegmentBaselines,
     scale: float,
 ) -> dict[str, Effect]:
-    """The effects of a group, chosen and shared ones weighed: the shared ones count by `share`, from 0 to 1.
+    """The effects of a group, chosen and shared ones weighed by `counts`.
 
     `whole` is the lesson of the whole group, `lessons` those of slices with a shared effect, `found` the chosen effects, the whole
     group's among them; `level` is the posterior mean of the group's; `scale` units of the outcome are one unit of size.
     """
+    share = counts.shared * counts.open
     if not share or not _told(group):
         return {}
-    made = {i: _less(found[i], share) for i in (whole.lesson_id, *group.path.lesson_ids) if i in found}
+    made = {i: _less(found[i], share, counts.shared_moves) for i in (whole.lesson_id, *group.path.lesson_ids) if i in found}
     moved = []
     for lesson in lessons:
         marginal = lesson.marginal
@@ -69,9 +71,10 @@ def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float
     return Effect(lesson, z, 1.0, raw, sd, size, sd, LessonDecay(state="stable"), 0.0, group.summary.as_of, "shared")
 
 
-def _less(effect: Effect, share: float) -> Effect:
-    """A chosen effect without the part that the shared one takes over: how it has moved stays whole."""
-    return effect._replace(effect=effect.effect - share * effect.constant)
+def _less(effect: Effect, share: float, moves: float) -> Effect:
+    """A chosen effect without the part that the shared one takes over; of how it has moved the part `moves` stays whole."""
+    moved = effect.effect - effect.constant
+    return effect._replace(effect=effect.effect - share * (effect.constant + (1.0 - moves) * moved))
 
 
 def _told(group: GroupPath) -> bool:
