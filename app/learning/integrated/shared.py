@@ -150,7 +150,7 @@ def _posterior_share(estimate: float, sd: float) -> float:
     """Mean of the persistent share given its estimate with standard error `sd`, where it is exponential with mean `PRIOR_SHARE`.
 
     >>> [round(_posterior_share(x, 0.01), 4) for x in (-0.02, 0.0, 0.02, 0.2)]
-    [0.0028, 0.0053, 0.0129, 0.19]
+    [0.0018, 0.0026, 0.0046, 0.1667]
     """
     if not sd > 0:
         return max(estimate, 1e-6)

@@ -21,9 +21,9 @@ from schemas.lessons import RecordCell
 class Counts(NamedTuple):
     """How far learners count in a module, each from 0 to 1.
 
-    `half_life` of slices and `level_half_life` of whole groups; `shared` effects beside the chosen ones; `open` how far the module has shown
-    that there is anything at all to size by; `shared_moves` the part of a chosen effect's movement that stays where shared effects
-    take over.
+    `half_life` of slices and `level_half_life` of whole groups; `shared` effects beside the chosen ones; `open` how far the module has
+    shown that there is anything at all to size by; `shared_moves` the part of a chosen effect's movement that stays where shared
+    effects take over.
     """
 
     half_life: float
@@ -44,13 +44,13 @@ OPEN_PART = 0.5
 """Part of a module's error rate for the test that opens it; with the other part, the bar of single effects, it makes the whole."""
 OPEN_OVER = 10.0
 """Factor of the p-value over which a module opens."""
-HALF_LIFE = Prior(0.7, 0.5)
+HALF_LIFE = Prior(0.85, 0.5)
 LEVEL_HALF_LIFE = Prior(0.25, 0.3)
 """Levels of whole groups move with the market as much as with the edge: on real prices their movement did not last."""
-SHARED = Prior(0.6, 0.3)
+SHARED = Prior(0.5, 0.45)
 NO_MOVEMENT = Prior(0.0, 0.5)
 """The shared account takes edges for constant until the record says otherwise."""
-DISCOUNT = 3.0
+DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time hang together."""
 
 
@@ -71,9 +71,9 @@ def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
     """The weight of a learner, from 0 to 1; `switch`: True for on, False for off, None for as its record says.
 
     >>> weight(Evidence(), SHARED, None), weight(Evidence(), SHARED, False)
-    (0.6, 0.0)
+    (0.5, 0.0)
     >>> round(weight(Evidence(300.0, 0.0, 900), SHARED, None), 2), round(weight(Evidence(300.0, 300.0, 900), SHARED, None), 2)
-    (0.06, 0.96)
+    (0.02, 0.98)
     """
     if switch is not None:
         return float(switch)
