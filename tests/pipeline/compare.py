@@ -128,7 +128,7 @@ def _check_override(record: Mapping[str, Any], expected: Mapping[str, Any]) -> N
     assert record["learning"] == "classic"
     assert record["effect_sd"] is None
     assert record["expires_at"] is None
-    assert record["decay"] == {"state": expected["decay_state"], "half_life_hours": None, "interval": None}
+    assert record["decay"] == {"state": expected["judged_decay_state"], "half_life_hours": None, "interval": None}
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
+from statistics import median, pstdev
 from typing import Any
 
 from schemas.identity import baseline_id, group_id, slice_id
@@ -231,8 +232,24 @@ def moments(ys: list[float]) -> tuple[float, float]:
     return mean, math.fsum((y - mean) ** 2 for y in ys) / (len(ys) - 1) if len(ys) > 1 else 0.0
 
 
-def decay_of(trades: list[Trade]) -> tuple[str, float]:
-    """State and multiplier, from the least-squares slope of the outcome on hours of exit."""
+def robust_sd(ys: list[float]) -> float:
+    """1.4826 times the median absolute deviation, or the standard deviation where that is 0."""
+    middle = median(ys)
+    mad = median([abs(y - middle) for y in ys])
+    return 1.4826 * mad if mad > 0 else pstdev(ys)
+
+
+def unit_of(windows: Iterable[list[Trade]], rules: Rules) -> float:
+    """Units of the outcome that are one unit of size."""
+    if rules.outcome == "rr":
+        return 1.0
+    spread = [(robust_sd([t.outcome for t in trades]), len(trades)) for trades in windows]
+    spread = [(sd, n) for sd, n in spread if sd > 0]
+    return math.sqrt(sum(sd * sd * n for sd, n in spread) / sum(n for _, n in spread)) if spread else 1.0
+
+
+def decay_of(trades: list[Trade], unit: float = 1.0) -> tuple[str, float]:
+    """State and multiplier, from the least-squares slope of the outcome, in such units, on hours of exit."""
     if len({trade.exit_us for trade in trades}) < 5:
         return "insufficient", 1.0
     first = min(trade.exit_us for trade in trades)
@@ -241,6 +258,7 @@ def decay_of(trades: list[Trade]) -> tuple[str, float]:
     b = math.fsum((x - mean_x) * (t.outcome - mean_y) for x, t in zip(hours, trades, strict=True)) / math.fsum(
         (x - mean_x) ** 2 for x in hours
     )
+    b /= unit
     if b < -0.001:
         return "decaying", max(0.5, 1 - min(100 * abs(b), 0.5))
     if b > 0.001:
@@ -252,6 +270,7 @@ def _learn_module(world: World, module: str, windows: Mapping[Group, list[Trade]
     home = [trade for group, trades in windows.items() for trade in trades if trade.home == group]
     baseline, variance = moments([trade.outcome for trade in home]) if home else (rules.baseline, 0.0)
     world.baselines[baseline_id(module)] = {"module": module, "n": len(home), "mean": baseline, "variance": variance}
+    unit = unit_of(windows.values(), rules)
     for group, trades in windows.items():
         found = slices(group, trades, rules)
         segments: dict[tuple[str | None, str | None], list[float]] = {}
@@ -265,18 +284,20 @@ def _learn_module(world: World, module: str, windows: Mapping[Group, list[Trade]
         }
         for pairs, inside in found.items():
             scope = dict(pairs)
-            world.lessons[slice_id(*group, scope)] = _lesson(group, scope, inside, baseline, rules)
+            world.lessons[slice_id(*group, scope)] = _lesson(group, scope, inside, baseline, unit, rules)
 
 
-def _lesson(group: Group, scope: Scope, trades: list[Trade], baseline: float, rules: Rules) -> dict[str, Any]:
+def _lesson(group: Group, scope: Scope, trades: list[Trade], baseline: float, unit: float, rules: Rules) -> dict[str, Any]:
     n = len(trades)
     mean, variance = moments([trade.outcome for trade in trades])
     state, decay_multiplier = decay_of(trades)
-    reliability = 1 / (1 + variance + 0.25 / n)
+    judged_state, judged_decay = decay_of(trades, unit)
+    size, spread = mean / unit, variance / unit**2
+    reliability = 1 / (1 + spread + 0.25 / n)
     support = 1 - math.exp(-n / 50)
-    magnitude = 1 / (1 + math.exp(-mean))
-    stability = 1 / (1 + variance)
-    edge = (mean - baseline) * reliability * (support + magnitude + 1 + stability) * decay_multiplier
+    magnitude = 1 / (1 + math.exp(-size))
+    stability = 1 / (1 + spread)
+    edge = (size - baseline / unit) * reliability * (support + magnitude + 1 + stability) * judged_decay
     held = n >= rules.n_min and abs(edge) >= rules.edge_min
     return {
         "module": group[0],
@@ -287,6 +308,7 @@ def _lesson(group: Group, scope: Scope, trades: list[Trade], baseline: float, ru
         "mean": mean,
         "variance": variance,
         "decay_state": state,
+        "judged_decay_state": judged_state,
         "decay_multiplier": decay_multiplier,
         "from_us": min(trade.exit_us for trade in trades),
         "to_us": max(trade.exit_us for trade in trades),
