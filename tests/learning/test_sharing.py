@@ -47,7 +47,7 @@ def chosen(*sizes: float) -> dict[str, Effect]:
 
 def made(found: dict[str, Effect], level: float, share: float, scale: float = FINE) -> dict[str, Effect]:
     path, whole, baselines = group()
-    return {**found, **with_shared(path, whole, path.shared, found, level, Counts(0.0, 0.0, share, 1.0), baselines, scale)}
+    return {**found, **with_shared(path, whole, found, level, Counts(0.0, 0.0, share, 1.0), baselines, scale)}
 
 
 def net(lesson: Lesson) -> float:
@@ -99,7 +99,7 @@ def test_a_young_group_has_none() -> None:
     assert path.summary.persistence is not None
     young = msgspec.structs.replace(path.summary, persistence=msgspec.structs.replace(path.summary.persistence, blocks=2, upper=(1.0,) * 3))
     for summary in (young, msgspec.structs.replace(path.summary, persistence=None)):
-        assert with_shared(path._replace(summary=summary), whole, path.shared, {}, 0.2, Counts(0.0, 0.0, 0.5, 1.0), baselines, FINE) == {}
+        assert with_shared(path._replace(summary=summary), whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 1.0), baselines, FINE) == {}
 
 
 def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:

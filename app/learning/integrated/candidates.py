@@ -8,7 +8,7 @@ counts all its children and makes their lists.  Where the lists are wanted anywa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +109,12 @@ def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: in
         items[text_order[everything[text_order]]],
         n_slices + (n_trades >= n_min),
     )
+
+
+def with_dims(found: Candidates, snapshot: Snapshot, names: Iterable[str]) -> NDArray[np.bool_]:
+    """Which candidates (m,) have one of the dimensions `names`."""
+    columns = [snapshot.dims.index(name) for name in names if name in snapshot.dims]
+    return np.asarray(np.isin(snapshot.item_dims, columns)[found.items].any(axis=1))
 
 
 def _item_ranks(window: GroupWindow) -> NDArray[np.unsignedinteger]:

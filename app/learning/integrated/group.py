@@ -21,7 +21,7 @@ from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_su
 from app.learning.common.segments import segment_order, segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
-from app.learning.integrated.candidates import Candidates, candidates
+from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.half_life import EdgeState, edge_states
@@ -175,9 +175,8 @@ class IntegratedLearner:
         indicator = np.zeros((len(segment_of), len(segments)))
         indicator[np.arange(len(segment_of)), segment_of] = 1.0
         hours = (snapshot.exit_us - snapshot.exit_us[0]) / HOUR_US
-        search = Selection(
-            snapshot.outcome, hours, found.members, found.n_dims, found.order, indicator, config.n_min, self._of_regime(snapshot, found)
-        )
+        of_regime = with_dims(found, snapshot, config.regime_signature)
+        search = Selection(snapshot.outcome, hours, found.members, found.n_dims, found.order, indicator, config.n_min, of_regime)
         chosen = search.path(config.alpha)
         regime_of, regimes = self._regimes(snapshot)
         hashes = trade_hashes(snapshot.trade_ids)
@@ -218,11 +217,6 @@ class IntegratedLearner:
             record=self._record.cells(self.window, replace(snapshot, outcome=raw), config, config.regime_signature),
         )
         return lessons, summary
-
-    def _of_regime(self, snapshot: Snapshot, found: Candidates) -> NDArray[np.bool_]:
-        """Which candidates (m,) have a dimension of the signature."""
-        signature = [snapshot.dims.index(name) for name in self._config.regime_signature if name in snapshot.dims]
-        return np.asarray(np.isin(snapshot.item_dims, signature)[found.items].any(axis=1))
 
     def _regimes(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], list[str]]:
         """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""

@@ -156,8 +156,7 @@ class IntegratedMaterializer:
 
     def counts(self) -> dict[str, Counts]:
         """How far each learner counts now, by category."""
-        factor_of = {member: factor for factor in self._factors() for member in factor.members}
-        return self._effects(self._baselines(0), factor_of, unit_of_size(self._config.outcome, self._summaries.values()))[1]
+        return dict(self.standings().counts)
 
     # -- judging
 
@@ -236,7 +235,7 @@ class IntegratedMaterializer:
                 if level.z > bar:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
                 pooled = shared_level(level, spread.noise2[i], spread.tau2)
-                found.update(with_shared(group, whole, group.shared, found, pooled, counts, baselines, scale))
+                found.update(with_shared(group, whole, found, pooled, counts, baselines, scale))
         return found, {category: counts for category, (_, _, counts) in by_category.items()}
 
     def _half_lives(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> tuple[float, float, float]:

@@ -24,12 +24,12 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US
 from app.learning.common.window import GroupWindow, Snapshot
-from app.learning.integrated.candidates import candidates
+from app.learning.integrated.candidates import candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.half_life import edge_states
 from app.learning.integrated.persistence import block_of
 from app.learning.integrated.selection import Selection
-from app.learning.integrated.shared import SEGMENT_TRADES, shared_fit
+from app.learning.integrated.shared import earned_by_segments, shared_fit
 from schemas.lessons import RecordCell
 
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ Ints = NDArray[np.int64]
 STEPS = 8
 """Steps of the grid of past times in a window."""
 KNOWN_STEPS = 4
-"""Steps that are known at a past time.  With fewer there were more past times, but what is sure of a window was not sure of its half."""
+"""Steps that are known at a past time.  With more, there are fewer past times; with fewer, what is sure of a window is not sure then."""
 LEAST_TRADES = 3
 """A past time counts with this many times `n_min` trades before it."""
 
@@ -46,8 +46,7 @@ LEAST_TRADES = 3
 class Account(NamedTuple):
     """What was known of a group at `cut_us`: `items` (K, width) of the chosen slices, their `effects` (K,), what was left of each then
     (`now` (K,)) and its half-life in hours (K,), endless where none is claimed; `shared_items` (J, width) and `shared` (J,) effects,
-    `bounds`
-    of the outcomes, `segments` (S,) what each earned in the group."""
+    `bounds` of the outcomes, `segments` (S,) what each earned in the group."""
 
     cut_us: int
     bounds: tuple[float, float]
@@ -124,14 +123,13 @@ def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: Learning
     bounds = clip_bounds(known.outcome)
     outcome = np.clip(known.outcome, *bounds)
     indicator = (known.segment[:, None] == np.arange(len(known.segments))).astype(np.float64)
-    earned = indicator.T @ (outcome - outcome.mean()) / (indicator.sum(axis=0) + SEGMENT_TRADES)
+    earned = earned_by_segments(outcome - outcome.mean(), indicator)
     outcome = outcome - indicator @ earned
     found = candidates(window, known, n_min, config.max_dims)
     if not len(found.n_dims):
         return None
     hours = (known.exit_us - known.exit_us[0]) / HOUR_US
-    signature = [known.dims.index(name) for name in regime_dims if name in known.dims]
-    of_regime = np.asarray(np.isin(known.item_dims, signature)[found.items].any(axis=1))
+    of_regime = with_dims(found, known, regime_dims)
     level = np.ones((len(outcome), 1))
     chosen = Selection(outcome, hours, found.members, found.n_dims, found.order, level, n_min, of_regime).path(config.alpha)
     places = [step.candidate for step in chosen.steps]

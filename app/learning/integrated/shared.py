@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import log_ndtr
 
-from app.learning.integrated.persistence import LEAST_BLOCKS, far_pairs
+from app.learning.integrated.persistence import APART, LEAST_BLOCKS, far_pairs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -139,7 +139,7 @@ def _likeness(held: csr_array, weight: Floats, frequency: Floats, blocks: Ints, 
     some = np.unique(np.linspace(0, t - 1, min(t, PAIRED_TRADES)).astype(np.int64))
     dense = held[:, some].toarray() - frequency[:, None]
     likeness = (dense * weight[:, None]).T @ dense
-    far = np.abs(blocks[some][:, None] - blocks[some]) >= 2
+    far = np.abs(blocks[some][:, None] - blocks[some]) >= APART
     squares = likeness * likeness
     scale = (t / len(some)) ** 2
     within = squares[~far].sum() - np.trace(squares)
@@ -159,6 +159,11 @@ def _posterior_share(estimate: float, sd: float) -> float:
     return float(mean + sd * np.exp(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi) - log_ndtr(z)))
 
 
+def earned_by_segments(centred: Floats, segments: Floats) -> Floats:
+    """Means (S,) of centred outcomes (T,) in their segments (T, S), shrunk to 0."""
+    return np.asarray((segments.T @ centred) / (segments.sum(axis=0) + SEGMENT_TRADES))
+
+
 def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
     """Outcomes (T,) less the means of their segments (T, S), shrunk to the mean of all.
 
@@ -168,7 +173,7 @@ def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
     y = outcome - outcome.mean()
     if segments.shape[1] < 2:
         return np.asarray(y)
-    y = y - segments @ ((segments.T @ y) / (segments.sum(axis=0) + SEGMENT_TRADES))
+    y = y - segments @ earned_by_segments(y, segments)
     return np.asarray(y - y.mean())
 
 

@@ -10,7 +10,7 @@ group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import fsum
 
 import numpy as np
@@ -19,7 +19,7 @@ from app.learning.common.baselines import SegmentBaselines
 from app.learning.common.multiplier import GRID
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath, explained
-from app.learning.integrated.persistence import LEAST_BLOCKS
+from app.learning.integrated.persistence import LEAST_BLOCKS, total
 from app.learning.integrated.weights import Counts
 from schemas.lessons import Lesson, LessonDecay
 
@@ -27,7 +27,6 @@ from schemas.lessons import Lesson, LessonDecay
 def with_shared(
     group: GroupPath,
     whole: Lesson,
-    lessons: Sequence[Lesson],
     found: Mapping[str, Effect],
     level: float,
     counts: Counts,
@@ -36,15 +35,15 @@ def with_shared(
 ) -> dict[str, Effect]:
     """The effects of a group, chosen and shared ones weighed by `counts`.
 
-    `whole` is the lesson of the whole group, `lessons` those of slices with a shared effect, `found` the chosen effects, the whole
-    group's among them; `level` is the posterior mean of the group's; `scale` units of the outcome are one unit of size.
+    `whole` is the lesson of the whole group, `found` the chosen effects, the whole group's among them;
+    `level` is the posterior mean of the group's; `scale` units of the outcome are one unit of size.
     """
     share = counts.shared * counts.open
     if not share or not _told(group):
         return {}
     made = {i: _less(found[i], share, counts.shared_moves) for i in (whole.lesson_id, *group.path.lesson_ids) if i in found}
     moved = []
-    for lesson in lessons:
+    for lesson in group.shared:
         marginal = lesson.marginal
         if marginal is None or not lesson.scope:
             continue
@@ -82,5 +81,4 @@ def _told(group: GroupPath) -> bool:
     products = group.summary.persistence
     if products is None:
         return False
-    places = np.cumsum([0, *range(products.blocks, 1, -1)])
-    return int(np.count_nonzero(np.array(products.upper)[places])) >= LEAST_BLOCKS
+    return int(np.count_nonzero(np.diag(total([products])))) >= LEAST_BLOCKS

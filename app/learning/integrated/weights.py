@@ -4,8 +4,7 @@ May touch: nothing but its arguments.
 
 What a learner adds to the account without it, times its weight, should be what came beyond that account.  The weight is the
 coefficient of that regression over all records of the module, shrunk to a prior that says what works where nothing is known yet, and
-kept between
-0 and 1 (stacking; Wolpert 1992, Breiman 1996).  A learner that is switched on has weight 1, one that is off 0.
+kept between 0 and 1 (stacking; Wolpert 1992, Breiman 1996).  A learner that is switched on has weight 1, one that is off 0.
 """
 
 from __future__ import annotations
