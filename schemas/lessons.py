@@ -69,9 +69,10 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
     `step` is its place on the group's path (null: not chosen).  `statistic` is |z| of the step, or the signed z of a slice that was not
     chosen before anything is chosen; `conditional` the same given all that was chosen.  `hypotheses` slices were searched.  `effect` is
     the coefficient given all that was chosen (of a slice not chosen: by itself), `now` the edge at the summary's `as_of` by the half-life
-    filters.  `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.  `shared` is the posterior mean of
-    the slice's effect among all slices of the group together, with its standard deviation and its loadings on the segments (in the order of
-    the path's); 0 where it is too small to matter.
+    filters.  `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.  `shared` are the posterior
+    means of the slice's effect among all slices of the group together, one for each of the shares of the variance that may persist
+    (`app.learning.integrated.shared.SHARES`); empty where they are too small to matter.  `shared_precision` is one over the variance of
+    the slice's mean, `shared_prior` the variance of its effect per share.
     """
 
     step: int | None
@@ -86,9 +87,9 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
     noise_sd: float
     reason: str
     aliases: tuple[dict[str, str], ...] = ()
-    shared: float = 0.0
-    shared_sd: float = 0.0
-    shared_loadings: tuple[float, ...] = ()
+    shared: tuple[float, ...] = ()
+    shared_precision: float = 0.0
+    shared_prior: float = 0.0
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="lesson"):
@@ -171,20 +172,13 @@ class CourseCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RecordCell(msgspec.Struct, frozen=True, array_like=True):
-    """What a group's accounts said at `cut_us` of the `n` trades after it, and what came: sums of squares and products around the means.
-
-    `moving` and `shared` are what half-lives and shared effects say beyond the chosen effects taken as constant, `came` and `beyond` what
-    the trades made beyond them.
-    """
+    """What a group's accounts said at `cut_us` of the `n` trades after it, and what came: `products` are the upper half, row by row, of the
+    symmetric matrix of sums of products around the means of these columns: what the chosen effects said, taken as constant; the same as
+    their half-lives leave them; the shared effects for each of the shares of the variance that may persist; and what came."""
 
     cut_us: int
     n: int
-    moving: float
-    moving_shared: float
-    shared: float
-    moving_came: float
-    shared_came: float
-    beyond: float
+    products: tuple[float, ...]
 
 
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="group"):
@@ -193,8 +187,9 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     `robust_sd` is that of the outcomes where `classic` needs it to scale them: null with the outcome `rr`, and in `integrated`, whose path
     has it.
     In `integrated` also its path; its `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in units of
-    the variance of an outcome; the `record` of what would have been said of it at past times; and `shared`, how many of its lessons have a
-    shared effect, and the sum of these: by it a reader knows whether it has all of them.
+    the variance of an outcome, and the `likeness` of their trades, which is what it would be if all of that variance persisted; the
+    `record` of what would have been said of it at past times; and `shared`, how many of its lessons have a shared effect, and the sum of
+    these: by it a reader knows whether it has all of them.
     """
 
     learning: str
@@ -211,6 +206,7 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     path: Path | None = None
     course: tuple[CourseCell, ...] = ()
     persistence: BlockProducts | None = None
+    likeness: float = 0.0
     record: tuple[RecordCell, ...] = ()
     shared: tuple[int, float] | None = None
     schema_version: int = SCHEMA_VERSION

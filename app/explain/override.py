@@ -28,8 +28,9 @@ from app.explain.effect import attribution
 from app.explain.known import Known, matches
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.segments import segment_order
+from app.learning.integrated.prior_share import between
 from app.learning.integrated.regimes import METRICS
-from schemas.identity import slice_id
+from schemas.identity import group_id, slice_id
 from schemas.lessons import Lesson, RegimeWeight
 from schemas.overrides import Override
 from schemas.scope import canonical_text
@@ -201,11 +202,14 @@ def _search(known: Known, override: Override) -> SearchLines | None:
 
 
 def _weighing(known: Known, override: Override, lesson: Lesson | None) -> WeighingLines | None:
-    counts = None if known.standings is None else known.standings.counts.get(override.action_category)
-    if counts is None or override.learning != "integrated":
+    standings = known.standings
+    counts = None if standings is None else standings.counts.get(override.action_category)
+    if standings is None or counts is None or override.learning != "integrated":
         return None
     whole = known.lessons.get(slice_id(known.module, override.pattern_key, override.action_category, {}))
-    shared = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else 0.0
+    share = standings.shares.get(group_id(known.module, override.pattern_key, override.action_category), 0.0)
+    told = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else ()
+    shared = float(between(share) @ told) if told else 0.0
     mean = lesson.mean - whole.mean if lesson is not None and whole is not None and shared else None
     return WeighingLines(
         part=override.part,

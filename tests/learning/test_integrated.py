@@ -15,9 +15,11 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
 from app.learning.common.window import Trade
+from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.history import history_records
+from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import decode, trade_hash
 from schemas.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
@@ -146,7 +148,7 @@ def test_lessons_say_what_is_so(records: list[Trade], n_min: int, room: int) -> 
     counting = reference.counting_trades(records, 90 * DAY_US, 10_000)
     low, high = clip_bounds(np.array([t.outcome for t in counting]))
     clipped = [t._replace(outcome=min(max(t.outcome, low), high)) for t in counting]
-    members = {**reference.slices(clipped, n_min, 4), frozenset(): clipped}
+    members = {**reference.slices(clipped, least_shared(n_min), SHARED_DIMS), **reference.slices(clipped, n_min, 4), frozenset(): clipped}
     assert reader.summary is not None
     assert reader.summary.n == len(counting)
     path = reader.summary.path

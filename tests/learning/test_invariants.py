@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade
 from app.learning.engine import Engine
+from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import encode, trade_hash
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import Resolution, combine, prepare, resolve, unix_seconds
@@ -63,7 +65,9 @@ def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims:
     trades are among its parent's.  Against a plain count, aliases included."""
     engine = learned({GROUP: records}, n_min=n_min, max_dims=max_dims, lessons_per_group=10**6)
     counting = reference.counting_trades(records, LearningConfig().window_us, 10**6)
-    expected = {scope: len(members) for scope, members in reference.slices(counting, n_min, max_dims).items()}
+    judged = {scope: len(members) for scope, members in reference.slices(counting, n_min, max_dims).items()}
+    least, two = least_shared(n_min), min(max_dims or SHARED_DIMS, SHARED_DIMS)
+    expected = judged | {scope: len(members) for scope, members in reference.slices(counting, least, two).items() if scope}
     found: dict[frozenset[tuple[str, str]], int] = {}
     for lesson in engine.lessons():
         assert lesson.marginal is not None
@@ -72,7 +76,7 @@ def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims:
             found[frozenset(scope.items())] = lesson.n
     assert found.items() <= {**expected, frozenset(): len(counting)}.items()
     capped = any(lesson.marginal is not None and len(lesson.marginal.aliases) == 16 for lesson in engine.lessons())
-    assert capped or found.keys() == expected.keys() | {frozenset()}
+    assert capped or judged.keys() <= found.keys()
     assert all(found[parent] >= n for scope, n in found.items() for parent in found if parent < scope)
 
 
@@ -99,7 +103,8 @@ def test_ids_ignore_key_order_and_type() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([2.0, -2.0]), st.sampled_from([2.0, 8.0]))
 def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(seed: int, edge: float, per_day: float) -> None:
-    """I10, I19: an override exists only while its lesson does, is chosen or has a share, and has at least n_min trades."""
+    """I10, I19: an override exists only while its lesson does, is chosen or has a share, and has at least n_min trades, or the
+    part of them that it takes to share evidence."""
     log = market(seed, 120, edge=edge, per_day=per_day)
     engine = Engine(LearningConfig(n_min=10, window_us=30 * DAY_US))
     for start in range(0, 120, 40):
@@ -108,11 +113,11 @@ def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(seed: int, 
         lessons = {x.lesson_id: x for x in engine.lessons()}
         for o in engine.overrides():
             lesson = lessons[o.override_id]
-            assert lesson.n >= 10
+            assert lesson.n >= (10 if o.part == "selected" else least_shared(10))
             assert lesson.marginal is not None
-            assert not lesson.scope or (lesson.marginal.step is not None if o.part == "selected" else lesson.marginal.shared != 0.0)
+            assert not lesson.scope or (lesson.marginal.step is not None if o.part == "selected" else bool(lesson.marginal.shared))
             assert (o.evidence, o.n_trades) == (lesson.evidence, lesson.n)
-    fewer = learned({GROUP: log[:120]}, n_min=121)
+    fewer = learned({GROUP: log[:120]}, n_min=400)
     assert {x.n for x in fewer.lessons()} == {120}
 
 
@@ -536,7 +541,8 @@ def test_worlds_without_edge_are_left_alone() -> None:
         assert by_itself or not shared or max(shared) < 0.1
     assert slices > 5000
     assert found <= 0.001 * slices
-    assert len(shared) <= 0.01 * slices
+    assert len(shared) <= 0.02 * slices
+    assert sum(x * x for x in shared) <= 1e-4 * slices
     assert max(shared, default=0.0) < 0.1
 
 

@@ -193,7 +193,8 @@ def test_every_lesson_has_a_verdict_with_a_reason() -> None:
     found = {o.override_id: o for o in changes.overrides}
     for verdict in changes.verdicts:
         assert verdict.reason
-        assert verdict.decision == ("override" if verdict.lesson_id in found else "covered" if verdict.override_id else "neutral")
+        judged = "neutral" if verdict.n >= 10 else "insufficient"
+        assert verdict.decision == ("override" if verdict.lesson_id in found else "covered" if verdict.override_id else judged)
         assert verdict.decision != "covered" or verdict.lesson_id in found[str(verdict.override_id)].covers
     for override in found.values():
         lesson = lessons[override.override_id]
@@ -243,7 +244,7 @@ def test_the_error_rate_is_the_modules() -> None:
         for i in range(2000)
         for path in [msgspec.structs.replace(summary.path, lesson_ids=(), statistics=(), fits=summary.path.fits[:1], hypotheses=10**7)]
     ]
-    changes = judge([*records(engine), *others]).judge(1)
+    changes = judge([*records(engine), *others], shared_effects=False).judge(1)
     assert weakest not in {o.override_id for o in changes.overrides}
     verdict = next(v for v in changes.verdicts if v.lesson_id == weakest)
     assert (verdict.decision, verdict.multiplier, verdict.edge) == ("neutral", 1.0, 0.0)

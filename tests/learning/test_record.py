@@ -12,6 +12,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.window import Snapshot, Trade
 from app.learning.integrated import record
 from app.learning.integrated.group import IntegratedLearner
+from app.learning.integrated.prior_share import SHARES
 from app.learning.integrated.record import Account, Record, matches, part
 from schemas.lessons import RecordCell
 from tests.learning.making import DAY_US, market
@@ -64,8 +65,8 @@ def test_no_trade_after_its_time_is_used(found: tuple[RecordCell, ...]) -> None:
     one, other = group(LOG), group(later)
     a, b = account(one, cut), account(other, cut)
     assert names(one, a.items) == names(other, b.items)
-    assert dict(zip(map(str, names(one, a.shared_items)), a.shared, strict=True)) == dict(
-        zip(map(str, names(other, b.shared_items)), b.shared, strict=True)
+    assert dict(zip(map(str, names(one, a.shared_items)), a.shared.tolist(), strict=True)) == dict(
+        zip(map(str, names(other, b.shared_items)), b.shared.tolist(), strict=True)
     )
     for field in ("bounds", "segments", "effects", "now", "half_life"):
         assert np.array_equal(getattr(a, field), getattr(b, field)), field
@@ -115,14 +116,15 @@ def test_a_learner_that_lived_through_it_says_the_same(found: tuple[RecordCell, 
     assert again.record == found
 
 
-def test_accounts_that_are_right_are_seen_to_be(found: tuple[RecordCell, ...]) -> None:
-    """The edge persists, so what shared effects say beyond the chosen ones is little, and all products are within Cauchy's bounds."""
+def test_products_are_those_of_columns(found: tuple[RecordCell, ...]) -> None:
+    """Of what was said in two ways, for each share, and of what came: sums of products of real columns have no negative eigenvalue."""
     for cell in found:
-        assert cell.beyond > 0
-        assert cell.shared >= 0
-        assert cell.moving >= 0
-        assert cell.shared_came**2 <= cell.shared * cell.beyond * (1 + 1e-6)
-        assert cell.moving_shared**2 <= cell.shared * cell.moving * (1 + 1e-6) + 1e-12
+        columns = 3 + len(SHARES)
+        products = np.zeros((columns, columns))
+        products[np.triu_indices(columns)] = cell.products
+        products += np.triu(products, 1).T
+        assert np.linalg.eigvalsh(products).min() >= -1e-6 * products.max()
+        assert products[-1, -1] > 0
 
 
 def test_few_trades_have_no_record() -> None:

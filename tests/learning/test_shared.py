@@ -10,10 +10,21 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.integrated import shared
-from app.learning.integrated.shared import shared_fit
+from app.learning.integrated.candidates import Candidates
+from app.learning.integrated.persistence import far_pairs
+from app.learning.integrated.prior_share import SHARES
+from app.learning.integrated.shared import beyond_segments, shared_fit
 
 Floats = NDArray[np.float64]
 T = 400
+USUAL = 3
+
+
+def slices(dense: Floats, n_dims: NDArray[np.int64]) -> Candidates:
+    """Candidates with these trades (m, T), in this order."""
+    order = np.arange(len(n_dims))
+    nothing = np.zeros((len(n_dims), 1), np.uint32)
+    return Candidates(csr_array(dense), nothing, n_dims, order, {}, nothing[:0], order, len(order))
 
 
 class World:
@@ -31,11 +42,11 @@ class World:
         self.segments = (place[:, None] == np.arange(segments)).astype(np.float64)
         self.outcome = edge * ones[0] + rng.normal(size=T)
 
-    def fit(self, order: Any = None, trades: Any = None) -> shared.SharedFit:
+    def fit(self, order: Any = None, trades: Any = None, most: int = 1000) -> shared.SharedFit:
         order = np.arange(len(self.dense)) if order is None else order
         trades = np.arange(T) if trades is None else trades
-        members = csr_array(self.dense[np.ix_(order, trades)])
-        return shared_fit(self.outcome[trades], self.blocks[trades], members, self.n_dims[order], self.segments[trades])
+        found = slices(self.dense[np.ix_(order, trades)], self.n_dims[order])
+        return shared_fit(self.outcome[trades], self.blocks[trades], found, self.segments[trades], most)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -50,11 +61,10 @@ def test_it_is_the_ridge_regression_of_dense_algebra(seed: int, monkeypatch: pyt
         mine = world.n_dims == depth
         weight[mine] = part / (frequency * (1.0 - frequency))[mine].sum()
     centred = world.dense - frequency[:, None]
-    normal = centred @ centred.T + np.diag(1.0 / (found.share * weight))
-    columns = np.column_stack((world.outcome, world.segments))
-    expected = np.linalg.solve(normal, centred @ (columns - columns.mean(axis=0)))
-    assert found.effects == pytest.approx(expected[:, 0], abs=2e-6)
-    assert found.loadings == pytest.approx(expected[:, 1:], abs=1e-8)
+    y = beyond_segments(world.outcome, world.segments)
+    for k, share in enumerate(SHARES):
+        expected = np.linalg.solve(centred @ centred.T + np.diag(1.0 / (share * weight)), centred @ y)
+        assert found.effects[:, k] == pytest.approx(expected, abs=2e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -63,7 +73,7 @@ def test_the_order_of_slices_and_trades_is_irrelevant(seed: int) -> None:
     found = world.fit()
     order, trades = rng.permutation(len(world.dense)), rng.permutation(T)
     other = world.fit(order, trades)
-    assert other.share == pytest.approx(found.share, rel=1e-9)
+    assert other.likeness == pytest.approx(found.likeness, rel=0.1), "of evenly spaced trades"
     assert other.effects == pytest.approx(found.effects[order], abs=2e-6)
     assert other.products == pytest.approx(found.products, abs=1e-9)
 
@@ -72,28 +82,31 @@ def test_parents_and_children_share_their_evidence() -> None:
     """All slices that hold the trades of an edge together say about what it is, and never more."""
     found = World(7).fit()
     inside = World(7).dense[:, World(7).dense[0] == 1]
-    told = found.effects @ inside
+    told = found.effects[:, USUAL] @ inside
     assert 0.3 < told.mean() < 1.0
-    assert 0 < found.effects[0] < told.mean()
+    assert 0 < found.effects[0, USUAL] < told.mean()
 
 
-def test_less_is_told_of_what_is_less_sure() -> None:
+def estimate(found: shared.SharedFit) -> float:
+    """The share of the variance that persists, by this group alone."""
+    return float(found.products[far_pairs(len(found.products))].sum()) / found.likeness
+
+
+def test_more_persists_of_what_is_larger() -> None:
     strong, weak, none = (World(8, edge).fit() for edge in (1.5, 0.5, 0.0))
-    assert strong.share > weak.share > none.share > 0
-    assert strong.effects[0] > weak.effects[0] > abs(none.effects[0])
-    assert np.all(strong.sds > 0)
-    assert abs(none.effects).max() < 0.15
+    assert estimate(strong) > estimate(weak) > estimate(none)
+    assert strong.effects[0, USUAL] > weak.effects[0, USUAL] > abs(none.effects[0, USUAL])
+    assert np.all(strong.precision > 0)
+    assert np.all(np.diff(np.abs(strong.effects[0])) > 0), "the more persists, the more is told"
 
 
-def test_an_edge_that_turns_has_no_share() -> None:
-    """What slices earn in one half and lose in the other does not persist."""
+def test_an_edge_that_turns_does_not_persist() -> None:
+    """What slices earn in one half and lose in the other has no share of the variance that persists."""
     world = World(9, 0.0)
-    held = World(9, 1.0)
     turning = World(9, 0.0)
     sign = np.where(world.blocks < 10, 1.0, -1.0)
     turning.outcome = world.outcome + sign * world.dense[0]
-    assert turning.fit().share < 0.5 * held.fit().share
-    assert abs(turning.fit().effects[0]) < 0.2 * held.fit().effects[0]
+    assert estimate(turning.fit()) < 0.2 * estimate(World(9, 1.0).fit())
 
 
 def test_the_unit_of_outcomes_is_irrelevant() -> None:
@@ -102,7 +115,7 @@ def test_the_unit_of_outcomes_is_irrelevant() -> None:
     world.outcome = 1000.0 * world.outcome + 5.0
     more = world.fit()
     assert more.effects == pytest.approx(1000.0 * found.effects, abs=5e-3)
-    assert more.share == pytest.approx(found.share)
+    assert more.precision == pytest.approx(1e-6 * found.precision)
     assert more.products == pytest.approx(found.products, abs=1e-9)
 
 
@@ -114,9 +127,21 @@ def test_deeper_slices_have_none() -> None:
 
 def test_degenerate_groups_have_none() -> None:
     world = World(12)
-    young = shared_fit(world.outcome, world.blocks * 0, csr_array(world.dense), world.n_dims, world.segments)
+    young = shared_fit(world.outcome, world.blocks * 0, slices(world.dense, world.n_dims), world.segments, 1000)
     assert len(young.slices) == 0
     world.outcome[:] = 1.0
     assert len(world.fit().slices) == 0
-    nothing = shared_fit(world.outcome, world.blocks, csr_array((0, T)), world.n_dims[:0], world.segments)
+    nothing = shared_fit(world.outcome, world.blocks, slices(np.zeros((0, T)), world.n_dims[:0]), world.segments, 1000)
     assert len(nothing.slices) == 0
+
+
+def test_what_tells_most_carries_what_persists() -> None:
+    """With room for a few, these say at least what all together said: none of what persists is left out with the others."""
+    world = World(13)
+    all_, few = world.fit(), world.fit(most=12)
+    assert len(few.slices) == 12
+    assert 0 in few.slices
+    assert (few.likeness, few.products.tolist()) == (all_.likeness, all_.products.tolist())
+    inside = world.dense[:, world.dense[0] == 1]
+    told = [(fit.effects[:, USUAL] @ inside[fit.slices]).mean() for fit in (all_, few)]
+    assert told[0] < told[1] < 1.2

@@ -11,7 +11,8 @@ import pytest
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
 from app.learning.integrated.merging import group_of
 from app.learning.integrated.netting import Effect
-from app.learning.integrated.paths import GroupPath, explained, of_one_refit, shared_sum
+from app.learning.integrated.paths import GroupPath, of_one_refit, shared_sum
+from app.learning.integrated.prior_share import between
 from app.learning.integrated.sharing import with_shared
 from app.learning.integrated.weights import Counts
 from schemas.lessons import Lesson, LessonDecay
@@ -19,6 +20,8 @@ from tests.learning.making import GROUPS, learned, market
 
 FINE = 1e-9
 """A unit of size so small that no effect is left out for being less than a step of the multiplier."""
+PERSISTENT = 0.02
+"""Share of the variance of outcomes that persists."""
 
 
 @cache
@@ -38,22 +41,19 @@ def chosen(*sizes: float) -> dict[str, Effect]:
     path, whole, _ = group()
     lessons = [whole, *(path.lessons[i] for i in path.path.lesson_ids)]
     return {
-        lesson.lesson_id: Effect(
-            lesson, 9.0, 1.0, size, 0.1, size, 0.1, LessonDecay(state="stable"), 0.0, path.summary.as_of, "selected", size
-        )
+        lesson.lesson_id: Effect(lesson, 9.0, 1.0, size, 0.1, size, 0.1, LessonDecay(state="stable"), 0.0, path.summary.as_of)
         for lesson, size in zip(lessons, sizes, strict=False)
     }
 
 
 def made(found: dict[str, Effect], level: float, share: float, scale: float = FINE) -> dict[str, Effect]:
-    path, whole, baselines = group()
-    return {**found, **with_shared(path, whole, found, level, Counts(0.0, 0.0, share, 1.0), baselines, scale)}
+    path, whole, _ = group()
+    return {**found, **with_shared(path, whole, found, level, Counts(0.0, 0.0, share, 1.0), PERSISTENT, scale)}
 
 
 def net(lesson: Lesson) -> float:
-    path, _, baselines = group()
     assert lesson.marginal is not None
-    return lesson.marginal.shared - explained(lesson.marginal.shared_loadings, path.path, baselines)[0]
+    return float(between(PERSISTENT) @ lesson.marginal.shared)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.6, 1.0])
@@ -61,7 +61,7 @@ def net(lesson: Lesson) -> float:
 @pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
 def test_every_context_gets_the_weighed_mean_of_both_accounts(share: float, level: float, sizes: tuple[float, ...]) -> None:
     path, whole, _ = group()
-    found = chosen(*sizes)
+    found, weight = chosen(*sizes), share if sizes else 1.0  # without a chosen effect there is nothing to weigh against
     lessons = {x.lesson_id: x for x in (whole, *path.shared, *path.lessons.values())}
     result = made(found, level, share)
     centre = sum(net(x) * x.n for x in path.shared) / path.summary.n
@@ -70,13 +70,13 @@ def test_every_context_gets_the_weighed_mean_of_both_accounts(share: float, leve
         few = sum(found[i].effect for i in matched if i in found)
         all_ = level - centre + sum(net(x) for x in path.shared if x.lesson_id in matched)
         told = sum(result[i].effect for i in matched if i in result)
-        assert told == pytest.approx((1.0 - share) * few + share * all_, abs=1e-7)
+        assert told == pytest.approx((1.0 - weight) * few + weight * all_, abs=1e-7)
 
 
 def test_the_average_trade_is_told_the_level() -> None:
     path, _, _ = group()
     result = made({}, 0.2, 0.5)
-    assert sum(e.effect * e.lesson.n for e in result.values()) / path.summary.n == pytest.approx(0.5 * 0.2)
+    assert sum(e.effect * e.lesson.n for e in result.values()) / path.summary.n == pytest.approx(0.2)
     assert {e.part for e in result.values()} == {"shared"}
 
 
@@ -91,15 +91,13 @@ def test_what_would_not_move_a_multiplier_is_left_out() -> None:
     result = made({}, 0.0, 0.5, scale=1.0)
     assert 0 < len(result) < len(made({}, 0.0, 0.5))
     assert all(abs(e.effect) >= 0.005 for e in result.values())
-    assert made({}, 0.0, 0.0) == {}
+    path, whole, _ = group()
+    assert with_shared(path, whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 0.0), PERSISTENT, FINE) == {}, "the module has not opened"
 
 
-def test_a_young_group_has_none() -> None:
-    path, whole, baselines = group()
-    assert path.summary.persistence is not None
-    young = msgspec.structs.replace(path.summary, persistence=msgspec.structs.replace(path.summary.persistence, blocks=2, upper=(1.0,) * 3))
-    for summary in (young, msgspec.structs.replace(path.summary, persistence=None)):
-        assert with_shared(path._replace(summary=summary), whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 1.0), baselines, FINE) == {}
+def test_a_group_without_a_persistent_share_has_none() -> None:
+    path, whole, _ = group()
+    assert with_shared(path, whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 1.0), 0.0, FINE) == {}
 
 
 def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:
@@ -110,7 +108,7 @@ def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:
 
     first = path.shared[0]
     assert first.marginal is not None
-    other = msgspec.structs.replace(first, marginal=msgspec.structs.replace(first.marginal, shared=first.marginal.shared + 1e-3))
+    other = msgspec.structs.replace(first, marginal=msgspec.structs.replace(first.marginal, shared=(*first.marginal.shared[:-1], 1.0)))
     assert whole(path.shared)
     assert whole(path.shared[::-1])
     assert not whole(path.shared[1:])

@@ -48,33 +48,40 @@ def test_a_long_record_is_believed(share: float) -> None:
     assert weight(Evidence(1e8, share * 1e8, 10**8), SHARED, None) == pytest.approx(share, abs=0.01)
 
 
-def cell(moving: np.ndarray, shared: np.ndarray, beyond: np.ndarray) -> RecordCell:
-    columns = np.stack([x - x.mean() for x in (moving, shared, beyond)])
-    p = columns @ columns.T
-    return RecordCell(0, len(moving), p[0, 0], p[0, 1], p[1, 1], p[0, 2], p[1, 2], p[2, 2])
+SHARES = np.array([0.0, 0.25, 0.75, 0.0, 0.0, 0.0])
+
+
+def cell(constant: np.ndarray, moving: np.ndarray, shared: np.ndarray, came: np.ndarray) -> RecordCell:
+    """One in which effects are the same for all shares."""
+    columns = np.stack([x - x.mean() for x in (constant, moving, *[shared] * len(SHARES), came)])
+    return RecordCell(0, len(came), tuple((columns @ columns.T)[np.triu_indices(len(columns))].tolist()))
 
 
 def test_evidence_is_that_of_a_regression() -> None:
     """Of shared effects beside half-lives that count by a half: what they say beyond the chosen ones, and what came beyond these."""
     rng = np.random.default_rng(1)
-    moving, shared, beyond = rng.normal(size=(3, 200))
-    found = shared_evidence([cell(moving, shared, beyond)], 0.5)
-    said, came = (x - x.mean() for x in (shared, beyond - 0.5 * moving))
-    unit = 200 / ((beyond - beyond.mean()) ** 2).sum()
+    constant, moving, shared, outcome = rng.normal(size=(4, 200))
+    held = cell(constant, moving, shared, outcome)
+    found = shared_evidence([(held, SHARES)], 0.5)
+    said, came, beyond, moved = (x - x.mean() for x in (
+        shared - constant, outcome - constant - 0.5 * (moving - constant), outcome - constant, moving - constant
+    ))  # fmt: skip
+    unit = 200 / (beyond**2).sum()
     assert found.said == pytest.approx(unit * said @ said)
     assert found.came == pytest.approx(unit * said @ came)
-    assert half_life_evidence([cell(moving, shared, beyond)]).said == pytest.approx(unit * ((moving - moving.mean()) ** 2).sum())
+    assert half_life_evidence([held]).said == pytest.approx(unit * moved @ moved)
+    assert half_life_evidence([held]).came == pytest.approx(unit * moved @ beyond)
 
 
 def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
     rng = np.random.default_rng(2)
-    parts = [rng.normal(size=(3, 50)) for _ in range(4)]
-    one = shared_evidence([cell(*p) for p in parts], 0.7)
-    other = shared_evidence([cell(*(30.0 * p)) for p in parts[::-1]], 0.7)
+    parts = [rng.normal(size=(4, 50)) for _ in range(4)]
+    one = shared_evidence([(cell(*p), SHARES) for p in parts], 0.7)
+    other = shared_evidence([(cell(*(30.0 * p)), SHARES) for p in parts[::-1]], 0.7)
     assert other.said == pytest.approx(one.said)
     assert other.came == pytest.approx(one.came)
     assert other.trades == one.trades == 200
-    assert shared_evidence([cell(*np.zeros((3, 5)))], 0.7) == Evidence()
+    assert shared_evidence([(cell(*np.zeros((4, 5))), SHARES)], 0.7) == Evidence()
 
 
 @given(st.lists(st.floats(-100, 0), min_size=2, max_size=6), st.floats(0.001, 0.2), st.floats(0, 1))

@@ -15,7 +15,16 @@ from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, 
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.persistence import total
 from app.learning.integrated.weights import Counts
-from app.learning.integrated.whole_groups import levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
+from app.learning.integrated.whole_groups import (
+    PRIOR_GROUPS,
+    PRIOR_LEVEL_SD2,
+    levels,
+    record_of_level,
+    shared_level,
+    spread_of,
+    whole_effect,
+    whole_id,
+)
 from tests.learning.making import DAY_US, learned, market, trade
 
 YEARS = 1_000 * DAY_US
@@ -90,7 +99,9 @@ def test_levels_differ_as_far_as_they_do_beyond_chance() -> None:
     backwards = spread_of(held[::-1], found, CONFIG, 1.0)
     assert backwards.tau2 == pytest.approx(spread.tau2)
     assert backwards.products == pytest.approx(spread.products)
-    assert spread_of(held[:1], found, CONFIG, 1.0).tau2 == 0.0, "one level alone differs from nothing"
+    alone, only = spread_of(held[:1], found, CONFIG, 1.0), found[whole_id(held[0].summary)]
+    beyond = max(only.mean**2 - alone.noise2[whole_id(held[0].summary)], 0.0)
+    assert alone.tau2 == pytest.approx((beyond + PRIOR_GROUPS * PRIOR_LEVEL_SD2) / (1.0 + PRIOR_GROUPS))
     assert total([]).size == 0
 
 

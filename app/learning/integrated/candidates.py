@@ -19,6 +19,9 @@ from app.learning.common.window import GroupWindow, Snapshot
 
 CHUNK_ROWS = 1 << 16
 """Rows of slices looked at in one go."""
+SHARED_DIMS = 2
+"""Dimensions of slices that share evidence: deeper ones have too few trades each for what they add to show; those that stand out are
+chosen one by one."""
 
 Ints = NDArray[np.int64]
 
@@ -28,7 +31,8 @@ class Candidates(NamedTuple):
 
     `members` (m, T) incidence; `items` (m, width) padded with 0; `n_dims` (m,); `order` (m,) their rank by canonical text, which depends
     on nothing but what they are; `aliases` item rows of slices with the same trades, by place; `whole` those of slices that
-    all trades have; `n_slices` before equal ones were collapsed, `{}` included.
+    all trades have.  `judged` (J,) are the places of those with enough trades to be judged by themselves, `n_slices` so many there are of
+    these before equal ones were collapsed, `{}` included.
     """
 
     members: csr_array
@@ -37,6 +41,7 @@ class Candidates(NamedTuple):
     order: NDArray[np.int64]
     aliases: dict[int, NDArray[np.uint32]]
     whole: NDArray[np.uint32]
+    judged: Ints
     n_slices: int
 
 
@@ -55,8 +60,10 @@ class _Run(NamedTuple):
     digest: NDArray[np.uint64]
 
 
-def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int) -> Candidates:
+def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int, least: int | None = None) -> Candidates:
     """All slices of the window with at least `n_min` (≥ 1) trades and at most `max_dims` dimensions (0: any number).
+
+    With `least`, those of one or two dimensions need only so many trades; the ones below `n_min` are not `judged`.
 
     >>> from app.learning.common.window import Trade
     >>> window = GroupWindow(10**9, 100)
@@ -71,7 +78,7 @@ def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: in
     [[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
     """
     n_trades = len(snapshot.exit_us)
-    runs = list(_mined(snapshot, n_min, max_dims))
+    runs = list(_mined(snapshot, n_min, max_dims, n_min if least is None else min(least, n_min)))
     width = max((run.items.shape[1] for run in runs), default=0) or 1
     n_slices = sum(len(run.n) for run in runs)
     items = np.zeros((n_slices, width), np.uint32)
@@ -107,7 +114,8 @@ def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: in
         np.arange(len(kept)),
         dict(zip(of_head[alias[starts]].tolist(), np.split(items[by_set[alias]], starts[1:]), strict=True)) if len(alias) else {},
         items[text_order[everything[text_order]]],
-        n_slices + (n_trades >= n_min),
+        np.flatnonzero(n[kept] >= n_min),
+        int(np.count_nonzero(n >= n_min)) + (n_trades >= n_min),
     )
 
 
@@ -125,17 +133,20 @@ def _item_ranks(window: GroupWindow) -> NDArray[np.unsignedinteger]:
     return ranks
 
 
-def _mined(snapshot: Snapshot, n_min: int, max_dims: int) -> Iterator[_Run]:
-    """All candidates, level by level: `{}` makes the slices of one value, each of these those of two, and so on."""
-    if n_min < 1:
-        raise ValueError(f"n_min is {n_min}; it has to be at least 1.")
+def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> Iterator[_Run]:
+    """All candidates, level by level: `{}` makes the slices of one value, each of these those of two, and so on.
+
+    Up to `SHARED_DIMS` dimensions they need `least` trades, above `n_min`.
+    """
+    if least < 1:
+        raise ValueError(f"n_min is {least}; it has to be at least 1.")
     n_rows, n_columns = snapshot.codes.shape
     trade_of = None if n_rows == len(snapshot.exit_us) else np.repeat(np.arange(len(snapshot.exit_us)), snapshot.row_counts)
     mixed = _mixed(len(snapshot.exit_us))
     columns: list[Ints] = []
     values: list[NDArray[np.uint32]] = []
     for column in snapshot.codes.T:
-        enough = np.bincount(column, minlength=len(snapshot.item_dims)) >= n_min
+        enough = np.bincount(column, minlength=len(snapshot.item_dims)) >= least
         enough[0] = False
         value = np.flatnonzero(enough)
         local = np.zeros(len(enough), np.int64)  # 0 for what too few rows have
@@ -147,12 +158,13 @@ def _mined(snapshot: Snapshot, n_min: int, max_dims: int) -> Iterator[_Run]:
     depth = 0
     while level and (not max_dims or depth < max_dims):
         depth += 1
+        bar = least if depth <= SHARED_DIMS else n_min
         grown: dict[int, list[_Run]] = {}
         for last, run in level.items():
             for items, n_rows_of, rows in _chunks(run):
                 slice_of = np.repeat(np.arange(len(items)), n_rows_of)
                 for dim in range(last + 1, n_columns):
-                    child = _children(items, slice_of, rows, columns[dim], values[dim], n_min, trade_of, mixed)
+                    child = _children(items, slice_of, rows, columns[dim], values[dim], bar, trade_of, mixed)
                     if child is not None:
                         grown.setdefault(dim, []).append(child)
         level = {dim: _Run(*map(np.concatenate, zip(*runs, strict=True))) for dim, runs in grown.items()}

@@ -29,9 +29,9 @@ from app.learning.integrated.history import EffectTrades, course, decay_of, hist
 from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import block_of, packed
 from app.learning.integrated.record import Record
-from app.learning.integrated.selection import MAX_STEPS, Selection
+from app.learning.integrated.selection import MAX_STEPS, choose
 from app.learning.integrated.selection import Path as Chosen
-from app.learning.integrated.shared import SharedFit, shared_fit
+from app.learning.integrated.shared import SharedFit, least_shared, most_shared, shared_fit
 from app.learning.integrated.sketches import encode, sketches, trade_hashes
 from schemas.identity import group_id, slice_id
 from schemas.lessons import Evidence, Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
@@ -39,11 +39,6 @@ from schemas.scope import canonical_text
 
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""
-LEAST_SHARED = 0.004
-"""Shared effects below this, in units of size, are not told: the least step of a multiplier is 0.01."""
-SHARED_ROOM = 0.8
-"""Part of a group's lessons that are told for their shared effects; the rest of the room is for the strongest that were not chosen."""
-
 Floats = NDArray[np.float64]
 
 
@@ -165,7 +160,7 @@ class IntegratedLearner:
         raw = snapshot.outcome
         sd = robust_sd(raw)
         snapshot = replace(snapshot, outcome=np.clip(raw, low, high))
-        found = candidates(self.window, snapshot, config.n_min, config.max_dims)
+        found = candidates(self.window, snapshot, config.n_min, config.max_dims, least_shared(config.n_min))
         segments = sorted(snapshot.segments, key=segment_order)
         to_sorted = np.array([segments.index(s) for s in snapshot.segments], np.int64)
         segment_of = to_sorted[snapshot.segment]
@@ -176,12 +171,11 @@ class IntegratedLearner:
         indicator[np.arange(len(segment_of)), segment_of] = 1.0
         hours = (snapshot.exit_us - snapshot.exit_us[0]) / HOUR_US
         of_regime = with_dims(found, snapshot, config.regime_signature)
-        search = Selection(snapshot.outcome, hours, found.members, found.n_dims, found.order, indicator, config.n_min, of_regime)
-        chosen = search.path(config.alpha)
+        chosen = choose(found, snapshot.outcome, hours, indicator, config.n_min, of_regime, config.alpha)
         regime_of, regimes = self._regimes(snapshot)
         hashes = trade_hashes(snapshot.trade_ids)
         blocks = block_of(snapshot.exit_us, config.window_us)
-        shared = shared_fit(snapshot.outcome, blocks - blocks[0], found.members, found.n_dims, indicator)
+        shared = shared_fit(snapshot.outcome, blocks - blocks[0], found, indicator, most_shared(config.lessons_per_group))
         everything = _Search(snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes, shared)
         lessons = self._all_lessons(everything, version)
         path = Path(
@@ -195,7 +189,7 @@ class IntegratedLearner:
                 )
                 for fit in chosen.fits
             ),
-            hypotheses=len(found.n_dims),
+            hypotheses=len(found.judged),
             robust_sd=shortened(sd),
             segments=tuple(segments),
         )
@@ -213,6 +207,7 @@ class IntegratedLearner:
             path=path,
             course=course(snapshot.exit_us, snapshot.outcome, config.window_us),
             persistence=packed(shared.products, int(blocks[0])),
+            likeness=shortened(shared.likeness),
             shared=shared_sum(lessons),
             record=self._record.cells(self.window, replace(snapshot, outcome=raw), config, config.regime_signature),
         )
@@ -248,7 +243,7 @@ class IntegratedLearner:
                 statistic=shortened(step.statistic),
                 conditional=shortened(step.statistic),
                 p_value=shortened(float(np.exp(step.log_p))),
-                hypotheses=len(found.n_dims),
+                hypotheses=len(found.judged),
                 effect=shortened(effects[k]),
                 effect_sd=shortened(float(sds[k])),
                 now=shortened(state.now),
@@ -262,33 +257,33 @@ class IntegratedLearner:
         return lessons + self._rejected(search, set(kept), shared, version)
 
     def _shared(self, search: _Search) -> dict[int, dict[str, Any]]:
-        """By candidate what is shared of it: effects that may move a multiplier, as many as there is room for, what tells most first."""
-        fit, config = search.shared, self._config
-        unit = 1.0 if config.outcome == "rr" else max(robust_sd(search.snapshot.outcome), 1e-300)
-        n = np.diff(search.found.members.indptr)[fit.slices]
-        tells = np.round(np.abs(fit.effects) / unit * np.sqrt(n), 9)
-        some = np.flatnonzero(np.abs(fit.effects) >= LEAST_SHARED * unit)
-        first = some[np.lexsort((search.found.order[fit.slices[some]], -tells[some]))][: int(SHARED_ROOM * config.lessons_per_group)]
-        told = {}
-        for k in first.tolist():
-            effect, sd = float(fit.effects[k]), float(fit.sds[k])
-            loadings = tuple(float(f"{x:.5g}") for x in fit.loadings[k].tolist())
-            told[int(fit.slices[k])] = {"shared": shortened(effect), "shared_sd": shortened(sd), "shared_loadings": loadings}
-        return told
+        """By candidate what is shared of it."""
+        fit = search.shared
+        return {
+            int(place): {
+                "shared": tuple(map(shortened, fit.effects[k].tolist())),
+                "shared_precision": shortened(float(fit.precision[k])),
+                "shared_prior": shortened(float(fit.prior[k])),
+            }
+            for k, place in enumerate(fit.slices.tolist())
+        }
 
     def _rejected(self, search: _Search, kept: set[int], shared: dict[int, dict[str, Any]], version: int) -> list[Lesson]:
         chosen, found = search.chosen, search.found
-        room = min(self._config.lessons_per_group - 1 - len(kept), len(found.n_dims) - len(kept))
-        if room <= 0:
-            return []
         size = np.round(np.abs(chosen.marginal), 6)
-        size[list(kept)] = -1.0
         of_shared = np.zeros(len(size), np.bool_)
         of_shared[[j for j in shared if j not in kept]] = True
+        judged = np.zeros(len(size), np.bool_)
+        judged[found.judged] = True
+        size[list(kept)] = -1.0
+        size[~judged & ~of_shared] = -1.0
+        room = min(self._config.lessons_per_group - 1 - len(kept), int(np.count_nonzero(size >= 0.0)))
+        if room <= 0:
+            return []
         strongest = np.lexsort((found.order, -size, ~of_shared))[:room].tolist()
         held = [self._trades(found, j) for j in strongest]
         sketched, moments = self._sketches(search, held), self._moments(search, held)
-        bar = z_of_log_p(entry_log_p(self._config.alpha, len(found.n_dims)))
+        bar = z_of_log_p(entry_log_p(self._config.alpha, len(found.judged)))
         ids = [canonical_text(self._scope(found.items[step.candidate])) for step in chosen.steps]
         total = len(search.snapshot.exit_us)
         mean = float(search.snapshot.outcome.mean())
@@ -302,7 +297,9 @@ class IntegratedLearner:
             trades = held[row]
             z, given = float(chosen.marginal[j]), float(chosen.conditional[j])
             n = len(trades)
-            if kept and abs(z) > bar >= abs(given):
+            if not judged[j]:
+                reason = f"Its {n} trades are fewer than the {self._config.n_min} that a judgement needs; it counts with others only."
+            elif kept and abs(z) > bar >= abs(given):
                 likeness = np.abs(overlap[row] - n * size_kept / total) / np.sqrt(n * size_kept)
                 reason = (
                     f"Explained by {ids[int(np.argmax(likeness))]}: beyond what was chosen its statistic is {given:+.2f}, of {bar:.2f}."
@@ -315,13 +312,13 @@ class IntegratedLearner:
                     "hang together in time, and how many slices have as many dimensions."
                 )
             else:
-                reason = f"Its statistic of {given:+.2f} could be chance: with {len(found.n_dims):,} slices searched it takes {bar:.2f}."
+                reason = f"Its statistic of {given:+.2f} could be chance: with {len(found.judged):,} slices searched it takes {bar:.2f}."
             marginal = Marginal(
                 step=None,
                 statistic=shortened(z),
                 conditional=shortened(given),
                 p_value=shortened(float(2.0 * ndtr(-abs(given)))),
-                hypotheses=len(found.n_dims),
+                hypotheses=len(found.judged),
                 effect=shortened((moments[row][0] - mean) / max(1.0 - n / total, 1.0 / total)),
                 effect_sd=shortened(outcome_sd / np.sqrt(n * max(1.0 - n / total, 1.0 / total))),
                 now=0.0,
@@ -359,7 +356,7 @@ class IntegratedLearner:
             statistic=0.0,
             conditional=0.0,
             p_value=1.0,
-            hypotheses=len(search.found.n_dims),
+            hypotheses=len(search.found.judged),
             effect=shortened(level),
             effect_sd=shortened(sd),
             now=shortened(level),

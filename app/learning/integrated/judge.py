@@ -33,6 +33,7 @@ from app.learning.integrated.merging import Group, group_of, merged, representat
 from app.learning.integrated.netting import Effect, netted, path_ramps, ramp_of
 from app.learning.integrated.paths import GroupPath, blended, of_one_refit
 from app.learning.integrated.persistence import sign_flip_log_p, total
+from app.learning.integrated.prior_share import between, persistent_shares, told
 from app.learning.integrated.records import (
     Rejection,
     baseline_record,
@@ -51,7 +52,6 @@ from app.learning.integrated.sketches import decoded
 from app.learning.integrated.weights import (
     HALF_LIFE,
     LEVEL_HALF_LIFE,
-    NO_MOVEMENT,
     SHARED,
     Counts,
     Evidence,
@@ -69,13 +69,15 @@ class Standings(NamedTuple):
     """How surely effects pass: `searched` slices and levels in the module, the |z| that it takes (`bar`), and by lesson id of each effect
     that passes its |z| (or that of the effect whose evidence it shares) and how far, from 0 to 1, it has come in beyond the bar.
 
-    `shared` are the ids of those that only count together, which need not pass; `counts` by action category how far each learner counts."""
+    `shared` are the ids of those that only count together, which need not pass; `counts` by action category how far each learner counts;
+    `shares` by summary id the persistent share of each group that has one."""
 
     searched: int
     bar: float
     effects: dict[str, tuple[float, float]]
     shared: frozenset[str] = frozenset()
     counts: Mapping[str, Counts] = {}
+    shares: Mapping[str, float] = {}
 
 
 class IntegratedMaterializer:
@@ -149,10 +151,10 @@ class IntegratedMaterializer:
         """How surely the effects pass that `judge` would hand out now."""
         factor_of = {member: factor for factor in self._factors() for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects, counts = self._effects(self._baselines(0), factor_of, scale)
+        effects, counts, shares = self._effects(self._baselines(0), factor_of, scale)
         searched, bar = self._bar(self._whole_paths())
         shared = frozenset(i for i, e in effects.items() if e.part == "shared")
-        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()}, shared, counts)
+        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()}, shared, counts, shares)
 
     def counts(self) -> dict[str, Counts]:
         """How far each learner counts now, by category."""
@@ -166,7 +168,7 @@ class IntegratedMaterializer:
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects, _ = self._effects(baselines, factor_of, scale)
+        effects, _, _ = self._effects(baselines, factor_of, scale)
         weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
         as_of = max((s.as_of for s in self._summaries.values()), default="")
@@ -199,9 +201,9 @@ class IntegratedMaterializer:
 
     def _effects(
         self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float
-    ) -> tuple[dict[str, Effect], dict[str, Counts]]:
-        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups, and what is shared), and by category how
-        far each learner counts."""
+    ) -> tuple[dict[str, Effect], dict[str, Counts], dict[str, float]]:
+        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups, and what is shared), by category how far
+        each learner counts, and by summary id each group's persistent share."""
         config = self._config
         groups = self._whole_paths()
         _, bar = self._bar(groups)
@@ -212,7 +214,7 @@ class IntegratedMaterializer:
         passed = {g.summary.lesson_id: blended(g.path.fits, ramps[g.summary.lesson_id]) for g in groups}
         found_levels = levels(groups, passed, baselines)
         found: dict[str, Effect] = {}
-        by_category: dict[str, tuple[list[GroupPath], Spread, Counts]] = {}
+        by_category: dict[str, tuple[list[GroupPath], Spread, Counts, dict[str, float]]] = {}
         categories = sorted({group.summary.action_category for group in groups})
         for category in categories:
             alike = [group for group in groups if group.summary.action_category == category]
@@ -224,9 +226,11 @@ class IntegratedMaterializer:
                 for j, i in enumerate(group.path.lesson_ids[: len(ramps[group.summary.lesson_id])], 1):
                     found[i] = netted(lessons[i], group, fit, j, statistics[lead.get(i, i)], bar, baselines, half_lives[0])
                     sure = max(sure, found[i].ramp)
-            by_category[category] = alike, spread, self._counts(alike, half_lives, spread, sure, len(categories))
+            shares = _shares(alike)
+            counts = self._counts(alike, half_lives, spread, sure, len(categories), shares)
+            by_category[category] = alike, spread, counts, shares
         found = merged(found, lead)
-        for alike, spread, counts in by_category.values():
+        for alike, spread, counts, shares in by_category.values():
             for group in alike:
                 i = whole_id(group.summary)
                 whole, level = self._lessons.get(i), found_levels[i]
@@ -235,11 +239,13 @@ class IntegratedMaterializer:
                 if level.z > bar:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
                 pooled = shared_level(level, spread.noise2[i], spread.tau2)
-                found.update(with_shared(group, whole, found, pooled, counts, baselines, scale))
-        return found, {category: counts for category, (_, _, counts) in by_category.items()}
+                share = shares.get(group.summary.lesson_id, 0.0)
+                found.update(with_shared(group, whole, found, pooled, counts, share, scale))
+        counts_of = {category: counts for category, (_, _, counts, _) in by_category.items()}
+        return found, counts_of, {i: share for *_, shares in by_category.values() for i, share in shares.items()}
 
-    def _half_lives(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> tuple[float, float, float]:
-        """How far half-lives of slices and of whole groups count in the groups of one category, and how far by the record alone."""
+    def _half_lives(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> tuple[float, float]:
+        """How far half-lives of slices and of whole groups count in the groups of one category."""
         config = self._config
         slices = half_life_evidence(cell for group in groups for cell in group.summary.record)
         levels_ = Evidence()
@@ -247,20 +253,25 @@ class IntegratedMaterializer:
             for group in groups:
                 i = whole_id(group.summary)
                 levels_ = levels_.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
-        of_slices, recorded = (weight(slices, prior, config.half_life) for prior in (HALF_LIFE, NO_MOVEMENT))
-        return of_slices, weight(levels_, LEVEL_HALF_LIFE, config.half_life), min(recorded / max(of_slices, 1e-9), 1.0)
+        return weight(slices, HALF_LIFE, config.half_life), weight(levels_, LEVEL_HALF_LIFE, config.half_life)
 
     def _counts(
-        self, groups: Sequence[GroupPath], half_lives: tuple[float, float, float], spread: Spread, sure: float, categories: int
+        self,
+        groups: Sequence[GroupPath],
+        half_lives: tuple[float, float],
+        spread: Spread,
+        sure: float,
+        categories: int,
+        shares: Mapping[str, float],
     ) -> Counts:
         """How far each learner counts in the groups of one of so many categories, of whose effects the surest has come in by `sure`."""
         config = self._config
-        cells = [cell for group in groups for cell in group.summary.record]
+        cells = [(cell, between(shares.get(g.summary.lesson_id, 0.0))) for g in groups for cell in g.summary.record]
         shared = weight(shared_evidence(cells, half_lives[0]), SHARED, config.shared_effects)
         slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
         log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(2.0 * categories)
         is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
-        return Counts(half_lives[0], half_lives[1], shared, is_open, half_lives[2])
+        return Counts(*half_lives, shared, is_open)
 
     def _by_group(self) -> dict[Group, list[Lesson]]:
         """The lessons with a shared effect, by group."""
@@ -335,3 +346,10 @@ class IntegratedMaterializer:
         verdict = rejected_record(lesson, why, self._config.n_min, version)
         self._rejected[lesson.lesson_id] = lesson, why, verdict
         return verdict
+
+
+def _shares(groups: Sequence[GroupPath]) -> dict[str, float]:
+    """The persistent share of each group that is old enough to have one, by its summary's id."""
+    known = {group.summary.lesson_id: told(group.summary) for group in groups}
+    old_enough = {i: found for i, found in known.items() if found is not None}
+    return dict(zip(old_enough, persistent_shares(list(old_enough.values())), strict=True))

@@ -26,8 +26,7 @@ TOLD = 0.5
 
 class Effect(NamedTuple):
     """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`; `effect` what is left of it now, in force,
-    `ramp` of 0 to 1 how far it has come in; now is `as_of`.  `part` is `selected` or `shared`; `constant` is
-    the effect in force if it did not move."""
+    `ramp` of 0 to 1 how far it has come in; now is `as_of`.  `part` is `selected` or `shared`."""
 
     lesson: Lesson
     statistic: float
@@ -40,7 +39,6 @@ class Effect(NamedTuple):
     baseline: float
     as_of: str
     part: str = "selected"
-    constant: float = 0.0
 
 
 def ramp_of(z: float, bar: float) -> float:
@@ -84,8 +82,7 @@ def netted(
     left = (now - by_segments) * ramp * kept(now - by_segments, now_sd**2 + variance)
     return Effect(
         lesson, statistic, ramp, fitted - by_segments, float(np.sqrt(sd * sd + variance)), left, float(np.sqrt(now_sd**2 + variance)),
-        decay, level + by_segments, group.summary.as_of, "selected",
-        (fitted - by_segments) * ramp * kept(fitted - by_segments, sd * sd + variance),
+        decay, level + by_segments, group.summary.as_of,
     )  # fmt: skip
 
 

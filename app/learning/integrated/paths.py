@@ -28,7 +28,7 @@ class GroupPath(NamedTuple):
 def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
     """How many lessons have a shared effect, and the sum of these, in whatever order they come."""
     effects = [lesson.marginal.shared for lesson in lessons if lesson.marginal is not None and lesson.marginal.shared]
-    return len(effects), shortened(fsum(effects))
+    return len(effects), shortened(fsum(x for told in effects for x in told))
 
 
 def of_one_refit(summary: GroupSummary, path: Path, lessons: Mapping[str, Lesson], shared: Sequence[Lesson]) -> bool:

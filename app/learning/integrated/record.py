@@ -28,8 +28,8 @@ from app.learning.integrated.candidates import candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.half_life import edge_states
 from app.learning.integrated.persistence import block_of
-from app.learning.integrated.selection import Selection
-from app.learning.integrated.shared import earned_by_segments, shared_fit
+from app.learning.integrated.selection import choose
+from app.learning.integrated.shared import earned_by_segments, least_shared, most_shared, shared_fit
 from schemas.lessons import RecordCell
 
 Floats = NDArray[np.float64]
@@ -45,8 +45,8 @@ LEAST_TRADES = 3
 
 class Account(NamedTuple):
     """What was known of a group at `cut_us`: `items` (K, width) of the chosen slices, their `effects` (K,), what was left of each then
-    (`now` (K,)) and its half-life in hours (K,), endless where none is claimed; `shared_items` (J, width) and `shared` (J,) effects,
-    `bounds` of the outcomes, `segments` (S,) what each earned in the group."""
+    (`now` (K,)) and its half-life in hours (K,), endless where none is claimed; `shared_items` (J, width) and `shared` (J,
+    len(SHARES)) effects, `bounds` of the outcomes, `segments` (S,) what each earned in the group."""
 
     cut_us: int
     bounds: tuple[float, float]
@@ -125,13 +125,13 @@ def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: Learning
     indicator = (known.segment[:, None] == np.arange(len(known.segments))).astype(np.float64)
     earned = earned_by_segments(outcome - outcome.mean(), indicator)
     outcome = outcome - indicator @ earned
-    found = candidates(window, known, n_min, config.max_dims)
+    found = candidates(window, known, n_min, config.max_dims, least_shared(n_min))
     if not len(found.n_dims):
         return None
     hours = (known.exit_us - known.exit_us[0]) / HOUR_US
     of_regime = with_dims(found, known, regime_dims)
     level = np.ones((len(outcome), 1))
-    chosen = Selection(outcome, hours, found.members, found.n_dims, found.order, level, n_min, of_regime).path(config.alpha)
+    chosen = choose(found, outcome, hours, level, n_min, of_regime, config.alpha)
     places = [step.candidate for step in chosen.steps]
     effects = chosen.fits[-1].coefficients[1:]
     now, half_life = effects.copy(), np.full(len(places), np.inf)
@@ -144,7 +144,7 @@ def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: Learning
         now = np.array([state.now for state in states])
         half_life = np.array([state.half_life_hours or np.inf for state in states])
     blocks = block_of(known.exit_us, config.window_us)
-    shared = shared_fit(outcome, blocks - blocks[0], found.members, found.n_dims, level)
+    shared = shared_fit(outcome, blocks - blocks[0], found, level, most_shared(config.lessons_per_group))
     return Account(cut_us, bounds, earned, found.items[places], effects, now, half_life, found.items[shared.slices], shared.effects)
 
 
@@ -155,13 +155,11 @@ def _cell(account: Account, after: Snapshot) -> RecordCell:
     age = (after.exit_us - account.cut_us) / HOUR_US
     constant = account.effects @ chosen
     moving = ((account.now[:, None] * np.exp2(-age / account.half_life[:, None])) * chosen).sum(axis=0)
-    shared = account.shared @ matches(account.shared_items, after)
-    beyond = outcome - constant
-    columns = np.stack((moving - constant, shared - constant, beyond))
+    shared = account.shared.T @ matches(account.shared_items, after)
+    columns = np.vstack((constant, moving, shared, outcome))
     columns -= columns.mean(axis=1, keepdims=True)
-    products = columns @ columns.T
-    values = (products[0, 0], products[0, 1], products[1, 1], products[0, 2], products[1, 2], products[2, 2])
-    return RecordCell(account.cut_us, len(outcome), *map(shortened, map(float, values)))
+    upper = (columns @ columns.T)[np.triu_indices(len(columns))]
+    return RecordCell(account.cut_us, len(outcome), tuple(map(shortened, upper.tolist())))
 
 
 def matches(items: NDArray[np.uint32], snapshot: Snapshot) -> Floats:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import log_ndtr
 
+from app.learning.integrated.candidates import Candidates
 from app.learning.integrated.error_rate import combined, entry_log_p, log_price
 from app.learning.integrated.lag_pairs import LagPairs
 from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
@@ -396,6 +397,23 @@ class Selection:
         if rho.any():
             variance = variance * np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, x) / n)
         return np.asarray(np.sqrt(variance))
+
+
+def choose(
+    found: Candidates, outcome: Floats, hours: Floats, segments: Floats, n_min: int, of_regime: NDArray[np.bool_], alpha: float
+) -> Path:
+    """The path among the candidates that are `judged`; of the others the statistics are 0."""
+    judged = found.judged
+    own = found if len(judged) == len(found.n_dims) else None
+    members = found.members if own else found.members[judged]
+    search = Selection(outcome, hours, members, found.n_dims[judged], found.order[judged], segments, n_min, of_regime[judged])
+    path = search.path(alpha)
+    if own:
+        return path
+    marginal, conditional = np.zeros(len(found.n_dims)), np.zeros(len(found.n_dims))
+    marginal[judged], conditional[judged] = path.marginal, path.conditional
+    steps = [step._replace(candidate=int(judged[step.candidate])) for step in path.steps]
+    return path._replace(steps=steps, marginal=marginal, conditional=conditional)
 
 
 def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, float]:

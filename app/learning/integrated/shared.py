@@ -8,9 +8,9 @@ Robinson 1991, "That BLUP is a good thing").  Slices of one dimension have half 
 and its child, or two near clones, share their evidence and never repeat it.
 
 How large τ² is comes from what *persists*: products of outcomes of trades at least two blocks of time apart (`persistence.py`), regressed
-on how alike the trades are (Haseman & Elston 1972).  Its estimate is uncertain, so it is averaged over a prior: the persistent share of the
-variance is exponential with mean `PRIOR_SHARE`.  What hangs together within a block only is noise of each slice, by which its
-evidence counts for less.
+on how alike the trades are (Haseman & Elston 1972).  One group alone tells little of it, so that is the module's to say (`prior_share.py`):
+here the effects are told for each of a few shares of the variance that may persist, and the judge reads between them.  What hangs together
+within a block only is noise of each slice, by which its evidence counts for less.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_ndtr
 
+from app.learning.integrated.candidates import SHARED_DIMS, Candidates
 from app.learning.integrated.persistence import APART, LEAST_BLOCKS, far_pairs
+from app.learning.integrated.prior_share import LEAST_SHARE, PRIOR_SHARE, SHARES, estimated, posterior_share
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MAX_DIMS = 2
-"""Deeper slices have too few trades each for what they add to show; those that stand out are chosen one by one."""
-PRIOR_SHARE = 0.003
-"""Mean persistent share of the variance of outcomes, before anything is seen: on logs of real trades it was 0 to 3 % in most groups."""
-MOST_SHARE = 0.9
+SHARED_PART = 3
+"""A slice shares its evidence with this part of the trades that it needs to be judged by itself."""
+SHARED_ROOM = 0.8
+"""Part of a group's lessons that are told for their shared effects."""
 MAIN_PART = 0.5
 """Part of the persistent variance that slices of one dimension have."""
-TRANSIENT_PART = 0.25
+TRANSIENT_PART = 1.0
 """How much of what moves within a block any two trades of a slice have in common."""
 PAIRED_TRADES = 512
 """Trades, evenly spaced, from which the likeness of pairs is taken; sums of outcomes use all of them."""
@@ -47,59 +47,76 @@ MOST_STEPS = 400
 
 
 class SharedFit(NamedTuple):
-    """What is shared in a group: `slices` (K,) places of the candidates, `effects` (K,) around the group's level, `sds` (K,) their
-    posterior standard deviations, `loadings` (K, S) what the same projection makes of the indicators of the segments, `share` the
-    persistent share of the variance, `products` (B, B) of what slices earned in each two blocks beyond what their segments earn in the
-    group, in units of the variance of an outcome."""
+    """What is shared in a group.
+
+    `slices` (K,) places of the candidates that tell most; `effects` (K, len(SHARES)) around the group's level, for each share of the
+    variance that may persist; `precision` (K,) one over the variance of each slice's mean, and `prior` (K,) the variance of its effect per
+    share; `likeness` what far products are per share; `products` (B, B) of what slices earned in each two blocks beyond what their
+    segments earn in the group, in units of the variance of an outcome."""
 
     slices: Ints
     effects: Floats
-    sds: Floats
-    loadings: Floats
-    share: float
+    precision: Floats
+    prior: Floats
+    likeness: float
     products: Floats
 
 
-def shared_fit(outcome: Floats, blocks: Ints, members: csr_array, n_dims: Ints, segments: Floats) -> SharedFit:
-    """The posterior mean of the effects of all slices of one or two dimensions.
+def shared_fit(outcome: Floats, blocks: Ints, found: Candidates, segments: Floats, most: int) -> SharedFit:
+    """The posterior means of the effects of the slices of one or two dimensions, of the `most` that tell most.
 
-    Parameters: `outcome` (T,) clipped; `blocks` (T,) from 0 on; `members` (m, T) incidence of the candidates; `n_dims` (m,); `segments`
-    (T, S) indicators of the segments.
-
-    >>> rng = np.random.default_rng(1)
-    >>> value = rng.integers(0, 4, 2000)
-    >>> members = csr_array(np.stack([value == v for v in range(4)]).astype(float))
-    >>> found = shared_fit((value == 0) + rng.normal(size=2000), np.arange(2000) // 84, members, np.ones(4, np.int64), np.ones((2000, 1)))
-    >>> (found.effects > 0.1).tolist(), bool(abs(found.effects.sum()) < 0.1)
-    ([True, False, False, False], True)
+    Parameters: `outcome` (T,) clipped; `blocks` (T,) from 0 on; `found` candidates; `segments` (T, S) indicators of the segments.  What
+    persists is taken from all slices and carried by the `most` alone: otherwise what the others say would be missing.
     """
     t = len(outcome)
-    slices = np.flatnonzero(n_dims <= MAX_DIMS)
+    slices = np.flatnonzero(found.n_dims <= SHARED_DIMS)
     b = int(blocks.max(initial=0)) + 1
     y = beyond_segments(outcome, segments)
     variance = float(y @ y) / max(t, 1)
-    nothing = SharedFit(slices[:0], np.zeros(0), np.zeros(0), np.zeros((0, segments.shape[1])), 0.0, np.zeros((b, b)))
+    nothing = SharedFit(slices[:0], np.zeros((0, len(SHARES))), np.zeros(0), np.zeros(0), 0.0, np.zeros((b, b)))
     if not len(slices) or not variance > 0:
         return nothing
-    held = members[slices]
+    held, n_dims = found.members[slices], found.n_dims[slices]
     n = np.diff(held.indptr).astype(np.float64)
     frequency = n / t
-    weight = _weights(n_dims[slices], frequency)
+    weight = _weights(n_dims, frequency)
     products, counts = _by_block(held, y, blocks, b, frequency, weight)
     like_far, like_near, own = _likeness(held, weight, frequency, blocks, t)
     if not like_far > 0 or np.count_nonzero(np.bincount(blocks, minlength=b)) < LEAST_BLOCKS:
         return nothing._replace(products=products / variance)
-    far = far_pairs(b)
-    share = _persistent_share(products, far, like_far * variance)
-    transient = max((float(products[~far].sum()) - float(own @ (y * y))) / max(like_near, 1e-9) / variance, 0.0)
+    estimate, sd = estimated(products / variance, like_far)
+    near = float(products[~far_pairs(b)].sum()) - float(own @ (y * y))
+    transient = max(near / max(like_near, 1e-9) / variance - max(estimate, 0.0), 0.0)
     noisier = 1.0 + transient * TRANSIENT_PART * np.maximum((counts * counts).sum(axis=1) / n - 1.0, 0.0)
-    prior = share * weight
-    columns = np.column_stack((outcome, segments)) if segments.shape[1] > 1 else outcome[:, None]
-    solved = _solved(held, columns - columns.mean(axis=0), noisier / prior, n * (1.0 - frequency))
-    loadings = solved[:, 1:] if segments.shape[1] > 1 else np.zeros((len(slices), 1))
-    sds = np.sqrt(variance / (n * (1.0 - frequency) / noisier + 1.0 / prior))
+    size = n * (1.0 - frequency)
+    if len(slices) > most:
+        share = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
+        told = np.abs(_solved(held, y[:, None], noisier[:, None] / (share * weight)[:, None], size)[:, 0])
+        tells = np.round(told * np.sqrt(n) / float(np.sqrt(variance)), 6)
+        first = np.sort(np.lexsort((found.order[slices], -tells))[:most])
+        slices, held, noisier, size = slices[first], held[first], noisier[first], size[first]
+        weight = _weights(n_dims[first], frequency[first])
+    effects = _solved(held, np.repeat(y[:, None], len(SHARES), axis=1), noisier[:, None] / np.outer(weight, SHARES), size)
     unit = GRID * float(np.sqrt(variance))
-    return SharedFit(slices, np.round(solved[:, 0] / unit) * unit, sds, loadings, share, products / variance)
+    return SharedFit(slices, np.round(effects / unit) * unit, size / noisier / variance, weight * variance, like_far, products / variance)
+
+
+def most_shared(lessons_per_group: int) -> int:
+    """Slices of a group that are told for their shared effects; the rest of the room is for the strongest that were not chosen.
+
+    >>> most_shared(200)
+    160
+    """
+    return int(SHARED_ROOM * lessons_per_group)
+
+
+def least_shared(n_min: int) -> int:
+    """Trades that a slice needs to share its evidence, where `n_min` are needed to be judged by itself.
+
+    >>> least_shared(33), least_shared(2)
+    (11, 1)
+    """
+    return max(n_min // SHARED_PART, 1)
 
 
 def _by_block(held: csr_array, y: Floats, blocks: Ints, b: int, frequency: Floats, weight: Floats) -> tuple[Floats, Floats]:
@@ -109,12 +126,6 @@ def _by_block(held: csr_array, y: Floats, blocks: Ints, b: int, frequency: Float
     counts = np.bincount(place, minlength=held.shape[0] * b).reshape(-1, b).astype(np.float64)
     earned -= frequency[:, None] * np.bincount(blocks, y, b)
     return np.asarray((earned * weight[:, None]).T @ earned), counts
-
-
-def _persistent_share(products: Floats, far: NDArray[np.bool_], unit: float) -> float:
-    """Posterior mean of the persistent share of the variance; `unit` is what products are per share."""
-    earned, sd = float(products[far].sum()), float(np.sqrt(2.0 * (products[far] ** 2).sum()))
-    return min(_posterior_share(earned / unit, sd / unit), MOST_SHARE)
 
 
 def _weights(n_dims: Ints, frequency: Floats) -> Floats:
@@ -146,19 +157,6 @@ def _likeness(held: csr_array, weight: Floats, frequency: Floats, blocks: Ints, 
     return float(squares[far].sum()) * scale, float(within) * scale, own
 
 
-def _posterior_share(estimate: float, sd: float) -> float:
-    """Mean of the persistent share given its estimate with standard error `sd`, where it is exponential with mean `PRIOR_SHARE`.
-
-    >>> [round(_posterior_share(x, 0.01), 4) for x in (-0.02, 0.0, 0.02, 0.2)]
-    [0.0018, 0.0026, 0.0046, 0.1667]
-    """
-    if not sd > 0:
-        return max(estimate, 1e-6)
-    mean = estimate - sd * sd / PRIOR_SHARE
-    z = mean / sd
-    return float(mean + sd * np.exp(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi) - log_ndtr(z)))
-
-
 def earned_by_segments(centred: Floats, segments: Floats) -> Floats:
     """Means (S,) of centred outcomes (T,) in their segments (T, S), shrunk to 0."""
     return np.asarray((segments.T @ centred) / (segments.sum(axis=0) + SEGMENT_TRADES))
@@ -178,12 +176,12 @@ def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
 
 
 def _solved(held: csr_array, columns: Floats, penalty: Floats, size: Floats) -> Floats:
-    """Effects (K, C) that minimise |column − their sum|² + Σ penalty · effect² for each centred column (T, C), by conjugate gradients,
-    scaled by each slice's own curvature."""
+    """Effects (K, C) that minimise |column − their sum|² + Σ penalty · effect² for each centred column (T, C) and its penalties (K, C), by
+    conjugate gradients, scaled by each slice's own curvature."""
     across = held.T.tocsr()
     frequency = np.diff(held.indptr) / len(columns)
     right = np.asarray(held @ columns)
-    scale = (size + penalty)[:, None]
+    scale = size[:, None] + penalty
     effects = np.zeros_like(right)
     left = right.copy()
     z = left / scale
@@ -196,7 +194,7 @@ def _solved(held: csr_array, columns: Floats, penalty: Floats, size: Floats) -> 
             break
         fitted = across @ direction
         fitted -= frequency @ direction
-        curved = np.asarray(held @ fitted) + penalty[:, None] * direction
+        curved = np.asarray(held @ fitted) + penalty * direction
         step = np.where(open_, power / np.maximum(np.einsum("ij,ij->j", direction, curved), 1e-300), 0.0)
         effects += step * direction
         left -= step * curved

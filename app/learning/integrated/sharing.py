@@ -10,16 +10,15 @@ group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import fsum
 
 import numpy as np
 
-from app.learning.common.baselines import SegmentBaselines
 from app.learning.common.multiplier import GRID
 from app.learning.integrated.netting import Effect
-from app.learning.integrated.paths import GroupPath, explained
-from app.learning.integrated.persistence import LEAST_BLOCKS, total
+from app.learning.integrated.paths import GroupPath
+from app.learning.integrated.prior_share import between
 from app.learning.integrated.weights import Counts
 from schemas.lessons import Lesson, LessonDecay
 
@@ -30,34 +29,40 @@ def with_shared(
     found: Mapping[str, Effect],
     level: float,
     counts: Counts,
-    baselines: SegmentBaselines,
+    share: float,
     scale: float,
 ) -> dict[str, Effect]:
     """The effects of a group, chosen and shared ones weighed by `counts`.
 
     `whole` is the lesson of the whole group, `found` the chosen effects, the whole group's among them;
-    `level` is the posterior mean of the group's; `scale` units of the outcome are one unit of size.
+    `level` is the posterior mean of the group's, `share` that of the persistent share of its variance; `scale` units of the outcome are one
+    unit of size.
     """
-    share = counts.shared * counts.open
-    if not share or not _told(group):
+    if not counts.open or not share:
         return {}
-    made = {i: _less(found[i], share, counts.shared_moves) for i in (whole.lesson_id, *group.path.lesson_ids) if i in found}
+    chosen = [found[i] for i in group.path.lesson_ids if i in found]
+    weight, of_level = (_weight(counts, ramp) for ramp in (_surest(chosen), _surest([found[i] for i in [whole.lesson_id] if i in found])))
+    made = {e.lesson.lesson_id: _less(e, weight) for e in chosen}
+    if whole.lesson_id in found:
+        made[whole.lesson_id] = _less(found[whole.lesson_id], of_level)
+    told = between(share)
     moved = []
     for lesson in group.shared:
         marginal = lesson.marginal
         if marginal is None or not lesson.scope:
             continue
-        by_segments, _ = explained(marginal.shared_loadings, group.path, baselines)
-        size = share * (marginal.shared - by_segments)
+        effect = float(told @ marginal.shared)
+        size = weight * effect
         i = lesson.lesson_id
         if i in made:
             made[i] = made[i]._replace(effect=made[i].effect + size)
         elif abs(size) >= 0.5 / GRID * scale:
-            made[i] = _shared(lesson, group, size, marginal.shared, marginal.shared_sd)
+            sd = 1.0 / float(np.sqrt(marginal.shared_precision + 1.0 / max(share * marginal.shared_prior, 1e-300)))
+            made[i] = _shared(lesson, group, size, effect, sd)
         else:
             continue
         moved.append(size * lesson.n / max(group.summary.n, 1))
-    size, i = share * level - fsum(moved), whole.lesson_id
+    size, i = of_level * level - fsum(moved), whole.lesson_id
     if i in made:
         made[i] = made[i]._replace(effect=made[i].effect + size)
     elif abs(size) >= 0.5 / GRID * scale:
@@ -65,20 +70,21 @@ def with_shared(
     return made
 
 
+def _weight(counts: Counts, came_in: float) -> float:
+    """How far shared effects count beside chosen ones, the surest of which has come in by `came_in`: without any there is nothing to weigh
+    them against."""
+    return counts.open * (1.0 - came_in * (1.0 - counts.shared))
+
+
+def _surest(effects: Sequence[Effect]) -> float:
+    return max((effect.ramp for effect in effects), default=0.0)
+
+
 def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float) -> Effect:
     z = abs(raw) / max(sd, 1e-300)
     return Effect(lesson, z, 1.0, raw, sd, size, sd, LessonDecay(state="stable"), 0.0, group.summary.as_of, "shared")
 
 
-def _less(effect: Effect, share: float, moves: float) -> Effect:
-    """A chosen effect without the part that the shared one takes over; of how it has moved the part `moves` stays whole."""
-    moved = effect.effect - effect.constant
-    return effect._replace(effect=effect.effect - share * (effect.constant + (1.0 - moves) * moved))
-
-
-def _told(group: GroupPath) -> bool:
-    """Whether the group is old enough for shared effects."""
-    products = group.summary.persistence
-    if products is None:
-        return False
-    return int(np.count_nonzero(np.diag(total([products])))) >= LEAST_BLOCKS
+def _less(effect: Effect, share: float) -> Effect:
+    """A chosen effect without the part that the shared one takes over, which knows of no movement."""
+    return effect._replace(effect=effect.effect * (1.0 - share))

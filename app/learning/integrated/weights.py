@@ -13,23 +13,24 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.lessons import RecordCell
+
+Floats = NDArray[np.float64]
 
 
 class Counts(NamedTuple):
     """How far learners count in a module, each from 0 to 1.
 
     `half_life` of slices and `level_half_life` of whole groups; `shared` effects beside the chosen ones; `open` how far the module has
-    shown that there is anything at all to size by; `shared_moves` the part of a chosen effect's movement that stays where shared
-    effects take over.
+    shown that there is anything at all to size by.
     """
 
     half_life: float
     level_half_life: float
     shared: float
     open: float
-    shared_moves: float = 0.0
 
 
 class Prior(NamedTuple):
@@ -46,9 +47,7 @@ OPEN_OVER = 10.0
 HALF_LIFE = Prior(0.85, 0.5)
 LEVEL_HALF_LIFE = Prior(0.25, 0.3)
 """Levels of whole groups move with the market as much as with the edge: on real prices their movement did not last."""
-SHARED = Prior(0.5, 0.45)
-NO_MOVEMENT = Prior(0.0, 0.5)
-"""The shared account takes edges for constant until the record says otherwise."""
+SHARED = Prior(0.5, 1.0)
 DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time hang together."""
 
@@ -85,20 +84,51 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
     """Of half-lives: what moving effects say beyond constant ones, and what came."""
     total = Evidence()
     for cell in cells:
-        if cell.beyond > 0:
-            unit = cell.n / cell.beyond
-            total = total.plus(Evidence(cell.moving * unit, cell.moving_came * unit, cell.n))
+        products = _products(cell)
+        total = total.plus(_evidence(cell.n, products, _moved(len(products)), _came(len(products))))
     return total
 
 
-def shared_evidence(cells: Iterable[RecordCell], half_life: float) -> Evidence:
-    """Of shared effects: what they say beyond the chosen ones, and what came beyond these with their half-life by weight `half_life`."""
+def shared_evidence(cells: Iterable[tuple[RecordCell, Floats]], half_life: float) -> Evidence:
+    """Of shared effects: what they say beyond the chosen ones, and what came beyond these with their half-life by weight `half_life`.
+
+    `cells` with the weights of the shares that effects are told for, see `prior_share.between`.  A past time at which nothing had been
+    chosen does not tell which account is the better one: it would show what is lost until something is.
+    """
     total = Evidence()
-    for c in cells:
-        if c.beyond > 0:
-            unit = c.n / c.beyond
-            total = total.plus(Evidence(c.shared * unit, (c.shared_came - half_life * c.moving_shared) * unit, c.n))
+    for cell, shares in cells:
+        products = _products(cell)
+        if not products[0, 0] > 0:
+            continue
+        shared = np.concatenate(([-1.0, 0.0], shares, [0.0]))
+        beyond = _came(len(products)) - half_life * _moved(len(products))
+        total = total.plus(_evidence(cell.n, products, shared, beyond))
     return total
+
+
+def _moved(columns: int) -> Floats:
+    """Moving less constant effects, by the columns of a record."""
+    return np.asarray(np.eye(columns)[1] - np.eye(columns)[0])
+
+
+def _came(columns: int) -> Floats:
+    """What came less constant effects."""
+    return np.asarray(np.eye(columns)[-1] - np.eye(columns)[0])
+
+
+def _products(cell: RecordCell) -> Floats:
+    """The symmetric matrix of a cell's products."""
+    columns = int(np.sqrt(2 * len(cell.products)))
+    upper = np.zeros((columns, columns))
+    upper[np.triu_indices(columns)] = cell.products
+    return np.asarray(upper + np.triu(upper, 1).T)
+
+
+def _evidence(n: int, products: Floats, said: Floats, came: Floats) -> Evidence:
+    variance = float(_came(len(products)) @ products @ _came(len(products))) / n
+    if not variance > 0:
+        return Evidence()
+    return Evidence(float(said @ products @ said) / variance, float(said @ products @ came) / variance, n)
 
 
 def opened(log_p: float, alpha: float, sure: float) -> float:

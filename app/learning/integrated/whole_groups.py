@@ -98,8 +98,6 @@ def spread_of(groups: Sequence[GroupPath], found: Mapping[str, Level], config: L
         parts.append(packed(np.outer(earned, earned) / unit, int(block[0])))
         nets.append((level.mean, noise2[i]))
     prior = PRIOR_LEVEL_SD2 * scale * scale
-    if len(nets) < 2:
-        return Spread(0.0, noise2, np.zeros((0, 0)))
     net, variance = np.array(nets).T
     sure = 1.0 / (variance + prior)
     beyond_chance = max(float(sure @ (net * net - variance)) / float(sure.sum()), 0.0)
@@ -114,10 +112,7 @@ def whole_effect(lesson: Lesson, group: GroupPath, level: Level, counts: Counts,
         state = _state(group.summary, level, micros_from_text(lesson.as_of), config)
         now, now_sd, decay = moved(now, now_sd, state.now, state.now_sd, decay_of(state), counts.level_half_life)
     size = now * ramp * kept(now, now_sd**2)
-    constant = level.net * ramp * kept(level.net, level.sd**2)
-    return Effect(
-        lesson, level.z, ramp, level.net, level.sd, size, now_sd, decay, level.baseline, lesson.as_of, "selected", constant
-    )  # fmt: skip
+    return Effect(lesson, level.z, ramp, level.net, level.sd, size, now_sd, decay, level.baseline, lesson.as_of)
 
 
 def shared_level(level: Level, noise2: float, tau2: float) -> float:

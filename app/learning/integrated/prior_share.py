@@ -1,0 +1,103 @@
+"""The persistent share: how much of the variance of outcomes lasts, in a module's groups together.
+
+May touch: nothing but its arguments.
+
+Each group has an estimate of it, the products of what its slices earned in blocks of time that lie apart, per how alike the trades are
+(Haseman & Elston 1972).  One group's is worth little, so the groups' mean, by trades, is the mean of the prior of each (empirical Bayes;
+Morris 1983).  Shares are taken to be exponential: most are small, a few are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from app.learning.integrated.persistence import LEAST_BLOCKS, far_pairs, total
+from schemas.lessons import GroupSummary
+
+Floats = NDArray[np.float64]
+
+SHARES = (0.0005, 0.002, 0.008, 0.032, 0.128, 0.512)
+"""Shares for which effects are told.  On logs of real trades it was 0 to 3 % in most groups, up to 30 % in a few."""
+PRIOR_SHARE = 0.01
+"""Mean persistent share of a module, before anything is seen."""
+LEAST_SHARE = 1e-6
+MOST_SHARE = 0.5
+FAR_OUT = -30.0
+"""Standard deviations below 0 from which on the tail of a normal distribution is told by its asymptotic series."""
+
+
+class Told(NamedTuple):
+    """A group's own estimate of its persistent share, its standard error, and its trades."""
+
+    estimate: float
+    sd: float
+    trades: int
+
+
+def told(summary: GroupSummary) -> Told | None:
+    """What a group tells of its persistent share; None while it is too young to tell anything."""
+    if summary.persistence is None or not summary.likeness > 0:
+        return None
+    products = total([summary.persistence])
+    if np.count_nonzero(np.diag(products)) < LEAST_BLOCKS:
+        return None
+    return Told(*estimated(products, summary.likeness), summary.n)
+
+
+def estimated(products: Floats, likeness: float) -> tuple[float, float]:
+    """The persistent share by products (B, B) of blocks, in units of the variance, and its standard error."""
+    far = products[far_pairs(len(products))]
+    return float(far.sum()) / likeness, float(np.sqrt(2.0 * (far * far).sum())) / likeness
+
+
+def persistent_shares(groups: Sequence[Told]) -> list[float]:
+    """The posterior mean of each group's persistent share, in (0, `MOST_SHARE`].
+
+    >>> small, large = Told(0.001, 0.01, 500), Told(0.05, 0.01, 500)
+    >>> [round(x, 3) for x in persistent_shares([small])], [round(x, 3) for x in persistent_shares([small, large])]
+    ([0.004], [0.007, 0.045])
+    """
+    if not groups:
+        return []
+    trades = np.array([group.trades for group in groups], np.float64)
+    part = trades / trades.sum()
+    estimate = float(part @ [group.estimate for group in groups])
+    sd = float(np.sqrt((part * part) @ [group.sd**2 for group in groups]))
+    mean = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
+    return [min(max(posterior_share(group.estimate, group.sd, mean), LEAST_SHARE), MOST_SHARE) for group in groups]
+
+
+def posterior_share(estimate: float, sd: float, prior: float) -> float:
+    """Mean of the share given its estimate with standard error `sd`, where it is exponential with mean `prior`.
+
+    >>> [round(posterior_share(x, 0.01, 0.003), 4) for x in (-0.02, 0.0, 0.02, 0.2)]
+    [0.0018, 0.0026, 0.0046, 0.1667]
+    """
+    if not sd > 0:
+        return max(estimate, 0.0)
+    z = estimate / sd - sd / prior
+    if z < FAR_OUT:  # the sum below would cancel
+        return float(sd / -z * (1.0 - 2.0 / (z * z)))
+    return float(sd * (z + np.exp(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi) - log_ndtr(z))))
+
+
+def between(share: float) -> Floats:
+    """Weights (len(SHARES),) by which effects told for `SHARES` make those for `share`: linear in its logarithm, below the first share in
+    proportion to it, above the last as there.
+
+    >>> between(0.004).round(2).tolist(), between(0.00025).tolist(), between(0.9).tolist()
+    ([0.0, 0.5, 0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+    """
+    weights = np.zeros(len(SHARES))
+    if share <= SHARES[0]:
+        weights[0] = share / SHARES[0]
+        return weights
+    at = np.interp(np.log(share), np.log(SHARES), np.arange(len(SHARES)))
+    low = min(int(at), len(SHARES) - 2)
+    weights[low : low + 2] = 1.0 - (at - low), at - low
+    return weights
