@@ -29,6 +29,9 @@ US_DOLLARS = frozenset(
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0.001}
 """Microseconds of each unit of a numeric time."""
 
+DAYS = "days"
+"""The unit of a spreadsheet's serial day: days since the end of 1899, in the table's own time zone."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_SEGMENT = re.compile(r"[\s.|=\x00-\x1f\x7f\ud800-\udfff]+")
 _SEGMENT_CODE_POINTS = 60

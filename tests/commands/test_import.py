@@ -110,7 +110,7 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Pa
         (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft is made of one table"),
         (["{closes}", "--module", "x"], 2, "module of their own"),
         (["{what}"], 2, "cannot be told from its name"),
-        (["journal.xlsx"], 2, "Save it as CSV"),
+        (["journal.ods"], 2, "Save it as .xlsx or CSV"),
         (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "no time"),
         (["{open}", "--dry-run"], 0, ""),
         (["{open}"], 5, "Trades that are still open and no closes, left out: 1."),

@@ -1,0 +1,286 @@
+"""Fills: what amounts and realised profits tell of contract values and fees, whether a sale of more than is held is a short, and questions.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import defaultdict
+
+from app.sources.cells import Cells, as_text
+from app.sources.column_names import NAMES, known_as
+from app.sources.drafting import simulate
+from app.sources.drafting.adding_up import Amount, nice, read_amounts
+from app.sources.drafting.choose import Spec
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.position_values import ask_contract_values
+from app.sources.drafting.simulate import Tried
+from app.sources.mapping import OPEN_QUESTION
+from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
+from app.sources.sides import Side, read_side
+
+_NO_SHORTS_NEEDED = re.compile(r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE)
+
+
+def settle(decided: Decided) -> None:
+    """Decide what the rows themselves decide; ask the rest."""
+    fields = decided.fields
+    if "symbol" not in fields:
+        decided.sections.setdefault("constants", {})["symbol"] = ("none", "no column says what was traded")
+        decided.left.append("What was traded: no column says it, so all fills are of one symbol.")
+    _fees(decided)
+    if {"quantity", "price"} <= fields.keys():
+        amount = _amount(decided)
+        plain = amount is not None and amount.plain
+        if not plain and (amount is None or not amount.values) and "multiplier" not in fields:
+            _realized_values(decided)
+        _inverse(decided)
+    _fee_coins(decided)
+    if fields.get("side", Spec([""])).column != OPEN_QUESTION:
+        _shorts(decided)
+
+
+def _fees(decided: Decided) -> None:
+    spec = decided.fields.get("fee")
+    if spec is None:
+        return
+    numbers = [n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n]
+    if sum(n < 0 for n in numbers) > len(decided.kept.contents.values(spec.column)) / 2 or (
+        numbers and sum(n < 0 for n in numbers) > len(numbers) / 2
+    ):
+        spec.keys["scale"], spec.comment = -1, "what is paid is negative in this table"
+    if len(spec.columns) > 1:
+        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
+
+
+def _amount(decided: Decided) -> Amount | None:
+    """The column that is price × quantity × contract value, with or without fees."""
+    contents, fields = decided.kept.contents, decided.fields
+    quantity, price = contents.numbers(fields["quantity"].column), contents.numbers(fields["price"].column)
+    sizes = [abs(q * p) if q and p else None for q, p in zip(quantity, price, strict=True)]
+    used = decided.used()
+    names = [*NAMES["gross"], *NAMES["net"]]
+    columns = [
+        (column, contents.numbers(column))
+        for column in contents.columns
+        if column not in used
+        and contents.is_numeric(column)
+        and any(word in names for word in (known_as(column), known_as(column).removeprefix("quote_")))
+    ]
+    columns.sort(key=lambda one: min(names.index(w) for w in (known_as(one[0]), known_as(one[0]).removeprefix("quote_")) if w in names))
+    if not columns:
+        return None
+    symbols = [_symbol(decided, i) for i in range(contents.n_rows)]
+    fees = [0.0] * contents.n_rows
+    if "fee" in fields and "fee_currency" not in fields:
+        scale = float(fields["fee"].keys.get("scale", 1))
+        by_column = [contents.numbers(column) for column in fields["fee"].columns]
+        fees = [scale * sum(column[i] or 0.0 for column in by_column) for i in range(contents.n_rows)]
+    found = read_amounts(columns, symbols, sizes, fees, _buys(decided))
+    if found is None:
+        return None
+    if found.plain and (found.kind == "gross" or any(fees)):
+        decided.guessed.append(
+            f"A unit is a unit: price × quantity is {found.column} in the rows{' (fees taken off)' if found.kind == 'net' else ''}."
+        )
+        return found
+    if found.kind == "gross":
+        fields["gross"] = Spec([found.column], comment="price × quantity × contract value: it tells the contract value row by row")
+    else:
+        fields["net"] = Spec([found.column], comment="what was paid or got after fees: it tells the contract value and the fee row by row")
+    if not found.plain:
+        shown = ", ".join(f"{name} {value:g}" for name, value in sorted(found.values.items(), key=lambda item: item[1] == 1)[:6])
+        decided.guessed.append(f"Contract values are told by {found.column}: {shown}.")
+    return found
+
+
+def _symbol(decided: Decided, i: int) -> str:
+    spec, contents = decided.fields.get("symbol"), decided.kept.contents
+    if spec is None:
+        return ""
+    columns = [*spec.columns, *([spec.keys["option"]] if "option" in spec.keys else [])]
+    return " ".join(as_text(v) for column in columns if (v := contents.cells(column)[i]) is not None)
+
+
+def _buys(decided: Decided) -> list[bool | None]:
+    contents, spec = decided.kept.contents, decided.fields.get("side")
+    if spec is None:
+        return [None if q is None else q > 0 for q in contents.numbers(decided.fields["quantity"].column)]
+    if spec.column == OPEN_QUESTION:
+        return [None] * contents.n_rows
+    found: list[bool | None] = []
+    for i in range(contents.n_rows):
+        side = read_side(" ".join(as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None))
+        found.append(side.fill > 0 if isinstance(side, Side) else None)
+    return found
+
+
+def _realized_values(decided: Decided) -> None:
+    """Contract values by the profits that the table says its closing fills have made; else options and futures are asked about."""
+    contents, fields = decided.kept.contents, decided.fields
+    symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
+    columns = [
+        c
+        for c in contents.columns
+        if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c) and any(contents.read_numbers(c))
+    ]
+    if columns and not contents.has_percent(columns[0]):
+        values = _by_profits(decided, columns[0])
+        if values is not None:
+            if any(value != 1 for value in values.values()):
+                for name, value in values.items():
+                    key = "*" if len(set(values.values())) == 1 else "".join(f"[{c}]" if c in "[*?" else c for c in name)
+                    decided.sections.setdefault("multipliers", {})[key] = (value, f"so {columns[0]} is what the prices give")
+                decided.guessed.append(
+                    f"Contract values are told by {columns[0]}: {', '.join(f'{n} {v:g}' for n, v in list(values.items())[:6])}."
+                )
+            else:
+                decided.guessed.append(f"A unit is a unit: {columns[0]} is what prices and quantities give.")
+            return
+        decided.left.append(
+            f"Why {columns[0]} is not what prices and quantities give: profits are worked out from the fills, not taken from it."
+        )
+    names = list(symbols)
+    if "symbol" in fields and (len(fields["symbol"].columns) > 1 or "option" in fields["symbol"].keys):
+        mapping = simulate.mapping_of(decided)
+        names = sorted({str(Cells(mapping).symbol(row.cells)) for row in contents.rows}) if mapping is not None else names
+    parts = len(fields["symbol"].columns) > 1 if "symbol" in fields else False
+    ask_contract_values(decided, names)
+    if parts and not decided.sections.get("multipliers"):
+        pattern = "* *"
+        decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
+                    "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+
+
+def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
+    """Contract value by symbol, None where the profits are explained by none."""
+    tried = simulate.fills(decided, "yes")
+    numbers = {id(row.cells): n for row, n in zip(decided.kept.contents.rows, decided.kept.contents.numbers(column), strict=True)}
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for position in tried.closed:
+        steps = {id(step.fill.row): step for step in position.steps if step.realized is not None}
+        said = [numbers.get(key) for key in steps]
+        made = float(sum(step.realized + step.fee for step in steps.values() if step.realized is not None))
+        made += float(sum(step.fee for step in position.steps if step.realized is None))
+        if None not in said and made and any(said):
+            ratios[str(position.steps[0].fill.book[1])].append(sum(n for n in said if n is not None) / made)
+    if not ratios:
+        return None
+    values = {}
+    for name, own in ratios.items():
+        middle = statistics.median(own)
+        value = nice(middle) or (min((1, 100, 10, 50, 20, 5, 2), key=lambda v: abs(v - middle) / v) if middle > 0 else None)
+        if value is None or abs(value - middle) > 0.2 * value or sum(abs(r - middle) <= 0.25 * middle for r in own) * 2 < len(own):
+            return None
+        values[name] = value
+    return values
+
+
+def _inverse(decided: Decided) -> None:
+    spec = decided.fields.get("symbol")
+    if spec is None:
+        return
+    found = [symbol for symbol in decided.kept.contents.words(spec.column) if may_be_inverse(symbol)]
+    if not found:
+        return
+    contents = decided.kept.contents
+    whole = all(float(n).is_integer() for n in contents.read_numbers(decided.fields["quantity"].column))
+    if not whole:
+        return  # Contracts of dollars are whole ones.
+    decided.ask(
+        "inverse", f"Whether {', '.join(found[:4])} are inverse contracts, counted in dollars and settled in their coin.",
+        "[" + ", ".join(f'"{symbol}"' for symbol in found[:8]) + "] if so, [] if a unit is a coin",
+    )  # fmt: skip
+
+
+def _fee_coins(decided: Decided) -> None:
+    contents, fields = decided.kept.contents, decided.fields
+    fee = fields.get("fee")
+    if fee is None or "symbol" not in fields:
+        return
+    coins = dict(contents.signs(fee.column))
+    if "fee_currency" in fields:
+        coins = dict(contents.words(fields["fee_currency"].column))
+    pairs = [pair_of(symbol) for symbol in contents.words(fields["symbol"].column)]
+    bases = {pair[0] for pair in pairs if pair}
+    quotes = {pair[1] for pair in pairs if pair}
+    if coins:
+        base = [coin for coin in coins if coin in bases]
+        other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
+        if base:
+            decided.guessed.append(f"Fees in the coin that is traded ({', '.join(base[:4])}) are taken off its quantity.")
+        if other:
+            decided.guessed.append(f"Fees in {', '.join(other[:4])} are left out: what they are worth in the quote currency is not known.")
+    elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
+        decided.left.append(f"In which coin the fees are: nothing says it, and {fee.column} is read as the quote currency.")
+
+
+def _shorts(decided: Decided) -> None:
+    """Whether a sale of more than is held opens a short: asked where it happens and nothing tells."""
+    if decided.two_rows:
+        return
+    contents, fields = decided.kept.contents, decided.fields
+    tried = simulate.fills(decided, "no")
+    if not tried.oversold:
+        return
+    side = fields.get("side")
+    said = []
+    if side is not None:
+        for i in range(contents.n_rows):
+            said.append(read_side(" ".join(as_text(v) for c in side.columns if (v := contents.cells(c)[i]) is not None)))
+    opening_shorts = any(isinstance(s, Side) and s.fill < 0 and s.opens for s in said)
+    short_word = (
+        any(
+            isinstance(s, Side) and s == Side(-1, -1) and "short" in as_text(contents.cells(side.column)[i] or "").lower()
+            for i, s in enumerate(said)
+        )
+        if side
+        else False
+    )
+    every_says = bool(said) and all(not isinstance(s, Side) or s.opens is not None for s in said)
+    if every_says:
+        return
+    names = ", ".join(f"{symbol} ({rest.normalize():f})" for symbol, rest in list(tried.oversold.items())[:6])
+    if opening_shorts:
+        again = simulate.fills(decided, "said")
+        if not again.oversold:
+            decided.keys["shorts"] = ("said", "only where the side says so")
+            return
+        names = ", ".join(f"{symbol} ({rest.normalize():f})" for symbol, rest in list(again.oversold.items())[:6])
+        decided.keys["shorts"] = ("said", "only where the side says so; other sales of more than is held are left out")
+        decided.guessed.append(
+            f"More was sold than was held, and not as a short: {names}. The rest is left out, as bought before the file begins."
+        )
+        return
+    if short_word or _derivatives(decided):
+        return
+    _ask_shorts(decided, tried, names)
+
+
+def _derivatives(decided: Decided) -> bool:
+    """Whether what is traded can be sold first: futures, options, perpetuals, currencies."""
+    contents, spec = decided.kept.contents, decided.fields.get("symbol")
+    if spec is None:
+        return True
+    words = contents.words(spec.column)
+    if all(future_of(w) or is_option(w) or _NO_SHORTS_NEEDED.search(w) or may_be_inverse(w) for w in words):
+        return True
+    fiat = [pair_of(w) for w in words]
+    if (
+        fiat
+        and all(p and len(p[0]) == 3 and len(p[1]) == 3 and p[1] not in ("BTC", "ETH", "BNB") for p in fiat)
+        and not any(p and p[0] in ("BTC", "ETH", "SOL", "XRP") for p in fiat)
+    ):
+        return True
+    return any(_NO_SHORTS_NEEDED.search(word) for c in contents.columns if len(contents.words(c)) <= 4 for word in contents.words(c))
+
+
+def _ask_shorts(decided: Decided, tried: Tried, names: str) -> None:
+    decided.ask(
+        "shorts",
+        f"Whether a sale of more than is held opens a short position: {names}. If not, those were bought before the file begins, or a split is missing.",
+        '"yes" if it opens a short, "no" if what is sold then was bought before the file begins',
+    )
+    _ = tried

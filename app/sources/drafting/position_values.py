@@ -1,0 +1,341 @@
+"""Closed positions: which reading of profit, fees, returns, sides and contract values makes the rows add up, and what has to be asked.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+from app.sources.cells import as_text
+from app.sources.column_names import known_as
+from app.sources.drafting import simulate
+from app.sources.drafting.adding_up import Reading, Trade, read_positions
+from app.sources.drafting.choose import Spec
+from app.sources.drafting.contents import Contents
+from app.sources.drafting.decided import Decided
+from app.sources.mapping import OPEN_QUESTION
+from app.sources.pairs import POINT_VALUES, future_of, is_option, may_be_inverse
+from app.sources.sides import Side, read_side
+
+_FRACTIONS = ("max_drawdown", "max_gain")
+
+
+def settle(decided: Decided) -> None:
+    """Decide what the rows themselves decide; ask the rest."""
+    contents, fields = decided.kept.contents, decided.fields
+    _exchanged_times(decided)
+    trades = _trades(decided)
+    reading = read_positions(trades) if trades else Reading()
+    if reading.exchanged:
+        _exchange_sides(decided, reading)
+    elif reading.n_against and reading.n_against > 0.05 * reading.n_compared:
+        _against(decided, reading)
+    if "pnl_usd" in fields and {"entry_price", "exit_price", "quantity"} <= fields.keys():
+        _profit(decided, reading, trades)
+    elif {"entry_price", "exit_price"} <= fields.keys() and "pnl_usd" not in fields:
+        _contracts(decided)
+    _fees(decided, reading)
+    _returns(decided, reading)
+    _fractions(contents, decided)
+    _outcome(decided)
+
+
+def _trades(decided: Decided) -> list[Trade]:
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"entry_price", "exit_price"} <= fields.keys():
+        return []
+
+    def numbers(name: str) -> list[float | None]:
+        return contents.numbers(fields[name].column) if name in fields else [None] * contents.n_rows
+
+    def fees() -> list[float]:
+        columns = [contents.numbers(column) for column in fields["fees_usd"].columns] if "fees_usd" in fields else []
+        return [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
+
+    quantities = numbers("quantity")
+    sides = [_side(decided, i, quantities[i]) for i in range(contents.n_rows)]
+    names = [_name(decided, i) for i in range(contents.n_rows)]
+    entries, exits = numbers("entry_price"), numbers("exit_price")
+    if "bought_sold" in decided.keys:
+        bought, sold = simulate.moments(decided, "entry_timestamp"), simulate.moments(decided, "exit_timestamp")
+        for i, (a, b) in enumerate(zip(bought, sold, strict=True)):
+            sides[i] = -1 if a and b and a > b else 1
+            if sides[i] == -1 and "buy" in fields["entry_price"].column.lower():
+                entries[i], exits[i] = exits[i], entries[i]
+    return [
+        Trade(name, side, entry, left, quantity, profit, fee, ret)
+        for name, side, entry, left, quantity, profit, fee, ret in zip(
+            names, sides, entries, exits, quantities, numbers("pnl_usd"), fees(), numbers("roi"), strict=True
+        )
+        if side is not None and entry is not None and left is not None
+    ]
+
+
+def _side(decided: Decided, i: int, quantity: float | None) -> int | None:
+    spec, contents = decided.fields.get("side"), decided.kept.contents
+    if spec is None:
+        return -1 if quantity is not None and quantity < 0 else 1
+    text = " ".join(as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None)
+    own = decided.sections.get("sides", {})
+    for name, side in (("buy", 1), ("sell", -1)):
+        if name in own and text.strip().lower() in own[name][0]:
+            return side
+    found = read_side(text)
+    return found.position if isinstance(found, Side) else None
+
+
+def _name(decided: Decided, i: int) -> str:
+    spec = decided.fields.get("symbol")
+    if spec is None:
+        return "*"
+    value = decided.kept.contents.cells(spec.column)[i]
+    text = "" if value is None else as_text(value)
+    return future_of(text) or text
+
+
+def _exchanged_times(decided: Decided) -> None:
+    """Entries after their exits: shorts whose purchase closed them, or two columns that are the other way round."""
+    fields = decided.fields
+    if not {"entry_timestamp", "exit_timestamp"} <= fields.keys():
+        return
+    entries, exits = simulate.moments(decided, "entry_timestamp"), simulate.moments(decided, "exit_timestamp")
+    both = [(a, b) for a, b in zip(entries, exits, strict=True) if a and b]
+    late = sum(a > b for a, b in both)
+    if not late:
+        return
+    bought = {known_as(fields[name].column).split("_")[0] for name in ("entry_timestamp", "exit_timestamp")}
+    if bought <= {"bought", "buy", "sold", "sell", "boughttimestamp", "soldtimestamp", "acquired", "date"}:
+        decided.keys["bought_sold"] = (True, "the columns of the entry are those of the purchase: what was sold first is a short")
+        decided.guessed.append(f"{late:,} rows were sold before they were bought: they are short positions, whose entry is the sale.")
+        fields.pop("side", None)
+    elif late > 0.8 * len(both):
+        fields["entry_timestamp"], fields["exit_timestamp"] = fields["exit_timestamp"], fields["entry_timestamp"]
+        decided.guessed.append("The two times were exchanged: as their columns are called, nearly all exits would be before their entries.")
+    elif "side" in fields and all(
+        (a > b) == (_side(decided, i, None) == -1) for i, (a, b) in enumerate(zip(entries, exits, strict=True)) if a and b and a != b
+    ):
+        decided.keys["bought_sold"] = (True, "the first time is that of the purchase: a short was sold first")
+        decided.guessed.append("In short positions the two times are those of the purchase and the sale: they change places.")
+    else:
+        decided.left.append(f"Why {late:,} rows have their exit before their entry: they will be refused.")
+
+
+def _exchange_sides(decided: Decided, reading: Reading) -> None:
+    spec = decided.fields.get("side")
+    if spec is None:
+        decided.ask(
+            "side", "Whether the positions are shorts: their profits have the other sign than their prices, and no column says a side.",
+            "the column that says long or short; if all are shorts, leave this out and set side = \"short\" in [constants]", section="columns",
+        )  # fmt: skip
+        return
+    words = decided.kept.contents.words(spec.column)
+    buy = sorted({w.strip().lower() for w in words if isinstance(s := read_side(w), Side) and s.position < 0})
+    sell = sorted({w.strip().lower() for w in words if isinstance(s := read_side(w), Side) and s.position > 0})
+    decided.sections["sides"] = {
+        "buy": (buy, "the side is that of the order that closed the position: so profits agree with prices"),
+        "sell": (sell, ""),
+    }
+    decided.guessed.append(
+        f"{spec.column} is the side of the closing order: only so do {reading.n_compared - reading.n_against:,} profits agree with the prices."
+    )
+
+
+def _against(decided: Decided, reading: Reading) -> None:
+    if "side" in decided.fields:
+        decided.left.append(
+            f"Why {reading.n_against:,} of {reading.n_compared:,} profits have another sign than their prices and their side: look at them before you learn from them."
+        )
+        return
+    decided.fields["side"] = Spec([OPEN_QUESTION], comment="the column that says long or short")
+    decided.asked.append(
+        f"Which rows are short positions: no column says it, and {reading.n_against:,} of {reading.n_compared:,} profits have another sign than their prices."
+    )
+
+
+def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
+    n_sized = sum(t.profit is not None for t in trades)
+    has_fees = "fees_usd" in decided.fields
+    if reading.inverse and reading.exact >= 0.8:
+        decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
+        decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
+        decided.guessed.append("The contracts are inverse: only so do profits agree with prices. There is no pnl_usd.")
+    if reading.profit is not None:
+        said = "before" if reading.profit == "gross" else "after"
+        decided.keys["profit"] = (
+            reading.profit,
+            f"{decided.fields['pnl_usd'].column} is {said} fees, since so the prices give it"
+            if has_fees
+            else "after fees that no column has",
+        )
+        share = f"{round(reading.exact * n_sized):,} of {n_sized:,} rows add up" if reading.exact >= 0.8 else "by the prices, nearly"
+        decided.guessed.append(f"{decided.fields['pnl_usd'].column} is {said} fees ({share}).")
+        if reading.profit == "gross" and has_fees:
+            decided.guessed.append("Fees are taken off: pnl_usd and roi are after them.")
+        if reading.profit == "gross" and has_fees:
+            decided.left.append(
+                f'Whether fees are to be taken off {decided.fields["pnl_usd"].column}: so it is; set profit = "shown" to learn from it as it stands.'
+            )
+    elif has_fees and reading.exact < 0.8 and not reading.values:
+        decided.ask("profit", f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up neither way.",
+                    '"gross" if fees are still to be taken off, "net" if they are')  # fmt: skip
+    elif not has_fees and reading.exact >= 0.8:
+        decided.keys["profit"] = ("net", "there are no fees")
+        decided.guessed.append(f"Profits are what the prices give, in {round(reading.exact * n_sized):,} of {n_sized:,} rows.")
+    if reading.values and any(value != 1 for value in reading.values.values()):
+        shown = ", ".join(f"{name} {value:g}" for name, value in list(reading.values.items())[:8])
+        decided.guessed.append(f"Contract values, by which profits agree with prices: {shown}.")
+    if reading.values and (not has_fees or any(value != 1 for value in reading.values.values())) and not reading.inverse:
+        _write_values(decided, reading.values)
+    if reading.off and reading.exact >= 0.8:
+        decided.left.append(f"Why {len(reading.off):,} rows do not add up: their profit is not what quantity and prices give.")
+
+
+def _write_values(decided: Decided, values: dict[str, float]) -> None:
+    section = decided.sections.setdefault("multipliers", {})
+    if len(set(values.values())) == 1:
+        value = next(iter(values.values()))
+        if value != 1 or "fees_usd" not in decided.fields:
+            section["*"] = (value, "money per point and unit, as the profits say")
+        return
+    symbols = decided.kept.contents.words(decided.fields["symbol"].column) if "symbol" in decided.fields else {}
+    for name, value in values.items():
+        exact = name in symbols
+        section[_escaped(name) if exact else f"{name}*"] = (value, "")
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{c}]" if c in "[*?" else c for c in name)
+
+
+def _contracts(decided: Decided) -> None:
+    """Options and futures whose profit has to be worked out from prices: what a point is worth has to be known."""
+    if "quantity" not in decided.fields or "symbol" not in decided.fields or "multiplier" in decided.fields:
+        return
+    ask_contract_values(decided, decided.kept.contents.words(decided.fields["symbol"].column))
+    inverse = [s for s in decided.kept.contents.words(decided.fields["symbol"].column) if may_be_inverse(s)]
+    if inverse:
+        decided.left.append(
+            f"Whether {', '.join(inverse[:4])} are inverse contracts, settled in their coin: if so, name them in inverse = [...]."
+        )
+
+
+def ask_contract_values(decided: Decided, symbols: object) -> None:
+    """A question for each kind of contract among the symbols whose value nothing tells."""
+    names = [str(symbol) for symbol in symbols]  # type: ignore[attr-defined]
+    options = [name for name in names if is_option(name)]
+    roots: dict[str, list[str]] = {}
+    for name in names:
+        if (root := future_of(name)) is not None and name not in options:
+            roots.setdefault(root, []).append(name)
+    for pattern in _option_patterns(options, names):
+        decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
+                    "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+        decided.asked[:] = list(dict.fromkeys(decided.asked))
+    for root, own in roots.items():
+        usual = POINT_VALUES.get(root)
+        hint = f"money per point; {usual:g} is usual for {root}" if usual else "money per point of the contract"
+        pattern = f"{root}*" if all(name in own or not name.startswith(root) for name in names) else _escaped(own[0])
+        for text in [pattern] if pattern.endswith("*") else [_escaped(name) for name in own]:
+            decided.ask(
+                text, f"What a point of the future {root} is worth a contract: nothing in the file tells it.", hint, section="multipliers"
+            )
+    decided.asked[:] = list(dict.fromkeys(decided.asked))
+
+
+def _option_patterns(options: list[str], names: list[str]) -> list[str]:
+    """Patterns that match all the options and no other symbol."""
+    from fnmatch import fnmatchcase
+
+    usual = (
+        "*[0-9][0-9][0-9][0-9][0-9][0-9][CP][0-9]*",
+        "* [CP]",
+        "* Call *",
+        "* Put *",
+        "* C *",
+        "* P *",
+        "*[0-9] C*",
+        "*[0-9] P*",
+        "* CALL*",
+        "* PUT*",
+    )
+    found: list[str] = []
+    rest = list(options)
+    for pattern in usual:
+        own = [name for name in rest if fnmatchcase(name, pattern)]
+        if own and not any(fnmatchcase(name, pattern) for name in names if name not in options):
+            found.append(pattern)
+            rest = [name for name in rest if name not in own]
+    return [*found, *(_escaped(name) for name in rest[:30])]
+
+
+def _fees(decided: Decided, reading: Reading) -> None:
+    spec = decided.fields.get("fees_usd")
+    if spec is None:
+        return
+    numbers = [n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n]
+    if numbers and sum(n < 0 for n in numbers) > len(numbers) / 2:
+        spec.keys["scale"], spec.comment = -1, "what is paid is negative in this table"
+    if len(spec.columns) > 1:
+        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
+    _ = reading
+
+
+def _returns(decided: Decided, reading: Reading) -> None:
+    spec = decided.fields.get("roi")
+    if spec is None or decided.kept.contents.has_percent(spec.column):
+        return
+    if reading.leverage:
+        spec.comment = "larger than the prices make it: probably on the margin, that is times leverage"
+        decided.left.append(
+            f"Whether {spec.column} is to be learned from as it stands: it is larger than the prices make it, as returns on a margin are."
+        )
+    if reading.percent is not None:
+        if reading.percent:
+            spec.keys["scale"], spec.comment = 0.01, "percent, since so it agrees with the prices"
+        decided.guessed.append(f"{spec.column} is {'percent' if reading.percent else 'a fraction'}, since so it agrees with the prices.")
+        return
+    _by_size(decided, spec, "roi")
+
+
+def _fractions(contents: Contents, decided: Decided) -> None:
+    for name in _FRACTIONS:
+        spec = decided.fields.get(name)
+        if spec is None or contents.has_percent(spec.column):
+            continue
+        if contents.signs(spec.column) or (not _named_percent(spec.column) and max(map(abs, contents.read_numbers(spec.column))) > 1):
+            del decided.fields[name]  # An amount of money, or what nothing tells to be a fraction.
+            decided.guessed.append(f"{spec.column} is not read: it is an amount of money, and no fraction of the stake.")
+            continue
+        _by_size(decided, spec, name)
+
+
+def _named_percent(column: str) -> bool:
+    return any(word in column.lower() for word in ("pct", "percent", "%"))
+
+
+def _by_size(decided: Decided, spec: Spec, name: str) -> None:
+    """Percent or fraction where no prices tell: by the name and the size of the numbers, and asked where both are possible."""
+    numbers = [abs(n) for n in decided.kept.contents.read_numbers(spec.column)]
+    middle, largest = statistics.median(numbers), max(numbers)
+    named = _named_percent(spec.column)
+    if middle > (0.1 if named else 0.5) and (largest > (1 if name in _FRACTIONS else 1.5) or not named):
+        spec.keys["scale"], spec.comment = 0.01, "taken as percent: leave the scale out if 0.05 is five percent"
+        decided.left.append(f"Whether {spec.column} is in percent: it was taken so, since its numbers are that large.")
+    elif named and largest > 0 and name == "roi":
+        spec.keys["scale"], spec.comment = OPEN_QUESTION, f"0.01 if {largest:g} is {largest:g} percent, 1 if it is a fraction"
+        decided.asked.append(f"Whether {spec.column} is in percent or a fraction: its largest number is {largest:g}, and no prices tell.")
+
+
+def _outcome(decided: Decided) -> None:
+    fields = decided.fields
+    has_prices = {"entry_price", "exit_price"} <= fields.keys()
+    outcomes = [name for name in ("rr", "roi", "pnl_usd") if name in fields]
+    if not outcomes and not has_prices:
+        decided.left.append(
+            "What the trades earned: no column was taken for a return, a profit or two prices, and without one nothing is learned."
+        )
+    elif not outcomes:
+        decided.guessed.append("The return is worked out from the two prices.")
+    if "rr" not in fields and "max_drawdown" in fields and ("roi" in fields or has_prices):
+        decided.guessed.append("rr is the return over the drawdown.")
