@@ -94,7 +94,8 @@ class Cells:
             return self._exact(self.field(row, name), column)
         values = [value for each in (column.name, *column.more) if (value := self.raw(row, each)) is not None]
         found = [self._exact(value, column) for value in values]
-        return None if not found or None in found else sum(found, Decimal(0))  # type: ignore[arg-type]
+        known = [number for number in found if number is not None]
+        return sum(known, Decimal(0)) if known and len(known) == len(found) else None
 
     def _exact(self, value: Any, column: Column | None) -> Decimal | None:
         if isinstance(value, bool) or value is None:

@@ -76,7 +76,7 @@ _WORDS = {
         "filled filled_qty filled_quantity fill_qty exec_qty executed_qty executed_quantity executed quantity qty size amount shares contracts "
         "volume units lots filled_amount filled_size fill_quantity exec_quantity lot_size trade_size position_size contract_size_qty "
         "num_shares no_of_shares shares_contracts traded_qty trade_qty closed_size closed_qty closed_volume closing_quantity vol trade_quantity order_qty "
-        "anzahl stück menge lotgröße volumen qté quantité taille cantidad tamaño volúmen quantità aantal 合約 數量 数量 成交量 口數 объём "
+        "anzahl stück menge kontrakte contrats contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen quantità aantal 合約 數量 数量 成交量 口數 объём "
         "ilość deal_size position_qty filledqty max_size closed_amount lastqty last_qty execqty size_units coin_amount base_amount volume_lots"
     ),
     "fees_usd": (
@@ -112,6 +112,10 @@ _WORDS = {
         "trade_fee_in_quote misc_fees regulatory_fees other_fees reg_fee sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total"
     ),
     "fee_currency": "fee_currency fee_coin fee_asset commission_asset commission_currency feecoin fee_ccy commissionasset fee_cur ibcommissioncurrency fee_unit",
+    "open_close": (
+        "open_close openclose open_close_indicator openclose_indicator opencloseindicator pos_effect position_effect effect code codes notes_codes offset "
+        "direction entry open_closed transaction_effect trade_effect"
+    ),
     "gross": "proceeds gross_amount gross notional trade_value trade_money value principal principal_amount cost quote_amount turnover trademoney amount total notional_value quote_qty quote_quantity gross_value total_value executed_value consideration trade_amount quoteqty wert betrag montant importe order_value filled_value subtotal",
     "net": "net_amount net_cash netcash amount net_amt net_proceeds total cash cash_amount net_value net total_amount net_total amount_usd",
     "fill_id": "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id deal_id deal execid ibexecid transactionid exchange_trade_id reference txn_id tradeno",

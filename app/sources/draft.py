@@ -24,11 +24,12 @@ ROWS_READ = 200_000
 
 @dataclass
 class Drafted:
-    """The mapping's text, what was guessed, and what is left to decide, each a sentence."""
+    """The mapping's text; what was guessed, what is left to decide, and what has to be answered before anything is read: sentences."""
 
     text: str
     guessed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -45,9 +46,9 @@ class _Found:
         return self.title or f"line {self.line}"
 
 
-def draft(path: str, name: str, which: str | None = None) -> Drafted:
+def draft(path: str, name: str, which: str | None = None, rows: str | None = None) -> Drafted:
     """A mapping of a table in the file at `path`; `name` is what the mapping calls the file, `which` the table's title or number (None: the
-    one that is most likely to hold the trades).
+    one that is most likely to hold the trades), `rows` what a row is (None: told from the table).
 
     Raises `BadDataError` if there is no row, or no column that could be the time of a close (or of a fill).
     """
@@ -61,7 +62,7 @@ def draft(path: str, name: str, which: str | None = None) -> Drafted:
     with_rows = [table for table in found if table.rows]
     if not with_rows:
         raise BadDataError(f"{path} has no row.", "The first line names the columns; at least one row has to follow.")
-    chosen, decided = _best(path, with_rows)
+    chosen, decided = _best(path, with_rows, rows)
     if len(with_rows) > 1:
         others = ", ".join(f"{t.name} ({len(t.rows):,} rows)" for t in with_rows if t is not chosen)
         decided.guessed.insert(
@@ -72,7 +73,7 @@ def draft(path: str, name: str, which: str | None = None) -> Drafted:
     text = written(name, contents, decided, found_scope, encoding, chosen.title if len(with_rows) > 1 and chosen.title else None)
     if notes.names(_text_lines()):
         decided.guessed.append("Lines that are no rows are left out: " + "; ".join(notes.names(_text_lines())[:8]) + ".")
-    return Drafted(text, decided.guessed, [*decided.asked, *decided.left])
+    return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
 
 
 def _text_lines() -> str:
@@ -107,14 +108,14 @@ def _merged(found: list[_Found]) -> list[_Found]:
     return merged
 
 
-def _best(path: str, found: Sequence[_Found]) -> tuple[_Found, Decided]:
+def _best(path: str, found: Sequence[_Found], rows: str | None) -> tuple[_Found, Decided]:
     """The table that holds trades, and how it is read."""
     if len(found) == 1:
-        return found[0], decide(path, Contents(found[0].columns, found[0].rows))
+        return found[0], decide(path, Contents(found[0].columns, found[0].rows), rows)
     tried: list[tuple[float, int, _Found, Decided]] = []
     for at, table in enumerate(found):
         try:
-            decided = decide(path, Contents(table.columns, table.rows))
+            decided = decide(path, Contents(table.columns, table.rows), rows)
         except BadDataError:
             continue
         tried.append((decided.score(table.title), -at, table, decided))

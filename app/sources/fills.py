@@ -22,7 +22,7 @@ from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
 from app.sources.pairs import pair_of
 from app.sources.positions import Told, row_id
-from app.sources.sides import Event, Side
+from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
 
 __all__ = ["Closing", "Fill", "Fills", "positions"]
@@ -142,6 +142,8 @@ class Fills:
             self._seen.add((book, fill_id))
         own_id = fill_id or self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
         opens = side.opens if has_side else None
+        if opens is None and (effect := cells.text(row.cells, "open_close")) is not None:
+            opens = opens_or_closes(effect)
         return Fill(ts, signed, price, fee, value, row.cells, book, own_id, place, row.position, opens=opens)
 
     def _event_of_row(self, event: Event, ts: Any, symbol: Any, row: Row, place: str) -> Fill | Closing:
@@ -285,10 +287,9 @@ class Fills:
 
     def _summary(self, position: Position, entered: list[Step], bought: Decimal) -> dict[str, Any]:
         first, last = position.steps[0].fill, position.steps[-1].fill
-        pnl = sum((step.realized for step in position.steps if step.realized is not None), ZERO)
+        pnl, fees = self._profit(position)
         stake = sum((step.quantity * abs(step.price) * step.multiplier for step in entered), ZERO)
         left = sum((step.quantity * step.price for step in position.steps if step.realized is not None), ZERO)
-        fees = sum((step.fee for step in position.steps), ZERO)
         currency = self._currency(first)
         in_dollars = currency in making.US_DOLLARS
         if not in_dollars:
@@ -312,13 +313,24 @@ class Fills:
             return pair[0] if pair else "the coin"
         return self._cells.unit(fill.row, "price") or self._cells.currency(fill.row, fill.book[1])
 
+    def _profit(self, position: Position) -> tuple[Decimal, Decimal]:
+        """(profit after fees, fees): by the table's own column where the rows of a trade have one, else by prices."""
+        made = sum((step.realized for step in position.steps if step.realized is not None), ZERO)
+        fees = sum((step.fee for step in position.steps), ZERO)
+        if self._cells.has("pnl_usd"):
+            rows = {id(step.fill.row): step.fill.row for step in position.steps if step.realized is not None}
+            said = [self._cells.exact(row, "pnl_usd") for row in rows.values()]
+            if None not in said:
+                own = sum((profit for profit in said if profit is not None), ZERO)
+                return own, fees + made - own
+        return made, fees
+
     def _told(self, position: Position) -> Told | None:
         if position.doubt:
             return None
         first, last = position.steps[0].fill, position.steps[-1].fill
         entered = [step for step in position.steps if step.realized is None]
-        pnl = sum((step.realized for step in position.steps if step.realized is not None), ZERO)
-        fees = sum((step.fee for step in position.steps), ZERO)
+        pnl, fees = self._profit(position)
         quantity = sum((step.quantity for step in entered), ZERO)
         return Told(
             str(first.book[1]), "long" if position.direction > 0 else "short", first.ts, last.ts, float(quantity), float(pnl), float(fees),

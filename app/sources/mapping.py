@@ -39,6 +39,7 @@ from app.sources.tables import UTF_8
 TIME_FIELDS = frozenset({"entry_timestamp", "exit_timestamp", "time"})
 TEXT_FIELDS = frozenset(
     {"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "account", "side", "fill_id", "currency", "fee_currency"}
+    | {"open_close"}
 )
 SUMMARY_NUMBERS = (
     "rr", "roi", "pnl_usd", "entry_price", "exit_price", "hold_time_days", "time_to_payback_days", "max_drawdown", "max_gain", "fees_usd",
@@ -49,7 +50,7 @@ POSITION_FIELDS = frozenset(
 )
 FILL_FIELDS = frozenset(
     {"symbol", "chain", "timeframe", "bucket", "account", "side", "quantity", "price", "time", "fee", "fill_id", "currency", "multiplier"}
-    | {"trade_id", "fee_currency", "gross", "net"}
+    | {"trade_id", "fee_currency", "gross", "net", "open_close", "pnl_usd"}
 )
 FIELDS = {"positions": POSITION_FIELDS, "fills": FILL_FIELDS}
 REQUIRED = {"positions": ("exit_timestamp",), "fills": ("symbol", "quantity", "price", "time")}

@@ -20,6 +20,8 @@ from app.sources.tables import Row
 _LABELS = ("position_id", "chain", "timeframe", "bucket")
 _ROUNDING = 0.011
 """What a profit may be off by its rounding to cents, before it speaks against the prices."""
+_WRONG = "wrong"
+"""Where a summary keeps why it cannot be right."""
 _BOUGHT = re.compile(r"buy|bought|acquired", re.IGNORECASE)
 DISAGREE = "rows whose profit has another sign than their prices and side"
 
@@ -63,13 +65,14 @@ class Positions:
         trade_id = cells.text(row.cells, "trade_id") or self._twins.unique(row_id(row.cells))
         scope = cells.scope(row.cells, mapping.scope)
         summary, told = self._summary(row.cells)
+        wrong = summary.pop(_WRONG, "")
         entry_ts = summary.get("entry_timestamp", summary.get("exit_timestamp"))
         actions = [self._action(row.cells, "entry", entry_ts, scope)]
         if "exit" in mapping.pattern:
             actions.append(self._action(row.cells, "exit", summary.get("exit_timestamp"), cells.scope(row.cells, mapping.exit_scope)))
         if row.beyond:
             # The columns have slipped: no cell of this row can be trusted.
-            summary = f"The row has {len(row.beyond)} cells more than there are columns."  # type: ignore[assignment]
+            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
         revision = cells.number(row.cells, "revision") if cells.has("revision") else None
         event = making.without_nothing(
             {
@@ -81,11 +84,11 @@ class Positions:
                 "symbol": cells.symbol(row.cells),
                 **{name: cells.text(row.cells, name) for name in self._labels},
                 "entry_context": scope,
-                "trade_summary": summary,
+                "trade_summary": wrong or summary,
                 "actions": actions,
             }
         )
-        return event, None if row.beyond else told
+        return event, None if wrong else told
 
     def _is_open(self, row: Mapping[str, Any]) -> bool:
         """Neither an exit's time nor, where there are such columns, its price and a profit."""
@@ -180,8 +183,12 @@ class Positions:
         if pnl is None and size:
             profit = size * side * (1 / entered - 1 / left) if inverse and left > 0 else gross * size
             summary["pnl_usd"] = round(profit - paid, 8)
-        if _numbers(pnl) and self._contradict(pnl, paid, gross, size):
+        if summary.get("roi") is None and _numbers(pnl) and self._contradict(pnl, paid, gross, size):
             self._notes.add(DISAGREE, name=str(self._cells.symbol(row) or ""))
+            summary[_WRONG] = (
+                f"The profit is {pnl:g}, and a {'long' if side > 0 else 'short'} position from {entered:g} to {left:g} makes the opposite: "
+                "the side, the prices or the sign of the profit are read wrongly."
+            )
         if summary.get("roi") is None:
             summary["roi"] = self._return(pnl, paid, gross, entered, None if inverse else size, fees)
 

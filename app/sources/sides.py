@@ -102,6 +102,18 @@ def _of_two_words(word: str) -> Side | None:
     return Side(position, position) if glued.split(" ")[0] in _EXACT or east else None
 
 
+def opens_or_closes(text: str) -> bool | None:
+    """Whether a fill opens (also where it closes first: `C;O`) or closes, by a column of its own; None where that says neither.
+
+    >>> opens_or_closes("TO OPEN"), opens_or_closes("C;Ep"), opens_or_closes("C;O"), opens_or_closes("P")
+    (True, False, True, None)
+    """
+    words = {word for word in re.split(r"[\W_]+", text.strip().lower()) if word}
+    if words & {"o", "open", "opening", "opened", "opentrade", "entry", "in", "inout"}:
+        return True
+    return False if words & {"c", "close", "closing", "closed", "closetrade", "exit", "out"} else None
+
+
 def is_no_trade(text: str) -> bool:
     """Whether the words name what is no trade: a dividend, a deposit, a fee.
 

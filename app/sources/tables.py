@@ -69,7 +69,7 @@ def table(
                 pass
         if nearest is None:
             raise BadDataError(f"{path} is empty.", "The first line has to name the columns.")
-        if which is not None and not wanted - set(nearest.columns):
+        if which is not None and set(wanted) <= set(nearest.columns):
             raise BadDataError(f"{path} has no table {which!r} with the columns of the mapping.", "Name it by its title or its number.")
         yield Table(nearest.columns, iter(()))
 

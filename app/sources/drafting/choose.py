@@ -13,14 +13,14 @@ from typing import Any
 from app.sources.cells import as_text, option_contract
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents, alike
-from app.sources.sides import Event, Side, is_no_trade, read_side
+from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 POSITIONS = (
     "exit_timestamp", "entry_timestamp", "trade_id", "symbol", "side", "rr", "roi", "pnl_usd", "max_drawdown", "max_gain", "entry_price",
     "exit_price", "quantity", "fees_usd", "hold_time_days", "timeframe", "bucket", "chain", "currency", "revision", "multiplier",
 )  # fmt: skip
 FILLS = (
-    "time", "symbol", "side", "quantity", "price", "fee", "fee_currency", "fill_id", "account", "timeframe", "bucket", "chain", "currency",
+    "time", "symbol", "side", "open_close", "quantity", "price", "fee", "fee_currency", "fill_id", "account", "timeframe", "bucket", "chain", "currency",
     "multiplier",
 )  # fmt: skip
 TIMES = frozenset({"entry_timestamp", "exit_timestamp", "time"})
@@ -138,6 +138,8 @@ class Chooser:
             return all(
                 re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", str(v).strip().upper()) and not str(v).strip().isdigit() for v in c.words(column)
             )
+        if name == "open_close":
+            return all(opens_or_closes(word) is not None for word in c.words(column))
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True
@@ -231,9 +233,11 @@ class Chooser:
         return best[2] if best else None
 
     def _with_effect(self, column: str, used: set[str]) -> Spec:
-        """With the column that says whether it opens or closes, where the side's does not say it."""
+        """With the column that says whether it opens or closes, where the side's is the position's: a long one is bought and sold."""
         c = self._contents
         if any(isinstance(s := read_side(word), Side) and s.opens is not None for word in c.words(column)):
+            return Spec([column])
+        if not all(re.search(r"long|short", word, re.IGNORECASE) for word in c.words(column)):
             return Spec([column])
         for other in c.columns:
             words = {re.sub(r"\W+", "_", word.strip().lower()) for word in c.words(other)}

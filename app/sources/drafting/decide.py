@@ -15,7 +15,7 @@ from app.sources.drafting.choose import FILLS, POSITIONS, TIMES, Chooser, Fields
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.rows import by_side, by_status, incomplete
-from app.sources.mapping import OPEN_QUESTION
+from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.pairs import is_crypto, pair_of
 from app.sources.sides import Event, Side, read_side
 
@@ -34,11 +34,11 @@ _TAKEN = "Which column is the time of the close: "
 _RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
 
 
-def decide(path: str, contents: Contents) -> Decided:
-    """How the table is read.  Raises `BadDataError` if no column could be the time of a close or of a fill."""
+def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
+    """How the table is read; `rows` is what a row is, where the user says it.  Raises `BadDataError` if no column could be the time of a close or of a fill."""
     filled = next((c for c in contents.columns if re.match(r"filled|executed|exec_q|fill_q", known_as(c)) and contents.is_numeric(c)), None)
     kept = by_status(contents, filled)
-    fields, rows, said = _fields(path, kept.contents)
+    fields, rows, said = _fields(path, kept.contents, rows)
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
     fields = {**fields, **_again(kept.contents, fields, rows)}
@@ -57,11 +57,13 @@ def decide(path: str, contents: Contents) -> Decided:
     return decided
 
 
-def _fields(path: str, contents: Contents) -> tuple[Fields, str, list[str]]:
+def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Fields, str, list[str]]:
     """(the fields, what a row is, what was said about it)."""
     chooser = Chooser(contents)
     as_positions, as_fills = chooser.match(POSITIONS), chooser.match(FILLS)
     there = as_positions.keys()
+    if asked_for is not None:
+        return _as_asked(path, as_positions, as_fills, asked_for)
     pair_of_prices = {"entry_price", "exit_price"} <= there
     pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
     fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(as_fills.keys() & {"symbol", "side"})
@@ -96,6 +98,20 @@ def _fields(path: str, contents: Contents) -> tuple[Fields, str, list[str]]:
     spec = Spec([column], dict(reading.keys) if reading else {})
     others = {f: s for f, s in as_positions.items() if s.column != column}
     return {"exit_timestamp": spec, **others}, "positions", [f"{_TAKEN}{column} was taken."]
+
+
+def _as_asked(path: str, as_positions: Fields, as_fills: Fields, rows: str) -> tuple[Fields, str, list[str]]:
+    """The fields of what the user says that a row is."""
+    if rows == "positions" and "exit_timestamp" not in as_positions and "time" in as_fills:
+        as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
+    fields = as_positions if rows == "positions" else as_fills
+    lacking = [name for name in REQUIRED[rows] if name not in fields and name != "symbol"]
+    if lacking:
+        raise BadDataError(
+            f"{path} has no column that could be {' or '.join(lacking)}, which rows = {rows!r} needs.",
+            "Leave out --rows, or write the mapping by hand; docs/adapters.md has one to begin with.",
+        )
+    return fields, rows, []
 
 
 def _again(contents: Contents, fields: Fields, rows: str) -> Fields:

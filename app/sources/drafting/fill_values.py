@@ -33,9 +33,8 @@ def settle(decided: Decided) -> None:
     _fees(decided)
     if {"quantity", "price"} <= fields.keys():
         amount = _amount(decided)
-        plain = amount is not None and amount.plain
-        if not plain and (amount is None or not amount.values) and "multiplier" not in fields:
-            _realized_values(decided)
+        if "multiplier" not in fields:
+            _realized_values(decided, amount)
         _inverse(decided)
     _fee_coins(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
@@ -117,10 +116,10 @@ def _buys(decided: Decided) -> list[bool | None]:
     return found
 
 
-def _realized_values(decided: Decided) -> None:
-    """Contract values by the profits that the table says its closing fills have made; else options and futures are asked about."""
+def _realized_values(decided: Decided, amount: Amount | None) -> None:
+    """Contract values by the profits that the table says its closing fills have made; options and futures of which neither they nor the
+    amounts tell any are asked about."""
     contents, fields = decided.kept.contents, decided.fields
-    symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
     columns = [
         c
         for c in contents.columns
@@ -129,6 +128,11 @@ def _realized_values(decided: Decided) -> None:
     if columns and not contents.has_percent(columns[0]):
         values = _by_profits(decided, columns[0])
         if values is not None:
+            told = amount.values if amount else {}
+            values = {name: value for name, value in values.items() if name not in told}
+            if decided.two_rows:
+                fields["pnl_usd"] = Spec([columns[0]], comment="of the row of the exit; fees that no column has are taken off it")
+                decided.guessed.append(f"The profit of a trade is {columns[0]} in the row of its exit.")
             if any(value != 1 for value in values.values()):
                 for name, value in values.items():
                     key = "*" if len(set(values.values())) == 1 else "".join(f"[{c}]" if c in "[*?" else c for c in name)
@@ -136,19 +140,32 @@ def _realized_values(decided: Decided) -> None:
                 decided.guessed.append(
                     f"Contract values are told by {columns[0]}: {', '.join(f'{n} {v:g}' for n, v in list(values.items())[:6])}."
                 )
-            else:
+            elif not told:
                 decided.guessed.append(f"A unit is a unit: {columns[0]} is what prices and quantities give.")
+            _ask_the_rest(decided, {*told, *values})
             return
         decided.left.append(
             f"Why {columns[0]} is not what prices and quantities give: profits are worked out from the fills, not taken from it."
         )
-    names = list(symbols)
+    _ask_the_rest(decided, set(amount.values) if amount else set())
+
+
+def _ask_the_rest(decided: Decided, told: set[str]) -> None:
+    """Ask for the contract values of options and futures that are not among those told."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "symbol" not in fields or "none" in told:
+        return
+    names = [name for name in contents.words(fields["symbol"].column) if not any(name in one for one in told)]
+    if not names or (told and len(fields["symbol"].columns) > 1):
+        return
     if "symbol" in fields and (len(fields["symbol"].columns) > 1 or "option" in fields["symbol"].keys):
         mapping = simulate.mapping_of(decided)
-        names = sorted({str(Cells(mapping).symbol(row.cells)) for row in contents.rows}) if mapping is not None else names
+        if mapping is not None:
+            names = sorted({str(Cells(mapping).symbol(row.cells)) for row in contents.rows})
+            names = [name for name in names if not any(one in name or name in one for one in told if one)]
     parts = len(fields["symbol"].columns) > 1 if "symbol" in fields else False
     ask_contract_values(decided, names)
-    if parts and not decided.sections.get("multipliers"):
+    if parts and not told and not decided.sections.get("multipliers"):
         pattern = "* *"
         decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
                     "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
@@ -220,6 +237,9 @@ def _fee_coins(decided: Decided) -> None:
 def _shorts(decided: Decided) -> None:
     """Whether a sale of more than is held opens a short: asked where it happens and nothing tells."""
     if decided.two_rows:
+        return
+    if "open_close" in decided.fields:
+        decided.keys["shorts"] = ("said", "only where a sale says that it opens")
         return
     contents, fields = decided.kept.contents, decided.fields
     tried = simulate.fills(decided, "no")
