@@ -91,7 +91,7 @@ def _is_value(cell: Any) -> bool:
 def looks_like_header(cells: Sequence[Any]) -> bool:
     """Whether the cells are names that columns have: at least two, no number or time among them."""
     filled = [cell for cell in cells if cell not in (None, "") and str(cell).strip()]
-    if len(filled) < 2 or any(_is_value(cell) for cell in filled):
+    if len(filled) < 2 or any(_is_value(cell) or re.search(r":\s|:$", str(cell).strip()) for cell in filled):
         return False
     known = sum(is_header_word(str(cell).strip()) for cell in filled)
     return known >= 2 and known * 2 >= len(filled)

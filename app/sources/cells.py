@@ -28,6 +28,7 @@ OWN_SIDES: dict[str, Side | Event] = {"buy": Side(1, 1), "sell": Side(-1, -1), "
 """What the words in `[sides]` of a mapping mean."""
 
 _FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
+_THIRTY_SECONDS = re.compile(r"(\d{2,3})'(\d\d)([0257]?)")
 _OPTION = re.compile(
     r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) (Call|Put|C|P) \$?([\d.,]+)|"
     r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) \$?([\d.,]+) (Call|Put|C|P)\b",
@@ -82,10 +83,18 @@ class Cells:
         """The field as a finite number, scaled; several columns are added.  Its text where it is none."""
         column = self.mapping.columns.get(name)
         if column is None or not column.more:
-            return parse_number(self.field(row, name), self.mapping.decimal, column.scale if column else None)
-        parts = [parse_number(self.raw(row, each), self.mapping.decimal, column.scale) for each in (column.name, *column.more)]
-        found = [part for part in parts if part is not None]
-        return next((part for part in found if isinstance(part, str)), round(sum(found), 12) if found else None)
+            found = parse_number(self._plain(self.field(row, name)), self.mapping.decimal, column.scale if column else None)
+            return abs(found) if column is not None and column.absolute and type(found) in (int, float) else found
+        parts = [parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale) for each in (column.name, *column.more)]
+        known = [part for part in parts if part is not None]
+        return next((part for part in known if isinstance(part, str)), round(sum(known), 12) if known else None)
+
+    def _plain(self, value: Any) -> Any:
+        """A price in 32nds of a point as a number, where the mapping says that apostrophes mean that."""
+        if self.mapping.apostrophe == "32nds" and isinstance(value, str) and (found := _THIRTY_SECONDS.fullmatch(value.strip())):
+            eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
+            return str(Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32)
+        return value
 
     def exact(self, row: Mapping[str, Any], name: str) -> Decimal | None:
         """The field as a decimal number, scaled, digit by digit as it stands there; None where it is none."""
@@ -98,6 +107,7 @@ class Cells:
         return sum(known, Decimal(0)) if known and len(known) == len(found) else None
 
     def _exact(self, value: Any, column: Column | None) -> Decimal | None:
+        value = self._plain(value)
         if isinstance(value, bool) or value is None:
             return None
         try:
@@ -107,6 +117,7 @@ class Cells:
             return None
         if not found.is_finite():
             return None
+        found = abs(found) if column is not None and column.absolute else found
         return found if column is None or column.scale is None else found * Decimal(repr(column.scale))
 
     def unit(self, row: Mapping[str, Any], name: str) -> str | None:

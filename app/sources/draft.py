@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from app.errors import BadDataError
+from app.sources.blocks import TEXT_LINES, Block
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decide import Decided, decide
 from app.sources.drafting.scope import Scoped, scoped
@@ -62,7 +63,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     with_rows = [table for table in found if table.rows]
     if not with_rows:
         raise BadDataError(f"{path} has no row.", "The first line names the columns; at least one row has to follow.")
-    chosen, decided = _best(path, with_rows, rows)
+    chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))
     if len(with_rows) > 1:
         others = ", ".join(f"{t.name} ({len(t.rows):,} rows)" for t in with_rows if t is not chosen)
         decided.guessed.insert(
@@ -71,21 +72,13 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     contents = decided.kept.contents
     found_scope: Scoped = scoped(contents, decided)
     text = written(name, contents, decided, found_scope, encoding, chosen.title if len(with_rows) > 1 and chosen.title else None)
-    if notes.names(_text_lines()):
-        decided.guessed.append("Lines that are no rows are left out: " + "; ".join(notes.names(_text_lines())[:8]) + ".")
+    if notes.names(TEXT_LINES):
+        decided.guessed.append("Lines that are no rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + ".")
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
-
-
-def _text_lines() -> str:
-    from app.sources.blocks import TEXT_LINES
-
-    return TEXT_LINES
 
 
 def named_as(table: _Found, which: str) -> bool:
     """Whether the user means this table."""
-    from app.sources.blocks import Block
-
     return named(Block(table.title, table.line, table.columns, iter(())), table.number, which)
 
 
@@ -108,14 +101,14 @@ def _merged(found: list[_Found]) -> list[_Found]:
     return merged
 
 
-def _best(path: str, found: Sequence[_Found], rows: str | None) -> tuple[_Found, Decided]:
+def _best(path: str, found: Sequence[_Found], rows: str | None, texts: list[str]) -> tuple[_Found, Decided]:
     """The table that holds trades, and how it is read."""
     if len(found) == 1:
-        return found[0], decide(path, Contents(found[0].columns, found[0].rows), rows)
+        return found[0], decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
     tried: list[tuple[float, int, _Found, Decided]] = []
     for at, table in enumerate(found):
         try:
-            decided = decide(path, Contents(table.columns, table.rows), rows)
+            decided = decide(path, Contents(table.columns, table.rows, texts=texts), rows)
         except BadDataError:
             continue
         tried.append((decided.score(table.title), -at, table, decided))

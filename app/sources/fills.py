@@ -30,6 +30,7 @@ __all__ = ["Closing", "Fill", "Fills", "positions"]
 UNREADABLE = "rows that cannot be read as fills; positions of their symbols may be wrong"
 STILL_OPEN = "positions that are still open and no closes, left out"
 OVERSOLD = "symbols of which more was sold than was held; the rest was left out"
+_BITCOIN = ("XBT", "BTC")
 _LABELS = ("chain", "timeframe", "bucket")
 
 
@@ -183,7 +184,7 @@ class Fills:
         assert price is not None
         assert side is not None
         signed = side.fill * abs(quantity) if has_side else quantity
-        if any(fnmatch.fnmatchcase(str(self._cells.symbol(row)), pattern) for pattern in self._mapping.inverse):
+        if self._is_inverse(str(self._cells.symbol(row))):
             # Counted in dollars and settled in the coin: what is held gains as 1 / price falls.
             price = -1 / price if price else price
         if (gross := self._cells.exact(row, "gross")) is not None and value is None:
@@ -204,7 +205,11 @@ class Fills:
     def _fee_in(self, coin: str, row: Mapping[str, Any], signed: Decimal, price: Decimal, fee: Decimal) -> tuple[Decimal, Decimal, Decimal]:
         """(signed quantity, price, fee) with a fee in `coin`: in the coin that is traded it is a part of the quantity, in another than the
         quote it cannot be counted."""
-        pair, currency = pair_of(str(self._cells.symbol(row))), self._cells.currency(row)
+        symbol = str(self._cells.symbol(row))
+        pair, currency = pair_of(symbol), self._cells.currency(row)
+        if self._is_inverse(symbol) and pair is not None and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ())):
+            satoshis = self._cells.text(row, "fee_currency") == "XBt"
+            return signed, price, fee / 100_000_000 if satoshis else fee
         quote = pair[1] if pair else currency
         if coin in (quote, currency) or (coin in making.US_DOLLARS and quote in making.US_DOLLARS):
             return signed, price, fee
@@ -307,8 +312,11 @@ class Fills:
             }
         )
 
+    def _is_inverse(self, symbol: str) -> bool:
+        return any(fnmatch.fnmatchcase(symbol, pattern) for pattern in self._mapping.inverse)
+
     def _currency(self, fill: Fill) -> str:
-        if any(fnmatch.fnmatchcase(str(fill.book[1]), pattern) for pattern in self._mapping.inverse):
+        if self._is_inverse(str(fill.book[1])):
             pair = pair_of(str(fill.book[1]))
             return pair[0] if pair else "the coin"
         return self._cells.unit(fill.row, "price") or self._cells.currency(fill.row, fill.book[1])

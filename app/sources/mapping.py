@@ -46,7 +46,7 @@ SUMMARY_NUMBERS = (
 )  # fmt: skip
 POSITION_FIELDS = frozenset(
     {"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "side", "currency", "revision", "quantity", "multiplier"}
-    | {"entry_timestamp", "exit_timestamp", *SUMMARY_NUMBERS}
+    | {"stake", "entry_timestamp", "exit_timestamp", *SUMMARY_NUMBERS}
 )
 FILL_FIELDS = frozenset(
     {"symbol", "chain", "timeframe", "bucket", "account", "side", "quantity", "price", "time", "fee", "fill_id", "currency", "multiplier"}
@@ -58,6 +58,7 @@ CATEGORIES = {"positions": ("entry", "exit"), "fills": ("entry", "add", "trim", 
 SIDES = ("buy", "sell", "expiry", "split")
 """What `[sides]` can name words for; `app.sources.sides` has those that are known already."""
 SHORTS = ("yes", "no", "said")
+APOSTROPHES = ("thousands", "32nds")
 PROFITS = ("gross", "net", "shown")
 OPEN_QUESTION = "?"
 """Stands in a draft where only the user knows; nothing is read until it is replaced."""
@@ -71,7 +72,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 class Column:
     """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one of `COMPOSED`) or `unit` (of a number
     since 1970) and `timezone` are for times.  With `more` columns, texts are joined and numbers added.  `option` is a column in which the
-    contract of an option may stand, which then is the symbol."""
+    contract of an option may stand, which then is the symbol; with `absolute` a number's sign does not count."""
 
     name: str
     scale: float | None = None
@@ -80,6 +81,7 @@ class Column:
     timezone: ZoneInfo | None = None
     more: tuple[str, ...] = ()
     option: str | None = None
+    absolute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class TableMapping:
     inverse: tuple[str, ...] = ()
     shorts: str = "yes"
     bought_sold: bool = False
+    apostrophe: str = "thousands"
     splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
 
     def names(self) -> set[str]:
@@ -182,7 +185,7 @@ def loads(text: str, path: str) -> TableMapping:
 _TOP = (
     "rows", "module", "delimiter", "encoding", "decimal", "timezone", "currency", "drawdown_floor",
     "columns", "constants", "pattern", "scope", "exit_scope", "buckets", "defaults", "sides", "table", "profit", "keep", "leave_out",
-    "multipliers", "inverse", "splits", "shorts", "bought_sold",
+    "multipliers", "inverse", "splits", "shorts", "bought_sold", "apostrophe",
 )  # fmt: skip
 
 
@@ -233,6 +236,7 @@ class _Reader:
             leave_out=self._lists("leave_out"),
             multipliers={name: self._positive("multipliers", name, n) for name, n in self._section("multipliers", None).items()},
             shorts=self._shorts(),
+            apostrophe=self._apostrophe(),
             bought_sold=self._flag("bought_sold"),
             inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),
             splits={name: self._splits(name, given) for name, given in self._section("splits", None).items()},
@@ -301,6 +305,12 @@ class _Reader:
             )
         return given  # type: ignore[no-any-return]
 
+    def _apostrophe(self) -> str:
+        given: str = self._text("apostrophe", APOSTROPHES[0])
+        if given not in APOSTROPHES:
+            self._wrong("", "apostrophe", f"is {given!r}; it has to be one of {', '.join(APOSTROPHES)}.")
+        return given
+
     def _flag(self, key: str) -> bool:
         given = self._document.get(key, False)
         if not isinstance(given, bool):
@@ -363,7 +373,7 @@ class _Reader:
             self._wrong("columns", name, 'has columns, which has to be a list of names such as ["Date", "Time"].')
         if not isinstance(given, dict) or not (isinstance(given.get("column"), str) or several):
             self._wrong("columns", name, 'has to be the name of a column, or a table such as {column = "closed", format = "%d.%m.%Y"}.')
-        self._known_inside("columns", name, given, ("column", "columns", "scale", "format", "unit", "timezone", "option"))
+        self._known_inside("columns", name, given, ("column", "columns", "scale", "format", "unit", "timezone", "option", "absolute"))
         if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
             self._wrong("columns", name, "has option, which is for a symbol: the column in which the contract of an option may stand.")
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
@@ -383,6 +393,7 @@ class _Reader:
             timezone=None if "timezone" not in given else self._zone("columns", name, given["timezone"]),
             more=tuple(names[1:]),
             option=given.get("option"),
+            absolute=bool(given.get("absolute", False)),
         )
 
     def _template(self, name: str, given: Any) -> Template:

@@ -54,6 +54,10 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         return found[1], found[2]
     for quote in _QUOTES:
         base = name.removesuffix(quote)
+        if base in _COINS or (base in _FIAT and quote in _FIAT):
+            return base, quote
+    for quote in _QUOTES:
+        base = name.removesuffix(quote)
         if base != name and re.fullmatch(r"[A-Z0-9]{2,12}", base):
             known = (
                 quote in _STABLE

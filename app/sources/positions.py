@@ -163,10 +163,19 @@ class Positions:
         """Work out what the table does not have and what it has allows: profit and return from prices, `rr` from return and drawdown."""
         if self._prices and direction is not None:
             self._from_prices(row, summary, direction)
+        if summary.get("roi") is None and _numbers(summary.get("pnl_usd")):
+            self._from_stake(row, summary)
         if summary.get("rr") is None and _numbers(summary.get("roi"), summary.get("max_drawdown")):
             summary["rr"] = making.return_to_drawdown(summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor)
         if summary.get("hold_time_days") is None:
             summary["hold_time_days"] = making.days_between(summary["entry_timestamp"], summary["exit_timestamp"])
+
+    def _from_stake(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
+        """The return of a profit on what was put in, where there are no prices."""
+        stake, fees = self._cells.number(row, "stake"), summary.get("fees_usd")
+        if _numbers(stake) and stake:
+            paid = fees if self._mapping.profit == "gross" and _numbers(fees) else 0.0
+            summary["roi"] = round((summary["pnl_usd"] - paid) / abs(stake), 8)
 
     def _from_prices(self, row: Mapping[str, Any], summary: dict[str, Any], side: int) -> None:
         entered, left = summary["entry_price"], summary["exit_price"]

@@ -50,7 +50,7 @@ _NO_TRADE = re.compile(
     r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|"
     r"transfer|journal|jnl|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus|reinvest(ment)?|"
     r"roll(over)?|swap|money movement|cancel(l?ed)?|correction|adjustment|mergers?|spinoff|xent|mint|slip|sweep|commission|net out|"
-    r"insurance_clear|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake|unstake|reward)\b"
+    r"insurance_clear|receive[ds]?|send|sent|rewards?|income|learning|incentives?|unstaking|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake|unstake|reward)\b"
 )
 _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
@@ -84,6 +84,9 @@ def read_side(text: str) -> Side | Event | None:
         if not rest and (more := re.search(r"(short|to open|to close|to cover|opening|closing)\b", word)):
             rest = {"opening": "to open", "closing": "to close"}.get(more[1], more[1])
         return _EXACT.get(f"{verb} {rest}".strip()) or _EXACT[verb]
+    verbs = set(re.findall(r"\b(buy|sell)\b", word))
+    if len(verbs) == 1 and not re.search(r"\b(long|short)\b", word):
+        return _EXACT[verbs.pop()]
     return _of_two_words(word)
 
 

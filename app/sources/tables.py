@@ -15,7 +15,7 @@ from app.errors import BadDataError, ConfigurationError, UsageError
 from app.sources.blocks import Block, Row, blocks_of
 from app.sources.files import opened, plain_name
 from app.sources.notes import Notes
-from app.sources.sheets import UTF_8, sheets
+from app.sources.sheets import UTF_8, form_of, sheets
 
 __all__ = ["UTF_8", "Row", "Table", "blocks", "encoding_of", "is_parquet", "is_table", "pyarrow_parquet", "table"]
 
@@ -103,7 +103,7 @@ def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Ite
 
 def encoding_of(path: str) -> str:
     """The encoding of a CSV file: UTF-8, or else what spreadsheets write, UTF-16 (told by its mark) or Windows' Western one."""
-    if is_parquet(path):
+    if is_parquet(path) or form_of(path) != "csv":
         return UTF_8
     decoder = codecs.getincrementaldecoder("utf-8")()
     with opened(path) as (stream, _):

@@ -84,7 +84,17 @@ def nice(value: float) -> float | None:
     if abs(near - value) / near <= 0.01:
         return near
     whole = round(value)
-    return whole if whole >= 1 and abs(whole - value) <= 0.00002 * whole else None
+    return whole if 1 <= whole <= 200_000 and abs(whole - value) <= 0.00002 * whole else None
+
+
+def half_unit(numbers: Sequence[float | None]) -> float:
+    """Half of the last digit that the numbers have, so far they can be off by rounding; at most half of a hundredth.
+
+    >>> half_unit([12.5, 3.25, None]), half_unit([0.02272727]), half_unit([100.0])
+    (0.005, 5e-09, 0.005)
+    """
+    digits = [len(f"{n:.8f}".rstrip("0").partition(".")[2]) for n in numbers if n is not None]
+    return 0.5 * 10.0 ** -max(2, *digits, 0)
 
 
 def read_positions(trades: Sequence[Trade]) -> Reading:
@@ -149,6 +159,7 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
         before = (trade.profit or 0) + (sign * trade.fees if kind == "net" else 0)
         by_name[trade.name].append((i, before, _gain(trade, inverse)))
     values, good, alone, off = {}, 0, 0, []
+    rounding = half_unit([trade.profit for trade in trades])
     for name, rows in by_name.items():
         ratios = [before / gain for _, before, gain in rows if gain and before]
         if not ratios:
@@ -164,7 +175,7 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
             continue
         explained = 0
         for i, before, gain in rows:
-            if abs(before - value * gain) <= max(0.0151 if not inverse else 1e-7, abs(before) * 0.002):
+            if abs(before - value * gain) <= max(3 * rounding, abs(before) * 0.002):
                 explained += 1
             else:
                 off.append(i)
@@ -281,6 +292,7 @@ def _amount_share(
     kind: str,
 ) -> tuple[float, dict[str, float]]:
     rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    rounding = half_unit(numbers)
     for number, name, size, fee, buy in zip(numbers, names, sizes, fees, buys, strict=True):
         if number is None or not size or not number:
             continue
@@ -293,7 +305,7 @@ def _amount_share(
     for name, own in rows.items():
         middle = statistics.median(paid / size for paid, size in own)
         value = nice(middle) or float(f"{middle:.5g}")
-        close = sum(abs(paid - value * size) <= max(0.006, paid * 1e-4) for paid, size in own)
+        close = sum(abs(paid - value * size) <= max(1.2 * rounding, paid * 1e-4) for paid, size in own)
         # One row explains itself with any value, so only a usual one counts.
         if len(own) == 1 and nice(middle) is None:
             close = 0

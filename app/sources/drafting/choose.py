@@ -16,7 +16,7 @@ from app.sources.drafting.contents import Contents, alike
 from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 POSITIONS = (
-    "exit_timestamp", "entry_timestamp", "trade_id", "symbol", "side", "rr", "roi", "pnl_usd", "max_drawdown", "max_gain", "entry_price",
+    "exit_timestamp", "entry_timestamp", "trade_id", "symbol", "side", "rr", "roi", "pnl_usd", "stake", "max_drawdown", "max_gain", "entry_price",
     "exit_price", "quantity", "fees_usd", "hold_time_days", "timeframe", "bucket", "chain", "currency", "revision", "multiplier",
 )  # fmt: skip
 FILLS = (
@@ -26,20 +26,21 @@ FILLS = (
 TIMES = frozenset({"entry_timestamp", "exit_timestamp", "time"})
 NUMBERS = frozenset(
     {"rr", "roi", "pnl_usd", "max_drawdown", "max_gain", "entry_price", "exit_price", "quantity", "fees_usd", "hold_time_days", "price"}
-    | {"fee", "multiplier", "revision", "gross", "net"}
+    | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _FEE = re.compile(
-    r"fee|commission|comm(?!ent|od)|swap|\btax|stamp|gebühr|provision|kommission|frais|comisi|手續費|手续费|levy|brokerage|charges|rebate|interest"
+    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision|kommission|frais|comisi|手續費|手续费|levy|brokerage|charges|rebate|interest"
 )
-_NO_FEE = re.compile(r"currency|coin|asset|pct|rate|percent|type|tier|adj|profit|pnl|ccy")
+_NO_FEE = re.compile(r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl")
 _LIMIT = re.compile(
-    r"limit|stop|target|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike|last_price|fair|c_price|close_price_prior|cost_basis|liq"
+    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
 _OPTION_PARTS = (
     re.compile(r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"),
     re.compile(r"^strike|strike_price$"),
     re.compile(r"^(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
 )
+_CURRENCIES = frozenset("USD EUR GBP GBX GBp JPY CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF HKD SGD INR CNY KRW BRL MXN ZAR TRY TWD".split())
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 _EFFECT = frozenset(["open", "close", "opening", "closing", "to_open", "to_close", "o", "c", "offset", "opened", "closed", "entry", "exit"])
 
@@ -76,6 +77,8 @@ class Chooser:
             if spec is None and name not in _SPECIAL and name not in TIMES:
                 column = next((c for c in self._candidates(name) if c not in used and self._fits(name, c)), None)
                 spec = Spec([column]) if column is not None else None
+            if spec is None and name == "currency" and (column := self._currency_column(found)) is not None:
+                spec = Spec([column])
             if spec is not None:
                 found[name] = spec
         self._twofold(found)
@@ -105,11 +108,25 @@ class Chooser:
                 if name in ("roi", "pnl_usd") and word in NAMES["pnl_usd"] and c.has_percent(column) != (name == "roi"):
                     continue  # A profit in percent is a return.
                 yield column
+        if name == "fee_currency":
+            yield from (column for column in c.columns if re.search(r"currency.*(fee|commission)|(fee|commission).*currency", column, re.IGNORECASE))
         for word in NAMES[name]:
             parts = word.split("_")
             for column, own in self._names.items():
                 if len(parts) > 1 and own != word and set(parts) < set(own.split("_")) and not self._other(name, own):
                     yield column
+
+    def _currency_column(self, found: Fields) -> str | None:
+        """A column with nothing but codes of currencies, next to the price or the profit, without a name that says so."""
+        columns = list(self._contents.columns)
+        for name in ("pnl_usd", "price", "exit_price"):
+            if name not in found:
+                continue
+            at = columns.index(found[name].column) + 1
+            words = self._contents.words(columns[at]) if at < len(columns) else {}
+            if words and all(word.strip() in _CURRENCIES for word in words):
+                return columns[at]
+        return None
 
     def _other(self, name: str, own: str) -> bool:
         """Whether the words that come on top make it another thing: a limit price is not a price."""
@@ -264,6 +281,7 @@ class Chooser:
         if any(option_contract(word) for word in c.words(symbol)):
             return Spec([symbol])
         parts = [self._part(pattern, symbol) for pattern in _OPTION_PARTS]
+        parts[2] = parts[2] or self._right(symbol)
         if parts[0] and parts[1] and self._is_underlying(symbol):
             return Spec([symbol, *(part for part in parts if part)], comment="an option is an instrument of its own")
         for column in alike(c.columns, r"^description|^name$|^security"):
@@ -280,6 +298,14 @@ class Chooser:
             (column for column, name in self._names.items() if pattern.search(name) and column != symbol and self._contents.values(column)),
             None,
         )
+
+    def _right(self, symbol: str) -> str | None:
+        """A column that says call or put, whatever it is called."""
+        for column in self._contents.columns:
+            words = {word.strip().lower() for word in self._contents.words(column)}
+            if column != symbol and words & {"call", "put"} and words <= {"call", "put", "c", "p", "stock", "equity", "etf", "future", "none", "-"}:
+                return column
+        return None
 
     def _fees(self, used: set[str]) -> list[str]:
         """All columns with fees; where one is the total of the others, that one."""

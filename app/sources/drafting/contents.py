@@ -50,11 +50,12 @@ class TimeReading:
 
 @dataclass
 class Contents:
-    """The kept rows of a table, by column."""
+    """The kept rows of a table, by column, and the lines of text around it."""
 
     columns: tuple[str, ...]
     rows: list[Row]
     decimal: str = "."
+    texts: list[str] = field(default_factory=list)
     _cache: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class Contents:
     def with_rows(self, rows: list[Row]) -> Contents:
         """The same columns with fewer rows."""
         found = Contents(self.columns, rows)
-        found.decimal = self.decimal
+        found.decimal, found.texts = self.decimal, self.texts
         return found
 
     def cells(self, column: str) -> list[Any]:

@@ -132,11 +132,25 @@ def _decimal(decided: Decided) -> None:
         )
     elif decided.kept.contents.decimal == ",":
         decided.keys["decimal"] = (",", "")
+    contents = decided.kept.contents
+    for name in ("price", "entry_price", "exit_price"):
+        spec = decided.fields.get(name)
+        cells = [str(v) for v in contents.values(spec.column)] if spec else []
+        if cells and all(re.fullmatch(r"\d{2,3}['’]\d{2,3}", cell) for cell in cells) and "apostrophe" not in decided.keys:
+            decided.ask(
+                "apostrophe",
+                f"Whether {cells[0]} in {spec.column if spec else ''} is in 32nds of a point, as prices of bonds are, or an apostrophe between thousands.",
+                '"32nds" or "thousands"',
+            )
 
 
 def _times(decided: Decided) -> None:
     contents = decided.kept.contents
-    naive, zones, offsets = [], set(), False
+    naive: list[str] = []
+    zones: set[str] = set()
+    offsets = False
+    open_orders: list[str] = []
+    example = ""
     day_only = []
     for name, spec in decided.fields.items():
         if name not in TIMES:
@@ -152,9 +166,8 @@ def _times(decided: Decided) -> None:
                 spec.comment = (
                     f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a format such as "%d/%m/%Y %H:%M"'
                 )
-                decided.asked.append(
-                    f"Whether the day or the month comes first in {spec.column}: {reading.ambiguous} and all others can be both."
-                )
+                open_orders.append(spec.column)
+                example = example or reading.ambiguous
         elif reading.told:
             decided.guessed.append(reading.told)
         if reading.has_offset or ("unit" in reading.keys and reading.keys["unit"] != "days"):
@@ -167,6 +180,9 @@ def _times(decided: Decided) -> None:
             naive.append(spec.column)
         if not reading.has_clock:
             day_only.append(spec.column)
+    if open_orders:
+        columns = " and ".join(open_orders)
+        decided.asked.append(f"Whether the day or the month comes first in {columns}: {example} and all others can be both.")
     if naive:
         decided.left.append(f"The time zone of {' and '.join(naive)}: they have no offset and are read as UTC.")
     decided.keys["timezone"] = ("UTC", f"of times without an offset{', such as those of ' + ' and '.join(naive) if naive else ''}")
@@ -239,6 +255,8 @@ def _no_side(decided: Decided) -> None:
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["1"], ""), "sell": (["-1"], "")}
             return
+    if _unknown_words(decided):
+        return
     if decided.rows == "fills":
         if negative:
             decided.guessed.append("A quantity below 0 is a sale.")
@@ -247,6 +265,20 @@ def _no_side(decided: Decided) -> None:
         decided.asked.append("Which fills are purchases and which are sales: no column says it, and no quantity is below 0.")
     elif negative:
         decided.guessed.append("A quantity below 0 is a short position.")
+
+
+def _unknown_words(decided: Decided) -> bool:
+    """A column that is called as sides are, with words that nobody knows: which is which is asked."""
+    for column in decided.kept.contents.columns:
+        words = list(decided.kept.contents.words(column))
+        if known_as(column) in NAMES["side"][:20] and 1 < len(words) <= 4 and column not in decided.used():
+            decided.fields["side"] = Spec([column])
+            shown = ", ".join(words)
+            for side, kind in (("buy", "purchases or long positions"), ("sell", "sales or short positions")):
+                decided.sections.setdefault("sides", {})[side] = ([OPEN_QUESTION], f"which of {shown} are {kind}")
+            decided.asked.append(f"Which of {shown} in {column} is a purchase and which a sale: name them in [sides].")
+            return True
+    return False
 
 
 def _trade_ids(decided: Decided) -> None:
@@ -318,6 +350,12 @@ def _currency(decided: Decided) -> None:
         decided.keys["currency"] = ("INR", "by the exchange")
         decided.guessed.append("The currency is INR, by the exchange.")
         return
+    for text in contents.texts:
+        told = re.search(r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|USDT)\b", text)
+        if told and re.search(r"account|currency|konto|balance|compte|cuenta", text, re.IGNORECASE):
+            decided.keys["currency"] = (told[1], f"by the line: {text[:40]}")
+            decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
+            return
     if "pnl_usd" in fields or decided.rows == "fills" or {"entry_price", "exit_price"} <= fields.keys():
         decided.keys["currency"] = ("USD", "nothing says it; pnl_usd is for dollars only")
         decided.left.append("In which currency the profits are: nothing says it, and they are read as US dollars (currency).")

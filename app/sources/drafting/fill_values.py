@@ -26,17 +26,20 @@ _NO_SHORTS_NEEDED = re.compile(r"perp|swap|future|margin|fut\b|linear|inverse|cf
 
 def settle(decided: Decided) -> None:
     """Decide what the rows themselves decide; ask the rest."""
-    fields = decided.fields
+    contents, fields = decided.kept.contents, decided.fields
     if "symbol" not in fields:
         decided.sections.setdefault("constants", {})["symbol"] = ("none", "no column says what was traded")
         decided.left.append("What was traded: no column says it, so all fills are of one symbol.")
     _fees(decided)
     if {"quantity", "price"} <= fields.keys():
         amount = _amount(decided)
+        if amount is not None and "multiplier" in fields and any(n != 1 for n in contents.read_numbers(fields["multiplier"].column)):
+            _doubled_multiplier(decided, amount)
         if "multiplier" not in fields:
             _realized_values(decided, amount)
         _inverse(decided)
     _fee_coins(decided)
+    _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         _shorts(decided)
 
@@ -71,6 +74,7 @@ def _amount(decided: Decided) -> Amount | None:
     columns.sort(key=lambda one: min(names.index(w) for w in (known_as(one[0]), known_as(one[0]).removeprefix("quote_")) if w in names))
     if not columns:
         return None
+    _negative_prices(decided)
     symbols = [_symbol(decided, i) for i in range(contents.n_rows)]
     fees = [0.0] * contents.n_rows
     if "fee" in fields and "fee_currency" not in fields:
@@ -79,7 +83,7 @@ def _amount(decided: Decided) -> Amount | None:
         fees = [scale * sum(column[i] or 0.0 for column in by_column) for i in range(contents.n_rows)]
     found = read_amounts(columns, symbols, sizes, fees, _buys(decided))
     if found is None:
-        return None
+        return _inverse_amount(decided, columns, symbols, quantity, price)
     if found.plain and (found.kind == "gross" or any(fees)):
         decided.guessed.append(
             f"A unit is a unit: price × quantity is {found.column} in the rows{' (fees taken off)' if found.kind == 'net' else ''}."
@@ -92,6 +96,47 @@ def _amount(decided: Decided) -> Amount | None:
     if not found.plain:
         shown = ", ".join(f"{name} {value:g}" for name, value in sorted(found.values.items(), key=lambda item: item[1] == 1)[:6])
         decided.guessed.append(f"Contract values are told by {found.column}: {shown}.")
+    return found
+
+
+def _negative_prices(decided: Decided) -> None:
+    """Prices with the sign of the cash: below 0 in all purchases and above in all sales."""
+    numbers = decided.kept.contents.numbers(decided.fields["price"].column)
+    signs = {(buy, n < 0) for buy, n in zip(_buys(decided), numbers, strict=True) if n and buy is not None}
+    if signs == {(True, True), (False, False)} or signs == {(True, True)}:
+        decided.fields["price"].keys["absolute"] = True
+        decided.fields["price"].comment = "below 0 where it is paid: the sign is that of the cash"
+
+
+def _doubled_multiplier(decided: Decided, amount: Amount) -> None:
+    """A column of multipliers that is in the price already, by the amounts."""
+    contents, fields = decided.kept.contents, decided.fields
+    fields.pop("gross", None)
+    fields.pop("net", None)
+    column = fields["multiplier"].column
+    numbers = {_symbol(decided, i): n for i, n in enumerate(contents.numbers(column)) if n}
+    if any(abs(amount.values.get(name, n) - n) > 0.01 * n for name, n in numbers.items()):
+        del fields["multiplier"]
+        decided.guessed.append(f"{column} is not used: {amount.column} is price × quantity without it, so it is in the price already.")
+
+
+def _inverse_amount(
+    decided: Decided,
+    columns: list[tuple[str, list[float | None]]],
+    symbols: list[str],
+    quantity: list[float | None],
+    price: list[float | None],
+) -> Amount | None:
+    """Amounts that are quantity / price × contract value: the contracts are counted in dollars and settled in their coin."""
+    if not all(may_be_inverse(symbol) for symbol in symbols):
+        return None
+    sizes = [abs(q / p) if q and p else None for q, p in zip(quantity, price, strict=True)]
+    found = read_amounts(columns, symbols, sizes, [0.0] * len(sizes), _buys(decided))
+    if found is None or found.kind != "gross":
+        return None
+    decided.fields["gross"] = Spec([found.column], comment="in the coin: it tells the contract value row by row")
+    decided.keys["inverse"] = (sorted(set(symbols)), f"counted in dollars and settled in the coin: {found.column} is quantity / price")
+    decided.guessed.append(f"The contracts are inverse, settled in their coin: {found.column} is quantity / price. There is no pnl_usd.")
     return found
 
 
@@ -135,7 +180,7 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
                 decided.guessed.append(f"The profit of a trade is {columns[0]} in the row of its exit.")
             if any(value != 1 for value in values.values()):
                 for name, value in values.items():
-                    key = "*" if len(set(values.values())) == 1 else "".join(f"[{c}]" if c in "[*?" else c for c in name)
+                    key = "*" if len(set(values.values())) == 1 and not told else "".join(f"[{c}]" if c in "[*?" else c for c in name)
                     decided.sections.setdefault("multipliers", {})[key] = (value, f"so {columns[0]} is what the prices give")
                 decided.guessed.append(
                     f"Contract values are told by {columns[0]}: {', '.join(f'{n} {v:g}' for n, v in list(values.items())[:6])}."
@@ -144,9 +189,6 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
                 decided.guessed.append(f"A unit is a unit: {columns[0]} is what prices and quantities give.")
             _ask_the_rest(decided, {*told, *values})
             return
-        decided.left.append(
-            f"Why {columns[0]} is not what prices and quantities give: profits are worked out from the fills, not taken from it."
-        )
     _ask_the_rest(decided, set(amount.values) if amount else set())
 
 
@@ -195,9 +237,30 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     return values
 
 
+def _compare(decided: Decided) -> None:
+    """Say where the profits that the table has are not those that the fills make as they are read now."""
+    contents = decided.kept.contents
+    columns = [c for c in contents.columns if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)]
+    columns = [c for c in columns if any(contents.read_numbers(c)) and not contents.has_percent(c)]
+    if not columns or decided.two_rows or any(OPEN_QUESTION in spec.columns for spec in decided.fields.values()):
+        return
+    numbers = {id(row.cells): n for row, n in zip(contents.rows, contents.numbers(columns[0]), strict=True)}
+    made: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for position in simulate.fills(decided).closed:
+        sums = made[str(position.steps[0].fill.book[1])]
+        for step in position.steps:
+            sums[0] += float(step.realized or 0)
+            sums[1] += (numbers.get(id(step.fill.row)) or 0.0) * float(step.quantity / abs(step.fill.quantity)) if step.realized is not None else 0.0
+            sums[2] += float(abs(step.fee))
+    off = {s: (a, b) for s, (a, b, fees) in made.items() if abs(a - b) > 1.1 * fees + 0.02 * max(abs(a), abs(b)) + 0.05}
+    if off:
+        shown = "; ".join(f"{symbol}: {b:,.2f}, and the fills make {a:,.2f}" for symbol, (a, b) in list(off.items())[:5])
+        decided.left.append(f"Why {columns[0]} is another than what the fills make: {shown}.  Profits are worked out from the fills.")
+
+
 def _inverse(decided: Decided) -> None:
     spec = decided.fields.get("symbol")
-    if spec is None:
+    if spec is None or "inverse" in decided.keys:
         return
     found = [symbol for symbol in decided.kept.contents.words(spec.column) if may_be_inverse(symbol)]
     if not found:
@@ -274,9 +337,16 @@ def _shorts(decided: Decided) -> None:
             f"More was sold than was held, and not as a short: {names}. The rest is left out, as bought before the file begins."
         )
         return
-    if short_word or _derivatives(decided):
+    if short_word or _derivatives(decided) or _bought_with_profit(decided):
         return
     _ask_shorts(decided, tried, names)
+
+
+def _bought_with_profit(decided: Decided) -> bool:
+    """Whether the table says of purchases that they have made a profit or a loss: they closed shorts."""
+    contents = decided.kept.contents
+    columns = [c for c in contents.columns if known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)]
+    return any(buy and n for c in columns for buy, n in zip(_buys(decided), contents.numbers(c), strict=True))
 
 
 def _derivatives(decided: Decided) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 
 from app.sources.cells import as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
 from app.sources.drafting.choose import Spec
@@ -24,9 +24,15 @@ _FRACTIONS = ("max_drawdown", "max_gain")
 def settle(decided: Decided) -> None:
     """Decide what the rows themselves decide; ask the rest."""
     contents, fields = decided.kept.contents, decided.fields
+    if "stake" in fields and ("pnl_usd" not in fields or "roi" in fields or {"entry_price", "exit_price"} <= fields.keys()):
+        del fields["stake"]
+    elif "stake" in fields:
+        decided.guessed.append(f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}.")
     _exchanged_times(decided)
     trades = _trades(decided)
     reading = read_positions(trades) if trades else Reading()
+    if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
+        trades, reading = _other_quantity(decided, trades, reading)
     if reading.exchanged:
         _exchange_sides(decided, reading)
     elif reading.n_against and reading.n_against > 0.05 * reading.n_compared:
@@ -70,6 +76,21 @@ def _trades(decided: Decided) -> list[Trade]:
         )
         if side is not None and entry is not None and left is not None
     ]
+
+
+def _other_quantity(decided: Decided, trades: list[Trade], reading: Reading) -> tuple[list[Trade], Reading]:
+    """Another column as the quantity, where only with it the rows add up."""
+    first = decided.fields["quantity"]
+    for column in decided.kept.contents.columns:
+        if known_as(column) in NAMES["quantity"] and column not in decided.used() and decided.kept.contents.is_numeric(column):
+            decided.fields["quantity"] = Spec([column])
+            again = _trades(decided)
+            found = read_positions(again)
+            if found.exact >= 0.8:
+                decided.guessed.append(f"The quantity is {column}, not {first.column}: with it the profits agree with the prices.")
+                return again, found
+    decided.fields["quantity"] = first
+    return trades, reading
 
 
 def _side(decided: Decided, i: int, quantity: float | None) -> int | None:
@@ -193,10 +214,9 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
 
 def _write_values(decided: Decided, values: dict[str, float]) -> None:
     section = decided.sections.setdefault("multipliers", {})
-    if len(set(values.values())) == 1:
-        value = next(iter(values.values()))
-        if value != 1 or "fees_usd" not in decided.fields:
-            section["*"] = (value, "money per point and unit, as the profits say")
+    if set(values.values()) == {1} or "symbol" not in decided.fields:
+        if set(values.values()) != {1} or "fees_usd" not in decided.fields:
+            section["*"] = (next(iter(values.values())), "money per point and unit, as the profits say")
         return
     symbols = decided.kept.contents.words(decided.fields["symbol"].column) if "symbol" in decided.fields else {}
     for name, value in values.items():

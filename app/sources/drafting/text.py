@@ -16,7 +16,6 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.scope import Scoped
 from app.sources.tables import UTF_8
 
-_ORDER = ("decimal", "profit", "currency", "shorts", "inverse", "bought_sold")
 _SECTIONS = ("constants", "sides", "multipliers", "splits")
 _TITLES = {
     "sides": "what else the words for sides mean, in small letters",
@@ -59,10 +58,8 @@ def _lines(name: str, contents: Contents, decided: Decided, found: Scoped, encod
     yield 'module = "pm"'
     if encoding != UTF_8:
         yield f'encoding = "{encoding}"'
-    for key in ("timezone", *_ORDER):
-        if key in decided.keys:
-            value, comment = decided.keys[key]
-            yield f"{key} = {toml(value)}" + (f"  # {comment}" if comment else "")
+    for key, (value, comment) in decided.keys.items():
+        yield f"{key} = {toml(value)}" + (f"  # {comment}" if comment else "")
     yield ""
     yield "[columns]  # field of position_closed = column"
     for field, spec in decided.fields.items():
