@@ -22,6 +22,7 @@ from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.shift import shifted
 from app.sources import Closed, Notes, closes
+from app.sources.cells import QUOTE
 from app.sources.closes import kind_of
 from app.sources.draft import draft
 from app.sources.figures import written as figure
@@ -139,6 +140,20 @@ def _shown_events(show: str) -> int:
     return int(show)
 
 
+def _reading_lines(mapping: TableMapping | None) -> list[str]:
+    """How the mapping has the rows read, as far as it changes what comes out."""
+    if mapping is None:
+        return []
+    said = [f"rows are {mapping.rows}", f"times without an offset are in {mapping.timezone}", f"the currency is {mapping.currency.lower() if mapping.currency == QUOTE else mapping.currency}"]
+    if mapping.profit:
+        said.append({"gross": "fees are taken off profits", "net": "profits are after fees", "shown": "fees do not count"}[mapping.profit])
+    if mapping.multipliers:
+        said.append("contract values are " + joined([f"{name} {value:g}" for name, value in mapping.multipliers.items()], 6))
+    if mapping.rows == "fills" and mapping.shorts != "yes":
+        said.append("no sale opens a short" if mapping.shorts == "no" else "a sale opens a short only where it says so")
+    return [f"Read as the mapping says: {'; '.join(said)}."]
+
+
 def _expected(text: str | None) -> tuple[float, str | None] | None:
     """(the profit, its currency) of --expect-pnl."""
     if text is None:
@@ -188,6 +203,8 @@ def _report(seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, st
         echo_json({**seen.document(), "notes": dict(notes), "named": named, "first": events, "dry_run": True, "expected_pnl": sentence or None})
     else:
         _print(seen, notes)
+        for line in _reading_lines(seen.mapping):
+            click.echo(line)
         for line in seen.account.lines():
             click.echo(line)
         if sentence and fits:

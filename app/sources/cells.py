@@ -87,7 +87,9 @@ class Cells:
             return abs(found) if column is not None and column.absolute and type(found) in (int, float) else found
         parts = [parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale) for each in (column.name, *column.more)]
         known = [part for part in parts if part is not None]
-        return next((part for part in known if isinstance(part, str)), round(sum(known), 12) if known else None)
+        if unread := [part for part in known if isinstance(part, str)]:
+            return unread[0]
+        return round(sum(known), 12) if known else None
 
     def _plain(self, value: Any) -> Any:
         """A price in 32nds of a point as a number, where the mapping says that apostrophes mean that."""

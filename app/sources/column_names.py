@@ -14,7 +14,7 @@ _WORDS = {
     ),
     "entry_timestamp": (
         "entry_time entry_timestamp entry_date entry_datetime open_time open_date open_timestamp opened opened_at date_opened "
-        "opened_on opened_date time_in entered entered_at entry_ts buy_date bought start_time start_date entry_at opening_time opening_date "
+        "opened_on open_dt opened_date time_in entered entered_at entry_ts buy_date bought start_time start_date entry_at opening_time opening_date "
         "open_datetime date_open open_date_time entry_date_time bought_timestamp boughttimestamp date_in opening_time_utc entry_dt "
         "date_acquired acquired buy_time time_opened eröffnet eröffnung einstiegszeit eröffnungszeit kaufdatum einstieg_datum "
         "heure_d_entrée date_d_ouverture date_d_entrée ouverture fecha_de_apertura hora_de_entrada hora_entrada fecha_apertura "
@@ -22,7 +22,7 @@ _WORDS = {
     ),
     "exit_timestamp": (
         "exit_time exit_timestamp exit_date exit_datetime close_time close_date close_timestamp closed closed_at date_closed "
-        "closed_on time_out exited exited_at exit_ts sell_date sold end_time end_date exit_at closing_time closing_date close_datetime "
+        "closed_on close_dt time_out exited exited_at exit_ts sell_date sold end_time end_date exit_at closing_time closing_date close_datetime "
         "date_close close_date_time exit_date_time sold_timestamp soldtimestamp date_out closing_time_utc exit_dt date_sold "
         "sell_time time_closed geschlossen schließung ausstiegszeit schlusszeit verkaufsdatum heure_de_sortie date_de_fermeture "
         "date_de_sortie fermeture fecha_de_cierre hora_de_salida hora_salida fecha_cierre data_chiusura ora_di_chiusura closed_time "

@@ -17,7 +17,8 @@ from app.sources.drafting.decide import Decided, decide
 from app.sources.drafting.scope import Scoped, scoped
 from app.sources.drafting.text import written
 from app.sources.notes import Notes
-from app.sources.tables import Row, blocks, encoding_of, named
+from app.sources.sheets import form_of
+from app.sources.tables import Row, blocks, encoding_of, is_parquet, named
 
 ROWS_READ = 200_000
 """Rows from which a draft is made; the quantiles of more than these would hardly differ."""
@@ -61,6 +62,8 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
         if not found:
             raise BadDataError(f"{path} has no table {which!r}.", "Name it by its title, by its number, or as in: line 12.")
     with_rows = [table for table in found if table.rows]
+    if not with_rows and not is_parquet(path) and form_of(path) == "html":
+        raise BadDataError(f"{path} is HTML and has no table with rows.", "Save the report itself, as HTML or CSV; this may be a page to log in.")
     if not with_rows:
         raise BadDataError(f"{path} has no row.", "The first line names the columns; at least one row has to follow.")
     chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))

@@ -81,7 +81,8 @@ class Fills:
                 elif found is not None:
                     fills.append(found)
             moments = [_moment(fill) for fill in fills]
-            if sum(a > b for a, b in pairwise(moments)) > sum(a < b for a, b in pairwise(moments)):
+            falls = sum(a > b for a, b in pairwise(moments)) > sum(a < b for a, b in pairwise(moments))
+            if falls if self._mapping.newest_first is None else self._mapping.newest_first:
                 fills.reverse()  # The newest first, as many exports are: of equal times, too, the last is the first.
             every += fills
         every.sort(key=_order)

@@ -137,6 +137,7 @@ class TableMapping:
     shorts: str = "yes"
     bought_sold: bool = False
     apostrophe: str = "thousands"
+    newest_first: bool | None = None
     splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
 
     def names(self) -> set[str]:
@@ -185,7 +186,7 @@ def loads(text: str, path: str) -> TableMapping:
 _TOP = (
     "rows", "module", "delimiter", "encoding", "decimal", "timezone", "currency", "drawdown_floor",
     "columns", "constants", "pattern", "scope", "exit_scope", "buckets", "defaults", "sides", "table", "profit", "keep", "leave_out",
-    "multipliers", "inverse", "splits", "shorts", "bought_sold", "apostrophe",
+    "multipliers", "inverse", "splits", "shorts", "bought_sold", "apostrophe", "newest_first",
 )  # fmt: skip
 
 
@@ -236,6 +237,7 @@ class _Reader:
             leave_out=self._lists("leave_out"),
             multipliers={name: self._positive("multipliers", name, n) for name, n in self._section("multipliers", None).items()},
             shorts=self._shorts(),
+            newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
             apostrophe=self._apostrophe(),
             bought_sold=self._flag("bought_sold"),
             inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),

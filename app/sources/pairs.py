@@ -21,9 +21,13 @@ _NAMED_OPTION = re.compile(
     r"|\d{1,2}/\d{1,2}/\d{2,4} (CALL|PUT|C|P) ?\$?[\d.]+",
     re.IGNORECASE,
 )
-_FUTURE = re.compile(r"[/@]?([A-Z0-9]{1,4}?)([FGHJKMNQUVXZ])(\d{1,2})(?:[:.].*)?")
+_FUTURE = re.compile(r"[/@]?([A-Z0-9]{1,4}?)([FGHJKMNQUVXZ])(\d{4}|\d{1,2})(?:[:.].*)?")
 _MONTHLY = re.compile(
     r"[/@]?([A-Z0-9]{1,4}) ?(?:\d\d-\d\d|(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2}|\(?[FGHJKMNQUVXZ]\d{1,2}\)?)"
+)
+_VENUE = re.compile(
+    r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX):(?=.*\d\d?$))"
+    r"|[-.@_: ](FUT_)?(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
 )
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
 POINT_VALUES = {
@@ -54,7 +58,7 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         return found[1], found[2]
     for quote in _QUOTES:
         base = name.removesuffix(quote)
-        if base in _COINS or (base in _FIAT and quote in _FIAT):
+        if base != name and (base in _COINS or (base in _FIAT and quote in _FIAT)):
             return base, quote
     for quote in _QUOTES:
         base = name.removesuffix(quote)
@@ -96,7 +100,7 @@ def future_of(symbol: str) -> str | None:
     >>> [future_of(s) for s in ("ESH4", "MNQZ25", "NQ JUN26", "/ESM24", "ES 03-24", "CME_MINI:ES1!", "AAPL", "F", "NQ 09-25", "/MES")]
     ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES']
     """
-    text = symbol.strip().upper()
+    text = _VENUE.sub("", symbol.strip().upper())
     if found := (_MONTHLY.fullmatch(text) or _FUTURE.fullmatch(text)):
         root = found[1]
         if root in POINT_VALUES or text[0] in "/@" or " " in text:

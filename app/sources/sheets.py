@@ -256,8 +256,8 @@ def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
         yield Line(["" if cell is None else cell for cell in cells[:last]], number, 0)
 
 
-def check_archive(path: str) -> None:
-    """Raises `BadDataError` for a zip whose members are too large, or named to leave the folder, and for one that is damaged."""
+def check_archive(path: str, most: int = MOST_BYTES) -> None:
+    """Raises `BadDataError` for a zip whose members are larger than `most` bytes together, or named to leave the folder, and for one that is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -265,8 +265,8 @@ def check_archive(path: str) -> None:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.", "Name a file that is there.") from error
     except zipfile.BadZipFile as error:
         raise BadDataError(f"{path} is damaged: {error}.", "Get the file again.") from error
-    if sum(member.file_size for member in members) > MOST_BYTES or len(members) > 10_000:
-        raise BadDataError(f"{path} unpacks to more than {MOST_BYTES >> 20} MB.", "That is no export of trades; get the file again.")
+    if sum(member.file_size for member in members) > most or len(members) > 10_000:
+        raise BadDataError(f"{path} unpacks to more than {most >> 20} MB.", "That is no export of trades; get the file again.")
     for member in members:
         if member.filename.startswith(("/", "\\")) or ".." in Path(member.filename.replace("\\", "/")).parts:
             raise BadDataError(

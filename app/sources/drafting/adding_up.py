@@ -54,12 +54,14 @@ class Trade:
     profit: float | None
     fees: float
     ret: float | None
+    line: int = 0
 
 
 @dataclass
 class Reading:
     """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees, contract values by name, whether the returns are
-    percent (None: not told), the sides exchanged, and the share of rows that add up exactly."""
+    percent (None: not told), the sides exchanged, the share of rows that add up exactly, and the lines of those
+    that do not."""
 
     profit: str | None = None
     fee_scale: int = 1
@@ -106,7 +108,7 @@ def read_positions(trades: Sequence[Trade]) -> Reading:
     found.n_compared, found.n_against = len(moved), len(against)
     if moved and len(against) > _MOST * len(moved):
         found.exchanged = True
-        trades = [Trade(t.name, -t.side, t.entry, t.exit, t.quantity, t.profit, t.fees, t.ret) for t in trades]
+        trades = [Trade(t.name, -t.side, t.entry, t.exit, t.quantity, t.profit, t.fees, t.ret, t.line) for t in trades]
         priced = [t for t in trades if t.profit is not None and t.entry > 0 and t.exit > 0]
         found.n_against = len(moved) - len(against)
     _read_profit(priced, found)
@@ -138,7 +140,7 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
             key = (exact, -rank)
             if best is None or key[0] > best[0] + 1e-9:
                 best = key
-                found.inverse, found.exact, found.values, found.off = inverse, exact, values, off
+                found.inverse, found.exact, found.values, found.off = inverse, exact, values, [sized[i].line for i in off]
                 found.profit, found.fee_scale = kind if has_fees else None, sign
         if best and best[0] >= _MOST:
             break

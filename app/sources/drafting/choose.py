@@ -77,6 +77,8 @@ class Chooser:
             if spec is None and name not in _SPECIAL and name not in TIMES:
                 column = next((c for c in self._candidates(name) if c not in used and self._fits(name, c)), None)
                 spec = Spec([column]) if column is not None else None
+            if name == "currency" and "pnl_usd" in found and (own := self._profit_currency()) is not None:
+                spec = Spec([own])
             if spec is None and name == "currency" and (column := self._currency_column(found)) is not None:
                 spec = Spec([column])
             if spec is not None:
@@ -115,6 +117,11 @@ class Chooser:
             for column, own in self._names.items():
                 if len(parts) > 1 and own != word and set(parts) < set(own.split("_")) and not self._other(name, own):
                     yield column
+
+    def _profit_currency(self) -> str | None:
+        """The column with the currency of the profit, where there are several with currencies."""
+        pattern = re.compile(r"(currency|ccy).*(result|profit|p ?[&/]? ?l\b|pnl|gain)|(profit|pnl|p&l|result).*(currency|ccy)", re.IGNORECASE)
+        return next((c for c in self._contents.columns if pattern.search(c) and self._fits("currency", c)), None)
 
     def _currency_column(self, found: Fields) -> str | None:
         """A column with nothing but codes of currencies, next to the price or the profit, without a name that says so."""

@@ -202,6 +202,8 @@ class Contents:
         cells_zone = "America/New_York" if any(t.rstrip().upper().endswith(" ET") for t in good) else None
         offset = all(r.offset is not None for r in read if r is not None)
         order, ambiguous, told = next(iter(possible)), "", ""
+        if _year_may_be_first(good):
+            return TimeReading({"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, good[0])
         if len(possible) == 2:
             order, told = self._order_from_rows(good)
             ambiguous = "" if order != OPEN_QUESTION else good[0]
@@ -231,6 +233,15 @@ class Contents:
     @cached_property
     def time_columns(self) -> list[str]:
         return [column for column in self.columns if self.time(column) is not None]
+
+
+def _year_may_be_first(texts: list[str]) -> bool:
+    """Whether days are written with two digits three times, and the first ones could be those of a year: they hardly change."""
+    found = [match.groups() for text in texts if (match := re.match(r"(\d\d)[/.-](\d\d)[/.-](\d\d)(?!\d)", text))]
+    if len(found) < len(texts):
+        return False
+    years, days = {int(a) for a, _, _ in found}, {int(c) for _, _, c in found}
+    return all(10 <= year <= 40 for year in years) and len(years) <= 2 and (len(days) > len(years) or max(days) > 31 or min(days) < 10)
 
 
 def _cell(value: Any) -> Any:

@@ -30,6 +30,7 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "end_time",
     "end_date",
 }
+_ABROAD = re.compile(r"[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX|ASX|HKEX|TSE):.+")
 _TAKEN = "Which column is the time of the close: "
 _RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
 
@@ -49,6 +50,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     _sides(decided, unknown)
     if rows == "fills":
         _trade_ids(decided)
+        _hedged(decided)
     _currency(decided)
     if rows == "positions":
         position_values.settle(decided)
@@ -164,7 +166,7 @@ def _times(decided: Decided) -> None:
                 spec.keys["format"] = order
             else:
                 spec.comment = (
-                    f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a format such as "%d/%m/%Y %H:%M"'
+                    f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a format such as "%d/%m/%Y %H:%M" or "%y/%m/%d"'
                 )
                 open_orders.append(spec.column)
                 example = example or reading.ambiguous
@@ -211,8 +213,6 @@ def _sides(decided: Decided, unknown: list[str]) -> None:
     if spec is None:
         _no_side(decided)
         return
-    if known_as(spec.column) in ("is_short", "short", "isshort", "is_buyer", "isbuyer", "is_buyer_maker"):
-        return
     words = contents.words(spec.column)
     events = [word for word in words if isinstance(read_side(word), Event) and len(spec.columns) == 1]
     if events and decided.rows == "fills":
@@ -238,16 +238,16 @@ def _no_side(decided: Decided) -> None:
     quantity = fields.get("quantity")
     negative = quantity is not None and any(n < 0 for n in contents.read_numbers(quantity.column))
     flags = [
-        c for c in contents.columns if known_as(c) in ("is_short", "isshort", "short", "is_buyer", "isbuyer", "direction", "side", "type")
+        c for c in contents.columns if known_as(c) in ("is_short", "isshort", "short", "is_buyer", "isbuyer", "is_long", "islong", "long", "direction", "side", "type")
     ]
     for column in flags:
         words = {word.strip().lower() for word in contents.words(column)}
         if words and words <= {"true", "false"}:
             fields["side"] = Spec([column])
-            buy = "true" if "buyer" in known_as(column) else "false"
+            buy = "true" if re.search("buyer|long", known_as(column)) else "false"
             decided.sections["sides"] = {"buy": ([buy], ""), "sell": (["false" if buy == "true" else "true"], "")}
             return
-        if words and words <= {"0", "1"} and decided.rows == "positions":
+        if words and words <= {"0", "1"} and {"entry_price", "exit_price", "pnl_usd"} <= fields.keys():
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["0"], ""), "sell": (["1"], "")}
             return
@@ -305,6 +305,18 @@ def _trade_ids(decided: Decided) -> None:
             return
 
 
+def _hedged(decided: Decided) -> None:
+    """Long and short positions that are held side by side are books of their own."""
+    contents, fields = decided.kept.contents, decided.fields
+    for column in contents.columns:
+        words = {word.strip().lower() for word in contents.words(column)}
+        if column not in decided.used() and known_as(column) in ("position_side", "positionside", "pos_side", "posside") and {"long", "short"} <= words:
+            account = fields.get("account")
+            fields["account"] = Spec([*(account.columns if account else []), column], comment="long and short positions are books of their own")
+            decided.guessed.append(f"Long and short positions of one symbol are kept apart, by {column}.")
+            return
+
+
 def _currency(decided: Decided) -> None:
     """The currency of profits: its own column, signs in the cells, the columns' names, the pairs, else a question."""
     contents, fields = decided.kept.contents, decided.fields
@@ -356,6 +368,13 @@ def _currency(decided: Decided) -> None:
             decided.keys["currency"] = (told[1], f"by the line: {text[:40]}")
             decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
             return
+    foreign = [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]
+    if foreign:
+        decided.ask(
+            "currency", f"In which currency the profits are: {', '.join(foreign[:4])} are not traded in dollars, and nothing says what was counted.",
+            'such as "EUR"; pnl_usd is for dollars only',
+        )  # fmt: skip
+        return
     if "pnl_usd" in fields or decided.rows == "fills" or {"entry_price", "exit_price"} <= fields.keys():
         decided.keys["currency"] = ("USD", "nothing says it; pnl_usd is for dollars only")
         decided.left.append("In which currency the profits are: nothing says it, and they are read as US dollars (currency).")

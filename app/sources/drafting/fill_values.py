@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import statistics
+from fnmatch import fnmatchcase
 from collections import defaultdict
 
 from app.sources.cells import Cells, as_text
@@ -18,9 +19,10 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.position_values import ask_contract_values
 from app.sources.drafting.simulate import Tried
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
+from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
 from app.sources.sides import Side, read_side
 
+_CONTRACTS = re.compile(r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?", re.IGNORECASE)
 _NO_SHORTS_NEEDED = re.compile(r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE)
 
 
@@ -38,6 +40,8 @@ def settle(decided: Decided) -> None:
         if "multiplier" not in fields:
             _realized_values(decided, amount)
         _inverse(decided)
+        if "fee" in fields and not decided.sections.get("multipliers"):
+            _fees_of_another_unit(decided, fields["fee"])
     _fee_coins(decided)
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
@@ -55,6 +59,20 @@ def _fees(decided: Decided) -> None:
         spec.keys["scale"], spec.comment = -1, "what is paid is negative in this table"
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
+
+
+def _fees_of_another_unit(decided: Decided, spec: Spec) -> None:
+    """Fees that are larger than what was traded are no fees in its currency."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or "fee_currency" in fields or contents.signs(spec.column):
+        return
+    quantity, price = contents.numbers(fields["quantity"].column), contents.numbers(fields["price"].column)
+    sizes = sum(abs(q * p) for q, p in zip(quantity, price, strict=True) if q and p)
+    paid = sum(abs(n) for column in spec.columns for n in contents.read_numbers(column))
+    symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
+    if sizes and paid > sizes and not any(is_option(s) or future_of(s) or may_be_inverse(s) for s in symbols):
+        decided.left.append(f"What {' and '.join(spec.columns)} is: larger than what was traded, it is not read as fees.")
+        del fields["fee"]
 
 
 def _amount(decided: Decided) -> Amount | None:
@@ -207,10 +225,45 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
             names = [name for name in names if not any(one in name or name in one for one in told if one)]
     parts = len(fields["symbol"].columns) > 1 if "symbol" in fields else False
     ask_contract_values(decided, names)
+    _ask_by_class(decided, names)
+    _ask_for_lots(decided, names, told)
     if parts and not told and not decided.sections.get("multipliers"):
         pattern = "* *"
         decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
                     "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+
+
+def _ask_by_class(decided: Decided, names: list[str]) -> None:
+    """Contracts that are told by a column of asset classes alone: their symbols look like those of shares."""
+    contents, fields = decided.kept.contents, decided.fields
+    if len(fields["symbol"].columns) > 1:
+        return
+    for column in contents.columns:
+        words = {word for word in contents.words(column) if _CONTRACTS.fullmatch(word.strip())}
+        if not words or len(contents.words(column)) > 12 or column in decided.used():
+            continue
+        symbols = {as_text(s) for s, v in zip(contents.cells(fields["symbol"].column), contents.cells(column), strict=True) if s and v and as_text(v) in words}
+        for symbol in sorted(symbols & set(names)):
+            if not any(fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})):
+                key = "".join(f"[{c}]" if c in "[*?" else c for c in symbol)
+                decided.ask(key, f"What a point of {symbol} is worth a contract: {column} says that it is one of {', '.join(sorted(words))}.",
+                            "money per point and contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+        return
+
+
+def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
+    """Quantities that are lots or contracts, of which nothing tells how many units they are."""
+    contents = decided.kept.contents
+    if told or decided.sections.get("multipliers"):
+        return
+    counted = [c for c in contents.columns if {w.strip().lower() for w in contents.words(c)} <= {"cont", "conts", "contract", "contracts", "lot", "lots"} and contents.words(c)]
+    counted = counted or [c for c in [decided.fields["quantity"].column] if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}]
+    sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
+    pairs = [pair_of(name) for name in names]
+    lots = pairs and all(p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True)) and statistics.median(sizes) < 500
+    if counted or lots:
+        decided.ask("*", "How many units a lot or a contract is: quantities are counted in them, and nothing tells it.",
+                    "units a lot; 100000 for most currencies, 1 if quantities are units", section="multipliers")  # fmt: skip
 
 
 def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
@@ -230,7 +283,7 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     values = {}
     for name, own in ratios.items():
         middle = statistics.median(own)
-        value = nice(middle) or (min((1, 100, 10, 50, 20, 5, 2), key=lambda v: abs(v - middle) / v) if middle > 0 else None)
+        value = nice(middle) or (min((1, 100, 10, 50, 20, 5, 2, 0.5, 1000, 0.1, 0.01), key=lambda v: abs(v - middle) / v) if middle > 0 else None)
         if value is None or abs(value - middle) > 0.2 * value or sum(abs(r - middle) <= 0.25 * middle for r in own) * 2 < len(own):
             return None
         values[name] = value
@@ -307,6 +360,10 @@ def _shorts(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     tried = simulate.fills(decided, "no")
     if not tried.oversold:
+        return
+    if not simulate.fills(decided, "no", newest_first=True).oversold:
+        decided.keys["newest_first"] = (True, "of fills of one time, the last row is the first: so no more is sold than is held")
+        decided.guessed.append("The rows have the newest fill first: only so is nothing sold before it was bought.")
         return
     side = fields.get("side")
     said = []

@@ -14,6 +14,7 @@ from app.sources.drafting.adding_up import Reading, Trade, read_positions
 from app.sources.drafting.choose import Spec
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
+from app.sources.making import joined
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import POINT_VALUES, future_of, is_option, may_be_inverse
 from app.sources.sides import Side, read_side
@@ -70,9 +71,9 @@ def _trades(decided: Decided) -> list[Trade]:
             if sides[i] == -1 and "buy" in fields["entry_price"].column.lower():
                 entries[i], exits[i] = exits[i], entries[i]
     return [
-        Trade(name, side, entry, left, quantity, profit, fee, ret)
-        for name, side, entry, left, quantity, profit, fee, ret in zip(
-            names, sides, entries, exits, quantities, numbers("pnl_usd"), fees(), numbers("roi"), strict=True
+        Trade(name, side, entry, left, quantity, profit, fee, ret, row.line)
+        for name, side, entry, left, quantity, profit, fee, ret, row in zip(
+            names, sides, entries, exits, quantities, numbers("pnl_usd"), fees(), numbers("roi"), contents.rows, strict=True
         )
         if side is not None and entry is not None and left is not None
     ]
@@ -209,7 +210,7 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     if reading.values and (not has_fees or any(value != 1 for value in reading.values.values())) and not reading.inverse:
         _write_values(decided, reading.values)
     if reading.off and reading.exact >= 0.8:
-        decided.left.append(f"Why {len(reading.off):,} rows do not add up: their profit is not what quantity and prices give.")
+        decided.left.append(f"Why rows do not add up ({joined([f'line {line}' for line in reading.off], 6)}): their profit is not what quantity and prices give.")
 
 
 def _write_values(decided: Decided, values: dict[str, float]) -> None:

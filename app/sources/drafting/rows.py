@@ -74,6 +74,9 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
     kept = Kept(contents)
     for column in contents.columns:
         words = kept.contents.words(column)
+        if known_as(column) in ("is_open", "isopen", "open") and {w.strip().lower() for w in words} == {"true", "false"}:
+            kept.drop(column, [w for w in words if w.strip().lower() == "true"], "the trade is not over")
+            continue
         folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
         if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
             continue

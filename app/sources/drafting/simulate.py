@@ -5,7 +5,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -50,13 +50,13 @@ def moments(decided: Decided, name: str) -> list[str | None]:
     return [time.removesuffix("Z") if making.is_time(time) else None for time in found]
 
 
-def fills(decided: Decided, shorts: str = "yes") -> Tried:
-    """The positions that the fills make; `shorts` as in a mapping."""
+def fills(decided: Decided, shorts: str = "yes", newest_first: bool | None = None) -> Tried:
+    """The positions that the fills make; `shorts` and `newest_first` as in a mapping."""
     mapping = mapping_of(decided)
     tried = Tried()
     if mapping is None:
         return tried
-    reader = Fills(_with(mapping, shorts), "pm", Notes())
+    reader = Fills(replace(mapping, shorts=shorts, newest_first=newest_first), "pm", Notes())
     for found in reader.positions([("", decided.kept.contents.rows[:_MOST_ROWS])]):
         if isinstance(found, Closing):
             tried.unread += 1
@@ -66,9 +66,3 @@ def fills(decided: Decided, shorts: str = "yes") -> Tried:
             tried.open.append(found)
     tried.oversold = reader.oversold
     return tried
-
-
-def _with(mapping: TableMapping, shorts: str) -> TableMapping:
-    from dataclasses import replace
-
-    return replace(mapping, shorts=shorts)
