@@ -45,7 +45,9 @@ GLANCE = 1_000
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many closes.")
 @click.option("--dry-run", is_flag=True, help="Send nothing, need no broker: show the first events and what would be a dead letter.")
 @click.option("--show", default="6", metavar="N", help="With --dry-run: how many events to show, or `all` (with --json: to list).")
-@click.option("--expect-pnl", metavar="AMOUNT", help="With --dry-run: fail unless the total profit is this, as in `1234.56` or `1234.56 EUR`.")
+@click.option(
+    "--expect-pnl", metavar="AMOUNT", help="With --dry-run: fail unless the total profit is this, as in `1234.56` or `1234.56 EUR`."
+)
 @click.option("--table", "which", metavar="NAME", help="With --draft: which table of the file, by its title or its number.")
 @click.option("--rows", type=click.Choice(tuple(FIELDS)), help="With --draft: what a row is (default: told from the table).")
 @click.option(
@@ -144,7 +146,11 @@ def _reading_lines(mapping: TableMapping | None) -> list[str]:
     """How the mapping has the rows read, as far as it changes what comes out."""
     if mapping is None:
         return []
-    said = [f"rows are {mapping.rows}", f"times without an offset are in {mapping.timezone}", f"the currency is {mapping.currency.lower() if mapping.currency == QUOTE else mapping.currency}"]
+    said = [
+        f"rows are {mapping.rows}",
+        f"times without an offset are in {mapping.timezone}",
+        f"the currency is {mapping.currency.lower() if mapping.currency == QUOTE else mapping.currency}",
+    ]
     if mapping.profit:
         said.append({"gross": "fees are taken off profits", "net": "profits are after fees", "shown": "fees do not count"}[mapping.profit])
     if mapping.multipliers:
@@ -160,7 +166,9 @@ def _expected(text: str | None) -> tuple[float, str | None] | None:
         return None
     told = figure(text.strip())
     if told is None:
-        raise UsageError(f"--expect-pnl is {text!r}.", "Give an amount such as 1234.56, with its currency where there are several: 1234.56 EUR.")
+        raise UsageError(
+            f"--expect-pnl is {text!r}.", "Give an amount such as 1234.56, with its currency where there are several: 1234.56 EUR."
+        )
     return float(told.text), told.unit
 
 
@@ -196,11 +204,11 @@ def _dimension_lines(seen: Survey) -> list[str]:
 def _report(seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, str | None] | None) -> None:
     fits, sentence = seen.account.expected(*expected) if expected else (True, "")
     if as_json:
-        events = [
-            {"place": place, "event": event, **({"told": told._asdict()} if told else {})} for place, event, told in seen.first
-        ]
+        events = [{"place": place, "event": event, **({"told": told._asdict()} if told else {})} for place, event, told in seen.first]
         named = {what: notes.names(what) for what, _ in notes if notes.names(what)}
-        echo_json({**seen.document(), "notes": dict(notes), "named": named, "first": events, "dry_run": True, "expected_pnl": sentence or None})
+        echo_json(
+            {**seen.document(), "notes": dict(notes), "named": named, "first": events, "dry_run": True, "expected_pnl": sentence or None}
+        )
     else:
         _print(seen, notes)
         for line in _reading_lines(seen.mapping):
@@ -271,7 +279,9 @@ def _refused(seen: Survey) -> Table:
     for name in ("count", "reason", "path", "first at", "what is wrong", "error"):
         table.add_column(name, overflow="fold")
     for letter in seen.document()["dead_letters"]:
-        table.add_row(f"{letter['count']:,}", letter["reason"], letter["path"], ", ".join(letter["places"]), _wrong(letter), letter["exception"])
+        table.add_row(
+            f"{letter['count']:,}", letter["reason"], letter["path"], ", ".join(letter["places"]), _wrong(letter), letter["exception"]
+        )
     return table
 
 
@@ -284,7 +294,8 @@ def _wrong(letter: dict[str, Any]) -> str:
 def _draft(files: tuple[str, ...], kind: str | None, to: Path, which: str | None, rows: str | None, as_json: bool) -> None:
     if len(files) != 1 or (kind or kind_of(files[0])) != "table":
         raise UsageError(
-            "A draft is made of one table.", "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite or .parquet, also .gz or .zst."
+            "A draft is made of one table.",
+            "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite or .parquet, also .gz or .zst.",
         )
     if to.exists():
         raise UsageError(f"{to} is there already, and a draft overwrites nothing.", "Name another file, or move that one away.")

@@ -66,7 +66,9 @@ class Account:
             for what, found in (("after", sums.after), ("before", sums.before)):
                 if abs(found - total) <= max(_CENT, abs(total) * _NEARLY):
                     return True, f"The expected profit of {total:,.2f} is what these closes make: {found:,.2f} {code} {what} fees."
-        shown = "; ".join(f"{s.after:,.2f} {c} after fees, {s.before:,.2f} before" for c, s in sorted(self.money.items())) or "no profit at all"
+        shown = (
+            "; ".join(f"{s.after:,.2f} {c} after fees, {s.before:,.2f} before" for c, s in sorted(self.money.items())) or "no profit at all"
+        )
         return False, f"The expected profit is {total:,.2f}, and these closes make {shown}."
 
     def document(self) -> dict[str, Any]:

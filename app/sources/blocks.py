@@ -152,7 +152,7 @@ class _Finder:
                 pass
 
     def _first_header(self, head: list[Line]) -> int | None:
-        """The line of the first header: one with the wanted names, else one that looks like a header, else the first one as wide as most."""
+        """The line of the first header: one with the wanted names, else one that looks like a header, else the first as wide as most."""
         filled = [line for line in head if any(_texts(line.cells))]
         if not filled:
             return None

@@ -193,8 +193,8 @@ class Books:
             self._doubt[fill.book] = f"{what}; a row of {symbol} could not be read. Mend it, or leave it out in [leave_out]."
         elif symbol not in self._splits and times == times.to_integral_value() and times >= 2 and fill.price * _JUMP <= price:
             self._doubt[fill.book] = (
-                f"{what}, right after the price went from {price:f} to {fill.price:f}: that looks like a split that the file does not tell. "
-                f'Name it in the mapping: [splits] "{symbol}" = ["{fill.ts[:10]} {times:f}"] (its own day and factor), or [] if there was none.'
+                f"{what}, right after a price of {price:f}, at {fill.price:f}: that looks like a split that the file does not tell. "
+                f'Name it in the mapping: [splits] "{symbol}" = ["{fill.ts[:10]} {times:f}"] (its own day and factor), or [] for none.'
             )
 
 

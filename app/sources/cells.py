@@ -193,8 +193,8 @@ def _joined(part: Any) -> str:
 def option_contract(text: str) -> str | None:
     """The option that a text names, always written the same way.
 
-    >>> option_contract("Option Expiration for CROX 7/17/2026 Call $120.00"), option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300.00 C")
-    ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300.00')
+    >>> option_contract("Expiration for CROX 7/17/2026 Call $120.00"), option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C")
+    ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
     """
     found = _OPTION.search(text)
     if found is None:

@@ -36,7 +36,7 @@ def sheets_of(path: str, form: str) -> Iterator[Sheet]:
     if not found:
         raise BadDataError(
             f"{path} holds no list of trades: no {'list of objects' if form == 'json' else 'elements with attributes'} that share fields.",
-            "Of .json, events a line, backtest results of freqtrade and lists of trades can be read; of .xml, reports of Interactive Brokers.",
+            "Of .json, events a line, results of freqtrade and lists of trades can be read; of .xml, reports of Interactive Brokers.",
         )
     yield from found
 

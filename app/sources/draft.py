@@ -63,7 +63,9 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             raise BadDataError(f"{path} has no table {which!r}.", "Name it by its title, by its number, or as in: line 12.")
     with_rows = [table for table in found if table.rows]
     if not with_rows and not is_parquet(path) and form_of(path) == "html":
-        raise BadDataError(f"{path} is HTML and has no table with rows.", "Save the report itself, as HTML or CSV; this may be a page to log in.")
+        raise BadDataError(
+            f"{path} is HTML and has no table with rows.", "Save the report itself, as HTML or CSV; this may be a page to log in."
+        )
     if not with_rows:
         raise BadDataError(f"{path} has no row.", "The first line names the columns; at least one row has to follow.")
     chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))

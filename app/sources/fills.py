@@ -130,7 +130,7 @@ class Fills:
         told = self._amounts(row.cells, quantity, price, side, fee, value, has_side) if readable else None
         if not readable or told is None or (fee is None and not no_fee) or (value is None and not no_value):
             self._notes.add(UNREADABLE)
-            return Closing(self._unreadable(row, side is None, against, readable and told is None), place, row.position)
+            return Closing(self._unreadable(row, side is None, against, bool(readable) and told is None), place, row.position)
         assert quantity is not None
         assert price is not None
         assert side is not None

@@ -8,11 +8,119 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_QUOTES = ["USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI", "USDE", "USD1", "USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "TRY", "BRL", "PLN", "SEK", "NOK", "DKK", "ZAR", "MXN", "SGD", "HKD", "CNH", "INR", "KRW", "UAH", "RUB", "BTC", "XBT", "ETH", "BNB", "SOL"]
-_FIAT = frozenset(["USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "TRY", "BRL", "PLN", "SEK", "NOK", "DKK", "ZAR", "MXN", "SGD", "HKD", "CNH", "CZK", "HUF", "CNY", "INR", "KRW", "UAH", "RUB"])
+_QUOTES = [
+    "USDT",
+    "USDC",
+    "FDUSD",
+    "BUSD",
+    "TUSD",
+    "USDP",
+    "DAI",
+    "USDE",
+    "USD1",
+    "USD",
+    "EUR",
+    "GBP",
+    "JPY",
+    "CHF",
+    "CAD",
+    "AUD",
+    "NZD",
+    "TRY",
+    "BRL",
+    "PLN",
+    "SEK",
+    "NOK",
+    "DKK",
+    "ZAR",
+    "MXN",
+    "SGD",
+    "HKD",
+    "CNH",
+    "INR",
+    "KRW",
+    "UAH",
+    "RUB",
+    "BTC",
+    "XBT",
+    "ETH",
+    "BNB",
+    "SOL",
+]
+_FIAT = frozenset(
+    [
+        "USD",
+        "EUR",
+        "GBP",
+        "JPY",
+        "CHF",
+        "CAD",
+        "AUD",
+        "NZD",
+        "TRY",
+        "BRL",
+        "PLN",
+        "SEK",
+        "NOK",
+        "DKK",
+        "ZAR",
+        "MXN",
+        "SGD",
+        "HKD",
+        "CNH",
+        "CZK",
+        "HUF",
+        "CNY",
+        "INR",
+        "KRW",
+        "UAH",
+        "RUB",
+    ]
+)
 _STABLE = frozenset(["USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI"])
 _COINS = frozenset(
-    ["BTC", "XBT", "ETH", "BNB", "SOL", "XRP", "ADA", "DOGE", "DOT", "LTC", "BCH", "LINK", "AVAX", "MATIC", "POL", "TRX", "ATOM", "XLM", "UNI", "ETC", "FIL", "NEAR", "APT", "ARB", "OP", "SUI", "TON", "SHIB", "PEPE", "XMR", "ALGO", "AAVE", "SAND", "MANA", "FTM", "INJ", "RUNE", "EOS", "XTZ", "GALA"]
+    [
+        "BTC",
+        "XBT",
+        "ETH",
+        "BNB",
+        "SOL",
+        "XRP",
+        "ADA",
+        "DOGE",
+        "DOT",
+        "LTC",
+        "BCH",
+        "LINK",
+        "AVAX",
+        "MATIC",
+        "POL",
+        "TRX",
+        "ATOM",
+        "XLM",
+        "UNI",
+        "ETC",
+        "FIL",
+        "NEAR",
+        "APT",
+        "ARB",
+        "OP",
+        "SUI",
+        "TON",
+        "SHIB",
+        "PEPE",
+        "XMR",
+        "ALGO",
+        "AAVE",
+        "SAND",
+        "MANA",
+        "FTM",
+        "INJ",
+        "RUNE",
+        "EOS",
+        "XTZ",
+        "GALA",
+    ]
 )
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
 _OCC = re.compile(r"\.?-?([A-Z]{1,6})\d?\s*(\d{6})([CP])(\d{8}|\d{1,6}(\.\d+)?)")
@@ -30,13 +138,17 @@ _VENUE = re.compile(
     r"|[-.@_: ](FUT_)?(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
 )
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
+_COIN_IN_DOLLARS = re.compile(
+    r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
+)
 POINT_VALUES = {
-    "ES": 50, "MES": 5, "NQ": 20, "MNQ": 2, "YM": 5, "MYM": 0.5, "RTY": 50, "M2K": 5, "EMD": 100, "NKD": 5, "CL": 1000, "MCL": 100, "QM": 500,
-    "NG": 10000, "QG": 2500, "RB": 42000, "HO": 42000, "GC": 100, "MGC": 10, "QO": 50, "SI": 5000, "SIL": 1000, "HG": 25000, "MHG": 2500, "PL": 50,
-    "PA": 100, "ZB": 1000, "UB": 1000, "ZN": 1000, "TN": 1000, "ZF": 1000, "ZT": 2000, "ZC": 50, "ZW": 50, "ZS": 50, "ZM": 100, "ZL": 600,
-    "KE": 50, "LE": 400, "HE": 400, "GF": 500, "6E": 125000, "6B": 62500, "6J": 12500000, "6A": 100000, "6C": 100000, "6S": 125000, "6N": 100000,
-    "6M": 500000, "M6E": 12500, "M6A": 10000, "M6B": 6250, "FDAX": 25, "FDXM": 5, "FDXS": 1, "FESX": 10, "FGBL": 1000, "FGBM": 1000, "FGBS": 1000,
-    "BTC": 5, "MBT": 0.1, "ETH": 50, "MET": 0.1, "VX": 1000, "VXM": 100, "CC": 10, "KC": 375, "SB": 1120, "CT": 500, "DX": 1000,
+    "ES": 50, "MES": 5, "NQ": 20, "MNQ": 2, "YM": 5, "MYM": 0.5, "RTY": 50, "M2K": 5, "EMD": 100, "NKD": 5, "CL": 1000, "MCL":
+    100, "QM": 500, "NG": 10000, "QG": 2500, "RB": 42000, "HO": 42000, "GC": 100, "MGC": 10, "QO": 50, "SI": 5000, "SIL": 1000,
+    "HG": 25000, "MHG": 2500, "PL": 50, "PA": 100, "ZB": 1000, "UB": 1000, "ZN": 1000, "TN": 1000, "ZF": 1000, "ZT": 2000, "ZC":
+    50, "ZW": 50, "ZS": 50, "ZM": 100, "ZL": 600, "KE": 50, "LE": 400, "HE": 400, "GF": 500, "6E": 125000, "6B": 62500, "6J":
+    12500000, "6A": 100000, "6C": 100000, "6S": 125000, "6N": 100000, "6M": 500000, "M6E": 12500, "M6A": 10000, "M6B": 6250,
+    "FDAX": 25, "FDXM": 5, "FDXS": 1, "FESX": 10, "FGBL": 1000, "FGBM": 1000, "FGBS": 1000, "BTC": 5, "MBT": 0.1, "ETH": 50,
+    "MET": 0.1, "VX": 1000, "VXM": 100, "CC": 10, "KC": 375, "SB": 1120, "CT": 500, "DX": 1000,
 }  # fmt: skip
 """Money per point and contract of the futures that are traded most, in the currency of the contract: offered where a draft has to ask."""
 
@@ -87,8 +199,8 @@ def is_crypto(symbol: str) -> bool:
 def is_option(symbol: str) -> bool:
     """Whether the symbol is an option of the kind that counts a hundred shares.
 
-    >>> is_option("EXMP251121C00009000"), is_option("PINS 21MAR25 40 C"), is_option("NIFTY2561225000CE"), is_option("AAPL"), is_option("-SPY240119P450")
-    (True, True, False, False, True)
+    >>> [is_option(s) for s in ("EXMP251121C00009000", "PINS 21MAR25 40 C", "NIFTY2561225000CE", "AAPL", "-SPY240119P450")]
+    [True, True, False, False, True]
     """
     text = symbol.strip().upper()
     return bool(_OCC.fullmatch(text) or _NAMED_OPTION.search(text))
@@ -113,10 +225,10 @@ def future_of(symbol: str) -> str | None:
 def may_be_inverse(symbol: str) -> bool:
     """Whether the symbol may be a contract that is counted in dollars and settled in its coin.
 
-    >>> may_be_inverse("XBTUSD"), may_be_inverse("BTCUSD_PERP"), may_be_inverse("BTCUSDT"), may_be_inverse("BTC-USD"), may_be_inverse("ETHUSD_240329")
-    (True, True, False, False, True)
+    >>> [may_be_inverse(s) for s in ("XBTUSD", "BTCUSD_PERP", "BTCUSDT", "BTC-USD", "ETHUSD_240329")]
+    [True, True, False, False, True]
     """
     text = symbol.strip().upper()
-    return bool(re.fullmatch(r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?", text)) and (
-        "_" in text or text.startswith("XBT") or text.endswith(("SWAP", "PERPETUAL")) or bool(re.fullmatch(r"[A-Z]{6}([FGHJKMNQUVXZ]\d{2})?", text))
-    )  # fmt: skip
+    if not _COIN_IN_DOLLARS.fullmatch(text):
+        return False
+    return "_" in text or text.startswith("XBT") or text.endswith(("SWAP", "PERPETUAL")) or "-" not in text

@@ -181,10 +181,12 @@ class Positions:
         entered, left = summary["entry_price"], summary["exit_price"]
         if not _numbers(entered, left) or entered <= 0:
             return
-        quantity, fees, pnl = self._cells.number(row, "quantity"), summary.get("fees_usd"), summary.get("pnl_usd")
+        quantity: Any = self._cells.number(row, "quantity")
+        fees: Any = summary.get("fees_usd")
+        pnl: Any = summary.get("pnl_usd")
         value = self._value(row)
         size = abs(quantity) * value if _numbers(quantity) else None
-        paid = fees if _numbers(fees) else 0.0
+        paid: float = fees if _numbers(fees) else 0.0
         gross = side * (left - entered)
         inverse = self._is_inverse(row)
         if inverse and left > 0:
@@ -208,8 +210,8 @@ class Positions:
             return round(gross / entered, 8)
         if not (profit and _numbers(pnl)):
             return round((gross - (paid / size if size else 0.0)) / entered, 8)
-        before = pnl if profit == "gross" else pnl + paid
-        after = pnl - paid if profit == "gross" else pnl
+        before: float = pnl if profit == "gross" else pnl + paid
+        after: float = pnl - paid if profit == "gross" else pnl
         if not _numbers(fees) and size and (self._mapping.multipliers or self._cells.has("multiplier")):
             return round(after / (entered * size), 8)
         if before and gross and (before > 0) == (gross > 0):

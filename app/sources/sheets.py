@@ -257,7 +257,7 @@ def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
 
 
 def check_archive(path: str, most: int = MOST_BYTES) -> None:
-    """Raises `BadDataError` for a zip whose members are larger than `most` bytes together, or named to leave the folder, and for one that is damaged."""
+    """Raises `BadDataError` for a damaged zip, and one whose members are over `most` bytes together or named to leave the folder."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()

@@ -30,10 +30,12 @@ _CLOSE = r"(clos(e|ed|ing)|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|ce
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
 _SHORT = r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta|空頭|空头|做空|空)"
 _EXACT = {
-    **dict.fromkeys(["buy", "b", "bot", "bought", "purchase", "purchased", "long", "l", "+", "buyer", "kauf", "gekauft", "kaufen", "achat", "acheter", "compra", "comprar", "koop", "acquisto"],
+    **dict.fromkeys(["buy", "b", "bot", "bought", "purchase", "purchased", "long", "l", "+", "buyer", "kauf", "gekauft", "kaufen", "achat",
+                     "acheter", "compra", "comprar", "koop", "acquisto"],
                     Side(1, 1)),
     **dict.fromkeys(["買", "買入", "买", "买入", "買進", "покупка", "купить", "buy_market", "buy_limit", "köp", "kjøp"], Side(1, 1)),
-    **dict.fromkeys(["sell", "s", "sld", "sold", "sale", "short", "-", "seller", "verkauf", "verkauft", "verkaufen", "vente", "vendre", "venta", "vender", "verkoop", "vendita"],
+    **dict.fromkeys(["sell", "s", "sld", "sold", "sale", "short", "-", "seller", "verkauf", "verkauft", "verkaufen",
+                     "vente", "vendre", "venta", "vender", "verkoop", "vendita"],
                     Side(-1, -1)),
     **dict.fromkeys(["賣", "賣出", "卖", "卖出", "продажа", "продать", "sell_market", "sell_limit", "sälj", "salg"], Side(-1, -1)),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),

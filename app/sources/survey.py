@@ -169,7 +169,7 @@ class Survey:
 def _told(event: dict[str, Any]) -> Told:
     """What an event of another kind than a table's says to a trader."""
     summary, scopes = _parts(event)
-    pnl = summary.get("pnl_usd")
+    pnl: Any = summary.get("pnl_usd")
     short = next((scope["is_short"] for scope in scopes if isinstance(scope, dict) and isinstance(scope.get("is_short"), bool)), None)
     side = "unknown" if short is None else ("short" if short else "long")
     entry, left = (str(summary.get(name) or "") for name in ("entry_timestamp", "exit_timestamp"))

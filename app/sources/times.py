@@ -49,7 +49,7 @@ _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One reading of a cell: year, the two numbers before it (`order` says which is the day: `dm`, `md`, or `` where it is certain), the time
+    """One reading of a cell: year, month and day (`order` is `?` where they may be the other way round, else empty), the time
     of day (None: a bare day) and the offset in minutes (None: not said)."""
 
     year: int

@@ -59,7 +59,7 @@ class Trade:
 
 @dataclass
 class Reading:
-    """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees, contract values by name, whether the returns are
+    """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees, contract values by name, whether returns are
     percent (None: not told), the sides exchanged, the share of rows that add up exactly, and the lines of those
     that do not."""
 
@@ -219,8 +219,8 @@ def _read_about(trades: Sequence[Trade], found: Reading) -> None:
             values[name] = value
     if near >= _MOST * len(trades):
         found.values = values
-        less = sum((t.profit or 0) < values.get(t.name, 1) * _gain(t, False) - 1e-9 for t in trades if t.name in values)
-        if not any(t.fees for t in trades) and less >= _MOST * near:
+        n_less = sum((t.profit or 0) < values.get(t.name, 1) * _gain(t, False) - 1e-9 for t in trades if t.name in values)
+        if not any(t.fees for t in trades) and n_less >= _MOST * near:
             found.profit = "net"
 
 

@@ -16,12 +16,13 @@ from app.sources.drafting.contents import Contents, alike
 from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 POSITIONS = (
-    "exit_timestamp", "entry_timestamp", "trade_id", "symbol", "side", "rr", "roi", "pnl_usd", "stake", "max_drawdown", "max_gain", "entry_price",
-    "exit_price", "quantity", "fees_usd", "hold_time_days", "timeframe", "bucket", "chain", "currency", "revision", "multiplier",
+    "exit_timestamp", "entry_timestamp", "trade_id", "symbol", "side", "rr", "roi", "pnl_usd", "stake", "max_drawdown", "max_gain",
+    "entry_price", "exit_price", "quantity", "fees_usd", "hold_time_days", "timeframe", "bucket", "chain", "currency", "revision",
+    "multiplier",
 )  # fmt: skip
 FILLS = (
-    "time", "symbol", "side", "open_close", "quantity", "price", "fee", "fee_currency", "fill_id", "account", "timeframe", "bucket", "chain", "currency",
-    "multiplier",
+    "time", "symbol", "side", "open_close", "quantity", "price", "fee", "fee_currency", "fill_id", "account", "timeframe", "bucket",
+    "chain", "currency", "multiplier",
 )  # fmt: skip
 TIMES = frozenset({"entry_timestamp", "exit_timestamp", "time"})
 NUMBERS = frozenset(
@@ -40,7 +41,11 @@ _OPTION_PARTS = (
     re.compile(r"^strike|strike_price$"),
     re.compile(r"^(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
 )
-_CURRENCIES = frozenset("USD EUR GBP GBX GBp JPY CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF HKD SGD INR CNY KRW BRL MXN ZAR TRY TWD".split())
+_CURRENCIES = frozenset(
+    ["USD", "EUR", "GBP", "GBX", "GBp", "JPY", "CHF", "CAD", "AUD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "HKD", "SGD",
+     "INR", "CNY",
+     "KRW", "BRL", "MXN", "ZAR", "TRY", "TWD"]
+)  # fmt: skip
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 _EFFECT = frozenset(["open", "close", "opening", "closing", "to_open", "to_close", "o", "c", "offset", "opened", "closed", "entry", "exit"])
 
@@ -111,7 +116,9 @@ class Chooser:
                     continue  # A profit in percent is a return.
                 yield column
         if name == "fee_currency":
-            yield from (column for column in c.columns if re.search(r"currency.*(fee|commission)|(fee|commission).*currency", column, re.IGNORECASE))
+            yield from (
+                column for column in c.columns if re.search(r"currency.*(fee|commission)|(fee|commission).*currency", column, re.IGNORECASE)
+            )
         for word in NAMES[name]:
             parts = word.split("_")
             for column, own in self._names.items():
@@ -120,7 +127,9 @@ class Chooser:
 
     def _profit_currency(self) -> str | None:
         """The column with the currency of the profit, where there are several with currencies."""
-        pattern = re.compile(r"(currency|ccy).*(result|profit|p ?[&/]? ?l\b|pnl|gain)|(profit|pnl|p&l|result).*(currency|ccy)", re.IGNORECASE)
+        pattern = re.compile(
+            r"(currency|ccy).*(result|profit|p ?[&/]? ?l\b|pnl|gain)|(profit|pnl|p&l|result).*(currency|ccy)", re.IGNORECASE
+        )
         return next((c for c in self._contents.columns if pattern.search(c) and self._fits("currency", c)), None)
 
     def _currency_column(self, found: Fields) -> str | None:
@@ -310,7 +319,11 @@ class Chooser:
         """A column that says call or put, whatever it is called."""
         for column in self._contents.columns:
             words = {word.strip().lower() for word in self._contents.words(column)}
-            if column != symbol and words & {"call", "put"} and words <= {"call", "put", "c", "p", "stock", "equity", "etf", "future", "none", "-"}:
+            if (
+                column != symbol
+                and words & {"call", "put"}
+                and words <= {"call", "put", "c", "p", "stock", "equity", "etf", "future", "none", "-"}
+            ):
                 return column
         return None
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,10 +28,58 @@ MOST = 0.75
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE)
 _ID_WORDS = frozenset(
-    ["id", "ids", "no", "nr", "number", "ticket", "order", "orderid", "tradeid", "ref", "reference", "txid", "hash", "uid", "key", "symbol", "conid", "isin", "cusip", "position", "deal"]
+    [
+        "id",
+        "ids",
+        "no",
+        "nr",
+        "number",
+        "ticket",
+        "order",
+        "orderid",
+        "tradeid",
+        "ref",
+        "reference",
+        "txid",
+        "hash",
+        "uid",
+        "key",
+        "symbol",
+        "conid",
+        "isin",
+        "cusip",
+        "position",
+        "deal",
+    ]
 )
 _TIME_WORDS = frozenset(
-    ["time", "date", "timestamp", "ts", "at", "day", "datetime", "opened", "closed", "entered", "exited", "zeit", "datum", "heure", "fecha", "hora", "data", "ora", "created", "updated", "時間", "日期", "时间", "open", "close"]
+    [
+        "time",
+        "date",
+        "timestamp",
+        "ts",
+        "at",
+        "day",
+        "datetime",
+        "opened",
+        "closed",
+        "entered",
+        "exited",
+        "zeit",
+        "datum",
+        "heure",
+        "fecha",
+        "hora",
+        "data",
+        "ora",
+        "created",
+        "updated",
+        "時間",
+        "日期",
+        "时间",
+        "open",
+        "close",
+    ]
 )
 _UTC = ZoneInfo("UTC")
 
@@ -208,7 +257,8 @@ class Contents:
             order, told = self._order_from_rows(good)
             ambiguous = "" if order != OPEN_QUESTION else good[0]
         elif order:
-            told = f"{column} has {'the day before the month' if order == 'dm' else 'the month before the day'}: only so can every cell be read."
+            first = "the day before the month" if order == "dm" else "the month before the day"
+            told = f"{column} has {first}: only so can every cell be read."
         if order == OPEN_QUESTION:
             return TimeReading({"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, ambiguous)
         sample = sorted(set(good), key=lambda t: (len(t), t))
@@ -222,7 +272,7 @@ class Contents:
         rising: dict[str, bool] = {}
         for order in ("dm", "md"):
             found = [m[0].replace(tzinfo=None) for t in texts if (m := times.moment(t, order)) is not None]
-            steps = list(zip(found, found[1:], strict=False))
+            steps = list(pairwise(found))
             rising[order] = all(a <= b for a, b in steps) or all(a >= b for a, b in steps)
         days = {text.split(" ")[0] for text in texts}
         if len(days) >= 4 and rising["dm"] != rising["md"]:
@@ -258,8 +308,8 @@ def _text(value: Any) -> str:
 def _zone_of_name(column: str) -> str | None:
     """The zone in a column's name, as zoneinfo calls it.
 
-    >>> _zone_of_name("Date(UTC)"), _zone_of_name("Time (UTC+8)"), _zone_of_name("Trade Time(UTC+0)"), _zone_of_name("Opened"), _zone_of_name("Date (EST)")
-    ('UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York')
+    >>> [_zone_of_name(name) for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")]
+    ['UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York']
     """
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):
         hours = int(found[1])

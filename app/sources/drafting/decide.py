@@ -30,13 +30,18 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "end_time",
     "end_date",
 }
-_ABROAD = re.compile(r"[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX|ASX|HKEX|TSE):.+")
+_ABROAD = re.compile(
+    r"[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX|ASX|HKEX|TSE):.+"
+)
 _TAKEN = "Which column is the time of the close: "
 _RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
 
 
 def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
-    """How the table is read; `rows` is what a row is, where the user says it.  Raises `BadDataError` if no column could be the time of a close or of a fill."""
+    """How the table is read; `rows` is what a row is, where the user says it.
+
+    Raises `BadDataError` if no column could be the time of a close or of a fill.
+    """
     filled = next((c for c in contents.columns if re.match(r"filled|executed|exec_q|fill_q", known_as(c)) and contents.is_numeric(c)), None)
     kept = by_status(contents, filled)
     fields, rows, said = _fields(path, kept.contents, rows)
@@ -48,6 +53,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     _decimal(decided)
     _times(decided)
     _sides(decided, unknown)
+    if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):
+        decided.asked.append("Which column has the quantities: times, prices and sides are there as fills have them, and no quantity.")
     if rows == "fills":
         _trade_ids(decided)
         _hedged(decided)
@@ -81,6 +88,10 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
         return as_positions, "positions", ["Each row is a closed position: it has the time of the close."]
     if fills:
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
+    _refuse_ledger(path, contents, as_fills, outcome)
+    if {"time", "price", "side"} <= as_fills.keys() and len(_directions(contents, as_fills["side"])) == 2:
+        as_fills["quantity"] = Spec([OPEN_QUESTION], comment="the column with the quantity of the fill")
+        return as_fills, "fills", ["Each row is a fill: it has one time, one price and a side."]
     time = as_positions.get("exit_timestamp") or as_fills.get("time")
     if outcome and time is not None:
         return (
@@ -102,6 +113,22 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     return {"exit_timestamp": spec, **others}, "positions", [f"{_TAKEN}{column} was taken."]
 
 
+def _directions(contents: Contents, spec: Spec) -> set[int]:
+    said = (read_side(word) for word in contents.words(spec.column))
+    return {side.fill for side in said if isinstance(side, Side)}
+
+
+def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
+    """Raises for a ledger, in which what was given and what was got are rows of their own."""
+    names = {known_as(column) for column in contents.columns}
+    moved = names & {"amount", "change", "amount_change", "quantity"} and names & {"asset", "coin", "currency"}
+    if moved and names & {"refid", "operation", "reference", "transfer_id", "type", "account"} and "price" not in as_fills and not outcome:
+        raise BadDataError(
+            f"{path} looks like a ledger: what was paid and what was got stand in rows of their own, without a price.",
+            "Export the trades (or trade history, fills) of the same time instead.",
+        )
+
+
 def _as_asked(path: str, as_positions: Fields, as_fills: Fields, rows: str) -> tuple[Fields, str, list[str]]:
     """The fields of what the user says that a row is."""
     if rows == "positions" and "exit_timestamp" not in as_positions and "time" in as_fills:
@@ -117,7 +144,7 @@ def _as_asked(path: str, as_positions: Fields, as_fills: Fields, rows: str) -> t
 
 
 def _again(contents: Contents, fields: Fields, rows: str) -> Fields:
-    """Fields that can be chosen better once only rows of trades are left: ids that are unique among them, and times that all can be read."""
+    """Fields that can be chosen better once only rows of trades are left: unique ids, and times that all can be read."""
     found = Chooser(contents).match(POSITIONS if rows == "positions" else FILLS)
     used = {column for spec in fields.values() for column in spec.columns}
     times = {name: spec for name, spec in found.items() if name in TIMES and name in fields and spec.columns == fields[name].columns}
@@ -141,7 +168,7 @@ def _decimal(decided: Decided) -> None:
         if cells and all(re.fullmatch(r"\d{2,3}['’]\d{2,3}", cell) for cell in cells) and "apostrophe" not in decided.keys:
             decided.ask(
                 "apostrophe",
-                f"Whether {cells[0]} in {spec.column if spec else ''} is in 32nds of a point, as prices of bonds are, or an apostrophe between thousands.",
+                f"Whether prices such as {cells[0]} are in 32nds of a point, as those of bonds, or have an apostrophe between thousands.",
                 '"32nds" or "thousands"',
             )
 
@@ -150,7 +177,6 @@ def _times(decided: Decided) -> None:
     contents = decided.kept.contents
     naive: list[str] = []
     zones: set[str] = set()
-    offsets = False
     open_orders: list[str] = []
     example = ""
     day_only = []
@@ -165,15 +191,12 @@ def _times(decided: Decided) -> None:
             if order:
                 spec.keys["format"] = order
             else:
-                spec.comment = (
-                    f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a format such as "%d/%m/%Y %H:%M" or "%y/%m/%d"'
-                )
+                spec.comment = f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a format such as "%y/%m/%d"'
                 open_orders.append(spec.column)
                 example = example or reading.ambiguous
         elif reading.told:
             decided.guessed.append(reading.told)
         if reading.has_offset or ("unit" in reading.keys and reading.keys["unit"] != "days"):
-            offsets = True
             continue
         if reading.zone:
             spec.keys["timezone"] = reading.zone
@@ -238,7 +261,9 @@ def _no_side(decided: Decided) -> None:
     quantity = fields.get("quantity")
     negative = quantity is not None and any(n < 0 for n in contents.read_numbers(quantity.column))
     flags = [
-        c for c in contents.columns if known_as(c) in ("is_short", "isshort", "short", "is_buyer", "isbuyer", "is_long", "islong", "long", "direction", "side", "type")
+        c
+        for c in contents.columns
+        if known_as(c) in ("is_short", "isshort", "short", "is_buyer", "isbuyer", "is_long", "islong", "long", "direction", "side", "type")
     ]
     for column in flags:
         words = {word.strip().lower() for word in contents.words(column)}
@@ -290,7 +315,8 @@ def _trade_ids(decided: Decided) -> None:
     if not any(isinstance(s, Side) and s.opens is not None for s in said):
         return
     for column in contents.columns:
-        if known_as(column) not in NAMES["trade_id"] or contents.time(column) is not None:
+        name = known_as(column)
+        if not {name, name.removesuffix("_no")} & set(NAMES["trade_id"]) or contents.time(column) is not None:
             continue
         groups: dict[str, set[bool | None]] = {}
         for value, one in zip(contents.cells(column), said, strict=True):
@@ -310,9 +336,15 @@ def _hedged(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     for column in contents.columns:
         words = {word.strip().lower() for word in contents.words(column)}
-        if column not in decided.used() and known_as(column) in ("position_side", "positionside", "pos_side", "posside") and {"long", "short"} <= words:
+        if (
+            column not in decided.used()
+            and known_as(column) in ("position_side", "positionside", "pos_side", "posside")
+            and {"long", "short"} <= words
+        ):
             account = fields.get("account")
-            fields["account"] = Spec([*(account.columns if account else []), column], comment="long and short positions are books of their own")
+            fields["account"] = Spec(
+                [*(account.columns if account else []), column], comment="long and short positions are books of their own"
+            )
             decided.guessed.append(f"Long and short positions of one symbol are kept apart, by {column}.")
             return
 
@@ -346,7 +378,7 @@ def _currency(decided: Decided) -> None:
         )
         decided.guessed.append(f"The currency is {likeliest}, by the signs in the cells{several}.")
         return
-    named = next((unit for column in (*profit, *money) if (unit := currency_in(column))), None)
+    named = next((code for column in (*profit, *money) if (code := currency_in(column))), None)
     if named and not (decided.rows == "fills" and pairs and len({pair_of(s)[1] for s in symbols if pair_of(s)}) > 1):  # type: ignore[index]
         decided.keys["currency"] = (named, "by the name of a column")
         decided.guessed.append(f"The currency is {named}, by the name of a column.")
@@ -371,7 +403,7 @@ def _currency(decided: Decided) -> None:
     foreign = [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]
     if foreign:
         decided.ask(
-            "currency", f"In which currency the profits are: {', '.join(foreign[:4])} are not traded in dollars, and nothing says what was counted.",
+            "currency", f"In which currency the profits are: {', '.join(foreign[:4])} are not traded in dollars, and nothing says it.",
             'such as "EUR"; pnl_usd is for dollars only',
         )  # fmt: skip
         return

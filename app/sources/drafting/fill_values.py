@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import statistics
-from fnmatch import fnmatchcase
 from collections import defaultdict
+from fnmatch import fnmatchcase
 
 from app.sources.cells import Cells, as_text
 from app.sources.column_names import NAMES, known_as
@@ -22,7 +22,9 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
 from app.sources.sides import Side, read_side
 
-_CONTRACTS = re.compile(r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?", re.IGNORECASE)
+_CONTRACTS = re.compile(
+    r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?", re.IGNORECASE
+)
 _NO_SHORTS_NEEDED = re.compile(r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE)
 
 
@@ -242,11 +244,15 @@ def _ask_by_class(decided: Decided, names: list[str]) -> None:
         words = {word for word in contents.words(column) if _CONTRACTS.fullmatch(word.strip())}
         if not words or len(contents.words(column)) > 12 or column in decided.used():
             continue
-        symbols = {as_text(s) for s, v in zip(contents.cells(fields["symbol"].column), contents.cells(column), strict=True) if s and v and as_text(v) in words}
+        symbols = {
+            as_text(s)
+            for s, v in zip(contents.cells(fields["symbol"].column), contents.cells(column), strict=True)
+            if s and v and as_text(v) in words
+        }
         for symbol in sorted(symbols & set(names)):
             if not any(fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})):
                 key = "".join(f"[{c}]" if c in "[*?" else c for c in symbol)
-                decided.ask(key, f"What a point of {symbol} is worth a contract: {column} says that it is one of {', '.join(sorted(words))}.",
+                decided.ask(key, f"What a point of {symbol} is worth a contract: {column} says {', '.join(sorted(words))}.",
                             "money per point and contract; 100 for most options on shares", section="multipliers")  # fmt: skip
         return
 
@@ -256,11 +262,21 @@ def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
     contents = decided.kept.contents
     if told or decided.sections.get("multipliers"):
         return
-    counted = [c for c in contents.columns if {w.strip().lower() for w in contents.words(c)} <= {"cont", "conts", "contract", "contracts", "lot", "lots"} and contents.words(c)]
-    counted = counted or [c for c in [decided.fields["quantity"].column] if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}]
+    counted = [
+        c
+        for c in contents.columns
+        if {w.strip().lower() for w in contents.words(c)} <= {"cont", "conts", "contract", "contracts", "lot", "lots"} and contents.words(c)
+    ]
+    counted = counted or [
+        c for c in [decided.fields["quantity"].column] if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
+    ]
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
     pairs = [pair_of(name) for name in names]
-    lots = pairs and all(p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True)) and statistics.median(sizes) < 500
+    lots = (
+        pairs
+        and all(p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True))
+        and statistics.median(sizes) < 500
+    )
     if counted or lots:
         decided.ask("*", "How many units a lot or a contract is: quantities are counted in them, and nothing tells it.",
                     "units a lot; 100000 for most currencies, 1 if quantities are units", section="multipliers")  # fmt: skip
@@ -283,7 +299,9 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     values = {}
     for name, own in ratios.items():
         middle = statistics.median(own)
-        value = nice(middle) or (min((1, 100, 10, 50, 20, 5, 2, 0.5, 1000, 0.1, 0.01), key=lambda v: abs(v - middle) / v) if middle > 0 else None)
+        value = nice(middle) or (
+            min((1, 100, 10, 50, 20, 5, 2, 0.5, 1000, 0.1, 0.01), key=lambda v: abs(v - middle) / v) if middle > 0 else None
+        )
         if value is None or abs(value - middle) > 0.2 * value or sum(abs(r - middle) <= 0.25 * middle for r in own) * 2 < len(own):
             return None
         values[name] = value
@@ -303,7 +321,11 @@ def _compare(decided: Decided) -> None:
         sums = made[str(position.steps[0].fill.book[1])]
         for step in position.steps:
             sums[0] += float(step.realized or 0)
-            sums[1] += (numbers.get(id(step.fill.row)) or 0.0) * float(step.quantity / abs(step.fill.quantity)) if step.realized is not None else 0.0
+            sums[1] += (
+                (numbers.get(id(step.fill.row)) or 0.0) * float(step.quantity / abs(step.fill.quantity))
+                if step.realized is not None
+                else 0.0
+            )
             sums[2] += float(abs(step.fee))
     off = {s: (a, b) for s, (a, b, fees) in made.items() if abs(a - b) > 1.1 * fees + 0.02 * max(abs(a), abs(b)) + 0.05}
     if off:
@@ -427,7 +449,7 @@ def _derivatives(decided: Decided) -> bool:
 def _ask_shorts(decided: Decided, tried: Tried, names: str) -> None:
     decided.ask(
         "shorts",
-        f"Whether a sale of more than is held opens a short position: {names}. If not, those were bought before the file begins, or a split is missing.",
+        f"Whether a sale of more than is held opens a short position: {names}. If not, they were bought before the file begins.",
         '"yes" if it opens a short, "no" if what is sold then was bought before the file begins',
     )
     _ = tried

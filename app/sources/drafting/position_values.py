@@ -148,7 +148,7 @@ def _exchange_sides(decided: Decided, reading: Reading) -> None:
     if spec is None:
         decided.ask(
             "side", "Whether the positions are shorts: their profits have the other sign than their prices, and no column says a side.",
-            "the column that says long or short; if all are shorts, leave this out and set side = \"short\" in [constants]", section="columns",
+            'the column that says long or short; if all are shorts, instead of this: [constants] side = "short"', section="columns",
         )  # fmt: skip
         return
     words = decided.kept.contents.words(spec.column)
@@ -158,20 +158,18 @@ def _exchange_sides(decided: Decided, reading: Reading) -> None:
         "buy": (buy, "the side is that of the order that closed the position: so profits agree with prices"),
         "sell": (sell, ""),
     }
-    decided.guessed.append(
-        f"{spec.column} is the side of the closing order: only so do {reading.n_compared - reading.n_against:,} profits agree with the prices."
-    )
+    decided.guessed.append(f"{spec.column} is the side of the closing order: only so do profits agree with prices.")
 
 
 def _against(decided: Decided, reading: Reading) -> None:
     if "side" in decided.fields:
         decided.left.append(
-            f"Why {reading.n_against:,} of {reading.n_compared:,} profits have another sign than their prices and their side: look at them before you learn from them."
+            f"Why {reading.n_against:,} of {reading.n_compared:,} profits have another sign than their prices and side: they are refused."
         )
         return
     decided.fields["side"] = Spec([OPEN_QUESTION], comment="the column that says long or short")
     decided.asked.append(
-        f"Which rows are short positions: no column says it, and {reading.n_against:,} of {reading.n_compared:,} profits have another sign than their prices."
+        f"Which rows are shorts: no column says it, and {reading.n_against:,} of {reading.n_compared:,} profits go against their prices."
     )
 
 
@@ -196,7 +194,7 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
             decided.guessed.append("Fees are taken off: pnl_usd and roi are after them.")
         if reading.profit == "gross" and has_fees:
             decided.left.append(
-                f'Whether fees are to be taken off {decided.fields["pnl_usd"].column}: so it is; set profit = "shown" to learn from it as it stands.'
+                f'Whether fees are to be taken off {decided.fields["pnl_usd"].column}: they are; profit = "shown" leaves it as it stands.'
             )
     elif has_fees and reading.exact < 0.8 and not reading.values:
         decided.ask("profit", f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up neither way.",
@@ -210,7 +208,9 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     if reading.values and (not has_fees or any(value != 1 for value in reading.values.values())) and not reading.inverse:
         _write_values(decided, reading.values)
     if reading.off and reading.exact >= 0.8:
-        decided.left.append(f"Why rows do not add up ({joined([f'line {line}' for line in reading.off], 6)}): their profit is not what quantity and prices give.")
+        decided.left.append(
+            f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their profit is not what quantity and prices give."
+        )
 
 
 def _write_values(decided: Decided, values: dict[str, float]) -> None:

@@ -19,13 +19,100 @@ _COLUMN = re.compile(
     r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind|event|trans_code|transaction_code|^action$|^class$|stato|estado|statut"
 )
 _DONE = frozenset(
-    ["filled", "executed", "execution", "complete", "completed", "closed", "done", "traded", "trade", "trades", "fill", "order", "exectrade", "partial", "partially_filled", "success", "successful", "settled", "partially_executed", "fully_filled", "finished", "ok", "filled_partially", "partial_fill", "partiallyfilled", "finalizado", "exécuté", "ausgeführt", "geschlossen", "已成交", "全部成交", "partially_filled_canceled", "closed_position", "take_profit", "stop_loss", "win", "loss"]
+    [
+        "filled",
+        "executed",
+        "execution",
+        "complete",
+        "completed",
+        "closed",
+        "done",
+        "traded",
+        "trade",
+        "trades",
+        "fill",
+        "order",
+        "exectrade",
+        "partial",
+        "partially_filled",
+        "success",
+        "successful",
+        "settled",
+        "partially_executed",
+        "fully_filled",
+        "finished",
+        "ok",
+        "filled_partially",
+        "partial_fill",
+        "partiallyfilled",
+        "finalizado",
+        "exécuté",
+        "ausgeführt",
+        "geschlossen",
+        "已成交",
+        "全部成交",
+        "partially_filled_canceled",
+        "closed_position",
+        "take_profit",
+        "stop_loss",
+        "win",
+        "loss",
+    ]
 )
 _NOT_DONE = frozenset(
-    ["open", "opened", "cancelled", "canceled", "rejected", "pending", "working", "new", "placed", "failed", "inactive", "closedlot", "closed_lot", "lot", "subtotal", "total", "symbol_summary", "summary", "asset_summary", "wash_sale", "withdrawn", "replaced", "queued", "accepted", "submitted", "unfilled", "void", "untriggered", "triggered", "deactivated", "offen", "storniert", "annulé", "cancelado", "abierto", "已撤銷", "已撤销", "未成交", "opening", "amended", "expired", "deleted", "error", "active", "unrealized", "running"]
+    [
+        "open",
+        "opened",
+        "cancelled",
+        "canceled",
+        "rejected",
+        "pending",
+        "working",
+        "new",
+        "placed",
+        "failed",
+        "inactive",
+        "closedlot",
+        "closed_lot",
+        "lot",
+        "subtotal",
+        "total",
+        "symbol_summary",
+        "summary",
+        "asset_summary",
+        "wash_sale",
+        "withdrawn",
+        "replaced",
+        "queued",
+        "accepted",
+        "submitted",
+        "unfilled",
+        "void",
+        "untriggered",
+        "triggered",
+        "deactivated",
+        "offen",
+        "storniert",
+        "annulé",
+        "cancelado",
+        "abierto",
+        "已撤銷",
+        "已撤销",
+        "未成交",
+        "opening",
+        "amended",
+        "expired",
+        "deleted",
+        "error",
+        "active",
+        "unrealized",
+        "running",
+    ]
 )
 _LEVELS = (("execution",), ("order",), ("trade",))
-_LEVEL_WORDS = frozenset(["execution", "order", "trade", "closedlot", "closed_lot", "subtotal", "total", "symbol_summary", "asset_summary", "wash_sale", "lot"])
+_LEVEL_WORDS = frozenset(
+    ["execution", "order", "trade", "closedlot", "closed_lot", "subtotal", "total", "symbol_summary", "asset_summary", "wash_sale", "lot"]
+)
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 
@@ -70,7 +157,7 @@ class Kept:
 
 
 def by_status(contents: Contents, filled: str | None = None) -> Kept:
-    """Rows of trades that were done.  Where a column `filled` has the quantity that was filled, it decides what of a cancelled order counts."""
+    """Rows of trades that were done; where a column `filled` has the filled quantity, it decides what of a cancelled order counts."""
     kept = Kept(contents)
     for column in contents.columns:
         words = kept.contents.words(column)
@@ -100,7 +187,7 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
 
 
 def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
-    """Leave out rows whose side says that they are no trades; the words that stay unknown although their rows have a quantity and a price."""
+    """Leave out rows whose side says that they are no trades; gives the unknown words whose rows have a quantity and a price."""
     spec = fields.get("side")
     unknown: list[str] = []
     if spec is not None and len(spec.columns) == 1:

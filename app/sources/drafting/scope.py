@@ -22,7 +22,7 @@ _MOST_VALUES = 40
 
 @dataclass
 class Scoped:
-    """Template by category, the columns in it that have empty cells, column by dimension, edges and labels by column, and why by column that
+    """Template by category, the columns in it that have empty cells, column by dimension, edges and labels by column, and by column why it
     was left out."""
 
     pattern: dict[str, str] = field(default_factory=dict)
