@@ -24,6 +24,8 @@ from app.sources.sides import Event, Side, read_side
 QUOTE = "QUOTE"
 """`currency = "quote"` of a mapping: each pair's own quote currency."""
 UNKNOWN = "unknown"
+NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
+"""What programs write where they have no number."""
 OWN_SIDES: dict[str, Side | Event] = {"buy": Side(1, 1), "sell": Side(-1, -1), "expiry": Event("expiry"), "split": Event("split")}
 """What the words in `[sides]` of a mapping mean."""
 
@@ -91,8 +93,14 @@ class Cells:
             return unread[0]
         return round(sum(known), 12) if known else None
 
+    def is_empty(self, row: Mapping[str, Any], name: str) -> bool:
+        """Whether the field has no number: nothing, or what stands for nothing."""
+        return self._plain(self.field(row, name)) is None
+
     def _plain(self, value: Any) -> Any:
-        """A price in 32nds of a point as a number, where the mapping says that apostrophes mean that."""
+        """None for what stands for nothing; a price in 32nds of a point as a number, where the mapping says that apostrophes mean that."""
+        if isinstance(value, str) and value.strip().lower() in NOTHING:
+            return None
         if self.mapping.apostrophe == "32nds" and isinstance(value, str) and (found := _THIRTY_SECONDS.fullmatch(value.strip())):
             eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
             return str(Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32)

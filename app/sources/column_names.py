@@ -83,7 +83,7 @@ _CODES = frozenset(
         "ny",
     ]
 )
-_UNIT = re.compile(r"[(\[{][^)\]}]*[)\]}]|[$€£¥₹]")
+_UNIT = re.compile(r"[(\[{（][^)\]}）]*[)\]}）]|[$€£¥₹]")
 
 
 def folded(column: str) -> str:

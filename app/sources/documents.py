@@ -97,8 +97,9 @@ def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in item.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
-            if "value" in value and not isinstance(value["value"], (dict, list)):
-                yield name, value["value"]
+            inner = next((value[own] for own in ("value", "Value") if own in value), value)
+            if not isinstance(inner, (dict, list)):
+                yield name, inner
             elif prefix.count(".") < 2:
                 yield from _flat(value, f"{name}.")
         elif not isinstance(value, list):

@@ -123,7 +123,7 @@ class Fills:
         if isinstance(side, Event):
             return self._event_of_row(side, ts, symbol, row, place)
         quantity, price = cells.exact(row.cells, "quantity"), cells.exact(row.cells, "price")
-        fee, no_fee = cells.exact(row.cells, "fee"), cells.field(row.cells, "fee") is None
+        fee, no_fee = cells.exact(row.cells, "fee"), cells.is_empty(row.cells, "fee")
         value, no_value = self._multiplier(row.cells, symbol)
         against = side is not None and has_side and quantity is not None and quantity < 0 < side.fill
         readable = making.is_time(ts) and symbol and quantity and price is not None and side is not None and not row.beyond and not against
@@ -168,7 +168,7 @@ class Fills:
             if fnmatch.fnmatchcase(str(symbol), pattern):
                 return Decimal(repr(value)), False
         found = self._cells.exact(row, "multiplier")
-        return (found or None), self._cells.field(row, "multiplier") is None
+        return (found or None), self._cells.is_empty(row, "multiplier")
 
     def _amounts(
         self,
@@ -207,7 +207,7 @@ class Fills:
         """(signed quantity, price, fee) with a fee in `coin`: in the coin that is traded it is a part of the quantity, in another than the
         quote it cannot be counted."""
         symbol = str(self._cells.symbol(row))
-        pair, currency = pair_of(symbol), self._cells.currency(row)
+        pair, currency = pair_of(symbol), self._cells.unit(row, "price") or self._cells.currency(row)
         if self._is_inverse(symbol) and pair is not None and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ())):
             satoshis = self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee

@@ -52,7 +52,9 @@ _NO_TRADE = re.compile(
     r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|"
     r"transfer|journal|jnl|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus|reinvest(ment)?|"
     r"roll(over)?|swap|money movement|cancel(l?ed)?|correction|adjustment|mergers?|spinoff|xent|mint|slip|sweep|commission|net out|"
-    r"insurance_clear|receive[ds]?|send|sent|rewards?|income|learning|incentives?|unstaking|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake|unstake|reward)\b"
+    r"insurance_clear|"
+    r"receive[ds]?(?! deliver)|send|sent|rewards?|income|learning|incentives?|unstaking|coin_swap_\w+|"
+    r"payment|subscription|airdrop|staking|earn|convert|distribution|stake|unstake|reward)\b"
 )
 _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"

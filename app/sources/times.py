@@ -44,6 +44,7 @@ _WHOLE = tuple(
     )
     for day in _DAY
 )
+_CLOCK_FIRST = re.compile(r"(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4})", re.IGNORECASE)
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
 
 
@@ -70,6 +71,8 @@ def parsed(text: str) -> Read | None:
     (29, 0, 3)
     """
     cell = _AS_OF.sub("", text.strip())
+    if clock_first := _CLOCK_FIRST.fullmatch(cell):
+        cell = f"{clock_first[2]} {clock_first[1]}"
     if not any(c.isdigit() for c in cell) or len(cell) > 60:
         return None
     match = next((m for m in (pattern.fullmatch(cell) for pattern in _WHOLE) if m), None)

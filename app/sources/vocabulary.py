@@ -9,7 +9,8 @@ WORDS = {
     "trade_id": (
         "trade_id tradeid position_id deal_id ticket position trade trade_no trade_number no nr id exit_trade_id pos_id "
         "order_no deal ticket_no numéro numero trade_nr handelsnummer 交易 transaktionsnummer número numéro_de_l_ordre "
-        "position_nr trade_num number"
+        "position_nr trade_num number "
+        "n_º_de_operación n_de_operación trade_n trade_numéro"
     ),
     "entry_timestamp": (
         "entry_time entry_timestamp entry_date entry_datetime open_time open_date open_timestamp opened opened_at date_opened "
@@ -34,7 +35,8 @@ WORDS = {
         "contracts contract_name contractname underlying_symbol instrument_name item symbols futures stock stock_symbol "
         "symbol_code market_name underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo 商品 合約 "
         "合约 交易對 交易对 инструмент produkt produit instid inst_id instrument_id contract_code spot_pairs spot_pair "
-        "trading_symbol tradingsymbol symbol_value column epic"
+        "trading_symbol tradingsymbol symbol_value column epic "
+        "品種 品种 銘柄"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position transaction_type trade_type trans_code "
@@ -42,7 +44,8 @@ WORDS = {
         "order_type buysell bs transaction activity activity_type market_pos trade_side richtung art typ seite kauf_verkauf "
         "handelsart sens type_d_ordre pos_marché tipo dirección direccion lado sentido operación operacion compra_venta 類型 "
         "类型 方向 買賣 направление тип kierunek position_type market_position operation deal_type description sub_type "
-        "is_short short"
+        "is_short short "
+        "タイプ"
     ),
     "rr": ("rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r result_r realized_rr r_r actual_r"),
     "stake": (
@@ -63,7 +66,8 @@ WORDS = {
         "gewinn_verlust guv g_v bénéfice profit_net resultado ganancia beneficio ganancias_pérdidas bénéfices gain_perte "
         "profitto risultato 獲利 收益 盈虧 盈亏 已實現盈虧 прибыль zysk profitloss profit_amount fifo_pnl_realized "
         "fifopnlrealized pnl_realized realized_pl realised_pl net_realized_pnl fifopnl closed_pl trade_p_l p_and_l earnings "
-        "profit_value gross_profit gross_pl grosspnl"
+        "profit_value gross_profit gross_pl grosspnl "
+        "淨損益 净损益 損益 损益 淨利 净利"
     ),
     "max_drawdown": ("max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct max_adverse_excursion"),
     "max_gain": "max_gain mfe mfe_pct runup run_up best max_runup max_favorable_excursion",
@@ -90,7 +94,8 @@ WORDS = {
         "closed_size closed_qty closed_volume closing_quantity vol trade_quantity order_qty anzahl stück menge kontrakte "
         "contrats contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen quantità aantal 合約 數量 "
         "数量 成交量 口數 объём ilość deal_size position_qty filledqty max_size closed_amount lastqty last_qty execqty "
-        "size_units coin_amount base_amount volume_lots"
+        "size_units coin_amount base_amount volume_lots "
+        "倉位大小 仓位大小 部位大小 position_size_qty 頭寸"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee ibcommission commission_fees "
@@ -118,7 +123,8 @@ WORDS = {
         "average_price filled_price executed_price tradeprice avgprice average_fill_price price_per_unit price_share unit_price "
         "price_per_share avg_filled_price kurs preis ausführungskurs cours prix precio prezzo koers 價格 价格 成交價 成交价 "
         "成交均价 цена cena deal_price last_price lastpx avgpx avg_px fillprice fillpx order_price execution_avg_price "
-        "spot_price_at_transaction trade_px"
+        "spot_price_at_transaction trade_px "
+        "価格"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time transaction_time trade_time datetime "
@@ -127,7 +133,8 @@ WORDS = {
         "trade_date_time fill_date filled_date tradetime last_fill_time closed_time closing_time close_time order_date zeit "
         "datum handelszeit ausführungszeit datum_zeit uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 "
         "时间 成交時間 成交时间 日期_時間 время дата czas exec_datetime event_time filltime trade_ts utc_time date_utc_0 "
-        "datetime_utc txn_date exectime"
+        "datetime_utc txn_date exectime "
+        "日期_时间 日期时间 日時"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission total_fees commission_fees fees_comm "

@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.sources import times
-from app.sources.cells import as_text, parse_number, parse_time
+from app.sources.cells import NOTHING, as_text, parse_number, parse_time
 from app.sources.column_names import known_as
 from app.sources.figures import marks, written
 from app.sources.making import DAYS, UNITS, is_time
@@ -296,7 +296,7 @@ def _year_may_be_first(texts: list[str]) -> bool:
 
 def _cell(value: Any) -> Any:
     value = value.strip() if isinstance(value, str) else value
-    return None if value == "" else value
+    return None if isinstance(value, str) and (not value or value.lower() in NOTHING) else value
 
 
 def _text(value: Any) -> str:

@@ -33,6 +33,9 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
 _ABROAD = re.compile(
     r"[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX|ASX|HKEX|TSE):.+"
 )
+_STILL_OPEN = frozenset(
+    ["open", "offen", "ouvert", "ouverte", "abierto", "abierta", "aperto", "未平倉", "未平仓", "持倉中", "持仓中", "進行中"]
+)
 _TAKEN = "Which column is the time of the close: "
 _RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
 
@@ -44,10 +47,11 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     """
     filled = next((c for c in contents.columns if re.match(r"filled|executed|exec_q|fill_q", known_as(c)) and contents.is_numeric(c)), None)
     kept = by_status(contents, filled)
-    fields, rows, said = _fields(path, kept.contents, rows)
+    asked_for = rows
+    fields, rows, said = _fields(path, kept.contents, asked_for)
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
-    fields = {**fields, **_again(kept.contents, fields, rows)}
+    fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(_TAKEN)]
     decided = Decided(rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken)
     _decimal(decided)
@@ -143,13 +147,13 @@ def _as_asked(path: str, as_positions: Fields, as_fills: Fields, rows: str) -> t
     return fields, rows, []
 
 
-def _again(contents: Contents, fields: Fields, rows: str) -> Fields:
-    """Fields that can be chosen better once only rows of trades are left: unique ids, and times that all can be read."""
-    found = Chooser(contents).match(POSITIONS if rows == "positions" else FILLS)
-    used = {column for spec in fields.values() for column in spec.columns}
-    times = {name: spec for name, spec in found.items() if name in TIMES and name in fields and spec.columns == fields[name].columns}
-    new = {name: spec for name, spec in found.items() if name not in fields and not used & set(spec.columns)}
-    return {**times, **new}
+def _again(path: str, contents: Contents, fields: Fields, rows: str, asked_for: str | None) -> Fields:
+    """The fields chosen once more, now that only rows of trades are left: their ids are unique, and all of their numbers can be read."""
+    try:
+        found, kind, _ = _fields(path, contents, asked_for)
+    except BadDataError:
+        return fields
+    return found if kind == rows and fields.keys() <= found.keys() else {**found, **fields} if kind == rows else fields
 
 
 def _decimal(decided: Decided) -> None:
@@ -327,7 +331,21 @@ def _trade_ids(decided: Decided) -> None:
             for name in [name for name, spec in decided.fields.items() if name != "trade_id" and column in spec.columns]:
                 del decided.fields[name]
             decided.two_rows = True
+            _leave_out_open(decided)
             decided.guessed.append(f"The entry and the exit of a trade are two rows with one {column}.")
+            return
+
+
+def _leave_out_open(decided: Decided) -> None:
+    """Exits that a program has put where a trade is still open: it says `Open` for the signal of the exit."""
+    contents, side = decided.kept.contents, decided.fields["side"].column
+    closes = [isinstance(s := read_side(as_text(v or "")), Side) and s.opens is False for v in contents.cells(side)]
+    for column in contents.columns:
+        cells = ["" if v is None else as_text(v) for v in contents.cells(column)]
+        words = {cell for cell in cells if cell.strip().lower() in _STILL_OPEN}
+        if column != side and words and all(closing or cell not in words for closing, cell in zip(closes, cells, strict=True)):
+            decided.kept.drop(column, sorted(words), "the trade is still open")
+            decided.guessed.append(decided.kept.said[-1])
             return
 
 

@@ -16,7 +16,7 @@ from app.sources.drafting.contents import Contents
 from app.sources.sides import Event, is_no_trade, read_side
 
 _COLUMN = re.compile(
-    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind|event|trans_code|transaction_code|^action$|^class$|stato|estado|statut"
+    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato|estado|statut"
 )
 _DONE = frozenset(
     [
@@ -174,13 +174,19 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             if level:
                 kept.only(column, [w for w, f in folded.items() if f in level], "the others repeat or add up the same trades")
             continue
-        undone = [word for word, f in folded.items() if f in _NOT_DONE and not (f == "open" and read_side(word) is not None)]
+        of_fills = known_as(column).endswith("_type")
+        undone = [word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))]
+        undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
         if not undone or (len(undone) == len(words)) or not any(f in _DONE for f in folded.values()):
             continue
         if filled is not None and filled in contents.columns:
             numbers = kept.contents.numbers(filled)
             cells = kept.contents.cells(column)
-            undone = [w for w in undone if not any(v is not None and as_text(v) == w and n for v, n in zip(cells, numbers, strict=True))]
+            undone = [
+                w
+                for w in undone
+                if is_no_trade(w) or not any(v is not None and as_text(v) == w and n for v, n in zip(cells, numbers, strict=True))
+            ]
         if undone:
             kept.drop(column, undone, "nothing was traded, or the trade is not over")
     return kept
