@@ -189,7 +189,7 @@ def is_header_word(cell: str) -> bool:
     >>> is_header_word("Fill Price ($)"), is_header_word("AAPL"), is_header_word("2024-01-05")
     (True, False, False)
     """
-    if not cell or len(cell) > 60:
+    if not 2 <= len(cell) <= 60 or not any(letter.isalpha() for letter in cell):
         return False
     name = known_as(cell)
     return name in _TOKENS or any(part in _TOKENS for part in name.split("_"))

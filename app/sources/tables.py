@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.errors import BadDataError, ConfigurationError, UsageError
-from app.sources.blocks import Block, Row, blocks_of
+from app.sources.blocks import TEXT_LINES, Block, Row, blocks_of
 from app.sources.files import opened, plain_name
 from app.sources.notes import Notes
 from app.sources.sheets import UTF_8, form_of, sheets
@@ -87,6 +87,8 @@ def _alike(first: Block, every: Iterator[Block], number: int, which: str | None,
             yield from block.rows
             continue
         n_rows = sum(1 for _ in block.rows)
+        if not n_rows and block.line:
+            notes.add(TEXT_LINES, name=f"line {block.line} names of other columns")
         if n_rows:
             notes.add("rows of other tables in the file, left out", n_rows, f"{block.title or 'table'} from line {block.line} on")
 

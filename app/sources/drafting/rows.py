@@ -182,11 +182,8 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         if filled is not None and filled in contents.columns:
             numbers = kept.contents.numbers(filled)
             cells = kept.contents.cells(column)
-            undone = [
-                w
-                for w in undone
-                if is_no_trade(w) or not any(v is not None and as_text(v) == w and n for v, n in zip(cells, numbers, strict=True))
-            ]
+            some = {as_text(v) for v, n in zip(cells, numbers, strict=True) if v is not None and n}
+            undone = [w for w in undone if w not in some or (of_fills and is_no_trade(w))]
         if undone:
             kept.drop(column, undone, "nothing was traded, or the trade is not over")
     return kept
