@@ -80,6 +80,16 @@ def _row(names: tuple[str, ...], line: Line) -> Row:
     return Row(dict(zip(names, line.cells, strict=False)), line.number, line.position, beyond)
 
 
+def _is_plain_row(cells: Sequence[Any], n_columns: int) -> bool:
+    """Whether the line is a row at first sight: as wide as the table, more than half full, and with a number or a time in it."""
+    if len(cells) != n_columns or sum(1 for cell in cells if cell) * 2 <= n_columns or n_columns < 2:
+        return False
+    first = cells[0]
+    if isinstance(first, str) and first.rstrip().endswith(":"):
+        return False
+    return any(type(cell) is not str or cell[:1].isdigit() for cell in cells if cell)
+
+
 def _is_value(cell: Any) -> bool:
     """Whether the cell is a number or a time, which no column is called."""
     if not isinstance(cell, str):
@@ -193,6 +203,10 @@ class _Finder:
 
     def _rows(self, names: tuple[str, ...], header: tuple[Any, ...]) -> Iterator[Row]:
         for line in self._lines:
+            if _is_plain_row(line.cells, len(names)):
+                self._title_since = False
+                yield Row(dict(zip(names, line.cells, strict=False)), line.number, line.position, [])
+                continue
             texts = _texts(line.cells)
             if not any(texts):
                 if any(line.cells) and len(names) < 4:

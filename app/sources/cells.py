@@ -26,6 +26,7 @@ QUOTE = "QUOTE"
 UNKNOWN = "unknown"
 NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 """What programs write where they have no number."""
+_NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
 OWN_SIDES: dict[str, Side | Event] = {"buy": Side(1, 1), "sell": Side(-1, -1), "expiry": Event("expiry"), "split": Event("split")}
 """What the words in `[sides]` of a mapping mean."""
 
@@ -44,6 +45,7 @@ class Cells:
     def __init__(self, mapping: TableMapping) -> None:
         self.mapping = mapping
         self._defaults = mapping.defaults
+        self._in_32nds = mapping.apostrophe == "32nds"
         self._columns = {name: column.name for name, column in mapping.columns.items()}
 
     def has(self, name: str) -> bool:
@@ -99,9 +101,9 @@ class Cells:
 
     def _plain(self, value: Any) -> Any:
         """None for what stands for nothing; a price in 32nds of a point as a number, where the mapping says that apostrophes mean that."""
-        if isinstance(value, str) and value.strip().lower() in NOTHING:
+        if isinstance(value, str) and value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING:
             return None
-        if self.mapping.apostrophe == "32nds" and isinstance(value, str) and (found := _THIRTY_SECONDS.fullmatch(value.strip())):
+        if self._in_32nds and isinstance(value, str) and (found := _THIRTY_SECONDS.fullmatch(value.strip())):
             eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
             return str(Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32)
         return value
@@ -111,7 +113,7 @@ class Cells:
         column = self.mapping.columns.get(name)
         if column is None or not column.more:
             return self._exact(self.field(row, name), column)
-        values = [value for each in (column.name, *column.more) if (value := self.raw(row, each)) is not None]
+        values = [value for each in (column.name, *column.more) if (value := self._plain(self.raw(row, each))) is not None]
         found = [self._exact(value, column) for value in values]
         known = [number for number in found if number is not None]
         return sum(known, Decimal(0)) if known and len(known) == len(found) else None
@@ -121,8 +123,13 @@ class Cells:
         if isinstance(value, bool) or value is None:
             return None
         try:
-            told = None if isinstance(value, Decimal) else written(as_text(value), self.mapping.decimal)
-            found = value if isinstance(value, Decimal) else Decimal(told.text if told else "?")
+            if isinstance(value, Decimal):
+                found = value
+            elif isinstance(value, str) and value.isdecimal():
+                found = Decimal(value)
+            else:
+                told = written(as_text(value), self.mapping.decimal)
+                found = Decimal(told.text if told else "?")
         except InvalidOperation:
             return None
         if not found.is_finite():
@@ -230,10 +237,13 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
         return None
     percent = False
     if isinstance(value, str):
-        told = written(value, decimal)
-        if told is None:
-            return value
-        number, percent = float(told.text), told.percent
+        try:
+            number: Any = float(value) if decimal == "." else math.nan
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            told = written(value, decimal)
+            number, percent = (float(told.text), told.percent) if told else (math.nan, False)
         if not math.isfinite(number):
             return value
     else:
