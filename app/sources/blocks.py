@@ -199,7 +199,7 @@ class _Finder:
         filled = [text for text in texts if text]
         if len(filled) == 1:
             self._title = filled[0].strip(" :")[:80]
-        self._notes.add(TEXT_LINES, name=f"line {line.number} {' '.join(filled)[:40]}".strip())
+        self._notes.add(TEXT_LINES, name=f"line {line.number} {' '.join(filled)[:90]}".strip())
 
     def _rows(self, names: tuple[str, ...], header: tuple[Any, ...]) -> Iterator[Row]:
         for line in self._lines:

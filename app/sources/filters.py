@@ -5,7 +5,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from app.sources.cells import as_text
@@ -17,6 +17,8 @@ from app.sources.tables import Row
 
 def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[Row]:
     """The rows that are kept.  A row with more cells than there are columns is kept, for the door to refuse: its cells have slipped."""
+    if mapping.fill_down:
+        rows = filled_down(rows, mapping.fill_down)
     if not mapping.keep and not mapping.leave_out:
         yield from rows
         return
@@ -27,6 +29,15 @@ def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[R
             continue
         value = _text(row.cells.get(column)) or "(empty)"
         notes.add(f"rows left out by the mapping, for what stands in {column}", name=value)
+
+
+def filled_down(rows: Iterable[Row], columns: Collection[str]) -> Iterator[Row]:
+    """The rows, with what stands above in empty cells of the columns."""
+    above: dict[str, Any] = {}
+    for row in rows:
+        empty = {column: above[column] for column in columns if not _text(row.cells.get(column)) and column in above}
+        above.update({column: row.cells[column] for column in columns if _text(row.cells.get(column))})
+        yield row._replace(cells={**row.cells, **empty}) if empty else row
 
 
 def _against(cells: Mapping[str, Any], mapping: TableMapping) -> str | None:

@@ -138,6 +138,7 @@ class TableMapping:
     bought_sold: bool = False
     apostrophe: str = "thousands"
     newest_first: bool | None = None
+    fill_down: tuple[str, ...] = ()
     splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
 
     def names(self) -> set[str]:
@@ -158,6 +159,7 @@ class TableMapping:
         yield from (("columns", name, column.name) for name, column in self.columns.items())
         yield from (("columns", name, other) for name, column in self.columns.items() for other in column.more)
         yield from (("columns", name, column.option) for name, column in self.columns.items() if column.option)
+        yield from (("", "fill_down", column) for column in self.fill_down)
         yield from (("keep", column, column) for column in self.keep)
         yield from (("leave_out", column, column) for column in self.leave_out)
         yield from (("pattern", name, c) for name, template in self.pattern.items() for c in template.columns)
@@ -187,6 +189,7 @@ _TOP = (
     "rows", "module", "delimiter", "encoding", "decimal", "timezone", "currency", "drawdown_floor",
     "columns", "constants", "pattern", "scope", "exit_scope", "buckets", "defaults", "sides", "table", "profit", "keep", "leave_out",
     "multipliers", "inverse", "splits", "shorts", "bought_sold", "apostrophe", "newest_first",
+    "fill_down",
 )  # fmt: skip
 
 
@@ -237,6 +240,7 @@ class _Reader:
             leave_out=self._lists("leave_out"),
             multipliers={name: self._positive("multipliers", name, n) for name, n in self._section("multipliers", None).items()},
             shorts=self._shorts(),
+            fill_down=tuple(self._text_list("", "fill_down", self._document.get("fill_down", []))),
             newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
             apostrophe=self._apostrophe(),
             bought_sold=self._flag("bought_sold"),

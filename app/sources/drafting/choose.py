@@ -30,12 +30,13 @@ NUMBERS = frozenset(
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision|kommission|frais|comisi|手續費|手续费|levy|brokerage|charges|rebate|interest"
+    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision|kommission|frais|comisi|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl")
 _LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
+_NO_FILL_TIME = re.compile(r"exp|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 _OPTION_PARTS = (
     re.compile(r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"),
     re.compile(r"^strike|strike_price$"),
@@ -84,6 +85,8 @@ class Chooser:
                 spec = Spec([column]) if column is not None else None
             if name == "currency" and "pnl_usd" in found and (own := self._profit_currency()) is not None:
                 spec = Spec([own])
+            if spec is None and name == "fee_currency" and "fee" in found and (column := self._next_currency(found["fee"].columns[-1])):
+                spec = Spec([column])
             if spec is None and name == "currency" and (column := self._currency_column(found)) is not None:
                 spec = Spec([column])
             if spec is not None:
@@ -134,15 +137,17 @@ class Chooser:
 
     def _currency_column(self, found: Fields) -> str | None:
         """A column with nothing but codes of currencies, next to the price or the profit, without a name that says so."""
-        columns = list(self._contents.columns)
         for name in ("pnl_usd", "price", "exit_price"):
-            if name not in found:
-                continue
-            at = columns.index(found[name].column) + 1
-            words = self._contents.words(columns[at]) if at < len(columns) else {}
-            if words and all(word.strip() in _CURRENCIES for word in words):
-                return columns[at]
+            if name in found and (column := self._next_currency(found[name].column)) is not None:
+                return column
         return None
+
+    def _next_currency(self, column: str) -> str | None:
+        """The column behind `column`, where nothing but codes of currencies stands in it."""
+        columns = list(self._contents.columns)
+        at = columns.index(column) + 1
+        words = self._contents.words(columns[at]) if at < len(columns) else {}
+        return columns[at] if words and all(word.strip() in _CURRENCIES for word in words) else None
 
     def _other(self, name: str, own: str) -> bool:
         """Whether the words that come on top make it another thing: a limit price is not a price."""
@@ -185,6 +190,10 @@ class Chooser:
         found = [column for column in dict.fromkeys(self._candidates(name)) if column not in used and c.time(column) is not None]
         exact = [column for column in found if self._names[column] in NAMES[name]]
         found = exact or found
+        if not found and name == "time":
+            # The only time there is, whatever it is called.
+            others = [column for column in c.time_columns if column not in used and not _NO_FILL_TIME.search(self._names[column])]
+            found = others if len(others) == 1 else []
         if not found:
             return None
         full = [column for column in found if (t := c.time(column)) is not None and t.has_clock and len(c.values(column)) * 2 >= c.n_rows]

@@ -234,7 +234,7 @@ class Contents:
     def _read_texts(self, column: str, texts: list[str]) -> TimeReading | None:
         if not texts:
             return None
-        zone = _zone_of_name(column)
+        zone = zone_of_name(column)
         iso = sum(is_time(parse_time(t, Column(column), _UTC)) for t in texts if not re.fullmatch(r"\d+", t))
         read = [times.parsed(t) for t in texts]
         n_read = sum(r is not None for r in read)
@@ -305,10 +305,10 @@ def _text(value: Any) -> str:
     return value.isoformat() if isinstance(value, time) else as_text(value)
 
 
-def _zone_of_name(column: str) -> str | None:
+def zone_of_name(column: str) -> str | None:
     """The zone in a column's name, as zoneinfo calls it.
 
-    >>> [_zone_of_name(name) for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")]
+    >>> [zone_of_name(name) for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")]
     ['UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York']
     """
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):

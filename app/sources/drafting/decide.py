@@ -12,9 +12,10 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.choose import FILLS, POSITIONS, TIMES, Chooser, Fields, Spec
-from app.sources.drafting.contents import Contents
+from app.sources.drafting.contents import Contents, zone_of_name
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.rows import by_side, by_status, incomplete
+from app.sources.drafting.rows import Kept, by_side, by_status, incomplete
+from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.pairs import is_crypto, pair_of
 from app.sources.sides import Event, Side, read_side
@@ -49,11 +50,15 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     kept = by_status(contents, filled)
     asked_for = rows
     fields, rows, said = _fields(path, kept.contents, asked_for)
+    legs = _fill_down(kept, fields, rows)
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(_TAKEN)]
     decided = Decided(rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken)
+    if legs:
+        decided.keys["fill_down"] = (legs, "an empty cell is as the one above it: further legs of one order")
+        decided.guessed.append(f"Empty cells of {' and '.join(legs)} are as those above them: further legs of one order.")
     _decimal(decided)
     _times(decided)
     _sides(decided, unknown)
@@ -147,6 +152,23 @@ def _as_asked(path: str, as_positions: Fields, as_fills: Fields, rows: str) -> t
     return fields, rows, []
 
 
+def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
+    """The time columns of fills that stand in the first leg of an order alone: the cells of its other legs are filled from above."""
+    if rows != "fills" or not {"time", "quantity", "price", "side"} <= fields.keys():
+        return []
+    contents = kept.contents
+    quantity, price = contents.numbers(fields["quantity"].column), contents.numbers(fields["price"].column)
+    found = []
+    for column in fields["time"].columns:
+        cells = contents.cells(column)
+        legs = [i for i, cell in enumerate(cells) if cell is None and quantity[i] and price[i] is not None]
+        if legs and legs[0] > 0:
+            found.append(column)
+    if found:
+        kept.contents = contents.with_rows(list(filled_down(contents.rows, found)))
+    return found
+
+
 def _again(path: str, contents: Contents, fields: Fields, rows: str, asked_for: str | None) -> Fields:
     """The fields chosen once more, now that only rows of trades are left: their ids are unique, and all of their numbers can be read."""
     try:
@@ -212,11 +234,27 @@ def _times(decided: Decided) -> None:
     if open_orders:
         columns = " and ".join(open_orders)
         decided.asked.append(f"Whether the day or the month comes first in {columns}: {example} and all others can be both.")
+    zone, line = _zone_of_texts(contents.texts) if naive else (None, "")
+    if zone:
+        decided.guessed.append(f"The time zone of {' and '.join(naive)} is {zone}, by the {line}.")
+        decided.keys["timezone"] = (zone, f"by the {line[:60]}")
+        return
     if naive:
         decided.left.append(f"The time zone of {' and '.join(naive)}: they have no offset and are read as UTC.")
     decided.keys["timezone"] = ("UTC", f"of times without an offset{', such as those of ' + ' and '.join(naive) if naive else ''}")
     if day_only and decided.rows == "fills":
         decided.guessed.append(f"{' and '.join(day_only)} has days without a time: fills of one day are taken in the order of the rows.")
+
+
+def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
+    """(the time zone that a line of text around the table names, the line)."""
+    for text in texts:
+        told = re.search(r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?|E[SD]?T)\b", text, re.IGNORECASE)
+        said = re.search(r"time ?zone|all times|times? (?:are|is|in)\b", text, re.IGNORECASE)
+        zone = zone_of_name(f"({told[1]})" if told else text) if told or said else None
+        if zone:
+            return zone, text
+    return None, ""
 
 
 def _order_of_others(decided: Decided, text: str) -> str:

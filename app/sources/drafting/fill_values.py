@@ -344,10 +344,34 @@ def _inverse(decided: Decided) -> None:
     whole = all(float(n).is_integer() for n in contents.read_numbers(decided.fields["quantity"].column))
     if not whole:
         return  # Contracts of dollars are whole ones.
+    if _inverse_profits(decided, found):
+        return
+    if "gross" not in decided.fields and "multiplier" not in decided.fields:
+        for symbol in found:
+            decided.ask(symbol, f"How many dollars a contract of {', '.join(found[:4])} is.",
+                        "dollars a contract: 1 at some, 100 or 10 at others; 1 if a unit is a coin", section="multipliers")  # fmt: skip
     decided.ask(
         "inverse", f"Whether {', '.join(found[:4])} are inverse contracts, counted in dollars and settled in their coin.",
         "[" + ", ".join(f'"{symbol}"' for symbol in found[:8]) + "] if so, [] if a unit is a coin",
     )  # fmt: skip
+
+
+def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
+    """Whether the profits that the table has are those of inverse contracts: then nothing has to be asked."""
+    columns = [c for c in decided.kept.contents.columns if known_as(c) in NAMES["pnl_usd"] and decided.kept.contents.is_numeric(c)]
+    for column in columns:
+        decided.keys["inverse"] = (
+            sorted(symbols),
+            f"counted in dollars and settled in the coin, since so {column} is what the prices give",
+        )
+        values = _by_profits(decided, column)
+        if values and set(symbols) <= values.keys() and all(nice(value) for value in values.values()):
+            for symbol in symbols:
+                decided.sections.setdefault("multipliers", {})[symbol] = (values[symbol], "dollars a contract")
+            decided.guessed.append(f"The contracts are inverse, settled in their coin: only so is {column} what the prices give.")
+            return True
+        del decided.keys["inverse"]
+    return False
 
 
 def _fee_coins(decided: Decided) -> None:

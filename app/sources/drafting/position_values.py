@@ -19,6 +19,7 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import POINT_VALUES, future_of, is_option, may_be_inverse
 from app.sources.sides import Side, read_side
 
+_SIZES = frozenset(["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"])
 _FRACTIONS = ("max_drawdown", "max_gain")
 
 
@@ -83,7 +84,12 @@ def _other_quantity(decided: Decided, trades: list[Trade], reading: Reading) -> 
     """Another column as the quantity, where only with it the rows add up."""
     first = decided.fields["quantity"]
     for column in decided.kept.contents.columns:
-        if known_as(column) in NAMES["quantity"] and column not in decided.used() and decided.kept.contents.is_numeric(column):
+        words = set(known_as(column).split("_"))
+        if (
+            (known_as(column) in NAMES["quantity"] or words & _SIZES)
+            and column not in decided.used()
+            and decided.kept.contents.is_numeric(column)
+        ):
             decided.fields["quantity"] = Spec([column])
             again = _trades(decided)
             found = read_positions(again)
