@@ -19,7 +19,8 @@ WORDS = {
         "date_in opening_time_utc entry_dt date_acquired acquired buy_time time_opened eröffnet eröffnung einstiegszeit "
         "eröffnungszeit kaufdatum einstieg_datum heure_d_entrée date_d_ouverture date_d_entrée ouverture fecha_de_apertura "
         "hora_de_entrada hora_entrada fecha_apertura data_apertura ora_di_apertura open_at datetime_in enter_time enter_date "
-        "opening_date_time"
+        "opening_date_time "
+        "entry open"
     ),
     "exit_timestamp": (
         "exit_time exit_timestamp exit_date exit_datetime close_time close_date close_timestamp closed closed_at date_closed "
@@ -28,7 +29,8 @@ WORDS = {
         "closing_time_utc exit_dt date_sold sell_time time_closed geschlossen schließung ausstiegszeit schlusszeit "
         "verkaufsdatum heure_de_sortie date_de_fermeture date_de_sortie fermeture fecha_de_cierre hora_de_salida hora_salida "
         "fecha_cierre data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit settlement_time update_time "
-        "trade_time updated_time close_at closing_date_time"
+        "trade_time updated_time close_at closing_date_time "
+        "close"
     ),
     "symbol": (
         "symbol ticker pair instrument market asset underlying contract security coin product symbol_name trading_pair "
@@ -36,7 +38,8 @@ WORDS = {
         "symbol_code market_name underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo 商品 合約 "
         "合约 交易對 交易对 инструмент produkt produit instid inst_id instrument_id contract_code spot_pairs spot_pair "
         "trading_symbol tradingsymbol symbol_value column epic "
-        "品種 品种 銘柄"
+        "品種 品种 銘柄 "
+        "valeur libellé valor título"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position transaction_type trade_type trans_code "
@@ -45,7 +48,8 @@ WORDS = {
         "handelsart sens type_d_ordre pos_marché tipo dirección direccion lado sentido operación operacion compra_venta 類型 "
         "类型 方向 買賣 направление тип kierunek position_type market_position operation deal_type description sub_type "
         "is_short short "
-        "タイプ"
+        "タイプ "
+        "transaktion opération"
     ),
     "rr": ("rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r result_r realized_rr r_r actual_r"),
     "stake": (
@@ -77,7 +81,8 @@ WORDS = {
         "bought_price entry_avg_price avg_buy_price opening_rate avg_entry_px entry_avg einstieg einstiegspreis einstiegskurs "
         "eröffnungskurs eröffnungspreis kaufkurs prix_d_entrée prix_d_ouverture precio_de_entrada precio_apertura "
         "precio_de_apertura prezzo_di_apertura entry_level open_level enter_price entry_fill_price avg_price_entry "
-        "open_avg_price"
+        "open_avg_price "
+        "open"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price avg_exit_price avg_px_close price_out "
@@ -85,7 +90,8 @@ WORDS = {
         "sell_avg sold_price exit_avg_price avg_sell_price closing_rate avg_exit_px exit_avg ausstieg ausstiegspreis "
         "ausstiegskurs schlusskurs schließungskurs verkaufskurs prix_de_sortie prix_de_fermeture precio_de_salida precio_cierre "
         "precio_de_cierre prezzo_di_chiusura exit_level close_level closing_level exit_fill_price avg_closed_price avg_close "
-        "close_avg_price"
+        "close_avg_price "
+        "close"
     ),
     "quantity": (
         "filled quantity_transacted filled_qty filled_quantity fill_qty exec_qty executed_qty executed_quantity executed "
@@ -95,7 +101,8 @@ WORDS = {
         "contrats contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen quantità aantal 合約 數量 "
         "数量 成交量 口數 объём ilość deal_size position_qty filledqty max_size closed_amount lastqty last_qty execqty "
         "size_units coin_amount base_amount volume_lots "
-        "倉位大小 仓位大小 部位大小 position_size_qty 頭寸"
+        "倉位大小 仓位大小 部位大小 position_size_qty 頭寸 "
+        "títulos titres"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee ibcommission commission_fees "
@@ -124,7 +131,8 @@ WORDS = {
         "price_per_share avg_filled_price kurs preis ausführungskurs cours prix precio prezzo koers 價格 价格 成交價 成交价 "
         "成交均价 цена cena deal_price last_price lastpx avgpx avg_px fillprice fillpx order_price execution_avg_price "
         "spot_price_at_transaction trade_px "
-        "価格"
+        "価格 "
+        "px fill_px exec_px"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time transaction_time trade_time datetime "
@@ -140,7 +148,8 @@ WORDS = {
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission total_fees commission_fees fees_comm "
         "commissions_fees fee_amount fee_paid trade_fee gebühr gebühren provision frais comisión commissione transaction_fee "
         "手續費 手续费 fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees other_fees reg_fee "
-        "sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total"
+        "sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total "
+        "gebuehr"
     ),
     "fee_currency": (
         "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset commission_currency feecoin fee_ccy "

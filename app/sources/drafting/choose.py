@@ -264,7 +264,8 @@ class Chooser:
             sides = sum(n for word, n in words.items() if isinstance(said[word], Side))
             extra = sum(n for word, n in words.items() if isinstance(said[word], Event))
             plain = sum(n for word, n in words.items() if not isinstance(said[word], Side) and not is_no_trade(word))
-            if not sides or sides < 0.2 * self._contents.n_rows or (rank is None and sides < 0.9 * sum(words.values())):
+            gone = sum(n for word, n in words.items() if said[word] is None and is_no_trade(word))
+            if not sides or sides < 0.2 * self._contents.n_rows or (rank is None and sides + extra + gone < 0.9 * sum(words.values())):
                 continue
             if name == "description" and sides < 0.5 * self._contents.n_rows:
                 continue

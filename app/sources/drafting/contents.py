@@ -187,6 +187,11 @@ class Contents:
         """How to read the column as times, None if it holds none."""
         return self._cached("time", column, lambda: self._time(column))  # type: ignore[no-any-return]
 
+    def is_mixed(self, column: str) -> bool:
+        """Whether the column has times of which some need the day first and some the month."""
+        read = [text for v in self.values(column) if times.parsed(text := _text(v)) is not None]
+        return len(read) >= MOST * max(1, len(self.values(column))) and not times.orders(read)[0]
+
     def is_clock(self, column: str) -> bool:
         """Whether the column holds times of day without a day."""
         values = self.values(column)

@@ -13,19 +13,18 @@ from fnmatch import fnmatchcase
 from app.sources.cells import Cells, as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
-from app.sources.drafting.adding_up import Amount, nice, read_amounts
+from app.sources.drafting.adding_up import Amount, nice
 from app.sources.drafting.choose import Spec
+from app.sources.drafting.contracts import ask_contract_values, escaped
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.position_values import ask_contract_values
-from app.sources.drafting.simulate import Tried
+from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
+from app.sources.drafting.shorts import settle_shorts
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
-from app.sources.sides import Side, read_side
 
 _CONTRACTS = re.compile(
     r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?", re.IGNORECASE
 )
-_NO_SHORTS_NEEDED = re.compile(r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE)
 
 
 def settle(decided: Decided) -> None:
@@ -36,9 +35,9 @@ def settle(decided: Decided) -> None:
         decided.left.append("What was traded: no column says it, so all fills are of one symbol.")
     _fees(decided)
     if {"quantity", "price"} <= fields.keys():
-        amount = _amount(decided)
+        amount = read_amount(decided)
         if amount is not None and "multiplier" in fields and any(n != 1 for n in contents.read_numbers(fields["multiplier"].column)):
-            _doubled_multiplier(decided, amount)
+            drop_doubled_multiplier(decided, amount)
         if "multiplier" not in fields:
             _realized_values(decided, amount)
         _inverse(decided)
@@ -47,7 +46,7 @@ def settle(decided: Decided) -> None:
     _fee_coins(decided)
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
-        _shorts(decided)
+        settle_shorts(decided)
 
 
 def _fees(decided: Decided) -> None:
@@ -77,110 +76,6 @@ def _fees_of_another_unit(decided: Decided, spec: Spec) -> None:
         del fields["fee"]
 
 
-def _amount(decided: Decided) -> Amount | None:
-    """The column that is price × quantity × contract value, with or without fees."""
-    contents, fields = decided.kept.contents, decided.fields
-    quantity, price = contents.numbers(fields["quantity"].column), contents.numbers(fields["price"].column)
-    sizes = [abs(q * p) if q and p else None for q, p in zip(quantity, price, strict=True)]
-    used = decided.used()
-    names = [*NAMES["gross"], *NAMES["net"]]
-    columns = [
-        (column, contents.numbers(column))
-        for column in contents.columns
-        if column not in used
-        and contents.is_numeric(column)
-        and any(word in names for word in (known_as(column), known_as(column).removeprefix("quote_")))
-    ]
-    columns.sort(key=lambda one: min(names.index(w) for w in (known_as(one[0]), known_as(one[0]).removeprefix("quote_")) if w in names))
-    if not columns:
-        return None
-    _negative_prices(decided)
-    symbols = [_symbol(decided, i) for i in range(contents.n_rows)]
-    fees = [0.0] * contents.n_rows
-    if "fee" in fields and "fee_currency" not in fields:
-        scale = float(fields["fee"].keys.get("scale", 1))
-        by_column = [contents.numbers(column) for column in fields["fee"].columns]
-        fees = [scale * sum(column[i] or 0.0 for column in by_column) for i in range(contents.n_rows)]
-    found = read_amounts(columns, symbols, sizes, fees, _buys(decided))
-    if found is None:
-        return _inverse_amount(decided, columns, symbols, quantity, price)
-    if found.plain and (found.kind == "gross" or any(fees)):
-        decided.guessed.append(
-            f"A unit is a unit: price × quantity is {found.column} in the rows{' (fees taken off)' if found.kind == 'net' else ''}."
-        )
-        return found
-    if found.kind == "gross":
-        fields["gross"] = Spec([found.column], comment="price × quantity × contract value: it tells the contract value row by row")
-    else:
-        fields["net"] = Spec([found.column], comment="what was paid or got after fees: it tells the contract value and the fee row by row")
-    if not found.plain:
-        shown = ", ".join(f"{name} {value:g}" for name, value in sorted(found.values.items(), key=lambda item: item[1] == 1)[:6])
-        decided.guessed.append(f"Contract values are told by {found.column}: {shown}.")
-    return found
-
-
-def _negative_prices(decided: Decided) -> None:
-    """Prices with the sign of the cash: below 0 in all purchases and above in all sales."""
-    numbers = decided.kept.contents.numbers(decided.fields["price"].column)
-    signs = {(buy, n < 0) for buy, n in zip(_buys(decided), numbers, strict=True) if n and buy is not None}
-    if signs == {(True, True), (False, False)} or signs == {(True, True)}:
-        decided.fields["price"].keys["absolute"] = True
-        decided.fields["price"].comment = "below 0 where it is paid: the sign is that of the cash"
-
-
-def _doubled_multiplier(decided: Decided, amount: Amount) -> None:
-    """A column of multipliers that is in the price already, by the amounts."""
-    contents, fields = decided.kept.contents, decided.fields
-    fields.pop("gross", None)
-    fields.pop("net", None)
-    column = fields["multiplier"].column
-    numbers = {_symbol(decided, i): n for i, n in enumerate(contents.numbers(column)) if n}
-    if any(abs(amount.values.get(name, n) - n) > 0.01 * n for name, n in numbers.items()):
-        del fields["multiplier"]
-        decided.guessed.append(f"{column} is not used: {amount.column} is price × quantity without it, so it is in the price already.")
-
-
-def _inverse_amount(
-    decided: Decided,
-    columns: list[tuple[str, list[float | None]]],
-    symbols: list[str],
-    quantity: list[float | None],
-    price: list[float | None],
-) -> Amount | None:
-    """Amounts that are quantity / price × contract value: the contracts are counted in dollars and settled in their coin."""
-    if not all(may_be_inverse(symbol) for symbol in symbols):
-        return None
-    sizes = [abs(q / p) if q and p else None for q, p in zip(quantity, price, strict=True)]
-    found = read_amounts(columns, symbols, sizes, [0.0] * len(sizes), _buys(decided))
-    if found is None or found.kind != "gross":
-        return None
-    decided.fields["gross"] = Spec([found.column], comment="in the coin: it tells the contract value row by row")
-    decided.keys["inverse"] = (sorted(set(symbols)), f"counted in dollars and settled in the coin: {found.column} is quantity / price")
-    decided.guessed.append(f"The contracts are inverse, settled in their coin: {found.column} is quantity / price. There is no pnl_usd.")
-    return found
-
-
-def _symbol(decided: Decided, i: int) -> str:
-    spec, contents = decided.fields.get("symbol"), decided.kept.contents
-    if spec is None:
-        return ""
-    columns = [*spec.columns, *([spec.keys["option"]] if "option" in spec.keys else [])]
-    return " ".join(as_text(v) for column in columns if (v := contents.cells(column)[i]) is not None)
-
-
-def _buys(decided: Decided) -> list[bool | None]:
-    contents, spec = decided.kept.contents, decided.fields.get("side")
-    if spec is None:
-        return [None if q is None else q > 0 for q in contents.numbers(decided.fields["quantity"].column)]
-    if spec.column == OPEN_QUESTION:
-        return [None] * contents.n_rows
-    found: list[bool | None] = []
-    for i in range(contents.n_rows):
-        side = read_side(" ".join(as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None))
-        found.append(side.fill > 0 if isinstance(side, Side) else None)
-    return found
-
-
 def _realized_values(decided: Decided, amount: Amount | None) -> None:
     """Contract values by the profits that the table says its closing fills have made; options and futures of which neither they nor the
     amounts tell any are asked about."""
@@ -200,7 +95,7 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
                 decided.guessed.append(f"The profit of a trade is {columns[0]} in the row of its exit.")
             if any(value != 1 for value in values.values()):
                 for name, value in values.items():
-                    key = "*" if len(set(values.values())) == 1 and not told else "".join(f"[{c}]" if c in "[*?" else c for c in name)
+                    key = "*" if len(set(values.values())) == 1 and not told else escaped(name)
                     decided.sections.setdefault("multipliers", {})[key] = (value, f"so {columns[0]} is what the prices give")
                 decided.guessed.append(
                     f"Contract values are told by {columns[0]}: {', '.join(f'{n} {v:g}' for n, v in list(values.items())[:6])}."
@@ -251,7 +146,7 @@ def _ask_by_class(decided: Decided, names: list[str]) -> None:
         }
         for symbol in sorted(symbols & set(names)):
             if not any(fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})):
-                key = "".join(f"[{c}]" if c in "[*?" else c for c in symbol)
+                key = escaped(symbol)
                 decided.ask(key, f"What a point of {symbol} is worth a contract: {column} says {', '.join(sorted(words))}.",
                             "money per point and contract; 100 for most options on shares", section="multipliers")  # fmt: skip
         return
@@ -394,86 +289,3 @@ def _fee_coins(decided: Decided) -> None:
             decided.guessed.append(f"Fees in {', '.join(other[:4])} are left out: what they are worth in the quote currency is not known.")
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
         decided.left.append(f"In which coin the fees are: nothing says it, and {fee.column} is read as the quote currency.")
-
-
-def _shorts(decided: Decided) -> None:
-    """Whether a sale of more than is held opens a short: asked where it happens and nothing tells."""
-    if decided.two_rows:
-        return
-    if "open_close" in decided.fields:
-        decided.keys["shorts"] = ("said", "only where a sale says that it opens")
-        return
-    contents, fields = decided.kept.contents, decided.fields
-    tried = simulate.fills(decided, "no")
-    if not tried.oversold:
-        return
-    if not simulate.fills(decided, "no", newest_first=True).oversold:
-        decided.keys["newest_first"] = (True, "of fills of one time, the last row is the first: so no more is sold than is held")
-        decided.guessed.append("The rows have the newest fill first: only so is nothing sold before it was bought.")
-        return
-    side = fields.get("side")
-    said = []
-    if side is not None:
-        for i in range(contents.n_rows):
-            said.append(read_side(" ".join(as_text(v) for c in side.columns if (v := contents.cells(c)[i]) is not None)))
-    opening_shorts = any(isinstance(s, Side) and s.fill < 0 and s.opens for s in said)
-    short_word = (
-        any(
-            isinstance(s, Side) and s == Side(-1, -1) and "short" in as_text(contents.cells(side.column)[i] or "").lower()
-            for i, s in enumerate(said)
-        )
-        if side
-        else False
-    )
-    every_says = bool(said) and all(not isinstance(s, Side) or s.opens is not None for s in said)
-    if every_says:
-        return
-    names = ", ".join(f"{symbol} ({rest.normalize():f})" for symbol, rest in list(tried.oversold.items())[:6])
-    if opening_shorts:
-        again = simulate.fills(decided, "said")
-        if not again.oversold:
-            decided.keys["shorts"] = ("said", "only where the side says so")
-            return
-        names = ", ".join(f"{symbol} ({rest.normalize():f})" for symbol, rest in list(again.oversold.items())[:6])
-        decided.keys["shorts"] = ("said", "only where the side says so; other sales of more than is held are left out")
-        decided.guessed.append(
-            f"More was sold than was held, and not as a short: {names}. The rest is left out, as bought before the file begins."
-        )
-        return
-    if short_word or _derivatives(decided) or _bought_with_profit(decided):
-        return
-    _ask_shorts(decided, tried, names)
-
-
-def _bought_with_profit(decided: Decided) -> bool:
-    """Whether the table says of purchases that they have made a profit or a loss: they closed shorts."""
-    contents = decided.kept.contents
-    columns = [c for c in contents.columns if known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)]
-    return any(buy and n for c in columns for buy, n in zip(_buys(decided), contents.numbers(c), strict=True))
-
-
-def _derivatives(decided: Decided) -> bool:
-    """Whether what is traded can be sold first: futures, options, perpetuals, currencies."""
-    contents, spec = decided.kept.contents, decided.fields.get("symbol")
-    if spec is None:
-        return True
-    words = contents.words(spec.column)
-    if all(future_of(w) or is_option(w) or _NO_SHORTS_NEEDED.search(w) or may_be_inverse(w) for w in words):
-        return True
-    fiat = [pair_of(w) for w in words]
-    if (
-        fiat
-        and all(p and len(p[0]) == 3 and len(p[1]) == 3 and p[1] not in ("BTC", "ETH", "BNB") for p in fiat)
-        and not any(p and p[0] in ("BTC", "ETH", "SOL", "XRP") for p in fiat)
-    ):
-        return True
-    return any(_NO_SHORTS_NEEDED.search(word) for c in contents.columns if len(contents.words(c)) <= 4 for word in contents.words(c))
-
-
-def _ask_shorts(decided: Decided, tried: Tried, names: str) -> None:
-    decided.ask(
-        "shorts",
-        f"Whether a sale of more than is held opens a short position: {names}. If not, they were bought before the file begins.",
-        '"yes" if it opens a short, "no" if what is sold then was bought before the file begins',
-    )
-    _ = tried

@@ -13,10 +13,11 @@ from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
 from app.sources.drafting.choose import Spec
 from app.sources.drafting.contents import Contents
+from app.sources.drafting.contracts import ask_contract_values, escaped
 from app.sources.drafting.decided import Decided
 from app.sources.making import joined
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.pairs import POINT_VALUES, future_of, is_option, may_be_inverse
+from app.sources.pairs import future_of, may_be_inverse
 from app.sources.sides import Side, read_side
 
 _SIZES = frozenset(["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"])
@@ -228,11 +229,7 @@ def _write_values(decided: Decided, values: dict[str, float]) -> None:
     symbols = decided.kept.contents.words(decided.fields["symbol"].column) if "symbol" in decided.fields else {}
     for name, value in values.items():
         exact = name in symbols
-        section[_escaped(name) if exact else f"{name}*"] = (value, "")
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "[*?" else c for c in name)
+        section[escaped(name) if exact else f"{name}*"] = (value, "")
 
 
 def _contracts(decided: Decided) -> None:
@@ -245,55 +242,6 @@ def _contracts(decided: Decided) -> None:
         decided.left.append(
             f"Whether {', '.join(inverse[:4])} are inverse contracts, settled in their coin: if so, name them in inverse = [...]."
         )
-
-
-def ask_contract_values(decided: Decided, symbols: object) -> None:
-    """A question for each kind of contract among the symbols whose value nothing tells."""
-    names = [str(symbol) for symbol in symbols]  # type: ignore[attr-defined]
-    options = [name for name in names if is_option(name)]
-    roots: dict[str, list[str]] = {}
-    for name in names:
-        if (root := future_of(name)) is not None and name not in options:
-            roots.setdefault(root, []).append(name)
-    for pattern in _option_patterns(options, names):
-        decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
-                    "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
-        decided.asked[:] = list(dict.fromkeys(decided.asked))
-    for root, own in roots.items():
-        usual = POINT_VALUES.get(root)
-        hint = f"money per point; {usual:g} is usual for {root}" if usual else "money per point of the contract"
-        pattern = f"{root}*" if all(name in own or not name.startswith(root) for name in names) else _escaped(own[0])
-        for text in [pattern] if pattern.endswith("*") else [_escaped(name) for name in own]:
-            decided.ask(
-                text, f"What a point of the future {root} is worth a contract: nothing in the file tells it.", hint, section="multipliers"
-            )
-    decided.asked[:] = list(dict.fromkeys(decided.asked))
-
-
-def _option_patterns(options: list[str], names: list[str]) -> list[str]:
-    """Patterns that match all the options and no other symbol."""
-    from fnmatch import fnmatchcase
-
-    usual = (
-        "*[0-9][0-9][0-9][0-9][0-9][0-9][CP][0-9]*",
-        "* [CP]",
-        "* Call *",
-        "* Put *",
-        "* C *",
-        "* P *",
-        "*[0-9] C*",
-        "*[0-9] P*",
-        "* CALL*",
-        "* PUT*",
-    )
-    found: list[str] = []
-    rest = list(options)
-    for pattern in usual:
-        own = [name for name in rest if fnmatchcase(name, pattern)]
-        if own and not any(fnmatchcase(name, pattern) for name in names if name not in options):
-            found.append(pattern)
-            rest = [name for name in rest if name not in own]
-    return [*found, *(_escaped(name) for name in rest[:30])]
 
 
 def _fees(decided: Decided, reading: Reading) -> None:
