@@ -241,6 +241,8 @@ def _print(seen: Survey, notes: Notes) -> None:
         click.echo(line)
     if seen.refused:
         out.print(_refused(seen))
+        for line in _wrong(seen):
+            click.echo(line)
     shown = ", ".join(f"{name} {count:,}" for name, count in seen.outcomes.most_common()) or "none"
     click.echo(f"Outcomes found: {shown}. EDGELOOP_OUTCOME={seen.settings.outcome} learns from {seen.outcome_field}.")
     if remedy := seen.outcome_remedy():
@@ -276,19 +278,21 @@ def _shown(value: Any) -> str:
 
 def _refused(seen: Survey) -> Table:
     table = Table(title="Would be dead letters", title_justify="left")
-    for name in ("count", "reason", "path", "first at", "what is wrong", "error"):
+    for name in ("count", "reason", "path", "first at", "error"):
         table.add_column(name, overflow="fold")
     for letter in seen.document()["dead_letters"]:
-        table.add_row(
-            f"{letter['count']:,}", letter["reason"], letter["path"], ", ".join(letter["places"]), _wrong(letter), letter["exception"]
-        )
+        table.add_row(f"{letter['count']:,}", letter["reason"], letter["path"], ", ".join(letter["places"]), letter["exception"])
     return table
 
 
-def _wrong(letter: dict[str, Any]) -> str:
+def _wrong(seen: Survey) -> list[str]:
     """What is wrong with the first ones, each with its line."""
-    said = zip(letter["places"], letter["words"], strict=True)
-    return " ".join(f"Line {place.rpartition(':')[2]}: {words}" for place, words in said if words)
+    return [
+        f"Line {place.rpartition(':')[2]}: {words}"
+        for refused in seen.refused.values()
+        for place, words in zip(refused.places, refused.words, strict=True)
+        if words
+    ]
 
 
 def _draft(files: tuple[str, ...], kind: str | None, to: Path, which: str | None, rows: str | None, as_json: bool) -> None:

@@ -57,6 +57,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     encoding = encoding_of(path)
     notes = Notes()
     found = _merged(list(_tables(path, encoding, notes)))
+    several = sum(bool(table.rows) for table in found) > 1
     if which is not None:
         found = [table for table in found if named_as(table, which)]
         if not found:
@@ -75,8 +76,9 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             0, f"Of the {len(with_rows)} tables in the file, {chosen.name} is read; choose another with --table: {others}."
         )
     contents = decided.kept.contents
+    title = (chosen.title or (chosen.name if which is not None else None)) if several else None
     found_scope: Scoped = scoped(contents, decided)
-    text = written(name, contents, decided, found_scope, encoding, chosen.title if len(with_rows) > 1 and chosen.title else None)
+    text = written(name, contents, decided, found_scope, encoding, title)
     if notes.names(TEXT_LINES):
         decided.guessed.append("Lines that are no rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + ".")
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
