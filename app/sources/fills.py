@@ -20,7 +20,7 @@ from app.sources.books import ZERO, Books, Fill, Position, Step, positions
 from app.sources.cells import Cells
 from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import pair_of
+from app.sources.pairs import future_of, is_option, pair_of
 from app.sources.positions import Told, row_id
 from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
@@ -128,9 +128,18 @@ class Fills:
         against = side is not None and has_side and quantity is not None and quantity < 0 < side.fill
         readable = making.is_time(ts) and symbol and quantity and price is not None and side is not None and not row.beyond and not against
         told = self._amounts(row.cells, quantity, price, side, fee, value, has_side) if readable else None
-        if not readable or told is None or (fee is None and not no_fee) or (value is None and not no_value):
+        wrong = ""
+        if row.beyond:
+            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
+        elif against:
+            wrong = "The side is a purchase, and the quantity is below 0."
+        elif readable and told is None:
+            wrong = "The amount is not price times quantity with any usual contract value and fee."
+        elif told is not None and told[3] is None and self._lacks_value(str(symbol)):
+            wrong = f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+        if wrong or not readable or told is None or (fee is None and not no_fee) or (value is None and not no_value):
             self._notes.add(UNREADABLE)
-            return Closing(self._unreadable(row, side is None, against, bool(readable) and told is None), place, row.position)
+            return Closing(self._unreadable(row, side is None, wrong), place, row.position)
         assert quantity is not None
         assert price is not None
         assert side is not None
@@ -154,7 +163,7 @@ class Fills:
         quantity = cells.exact(row.cells, "quantity") or (Decimal(1) if event.kind == "expiry" else None)
         if event.kind == "assignment" or not making.is_time(ts) or not symbol or quantity is None or row.beyond:
             self._notes.add(UNREADABLE)
-            return Closing(self._unreadable(row, True, False, False), place, row.position)
+            return Closing(self._unreadable(row, True), place, row.position)
         book = (cells.text(row.cells, "account"), symbol, cells.text(row.cells, "trade_id"))
         own_id = self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
         self._notes.add(
@@ -220,7 +229,12 @@ class Fills:
         self._notes.add(f"fees in {coin}, which is not the currency of the trade, left out")
         return signed, price, ZERO
 
-    def _unreadable(self, row: Row, no_side: bool, against: bool, amounts: bool) -> dict[str, Any]:
+    def _lacks_value(self, symbol: str) -> bool:
+        """Whether the mapping tells contract values of others, and by amounts none, of what looks like a contract."""
+        by_amount = self._cells.has("gross") or self._cells.has("net")
+        return bool(self._mapping.multipliers) and not by_amount and (is_option(symbol) or future_of(symbol) is not None)
+
+    def _unreadable(self, row: Row, no_side: bool, wrong: str = "") -> dict[str, Any]:
         """An event with what the row has: the door refuses it at the cell that cannot be read."""
         cells, columns = self._cells, self._mapping.columns
         fill_id = cells.text(row.cells, "fill_id") or self._twins.unique(row_id(row.cells))
@@ -237,13 +251,6 @@ class Fills:
             "fees_usd": None if cells.exact(row.cells, "fee") is not None else cells.field(row.cells, "fee"),
             "pnl_usd": None if cells.exact(row.cells, "multiplier") else cells.field(row.cells, "multiplier"),
         }
-        wrong = ""
-        if row.beyond:
-            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
-        elif against:
-            wrong = "The side is a purchase, and the quantity is below 0."
-        elif amounts:
-            wrong = "The amount is not price times quantity with any usual contract value and fee."
         trade_id = f"fill/{fill_id}"
         return {
             "event_id": making.closing_id(trade_id),

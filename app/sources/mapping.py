@@ -251,8 +251,9 @@ class _Reader:
     def _answered(self, section: str, given: Mapping[str, Any]) -> None:
         """Raises for a question of the draft that nobody has answered."""
         for name, value in given.items():
-            if isinstance(value, dict) and not section and name not in ("defaults", "buckets", "keep", "leave_out"):
-                self._answered(name, value)
+            if isinstance(value, dict) and not section:
+                if name not in ("defaults", "buckets", "keep", "leave_out"):
+                    self._answered(name, value)
             elif OPEN_QUESTION in (value, *(value.values() if isinstance(value, dict) else ())) or value == [OPEN_QUESTION]:
                 raise ConfigurationError(
                     f'{_place(self._path, section, name)} is still "{OPEN_QUESTION}": the file does not tell, and a guess could be wrong.',

@@ -14,6 +14,7 @@ from app.sources import making
 from app.sources.cells import Cells, as_text
 from app.sources.mapping import SUMMARY_NUMBERS, TableMapping
 from app.sources.notes import Notes
+from app.sources.pairs import future_of, is_option
 from app.sources.sides import Side
 from app.sources.tables import Row
 
@@ -23,6 +24,8 @@ _ROUNDING = 0.011
 _WRONG = "wrong"
 """Where a summary keeps why it cannot be right."""
 _BOUGHT = re.compile(r"buy|bought|acquired", re.IGNORECASE)
+_EATEN = 0.01
+"""Gain, as a fraction of the price, that fees may have turned into a loss."""
 DISAGREE = "rows whose profit has another sign than their prices and side"
 
 
@@ -185,7 +188,11 @@ class Positions:
         fees: Any = summary.get("fees_usd")
         pnl: Any = summary.get("pnl_usd")
         value = self._value(row)
-        size = abs(quantity) * value if _numbers(quantity) else None
+        if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
+            symbol = self._cells.symbol(row)
+            summary[_WRONG] = f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+            return
+        size = abs(quantity) * value if _numbers(quantity) and value is not None else None
         paid: float = fees if _numbers(fees) else 0.0
         gross = side * (left - entered)
         inverse = self._is_inverse(row)
@@ -194,7 +201,7 @@ class Positions:
         if pnl is None and size:
             profit = size * side * (1 / entered - 1 / left) if inverse and left > 0 else gross * size
             summary["pnl_usd"] = round(profit - paid, 8)
-        if summary.get("roi") is None and _numbers(pnl) and self._contradict(pnl, paid, gross, size):
+        if summary.get("roi") is None and _numbers(pnl) and self._contradict(pnl, paid, gross, entered):
             self._notes.add(DISAGREE, name=str(self._cells.symbol(row) or ""))
             summary[_WRONG] = (
                 f"The profit is {pnl:g}, and a {'long' if side > 0 else 'short'} position from {entered:g} to {left:g} makes the opposite: "
@@ -219,25 +226,29 @@ class Positions:
             return round(gross / entered * after / before, 8)
         return round(after / (entered * size) if size else gross / entered, 8)
 
-    def _contradict(self, pnl: float, paid: float, gross: float, size: float | None) -> bool:
+    def _contradict(self, pnl: float, paid: float, gross: float, entered: float) -> bool:
         """Whether profit and prices have different signs, fees and rounding apart."""
         allowed = _ROUNDING + abs(paid) * 1.01  # A cent more than the fees, whichever side of them the profit is.
         if abs(pnl) <= allowed or gross == 0 or (pnl > 0) == (gross > 0):
             return False
-        return not (pnl < 0 < gross and not paid) or (size is not None and abs(pnl) > abs(gross) * size)
+        # Fees that no column has can eat a small gain.
+        return not (pnl < 0 < gross and not paid and gross <= _EATEN * entered)
 
     def _is_inverse(self, row: Mapping[str, Any]) -> bool:
         return any(fnmatch.fnmatchcase(str(self._cells.symbol(row)), pattern) for pattern in self._mapping.inverse)
 
-    def _value(self, row: Mapping[str, Any]) -> float:
-        """Money per point and unit: by the mapping's pattern, the row's column, else 1."""
+    def _value(self, row: Mapping[str, Any]) -> float | None:
+        """Money per point and unit: by the mapping's pattern, the row's column, else 1; None where the mapping tells it of others."""
         if self._mapping.multipliers:
             symbol = str(self._cells.symbol(row))
             found = next((v for pattern, v in self._mapping.multipliers.items() if fnmatch.fnmatchcase(symbol, pattern)), None)
             if found is not None:
                 return found
-        own = self._cells.number(row, "multiplier")
-        return own if _numbers(own) else 1.0
+        own: Any = self._cells.number(row, "multiplier")
+        if _numbers(own):
+            return float(own)
+        contract = self._mapping.multipliers and (is_option(symbol := str(self._cells.symbol(row))) or future_of(symbol) is not None)
+        return None if contract else 1.0
 
 
 def _numbers(*values: Any) -> bool:

@@ -184,7 +184,10 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             cells = kept.contents.cells(column)
             some = {as_text(v) for v, n in zip(cells, numbers, strict=True) if v is not None and n}
             undone = [w for w in undone if w not in some or (of_fills and is_no_trade(w))]
-        if undone:
+        done = [word for word in words if word not in undone]
+        if undone and done and len(kept.contents.values(column)) == kept.contents.n_rows:
+            kept.only(column, done, "nothing was traded in the others, or the trade is not over")
+        elif undone:
             kept.drop(column, undone, "nothing was traded, or the trade is not over")
     return kept
 
