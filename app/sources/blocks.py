@@ -21,6 +21,7 @@ TEXT_LINES = "lines that are no rows of a table (titles, totals, footers), left 
 _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
 _SECTION_KINDS = frozenset({"header", "data", "subtotal", "total", "notes"})
+_PAGE = re.compile(r"(page|seite|página|pagina|p\.)\s*\d+", re.IGNORECASE)
 _TOTAL = re.compile(r"(sub|grand )?totals?\b.*|.*\b(sub)?totals?:?|summe|gesamt\w*|sum", re.IGNORECASE)
 
 
@@ -221,7 +222,7 @@ class _Finder:
                 self._pending = line
                 return
             if self._is_text(texts, names):
-                if sum(bool(text) for text in texts) == 1 and len(texts[0]) > 0 and len(names) > 3:
+                if sum(bool(text) for text in texts) == 1 and texts[0] and len(names) > 3 and not _PAGE.match(texts[0]):
                     self._title_since = True
                 self._text_line(line, texts)
                 continue

@@ -18,7 +18,7 @@ from app.sources import making
 from app.sources.amounts import contract_value, from_net, is_cent_rounding
 from app.sources.books import ZERO, Books, Fill, Position, Step, positions
 from app.sources.cells import Cells
-from app.sources.mapping import TableMapping
+from app.sources.mapping import BASE, TableMapping
 from app.sources.notes import Notes
 from app.sources.pairs import future_of, is_option, pair_of
 from app.sources.positions import Told, row_id
@@ -217,6 +217,8 @@ class Fills:
         quote it cannot be counted."""
         symbol = str(self._cells.symbol(row))
         pair, currency = pair_of(symbol), self._cells.unit(row, "price") or self._cells.currency(row)
+        if coin == BASE.upper() and pair is not None:
+            coin = pair[0] if signed > 0 else pair[1]
         if self._is_inverse(symbol) and pair is not None and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ())):
             satoshis = self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee

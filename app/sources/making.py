@@ -35,6 +35,7 @@ DAYS = "days"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_SEGMENT = re.compile(r"[\s.|=\x00-\x1f\x7f\ud800-\udfff]+")
 _SEGMENT_CODE_POINTS = 60
+_MADE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
 def segment(value: Any, otherwise: str = "") -> str:
@@ -126,7 +127,7 @@ def from_utc(value: Any) -> Any:
 
 def is_time(text: Any) -> bool:
     """Whether `text` is a time that the functions here have made."""
-    return isinstance(text, str) and text.endswith("Z") and text[10:11] == "T"
+    return isinstance(text, str) and _MADE.fullmatch(text) is not None
 
 
 def days_between(start: Any, end: Any) -> float | None:

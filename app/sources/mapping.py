@@ -60,6 +60,8 @@ SIDES = ("buy", "sell", "expiry", "split")
 SHORTS = ("yes", "no", "said")
 APOSTROPHES = ("thousands", "32nds")
 PROFITS = ("gross", "net", "shown")
+BASE = "base"
+"""As a constant `fee_currency`: fees of purchases are in the coin that is bought, those of sales in the quote currency."""
 OPEN_QUESTION = "?"
 """Stands in a draft where only the user knows; nothing is read until it is replaced."""
 COMPOSED = ("any", "dm", "md")

@@ -18,8 +18,9 @@ from app.sources.drafting.choose import Spec
 from app.sources.drafting.contracts import ask_contract_values, escaped
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
+from app.sources.drafting.fill_rows import purchases
 from app.sources.drafting.shorts import settle_shorts
-from app.sources.mapping import OPEN_QUESTION
+from app.sources.mapping import BASE, OPEN_QUESTION
 from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
 
 _CONTRACTS = re.compile(
@@ -166,6 +167,8 @@ def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
         c for c in [decided.fields["quantity"].column] if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
     ]
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
+    if not sizes:
+        return
     pairs = [pair_of(name) for name in names]
     lots = (
         pairs
@@ -201,6 +204,18 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
             return None
         values[name] = value
     return values
+
+
+def _fees_in_the_coin(decided: Decided, fee: Spec) -> bool:
+    """Whether the fees of purchases are usual ones as a share of the quantity, and next to nothing as a share of the price."""
+    contents, fields = decided.kept.contents, decided.fields
+    columns = [contents.numbers(fields[name].column) for name in ("quantity", "price")] + [contents.numbers(fee.column)]
+    bought = [(q, p, f) for q, p, f, buy in zip(*columns, purchases(decided), strict=True) if buy and q and p and f]
+    if not bought:
+        return False
+    of_quantity = statistics.median(abs(f / q) for q, _, f in bought)
+    of_price = statistics.median(abs(f / (q * p)) for q, p, f in bought)
+    return bool(of_price < 1e-5 and 5e-5 <= of_quantity <= 0.02)
 
 
 def _compare(decided: Decided) -> None:
@@ -288,4 +303,13 @@ def _fee_coins(decided: Decided) -> None:
         if other:
             decided.guessed.append(f"Fees in {', '.join(other[:4])} are left out: what they are worth in the quote currency is not known.")
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
+        if _fees_in_the_coin(decided, fee):
+            decided.sections.setdefault("constants", {})["fee_currency"] = (
+                BASE,
+                "of purchases in the coin that is bought, of sales in the other",
+            )
+            decided.guessed.append(
+                f"{fee.column} of purchases is in the coin that is bought: as the quote currency it would be next to nothing."
+            )
+            return
         decided.left.append(f"In which coin the fees are: nothing says it, and {fee.column} is read as the quote currency.")

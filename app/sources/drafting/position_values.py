@@ -292,6 +292,8 @@ def _named_percent(column: str) -> bool:
 def _by_size(decided: Decided, spec: Spec, name: str) -> None:
     """Percent or fraction where no prices tell: by the name and the size of the numbers, and asked where both are possible."""
     numbers = [abs(n) for n in decided.kept.contents.read_numbers(spec.column)]
+    if not numbers:
+        return
     middle, largest = statistics.median(numbers), max(numbers)
     named = _named_percent(spec.column)
     if middle > (0.1 if named else 0.5) and (largest > (1 if name in _FRACTIONS else 1.5) or not named):

@@ -15,6 +15,7 @@ from app.sources.drafting.decided import Decided
 
 _LABELS = {1: ("low", "high"), 2: ("low", "mid", "high")}
 """Labels by the number of edges."""
+_NUMBERING = frozenset(["id", "ids", "orderid", "ticket", "order", "ref", "reference", "number", "no", "nr", "uid", "txid", "hash", "bar"])
 _N_BUCKETS = 3
 _MOST_VALUES = 40
 """A text column with more values than this says too little about each of them to be a dimension."""
@@ -80,6 +81,8 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
             found.left_out[column] = "by its name it may be known only after the entry"
         elif contents.time(column) is not None or contents.is_clock(column):
             found.left_out[column] = "it is a time"
+        elif _NUMBERING & set(folded(column).split("_")) and distinct * 2 > len(contents.values(column)):
+            found.left_out[column] = "it numbers the rows"
         elif contents.is_numeric(column) and distinct > 8:
             if edges := _edges(contents, column):
                 found.scope[named.get(column, folded(column))] = column

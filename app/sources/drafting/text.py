@@ -45,7 +45,7 @@ def mapping_only(decided: Decided, encoding: str = UTF_8) -> str:
 
 def _lines(name: str, contents: Contents, decided: Decided, found: Scoped, encoding: str, table: str | None) -> Iterator[str]:
     n_rows = contents.n_rows
-    yield f"# What the columns of {name} mean, guessed from {n_rows:,} rows.  Read it, correct it, keep it with the table."
+    yield f"# What the columns of {quoted(name)[1:-1]} mean, guessed from {n_rows:,} rows.  Read it, correct it, keep it with the table."
     yield "# docs/adapters.md describes each key."
     if decided.asked:
         yield '# Each "?" is a question that the file does not answer: nothing is read until all are replaced.'
@@ -59,17 +59,17 @@ def _lines(name: str, contents: Contents, decided: Decided, found: Scoped, encod
     if encoding != UTF_8:
         yield f'encoding = "{encoding}"'
     for key, (value, comment) in decided.keys.items():
-        yield f"{key} = {toml(value)}" + (f"  # {comment}" if comment else "")
+        yield f"{key} = {toml(value)}" + _comment(comment)
     yield ""
     yield "[columns]  # field of position_closed = column"
     for field, spec in decided.fields.items():
-        yield f"{field} = {_spec(spec)}" + (f"  # {spec.comment}" if spec.comment else "")
+        yield f"{field} = {_spec(spec)}" + _comment(spec.comment)
     for section in _SECTIONS:
         if decided.sections.get(section):
             yield ""
             yield f"[{section}]  # {_TITLES[section]}"
             for key, (value, comment) in decided.sections[section].items():
-                yield f"{bare(key)} = {toml(value)}" + (f"  # {comment}" if comment else "")
+                yield f"{bare(key)} = {toml(value)}" + _comment(comment)
     for section, rows, title in (
         ("keep", decided.kept.keep, "column = what has to stand in it for a row to count"),
         ("leave_out", decided.kept.leave_out, 'column = what stands in it in rows that are no trades ("" is nothing)'),
@@ -89,12 +89,17 @@ def _lines(name: str, contents: Contents, decided: Decided, found: Scoped, encod
     yield "[scope]  # dimension = column, as it was known at the entry.  Nothing that was known only afterwards"
     yield from (f"{bare(dimension)} = {quoted(column)}" for dimension, column in found.scope.items())
     for column, why in found.left_out.items():
-        yield f"# {folded(column)} = {quoted(column)}  # left out: {why}"
+        yield f"# {folded(column)} = {quoted(column)}{_comment(f'left out: {why}')}"
     if found.buckets:
         yield ""
         yield f"[buckets]  # edges between labels: quantiles of these {n_rows:,} rows, fixed so that a label keeps its meaning"
         for column, (edges, labels) in found.buckets.items():
             yield f"{bare(column)} = {{edges = [{', '.join(map(repr, edges))}], labels = [{', '.join(map(quoted, labels))}]}}"
+
+
+def _comment(text: str) -> str:
+    """Behind a value, without what TOML does not allow there."""
+    return "  # " + re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", " ", text) if text else ""
 
 
 def _spec(spec: Spec) -> str:
