@@ -244,7 +244,7 @@ class _Finder:
         filled = [text for text in texts[: len(names)] if text]
         if not filled and any(texts):
             return True
-        if len(names) > 3 and len(filled) == 1:
+        if len(names) > 2 and len(filled) == 1 and (len(names) > 3 or not _is_value(filled[0])):
             return True
         return bool(len(names) > 3 and len(filled) * 2 <= len(names) and _TOTAL.fullmatch(filled[0]))
 

@@ -287,7 +287,7 @@ def _in_utc(moment: datetime, zone: ZoneInfo) -> str:
 
 def _serial_day(value: Any, zone: ZoneInfo) -> Any:
     try:
-        days = float(value)
+        days = float(value.replace(",", ".") if isinstance(value, str) else value)
         return _in_utc(_FIRST_SERIAL_DAY + timedelta(microseconds=round(days * 86_400) * 1_000_000), zone)
     except (ValueError, OverflowError, TypeError):
         return str(value)

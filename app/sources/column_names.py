@@ -38,6 +38,9 @@ AFTERWARDS = re.compile(
 )
 """In the name of a column that is likely to hold what nobody knew at the entry."""
 
+_KNOWN = frozenset(name for names in NAMES.values() for name in names)
+_SQUASHED = {name.replace("_", ""): name for name in sorted(_KNOWN) if len(name) > 3}
+"""Known names by themselves without `_`: `ENTEREDAT` is `entered_at`."""
 _CODES = frozenset(
     [
         "usd",
@@ -101,6 +104,8 @@ def known_as(column: str) -> str:
 
     >>> known_as("Closed P&L"), known_as("PnL (USDT)"), known_as("Price ($)"), known_as("價格 USDT"), known_as("Trade Time(UTC+0)")
     ('closed_pnl', 'pnl', 'price', '價格', 'trade_time')
+    >>> known_as("EXITEDAT"), known_as("CLOSEDPNL"), known_as("Avg. Fill Price")
+    ('exited_at', 'closed_pnl', 'avg_fill_price')
     >>> known_as("ReturnPct"), known_as("Net P&L %"), known_as("Trade #"), known_as("Prix d’entrée"), known_as("Fill qty"), known_as("P/L")
     ('return_pct', 'net_pnl_pct', 'trade_no', 'prix_d_entrée', 'fill_qty', 'pnl')
     """
@@ -112,7 +117,8 @@ def known_as(column: str) -> str:
     parts = folded(text).split("_")
     while len(parts) > 1 and (parts[-1] in _CODES or parts[-1] in ("utc0", "0")):
         parts.pop()
-    return "_".join(parts)
+    name = "_".join(parts)
+    return name if name in _KNOWN else _SQUASHED.get(name.replace("_", ""), name)
 
 
 def currency_in(column: str) -> str | None:

@@ -198,8 +198,7 @@ def _html(path: str) -> Iterator[Sheet]:
         ) from error
     raw = read_whole(path)
     try:
-        encoding = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
-        document = lxml.html.document_fromstring(raw.decode(encoding) if encoding else raw)
+        document = lxml.html.document_fromstring(_markup(raw))
     except (etree.ParserError, ValueError) as error:
         raise BadDataError(f"{path} cannot be read as HTML: {error}.", "Save the report again, or its table as CSV.") from error
 
@@ -224,6 +223,18 @@ def _html(path: str) -> Iterator[Sheet]:
             yield Line(found, number, 0)
 
     yield Sheet("", lines())
+
+
+def _markup(raw: bytes) -> str | bytes:
+    """HTML as text; where it names its own encoding that is left to the parser."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", errors="replace")
+    if re.search(rb"charset|encoding=", raw[:4096], re.IGNORECASE):
+        return raw
+    try:
+        return raw.decode(UTF_8)
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")
 
 
 def _workbook(path: str) -> Iterator[Sheet]:

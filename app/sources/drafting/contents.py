@@ -229,9 +229,9 @@ class Contents:
 
     def _serial(self, texts: list[str]) -> TimeReading | None:
         """Days since 1899, as spreadsheets store them."""
-        if not all(re.fullmatch(r"\d{5}([.,]\d+)?", text) for text in texts) or any("," in text for text in texts):
+        if not all(re.fullmatch(r"\d{5}([.,]\d+)?", text) for text in texts):
             return None
-        days = [float(text) for text in texts]
+        days = [float(text.replace(",", ".")) for text in texts]
         if not all(20_000 < day < 60_000 for day in days):
             return None
         return TimeReading({"unit": DAYS}, any(day % 1 for day in days), False)

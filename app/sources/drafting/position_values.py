@@ -278,7 +278,9 @@ def _fractions(contents: Contents, decided: Decided) -> None:
         spec = decided.fields.get(name)
         if spec is None or contents.has_percent(spec.column):
             continue
-        if contents.signs(spec.column) or (not _named_percent(spec.column) and max(map(abs, contents.read_numbers(spec.column))) > 1):
+        if contents.signs(spec.column) or (
+            not _named_percent(spec.column) and max(map(abs, contents.read_numbers(spec.column)), default=0) > 1
+        ):
             del decided.fields[name]  # An amount of money, or what nothing tells to be a fraction.
             decided.guessed.append(f"{spec.column} is not read: it is an amount of money, and no fraction of the stake.")
             continue
