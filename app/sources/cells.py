@@ -79,6 +79,8 @@ class Cells:
     def symbol(self, row: Mapping[str, Any]) -> Any:
         """What was traded: the contract of an option where one is named in the column for that, else the field."""
         column = self.mapping.columns.get("symbol")
+        if column is not None and column.coin:
+            return self.unit(row, "symbol")
         if column is not None and column.option is not None and (contract := option_contract(str(self.raw(row, column.option) or ""))):
             return contract
         return self.text(row, "symbol")
@@ -156,11 +158,12 @@ class Cells:
         value = self.field(row, "side")
         if value is None:
             return None
-        word = as_text(value).strip().lower()
+        text = as_text(value)
+        word = text.strip().lower()
         own = self.mapping.sides.get(word) or self.mapping.sides.get(word.partition(" ")[0])
         if own is not None:
             return OWN_SIDES[own]
-        return read_side(word)
+        return read_side(text)
 
     def scope(self, row: Mapping[str, Any], dimensions: Mapping[str, str]) -> dict[str, Any]:
         """The dimensions that have a value."""

@@ -338,6 +338,8 @@ class Fills:
         if self._cells.has("pnl_usd"):
             rows = {id(step.fill.row): step.fill.row for step in position.steps if step.realized is not None}
             said = [self._cells.exact(row, "pnl_usd") for row in rows.values()]
+            if not any(profit is not None for profit in said):  # Some put it beside the entry.
+                said = [self._cells.exact(step.fill.row, "pnl_usd") for step in position.steps if step.realized is None]
             if None not in said:
                 own = sum((profit for profit in said if profit is not None), ZERO)
                 return own, fees + made - own

@@ -74,7 +74,8 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 class Column:
     """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one of `COMPOSED`) or `unit` (of a number
     since 1970) and `timezone` are for times.  With `more` columns, texts are joined and numbers added.  `option` is a column in which the
-    contract of an option may stand, which then is the symbol; with `absolute` a number's sign does not count."""
+    contract of an option may stand, which then is the symbol; with `absolute` a number's sign does not count, and with `coin` the
+    symbol is the unit of an amount."""
 
     name: str
     scale: float | None = None
@@ -84,6 +85,7 @@ class Column:
     more: tuple[str, ...] = ()
     option: str | None = None
     absolute: bool = False
+    coin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +384,9 @@ class _Reader:
             self._wrong("columns", name, 'has columns, which has to be a list of names such as ["Date", "Time"].')
         if not isinstance(given, dict) or not (isinstance(given.get("column"), str) or several):
             self._wrong("columns", name, 'has to be the name of a column, or a table such as {column = "closed", format = "%d.%m.%Y"}.')
-        self._known_inside("columns", name, given, ("column", "columns", "scale", "format", "unit", "timezone", "option", "absolute"))
+        self._known_inside(
+            "columns", name, given, ("column", "columns", "scale", "format", "unit", "timezone", "option", "absolute", "coin")
+        )
         if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
             self._wrong("columns", name, "has option, which is for a symbol: the column in which the contract of an option may stand.")
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
@@ -403,6 +407,7 @@ class _Reader:
             more=tuple(names[1:]),
             option=given.get("option"),
             absolute=bool(given.get("absolute", False)),
+            coin=bool(given.get("coin", False)),
         )
 
     def _template(self, name: str, given: Any) -> Template:

@@ -203,7 +203,7 @@ def is_option(symbol: str) -> bool:
     [True, True, False, False, True]
     """
     text = symbol.strip().upper()
-    return bool(_OCC.fullmatch(text) or _NAMED_OPTION.search(text))
+    return bool(_OCC.fullmatch(text) or _NAMED_OPTION.search(text) or re.fullmatch(r"[A-Z]{2,6}-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]", text))
 
 
 def future_of(symbol: str) -> str | None:
@@ -229,6 +229,8 @@ def may_be_inverse(symbol: str) -> bool:
     [True, True, False, False, True]
     """
     text = symbol.strip().upper()
+    if re.fullmatch(r"(BTC|ETH|SOL)-(PERPETUAL|\d{1,2}[A-Z]{3}\d{2})", text):
+        return True
     if not _COIN_IN_DOLLARS.fullmatch(text):
         return False
     return "_" in text or text.startswith("XBT") or text.endswith(("SWAP", "PERPETUAL")) or "-" not in text

@@ -11,8 +11,8 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -85,8 +85,9 @@ def _is_workbook(path: str) -> bool:
 
 
 @contextmanager
-def sheets(path: str, delimiter: str | None = None, encoding: str = UTF_8) -> Iterator[Iterator[Sheet]]:
-    """The sheets of the file, one after the other: the lines of each have to be read before the next one is asked for.
+def sheets(path: str, delimiter: str | None = None, encoding: str = UTF_8, wanted: Collection[str] = ()) -> Iterator[Iterator[Sheet]]:
+    """The sheets of the file, one after the other: the lines of each have to be read before the next one is asked for.  Without a
+    `delimiter` it is the one with which a line has the `wanted` cells, else that which makes most lines equally wide.
 
     Raises `UsageError` for a file that cannot be opened, `BadDataError` for one that is damaged, too large or in another encoding, and
     `ConfigurationError` where a package is missing.
@@ -96,7 +97,7 @@ def sheets(path: str, delimiter: str | None = None, encoding: str = UTF_8) -> It
         with opened(path) as (stream, position):
             text = io.TextIOWrapper(stream, encoding=_encoding(stream, encoding), newline="")
             try:
-                yield iter((Sheet("", _csv(path, text, position, delimiter)),))
+                yield iter((Sheet("", _csv(path, text, position, delimiter, wanted)),))
             except UnicodeDecodeError as error:
                 raise BadDataError(
                     f"{path} is not in the encoding {encoding}: {error.reason} near byte {error.start}.",
@@ -133,7 +134,7 @@ def read_whole(path: str) -> bytes:
     return raw
 
 
-def _csv(path: str, text: io.TextIOWrapper, position: Callable[[], int], delimiter: str | None) -> Iterator[Line]:
+def _csv(path: str, text: io.TextIOWrapper, position: Callable[[], int], delimiter: str | None, wanted: Collection[str]) -> Iterator[Line]:
     def physical() -> Iterator[str]:
         while line := text.readline(MOST_CHARACTERS + 1):
             if len(line) > MOST_CHARACTERS:
@@ -148,7 +149,7 @@ def _csv(path: str, text: io.TextIOWrapper, position: Callable[[], int], delimit
     if head and (named := re.fullmatch(r"\ufeff?\"?sep=(.)\"?\s*", head[0], re.IGNORECASE)):
         delimiter = delimiter or named[1]
         head, above = head[1:], 1
-    separator = delimiter or _delimiter(head)
+    separator = delimiter or _delimiter(head, wanted)
 
     def chained() -> Iterator[str]:
         yield from head
@@ -168,8 +169,14 @@ def _csv(path: str, text: io.TextIOWrapper, position: Callable[[], int], delimit
         begin = reader.line_num + above + 1
 
 
-def _delimiter(head: list[str]) -> str:
+def _delimiter(head: list[str], wanted: Collection[str]) -> str:
     """What separates the cells: with it most lines have the same number of cells, and more than one."""
+
+    if wanted:
+        for mark in _DELIMITERS:
+            with suppress(csv.Error):
+                if any(set(wanted) <= {cell.strip() for cell in cells} for cells in csv.reader(head, delimiter=mark)):
+                    return mark
 
     def score(mark: str) -> tuple[float, int]:
         try:

@@ -39,11 +39,11 @@ _EXACT = {
                     Side(-1, -1)),
     **dict.fromkeys(["賣", "賣出", "卖", "卖出", "продажа", "продать", "sell_market", "sell_limit", "sälj", "salg"], Side(-1, -1)),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
-    **dict.fromkeys(("stc", "sell to close", "long close", "close buy", "sell close"), Side(-1, 1, False)),
+    **dict.fromkeys(("stc", "sell to close", "long close", "close sell", "sell close"), Side(-1, 1, False)),
     **dict.fromkeys(("sto", "sell to open", "ss", "sshrt", "shrt", "sellshort", "sell short", "short sell", "short sale", "sell_short",
                      "sold short", "open sell", "sell open", "ssell"), Side(-1, -1, True)),
     **dict.fromkeys(("btc", "buy to close", "buy to cover", "bc", "cover", "covered", "buy cover", "bot to cover", "buycover", "buytocover",
-                     "close sell", "buy close", "bcover", "btcover"), Side(1, -1, False)),
+                     "close buy", "buy close", "bcover", "btcover"), Side(1, -1, False)),
 }  # fmt: skip
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
@@ -71,7 +71,7 @@ def read_side(text: str) -> Side | Event | None:
     >>> read_side("空頭出場"), read_side("Expired"), read_side("Cash Dividend"), read_side("Stock Split")
     (Side(fill=1, position=-1, opens=False), Event(kind='expiry'), None, Event(kind='split'))
     """
-    word = text.strip().lower()
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).strip().lower()
     if not word:
         return None
     found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())

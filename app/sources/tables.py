@@ -55,7 +55,7 @@ def table(
         yield _parquet(path)
         return
     notes = Notes() if notes is None else notes
-    with sheets(path, delimiter, encoding) as found:
+    with sheets(path, delimiter, encoding, wanted) as found:
         every = blocks_of(found, frozenset(wanted), notes)
         nearest: Block | None = None
         number = 0

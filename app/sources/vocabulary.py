@@ -30,7 +30,8 @@ WORDS = {
         "verkaufsdatum heure_de_sortie date_de_fermeture date_de_sortie fermeture fecha_de_cierre hora_de_salida hora_salida "
         "fecha_cierre data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit settlement_time update_time "
         "trade_time updated_time close_at closing_date_time "
-        "close"
+        "close "
+        "ex_date ex_time"
     ),
     "symbol": (
         "symbol ticker pair instrument market asset underlying contract security coin product symbol_name trading_pair "
@@ -39,7 +40,8 @@ WORDS = {
         "合约 交易對 交易对 инструмент produkt produit instid inst_id instrument_id contract_code spot_pairs spot_pair "
         "trading_symbol tradingsymbol symbol_value column epic "
         "品種 品种 銘柄 "
-        "valeur libellé valor título"
+        "valeur libellé valor título "
+        "company scrip scrip_name security_name stock_name product_name company_name name"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position transaction_type trade_type trans_code "
@@ -49,7 +51,8 @@ WORDS = {
         "类型 方向 買賣 направление тип kierunek position_type market_position operation deal_type description sub_type "
         "is_short short "
         "タイプ "
-        "transaktion opération"
+        "transaktion opération "
+        "dir trade"
     ),
     "rr": ("rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r result_r realized_rr r_r actual_r"),
     "stake": (
@@ -60,7 +63,8 @@ WORDS = {
         "roi return return_pct ret returns profit_pct profit_ratio profit_percent pnl_pct pnl_percent gain_pct pct_return "
         "return_percent result_pct net_return percent roi_pct profit_loss_pct net_roi pct_gain pct_profit realized_pnl_pct "
         "net_pnl_pct pl_pct gain_loss_pct rendite_pct rendite rendement rentabilidad pct_change change_pct 獲利_pct gewinn_pct "
-        "pnl_ratio profit_rate net_p_l_pct p_l_pct closed_pnl_pct realized_p_l_pct returnpct plpc"
+        "pnl_ratio profit_rate net_p_l_pct p_l_pct closed_pnl_pct realized_p_l_pct returnpct plpc "
+        "chng_pct pct_chg chg_pct"
     ),
     "pnl_usd": (
         "pnl net profit net_profit profit_usd p_l pl net_pnl realized_pnl realised_pnl gain profit_loss profit_abs result "
@@ -91,7 +95,8 @@ WORDS = {
         "ausstiegskurs schlusskurs schließungskurs verkaufskurs prix_de_sortie prix_de_fermeture precio_de_salida precio_cierre "
         "precio_de_cierre prezzo_di_chiusura exit_level close_level closing_level exit_fill_price avg_closed_price avg_close "
         "close_avg_price "
-        "close"
+        "close "
+        "ex_price"
     ),
     "quantity": (
         "filled quantity_transacted filled_qty filled_quantity fill_qty exec_qty executed_qty executed_quantity executed "
@@ -102,7 +107,8 @@ WORDS = {
         "数量 成交量 口數 объём ilość deal_size position_qty filledqty max_size closed_amount lastqty last_qty execqty "
         "size_units coin_amount base_amount volume_lots "
         "倉位大小 仓位大小 部位大小 position_size_qty 頭寸 "
-        "títulos titres"
+        "títulos titres "
+        "trade_amount"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee ibcommission commission_fees "

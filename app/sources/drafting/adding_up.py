@@ -60,14 +60,15 @@ class Trade:
 @dataclass
 class Reading:
     """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees, contract values by name, whether returns are
-    percent (None: not told), the sides exchanged, the share of rows that add up exactly, and the lines of those
-    that do not."""
+    percent (None: not told), on a margin or on something else, the sides exchanged, the share of rows that add up exactly, and the
+    lines of those that do not."""
 
     profit: str | None = None
     fee_scale: int = 1
     values: dict[str, float] = field(default_factory=dict)
     percent: bool | None = None
     leverage: bool = False
+    of_another: bool = False
     exchanged: bool = False
     inverse: bool = False
     exact: float = 0.0
@@ -244,6 +245,8 @@ def _read_return(trades: Sequence[Trade], found: Reading) -> None:
         found.percent, found.leverage = True, True
     elif 1.5 < middle < 50:
         found.leverage = True
+    else:
+        found.of_another = True
 
 
 @dataclass

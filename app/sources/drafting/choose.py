@@ -171,7 +171,8 @@ class Chooser:
                 return False
             return c.is_numeric(column) and (name != "multiplier" or all(n > 0 for n in c.read_numbers(column)))
         if name in ("trade_id", "fill_id"):
-            return len(set(map(str, values))) == c.n_rows and c.time(column) is None
+            unique = len(set(map(str, values))) == c.n_rows and c.time(column) is None
+            return unique and not all(isinstance(read_side(word), Side) for word in c.words(column))
         if name in ("currency", "fee_currency"):
             return all(
                 re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", str(v).strip().upper()) and not str(v).strip().isdigit() for v in c.words(column)

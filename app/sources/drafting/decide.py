@@ -76,6 +76,10 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     there = as_positions.keys()
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
+    if {"exit_timestamp", "exit_price"} <= there and "entry_price" not in as_positions and {"time", "price"} <= as_fills.keys():
+        # The entry's columns have no word that says so, beside those of the exit.
+        as_positions["entry_price"] = as_fills["price"]
+        as_positions.setdefault("entry_timestamp", as_fills["time"])
     pair_of_prices = {"entry_price", "exit_price"} <= there
     pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
     fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(as_fills.keys() & {"symbol", "side"})

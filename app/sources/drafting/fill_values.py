@@ -31,6 +31,7 @@ _CONTRACTS = re.compile(
 def settle(decided: Decided) -> None:
     """Decide what the rows themselves decide; ask the rest."""
     contents, fields = decided.kept.contents, decided.fields
+    _coin_of_amounts(decided)
     if "symbol" not in fields:
         decided.sections.setdefault("constants", {})["symbol"] = ("none", "no column says what was traded")
         decided.left.append("What was traded: no column says it, so all fills are of one symbol.")
@@ -48,6 +49,17 @@ def settle(decided: Decided) -> None:
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         settle_shorts(decided)
+
+
+def _coin_of_amounts(decided: Decided) -> None:
+    """What was traded as the unit of the quantities, where no column says it."""
+    contents, quantity = decided.kept.contents, decided.fields.get("quantity")
+    if "symbol" in decided.fields or quantity is None or quantity.column == OPEN_QUESTION:
+        return
+    units = contents.signs(quantity.column)
+    if units and sum(units.values()) == len(contents.values(quantity.column)):
+        decided.fields["symbol"] = Spec([quantity.column], {"coin": True}, "the unit that stands with the quantity")
+        decided.guessed.append(f"What was traded is the unit in {quantity.column}: {', '.join(list(units)[:6])}.")
 
 
 def _fees(decided: Decided) -> None:
@@ -188,6 +200,8 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     for position in tried.closed:
         steps = {id(step.fill.row): step for step in position.steps if step.realized is not None}
         said = [numbers.get(key) for key in steps]
+        if decided.two_rows and not any(n is not None for n in said):
+            said = [numbers.get(id(step.fill.row)) for step in position.steps if step.realized is None]
         made = float(sum(step.realized + step.fee for step in steps.values() if step.realized is not None))
         made += float(sum(step.fee for step in position.steps if step.realized is None))
         if None not in said and made and any(said):

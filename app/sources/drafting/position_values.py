@@ -21,6 +21,8 @@ from app.sources.pairs import future_of, may_be_inverse
 from app.sources.sides import Side, read_side
 
 _SIZES = frozenset(["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"])
+_LARGEST_FRACTION = 0.3
+"""What a return or an excursion that does not say percent may be, to be taken for a fraction."""
 _FRACTIONS = ("max_drawdown", "max_gain")
 
 
@@ -258,52 +260,57 @@ def _fees(decided: Decided, reading: Reading) -> None:
 
 def _returns(decided: Decided, reading: Reading) -> None:
     spec = decided.fields.get("roi")
+    if spec is not None and (reading.of_another or reading.leverage):
+        del decided.fields["roi"]
+        what = "on a margin, as it is larger than the prices make it" if reading.leverage else "on something else than what was bought"
+        decided.guessed.append(f"{spec.column} is not read: it is a return {what}. The return is worked out from the prices.")
+        return
     if spec is None or decided.kept.contents.has_percent(spec.column):
         return
-    if reading.leverage:
-        spec.comment = "larger than the prices make it: probably on the margin, that is times leverage"
-        decided.left.append(
-            f"Whether {spec.column} is to be learned from as it stands: it is larger than the prices make it, as returns on a margin are."
-        )
     if reading.percent is not None:
         if reading.percent:
             spec.keys["scale"], spec.comment = 0.01, "percent, since so it agrees with the prices"
         decided.guessed.append(f"{spec.column} is {'percent' if reading.percent else 'a fraction'}, since so it agrees with the prices.")
         return
-    _by_size(decided, spec, "roi")
+    _by_size(decided, spec)
 
 
 def _fractions(contents: Contents, decided: Decided) -> None:
-    for name in _FRACTIONS:
-        spec = decided.fields.get(name)
-        if spec is None or contents.has_percent(spec.column):
+    """Greatest losses and gains of a trade: fractions of the stake or percent, or amounts of money, which are not read."""
+    specs = {name: decided.fields[name] for name in _FRACTIONS if name in decided.fields}
+    named = [spec for spec in specs.values() if _named_percent(spec.column) and not contents.has_percent(spec.column)]
+    percent = any(abs(n) > 1 for spec in named for n in contents.read_numbers(spec.column))
+    for name, spec in specs.items():
+        largest = max(map(abs, contents.read_numbers(spec.column)), default=0.0)
+        if contents.has_percent(spec.column):
             continue
-        if contents.signs(spec.column) or (
-            not _named_percent(spec.column) and max(map(abs, contents.read_numbers(spec.column)), default=0) > 1
-        ):
-            del decided.fields[name]  # An amount of money, or what nothing tells to be a fraction.
-            decided.guessed.append(f"{spec.column} is not read: it is an amount of money, and no fraction of the stake.")
-            continue
-        _by_size(decided, spec, name)
+        if spec in named and percent:
+            spec.keys["scale"], spec.comment = 0.01, "taken as percent: leave the scale out if 0.05 is five percent"
+            decided.left.append(f"Whether {spec.column} is in percent: it was taken so, since its numbers are that large.")
+        elif contents.signs(spec.column) or spec in named or largest > _LARGEST_FRACTION:
+            del decided.fields[name]
+            decided.guessed.append(f"{spec.column} is not read: nothing tells that it is a fraction of the stake.")
+        elif largest:
+            decided.left.append(f"Whether {spec.column} is a fraction of the stake: it was taken so.")
 
 
 def _named_percent(column: str) -> bool:
     return any(word in column.lower() for word in ("pct", "percent", "%"))
 
 
-def _by_size(decided: Decided, spec: Spec, name: str) -> None:
+def _by_size(decided: Decided, spec: Spec) -> None:
     """Percent or fraction where no prices tell: by the name and the size of the numbers, and asked where both are possible."""
     numbers = [abs(n) for n in decided.kept.contents.read_numbers(spec.column)]
-    if not numbers:
-        return
-    middle, largest = statistics.median(numbers), max(numbers)
+    largest = max(numbers, default=0.0)
     named = _named_percent(spec.column)
-    if middle > (0.1 if named else 0.5) and (largest > (1 if name in _FRACTIONS else 1.5) or not named):
+    if named and largest > 1.5 and statistics.median(numbers) > 0.1:
         spec.keys["scale"], spec.comment = 0.01, "taken as percent: leave the scale out if 0.05 is five percent"
         decided.left.append(f"Whether {spec.column} is in percent: it was taken so, since its numbers are that large.")
-    elif named and largest > 0 and name == "roi":
+    elif largest and (named or largest > _LARGEST_FRACTION):
         spec.keys["scale"], spec.comment = OPEN_QUESTION, f"0.01 if {largest:g} is {largest:g} percent, 1 if it is a fraction"
         decided.asked.append(f"Whether {spec.column} is in percent or a fraction: its largest number is {largest:g}, and no prices tell.")
+    elif largest:
+        decided.left.append(f"Whether {spec.column} is a fraction: it was taken so, since its largest number is {largest:g}.")
 
 
 def _outcome(decided: Decided) -> None:

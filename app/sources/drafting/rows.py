@@ -13,7 +13,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.choose import Fields
 from app.sources.drafting.contents import Contents
-from app.sources.sides import Event, is_no_trade, read_side
+from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _COLUMN = re.compile(
     r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato|estado|statut"
@@ -203,6 +203,11 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
             [w for w in words if _PENDING.fullmatch(w.strip().lower())] if {"buy", "sell"} & {w.strip().lower() for w in words} else []
         )
         gone = []
+        said = {w: s for w in words if isinstance(s := read_side(w), Side)}
+        if rows == "positions" and any(s.opens is None for s in said.values()):
+            still = [w for w, s in said.items() if s.opens]
+            if still:
+                kept.drop(column, still, "the trade is still open")
         for word in words:
             if word in pending or read_side(word) is not None:
                 continue
