@@ -267,7 +267,7 @@ class Fills:
     def _event(self, position: Position) -> dict[str, Any]:
         cells, first = self._cells, position.steps[0].fill
         account, symbol, own = first.book
-        trade_id = "/".join(filter(None, ("fills", account, symbol, own or first.own_id)))
+        trade_id = "/".join(filter(None, ("fills", account, symbol, own, first.own_id)))
         entered = [step for step in position.steps if step.realized is None]
         bought = sum((step.quantity for step in entered), ZERO)
         return making.without_nothing(

@@ -62,6 +62,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         settle_trade_ids(decided)
         settle_books(decided)
     settle_currency(decided)
+    _numbered(decided)
     if rows == "positions":
         position_values.settle(decided)
     else:
@@ -180,6 +181,18 @@ def _again(path: str, contents: Contents, fields: Fields, rows: str, asked_for: 
     except BadDataError:
         return fields
     return found if kind == rows and fields.keys() <= found.keys() else {**found, **fields} if kind == rows else fields
+
+
+def _numbered(decided: Decided) -> None:
+    """Say that ids which count the rows of this file are those of other rows in the next."""
+    spec = decided.fields.get("trade_id") if decided.rows == "positions" else decided.fields.get("fill_id")
+    if spec is None:
+        return
+    numbers = sorted(n for n in decided.kept.contents.read_numbers(spec.column))
+    if len(numbers) > 1 and numbers[0] in (0, 1) and numbers == [numbers[0] + i for i in range(len(numbers))]:
+        decided.left.append(
+            f"Whether {spec.column} counts on from file to file: another file that begins with {numbers[0]:g} needs its own --module."
+        )
 
 
 def _decimal(decided: Decided) -> None:

@@ -28,7 +28,7 @@ def settle_shorts(decided: Decided) -> None:
         return
     contents, fields = decided.kept.contents, decided.fields
     tried = simulate.fills(decided, "no")
-    if not tried.oversold:
+    if all(_sold_first(symbol) for symbol in tried.oversold):
         return
     if not simulate.fills(decided, "no", newest_first=True).oversold:
         decided.keys["newest_first"] = (True, "of fills of one time, the last row is the first: so no more is sold than is held")
@@ -68,6 +68,11 @@ def settle_shorts(decided: Decided) -> None:
     _ask_shorts(decided, tried, names)
 
 
+def _sold_first(symbol: str) -> bool:
+    """Whether what is traded can be sold first anyway: options, futures, perpetuals."""
+    return bool(is_option(symbol) or future_of(symbol) or may_be_inverse(symbol) or _NO_SHORTS_NEEDED.search(symbol))
+
+
 def _bought_with_profit(decided: Decided) -> bool:
     """Whether the table says of purchases that they have made a profit or a loss: they closed shorts."""
     contents = decided.kept.contents
@@ -81,7 +86,7 @@ def _derivatives(decided: Decided) -> bool:
     if spec is None:
         return True
     words = contents.words(spec.column)
-    if all(future_of(w) or is_option(w) or _NO_SHORTS_NEEDED.search(w) or may_be_inverse(w) for w in words):
+    if all(_sold_first(word) for word in words):
         return True
     fiat = [pair_of(w) for w in words]
     if (
