@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from app.sources.mapping import Split
 
 ZERO = Decimal(0)
+_SAME_VALUE = Decimal("0.05")
+"""By how much, as a share, two contract values may differ by the rounding of amounts."""
 _JUMP = Decimal("1.5")
 """By how much a price has to have changed, as a factor, for a sale of a multiple of what is held to look like a split that nobody told."""
 
@@ -134,6 +136,8 @@ class Books:
             return None
         if fill.kind == "expiry":
             return self._expire(position, fill)
+        if position is not None:
+            self._doubt_values(position, fill)
         rest, direction = abs(fill.quantity), 1 if fill.quantity > 0 else -1
         done = None
         if position is not None and position.direction != direction:
@@ -181,6 +185,15 @@ class Books:
         position.doubt = position.doubt or self._doubt.get(fill.book, "")
         position.leave(fill._replace(quantity=-position.direction * position.held), position.held)
         return self._open.pop(fill.book)
+
+    def _doubt_values(self, position: Position, fill: Fill) -> None:
+        """Contract values that differ within a book: two instruments, such as a share and its option, go by one symbol."""
+        value, other = position.lots[0].multiplier, fill.multiplier
+        if other is not None and fill.price and abs(other - value) > _SAME_VALUE * value and fill.book not in self._doubt:
+            self._doubt[fill.book] = (
+                f"{fill.book[1]} has the contract values {value.normalize():f} and {other.normalize():f}: different instruments go by "
+                "one symbol. Name the columns that tell them apart, as in symbol = {columns = [...]}."
+            )
 
     def _doubt_flip(self, position: Position, fill: Fill) -> None:
         """A fill of more than is held: whether it looks like something that the file does not tell."""

@@ -217,6 +217,8 @@ def future_of(symbol: str) -> str | None:
         root = found[1]
         if root in POINT_VALUES or text[0] in "/@" or " " in text:
             return root
+    if (found := re.fullmatch(r"[/@]?([A-Z0-9]{1,4})[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)) and found[1] in POINT_VALUES:
+        return found[1]
     if (found := _CONTINUOUS.fullmatch(text)) and (text[0] in "/@#" or text.endswith(("1!", "2!", "=F", "_F", "-F"))):
         return found[1]
     return None

@@ -138,7 +138,8 @@ WORDS = {
         "成交均价 цена cena deal_price last_price lastpx avgpx avg_px fillprice fillpx order_price execution_avg_price "
         "spot_price_at_transaction trade_px "
         "価格 "
-        "px fill_px exec_px"
+        "px fill_px exec_px "
+        "premium"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time transaction_time trade_time datetime "

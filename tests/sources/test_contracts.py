@@ -109,3 +109,14 @@ def test_a_profit_against_its_prices_is_refused_with_the_reason(tmp_path: Path) 
     assert good["trade_summary"]["roi"] == 0.1
     assert fees["trade_summary"]["roi"] == 0.005  # Fees that no column has may have eaten the gain.
     assert wrong["trade_summary"].startswith("The profit is 9, and a long position from 110 to 100 makes the opposite")
+
+
+def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
+    rows = (
+        "time,symbol,side,qty,price,amount\n2024-01-15,SPY,buy,100,470,47000\n2024-01-16,SPY,sell,1,2.5,250\n2024-01-17,SPY,sell,99,471,46629\n"
+        "2024-01-15,KO,buy,1,60,60\n2024-01-16,KO,sell,1,61,61\n"
+    )
+    table, mapping = written(tmp_path, FILLS.format(more='gross = "amount"'), rows)
+    good, wrong = sorted((json.loads(closed.value) for closed in closes([str(table)], mapping=mapping)), key=lambda e: e["symbol"])
+    assert good["trade_summary"]["pnl_usd"] == 1.0
+    assert wrong["trade_summary"].startswith("SPY has the contract values 1 and 100: different instruments go by one symbol.")

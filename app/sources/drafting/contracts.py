@@ -16,8 +16,10 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
     names = [str(symbol) for symbol in symbols]  # type: ignore[attr-defined]
     options = [name for name in names if is_option(name)]
     roots: dict[str, list[str]] = {}
+    bare = all(name.strip().upper() in POINT_VALUES for name in names)
     for name in names:
-        if (root := future_of(name)) is not None and name not in options:
+        root = future_of(name) or (name.strip().upper() if bare else None)
+        if root is not None and name not in options:
             roots.setdefault(root, []).append(name)
     for pattern in _option_patterns(options, names):
         decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",

@@ -120,7 +120,8 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
         )
     if "exit_timestamp" in as_positions:
         return as_positions, "positions", ["Each row is taken for a closed position, as it has the time of a close."]
-    column = contents.time_columns[-1]
+    likely = [name for name in contents.time_columns if not re.search("exp|settle|matur", known_as(name))]
+    column = (likely or contents.time_columns)[-1]
     reading = contents.time(column)
     spec = Spec([column], dict(reading.keys) if reading else {})
     others = {f: s for f, s in as_positions.items() if s.column != column}
