@@ -41,7 +41,8 @@ WORDS = {
         "trading_symbol tradingsymbol symbol_value column epic "
         "品種 品种 銘柄 "
         "valeur libellé valor título "
-        "company scrip scrip_name security_name stock_name product_name company_name name"
+        "company scrip scrip_name security_name stock_name product_name company_name name "
+        "action"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position transaction_type trade_type trans_code "

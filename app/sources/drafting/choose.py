@@ -299,7 +299,7 @@ class Chooser:
             column
             for column in dict.fromkeys(self._candidates("symbol"))
             if column not in used and c.values(column) and not c.is_numeric(column) and c.time(column) is None and not c.is_clock(column)
-            and (self._names[column] != "market" or not any(isinstance(read_side(w), Side) for w in c.words(column)))
+            and (self._names[column] not in ("market", "action") or not any(isinstance(read_side(w), Side) for w in c.words(column)))
         ]  # fmt: skip
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         if not found:
