@@ -32,9 +32,12 @@ def settle(decided: Decided) -> None:
     """Decide what the rows themselves decide; ask the rest."""
     contents, fields = decided.kept.contents, decided.fields
     _coin_of_amounts(decided)
-    if "symbol" not in fields:
+    if "symbol" not in fields and decided.two_rows:
         decided.sections.setdefault("constants", {})["symbol"] = ("none", "no column says what was traded")
         decided.left.append("What was traded: no column says it, so all fills are of one symbol.")
+    elif "symbol" not in fields:
+        question = "What was traded: no column says it, and fills of several instruments would be taken for one."
+        decided.ask("symbol", question, "the name of the one instrument; or the column that says it, in [columns]", section="constants")
     _fees(decided)
     if {"quantity", "price"} <= fields.keys():
         amount = read_amount(decided)

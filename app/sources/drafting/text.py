@@ -38,6 +38,7 @@ def mapping_only(decided: Decided, encoding: str = UTF_8) -> str:
     """As much of the mapping as reads the rows, to try it; open questions are answered in any way that can be read."""
     text = "\n".join(_lines("", decided.kept.contents, decided, Scoped({"entry": "x"}), encoding, None))
     text = re.sub(r'format = "\?"', 'format = "md"', text)
+    text = re.sub(r'^symbol = "\?".*$', 'symbol = "none"', text, flags=re.MULTILINE)
     text = re.sub(r'^decimal = "\?".*$', 'decimal = "."', text, flags=re.MULTILINE)
     text = re.sub(r'^side = .*"\?".*$', "", text, flags=re.MULTILINE)
     return re.sub(r'^(?!\[).*"\?".*$', "", text, flags=re.MULTILINE)
