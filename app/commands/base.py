@@ -98,7 +98,7 @@ def working(*columns: ProgressColumn) -> Progress:
 def console() -> Console:
     """Where tables are printed: as wide as the terminal, and wide enough for any table where there is none."""
     found = Console()
-    return found if found.is_terminal else Console(width=240)
+    return found if found.is_terminal else Console(width=320)
 
 
 def echo_json(document: Any) -> None:

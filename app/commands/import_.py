@@ -6,6 +6,7 @@ May touch: the files (read only), the topic `position_closed`, and with --draft 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -21,16 +22,18 @@ from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.shift import shifted
 from app.sources import Closed, Notes, closes
+from app.sources.cells import QUOTE
+from app.sources.closes import kind_of
 from app.sources.draft import draft
+from app.sources.figures import written as figure
 from app.sources.files import file_size
+from app.sources.making import joined
+from app.sources.mapping import FIELDS, TableMapping, load
 from app.sources.survey import Survey, survey, unconfigured_sentence
-from app.sources.tables import is_table
 from app.topics import CLOSES
 
 GLANCE = 1_000
 """Closes that are looked at before the first one is sent: enough to see that the settings do not fit."""
-
-_SHOWN_EVENTS = 6
 
 
 @cli.command("import")
@@ -41,6 +44,12 @@ _SHOWN_EVENTS = 6
 @click.option("--rate", type=click.FloatRange(min=0.1), help="Closes per second at most (default: as fast as the broker takes them).")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many closes.")
 @click.option("--dry-run", is_flag=True, help="Send nothing, need no broker: show the first events and what would be a dead letter.")
+@click.option("--show", default="6", metavar="N", help="With --dry-run: how many events to show, or `all` (with --json: to list).")
+@click.option(
+    "--expect-pnl", metavar="AMOUNT", help="With --dry-run: fail unless the total profit is this, as in `1234.56` or `1234.56 EUR`."
+)
+@click.option("--table", "which", metavar="NAME", help="With --draft: which table of the file, by its title or its number.")
+@click.option("--rows", type=click.Choice(tuple(FIELDS)), help="With --draft: what a row is (default: told from the table).")
 @click.option(
     "--draft", "draft_to", type=click.Path(path_type=Path), metavar="FILE", help="Guess a mapping of the table and write it to FILE."
 )
@@ -55,10 +64,15 @@ def import_(
     rate: float | None,
     limit: int | None,
     dry_run: bool,
+    show: str,
+    expect_pnl: str | None,
+    which: str | None,
+    rows: str | None,
     draft_to: Path | None,
     as_json: bool,
 ) -> None:
-    """Send closed positions from FILES of other programs: freqtrade, nautilus_trader, CSV and Parquet.
+    """Send closed positions from FILES of other programs: freqtrade, nautilus_trader, and tables of whatever broker or platform (CSV,
+    spreadsheets, HTML, XML, JSON, SQLite, Parquet).
 
     The same files give the same events with the same ids, so to import them again changes nothing.  What cannot be read is sent as it is
     and ends as a dead letter with a reason; --dry-run shows which.
@@ -66,15 +80,20 @@ def import_(
     \b
     Examples:
       faust -A app import trades.csv --draft mapping.toml
-      faust -A app import trades.csv --mapping mapping.toml --dry-run
+      faust -A app import statement.htm --draft mapping.toml --table Positions
+      faust -A app import trades.csv --mapping mapping.toml --dry-run --expect-pnl 1234.56
       faust -A app import trades.csv --mapping mapping.toml
       faust -A app import tradesv3.sqlite --dry-run
       faust -A app import backtest-result-2024-05-01_12-00-00.zip --module backtest
       faust -A app import positions.jsonl --from nautilus
     """
     if draft_to is not None:
-        _draft(files, draft_to, as_json)
+        _draft(files, kind, draft_to, which, rows, as_json)
         return
+    if which is not None or rows is not None:
+        raise UsageError("--table and --rows are for a draft.", "Draft with them; the mapping then says it itself.")
+    if expect_pnl is not None and not dry_run:
+        raise UsageError("--expect-pnl is for a dry run.", "Add --dry-run; import once the profit is as expected.")
     settings = Settings.from_environment()
     notes = Notes()
 
@@ -85,7 +104,10 @@ def import_(
     found = islice(read(notes), limit)
     if dry_run:
         moved = found if by is None else (c._replace(value=shifted(c.value, by)) for c in found)
-        _report(_survey(settings, files, moved), notes, as_json)
+        expected, shown = _expected(expect_pnl), _shown_events(show)
+        meaning = load(mapping) if mapping is not None else None
+        seen = _survey(settings, files, moved, shown, meaning)
+        _report(seen, notes, as_json, expected)
         return
     first = list(islice(found, GLANCE))
     if not first:
@@ -112,12 +134,50 @@ def import_(
         click.echo(line, err=True)
 
 
-def _survey(settings: Settings, files: tuple[str, ...], found: Iterator[Closed]) -> Survey:
-    made, read, looked_ms = Survey(settings), ReadBytes(), now_ms()
+def _shown_events(show: str) -> int:
+    if show == "all":
+        return sys.maxsize
+    if not show.isdigit():
+        raise UsageError(f"--show is {show!r}.", "Give a number of events, or all.")
+    return int(show)
+
+
+def _reading_lines(mapping: TableMapping | None) -> list[str]:
+    """How the mapping has the rows read, as far as it changes what comes out."""
+    if mapping is None:
+        return []
+    said = [
+        f"rows are {mapping.rows}",
+        f"times without an offset are in {mapping.timezone}",
+        f"the currency is {mapping.currency.lower() if mapping.currency == QUOTE else mapping.currency}",
+    ]
+    if mapping.profit:
+        said.append({"gross": "fees are taken off profits", "net": "profits are after fees", "shown": "fees do not count"}[mapping.profit])
+    if mapping.multipliers:
+        said.append("contract values are " + joined([f"{name} {value:g}" for name, value in mapping.multipliers.items()], 6))
+    if mapping.rows == "fills" and mapping.shorts != "yes":
+        said.append("no sale opens a short" if mapping.shorts == "no" else "a sale opens a short only where it says so")
+    return [f"Read as the mapping says: {'; '.join(said)}."]
+
+
+def _expected(text: str | None) -> tuple[float, str | None] | None:
+    """(the profit, its currency) of --expect-pnl."""
+    if text is None:
+        return None
+    told = figure(text.strip())
+    if told is None:
+        raise UsageError(
+            f"--expect-pnl is {text!r}.", "Give an amount such as 1234.56, with its currency where there are several: 1234.56 EUR."
+        )
+    return float(told.text), told.unit
+
+
+def _survey(settings: Settings, files: tuple[str, ...], found: Iterator[Closed], show: int, mapping: TableMapping | None) -> Survey:
+    made, read, looked_ms = Survey(settings, mapping), ReadBytes(), now_ms()
     with progress() as bar:
         task = bar.add_task("reading", total=file_size(files), rate="")
         for closed in found:
-            made.see(closed, looked_ms, show=_SHOWN_EVENTS)
+            made.see(closed, looked_ms, show=show)
             read.see(closed)
             if made.closes % 1_000 == 0:
                 bar.update(task, completed=read.bytes, rate=f"{made.closes:,}")
@@ -125,7 +185,11 @@ def _survey(settings: Settings, files: tuple[str, ...], found: Iterator[Closed])
 
 
 def _note_lines(notes: Notes) -> list[str]:
-    return [f"{what[:1].upper()}{what[1:]}: {count:,}." for what, count in notes]
+    lines = []
+    for what, count in notes:
+        names = f" ({joined(notes.names(what), 8)})" if notes.names(what) else ""
+        lines.append(f"{what[:1].upper()}{what[1:]}: {count:,}{names}.")
+    return lines
 
 
 def _sentences(notes: Notes) -> str:
@@ -137,15 +201,32 @@ def _dimension_lines(seen: Survey) -> list[str]:
     return [sentence, f"  To learn from all that this log has, set for workers and commands: {seen.export}"] if sentence else []
 
 
-def _report(seen: Survey, notes: Notes, as_json: bool) -> None:
+def _report(seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, str | None] | None) -> None:
+    fits, sentence = seen.account.expected(*expected) if expected else (True, "")
     if as_json:
-        events = [{"place": place, "event": event} for place, event in seen.first]
-        echo_json({**seen.document(), "notes": dict(notes), "first": events, "dry_run": True})
-        return
+        events = [{"place": place, "event": event, **({"told": told._asdict()} if told else {})} for place, event, told in seen.first]
+        named = {what: notes.names(what) for what, _ in notes if notes.names(what)}
+        echo_json(
+            {**seen.document(), "notes": dict(notes), "named": named, "first": events, "dry_run": True, "expected_pnl": sentence or None}
+        )
+    else:
+        _print(seen, notes)
+        for line in _reading_lines(seen.mapping):
+            click.echo(line)
+        for line in seen.account.lines():
+            click.echo(line)
+        if sentence and fits:
+            click.echo(sentence)
+        click.echo("Nothing was sent.", err=True)
+    if not fits:
+        raise BadDataError(sentence, "See what was left out, refused or is still open; then correct the mapping.")
+
+
+def _print(seen: Survey, notes: Notes) -> None:
     out = console()
     if seen.first:
         out.print(_first_events(seen))
-        place, event = seen.first[0]
+        place, event, _ = seen.first[0]
         out.print(f"The first one in whole ({place}):")
         click.echo(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode())
     click.echo(
@@ -160,20 +241,21 @@ def _report(seen: Survey, notes: Notes, as_json: bool) -> None:
         click.echo(line)
     if seen.refused:
         out.print(_refused(seen))
+        for line in _wrong(seen):
+            click.echo(line)
     shown = ", ".join(f"{name} {count:,}" for name, count in seen.outcomes.most_common()) or "none"
     click.echo(f"Outcomes found: {shown}. EDGELOOP_OUTCOME={seen.settings.outcome} learns from {seen.outcome_field}.")
     if remedy := seen.outcome_remedy():
         click.echo(f"  No close has it, so all would be dead letters. {remedy}")
     for line in _dimension_lines(seen):
         click.echo(line)
-    click.echo("Nothing was sent.", err=True)
 
 
 def _first_events(seen: Survey) -> Table:
     table = Table(title=f"The first {len(seen.first)} of {seen.closes:,} closes", title_justify="left")
     for name in ("place", "trade_id", "symbol", "exit", "rr", "roi", "pnl_usd", "pattern of the entry", "actions"):
         table.add_column(name, overflow="fold")
-    for place, event in seen.first:
+    for place, event, _ in seen.first:
         summary, actions = event.get("trade_summary"), event.get("actions")
         summary = summary if isinstance(summary, dict) else {}
         actions = [a for a in actions if isinstance(a, dict)] if isinstance(actions, list) else []
@@ -203,18 +285,32 @@ def _refused(seen: Survey) -> Table:
     return table
 
 
-def _draft(files: tuple[str, ...], to: Path, as_json: bool) -> None:
-    if len(files) != 1 or not is_table(files[0]):
-        raise UsageError("A draft is made of one table.", "Name one .csv, .csv.gz, .csv.zst or .parquet file; save a spreadsheet as CSV.")
+def _wrong(seen: Survey) -> list[str]:
+    """What is wrong with the first ones, each with its line."""
+    return [
+        f"Line {place.rpartition(':')[2]}: {words}"
+        for refused in seen.refused.values()
+        for place, words in zip(refused.places, refused.words, strict=True)
+        if words
+    ]
+
+
+def _draft(files: tuple[str, ...], kind: str | None, to: Path, which: str | None, rows: str | None, as_json: bool) -> None:
+    if len(files) != 1 or (kind or kind_of(files[0])) != "table":
+        raise UsageError(
+            "A draft is made of one table.",
+            "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite or .parquet, also .gz or .zst.",
+        )
     if to.exists():
         raise UsageError(f"{to} is there already, and a draft overwrites nothing.", "Name another file, or move that one away.")
-    made = draft(files[0], Path(files[0]).name)
+    made = draft(files[0], Path(files[0]).name, which, rows)
     to.write_text(made.text, encoding="utf-8")
     if as_json:
-        echo_json({"mapping": str(to), "guessed": made.guessed, "left": made.left})
+        echo_json({"mapping": str(to), "guessed": made.guessed, "asked": made.asked, "left": made.left})
         return
     click.echo(f"{to} is written.")
-    for title, sentences in (("Guessed:", made.guessed), ("Left for you to decide:", made.left)):
+    asked = 'To be answered, each in place of a "?" in the mapping, before anything is read:'
+    for title, sentences in (("Guessed:", made.guessed), (asked, made.asked), ("Left for you to decide:", made.left)):
         if sentences:
             click.echo(title)
             for sentence in sentences:

@@ -9,16 +9,34 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.sources import making
-from app.sources.mapping import Column, TableMapping, Template
+from app.sources import making, times
+from app.sources.figures import written
+from app.sources.mapping import COMPOSED, Column, TableMapping, Template
+from app.sources.pairs import pair_of
+from app.sources.sides import Event, Side, read_side
 
-_DECORATION = re.compile(r"[\s$€£¥'_]+")
+QUOTE = "QUOTE"
+"""`currency = "quote"` of a mapping: each pair's own quote currency."""
+UNKNOWN = "unknown"
+NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
+"""What programs write where they have no number."""
+_NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
+OWN_SIDES: dict[str, Side | Event] = {"buy": Side(1, 1), "sell": Side(-1, -1), "expiry": Event("expiry"), "split": Event("split")}
+"""What the words in `[sides]` of a mapping mean."""
+
+_FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
+_THIRTY_SECONDS = re.compile(r"(\d{2,3})'(\d\d)([0257]?)")
+_OPTION = re.compile(
+    r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) (Call|Put|C|P) \$?([\d.,]+)|"
+    r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) \$?([\d.,]+) (Call|Put|C|P)\b",
+    re.IGNORECASE,
+)
 
 
 class Cells:
@@ -27,6 +45,7 @@ class Cells:
     def __init__(self, mapping: TableMapping) -> None:
         self.mapping = mapping
         self._defaults = mapping.defaults
+        self._in_32nds = mapping.apostrophe == "32nds"
         self._columns = {name: column.name for name, column in mapping.columns.items()}
 
     def has(self, name: str) -> bool:
@@ -43,42 +62,108 @@ class Cells:
         return value
 
     def field(self, row: Mapping[str, Any], name: str) -> Any:
-        """What stands in the field's column, or its constant."""
+        """What stands in the field's column (in several: what stands in them, with spaces between), or its constant."""
         column = self._columns.get(name)
-        return self.mapping.constants.get(name) if column is None else self.raw(row, column)
+        if column is None:
+            return self.mapping.constants.get(name)
+        if more := self.mapping.columns[name].more:
+            parts = [value for each in (column, *more) if (value := self.raw(row, each)) is not None]
+            return " ".join(_joined(part) for part in parts) if len(parts) > 1 else (parts[0] if parts else None)
+        return self.raw(row, column)
 
     def text(self, row: Mapping[str, Any], name: str) -> Any:
         """The field as a text."""
         value = self.field(row, name)
         return None if value is None else as_text(value)
 
+    def symbol(self, row: Mapping[str, Any]) -> Any:
+        """What was traded: the contract of an option where one is named in the column for that, else the field."""
+        column = self.mapping.columns.get("symbol")
+        if column is not None and column.coin:
+            return self.unit(row, "symbol")
+        if column is not None and column.option is not None and (contract := option_contract(str(self.raw(row, column.option) or ""))):
+            return contract
+        return self.text(row, "symbol")
+
     def number(self, row: Mapping[str, Any], name: str) -> Any:
-        """The field as a finite number, scaled; its text where it is none."""
-        value, column = self.field(row, name), self.mapping.columns.get(name)
-        return parse_number(value, self.mapping.decimal, column.scale if column else None)
+        """The field as a finite number, scaled; several columns are added.  Its text where it is none."""
+        column = self.mapping.columns.get(name)
+        if column is None or not column.more:
+            found = parse_number(self._plain(self.field(row, name)), self.mapping.decimal, column.scale if column else None)
+            return abs(found) if column is not None and column.absolute and type(found) in (int, float) else found
+        parts = [parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale) for each in (column.name, *column.more)]
+        known = [part for part in parts if part is not None]
+        if unread := [part for part in known if isinstance(part, str)]:
+            return unread[0]
+        return round(sum(known), 12) if known else None
+
+    def is_empty(self, row: Mapping[str, Any], name: str) -> bool:
+        """Whether the field has no number: nothing, or what stands for nothing."""
+        return self._plain(self.field(row, name)) is None
+
+    def _plain(self, value: Any) -> Any:
+        """None for what stands for nothing; a price in 32nds of a point as a number, where the mapping says that apostrophes mean that."""
+        if isinstance(value, str) and value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING:
+            return None
+        if self._in_32nds and isinstance(value, str) and (found := _THIRTY_SECONDS.fullmatch(value.strip())):
+            eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
+            return str(Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32)
+        return value
 
     def exact(self, row: Mapping[str, Any], name: str) -> Decimal | None:
         """The field as a decimal number, scaled, digit by digit as it stands there; None where it is none."""
-        value, column = self.field(row, name), self.mapping.columns.get(name)
+        column = self.mapping.columns.get(name)
+        if column is None or not column.more:
+            return self._exact(self.field(row, name), column)
+        values = [value for each in (column.name, *column.more) if (value := self._plain(self.raw(row, each))) is not None]
+        found = [self._exact(value, column) for value in values]
+        known = [number for number in found if number is not None]
+        return sum(known, Decimal(0)) if known and len(known) == len(found) else None
+
+    def _exact(self, value: Any, column: Column | None) -> Decimal | None:
+        value = self._plain(value)
+        if isinstance(value, bool) or value is None:
+            return None
         try:
-            found = value if isinstance(value, Decimal) else Decimal(_plain(as_text(value), self.mapping.decimal)[0])
-        except (InvalidOperation, ValueError):
+            if isinstance(value, Decimal):
+                found = value
+            elif isinstance(value, str) and value.isdecimal():
+                found = Decimal(value)
+            else:
+                told = written(as_text(value), self.mapping.decimal)
+                found = Decimal(told.text if told else "?")
+        except InvalidOperation:
             return None
         if not found.is_finite():
             return None
+        found = abs(found) if column is not None and column.absolute else found
         return found if column is None or column.scale is None else found * Decimal(repr(column.scale))
+
+    def unit(self, row: Mapping[str, Any], name: str) -> str | None:
+        """The currency or unit that stands in the field's cell: `ETH` of `0.0002ETH`."""
+        value = self.field(row, name)
+        told = written(value, self.mapping.decimal) if isinstance(value, str) else None
+        return told.unit if told else None
 
     def time(self, row: Mapping[str, Any], name: str) -> Any:
         """The field as RFC 3339; its text where it is no time."""
         column = self.mapping.columns.get(name)
-        return None if column is None else parse_time(self.raw(row, column.name), column, self.mapping.timezone)
+        if column is None:
+            return None
+        value = self.field(row, name) if column.more else self.raw(row, column.name)
+        return parse_time(value, column, self.mapping.timezone)
 
-    def side(self, row: Mapping[str, Any]) -> int | None:
-        """1 for a buy or a long position, -1 for a sell or a short one, None where it cannot be told."""
+    def side(self, row: Mapping[str, Any]) -> Side | Event | None:
+        """What the row's side says, in the mapping's own words first; None where it cannot be told."""
         value = self.field(row, "side")
-        word = None if value is None else as_text(value).lower()
-        found = self.mapping.sides.get(word or "") or self.mapping.sides.get((word or "").partition(" ")[0])
-        return {"buy": 1, "sell": -1}.get(found or "")
+        if value is None:
+            return None
+        text = as_text(value)
+        word = text.strip().lower()
+        own = self.mapping.sides.get(word) or self.mapping.sides.get(word.partition(" ")[0])
+        if own is not None:
+            return OWN_SIDES[own]
+        return read_side(text)
 
     def scope(self, row: Mapping[str, Any], dimensions: Mapping[str, str]) -> dict[str, Any]:
         """The dimensions that have a value."""
@@ -103,10 +188,37 @@ class Cells:
         key = "".join(parts)
         return key if key.partition(".")[0] == module else f"{module}.{key}"
 
+    def currency(self, row: Mapping[str, Any], symbol: Any = None) -> str:
+        """The currency of the row's profit: its column's, with `currency = "quote"` that in which the pair `symbol` is priced."""
+        own = str(self.text(row, "currency") or "").strip().upper()
+        if not own and self.mapping.currency == QUOTE:
+            pair = pair_of(str(symbol if symbol is not None else self.symbol(row) or ""))
+            return pair[1] if pair else UNKNOWN
+        return own or self.mapping.currency
+
     def in_dollars(self, row: Mapping[str, Any]) -> tuple[bool, str]:
-        """(whether the profit is in US dollars, its currency)."""
-        currency = str(self.text(row, "currency") or self.mapping.currency).upper()
+        """(whether the profit is in US dollars, its currency).  A sign in the cell of the profit goes before what the mapping says."""
+        currency = self.unit(row, "pnl_usd") or self.currency(row)
         return currency in making.US_DOLLARS, currency
+
+
+def _joined(part: Any) -> str:
+    if isinstance(part, datetime) and not (part.hour or part.minute or part.second):
+        return part.date().isoformat()
+    return as_text(part)
+
+
+def option_contract(text: str) -> str | None:
+    """The option that a text names, always written the same way.
+
+    >>> option_contract("Expiration for CROX 7/17/2026 Call $120.00"), option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C")
+    ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
+    """
+    found = _OPTION.search(text)
+    if found is None:
+        return None
+    under, day, right, strike = found.group(1, 2, 3, 4) if found[1] else found.group(5, 6, 8, 7)
+    return f"{under.upper()} {day} {'Call' if right.lower().startswith('c') else 'Put'} ${strike}"
 
 
 def as_text(value: Any) -> str:
@@ -116,21 +228,6 @@ def as_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     return str(value)
-
-
-def _plain(text: str, decimal: str = ".") -> tuple[str, bool]:
-    """(the number's text as Python reads it, whether it was a percentage).  Thousands, currency signs and accountants' brackets go.
-
-    >>> _plain("$1,234.50"), _plain("(12,5 %)", ","), _plain("1.234,5", ","), _plain("-3")
-    (('1234.50', False), ('-12.5', True), ('1234.5', False), ('-3', False))
-    """
-    text = _DECORATION.sub("", text)
-    percent = text.endswith(("%", "%)"))
-    text = text.replace("%", "")
-    if text.startswith("(") and text.endswith(")"):
-        text = f"-{text[1:-1]}"
-    text = text.replace(".", "").replace(",", ".") if decimal == "," else text.replace(",", "")
-    return text, percent
 
 
 def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> Any:
@@ -145,16 +242,13 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
     if isinstance(value, str):
         try:
             number: Any = float(value) if decimal == "." else math.nan
-            if not math.isfinite(number):
-                raise ValueError
         except ValueError:
-            plain, percent = _plain(value, decimal)
-            try:
-                number = float(plain)
-            except ValueError:
-                return value
-            if not math.isfinite(number):
-                return value
+            number = math.nan
+        if not math.isfinite(number):
+            told = written(value, decimal)
+            number, percent = (float(told.text), told.percent) if told else (math.nan, False)
+        if not math.isfinite(number):
+            return value
     else:
         number = making.number(value)
         if isinstance(number, str):
@@ -175,9 +269,11 @@ def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
     """
     if value is None:
         return None
+    zone = column.timezone or timezone
+    if column.unit == making.DAYS and not isinstance(value, (datetime, date)):
+        return _serial_day(value, zone)
     if column.unit is not None and not isinstance(value, (datetime, date)):
         return making.from_epoch(value, column.unit)
-    zone = column.timezone or timezone
     if isinstance(value, datetime):
         return _in_utc(value, zone)
     if isinstance(value, date):
@@ -192,8 +288,19 @@ def _in_utc(moment: datetime, zone: ZoneInfo) -> str:
         return moment.isoformat()
 
 
+def _serial_day(value: Any, zone: ZoneInfo) -> Any:
+    try:
+        days = float(value.replace(",", ".") if isinstance(value, str) else value)
+        return _in_utc(_FIRST_SERIAL_DAY + timedelta(microseconds=round(days * 86_400) * 1_000_000), zone)
+    except (ValueError, OverflowError, TypeError):
+        return str(value)
+
+
 @lru_cache(maxsize=16_384)
 def _parsed_time(text: str, form: str | None, zone: ZoneInfo) -> str:
+    if form in COMPOSED:
+        found = times.moment(text, "dm" if form == "dm" else "md")
+        return _in_utc(found[0], zone) if found else text
     try:
         moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)  # noqa: DTZ007 (the zone comes below)
     except ValueError:

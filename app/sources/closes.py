@@ -17,9 +17,10 @@ from app.errors import UsageError
 from app.sources import freqtrade_database, freqtrade_results, jsonl, making, nautilus
 from app.sources.files import opened, plain_name
 from app.sources.fills import Fills
+from app.sources.filters import kept
 from app.sources.mapping import TableMapping, load
 from app.sources.notes import Notes
-from app.sources.positions import Positions
+from app.sources.positions import Positions, Told
 from app.sources.tables import Row, is_parquet, is_table, table
 from schemas.events import DEFAULT_MODULE
 
@@ -33,12 +34,13 @@ _LOOKED_AT_BYTES = 65_536
 
 class Closed(NamedTuple):
     """One event: its bytes as a record of `position_closed` holds them, its key (the trade's id, where it can be told), where it comes from
-    (`closes.jsonl:17`), and how many bytes of its file had been read by then."""
+    (`closes.jsonl:17`), how many bytes of its file had been read by then, and for tables what the close says to a trader."""
 
     value: bytes
     key: bytes | None
     place: str
     position: int
+    told: Told | None = None
 
 
 def closes(
@@ -67,22 +69,22 @@ def closes(
 def kind_of(path: str) -> str:
     """The kind of a file, by its name, and where that does not tell by what it holds.  Raises `UsageError`."""
     name = plain_name(path)
-    if path.lower().endswith((*_DATABASES, ".zip")):
+    if path.lower().endswith(_DATABASES):
+        return "freqtrade" if freqtrade_database.is_one(path) else "table"
+    if path.lower().endswith(".zip"):
         return "freqtrade"
     if is_parquet(path):
         return "nautilus" if _is_nautilus_parquet(path) else "table"
     if is_table(path):
         return "table"
     if path != "-" and name.endswith(".json"):
-        return "freqtrade" if _is_result(path) else _kind_of_lines(path)
+        return "freqtrade" if _is_result(path) else _kind_of_json(path)
     if path != "-" and name.endswith((".jsonl", ".ndjson")):
         return _kind_of_lines(path)
     if path == "-":
         return "jsonl"
-    if name.endswith((".xlsx", ".xls", ".ods", ".numbers")):
-        raise UsageError(
-            f"{path} is a spreadsheet in a form of its own.", "Save it as CSV, with the names of the columns in the first line."
-        )
+    if name.endswith((".ods", ".numbers")):
+        raise UsageError(f"{path} is a spreadsheet in a form of its own.", "Save it as .xlsx or CSV.")
     raise UsageError(f"What {path} holds cannot be told from its name.", f"Name its kind with --from: {', '.join(KINDS)}.")
 
 
@@ -91,6 +93,21 @@ def _kind_of_lines(path: str) -> str:
         if nautilus.kind_of(orjson.loads(next(jsonl.lines(path))[0])):
             return "nautilus"
     return "jsonl"
+
+
+def _kind_of_json(path: str) -> str:
+    """Events a line, or a document of another program with lists of trades."""
+    with opened(path) as (stream, _):
+        first = stream.readline(_LOOKED_AT_BYTES).strip()
+    try:
+        event = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return "table"
+    if isinstance(event, dict) and (
+        event.keys() & {"trade_id", "trade_summary", "schema_version", "event_id", "kind"} or nautilus.kind_of(event)
+    ):
+        return _kind_of_lines(path)
+    return "table" if isinstance(event, list) or any(isinstance(value, (list, dict)) for value in event.values()) else "jsonl"
 
 
 def _is_result(path: str) -> bool:
@@ -154,17 +171,19 @@ def _tables(paths: Sequence[str], mapping: TableMapping | None, module: str | No
         )
     module = module or mapping.module or DEFAULT_MODULE
     if mapping.rows == "fills":
-        for closing in Fills(mapping, module, notes).closings((path, _rows(path, mapping)) for path in paths):
-            yield Closed(making.encode(closing.event), making.key(closing.event), closing.place, closing.position)
+        for closing in Fills(mapping, module, notes).closings((path, _rows(path, mapping, notes)) for path in paths):
+            yield Closed(making.encode(closing.event), making.key(closing.event), closing.place, closing.position, closing.told)
         return
     positions = Positions(mapping, module, notes)
     for path in paths:
-        for row in _rows(path, mapping):
-            event = positions.event(row)
-            yield Closed(making.encode(event), making.key(event), f"{path}:{row.line}", row.position)
+        for row in _rows(path, mapping, notes):
+            if (made := positions.event(row)) is not None:
+                event, told = made
+                yield Closed(making.encode(event), making.key(event), f"{path}:{row.line}", row.position, told)
 
 
-def _rows(path: str, mapping: TableMapping) -> Iterator[Row]:
-    with table(path, mapping.delimiter, mapping.encoding) as found:
+def _rows(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:
+    """The rows that the mapping keeps."""
+    with table(path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes) as found:
         mapping.check_columns(found.columns, path)
-        yield from found.rows
+        yield from kept(found.rows, mapping, notes)

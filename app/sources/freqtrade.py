@@ -176,7 +176,8 @@ def _profit(trade: Trade, opened_at: float, rate: float) -> float:
     if trade.is_short:
         taken, paid = opened_at * (1 - fee_open), rate * (1 + fee_close)
         return (1 - paid / taken) * leverage if taken > 0 else 0.0
-    return (rate * (1 - fee_close) / (opened_at * (1 + fee_open)) - 1) * leverage
+    spent = opened_at * (1 + fee_open)
+    return (rate * (1 - fee_close) / spent - 1) * leverage if spent > 0 else 0.0
 
 
 def _fees(trade: Trade) -> float | None:

@@ -46,6 +46,17 @@ def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
         raise BadDataError(f"{path} cannot be read as an SQLite database: {error}.", "Name freqtrade's database.") from error
 
 
+def is_one(path: str) -> bool:
+    """Whether the file is freqtrade's database; one that cannot be read as a database at all is for `read` to refuse."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(Path(path).resolve()))}?mode=ro", uri=True)) as database:
+            columns = {row[1] for row in database.execute("PRAGMA table_info(trades)")}
+            names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return True
+    return not names or bool(columns & {"open_rate", "ft_trade_id", "fee_open", "pair"})
+
+
 def _open(path: str) -> sqlite3.Connection:
     uri = f"file:{quote(str(Path(path).resolve()))}?mode=ro"
     database = sqlite3.connect(uri, uri=True)

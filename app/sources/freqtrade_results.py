@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,7 +19,10 @@ from app.sources.files import opened
 from app.sources.freqtrade import Order, Trade, close
 from app.sources.freqtrade_database import OPEN, quote_currency
 from app.sources.notes import Notes
+from app.sources.sheets import check_archive
 
+_MOST_BYTES = 4 * 1024**3
+"""Of what a zip of results may unpack to."""
 _RUN_DONE = "Name the result that freqtrade wrote, such as backtest-result-2024-05-01_12-00-00.zip or .json."
 
 
@@ -86,6 +90,8 @@ def _whole(path: str) -> Any:
 
 def _members(path: str) -> Iterator[Any]:
     """The JSON documents in the zip; which of them is the result tells what they hold, not their names."""
+    if Path(path).is_file():
+        check_archive(path, _MOST_BYTES)
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():

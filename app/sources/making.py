@@ -29,9 +29,13 @@ US_DOLLARS = frozenset(
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0.001}
 """Microseconds of each unit of a numeric time."""
 
+DAYS = "days"
+"""The unit of a spreadsheet's serial day: days since the end of 1899, in the table's own time zone."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_SEGMENT = re.compile(r"[\s.|=\x00-\x1f\x7f\ud800-\udfff]+")
 _SEGMENT_CODE_POINTS = 60
+_MADE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
 def segment(value: Any, otherwise: str = "") -> str:
@@ -123,7 +127,7 @@ def from_utc(value: Any) -> Any:
 
 def is_time(text: Any) -> bool:
     """Whether `text` is a time that the functions here have made."""
-    return isinstance(text, str) and text.endswith("Z") and text[10:11] == "T"
+    return isinstance(text, str) and _MADE.fullmatch(text) is not None
 
 
 def days_between(start: Any, end: Any) -> float | None:

@@ -25,64 +25,67 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import ConfigurationError
+from app.sources import making
 from app.sources.making import DRAWDOWN_FLOOR, UNITS
 from app.sources.tables import UTF_8
 
 TIME_FIELDS = frozenset({"entry_timestamp", "exit_timestamp", "time"})
-TEXT_FIELDS = frozenset({"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "account", "side", "fill_id", "currency"})
+TEXT_FIELDS = frozenset(
+    {"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "account", "side", "fill_id", "currency", "fee_currency"}
+    | {"open_close"}
+)
 SUMMARY_NUMBERS = (
     "rr", "roi", "pnl_usd", "entry_price", "exit_price", "hold_time_days", "time_to_payback_days", "max_drawdown", "max_gain", "fees_usd",
 )  # fmt: skip
 POSITION_FIELDS = frozenset(
     {"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "side", "currency", "revision", "quantity", "multiplier"}
-    | {"entry_timestamp", "exit_timestamp", *SUMMARY_NUMBERS}
+    | {"stake", "entry_timestamp", "exit_timestamp", *SUMMARY_NUMBERS}
 )
 FILL_FIELDS = frozenset(
     {"symbol", "chain", "timeframe", "bucket", "account", "side", "quantity", "price", "time", "fee", "fill_id", "currency", "multiplier"}
+    | {"trade_id", "fee_currency", "gross", "net", "open_close", "pnl_usd"}
 )
 FIELDS = {"positions": POSITION_FIELDS, "fills": FILL_FIELDS}
 REQUIRED = {"positions": ("exit_timestamp",), "fills": ("symbol", "quantity", "price", "time")}
 CATEGORIES = {"positions": ("entry", "exit"), "fills": ("entry", "add", "trim", "exit")}
-SIDES = {
-    "buy": ("buy", "b", "bot", "bought", "long", "l", "cover", "btc", "bto", "+", "entry long", "exit short", "open long", "close short"),
-    "sell": (
-        "sell",
-        "s",
-        "sld",
-        "sold",
-        "short",
-        "sell short",
-        "ss",
-        "stc",
-        "sto",
-        "-",
-        "entry short",
-        "exit long",
-        "open short",
-        "close long",
-    ),
-}
-"""What a side may be called, in small letters; `[sides]` adds to it."""
+SIDES = ("buy", "sell", "expiry", "split")
+"""What `[sides]` can name words for; `app.sources.sides` has those that are known already."""
+SHORTS = ("yes", "no", "said")
+APOSTROPHES = ("thousands", "32nds")
+PROFITS = ("gross", "net", "shown")
+BASE = "base"
+"""As a constant `fee_currency`: fees of purchases are in the coin that is bought, those of sales in the quote currency."""
+OPEN_QUESTION = "?"
+"""Stands in a draft where only the user knows; nothing is read until it is replaced."""
+COMPOSED = ("any", "dm", "md")
+"""Formats that are no strptime ones: any usual way to write a time, with the day or the month first where both are numbers."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's) or `unit` (of a number since 1970) and
-    `timezone` are for times."""
+    """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one of `COMPOSED`) or `unit` (of a number
+    since 1970) and `timezone` are for times.  With `more` columns, texts are joined and numbers added.  `option` is a column in which the
+    contract of an option may stand, which then is the symbol; with `absolute` a number's sign does not count, and with `coin` the
+    symbol is the unit of an amount."""
 
     name: str
     scale: float | None = None
     format: str | None = None
     unit: str | None = None
     timezone: ZoneInfo | None = None
+    more: tuple[str, ...] = ()
+    option: str | None = None
+    absolute: bool = False
+    coin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,13 @@ class Template:
 
     texts: tuple[str, ...]
     columns: tuple[str, ...]
+
+
+class Split(NamedTuple):
+    """From `day` (YYYY-MM-DD) on there are `factor` units for each one before."""
+
+    day: str
+    factor: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +132,22 @@ class TableMapping:
     buckets: Mapping[str, Buckets]
     defaults: Mapping[str, str]
     sides: Mapping[str, str] = field(default_factory=dict)
+    table: str | None = None
+    profit: str | None = None
+    keep: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    leave_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    multipliers: Mapping[str, float] = field(default_factory=dict)
+    inverse: tuple[str, ...] = ()
+    shorts: str = "yes"
+    bought_sold: bool = False
+    apostrophe: str = "thousands"
+    newest_first: bool | None = None
+    fill_down: tuple[str, ...] = ()
+    splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
+
+    def names(self) -> set[str]:
+        """All columns that are named here."""
+        return {name for _, _, name in self._named()}
 
     def check_columns(self, columns: Iterable[str], table: str) -> None:
         """Raises `ConfigurationError` for the first column that is named here and is not in `table`, with the nearest name there is."""
@@ -135,6 +161,11 @@ class TableMapping:
 
     def _named(self) -> Iterable[tuple[str, str, str]]:
         yield from (("columns", name, column.name) for name, column in self.columns.items())
+        yield from (("columns", name, other) for name, column in self.columns.items() for other in column.more)
+        yield from (("columns", name, column.option) for name, column in self.columns.items() if column.option)
+        yield from (("", "fill_down", column) for column in self.fill_down)
+        yield from (("keep", column, column) for column in self.keep)
+        yield from (("leave_out", column, column) for column in self.leave_out)
         yield from (("pattern", name, c) for name, template in self.pattern.items() for c in template.columns)
         yield from (("scope", name, column) for name, column in self.scope.items())
         yield from (("exit_scope", name, column) for name, column in self.exit_scope.items())
@@ -153,9 +184,16 @@ def load(path: Path) -> TableMapping:
     return _Reader(str(path), document).mapping()
 
 
+def loads(text: str, path: str) -> TableMapping:
+    """The mapping in `text`; `path` is what errors call it.  Raises as `load` does."""
+    return _Reader(path, tomllib.loads(text)).mapping()
+
+
 _TOP = (
     "rows", "module", "delimiter", "encoding", "decimal", "timezone", "currency", "drawdown_floor",
-    "columns", "constants", "pattern", "scope", "exit_scope", "buckets", "defaults", "sides",
+    "columns", "constants", "pattern", "scope", "exit_scope", "buckets", "defaults", "sides", "table", "profit", "keep", "leave_out",
+    "multipliers", "inverse", "splits", "shorts", "bought_sold", "apostrophe", "newest_first",
+    "fill_down",
 )  # fmt: skip
 
 
@@ -168,6 +206,7 @@ class _Reader:
 
     def mapping(self) -> TableMapping:
         self._known("", self._document, _TOP)
+        self._answered("", self._document)
         rows = self._text("rows", "positions")
         if rows not in FIELDS:
             self._wrong("", "rows", f'is {rows!r}; it has to be "positions" or "fills".')
@@ -199,7 +238,31 @@ class _Reader:
             buckets={name: self._buckets(name, given) for name, given in self._section("buckets", None).items()},
             defaults=self._names("defaults"),
             sides=self._sides(),
+            table=self._text("table", None),
+            profit=self._profit(),
+            keep=self._lists("keep"),
+            leave_out=self._lists("leave_out"),
+            multipliers={name: self._positive("multipliers", name, n) for name, n in self._section("multipliers", None).items()},
+            shorts=self._shorts(),
+            fill_down=tuple(self._text_list("", "fill_down", self._document.get("fill_down", []))),
+            newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
+            apostrophe=self._apostrophe(),
+            bought_sold=self._flag("bought_sold"),
+            inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),
+            splits={name: self._splits(name, given) for name, given in self._section("splits", None).items()},
         )
+
+    def _answered(self, section: str, given: Mapping[str, Any]) -> None:
+        """Raises for a question of the draft that nobody has answered."""
+        for name, value in given.items():
+            if isinstance(value, dict) and not section:
+                if name not in ("defaults", "buckets", "keep", "leave_out"):
+                    self._answered(name, value)
+            elif OPEN_QUESTION in (value, *(value.values() if isinstance(value, dict) else ())) or value == [OPEN_QUESTION]:
+                raise ConfigurationError(
+                    f'{_place(self._path, section, name)} is still "{OPEN_QUESTION}": the file does not tell, and a guess could be wrong.',
+                    f"Put the answer in its place. {_comment(self._path, section, name)}".strip(),
+                )
 
     def _wrong(self, section: str, key: str, what: str, remedy: str = "docs/adapters.md describes each key.") -> NoReturn:
         raise ConfigurationError(f"{_place(self._path, section, key)} {what}", remedy)
@@ -235,6 +298,54 @@ class _Reader:
                 self._wrong(section, name, f"is {value!r}; it has to be a text.")
         return given
 
+    def _text_list(self, section: str, key: str, given: Any) -> list[str]:
+        if not isinstance(given, list) or any(not isinstance(text, str) for text in given):
+            self._wrong(section, key, 'has to be a list of texts such as ["Filled"].')
+        return given
+
+    def _lists(self, section: str) -> dict[str, tuple[str, ...]]:
+        """Values by column, in small letters."""
+        found = self._section(section, None)
+        return {name: tuple(text.strip().lower() for text in self._text_list(section, name, given)) for name, given in found.items()}
+
+    def _profit(self) -> str | None:
+        given = self._text("profit", None)
+        if given not in (None, *PROFITS):
+            self._wrong(
+                "", "profit", f'is {given!r}; it has to be "gross" (before fees), "net" (after fees) or "shown" (fees do not count).'
+            )
+        return given  # type: ignore[no-any-return]
+
+    def _apostrophe(self) -> str:
+        given: str = self._text("apostrophe", APOSTROPHES[0])
+        if given not in APOSTROPHES:
+            self._wrong("", "apostrophe", f"is {given!r}; it has to be one of {', '.join(APOSTROPHES)}.")
+        return given
+
+    def _flag(self, key: str) -> bool:
+        given = self._document.get(key, False)
+        if not isinstance(given, bool):
+            self._wrong("", key, f"is {given!r}; it has to be true or false.")
+        return given
+
+    def _shorts(self) -> str:
+        given: str = self._text("shorts", "yes")
+        if given not in SHORTS:
+            self._wrong("", "shorts", f"is {given!r}; it has to be one of {', '.join(SHORTS)}.")
+        return given
+
+    def _splits(self, name: str, given: Any) -> tuple[Split, ...]:
+        """`["2022-08-25 3"]`: three for one from that day on; `[]`: there was none."""
+        found = []
+        for text in self._text_list("splits", name, given):
+            match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\s+(\d+(?:\.\d+)?)(?:\s*[:/]\s*(\d+(?:\.\d+)?))?", text.strip())
+            if not match or not Decimal(match[2]) or (match[3] and not Decimal(match[3])):
+                self._wrong(
+                    "splits", name, f'has {text!r}; it has to be a day and how many for one, such as "2022-08-25 3" or "2024-01-02 1:10".'
+                )
+            found.append(Split(match[1], Decimal(match[2]) / Decimal(match[3] or 1)))
+        return tuple(sorted(found))
+
     def _encoding(self) -> str:
         name: str = self._text("encoding", UTF_8)
         try:
@@ -268,23 +379,35 @@ class _Reader:
     def _column(self, name: str, given: Any) -> Column:
         if isinstance(given, str):
             return Column(given)
-        if not isinstance(given, dict) or not isinstance(given.get("column"), str):
+        several = given.get("columns") if isinstance(given, dict) else None
+        if several is not None and not (isinstance(several, list) and several and all(isinstance(c, str) for c in several)):
+            self._wrong("columns", name, 'has columns, which has to be a list of names such as ["Date", "Time"].')
+        if not isinstance(given, dict) or not (isinstance(given.get("column"), str) or several):
             self._wrong("columns", name, 'has to be the name of a column, or a table such as {column = "closed", format = "%d.%m.%Y"}.')
-        self._known_inside("columns", name, given, ("column", "scale", "format", "unit", "timezone"))
+        self._known_inside(
+            "columns", name, given, ("column", "columns", "scale", "format", "unit", "timezone", "option", "absolute", "coin")
+        )
+        if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
+            self._wrong("columns", name, "has option, which is for a symbol: the column in which the contract of an option may stand.")
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
             self._wrong("columns", name, "has a scale, which is for numbers.")
         if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
             self._wrong("columns", name, "is no time, so it has no format, unit or timezone.")
-        if "unit" in given and given["unit"] not in UNITS:
-            self._wrong("columns", name, f"has the unit {given['unit']!r}; it has to be one of {', '.join(UNITS)}.")
+        if "unit" in given and given["unit"] not in (*UNITS, making.DAYS):
+            self._wrong("columns", name, f"has the unit {given['unit']!r}; it has to be one of {', '.join((*UNITS, making.DAYS))}.")
         if not isinstance(given.get("format", ""), str):
             self._wrong("columns", name, 'has a format that is no text; it is as in Python, such as "%d.%m.%Y %H:%M".')
+        names = [*([given["column"]] if "column" in given else []), *(several or [])]
         return Column(
-            given["column"],
+            names[0],
             scale=None if "scale" not in given else self._scale(name, given["scale"]),
             format=given.get("format"),
             unit=given.get("unit"),
             timezone=None if "timezone" not in given else self._zone("columns", name, given["timezone"]),
+            more=tuple(names[1:]),
+            option=given.get("option"),
+            absolute=bool(given.get("absolute", False)),
+            coin=bool(given.get("coin", False)),
         )
 
     def _template(self, name: str, given: Any) -> Template:
@@ -309,12 +432,20 @@ class _Reader:
 
     def _sides(self) -> dict[str, str]:
         """Side by name, in small letters."""
-        sides = {name: side for side, names in SIDES.items() for name in names}
+        sides: dict[str, str] = {}
         for side, names in self._section("sides", SIDES).items():
             if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
                 self._wrong("sides", side, 'has to be a list of texts such as ["Kauf"].')
             sides.update({name.strip().lower(): side for name in names})
         return sides
+
+
+def _comment(path: str, section: str, key: str) -> str:
+    """The draft's comment on the line of the key."""
+    match = re.search(r", line (\d+): ", _place(path, section, key))
+    line = Path(path).read_text(encoding="utf-8").splitlines()[int(match[1]) - 1] if match else ""
+    comment = re.search(r"\s#\s+(.*)$", line)
+    return comment[1] if comment else ""
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

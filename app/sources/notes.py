@@ -14,10 +14,17 @@ class Notes:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.named: dict[str, Counter[str]] = {}
 
-    def add(self, what: str, times: int = 1) -> None:
-        """Count `what` `times` more."""
+    def add(self, what: str, times: int = 1, name: str = "") -> None:
+        """Count `what` `times` more; `name` is that of the symbol, the word or the place that it is about."""
         self.counts[what] += times
+        if name:
+            self.named.setdefault(what, Counter())[name] += times
+
+    def names(self, what: str) -> list[str]:
+        """The names with which `what` was counted, the most frequent first."""
+        return [name for name, _ in self.named.get(what, Counter()).most_common()]
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         """(phrase, count), in the order of their first mention."""

@@ -5,16 +5,42 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.sources import making
 from app.sources.cells import Cells, as_text
 from app.sources.mapping import SUMMARY_NUMBERS, TableMapping
 from app.sources.notes import Notes
+from app.sources.pairs import future_of, is_option
+from app.sources.sides import Side
 from app.sources.tables import Row
 
-_LABELS = ("position_id", "symbol", "chain", "timeframe", "bucket")
+_LABELS = ("position_id", "chain", "timeframe", "bucket")
+_ROUNDING = 0.011
+"""What a profit may be off by its rounding to cents, before it speaks against the prices."""
+_WRONG = "wrong"
+"""Where a summary keeps why it cannot be right."""
+_BOUGHT = re.compile(r"buy|bought|acquired", re.IGNORECASE)
+_EATEN = 0.01
+"""Gain, as a fraction of the price, that fees may have turned into a loss."""
+DISAGREE = "rows whose profit has another sign than their prices and side"
+
+
+class Told(NamedTuple):
+    """A close as a trader sees it: `pnl` and `fees` in `currency`, `net` whether the fees are taken off, times in RFC 3339."""
+
+    symbol: str
+    side: str
+    entry: str
+    exit: str
+    quantity: float | None
+    pnl: float | None
+    fees: float | None
+    currency: str
+    net: bool
 
 
 class Positions:
@@ -30,74 +56,199 @@ class Positions:
         self._labels = [name for name in _LABELS if self._cells.has(name)]
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
-    def event(self, row: Row) -> dict[str, Any]:
-        """The `position_closed` event of `row`."""
+    def event(self, row: Row) -> tuple[dict[str, Any], Told | None] | None:
+        """The `position_closed` event of `row` and what it says to a trader; None for a trade that is still open."""
         cells, mapping = self._cells, self._mapping
+        if all(cells.field(row.cells, name) is None for name in ("exit_timestamp", "entry_timestamp", "symbol")) and cells.has("symbol"):
+            self._notes.add("rows without a time and a symbol, such as totals, left out", name=f"line {row.line}")
+            return None
+        if self._is_open(row.cells):
+            self._notes.add("rows without an exit, open trades and no closes, left out", name=str(cells.symbol(row.cells) or row.line))
+            return None
         trade_id = cells.text(row.cells, "trade_id") or self._twins.unique(row_id(row.cells))
         scope = cells.scope(row.cells, mapping.scope)
-        summary = self._summary(row.cells)
+        summary, told = self._summary(row.cells)
+        wrong = summary.pop(_WRONG, "")
         entry_ts = summary.get("entry_timestamp", summary.get("exit_timestamp"))
         actions = [self._action(row.cells, "entry", entry_ts, scope)]
         if "exit" in mapping.pattern:
             actions.append(self._action(row.cells, "exit", summary.get("exit_timestamp"), cells.scope(row.cells, mapping.exit_scope)))
         if row.beyond:
             # The columns have slipped: no cell of this row can be trusted.
-            summary = f"The row has {len(row.beyond)} cells more than there are columns."  # type: ignore[assignment]
+            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
         revision = cells.number(row.cells, "revision") if cells.has("revision") else None
-        return making.without_nothing(
+        event = making.without_nothing(
             {
                 "event_id": making.closing_id(trade_id),
                 "schema_version": 1,
                 "revision": int(revision) if isinstance(revision, float) and revision.is_integer() else revision,
                 "module": self._module,
                 "trade_id": trade_id,
+                "symbol": cells.symbol(row.cells),
                 **{name: cells.text(row.cells, name) for name in self._labels},
                 "entry_context": scope,
-                "trade_summary": summary,
+                "trade_summary": wrong or summary,
                 "actions": actions,
             }
+        )
+        return event, None if wrong else told
+
+    def _is_open(self, row: Mapping[str, Any]) -> bool:
+        """Neither an exit's time nor, where there are such columns, its price and a profit."""
+        cells = self._cells
+        return (
+            cells.field(row, "exit_timestamp") is None
+            and cells.has("exit_price")
+            and (cells.number(row, "exit_price") or 0) == 0
+            and cells.has("entry_timestamp")
+            and cells.field(row, "entry_timestamp") is not None
         )
 
     def _action(self, cells: Mapping[str, Any], category: str, ts: Any, scope: dict[str, Any]) -> dict[str, Any]:
         key = self._cells.pattern_key(cells, self._mapping.pattern[category], self._module)
         return making.without_nothing({"ts": ts, "pattern_key": key, "action_category": category, "scope": scope})
 
-    def _summary(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _summary(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], Told]:
         cells = self._cells
         summary: dict[str, Any] = {name: cells.number(row, name) for name in self._numbers}
         summary["entry_timestamp"] = cells.time(row, "entry_timestamp")
         summary["exit_timestamp"] = cells.time(row, "exit_timestamp")
         if _numbers(summary.get("max_drawdown")):
             summary["max_drawdown"] = abs(summary["max_drawdown"])
-        self._complete(row, summary)
+        direction = self._direction(row)
+        if self._turned(summary):
+            direction = -1
+        profit_given = _numbers(summary.get("pnl_usd"))
+        self._complete(row, summary, direction)
+        if profit_given and self._mapping.profit == "gross" and _numbers(summary.get("fees_usd")):
+            summary["pnl_usd"] = round(summary["pnl_usd"] - summary["fees_usd"], 8)
         in_dollars, currency = cells.in_dollars(row)
-        if not in_dollars and summary.get("pnl_usd") is not None:
+        pnl, fees = summary.get("pnl_usd"), summary.get("fees_usd")
+        quantity = cells.number(row, "quantity")
+        told = Told(
+            str(cells.symbol(row) or "(none)"),
+            {1: "long", -1: "short"}.get(direction or 0, "unknown"),
+            str(summary.get("entry_timestamp") or ""),
+            str(summary.get("exit_timestamp") or ""),
+            abs(quantity) if _numbers(quantity) else None,
+            pnl if _numbers(pnl) else None,
+            fees if _numbers(fees) else None,
+            currency,
+            not profit_given or self._mapping.profit in ("net", "gross"),
+        )
+        if not in_dollars and pnl is not None:
             summary["pnl_usd"] = summary["fees_usd"] = None
             self._notes.add(f"rows without pnl_usd, as their currency {currency} is no US dollar")
-        return making.without_nothing(summary)
+        return making.without_nothing(summary), told
 
-    def _complete(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
+    def _turned(self, summary: dict[str, Any]) -> bool:
+        """Where the columns are those of the purchase and the sale: whether the sale came first, and then entry and exit change places."""
+        bought, sold = summary["entry_timestamp"], summary["exit_timestamp"]
+        if not (self._mapping.bought_sold and making.is_time(bought) and making.is_time(sold)):
+            return False
+        if bought.removesuffix("Z") <= sold.removesuffix("Z"):
+            return False
+        summary["entry_timestamp"], summary["exit_timestamp"] = sold, bought
+        if self._prices and _BOUGHT.search(self._mapping.columns["entry_price"].name):
+            summary["entry_price"], summary["exit_price"] = summary["exit_price"], summary["entry_price"]
+        return True
+
+    def _direction(self, row: Mapping[str, Any]) -> int | None:
+        """1 for a long position, -1 for a short one, None where it cannot be told."""
+        cells = self._cells
+        if cells.has("side"):
+            side = cells.side(row)
+            return side.position if isinstance(side, Side) else None
+        quantity = cells.number(row, "quantity")
+        return -1 if _numbers(quantity) and quantity < 0 else 1
+
+    def _complete(self, row: Mapping[str, Any], summary: dict[str, Any], direction: int | None) -> None:
         """Work out what the table does not have and what it has allows: profit and return from prices, `rr` from return and drawdown."""
-        if self._prices:
-            self._from_prices(row, summary)
+        if self._prices and direction is not None:
+            self._from_prices(row, summary, direction)
+        if summary.get("roi") is None and _numbers(summary.get("pnl_usd")):
+            self._from_stake(row, summary)
         if summary.get("rr") is None and _numbers(summary.get("roi"), summary.get("max_drawdown")):
             summary["rr"] = making.return_to_drawdown(summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor)
         if summary.get("hold_time_days") is None:
             summary["hold_time_days"] = making.days_between(summary["entry_timestamp"], summary["exit_timestamp"])
 
-    def _from_prices(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
+    def _from_stake(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
+        """The return of a profit on what was put in, where there are no prices."""
+        stake, fees = self._cells.number(row, "stake"), summary.get("fees_usd")
+        if _numbers(stake) and stake:
+            paid = fees if self._mapping.profit == "gross" and _numbers(fees) else 0.0
+            summary["roi"] = round((summary["pnl_usd"] - paid) / abs(stake), 8)
+
+    def _from_prices(self, row: Mapping[str, Any], summary: dict[str, Any], side: int) -> None:
         entered, left = summary["entry_price"], summary["exit_price"]
-        side = self._cells.side(row) if self._cells.has("side") else 1
-        if side is None or not _numbers(entered, left) or entered <= 0:
+        if not _numbers(entered, left) or entered <= 0:
             return
-        quantity, multiplier, fees = self._cells.number(row, "quantity"), self._cells.number(row, "multiplier"), summary.get("fees_usd")
-        size = abs(quantity) * (multiplier if _numbers(multiplier) else 1) if _numbers(quantity) else None
-        paid = fees if _numbers(fees) else 0.0
+        quantity: Any = self._cells.number(row, "quantity")
+        fees: Any = summary.get("fees_usd")
+        pnl: Any = summary.get("pnl_usd")
+        value = self._value(row)
+        if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
+            symbol = self._cells.symbol(row)
+            summary[_WRONG] = f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+            return
+        size = abs(quantity) * value if _numbers(quantity) and value is not None else None
+        paid: float = fees if _numbers(fees) else 0.0
         gross = side * (left - entered)
-        if summary.get("pnl_usd") is None and size:
-            summary["pnl_usd"] = round(gross * size - paid, 8)
+        inverse = self._is_inverse(row)
+        if inverse and left > 0:
+            gross = side * (left - entered) * entered / left
+        if pnl is None and size:
+            profit = size * side * (1 / entered - 1 / left) if inverse and left > 0 else gross * size
+            summary["pnl_usd"] = round(profit - paid, 8)
+        if summary.get("roi") is None and _numbers(pnl) and self._contradict(pnl, paid, gross, entered):
+            self._notes.add(DISAGREE, name=str(self._cells.symbol(row) or ""))
+            summary[_WRONG] = (
+                f"The profit is {pnl:g}, and a {'long' if side > 0 else 'short'} position from {entered:g} to {left:g} makes the opposite: "
+                "the side, the prices or the sign of the profit are read wrongly."
+            )
         if summary.get("roi") is None:
-            summary["roi"] = round((gross - (paid / size if size else 0.0)) / entered, 8)
+            summary["roi"] = self._return(pnl, paid, gross, entered, None if inverse else size, fees)
+
+    def _return(self, pnl: Any, paid: float, gross: float, entered: float, size: float | None, fees: Any) -> float:
+        """Profit after fees over what was bought (for shorts: sold) to open."""
+        profit = self._mapping.profit
+        if profit == "shown":
+            return round(gross / entered, 8)
+        if not (profit and _numbers(pnl)):
+            return round((gross - (paid / size if size else 0.0)) / entered, 8)
+        before: float = pnl if profit == "gross" else pnl + paid
+        after: float = pnl - paid if profit == "gross" else pnl
+        if not _numbers(fees) and size and (self._mapping.multipliers or self._cells.has("multiplier")):
+            return round(after / (entered * size), 8)
+        if before and gross and (before > 0) == (gross > 0):
+            # By the ratio, so that neither the contract's value nor the currency of the profit matters.
+            return round(gross / entered * after / before, 8)
+        return round(after / (entered * size) if size else gross / entered, 8)
+
+    def _contradict(self, pnl: float, paid: float, gross: float, entered: float) -> bool:
+        """Whether profit and prices have different signs, fees and rounding apart."""
+        allowed = _ROUNDING + abs(paid) * 1.01  # A cent more than the fees, whichever side of them the profit is.
+        if abs(pnl) <= allowed or gross == 0 or (pnl > 0) == (gross > 0):
+            return False
+        # Fees that no column has can eat a small gain.
+        return not (pnl < 0 < gross and not paid and gross <= _EATEN * entered)
+
+    def _is_inverse(self, row: Mapping[str, Any]) -> bool:
+        return any(fnmatch.fnmatchcase(str(self._cells.symbol(row)), pattern) for pattern in self._mapping.inverse)
+
+    def _value(self, row: Mapping[str, Any]) -> float | None:
+        """Money per point and unit: by the mapping's pattern, the row's column, else 1; None where the mapping tells it of others."""
+        if self._mapping.multipliers:
+            symbol = str(self._cells.symbol(row))
+            found = next((v for pattern, v in self._mapping.multipliers.items() if fnmatch.fnmatchcase(symbol, pattern)), None)
+            if found is not None:
+                return found
+        own: Any = self._cells.number(row, "multiplier")
+        if _numbers(own):
+            return float(own)
+        contract = self._mapping.multipliers and (is_option(symbol := str(self._cells.symbol(row))) or future_of(symbol) is not None)
+        return None if contract else 1.0
 
 
 def _numbers(*values: Any) -> bool:

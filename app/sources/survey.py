@@ -19,7 +19,11 @@ from app.closes.times import canonical_time
 from app.errors import ConfigurationError
 from app.settings import PREFIX, Settings
 from app.sources import Closed
+from app.sources.account import Account
 from app.sources.making import joined
+from app.sources.mapping import TableMapping
+from app.sources.positions import Told
+from app.sources.words import in_words
 from schemas.scope import DEFAULT_DIMENSIONS
 
 _PLACES = 3
@@ -29,11 +33,13 @@ _OLDER_NAMES = {"rr": "rr", "roi": "rpnl_pct", "pnl_usd": "rpnl_usd"}
 
 @dataclass
 class Refused:
-    """Closes that would be dead letters for one reason at one path: how many, where the first ones are, and the first one's error."""
+    """Closes that would be dead letters for one reason at one path: how many, where the first ones are, the first one's error, and in
+    words what is wrong with the first ones."""
 
     count: int = 0
     places: list[str] = field(default_factory=list)
     exception: str = ""
+    words: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -41,13 +47,15 @@ class Survey:
     """What has been seen: `outcomes` counts closes by outcome field, `dimensions` by key of a scope, whether configured or not."""
 
     settings: Settings
+    mapping: TableMapping | None = None
+    account: Account = field(default_factory=Account)
     closes: int = 0
     facts: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     dimensions: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
-    first: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    first: list[tuple[str, dict[str, Any], Told | None]] = field(default_factory=list)
     exits: list[str] = field(default_factory=list)
     repeated: int = 0
     _ids: set[bytes] = field(default_factory=set)
@@ -59,7 +67,7 @@ class Survey:
         if event is not None:
             self._see_event(event)
             if len(self.first) < show:
-                self.first.append((closed.place, event))
+                self.first.append((closed.place, event, closed.told))
         if closed.key is not None:
             self.repeated += closed.key in self._ids
             self._ids.add(closed.key)
@@ -70,7 +78,10 @@ class Survey:
             refused.count += 1
             if len(refused.places) < _PLACES:
                 refused.places.append(closed.place)
+                refused.words.append(in_words(event, error.path, error.reason, self.mapping))
             return
+        if event is not None:
+            self.account.add(closed.told or _told(event))
         self.facts += len(facts)
         for fact in facts:
             self.groups[f"{fact.pattern_key}|{fact.action_category}"] += 1
@@ -141,7 +152,7 @@ class Survey:
             "facts": self.facts,
             "groups": dict(sorted(self.groups.items())),
             "dead_letters": [
-                {"reason": reason, "path": path, "count": r.count, "places": r.places, "exception": r.exception}
+                {"reason": reason, "path": path, "count": r.count, "places": r.places, "exception": r.exception, "words": r.words}
                 for (reason, path), r in sorted(self.refused.items(), key=lambda item: (-item[1].count, item[0]))
             ],
             "outcome": {"configured": self.outcome_field, "found": {name: self.outcomes[name] for name in OUTCOME_FIELDS.values()}},
@@ -151,7 +162,19 @@ class Survey:
             "last_exit": max(self.exits, default=None),
             "in_window": self.in_window(),
             "repeated_trade_ids": self.repeated,
+            "account": self.account.document(),
         }
+
+
+def _told(event: dict[str, Any]) -> Told:
+    """What an event of another kind than a table's says to a trader."""
+    summary, scopes = _parts(event)
+    pnl: Any = summary.get("pnl_usd")
+    short = next((scope["is_short"] for scope in scopes if isinstance(scope, dict) and isinstance(scope.get("is_short"), bool)), None)
+    side = "unknown" if short is None else ("short" if short else "long")
+    entry, left = (str(summary.get(name) or "") for name in ("entry_timestamp", "exit_timestamp"))
+    profit = float(pnl) if type(pnl) in (int, float) else None
+    return Told(str(event.get("symbol") or "(none)"), side, entry, left, None, profit, None, "USD", True)
 
 
 def survey(settings: Settings, found: Iterable[Closed], timestamp_ms: int, show: int = 0) -> Survey:

@@ -1,4 +1,4 @@
-"""Rows of CSV (plain, `.gz`, `.zst` or standard input) and Parquet, each with the names of its columns and its place.
+"""Rows of tables, each with the names of its columns and its place: CSV, HTML, spreadsheets and the like, and Parquet.
 
 May touch: the files it is given (read only).  Parquet needs pyarrow, the extra `files`.
 """
@@ -6,33 +6,22 @@ May touch: the files it is given (read only).  Parquet needs pyarrow, the extra 
 from __future__ import annotations
 
 import codecs
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.errors import BadDataError, ConfigurationError, UsageError
+from app.sources.blocks import TEXT_LINES, Block, Row, blocks_of
 from app.sources.files import opened, plain_name
+from app.sources.notes import Notes
+from app.sources.sheets import UTF_8, form_of, sheets
 
-UTF_8 = "utf-8-sig"
-"""UTF-8, with a byte order mark or without."""
+__all__ = ["UTF_8", "Row", "Table", "blocks", "encoding_of", "is_parquet", "is_table", "pyarrow_parquet", "table"]
 
-_DELIMITERS = ",;\t|"
 _BATCH_ROWS = 5_000
 _CHUNK_BYTES = 1_048_576
-csv.field_size_limit(1_000_000)
-
-
-class Row(NamedTuple):
-    """`cells` by column (texts, from Parquet typed values, None where there is nothing), `line` of the file (for Parquet the row, from 1),
-    `position` in bytes, and what there was `beyond` the columns."""
-
-    cells: dict[str, Any]
-    line: int
-    position: int
-    beyond: list[str]
+_SUFFIXES = (".csv", ".tsv", ".txt", ".htm", ".html", ".xlsx", ".xlsm", ".xls", ".xml")
 
 
 class Table(NamedTuple):
@@ -48,61 +37,83 @@ def is_parquet(path: str) -> bool:
 
 
 @contextmanager
-def table(path: str, delimiter: str | None = None, encoding: str = UTF_8) -> Iterator[Table]:
-    """The table in the file.  `delimiter` None is told from the header.
+def table(
+    path: str,
+    delimiter: str | None = None,
+    encoding: str = UTF_8,
+    wanted: Collection[str] = (),
+    which: str | None = None,
+    notes: Notes | None = None,
+) -> Iterator[Table]:
+    """The table in the file that has all the `wanted` columns, of several the first, with the rows of all that are alike; `which` is its
+    title or number (from 1).  `delimiter` None is told from the content.  `notes` takes what else there was.
 
-    Raises `UsageError` if it cannot be opened, `BadDataError` if it is damaged, has no header, or is in another encoding, and
-    `ConfigurationError` for Parquet without pyarrow.
+    Raises `UsageError` if the file cannot be opened, `BadDataError` if it is damaged, has no table, or is in another encoding, and
+    `ConfigurationError` where a package is missing.
     """
     if is_parquet(path):
         yield _parquet(path)
         return
-    with opened(path) as (stream, position):
-        text = io.TextIOWrapper(stream, encoding=encoding, newline="")
-        try:
-            yield _csv(path, text, position, delimiter)
-        except UnicodeDecodeError as error:
-            raise BadDataError(
-                f"{path} is not in the encoding {encoding}: {error.reason} near byte {error.start}.",
-                'Name its encoding in the mapping, such as encoding = "cp1252".',
-            ) from error
-        except csv.Error as error:
-            raise BadDataError(f"{path} cannot be read as CSV: {error}.", "Save it as CSV in UTF-8 with a header.") from error
-        finally:
-            text.detach()  # The stream is not ours to close.
+    notes = Notes() if notes is None else notes
+    with sheets(path, delimiter, encoding, wanted) as found:
+        every = blocks_of(found, frozenset(wanted), notes)
+        nearest: Block | None = None
+        number = 0
+        for number, block in enumerate(every, 1):
+            if (which is None or named(block, number, which)) and set(wanted) <= set(block.columns):
+                yield Table(block.columns, _alike(block, every, number, which, notes))
+                return
+            if nearest is None or len(set(wanted) & set(block.columns)) > len(set(wanted) & set(nearest.columns)):
+                nearest = block
+            for _ in block.rows:
+                pass
+        if nearest is None:
+            raise BadDataError(f"{path} is empty.", "The first line has to name the columns.")
+        if which is not None and set(wanted) <= set(nearest.columns):
+            raise BadDataError(f"{path} has no table {which!r} with the columns of the mapping.", "Name it by its title or its number.")
+        yield Table(nearest.columns, iter(()))
 
 
-def _csv(path: str, text: io.TextIOWrapper, position: Any, delimiter: str | None) -> Table:
-    header, above = text.readline(), 1
-    while header and not header.strip():
-        header, above = text.readline(), above + 1
-    if not header:
-        raise BadDataError(f"{path} is empty.", "The first line has to name the columns.")
-    delimiter = delimiter or max(_DELIMITERS, key=header.count)
-    columns = tuple(name.strip() for name in next(csv.reader([header], delimiter=delimiter)))
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise BadDataError(f"{path} has two columns with the name {twice[0]!r}.", "Give each column a name of its own.")
+def named(block: Block, number: int, which: str) -> bool:
+    """Whether `which` is the block's title, its number from 1, or `line` and the number of its header's line."""
+    return which.strip().casefold() in (block.title.casefold(), str(number), f"line {block.line}")
 
-    def rows() -> Iterator[Row]:
-        reader = csv.reader(text, delimiter=delimiter)
-        n_columns = len(columns)
-        for cells in reader:
-            if any(cells):
-                yield Row(dict(zip(columns, cells, strict=False)), reader.line_num + above, position(), cells[n_columns:])
 
-    return Table(columns, rows())
+def _alike(first: Block, every: Iterator[Block], number: int, which: str | None, notes: Notes) -> Iterator[Row]:
+    """The rows of `first`, and of the blocks behind it that have its title and columns; the others are counted."""
+    yield from first.rows
+    for later, block in enumerate(every, number + 1):
+        if (block.columns == first.columns and block.title == first.title) or (which is not None and named(block, later, which)):
+            yield from block.rows
+            continue
+        n_rows = sum(1 for _ in block.rows)
+        if not n_rows and block.line:
+            notes.add(TEXT_LINES, name=f"line {block.line} names of other columns")
+        if n_rows:
+            notes.add("rows of other tables in the file, left out", n_rows, f"{block.title or 'table'} from line {block.line} on")
+
+
+def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Iterator[Block]:
+    """All tables in the file; the rows of each have to be read before the next one is asked for."""
+    if is_parquet(path):
+        found = _parquet(path)
+        yield Block("", 0, found.columns, found.rows)
+        return
+    with sheets(path, delimiter, encoding) as every:
+        yield from blocks_of(every, frozenset(), notes)
 
 
 def encoding_of(path: str) -> str:
     """The encoding of a CSV file: UTF-8, or else what spreadsheets write, UTF-16 (told by its mark) or Windows' Western one."""
-    if is_parquet(path):
+    if is_parquet(path) or form_of(path) != "csv":
         return UTF_8
     decoder = codecs.getincrementaldecoder("utf-8")()
     with opened(path) as (stream, _):
         start = stream.read(_CHUNK_BYTES)
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return "utf-16"
+        if b"\0" in start[:200]:
+            return "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
         try:
             while start:
                 decoder.decode(start)
@@ -151,4 +162,4 @@ def _parquet(path: str) -> Table:
 
 def is_table(path: str) -> bool:
     """By the name."""
-    return is_parquet(path) or plain_name(path).endswith((".csv", ".tsv"))
+    return is_parquet(path) or plain_name(path).endswith(_SUFFIXES)

@@ -110,7 +110,7 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Pa
         (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft is made of one table"),
         (["{closes}", "--module", "x"], 2, "module of their own"),
         (["{what}"], 2, "cannot be told from its name"),
-        (["journal.xlsx"], 2, "Save it as CSV"),
+        (["journal.ods"], 2, "Save it as .xlsx or CSV"),
         (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "no time"),
         (["{open}", "--dry-run"], 0, ""),
         (["{open}"], 5, "Trades that are still open and no closes, left out: 1."),
@@ -165,3 +165,80 @@ def test_every_kind_arrives_once_and_again_the_same(stack_settings: Settings, tr
     assert (taken, refused) == (3000 + 38 + 4, 2)
     shifted: dict[str, Any] = orjson.loads(next(v for k, v in records if k and k.startswith(b"TRADER")))
     assert shifted["trade_summary"]["exit_timestamp"] == "2024-06-01T00:00:00Z"
+
+
+EXPORTS = Path(__file__).parents[1] / "sources" / "exports"
+
+
+def drafted(name: str, to: Path, *words: str) -> Result:
+    return run(NO_BROKER, str(EXPORTS / name), "--draft", str(to), *words)
+
+
+def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> None:
+    mapping = tmp_path / "m.toml"
+    made = drafted("ninjatrader-executions.csv", mapping)
+    assert 'To be answered, each in place of a "?" in the mapping, before anything is read:' in made.stdout
+    words = (str(EXPORTS / "ninjatrader-executions.csv"), "--mapping", str(mapping), "--dry-run")
+    refused = run(NO_BROKER, *words)
+    assert refused.exit_code == 3
+    assert '[multipliers] ES* is still "?"' in refused.stderr
+    assert "money per point; 50 is usual for ES" in refused.stderr
+    mapping.write_text(mapping.read_text().replace('= "?"', "= 50"))
+    shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
+    assert shown.exit_code == 0, shown.stderr
+    assert "Closes by symbol and side: ES 03-24 1 long." in shown.stdout
+    assert "Total profit: 245.50 USD of 1 closes; before fees of 4.50: 250.00." in shown.stdout
+    assert "contract values are ES* 50" in shown.stdout
+    asked = json.loads(drafted("ninjatrader-executions.csv", tmp_path / "again.toml", "--json").stdout)["asked"]
+    assert asked == ["What a point of the future ES is worth a contract: nothing in the file tells it."]
+
+
+@pytest.mark.parametrize(
+    ("amount", "exit_code", "says"),
+    [
+        ("1931.50", 0, "The expected profit of 1,931.50 is what these closes make: 1,931.50 USD after fees."),
+        ("$1,957.00", 0, "1,957.00 USD before fees"),
+        ("188 EUR", 5, "The expected profit is 188.00, and these closes make 190.00 EUR after fees"),
+        ("much", 2, "--expect-pnl is 'much'"),
+    ],
+)
+def test_the_profit_is_compared_with_what_the_broker_shows(amount: str, exit_code: int, says: str, tmp_path: Path) -> None:
+    mapping = tmp_path / "m.toml"
+    assert drafted("ibkr-trades-section.csv", mapping).exit_code == 0
+    words = (str(EXPORTS / "ibkr-trades-section.csv"), "--mapping", str(mapping), "--dry-run", "--expect-pnl", amount)
+    shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
+    assert shown.exit_code == exit_code, shown.output
+    assert says in shown.output
+
+
+def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> None:
+    mapping = tmp_path / "m.toml"
+    drafted("webull-orders.csv", mapping)
+    mapping.write_text(mapping.read_text().replace('= "?"', "= 100"))
+    words = (str(EXPORTS / "webull-orders.csv"), "--mapping", str(mapping), "--dry-run")
+    shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
+    for said in (
+        "Positions that are still open and no closes, left out: 3 (EXMP251121C00012500 2, EXMP251121C00009000 -2, TWFD -1100).",
+        "Rows left out by the mapping, for what stands in Filled: 1 (0).",
+        "Rows that cannot be read as fills; positions of their symbols may be wrong: 1 (TWFD).",
+        "Line 3: The row has 1 cells more than there are columns.",
+        "2150 TWFD are sold on 2025-11-03, and 1050 were held; a row of TWFD could not be read.",
+    ):
+        assert said in shown.stdout, said
+    document = json.loads(run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words, "--json", "--show", "all").stdout)
+    assert len(document["first"]) == document["closes"] == 4
+    assert document["account"]["by_symbol"] == {"EXMP": {"long": 1, "short": 1}}
+    assert document["named"]["rows left out by the mapping, for what stands in Symbol"] == ["(empty)"]
+    assert run(NO_BROKER, *words, "--show", "few").exit_code == 2
+
+
+def test_options_of_drafts_and_of_dry_runs_are_not_mixed_up(tmp_path: Path, trades: Path, mapping: Path) -> None:
+    for words, says in (
+        (["--mapping", str(mapping), "--table", "1"], "--table and --rows are for a draft"),
+        (["--mapping", str(mapping), "--expect-pnl", "1"], "--expect-pnl is for a dry run"),
+    ):
+        found = run(NO_BROKER, str(trades), *words)
+        assert (found.exit_code, says in found.stderr) == (2, True)
+    chosen = drafted("mt5-report.html", tmp_path / "deals.toml", "--table", "Deals")
+    assert chosen.exit_code == 0
+    assert 'table = "Deals"' in (tmp_path / "deals.toml").read_text()

@@ -229,7 +229,7 @@ def test_what_is_no_database_is_said_in_a_sentence(tmp_path: Path) -> None:
         other.commit()
     for name, kind, says in (
         ("text.sqlite", BadDataError, "as an SQLite database"),
-        ("other.db", BadDataError, "has no table `trades`"),
+        ("other.db", UsageError, "nothing says what its columns mean"),
         ("missing.db", UsageError, "no such file"),
     ):
         with pytest.raises(kind, match=says):

@@ -96,9 +96,9 @@ def test_ratios_without_a_divisor_are_no_obstacle(tmp_path: Path) -> None:
 
 def test_kinds_are_told_by_what_a_file_holds(tmp_path: Path) -> None:
     assert kind_of(written(tmp_path / "result.json", result(Trend=[]))) == "freqtrade"
-    assert kind_of(written(tmp_path / "config.json", {"strategy": "Trend", "trades": []})) == "jsonl"
+    assert kind_of(written(tmp_path / "config.json", {"strategy": "Trend", "trades": []})) == "table"
     assert kind_of(written(tmp_path / "close.json", {"schema_version": 1, "strategy": {"name": "x"}})) == "jsonl"
-    assert kind_of(written(tmp_path / "late.json", {"comment": "-" * 100_000, **result(Trend=[])})) == "jsonl"
+    assert kind_of(written(tmp_path / "late.json", {"comment": "-" * 100_000, **result(Trend=[])})) == "table"
     assert kind_of("backtest.zip") == kind_of("tradesv3.sqlite") == kind_of("bot.db") == "freqtrade"
 
 

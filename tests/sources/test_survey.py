@@ -58,7 +58,7 @@ def test_what_a_log_holds() -> None:
     assert dict(found.outcomes) == {"roi": 3, "rr": 1}
     assert found.unconfigured == ["mood", "speed"]
     assert found.export == "export EDGELOOP_DIMENSIONS=chain,mood,speed"
-    assert [place for place, _ in found.first] == ["f:0", "f:1"]
+    assert [place for place, _, _ in found.first] == ["f:0", "f:1"]
     document = found.document()
     assert [(d["reason"], d["count"], d["places"]) for d in document["dead_letters"]] == [
         ("missing_outcome", 1, ["f:1"]),

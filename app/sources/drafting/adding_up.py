@@ -1,0 +1,331 @@
+"""Which reading of columns that determine one another makes the rows add up: contract value, gross or net, fees, percent.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+NICE = (
+    1,
+    2,
+    5,
+    10,
+    20,
+    25,
+    50,
+    100,
+    125,
+    200,
+    250,
+    500,
+    1000,
+    5000,
+    10000,
+    100000,
+    0.5,
+    0.2,
+    0.1,
+    0.05,
+    0.01,
+    0.001,
+    42000,
+    12500,
+    62500,
+    125000,
+)
+_MOST = 0.8
+"""Share of rows that a reading has to explain to be taken."""
+
+
+@dataclass
+class Trade:
+    """A row of a table of positions as numbers: `fees` are as they stand there, `name` is what contract values are told apart by."""
+
+    name: str
+    side: int
+    entry: float
+    exit: float
+    quantity: float | None
+    profit: float | None
+    fees: float
+    ret: float | None
+    line: int = 0
+
+
+@dataclass
+class Reading:
+    """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees, contract values by name, whether returns are
+    percent (None: not told), on a margin or on something else, the sides exchanged, the share of rows that add up exactly, and the
+    lines of those that do not."""
+
+    profit: str | None = None
+    fee_scale: int = 1
+    values: dict[str, float] = field(default_factory=dict)
+    percent: bool | None = None
+    leverage: bool = False
+    of_another: bool = False
+    exchanged: bool = False
+    inverse: bool = False
+    exact: float = 0.0
+    n_compared: int = 0
+    n_against: int = 0
+    off: list[int] = field(default_factory=list)
+
+
+def nice(value: float) -> float | None:
+    """The usual contract value next to `value`, None where there is none within a hundredth.
+
+    >>> nice(49.98), nice(632.06), nice(1.0001), nice(0.498)
+    (50, None, 1, 0.5)
+    """
+    near = min(NICE, key=lambda n: abs(n - value) / n)
+    if abs(near - value) / near <= 0.01:
+        return near
+    whole = round(value)
+    return whole if 1 <= whole <= 200_000 and abs(whole - value) <= 0.00002 * whole else None
+
+
+def half_unit(numbers: Sequence[float | None]) -> float:
+    """Half of the last digit that the numbers have, so far they can be off by rounding; at most half of a hundredth.
+
+    >>> half_unit([12.5, 3.25, None]), half_unit([0.02272727]), half_unit([100.0])
+    (0.005, 5e-09, 0.005)
+    """
+    digits = [len(f"{n:.8f}".rstrip("0").partition(".")[2]) for n in numbers if n is not None]
+    return 0.5 * 10.0 ** -max(2, *digits, 0)
+
+
+def read_positions(trades: Sequence[Trade]) -> Reading:
+    """The reading of closed positions that explains most rows."""
+    found = Reading()
+    priced = [t for t in trades if t.profit is not None and t.entry > 0 and t.exit > 0]
+    moved = [t for t in priced if t.exit != t.entry and abs(t.profit or 0) > abs(t.fees) * 1.05 + 0.011]
+    against = [t for t in moved if ((t.profit or 0) > 0) != (t.side * (t.exit - t.entry) > 0)]
+    found.n_compared, found.n_against = len(moved), len(against)
+    if moved and len(against) > _MOST * len(moved):
+        found.exchanged = True
+        trades = [Trade(t.name, -t.side, t.entry, t.exit, t.quantity, t.profit, t.fees, t.ret, t.line) for t in trades]
+        priced = [t for t in trades if t.profit is not None and t.entry > 0 and t.exit > 0]
+        found.n_against = len(moved) - len(against)
+    _read_profit(priced, found)
+    _read_return(trades, found)
+    return found
+
+
+def _gain(trade: Trade, inverse: bool) -> float:
+    """Profit per contract value and unit of quantity, by the prices."""
+    size = abs(trade.quantity or 0)
+    if inverse:
+        return trade.side * (1 / trade.entry - 1 / trade.exit) * size
+    return trade.side * (trade.exit - trade.entry) * size
+
+
+def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
+    sized = [t for t in trades if t.quantity]
+    if not sized:
+        return
+    has_fees = any(t.fees for t in sized)
+    signs = (1, -1) if sum(t.fees < 0 for t in sized) > len(sized) / 2 or any(t.fees < 0 for t in sized) else (1,)
+    best: tuple[float, int] | None = None
+    hypotheses = [("gross", 1)]
+    if has_fees:
+        hypotheses = [(kind, sign) for kind in ("gross", "net") for sign in signs]
+    for inverse in (False, True):
+        for rank, (kind, sign) in enumerate(hypotheses):
+            values, exact, off = _explained(sized, kind, sign, inverse)
+            key = (exact, -rank)
+            if best is None or key[0] > best[0] + 1e-9:
+                best = key
+                found.inverse, found.exact, found.values, found.off = inverse, exact, values, [sized[i].line for i in off]
+                found.profit, found.fee_scale = kind if has_fees else None, sign
+        if best and best[0] >= _MOST:
+            break
+    if found.exact < _MOST:
+        found.inverse = False
+        found.values = {}
+        found.profit = None
+        found.fee_scale = -1 if has_fees and sum(t.fees < 0 for t in sized) > sum(t.fees > 0 for t in sized) else 1
+        _read_about(sized, found)
+    elif has_fees and found.profit is not None:
+        found.fee_scale = -1 if sum(t.fees < 0 for t in sized) > sum(t.fees > 0 for t in sized) else 1
+
+
+def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> tuple[dict[str, float], float, list[int]]:
+    """(contract values by name, the share of rows that they explain to the cent, the others' indices)."""
+    by_name: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
+    for i, trade in enumerate(trades):
+        before = (trade.profit or 0) + (sign * trade.fees if kind == "net" else 0)
+        by_name[trade.name].append((i, before, _gain(trade, inverse)))
+    values, good, alone, off = {}, 0, 0, []
+    rounding = half_unit([trade.profit for trade in trades])
+    for name, rows in by_name.items():
+        ratios = [before / gain for _, before, gain in rows if gain and before]
+        if not ratios:
+            good += sum(abs(before) <= 0.011 for _, before, _ in rows)
+            continue
+        middle = statistics.median(ratios)
+        value = nice(middle) or (float(f"{middle:.6g}") if len(ratios) >= 2 else None)
+        if value is None or value <= 0:
+            if len(ratios) == 1 and middle > 0:
+                alone += len(rows)  # One row alone: its profit may be in another currency than its price.
+            else:
+                off += [i for i, _, _ in rows]
+            continue
+        explained = 0
+        for i, before, gain in rows:
+            if abs(before - value * gain) <= max(3 * rounding, abs(before) * 0.002):
+                explained += 1
+            else:
+                off.append(i)
+        good += explained
+        if explained * 2 >= len(rows):
+            values[name] = value
+    return values, good / max(1, len(trades) - (alone if alone * 2 < len(trades) else 0)), off
+
+
+def _read_about(trades: Sequence[Trade], found: Reading) -> None:
+    """Profits that agree with the prices but for fees that no column has: the contract value by the largest moves."""
+    weight = sum(_gain(t, False) ** 2 for t in trades)
+    slope = sum((t.profit or 0) * _gain(t, False) for t in trades) / weight if weight else 0.0
+    less = [t for t in trades if -1e-6 <= _gain(t, False) - (t.profit or 0) <= 0.005 * abs(t.quantity or 0) * max(t.entry, t.exit) + 0.02]
+    if 0.9 <= slope <= 1.1 and len(less) >= 0.9 * len(trades):
+        found.values = {"*": 1}
+        found.profit = None if any(t.fees for t in trades) else "net"
+        return
+    by_name: dict[str, list[Trade]] = defaultdict(list)
+    for trade in trades:
+        by_name[trade.name].append(trade)
+    near, values = 0, {}
+    for name, own in by_name.items():
+        weight = sum(_gain(t, False) ** 2 for t in own)
+        if not weight:
+            continue
+        middle = sum((t.profit or 0) * _gain(t, False) for t in own) / weight
+        value = min(NICE, key=lambda n: abs(n - middle) / n)
+        if abs(value - middle) > 0.25 * value:
+            continue
+        close = [
+            t
+            for t in own
+            if abs((t.profit or 0) - value * _gain(t, False))
+            <= 0.005 * abs(t.quantity or 0) * max(t.entry, t.exit) * value + abs(t.fees) * 1.1 + 0.02
+        ]
+        near += len(close)
+        if len(close) * 2 >= len(own):
+            values[name] = value
+    if near >= _MOST * len(trades):
+        found.values = values
+        n_less = sum((t.profit or 0) < values.get(t.name, 1) * _gain(t, False) - 1e-9 for t in trades if t.name in values)
+        if not any(t.fees for t in trades) and n_less >= _MOST * near:
+            found.profit = "net"
+
+
+def _read_return(trades: Sequence[Trade], found: Reading) -> None:
+    """Whether returns are percent, from the prices."""
+    ratios = []
+    for t in trades:
+        if t.ret is None or t.entry <= 0 or t.exit <= 0 or t.exit == t.entry:
+            continue
+        by_prices = t.side * (t.exit - t.entry) / t.entry
+        if abs(by_prices) > 0.001:
+            ratios.append(t.ret / by_prices)
+    if not ratios:
+        return
+    middle = statistics.median(ratios)
+    if 0.5 <= middle <= 1.5:
+        found.percent = False
+    elif 50 <= middle <= 150:
+        found.percent = True
+    elif middle > 150:
+        found.percent, found.leverage = True, True
+    elif 1.5 < middle < 50:
+        found.leverage = True
+    else:
+        found.of_another = True
+
+
+@dataclass
+class Amount:
+    """Which column has the amount of fills, whether fees are taken off it (`net`), whether it is what price times quantity gives (then
+    every contract value is 1), and what else the rows say."""
+
+    column: str = ""
+    kind: str = ""
+    plain: bool = False
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def read_amounts(
+    columns: Sequence[tuple[str, Sequence[float | None]]],
+    names: Sequence[str],
+    sizes: Sequence[float | None],
+    fees: Sequence[float],
+    buys: Sequence[bool | None],
+) -> Amount | None:
+    """The column that is price × quantity × contract value, before or after fees; `sizes` are price × quantity, without sign.
+
+    None where no column is one.
+    """
+    best: tuple[float, int, Amount] | None = None
+    for rank, (column, numbers) in enumerate(columns):
+        for kind in ("gross", "net"):
+            if kind == "net" and not any(fees):
+                continue
+            share, values = _amount_share(numbers, names, sizes, fees, buys, kind)
+            if share >= _MOST and (best is None or share > best[0] + 1e-9):
+                best = (share, rank, Amount(column, kind, all(v == 1 for v in values.values()), values))
+    if best is not None:
+        return best[2]
+    for column, numbers in columns:
+        share, values = _nearly(numbers, names, sizes)
+        if share >= _MOST:
+            return Amount(column, "net", all(v == 1 for v in values.values()), values)
+    return None
+
+
+def _amount_share(
+    numbers: Sequence[float | None],
+    names: Sequence[str],
+    sizes: Sequence[float | None],
+    fees: Sequence[float],
+    buys: Sequence[bool | None],
+    kind: str,
+) -> tuple[float, dict[str, float]]:
+    rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    rounding = half_unit(numbers)
+    for number, name, size, fee, buy in zip(numbers, names, sizes, fees, buys, strict=True):
+        if number is None or not size or not number:
+            continue
+        paid = abs(number)
+        if kind == "net":
+            paid += -abs(fee) if buy else abs(fee)
+        rows[name].append((paid, size))
+    n = sum(len(own) for own in rows.values())
+    good, values = 0, {}
+    for name, own in rows.items():
+        middle = statistics.median(paid / size for paid, size in own)
+        value = nice(middle) or float(f"{middle:.5g}")
+        close = sum(abs(paid - value * size) <= max(1.2 * rounding, paid * 1e-4) for paid, size in own)
+        # One row explains itself with any value, so only a usual one counts.
+        if len(own) == 1 and nice(middle) is None:
+            close = 0
+        good += close
+        values[name] = value
+    return (good / n if n else 0.0), values
+
+
+def _nearly(numbers: Sequence[float | None], names: Sequence[str], sizes: Sequence[float | None]) -> tuple[float, dict[str, float]]:
+    """Amounts from which small fees that no column has are taken off."""
+    rows = [(abs(a), name, s) for a, name, s in zip(numbers, names, sizes, strict=True) if a and s]
+    good, values = 0, {}
+    for paid, name, size in rows:
+        value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
+        if abs(value * size - paid) <= max(0.05 * value * size, 2.5):
+            good += 1
+            values[name] = value
+    return (good / len(rows) if rows else 0.0), values

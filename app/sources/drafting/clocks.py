@@ -1,0 +1,88 @@
+"""The times of a table: the order of day and month, time zones, and what has to be asked.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.sources.cells import as_text
+from app.sources.drafting.choose import TIMES
+from app.sources.drafting.contents import zone_of_name
+from app.sources.drafting.decided import Decided
+from app.sources.mapping import OPEN_QUESTION
+
+
+def settle_times(decided: Decided) -> None:
+    contents = decided.kept.contents
+    naive: list[str] = []
+    zones: set[str] = set()
+    open_orders: list[str] = []
+    example = ""
+    day_only = []
+    for name, spec in decided.fields.items():
+        if name not in TIMES:
+            continue
+        reading = contents.time(spec.column) if len(spec.columns) == 1 else contents.joined(*spec.columns)
+        if reading is None:
+            continue
+        if reading.ambiguous:
+            order = _order_of_others(decided, reading.ambiguous)
+            if order:
+                spec.keys["format"] = order
+            else:
+                spec.comment = f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a format such as "%y/%m/%d"'
+                open_orders.append(spec.column)
+                example = example or reading.ambiguous
+        elif reading.told:
+            decided.guessed.append(reading.told)
+        if reading.has_offset or ("unit" in reading.keys and reading.keys["unit"] != "days"):
+            continue
+        if reading.zone:
+            spec.keys["timezone"] = reading.zone
+            zones.add(reading.zone)
+        else:
+            naive.append(spec.column)
+        if not reading.has_clock:
+            day_only.append(spec.column)
+    if open_orders:
+        columns = " and ".join(open_orders)
+        decided.asked.append(f"Whether the day or the month comes first in {columns}: {example} and all others can be both.")
+    zone, line = _zone_of_texts(contents.texts) if naive else (None, "")
+    if zone:
+        decided.guessed.append(f"The time zone of {' and '.join(naive)} is {zone}, by the {line}.")
+        decided.keys["timezone"] = (zone, f"by the {line[:60]}")
+        return
+    if naive:
+        decided.left.append(f"The time zone of {' and '.join(naive)}: they have no offset and are read as UTC.")
+    decided.keys["timezone"] = ("UTC", f"of times without an offset{', such as those of ' + ' and '.join(naive) if naive else ''}")
+    if day_only and decided.rows == "fills":
+        decided.guessed.append(f"{' and '.join(day_only)} has days without a time: fills of one day are taken in the order of the rows.")
+
+
+def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
+    """(the time zone that a line of text around the table names, the line)."""
+    for text in texts:
+        told = re.search(r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?|E[SD]?T)\b", text, re.IGNORECASE)
+        said = re.search(r"time ?zone|all times|times? (?:are|is|in)\b", text, re.IGNORECASE)
+        zone = zone_of_name(f"({told[1]})" if told else text) if told or said else None
+        if zone:
+            return zone, text
+    return None, ""
+
+
+def _order_of_others(decided: Decided, text: str) -> str:
+    """The order of day and month that another column of the same form has for certain."""
+    contents = decided.kept.contents
+    form = re.sub(r"\d+", "9", text.split(" ")[0])
+    for column in contents.time_columns:
+        reading = contents.time(column)
+        keys = str(reading.keys.get("format", "")) if reading else ""
+        first = as_text(contents.values(column)[0])
+        if re.sub(r"\d+", "9", first.split(" ")[0]) == form and keys not in ("", OPEN_QUESTION):
+            if keys == "dm" or keys.startswith("%d"):
+                return "dm"
+            if keys == "md" or keys.startswith("%m"):
+                return "md"
+    return ""

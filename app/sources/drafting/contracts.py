@@ -1,0 +1,64 @@
+"""What has to be asked of contracts: how much money a point of an option, a future or a lot is.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from app.sources.drafting.decided import Decided
+from app.sources.pairs import POINT_VALUES, future_of, is_option
+
+
+def ask_contract_values(decided: Decided, symbols: object) -> None:
+    """A question for each kind of contract among the symbols whose value nothing tells."""
+    names = [str(symbol) for symbol in symbols]  # type: ignore[attr-defined]
+    options = [name for name in names if is_option(name)]
+    roots: dict[str, list[str]] = {}
+    bare = all(name.strip().upper() in POINT_VALUES for name in names)
+    for name in names:
+        root = future_of(name) or (name.strip().upper() if bare else None)
+        if root is not None and name not in options:
+            roots.setdefault(root, []).append(name)
+    for pattern in _option_patterns(options, names):
+        decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
+                    "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+        decided.asked[:] = list(dict.fromkeys(decided.asked))
+    for root, own in roots.items():
+        usual = POINT_VALUES.get(root)
+        hint = f"money per point; {usual:g} is usual for {root}" if usual else "money per point of the contract"
+        pattern = f"{root}*" if all(name in own or not name.startswith(root) for name in names) else escaped(own[0])
+        for text in [pattern] if pattern.endswith("*") else [escaped(name) for name in own]:
+            decided.ask(
+                text, f"What a point of the future {root} is worth a contract: nothing in the file tells it.", hint, section="multipliers"
+            )
+    decided.asked[:] = list(dict.fromkeys(decided.asked))
+
+
+def _option_patterns(options: list[str], names: list[str]) -> list[str]:
+    """Patterns that match all the options and no other symbol."""
+    usual = (
+        "*[0-9][0-9][0-9][0-9][0-9][0-9][CP][0-9]*",
+        "* [CP]",
+        "* Call *",
+        "* Put *",
+        "* C *",
+        "* P *",
+        "*[0-9] C*",
+        "*[0-9] P*",
+        "* CALL*",
+        "* PUT*",
+    )
+    found: list[str] = []
+    rest = list(options)
+    for pattern in usual:
+        own = [name for name in rest if fnmatchcase(name, pattern)]
+        if own and not any(fnmatchcase(name, pattern) for name in names if name not in options):
+            found.append(pattern)
+            rest = [name for name in rest if name not in own]
+    return [*found, *(escaped(name) for name in rest[:30])]
+
+
+def escaped(name: str) -> str:
+    return "".join(f"[{c}]" if c in "[*?" else c for c in name)

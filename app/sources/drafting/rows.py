@@ -1,0 +1,265 @@
+"""Which rows of a table are trades: by columns that say a status, a level of detail or a kind of transaction.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.sources.cells import as_text
+from app.sources.column_names import known_as
+from app.sources.drafting.choose import Fields
+from app.sources.drafting.contents import Contents
+from app.sources.sides import Event, Side, is_no_trade, read_side
+
+_COLUMN = re.compile(
+    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato|estado|statut"
+)
+_DONE = frozenset(
+    [
+        "filled",
+        "executed",
+        "execution",
+        "complete",
+        "completed",
+        "closed",
+        "done",
+        "traded",
+        "trade",
+        "trades",
+        "fill",
+        "order",
+        "exectrade",
+        "partial",
+        "partially_filled",
+        "success",
+        "successful",
+        "settled",
+        "partially_executed",
+        "fully_filled",
+        "finished",
+        "ok",
+        "filled_partially",
+        "partial_fill",
+        "partiallyfilled",
+        "finalizado",
+        "exécuté",
+        "ausgeführt",
+        "geschlossen",
+        "已成交",
+        "全部成交",
+        "partially_filled_canceled",
+        "closed_position",
+        "take_profit",
+        "stop_loss",
+        "win",
+        "loss",
+    ]
+)
+_NOT_DONE = frozenset(
+    [
+        "open",
+        "opened",
+        "cancelled",
+        "canceled",
+        "rejected",
+        "pending",
+        "working",
+        "new",
+        "placed",
+        "failed",
+        "inactive",
+        "closedlot",
+        "closed_lot",
+        "lot",
+        "subtotal",
+        "total",
+        "symbol_summary",
+        "summary",
+        "asset_summary",
+        "wash_sale",
+        "withdrawn",
+        "replaced",
+        "queued",
+        "accepted",
+        "submitted",
+        "unfilled",
+        "void",
+        "untriggered",
+        "triggered",
+        "deactivated",
+        "offen",
+        "storniert",
+        "annulé",
+        "cancelado",
+        "abierto",
+        "已撤銷",
+        "已撤销",
+        "未成交",
+        "opening",
+        "amended",
+        "expired",
+        "deleted",
+        "error",
+        "active",
+        "unrealized",
+        "running",
+    ]
+)
+_LEVELS = (("execution",), ("order",), ("trade",))
+_LEVEL_WORDS = frozenset(
+    ["execution", "order", "trade", "closedlot", "closed_lot", "subtotal", "total", "symbol_summary", "asset_summary", "wash_sale", "lot"]
+)
+_PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
+
+
+@dataclass
+class Kept:
+    """The rows that count, and what in the mapping says so."""
+
+    contents: Contents
+    keep: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: dict[str, list[str]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def drop(self, column: str, words: list[str], why: str) -> None:
+        """Leave out the rows in which one of the words stands in the column (`` for nothing)."""
+        gone = set(words)
+        rows = [
+            row
+            for row, value in zip(self.contents.rows, self.contents.cells(column), strict=True)
+            if ("" if value is None else as_text(value)) not in gone
+        ]
+        n_gone = self.contents.n_rows - len(rows)
+        if not n_gone or not rows:
+            return
+        self.contents = self.contents.with_rows(rows)
+        self.leave_out.setdefault(column, []).extend(words)
+        shown = ", ".join(word or "nothing" for word in words[:8])
+        self.said.append(f"{n_gone:,} rows are left out, in which {column} is {shown}: {why}.")
+
+    def only(self, column: str, words: list[str], why: str) -> None:
+        """Keep the rows in which one of the words stands in the column."""
+        rows = [
+            row
+            for row, value in zip(self.contents.rows, self.contents.cells(column), strict=True)
+            if value is not None and as_text(value) in words
+        ]
+        n_gone = self.contents.n_rows - len(rows)
+        if not n_gone or not rows:
+            return
+        self.contents = self.contents.with_rows(rows)
+        self.keep[column] = words
+        self.said.append(f"{n_gone:,} rows are left out, as only those count in which {column} is {', '.join(words)}: {why}.")
+
+
+def by_status(contents: Contents, filled: str | None = None) -> Kept:
+    """Rows of trades that were done; where a column `filled` has the filled quantity, it decides what of a cancelled order counts."""
+    kept = Kept(contents)
+    for column in contents.columns:
+        words = kept.contents.words(column)
+        if known_as(column) in ("is_open", "isopen", "open") and {w.strip().lower() for w in words} == {"true", "false"}:
+            kept.drop(column, [w for w in words if w.strip().lower() == "true"], "the trade is not over")
+            continue
+        folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
+        if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
+            continue
+        if set(folded.values()) <= _LEVEL_WORDS:
+            level = next((own for own in _LEVELS if set(own) & set(folded.values())), None)
+            if {"order", "trade"} <= set(folded.values()):
+                level = ("order",)
+            if level:
+                kept.only(column, [w for w, f in folded.items() if f in level], "the others repeat or add up the same trades")
+            continue
+        of_fills = known_as(column).endswith("_type")
+        undone = [word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))]
+        undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
+        if not undone or (len(undone) == len(words)) or not any(f in _DONE for f in folded.values()):
+            continue
+        if filled is not None and filled in contents.columns:
+            numbers = kept.contents.numbers(filled)
+            cells = kept.contents.cells(column)
+            some = {as_text(v) for v, n in zip(cells, numbers, strict=True) if v is not None and n}
+            undone = [w for w in undone if w not in some or (of_fills and is_no_trade(w))]
+        done = [word for word in words if word not in undone]
+        if undone and done and len(kept.contents.values(column)) == kept.contents.n_rows:
+            kept.only(column, done, "nothing was traded in the others, or the trade is not over")
+        elif undone:
+            kept.drop(column, undone, "nothing was traded, or the trade is not over")
+    return kept
+
+
+def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
+    """Leave out rows whose side says that they are no trades; gives the unknown words whose rows have a quantity and a price."""
+    spec = fields.get("side")
+    unknown: list[str] = []
+    if spec is not None and len(spec.columns) == 1:
+        contents, column = kept.contents, spec.column
+        words = contents.words(column)
+        pending = (
+            [w for w in words if _PENDING.fullmatch(w.strip().lower())] if {"buy", "sell"} & {w.strip().lower() for w in words} else []
+        )
+        gone = []
+        said = {w: s for w in words if isinstance(s := read_side(w), Side)}
+        if rows == "positions" and any(s.opens is None for s in said.values()):
+            still = [w for w, s in said.items() if s.opens]
+            if still:
+                kept.drop(column, still, "the trade is still open")
+        for word in words:
+            if word in pending or read_side(word) is not None:
+                continue
+            if _is_number(word) or (not is_no_trade(word) and _complete(contents, fields, column, word, rows)):
+                unknown.append(word)
+            else:
+                gone.append(word)
+        if pending:
+            kept.drop(column, pending, "orders that were never filled")
+        if gone:
+            kept.drop(column, gone, "no trades")
+        if any(value is None for value in kept.contents.cells(column)) and not _complete(kept.contents, fields, column, "", rows):
+            kept.drop(column, [""], "no trades")
+    return unknown
+
+
+def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
+    """Leave out fills of nothing, and of no symbol where most have one."""
+    if rows != "fills":
+        return
+    quantity, symbol = fields.get("quantity"), fields.get("symbol")
+    side = fields.get("side")
+    if quantity is not None:
+        zero = sorted(
+            {
+                as_text(v)
+                for v, n in zip(kept.contents.cells(quantity.column), kept.contents.numbers(quantity.column), strict=True)
+                if n == 0
+            }
+        )
+        if zero:
+            kept.drop(quantity.column, zero, "nothing was filled")
+    if symbol is not None and any(v is None for v in kept.contents.cells(symbol.column)):
+        events = side is not None and any(
+            isinstance(read_side(as_text(v)), Event)
+            for v, s in zip(kept.contents.cells(side.column), kept.contents.cells(symbol.column), strict=True)
+            if s is None and v is not None
+        )
+        if not events:
+            kept.drop(symbol.column, [""], "nothing says what was traded")
+
+
+def _is_number(word: str) -> bool:
+    return bool(re.fullmatch(r"[-+]?\d+(\.\d+)?", word.strip()))
+
+
+def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: str) -> bool:
+    """Whether a row with the word has what a trade has."""
+    names = ("quantity", "price") if rows == "fills" else ("exit_price", "pnl_usd", "roi")
+    there: list[list[Any]] = [contents.numbers(fields[name].column) for name in names if name in fields]
+    enough = len(there) if rows == "fills" else 1
+    for i, value in enumerate(contents.cells(column)):
+        if ("" if value is None else as_text(value)) == word and there and sum(bool(numbers[i]) for numbers in there) >= max(1, enough):
+            return True
+    return False

@@ -1,0 +1,68 @@
+"""Reads the table as it is drafted so far, to see whether what comes out can be right.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from app.errors import ConfigurationError
+from app.sources import making
+from app.sources.books import Position
+from app.sources.cells import Cells
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.text import mapping_only
+from app.sources.fills import Closing, Fills
+from app.sources.mapping import TableMapping, loads
+from app.sources.notes import Notes
+
+_MOST_ROWS = 20_000
+
+
+@dataclass
+class Tried:
+    """What the fills make: closed positions, those still open, what was sold without being held, and rows that are no fills."""
+
+    closed: list[Position] = field(default_factory=list)
+    open: list[Position] = field(default_factory=list)
+    oversold: dict[str, Decimal] = field(default_factory=dict)
+    unread: int = 0
+
+
+def mapping_of(decided: Decided) -> TableMapping | None:
+    """The draft so far as a mapping; None where it is not yet one."""
+    try:
+        return loads(mapping_only(decided), "draft")
+    except ConfigurationError:
+        return None
+
+
+def moments(decided: Decided, name: str) -> list[str | None]:
+    """A time field in each row, as a text that sorts as the times do; None where it is none."""
+    mapping = mapping_of(decided)
+    if mapping is None:
+        return [None] * decided.kept.contents.n_rows
+    cells = Cells(mapping)
+    found: list[Any] = [cells.time(row.cells, name) for row in decided.kept.contents.rows]
+    return [time.removesuffix("Z") if making.is_time(time) else None for time in found]
+
+
+def fills(decided: Decided, shorts: str = "yes", newest_first: bool | None = None) -> Tried:
+    """The positions that the fills make; `shorts` and `newest_first` as in a mapping."""
+    mapping = mapping_of(decided)
+    tried = Tried()
+    if mapping is None:
+        return tried
+    reader = Fills(replace(mapping, shorts=shorts, newest_first=newest_first), "pm", Notes())
+    for found in reader.positions([("", decided.kept.contents.rows[:_MOST_ROWS])]):
+        if isinstance(found, Closing):
+            tried.unread += 1
+        elif found.held == 0:
+            tried.closed.append(found)
+        else:
+            tried.open.append(found)
+    tried.oversold = reader.oversold
+    return tried

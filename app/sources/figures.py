@@ -1,0 +1,91 @@
+"""Numbers as people and programs write them: thousands, currency signs and codes, units, percent signs, accountants' brackets.
+
+May touch: nothing.  What can be read in two ways is not read: `1,5` is no number where the decimal mark is a point.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+_SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
+_MINUS = str.maketrans({"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+"})
+_SIGN = re.compile(r"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[€£¥₹₽₩₺₿₫₴]")
+_DOLLARS = {
+    "": "USD", "US": "USD", "HK": "HKD", "NT": "TWD", "AU": "AUD", "A": "AUD", "CA": "CAD", "C": "CAD", "MX": "MXN", "NZ": "NZD",
+    "S": "SGD", "R": "BRL",
+}  # fmt: skip
+_SIGNS = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "₿": "BTC", "₫": "VND", "₴": "UAH"}
+_CODES = "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
+_CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
+_CODE_BEHIND = re.compile(r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|stk|coins?))")
+_EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
+_POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
+
+
+class Written(NamedTuple):
+    """A number as Python reads it, whether it was a percentage, and the currency or unit that stands with it (`USD`, `ETH`)."""
+
+    text: str
+    percent: bool
+    unit: str | None
+
+
+@lru_cache(maxsize=65_536)
+def written(text: str, decimal: str = ".") -> Written | None:
+    """What `text` says, None where it is no number; `decimal` is the mark before the fraction.
+
+    >>> written("$1,234.50"), written("(12,5 %)", ",").text, written("1.234,5", ",").text, written("- 0.42").text
+    (Written(text='1234.50', percent=False, unit='USD'), '-12.5', '1234.5', '-0.42')
+    >>> written("0.4000ETH"), written("-300,00 €", ",").unit, written("1e3").text, written("12-").text, written("1'234.5").text
+    (Written(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
+    >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
+    [None, None, None, None, None, None, None]
+    """
+    found = _SPACES.sub("", text).translate(_MINUS)
+    if _EXPONENT.fullmatch(found):
+        return Written(found, False, None)
+    percent = found.endswith(("%", "%)")) or found.startswith("%")
+    found = found.replace("%", "")
+    unit: str | None = None
+    if sign := _SIGN.search(found):
+        unit = _SIGNS.get(sign[0]) or _DOLLARS[sign[1] or ""]
+        found = found[: sign.start()] + found[sign.end() :]
+        found = found.removesuffix("USD") or found
+    elif before := _CODE_BEFORE.fullmatch(found):
+        unit, found = before[2].replace("Rs", "INR"), before[1] + before[3]
+    elif behind := _CODE_BEHIND.fullmatch(found):
+        found, unit = behind[1], behind[2].upper()
+    if found.startswith("(") and found.endswith(")"):
+        found = f"-{found[1:-1]}"
+    elif found.endswith(("-", "+")):
+        found = found[-1] + found[:-1]
+    if found.startswith(("--", "+-", "-+")):
+        return None
+    if not (_COMMA if decimal == "," else _POINT).fullmatch(found) or not any(c.isdigit() for c in found):
+        return None
+    found = found.replace("'", "")
+    plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
+    return Written(plain, percent, unit)
+
+
+def marks(text: str) -> str:
+    """Which decimal mark the number in `text` shows: `.`, `,`, `?` where it can be read both ways, nothing where it tells nothing.
+
+    >>> [marks(t) for t in ("1.5", "0,25", "1,234", "1.234,5", "1,234.5", "12", "1.234", "x", "1,234,567", "1.0502")]
+    ['.', ',', '?,', ',', '.', '', '?.', '', '.', '.']
+    """
+    found = re.sub(r"[^\d.,]", "", text) if any(c.isdigit() for c in text) else ""
+    if "," not in found and "." not in found:
+        return ""
+    last = max(found.rfind("."), found.rfind(","))
+    mark = found[last]
+    other = "," if mark == "." else "."
+    if other in found:
+        return mark if found.count(mark) == 1 else other
+    if found.count(mark) > 1:
+        return other
+    whole, _, digits = found.partition(mark)
+    return f"?{mark}" if len(digits) == 3 and 1 <= len(whole) <= 3 and whole != "0" and not whole.startswith("0") else mark

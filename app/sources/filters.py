@@ -1,0 +1,65 @@
+"""Which rows of a table count: those whose cells are as `[keep]` and `[leave_out]` of a mapping say; the others are counted.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from app.sources.cells import as_text
+from app.sources.figures import written
+from app.sources.mapping import TableMapping
+from app.sources.notes import Notes
+from app.sources.tables import Row
+
+
+def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[Row]:
+    """The rows that are kept.  A row with more cells than there are columns is kept, for the door to refuse: its cells have slipped."""
+    if mapping.fill_down:
+        rows = filled_down(rows, mapping.fill_down)
+    if not mapping.keep and not mapping.leave_out:
+        yield from rows
+        return
+    for row in rows:
+        column = None if row.beyond else _against(row.cells, mapping)
+        if column is None:
+            yield row
+            continue
+        value = _text(row.cells.get(column)) or "(empty)"
+        notes.add(f"rows left out by the mapping, for what stands in {column}", name=value)
+
+
+def filled_down(rows: Iterable[Row], columns: Collection[str]) -> Iterator[Row]:
+    """The rows, with what stands above in empty cells of the columns."""
+    above: dict[str, Any] = {}
+    for row in rows:
+        empty = {column: above[column] for column in columns if not _text(row.cells.get(column)) and column in above}
+        above.update({column: row.cells[column] for column in columns if _text(row.cells.get(column))})
+        yield row._replace(cells={**row.cells, **empty}) if empty else row
+
+
+def _against(cells: Mapping[str, Any], mapping: TableMapping) -> str | None:
+    """The column for which the row is left out, None for a row that is kept."""
+    for column, values in mapping.keep.items():
+        if not _among(cells.get(column), values):
+            return column
+    for column, values in mapping.leave_out.items():
+        if _among(cells.get(column), values):
+            return column
+    return None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else as_text(value).strip()
+
+
+def _among(value: Any, values: Iterable[str]) -> bool:
+    """By the text in small letters; a number also by its value, so that `0` is `0.00` too."""
+    text = _text(value).lower()
+    told = written(text)
+    number = float(told.text) if told else None
+    return any(
+        text == one or (number is not None and (other := written(one)) is not None and float(other.text) == number) for one in values
+    )

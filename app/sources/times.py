@@ -1,0 +1,217 @@
+"""Times as exports write them: a format is composed from a cell, and one order of day and month has to read every cell of a column.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_FOREIGN = {
+    "mär": "mar", "mrz": "mar", "märz": "mar", "mai": "may", "okt": "oct", "dez": "dec", "janv": "jan", "févr": "feb", "fév": "feb",
+    "mars": "mar", "avr": "apr", "avril": "apr", "juin": "jun", "juil": "jul", "août": "aug", "sept": "sep", "déc": "dec", "ene": "jan",
+    "abr": "apr", "ago": "aug", "dic": "dec", "januar": "jan", "februar": "feb", "juni": "jun", "juli": "jul", "oktober": "oct",
+    "dezember": "dec", "janvier": "jan", "février": "feb", "juillet": "jul", "octobre": "oct", "novembre": "nov", "décembre": "dec",
+    "enero": "jan", "febrero": "feb", "marzo": "mar", "abril": "apr", "mayo": "may", "junio": "jun", "julio": "jul", "agosto": "aug",
+    "septiembre": "sep", "octubre": "oct", "noviembre": "nov", "diciembre": "dec", "mag": "may", "giu": "jun", "lug": "jul", "set": "sep",
+    "ott": "oct", "gen": "jan",
+}  # fmt: skip
+OFFSETS = {
+    "UTC": 0, "GMT": 0, "Z": 0, "EST": -300, "EDT": -240, "CST": -360, "CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420,
+    "CET": 60, "CEST": 120, "EET": 120, "EEST": 180, "JST": 540, "HKT": 480, "SGT": 480, "AEST": 600, "AEDT": 660, "BST": 60,
+}  # fmt: skip
+"""Minutes east of UTC of the zones that cells name; those that mean several places (IST) are left out."""
+
+_DAY = (
+    r"(?P<y>\d{4})(?P<s1>[-/.])(?P<m>\d{1,2})(?P=s1)(?P<d>\d{1,2})",
+    r"(?P<a>\d{1,2})(?P<s1>[-/.])(?P<b>\d{1,2})(?P=s1)(?P<y>\d{4}|\d{2})",
+    r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[a-zäûéù]{3,10})\.?(?P<s2>[-/ ,]\s*)(?P<y>\d{4}|\d{2})",
+    r"(?P<mon>[a-zäûéù]{3,10})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
+    r"(?P<y>\d{4})(?P<s1>[- ])(?P<mon>[a-z]{3})(?P=s1)(?P<d>\d{1,2})",
+    r"(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})",
+)
+_WHOLE = tuple(
+    re.compile(
+        rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?{day}"
+        r"(?:(?P<gap>t|,\s*|;\s*|\s+-\s+|\s+at\s+|\s+|-|)(?P<h>\d{1,2}):?(?P<min>\d{2})(?::?(?P<sec>\d{2})(?:[.,](?P<frac>\d{1,9}))?)?"
+        r"\s*(?P<ap>[ap]\.?m\.?)?)?\s*(?P<z>[+-]\d{2}:?\d{2}|[a-z]{1,4}(?:[+-]\d{1,2})?)?",
+        re.IGNORECASE,
+    )
+    for day in _DAY
+)
+_CLOCK_FIRST = re.compile(r"(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4})", re.IGNORECASE)
+_AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One reading of a cell: year, month and day (`order` is `?` where they may be the other way round, else empty), the time
+    of day (None: a bare day) and the offset in minutes (None: not said)."""
+
+    year: int
+    first: int
+    second: int
+    order: str
+    clock: tuple[int, int, int, int] | None
+    offset: int | None
+
+
+@lru_cache(maxsize=65_536)
+def parsed(text: str) -> Read | None:
+    """The cell's parts, None where it is no time.  Where day and month can change places, `order` is `?`.
+
+    >>> parsed("1/9/2022, 9:14:22 PM")
+    Read(year=2022, first=1, second=9, order='?', clock=(21, 14, 22, 0), offset=None)
+    >>> parsed("07/30/2024 as of 07/29/2024").second, parsed("2024-01-05T10:00:00Z").offset, parsed("5. März 2024").first
+    (29, 0, 3)
+    """
+    cell = _AS_OF.sub("", text.strip())
+    if clock_first := _CLOCK_FIRST.fullmatch(cell):
+        cell = f"{clock_first[2]} {clock_first[1]}"
+    if not any(c.isdigit() for c in cell) or len(cell) > 60:
+        return None
+    match = next((m for m in (pattern.fullmatch(cell) for pattern in _WHOLE) if m), None)
+    if match is None:
+        return None
+    part = match.groupdict()
+    year = int(part["y"])
+    year += 0 if year > 99 else (2000 if year < 70 else 1900)
+    if part.get("mon"):
+        name = part["mon"].lower()
+        month = _MONTHS.index(_FOREIGN.get(name, name)[:3]) + 1 if _FOREIGN.get(name, name)[:3] in _MONTHS else 0
+        first, second, order = month, int(part["d"]), ""
+    elif part.get("m"):
+        first, second, order = int(part["m"]), int(part["d"]), ""
+    else:
+        a, b = int(part["a"]), int(part["b"])
+        order = "dm" if part["s1"] == "." else "?"
+        if order == "dm":
+            first, second, order = b, a, ""
+        else:
+            first, second = a, b
+    clock = _clock(part)
+    offset, known = _offset(part.get("z"))
+    if not known or clock is ... or not _possible(year, first, second, order):
+        return None
+    return Read(year, first, second, order, clock, offset)  # type: ignore[arg-type]
+
+
+def _clock(part: dict[str, str | None]) -> object:
+    """(hour, minute, second, microsecond), None without a time of day, ... where it is none."""
+    if part.get("h") is None:
+        return None
+    hour, minute, second = int(part["h"] or 0), int(part["min"] or 0), int(part["sec"] or 0)
+    if part.get("ap"):
+        if not 1 <= hour <= 12:
+            return ...
+        hour = hour % 12 + (12 if (part["ap"] or "").lower().startswith("p") else 0)
+    if hour > 23 or minute > 59 or second > 59:
+        return ...
+    return hour, minute, second, int((part.get("frac") or "0")[:6].ljust(6, "0"))
+
+
+def _offset(zone: str | None) -> tuple[int | None, bool]:
+    """(minutes east of UTC or None, whether the zone is known)."""
+    if not zone:
+        return None, True
+    if number := re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?", zone, re.IGNORECASE):
+        minutes = int(number[2]) * 60 + int(number[3] or 0)
+        return (-minutes if number[1] == "-" else minutes), minutes < 24 * 60
+    return OFFSETS.get(zone.upper()), zone.upper() in OFFSETS or zone.upper() == "ET"
+
+
+def _possible(year: int, first: int, second: int, order: str) -> bool:
+    def valid(month: int, day: int) -> bool:
+        return 1 <= month <= 12 and 1 <= day <= 31
+
+    return 1970 <= year <= 2100 and (valid(first, second) or (order == "?" and valid(second, first)))
+
+
+def moment(text: str, order: str) -> tuple[datetime, bool] | None:
+    """(the moment, whether it has an offset of its own) of a cell; `order` is `dm` or `md`.  None where that order does not read it.
+
+    >>> moment("05/03/2024 09:30 EDT", "md"), moment("13/04/2026", "md")
+    ((datetime.datetime(2024, 5, 3, 9, 30, tzinfo=datetime.timezone(datetime.timedelta(days=-1, seconds=72000))), True), None)
+    """
+    found = parsed(text)
+    if found is None:
+        return None
+    month, day = (found.second, found.first) if found.order == "?" and order == "dm" else (found.first, found.second)
+    hour, minute, second, micro = found.clock or (0, 0, 0, 0)
+    try:
+        made = datetime(found.year, month, day, hour, minute, second, micro)  # noqa: DTZ001 (the zone comes below or from the mapping)
+    except ValueError:
+        return None
+    if found.offset is None:
+        return made, False
+    return made.replace(tzinfo=timezone(timedelta(minutes=found.offset)) if found.offset else UTC), True
+
+
+def orders(cells: Iterable[str]) -> tuple[set[str], int]:
+    """(the orders of day and month that read every cell that is a time, how many cells are no time at all).
+
+    >>> orders(["03/02/2026 09:30", "17/03/2026 09:30"]), orders(["03/02/2026"])[0] == {"dm", "md"}, orders(["2024-01-02"])[0]
+    (({'dm'}, 0), True, {''})
+    """
+    possible, unread, certain = {"dm", "md"}, 0, True
+    for cell in cells:
+        found = parsed(cell)
+        if found is None:
+            unread += 1
+        elif found.order == "?":
+            certain = False
+            possible &= {order for order in ("dm", "md") if moment(cell, order) is not None}
+    return ({""} if certain else possible), unread
+
+
+def strptime_format(cells: Sequence[str], order: str) -> str | None:
+    """One format as `datetime.strptime` takes it that reads all `cells` as `order` does, None where there is no single one.
+
+    >>> strptime_format(["1/9/2022, 9:14:22 PM"], "md"), strptime_format(["13.04.2026 15:34"], "")
+    ('%m/%d/%Y, %I:%M:%S %p', '%d.%m.%Y %H:%M')
+    """
+    for form in _formats(cells[0], order):
+        if all(_reads(form, cell, order) for cell in cells):
+            return form
+    return None
+
+
+def _reads(form: str, cell: str, order: str) -> bool:
+    expected = moment(cell, order)
+    try:
+        found = datetime.strptime(cell.strip(), form)  # noqa: DTZ007 (compared with what has the same offset or none)
+    except ValueError:
+        return False
+    return expected is not None and found == expected[0]
+
+
+def _formats(cell: str, order: str) -> Iterable[str]:
+    days = {
+        "": (
+            "%d.%m.%Y",
+            "%Y.%m.%d",
+            "%Y/%m/%d",
+            "%Y-%m-%d",
+            "%d %b %Y",
+            "%b %d, %Y",
+            "%b %d %Y",
+            "%d-%b-%Y",
+            "%d-%b-%y",
+            "%d.%m.%y",
+            "%Y%m%d",
+        ),
+        "md": ("%m/%d/%Y", "%m/%d/%y", "%m-%d-%Y", "%m-%d-%y"),
+        "dm": ("%d/%m/%Y", "%d/%m/%y", "%d-%m-%Y", "%d-%m-%y"),
+    }[order]
+    clocks = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%H:%M:%S.%f", "%I:%M:%S.%f %p", "%H%M%S", "%I:%M:%S%p", "%I:%M%p")
+    for day in days:
+        yield day
+        for gap in (" ", ", ", ";", "T"):
+            for clock in clocks:
+                yield f"{day}{gap}{clock}"
+                yield f"{day}{gap}{clock} %z"

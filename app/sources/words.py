@@ -1,0 +1,64 @@
+"""A dead letter in words: the column and the cell that are to blame, as they stand in the table.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.sources.mapping import TableMapping
+
+_FILL_FIELDS = {
+    "exit_timestamp": "time", "ts": "time", "entry_price": "price", "fees_usd": "fee", "pnl_usd": "multiplier", "size_frac": "quantity",
+    "action_category": "side",
+}  # fmt: skip
+_EXPECTED = {
+    "exit_timestamp": "no time that the mapping's format reads", "entry_timestamp": "no time that the mapping's format reads",
+    "ts": "no time that the mapping's format reads", "action_category": "no known side; name it in [sides]",
+}  # fmt: skip
+
+
+def in_words(event: Mapping[str, Any] | None, path: str, reason: str, mapping: TableMapping | None) -> str:
+    """What is wrong with the row of `event`, which the door refuses for `reason` at `path`; empty where the path says it all."""
+    if event is None:
+        return ""
+    summary = event.get("trade_summary")
+    if isinstance(summary, str):
+        return summary
+    field = path.rpartition(".")[2]
+    column = _column(field, mapping)
+    value = _at(event, path)
+    if reason in ("missing_field", "missing_outcome"):
+        return f"{column or field} is empty." if column else ""
+    if field == "symbol" and value == []:
+        return f"{column or 'the symbol'} is empty."
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    if reason == "exit_before_entry":
+        return f"{column or field} is {value}, before the entry."
+    expected = _EXPECTED.get(field, "no number" if reason == "wrong_type" else reason.replace("_", " "))
+    return f"{column or field} holds {value!r}: {expected}."
+
+
+def _column(field: str, mapping: TableMapping | None) -> str:
+    if mapping is None:
+        return ""
+    name = _FILL_FIELDS.get(field, field) if mapping.rows == "fills" else field
+    column = mapping.columns.get(name)
+    return " + ".join((column.name, *column.more)) if column else ""
+
+
+def _at(event: Mapping[str, Any], path: str) -> Any:
+    """What stands at a JSON path of the event; None where the path leads nowhere."""
+    found: Any = event
+    for part in path.removeprefix("$").strip(".").split("."):
+        name, _, rest = part.partition("[")
+        try:
+            found = found[name] if name else found
+            for index in rest.rstrip("]").split("][") if rest else ():
+                found = found[int(index)]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return found
