@@ -60,5 +60,5 @@ def told(integrated: Engine, classic: Engine, configs: Mapping[str, LearningConf
         if name not in overrides:
             judge = materializer(config, integrated.module)
             judge.fold(evidence)
-            overrides[name] = judge.judge(1).overrides
+            overrides[name] = judge.judge(1).overrides.published
     return overrides

@@ -25,7 +25,7 @@ from app.sources.draft import draft
 from app.sources.files import file_size
 from app.sources.survey import Survey, survey, unconfigured_sentence
 from app.sources.tables import is_table
-from app.topics import CLOSES
+from schemas.kinds import CLOSES
 
 GLANCE = 1_000
 """Closes that are looked at before the first one is sent: enough to see that the settings do not fit."""

@@ -32,12 +32,12 @@ import msgspec
 from app.runtime.index import GroupIndex
 from app.runtime.resolve import EMERGENCY, NO_MATCH, Prepared, Resolution, combine, failed, prepare, unix_seconds
 from schemas.identity import check_category
+from schemas.kinds import OVERRIDES
 from schemas.overrides import Override
 from schemas.pattern_key import canonical_pattern_key
+from schemas.versions import Latest
 
 log = logging.getLogger(__name__)
-
-TOPIC = "pm_overrides"
 
 _DISABLED = Resolution(1.0, "disabled")
 _NOT_READY = Resolution(1.0, "not_ready", "The overrides have not been read yet.")
@@ -60,12 +60,12 @@ class BookStatus(msgspec.Struct, frozen=True):
 
 
 class Shelf:
-    """The overrides as the log has them: the highest version of each id, also of retired ones, and an index per group."""
+    """The overrides as the log has them, and an index per group."""
 
     def __init__(self) -> None:
         self.bad_records = 0
         self.records: dict[str, Override] = {}
-        self._versions: dict[str, int] = {}
+        self._latest: Latest[str, None] = Latest()
         self._groups: dict[tuple[str, str], dict[str, Prepared]] = {}
         self._group_of: dict[str, tuple[str, str]] = {}
         self._index: dict[tuple[str, str], GroupIndex] = {}  # replaced, never changed: a question in another thread sees all of it or none
@@ -102,15 +102,15 @@ class Shelf:
             raise ValueError("The key is missing.")
         override_id = record.key.decode()
         version = _version(record.headers)
-        if version < self._versions.get(override_id, -1):
-            return set()  # of equal versions the later in the log wins
+        if not self._latest.accepts(override_id, version):
+            return set()
         override = prepared = None
         if record.value is not None:
             override = self._decode(record.value)
             if override.override_id != override_id:
                 raise ValueError("The key is not the record's override_id.")
             prepared = prepare(override)
-        self._versions[override_id] = version
+        self._latest.put(override_id, version, None)
         changed = set()
         if (old := self._group_of.pop(override_id, None)) is not None:
             del self._groups[old][override_id]
@@ -210,7 +210,7 @@ class OverrideBook:
             raise ValueError(f"stale_after_s is {stale_after_s}; it has to be more than 0.")
         self.enabled = enabled
         self._broker = broker
-        self._topic = topic_prefix + TOPIC
+        self._topic = topic_prefix + OVERRIDES
         self._stale_after_s = stale_after_s
         self._probe_every_s = min(5.0, stale_after_s / 4)
         self._client_options = dict(client_options or {})

@@ -14,9 +14,9 @@ from typing import Any
 from faust.types import TP
 
 from app.settings import Settings
-from app.topics import CLOSES, FACTS, LESSONS
 from app.worker.fatal import die
 from app.worker.process import make_app, raw_topic
+from schemas.kinds import CLOSES, FACTS, LESSONS
 
 NOTES = Path(os.environ["TOY_NOTES"])
 RELEASE = NOTES.with_name("release")

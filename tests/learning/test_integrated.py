@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from app.learning.classic.group import GroupLearner
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
-from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
+from app.learning.common.outbox import same
+from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.window import Trade
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.group import IntegratedLearner
@@ -38,7 +39,7 @@ class Reader:
 
     def read(self, refit: Refit) -> None:
         for lesson in refit.lessons:
-            assert not same_lesson(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
+            assert not same(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
             self.lessons[lesson.lesson_id] = lesson
         for lesson_id in refit.retired:
             if self.lessons.pop(lesson_id, None) is None:
@@ -46,7 +47,7 @@ class Reader:
                 assert lesson_id == self.summary.lesson_id
                 self.summary = None
         if refit.summary is not None:
-            assert not same_summary(refit.summary, self.summary)
+            assert not same(refit.summary, self.summary)
             self.summary = refit.summary
 
     def published(self) -> list[Lesson | GroupSummary]:

@@ -15,15 +15,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app import topics
-from app.broker import Outgoing, Sender
-from app.published import current
+from app.log import topics
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
+from app.log.snapshot import current
 from app.replay import promote
 from app.runtime import OverrideBook
 from app.runtime.book import Promotions
 from app.settings import Settings
-from app.topics import partition_of
-from schemas.overrides import Override
+from schemas import kinds
 from tests.pipeline.installation import wait
 from tests.runtime.test_resolve import make
 
@@ -41,7 +41,7 @@ def overrides(settings: Settings, effect: float, promotion: bytes | None = None)
     encode = msgspec.json.encode
     return [
         Outgoing(
-            settings.topic(topics.OVERRIDES), partition, f"o{i}".encode(),
+            settings.topic(kinds.OVERRIDES), partition, f"o{i}".encode(),
             encode(make(f"o{i}", effect=effect, pattern_key=f"pm.a.b{i}")), headers,
         )
         for i in range(N)
@@ -54,7 +54,7 @@ def before(stack_settings: Settings) -> Settings:
 
     async def send() -> None:
         await topics.create(stack_settings)
-        sender = Sender(stack_settings)
+        sender = Producer(stack_settings)
         await sender.send(overrides(stack_settings, 0.1))
         await sender.stop()
 
@@ -177,4 +177,4 @@ def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(be
 
 
 def effects(settings: Settings) -> set[float]:
-    return {override.effect for override in asyncio.run(current(settings, topics.OVERRIDES, Override)).values()}
+    return {override.effect for override in asyncio.run(current(settings, kinds.OVERRIDES)).values()}

@@ -13,12 +13,14 @@ import msgspec
 import psutil
 import pytest
 
-from app import topics
-from app.broker import Outgoing, Sender
 from app.devstack import StackInfo, temporary_stack
+from app.log import topics
+from app.log.admin import admin
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
 from app.runtime import OverrideBook
 from app.settings import Settings
-from app.topics import partition_of
+from schemas import kinds
 from schemas.overrides import Override
 from tests.runtime.test_resolve import make
 
@@ -36,7 +38,7 @@ def out(settings: Settings, override_id: str, value: Override | bytes | None, ve
     body = msgspec.json.encode(value) if isinstance(value, Override) else value
     headers = () if version is None else (("version", str(version).encode()),)
     partition = partition_of(override_id, settings.partitions)
-    return Outgoing(settings.topic(topics.OVERRIDES), partition, override_id.encode(), body, headers)
+    return Outgoing(settings.topic(kinds.OVERRIDES), partition, override_id.encode(), body, headers)
 
 
 Put = Callable[..., object]
@@ -46,7 +48,7 @@ Put = Callable[..., object]
 async def put(stack_settings: Settings) -> AsyncIterator[Put]:
     """Publish `(id, override or None, version)` triples; awaited, they are on the broker."""
     await topics.create(stack_settings)
-    sender = Sender(stack_settings)
+    sender = Producer(stack_settings)
 
     async def publish(*triples: tuple[str, Override | bytes | None, int | None]) -> None:
         await sender.send([out(stack_settings, *triple) for triple in triples])
@@ -99,8 +101,8 @@ async def test_an_empty_topic_is_ready_and_a_missing_one_is_waited_for(stack_set
 async def test_asking_for_a_missing_topic_does_not_create_it(stack_settings: Settings):
     async with book_of(stack_settings) as book:
         assert not await book.ready(timeout=1)
-    async with topics.admin(stack_settings) as client:
-        assert stack_settings.topic(topics.OVERRIDES) not in await client.list_topics()
+    async with admin(stack_settings) as client:
+        assert stack_settings.topic(kinds.OVERRIDES) not in await client.list_topics()
 
 
 async def test_changes_arrive_and_older_versions_never_win(stack_settings: Settings, put: Put):
@@ -200,7 +202,7 @@ async def test_a_broker_that_is_killed_and_comes_back(tmp_path, topic_prefix: st
     try:
         settings = Settings(broker=info.broker, topic_prefix=topic_prefix, partitions=2)
         await topics.create(settings)
-        sender = Sender(settings)
+        sender = Producer(settings)
         await sender.send([out(settings, "o1", make("o1", effect=0.4), 1)])
         async with book_of(settings, stale_after_s=2.0) as book:
             assert await book.ready(timeout=30)
@@ -219,7 +221,7 @@ async def test_a_broker_that_is_killed_and_comes_back(tmp_path, topic_prefix: st
 
 async def test_it_leaves_no_group_and_no_commits(stack_settings: Settings, put: Put):
     await put(("o1", make("o1", effect=0.4), 1))
-    async with topics.admin(stack_settings) as client:
+    async with admin(stack_settings) as client:
         before = {group for group, *_ in await client.list_consumer_groups()}
         async with book_of(stack_settings) as book:
             assert await book.ready(timeout=30)

@@ -12,10 +12,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from app import topics
 from app.closes import DeadLetterError
+from app.log import topics
 from app.settings import Settings
 from schemas import generate, lessons
+from schemas.kinds import KINDS
 from schemas.lessons import (
     Baseline,
     EdgeHistory,
@@ -36,7 +37,7 @@ from schemas.lessons import (
 from schemas.overrides import Override, OverrideDecay
 from tests.closes.events import ABSENT, NEW, broken, facts
 
-RECORDS = {channel.name: channel.record for channel in generate.CHANNELS if channel.record is not None}
+RECORDS = {topic: kind.struct for topic, kind in KINDS.items() if kind.struct is not None}
 
 
 def validator(name: str) -> jsonschema.Draft202012Validator:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiokafka import ConsumerRecord
 
-from app import topics
+from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent, Segment, group_key
 from schemas.lessons import (
     Baseline,
@@ -118,15 +118,15 @@ def key_of(value: Any) -> str:
 
 
 TOPIC_OF = {
-    PatternTradeEvent: topics.FACTS,
-    Lesson: topics.LESSONS,
-    GroupSummary: topics.LESSONS,
-    LessonVerdict: topics.VERDICTS,
-    Override: topics.OVERRIDES,
-    Baseline: topics.BASELINES,
-    RegimeWeight: topics.REGIME_WEIGHTS,
-    LatentFactor: topics.FACTORS,
-    EdgeHistory: topics.HISTORY,
+    PatternTradeEvent: kinds.FACTS,
+    Lesson: kinds.LESSONS,
+    GroupSummary: kinds.LESSONS,
+    LessonVerdict: kinds.VERDICTS,
+    Override: kinds.OVERRIDES,
+    Baseline: kinds.BASELINES,
+    RegimeWeight: kinds.REGIME_WEIGHTS,
+    LatentFactor: kinds.FACTORS,
+    EdgeHistory: kinds.HISTORY,
 }
 
 

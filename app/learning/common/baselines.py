@@ -53,11 +53,6 @@ def module_baseline(module: str, summaries: Iterable[GroupSummary], default: flo
     )
 
 
-def same_baseline(one: Baseline, other: Baseline | None) -> bool:
-    """Whether two baselines say the same, whatever their versions."""
-    return other is not None and all(getattr(one, f) == getattr(other, f) for f in one.__struct_fields__ if f != "version")
-
-
 PRIOR_TRADES = 10.0
 """Trades' worth of the configured constant in a module's own mean."""
 

@@ -1,54 +1,37 @@
-"""What differs from what is published: the records that a judge hands out, and the ids that it retires.
+"""What a judgement of a module changes: a difference for each kind of record.
 
 May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.learning.common.outbox import Difference
+from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
 from schemas.overrides import Override
 
 
 @dataclass
 class Changes:
-    """Records to publish and ids to retire (a tombstone each), by topic."""
+    """What has to be published, and what to be retired, of each kind."""
 
-    verdicts: list[LessonVerdict] = field(default_factory=list)
-    retired_verdicts: list[str] = field(default_factory=list)
-    overrides: list[Override] = field(default_factory=list)
-    retired_overrides: list[str] = field(default_factory=list)
-    baselines: list[Baseline] = field(default_factory=list)
-    retired_baselines: list[str] = field(default_factory=list)
-    regime_weights: list[RegimeWeight] = field(default_factory=list)
-    retired_regime_weights: list[str] = field(default_factory=list)
-    factors: list[LatentFactor] = field(default_factory=list)
-    retired_factors: list[str] = field(default_factory=list)
+    overrides: Difference[Override] = field(default_factory=Difference)
+    verdicts: Difference[LessonVerdict] = field(default_factory=Difference)
+    baselines: Difference[Baseline] = field(default_factory=Difference)
+    regime_weights: Difference[RegimeWeight] = field(default_factory=Difference)
+    factors: Difference[LatentFactor] = field(default_factory=Difference)
+
+    def by_topic(self) -> Iterator[tuple[str, Difference[Any]]]:
+        """(topic, difference); overrides first: a position manager waits for them."""
+        yield OVERRIDES, self.overrides
+        yield VERDICTS, self.verdicts
+        yield BASELINES, self.baselines
+        yield REGIME_WEIGHTS, self.regime_weights
+        yield FACTORS, self.factors
 
     def __len__(self) -> int:
-        return sum(len(records) for records in vars(self).values())
-
-
-KINDS: dict[type, tuple[str, str]] = {
-    LessonVerdict: ("verdicts", "lesson_id"),
-    Override: ("overrides", "override_id"),
-    Baseline: ("baselines", "baseline_id"),
-    RegimeWeight: ("regime_weights", "regime_id"),
-    LatentFactor: ("factors", "factor_id"),
-}
-"""What a module hands out: its name in `Changes`, and the field that is its key."""
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two records say the same, whatever their versions and that of their lesson."""
-    if other is None:
-        return False
-    for name in one.__struct_fields__:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        if name == "evidence":
-            mine, theirs = (mine.from_ts, mine.to_ts), (theirs.from_ts, theirs.to_ts)
-        if name not in ("version", "lesson_version") and mine != theirs:
-            return False
-    return True
+        return sum(len(difference) for _, difference in self.by_topic())

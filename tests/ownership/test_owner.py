@@ -18,10 +18,12 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
-from app import topics
-from app.broker import Outgoing, Sender, read_to_end, reader, version_of
+from app.log import topics
+from app.log.producer import Producer
+from app.log.reader import read_to_end, reader
+from app.log.records import Outgoing, partition_of, version_of
 from app.settings import Settings
-from app.topics import FACTS, LESSONS, partition_of
+from schemas.kinds import FACTS, LESSONS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -35,14 +37,24 @@ class Toys:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self._folder = folder
-        self._sender = Sender(settings)
+        self._sender = Producer(settings)
         self._workers: list[subprocess.Popen[bytes]] = []
         self._sent = 0
 
     def start(self) -> subprocess.Popen[bytes]:
         log = (self._folder / f"worker-{len(self._workers)}.log").open("wb")
         worker = subprocess.Popen(
-            [sys.executable, "-m", "faust", "-A", "tests.worker.toy", "worker", "-l", "info", "--without-web"],
+            [
+                sys.executable,
+                "-m",
+                "faust",
+                "-A",
+                "tests.ownership.toy",
+                "worker",
+                "-l",
+                "info",
+                "--without-web",
+            ],
             cwd=ROOT,
             env=os.environ | self.settings.environment(),
             stdout=log,
@@ -57,7 +69,12 @@ class Toys:
         for number in range(self._sent, self._sent + count):
             key = f"k{number % KEYS}"
             records.append(
-                Outgoing(self.settings.topic(FACTS), partition_of(key, self.settings.partitions), key.encode(), str(number).encode())
+                Outgoing(
+                    self.settings.topic(FACTS),
+                    partition_of(key, self.settings.partitions),
+                    key.encode(),
+                    str(number).encode(),
+                )
             )
         self._sent += count
         await self._sender.send(records)

@@ -15,3 +15,6 @@ WITHOUT_OUTCOME = Counter("edgeloop_without_outcome_total", "Facts that lack the
 REBALANCES = Counter("edgeloop_rebalances_total", "Rebalances after which state was hydrated", ["role"])
 LAG_RECORDS = Gauge("edgeloop_pending_records", "Records taken from the log and not yet folded", ["role", "partition"])
 REFIT_SECONDS = Histogram("edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"])
+PROJECTED_ROWS = Counter("edgeloop_projected_rows_total", "Rows written to PostgreSQL, superseded ones included", ["topic"])
+BAD_RECORDS = Counter("edgeloop_projection_bad_records_total", "Records of derived topics that have no place in PostgreSQL", ["topic"])
+PROJECTION_WAITING = Gauge("edgeloop_projection_waiting", "1 while PostgreSQL does not take what there is to write")

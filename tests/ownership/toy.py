@@ -1,20 +1,20 @@
-"""A Faust app around an `Owner` whose state is a set of numbers per key: what it publishes tells of any record lost or doubled.
+"""A Faust app around a `PartitionOwner` whose state is a set of numbers per key: what it publishes tells of any record lost or doubled.
 
-Run as `faust -A tests.worker.toy worker` with the settings in the environment.
+Run as `faust -A tests.ownership.toy worker` with the settings in the environment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
-from app.broker import Outgoing
+from app.log.records import Outgoing, partition_of
+from app.ownership import PartitionOwner
 from app.settings import Settings
-from app.topics import FACTS, LESSONS, partition_of
-from app.worker.owner import Owner
-from app.worker.process import make_app
+from app.worker.process import make_app, raw_topic
+from schemas.kinds import FACTS, LESSONS
 
 settings = Settings.from_environment()
 app = make_app(settings)
@@ -41,8 +41,8 @@ class Numbers:
             for key, values in self.seen.items()
         }
 
-    def adopt(self, published: Mapping[bytes, Any]) -> None:
-        self.published = {record.key.decode(): record.value for record in published.values()}
+    def adopt(self, published: Iterable[Any]) -> None:
+        self.published = {record.key.decode(): record.value for record in published}
 
     @property
     def settled(self) -> bool:
@@ -54,14 +54,30 @@ class Numbers:
         self.published.update({key: wanted[key] for key in changed})
         version = (("version", str(self.version).encode()),)
         return [
-            Outgoing(settings.topic(LESSONS), partition_of(key, settings.partitions), key.encode(), wanted[key], version) for key in changed
+            Outgoing(
+                settings.topic(LESSONS),
+                partition_of(key, settings.partitions),
+                key.encode(),
+                wanted[key],
+                version,
+            )
+            for key in changed
         ]
 
 
-def route(record: Any) -> int:
-    return partition_of(record.key.decode(), settings.partitions)
+class Toy:
+    """The stage."""
+
+    role = "toy"
+    source = FACTS
+    outputs = (LESSONS,)
+
+    def new_store(self, partition: int) -> Numbers:
+        return Numbers(partition)
+
+    def route(self, record: Any) -> int:
+        return partition_of(record.key.decode(), settings.partitions)
 
 
-owner = Owner(
-    app, settings, "toy", topic=FACTS, outputs=[LESSONS], new_state=Numbers, route=route, records_per_second=settings.lessons_per_second
-)
+owner = PartitionOwner(app, settings, Toy())
+app.agent(raw_topic(app, settings, FACTS), concurrency=1, name=Toy.role)(owner.follow)
