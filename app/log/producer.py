@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 # Records whose deliveries are awaited together: bounds memory at some 20 MB of derived records.
 _SEND_WINDOW = 20_000
-_BATCH_BYTES = 1_048_576
+BATCH_BYTES = 1_048_576
 _TRANSACTION_TIMEOUT_MS = 60_000
 """So long, at the worst, readers wait behind a transaction whose process was killed."""
 
@@ -144,7 +144,7 @@ def _options(settings: Settings, **more: Any) -> dict[str, Any]:
     return client_options(
         settings,
         acks="all",
-        max_batch_size=_BATCH_BYTES,
+        max_batch_size=BATCH_BYTES,
         max_request_size=MAX_RECORD_BYTES + 65_536,
         **more,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.log import topics
+from app.log import producer, topics
 from app.log.producer import Producer
 from app.log.records import Outgoing, partition_of
 from app.log.snapshot import current
@@ -120,7 +120,7 @@ def asking(settings: Settings) -> Iterator[Told]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch brings whole batches: with these, some ten overrides at a time."""
-    monkeypatch.setattr(promote, "BATCH_BYTES", 4_096)
+    monkeypatch.setattr(producer, "BATCH_BYTES", 4_096)
 
 
 def test_a_reader_sees_all_of_a_promotion_or_nothing(before: Settings) -> None:
