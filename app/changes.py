@@ -22,9 +22,9 @@ from app.log.snapshot import decoder, key_text
 from app.log.topics import require_existence
 from app.settings import Settings
 from app.storage.connect import close, connect
+from edgeloop.overrides import Override
+from edgeloop.versions import Latest
 from schemas.kinds import OVERRIDES
-from schemas.overrides import Override
-from schemas.versions import Latest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

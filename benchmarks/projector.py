@@ -22,10 +22,9 @@ from app.log.records import Outgoing, partition_of
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
+from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent, Segment, group_key
-from schemas.lessons import Evidence
-from schemas.overrides import Override, OverrideDecay
 
 RECORDS = 30_000
 ACTIONS = 3

@@ -19,13 +19,13 @@ from app.learning.integrated.regimes import LEVEL
 from app.log import topics
 from app.log.reader import reader
 from app.log.snapshot import current
-from app.runtime.resolve import resolve
 from app.settings import Settings
 from app.storage.connect import close, connect
+from edgeloop.overrides import Override
+from edgeloop.resolve import resolve
+from edgeloop.scope import canonical_text
 from schemas import kinds
 from schemas.lessons import GroupSummary, LatentFactor, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
-from schemas.scope import canonical_text
 
 TABLES = (
     "pattern_trade_events", "learning_lessons", "learning_baselines", "learning_regime_weights", "learning_latent_factors",

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import SCHEMA_VERSION
+from edgeloop.overrides import SCHEMA_VERSION
 from schemas.kinds import CLOSES, DEAD_LETTERS, FACTS, KINDS, Kind
 
 FOLDER = Path(__file__).parent

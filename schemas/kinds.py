@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgeloop import overrides
+from edgeloop.overrides import Override
 from schemas.events import PositionClosed, scope_type
 from schemas.facts import PatternTradeEvent
 from schemas.lessons import (
@@ -20,14 +22,13 @@ from schemas.lessons import (
     LessonVerdict,
     RegimeWeight,
 )
-from schemas.overrides import Override
 
 CLOSES = "position_closed"
 DEAD_LETTERS = "position_closed.dlq"
 FACTS = "pattern_trade_events"
 LESSONS = "learning_lessons"
 VERDICTS = "lesson_verdicts"
-OVERRIDES = "pm_overrides"
+OVERRIDES = overrides.TOPIC
 BASELINES = "learning_baselines"
 REGIME_WEIGHTS = "learning_regime_weights"
 FACTORS = "learning_latent_factors"

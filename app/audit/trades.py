@@ -20,9 +20,9 @@ from app.log import topics
 from app.log.reader import scan
 from app.settings import Settings
 from app.sources import Closed
+from edgeloop.identity import CATEGORIES
 from schemas import kinds
 from schemas.facts import PatternTradeEvent
-from schemas.identity import CATEGORIES
 
 Group = tuple[str, str]
 """(canonical pattern key, category)."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine, materializer
+from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, Lesson
-from schemas.overrides import Override
 
 LEARNERS = {
     "half-life": "half_life",

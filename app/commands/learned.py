@@ -20,10 +20,10 @@ from app.log.reader import follow
 from app.log.snapshot import current
 from app.matching import matching
 from app.settings import Settings
+from edgeloop.overrides import Override
+from edgeloop.scope import canonical_text
 from schemas import kinds
 from schemas.lessons import Lesson, LessonVerdict
-from schemas.overrides import Override
-from schemas.scope import canonical_text
 
 
 def _filters(command: Any) -> Any:

@@ -34,10 +34,10 @@ from app.replay.shadow import Source, State, names, opened
 from app.replay.span import span_of
 from app.settings import Settings
 from app.sources import KINDS
+from edgeloop.overrides import Override
+from edgeloop.scope import canonical_text
 from schemas import kinds
 from schemas.lessons import LessonVerdict
-from schemas.overrides import Override
-from schemas.scope import canonical_text
 
 LINE_EVERY_S = 5.0
 

@@ -13,11 +13,11 @@ import click
 from app.commands.base import cli, echo_json, handle_errors, json_option
 from app.errors import UsageError
 from app.log.snapshot import current
-from app.runtime.resolve import resolve as resolve_records
 from app.settings import Settings
+from edgeloop.identity import CATEGORIES
+from edgeloop.resolve import resolve as resolve_records
+from edgeloop.scope import canonical_text
 from schemas import kinds
-from schemas.identity import CATEGORIES
-from schemas.scope import canonical_text
 
 
 def parse_scope(text: str) -> dict[str, str]:

@@ -21,10 +21,10 @@ from app.log.reader import scan
 from app.log.snapshot import current, decoder
 from app.matching import matching
 from app.settings import Settings
+from edgeloop.overrides import Override
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent
 from schemas.lessons import LatentFactor, Lesson, LessonVerdict
-from schemas.overrides import Override
 
 
 class Filters(NamedTuple):

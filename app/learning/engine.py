@@ -17,10 +17,10 @@ from app.learning.common.window import GroupWindow, Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from app.learning.integrated.weights import Counts
+from edgeloop.overrides import Override
 from schemas.facts import group_key
 from schemas.kinds import BASELINES, FACTORS, JUDGED, KINDS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
 
 
 class Learner(Protocol):

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from schemas.kinds import KINDS
-from schemas.versions import Latest
 
 from app.errors import BadDataError
 from app.log.reader import scan
 from app.log.records import version_of
 from app.log.topics import require_existence
 from app.settings import Settings
+from edgeloop.versions import Latest
+from schemas.kinds import KINDS
 
 
 async def current(

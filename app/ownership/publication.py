@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from schemas.versions import Latest
 
 from app.log.producer import Producer
 from app.log.reader import partitions_of, read_to_end
@@ -19,6 +18,7 @@ from app.log.records import Outgoing, header, version_of
 from app.metrics import RECORDS_SENT
 from app.ownership.partition import Stage
 from app.settings import Settings
+from edgeloop.versions import Latest
 
 Key = tuple[str, bytes]
 """Topic (full name) and message key."""

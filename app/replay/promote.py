@@ -13,7 +13,7 @@ May touch: the broker: reads the topics, and writes `learning_lessons`, `lesson_
 4. Everything is one Kafka transaction.  Readers of what is committed see nothing of it before its end, and nothing at all if it is cut
    short; the next promotion, under the same transactional id, then first puts an end to it.
 5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many records of it are in this partition, so that
-   a reader in memory can take them in at once (`app.runtime.book`).
+   a reader in memory can take them in at once (`edgeloop.book`).
 """
 
 from __future__ import annotations

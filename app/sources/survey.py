@@ -20,7 +20,7 @@ from app.errors import ConfigurationError
 from app.settings import PREFIX, Settings
 from app.sources import Closed
 from app.sources.making import joined
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop.scope import DEFAULT_DIMENSIONS
 
 _PLACES = 3
 _OLDER_NAMES = {"rr": "rr", "roi": "rpnl_pct", "pnl_usd": "rpnl_usd"}

@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 import structlog
-from schemas.kinds import JUDGED, KINDS, LESSONS
-from schemas.lessons import GroupSummary, Lesson
-from schemas.versions import Latest
 
 from app.learning.common.changes import Changes
 from app.learning.engine import Judge, materializer
 from app.log.records import Outgoing, partition_of, published, tombstone, version_of
 from app.metrics import UNREADABLE
 from app.settings import Settings
+from edgeloop.versions import Latest
+from schemas.kinds import JUDGED, KINDS, LESSONS
+from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
 

@@ -17,10 +17,10 @@ from aiokafka import ConsumerRecord
 
 from app.learning.integrated.history import HISTORY_DAYS
 from app.log.records import version_of
+from edgeloop.versions import Latest
 from schemas import kinds
 from schemas.facts import PatternTradeEvent
 from schemas.lessons import GroupSummary, Lesson
-from schemas.versions import Latest
 
 
 class BadRecord(ValueError):

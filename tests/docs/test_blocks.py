@@ -22,8 +22,8 @@ from app.log import topics
 from app.log.reader import read_to_end, reader
 from app.settings import Settings
 from app.storage.migrate import migrate
+from edgeloop.scope import DEFAULT_DIMENSIONS
 from schemas import kinds
-from schemas.scope import DEFAULT_DIMENSIONS
 from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
 
 pytestmark = pytest.mark.stack

@@ -21,10 +21,10 @@ from app import errors
 from app.closes import REASONS
 from app.commands.base import cli
 from app.log import topics
-from app.runtime.resolve import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
 from app.settings import OTHER_VARIABLES, PREFIX, Settings
 from app.storage.migrate import migrations
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop.resolve import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
+from edgeloop.scope import DEFAULT_DIMENSIONS
 from tests.docs.markdown import DOCUMENTS, ROOT, Block, anchors, blocks, links, names, prose, table
 
 app.commands.load()
@@ -170,11 +170,11 @@ def test_every_document_is_linked_from_the_readme() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_files_and_names_in_backticks_exist(document: Path) -> None:
-    rooms = ("app/", "agents/", "schemas/", "samples/", "docs/", "tests/", "requirements/", "benchmarks/")
+    rooms = ("app/", "agents/", "edgeloop/", "schemas/", "samples/", "docs/", "tests/", "requirements/", "benchmarks/")
     for name in names(prose(document)):
         if name.startswith(rooms) and "::" not in name:
             assert (ROOT / name).exists(), name
-        elif re.fullmatch(r"(app|schemas)\.[a-z_.]+(\([\w, ]*\))?", name):
+        elif re.fullmatch(r"(app|schemas|edgeloop(?!\.projector|\.\w+\.done))\.[a-z_.]+(\([\w, ]*\))?", name):
             _resolve(name.partition("(")[0])
 
 
@@ -255,6 +255,9 @@ def test_python_versions_are_those_of_the_package() -> None:
 ELSEWHERE = {
     "faust -A app audit": "tests/report/test_page.py::test_the_page_in_a_browser",
     "make demo": "each installs an environment of its own and takes minutes",
+    "python -m pip install ./edgeloop": (
+        "tests/client/test_distribution.py::test_the_wheel_installs_alone_and_runs_the_documented_programs"
+    ),
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
     "faust -A app import samples/journal.csv.gz --draft mapping.toml": "tests/docs/test_blocks.py::test_a_new_users_trade_log_is_audited",
     "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",

@@ -20,7 +20,7 @@ from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.history import history_records
 from app.learning.integrated.sketches import decode, trade_hash
-from schemas.identity import group_id, slice_id
+from edgeloop.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
 from tests.learning.making import DAY_US, market, told, trade, trades

@@ -19,11 +19,11 @@ from app.learning.common.window import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.judge import IntegratedMaterializer
 from app.learning.integrated.sketches import encode, trade_hash
-from app.runtime.index import GroupIndex
-from app.runtime.resolve import Resolution, combine, prepare, resolve, unix_seconds
-from schemas.identity import slice_id
+from edgeloop.identity import slice_id
+from edgeloop.index import GroupIndex
+from edgeloop.overrides import Override
+from edgeloop.resolve import Resolution, combine, prepare, resolve, unix_seconds
 from schemas.lessons import GroupSummary, Lesson
-from schemas.overrides import Override
 from tests.learning import reference
 from tests.learning.making import DAY_US, GROUPS, everything, learned, market, trade, trades
 

@@ -19,10 +19,10 @@ from app.learning.common.outbox import same
 from app.learning.engine import Engine
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.judge import IntegratedMaterializer
-from schemas.identity import group_id
+from edgeloop.identity import group_id
+from edgeloop.overrides import Override
 from schemas.kinds import JUDGED, KINDS, OVERRIDES
 from schemas.lessons import Fit, GroupSummary, Lesson, LessonVerdict, SegmentSum
-from schemas.overrides import Override
 from tests.learning.making import GROUPS, learned, market, told, trade
 
 Records = list[Lesson | GroupSummary]

@@ -15,9 +15,9 @@ from app.learning.classic.materialize import Materializer
 from app.learning.common.baselines import module_baseline
 from app.learning.common.changes import Changes
 from app.learning.common.multiplier import GRID
-from schemas.identity import baseline_id, group_id, slice_id
-from schemas.lessons import Baseline, Evidence, GroupSummary, Lesson, LessonDecay, LessonVerdict, SegmentSum
-from schemas.overrides import Override
+from edgeloop.identity import baseline_id, group_id, slice_id
+from edgeloop.overrides import Evidence, Override
+from schemas.lessons import Baseline, GroupSummary, Lesson, LessonDecay, LessonVerdict, SegmentSum
 from tests.learning import reference
 from tests.learning.making import DAY_US, trade
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.runtime import OverrideBook
 from app.settings import Settings
+from edgeloop import OverrideBook
+from edgeloop.scope import canonical_text
 from schemas import kinds
-from schemas.scope import canonical_text
 from tests.pipeline import planted
 from tests.pipeline.compare import until_right
 from tests.pipeline.in_process import check_integrated, engines

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
-from app.runtime import OverrideBook
 from app.settings import Settings
+from edgeloop import OverrideBook
 from schemas import kinds
 from tests.pipeline.compare import check, until_right
 from tests.pipeline.in_process import check_integrated, engines

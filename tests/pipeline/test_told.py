@@ -29,8 +29,8 @@ from app.commands.explain import explain, explain_one
 from app.commands.export import export
 from app.commands.learned import list_overrides
 from app.learning.common.event_time import micros_from_text, text_from_micros
+from edgeloop.identity import slice_id
 from schemas import kinds
-from schemas.identity import slice_id
 from tests.pipeline.installation import Installation, wait
 from tests.pipeline.trades import Close
 

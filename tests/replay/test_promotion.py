@@ -20,12 +20,12 @@ from app.log.producer import Producer
 from app.log.records import Outgoing, partition_of
 from app.log.snapshot import current
 from app.replay import promote
-from app.runtime import OverrideBook
-from app.runtime.book import Promotions
 from app.settings import Settings
+from edgeloop import OverrideBook
+from edgeloop.book import Promotions
 from schemas import kinds
+from tests.client.test_resolve import make
 from tests.pipeline.installation import wait
-from tests.runtime.test_resolve import make
 
 pytestmark = pytest.mark.stack
 

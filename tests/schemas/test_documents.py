@@ -15,12 +15,12 @@ import pytest
 from app.closes import DeadLetterError
 from app.log import topics
 from app.settings import Settings
+from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas import generate, lessons
 from schemas.kinds import KINDS
 from schemas.lessons import (
     Baseline,
     EdgeHistory,
-    Evidence,
     Fit,
     GroupSummary,
     HistoryCell,
@@ -34,7 +34,6 @@ from schemas.lessons import (
     RegimeWeight,
     SegmentSum,
 )
-from schemas.overrides import Override, OverrideDecay
 from tests.closes.events import ABSENT, NEW, broken, facts
 
 RECORDS = {topic: kind.struct for topic, kind in KINDS.items() if kind.struct is not None}

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from app.storage.project import PROJECTIONS
+from edgeloop.versions import Latest
 from schemas.facts import group_key
 from schemas.kinds import CLOSES, DEAD_LETTERS, DERIVED, FACTS, JUDGED, JUDGED_TOPIC, KINDS, LEARNED, LESSONS, OVERRIDES
-from schemas.versions import Latest
 from tests.storage.records import fact, history, lesson, override
 
 

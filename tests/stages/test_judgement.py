@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+
 from app.log.records import Outgoing
 from app.stages.judgement import JudgementStage, ModuleStore
 from app.stages.lessons import LessonStage
+from edgeloop.overrides import Override
 from schemas.kinds import BASELINES, JUDGED, LESSONS, OVERRIDES, VERDICTS
-from schemas.overrides import Override
-
 from tests.stages.making import SETTINGS, Message, by_topic, facts, read_back
 
 LEARNINGS = pytest.mark.parametrize("learning", ["integrated", "classic"])

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from aiokafka import ConsumerRecord
 
+from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent, Segment, group_key
 from schemas.lessons import (
     Baseline,
     EdgeHistory,
-    Evidence,
     GroupSummary,
     LatentFactor,
     Lesson,
@@ -23,7 +23,6 @@ from schemas.lessons import (
     RegimeCell,
     RegimeWeight,
 )
-from schemas.overrides import Override, OverrideDecay
 
 T0 = "2024-03-01T00:00:00.000000Z"
 T1 = "2024-03-02T12:00:00.000000Z"

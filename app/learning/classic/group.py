@@ -20,9 +20,10 @@ from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.segments import segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, Snapshot, Trade
-from schemas.identity import group_id, slice_id
+from edgeloop.identity import group_id, slice_id
+from edgeloop.overrides import Evidence
 from schemas.kinds import LESSONS
-from schemas.lessons import Evidence, GroupSummary, Lesson, LessonDecay
+from schemas.lessons import GroupSummary, Lesson, LessonDecay
 
 FULL_SHARE = 64
 """All slices are mined anew when more than one in so many trades came or went: from there on that is faster (5 000 trades × 19 dims,

@@ -17,9 +17,9 @@ from app.learning.common.changes import Changes
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.common.outbox import Difference, Outbox, same
 from app.learning.common.size import unit_of_size
+from edgeloop.overrides import Override, OverrideDecay
 from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override, OverrideDecay
 
 NEVER, INSUFFICIENT, NEUTRAL, OVERRIDE = -1, 0, 1, 2
 DECISIONS = ("insufficient", "neutral", "override")

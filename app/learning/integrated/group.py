@@ -34,10 +34,11 @@ from app.learning.integrated.selection import MAX_STEPS, Selection
 from app.learning.integrated.selection import Path as Chosen
 from app.learning.integrated.shared import SharedFit, shared_fit
 from app.learning.integrated.sketches import encode, sketches, trade_hashes
-from schemas.identity import group_id, slice_id
+from edgeloop.identity import group_id, slice_id
+from edgeloop.overrides import Evidence
+from edgeloop.scope import canonical_text
 from schemas.kinds import LESSONS
-from schemas.lessons import Evidence, Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
-from schemas.scope import canonical_text
+from schemas.lessons import Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
 
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""

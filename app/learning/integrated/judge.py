@@ -61,9 +61,9 @@ from app.learning.integrated.weights import (
     weight,
 )
 from app.learning.integrated.whole_groups import Level, Spread, levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
+from edgeloop.overrides import Override
 from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
 
 
 class Standings(NamedTuple):

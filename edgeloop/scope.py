@@ -1,4 +1,4 @@
-"""Scopes: flat maps of context dimensions to discrete values, in one canonical form for producers, learner and position manager.
+"""Scopes: flat maps of context dimensions to discrete values, in one canonical form for all.
 
 May touch: nothing of ours.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from schemas.canonical import MAX_CODE_POINTS, CanonicalError, check_text, member
+from edgeloop.canonical import MAX_CODE_POINTS, CanonicalError, check_text, member
 
 REGIME_DIMENSIONS: tuple[str, ...] = tuple(
-    f"{market}_{horizon}" for market in ("btc", "alt", "bucket", "btcd", "usdtd") for horizon in ("macro", "meso", "micro")
+    f"{market}_{horizon}"
+    for market in ("btc", "alt", "bucket", "btcd", "usdtd")
+    for horizon in ("macro", "meso", "micro")
 )
 DEFAULT_DIMENSIONS: tuple[str, ...] = (
-    "curator", "chain", "mcap_bucket", "vol_bucket", "age_bucket", "intent", "mcap_vol_ratio_bucket", "market_family",
-    "timeframe", "A_mode", "E_mode", "bucket", "bucket_leader", "bucket_rank_position", *REGIME_DIMENSIONS,
+    "curator", "chain", "mcap_bucket", "vol_bucket", "age_bucket", "intent",
+    "mcap_vol_ratio_bucket", "market_family", "timeframe", "A_mode", "E_mode", "bucket",
+    "bucket_leader", "bucket_rank_position", *REGIME_DIMENSIONS,
 )  # fmt: skip
 
 _REGIMES = frozenset(REGIME_DIMENSIONS)
@@ -24,22 +27,27 @@ _ESCAPES = str.maketrans({"%": "%25", "|": "%7C", "=": "%3D"})
 
 
 def is_regime(dimension: str) -> bool:
-    """Whether `dimension` is a market state: `S4` is missing there, and a state at entry says nothing about a later action."""
+    """Whether `dimension` is a market state.
+
+    `S4` is missing there, and a state at entry says nothing about a later action.
+    """
     return dimension in _REGIMES
 
 
 def canonical_value(value: object, dimension: str = "") -> str | None:
     """The canonical text of a scope value, or None where it is missing.
 
-    Missing: None, blank text, `unknown` in any case, and `S4` in any case for a regime dimension.  Text is trimmed of white space,
-    integers (and floats of integral value) are decimals, other floats are written as RFC 8785 does (ECMAScript's shortest form),
-    booleans are `true` and `false`.  Raises `CanonicalError` for objects and arrays (wrong_type), numbers that are not finite IEEE doubles
-    (bad_number), text of more than 200 code points (too_long), and text that PostgreSQL cannot hold (bad_text).
+    Missing: None, blank text, `unknown` in any case, and `S4` in any case for a regime dimension.
+    Text is trimmed of white space, integers (and floats of integral value) are decimals, other
+    floats are written as RFC 8785 does (ECMAScript's shortest form), booleans are `true` and
+    `false`.  Raises `CanonicalError` for objects and arrays (wrong_type), numbers that are not
+    finite IEEE doubles (bad_number), text of more than 200 code points (too_long), and text that
+    PostgreSQL cannot hold (bad_text).
 
-    >>> canonical_value(1), canonical_value(1.0), canonical_value("1"), canonical_value(1e-7), canonical_value(True)
-    ('1', '1', '1', '1e-7', 'true')
-    >>> canonical_value(" unknown ") is None, canonical_value("s4", "btc_meso") is None, canonical_value("s4", "chain")
-    (True, True, 's4')
+    >>> [canonical_value(value) for value in (1, 1.0, "1", 1e-7, True)]
+    ['1', '1', '1', '1e-7', 'true']
+    >>> [canonical_value(" unknown "), canonical_value("s4", "btc_meso"), canonical_value("s4")]
+    [None, None, 's4']
     """
     if value is None:
         return None
@@ -49,12 +57,15 @@ def canonical_value(value: object, dimension: str = "") -> str | None:
     return _number(value, dimension)
 
 
-def canonical_scope(scope: Mapping[str, object], dimensions: Iterable[str] = DEFAULT_DIMENSIONS) -> dict[str, str]:
-    """The canonical values of `scope` along `dimensions`, without the missing ones and without other keys; in the dimensions' order.
+def canonical_scope(
+    scope: Mapping[str, object], dimensions: Iterable[str] = DEFAULT_DIMENSIONS
+) -> dict[str, str]:
+    """The canonical values of `scope` along `dimensions`, in their order.
 
+    Missing values and other keys are left out.
     Raises `CanonicalError` as `canonical_value` does, its path naming the dimension.
 
-    >>> canonical_scope({"chain": " sol ", "bucket_rank_position": 1.0, "btc_meso": "S4", "note": []})
+    >>> canonical_scope({"chain": " sol ", "bucket_rank_position": 1.0, "btc_meso": "S4", "x": []})
     {'chain': 'sol', 'bucket_rank_position': '1'}
     """
     dimensions = tuple(dimensions)
@@ -62,7 +73,7 @@ def canonical_scope(scope: Mapping[str, object], dimensions: Iterable[str] = DEF
 
 
 def canonical_values(dimensions: tuple[str, ...], values: Iterable[object]) -> dict[str, str]:
-    """`canonical_scope` of the scope that holds `values`, one per dimension in their order, None where there is none."""
+    """`canonical_scope` of the scope that holds `values`: one per dimension, None where none is."""
     texts: dict[str, str] = {}
     dimension = ""
     try:
@@ -82,10 +93,12 @@ def canonical_values(dimensions: tuple[str, ...], values: Iterable[object]) -> d
 
 
 def canonical_text(scope: Mapping[str, object]) -> str:
-    """The text of a slice: its `dimension=value` pairs sorted by dimension (by code point) and joined by `|`; `""` for `{}`.
+    """The text of a slice: its `dimension=value` pairs, joined by `|`; `""` for `{}`.
 
-    In names and values `%`, `|` and `=` are written `%25`, `%7C` and `%3D`.  Values are made canonical, missing ones are left out, so the
-    order of keys and the type of numbers do not matter.  Every key counts as a dimension.
+    Sorted by dimension (by code point).
+    In names and values `%`, `|` and `=` are written `%25`, `%7C` and `%3D`.  Values are made
+    canonical, missing ones are left out, so the order of keys and the type of numbers do not
+    matter.  Every key counts as a dimension.
 
     >>> canonical_text({"chain": "sol", "bucket": "a|b", "A_mode": 1.0})
     'A_mode=1|bucket=a%7Cb|chain=sol'
@@ -94,7 +107,9 @@ def canonical_text(scope: Mapping[str, object]) -> str:
     for name in names:
         check_text(name, "The name of a dimension", member(name))
     texts = canonical_values(names, (scope[name] for name in names))
-    return "|".join(f"{name.translate(_ESCAPES)}={text.translate(_ESCAPES)}" for name, text in texts.items())
+    return "|".join(
+        f"{name.translate(_ESCAPES)}={text.translate(_ESCAPES)}" for name, text in texts.items()
+    )
 
 
 def pairs_of(text: str) -> tuple[tuple[str, str], ...]:
@@ -138,7 +153,10 @@ def _number(value: object, dimension: str) -> str:
         return "true" if value else "false"
     if not isinstance(value, (int, float)):
         raise CanonicalError(
-            "wrong_type", f"A scope value is text, a number, true, false or null, and not of type {type(value).__name__}.", path
+            "wrong_type",
+            "A scope value is text, a number, true, false or null, and not of type "
+            f"{type(value).__name__}.",
+            path,
         )
     try:
         double = float(value)
@@ -159,7 +177,8 @@ def _number(value: object, dimension: str) -> str:
 def _ecmascript(value: float) -> str:
     """A double that is not integral as ECMAScript's Number::toString writes it (RFC 8785, 3.2.2.3).
 
-    Python's shortest digits are the same; only small numbers differ: it writes 1e-05 where ECMAScript writes 0.00001, and 1e-07 for 1e-7.
+    Python's shortest digits are the same; only small numbers differ: it writes 1e-05 where
+    ECMAScript writes 0.00001, and 1e-07 for 1e-7.
     """
     mantissa, e, exponent = float.__repr__(value).partition("e")
     if not e:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.runtime.index import GroupIndex
-from app.runtime.resolve import combine, contained, prepare, resolve, unix_seconds
-from schemas.overrides import Override
+from edgeloop.index import GroupIndex
+from edgeloop.overrides import Override
+from edgeloop.resolve import combine, contained, prepare, resolve, unix_seconds
 
 ROOT = Path(__file__).parents[2]
 CASES = json.loads((ROOT / "schemas/vectors/resolve.json").read_text())["cases"]
@@ -159,6 +159,6 @@ def test_decay_is_monotone_toward_neutral_and_keeps_the_sign(effect: float, earl
 
 
 def test_the_position_manager_needs_neither_faust_nor_postgres():
-    source = "import app.runtime, sys; print([m for m in ('faust', 'mode', 'asyncpg', 'numpy', 'aiokafka', 'click') if m in sys.modules])"
+    source = "import edgeloop, sys; print([m for m in ('faust', 'mode', 'asyncpg', 'numpy', 'aiokafka', 'click') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from schemas.canonical import CanonicalError, check_text, shown
+from edgeloop.canonical import CanonicalError, check_text, shown
 
 _MODULE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _OLD_FORM = re.compile(r"module=([^|=]*)\|pattern_key=(.*)", re.DOTALL)
@@ -17,23 +17,31 @@ _CACHED_CODE_POINTS = 512
 
 
 def check_module(module: str) -> str:
-    """`module` itself.  Raises `CanonicalError` (bad_module) unless it is 1 to 200 of `A-Z a-z 0-9 _ -`.
+    """`module` itself.
+
+    Raises `CanonicalError` (bad_module) unless it is 1 to 200 of `A-Z a-z 0-9 _ -`.
 
     >>> check_module("pm")
     'pm'
     """
     if not _MODULE.fullmatch(module):
-        raise CanonicalError("bad_module", f"The module {shown(module)!r} is not 1 to 200 of the characters A-Z a-z 0-9 _ -.")
+        raise CanonicalError(
+            "bad_module",
+            f"The module {shown(module)!r} is not 1 to 200 of the characters A-Z a-z 0-9 _ -.",
+        )
     return module
 
 
 def canonical_pattern_key(text: str, module: str) -> str:
-    """The pattern key `text` of an event of `module`: dotted segments, the first of which is the module.
+    """The pattern key `text` of an event of `module`, in its canonical form.
 
-    A key whose first segment is not the module gets it in front; the older form `module=…|pattern_key=…` becomes the same key.
-    At least one segment follows the module; segments are not empty and hold no white space, `|` or `=`.  White space is what Python's
-    `str.isspace` says: Unicode's White_Space and U+001C to U+001F.  The result has at most 200 code points, and is its own canonical form.
-    Raises `CanonicalError` (bad_module, bad_pattern_key, too_long, bad_text).
+    Dotted segments, the first of which is the module.
+    A key whose first segment is not the module gets it in front; the older form
+    `module=…|pattern_key=…` becomes the same key.  At least one segment follows the module;
+    segments are not empty and hold no white space, `|` or `=`.  White space is what Python's
+    `str.isspace` says: Unicode's White_Space and U+001C to U+001F.  The result has at most 200 code
+    points, and is its own canonical form.  Raises `CanonicalError` (bad_module, bad_pattern_key,
+    too_long, bad_text).
 
     >>> canonical_pattern_key("uptrend.S1.entry", "pm")
     'pm.uptrend.S1.entry'

@@ -1,4 +1,4 @@
-"""The rule by which every reader of a compacted topic goes: the highest version of a key wins, of equals the later.
+"""The rule of every reader: the highest version of a key wins, of equals the later.
 
 May touch: nothing of ours.
 """

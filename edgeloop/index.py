@@ -1,4 +1,4 @@
-"""An index that finds the overrides of one group whose scope is contained in a context, in microseconds and whatever their number.
+"""An index of the overrides of one group: those that match a context, in microseconds.
 
 May touch: nothing.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from app.runtime.resolve import Prepared
-from schemas.scope import canonical_value
+from edgeloop.resolve import Prepared
+from edgeloop.scope import canonical_value
 
 MAX_SPELLINGS = 10_000
 """Values of one dimension that an index remembers."""
@@ -17,9 +17,10 @@ MAX_SPELLINGS = 10_000
 class GroupIndex:
     """The overrides of one group; they do not change.
 
-    Override i is bit i.  For each dimension, `by_value[v]` has the bits of the overrides that want v there or want nothing there, and
-    `indifferent` those that want nothing.  What matches a context is the intersection over the dimensions: one dictionary look-up and one
-    `&` for each, with no loop over overrides.
+    Override i is bit i.  For each dimension, `by_value[v]` has the bits of the overrides that want
+    v there or want nothing there, and `indifferent` those that want nothing.  What matches a
+    context is the intersection over the dimensions: one dictionary look-up and one `&` for each,
+    with no loop over overrides.
     """
 
     def __init__(self, overrides: Iterable[Prepared]) -> None:
@@ -44,7 +45,10 @@ class GroupIndex:
         self._dimensions.sort(key=lambda entry: entry[2].bit_count())
 
     def match(self, context: Mapping[str, object]) -> list[Prepared]:
-        """The overrides whose scope is contained in `context`, whose values may be raw, by id.  Raises `CanonicalError`."""
+        """The overrides whose scope is contained in `context`, by id.
+
+        The context's values may be raw.  Raises `CanonicalError`.
+        """
         left = self._all
         for dimension, by_value, indifferent in self._dimensions:
             value = context.get(dimension)
@@ -64,9 +68,12 @@ class GroupIndex:
         return found
 
     @staticmethod
-    def _canonical(dimension: str, by_value: dict[str | None, int], indifferent: int, value: object) -> int:
+    def _canonical(
+        dimension: str, by_value: dict[str | None, int], indifferent: int, value: object
+    ) -> int:
         text = canonical_value(value, dimension)
         bits = indifferent if text is None else by_value.get(text, indifferent)
         if type(value) is str and len(by_value) < MAX_SPELLINGS:
-            by_value[value] = bits  # the next time this spelling, or this value that no override wants, is a look-up
+            # The next time this spelling, or this value that no override wants, is a look-up.
+            by_value[value] = bits
         return bits

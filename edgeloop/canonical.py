@@ -19,8 +19,9 @@ _SHOWN_CODE_POINTS = 80
 class CanonicalError(ValueError):
     """A value has no canonical form.
 
-    `reason` is a short stable word (see `app.closes.REASONS`), `message` a sentence, `path` the JSON path relative to what was
-    given: `""` for the value itself, `.chain` or `["my key"]` for a member.
+    `reason` is a short stable word (see `app.closes.REASONS`), `message` a sentence, `path` the
+    JSON path relative to what was given: `""` for the value itself, `.chain` or `["my key"]` for a
+    member.
     """
 
     def __init__(self, reason: str, message: str, path: str = "") -> None:
@@ -31,7 +32,10 @@ class CanonicalError(ValueError):
 
 
 def member(name: str) -> str:
-    """The step of a JSON path into an object: `.chain`, or `["a b"]` in ASCII where the name is not a plain word."""
+    """The step of a JSON path into an object.
+
+    `.chain`, or `["a b"]` in ASCII where the name is not a plain word.
+    """
     return f".{name}" if _SIMPLE_NAME.fullmatch(name) else f"[{json.dumps(shown(name))}]"
 
 
@@ -41,8 +45,19 @@ def shown(text: str) -> str:
 
 
 def check_text(text: str, what: str, path: str = "") -> None:
-    """Raise `CanonicalError` (too_long, bad_text) unless `text` has at most 200 code points and PostgreSQL can hold it."""
+    """Raise `CanonicalError` unless `text` is short enough and PostgreSQL can hold it.
+
+    Its reason is too_long (more than 200 code points) or bad_text.
+    """
     if len(text) > MAX_CODE_POINTS:
-        raise CanonicalError("too_long", f"{what} has {len(text)} code points; at most {MAX_CODE_POINTS} are allowed.", path)
+        raise CanonicalError(
+            "too_long",
+            f"{what} has {len(text)} code points; at most {MAX_CODE_POINTS} are allowed.",
+            path,
+        )
     if _UNSTORABLE.search(text):
-        raise CanonicalError("bad_text", f"{what} holds a NUL or a lone surrogate, which PostgreSQL cannot hold.", path)
+        raise CanonicalError(
+            "bad_text",
+            f"{what} holds a NUL or a lone surrogate, which PostgreSQL cannot hold.",
+            path,
+        )

@@ -18,11 +18,11 @@ from app.log import topics
 from app.log.admin import admin
 from app.log.producer import Producer
 from app.log.records import Outgoing, partition_of
-from app.runtime import OverrideBook
 from app.settings import Settings
+from edgeloop import OverrideBook
+from edgeloop.overrides import Override
 from schemas import kinds
-from schemas.overrides import Override
-from tests.runtime.test_resolve import make
+from tests.client.test_resolve import make
 
 pytestmark = pytest.mark.stack
 
