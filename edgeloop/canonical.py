@@ -1,6 +1,6 @@
 """What the canonical forms share: their error, with its place in the JSON, and the limits of text.
 
-May touch: nothing of ours.
+May touch: nothing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `schemas/vectors` has examples.
 
-May touch: nothing of ours.
+May touch: nothing.
 """
 
 from __future__ import annotations

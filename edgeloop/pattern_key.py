@@ -1,6 +1,6 @@
 """The canonical pattern key: one text per behaviour, whatever form a producer writes it in.
 
-May touch: nothing of ours.
+May touch: nothing.
 """
 
 from __future__ import annotations

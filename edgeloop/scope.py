@@ -1,6 +1,6 @@
 """Scopes: flat maps of context dimensions to discrete values, in one canonical form for all.
 
-May touch: nothing of ours.
+May touch: nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The rule of every reader: the highest version of a key wins, of equals the later.
 
-May touch: nothing of ours.
+May touch: nothing.
 """
 
 from __future__ import annotations

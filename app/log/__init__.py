@@ -10,6 +10,7 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 | `records.py` | a record on its way out, and what its headers say |
 | `producer.py` | send and await every delivery; one transaction as a whole |
 | `reader.py` | read in bulk, without a consumer group |
+| `fetcher.py` | single records by their places |
 | `snapshot.py` | what is published: of each key the record that counts |
 | `groups.py` | the names of the consumer groups, and their members |
 | `progress.py` | committed offsets: how far a role is done |

@@ -13,13 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from app.learning.classic import formulas
 from app.learning.common.baselines import module_baseline
-from app.learning.common.changes import Changes
+from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.multiplier import multiplier, on_grid
-from app.learning.common.outbox import Difference, Outbox, same
+from app.learning.common.outbox import Difference, same
 from app.learning.common.size import unit_of_size
 from edgeloop.overrides import Override, OverrideDecay
-from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
-from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.lessons import GroupSummary, Lesson, LessonVerdict
 
 NEVER, INSUFFICIENT, NEUTRAL, OVERRIDE = -1, 0, 1, 2
 DECISIONS = ("insufficient", "neutral", "override")
@@ -69,12 +68,7 @@ class Materializer:
         self._seen = np.zeros((3, 0))
         self._waiting: set[int] = set()
         self._adopted = False
-        self._verdicts: Outbox[LessonVerdict] = Outbox(VERDICTS, _urgent_verdict)
-        self._overrides: Outbox[Override] = Outbox(OVERRIDES, _urgent_override)
-        self._baselines: Outbox[Baseline] = Outbox(BASELINES)
-        # What `integrated` published of regimes and factors has no meaning here: it is retired.
-        self._weights: Outbox[RegimeWeight] = Outbox(REGIME_WEIGHTS)
-        self._factors: Outbox[LatentFactor] = Outbox(FACTORS)
+        self._published = Outboxes(_urgent)
 
     @property
     def n_lessons(self) -> int:
@@ -114,14 +108,7 @@ class Materializer:
 
         Fold all lessons before judging: what is published of a lesson that is not there is retired.
         """
-        by_kind: dict[type, list[Any]] = {}
-        for record in published:
-            by_kind.setdefault(type(record), []).append(record)
-        self._verdicts.adopt(by_kind.get(LessonVerdict, ()))
-        self._overrides.adopt(by_kind.get(Override, ()))
-        self._baselines.adopt(by_kind.get(Baseline, ()))
-        self._weights.adopt(by_kind.get(RegimeWeight, ()))
-        self._factors.adopt(by_kind.get(LatentFactor, ()))
+        self._published.adopt(published)
         self._adopted = True
         self._seen_decision[:] = NEVER
         self._touched = set(self._slot_of.values())
@@ -134,9 +121,10 @@ class Materializer:
         """
         baseline = module_baseline(self.module, self._summaries.values(), self.baseline_default, version)
         changes = Changes(
-            baselines=self._baselines.replace([] if baseline is None else [baseline], version),
-            regime_weights=self._weights.replace([], version),
-            factors=self._factors.replace([], version),
+            baselines=self._published.baselines.replace([] if baseline is None else [baseline], version),
+            # What `integrated` published of regimes and factors has no meaning here: it is retired.
+            regime_weights=self._published.regime_weights.replace([], version),
+            factors=self._published.factors.replace([], version),
         )
         gone = self._unknown()
         if self._slot_of:
@@ -145,8 +133,8 @@ class Materializer:
             slots = self._moved(judged, urgent_only)
             changes.verdicts, changes.overrides = self._differing(slots, gone, judged, version, urgent_only)
         else:
-            changes.verdicts = self._verdicts.update([], gone, version)
-            changes.overrides = self._overrides.update([], gone, version)
+            changes.verdicts = self._published.verdicts.update([], gone, version)
+            changes.overrides = self._published.overrides.update([], gone, version)
         return changes
 
     # -- what may differ
@@ -156,7 +144,7 @@ class Materializer:
         if not self._adopted:
             return []
         self._adopted = False
-        return sorted((self._verdicts.held.keys() | self._overrides.held.keys()) - self._slot_of.keys())
+        return sorted((self._published.verdicts.held.keys() | self._published.overrides.held.keys()) - self._slot_of.keys())
 
     def _moved(self, judged: _Judged, urgent_only: bool) -> list[int]:
         """The slots whose records may differ from what is published."""
@@ -197,8 +185,8 @@ class Materializer:
             self._seen_decision[slot] = judged.decision[slot]
             self._seen[:, slot] = judged.multiplier[slot], judged.baseline, judged.unit
         return (
-            self._verdicts.update(verdicts, gone, version, urgent_only=urgent_only),
-            self._overrides.update(overrides, gone + neutral, version, urgent_only=urgent_only),
+            self._published.verdicts.update(verdicts, gone, version, urgent_only=urgent_only),
+            self._published.overrides.update(overrides, gone + neutral, version, urgent_only=urgent_only),
         )
 
     # -- judging
@@ -306,11 +294,10 @@ class Materializer:
         self._free.append(slot)
 
 
-def _urgent_verdict(verdict: LessonVerdict, old: LessonVerdict) -> bool:
+def _urgent(record: Any, old: Any) -> bool:
     """Whether the difference cannot wait: another decision or multiplier, or a lesson that has changed itself."""
-    return (verdict.decision, verdict.multiplier, verdict.lesson_version) != (old.decision, old.multiplier, old.lesson_version)
-
-
-def _urgent_override(override: Override, old: Override) -> bool:
-    """As `_urgent_verdict`, of the override."""
-    return (override.multiplier, override.evidence.lesson_version) != (old.multiplier, old.evidence.lesson_version)
+    if isinstance(record, LessonVerdict):
+        return (record.decision, record.multiplier, record.lesson_version) != (old.decision, old.multiplier, old.lesson_version)
+    if isinstance(record, Override):
+        return (record.multiplier, record.evidence.lesson_version) != (old.multiplier, old.evidence.lesson_version)
+    return True

@@ -1,15 +1,15 @@
-"""What a judgement of a module changes: a difference for each kind of record.
+"""What is published of a module, and what a judgement changes: an outbox and a difference for each kind of record.
 
 May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.learning.common.outbox import Difference
+from app.learning.common.outbox import Difference, Outbox
 from edgeloop.overrides import Override
 from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
@@ -35,3 +35,28 @@ class Changes:
 
     def __len__(self) -> int:
         return sum(len(difference) for _, difference in self.by_topic())
+
+
+class Outboxes:
+    """What is published of a module.
+
+    `urgent` tells whether a position manager should know of the difference between two records at once.
+    """
+
+    def __init__(self, urgent: Callable[[Any, Any], bool]) -> None:
+        self.overrides: Outbox[Override] = Outbox(OVERRIDES, urgent)
+        self.verdicts: Outbox[LessonVerdict] = Outbox(VERDICTS, urgent)
+        self.baselines: Outbox[Baseline] = Outbox(BASELINES, urgent)
+        self.regime_weights: Outbox[RegimeWeight] = Outbox(REGIME_WEIGHTS, urgent)
+        self.factors: Outbox[LatentFactor] = Outbox(FACTORS, urgent)
+
+    def adopt(self, published: Iterable[Any]) -> None:
+        """Take these records, of any kind and nothing else, as published."""
+        by_kind: dict[type, list[Any]] = {}
+        for record in published:
+            by_kind.setdefault(type(record), []).append(record)
+        self.overrides.adopt(by_kind.get(Override, ()))
+        self.verdicts.adopt(by_kind.get(LessonVerdict, ()))
+        self.baselines.adopt(by_kind.get(Baseline, ()))
+        self.regime_weights.adopt(by_kind.get(RegimeWeight, ()))
+        self.factors.adopt(by_kind.get(LatentFactor, ()))

@@ -21,11 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
-from app.learning.common.changes import Changes
+from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.multiplier import multiplier, on_grid
-from app.learning.common.outbox import Outbox
 from app.learning.common.size import unit_of_size
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Clusterer, Factor, Member
@@ -62,7 +61,6 @@ from app.learning.integrated.weights import (
 )
 from app.learning.integrated.whole_groups import Level, Spread, levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
 from edgeloop.overrides import Override
-from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 
 
@@ -99,11 +97,7 @@ class IntegratedMaterializer:
         self._summaries: dict[str, GroupSummary] = {}
         self._clusterer = Clusterer(config.factor_jaccard)
         self._changed: dict[str, None] = {}  # lessons whose trades the clusterer has not seen
-        self._verdicts: Outbox[LessonVerdict] = Outbox(VERDICTS, urgent)
-        self._overrides: Outbox[Override] = Outbox(OVERRIDES, urgent)
-        self._baseline_records: Outbox[Baseline] = Outbox(BASELINES, urgent)
-        self._weights: Outbox[RegimeWeight] = Outbox(REGIME_WEIGHTS, urgent)
-        self._factor_records: Outbox[LatentFactor] = Outbox(FACTORS, urgent)
+        self._published = Outboxes(urgent)
         self._paths: dict[str, GroupPath] = {}  # the last of each group whose lessons were all of one refit
         self._rejected: dict[str, tuple[Lesson, Rejection, LessonVerdict]] = {}
 
@@ -134,27 +128,20 @@ class IntegratedMaterializer:
 
     def adopt(self, published: Iterable[Any]) -> None:
         """What is published of this module, records of any kind: from here on `judge` returns what differs from exactly this."""
-        by_kind: dict[type, list[Any]] = {}
-        for record in published:
-            by_kind.setdefault(type(record), []).append(record)
-        self._verdicts.adopt(by_kind.get(LessonVerdict, ()))
-        self._overrides.adopt(by_kind.get(Override, ()))
-        self._baseline_records.adopt(by_kind.get(Baseline, ()))
-        self._weights.adopt(by_kind.get(RegimeWeight, ()))
-        self._factor_records.adopt(by_kind.get(LatentFactor, ()))
+        self._published.adopt(published)
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
         """What differs from what was handed out, marked with `version`; a second call in a row returns nothing.
 
         With `urgent_only`, what a position manager would not notice (other digits, the same multiplier and decay) waits for a full call.
         """
-        now = self._judged(version)
+        now, out = self._judged(version), self._published
         return Changes(
-            overrides=self._overrides.replace(now.overrides, version, urgent_only=urgent_only),
-            verdicts=self._verdicts.replace(now.verdicts, version, urgent_only=urgent_only),
-            baselines=self._baseline_records.replace(now.baselines, version, urgent_only=urgent_only),
-            regime_weights=self._weights.replace(now.weights, version, urgent_only=urgent_only),
-            factors=self._factor_records.replace(now.factors, version, urgent_only=urgent_only),
+            overrides=out.overrides.replace(now.overrides, version, urgent_only=urgent_only),
+            verdicts=out.verdicts.replace(now.verdicts, version, urgent_only=urgent_only),
+            baselines=out.baselines.replace(now.baselines, version, urgent_only=urgent_only),
+            regime_weights=out.regime_weights.replace(now.weights, version, urgent_only=urgent_only),
+            factors=out.factors.replace(now.factors, version, urgent_only=urgent_only),
         )
 
     def standings(self) -> Standings:
