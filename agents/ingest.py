@@ -12,7 +12,7 @@ from app.log.producer import Producer
 from app.log.retry import Stopping
 from app.settings import Settings
 from app.stages.ingest import facts_of
-from app.worker.fatal import die
+from app.worker.fatal import fatal_exit
 from app.worker.process import raw_topic
 from schemas.kinds import CLOSES
 
@@ -29,9 +29,9 @@ def attach(app: faust.App, settings: Settings) -> None:
                 await producer.send(await asyncio.to_thread(facts_of, settings, messages))
             except Stopping:
                 # `stream_wait_empty` holds the stop until here: end without acknowledging.
-                die("ingest: stopped while the broker was away", Stopping())
+                fatal_exit("ingest: stopped while the broker was away", Stopping())
             except Exception as error:
-                die("ingest", error)
+                fatal_exit("ingest", error)
             yield
 
     @app.on_before_shutdown.connect

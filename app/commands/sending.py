@@ -71,7 +71,7 @@ async def send(
     """Send each close as it is found, at most `rate` a second and `limit` in all, and await every delivery; with `dry_run` only read."""
     topic = settings.topic(CLOSES)
     partitions = 1 if dry_run else await require_one(settings, CLOSES)
-    sender = Producer(settings)
+    producer = Producer(settings)
     started = time.monotonic()
     sent = 0
     batch: list[Outgoing] = []
@@ -83,7 +83,7 @@ async def send(
         async def flush() -> None:
             nonlocal sent
             if not dry_run:
-                await sender.send(batch)
+                await producer.send(batch)
             sent += len(batch)
             batch.clear()
             elapsed = max(time.monotonic() - started, 1e-9)
@@ -103,7 +103,7 @@ async def send(
             if batch:
                 await flush()
         finally:
-            await sender.stop()
+            await producer.stop()
     return Sent(sent, time.monotonic() - started)
 
 

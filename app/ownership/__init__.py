@@ -17,7 +17,7 @@ The log is the state and memory is a cache, so everything here follows one proto
 4. When nothing is left to fold or to send, the folded offset is noted as progress.
 5. Records that another worker wrote (a predecessor that was frozen publishes its last batch late)
    are noticed by the `writer` header; then all that is published is read again, and the next refit
-   corrects what differs (`publication.py`).
+   corrects what differs (`watch.py`, `publication.py`).
 """
 
 from app.ownership.owner import PartitionOwner

@@ -26,6 +26,7 @@ class Hydration:
     def __init__(
         self, settings: Settings, stage: Stage, publication: Publication, run: Run
     ) -> None:
+        self.role = stage.role
         self._settings = settings
         self._stage = stage
         self._topic = settings.topic(stage.source)
@@ -90,11 +91,16 @@ class Hydration:
         async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
             partition = by_number[tp.partition]
             await self._run(partition.store.fold, records, next_offset)
-            FOLDED.labels(self._stage.role).inc(len(records))
+            FOLDED.labels(self.role).inc(len(records))
             partition.read_to(next_offset)
         for partition in by_number.values():
             if partition.state is PartitionState.BEHIND:
                 partition.caught_up()
+
+    async def ends(self, consumer: AIOKafkaConsumer, numbers: Iterable[int]) -> dict[int, int]:
+        """Partition → the end of its log."""
+        partitions = [TopicPartition(self._topic, number) for number in numbers]
+        return {tp.partition: end for tp, end in (await consumer.end_offsets(partitions)).items()}
 
     async def adopt(
         self,

@@ -14,20 +14,20 @@ from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from app.log.progress import Progress
-from app.log.reader import reader
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
 from app.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
+from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
-from app.worker.fatal import die
+from app.worker.fatal import fatal_exit
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,6 @@ MAX_PENDING = 20_000
 QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
-WATCH_EVERY_S = 5.0  # how often the owner looks for records of others in its output
 
 
 class PartitionOwner:
@@ -61,7 +60,7 @@ class PartitionOwner:
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
         self._progress = Progress(settings, stage.role)
-        self._watcher: AIOKafkaConsumer | None = None
+        self._watch = Watch(settings, self._publication, self._hydration, self._read_on)
         app.on_rebalance_complete.connect(self.on_rebalance_complete)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.run)
@@ -74,7 +73,7 @@ class PartitionOwner:
             try:
                 await self._receive([event.message for event in events])
             except Exception as error:
-                die(f"{self._stage.role}: receiving", error)
+                fatal_exit(f"{self._stage.role}: receiving", error)
             yield
 
     async def _receive(self, messages: Sequence[Any]) -> None:
@@ -122,7 +121,7 @@ class PartitionOwner:
         except Stopping:
             log.info("hydrate.aborted", role=self._stage.role)
         except Exception as error:
-            die(f"{self._stage.role}: hydration", error)
+            fatal_exit(f"{self._stage.role}: hydration", error)
         finally:
             self._wake.set()
 
@@ -184,7 +183,8 @@ class PartitionOwner:
                     async with self._lock:
                         n_sent = await self._cycle()
                         if self._partitions and time.monotonic() - watched_s > WATCH_EVERY_S:
-                            await self._watch()
+                            if await self._watch.look(self._partitions, self._stop_asked.is_set):
+                                self._wake.set()
                             watched_s = time.monotonic()
                         await self._note_progress()
                 except (KafkaError, OSError) as error:
@@ -196,13 +196,13 @@ class PartitionOwner:
         except Stopping:
             pass
         except Exception as error:
-            die(f"{self._stage.role}: work", error)
+            fatal_exit(f"{self._stage.role}: work", error)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
             with suppress(KafkaError, OSError):
                 await self._publication.stop()
                 await self._progress.stop()
-                await self._end_watcher()
+                await self._watch.stop()
             self._stopped.set()
 
     async def _cycle(self) -> int:
@@ -276,53 +276,6 @@ class PartitionOwner:
             partition.fall_behind(partition.next_offset)
         self._own(fresh)
         self._wake.set()
-
-    # -- step 5 ------------------------------------------------------------------------------------
-
-    async def _watch(self) -> None:
-        """Look for what Faust never delivers, and for what others published in our place."""
-        if self._watcher is None:
-            # Kept from one look to the next: starting one takes as long as a refit.
-            consumer = reader(self._settings)
-            await consumer.start()
-            self._watcher = consumer
-        try:
-            await self._pass_markers(self._watcher)
-            if await self._publication.overwritten(self._watcher, self._partitions):
-                log.warning("output.overwritten", role=self._stage.role)
-                # If it is we who were frozen, the other knows more than we do: catch up before
-                # judging what it wrote.
-                for partition in self._partitions.values():
-                    partition.fall_behind(partition.next_offset)
-                await self._read_on()
-                partitions = list(self._partitions.values())
-                await self._hydration.adopt(self._watcher, partitions, self._stop_asked.is_set)
-        except (KafkaError, OSError):
-            await self._end_watcher()
-            raise
-
-    async def _pass_markers(self, consumer: AIOKafkaConsumer) -> None:
-        """Count as read what Faust never delivers.
-
-        The mark that ends a transaction takes an offset, and may be the last of the log.
-        """
-        now_s = time.monotonic()
-        quiet = [
-            TopicPartition(self._topic, p.number)
-            for p in self._partitions.values()
-            if not p.pending and now_s - p.last_new_s > WATCH_EVERY_S
-        ]
-        for tp, end in (await consumer.end_offsets(quiet)).items():
-            partition = self._partitions[tp.partition]
-            if end > partition.next_offset:
-                partition.fall_behind(end)
-                self._wake.set()
-        await self._read_on()
-
-    async def _end_watcher(self) -> None:
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None:
-            await watcher.stop()
 
     # -- progress, pace, thread --------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ from app.metrics import BAD_RECORDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
-from app.worker.fatal import die
+from app.worker.fatal import fatal_exit
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,7 @@ class Projector(mode.Service):
         except Stopping:
             pass
         except Exception as error:
-            die("projector", error)
+            fatal_exit("projector", error)
         finally:
             await self._disconnect()
 

@@ -48,13 +48,13 @@ Put = Callable[..., object]
 async def put(stack_settings: Settings) -> AsyncIterator[Put]:
     """Publish `(id, override or None, version)` triples; awaited, they are on the broker."""
     await topics.create(stack_settings)
-    sender = Producer(stack_settings)
+    producer = Producer(stack_settings)
 
     async def publish(*triples: tuple[str, Override | bytes | None, int | None]) -> None:
-        await sender.send([out(stack_settings, *triple) for triple in triples])
+        await producer.send([out(stack_settings, *triple) for triple in triples])
 
     yield publish
-    await sender.stop()
+    await producer.stop()
 
 
 def book_of(settings: Settings, **options: object) -> OverrideBook:
@@ -202,8 +202,8 @@ async def test_a_broker_that_is_killed_and_comes_back(tmp_path, topic_prefix: st
     try:
         settings = Settings(broker=info.broker, topic_prefix=topic_prefix, partitions=2)
         await topics.create(settings)
-        sender = Producer(settings)
-        await sender.send([out(settings, "o1", make("o1", effect=0.4), 1)])
+        producer = Producer(settings)
+        await producer.send([out(settings, "o1", make("o1", effect=0.4), 1)])
         async with book_of(settings, stale_after_s=2.0) as book:
             assert await book.ready(timeout=30)
             assert multiplier(book) == 1.4
@@ -212,9 +212,9 @@ async def test_a_broker_that_is_killed_and_comes_back(tmp_path, topic_prefix: st
             again = await loop.run_in_executor(None, lambda: up(directory, die_with_parent=True))
             assert again.broker == info.broker
             await eventually(lambda: multiplier(book) == 1.4, 60)
-            await sender.send([out(settings, "o1", make("o1", effect=0.6), 2)])
+            await producer.send([out(settings, "o1", make("o1", effect=0.6), 2)])
             await eventually(lambda: multiplier(book) == 1.6, 30)
-        await sender.stop()
+        await producer.stop()
     finally:
         await loop.run_in_executor(None, stack.__exit__, None, None, None)
 

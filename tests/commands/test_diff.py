@@ -46,15 +46,15 @@ def installation(stack_settings: Settings) -> Settings:
 
     async def send() -> None:
         await topics.create(settings)
-        sender = Producer(settings)
+        producer = Producer(settings)
         encode = msgspec.json.Encoder().encode
-        await sender.send(
+        await producer.send(
             [
                 Outgoing(settings.topic(kinds.FACTS), i % settings.partitions, f"{f.pattern_key}|entry".encode(), encode(f))
                 for i, f in enumerate(facts)
             ]
         )
-        await sender.stop()
+        await producer.stop()
 
     asyncio.run(send())
     return settings

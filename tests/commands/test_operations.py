@@ -114,9 +114,9 @@ def test_status_is_idle_when_there_is_nothing_and_times_out_when_nobody_works(st
         from app.log.producer import Producer
         from app.log.records import Outgoing
 
-        sender = Producer(stack_settings)
-        await sender.send([Outgoing(stack_settings.topic(kinds.CLOSES), 0, b"k", b"{}")])
-        await sender.stop()
+        producer = Producer(stack_settings)
+        await producer.send([Outgoing(stack_settings.topic(kinds.CLOSES), 0, b"k", b"{}")])
+        await producer.stop()
 
     asyncio.run(send())
     waiting = run(status, stack_settings, "--until-idle", "--timeout", "0.5", "--json")

@@ -35,11 +35,11 @@ def letter(settings: Settings, offset: int, value: bytes | None, **headers: Any)
 async def test_each_source_is_sent_once(stack_settings: Settings) -> None:
     settings = stack_settings
     await topics.create(settings)
-    sender = Producer(settings)
+    producer = Producer(settings)
     try:
         # The first and the third are one close: a crash has written its letter twice.  The fourth was cut, and its whole is not there.
         gone = {"value.length": 10, "value.sha256": "00"}
-        await sender.send(
+        await producer.send(
             [
                 letter(settings, 0, VALID), letter(settings, 1, VALID.replace(b"0.1", b"null")), letter(settings, 0, VALID),
                 letter(settings, 3, b"cut", **gone), letter(settings, 4, VALID), letter(settings, 5, None),
@@ -65,7 +65,7 @@ async def test_each_source_is_sent_once(stack_settings: Settings) -> None:
         ]
         assert [r.value for r in closes] == [VALID, VALID.replace(b"0.1", b"null"), VALID, None]
     finally:
-        await sender.stop()
+        await producer.stop()
 
 
 async def test_nothing_to_do(stack_settings: Settings) -> None:

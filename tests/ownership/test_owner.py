@@ -37,7 +37,7 @@ class Toys:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self._folder = folder
-        self._sender = Producer(settings)
+        self._producer = Producer(settings)
         self._workers: list[subprocess.Popen[bytes]] = []
         self._sent = 0
 
@@ -77,7 +77,7 @@ class Toys:
                 )
             )
         self._sent += count
-        await self._sender.send(records)
+        await self._producer.send(records)
 
     async def published(self) -> dict[str, dict[str, int]]:
         """What a reader that keeps the highest version of a key knows."""
@@ -118,7 +118,7 @@ class Toys:
         return (self._folder / f"worker-{self._workers.index(worker)}.log").read_text(errors="replace")
 
     async def end(self) -> None:
-        await self._sender.stop()
+        await self._producer.stop()
         for worker in self._workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGCONT)

@@ -54,9 +54,9 @@ def before(stack_settings: Settings) -> Settings:
 
     async def send() -> None:
         await topics.create(stack_settings)
-        sender = Producer(stack_settings)
-        await sender.send(overrides(stack_settings, 0.1))
-        await sender.stop()
+        producer = Producer(stack_settings)
+        await producer.send(overrides(stack_settings, 0.1))
+        await producer.stop()
 
     asyncio.run(send())
     return stack_settings

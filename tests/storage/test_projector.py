@@ -46,7 +46,7 @@ async def installation(stack_settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def sender(installation: Settings) -> AsyncIterator[Producer]:
+async def producer(installation: Settings) -> AsyncIterator[Producer]:
     made = Producer(installation)
     yield made
     await made.stop()
@@ -117,8 +117,8 @@ def everything(n: int) -> list[Any]:
     ]
 
 
-async def test_every_derived_topic_becomes_rows(installation: Settings, sender: Producer):
-    await sender.send([out(installation, value) for value in everything(50)])
+async def test_every_derived_topic_becomes_rows(installation: Settings, producer: Producer):
+    await producer.send([out(installation, value) for value in everything(50)])
     async with projector(installation):
         await idle(installation)
     assert await query(installation, COUNTS) == [(100, 50, 50, 50)]
@@ -126,7 +126,7 @@ async def test_every_derived_topic_becomes_rows(installation: Settings, sender: 
     assert await query(installation, "SELECT count(*) FROM learning_lessons WHERE n = 40 AND decision = 'override'") == [(50,)]
 
 
-async def test_bad_and_refused_records_are_skipped_and_the_others_written(installation: Settings, sender: Producer):
+async def test_bad_and_refused_records_are_skipped_and_the_others_written(installation: Settings, producer: Producer):
     good = [override(f"o{i}") for i in range(20)]
     bad = [
         out(installation, b"not json", topic=kinds.OVERRIDES, key="x1", version=1),
@@ -136,7 +136,7 @@ async def test_bad_and_refused_records_are_skipped_and_the_others_written(instal
         out(installation, override("x5", scope={"chain": "a\x00b"})),  # nor such JSON
         out(installation, None, topic=kinds.FACTS, key="x6", version=1),
     ]
-    await sender.send([*bad[:3], *(out(installation, o) for o in good[:10]), *bad[3:], *(out(installation, o) for o in good[10:])])
+    await producer.send([*bad[:3], *(out(installation, o) for o in good[:10]), *bad[3:], *(out(installation, o) for o in good[10:])])
     skipped = [skipped_so_far(kinds.OVERRIDES), skipped_so_far(kinds.FACTS)]
     async with projector(installation):
         await idle(installation)
@@ -145,16 +145,16 @@ async def test_bad_and_refused_records_are_skipped_and_the_others_written(instal
 
 
 @pytest.mark.slow
-async def test_postgres_away_while_records_flow(stack: StackInfo, installation: Settings, sender: Producer):
+async def test_postgres_away_while_records_flow(stack: StackInfo, installation: Settings, producer: Producer):
     loop = asyncio.get_running_loop()
     server = Postgres(stack.directory / "postgres")
     values = everything(200)
     async with projector(installation):
-        await sender.send([out(installation, value) for value in values[:300]])
+        await producer.send([out(installation, value) for value in values[:300]])
         await loop.run_in_executor(None, server.stop)
         try:
             for start in range(300, len(values), 100):
-                await sender.send([out(installation, value) for value in values[start : start + 100]])
+                await producer.send([out(installation, value) for value in values[start : start + 100]])
             # Long enough for the group's session to end, if heartbeats did.
             async with LagReader(installation) as reader:
                 end = time.monotonic() + 15
@@ -171,9 +171,9 @@ async def test_postgres_away_while_records_flow(stack: StackInfo, installation: 
 
 async def test_it_waits_for_tables_that_are_not_there_yet(stack_settings: Settings):
     await topics.create(stack_settings)
-    sender = Producer(stack_settings)
-    await sender.send([out(stack_settings, override())])
-    await sender.stop()
+    producer = Producer(stack_settings)
+    await producer.send([out(stack_settings, override())])
+    await producer.stop()
     async with projector(stack_settings):
         async with LagReader(stack_settings) as reader:
             end = time.monotonic() + 4
@@ -184,22 +184,22 @@ async def test_it_waits_for_tables_that_are_not_there_yet(stack_settings: Settin
     assert await query(stack_settings, "SELECT override_id FROM pm_overrides") == [("o1",)]
 
 
-async def test_an_older_version_never_wins_across_batches_and_members(installation: Settings, sender: Producer):
+async def test_an_older_version_never_wins_across_batches_and_members(installation: Settings, producer: Producer):
     newest = [override(f"o{i}", version=100, multiplier=2.0) for i in range(100)]
-    await sender.send([out(installation, value) for value in newest])
+    await producer.send([out(installation, value) for value in newest])
     async with projector(installation):
         await idle(installation)
         late = [override(f"o{i}", version=v, multiplier=0.5) for v in (1, 99) for i in range(100)]
-        await sender.send([out(installation, value) for value in late])
-        await sender.send([out(installation, None, topic=kinds.OVERRIDES, key=f"o{i}", version=50) for i in range(100)])
+        await producer.send([out(installation, value) for value in late])
+        await producer.send([out(installation, None, topic=kinds.OVERRIDES, key=f"o{i}", version=50) for i in range(100)])
         await idle(installation)
     assert await query(installation, "SELECT count(*), min(version), min(multiplier) FROM pm_overrides") == [(100, 100, 2.0)]
 
 
-async def test_members_that_come_and_go_lose_nothing(installation: Settings, sender: Producer):
+async def test_members_that_come_and_go_lose_nothing(installation: Settings, producer: Producer):
     async def flow(values: Sequence[Any]) -> None:
         for start in range(0, len(values), 50):
-            await sender.send([out(installation, value) for value in values[start : start + 50]])
+            await producer.send([out(installation, value) for value in values[start : start + 50]])
 
     values = everything(300)
     first, second = projector(installation), projector(installation)
@@ -215,9 +215,9 @@ async def test_members_that_come_and_go_lose_nothing(installation: Settings, sen
     assert await query(installation, COUNTS) == [(600, 300, 300, 300)]
 
 
-async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, sender: Producer):
+async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, producer: Producer):
     away = replace(installation, database_url="postgresql://nobody@127.0.0.1:1/x")
-    await sender.send([out(away, override())])
+    await producer.send([out(away, override())])
     service = projector(away)
     await service.start()
 
@@ -230,9 +230,9 @@ async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, 
     assert time.monotonic() - began < 6
 
 
-async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Settings, sender: Producer):
-    await sender.send([out(installation, value) for value in everything(60)])
-    await sender.send([out(installation, None, topic=kinds.OVERRIDES, key="o0", version=9)])
+async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Settings, producer: Producer):
+    await producer.send([out(installation, value) for value in everything(60)])
+    await producer.send([out(installation, None, topic=kinds.OVERRIDES, key="o0", version=9)])
     async with projector(installation):
         await idle(installation)
         with pytest.raises(ConfigurationError, match="projector\\(s\\) are running"):
@@ -297,6 +297,6 @@ def installation_for_commands(stack_settings: Settings) -> Settings:
 
 
 async def _send_all(settings: Settings, values: Sequence[Any]) -> None:
-    sender = Producer(settings)
-    await sender.send([out(settings, value) for value in values])
-    await sender.stop()
+    producer = Producer(settings)
+    await producer.send([out(settings, value) for value in values])
+    await producer.stop()

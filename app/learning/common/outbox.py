@@ -35,7 +35,7 @@ class Difference(Generic[Record]):
 
 
 class Outbox(Generic[Kept]):
-    """What is published of one kind of record, and how what is right now differs from it.
+    """What is published of one kind of record, and how the current records differ from it.
 
     A record that says the same as the published one is left out, whatever its version.  `urgent`
     tells whether a reader would notice the difference between two records at once; the others can
@@ -70,24 +70,24 @@ class Outbox(Generic[Kept]):
         """Take these records, and nothing else, as published."""
         self._held = {self._key_of(record): record for record in records}
 
-    def replace(self, right: Iterable[Kept], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
-        """How what is published differs from `right`, which is all that is right now.
+    def replace(self, current: Iterable[Kept], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
+        """How `current`, all records that there should be, differ from what is published.
 
         The difference counts as published from now on; its records are marked with `version`.
         """
-        right_by_key = {self._key_of(record): record for record in right}
-        gone = sorted(self._held.keys() - right_by_key.keys())
-        return self._publish(right_by_key, gone, version, urgent_only)
+        by_key = {self._key_of(record): record for record in current}
+        gone = sorted(self._held.keys() - by_key.keys())
+        return self._publish(by_key, gone, version, urgent_only)
 
-    def update(self, right: Iterable[Kept], gone: Iterable[str], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
-        """As `replace`, where `right` is only what may have changed and `gone` is right no more."""
-        right_by_key = {self._key_of(record): record for record in right}
+    def update(self, current: Iterable[Kept], gone: Iterable[str], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
+        """As `replace`, where `current` are only those that may have changed; `gone` should not be there."""
+        by_key = {self._key_of(record): record for record in current}
         held = [key for key in gone if key in self._held]
-        return self._publish(right_by_key, held, version, urgent_only)
+        return self._publish(by_key, held, version, urgent_only)
 
-    def _publish(self, right: Mapping[str, Kept], gone: list[str], version: int, urgent_only: bool) -> Difference[Kept]:
+    def _publish(self, current: Mapping[str, Kept], gone: list[str], version: int, urgent_only: bool) -> Difference[Kept]:
         difference: Difference[Kept] = Difference(retired=gone)
-        for key, record in right.items():
+        for key, record in current.items():
             old = self._held.get(key)
             if record is old or same(record, old) or (urgent_only and self._can_wait(record, old)):
                 continue
