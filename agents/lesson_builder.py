@@ -6,12 +6,12 @@ import faust
 
 from app.ownership import PartitionOwner
 from app.settings import Settings
-from app.stages.lessons import LessonStage
+from app.stages.lesson_builder import LessonBuilder
 from app.worker.process import raw_topic
 
 
 def attach(app: faust.App, settings: Settings) -> None:
     """Let `app` run this agent."""
-    stage = LessonStage(settings)
+    stage = LessonBuilder(settings)
     owner = PartitionOwner(app, settings, stage)
     app.agent(raw_topic(app, settings, stage.source), concurrency=1, name=stage.role)(owner.follow)

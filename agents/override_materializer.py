@@ -6,12 +6,12 @@ import faust
 
 from app.ownership import PartitionOwner
 from app.settings import Settings
-from app.stages.judgement import JudgementStage
+from app.stages.override_materializer import OverrideMaterializer
 from app.worker.process import raw_topic
 
 
 def attach(app: faust.App, settings: Settings) -> None:
     """Let `app` run this agent."""
-    stage = JudgementStage(settings)
+    stage = OverrideMaterializer(settings)
     owner = PartitionOwner(app, settings, stage)
     app.agent(raw_topic(app, settings, stage.source), concurrency=1, name=stage.role)(owner.follow)

@@ -68,7 +68,7 @@ class PartitionOwner:
     # -- what Faust calls --------------------------------------------------------------------------
 
     async def follow(self, stream: Any) -> AsyncIterator[None]:
-        """The agent: take in batch after batch, and only then let Faust acknowledge."""
+        """Take in batch after batch, and only then let Faust acknowledge."""
         async for events in stream.take_events(500, within=0.02):
             try:
                 await self._receive([event.message for event in events])

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+
 from app.log.records import version_of
 from app.stages.ingest import facts_of
-from app.stages.lessons import GroupStore, LessonStage
+from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
 from schemas.lessons import GroupSummary, Lesson
-
 from tests.stages.making import SETTINGS, Message, by_topic, close, facts, read_back
 
 _decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
@@ -21,7 +21,7 @@ CLASSIC = replace(SETTINGS, learning="classic")
 
 def store(records: list[Message], *, learning: str = "integrated") -> GroupStore:
     """A store that has folded these records."""
-    made = LessonStage(replace(SETTINGS, learning=learning)).new_store(0)
+    made = LessonBuilder(replace(SETTINGS, learning=learning)).new_store(0)
     made.fold(records, len(records))
     return made
 
@@ -94,7 +94,7 @@ def test_a_fact_that_cannot_be_read_is_left_out() -> None:
 
 
 def test_a_lesson_is_routed_to_the_owner_of_its_group() -> None:
-    stage = LessonStage(SETTINGS)
+    stage = LessonBuilder(SETTINGS)
     records = facts(60)
     for record in read_back(by_topic(store(records).changes(full=True))[LESSONS]):
         assert stage.route(record) == records[0].partition

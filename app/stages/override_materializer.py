@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
-class JudgementStage:
+class OverrideMaterializer:
     """The stage as `app.ownership` runs it."""
 
     role = "override_materializer"
@@ -82,7 +82,7 @@ class ModuleStore:
             try:
                 lesson = None if record.value is None else _decode_lesson(record.value)
             except msgspec.MsgspecError as error:
-                UNREADABLE.labels(JudgementStage.role).inc()
+                UNREADABLE.labels(OverrideMaterializer.role).inc()
                 log.error(
                     "lesson.unreadable",
                     partition=self._partition,

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from app.log.records import Outgoing
-from app.stages.judgement import JudgementStage, ModuleStore
-from app.stages.lessons import LessonStage
+from app.stages.lesson_builder import LessonBuilder
+from app.stages.override_materializer import ModuleStore, OverrideMaterializer
 from edgeloop.overrides import Override
 from schemas.kinds import BASELINES, JUDGED, LESSONS, OVERRIDES, VERDICTS
 from tests.stages.making import SETTINGS, Message, by_topic, facts, read_back
@@ -20,14 +20,14 @@ LEARNINGS = pytest.mark.parametrize("learning", ["integrated", "classic"])
 def lessons(n: int = 120, *, learning: str = "integrated", edge: float = 1.0) -> list[Message]:
     """What the lesson builder sends of `n` facts."""
     settings = replace(SETTINGS, learning=learning)
-    store = LessonStage(settings).new_store(0)
+    store = LessonBuilder(settings).new_store(0)
     store.fold(facts(n, edge=edge), n)
     return read_back(by_topic(store.changes(full=True))[LESSONS])
 
 
 def judged(records: list[Message], *, learning: str = "integrated") -> ModuleStore:
     """A store that has folded these records."""
-    made = JudgementStage(replace(SETTINGS, learning=learning)).new_store(0)
+    made = OverrideMaterializer(replace(SETTINGS, learning=learning)).new_store(0)
     made.fold(records, len(records))
     return made
 
@@ -104,7 +104,7 @@ def test_a_lesson_that_cannot_be_read_is_left_out() -> None:
 
 
 def test_records_are_routed_to_the_owner_of_their_module() -> None:
-    stage = JudgementStage(SETTINGS)
+    stage = OverrideMaterializer(SETTINGS)
     sent = read_back(judged(lessons()).changes(full=True))
     assert {stage.route(record) for record in sent} == {sent[0].partition}
     assert stage.route(Message(b"no override", topic=OVERRIDES)) is None

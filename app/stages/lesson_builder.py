@@ -11,9 +11,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from schemas.facts import PatternTradeEvent, group_key
-from schemas.kinds import FACTS, LESSONS
-from schemas.lessons import GroupSummary, Lesson
 
 from app.learning.common.event_time import DAY_US
 from app.learning.common.window import Trade, trade_from_fact
@@ -22,6 +19,9 @@ from app.log.records import Outgoing, partition_of, published, tombstone
 from app.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
+from schemas.facts import PatternTradeEvent, group_key
+from schemas.kinds import FACTS, LESSONS
+from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ _decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
-class LessonStage:
+class LessonBuilder:
     """The stage as `app.ownership` runs it."""
 
     role = "lesson_builder"
@@ -82,7 +82,7 @@ class GroupStore:
                 trade = trade_from_fact(fact, self._settings.outcome)
             except (msgspec.MsgspecError, ValueError, TypeError) as error:
                 # Only another program can have written this; ingest's facts can be read.
-                UNREADABLE.labels(LessonStage.role).inc()
+                UNREADABLE.labels(LessonBuilder.role).inc()
                 log.error(
                     "fact.unreadable",
                     partition=self._partition,
