@@ -395,7 +395,7 @@ def records() -> list[Lesson | GroupSummary]:
 def judged(records: Sequence[Lesson | GroupSummary], **config: Any) -> dict[str, Override]:
     judge = IntegratedMaterializer("pm", LearningConfig(n_min=10, **config))
     judge.fold(records)
-    return {o.override_id: o for o in judge.judge(1).overrides}
+    return {o.override_id: o for o in judge.judge(1).overrides.published}
 
 
 Change = Callable[[Lesson | GroupSummary], Lesson | GroupSummary]
