@@ -15,7 +15,7 @@ from edgeloop.book import BookStatus, OverrideBook
 from edgeloop.canonical import CanonicalError
 from edgeloop.overrides import Override
 from edgeloop.pattern_key import canonical_pattern_key
-from edgeloop.resolve import Match, Resolution, resolve
+from edgeloop.resolution import Match, Resolution, resolve
 from edgeloop.scope import canonical_scope, canonical_value
 from edgeloop.threaded import ThreadedOverrideBook
 

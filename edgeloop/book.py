@@ -29,7 +29,7 @@ from edgeloop.identity import check_category
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.promotions import Promotions
-from edgeloop.resolve import EMERGENCY, NO_MATCH, Resolution, combine, failed, unix_seconds
+from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, combine, failed, unix_seconds
 from edgeloop.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class OverrideBook:
         module: str = "pm",
         emergency: bool = False,
     ) -> Resolution:
-        """The size multiplier for an action: see `edgeloop.resolve.resolve`.
+        """The size multiplier for an action: see `edgeloop.resolution.resolve`.
 
         Neither waits nor raises; 1.0 whenever in doubt.
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from edgeloop.resolve import Prepared
+from edgeloop.resolution import Prepared
 from edgeloop.scope import canonical_value
 
 MAX_SPELLINGS = 10_000

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgeloop.book import BookStatus, OverrideBook
 from edgeloop.overrides import Override
-from edgeloop.resolve import Resolution
+from edgeloop.resolution import Resolution
 
 
 class ThreadedOverrideBook:

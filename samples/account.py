@@ -22,7 +22,7 @@ from app.log.snapshot import current
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.overrides import Override
-from edgeloop.resolve import resolve
+from edgeloop.resolution import resolve
 from edgeloop.scope import canonical_text
 from schemas import kinds
 from schemas.lessons import GroupSummary, LatentFactor, LessonVerdict, RegimeWeight

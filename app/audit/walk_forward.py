@@ -35,7 +35,7 @@ from app.learning.engine import Engine
 from app.learning.integrated.records import LIFETIME_US
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolve import NO_MATCH, Prepared, Resolution, combine, prepare
+from edgeloop.resolution import NO_MATCH, Prepared, Resolution, combine, prepare
 from edgeloop.scope import canonical_text
 from schemas.lessons import Baseline
 

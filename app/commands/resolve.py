@@ -15,7 +15,7 @@ from app.errors import UsageError
 from app.log.snapshot import current
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
-from edgeloop.resolve import resolve as resolve_records
+from edgeloop.resolution import resolve as resolve_records
 from edgeloop.scope import canonical_text
 from schemas import kinds
 

@@ -27,7 +27,7 @@ from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_
 from edgeloop.canonical import CanonicalError
 from edgeloop.overrides import Override
 from edgeloop.pattern_key import canonical_pattern_key
-from edgeloop.resolve import Resolution, contained, prepare, resolve
+from edgeloop.resolution import Resolution, contained, prepare, resolve
 from edgeloop.scope import canonical_text, canonical_value, pairs_of
 
 EARLY = "Nothing had been published by then: the overrides as they are now stand in for what was in force."

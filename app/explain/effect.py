@@ -22,7 +22,7 @@ from app.explain.document import Attribution
 from app.explain.known import Counted, Known
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 from edgeloop.overrides import Override
-from edgeloop.resolve import resolve
+from edgeloop.resolution import resolve
 from schemas.facts import FactAction
 
 LEVEL = 0.90

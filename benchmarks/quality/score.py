@@ -16,7 +16,7 @@ from benchmarks.quality import oracle
 from benchmarks.quality.truth import DAY_US, REGIME, T0_US, Group, Planted, World
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolve import Resolution, combine, prepare
+from edgeloop.resolution import Resolution, combine, prepare
 from schemas.lessons import Lesson, LessonVerdict
 
 SAME_JACCARD = 0.8

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolve import combine, contained, prepare, resolve, unix_seconds
+from edgeloop.resolution import combine, contained, prepare, resolve, unix_seconds
 
 ROOT = Path(__file__).parents[2]
 CASES = json.loads((ROOT / "schemas/vectors/resolve.json").read_text())["cases"]

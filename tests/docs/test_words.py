@@ -23,7 +23,7 @@ from app.commands.base import cli
 from app.log import topics
 from app.settings import OTHER_VARIABLES, PREFIX, Settings
 from app.storage.migrate import migrations
-from edgeloop.resolve import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
+from edgeloop.resolution import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
 from edgeloop.scope import DEFAULT_DIMENSIONS
 from tests.docs.markdown import DOCUMENTS, ROOT, Block, anchors, blocks, links, names, prose, table
 

@@ -12,7 +12,7 @@ from app.explain import ContextDocument, Known, explain_context
 from app.learning.common.event_time import text_from_micros
 from app.settings import Settings
 from edgeloop.overrides import OverrideDecay
-from edgeloop.resolve import resolve
+from edgeloop.resolution import resolve
 from tests.audit.making import fact
 from tests.explain.making import DAY_US, START_US, by_hand, learned, override
 from tests.pipeline import planted

@@ -22,7 +22,7 @@ from app.learning.integrated.sketches import encode, trade_hash
 from edgeloop.identity import slice_id
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolve import Resolution, combine, prepare, resolve, unix_seconds
+from edgeloop.resolution import Resolution, combine, prepare, resolve, unix_seconds
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
 from tests.learning.making import DAY_US, GROUPS, everything, learned, market, trade, trades

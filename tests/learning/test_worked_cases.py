@@ -14,7 +14,7 @@ from app.learning.engine import Engine
 from app.learning.integrated.factors import Member, cluster
 from app.learning.integrated.sketches import trade_hash
 from edgeloop.overrides import Override
-from edgeloop.resolve import resolve
+from edgeloop.resolution import resolve
 from tests.learning.making import DAY_US, GROUPS, learned, market, trade
 
 HOUR_US = DAY_US // 24
