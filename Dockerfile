@@ -8,6 +8,7 @@ COPY requirements/worker.lock requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/worker.lock
 
 COPY pyproject.toml README.md LICENSE ./
+COPY edgeloop edgeloop
 COPY schemas schemas
 COPY app app
 COPY agents agents

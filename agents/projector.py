@@ -1,230 +1,27 @@
-"""projector: copies every derived topic into PostgreSQL.  May be stopped, doubled or behind at any time: the newest version of a row wins.
-
-May touch: reads the derived topics with a consumer group of its own; writes PostgreSQL.
-
-1. Take a batch of records, decode them, write them topic by topic, each topic in one transaction.
-2. Commit the offsets after the write.  What is read twice, after a crash or a rebalance, is written twice and changes nothing.
-3. While PostgreSQL is away keep the batch and try again; membership in the group does not suffer, heartbeats go on in the background.
-4. A record which is not what its topic holds, or which PostgreSQL refuses, is logged, counted and skipped: the derived topics are our own.
-"""
+"""projector: every derived topic → PostgreSQL."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
-import mode
-import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
-from prometheus_client import Counter, Gauge
+import faust
 
-from app.broker import Stopping, back_off
-from app.errors import ConfigurationError
-from app.faust_app import app, raw_topic
-from app.faust_app import settings as worker_settings
 from app.settings import Settings
-from app.storage.connect import close, connect
-from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
-from app.storage.rebuild import projector_group
-from app.topics import BASELINES
-from app.worker.fatal import die
-from app.worker.process import client_id
-
-log = structlog.get_logger(__name__)
-
-ROWS = Counter("edgeloop_projected_rows_total", "Rows written to PostgreSQL, superseded ones included", ["topic"])
-BAD = Counter("edgeloop_projection_bad_records_total", "Records of derived topics that have no place in PostgreSQL", ["topic"])
-WAITING = Gauge("edgeloop_projection_waiting", "1 while PostgreSQL does not take what there is to write")
-
-BATCH_RECORDS = 2_000  # 6 000 rows take 0.3 s to write
-PAUSE_S = 0.25  # under a light load: a write of ten rows costs what one of a thousand does, and the agents need the time more
-LOG_EVERY_S = 30.0
-# The client leaves the group when nothing was asked for that long.  We ask for nothing while PostgreSQL is away, and no other member
-# would fare better; a dead process is noticed by its missing heartbeats.
-MAX_POLL_INTERVAL_MS = 7 * 86_400_000
-
-_REFUSED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.CardinalityViolationError,
-    asyncpg.ProgramLimitExceededError,
-    OverflowError,  # the client's own, of COPY
-    UnicodeError,
-)
-"""What no second attempt mends: it is the data."""
+from app.stages.projector import Projector
+from app.worker.process import raw_topic
+from schemas.kinds import BASELINES
 
 
-class Projector(mode.Service):
-    """The service; a Faust app runs it with `app.service(Projector(settings))`, any other program with `async with`."""
+def attach(app: faust.App, settings: Settings) -> None:
+    """Let `app` run the service."""
+    app.service(Projector(settings))  # type: ignore[arg-type]
+    if settings.agents != ("projector",):
+        return
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
-        super().__init__(**options)
-        self._settings = settings
-        self._projections = {settings.topic(name): projection for name, projection in PROJECTIONS.items()}
-        self._connection: asyncpg.Connection | None = None
-        self._written: dict[TopicPartition, int] = {}  # offsets to commit
-        self._positions: dict[TopicPartition, int] = {}  # up to where everything is written
-        self._last_log = -LOG_EVERY_S
-
-    async def on_start(self) -> None:
-        """Begin; needs neither broker nor database to be there yet."""
-        if not self._settings.database_url:
-            raise ConfigurationError("EDGELOOP_DATABASE_URL is not set.", "Set it, or leave projector out of EDGELOOP_AGENTS.")
-        self.add_future(self._run())
-
-    async def _run(self) -> None:
-        attempt = 0
-        try:
-            while not self.should_stop:
-                started = time.monotonic()
-                try:
-                    await self._consume()
-                except (KafkaError, OSError) as error:
-                    attempt = 0 if time.monotonic() - started > 60 else attempt + 1
-                    self._log_trouble("projector.broker_away", error)
-                    await back_off(attempt, self._is_stopping)
-        except Stopping:
-            pass
-        except Exception as error:
-            die("projector", error)
-        finally:
-            await self._disconnect()
-
-    def _is_stopping(self) -> bool:
-        return self.should_stop
-
-    async def _consume(self) -> None:
-        """Steps 1 and 2 until told to stop.  Raises `KafkaError` when a new consumer is needed."""
-        consumer = AIOKafkaConsumer(
-            *self._projections,
-            bootstrap_servers=self._settings.broker,
-            client_id=client_id(),
-            group_id=projector_group(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=12_000,
-            heartbeat_interval_ms=3_000,
-            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
-            rebalance_timeout_ms=12_000,
-            request_timeout_ms=30_000,
-            max_partition_fetch_bytes=4_194_304,
-            isolation_level="read_committed",
-        )
-        self._written.clear()
-        self._positions.clear()
-        try:
-            await consumer.start()
-            while not self.should_stop:
-                got = await consumer.getmany(timeout_ms=250, max_records=BATCH_RECORDS)
-                await self._write(got)
-                await self._note_positions(consumer)
-                await self._commit(consumer)
-                if 0 < sum(map(len, got.values())) < BATCH_RECORDS // 2:
-                    await self.sleep(PAUSE_S)
-        finally:
-            try:
-                await asyncio.wait_for(consumer.stop(), 5)
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.info("projector.leave_failed", error=repr(error))
-
-    async def _note_positions(self, consumer: AIOKafkaConsumer) -> None:
-        """Everything up to where the consumer stands is written.  The mark that ends a transaction is no record, but has an offset."""
-        for tp in consumer.assignment():
-            try:
-                position = await asyncio.wait_for(consumer.position(tp), 1.0)
-            except (IllegalStateError, TimeoutError):  # a rebalance, or the broker is away
-                return
-            if position > self._positions.get(tp, -1):
-                self._positions[tp] = self._written[tp] = position
-
-    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        if self._written:
-            self._written = {tp: offset for tp, offset in self._written.items() if tp in consumer.assignment()}
-        if not self._written:
-            return
-        try:
-            await consumer.commit(self._written)
-            self._written = {}
-        except KafkaError as error:  # a rebalance, or the broker is away: what stays uncommitted is tried again or read again
-            self._log_trouble("projector.commit_failed", error)
-
-    async def _write(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
-        by_topic: dict[str, list[ConsumerRecord]] = {}
-        for tp, records in got.items():
-            by_topic.setdefault(tp.topic, []).extend(records)
-        for topic, records in by_topic.items():
-            projection = self._projections[topic]
-            batch = await asyncio.to_thread(decode_all, projection, records)
-            if batch:
-                await self._write_until_done(projection, batch)
-
-    async def _write_until_done(self, projection: Projection, batch: Sequence[Record]) -> None:
-        """Step 3.  Raises `Stopping`."""
-        attempt = 0
-        while True:
-            try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(self._settings.database_url, self._settings.database_schema)
-                await self._write_or_skip(self._connection, projection, batch)
-                if attempt:
-                    log.warning("projector.database_back", attempts=attempt)
-                WAITING.set(0)
-                return
-            except Exception as error:
-                # Everything: a server that goes away midway shows as errors of the client, the server, asyncio and parsing.
-                WAITING.set(1)
-                self._log_trouble("projector.database_away", error, topic=projection.topic, records=len(batch))
-                await self._disconnect()
-                await back_off(attempt, self._is_stopping)
-                attempt += 1
-
-    async def _write_or_skip(self, connection: asyncpg.Connection, projection: Projection, batch: Sequence[Record]) -> None:
-        """Write `batch`; if PostgreSQL refuses the data, halve it until the record is alone that has to be skipped (step 4)."""
-        try:
-            ROWS.labels(projection.topic).inc(await projection.write(connection, batch))
-        except _REFUSED as error:
-            if len(batch) == 1:
-                BAD.labels(projection.topic).inc()
-                log.error("projector.record_refused", topic=projection.topic, key=str(batch[0].key), error=repr(error))
-                return
-            middle = len(batch) // 2
-            await self._write_or_skip(connection, projection, batch[:middle])
-            await self._write_or_skip(connection, projection, batch[middle:])
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await close(connection)
-
-    def _log_trouble(self, event: str, error: Exception, **context: Any) -> None:
-        now = time.monotonic()
-        if now - self._last_log >= LOG_EVERY_S:
-            self._last_log = now
-            log.warning(event, error=repr(error), **context)
-
-
-def decode_all(projection: Projection, records: Sequence[ConsumerRecord]) -> list[Record]:
-    """The records that have rows; bad ones are logged, counted and left out."""
-    decoded = []
-    for record in records:
-        try:
-            if (row := projection.decode(record)) is not None:
-                decoded.append(row)
-        except BadRecord as error:
-            BAD.labels(projection.topic).inc()
-            log.error("projector.bad_record", topic=record.topic, partition=record.partition, offset=record.offset, error=str(error))
-    return decoded
-
-
-app.service(Projector(worker_settings))  # type: ignore[arg-type]
-
-if worker_settings.agents == ("projector",):
-    # Faust does not run without an agent.  No one else in the group reads this small topic, so it takes no one's partitions.
-    @app.agent(raw_topic(BASELINES), concurrency=1, name="projector")
+    # Faust does not run without an agent.  No one else in the group reads this small topic, so it
+    # takes no one's partitions.
+    @app.agent(raw_topic(app, settings, BASELINES), concurrency=1, name="projector")
     async def keep_faust_running(stream: Any) -> AsyncIterator[None]:
         """Look at nothing."""
         async for _ in stream:

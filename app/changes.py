@@ -14,14 +14,17 @@ from typing import NamedTuple
 
 import asyncpg
 
-from app.broker import version_of
 from app.errors import EdgeloopError
 from app.learning.common.event_time import micros_from_text
-from app.published import decoder, key_text, scan
+from app.log.reader import scan
+from app.log.records import version_of
+from app.log.snapshot import decoder, key_text
+from app.log.topics import require_existence
 from app.settings import Settings
 from app.storage.connect import close, connect
-from app.topics import OVERRIDES, require_existence
-from schemas.overrides import Override
+from edgeloop.overrides import Override
+from edgeloop.versions import Latest
+from schemas.kinds import OVERRIDES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,14 +55,12 @@ def in_force(changes: Iterable[Change], at_us: int) -> dict[str, Override]:
 
 
 def held(changes: Iterable[Change], at_us: int) -> dict[str, Override]:
-    """Override id → what the topic held at `at_us`: of the changes up to then the highest version, of equal ones the later, unless it is
-    retired."""
-    newest: dict[str, Change] = {}
+    """Override id → what the topic held at `at_us`: of the changes up to then the one that counts, unless it is retired."""
+    latest: Latest[str, Override | None] = Latest()
     for change in sorted(changes, key=_order):
-        old = newest.get(change.override_id)
-        if change.published_us <= at_us and (old is None or change.version >= old.version):
-            newest[change.override_id] = change
-    return {i: change.record for i, change in newest.items() if change.record is not None}
+        if change.published_us <= at_us:
+            latest.put(change.override_id, change.version, change.record)
+    return {i: record for i, record in latest.items() if record is not None}
 
 
 def expired(record: Override, at_us: int) -> bool:
@@ -92,7 +93,7 @@ async def read(settings: Settings) -> Changes:
 
 async def _from_topic(settings: Settings) -> list[Change]:
     await require_existence(settings, [OVERRIDES])
-    decode = decoder(settings, OVERRIDES, Override)
+    decode = decoder(settings, OVERRIDES)
     found = []
     async for records in scan(settings, OVERRIDES):
         for r in records:
@@ -110,7 +111,7 @@ async def _from_database(settings: Settings) -> list[Change]:
         raise EdgeloopError(f"pm_overrides_history cannot be read: {str(error) or type(error).__name__}.") from error
     finally:
         await close(connection)
-    decode = decoder(settings, OVERRIDES, Override)
+    decode = decoder(settings, OVERRIDES)
     return [
         Change(i, version, (published - _EPOCH) // timedelta(microseconds=1), None if record is None else decode(record.encode()))
         for i, version, published, record in rows

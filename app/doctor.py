@@ -10,15 +10,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
-
-from app import topics
-from app.broker import read_to_end, reader
 from app.errors import EdgeloopError
+from app.log import topics
+from app.log.admin import admin
+from app.log.reader import log_bounds, scan
 from app.settings import Settings, redact_url
 from app.storage.connect import close, connect
 from app.storage.migrate import require_migrated
+from schemas import kinds
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 CLOCK_LIMIT_S = 60.0
@@ -51,7 +50,7 @@ def _versions() -> Finding:
 
 async def _broker(settings: Settings) -> Finding:
     try:
-        async with topics.admin(settings, timeout_s=5.0) as client:
+        async with admin(settings, timeout_s=5.0) as client:
             cluster = await client.describe_cluster()
     except EdgeloopError as error:
         return Finding("broker", False, error.what, error.remedy)
@@ -78,7 +77,7 @@ async def _clock(settings: Settings) -> Finding:
     clocks: dict[str, float] = {}
     with suppress(EdgeloopError):  # a broker or database that is away has its own finding
         clocks |= await _database_clock(settings)
-    with suppress(EdgeloopError, KafkaError, OSError):
+    with suppress(EdgeloopError):
         clocks |= await _newest_close(settings)
     ahead = {name: seconds for name, seconds in clocks.items() if abs(seconds) > CLOCK_LIMIT_S}
     if ahead:
@@ -101,21 +100,12 @@ async def _database_clock(settings: Settings) -> dict[str, float]:
 
 async def _newest_close(settings: Settings) -> dict[str, float]:
     """The newest close that claims to be of the future; older ones say nothing."""
-    await topics.require_existence(settings, [topics.CLOSES])
-    topic = settings.topic(topics.CLOSES)
+    begins, ends = await log_bounds(settings, kinds.CLOSES)
+    last = {int(p): end - 1 for p, end in ends.items() if end > begins[p]}
     ahead = 0.0
-    consumer = reader(settings)
-    try:
-        await consumer.start()
-        partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
-        ends = await consumer.end_offsets(partitions)
-        begins = await consumer.beginning_offsets(partitions)
-        last = {tp: ends[tp] - 1 for tp in partitions if ends[tp] > begins[tp]}
-        async for _, records, _ in read_to_end(consumer, last):
-            for record in records:
-                ahead = max(ahead, record.timestamp / 1000 - time.time())
-    finally:
-        await consumer.stop()
+    async for records in scan(settings, kinds.CLOSES, starts=last):
+        for record in records:
+            ahead = max(ahead, record.timestamp / 1000 - time.time())
     return {"the newest close": ahead} if ahead else {}
 
 

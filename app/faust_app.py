@@ -1,11 +1,10 @@
 """The Faust app that `faust -A app` runs: settings from the environment, the chosen agents, health.
 
-May touch: the environment (once); the broker and a listening socket once a worker starts.
+May touch: the environment (once); the broker and a listening socket once a worker starts.  This is the only module that reads settings
+or registers anything when it is imported.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from app.settings import AGENTS, Settings
 from app.worker import process
@@ -14,8 +13,3 @@ from app.worker.health import Health
 settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
 health = Health(app, settings)
-
-
-def raw_topic(name: str) -> Any:
-    """The topic `name` (without prefix), as bytes."""
-    return process.raw_topic(app, settings, name)

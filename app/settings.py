@@ -14,7 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from app.errors import ConfigurationError
 from app.learning.common.config import LearningConfig
-from schemas.scope import DEFAULT_DIMENSIONS
+from app.learning.common.event_time import DAY_US
+from edgeloop.scope import DEFAULT_DIMENSIONS
 
 PREFIX = "EDGELOOP_"
 AGENTS = ("ingest", "lesson_builder", "override_materializer", "projector")
@@ -87,7 +88,7 @@ class Settings:
     @property
     def window_us(self) -> int:
         """Length of the sliding window in microseconds."""
-        return round(self.window_days * 86_400_000_000)
+        return round(self.window_days * DAY_US)
 
     @property
     def learning_config(self) -> LearningConfig:

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import msgspec
 
-from app import topics
-from app.broker import Outgoing, Sender
 from app.devstack import temporary_stack
+from app.log import topics
+from app.log.lag import LagReader
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
 from app.settings import Settings
-from app.status import StatusReader
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
+from edgeloop.overrides import Evidence, Override, OverrideDecay
+from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent, Segment, group_key
-from schemas.lessons import Evidence
-from schemas.overrides import Override, OverrideDecay
 
 RECORDS = 30_000
 ACTIONS = 3
@@ -42,9 +43,9 @@ def facts(settings: Settings) -> Iterator[Outgoing]:
             segment=Segment("small", "1h"), home=True,
         )  # fmt: skip
         message_key = group_key(key, "add")
-        partition = topics.partition_of(message_key, settings.partitions)
+        partition = partition_of(message_key, settings.partitions)
         headers = (("version", str(i).encode()),)
-        yield Outgoing(settings.topic(topics.FACTS), partition, message_key.encode(), msgspec.json.encode(fact), headers)
+        yield Outgoing(settings.topic(kinds.FACTS), partition, message_key.encode(), msgspec.json.encode(fact), headers)
 
 
 def overrides(settings: Settings) -> Iterator[Outgoing]:
@@ -56,20 +57,20 @@ def overrides(settings: Settings) -> Iterator[Outgoing]:
             n_trades=50, baseline=0.0, decay=OverrideDecay("stable"), latent_factor_id=None, covers=(), regime_gains={},
             evidence=Evidence(T0, T0, 1), as_of=T0, expires_at=None, version=1,
         )  # fmt: skip
-        partition = topics.partition_of(value.override_id, settings.partitions)
+        partition = partition_of(value.override_id, settings.partitions)
         headers = (("version", b"1"),)
-        yield Outgoing(settings.topic(topics.OVERRIDES), partition, value.override_id.encode(), msgspec.json.encode(value), headers)
+        yield Outgoing(settings.topic(kinds.OVERRIDES), partition, value.override_id.encode(), msgspec.json.encode(value), headers)
 
 
 async def measure(settings: Settings, table: str, records: list[Outgoing]) -> None:
     """Fill the topic, then time the projector from its start until everything is committed."""
-    from agents.projector import Projector
+    from app.stages.projector import Projector
 
-    sender = Sender(settings)
+    sender = Producer(settings)
     await sender.send(records)
     await sender.stop()
     began = time.perf_counter()
-    async with StatusReader(settings) as reader, Projector(settings):
+    async with LagReader(settings) as reader, Projector(settings):
         joined = None
         while True:
             left = sum(lag.records for lag in await reader.lags() if lag.role == "projector")

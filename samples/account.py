@@ -15,16 +15,17 @@ from aiokafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
-from app import topics
-from app.broker import reader
 from app.learning.integrated.regimes import LEVEL
-from app.published import current
-from app.runtime.resolve import resolve
+from app.log import topics
+from app.log.reader import reader
+from app.log.snapshot import current
 from app.settings import Settings
 from app.storage.connect import close, connect
-from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
-from schemas.scope import canonical_text
+from edgeloop.overrides import Override
+from edgeloop.resolution import resolve
+from edgeloop.scope import canonical_text
+from schemas import kinds
+from schemas.lessons import GroupSummary, LatentFactor, LessonVerdict, RegimeWeight
 
 TABLES = (
     "pattern_trade_events", "learning_lessons", "learning_baselines", "learning_regime_weights", "learning_latent_factors",
@@ -75,11 +76,11 @@ def _counts(title: str, counts: dict[str, int]) -> Table:
 
 def account(settings: Settings, console: Console) -> None:
     """Print it."""
-    lessons = asyncio.run(current(settings, topics.LESSONS, Lesson | GroupSummary))
-    verdicts = asyncio.run(current(settings, topics.VERDICTS, LessonVerdict))
-    overrides = asyncio.run(current(settings, topics.OVERRIDES, Override))
-    weights = asyncio.run(current(settings, topics.REGIME_WEIGHTS, RegimeWeight))
-    factors = asyncio.run(current(settings, topics.FACTORS, LatentFactor))
+    lessons = asyncio.run(current(settings, kinds.LESSONS))
+    verdicts = asyncio.run(current(settings, kinds.VERDICTS))
+    overrides = asyncio.run(current(settings, kinds.OVERRIDES))
+    weights = asyncio.run(current(settings, kinds.REGIME_WEIGHTS))
+    factors = asyncio.run(current(settings, kinds.FACTORS))
     console.print()
     console.print(_counts("topic", asyncio.run(_topic_records(settings))))
     console.print(_counts("table", asyncio.run(_table_rows(settings))))

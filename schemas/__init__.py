@@ -1,7 +1,5 @@
-"""The contract with the outside: the records of every topic, identity (keys, scopes, ids) and the documents made from them.
+"""The contract with the outside: the records of every topic, and the documents made from them.
 
-May touch: nothing of ours.  Everything else in the project, and users' own programs, may import it.
+May touch: nothing of ours but `edgeloop`, which has the override record and the canonical forms.  Everything else in the project may
+import it.
 """
-
-SCHEMA_VERSION = 1
-"""Version that every record written by this release carries as `schema_version`."""

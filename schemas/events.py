@@ -13,8 +13,8 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct, defstruct
 
-from schemas.canonical import MAX_CODE_POINTS
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop.canonical import MAX_CODE_POINTS
+from edgeloop.scope import DEFAULT_DIMENSIONS
 
 DEFAULT_MODULE = "pm"
 MAX_REVISION = 2**53 - 1

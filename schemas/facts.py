@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from schemas import SCHEMA_VERSION
+from edgeloop.overrides import SCHEMA_VERSION
 
 
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=False):

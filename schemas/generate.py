@@ -10,22 +10,17 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from schemas import SCHEMA_VERSION
-from schemas.events import PositionClosed, scope_type
-from schemas.facts import PatternTradeEvent
-from schemas.lessons import Baseline, EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
+from edgeloop.overrides import SCHEMA_VERSION
+from schemas.kinds import CLOSES, DEAD_LETTERS, FACTS, KINDS, Kind
 
 FOLDER = Path(__file__).parent
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_SCOPE: Any = scope_type()
 _OF_SCOPE = re.compile(r"(_Scope_|\[Scope\])$")
 
 _DERIVED_HEADERS = {
@@ -36,6 +31,7 @@ _DERIVED_HEADERS = {
 _CLOSE_HEADERS = {
     "redriven.from": "Where a dead letter was sent again: the letter's partition:offset in position_closed.dlq.",
 }
+_FACT_HEADERS = {"event-id": "The event_id of the close."}
 _DEAD_LETTER_HEADERS = {
     "reason": "Required: a short stable word, e.g. wrong_type.",
     "path": "Required: the JSON path of the culprit, e.g. $.actions[3].scope.chain.",
@@ -49,76 +45,26 @@ _DEAD_LETTER_HEADERS = {
 }
 
 
-@dataclass(frozen=True)
-class Channel:
-    """One topic in the documents.  `record` is the type of its values, None for bytes as they came."""
-
-    name: str
-    record: Any
-    key: str
-    description: str
-    cleanup_policy: str
-    headers: dict[str, str]
-    action: str = "send"
+def _action(kind: Kind) -> str:
+    return "receive" if kind.topic == CLOSES else "send"
 
 
-CHANNELS: tuple[Channel, ...] = (
-    Channel(
-        "position_closed", PositionClosed[_SCOPE], "Any; the trade_id is recommended.",
-        "Closed positions, from the trading system. Of several closes of one trade one counts, whole: the one with the greatest (revision, "
-        "number of actions, exit_timestamp, event_id as text, SHA-256 of the value). A later close names every group of the earlier.",
-        "delete", _CLOSE_HEADERS, "receive",
-    ),
-    Channel(
-        "position_closed.dlq", None, "The key of the record that was refused.",
-        "Records of position_closed that cannot become facts: key and value unchanged, at least once per source offset.",
-        "delete", _DEAD_LETTER_HEADERS,
-    ),
-    Channel(
-        "pattern_trade_events", PatternTradeEvent, "The group: pattern key and category, e.g. pm.uptrend.S1.entry|add.",
-        "One fact per closed trade and group.", "delete", {**_DERIVED_HEADERS, "event-id": "The event_id of the close."},
-    ),
-    Channel(
-        "learning_lessons", Lesson | GroupSummary, "The lesson id.",
-        "Evidence of every slice, and a summary of every group; partitioned by module. A null value retires its key.",
-        "compact", _DERIVED_HEADERS,
-    ),
-    Channel(
-        "lesson_verdicts", LessonVerdict, "The lesson id.",
-        "What was made of each lesson, and why. A null value retires its key.", "compact", _DERIVED_HEADERS,
-    ),
-    Channel(
-        "pm_overrides", Override, "The override id.",
-        "What the position manager reads. A null value retires its override.", "compact", _DERIVED_HEADERS,
-    ),
-    Channel(
-        "learning_baselines", Baseline, "The baseline id.",
-        "What trades earn on average. A null value retires its key.", "compact", _DERIVED_HEADERS,
-    ),
-    Channel(
-        "learning_regime_weights", RegimeWeight, "The regime id.",
-        "How far each quality metric tells, in a regime, which edges persist. A null value retires its key.", "compact", _DERIVED_HEADERS,
-    ),
-    Channel(
-        "learning_latent_factors", LatentFactor, "The factor id.",
-        "Slices that (nearly) the same trades match: one piece of evidence. A null value retires its key.", "compact", _DERIVED_HEADERS,
-    ),
-    Channel(
-        "learning_edge_history", EdgeHistory, "Lesson id and day: 0123456789abcdef0123456789abcdef|2024-03-02.",
-        "What was predicted for a lesson's slice before a day, and what its trades of that day brought; partitioned by module. A null "
-        "value withdraws its day.", "compact,delete", _DERIVED_HEADERS,
-    ),
-)  # fmt: skip
+def _headers(kind: Kind) -> dict[str, str]:
+    if kind.topic == CLOSES:
+        return _CLOSE_HEADERS
+    if kind.topic == DEAD_LETTERS:
+        return _DEAD_LETTER_HEADERS
+    return _DERIVED_HEADERS | (_FACT_HEADERS if kind.topic == FACTS else {})
 
 
-def json_schema(channel: Channel) -> dict[str, Any]:
+def json_schema(kind: Kind) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a channel's values."""
-    (reference,), definitions = msgspec.json.schema_components((channel.record,), ref_template="#/$defs/{name}")
+    (reference,), definitions = msgspec.json.schema_components((kind.struct,), ref_template="#/$defs/{name}")
     return {
         "$schema": DIALECT,
-        "$id": f"urn:edgeloop:{channel.name}:{SCHEMA_VERSION}",
-        "title": channel.name,
-        "description": channel.description,
+        "$id": f"urn:edgeloop:{kind.topic}:{SCHEMA_VERSION}",
+        "title": kind.topic,
+        "description": kind.description,
         **_plain(reference),
         "$defs": {_OF_SCOPE.sub("", name): _plain(definition) for name, definition in sorted(definitions.items())},
     }
@@ -136,24 +82,24 @@ def asyncapi() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {channel.name: _channel(channel) for channel in CHANNELS},
+        "channels": {kind.topic: _channel(kind) for kind in KINDS.values()},
         "operations": {
-            f"{channel.action}.{channel.name}": {
-                "action": channel.action,
-                "channel": {"$ref": f"#/channels/{channel.name}"},
-                "messages": [{"$ref": f"#/channels/{channel.name}/messages/record"}],
+            f"{_action(kind)}.{kind.topic}": {
+                "action": _action(kind),
+                "channel": {"$ref": f"#/channels/{kind.topic}"},
+                "messages": [{"$ref": f"#/channels/{kind.topic}/messages/record"}],
             }
-            for channel in CHANNELS
+            for kind in KINDS.values()
         },
-        "components": {"messages": {channel.name: _message(channel) for channel in CHANNELS}},
+        "components": {"messages": {kind.topic: _message(kind) for kind in KINDS.values()}},
     }
 
 
 def documents() -> Iterator[tuple[Path, str]]:
     """Every document: its file and its text."""
-    for channel in CHANNELS:
-        if channel.record is not None:
-            yield FOLDER / "json" / f"{channel.name}.json", _text(json_schema(channel))
+    for kind in KINDS.values():
+        if kind.struct is not None:
+            yield FOLDER / "json" / f"{kind.topic}.json", _text(json_schema(kind))
     yield FOLDER / "asyncapi.json", _text(asyncapi())
 
 
@@ -184,38 +130,38 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _channel(channel: Channel) -> dict[str, Any]:
+def _channel(kind: Kind) -> dict[str, Any]:
     return {
-        "address": channel.name,
-        "description": channel.description,
-        "messages": {"record": {"$ref": f"#/components/messages/{channel.name}"}},
+        "address": kind.topic,
+        "description": kind.description,
+        "messages": {"record": {"$ref": f"#/components/messages/{kind.topic}"}},
         "bindings": {
             "kafka": {
-                "topic": channel.name,
-                "topicConfiguration": {"cleanup.policy": channel.cleanup_policy.split(",")},
+                "topic": kind.topic,
+                "topicConfiguration": {"cleanup.policy": kind.cleanup.split(",")},
                 "bindingVersion": "0.5.0",
             }
         },
     }
 
 
-def _message(channel: Channel) -> dict[str, Any]:
+def _message(kind: Kind) -> dict[str, Any]:
     message: dict[str, Any] = {
-        "name": channel.name,
-        "bindings": {"kafka": {"key": {"type": "string", "description": channel.key}, "bindingVersion": "0.5.0"}},
+        "name": kind.topic,
+        "bindings": {"kafka": {"key": {"type": "string", "description": kind.key_text}, "bindingVersion": "0.5.0"}},
     }
-    if channel.record is not None:
+    if kind.struct is not None:
         message["payload"] = {
             "schemaFormat": "application/schema+json;version=draft-2020-12",
-            "schema": {"$ref": f"json/{channel.name}.json"},
+            "schema": {"$ref": f"json/{kind.topic}.json"},
         }
     else:
         message["contentType"] = "application/octet-stream"
-    if channel.headers:
+    if _headers(kind):
         message["headers"] = {
             "type": "object",
-            "required": [name for name, text in channel.headers.items() if text.startswith("Required")],
-            "properties": {name: {"type": "string", "description": text} for name, text in channel.headers.items()},
+            "required": [name for name, text in _headers(kind).items() if text.startswith("Required")],
+            "properties": {name: {"type": "string", "description": text} for name, text in _headers(kind).items()},
         }
     return message
 

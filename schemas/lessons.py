@@ -7,15 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from schemas import SCHEMA_VERSION
-
-
-class Evidence(msgspec.Struct, frozen=True, rename={"from_ts": "from", "to_ts": "to"}):
-    """The exits between which the slice's trades lie, and the version of the lesson they make."""
-
-    from_ts: str
-    to_ts: str
-    lesson_version: int
+from edgeloop.overrides import SCHEMA_VERSION, Evidence
 
 
 class LessonDecay(msgspec.Struct, frozen=True):

@@ -12,8 +12,8 @@ from app.audit.variants import told, variants
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade
 from app.learning.engine import Engine
+from edgeloop.overrides import Override
 from schemas.lessons import LessonVerdict
-from schemas.overrides import Override
 
 
 class Difference(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 from app.audit.gains import RegimeGain
 from app.audit.resample import Estimate
 from app.audit.walk_forward import Score
-from schemas.overrides import Override
+from edgeloop.overrides import Override
 
 
 class Refusal(msgspec.Struct, frozen=True):

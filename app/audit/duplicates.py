@@ -14,7 +14,7 @@ from app.audit.trades import Group
 from app.learning.common.window import Trade
 from app.learning.integrated.factors import Member, cluster
 from app.learning.integrated.sketches import sketches, trade_hashes
-from schemas.overrides import Override
+from edgeloop.overrides import Override
 
 CHUNK = 256
 """Overrides whose trades are held at a time."""

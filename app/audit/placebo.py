@@ -20,7 +20,7 @@ from app.audit.variants import variants
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade
 from app.learning.engine import Engine
-from schemas.overrides import Override
+from edgeloop.overrides import Override
 
 STRETCHES = 24
 """In how many stretches the window is cut."""

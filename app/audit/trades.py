@@ -12,16 +12,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from app import topics
 from app.closes import DeadLetterError, explode
 from app.errors import BadDataError
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.window import SegmentKey, Trade, trade_from_fact
-from app.published import scan
+from app.log import topics
+from app.log.reader import scan
 from app.settings import Settings
 from app.sources import Closed
+from edgeloop.identity import CATEGORIES
+from schemas import kinds
 from schemas.facts import PatternTradeEvent
-from schemas.identity import CATEGORIES
 
 Group = tuple[str, str]
 """(canonical pattern key, category)."""
@@ -93,9 +94,9 @@ async def read_facts(settings: Settings, take: Take, progress: Callable[[int], N
 
     Raises `UnreachableError` without a broker, `ConfigurationError` without the topic and `BadDataError` for a fact that cannot be read.
     """
-    await topics.require_existence(settings, [topics.FACTS])
+    await topics.require_existence(settings, [kinds.FACTS])
     decode = msgspec.json.Decoder(PatternTradeEvent).decode
-    async for records in scan(settings, topics.FACTS):
+    async for records in scan(settings, kinds.FACTS):
         for record in records:
             try:
                 take(decode(record.value))

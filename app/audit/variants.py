@@ -11,8 +11,8 @@ from typing import Any
 
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine, materializer
+from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, Lesson
-from schemas.overrides import Override
 
 LEARNERS = {
     "half-life": "half_life",
@@ -60,5 +60,5 @@ def told(integrated: Engine, classic: Engine, configs: Mapping[str, LearningConf
         if name not in overrides:
             judge = materializer(config, integrated.module)
             judge.fold(evidence)
-            overrides[name] = judge.judge(1).overrides
+            overrides[name] = judge.judge(1).overrides.published
     return overrides

@@ -33,11 +33,11 @@ from app.learning.common.size import unit_of_size
 from app.learning.common.window import SegmentKey
 from app.learning.engine import Engine
 from app.learning.integrated.records import LIFETIME_US
-from app.runtime.index import GroupIndex
-from app.runtime.resolve import NO_MATCH, Prepared, Resolution, combine, prepare
+from edgeloop.index import GroupIndex
+from edgeloop.overrides import Override
+from edgeloop.resolution import NO_MATCH, Prepared, Resolution, combine, prepare
+from edgeloop.scope import canonical_text
 from schemas.lessons import Baseline
-from schemas.overrides import Override
-from schemas.scope import canonical_text
 
 Floats = NDArray[np.float64]
 

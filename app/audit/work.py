@@ -22,8 +22,8 @@ from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
 from app.learning.integrated.weights import Counts
+from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """One thread a process: there is a process a core."""

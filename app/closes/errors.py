@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from schemas.canonical import member
+from edgeloop.canonical import member
 
 REASONS: dict[str, str] = {
     "null_value": "The record has no value.",

@@ -15,11 +15,11 @@ from app.closes.decode import decode
 from app.closes.errors import DeadLetterError, Paths
 from app.closes.guards import check_bytes
 from app.closes.times import canonical_time, epoch_us
-from schemas.canonical import CanonicalError
+from edgeloop.canonical import CanonicalError
+from edgeloop.pattern_key import canonical_pattern_key, check_module
+from edgeloop.scope import canonical_value, canonical_values, is_regime
 from schemas.events import DEFAULT_MODULE, PositionClosed, TradeSummary
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
-from schemas.pattern_key import canonical_pattern_key, check_module
-from schemas.scope import canonical_value, canonical_values, is_regime
 
 OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 """The field of `trade_summary` that holds the outcome, by the setting EDGELOOP_OUTCOME."""

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from app.closes.errors import DeadLetterError
-from schemas.canonical import member
+from edgeloop.canonical import member
 from schemas.events import MAX_EVENT_BYTES, MAX_NESTING
 
 # Possessive, and the closing quote optional: it never fails once it has begun, so no input makes it try twice.

@@ -24,7 +24,7 @@ from app.errors import BadDataError, UsageError
 from app.report.text import show
 from app.settings import Settings
 from app.sources import closes
-from schemas.identity import CATEGORIES
+from edgeloop.identity import CATEGORIES
 
 
 @cli.command("audit")

@@ -19,8 +19,8 @@ from app.audit.variants import LEARNERS
 from app.commands.base import echo_json, handle_errors, json_option, working
 from app.commands.learned import overrides
 from app.settings import Settings
-from schemas.identity import CATEGORIES
-from schemas.scope import canonical_text
+from edgeloop.identity import CATEGORIES
+from edgeloop.scope import canonical_text
 
 AGAINST = ("classic", *(f"no {name}" for name in LEARNERS))
 PLURAL = {"half-life": "half-lives"}

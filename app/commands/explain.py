@@ -24,7 +24,7 @@ from app.explain.page import html
 from app.explain.reading import find_override, read_changes, read_known
 from app.explain.text import show
 from app.settings import Settings
-from schemas.identity import CATEGORIES
+from edgeloop.identity import CATEGORIES
 
 html_option = click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Also write it into this file, as a fragment of a page."

@@ -19,7 +19,7 @@ from app.export.columns import Column, wide
 from app.export.files import FORMATS, format_of, write
 from app.export.tables import TABLES, Exported, Filters
 from app.settings import Settings
-from schemas.identity import CATEGORIES
+from edgeloop.identity import CATEGORIES
 
 
 @cli.command("export")

@@ -30,7 +30,7 @@ from app.sources.files import file_size
 from app.sources.making import joined
 from app.sources.mapping import FIELDS, TableMapping, load
 from app.sources.survey import Survey, survey, unconfigured_sentence
-from app.topics import CLOSES
+from schemas.kinds import CLOSES
 
 GLANCE = 1_000
 """Closes that are looked at before the first one is sent: enough to see that the settings do not fit."""

@@ -12,16 +12,18 @@ import click
 import msgspec
 from rich.table import Table
 
-from app import topics
 from app.commands.base import cli, console, echo_json, handle_errors, import_later, json_option
 from app.commands.resolve import parse_time
 from app.errors import BadDataError
 from app.export.tables import overrides_at
-from app.published import current, follow, matching
+from app.log.reader import follow
+from app.log.snapshot import current
+from app.matching import matching
 from app.settings import Settings
-from schemas.lessons import GroupSummary, Lesson, LessonVerdict
-from schemas.overrides import Override
-from schemas.scope import canonical_text
+from edgeloop.overrides import Override
+from edgeloop.scope import canonical_text
+from schemas import kinds
+from schemas.lessons import Lesson, LessonVerdict
 
 
 def _filters(command: Any) -> Any:
@@ -68,7 +70,7 @@ def list_overrides(
     """
     settings, notes = Settings.from_environment(), list[str]()
     if as_of is None:
-        records = asyncio.run(current(settings, topics.OVERRIDES, Override))
+        records = asyncio.run(current(settings, kinds.OVERRIDES))
     else:
         records = asyncio.run(overrides_at(settings, round(parse_time(as_of).timestamp() * 1e6), notes))
     found = list(matching(records, module=module, pattern=pattern, category=category))
@@ -107,7 +109,7 @@ def show_override(override_id: str, as_json: bool) -> None:
       faust -A app overrides show 3f2a9c
     """
     settings = Settings.from_environment()
-    records = asyncio.run(current(settings, topics.OVERRIDES, Override))
+    records = asyncio.run(current(settings, kinds.OVERRIDES))
     found = [o for key, o in records.items() if key.startswith(override_id)]
     if len(found) != 1:
         problem = f"{len(found)} overrides begin with" if found else "No override begins with"
@@ -134,7 +136,7 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
 
     async def watch() -> None:
         seen = 0
-        async for key, version, value in follow(Settings.from_environment(), topics.OVERRIDES):
+        async for key, version, value in follow(Settings.from_environment(), kinds.OVERRIDES):
             record = None if value is None else msgspec.json.decode(value, type=Override)
             if as_json:
                 echo_json({"override_id": key, "version": version, "override": None if record is None else msgspec.to_builtins(record)})
@@ -170,8 +172,8 @@ def list_lessons(module: str | None, pattern: str | None, category: str | None, 
 
     async def read() -> tuple[list[Lesson], dict[str, LessonVerdict]]:
         settings = Settings.from_environment()
-        records = await current(settings, topics.LESSONS, Lesson | GroupSummary)
-        verdicts = await current(settings, topics.VERDICTS, LessonVerdict)
+        records = await current(settings, kinds.LESSONS)
+        verdicts = await current(settings, kinds.VERDICTS)
         return [r for r in matching(records, module=module, pattern=pattern, category=category) if isinstance(r, Lesson)], verdicts
 
     found, verdicts = asyncio.run(read())

@@ -16,7 +16,7 @@ from app.errors import BadDataError
 from app.settings import Settings
 from app.sources import Closed, closes
 from app.sources.files import file_size
-from app.topics import CLOSES
+from schemas.kinds import CLOSES
 
 
 @cli.command("produce")

@@ -22,7 +22,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app import topics
 from app.audit.differences import Difference, differences
 from app.commands.base import cli, console, echo_json, handle_errors, json_option
 from app.errors import ConfigurationError
@@ -35,9 +34,10 @@ from app.replay.shadow import Source, State, names, opened
 from app.replay.span import span_of
 from app.settings import Settings
 from app.sources import KINDS
+from edgeloop.overrides import Override
+from edgeloop.scope import canonical_text
+from schemas import kinds
 from schemas.lessons import LessonVerdict
-from schemas.overrides import Override
-from schemas.scope import canonical_text
 
 LINE_EVERY_S = 5.0
 
@@ -257,8 +257,8 @@ def replay_diff(name: str, limit: int, exit_code: bool, as_json: bool) -> None:
     same = digests["live"] == digests["shadow"]
     counts = {topic: _counts(live.records[topic], shadowed) for topic, shadowed in records.items()}
     found = differences(
-        _decoded(records[topics.OVERRIDES], Override), _decoded(live.records[topics.OVERRIDES], Override),
-        _decoded(records[topics.VERDICTS], LessonVerdict),
+        _decoded(records[kinds.OVERRIDES], Override), _decoded(live.records[kinds.OVERRIDES], Override),
+        _decoded(records[kinds.VERDICTS], LessonVerdict),
     )  # fmt: skip
     if as_json:
         shown = [{"shadow": msgspec.to_builtins(d.ours), "live": msgspec.to_builtins(d.theirs), "reason": d.reason} for d in found[:limit]]

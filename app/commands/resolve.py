@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 
 import click
 
-from app import topics
 from app.commands.base import cli, echo_json, handle_errors, json_option
 from app.errors import UsageError
-from app.published import current
-from app.runtime.resolve import resolve as resolve_records
+from app.log.snapshot import current
 from app.settings import Settings
-from schemas.identity import CATEGORIES
-from schemas.overrides import Override
-from schemas.scope import canonical_text
+from edgeloop.identity import CATEGORIES
+from edgeloop.resolution import resolve as resolve_records
+from edgeloop.scope import canonical_text
+from schemas import kinds
 
 
 def parse_scope(text: str) -> dict[str, str]:
@@ -62,7 +61,7 @@ def resolve(pattern: str, category: str, scope_text: str, module: str, at_text: 
       faust -A app resolve --pattern uptrend.S1.entry --category add --scope chain=sol --json
     """
     scope, at = parse_scope(scope_text), parse_time(at_text)
-    overrides = asyncio.run(current(Settings.from_environment(), topics.OVERRIDES, Override))
+    overrides = asyncio.run(current(Settings.from_environment(), kinds.OVERRIDES))
     found = resolve_records(overrides.values(), pattern, category, scope, at, module=module)
     if as_json:
         matches = [{"override_id": m.override_id, "contribution": m.contribution} for m in found.matches]

@@ -17,12 +17,14 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from app.broker import Outgoing, Sender
 from app.errors import BadDataError, UsageError
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
+from app.log.topics import require_one
 from app.settings import Settings
 from app.shift import newest_exit, shifted
 from app.sources import Closed
-from app.topics import CLOSES, partition_of, require_one
+from schemas.kinds import CLOSES
 
 BATCH = 2_000
 
@@ -69,7 +71,7 @@ async def send(
     """Send each close as it is found, at most `rate` a second and `limit` in all, and await every delivery; with `dry_run` only read."""
     topic = settings.topic(CLOSES)
     partitions = 1 if dry_run else await require_one(settings, CLOSES)
-    sender = Sender(settings)
+    producer = Producer(settings)
     started = time.monotonic()
     sent = 0
     batch: list[Outgoing] = []
@@ -81,7 +83,7 @@ async def send(
         async def flush() -> None:
             nonlocal sent
             if not dry_run:
-                await sender.send(batch)
+                await producer.send(batch)
             sent += len(batch)
             batch.clear()
             elapsed = max(time.monotonic() - started, 1e-9)
@@ -101,7 +103,7 @@ async def send(
             if batch:
                 await flush()
         finally:
-            await sender.stop()
+            await producer.stop()
     return Sent(sent, time.monotonic() - started)
 
 

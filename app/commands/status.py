@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.log.lag import Lag, LagReader
 from app.settings import AGENTS, Settings
-from app.status import Lag, StatusReader
 
 POLL_S = 0.2
 
@@ -23,7 +23,7 @@ POLL_S = 0.2
 async def _watch(settings: Settings, roles: tuple[str, ...], until_idle: bool, timeout_s: float, show: bool) -> tuple[list[Lag], bool]:
     deadline = time.monotonic() + timeout_s
     terminal = Console(stderr=True)
-    async with StatusReader(settings) as status:
+    async with LagReader(settings) as status:
         with terminal.status("") as line:
             while True:
                 lags = [lag for lag in await status.lags() if not roles or lag.role in roles]

@@ -10,8 +10,8 @@ import sys
 
 import click
 
-from app import topics as declared
 from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.log import topics as declared
 from app.settings import Settings
 
 

@@ -6,6 +6,7 @@ May touch: the broker (read only).
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import time
 from dataclasses import asdict
@@ -15,8 +16,8 @@ from rich.table import Table
 
 from app.commands.base import cli, console, echo_json, handle_errors, json_option
 from app.errors import UnreachableError
+from app.log.groups import Group, Member, groups
 from app.settings import Settings
-from app.workers import Group, Member, groups, in_words
 
 POLL_S = 0.2
 
@@ -73,3 +74,16 @@ def _partitions(settings: Settings, member: Member) -> str:
     for topic, partition in member.partitions:
         numbers.setdefault(topic.removeprefix(settings.topic_prefix), []).append(partition)
     return "; ".join(f"{topic} {in_words(held)}" for topic, held in sorted(numbers.items())) or "nothing"
+
+
+def in_words(numbers: list[int]) -> str:
+    """Partition numbers as ranges.
+
+    >>> in_words([0, 1, 2, 5, 7, 8])
+    '0-2,5,7-8'
+    """
+    parts: list[str] = []
+    for _, run in itertools.groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0]):
+        held = [number for _, number in run]
+        parts.append(str(held[0]) if len(held) == 1 else f"{held[0]}-{held[-1]}")
+    return ",".join(parts)

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord
 
-from app.broker import header, reader
 from app.closes import DeadLetterError, explode
-from app.errors import BadDataError, UnreachableError, UsageError
-from app.published import scan
+from app.errors import BadDataError, UsageError
+from app.log.fetcher import Fetcher
+from app.log.reader import scan
+from app.log.records import header
+from app.log.topics import require_existence
 from app.settings import Settings
-from app.topics import DEAD_LETTERS, require_existence
+from schemas.kinds import DEAD_LETTERS
 
 FOREIGN = "(none)"
 """The reason of a record that has no such header: something else than ingest wrote it."""
-READ_WITHIN_MS = 10_000
 
 
 class Place(NamedTuple):
@@ -159,50 +158,11 @@ async def letters(settings: Settings, *, on_batch: Callable[[int], None] = lambd
         on_batch(len(records))
 
 
-class Fetcher:
-    """Single records by their places, over one connection."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._consumer: Any = None
-
-    async def __aenter__(self) -> Fetcher:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._consumer is not None:
-            with suppress(KafkaError, OSError):
-                await self._consumer.stop()
-
-    async def fetch(self, topic: str, place: Place) -> ConsumerRecord | None:
-        """The record at `place` of `topic` (its full name), None if it is gone or never was.  Raises `UnreachableError`."""
-        if place.partition >= self._settings.partitions:
-            return None
-        tp = TopicPartition(topic, place.partition)
-        try:
-            if self._consumer is None:
-                consumer = reader(self._settings)
-                await consumer.start()
-                self._consumer = consumer
-            self._consumer.assign([tp])
-            begin, end = (await self._consumer.beginning_offsets([tp]))[tp], (await self._consumer.end_offsets([tp]))[tp]
-            if not begin <= place.offset < end:
-                return None
-            self._consumer.seek(tp, place.offset)
-            got = await self._consumer.getmany(tp, timeout_ms=READ_WITHIN_MS, max_records=1)
-        except (KafkaError, OSError) as error:
-            raise UnreachableError(
-                f"{topic} cannot be read from {self._settings.broker}: {error!r}.", "Run: faust -A app doctor"
-            ) from error
-        found = got.get(tp, [])
-        return found[0] if found and found[0].offset == place.offset else None
-
-
 async def letter_at(settings: Settings, place: Place) -> tuple[Letter, ConsumerRecord]:
     """The letter at a place.  Raises `BadDataError` if there is none."""
     await require_existence(settings, [DEAD_LETTERS])
     async with Fetcher(settings) as fetcher:
-        record = await fetcher.fetch(settings.topic(DEAD_LETTERS), place)
+        record = await fetcher.fetch(settings.topic(DEAD_LETTERS), *place)
     if record is not None:
         return letter_of(record), record
     raise BadDataError(f"There is no dead letter at {place}.", "Run `faust -A app dlq list` to see their places.")

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from schemas.canonical import member
+from edgeloop.canonical import member
 
 MARK = "   ◀── "
 EXCERPT_BYTES = 400

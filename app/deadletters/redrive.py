@@ -19,18 +19,16 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
-
-from app.broker import Outgoing, Sender, header, reader
-from app.deadletters.letters import Fetcher, Letter, Place, Wanted, letters, problem_now
-from app.errors import UnreachableError
-from app.published import scan
+from app.deadletters.letters import Letter, Place, Wanted, letters, problem_now
+from app.log.fetcher import Fetcher
+from app.log.producer import Producer
+from app.log.reader import offsets_at, scan
+from app.log.records import Outgoing, header, partition_of
+from app.log.topics import require_existence
 from app.settings import Settings
-from app.topics import CLOSES, DEAD_LETTERS, partition_of, require_existence
+from schemas.kinds import CLOSES, DEAD_LETTERS
 
 REDRIVEN_FROM = "redriven.from"
 """Header of a record that was sent again: the place of its letter, `partition:offset`."""
@@ -109,7 +107,7 @@ async def plan(
 async def _sent_before(settings: Settings, since_ms: int, progress: Progress) -> set[Place]:
     """The places of letters that records of `position_closed` from `since_ms` on were sent again from."""
     found: set[Place] = set()
-    async for records in scan(settings, CLOSES, starts=await _offsets_at(settings, since_ms)):
+    async for records in scan(settings, CLOSES, starts=await offsets_at(settings, CLOSES, since_ms)):
         for record in records:
             value = header(record, REDRIVEN_FROM)
             partition, _, offset = (value or b"").decode(errors="replace").partition(":")
@@ -119,28 +117,11 @@ async def _sent_before(settings: Settings, since_ms: int, progress: Progress) ->
     return found
 
 
-async def _offsets_at(settings: Settings, since_ms: int) -> dict[int, int]:
-    """Partition of `position_closed` → the first offset whose record is not older, of those that have one."""
-    consumer = reader(settings)
-    partitions = [TopicPartition(settings.topic(CLOSES), p) for p in range(settings.partitions)]
-    try:
-        await consumer.start()
-        found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
-    except (KafkaError, OSError) as error:
-        raise UnreachableError(
-            f"{settings.topic(CLOSES)} cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor"
-        ) from error
-    finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
-    return {tp.partition: at.offset for tp, at in found.items() if at is not None}
-
-
 async def whole_value(settings: Settings, fetcher: Fetcher, letter: Letter) -> bytes | None:
     """The value of a letter that holds only the first MiB of it, from where the close was; None if that is gone or something else."""
     if letter.source is None or letter.source_topic != settings.topic(CLOSES):
         return None
-    record = await fetcher.fetch(letter.source_topic, letter.source)
+    record = await fetcher.fetch(letter.source_topic, *letter.source)
     if record is None or record.value is None or hashlib.sha256(record.value).hexdigest() != letter.sha256:
         return None
     return bytes(record.value)
@@ -151,13 +132,13 @@ async def send(settings: Settings, chosen: Iterable[Letter], *, progress: Progre
     by_partition: dict[int, dict[int, Letter]] = {}
     for letter in chosen:
         by_partition.setdefault(letter.place.partition, {})[letter.place.offset] = letter
-    sender, sent = Sender(settings), 0
+    producer, sent = Producer(settings), 0
     batch: list[Outgoing] = []
     size = 0
 
     async def flush() -> None:
         nonlocal sent, size
-        await sender.send(batch)
+        await producer.send(batch)
         sent += len(batch)
         progress(len(batch))
         batch.clear()
@@ -178,7 +159,7 @@ async def send(settings: Settings, chosen: Iterable[Letter], *, progress: Progre
             if batch:
                 await flush()
     finally:
-        await sender.stop()
+        await producer.stop()
     return sent
 
 

@@ -24,11 +24,11 @@ from app.explain.document import (
 )
 from app.explain.known import Known, matches
 from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_micros
-from app.runtime.resolve import Resolution, contained, prepare, resolve
-from schemas.canonical import CanonicalError
-from schemas.overrides import Override
-from schemas.pattern_key import canonical_pattern_key
-from schemas.scope import canonical_text, canonical_value, pairs_of
+from edgeloop.canonical import CanonicalError
+from edgeloop.overrides import Override
+from edgeloop.pattern_key import canonical_pattern_key
+from edgeloop.resolution import Resolution, contained, prepare, resolve
+from edgeloop.scope import canonical_text, canonical_value, pairs_of
 
 EARLY = "Nothing had been published by then: the overrides as they are now stand in for what was in force."
 MOST_NEAR = 8

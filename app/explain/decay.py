@@ -11,8 +11,8 @@ from math import exp2
 
 from app.explain.document import DecayLine, DecayLines
 from app.learning.common.event_time import HOUR_US, micros_from_text
+from edgeloop.overrides import Override
 from schemas.lessons import EdgeHistory
-from schemas.overrides import Override
 
 WEEKS = 26
 """Up to so many weeks the stretches are weeks (from Monday), else months."""

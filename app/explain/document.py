@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from edgeloop.overrides import Override
 from schemas.lessons import Metrics
-from schemas.overrides import Override
 
 
 class SegmentLine(msgspec.Struct, frozen=True):

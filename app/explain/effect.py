@@ -21,9 +21,9 @@ from app.changes import Change
 from app.explain.document import Attribution
 from app.explain.known import Counted, Known
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
-from app.runtime.resolve import resolve
+from edgeloop.overrides import Override
+from edgeloop.resolution import resolve
 from schemas.facts import FactAction
-from schemas.overrides import Override
 
 LEVEL = 0.90
 """Probability of the interval."""

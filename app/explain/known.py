@@ -15,8 +15,8 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.size import unit_of_size
 from app.learning.common.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
 from app.learning.integrated.judge import IntegratedMaterializer, Standings
+from edgeloop.identity import slice_id
 from schemas.facts import FactAction, PatternTradeEvent
-from schemas.identity import slice_id
 from schemas.lessons import EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 
 

@@ -30,10 +30,10 @@ from app.learning.common.event_time import text_from_micros
 from app.learning.common.segments import segment_order
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.regimes import METRICS
-from schemas.identity import group_id, slice_id
+from edgeloop.identity import group_id, slice_id
+from edgeloop.overrides import Override
+from edgeloop.scope import canonical_text
 from schemas.lessons import Lesson, RegimeWeight
-from schemas.overrides import Override
-from schemas.scope import canonical_text
 
 MOST_SLICES = 12
 """Slices of each relation that a document tells of: those with the greatest statistics."""

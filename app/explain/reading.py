@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app import changes, topics
+from app import changes
 from app.changes import Change
 from app.errors import BadDataError
 from app.explain.known import Known
 from app.learning.common.window import Rank, trade_from_fact
-from app.published import current, decoder, scan
+from app.log import topics
+from app.log.reader import scan
+from app.log.records import partition_of
+from app.log.snapshot import current, decoder
 from app.settings import Settings
+from schemas import kinds
 from schemas.facts import PatternTradeEvent, group_key
-from schemas.lessons import EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.lessons import GroupSummary, Lesson
 
-READ = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.REGIME_WEIGHTS, topics.FACTORS, topics.HISTORY, topics.FACTS)
+READ = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.REGIME_WEIGHTS, kinds.FACTORS, kinds.HISTORY, kinds.FACTS)
 Said = Callable[[str], None]
 """Told what is read next."""
 
@@ -67,19 +71,19 @@ async def read_known(
     lessons: dict[str, Lesson] = {}
     summaries: dict[str, GroupSummary] = {}
     said("lessons")
-    for key, record in (await current(settings, topics.LESSONS, Lesson | GroupSummary)).items():
+    for key, record in (await current(settings, kinds.LESSONS)).items():
         if isinstance(record, GroupSummary):
             groups.add((record.pattern_key, record.action_category))
         if record.module == module and record.learning == settings.learning:
             (lessons if isinstance(record, Lesson) else summaries)[key] = record
-    own = topics.partition_of(module, settings.partitions)
+    own = partition_of(module, settings.partitions)
     said("what was made of them")
-    verdicts = await current(settings, topics.VERDICTS, LessonVerdict, partition=own)
-    weights = await current(settings, topics.REGIME_WEIGHTS, RegimeWeight, partition=own)
-    factors = await current(settings, topics.FACTORS, LatentFactor, partition=own)
+    verdicts = await current(settings, kinds.VERDICTS, partition=own)
+    weights = await current(settings, kinds.REGIME_WEIGHTS, partition=own)
+    factors = await current(settings, kinds.FACTORS, partition=own)
     in_group = {i for i, x in lessons.items() if (x.pattern_key, x.action_category) == (pattern_key, category)}
     said("edge history")
-    days = await current(settings, topics.HISTORY, EdgeHistory, partition=own, wanted=lambda key: key.partition("|")[0] in in_group)
+    days = await current(settings, kinds.HISTORY, partition=own, wanted=lambda key: key.partition("|")[0] in in_group)
     said("trades")
     facts = await _facts(settings, pattern_key, category)
     if facts:
@@ -111,9 +115,9 @@ def of_group(held: list[Change], pattern_key: str, category: str) -> list[Change
 async def _facts(settings: Settings, pattern_key: str, category: str) -> list[PatternTradeEvent]:
     """The facts of one group that have the outcome, of each trade that of the close that counts."""
     key = group_key(pattern_key, category).encode()
-    decode = decoder(settings, topics.FACTS, PatternTradeEvent)
+    decode = decoder(settings, kinds.FACTS)
     best: dict[str, tuple[Rank, PatternTradeEvent]] = {}
-    async for records in scan(settings, topics.FACTS, partition=topics.partition_of(key.decode(), settings.partitions)):
+    async for records in scan(settings, kinds.FACTS, partition=partition_of(key.decode(), settings.partitions)):
         for record in records:
             if record.key != key or record.value is None:
                 continue

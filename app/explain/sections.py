@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from app.explain.document import Attribution, ContextDocument, DecayLines, DifferenceLine, OverrideDocument
-from schemas.scope import canonical_text
+from edgeloop.scope import canonical_text
 
 BAR_CELLS = 20
 

@@ -10,17 +10,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app import changes, topics
+from app import changes
 from app.changes import in_force
 from app.export.columns import Column, column, json_column, json_text
 from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.learning.common.window import Rank
 from app.learning.integrated.regimes import METRICS
-from app.published import current, decoder, matching, scan
+from app.log import topics
+from app.log.reader import scan
+from app.log.snapshot import current, decoder
+from app.matching import matching
 from app.settings import Settings
+from edgeloop.overrides import Override
+from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent
-from schemas.lessons import Baseline, EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
+from schemas.lessons import LatentFactor, Lesson, LessonVerdict
 
 
 class Filters(NamedTuple):
@@ -131,8 +135,8 @@ _VERDICT = (
 
 
 async def _lessons(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    records = await current(settings, topics.LESSONS, Lesson | GroupSummary)
-    verdicts = await current(settings, topics.VERDICTS, LessonVerdict)
+    records = await current(settings, kinds.LESSONS)
+    verdicts = await current(settings, kinds.VERDICTS)
     for record in sorted(filters.of(records), key=lambda r: r.lesson_id):
         if isinstance(record, Lesson):
             yield Judged(record, verdicts.get(record.lesson_id))
@@ -180,7 +184,7 @@ async def overrides_at(settings: Settings, as_of_us: int, notes: Notes) -> dict[
 
 async def _overrides(settings: Settings, filters: Filters, notes: Notes) -> Rows:
     if filters.as_of_us is None:
-        records = await current(settings, topics.OVERRIDES, Override)
+        records = await current(settings, kinds.OVERRIDES)
     else:
         records = await overrides_at(settings, filters.as_of_us, notes)
     for record in sorted(filters.of(records), key=lambda o: o.override_id):
@@ -228,7 +232,7 @@ _DAY = (
 
 
 async def _days(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    for record in sorted(filters.of(await current(settings, topics.HISTORY, EdgeHistory)), key=lambda d: (d.lesson_id, d.day)):
+    for record in sorted(filters.of(await current(settings, kinds.HISTORY)), key=lambda d: (d.lesson_id, d.day)):
         yield record
 
 
@@ -257,7 +261,7 @@ _WEIGHT = (
 
 
 async def _weights(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    records = await current(settings, topics.REGIME_WEIGHTS, RegimeWeight)
+    records = await current(settings, kinds.REGIME_WEIGHTS)
     for record in sorted(records.values(), key=lambda w: (w.module, w.regime)):
         if filters.module in (None, record.module):
             yield record
@@ -287,8 +291,8 @@ _MEMBER = (
 
 
 async def _members(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    factors = await current(settings, topics.FACTORS, LatentFactor)
-    lessons = await current(settings, topics.LESSONS, Lesson | GroupSummary)
+    factors = await current(settings, kinds.FACTORS)
+    lessons = await current(settings, kinds.LESSONS)
     everything = filters == Filters(module=filters.module)
     for factor in sorted(factors.values(), key=lambda f: f.factor_id):
         if filters.module not in (None, factor.module):
@@ -314,7 +318,7 @@ _BASELINE = (
 
 
 async def _baselines(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    records = await current(settings, topics.BASELINES, Baseline)
+    records = await current(settings, kinds.BASELINES)
     for record in sorted(records.values(), key=lambda b: (b.module, b.bucket or "", b.timeframe or "")):
         if filters.module in (None, record.module):
             yield record
@@ -377,11 +381,11 @@ class _Head(msgspec.Struct):
 
 async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
     """Partition by partition, each read twice: for which close of each trade counts, then for the rows; so memory holds ranks only."""
-    await topics.require_existence(settings, [topics.FACTS])
-    head, whole = decoder(settings, topics.FACTS, _Head), decoder(settings, topics.FACTS, PatternTradeEvent)
+    await topics.require_existence(settings, [kinds.FACTS])
+    head, whole = decoder(settings, kinds.FACTS, _Head), decoder(settings, kinds.FACTS)
     for partition in range(settings.partitions):
         best: dict[tuple[bytes, str], tuple[Rank, int]] = {}
-        async for records in scan(settings, topics.FACTS, partition=partition):
+        async for records in scan(settings, kinds.FACTS, partition=partition):
             for record in records:
                 if record.value is None:
                     continue
@@ -394,7 +398,7 @@ async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
         del best
         if not offsets:
             continue
-        async for records in scan(settings, topics.FACTS, starts={partition: min(offsets)}):
+        async for records in scan(settings, kinds.FACTS, starts={partition: min(offsets)}):
             for record in records:
                 if record.offset in offsets:
                     fact = whole(record.value)

@@ -6,20 +6,21 @@ May touch: nothing but its arguments.  It alone knows both ways of learning.  Th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.learning.classic.group import GroupLearner
 from app.learning.classic.materialize import Materializer
-from app.learning.common.changes import KINDS, Changes
+from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
 from app.learning.common.refit import Refit
 from app.learning.common.window import GroupWindow, Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from app.learning.integrated.weights import Counts
+from edgeloop.overrides import Override
 from schemas.facts import group_key
+from schemas.kinds import BASELINES, FACTORS, JUDGED, KINDS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
 
 
 class Learner(Protocol):
@@ -82,7 +83,7 @@ class Engine:
         self._judge = materializer(config, module)
         self._lessons: dict[str, Lesson] = {}
         self._summaries: dict[str, GroupSummary] = {}
-        self._published: dict[type, dict[str, object]] = {kind: {} for kind in KINDS}
+        self._published: dict[str, dict[str, Any]] = {topic: {} for topic in JUDGED}
         self._version = 0
 
     def fold(self, groups: Mapping[tuple[str, str], Iterable[Trade]]) -> None:
@@ -108,17 +109,17 @@ class Engine:
                     self._lessons.pop(lesson_id, None)
                     self._summaries.pop(lesson_id, None)
         self._take(self._judge.judge(self._version))
-        return self._records(Override)
+        return self._records(OVERRIDES)
 
     def _take(self, changes: Changes) -> None:
-        for kind, (name, key) in KINDS.items():
-            held = self._published[kind]
-            held.update((getattr(record, key), record) for record in getattr(changes, name))
-            for record_id in getattr(changes, f"retired_{name}"):
-                del held[record_id]
+        for topic, difference in changes.by_topic():
+            held, key_of = self._published[topic], KINDS[topic].key_of
+            held.update((key_of(record), record) for record in difference.published)
+            for key in difference.retired:
+                del held[key]
 
-    def _records(self, kind: type) -> list:  # type: ignore[type-arg]
-        return [record for _, record in sorted(self._published[kind].items())]
+    def _records(self, topic: str) -> list[Any]:
+        return [record for _, record in sorted(self._published[topic].items())]
 
     def lessons(self) -> list[Lesson]:
         """All lessons, by id."""
@@ -130,19 +131,19 @@ class Engine:
 
     def overrides(self) -> list[Override]:
         """The overrides in force, by id."""
-        return self._records(Override)
+        return self._records(OVERRIDES)
 
     def verdicts(self) -> list[LessonVerdict]:
         """What was made of each lesson."""
-        return self._records(LessonVerdict)
+        return self._records(VERDICTS)
 
     def baselines(self) -> list[Baseline]:
         """What trades earn on average."""
-        return self._records(Baseline)
+        return self._records(BASELINES)
 
     def regime_weights(self) -> list[RegimeWeight]:
         """How edges persist by regime."""
-        return self._records(RegimeWeight)
+        return self._records(REGIME_WEIGHTS)
 
     def counts(self) -> dict[str, Counts]:
         """How far each learner counts now, by category; nothing with `classic`, which has none."""
@@ -150,4 +151,4 @@ class Engine:
 
     def latent_factors(self) -> list[LatentFactor]:
         """Slices that are one piece of evidence."""
-        return self._records(LatentFactor)
+        return self._records(FACTORS)

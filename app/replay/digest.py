@@ -11,10 +11,7 @@ from typing import Any
 
 import orjson
 
-from app import topics
-
-DIGESTED = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES, topics.REGIME_WEIGHTS, topics.FACTORS)
-"""What is learned, as functions of the trades and the settings.  Edge history is part of the lessons; the topic keeps older days, too."""
+from schemas.kinds import LEARNED
 
 Records = Mapping[str, Mapping[str, bytes]]
 """Topic (without prefix) → key → value."""
@@ -35,13 +32,13 @@ def bare(value: bytes) -> bytes:
 
 
 def digest(records: Records) -> str:
-    """SHA-256, in hex, over the bare records of `DIGESTED`, by topic and key: whatever the order in which they came.
+    """SHA-256, in hex, over the bare records of `LEARNED`, by topic and key: whatever the order in which they came.
 
     >>> digest({"pm_overrides": {"b": b'{"version": 1}', "a": b'{}'}}) == digest({"pm_overrides": {"a": b'{"version": 2}', "b": b"{}"}})
     True
     """
     found = hashlib.sha256()
-    for topic in DIGESTED:
+    for topic in LEARNED:
         for key, value in sorted(records.get(topic, {}).items()):
             text = bare(value)
             found.update(f"{topic}\n{key}\n{len(text)}\n".encode())

@@ -17,19 +17,19 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from app import topics
 from app.closes import DeadLetterError, explode
 from app.errors import BadDataError
 from app.learning.common.window import Trade, trade_from_fact
+from app.log.reader import read_range
+from app.log.records import partition_of
 from app.replay import pool, spool
-from app.replay.fold import read_values
 from app.replay.pool import Pool
 from app.replay.shadow import Source
 from app.replay.span import Span
 from app.replay.spool import Group
 from app.settings import Settings
 from app.sources import closes
-from app.topics import partition_of
+from schemas import kinds
 from schemas.facts import group_key
 
 CHECKPOINT_EVERY = 20_000
@@ -104,7 +104,7 @@ async def _explode_partition(task: Task) -> None:
         target.write(checkpoint, {p: [block] for p, block in exploded.blocks.items()})
         waiting.clear()
 
-    async for values, position in read_values(task.settings, topics.CLOSES, task.partition, checkpoint.position, task.end):
+    async for values, position in read_range(task.settings, kinds.CLOSES, task.partition, checkpoint.position, task.end):
         waiting += values
         pool.advance(task.slot, len(values))
         if len(waiting) >= CHECKPOINT_EVERY:

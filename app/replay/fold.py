@@ -14,34 +14,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
-from app import topics
-from app.broker import reader
-from app.errors import UnreachableError
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import group_learner
 from app.learning.integrated.history import history_records
+from app.log.reader import read_range
+from app.log.records import encode
 from app.replay import pool, spool
 from app.replay.shadow import Folded, Written, opened
 from app.replay.sieve import Sieve
 from app.replay.span import Span
 from app.settings import Settings
+from schemas import kinds
 from schemas.facts import group_key
-from schemas.lessons import GroupSummary, Lesson
 
-BATCH = 5_000
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Task(NamedTuple):
@@ -130,19 +123,15 @@ class Groups:
             learner.fold(self.sieves.pop(group).inside())
             refit = learner.refit(version)
             for lesson in refit.lessons:
-                found.append(_written(topics.LESSONS, lesson.lesson_id, lesson))
-                found += [_day(lesson, day) for day in history_records(lesson, None)]
+                found.append(_written(kinds.LESSONS, lesson))
+                found += [_written(kinds.HISTORY, day) for day in history_records(lesson, None)]
             if refit.summary is not None:
-                found.append(_written(topics.LESSONS, refit.summary.lesson_id, refit.summary))
+                found.append(_written(kinds.LESSONS, refit.summary))
         return found
 
 
-def _written(topic: str, key: str, record: Lesson | GroupSummary) -> Written:
-    return Written(topic, key, record.version, _encode(record))
-
-
-def _day(lesson: Lesson, day: Any) -> Written:
-    return Written(topics.HISTORY, f"{lesson.lesson_id}|{day.day}", lesson.version, _encode(day))
+def _written(topic: str, record: Any) -> Written:
+    return Written(topic, kinds.KINDS[topic].key_of(record), record.version, encode(record))
 
 
 def fold_partition(task: Task) -> Folded:
@@ -159,7 +148,7 @@ async def _fold_partition(task: Task) -> Folded:
             groups.restore(trades, missing)
     modules = sorted({group[0] for group in groups.sieves})
     records = groups.records(task.end)
-    lessons = sum(record.topic == topics.LESSONS for record in records)
+    lessons = sum(record.topic == kinds.LESSONS for record in records)
     done = Folded(task.end, counts.records, counts.facts, counts.trades, counts.unreadable, lessons, modules)
     async with opened(task.settings, task.name) as shadow:
         await shadow.commit(records, "folded", str(task.partition), done)
@@ -181,7 +170,7 @@ async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Gr
     if task.start >= task.end:
         return
     decode = msgspec.json.Decoder(_Fact).decode
-    async for values, _ in read_values(task.settings, topics.FACTS, task.partition, task.start, task.end):
+    async for values, _ in read_range(task.settings, kinds.FACTS, task.partition, task.start, task.end):
         trades = await asyncio.to_thread(_by_group, decode, values, task, counts)
         if counts is not None:
             counts.records += len(values)
@@ -215,39 +204,3 @@ def _by_group(decode: Any, values: Iterable[tuple[bytes | None, int]], task: Tas
         counts.trades += home
         counts.unreadable += unreadable
     return found
-
-
-async def read_values(
-    settings: Settings, topic: str, partition: int, start: int, end: int
-) -> AsyncIterator[tuple[list[tuple[bytes | None, int]], int]]:
-    """(value, timestamp in ms) of the records from `start` to before `end`, in batches, each with the offset behind it.
-
-    Raises `UnreachableError`.
-    """
-    tp = TopicPartition(settings.topic(topic), partition)
-    consumer = reader(settings)
-    fetch: asyncio.Task[Any] | None = None
-    try:
-        await consumer.start()
-        consumer.assign([tp])
-        consumer.seek(tp, max(start, (await consumer.beginning_offsets([tp]))[tp]))
-        position = start
-        while position < end:
-            # The next batch is on its way while this one is looked at, provided that this is done in a thread.
-            got = await (fetch or consumer.getmany(tp, timeout_ms=500, max_records=BATCH))
-            records = got.get(tp, [])
-            # The position passes gaps, records do not.
-            position = await consumer.position(tp)
-            fetch = asyncio.create_task(consumer.getmany(tp, timeout_ms=500, max_records=BATCH)) if position < end else None
-            if position > end:
-                records = [record for record in records if record.offset < end]
-            yield [(record.value, record.timestamp) for record in records], min(position, end)
-    except (KafkaError, OSError) as error:
-        raise UnreachableError(
-            f"{tp.topic} cannot be read from {settings.broker}: {error!r}.", "Run the same command again: it goes on from what is done."
-        ) from error
-    finally:
-        if fetch is not None:
-            fetch.cancel()
-        with suppress(KafkaError, OSError):
-            await consumer.stop()

@@ -6,18 +6,18 @@ May touch: PostgreSQL (the shadow).
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from app.learning.common.changes import KINDS, Changes
+from app.learning.common.changes import Changes
 from app.learning.engine import materializer
-from app.published import JUDGED
+from app.log.records import encode
 from app.replay.shadow import Written, opened
 from app.settings import Settings
+from schemas.kinds import KINDS
 from schemas.lessons import GroupSummary, Lesson
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
@@ -40,14 +40,14 @@ async def _judge_module(task: Task) -> int:
         judge = materializer(task.settings.learning_config, task.module)
         judge.fold([_decode(value) for _, value in lessons])
         changes = judge.judge(max((version for version, _ in lessons), default=0))
-        await shadow.commit(list(_records(changes)), "judged", task.module, len(changes.overrides))
-    return len(changes.overrides)
+        overrides = len(changes.overrides.published)
+        await shadow.commit(_records(changes), "judged", task.module, overrides)
+    return overrides
 
 
 def _records(changes: Changes) -> list[Written]:
-    found: list[Written] = []
-    for kind, topic in JUDGED.items():
-        field, key = KINDS[kind]
-        records: list[Any] = getattr(changes, field)
-        found += [Written(topic, getattr(record, key), record.version, _encode(record)) for record in records]
-    return found
+    return [
+        Written(topic, KINDS[topic].key_of(record), record.version, encode(record))
+        for topic, difference in changes.by_topic()
+        for record in difference.published
+    ]

@@ -5,28 +5,24 @@ May touch: the broker (read only, no group).
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
-from app import topics
-from app.broker import read_to_end, reader, version_of
-from app.errors import BadDataError, UnreachableError
-from app.published import JUDGED
-from app.replay.digest import DIGESTED, Records
+from app.errors import BadDataError
+from app.log.reader import ends_of, started_reader
+from app.log.snapshot import snapshots
+from app.log.topics import require_existence
+from app.replay.digest import Records
 from app.settings import Settings
-from schemas.lessons import GroupSummary, Lesson
+from schemas.kinds import CLOSES, FACTS, KINDS, LEARNED, LESSONS
 
-KINDS: dict[str, Any] = {topics.LESSONS: Lesson | GroupSummary, **{topic: kind for kind, topic in JUDGED.items()}}
-"""What the records of each topic are; lessons first, overrides next."""
-_decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in KINDS.items()}
+_decoders = {topic: msgspec.json.Decoder(KINDS[topic].struct).decode for topic in LEARNED}
 
 
 class Live(NamedTuple):
-    """Topic → key → value of what is in force; topic → key → highest version, of what is retired too; topic → partition → end offset."""
+    """What is in force, by topic and key; the highest version of each key, also of what is retired, by topic and key; and the offset
+    behind the last record, by topic and partition."""
 
     records: Records
     versions: dict[str, dict[str, int]]
@@ -35,30 +31,16 @@ class Live(NamedTuple):
 
 async def read_live(settings: Settings) -> Live:
     """Everything that is published.  Raises `UnreachableError`, `ConfigurationError` where a topic is missing, `BadDataError`."""
-    await topics.require_existence(settings, [*DIGESTED, topics.FACTS, topics.CLOSES])
-    values: dict[str, dict[str, bytes | None]] = {topic: {} for topic in DIGESTED}
-    versions: dict[str, dict[str, int]] = {topic: {} for topic in DIGESTED}
-    consumer = reader(settings)
-    try:
-        await consumer.start()
-        ends = {topic: await ends_of(consumer, settings, topic) for topic in (topics.CLOSES, topics.FACTS, topics.LESSONS)}
-        for topic in DIGESTED:
-            held, highest = values[topic], versions[topic]
-            async for _, batch, _ in read_to_end(consumer, dict.fromkeys(_partitions(settings, topic))):
-                for record in batch:
-                    key, version = record.key.decode(), version_of(record)
-                    if version >= highest.get(key, -1):
-                        held[key], highest[key] = record.value, version
-    except (KafkaError, OSError) as error:
-        raise _unreachable(settings, error) from error
-    finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
-    records = {topic: {key: value for key, value in held.items() if value is not None} for topic, held in values.items()}
-    for topic, found in records.items():
-        for key, value in found.items():
+    await require_existence(settings, [*LEARNED, FACTS, CLOSES])
+    async with started_reader(settings, "The log") as consumer:
+        ends = {topic: await ends_of(consumer, settings, topic) for topic in (CLOSES, FACTS, LESSONS)}
+    found = await snapshots(settings, LEARNED)
+    for topic, snapshot in found.items():
+        for key, value in snapshot.values.items():
             decoded(topic, key, value)
-    return Live(records, versions, ends)
+    return Live(
+        {topic: snapshot.values for topic, snapshot in found.items()}, {topic: snapshot.versions for topic, snapshot in found.items()}, ends
+    )
 
 
 def decoded(topic: str, key: str, value: bytes) -> Any:
@@ -70,31 +52,3 @@ def decoded(topic: str, key: str, value: bytes) -> Any:
             f"The record {key} of {topic} is not what this version writes: {error}.",
             "Start the workers, who replace what others wrote, wait until they are idle, and try again.",
         ) from error
-
-
-async def log_bounds(settings: Settings, topic: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Partition → the first offset that is there, and the one behind the last."""
-    await topics.require_existence(settings, [topic])
-    consumer = reader(settings)
-    try:
-        await consumer.start()
-        begins = await consumer.beginning_offsets(_partitions(settings, topic))
-        return {str(tp.partition): offset for tp, offset in begins.items()}, await ends_of(consumer, settings, topic)
-    except (KafkaError, OSError) as error:
-        raise _unreachable(settings, error) from error
-    finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
-
-
-async def ends_of(consumer: AIOKafkaConsumer, settings: Settings, topic: str) -> dict[str, int]:
-    """Partition → the offset behind the last record."""
-    return {str(tp.partition): offset for tp, offset in (await consumer.end_offsets(_partitions(settings, topic))).items()}
-
-
-def _partitions(settings: Settings, topic: str) -> list[TopicPartition]:
-    return [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
-
-
-def _unreachable(settings: Settings, error: Exception) -> UnreachableError:
-    return UnreachableError(f"The topics cannot be read from {settings.broker}: {error!r}.", "Run: faust -A app doctor")

@@ -13,7 +13,7 @@ May touch: the broker: reads the topics, and writes `learning_lessons`, `lesson_
 4. Everything is one Kafka transaction.  Readers of what is committed see nothing of it before its end, and nothing at all if it is cut
    short; the next promotion, under the same transactional id, then first puts an end to it.
 5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many records of it are in this partition, so that
-   a reader in memory can take them in at once (`app.runtime.book`).
+   a reader in memory can take them in at once (`edgeloop.book`).
 """
 
 from __future__ import annotations
@@ -21,32 +21,27 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from app import topics
-from app.broker import JSON_HEADERS, Outgoing
 from app.errors import ConfigurationError, UnreachableError
+from app.log.groups import group_of
+from app.log.producer import send_transaction
+from app.log.records import Outgoing, derived_headers, encode, partition_of
 from app.replay.digest import Records, bare
-from app.replay.live import KINDS, Live, decoded, read_live
+from app.replay.live import Live, decoded, read_live
 from app.replay.shadow import State, differing, learning_settings, opened
 from app.replay.span import newer
 from app.settings import Settings
-from app.topics import admin, partition_of
+from schemas import kinds
 from schemas.facts import group_key
 
+SENT = (kinds.LESSONS, *kinds.JUDGED)
+"""What is sent, in this order."""
 REFUSALS = ("settings", "range", "age", "workers")
 """What may be accepted."""
-TRANSACTION_TIMEOUT_MS = 60_000
-"""So long, at the worst, readers wait behind a promotion whose process was killed."""
-
-BATCH_BYTES = 1_048_576
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Plan(NamedTuple):
@@ -91,7 +86,7 @@ async def promote(
             _id_of(outgoing),
             outgoing,
             _counts(settings, outgoing),
-            refusals(state, learning_settings(settings), live, await _members(settings)),
+            refusals(state, learning_settings(settings), live, len((await group_of(settings, settings.consumer_group)).members)),
         )
         for word, (what, remedy) in plan.refusals.items():
             if word not in accept and not dry_run:
@@ -118,7 +113,7 @@ def refusals(state: State, mine: Mapping[str, Any], live: Live, members: int) ->
             "What they learn would replace it at their start: make a shadow with --all.",
         )
     else:
-        topic = topics.CLOSES if source.kind == "closes" else topics.FACTS
+        topic = kinds.CLOSES if source.kind == "closes" else kinds.FACTS
         if more := newer(source.ends, live.ends[topic]):
             found["age"] = (
                 f"{more:,} records have come to {topic} since the replay began.",
@@ -132,30 +127,24 @@ def refusals(state: State, mine: Mapping[str, Any], live: Live, members: int) ->
     return found
 
 
-async def _members(settings: Settings) -> int:
-    async with admin(settings) as client:
-        (response,) = await client.describe_consumer_groups([settings.consumer_group])
-    return len(response.groups[0][5])
-
-
 def changes(settings: Settings, records: Records, live: Live, name: str) -> list[Outgoing]:
     """Steps 1, 3 and 5: what has to be sent, by topic and key."""
     lesson_versions: dict[str, int] = {}
     found: list[tuple[str, int, str, bytes | None, int]] = []
-    for topic in KINDS:
+    for topic in SENT:
         held, versions = live.records.get(topic, {}), live.versions.get(topic, {})
         for key, value in sorted(records.get(topic, {}).items()):
             record = decoded(topic, key, value)
             partition = partition_of(record.module, settings.partitions)
             old = held.get(key)
             if old is not None and bare(old) == bare(value):
-                if topic == topics.LESSONS:
+                if topic == kinds.LESSONS:
                     lesson_versions[key] = decoded(topic, key, old).version
                 continue
             version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
-            if topic == topics.LESSONS:
+            if topic == kinds.LESSONS:
                 lesson_versions[key] = version
-            found.append((topic, partition, key, _encode(_versioned(record, version, lesson_versions)), version))
+            found.append((topic, partition, key, encode(_versioned(record, version, lesson_versions)), version))
         for key in sorted(held.keys() - records.get(topic, {}).keys()):
             record = decoded(topic, key, held[key])
             version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
@@ -165,7 +154,7 @@ def changes(settings: Settings, records: Records, live: Live, name: str) -> list
         Outgoing(
             settings.topic(topic), partition, key.encode(), value,
             (
-                ("version", str(version).encode()), *JSON_HEADERS, ("writer", f"replay-{name}".encode()),
+                *derived_headers(version), ("writer", f"replay-{name}".encode()),
                 ("promotion", name.encode()), ("promotion.records", str(in_partition[topic, partition]).encode()),
             ),
         )
@@ -174,10 +163,10 @@ def changes(settings: Settings, records: Records, live: Live, name: str) -> list
 
 
 def _version_now(settings: Settings, topic: str, record: Any, live: Live) -> int:
-    if topic == topics.LESSONS:
+    if topic == kinds.LESSONS:
         group = group_key(record.pattern_key, record.action_category)
-        return live.ends[topics.FACTS][str(partition_of(group, settings.partitions))]
-    return live.ends[topics.LESSONS][str(partition_of(record.module, settings.partitions))]
+        return live.ends[kinds.FACTS][str(partition_of(group, settings.partitions))]
+    return live.ends[kinds.LESSONS][str(partition_of(record.module, settings.partitions))]
 
 
 def _versioned(record: Any, version: int, lesson_versions: Mapping[str, int]) -> Any:
@@ -199,31 +188,15 @@ def _id_of(records: Sequence[Outgoing]) -> str:
 def _counts(settings: Settings, records: Sequence[Outgoing]) -> dict[str, tuple[int, int]]:
     put = Counter(record.topic for record in records if record.value is not None)
     retired = Counter(record.topic for record in records if record.value is None)
-    return {topic: (put[settings.topic(topic)], retired[settings.topic(topic)]) for topic in KINDS}
+    return {topic: (put[settings.topic(topic)], retired[settings.topic(topic)]) for topic in SENT}
 
 
 async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
     """Step 4.  Raises `UnreachableError`; then nothing is seen of it."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.broker,
-        transactional_id=f"{settings.topic_prefix}{settings.consumer_group}.promote",
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        acks="all",
-        max_batch_size=BATCH_BYTES,
-        max_request_size=topics.MAX_RECORD_BYTES + 65_536,
-        request_timeout_ms=30_000,
-    )
     try:
-        await producer.start()
-        async with producer.transaction():
-            deliveries = [await producer.send(r.topic, r.value, r.key, partition=r.partition, headers=list(r.headers)) for r in records]
-            for delivery in deliveries:
-                await delivery
+        await send_transaction(settings, records, f"{settings.topic_prefix}{settings.consumer_group}.promote")
     except (KafkaError, OSError) as error:
         raise UnreachableError(
             f"The promotion was not published: {error!r}.",
             "Nothing of it is seen by readers.  Run: faust -A app doctor, then promote again.",
         ) from error
-    finally:
-        with suppress(KafkaError, OSError):
-            await producer.stop()

@@ -20,15 +20,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from app import topics
 from app.errors import ConfigurationError, UsageError
+from app.log.reader import log_bounds
 from app.replay import explode, fold, judge, spool
 from app.replay.digest import digest
-from app.replay.live import log_bounds
 from app.replay.pool import Pool, peak_bytes
 from app.replay.shadow import Folded, Shadow, Source, State, differing, learning_settings, make_schema, opened
 from app.replay.span import Span, check_partitions
 from app.settings import Settings
+from schemas import kinds
 
 WORK_FOLDER = Path(".edgeloop/replay")
 SMALL = 20_000
@@ -118,7 +118,7 @@ async def _begun(settings: Settings, shadow: Shadow, source: Source) -> State:
 
 def topic_of(source: Source) -> str:
     """The topic of a source."""
-    return {"facts": topics.FACTS, "closes": topics.CLOSES}[source.kind]
+    return {"facts": kinds.FACTS, "closes": kinds.CLOSES}[source.kind]
 
 
 def described(source: Source) -> str:

@@ -22,14 +22,14 @@ import asyncpg
 import msgspec
 import orjson
 
-from app import topics
 from app.errors import ConfigurationError, UnreachableError, UsageError
-from app.replay.digest import DIGESTED
 from app.replay.span import Span
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.project import PROJECTIONS, Record
+from schemas import kinds
+from schemas.kinds import LEARNED
 
 WRITE_TIMEOUT_S = 600.0
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
@@ -206,7 +206,7 @@ class Shadow:
             for topic, written in by_topic.items():
                 if rows := [row for record in written if (row := _row(record, now_ms)) is not None]:
                     await PROJECTIONS[topic].write(self._connection, rows)
-                if topic in DIGESTED:
+                if topic in LEARNED:
                     await self._connection.copy_records_to_table(
                         "replay_records", records=written, columns=Written._fields, timeout=WRITE_TIMEOUT_S
                     )
@@ -227,13 +227,13 @@ class Shadow:
         rows = await self._connection.fetch(
             "SELECT version, value FROM replay_records"
             " WHERE topic = $1 AND convert_from(value, 'UTF8')::json ->> 'module' = $2 ORDER BY key",
-            topics.LESSONS, module, timeout=WRITE_TIMEOUT_S,
+            kinds.LESSONS, module, timeout=WRITE_TIMEOUT_S,
         )  # fmt: skip
         return [(row["version"], row["value"]) for row in rows]
 
     async def records(self) -> dict[str, dict[str, bytes]]:
         """Topic → key → value of everything that was learned."""
-        found: dict[str, dict[str, bytes]] = {topic: {} for topic in DIGESTED}
+        found: dict[str, dict[str, bytes]] = {topic: {} for topic in LEARNED}
         for row in await self._connection.fetch("SELECT topic, key, value FROM replay_records", timeout=WRITE_TIMEOUT_S):
             found[row["topic"]][row["key"]] = row["value"]
         return found

@@ -15,8 +15,8 @@ from app.explain import Known, explain_override, html
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.integrated.history import history_records
+from edgeloop.overrides import Override
 from schemas.facts import PatternTradeEvent
-from schemas.overrides import Override
 
 EXPLAINED = 12
 """Overrides that are explained, the strongest first."""

@@ -15,7 +15,7 @@ from app.audit.resample import Estimate
 from app.report import plots
 from app.report.style import STYLE
 from app.report.text import SIMPLE, figure
-from schemas.scope import canonical_text
+from edgeloop.scope import canonical_text
 
 DRAWN = 12
 """Overrides whose edge is drawn."""

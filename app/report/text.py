@@ -12,7 +12,7 @@ from rich.table import Table
 
 from app.audit.document import Audit
 from app.audit.resample import Estimate
-from schemas.scope import canonical_text
+from edgeloop.scope import canonical_text
 
 WIDTH = 120
 OVERRIDES = 8

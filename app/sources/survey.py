@@ -24,7 +24,7 @@ from app.sources.making import joined
 from app.sources.mapping import TableMapping
 from app.sources.positions import Told
 from app.sources.words import in_words
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop.scope import DEFAULT_DIMENSIONS
 
 _PLACES = 3
 _OLDER_NAMES = {"rr": "rr", "roi": "rpnl_pct", "pnl_usd": "rpnl_usd"}

@@ -15,12 +15,12 @@ import msgspec
 import orjson
 from aiokafka import ConsumerRecord
 
-from app import topics
-from app.broker import version_of
 from app.learning.integrated.history import HISTORY_DAYS
+from app.log.records import version_of
+from edgeloop.versions import Latest
+from schemas import kinds
 from schemas.facts import PatternTradeEvent
-from schemas.lessons import Baseline, EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
+from schemas.lessons import GroupSummary, Lesson
 
 
 class BadRecord(ValueError):
@@ -82,11 +82,10 @@ def _parse(record: ConsumerRecord, decoder: msgspec.json.Decoder[Any]) -> tuple[
 
 
 def _newest(batch: Sequence[Record]) -> list[Record]:
-    newest: dict[Hashable, Record] = {}
+    latest: Latest[Hashable, Record] = Latest()
     for record in batch:
-        if record.key not in newest or newest[record.key].rank <= record.rank:
-            newest[record.key] = record
-    return list(newest.values())
+        latest.put(record.key, record.rank, record)
+    return [record for _, record in latest.items()]
 
 
 # Statements see rows that were committed before the lock was granted, so two workers that overlap during a rebalance cannot
@@ -137,8 +136,8 @@ def fact_rows(fact: PatternTradeEvent, version: int) -> list[Row]:
 class Facts:
     """`pattern_trade_events`: of several closes of a trade the highest rank has its rows, group by group, and the others have none."""
 
-    topic = topics.FACTS
-    _decoder = msgspec.json.Decoder(PatternTradeEvent)
+    topic = kinds.FACTS
+    _decoder = msgspec.json.Decoder(kinds.KINDS[topic].struct)
 
     def decode(self, record: ConsumerRecord) -> Record:
         _, version, fact = _parse(record, self._decoder)
@@ -200,16 +199,14 @@ class Keyed:
     """A topic whose key has one row, or one half of a row.
 
     `shared` columns belong to the key itself and are written by either half; `own` ones are this topic's.  `halves` names the version
-    columns of all topics which write the table: a row goes when none of them has anything left to say.  With `daily` the record's key is
-    `<key>|<day>` and the table's is (`key`, day).  `prune` is a statement that ends each batch.
+    columns of all topics which write the table: a row goes when none of them has anything left to say.  Where the kind's key is an id and a
+    day, so is the table's.  `prune` is a statement that ends each batch.
     """
 
     def __init__(
         self,
         topic: str,
         table: str,
-        key: str,
-        kind: Any,
         own: Sequence[Column],
         *,
         shared: Sequence[Column] = (),
@@ -217,12 +214,14 @@ class Keyed:
         halves: Sequence[str] = ("version",),
         rowless: type | tuple[()] = (),
         history: str | None = None,
-        daily: bool = False,
         prune: str = "",
     ) -> None:
         self.topic = topic
         self.table = table
-        self._decoder = msgspec.json.Decoder(kind)
+        kind = kinds.KINDS[topic]
+        key, daily = kind.key[0], kind.key[1:] == ("day",)
+        self._decoder = msgspec.json.Decoder(kind.struct)
+        self._kind = kind
         self._rowless = rowless
         self._columns = (*shared, *own)
         self._key = key
@@ -270,7 +269,7 @@ class Keyed:
             change = (key, version, published, value is None, None if value is None else _json(value))
         if isinstance(value, self._rowless):
             return None
-        if value is not None and self._key_of(value) != key:
+        if value is not None and self._kind.key_of(value) != key:
             raise BadRecord(f"The key is not the record's {self._key}{' and day' if self._daily else ''}.")
         try:
             head = (*self._cells(key), version, value is None)
@@ -278,10 +277,6 @@ class Keyed:
         except ValueError as error:  # a time that is none
             raise BadRecord(str(error)) from error
         return Record(key, version, [(*head, *cells)], value is None, change)
-
-    def _key_of(self, value: Any) -> str:
-        own: str = getattr(value, self._key)
-        return f"{own}|{value.day}" if self._daily else own
 
     def _cells(self, key: str) -> Row:
         """The record's key as the table's key columns."""
@@ -301,11 +296,11 @@ class Keyed:
         return len(newest)
 
     async def _write_history(self, connection: asyncpg.Connection, changes: Sequence[Row]) -> None:
-        kinds = (
+        columns = (
             (self._key, "text"), ("version", "bigint"), ("published_at", "timestamptz"), ("retired", "boolean"), ("record", "text"),
         )  # fmt: skip
-        await _stage(connection, f"stage_{self._history}", kinds, changes)
-        names = [name for name, _ in kinds]
+        await _stage(connection, f"stage_{self._history}", columns, changes)
+        names = [name for name, _ in columns]
         await connection.execute(
             f"INSERT INTO {self._history} ({', '.join(names)}) SELECT {_select(names, frozenset({'record'}))} FROM stage_{self._history} "
             "ON CONFLICT DO NOTHING"
@@ -343,10 +338,8 @@ def _stats(lesson: Lesson) -> str:
 
 
 LESSONS = Keyed(
-    topics.LESSONS,
+    kinds.LESSONS,
     "learning_lessons",
-    "lesson_id",
-    Lesson | GroupSummary,
     [
         _field("n", "bigint"),
         _field("mean", "float8"),
@@ -365,10 +358,8 @@ LESSONS = Keyed(
 )
 
 VERDICTS = Keyed(
-    topics.VERDICTS,
+    kinds.VERDICTS,
     "learning_lessons",
-    "lesson_id",
-    LessonVerdict,
     [
         Column("effect", "float8", lambda v: v.edge),
         _field("effect_sd", "float8"),
@@ -388,10 +379,8 @@ VERDICTS = Keyed(
 )
 
 OVERRIDES = Keyed(
-    topics.OVERRIDES,
+    kinds.OVERRIDES,
     "pm_overrides",
-    "override_id",
-    Override,
     [
         _field("learning", "text"),
         *_GROUP_FIELDS,
@@ -416,10 +405,8 @@ OVERRIDES = Keyed(
 )
 
 BASELINES = Keyed(
-    topics.BASELINES,
+    kinds.BASELINES,
     "learning_baselines",
-    "baseline_id",
-    Baseline,
     [
         _field("learning", "text"),
         _field("module", "text"),
@@ -434,10 +421,8 @@ BASELINES = Keyed(
 )
 
 REGIME_WEIGHTS = Keyed(
-    topics.REGIME_WEIGHTS,
+    kinds.REGIME_WEIGHTS,
     "learning_regime_weights",
-    "regime_id",
-    RegimeWeight,
     [
         _field("learning", "text"),
         _field("module", "text"),
@@ -455,10 +440,8 @@ REGIME_WEIGHTS = Keyed(
 )
 
 FACTORS = Keyed(
-    topics.FACTORS,
+    kinds.FACTORS,
     "learning_latent_factors",
-    "factor_id",
-    LatentFactor,
     [
         _field("learning", "text"),
         _field("module", "text"),
@@ -471,10 +454,8 @@ FACTORS = Keyed(
 )
 
 HISTORY = Keyed(
-    topics.HISTORY,
+    kinds.HISTORY,
     "learning_edge_history",
-    "lesson_id",
-    EdgeHistory,
     [
         _field("learning", "text"),
         *_GROUP_FIELDS,
@@ -485,7 +466,6 @@ HISTORY = Keyed(
         _json_field("regimes"),
         _field("schema_version", "integer"),
     ],
-    daily=True,
     # By event time, back from the table's newest day, so that a rebuild keeps the same.
     prune=f"DELETE FROM learning_edge_history WHERE day < (SELECT max(day) FROM learning_edge_history) - {HISTORY_DAYS};",
 )
@@ -493,4 +473,4 @@ HISTORY = Keyed(
 PROJECTIONS: dict[str, Projection] = {
     p.topic: p for p in (Facts(), LESSONS, VERDICTS, OVERRIDES, BASELINES, REGIME_WEIGHTS, FACTORS, HISTORY)
 }
-"""By topic, without the prefix: everything in `topics.DERIVED`."""
+"""By topic, without the prefix: everything in `kinds.DERIVED`."""

@@ -21,7 +21,7 @@ STOP_LIMIT_S = 20.0
 _guarded = threading.Event()
 
 
-def die(where: str, error: BaseException) -> NoReturn:
+def fatal_exit(where: str, error: BaseException) -> NoReturn:
     """Log `error` with its traceback and end the process: nothing in flight is acknowledged, the next start reads it again."""
     log.critical("worker.fatal", where=where, error=repr(error), exc_info=error)
     sys.stderr.flush()

@@ -11,8 +11,9 @@ import time
 
 import structlog
 
-from app import topics
 from app.errors import ConfigurationError, UnreachableError
+from app.log import topics
+from app.log.admin import admin
 from app.settings import Settings
 from app.storage.migrate import require_migrated
 
@@ -24,7 +25,7 @@ async def wait_for_broker(settings: Settings, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            async with topics.admin(settings, timeout_s=5.0) as client:
+            async with admin(settings, timeout_s=5.0) as client:
                 await client.list_topics()
             return
         except UnreachableError:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-import socket
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,6 +17,7 @@ from faust.cli.worker import worker as worker_command
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, EventT, StreamT
 
+from app.log.client import client_id, faust_broker
 from app.settings import Settings
 from app.worker.fatal import guard_stop
 from app.worker.logs import logging_config
@@ -55,6 +54,7 @@ class CommittedTransport(Transport):
 class EdgeloopApp(faust.App):
     """Faust's app without folders on disk: there are no tables, so there is nothing to keep there."""
 
+    settings: Settings
     agent_modules: tuple[str, ...] = ()
 
     def _create_directories(self) -> None:
@@ -64,16 +64,17 @@ class EdgeloopApp(faust.App):
         return CommittedTransport(self.conf.broker_consumer, self)
 
     def load_agents(self) -> None:
-        """Import the agents, for the commands that need them.
+        """Attach the agents, for the commands that need them; once.
 
         Faust's own `autodiscover` does so at every command, and imports all modules of `app` besides, with scipy and the plots.
         """
-        for module in self.agent_modules:
-            import_module(module)
+        modules, self.agent_modules = self.agent_modules, ()
+        for module in modules:
+            import_module(module).attach(self, self.settings)
 
 
 class LeanMonitor(faust.Monitor):
-    """Faust's monitor without a dictionary and five clocks per event: what it would show, `app.worker.metrics` shows."""
+    """Faust's monitor without a dictionary and five clocks per event: what it would show, `app.metrics` shows."""
 
     def on_stream_event_in(self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any]) -> None:
         """Note the time for Faust's own check of stalled streams, and nothing else."""
@@ -109,16 +110,11 @@ class EdgeloopWorker(faust.Worker):
         super().on_worker_shutdown()
 
 
-def client_id() -> str:
-    """How this worker's connections are named in Kafka, so that `faust -A app workers` tells one from another."""
-    return f"edgeloop-{socket.gethostname()}-{os.getpid()}"
-
-
 def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopApp:
-    """A Faust app with our settings; `agent_modules` are imported when a command needs the agents."""
+    """A Faust app with our settings; `agent_modules` are attached when a command needs the agents."""
     app = EdgeloopApp(
         settings.consumer_group,
-        broker=";".join(f"kafka://{address}" for address in settings.broker.split(",")),
+        broker=faust_broker(settings),
         broker_client_id=client_id(),
         origin="app",
         Worker=EdgeloopWorker,
@@ -140,6 +136,7 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
         worker_redirect_stdouts=False,
         logging_config=logging_config(settings),
     )
+    app.settings = settings
     app.agent_modules = tuple(agent_modules)
     return app
 

@@ -23,12 +23,16 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from app import devstack, topics
-from app.broker import Outgoing, Sender, read_to_end, reader
+from app import devstack
+from app.log import topics
+from app.log.lag import LagReader
+from app.log.producer import Producer
+from app.log.reader import read_to_end, reader
+from app.log.records import Outgoing, partition_of
 from app.settings import Settings
-from app.status import StatusReader
 from app.storage.migrate import migrate
 from benchmarks.pipeline import workload
+from schemas import kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 600.0
@@ -110,7 +114,7 @@ class Installation:
         return time.monotonic()
 
     async def idle(self, roles: Iterable[str] = ("ingest", "lesson_builder", "override_materializer", "projector")) -> float:
-        async with StatusReader(self.settings) as status:
+        async with LagReader(self.settings) as status:
 
             async def check() -> bool:
                 return not any(lag.records for lag in await status.lags() if lag.role in roles)
@@ -119,13 +123,13 @@ class Installation:
 
     async def produce(self, name: str, messages: Iterable[tuple[str, bytes]]) -> float:
         """Send as fast as the broker takes it; returns the seconds."""
-        sender = Sender(self.settings)
+        sender = Producer(self.settings)
         topic, partitions = self.settings.topic(name), self.settings.partitions
         batch: list[Outgoing] = []
         seconds = 0.0
         await sender.send([])
         for key, value in messages:
-            batch.append(Outgoing(topic, topics.partition_of(key, partitions), key.encode(), value))
+            batch.append(Outgoing(topic, partition_of(key, partitions), key.encode(), value))
             if len(batch) == 5_000:
                 seconds += await _timed(sender, batch)
                 batch = []
@@ -134,7 +138,7 @@ class Installation:
         return seconds
 
 
-async def _timed(sender: Sender, batch: list[Outgoing]) -> float:
+async def _timed(sender: Producer, batch: list[Outgoing]) -> float:
     started = time.perf_counter()
     await sender.send(batch)
     return time.perf_counter() - started
@@ -147,7 +151,7 @@ async def produce_rate(stack: devstack.StackInfo, count: int) -> Figure:
     messages = list(workload.closes(count))
     ours, bare = [], []
     for _ in range(3):
-        ours.append(count / await here.produce(topics.CLOSES, messages))
+        ours.append(count / await here.produce(kinds.CLOSES, messages))
         bare.append(count / await _bare_produce(here, messages))
     a, b = statistics.median(ours), statistics.median(bare)
     return Figure("produce rate against bare aiokafka", f"{a:,.0f}/s against {b:,.0f}/s", a / b, "≥ 0.7")
@@ -158,9 +162,7 @@ async def _bare_produce(here: Installation, messages: list[tuple[str, bytes]]) -
     await producer.start()
     started = time.perf_counter()
     pending = [
-        await producer.send(
-            here.settings.topic(topics.CLOSES), value, key.encode(), partition=topics.partition_of(key, here.settings.partitions)
-        )
+        await producer.send(here.settings.topic(kinds.CLOSES), value, key.encode(), partition=partition_of(key, here.settings.partitions))
         for key, value in messages
     ]
     await asyncio.gather(*pending)
@@ -176,26 +178,26 @@ async def throughput(stack: devstack.StackInfo, count: int, load: str) -> Figure
         here = Installation(stack)
         await here.create()
         with here.worker("benchmarks.pipeline.bare"):
-            await here.produce(topics.CLOSES, workload.closes(200))
+            await here.produce(kinds.CLOSES, workload.closes(200))
 
             async def passed(here: Installation = here, wanted: int = 600) -> bool:
-                return await here.ends(topics.OVERRIDES) >= wanted
+                return await here.ends(kinds.OVERRIDES) >= wanted
 
             await here.until(passed, "the bare chain's first messages")
             started = time.monotonic()
-            await here.produce(topics.CLOSES, workload.closes(count, first=200))
+            await here.produce(kinds.CLOSES, workload.closes(count, first=200))
 
             async def through(here: Installation = here) -> bool:
-                return await here.ends(topics.OVERRIDES) >= 3 * (count + 200)
+                return await here.ends(kinds.OVERRIDES) >= 3 * (count + 200)
 
             bare.append(count / (await here.until(through, "the bare chain") - started))
         here = Installation(stack, **LOADS[load])
         await here.create()
         with here.worker():
-            await here.produce(topics.CLOSES, workload.closes(200))
+            await here.produce(kinds.CLOSES, workload.closes(200))
             await here.idle()
             started = time.monotonic()
-            await here.produce(topics.CLOSES, workload.closes(count, first=200))
+            await here.produce(kinds.CLOSES, workload.closes(count, first=200))
             ours.append(count / (await here.idle() - started))
     a, b = statistics.median(ours), statistics.median(bare)
     return Figure(f"closes through all agents, until projected ({load})", f"{a:,.0f}/s against a bare chain's {b:,.0f}/s", a / b, "≥ 0.7")
@@ -207,13 +209,13 @@ async def latency(stack: devstack.StackInfo, rate: float, seconds: float, load: 
     await here.create()
     warm = 3_000
     with here.worker():
-        await here.produce(topics.CLOSES, workload.closes(warm))
+        await here.produce(kinds.CLOSES, workload.closes(warm))
         await here.idle()
         count = round(rate * seconds)
         pending: dict[str, list[tuple[str, float]]] = {}
         delays: list[float] = []
         reading = asyncio.create_task(_read_overrides(here, pending, delays, count))
-        sender = Sender(here.settings)
+        sender = Producer(here.settings)
         await sender.send([])
         started = time.perf_counter()
         for number, (key, value) in enumerate(workload.closes(count, first=warm)):
@@ -223,7 +225,7 @@ async def latency(stack: devstack.StackInfo, rate: float, seconds: float, load: 
             event = orjson.loads(value)
             group = event["actions"][0]["pattern_key"]
             pending.setdefault(group, []).append((event["trade_summary"]["exit_timestamp"], time.perf_counter()))
-            await sender.send([Outgoing(here.settings.topic(topics.CLOSES), topics.partition_of(key, 4), key.encode(), value)])
+            await sender.send([Outgoing(here.settings.topic(kinds.CLOSES), partition_of(key, 4), key.encode(), value)])
         await asyncio.wait_for(reading, 60.0)
         await sender.stop()
     delays.sort()
@@ -239,7 +241,7 @@ async def latency(stack: devstack.StackInfo, rate: float, seconds: float, load: 
 async def _read_overrides(here: Installation, pending: dict[str, list[tuple[str, float]]], delays: list[float], count: int) -> None:
     consumer = reader(here.settings, fetch_max_wait_ms=20)
     await consumer.start()
-    partitions = [TopicPartition(here.settings.topic(topics.OVERRIDES), p) for p in range(here.settings.partitions)]
+    partitions = [TopicPartition(here.settings.topic(kinds.OVERRIDES), p) for p in range(here.settings.partitions)]
     consumer.assign(partitions)
     await consumer.seek_to_end(*partitions)
     while len(delays) < count:
@@ -261,7 +263,7 @@ async def backlog(stack: devstack.StackInfo, count: int) -> list[Figure]:
     """A worker started behind `count` facts: time until its lessons are published, against reading and parsing the same topic."""
     here = Installation(stack, EDGELOOP_DIMENSIONS=",".join(f"d{i}" for i in range(8)), EDGELOOP_AGENTS="lesson_builder")
     await here.create()
-    await here.produce(topics.FACTS, workload.facts(count))
+    await here.produce(kinds.FACTS, workload.facts(count))
     bare = min([await _bare_read(here) for _ in range(3)])
     started = time.monotonic()
     with here.worker() as process:
@@ -289,7 +291,7 @@ async def _bare_read(here: Installation) -> float:
     await consumer.start()
     started = time.perf_counter()
     starts: dict[TopicPartition, int | None] = {
-        TopicPartition(here.settings.topic(topics.FACTS), p): None for p in range(here.settings.partitions)
+        TopicPartition(here.settings.topic(kinds.FACTS), p): None for p in range(here.settings.partitions)
     }
     async for _, records, _ in read_to_end(consumer, starts):
         for record in records:

@@ -9,14 +9,15 @@ from typing import Any
 
 import orjson
 
-from app.broker import Outgoing, Sender
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
 from app.settings import Settings
-from app.topics import CLOSES, FACTS, LESSONS, OVERRIDES, partition_of
 from app.worker.process import make_app, raw_topic
+from schemas.kinds import CLOSES, FACTS, LESSONS, OVERRIDES
 
 settings = Settings.from_environment()
 app = make_app(settings)
-sender = Sender(settings)
+sender = Producer(settings)
 
 
 def _pass_on(source: str, target: str, per_message: int) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.runtime.index import GroupIndex
-from app.runtime.resolve import Resolution, combine, prepare
 from benchmarks.quality import oracle
 from benchmarks.quality.truth import DAY_US, REGIME, T0_US, Group, Planted, World
+from edgeloop.index import GroupIndex
+from edgeloop.overrides import Override
+from edgeloop.resolution import Resolution, combine, prepare
 from schemas.lessons import Lesson, LessonVerdict
-from schemas.overrides import Override
 
 SAME_JACCARD = 0.8
 """From here on a slice is a planted one."""

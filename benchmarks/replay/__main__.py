@@ -26,12 +26,14 @@ import orjson
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from app import devstack, topics
-from app.broker import Outgoing, Sender
+from app import devstack
 from app.closes import explode
+from app.log import topics
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
 from app.settings import Settings
-from app.topics import partition_of
 from benchmarks.replay import workload
+from schemas import kinds
 from schemas.facts import group_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,19 +44,19 @@ MEMORY_TARGET_BYTES = 2 * 2**30
 async def fill(settings: Settings, trades: int) -> dict[str, int]:
     """Closes, and the facts that ingest would make of them; returns the records of each topic."""
     await topics.create(settings)
-    sender = Sender(settings)
+    sender = Producer(settings)
     encode = msgspec.json.Encoder(order="deterministic").encode
     batch: list[Outgoing] = []
-    counts = {topics.CLOSES: 0, topics.FACTS: 0}
+    counts = {kinds.CLOSES: 0, kinds.FACTS: 0}
     for key, value, at_ms in workload.closes(trades):
-        name = settings.topic(topics.CLOSES)
+        name = settings.topic(kinds.CLOSES)
         batch.append(Outgoing(name, partition_of(key, settings.partitions), key.encode(), value, (), at_ms))
-        counts[topics.CLOSES] += 1
+        counts[kinds.CLOSES] += 1
         for fact in explode(value, at_ms, dimensions=settings.dimensions, outcome=settings.outcome):
             group = group_key(fact.pattern_key, fact.action_category)
             partition = partition_of(group, settings.partitions)
-            batch.append(Outgoing(settings.topic(topics.FACTS), partition, group.encode(), encode(fact)))
-            counts[topics.FACTS] += 1
+            batch.append(Outgoing(settings.topic(kinds.FACTS), partition, group.encode(), encode(fact)))
+            counts[kinds.FACTS] += 1
         if len(batch) >= 15_000:
             await sender.send(batch)
             batch.clear()
@@ -145,9 +147,9 @@ async def measure(stack: devstack.StackInfo, trades: int, folder: Path, jobs: in
     )
     started = time.perf_counter()
     counts = await fill(settings, trades)
-    print(f"{trades:,} closes and {counts[topics.FACTS]:,} facts written in {time.perf_counter() - started:.0f} s", flush=True)
+    print(f"{trades:,} closes and {counts[kinds.FACTS]:,} facts written in {time.perf_counter() - started:.0f} s", flush=True)
     rows = []
-    for topic, name in (("facts", topics.FACTS), ("closes", topics.CLOSES)):
+    for topic, name in (("facts", kinds.FACTS), ("closes", kinds.CLOSES)):
         n, bare_s, bare_cpu = await bare_loop(settings, name)
         said = await asyncio.to_thread(replayed, settings, topic, folder, jobs)
         rate, bare = n / said["command_seconds"], n / bare_s

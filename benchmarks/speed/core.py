@@ -118,7 +118,7 @@ def module(sizes: Sizes) -> list[Row]:
         nonlocal judge
         judge = IntegratedMaterializer("pm", config)
         judge.fold(records)
-        counts[:] = [len(judge.judge(version=1).overrides)]
+        counts[:] = [len(judge.judge(version=1).overrides.published)]
 
     lessons = len(records) - len(groups)
     what = f"{len(groups)} groups, {lessons:,} lessons"

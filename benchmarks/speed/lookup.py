@@ -11,12 +11,11 @@ from types import SimpleNamespace
 
 import msgspec
 
-from app.runtime import OverrideBook
-from app.runtime.book import Shelf
 from benchmarks.speed.measure import Row
-from schemas.lessons import Evidence
-from schemas.overrides import Override, OverrideDecay
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop import OverrideBook
+from edgeloop.book import Shelf
+from edgeloop.overrides import Evidence, Override, OverrideDecay
+from edgeloop.scope import DEFAULT_DIMENSIONS
 
 OVERRIDES = 1_000
 CONTEXTS = 2_000

@@ -10,7 +10,7 @@ import pytest
 from app.audit.differences import Sides, differences, sides
 from app.audit.variants import LEARNERS, always, variants
 from app.learning.common.config import LearningConfig
-from schemas.overrides import Override, OverrideDecay
+from edgeloop.overrides import Override, OverrideDecay
 from tests.audit.making import market, module_of
 
 CONFIG = LearningConfig(n_min=20, regime_signature=())

@@ -28,7 +28,7 @@ from app.audit.walk_forward import (
 )
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
-from app.runtime.resolve import resolve
+from edgeloop.resolution import resolve
 from schemas.facts import PatternTradeEvent
 from tests.audit.making import DAY_US, START_US, market, module_of
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.closes import DeadLetterError, explode
+from edgeloop.scope import DEFAULT_DIMENSIONS
 from schemas.facts import PatternTradeEvent
-from schemas.scope import DEFAULT_DIMENSIONS
 
 TIMESTAMP_MS = round(datetime(2026, 1, 10, tzinfo=UTC).timestamp() * 1000)
 ABSENT = object()

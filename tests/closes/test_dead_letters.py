@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import app.closes
+import edgeloop
 from app.closes import REASONS
 from tests.closes.events import ABSENT, NEW, OLDER, broken, facts, refused
 
@@ -225,7 +226,7 @@ def test_the_older_envelopes_outcome_may_be_in_either_summary() -> None:
 
 def test_every_reason_is_documented_and_used() -> None:
     source = "".join(p.read_text() for p in Path(app.closes.__file__).parent.glob("*.py") if p.name != "errors.py")
-    source += "".join(p.read_text() for p in (Path(app.closes.__file__).parents[2] / "schemas").glob("*.py"))
+    source += "".join(p.read_text() for p in Path(edgeloop.__file__).parent.glob("*.py"))
     source += (Path(app.closes.__file__).parent / "errors.py").read_text().partition("_MAX_MESSAGE")[2]
     assert {reason for reason in REASONS if f'"{reason}"' not in source} == set()
     assert all(re.fullmatch("[a-z0-9_]+", reason) and text.endswith(".") for reason, text in REASONS.items())

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.closes import REASONS, DeadLetterError
-from schemas.pattern_key import canonical_pattern_key
-from schemas.scope import canonical_scope
+from edgeloop.pattern_key import canonical_pattern_key
+from edgeloop.scope import canonical_scope
 from tests.closes.events import NEW, OLDER, TIMESTAMP_MS, facts
 
 JSON: Any = st.recursive(

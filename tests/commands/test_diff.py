@@ -12,11 +12,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from app import topics
-from app.broker import Outgoing, Sender
 from app.commands.base import cli
 from app.commands.diff import AGAINST, diff
+from app.log import topics
+from app.log.producer import Producer
+from app.log.records import Outgoing
 from app.settings import Settings
+from schemas import kinds
 from tests.audit.making import fact, market
 
 pytestmark = pytest.mark.stack
@@ -44,15 +46,15 @@ def installation(stack_settings: Settings) -> Settings:
 
     async def send() -> None:
         await topics.create(settings)
-        sender = Sender(settings)
+        producer = Producer(settings)
         encode = msgspec.json.Encoder().encode
-        await sender.send(
+        await producer.send(
             [
-                Outgoing(settings.topic(topics.FACTS), i % settings.partitions, f"{f.pattern_key}|entry".encode(), encode(f))
+                Outgoing(settings.topic(kinds.FACTS), i % settings.partitions, f"{f.pattern_key}|entry".encode(), encode(f))
                 for i, f in enumerate(facts)
             ]
         )
-        await sender.stop()
+        await producer.stop()
 
     asyncio.run(send())
     return settings

@@ -12,9 +12,9 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from app import topics
 from app.closes import DeadLetterError, explode
 from app.commands.import_ import import_
+from app.log import topics
 from app.settings import Settings
 from tests.commands.test_produce import written
 from tests.sources.making import ORDERS_2025, TRADES_2025, backtest_trade, database, position_closed, result, stored_trade, zipped

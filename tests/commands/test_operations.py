@@ -15,13 +15,15 @@ from aiokafka.admin import NewTopic
 from click.testing import CliRunner, Result
 
 import app.commands
-from app import topics
 from app.commands.base import cli
 from app.commands.doctor import doctor
 from app.commands.status import status
 from app.commands.topics import topics as topics_command
+from app.log import topics
+from app.log.admin import admin
 from app.settings import Settings
 from app.storage.migrate import migrate
+from schemas import kinds
 
 app.commands.load()
 pytestmark = pytest.mark.stack
@@ -42,9 +44,9 @@ def test_topics_are_created_once_and_then_as_declared(stack_settings: Settings) 
 
 def test_each_mismatch_is_named_with_the_command_that_mends_it(stack_settings: Settings) -> None:
     async def make_wrong() -> None:
-        async with topics.admin(stack_settings) as admin:
+        async with admin(stack_settings) as client:
             wrong = NewTopic(stack_settings.topic("pm_overrides"), 3, 1, topic_configs={"cleanup.policy": "delete"})
-            await admin.create_topics([wrong])
+            await client.create_topics([wrong])
 
     asyncio.run(make_wrong())
     asyncio.run(topics.create(stack_settings))
@@ -59,13 +61,13 @@ def test_mend_sets_what_is_declared_and_leaves_the_rest(stack_settings: Settings
     name = stack_settings.topic("pm_overrides")
 
     async def make_wrong() -> None:
-        async with topics.admin(stack_settings) as admin:
+        async with admin(stack_settings) as client:
             wrong = NewTopic(name, 2, 1, topic_configs={"cleanup.policy": "delete", "min.compaction.lag.ms": "1234"})
-            await admin.create_topics([wrong])
+            await client.create_topics([wrong])
 
     async def lag() -> str:
-        async with topics.admin(stack_settings) as admin:
-            return (await topics._configs(admin, [name]))[name]["min.compaction.lag.ms"]
+        async with admin(stack_settings) as client:
+            return (await topics._configs(client, [name]))[name]["min.compaction.lag.ms"]
 
     asyncio.run(make_wrong())
     asyncio.run(topics.create(stack_settings))
@@ -109,11 +111,12 @@ def test_status_is_idle_when_there_is_nothing_and_times_out_when_nobody_works(st
     assert (idle.exit_code, json.loads(idle.stdout)["idle"]) == (0, True)
 
     async def send() -> None:
-        from app.broker import Outgoing, Sender
+        from app.log.producer import Producer
+        from app.log.records import Outgoing
 
-        sender = Sender(stack_settings)
-        await sender.send([Outgoing(stack_settings.topic(topics.CLOSES), 0, b"k", b"{}")])
-        await sender.stop()
+        producer = Producer(stack_settings)
+        await producer.send([Outgoing(stack_settings.topic(kinds.CLOSES), 0, b"k", b"{}")])
+        await producer.stop()
 
     asyncio.run(send())
     waiting = run(status, stack_settings, "--until-idle", "--timeout", "0.5", "--json")

@@ -14,13 +14,13 @@ import zstandard
 from aiokafka import TopicPartition
 from click.testing import CliRunner, Result
 
-from app import topics
-from app.broker import read_to_end, reader
 from app.commands.produce import produce
+from app.log import topics
+from app.log.reader import read_to_end, reader
 from app.settings import Settings
 from app.shift import shifted
 from app.sources.jsonl import key_of
-from app.topics import CLOSES
+from schemas.kinds import CLOSES
 
 EVENT = {
     "event_id": "e1",

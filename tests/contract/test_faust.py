@@ -19,10 +19,10 @@ import aiokafka.codec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from app import topics
 from app.devstack import StackInfo
+from app.log import topics
 from app.settings import Settings
-from app.topics import CLOSES, FACTS, LESSONS
+from schemas.kinds import CLOSES, FACTS, LESSONS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 

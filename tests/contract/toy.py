@@ -14,9 +14,9 @@ from typing import Any
 from faust.types import TP
 
 from app.settings import Settings
-from app.topics import CLOSES, FACTS, LESSONS
-from app.worker.fatal import die
+from app.worker.fatal import fatal_exit
 from app.worker.process import make_app, raw_topic
+from schemas.kinds import CLOSES, FACTS, LESSONS
 
 NOTES = Path(os.environ["TOY_NOTES"])
 RELEASE = NOTES.with_name("release")
@@ -62,7 +62,7 @@ async def holding(stream: Any) -> Any:
     async for events in stream.take_events(500, within=0.2):
         note("holding", offsets=[event.message.offset for event in events])
         if any(event.message.value == b"die" for event in events):
-            die("toy", RuntimeError("told to die"))
+            fatal_exit("toy", RuntimeError("told to die"))
         while not RELEASE.exists():  # noqa: ASYNC110 (the test is another process)
             await asyncio.sleep(0.05)
         note("released")

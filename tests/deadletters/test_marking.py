@@ -8,7 +8,7 @@ import pytest
 
 from app.closes import DeadLetterError, explode
 from app.deadletters.marking import MARK, marked
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop.scope import DEFAULT_DIMENSIONS
 from tests.pipeline.trades import simple
 
 

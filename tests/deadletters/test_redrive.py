@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from app import topics
-from app.broker import Outgoing, Sender
 from app.deadletters.letters import Place, Wanted
 from app.deadletters.redrive import REDRIVEN_FROM, plan, send
-from app.published import scan
+from app.log import topics
+from app.log.producer import Producer
+from app.log.reader import scan
+from app.log.records import Outgoing
 from app.settings import Settings
+from schemas import kinds
 
 pytestmark = pytest.mark.stack
 
@@ -24,20 +26,20 @@ VALID = (
 def letter(settings: Settings, offset: int, value: bytes | None, **headers: Any) -> Outgoing:
     """A letter of the close at `offset` of partition 1."""
     named = {
-        "reason": "missing_outcome", "path": "$", "exception": "", "source.topic": settings.topic(topics.CLOSES), "source.partition": "1",
+        "reason": "missing_outcome", "path": "$", "exception": "", "source.topic": settings.topic(kinds.CLOSES), "source.partition": "1",
         "source.offset": str(offset), "source.timestamp": "0", **headers,
     }  # fmt: skip
-    return Outgoing(settings.topic(topics.DEAD_LETTERS), 1, b"t", value, tuple((name, str(text).encode()) for name, text in named.items()))
+    return Outgoing(settings.topic(kinds.DEAD_LETTERS), 1, b"t", value, tuple((name, str(text).encode()) for name, text in named.items()))
 
 
 async def test_each_source_is_sent_once(stack_settings: Settings) -> None:
     settings = stack_settings
     await topics.create(settings)
-    sender = Sender(settings)
+    producer = Producer(settings)
     try:
         # The first and the third are one close: a crash has written its letter twice.  The fourth was cut, and its whole is not there.
         gone = {"value.length": 10, "value.sha256": "00"}
-        await sender.send(
+        await producer.send(
             [
                 letter(settings, 0, VALID), letter(settings, 1, VALID.replace(b"0.1", b"null")), letter(settings, 0, VALID),
                 letter(settings, 3, b"cut", **gone), letter(settings, 4, VALID), letter(settings, 5, None),
@@ -57,13 +59,13 @@ async def test_each_source_is_sent_once(stack_settings: Settings) -> None:
         assert await send(settings, made.send) == 3
         made = await plan(settings, Wanted(), everything=True)
         assert (made.send, made.already, len(made.gone)) == ([], 5, 1)
-        closes = [record async for records in scan(settings, topics.CLOSES) for record in records]
+        closes = [record async for records in scan(settings, kinds.CLOSES) for record in records]
         assert [(r.partition, r.key, dict(r.headers)[REDRIVEN_FROM]) for r in closes] == [
             (1, b"t", place) for place in (b"1:0", b"1:1", b"1:4", b"1:5")
         ]
         assert [r.value for r in closes] == [VALID, VALID.replace(b"0.1", b"null"), VALID, None]
     finally:
-        await sender.stop()
+        await producer.stop()
 
 
 async def test_nothing_to_do(stack_settings: Settings) -> None:

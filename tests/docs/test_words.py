@@ -17,13 +17,14 @@ import click
 import pytest
 
 import app.commands
-from app import errors, topics
+from app import errors
 from app.closes import REASONS
 from app.commands.base import cli
-from app.runtime.resolve import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
+from app.log import topics
 from app.settings import OTHER_VARIABLES, PREFIX, Settings
 from app.storage.migrate import migrations
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop.resolution import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
+from edgeloop.scope import DEFAULT_DIMENSIONS
 from tests.docs.markdown import DOCUMENTS, ROOT, Block, anchors, blocks, links, names, prose, table
 
 app.commands.load()
@@ -116,10 +117,8 @@ def test_the_reasons_of_resolve_are_the_functions() -> None:
 
 
 def test_the_metrics_are_those_that_are_served() -> None:
-    """In a process of its own: importing an agent makes the Faust app."""
-    program = (
-        "from agents import projector; from app.worker import metrics; import prometheus_client as p; print(p.generate_latest().decode())"
-    )
+    """In a process of its own, so that no test's metrics are among them."""
+    program = "from app import metrics; import prometheus_client as p; print(p.generate_latest().decode())"
     served = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     kinds = dict(re.findall(r"^# TYPE (edgeloop_\w+) (\w+)$", served, flags=re.MULTILINE))
     ours = {name for name in kinds if not name.endswith("_created")}
@@ -171,11 +170,11 @@ def test_every_document_is_linked_from_the_readme() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_files_and_names_in_backticks_exist(document: Path) -> None:
-    rooms = ("app/", "agents/", "schemas/", "samples/", "docs/", "tests/", "requirements/", "benchmarks/")
+    rooms = ("app/", "agents/", "edgeloop/", "schemas/", "samples/", "docs/", "tests/", "requirements/", "benchmarks/")
     for name in names(prose(document)):
         if name.startswith(rooms) and "::" not in name:
             assert (ROOT / name).exists(), name
-        elif re.fullmatch(r"(app|schemas)\.[a-z_.]+(\([\w, ]*\))?", name):
+        elif re.fullmatch(r"(app|schemas|edgeloop(?!\.projector|\.\w+\.done))\.[a-z_.]+(\([\w, ]*\))?", name):
             _resolve(name.partition("(")[0])
 
 
@@ -256,6 +255,9 @@ def test_python_versions_are_those_of_the_package() -> None:
 ELSEWHERE = {
     "faust -A app audit": "tests/report/test_page.py::test_the_page_in_a_browser",
     "make demo": "each installs an environment of its own and takes minutes",
+    "python -m pip install ./edgeloop": (
+        "tests/client/test_distribution.py::test_the_wheel_installs_alone_and_runs_the_documented_programs"
+    ),
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
     "faust -A app import samples/journal.csv.gz --draft mapping.toml": "tests/docs/test_blocks.py::test_a_new_users_trade_log_is_audited",
     "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",

@@ -14,8 +14,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.learning.integrated.history import history_records
 from app.settings import Settings
-from schemas.lessons import Evidence
-from schemas.overrides import Override, OverrideDecay
+from edgeloop.overrides import Evidence, Override, OverrideDecay
 from tests.pipeline.in_process import engines
 from tests.pipeline.planted import Trade, closes
 

@@ -10,9 +10,9 @@ import pytest
 from app.changes import Change
 from app.explain import ContextDocument, Known, explain_context
 from app.learning.common.event_time import text_from_micros
-from app.runtime.resolve import resolve
 from app.settings import Settings
-from schemas.overrides import OverrideDecay
+from edgeloop.overrides import OverrideDecay
+from edgeloop.resolution import resolve
 from tests.audit.making import fact
 from tests.explain.making import DAY_US, START_US, by_hand, learned, override
 from tests.pipeline import planted

@@ -9,8 +9,8 @@ import pytest
 
 from app.changes import Change
 from app.explain.effect import attribution, mean_interval
+from edgeloop.overrides import OverrideDecay
 from schemas.facts import PatternTradeEvent
-from schemas.overrides import OverrideDecay
 from tests.audit.making import fact
 from tests.explain.making import DAY_US, HOUR_US, START_US, by_hand, override
 

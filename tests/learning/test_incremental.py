@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from app.learning.classic import group as classic_group
 from app.learning.classic.group import GroupLearner
 from app.learning.common.event_time import text_from_micros
-from app.learning.common.refit import RebuildNeeded, Refit, same_lesson
+from app.learning.common.outbox import same
+from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.window import Trade
-from schemas.identity import group_id, slice_id
+from edgeloop.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
 from tests.learning.making import DAY_US, trade, trades
@@ -35,7 +36,7 @@ class Reader:
 
     def read(self, refit: Refit) -> None:
         for lesson in refit.lessons:
-            assert not same_lesson(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
+            assert not same(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
             self.lessons[lesson.lesson_id] = lesson
         for lesson_id in refit.retired:
             if self.lessons.pop(lesson_id, None) is None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from app.learning.classic.group import GroupLearner
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
-from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
+from app.learning.common.outbox import same
+from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.window import Trade
 from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.clipping import clip_bounds
@@ -21,7 +22,7 @@ from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.history import history_records
 from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import decode, trade_hash
-from schemas.identity import group_id, slice_id
+from edgeloop.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
 from tests.learning.making import DAY_US, market, told, trade, trades
@@ -40,7 +41,7 @@ class Reader:
 
     def read(self, refit: Refit) -> None:
         for lesson in refit.lessons:
-            assert not same_lesson(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
+            assert not same(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
             self.lessons[lesson.lesson_id] = lesson
         for lesson_id in refit.retired:
             if self.lessons.pop(lesson_id, None) is None:
@@ -48,7 +49,7 @@ class Reader:
                 assert lesson_id == self.summary.lesson_id
                 self.summary = None
         if refit.summary is not None:
-            assert not same_summary(refit.summary, self.summary)
+            assert not same(refit.summary, self.summary)
             self.summary = refit.summary
 
     def published(self) -> list[Lesson | GroupSummary]:

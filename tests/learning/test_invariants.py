@@ -21,11 +21,11 @@ from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.judge import IntegratedMaterializer
 from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import encode, trade_hash
-from app.runtime.index import GroupIndex
-from app.runtime.resolve import Resolution, combine, prepare, resolve, unix_seconds
-from schemas.identity import slice_id
+from edgeloop.identity import slice_id
+from edgeloop.index import GroupIndex
+from edgeloop.overrides import Override
+from edgeloop.resolution import Resolution, combine, prepare, resolve, unix_seconds
 from schemas.lessons import GroupSummary, Lesson
-from schemas.overrides import Override
 from tests.learning import reference
 from tests.learning.making import DAY_US, GROUPS, everything, learned, market, trade, trades
 
@@ -400,7 +400,7 @@ def records() -> list[Lesson | GroupSummary]:
 def judged(records: Sequence[Lesson | GroupSummary], **config: Any) -> dict[str, Override]:
     judge = IntegratedMaterializer("pm", LearningConfig(n_min=10, **config))
     judge.fold(records)
-    return {o.override_id: o for o in judge.judge(1).overrides}
+    return {o.override_id: o for o in judge.judge(1).overrides.published}
 
 
 Change = Callable[[Lesson | GroupSummary], Lesson | GroupSummary]

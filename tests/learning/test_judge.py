@@ -13,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.learning.common.baselines import segment_baselines
-from app.learning.common.changes import KINDS, Changes, same
+from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
+from app.learning.common.outbox import same
 from app.learning.engine import Engine
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.judge import IntegratedMaterializer
-from schemas.identity import group_id
+from edgeloop.identity import group_id
+from edgeloop.overrides import Override
+from schemas.kinds import JUDGED, KINDS, OVERRIDES
 from schemas.lessons import Fit, GroupSummary, Lesson, LessonVerdict, SegmentSum
-from schemas.overrides import Override
 from tests.learning.making import GROUPS, learned, market, told, trade
 
 Records = list[Lesson | GroupSummary]
@@ -37,23 +39,24 @@ def judge(published: Records, **settings: Any) -> IntegratedMaterializer:
 
 
 def overrides(published: Records, **settings: Any) -> dict[str, Override]:
-    return {o.override_id: o for o in judge(published, **settings).judge(1).overrides}
+    return {o.override_id: o for o in judge(published, **settings).judge(1).overrides.published}
 
 
 class Reader:
     """Someone who reads what a judge publishes, as a table does: a record older than the one it has is ignored."""
 
     def __init__(self) -> None:
-        self.held: dict[type, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self.held: dict[str, dict[str, Any]] = {topic: {} for topic in JUDGED}
 
     def read(self, changes: Changes, version: int) -> Changes:
-        for kind, (name, key) in KINDS.items():
-            for record in getattr(changes, name):
-                assert not same(record, self.held[kind].get(getattr(record, key))), "what did not change is not published again"
+        for topic, difference in changes.by_topic():
+            held, key_of = self.held[topic], KINDS[topic].key_of
+            for record in difference.published:
+                assert not same(record, held.get(key_of(record))), "what did not change is not published again"
                 assert record.version == version
-                self.held[kind][getattr(record, key)] = record
-            for record_id in getattr(changes, f"retired_{name}"):
-                del self.held[kind][record_id]
+                held[key_of(record)] = record
+            for key in difference.retired:
+                del held[key]
         return changes
 
     def content(self) -> Any:
@@ -133,11 +136,11 @@ def test_a_decision_that_returns_has_the_version_it_returned_with() -> None:
     for version in range(2, 9):
         module.fold(unsure if version % 2 == 0 else summaries)
         reader.read(module.judge(version), version)
-    assert {o.version for o in reader.held[Override].values()} <= set(range(1, 8))
+    assert {o.version for o in reader.held[OVERRIDES].values()} <= set(range(1, 8))
     module.fold(unsure)
     module.judge(9)
     module.adopt([])
-    assert {r.version for r in module.judge(10).verdicts} == {10}
+    assert {r.version for r in module.judge(10).verdicts.published} == {10}
 
 
 def test_urgent_is_what_a_position_manager_notices() -> None:
@@ -165,9 +168,9 @@ def test_retired_lessons_take_their_overrides_with_them() -> None:
     reader.read(module.judge(1), 1)
     module.fold([], [r.lesson_id for r in published])
     changes = reader.read(module.judge(2, urgent_only=True), 2)
-    assert changes.retired_overrides
-    assert changes.retired_baselines
-    assert changes.retired_factors
+    assert changes.overrides.retired
+    assert changes.baselines.retired
+    assert changes.factors.retired
     assert not any(reader.held.values())
     assert len(module.judge(3)) == 0
 
@@ -176,10 +179,18 @@ def test_what_a_predecessor_published_too_much_is_retired() -> None:
     published, _ = stages()[3]
     first = judge(published).judge(1)
     empty = judge([])
-    empty.adopt([*first.verdicts, *first.overrides, *first.baselines, *first.factors, *first.regime_weights])
+    empty.adopt(
+        [
+            *first.verdicts.published,
+            *first.overrides.published,
+            *first.baselines.published,
+            *first.factors.published,
+            *first.regime_weights.published,
+        ]
+    )
     changes = empty.judge(2)
-    assert sorted(changes.retired_overrides) == sorted(o.override_id for o in first.overrides) != []
-    assert len(changes.retired_verdicts) == len(first.verdicts)
+    assert sorted(changes.overrides.retired) == sorted(o.override_id for o in first.overrides.published) != []
+    assert len(changes.verdicts.retired) == len(first.verdicts.published)
     assert len(empty.judge(3)) == 0
 
 
@@ -188,10 +199,10 @@ def test_every_lesson_has_a_verdict_with_a_reason() -> None:
     published, _ = stages()[3]
     changes = judge(published).judge(7)
     lessons = {r.lesson_id: r for r in published if isinstance(r, Lesson)}
-    assert {v.lesson_id for v in changes.verdicts} == set(lessons)
+    assert {v.lesson_id for v in changes.verdicts.published} == set(lessons)
     newest = {(r.pattern_key, r.action_category): r.as_of for r in published if isinstance(r, GroupSummary)}
-    found = {o.override_id: o for o in changes.overrides}
-    for verdict in changes.verdicts:
+    found = {o.override_id: o for o in changes.overrides.published}
+    for verdict in changes.verdicts.published:
         assert verdict.reason
         judged = "neutral" if verdict.n >= 10 else "insufficient"
         assert verdict.decision == ("override" if verdict.lesson_id in found else "covered" if verdict.override_id else judged)
@@ -214,11 +225,11 @@ def test_a_group_is_judged_when_all_of_its_path_has_come() -> None:
     group = next(r for r in published if r.lesson_id == chosen)
     module = judge([r for r in published if r.lesson_id != chosen])
     early = module.judge(1)
-    assert not [o for o in early.overrides if (o.pattern_key, o.action_category) == (group.pattern_key, group.action_category)]
+    assert not [o for o in early.overrides.published if (o.pattern_key, o.action_category) == (group.pattern_key, group.action_category)]
     module.fold([group])
     module.judge(2)
     module.adopt([])
-    assert {o.override_id: told(o) for o in module.judge(3).overrides} == {i: told(o) for i, o in full.items()}
+    assert {o.override_id: told(o) for o in module.judge(3).overrides.published} == {i: told(o) for i, o in full.items()}
 
 
 def test_another_modules_record_is_refused() -> None:
@@ -245,8 +256,8 @@ def test_the_error_rate_is_the_modules() -> None:
         for path in [msgspec.structs.replace(summary.path, lesson_ids=(), statistics=(), fits=summary.path.fits[:1], hypotheses=10**7)]
     ]
     changes = judge([*records(engine), *others], shared_effects=False).judge(1)
-    assert weakest not in {o.override_id for o in changes.overrides}
-    verdict = next(v for v in changes.verdicts if v.lesson_id == weakest)
+    assert weakest not in {o.override_id for o in changes.overrides.published}
+    verdict = next(v for v in changes.verdicts.published if v.lesson_id == weakest)
     assert (verdict.decision, verdict.multiplier, verdict.edge) == ("neutral", 1.0, 0.0)
     assert "not among all slices of the module" in verdict.reason
 
@@ -341,11 +352,11 @@ def test_what_a_batch_parts_is_judged_when_it_is_whole_again() -> None:
     module.judge(1)
     told = {o.override_id: o.effect for o in before.overrides()}
     module.fold(after.lessons())
-    assert not [o for o in module.judge(2).overrides if o.effect != told.get(o.override_id)]
+    assert not [o for o in module.judge(2).overrides.published if o.effect != told.get(o.override_id)]
     module.fold([new])
     module.judge(3)
     fresh = judge(records(after))
-    assert {o.override_id: o.effect for o in after.overrides()} == {o.override_id: o.effect for o in fresh.judge(1).overrides}
+    assert {o.override_id: o.effect for o in after.overrides()} == {o.override_id: o.effect for o in fresh.judge(1).overrides.published}
     assert not module.judge(4)
     assert old != new
 
@@ -367,7 +378,11 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
             fits=tuple(Fit(f.coefficients, f.sds, f.loadings) for f in summary.path.fits[:2]),
         )  # type: ignore[union-attr]
         lessons = [alone if lesson.lesson_id == chosen else lesson for lesson in rest]
-        found = judge([*lessons, msgspec.structs.replace(summary, path=path)], half_life=False, shared_effects=False).judge(1).verdicts
+        found = (
+            judge([*lessons, msgspec.structs.replace(summary, path=path)], half_life=False, shared_effects=False)
+            .judge(1)
+            .verdicts.published
+        )
         return next(v for v in found if v.lesson_id == chosen).edge
 
     # A lesson and its path are of one refit only if they say the same of the effect.
@@ -431,14 +446,14 @@ def test_standings_tell_of_what_is_handed_out_how_surely_it_passes() -> None:
     for published, _ in stages():
         module = judge(published)
         changes = module.judge(1)
-        seen += len(changes.overrides)
+        seen += len(changes.overrides.published)
         standings = module.standings()
-        parts = {o.override_id: o.part for o in changes.overrides}
-        assert {o.override_id for o in changes.overrides} <= standings.effects.keys()
+        parts = {o.override_id: o.part for o in changes.overrides.published}
+        assert {o.override_id for o in changes.overrides.published} <= standings.effects.keys()
         groups = [r for r in published if isinstance(r, GroupSummary)]
         assert standings.searched <= sum(g.path.hypotheses + 1 for g in groups if g.path is not None)
         assert standings.bar == z_of_log_p(entry_log_p(0.03, standings.searched))
-        for verdict in changes.verdicts:
+        for verdict in changes.verdicts.published:
             if verdict.decision == "override":
                 statistic, share = standings.effects[verdict.lesson_id]
                 assert 0.0 < share <= 1.0

@@ -15,9 +15,9 @@ from app.learning.classic.materialize import Materializer
 from app.learning.common.baselines import module_baseline
 from app.learning.common.changes import Changes
 from app.learning.common.multiplier import GRID
-from schemas.identity import baseline_id, group_id, slice_id
-from schemas.lessons import Baseline, Evidence, GroupSummary, Lesson, LessonDecay, LessonVerdict, SegmentSum
-from schemas.overrides import Override
+from edgeloop.identity import baseline_id, group_id, slice_id
+from edgeloop.overrides import Evidence, Override
+from schemas.lessons import Baseline, GroupSummary, Lesson, LessonDecay, LessonVerdict, SegmentSum
 from tests.learning import reference
 from tests.learning.making import DAY_US, trade
 
@@ -56,13 +56,13 @@ class Reader:
         self.baselines: dict[str, Baseline] = {}
 
     def read(self, changes: Changes) -> Changes:
-        self.verdicts.update({v.lesson_id: v for v in changes.verdicts})
-        self.overrides.update({o.override_id: o for o in changes.overrides})
-        self.baselines.update({b.baseline_id: b for b in changes.baselines})
+        self.verdicts.update({v.lesson_id: v for v in changes.verdicts.published})
+        self.overrides.update({o.override_id: o for o in changes.overrides.published})
+        self.baselines.update({b.baseline_id: b for b in changes.baselines.published})
         for retired, held in (
-            (changes.retired_verdicts, self.verdicts),
-            (changes.retired_overrides, self.overrides),
-            (changes.retired_baselines, self.baselines),
+            (changes.verdicts.retired, self.verdicts),
+            (changes.overrides.retired, self.overrides),
+            (changes.baselines.retired, self.baselines),
         ):
             for record_id in retired:
                 del held[record_id]  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def test_golden_override(baseline: float, edge: float, multiplier: float) -> Non
     module = materializer()
     module.fold([lesson("1", version=5), summary(100 * baseline)])
     changes = module.judge(9)
-    [override], [verdict], [base] = changes.overrides, changes.verdicts, changes.baselines
+    [override], [verdict], [base] = changes.overrides.published, changes.verdicts.published, changes.baselines.published
     assert override == Override(
         override_id=lesson("1").lesson_id, learning="classic", module="pm", pattern_key="pm.a.b", action_category="add",
         scope={"x": "1"}, effect=override.effect, effect_sd=None, multiplier=multiplier, confidence=override.confidence, n_trades=40,
@@ -106,7 +106,7 @@ def test_golden_override(baseline: float, edge: float, multiplier: float) -> Non
 def test_decisions_have_reasons() -> None:
     module = materializer()
     module.fold([lesson("few", n=32), lesson("flat", mean=0.001), lesson("good")])
-    verdicts = {v.scope["x"]: v for v in module.judge(1).verdicts}
+    verdicts = {v.scope["x"]: v for v in module.judge(1).verdicts.published}
     assert {x: v.decision for x, v in verdicts.items()} == {"few": "insufficient", "flat": "neutral", "good": "override"}
     assert verdicts["few"].reason == "The 32 trades are fewer than the 33 that a judgement needs."
     assert verdicts["flat"].reason == "The edge of +0.0027 over 40 trades is less than 0.05 from neutral."
@@ -130,8 +130,8 @@ def test_retired_lessons_leave_tombstones_and_may_return() -> None:
     reader.read(module.judge(1))
     module.fold([], [lesson("1").lesson_id, lesson("2").lesson_id])
     changes = reader.read(module.judge(2, urgent_only=True))
-    assert changes.retired_overrides == [lesson("1").lesson_id]
-    assert set(changes.retired_verdicts) == {lesson("1").lesson_id, lesson("2").lesson_id}
+    assert changes.overrides.retired == [lesson("1").lesson_id]
+    assert set(changes.verdicts.retired) == {lesson("1").lesson_id, lesson("2").lesson_id}
     module.fold([], [lesson("1").lesson_id])
     assert len(module.judge(3)) == 0
     module.fold([lesson("1")])
@@ -140,7 +140,7 @@ def test_retired_lessons_leave_tombstones_and_may_return() -> None:
     module.fold([lesson("1")])
     assert len(module.judge(5)) == 0, "gone and back between two judgements"
     module.fold([], [group_id("pm", "pm.a.b", "add")])
-    assert module.judge(6).retired_baselines == [baseline_id("pm")]
+    assert module.judge(6).baselines.retired == [baseline_id("pm")]
 
 
 def test_an_override_goes_when_its_lesson_is_no_longer_eligible() -> None:
@@ -149,10 +149,10 @@ def test_an_override_goes_when_its_lesson_is_no_longer_eligible() -> None:
     module.judge(1)
     module.fold([lesson("1", n=32)])
     changes = module.judge(2, urgent_only=True)
-    assert changes.retired_overrides == [lesson("1").lesson_id]
-    assert [v.decision for v in changes.verdicts] == ["insufficient"]
+    assert changes.overrides.retired == [lesson("1").lesson_id]
+    assert [v.decision for v in changes.verdicts.published] == ["insufficient"]
     module.fold([lesson("1", mean=0.0)])
-    assert [v.decision for v in module.judge(3).verdicts] == ["neutral"]
+    assert [v.decision for v in module.judge(3).verdicts.published] == ["neutral"]
 
 
 def test_a_baseline_that_moves_a_little_is_not_urgent() -> None:
@@ -165,7 +165,7 @@ def test_a_baseline_that_moves_a_little_is_not_urgent() -> None:
     assert len(urgent.overrides) == len(urgent.verdicts) < 5
     full = module.judge(3)
     assert len(full.verdicts) == len(full.overrides) == 200 - len(urgent.verdicts)
-    assert {v.baseline for v in full.verdicts} == {10.0001 / 100}
+    assert {v.baseline for v in full.verdicts.published} == {10.0001 / 100}
 
 
 def test_baseline_does_not_depend_on_order_and_has_a_default() -> None:
@@ -181,7 +181,7 @@ def test_baseline_does_not_depend_on_order_and_has_a_default() -> None:
     assert (none.n, none.mean, none.variance) == (0, 0.25, 0.0)
     module = materializer(default=0.25)
     module.fold([lesson("1")])
-    assert [v.baseline for v in module.judge(1).verdicts] == [0.25]
+    assert [v.baseline for v in module.judge(1).verdicts.published] == [0.25]
 
 
 def test_another_modules_record_is_refused() -> None:
@@ -239,7 +239,9 @@ def test_what_is_handed_out_is_a_function_of_the_lessons(steps: list[tuple[str, 
             urgent = what == "urgent"
             before = dict(reader.verdicts), dict(reader.overrides), dict(reader.baselines)
             changes = reader.read(module.judge(version, urgent_only=urgent))
-            for old, records in zip(before, (changes.verdicts, changes.overrides, changes.baselines), strict=True):
+            for old, records in zip(
+                before, (changes.verdicts.published, changes.overrides.published, changes.baselines.published), strict=True
+            ):
                 for record in records:
                     known = old.get(getattr(record, "override_id" if isinstance(record, Override) else record.__struct_fields__[1]))
                     assert known is None or not equal(record, known), "what is handed out differs from what was"
@@ -266,7 +268,7 @@ def test_perturbing_what_is_learned_changes_an_override() -> None:
     def override(one: Lesson, base: float) -> tuple[float, float, float]:
         module = materializer()
         module.fold([one, summary(base)])
-        [made] = module.judge(1).overrides
+        [made] = module.judge(1).overrides.published
         return made.multiplier, made.effect, made.confidence
 
     plain = override(lesson("1"), 50.0)
@@ -327,7 +329,7 @@ def test_one_trade_of_many_adds_makes_no_override() -> None:
     module = materializer()
     assert refit.summary is not None
     module.fold([refit.summary])
-    assert module.judge(1).overrides == []
+    assert module.judge(1).overrides.published == []
 
 
 def test_fifty_six_adds_of_a_loser_do_not_turn_the_sign() -> None:
@@ -338,7 +340,7 @@ def test_fifty_six_adds_of_a_loser_do_not_turn_the_sign() -> None:
     assert {x.n for x in refit.lessons} == {36}
     module = materializer()
     module.fold(refit.lessons)
-    assert all(o.multiplier > 1 for o in module.judge(1).overrides)
+    assert all(o.multiplier > 1 for o in module.judge(1).overrides.published)
 
 
 def test_urgent_judgement_of_twenty_thousand_lessons_is_quick() -> None:
@@ -349,12 +351,16 @@ def test_urgent_judgement_of_twenty_thousand_lessons_is_quick() -> None:
     module.judge(1)
     best = 1.0
     for k in range(5):
-        module.fold([msgspec.structs.replace(one, mean=one.mean + 0.01 * (k + 1)) for one in lessons[:20]])
+        changed = [
+            lesson(str(i), n=one.n, mean=one.mean + 0.01 * (k + 1), variance=one.variance, version=2 + k)
+            for i, one in enumerate(lessons[:20])
+        ]
+        module.fold(changed)
         module.fold([summary(20.0 + 1e-7 * k, n=1000)])
         start = time.perf_counter()
         changes = module.judge(2 + k, urgent_only=True)
         best = min(best, time.perf_counter() - start)
-        assert 20 <= len(changes.verdicts) < 100
+        assert 20 <= len(changes.verdicts.published) < 100
     assert best < 0.1, "0.001 s on the machine it was measured on; a loop over all lessons takes more than 0.1"
 
 
@@ -401,5 +407,5 @@ def test_rr_needs_no_unit_of_size() -> None:
     for robust_sd in (None, 5.0):
         module = materializer()
         module.fold([whole, msgspec.structs.replace(found, robust_sd=robust_sd)])
-        made.append(module.judge(1).verdicts)
+        made.append(module.judge(1).verdicts.published)
     assert made[0] == made[1]

@@ -13,8 +13,8 @@ from app.learning.common.window import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.factors import Member, cluster
 from app.learning.integrated.sketches import trade_hash
-from app.runtime.resolve import resolve
-from schemas.overrides import Override
+from edgeloop.overrides import Override
+from edgeloop.resolution import resolve
 from tests.learning.making import DAY_US, GROUPS, learned, market, trade
 
 HOUR_US = DAY_US // 24

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from app import topics
+from schemas import kinds
 from tests.pipeline.installation import POLL_S, Installation
 from tests.pipeline.reference import EPOCH, World, microseconds
 
@@ -51,7 +51,7 @@ def until_right(installation: Installation, check: Callable[[], None]) -> None:
 
 
 def check_topics(installation: Installation, world: World) -> tuple[dict[str, Any], dict[str, Any]]:
-    published = installation.current(topics.LESSONS)
+    published = installation.current(kinds.LESSONS)
     lessons = {key: record for key, record in published.items() if record["kind"] == "lesson"}
     summaries = {key: record for key, record in published.items() if record["kind"] == "group"}
     _same_keys(lessons, world.lessons)
@@ -60,18 +60,18 @@ def check_topics(installation: Installation, world: World) -> tuple[dict[str, An
     _same_keys(summaries, world.summaries)
     for key, expected in world.summaries.items():
         _check_summary(summaries[key], expected)
-    baselines = installation.current(topics.BASELINES)
+    baselines = installation.current(kinds.BASELINES)
     _same_keys(baselines, world.baselines)
     for key, expected in world.baselines.items():
         record = baselines[key]
         assert (record["module"], record["n"]) == (expected["module"], expected["n"])
         assert close_to(record["mean"], expected["mean"]), (record, expected)
         assert close_to(record["variance"], expected["variance"]), (record, expected)
-    verdicts = installation.current(topics.VERDICTS)
+    verdicts = installation.current(kinds.VERDICTS)
     _same_keys(verdicts, world.lessons)
     for key, expected in world.lessons.items():
         _check_verdict(verdicts[key], expected)
-    overrides = installation.current(topics.OVERRIDES)
+    overrides = installation.current(kinds.OVERRIDES)
     held = {key: expected for key, expected in world.lessons.items() if expected["decision"] == "override"}
     _same_keys(overrides, held)
     for key, expected in held.items():
@@ -152,7 +152,7 @@ def check_tables(installation: Installation, world: World, lessons: Mapping[str,
         assert baselines[key]["n"] == expected["n"]
         assert close_to(baselines[key]["mean"], expected["mean"])
     overrides = {row["override_id"]: row for row in installation.query("SELECT * FROM pm_overrides")}
-    published = installation.current(topics.OVERRIDES)
+    published = installation.current(kinds.OVERRIDES)
     _same_keys(overrides, published)
     for key, row in overrides.items():
         _same(row, published[key], "learning", "module", "pattern_key", "action_category", "scope", "version", "schema_version")
@@ -179,7 +179,7 @@ def _check_facts(installation: Installation, world: World) -> None:
 
 def content(installation: Installation) -> dict[str, dict[str, Any]]:
     """All that is published, without versions: what a second run over the same trades has to give again, to the last bit."""
-    compacted = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES)
+    compacted = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.BASELINES)
     return {name: {key: bare(record) for key, record in installation.current(name).items()} for name in compacted}
 
 

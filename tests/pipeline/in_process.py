@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from app import topics
 from app.closes import explode
 from app.learning.common.event_time import DAY_US, micros_from_text
 from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import Engine
 from app.learning.integrated.history import day_text, history_records
 from app.settings import Settings
+from schemas import kinds
 from tests.pipeline.compare import bare
 from tests.pipeline.installation import Installation
 from tests.pipeline.trades import Close
@@ -25,12 +25,12 @@ from tests.pipeline.trades import Close
 Records = dict[str, dict[str, Any]]
 
 KINDS: dict[str, tuple[Callable[[Engine], Iterable[Any]], str]] = {
-    topics.LESSONS: (lambda engine: [*engine.lessons(), *engine.summaries()], "lesson_id"),
-    topics.VERDICTS: (Engine.verdicts, "lesson_id"),
-    topics.OVERRIDES: (Engine.overrides, "override_id"),
-    topics.BASELINES: (Engine.baselines, "baseline_id"),
-    topics.REGIME_WEIGHTS: (Engine.regime_weights, "regime_id"),
-    topics.FACTORS: (Engine.latent_factors, "factor_id"),
+    kinds.LESSONS: (lambda engine: [*engine.lessons(), *engine.summaries()], "lesson_id"),
+    kinds.VERDICTS: (Engine.verdicts, "lesson_id"),
+    kinds.OVERRIDES: (Engine.overrides, "override_id"),
+    kinds.BASELINES: (Engine.baselines, "baseline_id"),
+    kinds.REGIME_WEIGHTS: (Engine.regime_weights, "regime_id"),
+    kinds.FACTORS: (Engine.latent_factors, "factor_id"),
 }
 """Compacted topics: what an engine says of each, and the field that is the key."""
 
@@ -56,7 +56,7 @@ def check_integrated(installation: Installation, engines: list[Engine]) -> None:
     for topic, (records_of, key) in KINDS.items():
         expected = {getattr(record, key): record for engine in engines for record in records_of(engine)}
         _same(topic, _bare(published[topic]), _bare({i: plain(record) for i, record in expected.items()}))
-    history = installation.current(topics.HISTORY)
+    history = installation.current(kinds.HISTORY)
     _check_history(history, engines)
     _check_tables(installation, published, history)
 
@@ -93,16 +93,16 @@ def _check_history(published: Records, engines: list[Engine]) -> None:
         return lesson_id not in lessons or day <= oldest[lesson_id]
 
     kept = {key: record for key, record in published.items() if key in expected or not is_of_the_past(key)}
-    _same(topics.HISTORY, _bare(kept), _bare(expected))
+    _same(kinds.HISTORY, _bare(kept), _bare(expected))
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------------------
 
 TABLES = {
-    topics.OVERRIDES: ("pm_overrides", "override_id"),
-    topics.BASELINES: ("learning_baselines", "baseline_id"),
-    topics.REGIME_WEIGHTS: ("learning_regime_weights", "regime_id"),
-    topics.FACTORS: ("learning_latent_factors", "factor_id"),
+    kinds.OVERRIDES: ("pm_overrides", "override_id"),
+    kinds.BASELINES: ("learning_baselines", "baseline_id"),
+    kinds.REGIME_WEIGHTS: ("learning_regime_weights", "regime_id"),
+    kinds.FACTORS: ("learning_latent_factors", "factor_id"),
 }
 
 
@@ -114,11 +114,11 @@ def _check_tables(installation: Installation, published: Mapping[str, Records], 
     days = {f"{row['lesson_id']}|{row['day']}": row for row in installation.query("SELECT * FROM learning_edge_history")}
     assert days.keys() == history.keys()
     _same("learning_edge_history", days, {i: dict(_cells(row, history[i])) for i, row in days.items()})
-    lessons = {i: record for i, record in published[topics.LESSONS].items() if record["kind"] == "lesson"}
+    lessons = {i: record for i, record in published[kinds.LESSONS].items() if record["kind"] == "lesson"}
     rows = {row["lesson_id"]: row for row in installation.query("SELECT * FROM learning_lessons")}
     assert rows.keys() == lessons.keys()
     for i, row in rows.items():
-        lesson, verdict = lessons[i], published[topics.VERDICTS][i]
+        lesson, verdict = lessons[i], published[kinds.VERDICTS][i]
         said = {
             **{name: lesson[name] for name in ("learning", "module", "pattern_key", "action_category", "scope", "n", "mean", "variance")},
             **{

@@ -26,10 +26,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from confluent_kafka import ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
 
-from app import topics
+from app.log import topics
+from app.log.lag import LagReader
 from app.settings import Settings
-from app.status import StatusReader
 from app.storage.migrate import migrate
+from schemas import kinds
 from tests.pipeline.trades import Close
 
 ROOT = Path(__file__).parents[2]
@@ -172,7 +173,7 @@ class Installation:
 
     async def _until_idle(self, deadline_s: float) -> None:
         give_up = time.monotonic() + deadline_s
-        async with StatusReader(self.settings) as reader:
+        async with LagReader(self.settings) as reader:
             while behind := {f"{lag.role} on {lag.topic}": lag.by_partition for lag in await reader.lags() if lag.records}:
                 for worker in self.workers:
                     worker.check()
@@ -205,7 +206,7 @@ class Installation:
 
             return note
 
-        topic = self.settings.topic(topics.CLOSES)
+        topic = self.settings.topic(kinds.CLOSES)
         count = 0
         for at, close in enumerate(closes):
             producer.produce(topic, close.value, close.key, timestamp=close.timestamp_ms, on_delivery=delivered(at))

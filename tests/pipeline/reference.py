@@ -16,7 +16,7 @@ from itertools import combinations
 from statistics import median, pstdev
 from typing import Any
 
-from schemas.identity import baseline_id, group_id, slice_id
+from edgeloop.identity import baseline_id, group_id, slice_id
 
 REGIMES = frozenset(f"{market}_{span}" for market in ("btc", "alt", "bucket", "btcd", "usdtd") for span in ("macro", "meso", "micro"))
 DIMENSIONS = REGIMES | {

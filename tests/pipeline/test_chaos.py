@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from app import topics
 from app.devstack import temporary_stack, up
 from app.devstack.postgres import Postgres
-from app.status import Lag, StatusReader
+from app.log.lag import Lag, LagReader
+from schemas import kinds
 from tests.pipeline.compare import check, check_until_right
 from tests.pipeline.installation import FIXED_DATES, POLL_S, Installation, wait
 from tests.pipeline.reference import Rules, World, learn
@@ -57,7 +57,7 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(insta
 
     # One dies and one freezes in the middle of their work; a third takes over from both when their sessions end.
     installation.produce(log[0])
-    grows(installation, topics.FACTS, 100)
+    grows(installation, kinds.FACTS, 100)
     installation.kill(killed)
     frozen.signal(signal.SIGSTOP)
     try:
@@ -74,7 +74,7 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(insta
 
     # One leaves in the middle of its work, another joins.
     installation.produce(log[3])
-    grows(installation, topics.FACTS, 50)
+    grows(installation, kinds.FACTS, 50)
     installation.terminate(third)
     installation.start_ready()
     installation.until_idle()
@@ -158,7 +158,7 @@ def behind(installation: Installation, *except_roles: str) -> list[Lag]:
     """What roles other than these have yet to do."""
 
     async def ask() -> Any:
-        async with StatusReader(installation.settings) as reader:
+        async with LagReader(installation.settings) as reader:
             return await reader.lags()
 
     return [lag for lag in asyncio.run(ask()) if lag.records and lag.role not in except_roles]

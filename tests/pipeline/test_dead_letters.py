@@ -13,9 +13,9 @@ from random import Random
 import pytest
 from aiokafka import ConsumerRecord
 
-from app import topics
 from app.devstack import StackInfo
-from app.topics import partition_of
+from app.log.records import partition_of
+from schemas import kinds
 from tests.pipeline import bad
 from tests.pipeline.bad import Bad
 from tests.pipeline.compare import check, check_until_right
@@ -69,7 +69,7 @@ def learn_all(installation: Installation, sent: list[Close]) -> None:
 def dead_letters(installation: Installation) -> dict[tuple[int, int], ConsumerRecord]:
     """By source partition and offset; a repetition of one is the same."""
     found: dict[tuple[int, int], ConsumerRecord] = {}
-    for record in installation.read(topics.DEAD_LETTERS):
+    for record in installation.read(kinds.DEAD_LETTERS):
         headers = dict(record.headers)
         found[int(headers["source.partition"]), int(headers["source.offset"])] = record
     return found
@@ -80,7 +80,7 @@ def check_letter(installation: Installation, record: ConsumerRecord, expected: B
     assert headers["reason"] == expected.reason, (expected.sort, headers)
     assert expected.path is None or headers["path"] == expected.path, (expected.sort, headers)
     assert headers["path"].startswith("$")
-    assert headers["source.topic"] == installation.settings.topic(topics.CLOSES)
+    assert headers["source.topic"] == installation.settings.topic(kinds.CLOSES)
     assert headers["source.timestamp"] == str(STAMP_MS)
     assert headers["exception"]
     assert record.key == key, expected.sort
@@ -157,7 +157,7 @@ def test_every_codec_is_read(stack: StackInfo, installation: Installation, sent:
     # All in one batch: a batch of one small record is not always compressed.
     installation.produce(closes, **{"compression.type": codec, "linger.ms": 200, "sticky.partitioning.linger.ms": 200})
     sent += closes
-    segments = stack.directory.glob(f"kafka/**/{installation.settings.topic(topics.CLOSES)}-[0-9]*/*.log")
+    segments = stack.directory.glob(f"kafka/**/{installation.settings.topic(kinds.CLOSES)}-[0-9]*/*.log")
     assert codec in set().union(*map(codecs_in, segments)), "the test sent nothing in that codec"
     installation.until_idle()
     learn_all(installation, sent)
@@ -185,12 +185,12 @@ def test_rubbish_in_the_derived_topics_harms_nobody(installation: Installation, 
     sent += before
     installation.until_idle()
     partitions = installation.settings.partitions
-    for topic in (topics.LESSONS, topics.OVERRIDES, topics.VERDICTS, topics.BASELINES):
+    for topic in (kinds.LESSONS, kinds.OVERRIDES, kinds.VERDICTS, kinds.BASELINES):
         key, record = min(installation.current(topic).items())
         for value in (b"no JSON", b"{}", b'{"kind": "lesson"}', b"\xff\xfe"):
             installation.send(topic, key.encode(), value, partition_of(record["module"], partitions))
     for value in (b"no JSON", b"{}", None):
-        installation.send(topics.FACTS, b"pm.plain.S1|entry", value, partition_of("pm.plain.S1|entry", partitions))
+        installation.send(kinds.FACTS, b"pm.plain.S1|entry", value, partition_of("pm.plain.S1|entry", partitions))
     more = good(30, "after-rubbish")
     installation.produce(more)
     sent += more

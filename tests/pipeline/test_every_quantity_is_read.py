@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app import topics
-from app.runtime import OverrideBook
 from app.settings import Settings
-from schemas.scope import canonical_text
+from edgeloop import OverrideBook
+from edgeloop.scope import canonical_text
+from schemas import kinds
 from tests.pipeline import planted
 from tests.pipeline.compare import until_right
 from tests.pipeline.in_process import check_integrated, engines
@@ -66,7 +66,7 @@ class Shot(NamedTuple):
     def override(self, module: str, pattern: str = "edge.S1", category: str = "entry", **scope: str) -> dict[str, Any]:
         """The one override of a slice."""
         wanted = {"module": module, "pattern_key": f"{module}.{pattern}", "action_category": category, "scope": scope}
-        (found,) = [o for o in self.published[topics.OVERRIDES].values() if wanted.items() <= o.items()]
+        (found,) = [o for o in self.published[kinds.OVERRIDES].values() if wanted.items() <= o.items()]
         return found
 
     def multiplier(self, question: str) -> float:
@@ -107,7 +107,7 @@ def shot(installation: Installation) -> Shot:
                 for name, (module, pattern, category, scope, days) in QUESTIONS.items()
             }
 
-    published = (topics.OVERRIDES, topics.BASELINES, topics.REGIME_WEIGHTS, topics.FACTORS, topics.LESSONS)
+    published = (kinds.OVERRIDES, kinds.BASELINES, kinds.REGIME_WEIGHTS, kinds.FACTORS, kinds.LESSONS)
     return Shot({topic: installation.current(topic) for topic in published}, asyncio.run(ask()))
 
 
@@ -163,11 +163,11 @@ def test_a_baseline_is_read(shots: Shots):
     """The trades behind the override are the same, and so is its lesson; what trades earn where they were made is not."""
 
     def lesson(module: str) -> tuple[Any, ...]:
-        (found,) = [r for r in shots.after.of(topics.LESSONS, module) if r.get("scope") == SOL]
+        (found,) = [r for r in shots.after.of(kinds.LESSONS, module) if r.get("scope") == SOL]
         return found["n"], found["mean"], found["variance"], found["marginal"]
 
     def baseline(module: str) -> float:
-        (found,) = [r["mean"] for r in shots.after.of(topics.BASELINES, module) if (r["bucket"], r["timeframe"]) == ("micro", "1h")]
+        (found,) = [r["mean"] for r in shots.after.of(kinds.BASELINES, module) if (r["bucket"], r["timeframe"]) == ("micro", "1h")]
         return float(found)
 
     assert lesson("baseline") == lesson("baseline-moved")
@@ -199,7 +199,7 @@ def test_a_half_life_is_read(shots: Shots):
 
 def test_a_regime_weight_is_read(shots: Shots):
     def active(shot: Shot, module: str) -> set[str]:
-        return {record["regime"] for record in shot.of(topics.REGIME_WEIGHTS, module) if record["active"]}
+        return {record["regime"] for record in shot.of(kinds.REGIME_WEIGHTS, module) if record["active"]}
 
     both = {"btc_macro=S1", "btc_macro=S3"}
     assert (active(shots.after, "regimes"), active(shots.after, "regimes-moved")) == (set(), both)
@@ -216,8 +216,8 @@ def test_a_regime_weight_is_read(shots: Shots):
         expected = 1 + moved["effect"] * gains[canonical_text({"btc_macro": regime})]
         assert shots.after.multiplier(f"regimes-moved {regime}") == pytest.approx(expected)
     without = shots.without["regime_weights"]
-    assert without.published[topics.REGIME_WEIGHTS] == {}
-    assert all(override["regime_gains"] == {} for override in without.published[topics.OVERRIDES].values())
+    assert without.published[kinds.REGIME_WEIGHTS] == {}
+    assert all(override["regime_gains"] == {} for override in without.published[kinds.OVERRIDES].values())
     assert without.multiplier("regimes-moved S1") == without.multiplier("regimes-moved S3")
 
 
@@ -231,19 +231,19 @@ def test_a_latent_factor_is_read(shots: Shots):
         assert of_one["latent_factor_id"] == of_other["latent_factor_id"] is not None
         assert of_one["effect"] == of_other["effect"]
         assert of_one["n_trades"] > of_other["n_trades"]
-    factors = {record["factor_id"]: record for record in shots.after.of(topics.FACTORS, "factor")}
+    factors = {record["factor_id"]: record for record in shots.after.of(kinds.FACTORS, "factor")}
     one, other = both(shots.after, "factor")
     factor = factors[one["latent_factor_id"]]
     assert factor["representative"] == one["override_id"]
     assert {one["override_id"], other["override_id"]} <= set(factor["members"])
-    assert shots.after.of(topics.FACTORS, "factor-moved") == []
+    assert shots.after.of(kinds.FACTORS, "factor-moved") == []
     one, other = both(shots.after, "factor-moved")
     assert (one["latent_factor_id"], other["latent_factor_id"]) == (None, None)
     assert one["effect"] != other["effect"]
     assert shots.after.multiplier("factor") == shots.after.multiplier("factor add")
     assert shots.after.multiplier("factor-moved") != shots.after.multiplier("factor-moved add")
     without = shots.without["latent_factors"]
-    assert without.published[topics.FACTORS] == {}
+    assert without.published[kinds.FACTORS] == {}
     for module in ("factor", "factor-moved"):
         one, other = both(without, module)
         assert (one["latent_factor_id"], other["latent_factor_id"]) == (None, None)
@@ -254,9 +254,7 @@ def test_a_latent_factor_is_read(shots: Shots):
 def test_each_learner_is_switched_by_itself(shots: Shots, off: str):
     shot = shots.without[off]
     claimed = shot.override("half-life-moved", **SOL)["decay"]["half_life_hours"] is not None
-    assert [claimed, bool(shot.published[topics.REGIME_WEIGHTS]), bool(shot.published[topics.FACTORS])] == [
-        off != name for name in LEARNERS
-    ]
+    assert [claimed, bool(shot.published[kinds.REGIME_WEIGHTS]), bool(shot.published[kinds.FACTORS])] == [off != name for name in LEARNERS]
 
 
 def test_what_is_shared_is_read(shots: Shots):
@@ -264,13 +262,13 @@ def test_what_is_shared_is_read(shots: Shots):
     shared = shots.without["selected alone"]
 
     def parts(shot: Shot) -> set[str]:
-        return {override["part"] for override in shot.published[topics.OVERRIDES].values()}
+        return {override["part"] for override in shot.published[kinds.OVERRIDES].values()}
 
     assert parts(shots.after) == {"selected"}
     assert parts(shared) == {"selected", "shared"}
     assert shared.override("lesson", **SOL)["part"] == "selected"
     assert shared.multiplier("lesson") == pytest.approx(shots.after.multiplier("lesson"), abs=0.4)
-    weak = [o for o in shared.published[topics.OVERRIDES].values() if o["part"] == "shared" and o["scope"]]
-    lessons = {record["lesson_id"]: record for record in shared.published[topics.LESSONS].values()}
+    weak = [o for o in shared.published[kinds.OVERRIDES].values() if o["part"] == "shared" and o["scope"]]
+    lessons = {record["lesson_id"]: record for record in shared.published[kinds.LESSONS].values()}
     assert weak
     assert all(lessons[o["override_id"]]["marginal"]["shared"] for o in weak)

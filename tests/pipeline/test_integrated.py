@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import pytest
 
-from app import topics
-from app.runtime import OverrideBook
 from app.settings import Settings
+from edgeloop import OverrideBook
+from schemas import kinds
 from tests.pipeline.compare import check, until_right
 from tests.pipeline.in_process import check_integrated, engines
 from tests.pipeline.installation import FIXED_DATES, Installation, wait
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
 SETTINGS = {"n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 400, "lessons_per_group": 40, **FIXED_DATES}
 RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=400)
-COMPACTED = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES, topics.REGIME_WEIGHTS, topics.FACTORS)
+COMPACTED = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.BASELINES, kinds.REGIME_WEIGHTS, kinds.FACTORS)
 
 
 class Sent(NamedTuple):
@@ -65,9 +65,9 @@ def test_topics_and_tables_equal_the_core_in_one_process(learned: Installation, 
 def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(learned: Installation, sent: Sent):
     before = engines(sent.first, learned.settings)
     after = engines(sent.all, learned.settings)
-    start = learned.records_in(topics.FACTS)
+    start = learned.records_in(kinds.FACTS)
     learned.produce(sent.second)
-    wait(lambda: learned.records_in(topics.FACTS) >= start + 200, 30, "growth of the facts", learned.logs)
+    wait(lambda: learned.records_in(kinds.FACTS) >= start + 200, 30, "growth of the facts", learned.logs)
     learned.kill(learned.workers[0])
     learned.start_ready()
     learned.until_idle(90)
@@ -79,20 +79,20 @@ def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(
     assert any(override.latent_factor_id for override in found)
     assert any(override.covers for override in found)
     assert {o.override_id for engine in before for o in engine.overrides()} - {o.override_id for o in found}
-    withdrawn = [record for record in learned.read(topics.HISTORY) if record.value is None]
+    withdrawn = [record for record in learned.read(kinds.HISTORY) if record.value is None]
     assert withdrawn
 
 
 def test_a_restart_of_all_workers_changes_nothing(learned: Installation, sent: Sent):
-    records, history = learned.end_offsets(*COMPACTED), learned.current(topics.HISTORY)
+    records, history = learned.end_offsets(*COMPACTED), learned.current(kinds.HISTORY)
     learned.terminate_all()
     workers = learned.start_ready(2)
-    wait(lambda: refits(workers, "lesson_builder") >= nonempty(learned, topics.FACTS), 30, "refits of the groups", learned.logs)
-    wait(lambda: refits(workers, "override_materializer") >= nonempty(learned, topics.LESSONS), 30, "judgements", learned.logs)
+    wait(lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS), 30, "refits of the groups", learned.logs)
+    wait(lambda: refits(workers, "override_materializer") >= nonempty(learned, kinds.LESSONS), 30, "judgements", learned.logs)
     learned.produce(sent.first[:50])
     learned.until_idle()
     assert learned.end_offsets(*COMPACTED) == records
-    assert learned.current(topics.HISTORY) == history
+    assert learned.current(kinds.HISTORY) == history
 
 
 def test_to_classic_and_back_while_the_position_manager_asks(learned: Installation, sent: Sent):
@@ -101,7 +101,7 @@ def test_to_classic_and_back_while_the_position_manager_asks(learned: Installati
     with asking(learned) as answers:
         restart_with(learned, replace(integrated, learning="classic"))
         until_right(learned, lambda: check(learned, world))
-        for topic in (topics.REGIME_WEIGHTS, topics.FACTORS):
+        for topic in (kinds.REGIME_WEIGHTS, kinds.FACTORS):
             assert not learned.current(topic)
             assert not learned.query(f"SELECT * FROM {topic}")
         restart_with(learned, integrated)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from app import topics
+from schemas import kinds
 from tests.pipeline.compare import check, content
 from tests.pipeline.installation import FIXED_DATES, Installation, Worker, wait
 from tests.pipeline.reference import Rules, learn
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
 RULES = Rules(n_min=15, max_dims=3, window_days=60.0, window_trades=200)
 SETTINGS = {"learning": "classic", "n_min": 15, "max_dims": 3, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
-COMPACTED = (topics.LESSONS, topics.VERDICTS, topics.OVERRIDES, topics.BASELINES)
+COMPACTED = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.BASELINES)
 
 
 class Log(NamedTuple):
@@ -93,8 +93,8 @@ def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: 
     learned.terminate_all()
     workers = learned.start_ready(2)
     # The log is the state: every partition with records has been read and judged anew before this says anything.
-    wait(lambda: refits(workers, "lesson_builder") >= nonempty(learned, topics.FACTS), 30, "refits of the groups", learned.logs)
-    wait(lambda: refits(workers, "override_materializer") >= nonempty(learned, topics.LESSONS), 30, "judgements", learned.logs)
+    wait(lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS), 30, "refits of the groups", learned.logs)
+    wait(lambda: refits(workers, "override_materializer") >= nonempty(learned, kinds.LESSONS), 30, "judgements", learned.logs)
     # Repetitions go all the way, and teach nothing new.
     learned.produce(log.first[:50])
     learned.until_idle()

@@ -24,13 +24,13 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from app import topics
 from app.commands.dlq import list_letters, redrive, show_letter
 from app.commands.explain import explain, explain_one
 from app.commands.export import export
 from app.commands.learned import list_overrides
 from app.learning.common.event_time import micros_from_text, text_from_micros
-from schemas.identity import slice_id
+from edgeloop.identity import slice_id
+from schemas import kinds
 from tests.pipeline.installation import Installation, wait
 from tests.pipeline.trades import Close
 
@@ -127,13 +127,13 @@ def test_an_override_is_explained_and_its_effect_adds_up(told: Told) -> None:
     assert len(d["history"]) > len(changes)
     then = changes[-1]
     assert d["override"]["effect"] < then["effect"]
-    (was,) = [r for r in told.installation.read(topics.OVERRIDES) if r.key.decode() == OVERRIDE and version(r) == then["version"]]
+    (was,) = [r for r in told.installation.read(kinds.OVERRIDES) if r.key.decode() == OVERRIDE and version(r) == then["version"]]
     published = orjson.loads(was.value)
     fade = 1.0
     if half_life := published["decay"]["half_life_hours"]:
         fade = exp2(-(told.learned_at.timestamp() * 1e6 - micros_from_text(published["as_of"])) / 3.6e9 / half_life)
     a, rr = d["attribution"], [e["trade_summary"]["rr"] for e in told.touched]
-    (baseline,) = told.installation.current(topics.BASELINES).values()
+    (baseline,) = told.installation.current(kinds.BASELINES).values()
     size = published["effect"] * fade
     assert (a["n"], a["n_actions"], a["n_assumed"]) == (40, 40, 0)
     assert a["mean_outcome"] == pytest.approx(sum(rr) / 40)
@@ -234,8 +234,8 @@ def test_every_table_is_exported(told: Told, tmp_path: Path) -> None:
         return rows
 
     lessons = {row["lesson_id"]: row for row in exported("lessons")}
-    published = {i: x for i, x in told.installation.current(topics.LESSONS).items() if x["kind"] == "lesson"}
-    verdicts = told.installation.current(topics.VERDICTS)
+    published = {i: x for i, x in told.installation.current(kinds.LESSONS).items() if x["kind"] == "lesson"}
+    verdicts = told.installation.current(kinds.VERDICTS)
     assert lessons.keys() == published.keys() == verdicts.keys()
     row, verdict = lessons[OVERRIDE], verdicts[OVERRIDE]
     assert (row["n"], row["edge"], row["reason"], row["decision"]) == (140, verdict["edge"], verdict["reason"], "override")
@@ -245,10 +245,10 @@ def test_every_table_is_exported(told: Told, tmp_path: Path) -> None:
     assert len(trades) == 340
     assert sum(OVERRIDE in json.loads(row["applied_overrides"]) for row in trades) == 40
     assert len(exported("trades", "--category", "exit")) == 0
-    assert len(exported("history")) == len(told.installation.current(topics.HISTORY))
-    assert len(exported("baselines", "--module", "pm")) == len(told.installation.current(topics.BASELINES))
-    assert len(exported("weights")) == len(told.installation.current(topics.REGIME_WEIGHTS))
-    members = [i for f in told.installation.current(topics.FACTORS).values() for i in f["members"]]
+    assert len(exported("history")) == len(told.installation.current(kinds.HISTORY))
+    assert len(exported("baselines", "--module", "pm")) == len(told.installation.current(kinds.BASELINES))
+    assert len(exported("weights")) == len(told.installation.current(kinds.REGIME_WEIGHTS))
+    members = [i for f in told.installation.current(kinds.FACTORS).values() for i in f["members"]]
     assert sorted(row["lesson_id"] for row in exported("factors")) == sorted(members)
     assert {row["override_id"] for row in exported("changes")} >= {row["override_id"] for row in exported("overrides")}
     described = told.json(export, "lessons", "--describe")
@@ -297,19 +297,19 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
     nothing = told.json(redrive, "--yes")
     assert (nothing["sent"], nothing["valid_now"]) == (0, 0)
     installation = told.installation
-    before = installation.records_in(topics.CLOSES)
+    before = installation.records_in(kinds.CLOSES)
     dry = told.json(redrive, "--dry-run", dimensions=NARROW)
     assert (dry["valid_now"], dry["sent"], len(dry["to_send"])) == (1, 0, 1)
     assert dry["refused_now"] == {"unknown_category": 1, "too_large": 1, "not_utf8": 1}
     assert told.run(redrive, "--json", dimensions=NARROW).exit_code == 2
-    assert installation.records_in(topics.CLOSES) == before
+    assert installation.records_in(kinds.CLOSES) == before
     installation.settings = replace(installation.settings, dimensions=NARROW, agents=("ingest",))
     installation.start_ready()
     assert told.json(redrive, "--yes", "--reason", "wrong_type")["sent"] == 1
     wait(lambda: facts_of(installation, "soon-valid"), 30, "fact of what was sent again", installation.logs)
     again = told.json(redrive, "--yes")
     assert (again["sent"], again["already_redriven"], again["valid_now"]) == (0, 1, 0)
-    (sent,) = [r for r in installation.read(topics.CLOSES) if any(name == "redriven.from" for name, _ in r.headers)]
+    (sent,) = [r for r in installation.read(kinds.CLOSES) if any(name == "redriven.from" for name, _ in r.headers)]
     (letter,) = [x for x in told.json(list_letters)["letters"] if x["key"] == "soon-valid"]
     assert dict(sent.headers) == {"redriven.from": letter["place"].encode()}
     assert (sent.partition, sent.key) == (letter["source.partition"], b"soon-valid")
@@ -317,7 +317,7 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
     rest = told.run(redrive, "--all", "--yes")
     assert rest.exit_code == 0, rest.output
     assert "sent 3 of 4 dead letters" in rest.output
-    wait(lambda: installation.records_in(topics.DEAD_LETTERS) == 7, 30, "dead letters that have come back", installation.logs)
+    wait(lambda: installation.records_in(kinds.DEAD_LETTERS) == 7, 30, "dead letters that have come back", installation.logs)
     d = told.json(list_letters, "--key", "huge")
     assert len({x["bytes"] for x in d["letters"]}) == 1
     assert [x["reason"] for x in d["letters"]] == ["too_large"] * 2
@@ -329,7 +329,7 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
 
 
 def facts_of(installation: Installation, trade_id: str) -> list[dict[str, Any]]:
-    return [fact for r in installation.read(topics.FACTS) if (fact := orjson.loads(r.value))["trade_id"] == trade_id]
+    return [fact for r in installation.read(kinds.FACTS) if (fact := orjson.loads(r.value))["trade_id"] == trade_id]
 
 
 def test_settings_of_one_installation_are_used(told: Told) -> None:

@@ -17,9 +17,8 @@ from benchmarks.quality.figures import Pool, Row
 from benchmarks.quality.score import Answer, Cut, churn, score, truth_record
 from benchmarks.quality.truth import Group, Planted, World, exit_micros
 from benchmarks.quality.worlds import make
-from schemas.identity import slice_id
-from schemas.lessons import Evidence
-from schemas.overrides import Override, OverrideDecay
+from edgeloop.identity import slice_id
+from edgeloop.overrides import Evidence, Override, OverrideDecay
 
 SEED = 7
 DAY = 90.0

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from app import topics
-from app.broker import reader
+from app.log import topics
+from app.log.reader import reader
 from app.settings import Settings
 from app.worker.process import make_app
+from schemas import kinds
 
 pytestmark = pytest.mark.stack
 
@@ -26,7 +27,7 @@ def faust_consumer(settings: Settings) -> AIOKafkaConsumer:
 @pytest.mark.parametrize("make", [reader, faust_consumer])
 async def test_what_was_aborted_is_not_read(stack_settings: Settings, make: Callable[[Settings], AIOKafkaConsumer]) -> None:
     await topics.create(stack_settings)
-    topic = stack_settings.topic(topics.LESSONS)
+    topic = stack_settings.topic(kinds.LESSONS)
     producer = AIOKafkaProducer(bootstrap_servers=stack_settings.broker, transactional_id=stack_settings.topic_prefix)
     await producer.start()
     consumer = make(stack_settings)

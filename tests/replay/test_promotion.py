@@ -15,17 +15,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app import topics
-from app.broker import Outgoing, Sender
-from app.published import current
+from app.log import producer, topics
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
+from app.log.snapshot import current
 from app.replay import promote
-from app.runtime import OverrideBook
-from app.runtime.book import Promotions
 from app.settings import Settings
-from app.topics import partition_of
-from schemas.overrides import Override
+from edgeloop import OverrideBook
+from edgeloop.book import Promotions
+from schemas import kinds
+from tests.client.test_resolve import make
 from tests.pipeline.installation import wait
-from tests.runtime.test_resolve import make
 
 pytestmark = pytest.mark.stack
 
@@ -41,7 +41,7 @@ def overrides(settings: Settings, effect: float, promotion: bytes | None = None)
     encode = msgspec.json.encode
     return [
         Outgoing(
-            settings.topic(topics.OVERRIDES), partition, f"o{i}".encode(),
+            settings.topic(kinds.OVERRIDES), partition, f"o{i}".encode(),
             encode(make(f"o{i}", effect=effect, pattern_key=f"pm.a.b{i}")), headers,
         )
         for i in range(N)
@@ -54,9 +54,9 @@ def before(stack_settings: Settings) -> Settings:
 
     async def send() -> None:
         await topics.create(stack_settings)
-        sender = Sender(stack_settings)
-        await sender.send(overrides(stack_settings, 0.1))
-        await sender.stop()
+        producer = Producer(stack_settings)
+        await producer.send(overrides(stack_settings, 0.1))
+        await producer.stop()
 
     asyncio.run(send())
     return stack_settings
@@ -120,7 +120,7 @@ def asking(settings: Settings) -> Iterator[Told]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch brings whole batches: with these, some ten overrides at a time."""
-    monkeypatch.setattr(promote, "BATCH_BYTES", 4_096)
+    monkeypatch.setattr(producer, "BATCH_BYTES", 4_096)
 
 
 def test_a_reader_sees_all_of_a_promotion_or_nothing(before: Settings) -> None:
@@ -177,4 +177,4 @@ def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(be
 
 
 def effects(settings: Settings) -> set[float]:
-    return {override.effect for override in asyncio.run(current(settings, topics.OVERRIDES, Override)).values()}
+    return {override.effect for override in asyncio.run(current(settings, kinds.OVERRIDES)).values()}

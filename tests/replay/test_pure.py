@@ -18,7 +18,7 @@ from app.replay.live import Live, decoded
 from app.replay.promote import refusals
 from app.replay.shadow import Source, State
 from app.replay.span import Span, check_partitions, newer, span_of
-from app.runtime.book import Promotions
+from edgeloop.book import Promotions
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NONE: dict[str, Any] = {"everything": False, "from_time": None, "to_time": None, "by_duration": None, "offsets": None, "now": NOW}

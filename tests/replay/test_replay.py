@@ -21,11 +21,11 @@ from click.testing import CliRunner, Result
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, _ConsumerGroupTopicPartitions
 
-from app import topics
 from app.commands.replay import replay
 from app.learning.engine import Engine
 from app.replay.digest import digest
 from app.settings import Settings
+from schemas import kinds
 from tests.docs.markdown import blocks
 from tests.pipeline.in_process import KINDS, engines
 from tests.pipeline.installation import FIXED_DATES, ROOT, Installation, wait
@@ -122,7 +122,7 @@ def test_shadows_from_topics_and_files_are_live_and_the_core_in_one_process(
     learned: Installation, sent: list[Close], good: list[Close], tmp_path: Path
 ) -> None:
     wanted = engine_digest(engines(good, learned.settings))
-    before, ends = groups(learned), learned.end_offsets(*topics.DERIVED, topics.CLOSES, topics.DEAD_LETTERS)
+    before, ends = groups(learned), learned.end_offsets(*kinds.DERIVED, kinds.CLOSES, kinds.DEAD_LETTERS)
     half = len(sent) // 2
     files = [tmp_path / "first.jsonl", tmp_path / "second.jsonl"]
     for file, part in zip(files, (sent[:half], sent[half:]), strict=True):
@@ -132,10 +132,10 @@ def test_shadows_from_topics_and_files_are_live_and_the_core_in_one_process(
     from_closes = document(learned.settings, "run", "closes", "--all", "--topic", "closes", "--jobs", "2", *spool)
     from_files = document(learned.settings, "run", "files", *map(str, files), "--all", *spool)
     assert {facts["digest"], from_closes["digest"], from_files["digest"]} == {wanted}
-    assert facts["overrides"] == len(learned.current(topics.OVERRIDES)) > 0
+    assert facts["overrides"] == len(learned.current(kinds.OVERRIDES)) > 0
     assert from_closes["rejected"] == from_files["rejected"] == {"bad_time": 1, "not_json": 1}
     assert from_closes["records"] == len(sent)
-    assert facts["facts"] == from_closes["facts"] == learned.records_in(topics.FACTS)
+    assert facts["facts"] == from_closes["facts"] == learned.records_in(kinds.FACTS)
     assert facts["trades"] == from_files["trades"] == len(good)
     assert facts["peak_memory_bytes"] < 2**30
     assert not list((tmp_path / "spool").iterdir())
@@ -143,7 +143,7 @@ def test_shadows_from_topics_and_files_are_live_and_the_core_in_one_process(
     assert compared["digests"] == {"live": wanted, "shadow": wanted}
     assert (compared["equal"], compared["overrides"]["total"]) == (True, 0)
     assert groups(learned) == before
-    assert learned.end_offsets(*topics.DERIVED, topics.CLOSES, topics.DEAD_LETTERS) == ends
+    assert learned.end_offsets(*kinds.DERIVED, kinds.CLOSES, kinds.DEAD_LETTERS) == ends
     check_tables(learned)
     assert [state["name"] for state in json.loads(run(learned.settings, "list", "--json").stdout)] == ["closes", "facts", "files"]
 
@@ -167,7 +167,7 @@ def check_tables(installation: Installation) -> None:
     (days,) = shadow.query("SELECT count(*) AS n FROM learning_edge_history")
     assert days["n"] > 0
     (records,) = shadow.query("SELECT count(*) AS n FROM replay_records WHERE topic = 'learning_lessons'")
-    assert records["n"] == len(installation.current(topics.LESSONS))
+    assert records["n"] == len(installation.current(kinds.LESSONS))
 
 
 def test_ranges_are_of_exits_and_of_offsets(learned: Installation, good: list[Close]) -> None:
@@ -176,7 +176,7 @@ def test_ranges_are_of_exits_and_of_offsets(learned: Installation, good: list[Cl
     assert 50 < len(within) < len(good)
     found = document(learned.settings, "run", "part", "--from", start, "--to", end)
     assert (found["trades"], found["digest"]) == (len(within), engine_digest(engines(within, learned.settings)))
-    ends = learned.end_offsets(topics.FACTS)[topics.FACTS]
+    ends = learned.end_offsets(kinds.FACTS)[kinds.FACTS]
     some = document(learned.settings, "run", "some", "--offsets", f"0:5-{ends[0]},1:-7")
     assert some["facts"] == max(ends[0] - 5, 0) + min(7, ends[1])
     assert run(learned.settings, "run", "none", code=2).stderr.startswith("Error: No range was given")
@@ -236,7 +236,7 @@ def test_a_replay_that_was_killed_goes_on_where_it_was(learned: Installation, go
     assert "is not finished" in run(learned.settings, "promote", "cut", "--yes", code=3).stderr
     checkpoints = [json.loads(file.read_bytes()) for file in sorted((tmp_path / "cut").glob("source-*.json"))]
     if stage == "exploding":
-        assert 0 < sum(c["closes"] for c in checkpoints) < learned.records_in(topics.CLOSES)
+        assert 0 < sum(c["closes"] for c in checkpoints) < learned.records_in(kinds.CLOSES)
     else:
         assert 0 < len(state["folded"]) < learned.settings.partitions
     give_up = time.monotonic() + 30
@@ -247,7 +247,7 @@ def test_a_replay_that_was_killed_goes_on_where_it_was(learned: Installation, go
     assert found["trades"] == len(good)
     assert found["rejected"] == {"bad_time": 1, "not_json": 1}
     if stage == "exploding":
-        assert found["records"] == learned.records_in(topics.CLOSES) - sum(c["closes"] for c in checkpoints)
+        assert found["records"] == learned.records_in(kinds.CLOSES) - sum(c["closes"] for c in checkpoints)
     run(learned.settings, "drop", "cut", "--yes")
 
 
@@ -265,7 +265,7 @@ def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
     learned.settings = steady
     unchanged_by_a_start(learned, "steady")
     assert engine_digest(engines(good, steady)) == document(steady, "diff", "steady")["digests"]["live"]
-    promoted = [r for r in learned.read(topics.OVERRIDES) if any(name == "promotion" for name, _ in r.headers)]
+    promoted = [r for r in learned.read(kinds.OVERRIDES) if any(name == "promotion" for name, _ in r.headers)]
     for partition in range(steady.partitions):
         mine = [dict(r.headers) for r in promoted if r.partition == partition]
         assert {(h["promotion.records"], h["writer"][:14]) for h in mine} <= {(str(len(mine)).encode(), b"replay-steady-")}

@@ -12,14 +12,15 @@ import jsonschema
 import msgspec
 import pytest
 
-from app import topics
 from app.closes import DeadLetterError
+from app.log import topics
 from app.settings import Settings
+from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas import generate, lessons
+from schemas.kinds import KINDS
 from schemas.lessons import (
     Baseline,
     EdgeHistory,
-    Evidence,
     Fit,
     GroupSummary,
     HistoryCell,
@@ -33,10 +34,9 @@ from schemas.lessons import (
     RegimeWeight,
     SegmentSum,
 )
-from schemas.overrides import Override, OverrideDecay
 from tests.closes.events import ABSENT, NEW, broken, facts
 
-RECORDS = {channel.name: channel.record for channel in generate.CHANNELS if channel.record is not None}
+RECORDS = {topic: kind.struct for topic, kind in KINDS.items() if kind.struct is not None}
 
 
 def validator(name: str) -> jsonschema.Draft202012Validator:

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeloop.canonical import CanonicalError, member
+from edgeloop.identity import baseline_id, check_category, factor_id, group_id, regime_id, slice_id
+from edgeloop.pattern_key import canonical_pattern_key
+from edgeloop.scope import DEFAULT_DIMENSIONS, REGIME_DIMENSIONS, canonical_scope, canonical_text, canonical_value
 from schemas import identity, pattern_key, scope
-from schemas.canonical import CanonicalError, member
-from schemas.identity import baseline_id, check_category, factor_id, group_id, regime_id, slice_id
-from schemas.pattern_key import canonical_pattern_key
-from schemas.scope import DEFAULT_DIMENSIONS, REGIME_DIMENSIONS, canonical_scope, canonical_text, canonical_value
 
 VALUES = (
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12)
@@ -161,7 +161,7 @@ def test_categories_are_exact(category: str) -> None:
 
 
 def test_ids_do_not_depend_on_the_run() -> None:
-    code = 'from schemas.identity import slice_id; print(slice_id("pm", "a", "add", {"chain": "x", "bucket": "y", "intent": 1}))'
+    code = 'from edgeloop.identity import slice_id; print(slice_id("pm", "a", "add", {"chain": "x", "bucket": "y", "intent": 1}))'
     ids = {
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": seed}

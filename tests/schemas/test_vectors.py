@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import schemas
-from schemas.canonical import CanonicalError
-from schemas.identity import baseline_id, factor_id, group_id, regime_id, slice_id
-from schemas.pattern_key import canonical_pattern_key
-from schemas.scope import canonical_text, canonical_value
+from edgeloop.canonical import CanonicalError
+from edgeloop.identity import baseline_id, factor_id, group_id, regime_id, slice_id
+from edgeloop.pattern_key import canonical_pattern_key
+from edgeloop.scope import canonical_text, canonical_value
 
 FOLDER = Path(schemas.__file__).parent / "vectors"
 

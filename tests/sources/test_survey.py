@@ -11,7 +11,7 @@ from app.errors import ConfigurationError
 from app.settings import Settings
 from app.sources import Closed
 from app.sources.survey import survey
-from schemas.scope import DEFAULT_DIMENSIONS
+from edgeloop.scope import DEFAULT_DIMENSIONS
 
 NOW_MS = 1_800_000_000_000
 

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from aiokafka import ConsumerRecord
 
-from app import topics
+from edgeloop.overrides import Evidence, Override, OverrideDecay
+from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent, Segment, group_key
 from schemas.lessons import (
     Baseline,
     EdgeHistory,
-    Evidence,
     GroupSummary,
     LatentFactor,
     Lesson,
@@ -23,7 +23,6 @@ from schemas.lessons import (
     RegimeCell,
     RegimeWeight,
 )
-from schemas.overrides import Override, OverrideDecay
 
 T0 = "2024-03-01T00:00:00.000000Z"
 T1 = "2024-03-02T12:00:00.000000Z"
@@ -118,15 +117,15 @@ def key_of(value: Any) -> str:
 
 
 TOPIC_OF = {
-    PatternTradeEvent: topics.FACTS,
-    Lesson: topics.LESSONS,
-    GroupSummary: topics.LESSONS,
-    LessonVerdict: topics.VERDICTS,
-    Override: topics.OVERRIDES,
-    Baseline: topics.BASELINES,
-    RegimeWeight: topics.REGIME_WEIGHTS,
-    LatentFactor: topics.FACTORS,
-    EdgeHistory: topics.HISTORY,
+    PatternTradeEvent: kinds.FACTS,
+    Lesson: kinds.LESSONS,
+    GroupSummary: kinds.LESSONS,
+    LessonVerdict: kinds.VERDICTS,
+    Override: kinds.OVERRIDES,
+    Baseline: kinds.BASELINES,
+    RegimeWeight: kinds.REGIME_WEIGHTS,
+    LatentFactor: kinds.FACTORS,
+    EdgeHistory: kinds.HISTORY,
 }
 
 

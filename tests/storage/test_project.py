@@ -13,11 +13,11 @@ import asyncpg
 import msgspec
 import pytest
 
-from app import topics
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.project import HISTORY_DAYS, PROJECTIONS, BadRecord
+from schemas import kinds
 from schemas.lessons import HistoryCell, LessonDecay, Marginal, RegimeCell
 from tests.storage.records import (
     METRICS,
@@ -147,14 +147,14 @@ async def test_every_field_of_the_override_has_its_column(database: asyncpg.Conn
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_retired_override_goes_and_older_records_do_not_bring_it_back(database: asyncpg.Connection, seed: int):
-    log = [override(version=1), override(version=3), gone(topics.OVERRIDES, "o1", 5), override("o2", version=4)]
+    log = [override(version=1), override(version=3), gone(kinds.OVERRIDES, "o1", 5), override("o2", version=4)]
     random.Random(seed).shuffle(log)
     for start in range(0, len(log), 1 + seed % 4):
         await put(database, *log[start : start + 1 + seed % 4])
     assert await rows(database, "SELECT override_id FROM pm_overrides") == [("o2",)]
     await put(database, override(version=6))
     assert await rows(database, "SELECT override_id, version FROM pm_overrides ORDER BY 1") == [("o1", 6), ("o2", 4)]
-    await put(database, gone(topics.OVERRIDES, "o1", 5))
+    await put(database, gone(kinds.OVERRIDES, "o1", 5))
     assert await rows(database, "SELECT count(*) FROM pm_overrides") == [(2,)]
 
 
@@ -163,16 +163,16 @@ async def test_of_equal_versions_the_later_in_the_log_wins(database: asyncpg.Con
     assert await rows(database, "SELECT multiplier FROM pm_overrides") == [(1.2,)]
     await put(database, override(version=5, multiplier=1.3))
     assert await rows(database, "SELECT multiplier FROM pm_overrides") == [(1.3,)]
-    await put(database, gone(topics.OVERRIDES, "o1", 5))
+    await put(database, gone(kinds.OVERRIDES, "o1", 5))
     assert await rows(database, "SELECT count(*) FROM pm_overrides") == [(0,)]
     await put(database, override(version=5))
     assert await rows(database, "SELECT count(*) FROM pm_overrides") == [(1,)]
 
 
 async def test_the_history_holds_every_change_once(database: asyncpg.Connection):
-    first = (topics.OVERRIDES, record(override(version=1), timestamp_ms=1_000))
-    second = (topics.OVERRIDES, record(override(version=2, multiplier=2.0), timestamp_ms=2_000))
-    end = (topics.OVERRIDES, record(None, key="o1", version=3, timestamp_ms=3_000))
+    first = (kinds.OVERRIDES, record(override(version=1), timestamp_ms=1_000))
+    second = (kinds.OVERRIDES, record(override(version=2, multiplier=2.0), timestamp_ms=2_000))
+    end = (kinds.OVERRIDES, record(None, key="o1", version=3, timestamp_ms=3_000))
     for _ in range(2):  # and a redelivery adds nothing
         await put(database, first, second)
         await put(database, end)
@@ -195,11 +195,11 @@ async def test_lesson_and_verdict_meet_in_one_row_in_any_order(database: asyncpg
 async def test_a_retired_half_leaves_the_other_and_the_row_goes_with_both(database: asyncpg.Connection):
     await put(database, lesson(version=3))
     await put(database, verdict(version=20))
-    await put(database, gone(topics.LESSONS, "l1", 9))
+    await put(database, gone(kinds.LESSONS, "l1", 9))
     assert await rows(database, LESSON_ROW) == [("l1", None, None, "override", 0.44, None, 20, 20)]
     await put(database, lesson(version=8))
     assert (await rows(database, LESSON_ROW))[0][1] is None, "an older lesson came back"
-    await put(database, gone(topics.VERDICTS, "l1", 21))
+    await put(database, gone(kinds.VERDICTS, "l1", 21))
     assert await rows(database, LESSON_ROW) == []
     await put(database, verdict(version=20))
     assert await rows(database, LESSON_ROW) == []
@@ -261,9 +261,9 @@ async def test_a_verdict_tells_the_edge_before_and_after_it_was_shrunk(database:
 
 
 NEW_TABLES = {
-    "learning_regime_weights": (regime_weight, topics.REGIME_WEIGHTS, "r1", "p_value"),
-    "learning_latent_factors": (factor, topics.FACTORS, "f1", "cohesion"),
-    "learning_edge_history": (history, topics.HISTORY, "l1|2024-03-02", "uplift"),
+    "learning_regime_weights": (regime_weight, kinds.REGIME_WEIGHTS, "r1", "p_value"),
+    "learning_latent_factors": (factor, kinds.FACTORS, "f1", "cohesion"),
+    "learning_edge_history": (history, kinds.HISTORY, "l1|2024-03-02", "uplift"),
 }
 """How to make a record, its topic, its key unless told otherwise, and a number in it."""
 
@@ -318,7 +318,7 @@ async def test_retired_weights_factors_and_days_do_not_come_back(database: async
 
 async def test_each_day_of_a_lesson_has_its_own_row_and_version(database: asyncpg.Connection):
     await put(database, history(version=3), history(day="2024-03-03"), history("l2", uplift=-1.0))
-    await put(database, history(version=2, uplift=9.0), gone(topics.HISTORY, "l1|2024-03-03", 2))
+    await put(database, history(version=2, uplift=9.0), gone(kinds.HISTORY, "l1|2024-03-03", 2))
     assert await rows(database, "SELECT lesson_id, day::text, uplift, version FROM learning_edge_history ORDER BY 1, 2") == [
         ("l1", "2024-03-02", 0.5, 3),
         ("l2", "2024-03-02", -1.0, 1),
@@ -353,22 +353,22 @@ async def test_two_connections_do_not_interleave(database: asyncpg.Connection, s
 @pytest.mark.parametrize(
     ("topic", "bad"),
     [
-        (topics.FACTS, record(None, key="k", version=1)),
-        (topics.FACTS, record(b"{}", key="k", version=1)),
-        (topics.FACTS, record(fact(exit_ts="yesterday"))),
-        (topics.OVERRIDES, record(b"\xff", key="o1", version=1)),
-        (topics.OVERRIDES, record(override(), version=-1)),
-        (topics.OVERRIDES, record(override(), key="o2")),
-        (topics.OVERRIDES, record(override(as_of="2024-13-01T00:00:00Z"))),
-        (topics.LESSONS, record(b'{"kind":"lesson"}', key="l1", version=1)),
-        (topics.REGIME_WEIGHTS, record(regime_weight(), key="r2")),
-        (topics.FACTORS, record(factor(as_of="now"))),
-        (topics.HISTORY, record(history(), key="l1")),
-        (topics.HISTORY, record(history(), key="l1|2024-03-03")),
-        (topics.HISTORY, record(history(day="2024-02-30"))),
-        (topics.HISTORY, record(history(day="20240302"))),
-        (topics.HISTORY, record(None, key="l1|today", version=1)),
-        (topics.HISTORY, record(None, key="l1", version=1)),
+        (kinds.FACTS, record(None, key="k", version=1)),
+        (kinds.FACTS, record(b"{}", key="k", version=1)),
+        (kinds.FACTS, record(fact(exit_ts="yesterday"))),
+        (kinds.OVERRIDES, record(b"\xff", key="o1", version=1)),
+        (kinds.OVERRIDES, record(override(), version=-1)),
+        (kinds.OVERRIDES, record(override(), key="o2")),
+        (kinds.OVERRIDES, record(override(as_of="2024-13-01T00:00:00Z"))),
+        (kinds.LESSONS, record(b'{"kind":"lesson"}', key="l1", version=1)),
+        (kinds.REGIME_WEIGHTS, record(regime_weight(), key="r2")),
+        (kinds.FACTORS, record(factor(as_of="now"))),
+        (kinds.HISTORY, record(history(), key="l1")),
+        (kinds.HISTORY, record(history(), key="l1|2024-03-03")),
+        (kinds.HISTORY, record(history(day="2024-02-30"))),
+        (kinds.HISTORY, record(history(day="20240302"))),
+        (kinds.HISTORY, record(None, key="l1|today", version=1)),
+        (kinds.HISTORY, record(None, key="l1", version=1)),
     ],
 )
 def test_a_bad_record_is_named_as_such(topic: str, bad: Any):
@@ -377,4 +377,4 @@ def test_a_bad_record_is_named_as_such(topic: str, bad: Any):
 
 
 def test_every_derived_topic_is_projected():
-    assert set(PROJECTIONS) == set(topics.DERIVED)
+    assert set(PROJECTIONS) == set(kinds.DERIVED)

@@ -18,17 +18,18 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from app import topics
-from app.broker import Outgoing, Sender
 from app.devstack import StackInfo, up
 from app.devstack.postgres import Postgres
 from app.errors import ConfigurationError
+from app.log import topics
+from app.log.lag import LagReader
+from app.log.producer import Producer
+from app.log.records import Outgoing, partition_of
 from app.settings import Settings
-from app.status import StatusReader
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.rebuild import rebuild
-from app.topics import partition_of
+from schemas import kinds
 from tests.storage.records import TOPIC_OF, baseline, fact, factor, history, key_of, lesson, override, regime_weight, summary, verdict
 
 pytestmark = pytest.mark.stack
@@ -45,8 +46,8 @@ async def installation(stack_settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def sender(installation: Settings) -> AsyncIterator[Sender]:
-    made = Sender(installation)
+async def producer(installation: Settings) -> AsyncIterator[Producer]:
+    made = Producer(installation)
     yield made
     await made.stop()
 
@@ -61,7 +62,7 @@ def out(s: Settings, value: Any, *, topic: str | None = None, key: str | None = 
 
 
 def projector(settings: Settings) -> Any:
-    from agents.projector import Projector
+    from app.stages.projector import Projector
 
     return Projector(settings)
 
@@ -75,7 +76,7 @@ async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 45
 
 async def idle(settings: Settings) -> None:
     """Wait until the projector has committed everything there is."""
-    async with StatusReader(settings) as reader:
+    async with LagReader(settings) as reader:
 
         async def done() -> bool:
             return all(lag.records == 0 for lag in await reader.lags() if lag.role == "projector")
@@ -116,8 +117,8 @@ def everything(n: int) -> list[Any]:
     ]
 
 
-async def test_every_derived_topic_becomes_rows(installation: Settings, sender: Sender):
-    await sender.send([out(installation, value) for value in everything(50)])
+async def test_every_derived_topic_becomes_rows(installation: Settings, producer: Producer):
+    await producer.send([out(installation, value) for value in everything(50)])
     async with projector(installation):
         await idle(installation)
     assert await query(installation, COUNTS) == [(100, 50, 50, 50)]
@@ -125,37 +126,37 @@ async def test_every_derived_topic_becomes_rows(installation: Settings, sender: 
     assert await query(installation, "SELECT count(*) FROM learning_lessons WHERE n = 40 AND decision = 'override'") == [(50,)]
 
 
-async def test_bad_and_refused_records_are_skipped_and_the_others_written(installation: Settings, sender: Sender):
+async def test_bad_and_refused_records_are_skipped_and_the_others_written(installation: Settings, producer: Producer):
     good = [override(f"o{i}") for i in range(20)]
     bad = [
-        out(installation, b"not json", topic=topics.OVERRIDES, key="x1", version=1),
+        out(installation, b"not json", topic=kinds.OVERRIDES, key="x1", version=1),
         out(installation, override("x2"), version=-5),
         out(installation, override("x3", n_trades=2**62, effect_sd=1.0, schema_version=2**40)),  # no such integer in PostgreSQL
         out(installation, override("x4", latent_factor_id="a\x00b")),  # no such text in PostgreSQL
         out(installation, override("x5", scope={"chain": "a\x00b"})),  # nor such JSON
-        out(installation, None, topic=topics.FACTS, key="x6", version=1),
+        out(installation, None, topic=kinds.FACTS, key="x6", version=1),
     ]
-    await sender.send([*bad[:3], *(out(installation, o) for o in good[:10]), *bad[3:], *(out(installation, o) for o in good[10:])])
-    skipped = [skipped_so_far(topics.OVERRIDES), skipped_so_far(topics.FACTS)]
+    await producer.send([*bad[:3], *(out(installation, o) for o in good[:10]), *bad[3:], *(out(installation, o) for o in good[10:])])
+    skipped = [skipped_so_far(kinds.OVERRIDES), skipped_so_far(kinds.FACTS)]
     async with projector(installation):
         await idle(installation)
-    assert [skipped_so_far(topics.OVERRIDES) - skipped[0], skipped_so_far(topics.FACTS) - skipped[1]] == [5, 1]
+    assert [skipped_so_far(kinds.OVERRIDES) - skipped[0], skipped_so_far(kinds.FACTS) - skipped[1]] == [5, 1]
     assert await query(installation, "SELECT count(*), count(*) FILTER (WHERE override_id LIKE 'x%') FROM pm_overrides") == [(20, 0)]
 
 
 @pytest.mark.slow
-async def test_postgres_away_while_records_flow(stack: StackInfo, installation: Settings, sender: Sender):
+async def test_postgres_away_while_records_flow(stack: StackInfo, installation: Settings, producer: Producer):
     loop = asyncio.get_running_loop()
     server = Postgres(stack.directory / "postgres")
     values = everything(200)
     async with projector(installation):
-        await sender.send([out(installation, value) for value in values[:300]])
+        await producer.send([out(installation, value) for value in values[:300]])
         await loop.run_in_executor(None, server.stop)
         try:
             for start in range(300, len(values), 100):
-                await sender.send([out(installation, value) for value in values[start : start + 100]])
+                await producer.send([out(installation, value) for value in values[start : start + 100]])
             # Long enough for the group's session to end, if heartbeats did.
-            async with StatusReader(installation) as reader:
+            async with LagReader(installation) as reader:
                 end = time.monotonic() + 15
                 while time.monotonic() < end:
                     behind = sum(lag.records for lag in await reader.lags() if lag.role == "projector")
@@ -170,11 +171,11 @@ async def test_postgres_away_while_records_flow(stack: StackInfo, installation: 
 
 async def test_it_waits_for_tables_that_are_not_there_yet(stack_settings: Settings):
     await topics.create(stack_settings)
-    sender = Sender(stack_settings)
-    await sender.send([out(stack_settings, override())])
-    await sender.stop()
+    producer = Producer(stack_settings)
+    await producer.send([out(stack_settings, override())])
+    await producer.stop()
     async with projector(stack_settings):
-        async with StatusReader(stack_settings) as reader:
+        async with LagReader(stack_settings) as reader:
             end = time.monotonic() + 4
             while time.monotonic() < end:
                 assert sum(lag.records for lag in await reader.lags() if lag.role == "projector") == 1
@@ -183,22 +184,22 @@ async def test_it_waits_for_tables_that_are_not_there_yet(stack_settings: Settin
     assert await query(stack_settings, "SELECT override_id FROM pm_overrides") == [("o1",)]
 
 
-async def test_an_older_version_never_wins_across_batches_and_members(installation: Settings, sender: Sender):
+async def test_an_older_version_never_wins_across_batches_and_members(installation: Settings, producer: Producer):
     newest = [override(f"o{i}", version=100, multiplier=2.0) for i in range(100)]
-    await sender.send([out(installation, value) for value in newest])
+    await producer.send([out(installation, value) for value in newest])
     async with projector(installation):
         await idle(installation)
         late = [override(f"o{i}", version=v, multiplier=0.5) for v in (1, 99) for i in range(100)]
-        await sender.send([out(installation, value) for value in late])
-        await sender.send([out(installation, None, topic=topics.OVERRIDES, key=f"o{i}", version=50) for i in range(100)])
+        await producer.send([out(installation, value) for value in late])
+        await producer.send([out(installation, None, topic=kinds.OVERRIDES, key=f"o{i}", version=50) for i in range(100)])
         await idle(installation)
     assert await query(installation, "SELECT count(*), min(version), min(multiplier) FROM pm_overrides") == [(100, 100, 2.0)]
 
 
-async def test_members_that_come_and_go_lose_nothing(installation: Settings, sender: Sender):
+async def test_members_that_come_and_go_lose_nothing(installation: Settings, producer: Producer):
     async def flow(values: Sequence[Any]) -> None:
         for start in range(0, len(values), 50):
-            await sender.send([out(installation, value) for value in values[start : start + 50]])
+            await producer.send([out(installation, value) for value in values[start : start + 50]])
 
     values = everything(300)
     first, second = projector(installation), projector(installation)
@@ -214,9 +215,9 @@ async def test_members_that_come_and_go_lose_nothing(installation: Settings, sen
     assert await query(installation, COUNTS) == [(600, 300, 300, 300)]
 
 
-async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, sender: Sender):
+async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, producer: Producer):
     away = replace(installation, database_url="postgresql://nobody@127.0.0.1:1/x")
-    await sender.send([out(away, override())])
+    await producer.send([out(away, override())])
     service = projector(away)
     await service.start()
 
@@ -229,9 +230,9 @@ async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, 
     assert time.monotonic() - began < 6
 
 
-async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Settings, sender: Sender):
-    await sender.send([out(installation, value) for value in everything(60)])
-    await sender.send([out(installation, None, topic=topics.OVERRIDES, key="o0", version=9)])
+async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Settings, producer: Producer):
+    await producer.send([out(installation, value) for value in everything(60)])
+    await producer.send([out(installation, None, topic=kinds.OVERRIDES, key="o0", version=9)])
     async with projector(installation):
         await idle(installation)
         with pytest.raises(ConfigurationError, match="projector\\(s\\) are running"):
@@ -240,7 +241,7 @@ async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Setti
     assert len(before) == 59
     await query(installation, f"DROP SCHEMA {installation.database_schema} CASCADE")
     planned = await rebuild(installation, dry_run=True)
-    assert planned[topics.FACTS] == 60
+    assert planned[kinds.FACTS] == 60
     assert await rebuild(installation) == planned
     assert await query(installation, COUNTS) == [(0, 0, 0, 0)]
     assert await query(installation, COUNTS_BESIDE) == [(0, 0, 0)]
@@ -283,7 +284,7 @@ def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_command
     planned = subprocess.run(
         command("rebuild", "--dry-run", "--json"), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert json.loads(planned.stdout)["records"][topics.OVERRIDES] == 10, planned.stderr
+    assert json.loads(planned.stdout)["records"][kinds.OVERRIDES] == 10, planned.stderr
     assert asyncio.run(query(s, COUNTS)) == [(20, 10, 10, 10)]
 
 
@@ -296,6 +297,6 @@ def installation_for_commands(stack_settings: Settings) -> Settings:
 
 
 async def _send_all(settings: Settings, values: Sequence[Any]) -> None:
-    sender = Sender(settings)
-    await sender.send([out(settings, value) for value in values])
-    await sender.stop()
+    producer = Producer(settings)
+    await producer.send([out(settings, value) for value in values])
+    await producer.stop()

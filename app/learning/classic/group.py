@@ -15,12 +15,15 @@ from app.learning.classic.slices import Incidence
 from app.learning.classic.statistics import SliceStatistics, joined, slice_statistics
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
-from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
+from app.learning.common.outbox import Outbox
+from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.segments import segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, Snapshot, Trade
-from schemas.identity import group_id, slice_id
-from schemas.lessons import Evidence, GroupSummary, Lesson, LessonDecay
+from edgeloop.identity import group_id, slice_id
+from edgeloop.overrides import Evidence
+from schemas.kinds import LESSONS
+from schemas.lessons import GroupSummary, Lesson, LessonDecay
 
 FULL_SHARE = 64
 """All slices are mined anew when more than one in so many trades came or went: from there on that is faster (5 000 trades × 19 dims,
@@ -69,8 +72,10 @@ class GroupLearner:
         self.window = GroupWindow(window_us, window_trades)
         self.summary_id = group_id(module, pattern_key, action_category)
         self._known = _KnownSlices()
-        self._summary: GroupSummary | None = None
-        self._adopted: dict[str, Lesson] | None = None
+        self._summary: Outbox[GroupSummary] = Outbox(LESSONS)
+        # Only of what another owner published: of our own lessons the statistics tell which changed, without the memory that holding
+        # tens of thousands of them would take.
+        self._adopted: Outbox[Lesson] | None = None
 
     @property
     def needs_rebuild(self) -> bool:
@@ -93,14 +98,10 @@ class GroupLearner:
 
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
         """What is published of this group: the next refit returns what differs from exactly this, and retires what is no longer right."""
-        lessons: dict[str, Lesson] = {}
-        self._summary = None
-        for record in published:
-            if isinstance(record, GroupSummary):
-                self._summary = record
-            else:
-                lessons[record.lesson_id] = record
-        self._adopted = lessons
+        records = list(published)
+        self._summary.adopt(record for record in records if isinstance(record, GroupSummary))
+        self._adopted = Outbox(LESSONS)
+        self._adopted.adopt(record for record in records if isinstance(record, Lesson))
 
     def refit(self, version: int) -> Refit:
         """The changes since the last refit (or `adopt`), marked with `version`.  Without changes: nothing, whatever the version.
@@ -123,18 +124,11 @@ class GroupLearner:
         if self._adopted is None:
             lessons = self._lessons(changed, version)
         else:
-            now = self._lessons(list(self._known.slot_of.values()), version)
-            lessons = [new for new in now if not same_lesson(new, self._adopted.pop(new.lesson_id, None))]
-            retired = sorted(self._adopted)
-            if summary is None and self._summary is not None:
-                retired.append(self._summary.lesson_id)
-                self._summary = None
+            difference = self._adopted.replace(self._lessons(list(self._known.slot_of.values()), version), version)
+            lessons, retired = difference.published, difference.retired
             self._adopted = None
-        if summary is not None and not same_summary(summary, self._summary):
-            self._summary = summary
-        else:
-            summary = None
-        return Refit(lessons, retired, summary)
+        told = self._summary.replace([] if summary is None else [summary], version)
+        return Refit(lessons, retired + told.retired, told.published[0] if told.published else None)
 
     def lessons(self, version: int) -> list[Lesson]:
         """All lessons as of the last refit, marked with `version`."""

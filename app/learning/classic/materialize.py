@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.learning.classic import formulas
-from app.learning.common.baselines import module_baseline, same_baseline
-from app.learning.common.changes import Changes, same
+from app.learning.common.baselines import module_baseline
+from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.multiplier import multiplier, on_grid
-from app.learning.common.refit import same_lesson
+from app.learning.common.outbox import Difference, same
 from app.learning.common.size import unit_of_size
-from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override, OverrideDecay
+from edgeloop.overrides import Override, OverrideDecay
+from schemas.lessons import GroupSummary, Lesson, LessonVerdict
 
 NEVER, INSUFFICIENT, NEUTRAL, OVERRIDE = -1, 0, 1, 2
 DECISIONS = ("insufficient", "neutral", "override")
@@ -54,7 +54,6 @@ class Materializer:
         self.baseline_default = baseline_default
         self.outcome = outcome
         self._summaries: dict[str, GroupSummary] = {}
-        self._baseline: Baseline | None = None
         # Lessons by slot: id, the record (None: free, or retired and not yet judged), its numbers (n, mean, variance, decay multiplier,
         # slope per hour, NaN without one).
         self._slot_of: dict[str, int] = {}
@@ -63,16 +62,13 @@ class Materializer:
         self._lessons: list[Lesson | None] = []
         self._numbers = np.zeros((5, 0))
         self._touched: set[int] = set()
-        # What was handed out by slot: the lesson it was made of, and what was made of it.
-        self._out_lessons: list[Lesson | None] = []
-        self._out_numbers = np.zeros((5, 0))  # edge, confidence, multiplier, baseline, unit
-        self._out_decision = np.zeros(0, np.int8)
-        # What was published before this object lived, as long as nothing newer was handed out.
-        self._published_verdicts: dict[str, LessonVerdict] = {}
-        self._published_overrides: dict[str, Override] = {}
-        self._published_baselines: dict[str, Baseline] = {}
-        self._foreign_weights: list[str] = []
-        self._foreign_factors: list[str] = []
+        # By which decision, multiplier, baseline and unit a slot was last looked at: what differs from these may differ from what is
+        # published.  Slots that an urgent call has looked at are looked at again by the next full one.
+        self._seen_decision = np.zeros(0, np.int8)
+        self._seen = np.zeros((3, 0))
+        self._waiting: set[int] = set()
+        self._adopted = False
+        self._published = Outboxes(_urgent)
 
     @property
     def n_lessons(self) -> int:
@@ -93,7 +89,7 @@ class Materializer:
             slot = self._slot_of.get(record.lesson_id)
             if slot is None:
                 slot = self._new_slot(record.lesson_id)
-            elif same_lesson(record, self._lessons[slot]):
+            elif same(record, self._lessons[slot]):
                 continue
             self._lessons[slot] = record
             slope = record.decay.slope_per_hour
@@ -112,16 +108,9 @@ class Materializer:
 
         Fold all lessons before judging: what is published of a lesson that is not there is retired.
         """
-        records = list(published)
-        self._published_verdicts = {r.lesson_id: r for r in records if isinstance(r, LessonVerdict)}
-        self._published_overrides = {r.override_id: r for r in records if isinstance(r, Override)}
-        self._published_baselines = {r.baseline_id: r for r in records if isinstance(r, Baseline)}
-        # What `integrated` published of factors and regimes has no meaning here.
-        self._foreign_weights = sorted(r.regime_id for r in records if isinstance(r, RegimeWeight))
-        self._foreign_factors = sorted(r.factor_id for r in records if isinstance(r, LatentFactor))
-        self._baseline = None
-        self._out_lessons = [None] * len(self._lessons)
-        self._out_decision[:] = NEVER
+        self._published.adopt(published)
+        self._adopted = True
+        self._seen_decision[:] = NEVER
         self._touched = set(self._slot_of.values())
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
@@ -130,89 +119,75 @@ class Materializer:
         With `urgent_only`, a lesson that has not changed itself counts only where its decision or its multiplier (on the grid) has moved
         with the baseline or the unit of size; the rest, such as the baseline it names, waits for the next full call.
         """
-        changes = Changes(retired_regime_weights=self._foreign_weights, retired_factors=self._foreign_factors)
-        self._foreign_weights, self._foreign_factors = [], []
         baseline = module_baseline(self.module, self._summaries.values(), self.baseline_default, version)
-        self._hand_out_baseline(baseline, changes)
-        self._retire_unknown(changes)
-        if not self._slot_of:
-            return changes
-        unit = unit_of_size(self.outcome, self._summaries.values())
-        judged = self._judged(self.baseline_default if baseline is None else baseline.mean, unit)
-        size = len(self._ids)
-        out_multiplier, out_baseline, out_unit = self._out_numbers[2:, :size]
-        moved = (judged.decision != self._out_decision[:size]) | (judged.multiplier != out_multiplier)
-        if not urgent_only:
-            moved |= (out_baseline != judged.baseline) | (out_unit != judged.unit)
-        moved[self._free] = False
-        moved[list(self._touched)] = True
-        self._touched.clear()
-        for slot in np.flatnonzero(moved).tolist():
-            self._hand_out(slot, judged, version, urgent_only, changes)
+        changes = Changes(
+            baselines=self._published.baselines.replace([] if baseline is None else [baseline], version),
+            # What `integrated` published of regimes and factors has no meaning here: it is retired.
+            regime_weights=self._published.regime_weights.replace([], version),
+            factors=self._published.factors.replace([], version),
+        )
+        gone = self._unknown()
+        if self._slot_of:
+            unit = unit_of_size(self.outcome, self._summaries.values())
+            judged = self._judged(self.baseline_default if baseline is None else baseline.mean, unit)
+            slots = self._moved(judged, urgent_only)
+            changes.verdicts, changes.overrides = self._differing(slots, gone, judged, version, urgent_only)
+        else:
+            changes.verdicts = self._published.verdicts.update([], gone, version)
+            changes.overrides = self._published.overrides.update([], gone, version)
         return changes
 
-    # -- handing out
+    # -- what may differ
 
-    def _hand_out_baseline(self, baseline: Baseline | None, changes: Changes) -> None:
-        out = self._published_baselines
-        if self._baseline is not None:
-            out[self._baseline.baseline_id] = self._baseline
-        if baseline is not None:
-            before = out.pop(baseline.baseline_id, None)
-            if same_baseline(baseline, before):
-                baseline = before
-            else:
-                changes.baselines.append(baseline)
-        changes.retired_baselines += sorted(out)
-        self._baseline, self._published_baselines = baseline, {}
+    def _unknown(self) -> list[str]:
+        """What is published of lessons that do not exist (any more)."""
+        if not self._adopted:
+            return []
+        self._adopted = False
+        return sorted((self._published.verdicts.held.keys() | self._published.overrides.held.keys()) - self._slot_of.keys())
 
-    def _retire_unknown(self, changes: Changes) -> None:
-        """Retire what is published of lessons that do not exist (any more)."""
-        for published, retired in (
-            (self._published_verdicts, changes.retired_verdicts),
-            (self._published_overrides, changes.retired_overrides),
-        ):
-            unknown = sorted(i for i in published if i not in self._slot_of)
-            for record_id in unknown:
-                del published[record_id]
-            retired += unknown
-
-    def _hand_out(self, slot: int, judged: _Judged, version: int, urgent_only: bool, changes: Changes) -> None:
-        lesson, lesson_id = self._lessons[slot], self._ids[slot]
-        verdict, override = (None, None) if lesson is None else self._records(lesson, slot, judged, version)
-        adopted = lesson_id in self._published_verdicts or lesson_id in self._published_overrides
-        if adopted:
-            old_verdict, old_override = self._published_verdicts.get(lesson_id), self._published_overrides.get(lesson_id)
-            if urgent_only and not _urgent(verdict, override, old_verdict, old_override):
-                self._out_decision[slot] = judged.decision[slot]
-                self._out_numbers[:, slot] = np.nan, np.nan, judged.multiplier[slot], np.nan, np.nan
-                return
-            self._published_verdicts.pop(lesson_id, None)
-            self._published_overrides.pop(lesson_id, None)
+    def _moved(self, judged: _Judged, urgent_only: bool) -> list[int]:
+        """The slots whose records may differ from what is published."""
+        size = len(self._ids)
+        multiplier, baseline, unit = self._seen[:, :size]
+        moved = (judged.decision != self._seen_decision[:size]) | (judged.multiplier != multiplier)
+        if not urgent_only:
+            moved |= (baseline != judged.baseline) | (unit != judged.unit)
+        moved[self._free] = False
+        moved[list(self._touched)] = True
+        if urgent_only:
+            self._waiting |= self._touched
         else:
-            old_verdict, old_override = self._handed_out(slot)
-        if verdict is not None and not same(verdict, old_verdict):
-            changes.verdicts.append(verdict)
-        elif verdict is None and old_verdict is not None:
-            changes.retired_verdicts.append(lesson_id)
-        if override is not None and not same(override, old_override):
-            changes.overrides.append(override)
-        elif override is None and old_override is not None:
-            changes.retired_overrides.append(lesson_id)
-        if lesson is None:
-            self._release(slot)
-            return
-        self._out_lessons[slot] = lesson
-        self._out_decision[slot] = judged.decision[slot]
-        self._out_numbers[:, slot] = judged.edge[slot], judged.confidence[slot], judged.multiplier[slot], judged.baseline, judged.unit
+            moved[list(self._waiting)] = True
+            self._waiting.clear()
+        self._touched.clear()
+        slots: list[int] = np.flatnonzero(moved).tolist()
+        return slots
 
-    def _handed_out(self, slot: int) -> tuple[LessonVerdict | None, Override | None]:
-        lesson = self._out_lessons[slot]
-        if lesson is None:
-            return None, None
-        edge, confidence, multiplier, baseline, unit = self._out_numbers
-        judged = _Judged(edge, confidence, multiplier, self._out_decision, float(baseline[slot]), float(unit[slot]))
-        return self._records(lesson, slot, judged, 0)
+    def _differing(
+        self, slots: list[int], gone: list[str], judged: _Judged, version: int, urgent_only: bool
+    ) -> tuple[Difference[LessonVerdict], Difference[Override]]:
+        verdicts: list[LessonVerdict] = []
+        overrides: list[Override] = []
+        neutral: list[str] = []
+        for slot in slots:
+            lesson = self._lessons[slot]
+            if lesson is None:
+                gone.append(self._ids[slot])
+                self._release(slot)
+                continue
+            verdict, override = self._records(lesson, slot, judged, version)
+            verdicts.append(verdict)
+            if override is None:
+                neutral.append(verdict.lesson_id)
+            else:
+                overrides.append(override)
+            self._seen_decision[slot] = judged.decision[slot]
+            self._seen[:, slot] = judged.multiplier[slot], judged.baseline, judged.unit
+        return (
+            self._published.verdicts.update(verdicts, gone, version, urgent_only=urgent_only),
+            self._published.overrides.update(overrides, gone + neutral, version, urgent_only=urgent_only),
+        )
 
     # -- judging
 
@@ -300,12 +275,11 @@ class Materializer:
             slot = len(self._ids)
             self._ids.append("")
             self._lessons.append(None)
-            self._out_lessons.append(None)
-            if slot == len(self._out_decision):
+            if slot == len(self._seen_decision):
                 room = max(64, slot)
                 self._numbers = np.concatenate((self._numbers, np.ones((5, room))), axis=1)
-                self._out_numbers = np.concatenate((self._out_numbers, np.full((5, room), np.nan)), axis=1)
-                self._out_decision = np.concatenate((self._out_decision, np.full(room, NEVER, np.int8)))
+                self._seen = np.concatenate((self._seen, np.full((3, room), np.nan)), axis=1)
+                self._seen_decision = np.concatenate((self._seen_decision, np.full(room, NEVER, np.int8)))
         self._slot_of[lesson_id] = slot
         self._ids[slot] = lesson_id
         return slot
@@ -313,21 +287,17 @@ class Materializer:
     def _release(self, slot: int) -> None:
         del self._slot_of[self._ids[slot]]
         self._ids[slot] = ""
-        self._out_lessons[slot] = None
+        self._waiting.discard(slot)
         self._numbers[:, slot] = 1.0
-        self._out_numbers[:, slot] = np.nan
-        self._out_decision[slot] = NEVER
+        self._seen[:, slot] = np.nan
+        self._seen_decision[slot] = NEVER
         self._free.append(slot)
 
 
-def _urgent(
-    verdict: LessonVerdict | None, override: Override | None, old_verdict: LessonVerdict | None, old_override: Override | None
-) -> bool:
-    """Whether the difference to what an earlier owner published is one that the position manager should know at once."""
-    if verdict is None or old_verdict is None or (override is None) != (old_override is None):
-        return True
-    if override is not None and old_override is not None and override.multiplier != old_override.multiplier:
-        return True
-    return (verdict.decision, verdict.multiplier, verdict.n, verdict.as_of) != (
-        old_verdict.decision, old_verdict.multiplier, old_verdict.n, old_verdict.as_of
-    )  # fmt: skip
+def _urgent(record: Any, old: Any) -> bool:
+    """Whether the difference cannot wait: another decision or multiplier, or a lesson that has changed itself."""
+    if isinstance(record, LessonVerdict):
+        return (record.decision, record.multiplier, record.lesson_version) != (old.decision, old.multiplier, old.lesson_version)
+    if isinstance(record, Override):
+        return (record.multiplier, record.evidence.lesson_version) != (old.multiplier, old.evidence.lesson_version)
+    return True

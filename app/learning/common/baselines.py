@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.learning.common.segments import segment_order
 from app.learning.common.window import SegmentKey
-from schemas.identity import baseline_id
+from edgeloop.identity import baseline_id
 from schemas.lessons import Baseline, GroupSummary
 
 
@@ -51,11 +51,6 @@ def module_baseline(module: str, summaries: Iterable[GroupSummary], default: flo
         as_of=max(group.as_of for group in groups),
         version=version,
     )
-
-
-def same_baseline(one: Baseline, other: Baseline | None) -> bool:
-    """Whether two baselines say the same, whatever their versions."""
-    return other is not None and all(getattr(one, f) == getattr(other, f) for f in one.__struct_fields__ if f != "version")
 
 
 PRIOR_TRADES = 10.0

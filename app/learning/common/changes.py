@@ -1,54 +1,62 @@
-"""What differs from what is published: the records that a judge hands out, and the ids that it retires.
+"""What is published of a module, and what a judgement changes: an outbox and a difference for each kind of record.
 
 May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.learning.common.outbox import Difference, Outbox
+from edgeloop.overrides import Override
+from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
 
 
 @dataclass
 class Changes:
-    """Records to publish and ids to retire (a tombstone each), by topic."""
+    """What has to be published, and what to be retired, of each kind."""
 
-    verdicts: list[LessonVerdict] = field(default_factory=list)
-    retired_verdicts: list[str] = field(default_factory=list)
-    overrides: list[Override] = field(default_factory=list)
-    retired_overrides: list[str] = field(default_factory=list)
-    baselines: list[Baseline] = field(default_factory=list)
-    retired_baselines: list[str] = field(default_factory=list)
-    regime_weights: list[RegimeWeight] = field(default_factory=list)
-    retired_regime_weights: list[str] = field(default_factory=list)
-    factors: list[LatentFactor] = field(default_factory=list)
-    retired_factors: list[str] = field(default_factory=list)
+    overrides: Difference[Override] = field(default_factory=Difference)
+    verdicts: Difference[LessonVerdict] = field(default_factory=Difference)
+    baselines: Difference[Baseline] = field(default_factory=Difference)
+    regime_weights: Difference[RegimeWeight] = field(default_factory=Difference)
+    factors: Difference[LatentFactor] = field(default_factory=Difference)
+
+    def by_topic(self) -> Iterator[tuple[str, Difference[Any]]]:
+        """(topic, difference); overrides first: a position manager waits for them."""
+        yield OVERRIDES, self.overrides
+        yield VERDICTS, self.verdicts
+        yield BASELINES, self.baselines
+        yield REGIME_WEIGHTS, self.regime_weights
+        yield FACTORS, self.factors
 
     def __len__(self) -> int:
-        return sum(len(records) for records in vars(self).values())
+        return sum(len(difference) for _, difference in self.by_topic())
 
 
-KINDS: dict[type, tuple[str, str]] = {
-    LessonVerdict: ("verdicts", "lesson_id"),
-    Override: ("overrides", "override_id"),
-    Baseline: ("baselines", "baseline_id"),
-    RegimeWeight: ("regime_weights", "regime_id"),
-    LatentFactor: ("factors", "factor_id"),
-}
-"""What a module hands out: its name in `Changes`, and the field that is its key."""
+class Outboxes:
+    """What is published of a module.
 
+    `urgent` tells whether a position manager should know of the difference between two records at once.
+    """
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two records say the same, whatever their versions and that of their lesson."""
-    if other is None:
-        return False
-    for name in one.__struct_fields__:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        if name == "evidence":
-            mine, theirs = (mine.from_ts, mine.to_ts), (theirs.from_ts, theirs.to_ts)
-        if name not in ("version", "lesson_version") and mine != theirs:
-            return False
-    return True
+    def __init__(self, urgent: Callable[[Any, Any], bool]) -> None:
+        self.overrides: Outbox[Override] = Outbox(OVERRIDES, urgent)
+        self.verdicts: Outbox[LessonVerdict] = Outbox(VERDICTS, urgent)
+        self.baselines: Outbox[Baseline] = Outbox(BASELINES, urgent)
+        self.regime_weights: Outbox[RegimeWeight] = Outbox(REGIME_WEIGHTS, urgent)
+        self.factors: Outbox[LatentFactor] = Outbox(FACTORS, urgent)
+
+    def adopt(self, published: Iterable[Any]) -> None:
+        """Take these records, of any kind and nothing else, as published."""
+        by_kind: dict[type, list[Any]] = {}
+        for record in published:
+            by_kind.setdefault(type(record), []).append(record)
+        self.overrides.adopt(by_kind.get(Override, ()))
+        self.verdicts.adopt(by_kind.get(LessonVerdict, ()))
+        self.baselines.adopt(by_kind.get(Baseline, ()))
+        self.regime_weights.adopt(by_kind.get(RegimeWeight, ()))
+        self.factors.adopt(by_kind.get(LatentFactor, ()))

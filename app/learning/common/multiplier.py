@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MULTIPLIER_LOW, MULTIPLIER_HIGH = 0.3, 3.0
+from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
+
 GRID = 100
 """Steps of a multiplier per 1.0."""
 
@@ -19,7 +20,7 @@ def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
     >>> multiplier([1.317484, 0.439161, -1.610258]).round(6).tolist()
     [2.317484, 1.439161, 0.3]
     """
-    return np.clip(1.0 + np.asarray(edge, np.float64), MULTIPLIER_LOW, MULTIPLIER_HIGH)
+    return np.clip(1.0 + np.asarray(edge, np.float64), MIN_MULTIPLIER, MAX_MULTIPLIER)
 
 
 def on_grid(multiplier: ArrayLike) -> NDArray[np.float64]:

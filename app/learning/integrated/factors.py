@@ -26,7 +26,7 @@ from app.learning.integrated.jaccards import Known, similarities
 from app.learning.integrated.linkage import average_linkage, parts_of
 from app.learning.integrated.points import Points
 from app.learning.integrated.sketches import Floats, Hashes, Ints
-from schemas.identity import factor_id
+from edgeloop.identity import factor_id
 
 
 class Member(NamedTuple):

@@ -17,7 +17,8 @@ from scipy.special import ndtr
 from app.learning.common.config import LearningConfig
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US, text_from_micros
-from app.learning.common.refit import RebuildNeeded, Refit, same_lesson, same_summary
+from app.learning.common.outbox import Outbox
+from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.segments import segment_order, segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
@@ -33,9 +34,11 @@ from app.learning.integrated.selection import MAX_STEPS, choose
 from app.learning.integrated.selection import Path as Chosen
 from app.learning.integrated.shared import SharedFit, least_shared, most_shared, shared_fit
 from app.learning.integrated.sketches import encode, sketches, trade_hashes
-from schemas.identity import group_id, slice_id
-from schemas.lessons import Evidence, Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
-from schemas.scope import canonical_text
+from edgeloop.identity import group_id, slice_id
+from edgeloop.overrides import Evidence
+from edgeloop.scope import canonical_text
+from schemas.kinds import LESSONS
+from schemas.lessons import Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
 
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""
@@ -81,8 +84,8 @@ class IntegratedLearner:
         self.window = GroupWindow(config.window_us, config.window_trades)
         self.summary_id = group_id(module, pattern_key, action_category)
         self._config = config
-        self._lessons: dict[str, Lesson] = {}
-        self._summary: GroupSummary | None = None
+        self._lessons: Outbox[Lesson] = Outbox(LESSONS)
+        self._summary: Outbox[GroupSummary] = Outbox(LESSONS)
         self._learned = False
         self._record = Record()
         self._names: dict[bytes, tuple[dict[str, str], str]] = {}
@@ -104,12 +107,10 @@ class IntegratedLearner:
 
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
         """What is published of this group: the next refit returns what differs from exactly this, and retires what is no longer right."""
-        self._lessons, self._summary, self._learned = {}, None, False
-        for record in published:
-            if isinstance(record, GroupSummary):
-                self._summary = record
-            else:
-                self._lessons[record.lesson_id] = record
+        records = list(published)
+        self._lessons.adopt(record for record in records if isinstance(record, Lesson))
+        self._summary.adopt(record for record in records if isinstance(record, GroupSummary))
+        self._learned = False
 
     def refit(self, version: int) -> Refit:
         """The changes since the last refit (or `adopt`), marked with `version`.  Without changes: nothing, whatever the version.
@@ -128,29 +129,15 @@ class IntegratedLearner:
         if self.window.recode() is not None:
             self._names, self._record = {}, Record()
         self._learned = True
-        before = self._lessons
-        self._lessons = {lesson.lesson_id: lesson for lesson in lessons}
+        changed = self._lessons.replace(lessons, version)
+        told = self._summary.replace([] if summary is None else [summary], version)
         if len(self._names) > 2 * len(lessons) + 64:
-            self._names = {key: name for key, name in self._names.items() if name[1] in self._lessons}
-        retired = sorted(before.keys() - self._lessons.keys())
-        changed = []
-        for lesson in lessons:
-            old = before.get(lesson.lesson_id)
-            if same_lesson(lesson, old):
-                self._lessons[lesson.lesson_id] = old  # type: ignore[assignment]
-            else:
-                changed.append(lesson)
-        if summary is None and self._summary is not None:
-            retired.append(self._summary.lesson_id)
-        if summary is None or not same_summary(summary, self._summary):
-            self._summary = summary
-        else:
-            summary = None
-        return Refit(changed, retired, summary)
+            self._names = {key: name for key, name in self._names.items() if name[1] in self._lessons.held}
+        return Refit(changed.published, changed.retired + told.retired, told.published[0] if told.published else None)
 
     def lessons(self, version: int) -> list[Lesson]:
         """All lessons as of the last refit."""
-        return list(self._lessons.values())
+        return list(self._lessons.held.values())
 
     # -- learning
 

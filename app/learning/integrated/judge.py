@@ -18,11 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
-from app.learning.common.changes import KINDS, Changes, same
+from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.multiplier import multiplier, on_grid
@@ -61,8 +60,8 @@ from app.learning.integrated.weights import (
     weight,
 )
 from app.learning.integrated.whole_groups import Level, Spread, levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
+from edgeloop.overrides import Override
 from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override
 
 
 class Standings(NamedTuple):
@@ -80,6 +79,16 @@ class Standings(NamedTuple):
     shares: Mapping[str, float] = {}
 
 
+class _Judged(NamedTuple):
+    """All records that are right."""
+
+    verdicts: list[LessonVerdict]
+    overrides: list[Override]
+    baselines: list[Baseline]
+    weights: list[RegimeWeight]
+    factors: list[LatentFactor]
+
+
 class IntegratedMaterializer:
     """The lessons of one module and what was handed out about them; the interface is that of `app.learning.engine.Judge`."""
 
@@ -90,7 +99,7 @@ class IntegratedMaterializer:
         self._summaries: dict[str, GroupSummary] = {}
         self._clusterer = Clusterer(config.factor_jaccard)
         self._changed: dict[str, None] = {}  # lessons whose trades the clusterer has not seen
-        self._out: dict[type, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._published = Outboxes(urgent)
         self._paths: dict[str, GroupPath] = {}  # the last of each group whose lessons were all of one refit
         self._rejected: dict[str, tuple[Lesson, Rejection, LessonVerdict]] = {}
 
@@ -120,32 +129,22 @@ class IntegratedMaterializer:
             self._summaries.pop(lesson_id, None)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """What is published of this module, records of `KINDS`: from here on `judge` returns what differs from exactly this."""
-        self._out = {kind: {} for kind in KINDS}
-        for record in published:
-            if type(record) in self._out:
-                self._out[type(record)][getattr(record, KINDS[type(record)][1])] = record
+        """What is published of this module, records of any kind: from here on `judge` returns what differs from exactly this."""
+        self._published.adopt(published)
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
         """What differs from what was handed out, marked with `version`; a second call in a row returns nothing.
 
         With `urgent_only`, what a position manager would not notice (other digits, the same multiplier and decay) waits for a full call.
         """
-        changes = Changes()
-        for kind, records in self._judged(version).items():
-            out, name = self._out[kind], KINDS[kind][0]
-            for key, record in records.items():
-                old = out.get(key)
-                if record is old or same(record, old) or (urgent_only and old is not None and not urgent(record, old)):
-                    continue
-                if record.version != version:  # said before, and something else since
-                    record = msgspec.structs.replace(record, version=version)
-                out[key] = record
-                getattr(changes, name).append(record)
-            for key in sorted(out.keys() - records.keys()):
-                del out[key]
-                getattr(changes, f"retired_{name}").append(key)
-        return changes
+        now, out = self._judged(version), self._published
+        return Changes(
+            overrides=out.overrides.replace(now.overrides, version, urgent_only=urgent_only),
+            verdicts=out.verdicts.replace(now.verdicts, version, urgent_only=urgent_only),
+            baselines=out.baselines.replace(now.baselines, version, urgent_only=urgent_only),
+            regime_weights=out.regime_weights.replace(now.weights, version, urgent_only=urgent_only),
+            factors=out.factors.replace(now.factors, version, urgent_only=urgent_only),
+        )
 
     def standings(self) -> Standings:
         """How surely the effects pass that `judge` would hand out now."""
@@ -162,8 +161,8 @@ class IntegratedMaterializer:
 
     # -- judging
 
-    def _judged(self, version: int) -> dict[type, dict[str, Any]]:
-        """All records that are right now, by kind and id."""
+    def _judged(self, version: int) -> _Judged:
+        """All records that are right now."""
         baselines = self._baselines(version)
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
@@ -172,15 +171,13 @@ class IntegratedMaterializer:
         weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
         as_of = max((s.as_of for s in self._summaries.values()), default="")
-        return {
-            LessonVerdict: verdicts,
-            Override: overrides,
-            Baseline: {record.baseline_id: baseline_record(record) for record in baselines.records},
-            RegimeWeight: {r.regime_id: r for r in (weight_record(w, self.module, as_of, version) for w in weights)},
-            LatentFactor: {
-                f.factor_id: factor_record(f, self.module, max(self._lessons[i].as_of for i in f.members), version) for f in factors
-            },
-        }
+        return _Judged(
+            verdicts,
+            overrides,
+            [baseline_record(record) for record in baselines.records],
+            [weight_record(w, self.module, as_of, version) for w in weights],
+            [factor_record(f, self.module, max(self._lessons[i].as_of for i in f.members), version) for f in factors],
+        )
 
     def _baselines(self, version: int) -> SegmentBaselines:
         return segment_baselines(self.module, self._summaries.values(), self._config.baseline_default, version)
@@ -311,7 +308,7 @@ class IntegratedMaterializer:
         scale: float,
         baselines: SegmentBaselines,
         version: int,
-    ) -> tuple[dict[str, LessonVerdict], dict[str, Override]]:
+    ) -> tuple[list[LessonVerdict], list[Override]]:
         verdicts: dict[str, LessonVerdict] = {}
         overrides: dict[str, Override] = {}
         silent = silent_members({f.factor_id: f for f in factor_of.values()}.values(), effects, self._lessons)
@@ -336,7 +333,7 @@ class IntegratedMaterializer:
                 why = Rejection(covered.get(i), factor_of[i].factor_id if i in factor_of else None, centre, i in on_path)
                 verdicts[i] = self._rejection(lesson, why, version)
         self._rejected = {i: made for i, made in self._rejected.items() if i in self._lessons}
-        return verdicts, overrides
+        return list(verdicts.values()), list(overrides.values())
 
     def _rejection(self, lesson: Lesson, why: Rejection, version: int) -> LessonVerdict:
         """The verdict on a lesson without an effect: the one made before, while the lesson and the reason are the same."""

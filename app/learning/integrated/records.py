@@ -16,10 +16,10 @@ from app.learning.common.event_time import DAY_US, micros_from_text, text_from_m
 from app.learning.integrated import regimes
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.netting import Effect
-from schemas.identity import regime_id
+from edgeloop.identity import regime_id
+from edgeloop.overrides import Override, OverrideDecay
+from edgeloop.scope import canonical_text
 from schemas.lessons import Baseline, LatentFactor, Lesson, LessonVerdict, RegimeWeight
-from schemas.overrides import Override, OverrideDecay
-from schemas.scope import canonical_text
 
 LIFETIME_US = 30 * DAY_US
 """An override expires so long after its group's newest trade, or the last line of `ALIVE_US` that the module's newest trade has passed."""

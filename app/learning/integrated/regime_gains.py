@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from app.learning.integrated import regimes
 from app.learning.integrated.netting import Effect
+from edgeloop.scope import pairs_of
 from schemas.lessons import Lesson
-from schemas.scope import pairs_of
 
 
 def weights_of(effects: Iterable[Effect], signature: tuple[str, ...]) -> list[regimes.RegimeWeights]:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
-from schemas.scope import canonical_text
+from edgeloop.scope import canonical_text
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

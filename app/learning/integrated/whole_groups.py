@@ -21,7 +21,7 @@ from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import block_of, packed, total
 from app.learning.integrated.record import LEAST_TRADES, STEPS
 from app.learning.integrated.weights import DISCOUNT, Counts, Evidence
-from schemas.identity import slice_id
+from edgeloop.identity import slice_id
 from schemas.lessons import Fit, GroupSummary, Lesson, LessonDecay
 
 Floats = NDArray[np.float64]

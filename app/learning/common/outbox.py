@@ -1,0 +1,124 @@
+"""What differs from what is published.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from schemas.kinds import KINDS
+
+Record = TypeVar("Record")
+Kept = TypeVar("Kept", bound=msgspec.Struct)
+
+
+@dataclass
+class Difference(Generic[Record]):
+    """What the readers of one kind of record have to be told: records to publish, keys to retire.
+
+    >>> bool(Difference()), len(Difference(retired=["a"]))
+    (False, 1)
+    """
+
+    published: list[Record] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.published) + len(self.retired)
+
+
+class Outbox(Generic[Kept]):
+    """What is published of one kind of record, and how the current records differ from it.
+
+    A record that says the same as the published one is left out, whatever its version.  `urgent`
+    tells whether a reader would notice the difference between two records at once; the others can
+    wait (`urgent_only`).
+
+    >>> from schemas.kinds import FACTORS
+    >>> from schemas.lessons import LatentFactor
+    >>> def factor(factor_id, cohesion, version):
+    ...     return LatentFactor(
+    ...         learning="integrated", factor_id=factor_id, module="pm", representative="a",
+    ...         members=("a", "b"), cohesion=cohesion, as_of="", version=version)
+    >>> outbox = Outbox(FACTORS)
+    >>> outbox.adopt([factor("f", 0.8, 1), factor("g", 0.8, 1)])
+    >>> difference = outbox.replace([factor("f", 0.8, 2), factor("h", 0.9, 2)], 2)
+    >>> [record.factor_id for record in difference.published], difference.retired
+    (['h'], ['g'])
+    >>> outbox.held["f"].version
+    1
+    """
+
+    def __init__(self, topic: str, urgent: Callable[[Any, Any], bool] | None = None) -> None:
+        self._key_of = KINDS[topic].key_of
+        self._urgent = urgent
+        self._held: dict[str, Kept] = {}
+
+    @property
+    def held(self) -> Mapping[str, Kept]:
+        """What is published, by key."""
+        return self._held
+
+    def adopt(self, records: Iterable[Kept]) -> None:
+        """Take these records, and nothing else, as published."""
+        self._held = {self._key_of(record): record for record in records}
+
+    def replace(self, current: Iterable[Kept], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
+        """How `current`, all records that there should be, differ from what is published.
+
+        The difference counts as published from now on; its records are marked with `version`.
+        """
+        by_key = {self._key_of(record): record for record in current}
+        gone = sorted(self._held.keys() - by_key.keys())
+        return self._publish(by_key, gone, version, urgent_only)
+
+    def update(self, current: Iterable[Kept], gone: Iterable[str], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
+        """As `replace`, where `current` are only those that may have changed; `gone` should not be there."""
+        by_key = {self._key_of(record): record for record in current}
+        held = [key for key in gone if key in self._held]
+        return self._publish(by_key, held, version, urgent_only)
+
+    def _publish(self, current: Mapping[str, Kept], gone: list[str], version: int, urgent_only: bool) -> Difference[Kept]:
+        difference: Difference[Kept] = Difference(retired=gone)
+        for key, record in current.items():
+            old = self._held.get(key)
+            if record is old or same(record, old) or (urgent_only and self._can_wait(record, old)):
+                continue
+            if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
+                # Said before, and something else since.
+                record = msgspec.structs.replace(record, version=version)
+            self._held[key] = record
+            difference.published.append(record)
+        for key in gone:
+            del self._held[key]
+        return difference
+
+    def _can_wait(self, record: Kept, old: Kept | None) -> bool:
+        return self._urgent is not None and old is not None and not self._urgent(record, old)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two records say the same, whatever their versions and those of their lessons."""
+    if other is None or type(one) is not type(other):
+        return False
+    content = _content(one.__class__)
+    return bool(content(one) == content(other)) and _span(one) == _span(other)
+
+
+def _span(record: Any) -> tuple[str, str] | None:
+    """The exits that a record's evidence lies between; its version says nothing."""
+    evidence = getattr(record, "evidence", None)
+    return None if evidence is None else (evidence.from_ts, evidence.to_ts)
+
+
+@cache
+def _content(struct: Any) -> Callable[[Any], tuple[Any, ...]]:
+    ignored = ("version", "lesson_version", "evidence")
+    return attrgetter(*(name for name in struct.__struct_fields__ if name not in ignored))

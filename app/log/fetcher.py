@@ -1,0 +1,55 @@
+"""Single records by their places.
+
+May touch: the broker (read only).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.log.reader import reader, unreachable
+from app.settings import Settings
+
+READ_WITHIN_MS = 10_000
+
+
+class Fetcher:
+    """Fetches records one by one over one connection: an async context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Fetcher:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._consumer is not None:
+            with suppress(KafkaError, OSError):
+                await self._consumer.stop()
+
+    async def fetch(self, topic: str, partition: int, offset: int) -> ConsumerRecord | None:
+        """The record at a place of `topic` (full name); None if it is gone or never was.
+
+        Raises `UnreachableError`.
+        """
+        if partition >= self._settings.partitions:
+            return None
+        tp = TopicPartition(topic, partition)
+        with unreachable(self._settings, topic):
+            if self._consumer is None:
+                consumer = reader(self._settings)
+                await consumer.start()
+                self._consumer = consumer
+            self._consumer.assign([tp])
+            begin = (await self._consumer.beginning_offsets([tp]))[tp]
+            end = (await self._consumer.end_offsets([tp]))[tp]
+            if not begin <= offset < end:
+                return None
+            self._consumer.seek(tp, offset)
+            got = await self._consumer.getmany(tp, timeout_ms=READ_WITHIN_MS, max_records=1)
+        found = got.get(tp, [])
+        return found[0] if found and found[0].offset == offset else None

@@ -1,0 +1,92 @@
+"""Committed offsets: how far a role is done with its input.
+
+May touch: committed offsets of consumer groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalOperation, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from app.errors import UnreachableError
+from app.log.client import client_options
+from app.log.groups import progress_group
+from app.log.reader import partitions_of
+from app.settings import Settings
+
+
+class Progress:
+    """How far a role is *done* with its input: a consumer group without members.
+
+    Faust's own committed offsets say what was folded; these say what was folded, refitted and
+    published.  Any Kafka tool can read them.
+    """
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self._settings = settings
+        self._group = progress_group(settings, role)
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note `offsets`.  Raises `KafkaError`.
+
+        The caller may try again: what is noted is a hint for people, never state.
+        """
+        if self._consumer is None:
+            consumer = _group_consumer(self._settings, self._group)
+            await consumer.start()
+            self._consumer = consumer
+        missing = set(offsets) - set(self._consumer.assignment())
+        if missing:
+            self._consumer.assign([*self._consumer.assignment(), *missing])
+        await self._consumer.commit(_committed(offsets))
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(IllegalOperation):
+                await consumer.stop()
+
+
+async def rewind(
+    settings: Settings, group: str, topics: Iterable[str], *, dry_run: bool = False
+) -> dict[str, int]:
+    """Set a group without members back to the beginning of `topics`; returns records by topic.
+
+    Raises `UnreachableError`.
+    """
+    consumer = _group_consumer(settings, group)
+    records: dict[str, int] = {}
+    offsets: dict[TopicPartition, int] = {}
+    try:
+        await consumer.start()
+        for name in topics:
+            partitions = partitions_of(settings, name)
+            begins = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+            records[name] = sum(ends.values()) - sum(begins.values())
+            offsets |= begins
+        if not dry_run:
+            consumer.assign(list(offsets))
+            await consumer.commit(_committed(offsets))
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(
+            f"The offsets of {group} could not be set back: {error!r}.", "Run: faust -A app doctor"
+        ) from error
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
+    return records
+
+
+def _group_consumer(settings: Settings, group: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(**client_options(settings, group_id=group, enable_auto_commit=False))
+
+
+def _committed(offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+    return {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}

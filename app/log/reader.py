@@ -1,0 +1,240 @@
+"""Read in bulk, without a consumer group: to the end as it is now, a range, or from now on.
+
+May touch: the broker (read only).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.errors import UnreachableError
+from app.log.client import client_id, client_options
+from app.log.records import version_of
+from app.log.retry import Stopping
+from app.log.topics import require_existence
+from app.settings import Settings
+
+BATCH_RECORDS = 5_000
+_GROUP_TIMEOUT_MS = 12_000  # after so long a member that is gone loses its partitions
+
+
+def reader(settings: Settings) -> AIOKafkaConsumer:
+    """A consumer without a group; the caller starts, assigns and stops it.
+
+    It ends where what is committed ends: a transaction is seen whole or not at all.
+    """
+    return AIOKafkaConsumer(**_options(settings), fetch_max_bytes=33_554_432)
+
+
+def group_reader(
+    settings: Settings, group: str, topics: Iterable[str], *, max_poll_interval_ms: int
+) -> AIOKafkaConsumer:
+    """A consumer of `topics` (full names) in a consumer group, whose caller commits."""
+    return AIOKafkaConsumer(
+        *topics,
+        **_options(settings),
+        client_id=client_id(),
+        group_id=group,
+        session_timeout_ms=_GROUP_TIMEOUT_MS,
+        rebalance_timeout_ms=_GROUP_TIMEOUT_MS,
+        heartbeat_interval_ms=_GROUP_TIMEOUT_MS // 4,
+        max_poll_interval_ms=max_poll_interval_ms,
+    )
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return client_options(
+        settings,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=4_194_304,
+    )
+
+
+@contextmanager
+def unreachable(
+    settings: Settings, what: str, remedy: str = "Run: faust -A app doctor"
+) -> Iterator[None]:
+    """Turn trouble with the broker into an `UnreachableError` that says what cannot be read."""
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(
+            f"{what} cannot be read from {settings.broker}: {error!r}.", remedy
+        ) from error
+
+
+@asynccontextmanager
+async def started_reader(
+    settings: Settings, what: str, **remedy: str
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A reader that is started, and stopped in the end.  Raises as `unreachable` does."""
+    consumer = reader(settings)
+    try:
+        with unreachable(settings, what, **remedy):
+            await consumer.start()
+            yield consumer
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
+
+
+def partitions_of(settings: Settings, topic: str) -> list[TopicPartition]:
+    """All partitions of the topic `topic` (without prefix)."""
+    return [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
+
+
+async def read_to_end(
+    consumer: AIOKafkaConsumer,
+    starts: Mapping[TopicPartition, int | None],
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord], int]]:
+    """Yield `(partition, records, next offset)` from each start to the end as it is now.
+
+    A start of None is the beginning.  The last yield of a partition has its end offset as the next
+    offset, even if its records are fewer (compaction, retention).  Raises `Stopping` when told to
+    stop and `KafkaError` when the broker goes away.
+    """
+    partitions = list(starts)
+    if not partitions:
+        return
+    consumer.assign(partitions)
+    ends = await consumer.end_offsets(partitions)
+    begins = await consumer.beginning_offsets(partitions)
+    open_: dict[TopicPartition, int] = {}
+    for tp in partitions:
+        start = max(starts[tp] or 0, begins[tp])
+        if start >= ends[tp]:
+            yield tp, [], max(start if starts[tp] is None else starts[tp] or 0, ends[tp])
+            consumer.pause(tp)
+        else:
+            consumer.seek(tp, start)
+            open_[tp] = start
+    while open_:
+        if should_stop():
+            raise Stopping
+        got = await consumer.getmany(*open_, timeout_ms=200, max_records=BATCH_RECORDS)
+        for tp in list(open_):
+            records = [r for r in got.get(tp, ()) if r.offset < ends[tp]]
+            # The position passes gaps that compaction left, records do not.
+            position = await consumer.position(tp)
+            if position >= ends[tp]:
+                del open_[tp]
+                consumer.pause(tp)
+                yield tp, records, ends[tp]
+            elif records:
+                open_[tp] = position
+                yield tp, records, position
+
+
+async def scan(
+    settings: Settings,
+    topic: str,
+    *,
+    partition: int | None = None,
+    starts: Mapping[int, int] | None = None,
+) -> AsyncIterator[list[ConsumerRecord]]:
+    """Yield all records of `topic` in batches, each partition's in order, to the end as it is now.
+
+    `partition`: of this one only; `starts`: from these offsets on (partition → offset), and of
+    those partitions only.  Raises `UnreachableError` without a broker.
+    """
+    if partition is not None:
+        wanted: Sequence[int] = [partition]
+    else:
+        wanted = range(settings.partitions) if starts is None else sorted(starts)
+    if not wanted:
+        return  # a consumer that is stopped as soon as it has started cancels who stops it
+    name = settings.topic(topic)
+    async with started_reader(settings, name) as consumer:
+        begin = {TopicPartition(name, p): None if starts is None else starts.get(p) for p in wanted}
+        async for _, records, _ in read_to_end(consumer, begin):
+            if records:
+                yield records
+
+
+async def read_range(
+    settings: Settings, topic: str, partition: int, start: int, end: int
+) -> AsyncIterator[tuple[list[tuple[bytes | None, int]], int]]:
+    """Yield (value, timestamp in ms) of the records from `start` to before `end`, in batches.
+
+    Each batch comes with the offset behind it; the next one is on its way meanwhile, provided that
+    the caller works in a thread.  Raises `UnreachableError`.
+    """
+    tp = TopicPartition(settings.topic(topic), partition)
+    fetch: asyncio.Task[Any] | None = None
+    again = "Run the same command again: it goes on from what is done."
+    async with started_reader(settings, tp.topic, remedy=again) as consumer:
+        try:
+            consumer.assign([tp])
+            consumer.seek(tp, max(start, (await consumer.beginning_offsets([tp]))[tp]))
+            position = start
+            while position < end:
+                got = await (fetch or _fetch(consumer, tp))
+                records = got.get(tp, [])
+                # The position passes gaps, records do not.
+                position = await consumer.position(tp)
+                fetch = asyncio.create_task(_fetch(consumer, tp)) if position < end else None
+                if position > end:
+                    records = [record for record in records if record.offset < end]
+                yield [(r.value, r.timestamp) for r in records], min(position, end)
+        finally:
+            if fetch is not None:
+                fetch.cancel()
+
+
+async def _fetch(consumer: AIOKafkaConsumer, tp: TopicPartition) -> dict[TopicPartition, list[Any]]:
+    return dict(await consumer.getmany(tp, timeout_ms=500, max_records=BATCH_RECORDS))
+
+
+async def log_bounds(settings: Settings, topic: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Partition → the first offset that is there, and the one behind the last.
+
+    Raises `UnreachableError`, and `ConfigurationError` where the topic is missing.
+    """
+    await require_existence(settings, [topic])
+    async with started_reader(settings, settings.topic(topic)) as consumer:
+        begins = await consumer.beginning_offsets(partitions_of(settings, topic))
+        ends = await ends_of(consumer, settings, topic)
+    return {str(tp.partition): offset for tp, offset in begins.items()}, ends
+
+
+async def ends_of(consumer: AIOKafkaConsumer, settings: Settings, topic: str) -> dict[str, int]:
+    """Partition → the offset behind the last record."""
+    ends = await consumer.end_offsets(partitions_of(settings, topic))
+    return {str(tp.partition): offset for tp, offset in ends.items()}
+
+
+async def follow(settings: Settings, topic: str) -> AsyncIterator[tuple[str, int, bytes | None]]:
+    """Yield `(key, version, value)` of every record published from now on, until the caller stops.
+
+    Raises `UnreachableError`, and `ConfigurationError` where the topic is missing.
+    """
+    await require_existence(settings, [topic])
+    partitions = partitions_of(settings, topic)
+    async with started_reader(settings, settings.topic(topic)) as consumer:
+        consumer.assign(partitions)
+        await consumer.seek_to_end(*partitions)
+        for tp in partitions:
+            await consumer.position(tp)  # the end is asked for lazily: fix it now
+        async for record in consumer:
+            yield record.key.decode(), version_of(record), record.value
+
+
+async def offsets_at(settings: Settings, topic: str, since_ms: int) -> dict[int, int]:
+    """Partition → the first offset whose record is not older than `since_ms` (since 1970).
+
+    Partitions without one are left out.  Raises `UnreachableError`.
+    """
+    async with started_reader(settings, settings.topic(topic)) as consumer:
+        times = dict.fromkeys(partitions_of(settings, topic), since_ms)
+        found = await consumer.offsets_for_times(times)
+    return {tp.partition: at.offset for tp, at in found.items() if at is not None}

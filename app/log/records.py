@@ -1,0 +1,88 @@
+"""A record on its way out, and what the headers of one that was read say.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord
+from aiokafka.partitioner import murmur2
+
+from app.settings import Settings
+from schemas.kinds import KINDS
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""The largest close that the door takes: it ends in the facts or, whole, as a dead letter."""
+
+encode = msgspec.json.Encoder(order="deterministic").encode
+"""The bytes of a record's value."""
+
+_JSON_HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to send.  `topic` is the full name, `value` None a tombstone."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp_ms: int | None = None
+
+    def with_headers(self, *headers: tuple[str, bytes]) -> Outgoing:
+        """The same record with more headers."""
+        return replace(self, headers=(*self.headers, *headers))
+
+
+@functools.lru_cache(maxsize=65_536)
+def partition_of(key: str, partitions: int) -> int:
+    """The partition Kafka's default partitioner gives `key` (murmur2 of its UTF-8)."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+def partition_of_record(settings: Settings, topic: str, record: Any) -> int:
+    """The partition of a record of the topic `topic` (without prefix)."""
+    return partition_of(KINDS[topic].partition_text(record), settings.partitions)
+
+
+def derived_headers(version: int) -> tuple[tuple[str, bytes], ...]:
+    """The headers that every derived record has."""
+    return (("version", str(version).encode()), *_JSON_HEADERS)
+
+
+def published(settings: Settings, topic: str, record: Any, version: int) -> Outgoing:
+    """A derived record of the topic `topic` (without prefix)."""
+    key, partition = KINDS[topic].key_of(record), partition_of_record(settings, topic, record)
+    return Outgoing(
+        settings.topic(topic), partition, key.encode(), encode(record), derived_headers(version)
+    )
+
+
+def tombstone(settings: Settings, topic: str, module: str, key: str, version: int) -> Outgoing:
+    """What retires a key of a topic that is partitioned by module."""
+    partition = partition_of(module, settings.partitions)
+    return Outgoing(settings.topic(topic), partition, key.encode(), None, derived_headers(version))
+
+
+def header(record: ConsumerRecord, name: str) -> bytes | None:
+    """The last header of that name, or None."""
+    found = None
+    for key, value in record.headers:
+        if key == name:
+            found = value
+    return found
+
+
+def version_of(record: ConsumerRecord) -> int:
+    """The `version` header of a derived record; -1 where there is none or it is no number."""
+    try:
+        return int(header(record, "version") or b"-1")
+    except ValueError:
+        return -1

@@ -1,0 +1,27 @@
+"""Retries in place: back off, and stop when told to.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+
+class Stopping(Exception):
+    """The caller is being stopped: the next start reads from the log what was under way."""
+
+
+async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
+    """Sleep before retry number `attempt` (0, 1, …): 0.1 s doubling to 5 s, with jitter.
+
+    Raises `Stopping` when told to stop.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0)
+    while (left := until - loop.time()) > 0:
+        if should_stop():
+            raise Stopping
+        await asyncio.sleep(min(left, 0.1))

@@ -1,0 +1,101 @@
+"""What is published: of each key of a compacted topic the record that counts.
+
+May touch: the broker (read only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app.errors import BadDataError
+from app.log.reader import scan
+from app.log.records import version_of
+from app.log.topics import require_existence
+from app.settings import Settings
+from edgeloop.versions import Latest
+from schemas.kinds import KINDS
+
+
+async def current(
+    settings: Settings,
+    topic: str,
+    *,
+    partition: int | None = None,
+    wanted: Callable[[str], bool] = lambda key: True,
+) -> dict[str, Any]:
+    """Key → decoded record for every key that is not retired and that is `wanted`.
+
+    Of `topic`, or of one partition of it.  Raises `UnreachableError` without a broker,
+    `ConfigurationError` where the topic is missing, and `BadDataError` if a record is not what this
+    version writes.
+    """
+    await require_existence(settings, [topic])
+    latest = await _latest(settings, topic, partition)
+    decode = decoder(settings, topic)
+    texts = {key_text(settings, topic, key): value for key, value in latest.items()}
+    return {k: decode(value) for k, value in texts.items() if value is not None and wanted(k)}
+
+
+class Snapshot(NamedTuple):
+    """One topic: key → value of what is in force, key → highest version, of what is retired too."""
+
+    values: dict[str, bytes]
+    versions: dict[str, int]
+
+
+async def snapshots(settings: Settings, topics: Sequence[str]) -> dict[str, Snapshot]:
+    """A snapshot of each of `topics`, one after the other.  Raises as `current` does."""
+    await require_existence(settings, topics)
+    found: dict[str, Snapshot] = {}
+    for topic in topics:
+        latest = await _latest(settings, topic, None)
+        texts = {key: key_text(settings, topic, key) for key, _ in latest.items()}
+        values = {texts[key]: value for key, value in latest.items() if value is not None}
+        versions = {texts[key]: version for key, version in latest.versions().items()}
+        found[topic] = Snapshot(values, versions)
+    return found
+
+
+async def _latest(
+    settings: Settings, topic: str, partition: int | None
+) -> Latest[bytes, bytes | None]:
+    latest: Latest[bytes, bytes | None] = Latest()
+    async for records in scan(settings, topic, partition=partition):
+        for record in records:
+            latest.put(record.key, version_of(record), record.value)
+    return latest
+
+
+def key_text(settings: Settings, topic: str, key: bytes) -> str:
+    """A record's key as text.  Raises `BadDataError` if it is none."""
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise _foreign(settings, topic, error) from error
+
+
+def decoder(settings: Settings, topic: str, struct: Any = None) -> Callable[[bytes], Any]:
+    """A decoder of values of `topic`: of its struct, or of another that reads a part of it.
+
+    It raises `BadDataError` for a value that is none.
+    """
+    decode = msgspec.json.Decoder(KINDS[topic].struct if struct is None else struct).decode
+
+    def read(value: bytes) -> Any:
+        try:
+            return decode(value)
+        except msgspec.MsgspecError as error:
+            raise _foreign(settings, topic, error) from error
+
+    return read
+
+
+def _foreign(settings: Settings, topic: str, error: Exception) -> BadDataError:
+    return BadDataError(
+        f"A record of {settings.topic(topic)} is not what this version writes: {error}.",
+        "Was something else producing to it?  `faust -A app topics check` names the topics that "
+        "belong to Edgeloop.",
+    )

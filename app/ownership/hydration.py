@@ -1,0 +1,121 @@
+"""Hydration: bring partitions to the end of the log, and compare them with what is published.
+
+May touch: the broker (read only), save that `Publication` sends what was covered by a late record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from app.log.reader import read_to_end, reader
+from app.metrics import FOLDED
+from app.ownership.partition import Partition, PartitionState, Stage
+from app.ownership.publication import Publication
+from app.settings import Settings
+
+Run = Callable[..., Awaitable[Any]]
+"""Runs a function with its arguments on the thread of the state."""
+
+
+class Hydration:
+    """Reads the log for the partitions of one stage."""
+
+    def __init__(
+        self, settings: Settings, stage: Stage, publication: Publication, run: Run
+    ) -> None:
+        self.role = stage.role
+        self._settings = settings
+        self._stage = stage
+        self._topic = settings.topic(stage.source)
+        self._publication = publication
+        self._run = run
+
+    async def hydrate(
+        self,
+        fresh: Collection[Partition],
+        kept: Collection[Partition],
+        others: Collection[Partition],
+        aborted: Callable[[], bool],
+    ) -> None:
+        """Bring partitions to the end of the log and tell them what is published (step 1).
+
+        `fresh` ones are read from the beginning, `kept` ones, of which nothing is pending, from
+        where they are; `others` are only told what is published.  Raises `Stopping` when aborted,
+        and `KafkaError` or `OSError`; then the fresh ones are worth nothing.
+        """
+        consumer = reader(self._settings)
+        try:
+            await consumer.start()
+            await self.catch_up(consumer, [*kept, *fresh], aborted)
+            # Now that the store knows every trade, the same records once more fill in those that it
+            # had let go too early.
+            rebuild = [partition for partition in fresh if partition.store.needs_rebuild]
+            await self.catch_up(consumer, rebuild, aborted)
+            await self.adopt(consumer, [*kept, *others, *fresh], aborted)
+        finally:
+            await consumer.stop()
+        for partition in fresh:
+            partition.state, partition.folded = PartitionState.CURRENT, False
+
+    async def read_on(
+        self, partitions: Collection[Partition], should_stop: Callable[[], bool]
+    ) -> None:
+        """Bring partitions that are behind to the end of the log."""
+        consumer = reader(self._settings)
+        try:
+            await consumer.start()
+            await self.catch_up(consumer, partitions, should_stop)
+        finally:
+            await consumer.stop()
+
+    async def catch_up(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Iterable[Partition],
+        aborted: Callable[[], bool],
+    ) -> None:
+        """Fold the log from each partition's next offset to its end.
+
+        A hydrating partition is read from the beginning.
+        """
+        by_number = {partition.number: partition for partition in partitions}
+        starts = {
+            TopicPartition(self._topic, number): (
+                None if partition.state is PartitionState.HYDRATING else partition.next_offset
+            )
+            for number, partition in by_number.items()
+        }
+        async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
+            partition = by_number[tp.partition]
+            await self._run(partition.store.fold, records, next_offset)
+            FOLDED.labels(self.role).inc(len(records))
+            partition.read_to(next_offset)
+        for partition in by_number.values():
+            if partition.state is PartitionState.BEHIND:
+                partition.caught_up()
+
+    async def ends(self, consumer: AIOKafkaConsumer, numbers: Iterable[int]) -> dict[int, int]:
+        """Partition → the end of its log."""
+        partitions = [TopicPartition(self._topic, number) for number in numbers]
+        return {tp.partition: end for tp, end in (await consumer.end_offsets(partitions)).items()}
+
+    async def adopt(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Collection[Partition],
+        aborted: Callable[[], bool],
+    ) -> None:
+        """Read all that is published and tell each store its share."""
+        published = await self._publication.read(consumer, aborted)
+        stores = {partition.number: partition.store for partition in partitions}
+
+        def share_out() -> list[Any]:
+            shares, covered = published.share(stores, self._stage.route)
+            for number, store in stores.items():
+                store.adopt(shares[number])
+            return covered
+
+        await self._publication.send(await self._run(share_out))

@@ -1,0 +1,307 @@
+"""The owner of the partitions of one stage: the protocol's loop.
+
+May touch: the broker.  See the package for the five steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from app.log.progress import Progress
+from app.log.records import Outgoing
+from app.log.retry import Stopping, back_off
+from app.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS
+from app.ownership.hydration import Hydration
+from app.ownership.partition import Partition, PartitionState, Stage
+from app.ownership.publication import Publication
+from app.ownership.watch import WATCH_EVERY_S, Watch
+from app.settings import Settings
+from app.worker.fatal import fatal_exit
+
+log = structlog.get_logger(__name__)
+
+# Records taken and not yet folded: beyond, the agent waits, Faust's buffers fill, the fetch pauses.
+MAX_PENDING = 20_000
+QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
+FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
+PROGRESS_EVERY_S = 0.25
+
+
+class PartitionOwner:
+    """Owns the partitions of a stage's source that this worker is assigned.
+
+    `follow` is the body of the agent that reads the source.
+    """
+
+    def __init__(self, app: faust.App, settings: Settings, stage: Stage) -> None:
+        self._app = app
+        self._settings = settings
+        self._stage = stage
+        self._topic = settings.topic(stage.source)
+        self._partitions: dict[int, Partition] = {}
+        self._wake = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._stop_asked = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
+        self._running = False  # a worker stopped before it has joined never runs the loop
+        self._publication = Publication(settings, stage, self._stop_asked.is_set)
+        self._hydration = Hydration(settings, stage, self._publication, self._run)
+        self._progress = Progress(settings, stage.role)
+        self._watch = Watch(settings, self._publication, self._hydration, self._read_on)
+        app.on_rebalance_complete.connect(self.on_rebalance_complete)
+        app.on_before_shutdown.connect(self.stop)
+        app.task(self.run)
+
+    # -- what Faust calls --------------------------------------------------------------------------
+
+    async def follow(self, stream: Any) -> AsyncIterator[None]:
+        """Take in batch after batch, and only then let Faust acknowledge."""
+        async for events in stream.take_events(500, within=0.02):
+            try:
+                await self._receive([event.message for event in events])
+            except Exception as error:
+                fatal_exit(f"{self._stage.role}: receiving", error)
+            yield
+
+    async def _receive(self, messages: Sequence[Any]) -> None:
+        """Take in messages (step 2); waits while too much is pending."""
+        now_s = time.monotonic()
+        for message in messages:
+            partition = self._partitions.get(message.partition)
+            if partition is not None:
+                partition.receive(message, now_s)
+        self._wake.set()
+        while self._n_pending() > MAX_PENDING and not self._stop_asked.is_set():
+            self._taken.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._taken.wait(), 0.5)
+
+    def _n_pending(self) -> int:
+        return sum(len(partition.pending) for partition in self._partitions.values())
+
+    async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
+        """Hydrate (step 1).
+
+        A newer rebalance or a stop aborts it; the next rebalance does it again.
+        """
+        generation = self._app.consumer_generation_id
+        assignment = self._app.consumer.assignment()
+        assigned = {tp.partition for tp in assignment if tp.topic == self._topic}
+
+        def aborted() -> bool:
+            stopping = self._stop_asked.is_set() or bool(self._app.should_stop)
+            return stopping or self._app.consumer_generation_id != generation
+
+        REBALANCES.labels(self._stage.role).inc()
+        try:
+            async with self._lock:
+                for number in set(self._partitions) - assigned:
+                    self._drop(number)
+                await self._hydrate(assigned, aborted)
+                if aborted():
+                    return
+                offsets = {TP(self._topic, p): self._partitions[p].next_offset for p in assigned}
+                if offsets:
+                    # Faust's public `commit` takes offsets from its own acknowledgements only.
+                    await self._app.consumer._commit(offsets)  # type: ignore[attr-defined]
+                log.info("hydrated", role=self._stage.role, partitions=sorted(assigned))
+        except Stopping:
+            log.info("hydrate.aborted", role=self._stage.role)
+        except Exception as error:
+            fatal_exit(f"{self._stage.role}: hydration", error)
+        finally:
+            self._wake.set()
+
+    async def _hydrate(self, numbers: set[int], aborted: Callable[[], bool]) -> None:
+        """Hydrate these partitions, trying again while the broker is away.  Raises `Stopping`."""
+        attempt = 0
+        while True:
+            try:
+                await self._hydrate_once(numbers, aborted)
+                return
+            except (KafkaError, OSError) as error:
+                log.warning(
+                    "hydrate.retry", role=self._stage.role, error=repr(error), attempt=attempt
+                )
+                await back_off(attempt, aborted)
+                attempt += 1
+
+    async def _hydrate_once(self, numbers: set[int], aborted: Callable[[], bool]) -> None:
+        await self._fold_pending()
+        kept = list(self._partitions.values())
+        fresh = [self._new(number) for number in sorted(numbers - self._partitions.keys())]
+        await self._hydration.hydrate(fresh, kept, [], aborted)
+        self._own(fresh)
+
+    def _new(self, number: int) -> Partition:
+        return Partition(number, self._stage.new_store(number))
+
+    def _own(self, fresh: Sequence[Partition]) -> None:
+        self._partitions.update((partition.number, partition) for partition in fresh)
+
+    def _drop(self, number: int) -> None:
+        del self._partitions[number]
+        with suppress(KeyError):
+            LAG_RECORDS.remove(self._stage.role, str(number))
+
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """End the loop and wait for it.
+
+        What is pending needs no care: the next owner reads it from the log.
+        """
+        self._stop_asked.set()
+        self._wake.set()
+        self._taken.set()
+        if self._running:
+            await self._stopped.wait()
+
+    # -- the loop ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Fold, refit, publish (step 3), note progress (step 4), heal (step 5), until stopped."""
+        self._running = True
+        try:
+            watched_s = time.monotonic()
+            while not self._stop_asked.is_set():
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), PROGRESS_EVERY_S)
+                self._wake.clear()
+                try:
+                    async with self._lock:
+                        n_sent = await self._cycle()
+                        if self._partitions and time.monotonic() - watched_s > WATCH_EVERY_S:
+                            if await self._watch.look(self._partitions, self._stop_asked.is_set):
+                                self._wake.set()
+                            watched_s = time.monotonic()
+                        await self._note_progress()
+                except (KafkaError, OSError) as error:
+                    log.warning("work.retry", role=self._stage.role, error=repr(error))
+                    await back_off(3, self._stop_asked.is_set)
+                    self._wake.set()
+                    continue
+                await self._pace(n_sent)
+        except Stopping:
+            pass
+        except Exception as error:
+            fatal_exit(f"{self._stage.role}: work", error)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            with suppress(KafkaError, OSError):
+                await self._publication.stop()
+                await self._progress.stop()
+                await self._watch.stop()
+            self._stopped.set()
+
+    async def _cycle(self) -> int:
+        """One round over all partitions; returns the number of records sent to the first output."""
+        await self._read_on()
+        await self._rebuild()
+        records = await self._run(self._fold_and_refit, self._take_pending(), time.monotonic())
+        if records:
+            await self._publication.send(records)
+        for partition in self._partitions.values():
+            partition.note_done()
+        first = self._settings.topic(self._stage.outputs[0])
+        return sum(record.topic == first for record in records)
+
+    def _take_pending(self) -> list[tuple[Partition, list[Any], int]]:
+        """Of each partition what is pending and the offset behind it: both at once."""
+        taken = [
+            (partition, *partition.take_pending())
+            for partition in self._partitions.values()
+            if partition.pending
+        ]
+        FOLDED.labels(self._stage.role).inc(sum(len(batch) for _, batch, _ in taken))
+        self._taken.set()
+        return taken
+
+    def _fold_and_refit(
+        self, taken: Sequence[tuple[Partition, list[Any], int]], now_s: float
+    ) -> list[Outgoing]:
+        """On the thread of the state."""
+        pending = {partition.number: (batch, offset) for partition, batch, offset in taken}
+        records: list[Outgoing] = []
+        for partition in self._partitions.values():
+            if partition.number in pending:
+                partition.store.fold(*pending[partition.number])
+                partition.folded = True
+            full = (
+                now_s - partition.last_new_s > QUIET_S
+                or now_s - partition.last_full_s > FULL_EVERY_S
+            )
+            # What is left to say after a refit that was not full waits for quiet.
+            if (full or partition.folded) and partition.owes_refit:
+                with REFIT_SECONDS.labels(self._stage.role).time():
+                    records += partition.store.changes(full)
+                partition.folded = False
+                if full:
+                    partition.last_full_s = now_s
+        return records
+
+    async def _fold_pending(self) -> None:
+        for partition, batch, offset in self._take_pending():
+            await self._run(partition.store.fold, batch, offset)
+            partition.folded = True
+
+    async def _read_on(self) -> None:
+        """Read the log for partitions that are behind."""
+        behind = [p for p in self._partitions.values() if p.state is PartitionState.BEHIND]
+        if behind:
+            await self._fold_pending()
+            await self._hydration.read_on(behind, self._stop_asked.is_set)
+
+    async def _rebuild(self) -> None:
+        """Hydrate anew the partitions whose state is no longer right, and put them in place."""
+        fresh = [self._new(n) for n, p in self._partitions.items() if p.store.needs_rebuild]
+        if not fresh:
+            return
+        numbers = {partition.number for partition in fresh}
+        others = [p for n, p in self._partitions.items() if n not in numbers]
+        await self._hydration.hydrate(fresh, [], others, self._stop_asked.is_set)
+        for partition in fresh:
+            # What Faust has delivered meanwhile went to the old one: read on from here.
+            partition.fall_behind(partition.next_offset)
+        self._own(fresh)
+        self._wake.set()
+
+    # -- progress, pace, thread --------------------------------------------------------------------
+
+    async def _note_progress(self) -> None:
+        changed = {
+            TopicPartition(self._topic, p.number): p.done_offset
+            for p in self._partitions.values()
+            if p.done_offset is not None and p.done_offset != p.noted_offset
+        }
+        if changed:
+            await self._progress.commit(changed)
+            for tp, offset in changed.items():
+                self._partitions[tp.partition].noted_offset = offset
+        for partition in self._partitions.values():
+            lag = LAG_RECORDS.labels(self._stage.role, str(partition.number))
+            lag.set(len(partition.pending))
+
+    async def _pace(self, n_sent: int) -> None:
+        """Wait so long that downstream gets no more than the configured records per second.
+
+        Small batches wait next to nothing.
+        """
+        if n_sent and not self._stop_asked.is_set():
+            with suppress(asyncio.TimeoutError):
+                limit = self._settings.lessons_per_second
+                await asyncio.wait_for(self._stop_asked.wait(), n_sent / limit)
+
+    async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -1,0 +1,133 @@
+"""An owned partition: its state, and how far it has got.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from app.log.records import Outgoing
+
+
+class StateStore(Protocol):
+    """What a stage knows of one input partition.  Every call comes from one thread."""
+
+    def fold(self, records: Sequence[Any], next_offset: int) -> None:
+        """Take in records in the order of their offsets; `next_offset` is the store's version."""
+
+    def adopt(self, published: Iterable[Any]) -> None:
+        """Take these records, and nothing else, as what is published."""
+
+    def changes(self, full: bool) -> list[Outgoing]:
+        """What has to be sent, which then counts as published.
+
+        Not `full`: only what a reader would notice.
+        """
+
+    @property
+    def settled(self) -> bool:
+        """True if `changes(full=True)` would be empty."""
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """True if only folding the whole partition again gives the right state."""
+
+
+class Stage(Protocol):
+    """A stage that owns partitions of the topic `source` and publishes to `outputs` (no prefix)."""
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def outputs(self) -> Sequence[str]: ...
+
+    def new_store(self, partition: int) -> StateStore:
+        """An empty store."""
+
+    def route(self, record: Any) -> int | None:
+        """The partition of `source` whose owner publishes this record; None if it is unreadable.
+
+        Only another program can have written such a record.
+        """
+
+
+class PartitionState(Enum):
+    """Where a partition is on its way through the protocol."""
+
+    HYDRATING = auto()
+    """Being read from the beginning; it takes nothing from Faust."""
+    CURRENT = auto()
+    """Everything before its next offset is folded or pending."""
+    BEHIND = auto()
+    """The log has to be read from its next offset on, at least up to `known_end`."""
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition that this worker owns.
+
+    `next_offset` is the next one to take in, `pending` what was taken in and is not folded.
+    `folded` tells that something was folded since the last refit.  Times are of the monotonic
+    clock.  `done_offset` is the progress to note, `noted_offset` the one that was noted.
+    """
+
+    number: int
+    store: StateStore
+    state: PartitionState = PartitionState.HYDRATING
+    next_offset: int = 0
+    known_end: int = 0
+    pending: list[Any] = field(default_factory=list)
+    folded: bool = False
+    last_new_s: float = 0.0
+    last_full_s: float = 0.0
+    done_offset: int | None = None
+    noted_offset: int | None = None
+
+    def receive(self, message: Any, now_s: float) -> None:
+        """Take in a message from Faust (step 2)."""
+        if self.state is PartitionState.HYDRATING or message.offset < self.next_offset:
+            return
+        if self.state is PartitionState.BEHIND or message.offset > self.next_offset:
+            self.fall_behind(message.offset + 1)
+        else:
+            self.pending.append(message)
+            self.next_offset += 1
+        self.last_new_s = now_s
+
+    def fall_behind(self, known_end: int) -> None:
+        """The log has to be read on, at least up to `known_end`."""
+        self.known_end = max(self.known_end, known_end)
+        self.state = PartitionState.BEHIND
+
+    def read_to(self, next_offset: int) -> None:
+        """The log was folded up to here."""
+        self.next_offset = next_offset
+        self.folded = True
+
+    def caught_up(self) -> None:
+        """The end of the log was reached."""
+        if self.known_end <= self.next_offset:
+            self.state = PartitionState.CURRENT
+
+    def take_pending(self) -> tuple[list[Any], int]:
+        """What is pending, to be folded, and the offset behind it."""
+        batch, self.pending = self.pending, []
+        return batch, self.next_offset
+
+    @property
+    def owes_refit(self) -> bool:
+        """There may be something to publish, and the state is right."""
+        return not self.store.settled and not self.store.needs_rebuild
+
+    def note_done(self) -> None:
+        """Step 4: nothing is left to fold or to send."""
+        if self.store.settled and not self.pending and not self.store.needs_rebuild:
+            self.done_offset = self.next_offset

@@ -1,0 +1,131 @@
+"""What an owner publishes, signed; and what others published in its place.
+
+May touch: the broker: sends to the stage's outputs, and reads them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from app.log.producer import Producer
+from app.log.reader import partitions_of, read_to_end
+from app.log.records import Outgoing, header, version_of
+from app.metrics import RECORDS_SENT
+from app.ownership.partition import Stage
+from app.settings import Settings
+from edgeloop.versions import Latest
+
+Key = tuple[str, bytes]
+"""Topic (full name) and message key."""
+
+
+class Published:
+    """All that is published: of each key the record that counts, and the last one in the log."""
+
+    def __init__(self) -> None:
+        self.latest: Latest[Key, Any] = Latest()
+        self._last: dict[Key, Any] = {}
+
+    def add(self, record: Any) -> None:
+        """Take in a record, in the order of the log."""
+        key = (record.topic, record.key)
+        self._last[key] = record
+        self.latest.put(key, version_of(record), record)
+
+    def share(
+        self, partitions: Collection[int], route: Callable[[Any], int | None]
+    ) -> tuple[dict[int, list[Any]], list[Outgoing]]:
+        """By input partition the records in force, and those to send once more.
+
+        Readers go by the highest version and compaction keeps the last: where a late record of
+        lower version is the last, the highest is sent once more, as it was.
+        """
+        shares: dict[int, list[Any]] = {p: [] for p in partitions}
+        covered: list[Outgoing] = []
+        for key, record in self.latest.items():
+            last = self._last[key]
+            known = record if record.value is not None else last
+            partition = None if known.value is None else route(known)
+            if partition is None or partition not in shares:
+                continue
+            if record.value is not None:
+                shares[partition].append(record)
+            if record is not last:
+                covered.append(_again(record))
+        return shares, covered
+
+
+class Publication:
+    """The outputs of one stage, as this worker writes them and as it finds them."""
+
+    def __init__(self, settings: Settings, stage: Stage, should_stop: Callable[[], bool]) -> None:
+        self.writer = f"{stage.role}-{time.time_ns():x}".encode()
+        self._role = stage.role
+        self._route = stage.route
+        self._outputs = [tp for topic in stage.outputs for tp in partitions_of(settings, topic)]
+        self._should_stop = should_stop
+        self._producer = Producer(settings, should_stop)
+        self._positions: dict[TopicPartition, int] = {}  # up to where the outputs were looked at
+        self._sent: Counter[TopicPartition] = Counter()  # records sent to each since
+
+    async def send(self, records: Sequence[Outgoing]) -> None:
+        """Send and await every delivery.  Raises `Stopping`."""
+        signed = [record.with_headers(("writer", self.writer)) for record in records]
+        await self._producer.send(signed)
+        self._sent.update(TopicPartition(r.topic, r.partition) for r in signed)
+        RECORDS_SENT.labels(self._role).inc(len(signed))
+
+    async def read(self, consumer: AIOKafkaConsumer, aborted: Callable[[], bool]) -> Published:
+        """Read all that is published.  Raises `Stopping` and `KafkaError`."""
+        published = Published()
+        starts = dict.fromkeys(self._outputs)
+        async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
+            self._positions[tp], self._sent[tp] = next_offset, 0
+            for record in records:
+                published.add(record)
+        return published
+
+    async def overwritten(self, consumer: AIOKafkaConsumer, owned: Collection[int]) -> bool:
+        """Whether another worker has published something of the partitions `owned` (step 5).
+
+        Since we last looked; also what only may be of them.  Raises `Stopping` and `KafkaError`.
+        """
+        found = False
+        starts = await self._unknown(consumer)
+        reading = read_to_end(consumer, starts, should_stop=self._should_stop)
+        async for tp, records, next_offset in reading:
+            self._positions[tp] = next_offset
+            for record in records:
+                if header(record, "writer") != self.writer:
+                    # A tombstone, or what is no record of ours at all, does not say whose it is:
+                    # better one look too many.
+                    partition = None if record.value is None else self._route(record)
+                    found = found or partition is None or partition in owned
+        return found
+
+    async def _unknown(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int | None]:
+        """Where to read on, of the outputs that hold more than what we have sent."""
+        ends = await consumer.end_offsets(self._outputs)
+        starts: dict[TopicPartition, int | None] = {}
+        for tp in self._outputs:
+            # As many new offsets as we have sent records: they are ours, and need not be read.
+            if ends[tp] - self._positions[tp] == self._sent[tp]:
+                self._positions[tp] = ends[tp]
+            else:
+                starts[tp] = self._positions[tp]
+            self._sent[tp] = 0
+        return starts
+
+    async def stop(self) -> None:
+        """Close the producer."""
+        await self._producer.stop()
+
+
+def _again(record: Any) -> Outgoing:
+    headers = tuple(h for h in record.headers if h[0] != "writer")
+    return Outgoing(record.topic, record.partition, record.key, record.value, headers)

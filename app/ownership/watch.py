@@ -1,0 +1,106 @@
+"""Step 5 of the protocol: look for what Faust never delivers, and for what others published.
+
+May touch: the broker (read only), save that `Hydration` has records that were covered sent again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from app.log.reader import reader
+from app.ownership.hydration import Hydration
+from app.ownership.partition import Partition
+from app.ownership.publication import Publication
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+WATCH_EVERY_S = 5.0
+
+
+class Watch:
+    """Looks at the logs beside the stream, over one connection that is kept from look to look.
+
+    `read_on` reads the log for partitions that are behind.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        publication: Publication,
+        hydration: Hydration,
+        read_on: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._publication = publication
+        self._hydration = hydration
+        self._read_on = read_on
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def look(
+        self, partitions: Mapping[int, Partition], should_stop: Callable[[], bool]
+    ) -> bool:
+        """Whether there is something new.  Raises `Stopping`, `KafkaError` and `OSError`."""
+        if self._consumer is None:
+            consumer = reader(self._settings)
+            await consumer.start()
+            self._consumer = consumer
+        try:
+            passed = await self._pass_markers(self._consumer, partitions)
+            overwritten = await self._publication.overwritten(self._consumer, partitions)
+            if overwritten:
+                await self._heal(self._consumer, partitions, should_stop)
+        except (KafkaError, OSError):
+            await self.stop()
+            raise
+        return passed or overwritten
+
+    async def _pass_markers(
+        self, consumer: AIOKafkaConsumer, partitions: Mapping[int, Partition]
+    ) -> bool:
+        """Count as read what Faust never delivers.
+
+        The mark that ends a transaction takes an offset, and may be the last of the log.
+        """
+        now_s = time.monotonic()
+        quiet = [
+            number
+            for number, partition in partitions.items()
+            if not partition.pending and now_s - partition.last_new_s > WATCH_EVERY_S
+        ]
+        unread = {
+            number: end
+            for number, end in (await self._hydration.ends(consumer, quiet)).items()
+            if end > partitions[number].next_offset
+        }
+        for number, end in unread.items():
+            partitions[number].fall_behind(end)
+        if unread:
+            await self._read_on()
+        return bool(unread)
+
+    async def _heal(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Mapping[int, Partition],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Read all that is published once more: the next refit corrects what differs."""
+        log.warning("output.overwritten", role=self._hydration.role)
+        # If it is we who were frozen, the other knows more than we do: catch up before judging what
+        # it wrote.
+        for partition in partitions.values():
+            partition.fall_behind(partition.next_offset)
+        await self._read_on()
+        await self._hydration.adopt(consumer, list(partitions.values()), should_stop)
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()

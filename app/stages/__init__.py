@@ -1,0 +1,13 @@
+"""What the agents do, stage by stage, without Faust: settings and records in, records out.
+
+May touch: nothing but their arguments, save for the projector, which reads the derived topics and
+writes PostgreSQL.
+
+| file | from | to |
+|---|---|---|
+| `ingest.py` | closes | facts, or a dead letter |
+| `lesson_builder.py` | facts | lessons |
+| `edge_history.py` | lessons | the days of their histories |
+| `override_materializer.py` | lessons | overrides, verdicts, what was learned |
+| `projector.py` | every derived topic | tables |
+"""

@@ -1,0 +1,168 @@
+"""override_materializer: judges the lessons of whole modules.
+
+May touch: nothing but its arguments.  What it makes are overrides, verdicts, and what it learned of
+the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from app.learning.common.changes import Changes
+from app.learning.engine import Judge, materializer
+from app.log.records import Outgoing, partition_of, published, tombstone, version_of
+from app.metrics import UNREADABLE
+from app.settings import Settings
+from edgeloop.versions import Latest
+from schemas.kinds import JUDGED, KINDS, LESSONS
+from schemas.lessons import GroupSummary, Lesson
+
+log = structlog.get_logger(__name__)
+
+_decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
+
+
+class OverrideMaterializer:
+    """The stage as `app.ownership` runs it."""
+
+    role = "override_materializer"
+    source = LESSONS
+    outputs = JUDGED
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._decoders = {
+            settings.topic(topic): msgspec.json.Decoder(KINDS[topic].struct).decode
+            for topic in JUDGED
+        }
+
+    def new_store(self, partition: int) -> ModuleStore:
+        """An empty store of one partition of lessons."""
+        return ModuleStore(self._settings, partition, self.decode)
+
+    def decode(self, record: Any) -> Any:
+        """The struct of a published record.  Raises `msgspec.MsgspecError`."""
+        return self._decoders[record.topic](record.value)
+
+    def route(self, record: Any) -> int | None:
+        """The partition of lessons whose owner publishes this record; None if it cannot be read."""
+        try:
+            return partition_of(self.decode(record).module, self._settings.partitions)
+        except msgspec.MsgspecError:
+            return None
+
+
+class ModuleStore:
+    """The modules of one partition of lessons.
+
+    The version of what they publish is the offset folded so far.
+    """
+
+    def __init__(self, settings: Settings, partition: int, decode: Any) -> None:
+        self._settings = settings
+        self._partition = partition
+        self._decode = decode
+        self._modules: dict[str, Judge] = {}
+        self._latest: Latest[bytes, str | None] = Latest()  # lesson id → module; None: not in force
+        self._unjudged: set[str] = set()  # modules that a full judgement may change
+        self._version = 0
+
+    def fold(self, records: Sequence[Any], next_offset: int) -> None:
+        """Take in lessons, summaries and tombstones."""
+        in_force: dict[bytes, Lesson | GroupSummary] = {}
+        gone: dict[bytes, str] = {}
+        for record in records:
+            version = version_of(record)
+            if not self._latest.accepts(record.key, version):
+                continue
+            try:
+                lesson = None if record.value is None else _decode_lesson(record.value)
+            except msgspec.MsgspecError as error:
+                UNREADABLE.labels(OverrideMaterializer.role).inc()
+                log.error(
+                    "lesson.unreadable",
+                    partition=self._partition,
+                    offset=record.offset,
+                    error=str(error),
+                )
+                continue
+            if lesson is not None and lesson.learning != self._settings.learning:
+                # From before a change of the setting: its owner will replace or retire it.
+                lesson = None
+            before = self._latest.get(record.key)
+            self._latest.put(record.key, version, None if lesson is None else lesson.module)
+            if lesson is not None:
+                in_force[record.key] = lesson
+                gone.pop(record.key, None)
+            else:
+                in_force.pop(record.key, None)
+                if before is not None:
+                    gone[record.key] = before
+        self._hand_over(in_force, gone)
+        self._version = next_offset
+
+    def _hand_over(
+        self, in_force: dict[bytes, Lesson | GroupSummary], gone: dict[bytes, str]
+    ) -> None:
+        held: dict[str, list[Lesson | GroupSummary]] = {}
+        retired: dict[str, list[str]] = {}
+        for lesson in in_force.values():
+            held.setdefault(lesson.module, []).append(lesson)
+        for key, module in gone.items():
+            retired.setdefault(module, []).append(key.decode())
+        for module in held.keys() | retired.keys():
+            self._judge(module).fold(held.get(module, ()), retired.get(module, ()))
+            self._unjudged.add(module)
+
+    def _judge(self, module: str) -> Judge:
+        if module not in self._modules:
+            self._modules[module] = materializer(self._settings.learning_config, module)
+        return self._modules[module]
+
+    def adopt(self, published: Iterable[Any]) -> None:
+        """Take what is published as said.
+
+        What no lesson supports any more is retired by the next changes.
+        """
+        by_module: dict[str, list[Any]] = {}
+        for record in published:
+            decoded = self._decode(record)
+            by_module.setdefault(decoded.module, []).append(decoded)
+        for module in self._modules.keys() | by_module.keys():
+            self._judge(module).adopt(by_module.get(module, ()))
+            self._unjudged.add(module)
+
+    def changes(self, full: bool) -> list[Outgoing]:
+        """Records and tombstones of all kinds that differ from what is published."""
+        judged = {
+            module: self._modules[module].judge(self._version, urgent_only=not full)
+            for module in sorted(self._unjudged)
+        }
+        if full:
+            self._unjudged.clear()
+        return [
+            record
+            for module, changes in judged.items()
+            for record in self._outgoing(module, changes)
+        ]
+
+    @property
+    def settled(self) -> bool:
+        """No module has anything to publish."""
+        return not self._unjudged
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """Never: a compacted topic holds the last record of every key."""
+        return False
+
+    def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:
+        for topic, difference in changes.by_topic():
+            for record in difference.published:
+                yield published(self._settings, topic, record, self._version)
+            for key in difference.retired:
+                yield tombstone(self._settings, topic, module, key, self._version)

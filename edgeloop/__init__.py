@@ -1,0 +1,36 @@
+"""The position manager's side of Edgeloop: the size overrides, followed in memory.
+
+May touch: the broker (read only), through a book.
+
+    async with OverrideBook("127.0.0.1:9092") as book:
+        await book.ready(timeout=30)
+        size *= book.resolve("uptrend.S1.entry", "add", {"chain": "sol"}).multiplier
+
+`ThreadedOverrideBook` is the same for programs without asyncio, `resolve` the pure function on
+records of the topic.  `canonical_pattern_key`, `canonical_scope` and `canonical_value` give keys
+and scopes the form that records have.
+"""
+
+from edgeloop.book import BookStatus, OverrideBook
+from edgeloop.canonical import CanonicalError
+from edgeloop.overrides import Override
+from edgeloop.pattern_key import canonical_pattern_key
+from edgeloop.resolution import Match, Resolution, resolve
+from edgeloop.scope import canonical_scope, canonical_value
+from edgeloop.threaded import ThreadedOverrideBook
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BookStatus",
+    "CanonicalError",
+    "Match",
+    "Override",
+    "OverrideBook",
+    "Resolution",
+    "ThreadedOverrideBook",
+    "canonical_pattern_key",
+    "canonical_scope",
+    "canonical_value",
+    "resolve",
+]

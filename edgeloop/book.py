@@ -1,0 +1,298 @@
+"""`OverrideBook`: the position manager's copy of the overrides, current and asked without waiting.
+
+May touch: the broker (read only: no consumer group, no commits).
+
+How it knows that it is current (`_follow`):
+
+1. Ask the broker for the end of every partition, and note when.
+2. Read on until every position has reached those ends.
+3. Then the book held, at the noted time, everything there was.  That time is what staleness is
+   counted from; repeat.
+
+A broker that hangs, a connection that is lost and a reader that is stuck all look the same: step 3
+does not happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from edgeloop.identity import check_category
+from edgeloop.overrides import TOPIC, Override
+from edgeloop.pattern_key import canonical_pattern_key
+from edgeloop.promotions import Promotions
+from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, combine, failed, unix_seconds
+from edgeloop.shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+_DISABLED = Resolution(1.0, "disabled")
+_NOT_READY = Resolution(1.0, "not_ready", "The overrides have not been read yet.")
+_STALE = Resolution(
+    1.0, "stale", "The broker has not confirmed for too long that the overrides are current."
+)
+
+_MAX_BACK_OFF_S = 5.0
+# Without progress for so long, a new client may do better than the old one.
+_START_OVER_AFTER_S = 30.0
+
+
+class BookStatus(msgspec.Struct, frozen=True):
+    """State of a book.  `age_s`: seconds since it was last known to be current (None: never)."""
+
+    ready: bool
+    stale: bool
+    enabled: bool
+    age_s: float | None
+    overrides: int
+    bad_records: int
+    last_error: str
+
+
+class OverrideBook:
+    """The overrides in memory.
+
+        async with OverrideBook("127.0.0.1:9092") as book:
+            await book.ready(timeout=30) size *= book.resolve("uptrend.S1.entry", "add", {"chain":
+            "sol", "btc_macro": "S1"}).multiplier
+
+    `broker`: host:port, several with commas.  `stale_after_s`: without proof of being current for
+    so long, every answer is neutral.  `client_options` go to `aiokafka.AIOKafkaConsumer` (for TLS,
+    SASL).  Everything runs in the loop of the `async with`; `resolve` may be called from any
+    thread.  The broker may be away at the start or at any time: the book reconnects by itself and
+    is neutral meanwhile.  `enabled` may be set to False at any time: the switch that makes every
+    answer neutral.
+    """
+
+    def __init__(
+        self,
+        broker: str,
+        *,
+        topic_prefix: str = "",
+        stale_after_s: float = 60.0,
+        enabled: bool = True,
+        client_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not stale_after_s > 0:
+            raise ValueError(f"stale_after_s is {stale_after_s}; it has to be more than 0.")
+        self.enabled = enabled
+        self._broker = broker
+        self._topic = topic_prefix + TOPIC
+        self._stale_after_s = stale_after_s
+        self._probe_every_s = min(5.0, stale_after_s / 4)
+        self._client_options = dict(client_options or {})
+        self._shelf: Shelf | None = None
+        self._current_at = -float("inf")  # monotonic seconds
+        self._filled = asyncio.Event()
+        self._last_error = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> OverrideBook:
+        self._task = asyncio.create_task(self._run(), name="override-book")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        self._current_at = -float("inf")
+
+    async def ready(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (the caller's own word for it)
+        """Wait until all overrides that there were at the start have been read.
+
+        False after `timeout` seconds; the book goes on trying.
+        """
+        try:
+            await asyncio.wait_for(self._filled.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def resolve(
+        self,
+        pattern_key: str,
+        action_category: str,
+        scope: Mapping[str, object],
+        at: datetime | None = None,
+        *,
+        module: str = "pm",
+        emergency: bool = False,
+    ) -> Resolution:
+        """The size multiplier for an action: see `edgeloop.resolution.resolve`.
+
+        Neither waits nor raises; 1.0 whenever in doubt.
+        """
+        if emergency:
+            return EMERGENCY
+        try:
+            if not self.enabled:
+                return _DISABLED
+            shelf = self._shelf
+            if shelf is None:
+                return _NOT_READY
+            if time.monotonic() - self._current_at > self._stale_after_s:
+                return _STALE
+            at_s = time.time() if at is None else unix_seconds(at)
+            group = shelf.group(
+                canonical_pattern_key(pattern_key, module), check_category(action_category)
+            )
+            matched = group.match(scope) if group is not None else None
+            return combine(matched, scope, at_s) if matched else NO_MATCH
+        except Exception as error:
+            return failed(error)
+
+    def overrides(self) -> list[Override]:
+        """The overrides that the book holds."""
+        return [] if self._shelf is None else list(self._shelf.records.values())
+
+    @property
+    def status(self) -> BookStatus:
+        """For health pages and logs."""
+        shelf, age_s = self._shelf, time.monotonic() - self._current_at
+        return BookStatus(
+            shelf is not None,
+            age_s > self._stale_after_s,
+            self.enabled,
+            None if shelf is None else age_s,
+            0 if shelf is None else len(shelf.records),
+            0 if shelf is None else shelf.bad_records,
+            self._last_error,
+        )
+
+    async def _run(self) -> None:
+        attempt = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await self._follow()
+            except Exception as error:
+                # Whatever it was, the answer is the same: neutral once stale, and a new client.
+                if repr(error) != self._last_error:
+                    log.warning("Overrides are not being followed: %r; trying again.", error)
+                self._last_error = repr(error)
+            attempt = 0 if time.monotonic() - began > _START_OVER_AFTER_S else attempt + 1
+            await asyncio.sleep(min(_MAX_BACK_OFF_S, 0.1 * 2**attempt))
+
+    async def _follow(self) -> None:
+        """Read the topic from its beginning with a new client, then on and on.
+
+        Raises when a new client is needed.
+        The old shelf answers until the new one is complete, so a reconnection is not seen, and a
+        topic that was made anew is read anew.
+        """
+        from aiokafka import AIOKafkaConsumer, TopicPartition
+
+        consumer = AIOKafkaConsumer(
+            **{
+                "bootstrap_servers": self._broker,
+                "enable_auto_commit": False,
+                # An offset that is gone means that the log is another one: start over.
+                "auto_offset_reset": "none",
+                # The broker answers a connection's requests in turn: a question waits behind the
+                # fetch that waits for records.
+                "fetch_max_wait_ms": round(1000 * min(0.5, self._probe_every_s)),
+                "request_timeout_ms": 10_000,
+                "metadata_max_age_ms": 30_000,
+                **self._client_options,
+                "isolation_level": "read_committed",
+            }
+        )
+        try:
+            await consumer.start()
+            partitions = await self._partitions(consumer)
+            tps = [TopicPartition(self._topic, p) for p in sorted(partitions)]
+            consumer.assign(tps)
+            for tp, begin in (await consumer.beginning_offsets(tps)).items():
+                consumer.seek(tp, begin)
+            shelf, promotions = Shelf(), Promotions()
+            asked_at = progress_at = time.monotonic()
+            ends: dict[Any, int] | None = await consumer.end_offsets(tps)
+            while True:
+                until_probe_s = (
+                    self._probe_every_s
+                    if ends
+                    else max(0.0, asked_at + self._probe_every_s - time.monotonic())
+                )
+                got = await consumer.getmany(
+                    timeout_ms=round(1000 * min(0.5, until_probe_s)), max_records=1_000
+                )
+                for tp, records in got.items():
+                    shelf.apply(promotions.ready(tp.partition, records))
+                if got:
+                    progress_at = time.monotonic()
+                    await asyncio.sleep(0)  # thousands of records are not to hold up the loop
+                if ends is None and time.monotonic() >= asked_at + self._probe_every_s:
+                    asked_at = time.monotonic()
+                    ends = await self._probe(consumer, tps)
+                    if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
+                        raise ConnectionError(f"The partitions of {self._topic} have changed.")
+                if ends is not None and await self._reached(consumer, ends):
+                    progress_at = time.monotonic()
+                    shelf.apply(
+                        promotions.complete_before({tp.partition: end for tp, end in ends.items()})
+                    )
+                    self._shelf, self._current_at, self._last_error = shelf, asked_at, ""
+                    self._filled.set()
+                    ends = None
+                if time.monotonic() - progress_at > max(_START_OVER_AFTER_S, self._stale_after_s):
+                    raise ConnectionError(
+                        f"{self._broker} has not answered for "
+                        f"{time.monotonic() - progress_at:.0f} s."
+                    )
+        finally:
+            await _stop(consumer)
+
+    async def _partitions(self, consumer: Any) -> set[int]:
+        from aiokafka import TopicPartition
+
+        if (
+            self._topic not in await consumer.topics()
+        ):  # asked for all of them, since asking for one may create it
+            raise ConnectionError(f"The topic {self._topic} does not exist.")
+        first = TopicPartition(self._topic, 0)
+        consumer.assign([first])
+        await consumer.end_offsets([first])  # once it has answered, the client knows the topic
+        return set(consumer.partitions_for_topic(self._topic) or ())
+
+    async def _probe(self, consumer: Any, tps: list[Any]) -> dict[Any, int] | None:
+        """The ends of the log, or None where the broker does not say in time."""
+        from aiokafka.errors import KafkaError
+
+        try:
+            ends: dict[Any, int] = await asyncio.wait_for(
+                consumer.end_offsets(tps), max(1.0, self._probe_every_s)
+            )
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._last_error = repr(error)
+            return None
+        return ends
+
+    async def _reached(self, consumer: Any, ends: dict[Any, int]) -> bool:
+        """Whether everything before `ends` has been read.
+
+        The position passes gaps that compaction left, records do not.
+        """
+        return all([await consumer.position(tp) >= end for tp, end in ends.items()])
+
+
+async def _stop(consumer: Any) -> None:
+    try:
+        await asyncio.wait_for(consumer.stop(), 5)
+    except Exception as error:
+        # A client that cannot even be closed is left to the garbage collector; the next one does
+        # not depend on it.
+        log.info("Closing the Kafka client failed: %r", error)

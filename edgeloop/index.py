@@ -1,0 +1,79 @@
+"""An index of the overrides of one group: those that match a context, in microseconds.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from edgeloop.resolution import Prepared
+from edgeloop.scope import canonical_value
+
+MAX_SPELLINGS = 10_000
+"""Values of one dimension that an index remembers."""
+
+
+class GroupIndex:
+    """The overrides of one group; they do not change.
+
+    Override i is bit i.  For each dimension, `by_value[v]` has the bits of the overrides that want
+    v there or want nothing there, and `indifferent` those that want nothing.  What matches a
+    context is the intersection over the dimensions: one dictionary look-up and one `&` for each,
+    with no loop over overrides.
+    """
+
+    def __init__(self, overrides: Iterable[Prepared]) -> None:
+        # By id: the sums, and so the last digits, do not depend on the order of arrival.
+        self._overrides = sorted(overrides, key=lambda o: o.override_id)
+        self._all = (1 << len(self._overrides)) - 1
+        wanted: dict[str, dict[str | None, int]] = {}
+        for i, override in enumerate(self._overrides):
+            for dimension, value in override.items:
+                values = wanted.setdefault(dimension, {})
+                values[value] = values.get(value, 0) | 1 << i
+        self._dimensions = []
+        for dimension, values in wanted.items():
+            choosy = 0
+            for bits in values.values():
+                choosy |= bits
+            indifferent = self._all & ~choosy
+            by_value = {value: bits | indifferent for value, bits in values.items()}
+            by_value[None] = indifferent
+            self._dimensions.append((dimension, by_value, indifferent))
+        # The dimension that leaves the fewest first: the loop ends when none is left.
+        self._dimensions.sort(key=lambda entry: entry[2].bit_count())
+
+    def match(self, context: Mapping[str, object]) -> list[Prepared]:
+        """The overrides whose scope is contained in `context`, by id.
+
+        The context's values may be raw.  Raises `CanonicalError`.
+        """
+        left = self._all
+        for dimension, by_value, indifferent in self._dimensions:
+            value = context.get(dimension)
+            bits = by_value.get(value) if value is None or type(value) is str else None
+            if bits is None:
+                bits = self._canonical(dimension, by_value, indifferent, value)
+            left &= bits
+            if not left:
+                return []
+        found = []
+        digits = bin(left)
+        last = len(digits) - 1
+        at = digits.rfind("1")
+        while at > 1:
+            found.append(self._overrides[last - at])
+            at = digits.rfind("1", 2, at)
+        return found
+
+    @staticmethod
+    def _canonical(
+        dimension: str, by_value: dict[str | None, int], indifferent: int, value: object
+    ) -> int:
+        text = canonical_value(value, dimension)
+        bits = indifferent if text is None else by_value.get(text, indifferent)
+        if type(value) is str and len(by_value) < MAX_SPELLINGS:
+            # The next time this spelling, or this value that no override wants, is a look-up.
+            by_value[value] = bits
+        return bits

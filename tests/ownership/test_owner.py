@@ -1,0 +1,193 @@
+"""Owners of partition state under kills, joins, leaves and freezes: every record is folded exactly once, whoever owns it when.
+
+The toy app (`toy.py`) publishes per key how many records it folded, how many different ones, and their sum.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka import TopicPartition
+
+from app.log import topics
+from app.log.producer import Producer
+from app.log.reader import read_to_end, reader
+from app.log.records import Outgoing, partition_of, version_of
+from app.settings import Settings
+from schemas.kinds import FACTS, LESSONS
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = 40
+
+
+class Toys:
+    """Workers of the toy app, and what they publish."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self._folder = folder
+        self._producer = Producer(settings)
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._sent = 0
+
+    def start(self) -> subprocess.Popen[bytes]:
+        log = (self._folder / f"worker-{len(self._workers)}.log").open("wb")
+        worker = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "faust",
+                "-A",
+                "tests.ownership.toy",
+                "worker",
+                "-l",
+                "info",
+                "--without-web",
+            ],
+            cwd=ROOT,
+            env=os.environ | self.settings.environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        log.close()
+        self._workers.append(worker)
+        return worker
+
+    async def send(self, count: int) -> None:
+        records = []
+        for number in range(self._sent, self._sent + count):
+            key = f"k{number % KEYS}"
+            records.append(
+                Outgoing(
+                    self.settings.topic(FACTS),
+                    partition_of(key, self.settings.partitions),
+                    key.encode(),
+                    str(number).encode(),
+                )
+            )
+        self._sent += count
+        await self._producer.send(records)
+
+    async def published(self) -> dict[str, dict[str, int]]:
+        """What a reader that keeps the highest version of a key knows."""
+        consumer = reader(self.settings)
+        await consumer.start()
+        found: dict[bytes, tuple[int, bytes]] = {}
+        partitions = [TopicPartition(self.settings.topic(LESSONS), p) for p in range(self.settings.partitions)]
+        try:
+            async for _, records, _ in read_to_end(consumer, dict.fromkeys(partitions)):
+                for record in records:
+                    version = version_of(record)
+                    if record.key not in found or version >= found[record.key][0]:
+                        found[record.key] = (version, record.value)
+        finally:
+            await consumer.stop()
+        return {key.decode(): orjson.loads(value) for key, (_, value) in found.items()}
+
+    def expected(self) -> dict[str, dict[str, int]]:
+        numbers = {f"k{k}": list(range(k, self._sent, KEYS)) for k in range(min(KEYS, self._sent))}
+        return {key: {"key": key, "n": len(v), "distinct": len(v), "sum": sum(v)} for key, v in numbers.items()}  # type: ignore[dict-item]
+
+    async def settle(self, deadline_s: float = 60.0, condition: Callable[[], bool] = lambda: True) -> None:
+        """Return once everything sent is published, exactly once; fail with the first difference after the deadline."""
+        until = time.monotonic() + deadline_s
+        while True:
+            published, expected = await self.published(), self.expected()
+            if published == expected and condition():
+                return
+            if time.monotonic() > until:
+                different = {k: (published.get(k), v) for k, v in expected.items() if published.get(k) != v}
+                pytest.fail(f"{len(different)} of {len(expected)} keys differ: {dict(list(different.items())[:3])}\n{self.logs()}")
+            await asyncio.sleep(0.1)
+
+    def logs(self) -> str:
+        return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')[-2_000:]}" for path in sorted(self._folder.glob("*.log")))
+
+    def log_of(self, worker: subprocess.Popen[bytes]) -> str:
+        return (self._folder / f"worker-{self._workers.index(worker)}.log").read_text(errors="replace")
+
+    async def end(self) -> None:
+        await self._producer.stop()
+        for worker in self._workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGCONT)
+                worker.terminate()
+        for worker in self._workers:
+            worker.wait(40)
+
+
+@pytest.fixture
+async def toys(stack_settings: Settings, tmp_path: Path) -> Iterator[Toys]:
+    await topics.create(stack_settings)
+    made = Toys(stack_settings, tmp_path)
+    yield made
+    await made.end()
+
+
+async def test_a_backlog_and_what_follows_are_folded_once(toys: Toys) -> None:
+    await toys.send(30_000)
+    worker = toys.start()
+    await toys.settle()
+    for _ in range(10):
+        await toys.send(100)
+    await toys.settle()
+    worker.terminate()
+    assert worker.wait(30) == 0
+
+
+async def test_kill_join_and_leave_lose_and_double_nothing(toys: Toys) -> None:
+    first = toys.start()
+    await toys.send(2_000)
+    await toys.settle()
+    second = toys.start()
+    for _ in range(20):
+        await toys.send(100)
+        await asyncio.sleep(0.05)  # spreads the records over the rebalance; nothing waits for it
+    first.kill()
+    first.wait(10)
+    for _ in range(20):
+        await toys.send(100)
+        await asyncio.sleep(0.05)
+    third = toys.start()
+    await toys.settle()
+    second.terminate()
+    assert second.wait(30) == 0
+    await toys.send(500)
+    await toys.settle()
+    assert third.poll() is None
+
+
+async def test_a_frozen_owner_that_comes_back_late_is_corrected(toys: Toys) -> None:
+    frozen = toys.start()
+    await toys.send(2_000)
+    await toys.settle()
+    await toys.send(2_000)
+    frozen.send_signal(signal.SIGSTOP)
+    other = toys.start()
+    await toys.send(2_000)
+    await toys.settle(90)  # the other one takes over once the frozen one's session has ended
+    frozen.send_signal(signal.SIGCONT)
+    await toys.send(2_000)
+    await toys.settle(90, lambda: frozen.poll() is not None or toys.log_of(frozen).count("hydrated") >= 2)
+    assert other.poll() is None
+
+
+async def test_a_stop_before_the_worker_has_joined_ends_it_at_once(toys: Toys) -> None:
+    worker = toys.start()
+    until = time.monotonic() + 20
+    while "OK" not in toys.log_of(worker) and "Starting" not in toys.log_of(worker):
+        assert time.monotonic() < until, toys.logs()
+        await asyncio.sleep(0.01)
+    worker.terminate()
+    assert worker.wait(15) == 0, toys.logs()

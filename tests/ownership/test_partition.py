@@ -1,0 +1,138 @@
+"""Step 2 of the protocol without Kafka: what is taken in, skipped, or read from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.log.records import Outgoing
+from app.ownership.partition import Partition, PartitionState
+from app.ownership.publication import Published
+
+
+@dataclass
+class Record:
+    """What the protocol asks of a record."""
+
+    offset: int
+    key: bytes = b"k"
+    topic: str = "t"
+    partition: int = 0
+    value: bytes | None = b"v"
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Store:
+    """A store that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.settled = True
+        self.needs_rebuild = False
+
+    def fold(self, records: Sequence[Any], next_offset: int) -> None: ...
+
+    def adopt(self, published: Iterable[Any]) -> None: ...
+
+    def changes(self, full: bool) -> list[Outgoing]:
+        return []
+
+
+@pytest.fixture
+def partition() -> Partition:
+    """A partition that has folded the offsets 0 to 9."""
+    made = Partition(0, Store())
+    made.read_to(10)
+    made.state, made.folded = PartitionState.CURRENT, False
+    return made
+
+
+def offsets(partition: Partition) -> list[int]:
+    return [record.offset for record in partition.pending]
+
+
+def test_the_next_offset_is_taken_in_and_older_ones_are_skipped(partition: Partition) -> None:
+    for offset in (8, 10, 9, 11, 10):
+        partition.receive(Record(offset), now_s=1.0)
+    assert offsets(partition) == [10, 11]
+    assert (partition.state, partition.next_offset) == (PartitionState.CURRENT, 12)
+    assert partition.last_new_s == 1.0
+
+
+def test_after_a_gap_the_log_is_read_up_to_what_came(partition: Partition) -> None:
+    partition.receive(Record(10), now_s=1.0)
+    partition.receive(Record(13), now_s=1.0)
+    partition.receive(Record(14), now_s=1.0)
+    assert (partition.state, partition.known_end) == (PartitionState.BEHIND, 15)
+    assert offsets(partition) == [10], "what comes behind a gap is read from the log, in order"
+    assert partition.take_pending() == ([Record(10)], 11)
+    partition.read_to(14)
+    partition.caught_up()
+    assert partition.state is PartitionState.BEHIND, "the log had grown meanwhile"
+    partition.read_to(15)
+    partition.caught_up()
+    assert partition.state is PartitionState.CURRENT
+    partition.receive(Record(15), now_s=2.0)
+    assert offsets(partition) == [15]
+
+
+def test_a_hydrating_partition_takes_nothing_from_faust() -> None:
+    partition = Partition(0, Store())
+    partition.receive(Record(0), now_s=1.0)
+    assert not partition.pending
+    assert partition.state is PartitionState.HYDRATING
+
+
+def test_progress_is_noted_when_nothing_is_left(partition: Partition) -> None:
+    store = partition.store
+    assert isinstance(store, Store)
+    partition.receive(Record(10), now_s=1.0)
+    partition.note_done()
+    assert partition.done_offset is None, "something is pending"
+    partition.take_pending()
+    store.settled = False
+    partition.note_done()
+    assert partition.done_offset is None, "something is to be sent"
+    store.settled, store.needs_rebuild = True, True
+    partition.note_done()
+    assert partition.done_offset is None, "the state is not right"
+    store.needs_rebuild = False
+    partition.note_done()
+    assert partition.done_offset == 11
+
+
+def version(number: int, writer: bytes = b"w") -> tuple[tuple[str, bytes], ...]:
+    return (("version", str(number).encode()), ("writer", writer))
+
+
+def test_a_late_record_is_covered_by_the_highest_version() -> None:
+    published = Published()
+    for record in (
+        Record(0, b"a", headers=version(5)),
+        Record(1, b"a", value=b"late", headers=version(4)),
+        Record(2, b"b", headers=version(5)),
+    ):
+        published.add(record)
+    shares, covered = published.share([0, 1], lambda record: 1)
+    assert {p: [r.offset for r in share] for p, share in shares.items()} == {0: [], 1: [0, 2]}
+    assert covered == [Outgoing("t", 0, b"a", b"v", (("version", b"5"),))]
+
+
+def test_a_late_record_does_not_bring_back_what_was_retired() -> None:
+    published = Published()
+    published.add(Record(0, b"a", value=None, headers=version(5)))
+    published.add(Record(1, b"a", value=b"late", headers=version(4)))
+    shares, covered = published.share([1], lambda record: 1)
+    assert shares == {1: []}
+    assert covered == [Outgoing("t", 0, b"a", None, (("version", b"5"),))]
+
+
+def test_what_is_of_no_partition_of_ours_is_left_alone() -> None:
+    published = Published()
+    published.add(Record(0, b"a", headers=version(5)))
+    published.add(Record(1, b"a", value=b"late", headers=version(4)))
+    published.add(Record(2, b"b", value=None, headers=version(5)))
+    assert published.share([0], lambda record: 1) == ({0: []}, [])
+    assert published.share([0], lambda record: None) == ({0: []}, [])

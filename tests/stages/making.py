@@ -1,0 +1,77 @@
+"""Records as Kafka hands them over, made without Kafka."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.learning.common.event_time import DAY_US, text_from_micros
+from app.log.records import Outgoing
+from app.settings import Settings
+from app.stages.ingest import facts_of
+
+SETTINGS = Settings(n_min=10, max_dims=1, dimensions=("chain",), regime_signature=())
+START_US = 19_700 * DAY_US
+
+
+@dataclass
+class Message:
+    """What a stage asks of a record that was read."""
+
+    value: bytes | None
+    key: bytes | None = b"k"
+    topic: str = "position_closed"
+    partition: int = 0
+    offset: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp: float = 2_000_000_000.0
+
+
+def close(number: int, rr: float, chain: str, revision: int = 0) -> Message:
+    """A closed trade with one entry; one an hour."""
+    exit_us = START_US + number * 3_600_000_000
+    event: dict[str, Any] = {
+        "event_id": f"e{number}-{revision}",
+        "schema_version": 1,
+        "trade_id": f"t{number}",
+        "revision": revision,
+        "bucket": "micro",
+        "timeframe": "1h",
+        "trade_summary": {"exit_timestamp": text_from_micros(exit_us), "rr": rr},
+        "actions": [
+            {
+                "ts": text_from_micros(exit_us - 1_000_000),
+                "pattern_key": "a.b",
+                "action_category": "entry",
+                "scope": {"chain": chain},
+            }
+        ],
+    }
+    return Message(json.dumps(event).encode(), offset=number)
+
+
+def read_back(sent: Iterable[Outgoing], start: int = 0) -> list[Message]:
+    """Records that were sent, as the next stage reads them."""
+    return [
+        Message(r.value, r.key, r.topic, r.partition, start + i, r.headers)
+        for i, r in enumerate(sent)
+    ]
+
+
+def facts(n: int, *, edge: float = 1.0, settings: Settings = SETTINGS) -> list[Message]:
+    """`n` facts of one group, whose trades with `chain=sol` earn `edge` more."""
+    closes = [
+        close(i, 0.1 * (i * 7 % 5 - 2) + edge * (i % 2), "sol" if i % 2 else "eth")
+        for i in range(n)
+    ]
+    return read_back(facts_of(settings, closes))
+
+
+def by_topic(sent: Iterable[Outgoing]) -> dict[str, list[Outgoing]]:
+    """Records by topic."""
+    found: dict[str, list[Outgoing]] = {}
+    for record in sent:
+        found.setdefault(record.topic, []).append(record)
+    return found
