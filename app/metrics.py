@@ -18,3 +18,8 @@ REFIT_SECONDS = Histogram("edgeloop_refit_seconds", "Duration of one refit of on
 PROJECTED_ROWS = Counter("edgeloop_projected_rows_total", "Rows written to PostgreSQL, superseded ones included", ["topic"])
 BAD_RECORDS = Counter("edgeloop_projection_bad_records_total", "Records of derived topics that have no place in PostgreSQL", ["topic"])
 PROJECTION_WAITING = Gauge("edgeloop_projection_waiting", "1 while PostgreSQL does not take what there is to write")
+WEIGHT = Gauge(
+    "edgeloop_learner_weight",
+    "How far a learner counts by its record, from 0 to 1; of the first modules by name",
+    ["module", "category", "learner"],
+)

@@ -147,7 +147,7 @@ class Engine:
 
     def counts(self) -> dict[str, Counts]:
         """How far each learner counts now, by category; nothing with `classic`, which has none."""
-        return self._judge.counts() if isinstance(self._judge, IntegratedMaterializer) else {}
+        return self._judge.counts()
 
     def latent_factors(self) -> list[LatentFactor]:
         """Slices that are one piece of evidence."""

@@ -15,13 +15,17 @@ import structlog
 from app.learning.common.changes import Changes
 from app.learning.engine import Judge, materializer
 from app.log.records import Outgoing, partition_of, published, tombstone, version_of
-from app.metrics import UNREADABLE
+from app.metrics import UNREADABLE, WEIGHT
 from app.settings import Settings
 from edgeloop.versions import Latest
 from schemas.kinds import JUDGED, KINDS, LESSONS
 from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
+
+SHOWN_MODULES = 100
+"""Modules of a partition whose weights are metrics: names of modules come from events, and no event
+may make metrics without end."""
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -144,11 +148,18 @@ class ModuleStore:
         }
         if full:
             self._unjudged.clear()
+        self._show_weights(judged)
         return [
             record
             for module, changes in judged.items()
             for record in self._outgoing(module, changes)
         ]
+
+    def _show_weights(self, judged: Iterable[str]) -> None:
+        for module in set(judged).intersection(sorted(self._modules)[:SHOWN_MODULES]):
+            for category, counts in self._modules[module].counts().items():
+                for learner, weight in counts._asdict().items():
+                    WEIGHT.labels(module, category, learner).set(weight)
 
     @property
     def settled(self) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from app.learning.integrated.weights import Counts
 from app.log.records import Outgoing
+from app.metrics import WEIGHT
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import ModuleStore, OverrideMaterializer
 from edgeloop.overrides import Override
@@ -108,3 +110,16 @@ def test_records_are_routed_to_the_owner_of_their_module() -> None:
     sent = read_back(judged(lessons()).changes(full=True))
     assert {stage.route(record) for record in sent} == {sent[0].partition}
     assert stage.route(Message(b"no override", topic=OVERRIDES)) is None
+
+
+def test_the_weights_of_learners_are_metrics() -> None:
+    store = judged(lessons())
+    store.changes(full=True)
+    found = {
+        sample.labels["learner"]: sample.value
+        for metric in WEIGHT.collect()
+        for sample in metric.samples
+        if sample.labels["module"] == "pm"
+    }
+    assert found.keys() == set(Counts._fields)
+    assert all(0.0 <= value <= 1.0 for value in found.values())

@@ -113,6 +113,10 @@ class Materializer:
         self._seen_decision[:] = NEVER
         self._touched = set(self._slot_of.values())
 
+    def counts(self) -> dict[str, Any]:
+        """Nothing is weighed: each formula counts as it is."""
+        return {}
+
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
         """What differs from what was handed out, marked with `version`; a second call in a row returns nothing.
 

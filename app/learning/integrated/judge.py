@@ -102,6 +102,7 @@ class IntegratedMaterializer:
         self._published = Outboxes(urgent)
         self._paths: dict[str, GroupPath] = {}  # the last of each group whose lessons were all of one refit
         self._rejected: dict[str, tuple[Lesson, Rejection, LessonVerdict]] = {}
+        self._counted: dict[str, Counts] = {}
 
     @property
     def n_lessons(self) -> int:
@@ -156,8 +157,8 @@ class IntegratedMaterializer:
         return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()}, shared, counts, shares)
 
     def counts(self) -> dict[str, Counts]:
-        """How far each learner counts now, by category."""
-        return dict(self.standings().counts)
+        """How far each learner counted at the last judgement, by category."""
+        return dict(self._counted)
 
     # -- judging
 
@@ -167,7 +168,7 @@ class IntegratedMaterializer:
         factors = self._factors()
         factor_of = {member: factor for factor in factors for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
-        effects, _, _ = self._effects(baselines, factor_of, scale)
+        effects, self._counted, _ = self._effects(baselines, factor_of, scale)
         weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
         verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
         as_of = max((s.as_of for s in self._summaries.values()), default="")
