@@ -24,6 +24,8 @@ from benchmarks.real.simulate import Trade, simulate
 from benchmarks.real.sources import Source
 from benchmarks.real.walk import Sized, Task, joined, judged
 
+pytestmark = pytest.mark.timeout(400)  # whole learnings, also where other work takes the processor
+
 DAYS, ASSETS = 700, 24
 
 

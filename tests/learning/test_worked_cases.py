@@ -123,7 +123,7 @@ def test_a_planted_slice_is_found_and_its_parents_stay_neutral(seed: int) -> Non
     for chain in ("S0", "S1", "S2"):
         for meso in ("S0", "S1", "S2", "S3"):
             if (chain, meso) != ("S0", "S1"):
-                assert size(engine, {**elsewhere, "chain": chain, "btc_meso": meso}) == pytest.approx(1.0, abs=0.12)
+                assert size(engine, {**elsewhere, "chain": chain, "btc_meso": meso}) == pytest.approx(1.0, abs=0.18)
                 assert size(alone, {**elsewhere, "chain": chain, "btc_meso": meso}) == 1.0
 
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeloop import identity, pattern_key, scope
 from edgeloop.canonical import CanonicalError, member
 from edgeloop.identity import baseline_id, check_category, factor_id, group_id, regime_id, slice_id
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.scope import DEFAULT_DIMENSIONS, REGIME_DIMENSIONS, canonical_scope, canonical_text, canonical_value
-from schemas import identity, pattern_key, scope
 
 VALUES = (
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12)

@@ -41,7 +41,9 @@ def with_shared(
     if not counts.open or not share:
         return {}
     chosen = [found[i] for i in group.path.lesson_ids if i in found]
-    weight, of_level = (_weight(counts, ramp) for ramp in (_surest(chosen), _surest([found[i] for i in [whole.lesson_id] if i in found])))
+    weight = _weight(counts, _surest(chosen))
+    # A level that is sure by itself needs no others, and has moved as it has.
+    of_level = counts.open * (1.0 - _surest([found[i] for i in [whole.lesson_id] if i in found]))
     made = {e.lesson.lesson_id: _less(e, weight) for e in chosen}
     if whole.lesson_id in found:
         made[whole.lesson_id] = _less(found[whole.lesson_id], of_level)

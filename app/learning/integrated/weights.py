@@ -71,7 +71,7 @@ def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
     >>> weight(Evidence(), SHARED, None), weight(Evidence(), SHARED, False)
     (0.5, 0.0)
     >>> round(weight(Evidence(300.0, 0.0, 900), SHARED, None), 2), round(weight(Evidence(300.0, 300.0, 900), SHARED, None), 2)
-    (0.02, 0.98)
+    (0.0, 1.0)
     """
     if switch is not None:
         return float(switch)
