@@ -187,7 +187,7 @@ def test_ranges_are_of_exits_and_of_offsets(learned: Installation, good: list[Cl
     refused = run(other, "promote", "some", "--yes", code=3).stderr
     assert "other settings than this environment's: alpha" in refused
     refused = run(other, "promote", "some", "--yes", "--accept", "settings", code=3).stderr
-    assert "of a part of the log (offsets" in refused
+    assert "built from part of the log (offsets" in refused
     assert document(other, "promote", "some", "--dry-run")["refusals"].keys() == {"settings", "range", "workers"}
     run(learned.settings, "drop", "some", "--yes")
     assert "There is no shadow some." in run(learned.settings, "show", "some", code=3).stderr
