@@ -168,5 +168,5 @@ def test_what_compaction_has_removed_is_not_waited_for() -> None:
 
 
 def test_a_record_of_somebody_else_is_named() -> None:
-    with pytest.raises(BadDataError, match="The record k of pm_overrides is not what this version writes"):
+    with pytest.raises(BadDataError, match="The record k of pm_overrides is not in the form this version writes"):
         decoded("pm_overrides", "k", b"{}")

@@ -185,7 +185,7 @@ def test_ranges_are_of_exits_and_of_offsets(learned: Installation, good: list[Cl
     assert "begun with other settings: alpha (0.03, here 0.2)" in run(other, "run", "part", "--from", start, "--to", end, code=3).stderr
     assert document(other, "run", "part", "--all", "--restart")["trades"] == len(good)
     refused = run(other, "promote", "some", "--yes", code=3).stderr
-    assert "other settings than this environment's: alpha" in refused
+    assert "settings that differ from this environment's: alpha" in refused
     refused = run(other, "promote", "some", "--yes", "--accept", "settings", code=3).stderr
     assert "built from part of the log (offsets" in refused
     assert document(other, "promote", "some", "--dry-run")["refusals"].keys() == {"settings", "range", "workers"}
