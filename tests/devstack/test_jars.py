@@ -100,7 +100,7 @@ def test_an_altered_jar_is_removed_and_fetched_anew(tmp_path: Path, repository: 
 
 def test_refuses_what_the_repository_altered(tmp_path: Path, repository: Repository) -> None:
     repository.contents["/org/example/two/2.0/two-2.0.jar"] = b"something else"
-    with pytest.raises(UnreachableError, match=r"two-2\.0\.jar was fetched, but it is not the file"):
+    with pytest.raises(UnreachableError, match=r"two-2\.0\.jar was downloaded, but its SHA-256 differs"):
         jars.ensure_jars(tmp_path, lambda _: None, locked())
     assert not list(tmp_path.rglob("two-2.0.jar"))
 

@@ -239,7 +239,7 @@ def test_ports_taken_between_look_and_start(directory: Path, monkeypatch: pytest
             monkeypatch.setattr(module, "free_ports", lambda n, real=free_ports, answers=answers: next(answers, None) or real(n))
         info = devstack.up(directory, report=reports.append)
         _assert_works(info)
-    assert len([report for report in reports if "took its port" in report]) == 2
+    assert len([report for report in reports if "its port was taken" in report]) == 2
 
 
 def test_another_broker_on_the_port_is_not_taken_for_ours(directory: Path, tmp_path: Path) -> None:
