@@ -30,7 +30,7 @@ def attach(app: faust.App, settings: Settings) -> None:
                 await producer.send(await asyncio.to_thread(facts_of, settings, messages))
             except Stopping:
                 # `stream_wait_empty` holds the stop until here: end without acknowledging.
-                fatal_exit("ingest: stopped while the broker was away", Stopping())
+                fatal_exit("ingest: stopped while the broker was unavailable", Stopping())
             except Exception as error:
                 fatal_exit("ingest", error)
             yield

@@ -88,7 +88,7 @@ async def read(settings: Settings) -> Changes:
     try:
         return Changes(merged(held, await _from_database(settings)), "")
     except EdgeloopError as error:
-        return Changes(merged(held), f"{error.what}  Changes that compaction has removed from {settings.topic(OVERRIDES)} may be missing.")
+        return Changes(merged(held), f"{error.what}  Changes that compaction removed from {settings.topic(OVERRIDES)} may be missing.")
 
 
 async def _from_topic(settings: Settings) -> list[Change]:

@@ -44,7 +44,7 @@ def _versions() -> Finding:
     text = ", ".join(f"{name} {version}" for name, version in found.items())
     if wrong:
         pins = " ".join(f"{n}=={v}" for n, v in PINNED.items())
-        return Finding("versions", False, f"{', '.join(wrong)} is not what this was tested with", f"pip install {pins}")
+        return Finding("versions", False, f"{', '.join(wrong)} differs from the tested version", f"pip install {pins}")
     return Finding("versions", True, text)
 
 
@@ -66,7 +66,7 @@ async def _topics(settings: Settings) -> Finding:
         first = mismatches[0]
         more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
         return Finding("topics", False, f"{first.topic} {first.problem}{more}", first.remedy)
-    return Finding("topics", True, f"{len(topics.declaration(settings))} topics as declared")
+    return Finding("topics", True, f"{len(topics.declaration(settings))} topics match their declaration")
 
 
 async def _clock(settings: Settings) -> Finding:
@@ -81,9 +81,9 @@ async def _clock(settings: Settings) -> Finding:
         clocks |= await _newest_close(settings)
     ahead = {name: seconds for name, seconds in clocks.items() if abs(seconds) > CLOCK_LIMIT_S}
     if ahead:
-        text = ", ".join(f"{name} is {seconds:+.0f} s from this machine's clock" for name, seconds in ahead.items())
+        text = ", ".join(f"{name} is {seconds:+.0f} s off this machine's clock" for name, seconds in ahead.items())
         return Finding("clock", False, text, "synchronise the clocks (NTP)")
-    compared = f" (agrees with {', '.join(clocks)})" if clocks else " (nothing to compare with)"
+    compared = f" (agrees with {', '.join(clocks)})" if clocks else " (no reference clock)"
     return Finding("clock", True, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) + compared)
 
 

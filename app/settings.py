@@ -67,7 +67,7 @@ class Settings:
         known = {PREFIX + f.name.upper(): f for f in fields(cls)}
         unknown = sorted(k for k in source if k.startswith(PREFIX) and k not in known and k not in OTHER_VARIABLES)
         if unknown:
-            raise ConfigurationError(f"{unknown[0]} is not a setting of Edgeloop.", f"The settings are: {', '.join(sorted(known))}.")
+            raise ConfigurationError(f"{unknown[0]} is not an Edgeloop setting.", f"Known settings: {', '.join(sorted(known))}.")
         given: dict[str, Any] = {}
         for variable, field in known.items():
             text = source.get(variable, "").strip()
@@ -105,12 +105,12 @@ class Settings:
         if unknown:
             raise ConfigurationError(
                 f"EDGELOOP_REGIME_SIGNATURE names {unknown[0]!r}, which is not one of EDGELOOP_DIMENSIONS.",
-                "Name dimensions of the scope that tell market regimes apart, the coarsest first.",
+                "Name the scope dimensions that distinguish market regimes, coarsest first.",
             )
         if self.log_retention_days < self.window_days + 1:
             raise ConfigurationError(
-                f"EDGELOOP_RETENTION_DAYS is {self.retention_days:g}, less than the sliding window of {self.window_days:g} days and one.",
-                "The log has to hold the window: raise EDGELOOP_RETENTION_DAYS, or set it to 0 for twice the window.",
+                f"EDGELOOP_RETENTION_DAYS is {self.retention_days:g}, less than the sliding window of {self.window_days:g} days plus one.",
+                "The log must cover the window: raise EDGELOOP_RETENTION_DAYS, or set it to 0 to keep twice the window.",
             )
 
     def redacted(self) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _number(kind: Callable[[str], Any], low: float, high: float, words: str) -> 
         except ValueError:
             value = None
         if value is None or not low <= value <= high:
-            raise ConfigurationError(f"{variable} is {text!r}.", f"It has to be {words} from {low:g} to {high:g}.")
+            raise ConfigurationError(f"{variable} is {text!r}.", f"Expected {words} from {low:g} to {high:g}.")
         return value
 
     return read
@@ -164,7 +164,7 @@ def _number(kind: Callable[[str], Any], low: float, high: float, words: str) -> 
 def _choice(options: tuple[str, ...]) -> Callable[[str, str], str]:
     def read(variable: str, text: str) -> str:
         if text not in options:
-            raise ConfigurationError(f"{variable} is {text!r}.", f"It has to be one of: {', '.join(options)}.")
+            raise ConfigurationError(f"{variable} is {text!r}.", f"Expected one of: {', '.join(options)}.")
         return text
 
     return read
@@ -174,7 +174,7 @@ def _pattern(expression: str, words: str) -> Callable[[str, str], str]:
     def read(variable: str, text: str) -> str:
         if not re.fullmatch(expression, text):
             shown = redact_url(text) if "://" in text else text
-            raise ConfigurationError(f"{variable} is {shown!r}.", f"It has to be {words}.")
+            raise ConfigurationError(f"{variable} is {shown!r}.", f"Expected {words}.")
         return text
 
     return read
@@ -185,10 +185,10 @@ def _names(options: tuple[str, ...] | None, expression: str = ".+") -> Callable[
         names = tuple(name.strip() for name in text.split(",")) if text else ()
         wrong = [n for n in names if not re.fullmatch(expression, n) or (options is not None and n not in options)]
         if wrong:
-            allowed = f" out of: {', '.join(options)}" if options else ""
-            raise ConfigurationError(f"{variable} holds {wrong[0]!r}.", f"It has to be names with commas between them{allowed}.")
+            allowed = f", each one of: {', '.join(options)}" if options else ""
+            raise ConfigurationError(f"{variable} holds {wrong[0]!r}.", f"Expected a comma-separated list of names{allowed}.")
         if len(set(names)) < len(names):
-            raise ConfigurationError(f"{variable} is {text!r}, which names one twice.", "Name each one once.")
+            raise ConfigurationError(f"{variable} is {text!r}, which repeats a name.", "List each name once.")
         return names
 
     return read
@@ -197,14 +197,14 @@ def _names(options: tuple[str, ...] | None, expression: str = ".+") -> Callable[
 def _switch(variable: str, text: str) -> bool | None:
     """On, off, or None for auto."""
     if text.lower() not in ("auto", "on", "off", "true", "false", "1", "0"):
-        raise ConfigurationError(f"{variable} is {text!r}.", "It has to be auto, on or off.")
+        raise ConfigurationError(f"{variable} is {text!r}.", "Expected auto, on or off.")
     return None if text.lower() == "auto" else text.lower() in ("on", "true", "1")
 
 
 _DAYS = _number(float, 1 / 24, 36_500, "a number of days")
 _TOPIC = r"[A-Za-z0-9._-]{0,100}"
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    "broker": _pattern(r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", "host:port, or several with commas between them"),
+    "broker": _pattern(r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", "host:port, or a comma-separated list of them"),
     "database_url": _pattern(r"|postgres(ql)?://\S+", "a URL such as postgresql://user:password@host:5432/name"),
     "learning": _choice(LEARNINGS),
     "half_life": _switch,
@@ -224,14 +224,14 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "baseline_default": _number(float, -1e9, 1e9, "a number"),
     "dimensions": _names(None, r"[^\x00-\x1f\x7f\"\\]{1,200}"),
     "agents": _names(AGENTS),
-    "topic_prefix": _pattern(_TOPIC, "at most 100 of the characters A-Z a-z 0-9 . _ -"),
-    "consumer_group": _pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 of the characters A-Z a-z 0-9 . _ -"),
+    "topic_prefix": _pattern(_TOPIC, "at most 100 characters from A-Z a-z 0-9 . _ -"),
+    "consumer_group": _pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 characters from A-Z a-z 0-9 . _ -"),
     "partitions": _number(int, 1, 1_000, "a whole number"),
     "replication": _number(int, 1, 10, "a whole number"),
     "retention_days": _number(float, 0, 100_000, "a number of days"),
     "lessons_per_second": _number(float, 1, 1_000_000, "a number"),
-    "database_schema": _pattern(r"[a-z_][a-z0-9_]{0,62}", "a PostgreSQL schema name in small letters"),
+    "database_schema": _pattern(r"[a-z_][a-z0-9_]{0,62}", "a lower-case PostgreSQL schema name"),
     "metrics_host": _pattern(r"\S+", "an address to listen on, such as 127.0.0.1"),
-    "metrics_port": _number(int, 0, 65_535, "a port (0 takes a free one)"),
+    "metrics_port": _number(int, 0, 65_535, "a port number (0 picks a free one)"),
     "log_format": _choice(("text", "json")),
 }

@@ -35,9 +35,9 @@ from edgeloop.shelf import Shelf
 log = logging.getLogger(__name__)
 
 _DISABLED = Resolution(1.0, "disabled")
-_NOT_READY = Resolution(1.0, "not_ready", "The overrides have not been read yet.")
+_NOT_READY = Resolution(1.0, "not_ready", "The overrides have not been loaded yet.")
 _STALE = Resolution(
-    1.0, "stale", "The broker has not confirmed for too long that the overrides are current."
+    1.0, "stale", "It has been too long since the broker confirmed that the overrides are current."
 )
 
 _MAX_BACK_OFF_S = 5.0
@@ -82,7 +82,7 @@ class OverrideBook:
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
         if not stale_after_s > 0:
-            raise ValueError(f"stale_after_s is {stale_after_s}; it has to be more than 0.")
+            raise ValueError(f"stale_after_s is {stale_after_s}; it must be greater than 0.")
         self.enabled = enabled
         self._broker = broker
         self._topic = topic_prefix + TOPIC
@@ -182,7 +182,7 @@ class OverrideBook:
             except Exception as error:
                 # Whatever it was, the answer is the same: neutral once stale, and a new client.
                 if repr(error) != self._last_error:
-                    log.warning("Overrides are not being followed: %r; trying again.", error)
+                    log.warning("Lost the override feed: %r; retrying.", error)
                 self._last_error = repr(error)
             attempt = 0 if time.monotonic() - began > _START_OVER_AFTER_S else attempt + 1
             await asyncio.sleep(min(_MAX_BACK_OFF_S, 0.1 * 2**attempt))

@@ -58,6 +58,6 @@ def check_text(text: str, what: str, path: str = "") -> None:
     if _UNSTORABLE.search(text):
         raise CanonicalError(
             "bad_text",
-            f"{what} holds a NUL or a lone surrogate, which PostgreSQL cannot hold.",
+            f"{what} contains a NUL or a lone surrogate, which PostgreSQL cannot store.",
             path,
         )

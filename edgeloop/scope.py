@@ -120,7 +120,7 @@ def pairs_of(text: str) -> tuple[tuple[str, str], ...]:
     """
     pairs = [part.partition("=") for part in text.split("|")] if text else []
     if not all(sign for _, sign, _ in pairs):
-        raise ValueError(f"The text {text!r} is not dimension=value pairs.")
+        raise ValueError(f"The text {text!r} is not a list of dimension=value pairs.")
     return tuple((_plain(dimension), _plain(value)) for dimension, _, value in pairs)
 
 

@@ -32,16 +32,20 @@ TABLES = (
     "learning_edge_history", "pm_overrides", "pm_overrides_history",
 )  # fmt: skip
 WHY_NOT = {
-    "could be chance": "what they earned could be chance among so many",
-    "Explained by": "explained by a chosen slice that they share trades with",
-    "speaks for its trades": "nearly the trades of an override (one latent factor), which speaks for them",
-    "not among all slices": "sure enough for their group alone, not for the whole module",
-    "level of the whole group": "whole groups, not far enough from the module's baseline",
-    "fewer than": "fewer trades than a judgement needs",
-    "is gone": "an edge over the window that is gone by now, or explained by the sector",
-    "less than a step": "too small an edge to change a size",
+    "could be chance": "not distinguishable from chance, given the number of slices searched",
+    "Passes the approximate threshold": "passes the approximate threshold but not the exact test",
+    "Explained by": "explained by a chosen slice that shares their trades",
+    "covers its trades": "covered by the override of a slice with nearly the same trades",
+    "not across all slices": "significant within their group, but not across the whole module",
+    "The whole group": "whole groups whose level is too close to the baseline",
+    "below the minimum": "fewer trades than the minimum",
+    "has faded": "an edge over the window that has faded, or that its segments explain",
+    "smaller than one step": "an edge too small to change a size",
+    "already has": "groups that already have the maximum number of effects",
+    "Shared effect": "a shared effect too small to change a size",
 }
-"""Words of a verdict's reason → what they mean."""
+"""What a verdict's reason contains, and the line of the account under which it is counted."""
+OTHER_REASONS = "other reasons"
 
 
 async def _topic_records(settings: Settings) -> dict[str, int]:
@@ -102,12 +106,12 @@ def account(settings: Settings, console: Console) -> None:
 def _searched(summaries: list[GroupSummary], alpha: float, n_overrides: int, n_entries: int, console: Console) -> None:
     searched = sum(summary.path.hypotheses for summary in summaries if summary.path is not None)
     console.print("\n[bold]What was learned[/bold]")
-    console.print(f"{searched:,} different slices were searched in {len(summaries)} groups.")
+    console.print(f"{searched:,} distinct slices were searched in {len(summaries)} groups.")
     console.print(
-        f"At {alpha:.0%} each, chance would find {round(searched * alpha)} of them; at {alpha:.0%} for all of them together"
-        f" {n_overrides} overrides stand."
+        f"At {alpha:.0%} each, about {round(searched * alpha)} would pass by chance; at {alpha:.0%} for all of them together,"
+        f" {n_overrides} overrides pass."
     )
-    console.print(f"{n_entries} of these size entries:")
+    console.print(f"{n_entries} of these apply to entries:")
 
 
 def _overrides(entries: list[Override], factors: dict[str, LatentFactor], console: Console) -> None:
@@ -115,9 +119,9 @@ def _overrides(entries: list[Override], factors: dict[str, LatentFactor], consol
         console.print(f"  × {o.multiplier:.2f}  {o.pattern_key} in {canonical_text(o.scope) or 'every context'}", markup=False)
         sd = "" if o.effect_sd is None else f" ± {o.effect_sd:.2f}"
         fades = f"half-life {o.decay.half_life_hours / 24:.3g} days" if o.decay.half_life_hours else o.decay.state
-        gains = "".join(f", × {gain:g} of it in {regime}" for regime, gain in o.regime_gains.items())
+        gains = "".join(f", × {gain:g} of that in {regime}" for regime, gain in o.regime_gains.items())
         factor = factors.get(o.latent_factor_id or "")
-        like = f", one factor with {len(factor.members) - 1} more slices" if factor else ""
+        like = f", in one factor with {len(factor.members) - 1} other slices" if factor else ""
         span = f"{o.evidence.from_ts[:4]} to {o.evidence.to_ts[:4]}"
         console.print(f"          {o.n_trades:,} trades, {span}: effect {o.effect:+.2f}{sd}, {fades}{gains}{like}", markup=False)
 
@@ -125,22 +129,20 @@ def _overrides(entries: list[Override], factors: dict[str, LatentFactor], consol
 def _learners(overrides: Iterable[Override], weights: list[RegimeWeight], factors: list[LatentFactor], console: Console) -> None:
     states = Counter(o.decay.state for o in overrides)
     said = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    console.print(
-        f"\n[bold]Half-life[/bold]: {said or 'no edge to watch'}{'; a decaying edge fades on at the reader' * ('decaying' in states)}."
-    )
+    console.print(f"\n[bold]Half-life[/bold]: {said or 'no edge to track'}{'; a decaying edge keeps fading' * ('decaying' in states)}.")
     active = sorted(w.regime for w in weights if w.active)
     tested = [w for w in weights if w.regime]
     if active:
-        console.print(f"[bold]Regime weights[/bold]: edges persist otherwise than elsewhere in {', '.join(active)}.", markup=True)
+        console.print(f"[bold]Regime weights[/bold]: edges persist differently in {', '.join(active)}.", markup=True)
     else:
         least = min((w.p_value for w in tested), default=1.0)
         console.print(
-            f"[bold]Regime weights[/bold]: no override has gains.  The most different of {len(tested)} regimes has p = {least:.2g};"
-            f" it takes {LEVEL:g} / their number."
+            f"[bold]Regime weights[/bold]: no override has gains.  The most distinct of {len(tested)} regimes has p = {least:.2g};"
+            f" the threshold is {LEVEL:g} divided by their number."
         )
     held = sum(len(factor.members) for factor in factors)
     console.print(
-        f"[bold]Latent factors[/bold]: {held:,} lessons are variations of {len(factors)} sets of trades, each one piece of evidence."
+        f"[bold]Latent factors[/bold]: {held:,} lessons are variants of {len(factors)} sets of trades; each set is one piece of evidence."
     )
 
 
@@ -149,8 +151,8 @@ def _why_not(verdicts: Iterable[LessonVerdict], console: Console) -> None:
     reasons: Counter[str] = Counter()
     for verdict in verdicts:
         if verdict.decision != "override":
-            reasons[next((why for words, why in WHY_NOT.items() if words in verdict.reason), verdict.reason)] += 1
-    console.print(f"\n[bold]Why not[/bold]: {sum(reasons.values()):,} of the {len(verdicts):,} published lessons have no override.")
+            reasons[next((why for words, why in WHY_NOT.items() if words in verdict.reason), OTHER_REASONS)] += 1
+    console.print(f"\n[bold]Why no override[/bold]: {sum(reasons.values()):,} of the {len(verdicts):,} published lessons have no override.")
     for why, count in reasons.most_common():
         console.print(f"  {count:6,}  {why}", markup=False)
 
@@ -164,7 +166,9 @@ def _explain(entries: list[Override], console: Console) -> None:
             context |= o.scope
     found = resolve(entries, strongest.pattern_key, "entry", context, datetime.now(UTC))
     console.print(f"\nThe position manager asks: [bold]{strongest.pattern_key} entry[/bold] with {canonical_text(context)}")
-    console.print(f"  answer: size × [bold]{found.multiplier:.3f}[/bold], 1 and what {len(found.matches)} overrides add:")
+    console.print(
+        f"  Answer: size × [bold]{found.multiplier:.3f}[/bold], which is 1 plus the contributions of {len(found.matches)} overrides:"
+    )
     by_id = {o.override_id: o for o in entries}
     for match in found.matches:
         o = by_id[match.override_id]

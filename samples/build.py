@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m samples.build", description="Make the sample trade log from real prices.")
     parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="where to write (default: beside this script)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 5 if the files in DIR hold something else")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with code 5 if the files in DIR differ")
     options = parser.parse_args(arguments)
     try:
         _run(options.out, options.check)
@@ -102,10 +102,10 @@ def _run(out: Path, check: bool) -> None:
             del each["source"]["package_version"]  # another version with the same files is as good
         if held != data or said != expected:
             raise BadDataError(
-                f"{log.name} or {description.name} is not what the script makes.",
-                "Run python -m samples.build, look at what changed, and commit both files.",
+                f"{log.name} or {description.name} does not match what the script produces.",
+                "Run python -m samples.build, review the changes, and commit both files.",
             )
-        print(f"{log.name}: {len(made)} events, as the script makes them.")
+        print(f"{log.name}: {len(made)} events, as the script produces them.")
         return
     packed = compress(data)
     log.write_bytes(packed)

@@ -68,13 +68,13 @@ def up() -> None:
     started = time.monotonic()
     down(quiet=True)
     HOME.mkdir(exist_ok=True)
-    with console.status("looking at the stack") as line:
+    with console.status("checking the stack") as line:
         devstack.reset(HOME / "stack")
         info = devstack.up(HOME / "stack", report=line.update)
     environment = settings_of(SAMPLE_SETTINGS) | {"EDGELOOP_BROKER": info.broker, "EDGELOOP_DATABASE_URL": info.database_url}
     ENVIRONMENT.touch(mode=0o600)
     ENVIRONMENT.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
-    console.print(f"Kafka is at {info.broker}, PostgreSQL beside it; both are for this demo alone.")
+    console.print(f"Kafka is at {info.broker}, with PostgreSQL beside it; both serve this demo only.")
     faust("topics", "create", environment=environment)
     faust("migrate", environment=environment)
     start_worker(environment)
@@ -83,17 +83,17 @@ def up() -> None:
     from samples.account import account
 
     account(Settings.from_environment(environment), console)
-    console.print("\nWhat each learner changes, and whether any of it would have helped:")
+    console.print("\nWhat each learner changes, and whether it would have helped:")
     faust("overrides", "diff", "--against", "classic", "--category", "entry", "--limit", "5", environment=environment)
     faust("audit", "--cuts", str(CUTS), "--placebos", str(PLACEBOS), "--html", str(PAGE.relative_to(ROOT)), environment=environment)
     console.print(
-        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {PAGE.relative_to(ROOT)} in a browser.[/bold]  To look further:"
+        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {PAGE.relative_to(ROOT)} in a browser.[/bold]  To explore further:"
     )
     for command in (
         "source .venv/bin/activate && source .edgeloop/demo.env",
         "faust -A app overrides list --limit 20",
         "faust -A app overrides watch",
-        "faust -A app audit --html audit.html     # a longer look, with narrower intervals",
+        "faust -A app audit --html audit.html     # a longer run, with narrower intervals",
         "faust -A app explain --pattern pm.dip.S1.entry --category entry --scope curator=oversold",
         "faust -A app lessons list --category entry",
         "faust -A app doctor",

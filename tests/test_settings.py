@@ -33,12 +33,12 @@ def test_every_setting_survives_the_way_through_an_environment() -> None:
         ("WINDOW_TRADES", "ten", "a whole number from 1"),
         ("N_MIN", "3.5", "a whole number from 1"),
         ("AGENTS", "ingest,cook", "'cook'"),
-        ("AGENTS", "ingest,ingest", "twice"),
-        ("DIMENSIONS", "chain,,bucket", "names with commas"),
-        ("DIMENSIONS", 'a"b', "names with commas"),
+        ("AGENTS", "ingest,ingest", "repeats a name"),
+        ("DIMENSIONS", "chain,,bucket", "comma-separated list of names"),
+        ("DIMENSIONS", 'a"b', "comma-separated list of names"),
         ("TOPIC_PREFIX", "a b", "characters"),
         ("METRICS_PORT", "70000", "a port"),
-        ("DATABASE_SCHEMA", "Drop Table", "small letters"),
+        ("DATABASE_SCHEMA", "Drop Table", "lower-case"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(name: str, value: str, says: str) -> None:

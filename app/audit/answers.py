@@ -52,16 +52,16 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
     material = MATERIAL_SHARE * worth
     sure = max(settings["integrated"].score.value.low, without.score.value.low) > 0
     if not found.seen:
-        said, why = UNSURE, "Of regimes nothing can be told: no judged decision was in a known one, or all were in the same."
+        said, why = UNSURE, "Regimes cannot be assessed: no judged decision was in a known regime, or all were in the same one."
     elif not sure:
-        said, why = UNSURE, "Sizing by what was learned has no sure value, so there is nothing that regimes could change for the better."
+        said, why = UNSURE, "Sizing by what was learned has no clear value, so regimes have nothing to improve."
     else:
         said = answer(gain, material)
         if said == NO and found.attainable.high >= material:
             said = UNSURE
             why = f"The weights add {number(gain)} a decision and so could as well be off; but "
             if found.attainable.high == float("inf"):
-                why += "too few decisions were sized by effects learned over all regimes to see how these differ."
+                why += "too few decisions were sized by effects learned over all regimes to see how they differ."
             else:
                 why += (
                     f"if it were known how edges differ by regime, that could be worth up to {found.attainable.high:+.4f}, and more than "
@@ -96,20 +96,20 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
     sure = found.skill.low > 0
     on = f"In sizing, half-lives add {number(_beyond(without).value)} of value a decision."
     if not found.trades:
-        said, why = UNSURE, "No effect was chosen at any cut, so none could be seen to fade."
+        said, why = UNSURE, "No effect was chosen at any cut, so decay could not be observed."
     elif not sure:
-        said, why = UNSURE, "What was learned did not foretell later trades for sure, whatever the form, so forms cannot be told apart."
+        said, why = UNSURE, "No form of decay clearly predicted later trades, so the forms cannot be distinguished."
     else:
         said = answer(figure, material)
         falls = max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0
         if said == YES:
-            why = f"Exponential decay foretells later trades better than linear: {number(figure)} nats a trade. {on}"
+            why = f"Exponential decay predicts later trades better than linear: {number(figure)} nats a trade. {on}"
         elif said == NO and falls:
             why = (
-                f"Edges fade, and linear decay foretells it as well as exponential: {number(figure)} nats a trade to its disadvantage. {on}"
+                f"Edges fade, and linear decay predicts it as well as exponential: {number(figure)} nats a trade to its disadvantage. {on}"
             )
         elif said == NO:
-            why = f"Edges hardly fade within the window, so that the form makes no difference: {number(figure)} nats a trade. {on}"
+            why = f"Edges hardly fade within the window, so the form makes no difference: {number(figure)} nats a trade. {on}"
         else:
             why = f"The difference is {number(figure)} nats a trade; {material:.4f} would matter, and the interval has room for both. {on}"
     return Question(
@@ -134,7 +134,7 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
         merging = (
             f"with one vote each the multiplier changes by {found.change.value:.3f} on average, worth {number(found.worth)} a decision"
         )
-        hardly = " That is hardly a difference." if said == YES and found.change.high < HARDLY else ""
+        hardly = " The difference is negligible." if said == YES and found.change.high < HARDLY else ""
         why = f"With the batch jobs' formulas (`classic`) {counts}; {merging}.{hardly} "
         why += (
             f"`integrated` adds up effects that are marginal to each other: {ours.matched:.1f} match, and none is counted twice."
@@ -158,7 +158,7 @@ def headline(settings: Mapping[str, Setting]) -> str:
     """Whether there is anything to size by."""
     ours, theirs = settings["integrated"].score.value, settings["classic"].score.value
     if ours.low == float("-inf"):
-        return "There is too little to judge: it takes decisions after two cuts at least. Leave sizes alone until there are."
+        return "There is too little data to judge: at least two cuts with decisions are needed. Leave sizes unchanged until then."
     if ours.low > 0:
         return f"Sizing by `integrated` would have been worth {number(ours)} each, in units of size; by `classic` {number(theirs)}."
     if theirs.low > 0:
@@ -166,7 +166,7 @@ def headline(settings: Mapping[str, Setting]) -> str:
     return (
         f"There is nothing to size by in this log: sizing would have been worth {number(ours)} a decision by `integrated` and "
         f"{number(theirs)} by "
-        "`classic`, and neither is surely more than nothing. Leave sizes alone."
+        "`classic`, and neither is surely more than nothing. Leave sizes unchanged."
     )
 
 
@@ -264,14 +264,14 @@ def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
     A default that surely cost is never kept, however little that was; it makes room for always on only where that is material, too.
     """
     if gain.value.high < 0:
-        return OFF, f"It costs: {number(gain.value)} of value a decision."
+        return OFF, f"It has a cost: {number(gain.value)} of value a decision."
     if on is not None and on.value.low > 0 and on.value.value >= material:
         return ON, f"Always on it adds {number(on.value)} of value a decision to what it adds by its record, {number(gain.value)}."
     if gain.sized == 0.0:
-        return AUTO, "It changed no size that was judged, so it costs nothing; it is there once it is needed."
+        return AUTO, "It changed no judged size, so it costs nothing."
     if gain.value.low > 0:
         return AUTO, f"It adds {number(gain.value)} of value a decision."
-    return AUTO, f"It adds {number(gain.value)} a decision, which could be chance; nothing speaks for changing the default."
+    return AUTO, f"It adds {number(gain.value)} a decision, which could be chance; there is no reason to change the default."
 
 
 def _word(switch: bool | None) -> str:
@@ -302,7 +302,7 @@ def _false(setting: Setting) -> str:
 
 def _beyond(setting: Setting) -> Score:
     if setting.beyond is None:
-        raise ValueError("`integrated` is not compared with itself.")
+        raise ValueError("`integrated` is the reference itself.")
     return setting.beyond
 
 

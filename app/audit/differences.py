@@ -28,7 +28,7 @@ class Difference(NamedTuple):
         """Whichever there is."""
         found = self.ours or self.theirs
         if found is None:
-            raise ValueError("A difference has at least one side.")
+            raise ValueError("A difference needs at least one side.")
         return found
 
     @property

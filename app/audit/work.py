@@ -168,7 +168,7 @@ def _sit_down(plan: Plan) -> None:
 
 def _do(what: str, name: str, number: int) -> object:
     if _desk is None:
-        raise RuntimeError("The process was not given its plan.")
+        raise RuntimeError("The worker process received no plan.")
     return _desk.do(what, name, number)
 
 

@@ -33,20 +33,20 @@ from edgeloop.identity import CATEGORIES
 @click.option("--module", help="Only this module (default: all).")
 @click.option(
     "--category", "categories", type=click.Choice(CATEGORIES), multiple=True, default=SIZED, show_default=True,
-    help="Judge decisions of this category; may be repeated.",
+    help="Judge decisions in this category; repeatable.",
 )  # fmt: skip
-@click.option("--cuts", type=click.IntRange(2, 400), default=24, show_default=True, help="Learn at so many times of the past.")
-@click.option("--placebos", type=click.IntRange(0, 1000), default=20, show_default=True, help="Learn from so many shuffled logs.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write one page for a browser.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one a core).")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of intervals and shuffles.")
+@click.option("--cuts", type=click.IntRange(2, 400), default=24, show_default=True, help="Number of past points in time at which to learn.")
+@click.option("--placebos", type=click.IntRange(0, 1000), default=20, show_default=True, help="Number of shuffled logs to learn from.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report as an HTML page.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Number of processes (default: one per core).")
+@click.option("--seed", type=int, default=1, show_default=True, help="Random seed for intervals and shuffles.")
 @json_option
 @handle_errors
 def audit(
     files: tuple[str, ...], kind: str | None, mapping: Path | None, module: str | None, categories: tuple[str, ...], cuts: int,
     placebos: int, html: Path | None, jobs: int | None, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
-    """Ask your own history whether regime weights, half-lives and merging earn their place.
+    """Test on your own history whether regime weights, half-lives and merging pay off.
 
     From the closed trades in the log, or straight from FILES, without a broker.  It learns at --cuts times of the past from what had closed
     by then, sizes the decisions of the next 30 days, and looks at how their trades ended; learns from --placebos logs whose outcomes
@@ -69,12 +69,12 @@ def audit(
         modules, refused = _read(files, kind, mapping, settings, progress)
         if module is not None:
             if module not in modules:
-                raise UsageError(f"There is no trade of module {module!r}.", f"There are: {', '.join(sorted(modules)) or 'none at all'}.")
+                raise UsageError(f"Module {module!r} has no trades.", f"Modules with trades: {', '.join(sorted(modules)) or 'none'}.")
             modules = {module: modules[module]}
         if files and not modules:
             raise BadDataError(
-                "There is not one trade in what was given." if not refused else f"All closes were refused; the first: {refused[0].first}",
-                "Each close has to be a valid position_closed event with the configured outcome; see docs/data.md.",
+                "The input contains no trades." if not refused else f"All closes were rejected; the first: {refused[0].first}",
+                "Each close must be a valid position_closed event with the configured outcome; see docs/data.md.",
             )
         plan = Plan(modules, settings.learning_config, tuple(dict.fromkeys(categories)), cuts, placebos, seed, jobs or os.cpu_count() or 1)
         learning = progress.add_task("learning", total=None)
@@ -93,7 +93,7 @@ def audit(
         click.echo(msgspec.json.encode(found, order="sorted").decode())
         return
     show(found, console())
-    click.echo(f"\nDone in {found.seconds:.0f} s." + (f"  The page is {html}." if html else ""), err=True)
+    click.echo(f"\nDone in {found.seconds:.0f} s." + (f"  Report: {html}." if html else ""), err=True)
 
 
 def _read(
@@ -101,7 +101,7 @@ def _read(
 ) -> tuple[dict[str, Module], list[Refused]]:
     if not files:
         if kind is not None or mapping is not None:
-            raise UsageError("--from and --mapping say how files are read, and there is no file.", "Name the files.")
+            raise UsageError("--from and --mapping apply to files, and no file was given.", "Name the files to read.")
         reading = progress.add_task("reading facts", total=None)
         return asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n))), []
     reading = progress.add_task("reading closes", total=None)
@@ -112,4 +112,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder that is there.") from error
+        raise UsageError(f"Cannot write {path}: {error.strerror}.", "Name a file in an existing folder.") from error

@@ -32,11 +32,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def source_options(command: F) -> F:
     """The options that say how to read FILES: `kind` (None: told from each file) and `mapping`, as `app.sources.closes` takes them."""
-    kind = click.option("--from", "kind", type=click.Choice(KINDS), help="What the files are (default: told from each file).")
+    kind = click.option("--from", "kind", type=click.Choice(KINDS), help="Format of the files (default: detected per file).")
     mapping = click.option(
         "--mapping",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="For tables: the TOML file that says what columns mean.",
+        help="For tables: the TOML file that maps their columns.",
     )
     return kind(mapping(command))
 

@@ -30,17 +30,17 @@ PLURAL = {"half-life": "half-lives"}
 @overrides.command("diff")
 @click.option(
     "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]), default="classic", show_default=True,
-    help="The other side: the batch jobs' formulas, or `integrated` with one learner off.",
+    help="What to compare with: the batch jobs' formulas, or `integrated` with one learner off.",
 )  # fmt: skip
-@click.option("--category", type=click.Choice(CATEGORIES), help="Tell only of overrides of this action category.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many differences of a kind.")
+@click.option("--category", type=click.Choice(CATEGORIES), help="Only overrides of this action category.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of differences to show per kind.")
 @json_option
 @handle_errors
 def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
-    """Compare `integrated` with another way of learning, on the closed trades in the log.
+    """Compare `integrated` with another learner, on the closed trades in the log.
 
-    Both sides learn from the facts in the log as they are now, in this process; nothing is published.  Whether it would
-    have helped tells `faust -A app audit`.
+    Both sides learn from the facts in the log as they are now, in this process; nothing is published.  To see whether the
+    difference would have helped, run `faust -A app audit`.
 
     \b
     Examples:
@@ -113,7 +113,7 @@ def _print_told(what: str, theirs: str, told: list[Difference], limit: int) -> N
     click.echo(f"\n{what}" + (f"; the {limit} greatest:" if len(told) > limit else ":" if told else "."))
     for d in told[:limit]:
         o, mine = d.of, d.ours
-        gains = "".join(f", × {gain:g} of it in {regime}" for regime, gain in mine.regime_gains.items()) if mine else ""
+        gains = "".join(f", × {gain:g} of that in {regime}" for regime, gain in mine.regime_gains.items()) if mine else ""
         fades = f", half-life {mine.decay.half_life_hours / 24:.3g} days" if mine and mine.decay.half_life_hours else ""
         click.echo(
             f"  × {mine.multiplier if mine else 1.0:.2f}, {theirs} × {d.theirs.multiplier if d.theirs else 1.0:.2f}   "

@@ -37,15 +37,13 @@ SHOWN_LINES = 400
 
 def _filters(command: Any) -> Any:
     for option in (
-        click.option("--source-offset", type=click.IntRange(min=0), help="Only of this offset of position_closed."),
-        click.option("--source-partition", type=click.IntRange(min=0), help="Only of this partition of position_closed."),
-        click.option("--key", help="Only with this message key."),
+        click.option("--source-offset", type=click.IntRange(min=0), help="Only closes at this offset of position_closed."),
+        click.option("--source-partition", type=click.IntRange(min=0), help="Only closes from this partition of position_closed."),
+        click.option("--key", help="Only closes with this message key."),
         click.option("--until", help="Only closes sent before this time (RFC 3339)."),
         click.option("--since", help="Only closes sent at this time or later (RFC 3339)."),
-        click.option("--path", help="Only culprits whose JSON path begins so, or is like this with * and ?."),
-        click.option(
-            "--reason", "reasons", multiple=True, type=click.Choice(sorted(REASONS)), help="Only of this reason; may be repeated."
-        ),
+        click.option("--path", help="Only errors whose JSON path starts with this, or matches this pattern of * and ?."),
+        click.option("--reason", "reasons", multiple=True, type=click.Choice(sorted(REASONS)), help="Only this reason; repeatable."),
     ):
         command = option(command)
     return command
@@ -78,7 +76,9 @@ def dlq() -> None:
 
 @dlq.command("list")
 @_filters
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Show at most so many letters, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Maximum number of dead letters to show, newest first."
+)
 @json_option
 @handle_errors
 def list_letters(
@@ -118,7 +118,7 @@ def list_letters(
         table = Table("letters", "reason", "path", "meaning")
         table.columns[0].justify = "right"
         for (reason, where), n in counts.most_common():
-            table.add_row(f"{n:,}", reason, Text(where), REASONS.get(reason, "It was not written by Edgeloop."))
+            table.add_row(f"{n:,}", reason, Text(where), REASONS.get(reason, "Not written by Edgeloop."))
         console().print(table)
     if shown:
         rows = Table("place", "sent", "key", "reason", "path", "source", "bytes")
@@ -134,11 +134,11 @@ def list_letters(
 
 @dlq.command("show")
 @click.argument("place")
-@click.option("--whole", is_flag=True, help="Show all lines of a long value.")
+@click.option("--whole", is_flag=True, help="Show every line of a long value.")
 @json_option
 @handle_errors
 def show_letter(place: str, whole: bool, as_json: bool) -> None:
-    """Show one dead letter: its headers, its value with the culprit marked, and whether it would pass now.
+    """Show one dead letter: its headers, its value with the culprit marked, and whether it would be accepted now.
 
     PLACE is partition:offset in position_closed.dlq, as `dlq list` shows it.
 
@@ -166,33 +166,35 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
         return
     for name, said in _plain(letter).items():
         click.echo(f"{name:18} {'' if said is None else said}")
-    click.echo(f"\n{letter.reason}: {REASONS.get(letter.reason, 'It was not written by Edgeloop.')}\n")
+    click.echo(f"\n{letter.reason}: {REASONS.get(letter.reason, 'Not written by Edgeloop.')}\n")
     lines = marked(value, letter.path, letter.reason, letter.exception)
     shown = lines if whole or len(lines) <= SHOWN_LINES else _around(lines, letter.reason)
     for line in shown:
         click.echo(line)
     click.echo("")
     if not known:
-        click.echo("Only the first MiB is here, and the whole value is no more in position_closed: it cannot be sent again.")
+        click.echo("Only the first MiB was kept, and the full value is no longer in position_closed: it cannot be resent.")
     elif problem is None:
-        click.echo(f"It would pass now: faust -A app dlq redrive --source-partition {_or(letter, 0)} --source-offset {_or(letter, 1)}")
+        click.echo(
+            f"It would be accepted now: faust -A app dlq redrive --source-partition {_or(letter, 0)} --source-offset {_or(letter, 1)}"
+        )
     else:
-        click.echo(f"It would be refused again: {problem.reason} at {problem.path}. {problem.exception}")
+        click.echo(f"It would be rejected again: {problem.reason} at {problem.path}. {problem.exception}")
 
 
 @dlq.command("redrive")
 @_filters
-@click.option("--limit", type=click.IntRange(min=1), help="Send at most so many.")
-@click.option("--all", "everything", is_flag=True, help="Also send what would be refused again (it comes back as new dead letters).")
-@click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number to send.")
+@click.option("--all", "everything", is_flag=True, help="Also send closes that would be rejected again (they return as new dead letters).")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, without sending it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @handle_errors
 def redrive(
     reasons: tuple[str, ...], path: str | None, since: str | None, until: str | None, key: str | None, source_partition: int | None,
     source_offset: int | None, limit: int | None, everything: bool, dry_run: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Send dead letters to position_closed again, the same bytes under the same key: those that would pass now.
+    """Send dead letters to position_closed again, the same bytes under the same key: those that would be accepted now.
 
     For instance after a setting was changed that had made them invalid.  What was sent again before is recognised and left alone.  Exit
     code 5 if the whole of a value is gone that was too large for the dead letter.
@@ -206,7 +208,7 @@ def redrive(
     settings = Settings.from_environment()
     wanted = _wanted(reasons, path, since, until, key, source_partition, source_offset)
     if as_json and not (yes or dry_run):
-        raise UsageError("--json cannot ask.", "Add --yes or --dry-run.")
+        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
     with _progress("reading") as advance:
         made = asyncio.run(plan(settings, wanted, everything=everything, limit=limit, progress=advance))
     if not as_json:
@@ -238,15 +240,15 @@ def redrive(
 
 
 def _tell(made: Plan, everything: bool) -> None:
-    click.echo(f"{made.valid:,} would pass now.")
+    click.echo(f"{made.valid:,} would be accepted now.")
     for reason, n in made.refused.most_common():
-        click.echo(f"{n:,} would be refused again{' and are sent all the same' if everything else ''}: {reason}.")
+        click.echo(f"{n:,} would be rejected again{' and are sent anyway' if everything else ''}: {reason}.")
     if made.already:
-        click.echo(f"{made.already:,} were sent again before, or are written twice.")
+        click.echo(f"{made.already:,} were already resent, or are duplicates.")
     if made.left:
-        click.echo(f"{made.left:,} are beyond --limit.")
+        click.echo(f"{made.left:,} exceed --limit.")
     for letter in made.gone:
-        click.echo(f"{letter.place} holds only the first MiB, and the whole value is no more in position_closed: it cannot be sent again.")
+        click.echo(f"{letter.place} holds only the first MiB, and the full value is no longer in position_closed: it cannot be resent.")
 
 
 def _around(lines: list[str], reason: str) -> list[str]:

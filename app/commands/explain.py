@@ -27,16 +27,16 @@ from app.settings import Settings
 from edgeloop.identity import CATEGORIES
 
 html_option = click.option(
-    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Also write it into this file, as a fragment of a page."
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Also write it to this file, as an HTML fragment."
 )
 
 
 @overrides.command("explain")
 @click.argument("override_id")
 @click.option(
-    "--trades", type=click.IntRange(min=0), default=0, show_default=True, help="List so many of the trades behind it, the newest first."
+    "--trades", type=click.IntRange(min=0), default=0, show_default=True, help="Number of supporting trades to list, newest first."
 )
-@click.option("--at", "at_text", help="Time for which to say whether it is in force (default: now).")
+@click.option("--at", "at_text", help="Time at which to check whether it is in force (default: now).")
 @html_option
 @json_option
 @handle_errors
@@ -70,11 +70,11 @@ def explain_one(override_id: str, trades: int, at_text: str | None, page: Path |
 
 
 @cli.command("explain")
-@click.option("--pattern", required=True, help="Pattern key, in any accepted form.")
+@click.option("--pattern", required=True, help="Pattern key in any accepted form.")
 @click.option("--category", required=True, type=click.Choice(CATEGORIES), help="Action category.")
-@click.option("--scope", "scope_text", default="", help="The context: dimension=value pairs with commas between them.")
-@click.option("--module", default="pm", show_default=True, help="The module of a pattern key that does not name it.")
-@click.option("--at", "at_text", help="Time of the decision (default: now): with the overrides that were in force then.")
+@click.option("--scope", "scope_text", default="", help="The context: comma-separated dimension=value pairs.")
+@click.option("--module", default="pm", show_default=True, help="Module, if the pattern key does not name it.")
+@click.option("--at", "at_text", help="Time of the decision (default: now); uses the overrides in force then.")
 @html_option
 @json_option
 @handle_errors
@@ -113,9 +113,7 @@ def _tell(document: OverrideDocument | ContextDocument, page: Path | None, as_js
         try:
             page.write_text(html(document), encoding="utf-8")
         except OSError as error:
-            raise ConfigurationError(
-                f"{page} cannot be written: {error.strerror}.", "Name a file in a folder that can be written to."
-            ) from error
+            raise ConfigurationError(f"Cannot write {page}: {error.strerror}.", "Name a file in a writable folder.") from error
     if as_json:
         echo_json(msgspec.to_builtins(document))
     else:

@@ -24,15 +24,15 @@ from edgeloop.identity import CATEGORIES
 
 @cli.command("export")
 @click.argument("table", type=click.Choice(list(TABLES)))
-@click.option("--out", metavar="FILE", help="The file, .parquet or .csv; - is CSV on standard output.")
-@click.option("--format", "kind", type=click.Choice(FORMATS), help="Its format, where the name does not tell.")
-@click.option("--as-of", help="overrides: those that were in force at this time (RFC 3339).")
+@click.option("--out", metavar="FILE", help="Output file, .parquet or .csv; - writes CSV to standard output.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="Output format, if the file name does not say.")
+@click.option("--as-of", help="For overrides: those in force at this time (RFC 3339).")
 @click.option("--module", help="Only this module.")
-@click.option("--pattern", help="Only this canonical pattern key; may end in *.")
+@click.option("--pattern", help="Only this canonical pattern key; may end with *.")
 @click.option("--category", type=click.Choice(CATEGORIES), help="Only this action category.")
-@click.option("--wide", "is_wide", is_flag=True, help="Also a column per dimension of the scope.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@click.option("--describe", is_flag=True, help="Print the table's columns and write nothing.")
+@click.option("--wide", "is_wide", is_flag=True, help="Add one column per scope dimension.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("--describe", is_flag=True, help="Print the table's columns without writing anything.")
 @json_option
 @handle_errors
 def export(
@@ -58,11 +58,11 @@ def export(
     if out is None:
         raise UsageError("--out is missing.", "Name a .parquet or .csv file, or - for CSV on standard output.")
     if as_json and out == "-":
-        raise UsageError("--json and --out - both want standard output.", "Name a file.")
+        raise UsageError("--json and --out - both write to standard output.", "Name a file for --out.")
     if as_of is not None and table != "overrides":
-        raise UsageError(f"--as-of is for overrides; {table} are exported as they are now.", "Leave it out.")
+        raise UsageError(f"--as-of applies to overrides only; {table} are exported as they are now.", "Leave it out.")
     if not exported.grouped and (pattern or category):
-        raise UsageError(f"{table} are of whole modules and have neither pattern nor category.", "Use --module alone.")
+        raise UsageError(f"{table} describe whole modules and have neither pattern nor category.", "Use --module alone.")
     filters = Filters(module, pattern, category, None if as_of is None else round(parse_time(as_of).timestamp() * 1e6))
     chosen, notes = format_of(out, kind), list[str]()
     with working(MofNCompleteColumn(), TimeElapsedColumn()) as bar:
@@ -81,7 +81,7 @@ def _columns(exported: Exported, settings: Settings, is_wide: bool, table: str) 
     if not is_wide:
         return list(exported.columns)
     if exported.scope is None:
-        raise UsageError(f"{table} have no scope that --wide could spread.", "Leave it out.")
+        raise UsageError(f"{table} have no scope for --wide to expand.", "Leave it out.")
     return wide(exported.columns, settings.dimensions, exported.scope)
 
 

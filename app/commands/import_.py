@@ -39,19 +39,19 @@ GLANCE = 1_000
 @cli.command("import")
 @click.argument("files", nargs=-1, required=True)
 @source_options
-@click.option("--module", help="The events' module (default: the mapping's, else pm).")
-@click.option("--shift-to", metavar="TIME", help="Move the log in time so that its newest exit is at TIME (RFC 3339, or `now`).")
-@click.option("--rate", type=click.FloatRange(min=0.1), help="Closes per second at most (default: as fast as the broker takes them).")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many closes.")
-@click.option("--dry-run", is_flag=True, help="Send nothing, need no broker: show the first events and what would be a dead letter.")
+@click.option("--module", help="Module of the events (default: the mapping's, else pm).")
+@click.option("--shift-to", metavar="TIME", help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).")
+@click.option("--rate", type=click.FloatRange(min=0.1), help="Maximum closes per second (default: as fast as the broker accepts them).")
+@click.option("--limit", type=click.IntRange(min=1), help="Import only the first N closes.")
+@click.option("--dry-run", is_flag=True, help="Send nothing and need no broker: show the first events and what would become a dead letter.")
 @click.option("--show", default="6", metavar="N", help="With --dry-run: how many events to show, or `all` (with --json: to list).")
 @click.option(
-    "--expect-pnl", metavar="AMOUNT", help="With --dry-run: fail unless the total profit is this, as in `1234.56` or `1234.56 EUR`."
+    "--expect-pnl", metavar="AMOUNT", help="With --dry-run: fail unless the total profit equals this, such as `1234.56` or `1234.56 EUR`."
 )
-@click.option("--table", "which", metavar="NAME", help="With --draft: which table of the file, by its title or its number.")
-@click.option("--rows", type=click.Choice(tuple(FIELDS)), help="With --draft: what a row is (default: told from the table).")
+@click.option("--table", "which", metavar="NAME", help="With --draft: the table to use, by title or number.")
+@click.option("--rows", type=click.Choice(tuple(FIELDS)), help="With --draft: what each row is (default: detected).")
 @click.option(
-    "--draft", "draft_to", type=click.Path(path_type=Path), metavar="FILE", help="Guess a mapping of the table and write it to FILE."
+    "--draft", "draft_to", type=click.Path(path_type=Path), metavar="FILE", help="Draft a mapping for the table and write it to FILE."
 )
 @json_option
 @handle_errors
@@ -91,9 +91,9 @@ def import_(
         _draft(files, kind, draft_to, which, rows, as_json)
         return
     if which is not None or rows is not None:
-        raise UsageError("--table and --rows are for a draft.", "Draft with them; the mapping then says it itself.")
+        raise UsageError("--table and --rows apply to --draft only.", "Use them when drafting; the mapping then records them.")
     if expect_pnl is not None and not dry_run:
-        raise UsageError("--expect-pnl is for a dry run.", "Add --dry-run; import once the profit is as expected.")
+        raise UsageError("--expect-pnl requires --dry-run.", "Add --dry-run; import once the profit is as expected.")
     settings = Settings.from_environment()
     notes = Notes()
 
@@ -111,7 +111,7 @@ def import_(
         return
     first = list(islice(found, GLANCE))
     if not first:
-        raise BadDataError("There is not one close in what was given.", _sentences(notes) or "Show what is in it with --dry-run.")
+        raise BadDataError("The input contains no closed positions.", _sentences(notes) or "Show what is in it with --dry-run.")
     glance = survey(settings, first, now_ms())
     glance.check_outcome()
     total = file_size(files)
@@ -138,7 +138,7 @@ def _shown_events(show: str) -> int:
     if show == "all":
         return sys.maxsize
     if not show.isdigit():
-        raise UsageError(f"--show is {show!r}.", "Give a number of events, or all.")
+        raise UsageError(f"--show is {show!r}.", "Expected a number of events, or all.")
     return int(show)
 
 
@@ -152,12 +152,14 @@ def _reading_lines(mapping: TableMapping | None) -> list[str]:
         f"the currency is {mapping.currency.lower() if mapping.currency == QUOTE else mapping.currency}",
     ]
     if mapping.profit:
-        said.append({"gross": "fees are taken off profits", "net": "profits are after fees", "shown": "fees do not count"}[mapping.profit])
+        said.append(
+            {"gross": "fees are deducted from profits", "net": "profits are after fees", "shown": "fees are ignored"}[mapping.profit]
+        )
     if mapping.multipliers:
         said.append("contract values are " + joined([f"{name} {value:g}" for name, value in mapping.multipliers.items()], 6))
     if mapping.rows == "fills" and mapping.shorts != "yes":
-        said.append("no sale opens a short" if mapping.shorts == "no" else "a sale opens a short only where it says so")
-    return [f"Read as the mapping says: {'; '.join(said)}."]
+        said.append("no sale opens a short" if mapping.shorts == "no" else "a sale opens a short only if it says so")
+    return [f"Read according to the mapping: {'; '.join(said)}."]
 
 
 def _expected(text: str | None) -> tuple[float, str | None] | None:
@@ -167,7 +169,7 @@ def _expected(text: str | None) -> tuple[float, str | None] | None:
     told = figure(text.strip())
     if told is None:
         raise UsageError(
-            f"--expect-pnl is {text!r}.", "Give an amount such as 1234.56, with its currency where there are several: 1234.56 EUR."
+            f"--expect-pnl is {text!r}.", "Expected an amount such as 1234.56, with its currency if there are several: 1234.56 EUR."
         )
     return float(told.text), told.unit
 
@@ -198,7 +200,7 @@ def _sentences(notes: Notes) -> str:
 
 def _dimension_lines(seen: Survey) -> list[str]:
     sentence = unconfigured_sentence(seen)
-    return [sentence, f"  To learn from all that this log has, set for workers and commands: {seen.export}"] if sentence else []
+    return [sentence, f"  To learn from everything in this log, set for workers and commands: {seen.export}"] if sentence else []
 
 
 def _report(seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, str | None] | None) -> None:
@@ -219,7 +221,7 @@ def _report(seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, st
             click.echo(sentence)
         click.echo("Nothing was sent.", err=True)
     if not fits:
-        raise BadDataError(sentence, "See what was left out, refused or is still open; then correct the mapping.")
+        raise BadDataError(sentence, "Check what was skipped, rejected or is still open, then correct the mapping.")
 
 
 def _print(seen: Survey, notes: Notes) -> None:
@@ -227,16 +229,16 @@ def _print(seen: Survey, notes: Notes) -> None:
     if seen.first:
         out.print(_first_events(seen))
         place, event, _ = seen.first[0]
-        out.print(f"The first one in whole ({place}):")
+        out.print(f"The first event in full ({place}):")
         click.echo(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode())
     click.echo(
-        f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be taken, {seen.dead_letters:,} would end as dead letters."
+        f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be accepted, {seen.dead_letters:,} would become dead letters."
     )
     if seen.exits:
         click.echo(f"{len(seen.groups):,} groups; exits from {min(seen.exits)[:10]} to {max(seen.exits)[:10]}.")
         click.echo(f"EDGELOOP_WINDOW_DAYS={seen.settings.window_days:g} before the newest exit holds {seen.in_window():,} of them.")
     if seen.repeated:
-        click.echo(f"Closes whose trade_id was there before, of which one counts: {seen.repeated:,}.")
+        click.echo(f"Closes with a repeated trade_id, of which one counts: {seen.repeated:,}.")
     for line in _note_lines(notes):
         click.echo(line)
     if seen.refused:
@@ -246,7 +248,7 @@ def _print(seen: Survey, notes: Notes) -> None:
     shown = ", ".join(f"{name} {count:,}" for name, count in seen.outcomes.most_common()) or "none"
     click.echo(f"Outcomes found: {shown}. EDGELOOP_OUTCOME={seen.settings.outcome} learns from {seen.outcome_field}.")
     if remedy := seen.outcome_remedy():
-        click.echo(f"  No close has it, so all would be dead letters. {remedy}")
+        click.echo(f"  No close has it, so all would become dead letters. {remedy}")
     for line in _dimension_lines(seen):
         click.echo(line)
 
@@ -298,19 +300,19 @@ def _wrong(seen: Survey) -> list[str]:
 def _draft(files: tuple[str, ...], kind: str | None, to: Path, which: str | None, rows: str | None, as_json: bool) -> None:
     if len(files) != 1 or (kind or kind_of(files[0])) != "table":
         raise UsageError(
-            "A draft is made of one table.",
+            "A draft needs exactly one table.",
             "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite or .parquet, also .gz or .zst.",
         )
     if to.exists():
-        raise UsageError(f"{to} is there already, and a draft overwrites nothing.", "Name another file, or move that one away.")
+        raise UsageError(f"{to} already exists, and --draft does not overwrite files.", "Name another file, or move the existing one.")
     made = draft(files[0], Path(files[0]).name, which, rows)
     to.write_text(made.text, encoding="utf-8")
     if as_json:
         echo_json({"mapping": str(to), "guessed": made.guessed, "asked": made.asked, "left": made.left})
         return
-    click.echo(f"{to} is written.")
-    asked = 'To be answered, each in place of a "?" in the mapping, before anything is read:'
-    for title, sentences in (("Guessed:", made.guessed), (asked, made.asked), ("Left for you to decide:", made.left)):
+    click.echo(f"{to} written.")
+    asked = 'Answer these before importing: replace each "?" in the mapping.'
+    for title, sentences in (("Guessed:", made.guessed), (asked, made.asked), ("Please check:", made.left)):
         if sentences:
             click.echo(title)
             for sentence in sentences:

@@ -28,9 +28,9 @@ from schemas.lessons import Lesson, LessonVerdict
 
 def _filters(command: Any) -> Any:
     for option in (
-        click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show at most so many."),
+        click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Maximum number to show."),
         click.option("--category", type=click.Choice(["entry", "add", "trim", "exit"]), help="Only this action category."),
-        click.option("--pattern", help="Only this canonical pattern key; may end in *."),
+        click.option("--pattern", help="Only this canonical pattern key; may end with *."),
         click.option("--module", help="Only this module."),
     ):
         command = option(command)
@@ -52,7 +52,7 @@ import_later(overrides, {"diff": "diff", "explain": "explain"})
 @overrides.command("list")
 @_filters
 @click.option("--sort", type=click.Choice(["multiplier", "trades", "key"]), default="multiplier", show_default=True)
-@click.option("--as-of", metavar="TIME", help="Those that were in force at this time (RFC 3339), without any that had expired.")
+@click.option("--as-of", metavar="TIME", help="Those in force at this time (RFC 3339), excluding expired ones.")
 @json_option
 @handle_errors
 def list_overrides(
@@ -112,7 +112,7 @@ def show_override(override_id: str, as_json: bool) -> None:
     records = asyncio.run(current(settings, kinds.OVERRIDES))
     found = [o for key, o in records.items() if key.startswith(override_id)]
     if len(found) != 1:
-        problem = f"{len(found)} overrides begin with" if found else "No override begins with"
+        problem = f"{len(found)} overrides start with" if found else "No override starts with"
         raise BadDataError(f"{problem} {override_id!r}.", "Run `faust -A app overrides list` to see those in force.")
     if as_json:
         echo_json(msgspec.to_builtins(found[0]))
@@ -122,7 +122,7 @@ def show_override(override_id: str, as_json: bool) -> None:
 
 
 @overrides.command("watch")
-@click.option("--count", type=click.IntRange(min=1), help="End after so many changes (default: go on until Ctrl-C).")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after N changes (default: run until Ctrl-C).")
 @json_option
 @handle_errors
 def watch_overrides(count: int | None, as_json: bool) -> None:

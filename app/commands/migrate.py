@@ -17,7 +17,7 @@ from app.storage.rebuild import REBUILT_TABLES, rebuild
 
 
 @cli.command("migrate")
-@click.option("--dry-run", is_flag=True, help="Show what would be applied and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be applied, without changing anything.")
 @json_option
 @handle_errors
 def migrate(dry_run: bool, as_json: bool) -> None:
@@ -42,8 +42,8 @@ def migrate(dry_run: bool, as_json: bool) -> None:
 
 
 @cli.command("rebuild")
-@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @handle_errors
 def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -60,8 +60,8 @@ def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     settings = Settings.from_environment()
     if not dry_run and not yes:
         if as_json:
-            raise UsageError("--json cannot ask.", "Add --yes or --dry-run.")
-        click.confirm(f"Empty {', '.join(REBUILT_TABLES)} in the schema {settings.database_schema} and fill them again?", abort=True)
+            raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+        click.confirm(f"Empty {', '.join(REBUILT_TABLES)} in the schema {settings.database_schema} and refill them?", abort=True)
     records = asyncio.run(rebuild(settings, dry_run=dry_run))
     if as_json:
         echo_json({"dry_run": dry_run, "records": records, "schema": settings.database_schema, "tables": list(REBUILT_TABLES)})

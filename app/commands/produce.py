@@ -21,10 +21,10 @@ from schemas.kinds import CLOSES
 
 @cli.command("produce")
 @click.argument("files", nargs=-1, required=True)
-@click.option("--shift-to", metavar="TIME", help="Move the log in time so that its newest exit is at TIME (RFC 3339, or `now`).")
-@click.option("--rate", type=click.FloatRange(min=0.1), help="Closes per second at most (default: as fast as the broker takes them).")
-@click.option("--limit", type=click.IntRange(min=1), help="Send only the first so many.")
-@click.option("--dry-run", is_flag=True, help="Read everything and send nothing.")
+@click.option("--shift-to", metavar="TIME", help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).")
+@click.option("--rate", type=click.FloatRange(min=0.1), help="Maximum closes per second (default: as fast as the broker accepts them).")
+@click.option("--limit", type=click.IntRange(min=1), help="Send only the first N closes.")
+@click.option("--dry-run", is_flag=True, help="Read everything, send nothing.")
 @json_option
 @handle_errors
 def produce(files: tuple[str, ...], shift_to: str | None, rate: float | None, limit: int | None, dry_run: bool, as_json: bool) -> None:
@@ -49,7 +49,7 @@ def produce(files: tuple[str, ...], shift_to: str | None, rate: float | None, li
         send(settings, read(), total_bytes=total, by=by, rate=rate, limit=limit, dry_run=dry_run, doing="producing")
     )
     if not sent:
-        raise BadDataError("There is not one line in what was given.", "Each line has to hold one JSON event.")
+        raise BadDataError("The input contains no lines.", "Expected one JSON event per line.")
     if as_json:
         echo_json({"sent": sent, "seconds": round(seconds, 3), "dry_run": dry_run, "topic": settings.topic(CLOSES)})
     else:

@@ -42,7 +42,7 @@ from schemas.lessons import LessonVerdict
 LINE_EVERY_S = 5.0
 
 work_dir_option = click.option(
-    "--work-dir", type=click.Path(file_okay=False, path_type=Path), help="Where closes wait on disk (default: .edgeloop/replay)."
+    "--work-dir", type=click.Path(file_okay=False, path_type=Path), help="Directory for closes spooled to disk (default: .edgeloop/replay)."
 )
 
 
@@ -54,22 +54,22 @@ def replay() -> None:
 @replay.command("run")
 @click.argument("name")
 @click.argument("files", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every closed trade there is.")
-@click.option("--from", "from_time", metavar="TIME", help="Trades that closed at TIME or later (RFC 3339).")
-@click.option("--to", "to_time", metavar="TIME", help="Trades that closed before TIME.")
-@click.option("--by-duration", metavar="DURATION", help="Trades that closed within so long before now: P30D, P4W, PT36H.")
-@click.option("--offsets", metavar="P:A-B,…", help="Records of the topic's partitions, from offset A to before B: 0:100-200,1:50-.")
+@click.option("--all", "everything", is_flag=True, help="All closed trades.")
+@click.option("--from", "from_time", metavar="TIME", help="Trades closed at or after TIME (RFC 3339).")
+@click.option("--to", "to_time", metavar="TIME", help="Trades closed before TIME.")
+@click.option("--by-duration", metavar="DURATION", help="Trades closed within this long before now: P30D, P4W, PT36H.")
+@click.option("--offsets", metavar="P:A-B,…", help="Records by partition, from offset A up to but not including B: 0:100-200,1:50-.")
 @click.option(
     "--topic", type=click.Choice(["facts", "closes"]), default="facts", show_default=True,
-    help="Without FILES: what ingest made of the closes, or the closes themselves, by today's settings.",
+    help="Without FILES: read the facts that ingest produced, or the closes themselves under the current settings.",
 )  # fmt: skip
-@click.option("--kind", type=click.Choice(KINDS), help="What FILES are (default: told from each file).")
+@click.option("--kind", type=click.Choice(KINDS), help="Format of FILES (default: detected per file).")
 @click.option(
-    "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="For tables: the TOML file that says what columns mean."
+    "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="For tables: the TOML file that maps their columns."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@click.option("--jobs", type=click.IntRange(min=1), help="Number of processes (default: one per core).")
 @work_dir_option
-@click.option("--restart", is_flag=True, help="Begin anew: drop what the shadow holds.")
+@click.option("--restart", is_flag=True, help="Start over: drop what the shadow holds.")
 @json_option
 @handle_errors
 def replay_run(
@@ -110,9 +110,9 @@ def replay_run(
 def _print_result(result: Result) -> None:
     rejected = ", ".join(f"{n:,} {reason}" for reason, n in sorted(result.rejected.items()))
     if rejected:
-        click.echo(f"Refused closes: {rejected}.")
+        click.echo(f"Rejected closes: {rejected}.")
     if result.unreadable:
-        click.echo(f"Facts that no version of this program wrote, left out: {result.unreadable:,}.")
+        click.echo(f"Skipped facts that no version of this program wrote: {result.unreadable:,}.")
     took = (
         f"{result.records:,} records in {result.seconds:.1f} s ({result.rate:,.0f}/s), peak {result.peak_memory_bytes / 2**20:,.0f} MiB; "
     )
@@ -165,7 +165,7 @@ def replay_list(as_json: bool) -> None:
         echo_json([_plain(state) for state in states])
         return
     if not states:
-        click.echo("There is no shadow.  Make one: faust -A app replay run NAME --all")
+        click.echo("There is no shadow.  Create one: faust -A app replay run NAME --all")
         return
     table = Table("name", "of", "begun", "finished", "trades", "overrides", "digest")
     for state in states:
@@ -224,15 +224,15 @@ def replay_show(name: str, as_json: bool) -> None:
     for module, n in sorted(state.judged.items()):
         click.echo(f"  module {module}: {n:,} overrides")
     for reason, n in sorted(state.rejected.items()):
-        click.echo(f"  refused: {n:,} closes, {reason}")
+        click.echo(f"  rejected: {n:,} closes, {reason}")
     for setting, value in sorted(state.settings.items()):
         click.echo(f"  {setting}={value}")
 
 
 @replay.command("diff")
 @click.argument("name")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most so many overrides.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 if shadow and live differ.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of overrides to show.")
+@click.option("--exit-code", is_flag=True, help="Exit with code 1 if shadow and live differ.")
 @json_option
 @handle_errors
 def replay_diff(name: str, limit: int, exit_code: bool, as_json: bool) -> None:
@@ -287,17 +287,17 @@ def _counts(live: Any, shadow: Any) -> dict[str, int]:
 def _print_diff(digests: dict[str, str], same: bool, counts: dict[str, dict[str, int]], found: list[Difference], limit: int) -> None:
     click.echo(f"live   {digests['live']}\nshadow {digests['shadow']}")
     if same:
-        click.echo("They are equal: the same lessons, verdicts and overrides.")
+        click.echo("Shadow and live are equal: the same lessons, verdicts and overrides.")
         return
     table = Table("topic", "only live", "only shadow", "changed", "equal")
     for topic, n in counts.items():
         table.add_row(topic, *(f"{n[column]:,}" for column in ("only_live", "only_shadow", "changed", "equal")))
     console().print(table)
     if not found:
-        click.echo("A position manager would be told the same.")
+        click.echo("A position manager would get the same answers.")
         return
     click.echo(
-        f"A position manager would be told something else in {len(found):,} contexts"
+        f"A position manager would get different answers in {len(found):,} contexts"
         + (f"; the {limit} greatest:" if len(found) > limit else ":")
     )
     for d in found[:limit]:
@@ -319,10 +319,10 @@ def _told(side: Override | None) -> str:
 @click.argument("name")
 @click.option(
     "--accept", multiple=True, type=click.Choice(promotion.REFUSALS),
-    help="Promote although: settings differ, the range is not the whole log, it is older than the log, workers are running.",
+    help="Promote even though: settings differ, the range is not the whole log, it is older than the log, workers are running.",
 )  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be published.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show what would be published, without publishing it.")
 @json_option
 @handle_errors
 def replay_promote(name: str, accept: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) -> None:
@@ -360,7 +360,7 @@ def replay_promote(name: str, accept: tuple[str, ...], yes: bool, dry_run: bool,
             }
         )  # fmt: skip
     elif not plan.records:
-        click.echo("Live says the same already.")
+        click.echo("Live already matches.")
     else:
         click.echo(f"Published {len(plan.records):,} records." if published else "Nothing was published.")
 
@@ -368,8 +368,8 @@ def replay_promote(name: str, accept: tuple[str, ...], yes: bool, dry_run: bool,
 @replay.command("drop")
 @click.argument("name")
 @work_dir_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show what would be dropped, without dropping it.")
 @json_option
 @handle_errors
 def replay_drop(name: str, work_dir: Path | None, yes: bool, dry_run: bool, as_json: bool) -> None:
@@ -385,7 +385,7 @@ def replay_drop(name: str, work_dir: Path | None, yes: bool, dry_run: bool, as_j
     async def drop(doit: bool) -> str:
         async with opened(settings, name) as shadow:
             if not await shadow.exists():
-                raise ConfigurationError(f"There is no shadow {name}.", "`faust -A app replay list` shows those that there are.")
+                raise ConfigurationError(f"There is no shadow {name}.", "Run `faust -A app replay list` to see the existing ones.")
             if doit:
                 await shadow.lock()
                 await shadow.drop()

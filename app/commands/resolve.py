@@ -26,7 +26,7 @@ def parse_scope(text: str) -> dict[str, str]:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"{pair!r} is not of the form dimension=value.", "Write --scope chain=sol,btc_meso=S1")
+            raise UsageError(f"{pair!r} is not a dimension=value pair.", "Expected a form like --scope chain=sol,btc_meso=S1")
         scope[name.strip()] = value.strip()
     return scope
 
@@ -40,15 +40,15 @@ def parse_time(text: str | None) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise UsageError(f"{text!r} is no time with an offset.", "Write it like 2026-01-31T12:00:00Z")
+        raise UsageError(f"{text!r} is not a time with a UTC offset.", "Expected a form like 2026-01-31T12:00:00Z")
     return moment
 
 
 @cli.command("resolve")
-@click.option("--pattern", required=True, help="Pattern key, in any accepted form.")
+@click.option("--pattern", required=True, help="Pattern key in any accepted form.")
 @click.option("--category", required=True, type=click.Choice(CATEGORIES), help="Action category.")
-@click.option("--scope", "scope_text", default="", help="The context: dimension=value pairs with commas between them.")
-@click.option("--module", default="pm", show_default=True, help="The module of a pattern key that does not name it.")
+@click.option("--scope", "scope_text", default="", help="The context: comma-separated dimension=value pairs.")
+@click.option("--module", default="pm", show_default=True, help="Module, if the pattern key does not name it.")
 @click.option("--at", "at_text", help="Time of the decision (default: now).")
 @json_option
 @handle_errors

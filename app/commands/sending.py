@@ -44,16 +44,16 @@ def shift_by(files: tuple[str, ...], shift_to: str | None, limit: int | None, re
     if shift_to is None:
         return None
     if "-" in files:
-        raise UsageError("--shift-to has to read the log twice, and standard input can be read once.", "Name a file instead.")
+        raise UsageError("--shift-to reads the log twice, and standard input can be read only once.", "Give a file instead.")
     try:
         target = datetime.now(UTC) if shift_to == "now" else datetime.fromisoformat(shift_to)
     except ValueError:
         target = None
     if target is None or target.tzinfo is None:
-        raise UsageError(f"{shift_to!r} is no time.", "Give `now` or a time with its offset such as 2026-01-31T12:00:00Z.")
+        raise UsageError(f"{shift_to!r} is not a time.", "Expected `now` or a time with a UTC offset, such as 2026-01-31T12:00:00Z.")
     newest = newest_exit(closed.value for closed in islice(read(), limit))
     if newest is None:
-        raise BadDataError("No exit_timestamp was found to shift the log by.", "Leave out --shift-to to send the events as they are.")
+        raise BadDataError("No exit_timestamp was found to shift the log by.", "Omit --shift-to to send the events unchanged.")
     return target - newest
 
 

@@ -50,7 +50,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
     if not console.is_terminal:
         yield lambda message: click.echo(message, err=True)
         return
-    with console.status("Looking at the stack") as line:
+    with console.status("Checking the stack") as line:
         yield line.update
 
 
@@ -59,7 +59,7 @@ def _addresses(info: devstack.StackInfo) -> dict[str, Any]:
 
 
 def _echo_addresses(info: devstack.StackInfo) -> None:
-    click.echo("The stack is up. For the other commands:")
+    click.echo("The stack is up. Set these for the other commands:")
     click.echo(f"  export EDGELOOP_BROKER={info.broker}")
     click.echo(f"  export EDGELOOP_DATABASE_URL={info.database_url}")
     click.echo(f"Data and logs: {info.directory}")
@@ -70,9 +70,9 @@ def _echo_addresses(info: devstack.StackInfo) -> None:
 @json_option
 @handle_errors
 def stack_up(directory: Path, as_json: bool) -> None:
-    """Bring the stack up and return once it answers; it goes on running.
+    """Start the stack and return once it is ready; it keeps running in the background.
 
-    Does nothing when it is up already. The first time, Kafka (44 MB) is fetched into a cache that all clones of a user share
+    Does nothing if it is already running. The first run downloads Kafka (44 MB) into a per-user cache shared by all clones
     ($EDGELOOP_CACHE_DIR, else $XDG_CACHE_HOME/edgeloop, else ~/.cache/edgeloop); later no network is needed. With --json, the
     last line on stdout is {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
 
@@ -95,7 +95,7 @@ def stack_up(directory: Path, as_json: bool) -> None:
 @json_option
 @handle_errors
 def stack_status(directory: Path, as_json: bool) -> None:
-    """Show whether the stack runs, and where; the exit code is 4 when it does not.
+    """Show whether the stack is running, and where; exit with code 4 if it is not.
 
     \b
     Examples:
@@ -111,8 +111,8 @@ def stack_status(directory: Path, as_json: bool) -> None:
         click.echo(f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}")
     else:
         for name, running in (("Kafka", status.broker_running), ("PostgreSQL", status.database_running)):
-            click.echo(f"{name} {'runs' if running else 'does not run'}.")
-        click.echo("Bring the stack up with: faust -A app stack up")
+            click.echo(f"{name} is {'running' if running else 'not running'}.")
+        click.echo("Start the stack with: faust -A app stack up")
     sys.exit(0 if status.is_up else 4)
 
 
@@ -121,7 +121,7 @@ def stack_status(directory: Path, as_json: bool) -> None:
 @json_option
 @handle_errors
 def stack_down(directory: Path, as_json: bool) -> None:
-    """Stop the stack; its data stay for the next `up`.
+    """Stop the stack; its data is kept for the next `up`.
 
     \b
     Examples:
@@ -131,13 +131,13 @@ def stack_down(directory: Path, as_json: bool) -> None:
     if as_json:
         echo_json({"up": False})
     else:
-        click.echo("The stack is down; its data stay (`stack reset` deletes them).")
+        click.echo("The stack is stopped; its data is kept (`stack reset` deletes it).")
 
 
 @stack.command("reset")
 @directory_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and stop there.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted, without deleting it.")
 @json_option
 @handle_errors
 def stack_reset(directory: Path, yes: bool, dry_run: bool, as_json: bool) -> None:

@@ -36,9 +36,9 @@ async def _watch(settings: Settings, roles: tuple[str, ...], until_idle: bool, t
 
 
 @cli.command("status")
-@click.option("--until-idle", is_flag=True, help="Wait until every input is folded, every refit done and every change projected.")
-@click.option("--role", "roles", multiple=True, type=click.Choice(AGENTS), help="Only this role; may be given several times.")
-@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait for that; then exit code 1.")
+@click.option("--until-idle", is_flag=True, help="Wait until every input is processed, every refit is done and every change is projected.")
+@click.option("--role", "roles", multiple=True, type=click.Choice(AGENTS), help="Only this role; repeatable.")
+@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait before giving up with exit code 1.")
 @json_option
 @handle_errors
 def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: bool) -> None:

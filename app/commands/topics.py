@@ -21,11 +21,11 @@ def topics() -> None:
 
 
 @topics.command("create")
-@click.option("--dry-run", is_flag=True, help="Only say what would be created.")
+@click.option("--dry-run", is_flag=True, help="Show what would be created, without creating it.")
 @json_option
 @handle_errors
 def create(dry_run: bool, as_json: bool) -> None:
-    """Create the topics that are missing; existing ones stay as they are.
+    """Create missing topics; leave existing ones unchanged.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def create(dry_run: bool, as_json: bool) -> None:
 @json_option
 @handle_errors
 def check(as_json: bool) -> None:
-    """Compare the broker's topics with the declaration; exit code 3 if one differs.
+    """Compare the broker's topics with their declaration; exit with code 3 if any differs.
 
     \b
     Examples:
@@ -64,19 +64,19 @@ def check(as_json: bool) -> None:
         )
     else:
         for m in mismatches:
-            click.echo(f"{m.topic} {m.problem}\n    mend it with: {m.remedy}")
+            click.echo(f"{m.topic} {m.problem}\n    fix it with: {m.remedy}")
         if not mismatches:
-            click.echo("Every topic is as declared.")
+            click.echo("Every topic matches its declaration.")
     if mismatches:
         sys.exit(3)
 
 
 @topics.command("mend")
-@click.option("--dry-run", is_flag=True, help="Only say what would be changed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be changed, without changing it.")
 @json_option
 @handle_errors
 def mend(dry_run: bool, as_json: bool) -> None:
-    """Give existing topics the configuration that is declared; all else about them stays, partition counts too.
+    """Apply the declared configuration to existing topics; nothing else changes, including partition counts.
 
     \b
     Examples:
@@ -89,6 +89,6 @@ def mend(dry_run: bool, as_json: bool) -> None:
         echo_json({"mended": [{"topic": m.topic, "problem": m.problem} for m in differed], "dry_run": dry_run})
         return
     for m in differed:
-        click.echo(f"{'would mend' if dry_run else 'mended'} {m.topic}, which {m.problem}")
+        click.echo(f"{'would fix' if dry_run else 'fixed'} {m.topic}, which {m.problem}")
     if not differed:
-        click.echo("Every configuration is as declared.")
+        click.echo("Every configuration matches its declaration.")

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import click
 from faust.cli.worker import worker as _registered  # noqa: F401  (importing it puts `worker` on the command line)
 
 from app.commands.base import cli, handle_errors
-from app.faust_app import app
+from app.faust_app import app, health
 from app.settings import Settings
 from app.worker.preflight import preflight
 
@@ -22,20 +23,29 @@ _start: Callable[..., Any] = _command.callback  # type: ignore[assignment]
 
 
 @handle_errors
-def _worker(*args: Any, **kwargs: Any) -> Any:
+def _worker(*args: Any, with_web: bool, web_port: int | None, **kwargs: Any) -> Any:
+    health.configure(enabled=with_web, port=web_port)
     asyncio.run(preflight(Settings.from_environment()))
     app.load_agents()
     logging.getLogger("aiokafka").setLevel(logging.NOTSET)  # a worker's log has it, limited (app.worker.logs)
     return _start(*args, with_web=False, web_port=None, web_bind=None, web_host=None, web_transport=None, **kwargs)
 
 
-# Faust's web server listens on every address, always on the same port, and serves table data; ours is app.worker.health.
-_command.params = [option for option in _command.params if not (option.name or "").startswith(("with_web", "web_"))]
+# Faust's web server listens on every address, always on the same port, and serves table data, so it never starts.  Its switch and its
+# port apply to app.worker.health instead, because scripts of Faust users pass them.
+HELP = {
+    "with_web": "Serve /healthz, /readyz and /metrics, or not (default: serve).",
+    "web_port": "Port for /healthz, /readyz and /metrics (default: EDGELOOP_METRICS_PORT).",
+}
+_command.params = [option for option in _command.params if option.name in HELP or not (option.name or "").startswith("web_")]
+for _option in _command.params:
+    if isinstance(_option, click.Option) and _option.name in HELP:
+        _option.help = HELP[_option.name]
 _command.callback = _worker
 _command.help = """Start a worker: all agents, or those in EDGELOOP_AGENTS.
 
-It waits up to a minute for the broker and refuses to start on a topic that is not as declared.  Any number of workers may run on a
-machine.  SIGTERM or Ctrl-C ends it cleanly.
+It waits up to a minute for the broker and refuses to start if a topic differs from its declaration.  Any number of workers can run
+on one machine.  SIGTERM or Ctrl-C shuts it down cleanly.
 
 \b
 Examples:

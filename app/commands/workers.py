@@ -38,14 +38,16 @@ async def _watch(settings: Settings, until: int | None, timeout_s: float) -> tup
 
 
 @cli.command("workers")
-@click.option("--until", type=click.IntRange(min=0), metavar="N", help="Wait until N workers have joined and no partition is being moved.")
-@click.option("--timeout", "timeout_s", default=60.0, show_default=True, help="Seconds to wait for that; then exit code 1.")
+@click.option(
+    "--until", type=click.IntRange(min=0), metavar="N", help="Wait until N workers have joined and no partition is being reassigned."
+)
+@click.option("--timeout", "timeout_s", default=60.0, show_default=True, help="Seconds to wait before giving up with exit code 1.")
 @json_option
 @handle_errors
 def workers(until: int | None, timeout_s: float, as_json: bool) -> None:
-    """Show the workers that have joined, and the partitions that each has.
+    """Show the workers that have joined and the partitions assigned to each.
 
-    A worker whose agents include the projector is a member of two groups.  One that was killed is a member for another 12 seconds.
+    A worker that runs the projector belongs to two groups.  A killed worker stays a member for another 12 seconds.
 
     \b
     Examples:
@@ -58,7 +60,7 @@ def workers(until: int | None, timeout_s: float, as_json: bool) -> None:
     if as_json:
         echo_json({"groups": [asdict(group) for group in found]})
     else:
-        table = Table("worker", "host", "group", "has partitions of")
+        table = Table("worker", "host", "group", "partitions")
         for group in found:
             for member in group.members:
                 table.add_row(member.client, member.host, group.name, _partitions(settings, member))

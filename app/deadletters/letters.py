@@ -43,7 +43,7 @@ def parse_place(text: str) -> Place:
     """
     found = re.fullmatch(r"(\d{1,9}):(\d{1,18})", text)
     if found is None:
-        raise UsageError(f"{text!r} is no place.", "Write partition:offset, such as 3:17; `faust -A app dlq list` shows it.")
+        raise UsageError(f"{text!r} is not a position.", "Use partition:offset, such as 3:17; `faust -A app dlq list` shows it.")
     return Place(int(found[1]), int(found[2]))
 
 
@@ -165,4 +165,4 @@ async def letter_at(settings: Settings, place: Place) -> tuple[Letter, ConsumerR
         record = await fetcher.fetch(settings.topic(DEAD_LETTERS), *place)
     if record is not None:
         return letter_of(record), record
-    raise BadDataError(f"There is no dead letter at {place}.", "Run `faust -A app dlq list` to see their places.")
+    raise BadDataError(f"No dead letter at {place}.", "Run `faust -A app dlq list` to see their positions.")

@@ -36,8 +36,8 @@ RETRY_S = 0.3
 PORT_TAKEN = "Address already in use"
 # Found in a log, why the server is started once more.
 PASSING_PROBLEMS = {
-    PORT_TAKEN: "someone took its port between our look and its start; trying another",
-    "pre-existing shared memory block": "processes of a predecessor that was killed are still ending; trying again",
+    PORT_TAKEN: "its port was taken before it started; trying another",
+    "pre-existing shared memory block": "processes of an earlier, killed server are still exiting; trying again",
 }
 READY_DEADLINE_S = 90.0
 # Another `up` may be fetching Kafka.
@@ -206,7 +206,7 @@ def _wait_until_ready(server: Kafka | Postgres, interrupted: threading.Event) ->
     last_error: Exception | None = None
     while time.monotonic() < give_up:
         if processes.running(server.record) is None:
-            raise UnreachableError(f"{server.name} ended while it started.", processes.explain(server.logs))
+            raise UnreachableError(f"{server.name} exited during start-up.", processes.explain(server.logs))
         if accepts(server.ports[0]):
             try:
                 asyncio.run(asyncio.wait_for(server.probe(), 15))
@@ -218,7 +218,7 @@ def _wait_until_ready(server: Kafka | Postgres, interrupted: threading.Event) ->
         if interrupted.wait(POLL_S):
             raise InterruptedError("interrupted")
     raise UnreachableError(
-        f"{server.name} runs, but was not ready within {READY_DEADLINE_S:.0f} s ({last_error!r}).",
+        f"{server.name} is running but was not ready within {READY_DEADLINE_S:.0f} s ({last_error!r}).",
         f"Stop it with `faust -A app stack down`, then try again. {processes.explain(server.logs)}",
     )
 
@@ -232,7 +232,9 @@ def _stop(directory: Path) -> None:
 def _info(directory: Path, kafka: Kafka, postgres: Postgres) -> StackInfo:
     pids = [processes.running(server.record) for server in (kafka, postgres)]
     if None in pids:
-        raise UnreachableError("A server of the stack ended just after it was ready.", processes.explain([*kafka.logs, *postgres.logs]))
+        raise UnreachableError(
+            "A server of the stack exited right after it became ready.", processes.explain([*kafka.logs, *postgres.logs])
+        )
     return StackInfo(kafka.address, postgres.address, directory, *pids)  # type: ignore[arg-type]
 
 
@@ -247,11 +249,11 @@ def _exclusive(directory: Path, report: Callable[[str], None]) -> Iterator[None]
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            report("Waiting for another command on this stack")
+            report("Waiting for another command that is using this stack")
             lock.acquire(timeout=LOCK_TIMEOUT_S)
     except Timeout:
         raise UnreachableError(
-            f"Another command has been at work on {directory} for {LOCK_TIMEOUT_S:.0f} s.", "End it, then try again."
+            f"Another command has been using {directory} for {LOCK_TIMEOUT_S:.0f} s.", "Stop it, then try again."
         ) from None
     try:
         yield
@@ -275,7 +277,7 @@ def _os_errors_explained(directory: Path) -> Iterator[None]:
     except PermissionError as error:
         raise ConfigurationError(
             f"The stack's files cannot be used: {error}.",
-            f"Was {directory} made by another user? Use that user, or another folder (--dir).",
+            f"If another user created {directory}, run as that user or choose another folder (--dir).",
         ) from error
     except OSError as error:
         remedy = processes.remedy(str(error)) or f"See the logs below {directory}."

@@ -93,7 +93,7 @@ def ensure_jars(cache: Path, report: Callable[[str], None], jars: list[Jar] | No
                 _fetch(wanted, repository, report)
     except Timeout:
         raise UnreachableError(
-            f"Another process has been fetching Kafka into {cache} for {LOCK_TIMEOUT_S} s.", "Let it finish, or end it, then try again."
+            f"Another process has been downloading Kafka into {cache} for {LOCK_TIMEOUT_S} s.", "Let it finish, or stop it, then try again."
         ) from None
     return [jar.path(repository) for jar in jars]
 
@@ -104,12 +104,12 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
     def fetch(jar: Jar) -> Jar:
         path = jar.path(repository)
         if path.exists():
-            report(f"{path.name} in the cache is not what the lock names; fetching it anew")
+            report(f"{path.name} in the cache does not match the lock file; downloading it again")
             path.unlink()
         context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
         return jar
 
-    report(f"Fetching Apache Kafka: {len(wanted)} files, up to 44 MB, once per user")
+    report(f"Downloading Apache Kafka: {len(wanted)} files, up to 44 MB, once per user")
     pool = ThreadPoolExecutor(PARALLEL_DOWNLOADS)
     try:
         fetched_bytes = 0
@@ -119,19 +119,19 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
             if not jar.is_intact(repository):
                 jar.path(repository).unlink()
                 raise UnreachableError(
-                    f"{jar.path(repository).name} was fetched, but it is not the file that {LOCK_PATH.name} names (its SHA-256 differs).",
-                    "A proxy or mirror may have altered it. It was not used, and removed; try again from another network.",
+                    f"{jar.path(repository).name} was downloaded, but its SHA-256 differs from the one in {LOCK_PATH.name}.",
+                    "A proxy or mirror may have altered it. The file was removed without being used; try again from another network.",
                 )
             fetched_bytes += jar.path(repository).stat().st_size
             if time.monotonic() > next_report or done == len(wanted):
-                report(f"Fetching Apache Kafka: {done} of {len(wanted)} files, {fetched_bytes / 1e6:.0f} MB")
+                report(f"Downloading Apache Kafka: {done} of {len(wanted)} files, {fetched_bytes / 1e6:.0f} MB")
                 next_report = time.monotonic() + REPORT_INTERVAL_S
     except (OSError, RuntimeError) as error:
         # requests' exceptions are OSErrors; jgo raises RuntimeError when no repository has the file.
         raise UnreachableError(
-            f"Apache Kafka could not be fetched from the Maven repository: {error}",
+            f"Apache Kafka could not be downloaded from the Maven repository: {error}",
             processes.remedy(str(error))
-            or "Check the network and the proxy settings (HTTPS_PROXY), then try again; it is needed once only, what was fetched is kept.",
+            or "Check the network and the proxy settings (HTTPS_PROXY), then try again. Completed files are kept.",
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -82,7 +82,7 @@ class Kafka:
             self.logs[1],
             cwd=self.directory,
             environment=self._environment(),
-            failure="Apache Kafka's data folder could not be formatted.",
+            failure="Kafka's data folder could not be formatted.",
         )
         (self.directory / "data.new").rename(self.directory / "data")
 

@@ -121,7 +121,7 @@ class Postgres:
             self.logs[0],
             cwd=self.directory,
             environment=self._environment(),
-            failure="PostgreSQL's data folder could not be made.",
+            failure="PostgreSQL's data folder could not be created.",
         )
         password_file.unlink()
         self._save(password=password)
@@ -189,7 +189,7 @@ class Postgres:
             return
         if processes.working_directory(pid) == (self.directory / "data").resolve():
             raise ConfigurationError(
-                f"A PostgreSQL with process id {pid}, which this stack did not start, works on {self.directory / 'data'}.",
+                f"A PostgreSQL with process id {pid}, which this stack did not start, is using {self.directory / 'data'}.",
                 f"Stop it (kill -INT {pid}), then try again.",
             )
         lock.unlink()

@@ -121,17 +121,17 @@ def tail(path: Path, size_bytes: int = 20_000) -> str:
 
 
 # What is found in a log or an error → what to do about it.
-_LITTLE_MEMORY = "The machine has too little free memory (the stack takes about 700 MB): end other programs, then try again."
+_LITTLE_MEMORY = "The machine has too little free memory (the stack needs about 700 MB): close other programs, then try again."
 REMEDIES = {
     "No space left on device": "The disk is full: free some space, or use another folder (--dir).",
     "Disk quota exceeded": "Your disk quota is used up: free some space, or use another folder (--dir).",
-    "OutOfMemoryError": "Java's heap was too small for what it had to do; `faust -A app stack up` starts it again, the data are kept.",
+    "OutOfMemoryError": "Java's heap was too small for the load; `faust -A app stack up` starts it again, and the data is kept.",
     "insufficient memory": _LITTLE_MEMORY,
     "Cannot allocate memory": _LITTLE_MEMORY,
-    "Address already in use": "Its port is taken by another program: try again.",
+    "Address already in use": "Its port is in use by another program: try again.",
     "Too many open files": "The limit of open files is too low: raise it (ulimit -n 4096), then try again.",
     "could not look up effective user ID": "PostgreSQL runs only for a user that has a name on this machine (an entry in /etc/passwd).",
-    "database files are incompatible with server": "The data were made by another version: `faust -A app stack reset` deletes them.",
+    "database files are incompatible with server": "The data was written by another version: `faust -A app stack reset` deletes it.",
 }
 
 
@@ -160,7 +160,7 @@ def run_tool(command: Sequence[str], log: Path, *, cwd: Path, environment: dict[
             command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline_s, check=False
         )
     except subprocess.TimeoutExpired as expired:
-        raise UnreachableError(failure, f"It took more than {deadline_s:.0f} s. Is the machine very busy? Try again.") from expired
+        raise UnreachableError(failure, f"It took more than {deadline_s:.0f} s. If the machine is busy, try again.") from expired
     if result.returncode != 0:
         log.write_bytes(result.stdout + result.stderr)
         raise UnreachableError(failure, explain([log]))

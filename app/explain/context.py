@@ -111,7 +111,7 @@ def _counts(scope: Mapping[str, str], dimensions: Sequence[str]) -> tuple[dict[s
             ignored.append(IgnoredKey(name, value, error.message))
             continue
         if text is None:
-            ignored.append(IgnoredKey(name, value, "The value means that nothing is known of it."))
+            ignored.append(IgnoredKey(name, value, "The value means that it is unknown."))
         else:
             counted[name] = text
     return dict(sorted(counted.items())), tuple(ignored)
@@ -218,13 +218,13 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
     if live:
         said.append(f"{_count(len(live), 'override')} of the group match{'es' if len(live) == 1 else ''} the context.")
         if abs(1.0 + sum(line.contribution for line in live) - context.multiplier) > 1e-12:
-            said.append("The sum is beyond the bounds of 0.3 to 3.0 and is held there.")
+            said.append("The sum exceeds the bounds of 0.3 to 3.0 and is clamped.")
     elif context.n_group is None:
         said.append(f"No trade of {context.pattern_key} {context.action_category} is known.")
         if context.similar:
             said.append(f"There is: {', '.join(context.similar)}.")
     elif any(line.state == "expired" for line in context.matches):
-        said.append("What matches has expired: its group and module have had no trade for 30 days.")
+        said.append("The matching overrides have expired: their group and module have had no trade for 30 days.")
     elif context.near:
         said.append("Overrides of the group have another scope.")
     elif not live:

@@ -47,12 +47,12 @@ def explain_override(known: Known, override_id: str, at_us: int, *, trades: int 
     changes = [change for change in known.changes if change.override_id == override_id]
     held = [change.record for change in changes if change.record is not None]
     if not held:
-        raise BadDataError(f"Nothing is known of the override {override_id}.", "Run `faust -A app overrides list` to see those in force.")
+        raise BadDataError(f"Unknown override {override_id}.", "Run `faust -A app overrides list` to see those in force.")
     override, lesson, verdict = held[-1], known.lessons.get(override_id), known.verdicts.get(override_id)
     evidence = _evidence(known, override, trades)
     live = changes[-1].record is not None and not expired(override, at_us)
     slices = _slices(known, override, lesson)
-    reason = verdict.reason if verdict is not None else "Its lesson is no more: too few of its trades are left in the window."
+    reason = verdict.reason if verdict is not None else "Its lesson no longer exists: too few of its trades remain in the window."
     return OverrideDocument(
         override_id=override_id,
         at=text_from_micros(at_us),
@@ -86,7 +86,7 @@ def _notes(evidence: EvidenceLines, published: bool, lesson: Lesson | None) -> l
             "here are not the workers', or the log has lost old trades."
         )
     if not published:
-        notes.append("The override is retired; what is told here is what it said last.")
+        notes.append("The override is retired; this shows its last state.")
     return notes
 
 

@@ -50,10 +50,10 @@ def find_override(held: changes.Changes, prefix: str) -> Found:
     """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if there is none, or more than one."""
     records = {c.override_id: c.record for c in held.changes if c.record is not None and c.override_id.startswith(prefix)}
     if len(records) != 1:
-        problem = f"{len(records)} overrides begin with" if records else "No override that was ever published begins with"
+        problem = f"{len(records)} overrides start with" if records else "No override ever published starts with"
         raise BadDataError(
             f"{problem} {prefix!r}.",
-            "Run `faust -A app overrides list` to see those in force; `faust -A app explain` says why there is none for a context.",
+            "Run `faust -A app overrides list` to see those in force, or `faust -A app explain` to see why a context has none.",
         )
     ((override_id, record),) = records.items()
     return Found(override_id, record.module, record.pattern_key, record.action_category)

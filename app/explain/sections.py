@@ -160,7 +160,7 @@ def _decay(d: OverrideDocument) -> Section:
     x = d.decay
     if d.override.learning == "classic":
         return Section("How it moves", (f"The outcomes of its trades are {x.state}; there is no half-life and no history by day.",))
-    half_life = "no half-life is claimed"
+    half_life = "no half-life is estimated"
     if x.half_life_hours is not None:
         half_life = f"half-life {_hours(x.half_life_hours)}"
         if x.interval is not None:
@@ -237,7 +237,7 @@ def _history(d: OverrideDocument) -> Section:
 def _attribution(d: OverrideDocument) -> Section:
     a = d.attribution
     if a is None:
-        return Section("What it has done", ("No closed trade names it among the `applied_overrides` of its actions.",))
+        return Section("What it has done", ("No closed trade lists it in the `applied_overrides` of its actions.",))
     interval = "" if a.low is None else f" (90 % interval {a.low:+.3f} to {a.high:+.3f})"
     said = [
         f"It touched {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, exits from {_time(a.first_exit_ts)} to "

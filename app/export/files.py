@@ -38,7 +38,7 @@ def format_of(out: str, chosen: str | None) -> str:
         return chosen
     ending = Path(out).suffix.lstrip(".").lower()
     if ending not in FORMATS:
-        raise UsageError(f"What {out} is to hold cannot be told from its name.", "Name a .parquet or .csv file, or its kind with --format.")
+        raise UsageError(f"The format of {out} is not clear from its name.", "Use a .parquet or .csv file name, or set --format.")
     return ending
 
 
@@ -88,9 +88,7 @@ def _opened(out: str, force: bool) -> Iterator[IO[bytes]]:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     except OSError as error:
-        raise ConfigurationError(
-            f"{out} cannot be written: {error.strerror}.", "Name a file in a folder that can be written to."
-        ) from error
+        raise ConfigurationError(f"Cannot write {out}: {error.strerror}.", "Name a file in a writable folder.") from error
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -99,7 +97,7 @@ def _opened(out: str, force: bool) -> Iterator[IO[bytes]]:
         os.chmod(name, 0o666 & ~_umask())  # a temporary file is its owner's alone
         os.replace(name, target)
     except OSError as error:
-        raise ConfigurationError(f"{out} cannot be written: {error.strerror or error}.", "Is the disk full?") from error
+        raise ConfigurationError(f"Cannot write {out}: {error.strerror or error}.", "Check whether the disk is full.") from error
     finally:
         Path(name).unlink(missing_ok=True)
 
@@ -140,7 +138,7 @@ class _Parquet:
             import pyarrow.parquet
         except ImportError as error:
             raise ConfigurationError(
-                "Parquet files are written with pyarrow, which is not installed.", "Install edgeloop[files], or write a .csv file."
+                "Writing Parquet requires pyarrow, which is not installed.", "Install edgeloop[files], or write a .csv file."
             ) from error
         self._arrow = pyarrow
         types = {

@@ -26,7 +26,7 @@ async def admin(settings: Settings, timeout_s: float = 10.0) -> AsyncIterator[AI
     except (KafkaError, OSError) as error:
         await client.close()
         raise UnreachableError(
-            f"No Kafka broker answers at {settings.broker} ({type(error).__name__}).",
+            f"No Kafka broker responds at {settings.broker} ({type(error).__name__}).",
             "Start one (`faust -A app stack up` starts a local one) or set EDGELOOP_BROKER.",
         ) from error
     try:

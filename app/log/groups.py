@@ -73,7 +73,7 @@ async def group_of(settings: Settings, name: str) -> Group:
         except KafkaError as error:
             # A new cluster has no coordinator yet, and one that moves none for a moment.
             raise UnreachableError(
-                f"The broker cannot tell of the group {name}: {error!r}.",
+                f"The broker cannot describe the group {name}: {error!r}.",
                 "Try again in a few seconds.",
             ) from error
     _, _, state, _, _, members, *_ = response.groups[0]

@@ -76,7 +76,7 @@ async def rewind(
             await consumer.commit(_committed(offsets))
     except (KafkaError, OSError) as error:
         raise UnreachableError(
-            f"The offsets of {group} could not be set back: {error!r}.", "Run: faust -A app doctor"
+            f"The offsets of {group} could not be reset: {error!r}.", "Run: faust -A app doctor"
         ) from error
     finally:
         with suppress(KafkaError, OSError):

@@ -171,7 +171,7 @@ async def read_range(
     """
     tp = TopicPartition(settings.topic(topic), partition)
     fetch: asyncio.Task[Any] | None = None
-    again = "Run the same command again: it goes on from what is done."
+    again = "Run the same command again; it resumes where it stopped."
     async with started_reader(settings, tp.topic, remedy=again) as consumer:
         try:
             consumer.assign([tp])

@@ -95,7 +95,7 @@ def decoder(settings: Settings, topic: str, struct: Any = None) -> Callable[[byt
 
 def _foreign(settings: Settings, topic: str, error: Exception) -> BadDataError:
     return BadDataError(
-        f"A record of {settings.topic(topic)} is not what this version writes: {error}.",
+        f"A record of {settings.topic(topic)} is not in the form this version writes: {error}.",
         "Was something else producing to it?  `faust -A app topics check` names the topics that "
         "belong to Edgeloop.",
     )

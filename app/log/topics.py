@@ -24,7 +24,7 @@ from schemas.kinds import KINDS, Kind
 VISIBLE_WITHIN_S = 30.0
 
 _DAY_MS = 86_400_000
-_LOOK_AT_LOGS = "Look at the brokers' logs, then run the command again."
+_LOOK_AT_LOGS = "Check the brokers' logs, then run the command again."
 
 
 @dataclass(frozen=True)
@@ -136,14 +136,14 @@ async def check(settings: Settings) -> list[Mismatch]:
             found.append(
                 Mismatch(
                     name,
-                    f"has {count} partitions, {topic.partitions} are declared",
-                    f"set EDGELOOP_PARTITIONS={count} for all workers, or make the topics anew",
+                    f"has {count} partitions, expected {topic.partitions}",
+                    f"set EDGELOOP_PARTITIONS={count} for all workers, or recreate the topics",
                 )
             )
         for key, value in topic.config.items():
             actual = configs[name].get(key)
             if actual != value:
-                found.append(Mismatch(name, f"has {key}={actual}, {value} is declared", MEND))
+                found.append(Mismatch(name, f"has {key}={actual}, expected {value}", MEND))
     return found
 
 
@@ -191,7 +191,7 @@ async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
                         why = f"{for_code(code).__name__} {message or ''}"
                         raise ConfigurationError(
                             f"The broker refused to change the topic {name}: {why}.",
-                            "Check that the user may alter topics.",
+                            "Check that the user is allowed to alter topics.",
                         )
         await _mended(settings)
     return differing
@@ -231,7 +231,9 @@ async def require(settings: Settings) -> None:
     mismatches = await check(settings)
     if mismatches:
         lines = "".join(f"\n  {m.topic} {m.problem}: {m.remedy}" for m in mismatches)
-        raise ConfigurationError(f"The topics on {settings.broker} are not as declared:{lines}")
+        raise ConfigurationError(
+            f"The topics on {settings.broker} differ from their declaration:{lines}"
+        )
 
 
 def describe(topic: Topic) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def explode_files(settings: Settings, source: Source, folder: Path, workers: Poo
         tick(round(n_read * max(1.0, total_bytes / max(before + last, 1))))
     take(0)
     if not checkpoint.closes:
-        raise BadDataError("There is not one close in what was given.", "Look at the files, or name their kind with --kind.")
+        raise BadDataError("The input contains no closed positions.", "Look at the files, or name their kind with --kind.")
 
 
 def _write(target: spool.Source, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]) -> None:

@@ -49,6 +49,6 @@ def decoded(topic: str, key: str, value: bytes) -> Any:
         return _decoders[topic](value)
     except msgspec.DecodeError as error:
         raise BadDataError(
-            f"The record {key} of {topic} is not what this version writes: {error}.",
-            "Start the workers, who replace what others wrote, wait until they are idle, and try again.",
+            f"The record {key} of {topic} is not in the form this version writes: {error}.",
+            "Start the workers, which replace records of other versions, wait until they are idle, then try again.",
         ) from error

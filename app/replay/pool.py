@@ -118,8 +118,8 @@ class Pool:
             pid, peak, value = future.result()
         except BrokenProcessPool as error:
             raise Lost(
-                "A process of the replay was killed, perhaps for want of memory.",
-                "Run the same command again: it goes on from what is done; --jobs 1 needs less memory.",
+                "A replay process was killed, possibly because it ran out of memory.",
+                "Run the same command again; it resumes where it stopped.  --jobs 1 needs less memory.",
             ) from error
         self.peaks[pid] = max(peak, self.peaks.get(pid, 0))
         return value

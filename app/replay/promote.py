@@ -58,7 +58,7 @@ def require_finished(state: State) -> None:
     """Raise `ConfigurationError` unless the replay is done."""
     if state.finished_at is None:
         raise ConfigurationError(
-            f"The replay {state.name} is not finished.", "Run it again with the same source and range: it goes on from what is done."
+            f"The replay {state.name} is not finished.", "Run it again with the same source and range; it resumes where it stopped."
         )
 
 
@@ -90,7 +90,7 @@ async def promote(
         )
         for word, (what, remedy) in plan.refusals.items():
             if word not in accept and not dry_run:
-                raise ConfigurationError(what, f"{remedy}  Or accept it: --accept {word}")
+                raise ConfigurationError(what, f"{remedy}  Or override this check: --accept {word}")
         yes = agreed(plan)
         if yes and not dry_run:
             await publish(settings, plan.records)
@@ -102,27 +102,27 @@ def refusals(state: State, mine: Mapping[str, Any], live: Live, members: int) ->
     found: dict[str, tuple[str, str]] = {}
     if differences := differing(state.settings, dict(mine)):
         found["settings"] = (
-            f"The shadow was made with other settings than this environment's: {', '.join(differences)}.",
-            "Workers with these settings would publish something else: promote with the shadow's settings, and give them to the workers.",
+            f"The shadow was built with settings that differ from this environment's: {', '.join(differences)}.",
+            "Workers with these settings would publish different records: promote with the shadow's settings, and use them for workers.",
         )
     source = state.source
     if source.kind == "files" or not source.span.is_all:
-        where = "from files" if source.kind == "files" else f"of a part of the log ({source.span.asked})"
+        where = "from files" if source.kind == "files" else f"built from part of the log ({source.span.asked})"
         found["range"] = (
             f"The shadow is {where}, and workers learn from the whole log.",
-            "What they learn would replace it at their start: make a shadow with --all.",
+            "They would replace it when they start: build a shadow with --all.",
         )
     else:
         topic = kinds.CLOSES if source.kind == "closes" else kinds.FACTS
         if more := newer(source.ends, live.ends[topic]):
             found["age"] = (
-                f"{more:,} records have come to {topic} since the replay began.",
+                f"{more:,} records have reached {topic} since the replay started.",
                 f"Run it again: faust -A app replay run {state.name} --restart …",
             )
     if members:
         found["workers"] = (
-            f"{members} worker(s) are running, and would publish over it what their own settings say.",
-            "Stop them first; one that was killed counts for another 12 seconds.",
+            f"{members} worker(s) are running and would overwrite it according to their own settings.",
+            "Stop them first; a killed worker counts for another 12 seconds.",
         )
     return found
 
@@ -198,5 +198,5 @@ async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
     except (KafkaError, OSError) as error:
         raise UnreachableError(
             f"The promotion was not published: {error!r}.",
-            "Nothing of it is seen by readers.  Run: faust -A app doctor, then promote again.",
+            "Readers see none of it.  Run: faust -A app doctor, then promote again.",
         ) from error

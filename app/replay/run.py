@@ -58,14 +58,14 @@ class Result(NamedTuple):
 def source_of_files(span: Span, paths: Sequence[str], file_kind: str | None, mapping: Path | None) -> Source:
     """Files as a source.  Raises `UsageError` for one that cannot be looked at, and for standard input, which cannot be read again."""
     if span.offsets is not None:
-        raise UsageError("--offsets are of the topics; FILES have none.", "Use --all, --from/--to or --by-duration with files.")
+        raise UsageError("--offsets applies to topics; FILES have none.", "Use --all, --from/--to or --by-duration with files.")
     found = []
     for path in paths:
         try:
             status = Path(path).stat()
         except OSError as error:
             raise UsageError(
-                f"{path} cannot be read: {error.strerror}.", "A replay reads files, which it may have to read again."
+                f"{path} cannot be read: {error.strerror}.", "A replay needs regular files, which it may have to read again."
             ) from error
         found.append((path, status.st_size, status.st_mtime_ns))
     return Source(
@@ -101,11 +101,11 @@ async def _begun(settings: Settings, shadow: Shadow, source: Source) -> State:
     mine = learning_settings(settings)
     if await shadow.exists():
         state = await shadow.state()
-        again = f"Use another name, or begin anew: --restart (or faust -A app replay drop {shadow.name})."
+        again = f"Use another name, or start over with --restart (or faust -A app replay drop {shadow.name})."
         if not source.asks_as(state.source):
-            raise ConfigurationError(f"The shadow {shadow.name} is of another source or range: {described(state.source)}.", again)
+            raise ConfigurationError(f"The shadow {shadow.name} has another source or range: {described(state.source)}.", again)
         if differences := differing(state.settings, mine):
-            raise ConfigurationError(f"The shadow {shadow.name} was begun with other settings: {', '.join(differences)}.", again)
+            raise ConfigurationError(f"The shadow {shadow.name} was started with other settings: {', '.join(differences)}.", again)
         return state
     if source.kind != "files":
         _, ends = await log_bounds(settings, topic_of(source))

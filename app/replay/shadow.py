@@ -125,7 +125,7 @@ def schema_of(settings: Settings, name: str) -> str:
     schema = f"{_prefix(settings)}{name}"
     if not _NAME.fullmatch(name) or len(schema) > _MAX_SCHEMA:
         room = min(40, _MAX_SCHEMA - len(_prefix(settings)))
-        raise UsageError(f"{name!r} is no name of a shadow.", f"It may have {room} of the characters a-z 0-9 _.")
+        raise UsageError(f"{name!r} is not a valid shadow name.", f"Use up to {room} of the characters a-z 0-9 _.")
     return schema
 
 
@@ -164,7 +164,7 @@ class Shadow:
     async def lock(self) -> None:
         """Be the only one who writes, until the connection closes.  Raises `ConfigurationError` if another one does."""
         if not await self._connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"replay {self.schema}"):
-            raise ConfigurationError(f"The shadow {self.name} is being worked on.", "Wait for the other command, or end it.")
+            raise ConfigurationError(f"The shadow {self.name} is in use by another command.", "Wait for that command, or stop it.")
 
     async def begin(self, settings: dict[str, Any], source: Source) -> None:
         """An empty shadow, in a schema that has been migrated."""
@@ -177,12 +177,12 @@ class Shadow:
     async def state(self) -> State:
         """What the shadow is and how far it has got.  Raises `ConfigurationError` if there is none."""
         if not await self.exists():
-            raise ConfigurationError(f"There is no shadow {self.name}.", "`faust -A app replay list` shows those that there are.")
+            raise ConfigurationError(f"There is no shadow {self.name}.", "Run `faust -A app replay list` to see the existing ones.")
         row = await self._connection.fetchrow(
             "SELECT settings::text, source::text, progress::text, rejected::text, started_at, finished_at, digest FROM replay_state"
         )
         if row is None:
-            raise ConfigurationError(f"The shadow {self.name} was never begun.", f"Drop it: faust -A app replay drop {self.name}")
+            raise ConfigurationError(f"The shadow {self.name} was never started.", f"Drop it: faust -A app replay drop {self.name}")
         progress = orjson.loads(row["progress"])
         return State(
             self.name,
@@ -272,7 +272,7 @@ async def opened(settings: Settings, name: str) -> AsyncIterator[Shadow]:
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
         raise UnreachableError(
             f"The connection to PostgreSQL broke: {str(error) or type(error).__name__}.",
-            "Run the same command again: it goes on from what is done.",
+            "Run the same command again; it resumes where it stopped.",
         ) from error
     finally:
         await close(connection)

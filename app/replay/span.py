@@ -63,7 +63,7 @@ def span_of(
     ways = [everything, from_time is not None or to_time is not None, by_duration is not None, offsets is not None]
     if sum(ways) != 1:
         said = "No range was given" if not any(ways) else "More than one range was given"
-        raise UsageError(f"{said}; a replay has to be told which closed trades to take.", REMEDY)
+        raise UsageError(f"{said}; a replay needs exactly one.", REMEDY)
     if everything:
         return Span("all")
     if by_duration is not None:
@@ -73,7 +73,7 @@ def span_of(
         return Span(f"offsets {offsets}", offsets=offsets_of(offsets))
     from_us, to_us = (None if text is None else _time(text) for text in (from_time, to_time))
     if from_us is not None and to_us is not None and from_us >= to_us:
-        raise UsageError(f"--from {from_time} is not before --to {to_time}.", "Trades from the first to before the second time are taken.")
+        raise UsageError(f"--from {from_time} is not before --to {to_time}.", "The range includes the first time and excludes the second.")
     return Span(" ".join(f"{name} {text}" for name, text in (("from", from_time), ("to", to_time)) if text), from_us, to_us)
 
 
@@ -85,7 +85,7 @@ def duration_of(text: str) -> timedelta:
     """
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()):
-        raise UsageError(f"{text!r} is no duration.", "Write it like P30D, P4W or PT36H (ISO 8601).")
+        raise UsageError(f"{text!r} is not a duration.", "Expected an ISO 8601 duration such as P30D, P4W or PT36H.")
     weeks, days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
     try:
         return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
@@ -99,10 +99,10 @@ def offsets_of(text: str) -> dict[str, tuple[int, int]]:
     for part in text.split(","):
         match = _OFFSETS.fullmatch(part.strip())
         if match is None or match[1] in found:
-            raise UsageError(f"{part!r} in --offsets makes no sense.", "Write each partition once, like 0:100-200,1:50-,2:-80.")
+            raise UsageError(f"{part!r} in --offsets is not valid.", "List each partition once, as in 0:100-200,1:50-,2:-80.")
         first, last = int(match[2] or 0), int(match[3]) if match[3] else _OPEN
         if first >= last:
-            raise UsageError(f"{part!r} in --offsets holds no offset.", "Records from the first to before the second offset are taken.")
+            raise UsageError(f"{part!r} in --offsets contains no offset.", "The range includes the first offset and excludes the second.")
         found[str(int(match[1]))] = (first, last)
     return found
 
@@ -116,7 +116,7 @@ def _time(text: str) -> int:
     try:
         return micros_from_text(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no time with an offset.", "Write it like 2026-01-31T12:00:00Z.") from None
+        raise UsageError(f"{text!r} is not a time with a UTC offset.", "Expected a form like 2026-01-31T12:00:00Z.") from None
 
 
 def _micros(moment: datetime) -> int:
@@ -127,4 +127,4 @@ def check_partitions(span: Span, partitions: Sequence[int]) -> None:
     """Raise `UsageError` if the offsets name a partition that is not there."""
     missing = [p for p in (span.offsets or {}) if int(p) not in partitions]
     if missing:
-        raise UsageError(f"--offsets names the partition {missing[0]}.", f"The topic has the partitions 0 to {len(partitions) - 1}.")
+        raise UsageError(f"--offsets names the partition {missing[0]}.", f"The topic has partitions 0 to {len(partitions) - 1}.")

@@ -25,7 +25,7 @@ BADGES = {"yes": "yes", "no": "no"}
 def page(found: Audit, explanations: Mapping[str, str] | None = None) -> str:
     """The page.  `explanations` are fragments of HTML by override id, put below what is said of the override here."""
     data = found.data
-    title = "Does what is learned earn its place?"
+    title = "Does what is learned pay off?"
     parts = [
         _header(found, title),
         f'<section aria-labelledby="answers"><h2 id="answers">Answers</h2><div '

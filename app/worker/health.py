@@ -26,22 +26,31 @@ class Health:
         self._settings = settings
         self._runner: web.AppRunner | None = None
         self._joined = False
+        self._enabled = True
+        self._port = settings.metrics_port
         app.on_rebalance_complete.connect(self._on_joined)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.start)
+
+    def configure(self, *, enabled: bool, port: int | None) -> None:
+        """Set, before the worker starts, whether to listen at all, and on which port (None: the one in the settings)."""
+        self._enabled = enabled
+        self._port = self._settings.metrics_port if port is None else port
 
     async def _on_joined(self, *_: Any, **__: Any) -> None:
         self._joined = True
 
     async def start(self) -> None:
-        """Listen; port 0 takes a free one, so that any number of workers share a machine.  The log says which."""
+        """Listen, unless disabled; port 0 picks a free one, so that any number of workers share a machine.  The log says which."""
+        if not self._enabled:
+            return
         application = web.Application()
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.metrics_host, self._settings.metrics_port)
+        site = web.TCPSite(self._runner, self._settings.metrics_host, self._port)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         log.warning("worker.listening", url=f"http://{host}:{port}", paths=["/healthz", "/readyz", "/metrics"])

@@ -67,7 +67,7 @@ def test_regimes(gain: Estimate, attainable: Estimate, said: str) -> None:
 def test_without_an_edge_or_a_regime_nothing_is_said_of_regimes() -> None:
     unsure = Estimate(0.2, -0.1, 0.5)
     assert answers.regimes(settings(unsure), regimes(ZERO)).answer == "not enough data"
-    assert "no sure value" in answers.regimes(settings(unsure), regimes(ZERO)).why
+    assert "no clear value" in answers.regimes(settings(unsure), regimes(ZERO)).why
     assert answers.regimes(settings(), regimes(ZERO, seen=False)).answer == "not enough data"
 
 
@@ -78,7 +78,7 @@ def test_without_an_edge_or_a_regime_nothing_is_said_of_regimes() -> None:
         (forms(Estimate(-0.05, -0.08, -0.02), Estimate(0.1, 0.05, 0.2)), "no", "Edges fade"),
         (forms(Estimate(0.0, -0.001, 0.001)), "no", "hardly fade"),
         (forms(Estimate(0.01, -0.02, 0.05)), "not enough data", "room for both"),
-        (forms(Estimate(0.05, 0.02, 0.08), skill=Estimate(0.1, -0.1, 0.3)), "not enough data", "did not foretell"),
+        (forms(Estimate(0.05, 0.02, 0.08), skill=Estimate(0.1, -0.1, 0.3)), "not enough data", "clearly predicted"),
         (forms(UNKNOWN, trades=0), "not enough data", "No effect"),
     ],
 )
@@ -95,7 +95,7 @@ def test_decay(found: Decay, said: str, words: str) -> None:
 def test_double_counting(doubled: Estimate, said: str) -> None:
     found = DoubleCounting(decisions=50, repeated=doubled, doubled=SURE, matched=5.0, distinct=3.0, change=SURE, worth=ZERO)
     assert answers.double_counting(settings(), found).answer == said
-    assert ("hardly a difference" in answers.double_counting(settings(), msgspec.structs.replace(found, change=ZERO)).why) == (
+    assert ("difference is negligible" in answers.double_counting(settings(), msgspec.structs.replace(found, change=ZERO)).why) == (
         said == "yes"
     )
     none = msgspec.structs.replace(found, decisions=0, repeated=UNKNOWN)
@@ -131,9 +131,9 @@ GOOD, BAD, CHANCE = Estimate(0.05, 0.02, 0.08), Estimate(-0.05, -0.08, -0.02), E
         (GOOD, GOOD, "on", "Always on it adds +"),
         (CHANCE, BAD, "auto", "It adds +"),
         (GOOD, Estimate(0.01, 0.005, 0.015), "auto", "It adds +"),
-        (Estimate(-0.002, -0.003, -0.001), None, "off", "It costs: -"),
-        (BAD, None, "off", "It costs: -"),
-        (BAD, GOOD, "off", "It costs: -"),
+        (Estimate(-0.002, -0.003, -0.001), None, "off", "It has a cost: -"),
+        (BAD, None, "off", "It has a cost: -"),
+        (BAD, GOOD, "off", "It has a cost: -"),
     ],
 )
 def test_a_default_is_kept_unless_something_else_was_surely_better(
@@ -191,9 +191,9 @@ def test_without_an_edge_sizes_are_left_alone() -> None:
     unsure = Estimate(0.0, -0.1, 0.1)
     nothing = settings(unsure, unsure)
     assert not answers.has_edge(nothing)
-    assert "Leave sizes alone" in answers.headline(nothing)
+    assert "Leave sizes unchanged" in answers.headline(nothing)
     assert answers.switches(nothing, LearningConfig(), forms(ZERO))[0].recommended == "integrated (not applied to sizes)"
-    assert "too little to judge" in answers.headline(settings(UNKNOWN, UNKNOWN))
+    assert "too little data to judge" in answers.headline(settings(UNKNOWN, UNKNOWN))
     assert "by `classic` would" in answers.headline(settings(unsure))
 
 

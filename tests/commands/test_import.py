@@ -50,15 +50,15 @@ def mapping(trades: Path) -> Path:
 
 def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, mapping: Path) -> None:
     drafted = run(NO_BROKER, str(trades), "--draft", str(mapping))
-    assert (drafted.exit_code, "overwrites nothing" in drafted.stderr) == (2, True)
+    assert (drafted.exit_code, "does not overwrite files" in drafted.stderr) == (2, True)
     other = run(NO_BROKER, str(trades), "--draft", str(mapping.with_name("other.toml")))
     assert "Guessed:" in other.stdout
-    assert "Left for you to decide:\n  The time zone of exit_time and entry_time" in other.stdout
+    assert "Please check:\n  The time zone of exit_time and entry_time" in other.stdout
     settings = Settings(broker=NO_BROKER.broker, outcome="roi")
     shown = run(settings, str(trades), "--mapping", str(mapping), "--dry-run")
     assert shown.exit_code == 0, shown.stderr
     for said in (
-        "40 closes: 38 would be taken, 2 would end as dead letters.",
+        "40 closes: 38 would be accepted, 2 would become dead letters.",
         "4 groups; exits from 2024-03-01 to 2024-03-28.",
         "EDGELOOP_WINDOW_DAYS=90 before the newest exit holds 38 of them.",
         "wrong_type",
@@ -93,7 +93,7 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Pa
     words = (str(trades), "--mapping", str(mapping))
     shown = run(NO_BROKER, *words, "--dry-run")
     assert "EDGELOOP_OUTCOME=rr learns from rr." in shown.stdout
-    assert "No close has it, so all would be dead letters. They have roi (38): export EDGELOOP_OUTCOME=roi" in shown.stdout
+    assert "No close has it, so all would become dead letters. They have roi (38): export EDGELOOP_OUTCOME=roi" in shown.stdout
     sent = run(NO_BROKER, *words)
     assert sent.exit_code == 3
     assert "None of the first 40 closes has the outcome rr" in sent.stderr
@@ -107,11 +107,11 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Pa
         (["{trades}"], 2, "--draft mapping.toml"),
         (["{trades}", "--mapping", "{trades}"], 3, "not TOML"),
         (["{trades}", "--draft", "{new}", "--json"], 0, ""),
-        (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft is made of one table"),
+        (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft needs exactly one table"),
         (["{closes}", "--module", "x"], 2, "module of their own"),
         (["{what}"], 2, "cannot be told from its name"),
         (["journal.ods"], 2, "Save it as .xlsx or CSV"),
-        (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "no time"),
+        (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "not a time"),
         (["{open}", "--dry-run"], 0, ""),
         (["{open}"], 5, "Trades that are still open and no closes, left out: 1."),
         (["{trades}", "--from", "freqtrade"], 5, "is not JSON"),
@@ -177,7 +177,7 @@ def drafted(name: str, to: Path, *words: str) -> Result:
 def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> None:
     mapping = tmp_path / "m.toml"
     made = drafted("ninjatrader-executions.csv", mapping)
-    assert 'To be answered, each in place of a "?" in the mapping, before anything is read:' in made.stdout
+    assert 'Answer these before importing: replace each "?" in the mapping.' in made.stdout
     words = (str(EXPORTS / "ninjatrader-executions.csv"), "--mapping", str(mapping), "--dry-run")
     refused = run(NO_BROKER, *words)
     assert refused.exit_code == 3
@@ -234,8 +234,8 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
 
 def test_options_of_drafts_and_of_dry_runs_are_not_mixed_up(tmp_path: Path, trades: Path, mapping: Path) -> None:
     for words, says in (
-        (["--mapping", str(mapping), "--table", "1"], "--table and --rows are for a draft"),
-        (["--mapping", str(mapping), "--expect-pnl", "1"], "--expect-pnl is for a dry run"),
+        (["--mapping", str(mapping), "--table", "1"], "--table and --rows apply to --draft only"),
+        (["--mapping", str(mapping), "--expect-pnl", "1"], "--expect-pnl requires --dry-run"),
     ):
         found = run(NO_BROKER, str(trades), *words)
         assert (found.exit_code, says in found.stderr) == (2, True)

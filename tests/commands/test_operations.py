@@ -52,8 +52,8 @@ def test_each_mismatch_is_named_with_the_command_that_mends_it(stack_settings: S
     asyncio.run(topics.create(stack_settings))
     result = run(topics_command, stack_settings, "check")
     assert result.exit_code == 3
-    assert "has 3 partitions, 2 are declared" in result.stdout
-    assert "cleanup.policy=delete, compact is declared" in result.stdout
+    assert "has 3 partitions, expected 2" in result.stdout
+    assert "cleanup.policy=delete, expected compact" in result.stdout
     assert "faust -A app topics mend" in result.stdout
 
 
@@ -72,7 +72,7 @@ def test_mend_sets_what_is_declared_and_leaves_the_rest(stack_settings: Settings
     asyncio.run(make_wrong())
     asyncio.run(topics.create(stack_settings))
     planned = run(topics_command, stack_settings, "mend", "--dry-run")
-    assert f"would mend {name}, which has cleanup.policy=delete" in planned.stdout
+    assert f"would fix {name}, which has cleanup.policy=delete" in planned.stdout
     assert run(topics_command, stack_settings, "check").exit_code == 3
     assert run(topics_command, stack_settings, "mend").exit_code == 0
     assert run(topics_command, stack_settings, "check").exit_code == 0
@@ -137,7 +137,7 @@ def test_doctor_finds_what_is_wrong_and_says_what_to_do(stack_settings: Settings
     assert password not in after.stdout + json.dumps(before)
     away = run(doctor, dataclasses.replace(stack_settings, broker="127.0.0.1:1"))
     assert away.exit_code == 4
-    assert "No Kafka broker answers at 127.0.0.1:1" in away.stdout
+    assert "No Kafka broker responds at 127.0.0.1:1" in away.stdout
 
 
 def test_every_command_has_help_with_an_example() -> None:

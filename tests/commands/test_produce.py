@@ -100,9 +100,9 @@ def test_limit_and_dry_run(installation: Settings, tmp_path: Path) -> None:
     [
         (["/nowhere.jsonl"], 2, "cannot be read"),
         (["-", "--shift-to", "now"], 2, "standard input"),
-        (["{log}", "--shift-to", "yesterday"], 2, "no time"),
-        (["{log}", "--shift-to", "2020-01-01"], 2, "no time"),
-        (["{empty}"], 5, "not one line"),
+        (["{log}", "--shift-to", "yesterday"], 2, "not a time"),
+        (["{log}", "--shift-to", "2020-01-01"], 2, "not a time"),
+        (["{empty}"], 5, "contains no lines"),
         (["{damaged}"], 5, "damaged"),
     ],
 )

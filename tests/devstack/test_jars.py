@@ -95,19 +95,19 @@ def test_an_altered_jar_is_removed_and_fetched_anew(tmp_path: Path, repository: 
     jars.ensure_jars(tmp_path, reports.append, locked())
     assert path.read_bytes() == CONTENTS["/org/example/one/1.0/one-1.0.jar"]
     assert repository.requests == ["/org/example/one/1.0/one-1.0.jar"]
-    assert any("one-1.0.jar in the cache is not what the lock names" in report for report in reports)
+    assert any("one-1.0.jar in the cache does not match the lock file" in report for report in reports)
 
 
 def test_refuses_what_the_repository_altered(tmp_path: Path, repository: Repository) -> None:
     repository.contents["/org/example/two/2.0/two-2.0.jar"] = b"something else"
-    with pytest.raises(UnreachableError, match=r"two-2\.0\.jar was fetched, but it is not the file"):
+    with pytest.raises(UnreachableError, match=r"two-2\.0\.jar was downloaded, but its SHA-256 differs"):
         jars.ensure_jars(tmp_path, lambda _: None, locked())
     assert not list(tmp_path.rglob("two-2.0.jar"))
 
 
 def test_a_file_that_no_repository_has_is_a_clear_error(tmp_path: Path, repository: Repository) -> None:
     del repository.contents["/org/example/two/2.0/two-2.0.jar"]
-    with pytest.raises(UnreachableError, match="could not be fetched"):
+    with pytest.raises(UnreachableError, match="could not be downloaded"):
         jars.ensure_jars(tmp_path, lambda _: None, locked())
 
 

@@ -239,7 +239,7 @@ def test_ports_taken_between_look_and_start(directory: Path, monkeypatch: pytest
             monkeypatch.setattr(module, "free_ports", lambda n, real=free_ports, answers=answers: next(answers, None) or real(n))
         info = devstack.up(directory, report=reports.append)
         _assert_works(info)
-    assert len([report for report in reports if "took its port" in report]) == 2
+    assert len([report for report in reports if "its port was taken" in report]) == 2
 
 
 def test_another_broker_on_the_port_is_not_taken_for_ours(directory: Path, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_java_out_of_memory_is_a_clear_error_and_leaves_nothing_running(director
     monkeypatch.setattr(devstack, "Kafka", SmallKafka)
     with pytest.raises(UnreachableError) as caught:
         devstack.up(directory)
-    assert caught.value.what == "Apache Kafka ended while it started."
+    assert caught.value.what == "Apache Kafka exited during start-up."
     assert "Java's heap was too small" in caught.value.remedy
     assert str(directory / "kafka") in caught.value.remedy
     assert devstack.status(directory) == devstack.StackStatus(directory, False, False, None)
@@ -325,7 +325,7 @@ def test_commands(directory: Path) -> None:
         assert result.exit_code == code, result.output
         return result.stdout, result.stderr
 
-    assert "PostgreSQL does not run." in run("status", code=4)[0]
+    assert "PostgreSQL is not running." in run("status", code=4)[0]
     output, progress = run("up", "--json")
     addresses = json.loads(output.splitlines()[-1])
     assert set(addresses) == {"broker", "database_url"}

@@ -136,7 +136,7 @@ def test_workers_are_managed_as_documented(stack_settings: Settings, tmp_path: P
 
 def test_a_spreadsheet_goes_in(stack_settings: Settings, tmp_path: Path) -> None:
     text = run(ADAPTERS, stack_settings, tmp_path)
-    assert "500 closes: 500 would be taken, 0 would end as dead letters." in text, text
+    assert "500 closes: 500 would be accepted, 0 would become dead letters." in text, text
     assert re.search(r"sent 18,000 closes", text), text
     assert len(asyncio.run(_records(stack_settings, kinds.CLOSES))) == 18_000
 

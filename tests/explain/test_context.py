@@ -54,14 +54,14 @@ def test_keys_that_do_not_count() -> None:
     assert set(why) == {"btc_macro", "y", "btc_marco", "zz", "note"}
     assert "did you mean btc_macro?" in why["btc_marco"]
     assert why["zz"] == "It is not one of EDGELOOP_DIMENSIONS"
-    assert why["y"] == why["btc_macro"] == "The value means that nothing is known of it."
+    assert why["y"] == why["btc_macro"] == "The value means that it is unknown."
 
 
 def test_an_override_that_has_expired() -> None:
     old = override("a", 0.5, {"x": "1"}, expires_at=text_from_micros(AT))
     d = explained(known(Change("a", 1, START_US, old)), {"x": "1"})
     assert (d.multiplier, d.reason, [m.state for m in d.matches]) == (1.0, "no_match", ["expired"])
-    assert d.because[0].startswith("What matches has expired")
+    assert d.because[0].startswith("The matching overrides have expired")
     assert explained(known(Change("a", 1, START_US, old)), {"x": "1"}, at_us=AT - 1).multiplier == 1.5
 
 

@@ -150,8 +150,8 @@ def test_history_retirement_and_expiry() -> None:
     d = explain_override(gone, found.override_id, at + 2 * DAY_US)
     assert not d.in_force
     assert [(c.retired, c.multiplier) for c in d.history] == [(False, found.multiplier), (True, None)]
-    assert "The override is retired; what is told here is what it said last." in d.notes
-    with pytest.raises(BadDataError, match="Nothing is known of the override"):
+    assert "The override is retired; this shows its last state." in d.notes
+    with pytest.raises(BadDataError, match="Unknown override"):
         explain_override(known, "0" * 32, at)
 
 

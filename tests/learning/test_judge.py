@@ -259,7 +259,7 @@ def test_the_error_rate_is_the_modules() -> None:
     assert weakest not in {o.override_id for o in changes.overrides.published}
     verdict = next(v for v in changes.verdicts.published if v.lesson_id == weakest)
     assert (verdict.decision, verdict.multiplier, verdict.edge) == ("neutral", 1.0, 0.0)
-    assert "not among all slices of the module" in verdict.reason
+    assert "not across all slices of the module" in verdict.reason
 
 
 # -- netting
@@ -461,5 +461,5 @@ def test_standings_tell_of_what_is_handed_out_how_surely_it_passes() -> None:
                     assert statistic > standings.bar
                     assert f"{statistic:.2f} standard errors" in verdict.reason
                 else:
-                    assert "shared effect" in verdict.reason
+                    assert "Shared effect" in verdict.reason
     assert seen > 2

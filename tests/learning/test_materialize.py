@@ -108,9 +108,9 @@ def test_decisions_have_reasons() -> None:
     module.fold([lesson("few", n=32), lesson("flat", mean=0.001), lesson("good")])
     verdicts = {v.scope["x"]: v for v in module.judge(1).verdicts.published}
     assert {x: v.decision for x, v in verdicts.items()} == {"few": "insufficient", "flat": "neutral", "good": "override"}
-    assert verdicts["few"].reason == "The 32 trades are fewer than the 33 that a judgement needs."
-    assert verdicts["flat"].reason == "The edge of +0.0027 over 40 trades is less than 0.05 from neutral."
-    assert verdicts["good"].reason.endswith("is at least 0.05 from neutral.")
+    assert verdicts["few"].reason == "The 32 trades are below the minimum of 33."
+    assert verdicts["flat"].reason == "The edge of +0.0027 over 40 trades is below the minimum of 0.05."
+    assert verdicts["good"].reason.endswith("reaches the minimum of 0.05.")
     assert [verdicts[x].multiplier for x in ("few", "flat")] == [1.0, 1.0]
     assert [verdicts[x].override_id for x in ("few", "flat")] == [None, None]
 

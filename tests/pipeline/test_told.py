@@ -280,9 +280,9 @@ def test_dead_letters_are_listed_and_shown(told: Told) -> None:
     place = letters["soon-valid"]["place"]
     text = told.run(show_letter, place).output
     assert '"market_family": {   ◀── wrong_type' in text
-    assert "It would be refused again: wrong_type" in text
+    assert "It would be rejected again: wrong_type" in text
     narrow = told.run(show_letter, place, dimensions=NARROW).output
-    assert "It would pass now" in narrow
+    assert "It would be accepted now" in narrow
     cut = told.json(show_letter, letters["huge"]["place"])
     assert cut["cut"] is True
     assert cut["bytes"] > 16_000_000

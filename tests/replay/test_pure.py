@@ -40,13 +40,13 @@ def test_examples(name: str) -> None:
         ({}, "No range was given"),
         ({"everything": True, "offsets": "0:1-2"}, "More than one range"),
         ({"from_time": "2026-01-01T00:00:00Z", "by_duration": "P1D"}, "More than one range"),
-        ({"from_time": "yesterday"}, "no time with an offset"),
-        ({"to_time": "2026-01-01T00:00:00"}, "no time with an offset"),
+        ({"from_time": "yesterday"}, "not a time with a UTC offset"),
+        ({"to_time": "2026-01-01T00:00:00"}, "not a time with a UTC offset"),
         ({"from_time": "2026-01-02T00:00:00Z", "to_time": "2026-01-02T00:00:00Z"}, "is not before"),
-        *[({"by_duration": text}, "no duration") for text in ("P", "30D", "P1Y", "PT", "P-1D", "")],
+        *[({"by_duration": text}, "not a duration") for text in ("P", "30D", "P1Y", "PT", "P-1D", "")],
         ({"by_duration": "P999999999999W"}, "too long"),
-        *[({"offsets": text}, "makes no sense") for text in ("", "0", "0:1-2,0:3-4", "a:1-2", "0:1-2;1:3")],
-        ({"offsets": "0:5-5"}, "holds no offset"),
+        *[({"offsets": text}, "is not valid") for text in ("", "0", "0:1-2,0:3-4", "a:1-2", "0:1-2;1:3")],
+        ({"offsets": "0:5-5"}, "contains no offset"),
     ],
 )
 def test_a_range_that_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> None:
@@ -125,7 +125,7 @@ def test_what_a_promotion_is_refused_for() -> None:
     assert of(Source("facts", Span("all"), {"0": 30}), same) == {}
     assert of(Source("closes", Span("all"), {"0": 9}), same) == {}
     assert of(Source("facts", Span("all"), {"0": 25}), same).keys() == {"age"}
-    assert of(Source("closes", Span("all"), {"0": 8}), same)["age"].startswith("1 records have come to position_closed")
+    assert of(Source("closes", Span("all"), {"0": 8}), same)["age"].startswith("1 records have reached position_closed")
     assert of(Source("facts", Span("by-duration P1D", from_us=5), {"0": 30}), same).keys() == {"range"}
     assert of(Source("files", Span("all")), same).keys() == {"range"}
     assert "alpha (0.03, here 0.1)" in of(Source("facts", Span("all"), {"0": 30}), {"alpha": 0.1, "n_min": 33})["settings"]
@@ -168,5 +168,5 @@ def test_what_compaction_has_removed_is_not_waited_for() -> None:
 
 
 def test_a_record_of_somebody_else_is_named() -> None:
-    with pytest.raises(BadDataError, match="The record k of pm_overrides is not what this version writes"):
+    with pytest.raises(BadDataError, match="The record k of pm_overrides is not in the form this version writes"):
         decoded("pm_overrides", "k", b"{}")

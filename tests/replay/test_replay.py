@@ -182,12 +182,12 @@ def test_ranges_are_of_exits_and_of_offsets(learned: Installation, good: list[Cl
     assert run(learned.settings, "run", "none", code=2).stderr.startswith("Error: No range was given")
     assert "another source or range: the topic pattern_trade_events, from" in run(learned.settings, "run", "part", "--all", code=3).stderr
     other = replace(learned.settings, alpha=0.2)
-    assert "begun with other settings: alpha (0.03, here 0.2)" in run(other, "run", "part", "--from", start, "--to", end, code=3).stderr
+    assert "started with other settings: alpha (0.03, here 0.2)" in run(other, "run", "part", "--from", start, "--to", end, code=3).stderr
     assert document(other, "run", "part", "--all", "--restart")["trades"] == len(good)
     refused = run(other, "promote", "some", "--yes", code=3).stderr
-    assert "other settings than this environment's: alpha" in refused
+    assert "settings that differ from this environment's: alpha" in refused
     refused = run(other, "promote", "some", "--yes", "--accept", "settings", code=3).stderr
-    assert "of a part of the log (offsets" in refused
+    assert "built from part of the log (offsets" in refused
     assert document(other, "promote", "some", "--dry-run")["refusals"].keys() == {"settings", "range", "workers"}
     run(learned.settings, "drop", "some", "--yes")
     assert "There is no shadow some." in run(learned.settings, "show", "some", code=3).stderr
@@ -253,9 +253,9 @@ def test_a_replay_that_was_killed_goes_on_where_it_was(learned: Installation, go
 
 def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
     """Last: it leaves the installation with another setting, then with the other way of learning."""
-    assert "They are equal" in shell(learned, 0)
+    assert "Shadow and live are equal" in shell(learned, 0)
     what_if = shell(learned, 1)
-    assert re.search(r"would be told something else in [1-9]\d* contexts", what_if), what_if
+    assert re.search(r"would get different answers in [1-9]\d* contexts", what_if), what_if
     assert re.search(r"pm_overrides: [1-9]\d* to publish, 0 to retire", what_if), what_if
     steady = replace(learned.settings, half_life=False)
     refused = run(steady, "promote", "steady", "--yes", code=3).stderr

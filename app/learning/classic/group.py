@@ -109,7 +109,7 @@ class GroupLearner:
         Raises `RebuildNeeded` while the window lacks trades.
         """
         if self.needs_rebuild:
-            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} lacks trades: fold the log again.")
+            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold the log again.")
         if not self.dirty:
             return Refit([], [], None)
         summary = None

@@ -215,7 +215,7 @@ class Materializer:
         multiplier, decision = float(judged.multiplier[slot]), int(judged.decision[slot])
         override = None
         if decision == OVERRIDE:
-            reason = f"The edge of {edge:+.4f} over {lesson.n} trades is at least {self.edge_min:g} from neutral."
+            reason = f"The edge of {edge:+.4f} over {lesson.n} trades reaches the minimum of {self.edge_min:g}."
             override = Override(
                 override_id=lesson.lesson_id,
                 learning=lesson.learning,
@@ -239,9 +239,9 @@ class Materializer:
                 version=version,
             )
         elif decision == NEUTRAL:
-            reason = f"The edge of {edge:+.4f} over {lesson.n} trades is less than {self.edge_min:g} from neutral."
+            reason = f"The edge of {edge:+.4f} over {lesson.n} trades is below the minimum of {self.edge_min:g}."
         else:
-            reason = f"The {lesson.n} trades are fewer than the {self.n_min} that a judgement needs."
+            reason = f"The {lesson.n} trades are below the minimum of {self.n_min}."
         verdict = LessonVerdict(
             learning=lesson.learning,
             lesson_id=lesson.lesson_id,

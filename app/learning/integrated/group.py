@@ -118,7 +118,7 @@ class IntegratedLearner:
         Raises `RebuildNeeded` while the window lacks trades.
         """
         if self.needs_rebuild:
-            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} lacks trades: fold the log again.")
+            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold the log again.")
         if not self.dirty:
             return Refit([], [], None)
         lessons: list[Lesson] = []
@@ -285,21 +285,25 @@ class IntegratedLearner:
             z, given = float(chosen.marginal[j]), float(chosen.conditional[j])
             n = len(trades)
             if not judged[j]:
-                reason = f"Its {n} trades are fewer than the {self._config.n_min} that a judgement needs; it counts with others only."
+                reason = f"Its {n} trades are below the minimum of {self._config.n_min}; it counts only as a shared effect."
             elif kept and abs(z) > bar >= abs(given):
                 likeness = np.abs(overlap[row] - n * size_kept / total) / np.sqrt(n * size_kept)
                 reason = (
-                    f"Explained by {ids[int(np.argmax(likeness))]}: beyond what was chosen its statistic is {given:+.2f}, of {bar:.2f}."
+                    f"Explained by {ids[int(np.argmax(likeness))]}: given the chosen slices, its statistic is {given:+.2f} against a "
+                    f"threshold of {bar:.2f}."
                 )
             elif abs(given) > bar and len(kept) >= MAX_STEPS:
-                reason = f"The group has its {MAX_STEPS} effects, and its statistic of {given:+.2f} is less than theirs."
+                reason = f"The group already has {MAX_STEPS} effects, the maximum, and its statistic of {given:+.2f} is weaker than theirs."
             elif abs(given) > bar:
                 reason = (
-                    f"Its statistic of {given:+.2f} would pass {bar:.2f}, but for what such outcomes do by chance: their tails, how they "
-                    "hang together in time, and how many slices have as many dimensions."
+                    f"Passes the approximate threshold ({given:+.2f} against {bar:.2f}) but not the exact test, which allows for heavy "
+                    "tails, autocorrelation and the number of slices searched."
                 )
             else:
-                reason = f"Its statistic of {given:+.2f} could be chance: with {len(found.judged):,} slices searched it takes {bar:.2f}."
+                reason = (
+                    f"Its statistic of {given:+.2f} could be chance: with {len(found.judged):,} slices searched, the threshold "
+                    f"is {bar:.2f}."
+                )
             marginal = Marginal(
                 step=None,
                 statistic=shortened(z),
@@ -349,7 +353,7 @@ class IntegratedLearner:
             now=shortened(level),
             now_sd=shortened(sd),
             noise_sd=shortened(noise_sd),
-            reason="The level of the whole group is judged against the baseline.",
+            reason="The whole group is judged by its level against the baseline.",
             aliases=tuple(self._scope(row) for row in search.found.whole[:MAX_ALIASES]),
         )
 

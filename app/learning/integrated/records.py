@@ -68,13 +68,13 @@ def verdict_record(e: Effect, size: float, times: float, factor: Factor | None, 
     """The verdict on a lesson whose effect passed; arguments as those of `override_record`."""
     lesson = e.lesson
     if e.part == "shared":
-        reason = f"A shared effect of {size:+.4f}: too weak alone, it counts as part of the posterior mean of all slices of its group."
+        reason = f"Shared effect of {size:+.4f}: too weak on its own, it counts as part of the posterior mean over all slices of its group."
     elif times != 1.0:
-        reason = f"An edge of {size:+.4f} now ({e.raw / scale:+.4f} over the window), {e.statistic:.2f} standard errors from chance."
+        reason = f"Current edge {size:+.4f} ({e.raw / scale:+.4f} over the window), {e.statistic:.2f} standard errors from zero."
     elif abs(e.effect) < abs(e.raw) * 0.01:
-        reason = f"The edge of {e.raw / scale:+.4f} over the window is gone, or what its trades' segments explain."
+        reason = f"The edge of {e.raw / scale:+.4f} over the window has faded, or its trades' segments explain it."
     else:
-        reason = f"What is left of the edge, {size:+.4f}, is less than a step of the multiplier."
+        reason = f"The remaining edge of {size:+.4f} is smaller than one step of the multiplier."
     return LessonVerdict(
         learning="integrated", lesson_id=lesson.lesson_id, module=lesson.module, pattern_key=lesson.pattern_key,
         action_category=lesson.action_category, scope=lesson.scope, n=lesson.n, edge=shortened(size), baseline=shortened(e.baseline),
@@ -88,15 +88,15 @@ def verdict_record(e: Effect, size: float, times: float, factor: Factor | None, 
 def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) -> LessonVerdict:
     """The verdict on a lesson that has no effect of its own."""
     if why.cover is not None:
-        decision, reason = "covered", f"The override {why.cover} speaks for its trades."
+        decision, reason = "covered", f"Override {why.cover} covers its trades."
     elif lesson.n < n_min:
-        decision, reason = "insufficient", f"The {lesson.n} trades are fewer than the {n_min} that a judgement needs."
+        decision, reason = "insufficient", f"The {lesson.n} trades are below the minimum of {n_min}."
     elif why.on_path and lesson.marginal is not None:
         decision = "neutral"
-        reason = f"Its statistic of {lesson.marginal.statistic:.2f} passes in its group, but not among all slices of the module."
+        reason = f"Its statistic of {lesson.marginal.statistic:.2f} passes within its group, but not across all slices of the module."
     else:
         decision = "neutral"
-        reason = lesson.marginal.reason if lesson.marginal is not None else "Of another way of learning."
+        reason = lesson.marginal.reason if lesson.marginal is not None else "Learned by another learner."
     return LessonVerdict(
         learning=lesson.learning, lesson_id=lesson.lesson_id, module=lesson.module, pattern_key=lesson.pattern_key,
         action_category=lesson.action_category, scope=lesson.scope, n=lesson.n, edge=0.0, baseline=why.baseline, multiplier=1.0,
