@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check format bench speed quality real lock sample clean
+.PHONY: help demo demo-down test check format bench speed quality real programs lock sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -59,6 +59,10 @@ speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets an
 
 quality: $(VENV)/.dev  ## What is learned in worlds whose truth is known, against the targets
 	$(BIN)/python -m benchmarks.quality --out build/quality
+
+programs: $(VENV)/.dev  ## Read the exports of other programs as they write them: installs backtesting.py and vectorbt
+	@$(PIP) install backtesting vectorbt
+	$(BIN)/python -m pytest tests/sources/real_programs.py
 
 $(VENV)/.real: pyproject.toml | $(VENV)/.dev
 	@echo "installing scikit-learn and the packages that prices come with into $(VENV)"

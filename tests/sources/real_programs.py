@@ -1,7 +1,8 @@
-"""Against the programs themselves, where they are installed: their own export, read from its draft, has their own figures."""
+"""Against the programs themselves (`make programs`): their own export, read from its draft, has their own figures."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def figures(table: Path) -> list[tuple[float, float]]:
 
 
 def test_backtesting_py(tmp_path: Path) -> None:
-    backtesting = pytest.importorskip("backtesting")
-    pandas = pytest.importorskip("pandas")
+    backtesting = importlib.import_module("backtesting")
+    pandas = importlib.import_module("pandas")
     steps = np.random.default_rng(3).normal(0, 0.02, 300)
     close = pandas.Series(100 * np.exp(np.cumsum(steps)), index=pandas.date_range("2023-01-01", periods=300))
     prices = pandas.DataFrame({"Open": close, "High": close * 1.01, "Low": close * 0.99, "Close": close, "Volume": 1})
@@ -46,8 +47,8 @@ def test_backtesting_py(tmp_path: Path) -> None:
 
 
 def test_vectorbt(tmp_path: Path) -> None:
-    vectorbt = pytest.importorskip("vectorbt")
-    pandas = pytest.importorskip("pandas")
+    vectorbt = importlib.import_module("vectorbt")
+    pandas = importlib.import_module("pandas")
     steps = np.random.default_rng(3).normal(0, 0.02, 300)
     close = pandas.Series(100 * np.exp(np.cumsum(steps)), index=pandas.date_range("2023-01-01", periods=300), name="X-USD")
     above = close > close.rolling(10).mean()
