@@ -8,76 +8,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_QUOTES = [
-    "USDT",
-    "USDC",
-    "FDUSD",
-    "BUSD",
-    "TUSD",
-    "USDP",
-    "DAI",
-    "USDE",
-    "USD1",
-    "USD",
-    "EUR",
-    "GBP",
-    "JPY",
-    "CHF",
-    "CAD",
-    "AUD",
-    "NZD",
-    "TRY",
-    "BRL",
-    "PLN",
-    "SEK",
-    "NOK",
-    "DKK",
-    "ZAR",
-    "MXN",
-    "SGD",
-    "HKD",
-    "CNH",
-    "INR",
-    "KRW",
-    "UAH",
-    "RUB",
-    "BTC",
-    "XBT",
-    "ETH",
-    "BNB",
-    "SOL",
-]
-_FIAT = frozenset(
-    [
-        "USD",
-        "EUR",
-        "GBP",
-        "JPY",
-        "CHF",
-        "CAD",
-        "AUD",
-        "NZD",
-        "TRY",
-        "BRL",
-        "PLN",
-        "SEK",
-        "NOK",
-        "DKK",
-        "ZAR",
-        "MXN",
-        "SGD",
-        "HKD",
-        "CNH",
-        "CZK",
-        "HUF",
-        "CNY",
-        "INR",
-        "KRW",
-        "UAH",
-        "RUB",
-    ]
-)
-_STABLE = frozenset(["USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI"])
+_STABLE = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI")
+_FIAT_QUOTES = (
+    "USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "TRY", "BRL", "PLN", "SEK", "NOK",
+    "DKK", "ZAR", "MXN", "SGD", "HKD", "CNH", "INR", "KRW", "UAH", "RUB",
+)  # fmt: skip
+_FIAT = frozenset([*_FIAT_QUOTES, "CZK", "HUF", "CNY"])
+_QUOTES = (*_STABLE, "USDE", "USD1", *_FIAT_QUOTES, "BTC", "XBT", "ETH", "BNB", "SOL")
+"""Currencies that end the name of a pair without a separator, in the order in which they are tried."""
 _COINS = frozenset(
     [
         "BTC",

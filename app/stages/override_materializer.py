@@ -6,7 +6,8 @@ the module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from heapq import nsmallest
 from typing import Any
 
 import msgspec
@@ -155,8 +156,11 @@ class ModuleStore:
             for record in self._outgoing(module, changes)
         ]
 
-    def _show_weights(self, judged: Iterable[str]) -> None:
-        for module in set(judged).intersection(sorted(self._modules)[:SHOWN_MODULES]):
+    def _show_weights(self, judged: Collection[str]) -> None:
+        if not judged:
+            return
+        shown = set(nsmallest(SHOWN_MODULES, self._modules))
+        for module in shown.intersection(judged):
             for category, counts in self._modules[module].counts().items():
                 for learner, weight in counts._asdict().items():
                     WEIGHT.labels(module, category, learner).set(weight)

@@ -11,7 +11,7 @@ gamma distribution with these three (a Pearson type III approximation to the per
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +48,24 @@ def far_pairs(blocks: int) -> NDArray[np.bool_]:
 
 def packed(products: Floats, first: int) -> BlockProducts:
     """The upper half of symmetric `products` (B, B) of blocks from number `first` on, with the digits that are published."""
-    upper = products[np.triu_indices(len(products))]
-    return BlockProducts(first, len(products), tuple(map(shortened, upper.tolist())))
+    return BlockProducts(first, len(products), upper_half(products))
+
+
+def upper_half(products: Floats) -> tuple[float, ...]:
+    """The upper half of a symmetric matrix, row by row, with the digits that are published."""
+    return tuple(map(shortened, products[np.triu_indices(len(products))].tolist()))
+
+
+def symmetric(upper: Sequence[float]) -> Floats:
+    """The symmetric matrix (n, n) of its upper half.
+
+    >>> symmetric((1.0, 2.0, 3.0)).tolist()
+    [[1.0, 2.0], [2.0, 3.0]]
+    """
+    n = int(np.sqrt(2 * len(upper)))  # of n (n + 1) / 2 values
+    products = np.zeros((n, n))
+    products[np.triu_indices(n)] = upper
+    return np.asarray(products + np.triu(products, 1).T)
 
 
 def total(parts: Iterable[BlockProducts]) -> Floats:
@@ -65,11 +81,8 @@ def total(parts: Iterable[BlockProducts]) -> Floats:
     size = max(part.first + part.blocks for part in held) - first
     added = np.zeros((size, size))
     for part in held:
-        own = np.zeros((part.blocks, part.blocks))
-        own[np.triu_indices(part.blocks)] = part.upper
-        own += np.triu(own, 1).T
         place = slice(part.first - first, part.first - first + part.blocks)
-        added[place, place] += own
+        added[place, place] += symmetric(part.upper)
     return added
 
 

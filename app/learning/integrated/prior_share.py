@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from app.learning.integrated.persistence import LEAST_BLOCKS, far_pairs, total
+from app.learning.integrated.persistence import LEAST_BLOCKS, far_pairs, symmetric
 from schemas.lessons import GroupSummary
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ def told(summary: GroupSummary) -> Told | None:
     """What a group tells of its persistent share; None while it is too young to tell anything."""
     if summary.persistence is None or not summary.likeness > 0:
         return None
-    products = total([summary.persistence])
+    products = symmetric(summary.persistence.upper)
     if np.count_nonzero(np.diag(products)) < LEAST_BLOCKS:
         return None
     return Told(*estimated(products, summary.likeness), summary.n)

@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US
 from app.learning.common.window import GroupWindow, Snapshot
 from app.learning.integrated.candidates import candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.half_life import edge_states
-from app.learning.integrated.persistence import block_of
+from app.learning.integrated.persistence import block_of, upper_half
 from app.learning.integrated.selection import choose
 from app.learning.integrated.shared import earned_by_segments, least_shared, most_shared, shared_fit
 from schemas.lessons import RecordCell
@@ -158,8 +157,7 @@ def _cell(account: Account, after: Snapshot) -> RecordCell:
     shared = account.shared.T @ matches(account.shared_items, after)
     columns = np.vstack((constant, moving, shared, outcome))
     columns -= columns.mean(axis=1, keepdims=True)
-    upper = (columns @ columns.T)[np.triu_indices(len(columns))]
-    return RecordCell(account.cut_us, len(outcome), tuple(map(shortened, upper.tolist())))
+    return RecordCell(account.cut_us, len(outcome), upper_half(columns @ columns.T))
 
 
 def matches(items: NDArray[np.uint32], snapshot: Snapshot) -> Floats:

@@ -404,12 +404,8 @@ def choose(
 ) -> Path:
     """The path among the candidates that are `judged`; of the others the statistics are 0."""
     judged = found.judged
-    own = found if len(judged) == len(found.n_dims) else None
-    members = found.members if own else found.members[judged]
-    search = Selection(outcome, hours, members, found.n_dims[judged], found.order[judged], segments, n_min, of_regime[judged])
+    search = Selection(outcome, hours, found.members[judged], found.n_dims[judged], found.order[judged], segments, n_min, of_regime[judged])
     path = search.path(alpha)
-    if own:
-        return path
     marginal, conditional = np.zeros(len(found.n_dims)), np.zeros(len(found.n_dims))
     marginal[judged], conditional[judged] = path.marginal, path.conditional
     steps = [step._replace(candidate=int(judged[step.candidate])) for step in path.steps]

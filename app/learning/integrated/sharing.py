@@ -10,7 +10,7 @@ group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import fsum
 
 import numpy as np
@@ -40,13 +40,15 @@ def with_shared(
     """
     if not counts.open or not share:
         return {}
-    chosen = [found[i] for i in group.path.lesson_ids if i in found]
-    weight = _weight(counts, _surest(chosen))
-    # A level that is sure by itself needs no others, and has moved as it has.
-    of_level = counts.open * (1.0 - _surest([found[i] for i in [whole.lesson_id] if i in found]))
+    chosen, own_level = [found[i] for i in group.path.lesson_ids if i in found], found.get(whole.lesson_id)
+    # Without chosen effects that have come in there is nothing to weigh shared ones against.
+    surest = max((effect.ramp for effect in chosen), default=0.0)
+    weight = counts.open * (1.0 - surest * (1.0 - counts.shared))
     made = {e.lesson.lesson_id: _less(e, weight) for e in chosen}
-    if whole.lesson_id in found:
-        made[whole.lesson_id] = _less(found[whole.lesson_id], of_level)
+    of_level = counts.open
+    if own_level is not None:  # one that is sure by itself needs no others, and has moved as it has
+        of_level *= 1.0 - own_level.ramp
+        made[whole.lesson_id] = _less(own_level, of_level)
     told = between(share)
     moved = []
     for lesson in group.shared:
@@ -70,16 +72,6 @@ def with_shared(
     elif abs(size) >= 0.5 / GRID * scale:
         made[i] = _shared(whole, group, size, level, abs(level))
     return made
-
-
-def _weight(counts: Counts, came_in: float) -> float:
-    """How far shared effects count beside chosen ones, the surest of which has come in by `came_in`: without any there is nothing to weigh
-    them against."""
-    return counts.open * (1.0 - came_in * (1.0 - counts.shared))
-
-
-def _surest(effects: Sequence[Effect]) -> float:
-    return max((effect.ramp for effect in effects), default=0.0)
 
 
 def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float) -> Effect:

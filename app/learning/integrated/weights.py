@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learning.integrated.persistence import symmetric
 from schemas.lessons import RecordCell
 
 Floats = NDArray[np.float64]
@@ -84,7 +85,7 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
     """Of half-lives: what moving effects say beyond constant ones, and what came."""
     total = Evidence()
     for cell in cells:
-        products = _products(cell)
+        products = symmetric(cell.products)
         total = total.plus(_evidence(cell.n, products, _moved(len(products)), _came(len(products))))
     return total
 
@@ -97,7 +98,7 @@ def shared_evidence(cells: Iterable[tuple[RecordCell, Floats]], half_life: float
     """
     total = Evidence()
     for cell, shares in cells:
-        products = _products(cell)
+        products = symmetric(cell.products)
         if not products[0, 0] > 0:
             continue
         shared = np.concatenate(([-1.0, 0.0], shares, [0.0]))
@@ -114,14 +115,6 @@ def _moved(columns: int) -> Floats:
 def _came(columns: int) -> Floats:
     """What came less constant effects."""
     return np.asarray(np.eye(columns)[-1] - np.eye(columns)[0])
-
-
-def _products(cell: RecordCell) -> Floats:
-    """The symmetric matrix of a cell's products."""
-    columns = int(np.sqrt(2 * len(cell.products)))
-    upper = np.zeros((columns, columns))
-    upper[np.triu_indices(columns)] = cell.products
-    return np.asarray(upper + np.triu(upper, 1).T)
 
 
 def _evidence(n: int, products: Floats, said: Floats, came: Floats) -> Evidence:
