@@ -99,7 +99,7 @@ def spread_of(groups: Sequence[GroupPath], found: Mapping[str, Level], config: L
         nets.append((level.mean, noise2[i]))
     prior = PRIOR_LEVEL_SD2 * scale * scale
     net, variance = np.array(nets).T
-    sure = 1.0 / (variance + prior)
+    sure = 1.0 / np.maximum(variance + prior, 1e-300)
     beyond_chance = max(float(sure @ (net * net - variance)) / float(sure.sum()), 0.0)
     return Spread((len(nets) * beyond_chance + PRIOR_GROUPS * prior) / (len(nets) + PRIOR_GROUPS), noise2, total(parts))
 
