@@ -2,8 +2,9 @@
 
 May touch: the broker and, where it answers, PostgreSQL (both read only).
 
-The topic holds at least the last change of each override; compaction removes the earlier ones after a while.  `pm_overrides_history` in
-PostgreSQL keeps all that the projector saw.  A change counts from its record's Kafka timestamp on.
+The topic holds at least the last change of each override; compaction removes the earlier ones after
+a while.  `pm_overrides_history` in PostgreSQL keeps all that the projector saw.  A change counts
+from its record's Kafka timestamp on.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Change(NamedTuple):
-    """One publication: at `published_us` (µs since 1970) the override became `record`, or was retired (None)."""
+    """One publication: at `published_us` (µs since 1970) the override became `record`, or was
+    retired (None)."""
 
     override_id: str
     version: int
@@ -55,7 +57,8 @@ def in_force(changes: Iterable[Change], at_us: int) -> dict[str, Override]:
 
 
 def held(changes: Iterable[Change], at_us: int) -> dict[str, Override]:
-    """Override id → what the topic held at `at_us`: of the changes up to then the one that counts, unless it is retired."""
+    """Override id → what the topic held at `at_us`: of the changes up to then the one that counts,
+    unless it is retired."""
     latest: Latest[str, Override | None] = Latest()
     for change in sorted(changes, key=_order):
         if change.published_us <= at_us:
@@ -74,21 +77,29 @@ def _order(change: Change) -> tuple[int, int, bool]:
 
 def merged(*several: Iterable[Change]) -> list[Change]:
     """The changes of several sources, each once, oldest first."""
-    found = {(c.override_id, c.version, c.published_us, c.record is None): c for changes in several for c in changes}
+    found = {
+        (c.override_id, c.version, c.published_us, c.record is None): c
+        for changes in several
+        for c in changes
+    }
     return sorted(found.values(), key=lambda c: (*_order(c), c.override_id))
 
 
 async def read(settings: Settings) -> Changes:
     """Every change that the topic or the database knows.
 
-    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  A database that is not set, away or not migrated
-    is told in the note, and the topic alone counts.
+    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  A database
+    that is not set, away or not migrated is told in the note, and the topic alone counts.
     """
     held = await _from_topic(settings)
     try:
         return Changes(merged(held, await _from_database(settings)), "")
     except EdgeloopError as error:
-        return Changes(merged(held), f"{error.what}  Changes that compaction removed from {settings.topic(OVERRIDES)} may be missing.")
+        return Changes(
+            merged(held),
+            f"{error.what}  Changes that compaction removed from {settings.topic(OVERRIDES)} may be"
+            " missing.",
+        )
 
 
 async def _from_topic(settings: Settings) -> list[Change]:
@@ -98,7 +109,11 @@ async def _from_topic(settings: Settings) -> list[Change]:
     async for records in scan(settings, OVERRIDES):
         for r in records:
             record = None if r.value is None else decode(r.value)
-            found.append(Change(key_text(settings, OVERRIDES, r.key), version_of(r), r.timestamp * 1000, record))
+            found.append(
+                Change(
+                    key_text(settings, OVERRIDES, r.key), version_of(r), r.timestamp * 1000, record
+                )
+            )
     return found
 
 
@@ -106,13 +121,22 @@ async def _from_database(settings: Settings) -> list[Change]:
     """The rows of pm_overrides_history.  Raises an `EdgeloopError` if they cannot be had."""
     connection = await connect(settings.database_url, settings.database_schema)
     try:
-        rows = await connection.fetch("SELECT override_id, version, published_at, record::text FROM pm_overrides_history")
+        rows = await connection.fetch(
+            "SELECT override_id, version, published_at, record::text FROM pm_overrides_history"
+        )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise EdgeloopError(f"pm_overrides_history cannot be read: {str(error) or type(error).__name__}.") from error
+        raise EdgeloopError(
+            f"pm_overrides_history cannot be read: {str(error) or type(error).__name__}."
+        ) from error
     finally:
         await close(connection)
     decode = decoder(settings, OVERRIDES)
     return [
-        Change(i, version, (published - _EPOCH) // timedelta(microseconds=1), None if record is None else decode(record.encode()))
+        Change(
+            i,
+            version,
+            (published - _EPOCH) // timedelta(microseconds=1),
+            None if record is None else decode(record.encode()),
+        )
         for i, version, published, record in rows
     ]

@@ -1,4 +1,5 @@
-"""The checks behind `faust -A app doctor`: broker, topics, database, versions, clock.  Each says what it found and what to do.
+"""The checks behind `faust -A app doctor`: broker, topics, database, versions, clock.  Each says
+what it found and what to do.
 
 May touch: the broker and the database (read only).
 """
@@ -35,7 +36,13 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Run every check; none raises, each failure is a finding."""
-    return [_versions(), await _broker(settings), await _topics(settings), await _clock(settings), await _database(settings)]
+    return [
+        _versions(),
+        await _broker(settings),
+        await _topics(settings),
+        await _clock(settings),
+        await _database(settings),
+    ]
 
 
 def _versions() -> Finding:
@@ -44,7 +51,12 @@ def _versions() -> Finding:
     text = ", ".join(f"{name} {version}" for name, version in found.items())
     if wrong:
         pins = " ".join(f"{n}=={v}" for n, v in PINNED.items())
-        return Finding("versions", False, f"{', '.join(wrong)} differs from the tested version", f"pip install {pins}")
+        return Finding(
+            "versions",
+            False,
+            f"{', '.join(wrong)} differs from the tested version",
+            f"pip install {pins}",
+        )
     return Finding("versions", True, text)
 
 
@@ -66,13 +78,17 @@ async def _topics(settings: Settings) -> Finding:
         first = mismatches[0]
         more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
         return Finding("topics", False, f"{first.topic} {first.problem}{more}", first.remedy)
-    return Finding("topics", True, f"{len(topics.declaration(settings))} topics match their declaration")
+    return Finding(
+        "topics", True, f"{len(topics.declaration(settings))} topics match their declaration"
+    )
 
 
 async def _clock(settings: Settings) -> Finding:
-    """Our clock against the other clocks at hand: the database's, and those of the producers of the newest closes.
+    """Our clock against the other clocks at hand: the database's, and those of the producers of the
+    newest closes.
 
-    A close whose exit lies more than a day after its record's timestamp is a dead letter, and overrides fade by the reader's clock.
+    A close whose exit lies more than a day after its record's timestamp is a dead letter, and
+    overrides fade by the reader's clock.
     """
     clocks: dict[str, float] = {}
     with suppress(EdgeloopError):  # a broker or database that is away has its own finding
@@ -81,7 +97,10 @@ async def _clock(settings: Settings) -> Finding:
         clocks |= await _newest_close(settings)
     ahead = {name: seconds for name, seconds in clocks.items() if abs(seconds) > CLOCK_LIMIT_S}
     if ahead:
-        text = ", ".join(f"{name} is {seconds:+.0f} s off this machine's clock" for name, seconds in ahead.items())
+        text = ", ".join(
+            f"{name} is {seconds:+.0f} s off this machine's clock"
+            for name, seconds in ahead.items()
+        )
         return Finding("clock", False, text, "synchronise the clocks (NTP)")
     compared = f" (agrees with {', '.join(clocks)})" if clocks else " (no reference clock)"
     return Finding("clock", True, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) + compared)
@@ -92,7 +111,9 @@ async def _database_clock(settings: Settings) -> dict[str, float]:
         return {}
     connection = await connect(settings.database_url, settings.database_schema)
     try:
-        theirs: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+        theirs: float = await connection.fetchval(
+            "SELECT extract(epoch FROM clock_timestamp())::float8"
+        )
         return {"the database": theirs - time.time()}
     finally:
         await close(connection)
@@ -112,9 +133,18 @@ async def _newest_close(settings: Settings) -> dict[str, float]:
 async def _database(settings: Settings) -> Finding:
     if not settings.database_url:
         remedy = "set EDGELOOP_DATABASE_URL, or leave projector out of EDGELOOP_AGENTS"
-        return Finding("database", "projector" not in settings.agents, "EDGELOOP_DATABASE_URL is not set", remedy)
+        return Finding(
+            "database",
+            "projector" not in settings.agents,
+            "EDGELOOP_DATABASE_URL is not set",
+            remedy,
+        )
     try:
         await require_migrated(settings.database_url, settings.database_schema)
     except EdgeloopError as error:
         return Finding("database", False, error.what, error.remedy)
-    return Finding("database", True, f"{redact_url(settings.database_url)}, schema {settings.database_schema} is up to date")
+    return Finding(
+        "database",
+        True,
+        f"{redact_url(settings.database_url)}, schema {settings.database_schema} is up to date",
+    )

@@ -1,13 +1,15 @@
 """The errors a person sees: one sentence of what happened, one of what to do, and the exit code.
 
-May touch: nothing.  Commands raise these; `app.commands.base` prints them and exits with `exit_code`.
+May touch: nothing.  Commands raise these; `app.commands.base` prints them and exits with
+`exit_code`.
 """
 
 from __future__ import annotations
 
 
 class EdgeloopError(Exception):
-    """An error with a remedy.  `what` and `remedy` are full sentences; `exit_code` is the process's."""
+    """An error with a remedy.  `what` and `remedy` are full sentences; `exit_code` is the
+    process's."""
 
     exit_code = 1
 

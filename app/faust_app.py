@@ -1,7 +1,7 @@
 """The Faust app that `faust -A app` runs: settings from the environment, the chosen agents, health.
 
-May touch: the environment (once); the broker and a listening socket once a worker starts.  This is the only module that reads settings
-or registers anything when it is imported.
+May touch: the environment (once); the broker and a listening socket once a worker starts.  This is
+the only module that reads settings or registers anything when it is imported.
 """
 
 from __future__ import annotations

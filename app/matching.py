@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def matching(records: Mapping[str, Any], *, module: str | None, pattern: str | None, category: str | None) -> Iterator[Any]:
+def matching(
+    records: Mapping[str, Any], *, module: str | None, pattern: str | None, category: str | None
+) -> Iterator[Any]:
     """Those of the records (overrides, lessons, verdicts) whose group fits.
 
     None fits any; `pattern` may end in `*`.
@@ -20,5 +22,7 @@ def matching(records: Mapping[str, Any], *, module: str | None, pattern: str | N
         if category is not None and record.action_category != category:
             continue
         key = record.pattern_key
-        if pattern is None or (key.startswith(pattern[:-1]) if pattern.endswith("*") else key == pattern):
+        if pattern is None or (
+            key.startswith(pattern[:-1]) if pattern.endswith("*") else key == pattern
+        ):
             yield record

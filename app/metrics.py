@@ -9,17 +9,39 @@ from prometheus_client import Counter, Gauge, Histogram
 
 CLOSES = Counter("edgeloop_closes_total", "Closed trades ingested, by result", ["result"])
 FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
-RECORDS_SENT = Counter("edgeloop_records_sent_total", "Records published and acknowledged", ["role"])
-UNREADABLE = Counter("edgeloop_unreadable_total", "Records in derived topics that are not in the form this version writes", ["role"])
-WITHOUT_OUTCOME = Counter("edgeloop_without_outcome_total", "Facts without the configured outcome")
-REBALANCES = Counter("edgeloop_rebalances_total", "Rebalances after which state was rebuilt", ["role"])
-LAG_RECORDS = Gauge("edgeloop_pending_records", "Records read from the log and not yet folded", ["role", "partition"])
-REFIT_SECONDS = Histogram("edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"])
-PROJECTED_ROWS = Counter("edgeloop_projected_rows_total", "Rows written to PostgreSQL, including superseded ones", ["topic"])
-BAD_RECORDS = Counter(
-    "edgeloop_projection_bad_records_total", "Records in derived topics that could not be stored in PostgreSQL", ["topic"]
+RECORDS_SENT = Counter(
+    "edgeloop_records_sent_total", "Records published and acknowledged", ["role"]
 )
-PROJECTION_WAITING = Gauge("edgeloop_projection_waiting", "1 while writes to PostgreSQL are failing")
+UNREADABLE = Counter(
+    "edgeloop_unreadable_total",
+    "Records in derived topics that are not in the form this version writes",
+    ["role"],
+)
+WITHOUT_OUTCOME = Counter("edgeloop_without_outcome_total", "Facts without the configured outcome")
+REBALANCES = Counter(
+    "edgeloop_rebalances_total", "Rebalances after which state was rebuilt", ["role"]
+)
+LAG_RECORDS = Gauge(
+    "edgeloop_pending_records",
+    "Records read from the log and not yet folded",
+    ["role", "partition"],
+)
+REFIT_SECONDS = Histogram(
+    "edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"]
+)
+PROJECTED_ROWS = Counter(
+    "edgeloop_projected_rows_total",
+    "Rows written to PostgreSQL, including superseded ones",
+    ["topic"],
+)
+BAD_RECORDS = Counter(
+    "edgeloop_projection_bad_records_total",
+    "Records in derived topics that could not be stored in PostgreSQL",
+    ["topic"],
+)
+PROJECTION_WAITING = Gauge(
+    "edgeloop_projection_waiting", "1 while writes to PostgreSQL are failing"
+)
 WEIGHT = Gauge(
     "edgeloop_learner_weight",
     "Weight of a learner, from 0 to 1, according to its track record; first modules by name only",

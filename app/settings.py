@@ -1,6 +1,7 @@
 """Settings: one frozen object, read once from the environment, validated with full sentences.
 
-May touch: nothing but the mapping it is given.  Names are `EDGELOOP_` plus the field's name in capitals.
+May touch: nothing but the mapping it is given.  Names are `EDGELOOP_` plus the field's name in
+capitals.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ MAX_DIMS = {"classic": 3, "integrated": 4}
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set.  Times are in the unit of their name; see the README's table for each one's meaning."""
+    """Everything that can be set.  Times are in the unit of their name; see the README's table for
+    each one's meaning."""
 
     broker: str = "127.0.0.1:9092"
     database_url: str = ""
@@ -62,12 +64,20 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read and validate.  Raises `ConfigurationError` naming the variable, what it holds and what it may hold."""
+        """Read and validate.  Raises `ConfigurationError` naming the variable, what it holds and
+        what it may hold."""
         source = os.environ if environment is None else environment
         known = {PREFIX + f.name.upper(): f for f in fields(cls)}
-        unknown = sorted(k for k in source if k.startswith(PREFIX) and k not in known and k not in OTHER_VARIABLES)
+        unknown = sorted(
+            k
+            for k in source
+            if k.startswith(PREFIX) and k not in known and k not in OTHER_VARIABLES
+        )
         if unknown:
-            raise ConfigurationError(f"{unknown[0]} is not an Edgeloop setting.", f"Known settings: {', '.join(sorted(known))}.")
+            raise ConfigurationError(
+                f"{unknown[0]} is not an Edgeloop setting.",
+                f"Known settings: {', '.join(sorted(known))}.",
+            )
         given: dict[str, Any] = {}
         for variable, field in known.items():
             text = source.get(variable, "").strip()
@@ -75,14 +85,17 @@ class Settings:
                 given[field.name] = _READERS[field.name](variable, text)
         given.setdefault("max_dims", MAX_DIMS[given.get("learning", cls.learning)])
         if "regime_signature" not in given and "dimensions" in given:
-            given["regime_signature"] = tuple(name for name in cls.regime_signature if name in given["dimensions"])
+            given["regime_signature"] = tuple(
+                name for name in cls.regime_signature if name in given["dimensions"]
+            )
         settings = cls(**given)
         settings._check_together()
         return settings
 
     @property
     def log_retention_days(self) -> float:
-        """Days that trades stay in the log: `retention_days`, or if that is 0 twice the window and at least 400."""
+        """Days that trades stay in the log: `retention_days`, or if that is 0 twice the window and
+        at least 400."""
         return self.retention_days or max(400.0, 2 * self.window_days)
 
     @property
@@ -94,7 +107,9 @@ class Settings:
     def learning_config(self) -> LearningConfig:
         """The part that the learning depends on."""
         names = {field.name for field in fields(LearningConfig)} - {"window_us"}
-        return LearningConfig(window_us=self.window_us, **{name: getattr(self, name) for name in names})
+        return LearningConfig(
+            window_us=self.window_us, **{name: getattr(self, name) for name in names}
+        )
 
     def topic(self, name: str) -> str:
         """The name of a topic on the broker: the prefix, then `name`."""
@@ -104,20 +119,27 @@ class Settings:
         unknown = [name for name in self.regime_signature if name not in self.dimensions]
         if unknown:
             raise ConfigurationError(
-                f"EDGELOOP_REGIME_SIGNATURE names {unknown[0]!r}, which is not one of EDGELOOP_DIMENSIONS.",
+                f"EDGELOOP_REGIME_SIGNATURE names {unknown[0]!r}, which is not one of"
+                " EDGELOOP_DIMENSIONS.",
                 "Name the scope dimensions that distinguish market regimes, coarsest first.",
             )
         if self.log_retention_days < self.window_days + 1:
             raise ConfigurationError(
-                f"EDGELOOP_RETENTION_DAYS is {self.retention_days:g}, less than the sliding window of {self.window_days:g} days plus one.",
-                "The log must cover the window: raise EDGELOOP_RETENTION_DAYS, or set it to 0 to keep twice the window.",
+                f"EDGELOOP_RETENTION_DAYS is {self.retention_days:g}, less than the sliding window"
+                f" of {self.window_days:g} days plus one.",
+                "The log must cover the window: raise EDGELOOP_RETENTION_DAYS, or set it to 0 to"
+                " keep twice the window.",
             )
 
     def redacted(self) -> dict[str, Any]:
         """Every setting by the name of its variable, the database password replaced by `***`."""
-        shown: dict[str, Any] = {PREFIX + f.name.upper(): getattr(self, f.name) for f in fields(self)}
+        shown: dict[str, Any] = {
+            PREFIX + f.name.upper(): getattr(self, f.name) for f in fields(self)
+        }
         shown[PREFIX + "DATABASE_URL"] = redact_url(self.database_url)
-        return {name: _as_text(v) if isinstance(v, (tuple, bool)) else v for name, v in shown.items()}
+        return {
+            name: _as_text(v) if isinstance(v, (tuple, bool)) else v for name, v in shown.items()
+        }
 
     def environment(self) -> dict[str, str]:
         """The variables that make `from_environment` return an equal object (for a child process)."""
@@ -148,14 +170,18 @@ def redact_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
 
 
-def _number(kind: Callable[[str], Any], low: float, high: float, words: str) -> Callable[[str, str], Any]:
+def _number(
+    kind: Callable[[str], Any], low: float, high: float, words: str
+) -> Callable[[str, str], Any]:
     def read(variable: str, text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             value = None
         if value is None or not low <= value <= high:
-            raise ConfigurationError(f"{variable} is {text!r}.", f"Expected {words} from {low:g} to {high:g}.")
+            raise ConfigurationError(
+                f"{variable} is {text!r}.", f"Expected {words} from {low:g} to {high:g}."
+            )
         return value
 
     return read
@@ -164,7 +190,9 @@ def _number(kind: Callable[[str], Any], low: float, high: float, words: str) -> 
 def _choice(options: tuple[str, ...]) -> Callable[[str, str], str]:
     def read(variable: str, text: str) -> str:
         if text not in options:
-            raise ConfigurationError(f"{variable} is {text!r}.", f"Expected one of: {', '.join(options)}.")
+            raise ConfigurationError(
+                f"{variable} is {text!r}.", f"Expected one of: {', '.join(options)}."
+            )
         return text
 
     return read
@@ -180,15 +208,26 @@ def _pattern(expression: str, words: str) -> Callable[[str, str], str]:
     return read
 
 
-def _names(options: tuple[str, ...] | None, expression: str = ".+") -> Callable[[str, str], tuple[str, ...]]:
+def _names(
+    options: tuple[str, ...] | None, expression: str = ".+"
+) -> Callable[[str, str], tuple[str, ...]]:
     def read(variable: str, text: str) -> tuple[str, ...]:
         names = tuple(name.strip() for name in text.split(",")) if text else ()
-        wrong = [n for n in names if not re.fullmatch(expression, n) or (options is not None and n not in options)]
+        wrong = [
+            n
+            for n in names
+            if not re.fullmatch(expression, n) or (options is not None and n not in options)
+        ]
         if wrong:
             allowed = f", each one of: {', '.join(options)}" if options else ""
-            raise ConfigurationError(f"{variable} holds {wrong[0]!r}.", f"Expected a comma-separated list of names{allowed}.")
+            raise ConfigurationError(
+                f"{variable} holds {wrong[0]!r}.",
+                f"Expected a comma-separated list of names{allowed}.",
+            )
         if len(set(names)) < len(names):
-            raise ConfigurationError(f"{variable} is {text!r}, which repeats a name.", "List each name once.")
+            raise ConfigurationError(
+                f"{variable} is {text!r}, which repeats a name.", "List each name once."
+            )
         return names
 
     return read
@@ -204,8 +243,12 @@ def _switch(variable: str, text: str) -> bool | None:
 _DAYS = _number(float, 1 / 24, 36_500, "a number of days")
 _TOPIC = r"[A-Za-z0-9._-]{0,100}"
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    "broker": _pattern(r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", "host:port, or a comma-separated list of them"),
-    "database_url": _pattern(r"|postgres(ql)?://\S+", "a URL such as postgresql://user:password@host:5432/name"),
+    "broker": _pattern(
+        r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", "host:port, or a comma-separated list of them"
+    ),
+    "database_url": _pattern(
+        r"|postgres(ql)?://\S+", "a URL such as postgresql://user:password@host:5432/name"
+    ),
     "learning": _choice(LEARNINGS),
     "half_life": _switch,
     "regime_weights": _switch,
@@ -225,7 +268,9 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "dimensions": _names(None, r"[^\x00-\x1f\x7f\"\\]{1,200}"),
     "agents": _names(AGENTS),
     "topic_prefix": _pattern(_TOPIC, "at most 100 characters from A-Z a-z 0-9 . _ -"),
-    "consumer_group": _pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 characters from A-Z a-z 0-9 . _ -"),
+    "consumer_group": _pattern(
+        r"[A-Za-z0-9._-]{1,200}", "1 to 200 characters from A-Z a-z 0-9 . _ -"
+    ),
     "partitions": _number(int, 1, 1_000, "a whole number"),
     "replication": _number(int, 1, 10, "a whole number"),
     "retention_days": _number(float, 0, 100_000, "a number of days"),

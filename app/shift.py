@@ -1,4 +1,5 @@
-"""A trade log moved in time as a whole, so that an old one can be produced as if it had just happened.
+"""A trade log moved in time as a whole, so that an old one can be produced as if it had just
+happened.
 
 May touch: nothing.
 """
@@ -23,12 +24,15 @@ def _exits(line: bytes) -> Iterator[datetime]:
     try:
         event = orjson.loads(line)
         summaries = [event.get("trade_summary") or event.get("content", {}).get("trade_summary")]
-        summaries += [t.get("summary") for t in event.get("content", {}).get("completed_trades", ())]
+        summaries += [
+            t.get("summary") for t in event.get("content", {}).get("completed_trades", ())
+        ]
         for summary in summaries:
             if summary and isinstance(text := summary.get("exit_timestamp"), str):
                 yield _parsed(text)
     except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
-        return  # no close that could be shifted: `shifted` sends it unchanged, and the door judges it
+        # no close that could be shifted: `shifted` sends it unchanged, and the door judges it
+        return
 
 
 def _parsed(text: str) -> datetime:
@@ -37,7 +41,8 @@ def _parsed(text: str) -> datetime:
 
 
 def shifted(value: bytes, by: timedelta) -> bytes:
-    """The event with every time of it moved by `by`; what is no JSON, and any time that cannot be read, is left as it is."""
+    """The event with every time of it moved by `by`; what is no JSON, and any time that cannot be
+    read, is left as it is."""
     try:
         event = orjson.loads(value)
     except orjson.JSONDecodeError:
@@ -47,7 +52,10 @@ def shifted(value: bytes, by: timedelta) -> bytes:
 
 def _shift(node: Any, by: timedelta) -> Any:
     if isinstance(node, dict):
-        return {k: _shift_time(v, by) if k in _TIME_FIELDS and isinstance(v, str) else _shift(v, by) for k, v in node.items()}
+        return {
+            k: _shift_time(v, by) if k in _TIME_FIELDS and isinstance(v, str) else _shift(v, by)
+            for k, v in node.items()
+        }
     if isinstance(node, list):
         return [_shift(item, by) for item in node]
     return node

@@ -111,7 +111,8 @@ class OverrideBook:
             await asyncio.wait([task])
         self._current_at = -float("inf")
 
-    async def ready(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (the caller's own word for it)
+    # the caller's own word for it
+    async def ready(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until all overrides that there were at the start have been read.
 
         False after `timeout` seconds; the book goes on trying.

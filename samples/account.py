@@ -1,5 +1,6 @@
-"""A readable account of what was learned: counts per topic and table, the overrides of entries with their evidence, what the three
-meta-learners had to say, why most slices got no override, and one look-up explained.
+"""A readable account of what was learned: counts per topic and table, the overrides of entries with
+their evidence, what the three meta-learners had to say, why most slices got no override, and one
+look-up explained.
 
 May touch: the broker and the database (read only).
 """
@@ -28,9 +29,15 @@ from schemas import kinds
 from schemas.lessons import GroupSummary, LatentFactor, LessonVerdict, RegimeWeight
 
 TABLES = (
-    "pattern_trade_events", "learning_lessons", "learning_baselines", "learning_regime_weights", "learning_latent_factors",
-    "learning_edge_history", "pm_overrides", "pm_overrides_history",
-)  # fmt: skip
+    "pattern_trade_events",
+    "learning_lessons",
+    "learning_baselines",
+    "learning_regime_weights",
+    "learning_latent_factors",
+    "learning_edge_history",
+    "pm_overrides",
+    "pm_overrides_history",
+)
 WHY_NOT = {
     "could be chance": "not distinguishable from chance, given the number of slices searched",
     "Passes the approximate threshold": "passes the approximate threshold but not the exact test",
@@ -56,7 +63,9 @@ async def _topic_records(settings: Settings) -> dict[str, int]:
         for topic in topics.declaration(settings):
             partitions = [TopicPartition(topic.name, p) for p in range(topic.partitions)]
             ends = await consumer.end_offsets(partitions)
-            counts[topic.name] = sum(ends.values()) - sum((await consumer.beginning_offsets(partitions)).values())
+            counts[topic.name] = sum(ends.values()) - sum(
+                (await consumer.beginning_offsets(partitions)).values()
+            )
         return counts
     finally:
         await consumer.stop()
@@ -65,7 +74,9 @@ async def _topic_records(settings: Settings) -> dict[str, int]:
 async def _table_rows(settings: Settings) -> dict[str, int]:
     connection = await connect(settings.database_url, settings.database_schema)
     try:
-        return {name: await connection.fetchval(f'SELECT count(*) FROM "{name}"') for name in TABLES}
+        return {
+            name: await connection.fetchval(f'SELECT count(*) FROM "{name}"') for name in TABLES
+        }
     finally:
         await close(connection)
 
@@ -89,8 +100,12 @@ def account(settings: Settings, console: Console) -> None:
     console.print(_counts("topic", asyncio.run(_topic_records(settings))))
     console.print(_counts("table", asyncio.run(_table_rows(settings))))
     summaries = [record for record in lessons.values() if isinstance(record, GroupSummary)]
-    # How a trade was left says how it ended, so exits and trims rank by construction; entries are where a size is chosen.
-    entries = sorted((o for o in overrides.values() if o.action_category == "entry"), key=lambda o: (-o.effect, o.override_id))
+    # How a trade was left says how it ended, so exits and trims rank by construction; entries are
+    # where a size is chosen.
+    entries = sorted(
+        (o for o in overrides.values() if o.action_category == "entry"),
+        key=lambda o: (-o.effect, o.override_id),
+    )
     _searched(summaries, settings.alpha, len(overrides), len(entries), console)
     _overrides(entries, factors, console)
     _learners(overrides.values(), list(weights.values()), list(factors.values()), console)
@@ -103,46 +118,75 @@ def account(settings: Settings, console: Console) -> None:
     )
 
 
-def _searched(summaries: list[GroupSummary], alpha: float, n_overrides: int, n_entries: int, console: Console) -> None:
+def _searched(
+    summaries: list[GroupSummary], alpha: float, n_overrides: int, n_entries: int, console: Console
+) -> None:
     searched = sum(summary.path.hypotheses for summary in summaries if summary.path is not None)
     console.print("\n[bold]What was learned[/bold]")
     console.print(f"{searched:,} distinct slices were searched in {len(summaries)} groups.")
     console.print(
-        f"At {alpha:.0%} each, about {round(searched * alpha)} would pass by chance; at {alpha:.0%} for all of them together,"
-        f" {n_overrides} overrides pass."
+        f"At {alpha:.0%} each, about {round(searched * alpha)} would pass by chance; at {alpha:.0%}"
+        f" for all of them together, {n_overrides} overrides pass."
     )
     console.print(f"{n_entries} of these apply to entries:")
 
 
 def _overrides(entries: list[Override], factors: dict[str, LatentFactor], console: Console) -> None:
     for o in entries:
-        console.print(f"  × {o.multiplier:.2f}  {o.pattern_key} in {canonical_text(o.scope) or 'every context'}", markup=False)
+        console.print(
+            f"  × {o.multiplier:.2f}  {o.pattern_key} in"
+            f" {canonical_text(o.scope) or 'every context'}",
+            markup=False,
+        )
         sd = "" if o.effect_sd is None else f" ± {o.effect_sd:.2f}"
-        fades = f"half-life {o.decay.half_life_hours / 24:.3g} days" if o.decay.half_life_hours else o.decay.state
-        gains = "".join(f", × {gain:g} of that in {regime}" for regime, gain in o.regime_gains.items())
+        fades = (
+            f"half-life {o.decay.half_life_hours / 24:.3g} days"
+            if o.decay.half_life_hours
+            else o.decay.state
+        )
+        gains = "".join(
+            f", × {gain:g} of that in {regime}" for regime, gain in o.regime_gains.items()
+        )
         factor = factors.get(o.latent_factor_id or "")
         like = f", in one factor with {len(factor.members) - 1} other slices" if factor else ""
         span = f"{o.evidence.from_ts[:4]} to {o.evidence.to_ts[:4]}"
-        console.print(f"          {o.n_trades:,} trades, {span}: effect {o.effect:+.2f}{sd}, {fades}{gains}{like}", markup=False)
+        console.print(
+            f"          {o.n_trades:,} trades, {span}: effect {o.effect:+.2f}{sd},"
+            f" {fades}{gains}{like}",
+            markup=False,
+        )
 
 
-def _learners(overrides: Iterable[Override], weights: list[RegimeWeight], factors: list[LatentFactor], console: Console) -> None:
+def _learners(
+    overrides: Iterable[Override],
+    weights: list[RegimeWeight],
+    factors: list[LatentFactor],
+    console: Console,
+) -> None:
     states = Counter(o.decay.state for o in overrides)
     said = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    console.print(f"\n[bold]Half-life[/bold]: {said or 'no edge to track'}{'; a decaying edge keeps fading' * ('decaying' in states)}.")
+    console.print(
+        "\n[bold]Half-life[/bold]:"
+        f" {said or 'no edge to track'}{'; a decaying edge keeps fading' * ('decaying' in states)}."
+    )
     active = sorted(w.regime for w in weights if w.active)
     tested = [w for w in weights if w.regime]
     if active:
-        console.print(f"[bold]Regime weights[/bold]: edges persist differently in {', '.join(active)}.", markup=True)
+        console.print(
+            f"[bold]Regime weights[/bold]: edges persist differently in {', '.join(active)}.",
+            markup=True,
+        )
     else:
         least = min((w.p_value for w in tested), default=1.0)
         console.print(
-            f"[bold]Regime weights[/bold]: no override has gains.  The most distinct of {len(tested)} regimes has p = {least:.2g};"
-            f" the threshold is {LEVEL:g} divided by their number."
+            "[bold]Regime weights[/bold]: no override has gains.  The most distinct of"
+            f" {len(tested)} regimes has p = {least:.2g}; the threshold is {LEVEL:g} divided by"
+            " their number."
         )
     held = sum(len(factor.members) for factor in factors)
     console.print(
-        f"[bold]Latent factors[/bold]: {held:,} lessons are variants of {len(factors)} sets of trades; each set is one piece of evidence."
+        f"[bold]Latent factors[/bold]: {held:,} lessons are variants of {len(factors)} sets of"
+        " trades; each set is one piece of evidence."
     )
 
 
@@ -151,8 +195,16 @@ def _why_not(verdicts: Iterable[LessonVerdict], console: Console) -> None:
     reasons: Counter[str] = Counter()
     for verdict in verdicts:
         if verdict.decision != "override":
-            reasons[next((why for words, why in WHY_NOT.items() if words in verdict.reason), OTHER_REASONS)] += 1
-    console.print(f"\n[bold]Why no override[/bold]: {sum(reasons.values()):,} of the {len(verdicts):,} published lessons have no override.")
+            reasons[
+                next(
+                    (why for words, why in WHY_NOT.items() if words in verdict.reason),
+                    OTHER_REASONS,
+                )
+            ] += 1
+    console.print(
+        f"\n[bold]Why no override[/bold]: {sum(reasons.values()):,} of the {len(verdicts):,}"
+        " published lessons have no override."
+    )
     for why, count in reasons.most_common():
         console.print(f"  {count:6,}  {why}", markup=False)
 
@@ -162,16 +214,24 @@ def _explain(entries: list[Override], console: Console) -> None:
     strongest = max(entries, key=lambda o: (len(o.scope) > 0, abs(o.effect), o.override_id))
     context = dict(strongest.scope)
     for o in sorted(entries, key=lambda o: (-abs(o.effect), o.override_id)):
-        if o.pattern_key == strongest.pattern_key and all(context.get(name, value) == value for name, value in o.scope.items()):
+        if o.pattern_key == strongest.pattern_key and all(
+            context.get(name, value) == value for name, value in o.scope.items()
+        ):
             context |= o.scope
     found = resolve(entries, strongest.pattern_key, "entry", context, datetime.now(UTC))
-    console.print(f"\nThe position manager asks: [bold]{strongest.pattern_key} entry[/bold] with {canonical_text(context)}")
     console.print(
-        f"  Answer: size × [bold]{found.multiplier:.3f}[/bold], which is 1 plus the contributions of {len(found.matches)} overrides:"
+        f"\nThe position manager asks: [bold]{strongest.pattern_key} entry[/bold] with"
+        f" {canonical_text(context)}"
+    )
+    console.print(
+        f"  Answer: size × [bold]{found.multiplier:.3f}[/bold], which is 1 plus the contributions"
+        f" of {len(found.matches)} overrides:"
     )
     by_id = {o.override_id: o for o in entries}
     for match in found.matches:
         o = by_id[match.override_id]
         console.print(
-            f"  {match.contribution:+.3f} from {o.n_trades:,} trades in {canonical_text(o.scope) or 'every context'}", markup=False
+            f"  {match.contribution:+.3f} from {o.n_trades:,} trades in"
+            f" {canonical_text(o.scope) or 'every context'}",
+            markup=False,
         )

@@ -1,4 +1,5 @@
-"""Makes `us_equities.jsonl.zst` and its metadata: `python -m samples.build`; with `--check` compares instead of writing.
+"""Makes `us_equities.jsonl.zst` and its metadata: `python -m samples.build`; with `--check`
+compares instead of writing.
 
 May touch: samples.*, the two files it writes.
 """
@@ -27,11 +28,17 @@ NAME = "us_equities"
 
 def trades(market: Market) -> list[Trade]:
     """Every trade of every rule in every symbol, the open ones too."""
-    return [trade for rule in RULES for symbol in market.prices.symbols for trade in simulate(market, rule, symbol)]
+    return [
+        trade
+        for rule in RULES
+        for symbol in market.prices.symbols
+        for trade in simulate(market, rule, symbol)
+    ]
 
 
 def events(market: Market) -> list[dict[str, Any]]:
-    """The closed trades as events, by time of exit, then id: the order in which a trading system would have sent them."""
+    """The closed trades as events, by time of exit, then id: the order in which a trading system
+    would have sent them."""
     prices = {symbol: [c / SCALE for c in close.tolist()] for symbol, close in market.close.items()}
     made = [event(trade, market, prices[trade.symbol]) for trade in trades(market) if trade.closed]
     return sorted(made, key=lambda e: (e["trade_summary"]["exit_timestamp"], e["event_id"]))
@@ -39,16 +46,23 @@ def events(market: Market) -> list[dict[str, Any]]:
 
 def to_jsonl(made: Iterable[dict[str, Any]]) -> bytes:
     """One event a line, keys sorted."""
-    return b"".join(orjson.dumps(e, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for e in made)
+    return b"".join(
+        orjson.dumps(e, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for e in made
+    )
 
 
 def compress(data: bytes) -> bytes:
-    """A zstd frame without time or name.  Its bytes may differ between versions of the library; what it holds does not."""
-    parameters = zstandard.ZstdCompressionParameters.from_level(19, window_log=26, enable_ldm=True, write_checksum=True)
+    """A zstd frame without time or name.  Its bytes may differ between versions of the library;
+    what it holds does not."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        19, window_log=26, enable_ldm=True, write_checksum=True
+    )
     return zstandard.ZstdCompressor(compression_params=parameters).compress(data)
 
 
-def metadata(made: list[dict[str, Any]], source: dict[str, Any], data: bytes, packed: bytes) -> dict[str, Any]:
+def metadata(
+    made: list[dict[str, Any]], source: dict[str, Any], data: bytes, packed: bytes
+) -> dict[str, Any]:
     """What travels with the log: where it is from, what it holds, and both check sums."""
     per_trade = sorted(len(e["actions"]) for e in made)
     return {
@@ -59,11 +73,19 @@ def metadata(made: list[dict[str, Any]], source: dict[str, Any], data: bytes, pa
         "jsonl_bytes": len(data),
         "events": len(made),
         "actions": sum(per_trade),
-        "actions_per_trade": {"min": per_trade[0], "median": per_trade[len(per_trade) // 2], "max": per_trade[-1]},
-        "groups": len({(a["pattern_key"], a["action_category"]) for e in made for a in e["actions"]}),
+        "actions_per_trade": {
+            "min": per_trade[0],
+            "median": per_trade[len(per_trade) // 2],
+            "max": per_trade[-1],
+        },
+        "groups": len(
+            {(a["pattern_key"], a["action_category"]) for e in made for a in e["actions"]}
+        ),
         "first_exit": made[0]["trade_summary"]["exit_timestamp"],
         "last_exit": made[-1]["trade_summary"]["exit_timestamp"],
-        "events_by_rule": dict(sorted(Counter(e["position_id"].rpartition("-")[0] for e in made).items())),
+        "events_by_rule": dict(
+            sorted(Counter(e["position_id"].rpartition("-")[0] for e in made).items())
+        ),
         "made_by": "python -m samples.build",
         "assumptions": {
             "cost_per_side": COST,
@@ -77,9 +99,21 @@ def metadata(made: list[dict[str, Any]], source: dict[str, Any], data: bytes, pa
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m samples.build", description="Make the sample trade log from real prices.")
-    parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="where to write (default: beside this script)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with code 5 if the files in DIR differ")
+    parser = argparse.ArgumentParser(
+        prog="python -m samples.build", description="Make the sample trade log from real prices."
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=HERE,
+        metavar="DIR",
+        help="where to write (default: beside this script)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit with code 5 if the files in DIR differ",
+    )
     options = parser.parse_args(arguments)
     try:
         _run(options.out, options.check)
@@ -97,7 +131,10 @@ def _run(out: Path, check: bool) -> None:
     if check:
         packed = log.read_bytes()
         held = zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 30)
-        said, expected = orjson.loads(description.read_bytes()), metadata(made, source, data, packed)
+        said, expected = (
+            orjson.loads(description.read_bytes()),
+            metadata(made, source, data, packed),
+        )
         for each in (said, expected):
             del each["source"]["package_version"]  # another version with the same files is as good
         if held != data or said != expected:
@@ -109,8 +146,16 @@ def _run(out: Path, check: bool) -> None:
         return
     packed = compress(data)
     log.write_bytes(packed)
-    description.write_bytes(orjson.dumps(metadata(made, source, data, packed), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    print(f"{log.name}: {len(made)} events, {len(packed) / 1e6:.2f} MB ({len(data) / 1e6:.0f} MB of JSON lines).")
+    description.write_bytes(
+        orjson.dumps(
+            metadata(made, source, data, packed),
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        )
+    )
+    print(
+        f"{log.name}: {len(made)} events, {len(packed) / 1e6:.2f} MB ({len(data) / 1e6:.0f} MB of"
+        " JSON lines)."
+    )
 
 
 if __name__ == "__main__":

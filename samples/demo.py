@@ -1,7 +1,8 @@
-"""`make demo`: a real Kafka and PostgreSQL, a worker, the sample of real prices, and an account of what was learned.
+"""`make demo`: a real Kafka and PostgreSQL, a worker, the sample of real prices, and an account of
+what was learned.
 
-May touch: `.edgeloop/` below this folder, the per-user cache, processes that it started.  Each step is a command of the README, printed
-before it runs.
+May touch: `.edgeloop/` below this folder, the per-user cache, processes that it started.  Each step
+is a command of the README, printed before it runs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ SAMPLE = ROOT / "samples" / "us_equities.jsonl.zst"
 SAMPLE_SETTINGS = ROOT / "samples" / "us_equities.env"
 IDLE_TIMEOUT_S = 240
 CUTS, PLACEBOS = 12, 6
-"""Times that the demo learns from the past, and shuffled logs that it learns from: half as many as the audit's own, for half the time."""
+"""Times that the demo learns from the past, and shuffled logs that it learns from: half as many as
+the audit's own, for half the time."""
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -47,10 +49,18 @@ def faust(*words: str, environment: dict[str, str], show: bool = True) -> str:
     console.print(f"\n[bold]$ faust -A app {shlex.join(words)}[/bold]")
     command = [sys.executable, "-m", "faust", "-A", "app", *words]
     result = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, stdout=None if show else subprocess.PIPE, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=None if show else subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if result.returncode:
-        raise SystemExit(f"`faust -A app {shlex.join(words)}` ended with exit code {result.returncode}; the worker's log is {WORKER_LOG}.")
+        raise SystemExit(
+            f"`faust -A app {shlex.join(words)}` ended with exit code {result.returncode}; the"
+            f" worker's log is {WORKER_LOG}."
+        )
     return result.stdout or ""
 
 
@@ -58,23 +68,40 @@ def start_worker(environment: dict[str, str]) -> None:
     """Start one worker in the background, unless one runs."""
     if processes.running(WORKER_RECORD) is not None:
         return
-    console.print(f"\n[bold]$ faust -A app worker &[/bold]   [dim](log: {WORKER_LOG.relative_to(ROOT)})[/dim]")
+    console.print(
+        f"\n[bold]$ faust -A app worker &[/bold]   [dim](log: {WORKER_LOG.relative_to(ROOT)})[/dim]"
+    )
     command = processes.launcher_command([sys.executable, "-m", "faust", "-A", "app", "worker"])
-    processes.start(command, WORKER_RECORD, WORKER_LOG, cwd=ROOT, environment=os.environ | environment, leash=False)
+    processes.start(
+        command,
+        WORKER_RECORD,
+        WORKER_LOG,
+        cwd=ROOT,
+        environment=os.environ | environment,
+        leash=False,
+    )
 
 
 def up() -> None:
-    """Everything from an empty folder to the account; run again, it starts over with empty topics and tables."""
+    """Everything from an empty folder to the account; run again, it starts over with empty topics
+    and tables."""
     started = time.monotonic()
     down(quiet=True)
     HOME.mkdir(exist_ok=True)
     with console.status("checking the stack") as line:
         devstack.reset(HOME / "stack")
         info = devstack.up(HOME / "stack", report=line.update)
-    environment = settings_of(SAMPLE_SETTINGS) | {"EDGELOOP_BROKER": info.broker, "EDGELOOP_DATABASE_URL": info.database_url}
+    environment = settings_of(SAMPLE_SETTINGS) | {
+        "EDGELOOP_BROKER": info.broker,
+        "EDGELOOP_DATABASE_URL": info.database_url,
+    }
     ENVIRONMENT.touch(mode=0o600)
-    ENVIRONMENT.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
-    console.print(f"Kafka is at {info.broker}, with PostgreSQL beside it; both serve this demo only.")
+    ENVIRONMENT.write_text(
+        "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+    )
+    console.print(
+        f"Kafka is at {info.broker}, with PostgreSQL beside it; both serve this demo only."
+    )
     faust("topics", "create", environment=environment)
     faust("migrate", environment=environment)
     start_worker(environment)
@@ -84,10 +111,30 @@ def up() -> None:
 
     account(Settings.from_environment(environment), console)
     console.print("\nWhat each learner changes, and whether it would have helped:")
-    faust("overrides", "diff", "--against", "classic", "--category", "entry", "--limit", "5", environment=environment)
-    faust("audit", "--cuts", str(CUTS), "--placebos", str(PLACEBOS), "--html", str(PAGE.relative_to(ROOT)), environment=environment)
+    faust(
+        "overrides",
+        "diff",
+        "--against",
+        "classic",
+        "--category",
+        "entry",
+        "--limit",
+        "5",
+        environment=environment,
+    )
+    faust(
+        "audit",
+        "--cuts",
+        str(CUTS),
+        "--placebos",
+        str(PLACEBOS),
+        "--html",
+        str(PAGE.relative_to(ROOT)),
+        environment=environment,
+    )
     console.print(
-        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {PAGE.relative_to(ROOT)} in a browser.[/bold]  To explore further:"
+        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {PAGE.relative_to(ROOT)} in a"
+        " browser.[/bold]  To explore further:"
     )
     for command in (
         "source .venv/bin/activate && source .edgeloop/demo.env",

@@ -1,10 +1,12 @@
-"""Makes `journal.csv.gz`: the sample's trades as a trader's spreadsheet has them: `python -m samples.journal`; with `--check` compares.
+"""Makes `journal.csv.gz`: the sample's trades as a trader's spreadsheet has them: `python -m
+samples.journal`; with `--check` compares.
 
 May touch: samples.*, `us_equities.jsonl.zst` (read only), the file it writes.
 
-A row is a closed trade of the sample: its days, its rule under a trader's name for it, three numbers that were known at the close of the
-day of the decision, and what became of it.  The numbers are worked out from the same prices as the sample itself.  Nothing is random: the
-rows are the last `ROWS` trades by exit.
+A row is a closed trade of the sample: its days, its rule under a trader's name for it, three
+numbers that were known at the close of the day of the decision, and what became of it.  The numbers
+are worked out from the same prices as the sample itself.  Nothing is random: the rows are the last
+`ROWS` trades by exit.
 """
 
 from __future__ import annotations
@@ -30,13 +32,29 @@ HERE = Path(__file__).parent
 SAMPLE, JOURNAL = HERE / "us_equities.jsonl.zst", HERE / "journal.csv.gz"
 ROWS = 18_000
 COLUMNS = (
-    "no", "opened", "closed", "symbol", "sector", "setup", "speed", "plan", "volatility_pct", "trend_pct", "market_trend_pct",
-    "return_pct", "drawdown_pct", "exit_reason",
-)  # fmt: skip
+    "no",
+    "opened",
+    "closed",
+    "symbol",
+    "sector",
+    "setup",
+    "speed",
+    "plan",
+    "volatility_pct",
+    "trend_pct",
+    "market_trend_pct",
+    "return_pct",
+    "drawdown_pct",
+    "exit_reason",
+)
 SETUPS = {
-    "donchian": "channel breakout", "squeeze": "squeeze breakout", "oversold": "oversold dip", "pullback": "pullback",
-    "average_cross": "average cross", "momentum": "momentum",
-}  # fmt: skip
+    "donchian": "channel breakout",
+    "squeeze": "squeeze breakout",
+    "oversold": "oversold dip",
+    "pullback": "pullback",
+    "average_cross": "average cross",
+    "momentum": "momentum",
+}
 
 
 def above_average_pct(level: Ints, n: int = 200) -> Floats:
@@ -51,18 +69,33 @@ def rows(prices: Prices) -> Iterator[tuple[Any, ...]]:
     """The journal's rows, by exit; what was not known yet is empty."""
     events = [orjson.loads(line) for line, _, _ in deque(jsonl.lines(str(SAMPLE)), ROWS)]
     day_of = {day: t for t, day in enumerate(prices.days)}
-    close = {symbol: np.ascontiguousarray(prices.close[:, i]) for i, symbol in enumerate(prices.symbols)}
-    yearly = {symbol: volatility(level, 63) * np.sqrt(252.0) * 100.0 for symbol, level in close.items()}
+    close = {
+        symbol: np.ascontiguousarray(prices.close[:, i]) for i, symbol in enumerate(prices.symbols)
+    }
+    yearly = {
+        symbol: volatility(level, 63) * np.sqrt(252.0) * 100.0 for symbol, level in close.items()
+    }
     trend = {symbol: above_average_pct(level) for symbol, level in close.items()}
     market = above_average_pct(prices.index)
     for number, event in enumerate(events, 1):
         summary, context, actions = event["trade_summary"], event["entry_context"], event["actions"]
         t, symbol = day_of[actions[0]["ts"][:10]], event["symbol"]
         yield (
-            number, summary["entry_timestamp"][:10], summary["exit_timestamp"][:10], symbol, context["bucket"], SETUPS[context["curator"]],
-            context["A_mode"], context["E_mode"], _shown(yearly[symbol][t]), _shown(trend[symbol][t]), _shown(market[t]),
-            f"{summary['roi'] * 100:.2f}", f"{summary['max_drawdown'] * 100:.2f}", actions[-1]["pattern_key"].rpartition(".")[2],
-        )  # fmt: skip
+            number,
+            summary["entry_timestamp"][:10],
+            summary["exit_timestamp"][:10],
+            symbol,
+            context["bucket"],
+            SETUPS[context["curator"]],
+            context["A_mode"],
+            context["E_mode"],
+            _shown(yearly[symbol][t]),
+            _shown(trend[symbol][t]),
+            _shown(market[t]),
+            f"{summary['roi'] * 100:.2f}",
+            f"{summary['max_drawdown'] * 100:.2f}",
+            actions[-1]["pattern_key"].rpartition(".")[2],
+        )
 
 
 def _shown(value: float) -> str:
@@ -80,18 +113,32 @@ def to_csv(prices: Prices) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m samples.journal", description="Make the sample journal from the sample log.")
-    parser.add_argument("--out", type=Path, default=JOURNAL, metavar="FILE", help="where to write (default: beside this script)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with code 5 if FILE differs")
+    parser = argparse.ArgumentParser(
+        prog="python -m samples.journal", description="Make the sample journal from the sample log."
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=JOURNAL,
+        metavar="FILE",
+        help="where to write (default: beside this script)",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with code 5 if FILE differs"
+    )
     options = parser.parse_args(arguments)
     try:
         made = to_csv(load_prices()[0])
         if options.check:
             if gzip.decompress(options.out.read_bytes()) != made:
                 raise BadDataError(
-                    f"{options.out.name} does not match what the script produces.", "Run python -m samples.journal and review the change."
+                    f"{options.out.name} does not match what the script produces.",
+                    "Run python -m samples.journal and review the change.",
                 )
-            print(f"{options.out.name}: {len(made.splitlines()) - 1} rows, as the script produces them.")
+            print(
+                f"{options.out.name}: {len(made.splitlines()) - 1} rows, as the script produces"
+                " them."
+            )
             return 0
         packed = gzip.compress(made, 9, mtime=0)
         options.out.write_bytes(packed)

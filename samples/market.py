@@ -1,10 +1,12 @@
-"""Daily closes and what can be known from them at each close: moving averages, volatility, trend states, ranks.
+"""Daily closes and what can be known from them at each close: moving averages, volatility, trend
+states, ranks.
 
 May touch: the installed data files of the package `skfolio`, numpy.
 
-Every array is aligned with the days and holds at position t only what follows from the closes up to and including day t.  Prices are
-integers (thousandths), sums over windows are therefore exact, and everything else is done in a fixed order of operations, so that the
-figures are the same on every machine.
+Every array is aligned with the days and holds at position t only what follows from the closes up to
+and including day t.  Prices are integers (thousandths), sums over windows are therefore exact, and
+everything else is done in a fixed order of operations, so that the figures are the same on every
+machine.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ import numpy as np
 from app.errors import ConfigurationError
 
 PACKAGE = "skfolio"
-PRICE_FILES = ("skfolio/datasets/data/sp500_dataset.csv.gz", "skfolio/datasets/data/sp500_index.csv.gz")
+PRICE_FILES = (
+    "skfolio/datasets/data/sp500_dataset.csv.gz",
+    "skfolio/datasets/data/sp500_index.csv.gz",
+)
 SCALE = 1000
 
 SECTORS = {
@@ -59,8 +64,8 @@ class Prices:
 def load_prices() -> tuple[Prices, dict[str, Any]]:
     """The closes, and where they are from (package, version, licence, SHA-256 of each file read).
 
-    The files are found through the package's metadata and read directly: importing `skfolio` would need its dependencies.
-    Raises `ConfigurationError` if it is not installed.
+    The files are found through the package's metadata and read directly: importing `skfolio` would
+    need its dependencies. Raises `ConfigurationError` if it is not installed.
     """
     try:
         package = distribution(PACKAGE)
@@ -73,7 +78,9 @@ def load_prices() -> tuple[Prices, dict[str, Any]]:
     days, symbols, close = _read_csv(raw[PRICE_FILES[0]])
     index_days, _, index = _read_csv(raw[PRICE_FILES[1]])
     if days != index_days:
-        raise ConfigurationError("The stocks and the index cover different days.", "Install another version of skfolio.")
+        raise ConfigurationError(
+            "The stocks and the index cover different days.", "Install another version of skfolio."
+        )
     source = {
         "package": PACKAGE,
         "package_version": package.version,
@@ -85,7 +92,9 @@ def load_prices() -> tuple[Prices, dict[str, Any]]:
 
 def _read_csv(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...], Ints]:
     header, *rows = csv.reader(gzip.decompress(data).decode().splitlines())
-    values = np.array([[round(float(text) * SCALE) for text in row[1:]] for row in rows], dtype=np.int64)
+    values = np.array(
+        [[round(float(text) * SCALE) for text in row[1:]] for row in rows], dtype=np.int64
+    )
     return tuple(row[0] for row in rows), tuple(header[1:]), values
 
 
@@ -139,7 +148,8 @@ def volatility(close: Ints, n: int) -> Floats:
 
 
 def rsi(close: Ints, n: int) -> Floats:
-    """Relative strength index over n days with Wilder's smoothing (Wilder 1978), 0..100; 50 while nothing has moved, NaN before."""
+    """Relative strength index over n days with Wilder's smoothing (Wilder 1978), 0..100; 50 while
+    nothing has moved, NaN before."""
     out = np.full(len(close), np.nan)
     moves = [int(b) - int(a) for a, b in pairwise(close.tolist())]
     if len(moves) < n:
@@ -155,7 +165,8 @@ def rsi(close: Ints, n: int) -> Floats:
 
 
 def trend_state(level: Ints, average_days: int, slope_days: int) -> Ints:
-    """0 below a falling average, 1 above a falling one, 2 below a rising one, 3 above a rising one, 4 not known yet."""
+    """0 below a falling average, 1 above a falling one, 2 below a rising one, 3 above a rising one,
+    4 not known yet."""
     sums = window_sum(level, average_days)
     out = np.full(len(level), UNKNOWN)
     start = average_days - 1 + slope_days
@@ -176,7 +187,10 @@ class Market:
     def __init__(self, prices: Prices, sectors: dict[str, str] = SECTORS) -> None:
         self.prices = prices
         self.sector = {symbol: sectors[symbol] for symbol in prices.symbols}
-        self.close = {symbol: np.ascontiguousarray(prices.close[:, i]) for i, symbol in enumerate(prices.symbols)}
+        self.close = {
+            symbol: np.ascontiguousarray(prices.close[:, i])
+            for i, symbol in enumerate(prices.symbols)
+        }
         self._scopes: dict[tuple[str, int], dict[str, Any]] = {}
 
     @cached_property
@@ -197,7 +211,11 @@ class Market:
         """Of each sector's equally weighted index, rebalanced daily (in millionths, from 1 000)."""
         out = {}
         for sector in sorted(set(self.sector.values())):
-            members = [growth(self.close[s], 1)[1:] for s in self.prices.symbols if self.sector[s] == sector]
+            members = [
+                growth(self.close[s], 1)[1:]
+                for s in self.prices.symbols
+                if self.sector[s] == sector
+            ]
             total = members[0]
             for returns in members[1:]:
                 total = total + returns
@@ -211,7 +229,8 @@ class Market:
         return np.stack([growth(self.close[s], MOMENTUM_DAYS) for s in self.prices.symbols], axis=1)
 
     def scope(self, symbol: str, t: int) -> dict[str, Any]:
-        """The context of a decision on `symbol` at the close of day t.  What is not known yet is left out (S4 for the sector)."""
+        """The context of a decision on `symbol` at the close of day t.  What is not known yet is
+        left out (S4 for the sector)."""
         if (symbol, t) not in self._scopes:
             self._scopes[symbol, t] = self._scope(symbol, t)
         return self._scopes[symbol, t]
@@ -219,19 +238,35 @@ class Market:
     def market_states(self, symbol: str, t: int) -> dict[str, Any]:
         """Trend states of the index and of the symbol's sector."""
         out = {f"index_{h}": f"S{s[t]}" for h, s in self.index_states.items() if s[t] != UNKNOWN}
-        return out | {f"bucket_{h}": f"S{s[t]}" for h, s in self.sector_states[self.sector[symbol]].items()}
+        return out | {
+            f"bucket_{h}": f"S{s[t]}" for h, s in self.sector_states[self.sector[symbol]].items()
+        }
 
     def _scope(self, symbol: str, t: int) -> dict[str, Any]:
         scope = self.market_states(symbol, t)
-        scope |= {f"stock_{h}": f"S{s[t]}" for h, s in self.stock_states[symbol].items() if s[t] != UNKNOWN}
+        scope |= {
+            f"stock_{h}": f"S{s[t]}"
+            for h, s in self.stock_states[symbol].items()
+            if s[t] != UNKNOWN
+        }
         yearly_variance = self.volatility_quarter[symbol][t] ** 2 * 252
         if yearly_variance == yearly_variance:
-            scope["vol_bucket"] = "low" if yearly_variance < 0.2**2 else "mid" if yearly_variance < 0.35**2 else "high"
+            scope["vol_bucket"] = (
+                "low"
+                if yearly_variance < 0.2**2
+                else "mid"
+                if yearly_variance < 0.35**2
+                else "high"
+            )
         row, at = self.momentum[t], self.prices.symbols.index(symbol)
         if row[at] == row[at]:
             rank = sum(1 for i, m in enumerate(row) if m > row[at] or (m == row[at] and i < at))
             scope["bucket_rank_position"] = ("top", "middle", "bottom")[rank * 3 // len(row)]
-            peers = [m for s, m in zip(self.prices.symbols, row, strict=True) if self.sector[s] == self.sector[symbol]]
+            peers = [
+                m
+                for s, m in zip(self.prices.symbols, row, strict=True)
+                if self.sector[s] == self.sector[symbol]
+            ]
             if len(peers) > 1:
                 scope["bucket_leader"] = bool(row[at] >= max(peers))
         return scope

@@ -1,9 +1,10 @@
-"""Runs a rule over a stock and keeps the book: fills, costs, stops, take-profits, and the trade's path to its result.
+"""Runs a rule over a stock and keeps the book: fills, costs, stops, take-profits, and the trade's
+path to its result.
 
 May touch: samples.market, samples.rules.
 
-A decision is taken at the close of day t from what is known then, and filled at the close of day t + 1, gaps included.  One decision
-a day and trade: leave (stop, rule, time), else trim, else add.
+A decision is taken at the close of day t from what is known then, and filled at the close of day t
++ 1, gaps included.  One decision a day and trade: leave (stop, rule, time), else trim, else add.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ FULL_SIZE_USD = 40_000.0
 COST = 0.0005
 """Commission, spread and slippage: a fraction of what is traded, per side (5 bps)."""
 DRAWDOWN_FLOOR = 0.01
-"""Least drawdown by which a return is divided: a day's ordinary move, so that a trade which never looked back has no endless `rr`."""
+"""Least drawdown by which a return is divided: a day's ordinary move, so that a trade which never
+looked back has no endless `rr`."""
 STALE = 0.001
 """No entry under this daily volatility: the quotes did not move."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """An action, decided at the close of day `t`; `size_frac` is of a full position for buys, of the shares held for sales."""
+    """An action, decided at the close of day `t`; `size_frac` is of a full position for buys, of
+    the shares held for sales."""
 
     t: int
     state: str
@@ -38,7 +41,8 @@ class Decision:
 
 @dataclass
 class Trade:
-    """A position from first buy to last sale.  `fills` has the day, the shares (negative: sold) and the price in USD."""
+    """A position from first buy to last sale.  `fills` has the day, the shares (negative: sold) and
+    the price in USD."""
 
     rule: Rule
     symbol: str
@@ -80,8 +84,9 @@ class Trade:
 def simulate(market: Market, rule: Rule, symbol: str) -> list[Trade]:
     """All trades of `rule` in `symbol`, in order of entry; the last ones may still be open.
 
-    Trades take turns in the two ways of leaving, so that both are seen in all markets: `target` keeps its first stop and takes
-    profits in thirds; `trail` lets the stop follow the highest close and trims when overheated.
+    Trades take turns in the two ways of leaving, so that both are seen in all markets: `target`
+    keeps its first stop and takes profits in thirds; `trail` lets the stop follow the highest close
+    and trims when overheated.
     """
     close = market.close[symbol]
     prices = [c / SCALE for c in close.tolist()]
@@ -114,7 +119,9 @@ def _run(trade: Trade, start: int, prices: list[float], signals: Signals, heat: 
             trade.decisions.append(decision)
 
 
-def _decide(trade: Trade, t: int, age: int, price: float, signals: Signals, heat: Floats) -> Decision | None:
+def _decide(
+    trade: Trade, t: int, age: int, price: float, signals: Signals, heat: Floats
+) -> Decision | None:
     rule, step = trade.rule, trade.sd
     gain = price / trade.average_price - 1.0
     state = "S3" if gain >= 6 * step else "S2" if gain >= 2 * step else "S1"
@@ -143,9 +150,10 @@ def _decide(trade: Trade, t: int, age: int, price: float, signals: Signals, heat
 def summary(trade: Trade, days: tuple[str, ...], prices: list[float]) -> dict[str, Any]:
     """The figures of a closed trade.
 
-    The path is the profit after costs at each close, open shares at market, over all that was bought; `roi` is its end, `max_gain`
-    its highest and `max_drawdown` its greatest fall from a high (both at least 0, starting at 0), and
-    `rr` = roi / max(max_drawdown, DRAWDOWN_FLOOR).  `time_to_payback_days` is from the entry to the first close in profit (null: never).
+    The path is the profit after costs at each close, open shares at market, over all that was
+    bought; `roi` is its end, `max_gain` its highest and `max_drawdown` its greatest fall from a
+    high (both at least 0, starting at 0), and `rr` = roi / max(max_drawdown, DRAWDOWN_FLOOR).
+    `time_to_payback_days` is from the entry to the first close in profit (null: never).
     """
     first, last = trade.fills[0][0], trade.fills[-1][0]
     bought = sum(shares * price for _, shares, price in trade.fills if shares > 0)
@@ -192,7 +200,8 @@ def _days_between(a: str, b: str) -> int:
 
 
 def actions(trade: Trade, market: Market) -> Iterator[dict[str, Any]]:
-    """The trade's actions as the event has them.  What stays the same during a trade is in its entry context only."""
+    """The trade's actions as the event has them.  What stays the same during a trade is in its
+    entry context only."""
     for i, d in enumerate(trade.decisions):
         yield {
             "action_id": f"{trade_id(trade, market)}/{i}",
@@ -213,7 +222,13 @@ def event(trade: Trade, market: Market, prices: list[float]) -> dict[str, Any]:
     """The `position_closed` event of a closed trade."""
     own_id, entry = trade_id(trade, market), trade.decisions[0].t
     sector = market.sector[trade.symbol]
-    fixed = {"curator": trade.rule.curator, "A_mode": trade.rule.a_mode, "E_mode": trade.e_mode, "bucket": sector, "timeframe": "1d"}
+    fixed = {
+        "curator": trade.rule.curator,
+        "A_mode": trade.rule.a_mode,
+        "E_mode": trade.e_mode,
+        "bucket": sector,
+        "timeframe": "1d",
+    }
     return {
         "schema_version": 1,
         "event_id": f"{own_id}/closed",

@@ -1,5 +1,5 @@
 """The contract with the outside: the records of every topic, and the documents made from them.
 
-May touch: nothing of ours but `edgeloop`, which has the override record and the canonical forms.  Everything else in the project may
-import it.
+May touch: nothing of ours but `edgeloop`, which has the override record and the canonical forms.
+Everything else in the project may import it.
 """

@@ -1,4 +1,5 @@
-"""`pattern_trade_events`: one fact per closed trade and group, written by ingest and folded by the lesson builder.
+"""`pattern_trade_events`: one fact per closed trade and group, written by ingest and folded by the
+lesson builder.
 
 May touch: nothing of ours.
 """
@@ -18,7 +19,8 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
 
 
 class FactAction(msgspec.Struct, frozen=True):
-    """One action of the trade in this group; `scope` is canonical (entry context filled in, missing values left out)."""
+    """One action of the trade in this group; `scope` is canonical (entry context filled in, missing
+    values left out)."""
 
     action_id: str
     ts: str
@@ -28,7 +30,8 @@ class FactAction(msgspec.Struct, frozen=True):
 
 
 class TradeMetrics(msgspec.Struct, frozen=True):
-    """What the trade tells beyond its outcome; days are days, fractions are fractions, null is unknown."""
+    """What the trade tells beyond its outcome; days are days, fractions are fractions, null is
+    unknown."""
 
     time_efficiency: float | None = None
     hold_time_days: float | None = None
@@ -41,8 +44,9 @@ class TradeMetrics(msgspec.Struct, frozen=True):
 class PatternTradeEvent(msgspec.Struct, frozen=True, kw_only=True):
     """All that one closed trade did in one group (module, pattern key, action category).
 
-    `revision`, `n_actions` (of the whole trade), `exit_ts`, `event_id` and `value_sha256` are the rank by which one of several closes
-    of a trade counts; `home` is true in the group of the trade's earliest action.  Times are RFC 3339 in UTC with microseconds.
+    `revision`, `n_actions` (of the whole trade), `exit_ts`, `event_id` and `value_sha256` are the
+    rank by which one of several closes of a trade counts; `home` is true in the group of the
+    trade's earliest action.  Times are RFC 3339 in UTC with microseconds.
     """
 
     module: str
@@ -68,5 +72,6 @@ class PatternTradeEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def group_key(pattern_key: str, action_category: str) -> str:
-    """The message key of a group: `pm.uptrend.S1.entry|add` (a canonical pattern key starts with its module)."""
+    """The message key of a group: `pm.uptrend.S1.entry|add` (a canonical pattern key starts with
+    its module)."""
     return f"{pattern_key}|{action_category}"

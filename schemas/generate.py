@@ -1,4 +1,5 @@
-"""The published documents of the contract, made from the structs: `python -m schemas.generate` writes them, `--check` compares.
+"""The published documents of the contract, made from the structs: `python -m schemas.generate`
+writes them, `--check` compares.
 
 May touch: `schemas/json/*.json` and `schemas/asyncapi.json`.
 """
@@ -24,12 +25,17 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _OF_SCOPE = re.compile(r"(_Scope_|\[Scope\])$")
 
 _DERIVED_HEADERS = {
-    "version": "Required, on tombstones too: the record's version as decimal text. Readers keep the highest version of a key.",
+    "version": (
+        "Required, on tombstones too: the record's version as decimal text. Readers keep the"
+        " highest version of a key."
+    ),
     "schema-version": "The schema_version of the value.",
     "content-type": "application/json.",
 }
 _CLOSE_HEADERS = {
-    "redriven.from": "Where a dead letter was sent again: the letter's partition:offset in position_closed.dlq.",
+    "redriven.from": (
+        "Where a dead letter was sent again: the letter's partition:offset in position_closed.dlq."
+    ),
 }
 _FACT_HEADERS = {"event-id": "The event_id of the close."}
 _DEAD_LETTER_HEADERS = {
@@ -59,14 +65,19 @@ def _headers(kind: Kind) -> dict[str, str]:
 
 def json_schema(kind: Kind) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a channel's values."""
-    (reference,), definitions = msgspec.json.schema_components((kind.struct,), ref_template="#/$defs/{name}")
+    (reference,), definitions = msgspec.json.schema_components(
+        (kind.struct,), ref_template="#/$defs/{name}"
+    )
     return {
         "$schema": DIALECT,
         "$id": f"urn:edgeloop:{kind.topic}:{SCHEMA_VERSION}",
         "title": kind.topic,
         "description": kind.description,
         **_plain(reference),
-        "$defs": {_OF_SCOPE.sub("", name): _plain(definition) for name, definition in sorted(definitions.items())},
+        "$defs": {
+            _OF_SCOPE.sub("", name): _plain(definition)
+            for name, definition in sorted(definitions.items())
+        },
     }
 
 
@@ -77,8 +88,10 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Edgeloop",
             "version": f"{SCHEMA_VERSION}.0.0",
-            "description": "Closed positions in, position-size overrides out. Topics carry EDGELOOP_TOPIC_PREFIX in front of these "
-            "names; all of them use CreateTime.",
+            "description": (
+                "Closed positions in, position-size overrides out. Topics carry"
+                " EDGELOOP_TOPIC_PREFIX in front of these names; all of them use CreateTime."
+            ),
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -107,18 +120,27 @@ def stale() -> list[Path]:
     """Files that are not what the structs say: missing, changed, or of a record that is no more."""
     expected = dict(documents())
     present = {*FOLDER.glob("json/*.json"), FOLDER / "asyncapi.json"}
-    differing = {file for file, text in expected.items() if not file.exists() or file.read_text(encoding="utf-8") != text}
+    differing = {
+        file
+        for file, text in expected.items()
+        if not file.exists() or file.read_text(encoding="utf-8") != text
+    }
     return sorted(differing | (present - expected.keys()))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the documents, or with `--check` say which are not current (exit code 1)."""
     parser = argparse.ArgumentParser(prog="python -m schemas.generate", description=main.__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a document is not current")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if a document is not current"
+    )
     outdated = stale()
     if parser.parse_args(arguments).check:
         for file in outdated:
-            sys.stderr.write(f"{file.relative_to(FOLDER.parent)} is not current. Run `python -m schemas.generate`.\n")
+            sys.stderr.write(
+                f"{file.relative_to(FOLDER.parent)} is not current. Run `python -m"
+                " schemas.generate`.\n"
+            )
         return 1 if outdated else 0
     expected = dict(documents())
     for file in outdated:
@@ -148,7 +170,12 @@ def _channel(kind: Kind) -> dict[str, Any]:
 def _message(kind: Kind) -> dict[str, Any]:
     message: dict[str, Any] = {
         "name": kind.topic,
-        "bindings": {"kafka": {"key": {"type": "string", "description": kind.key_text}, "bindingVersion": "0.5.0"}},
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "description": kind.key_text},
+                "bindingVersion": "0.5.0",
+            }
+        },
     }
     if kind.struct is not None:
         message["payload"] = {
@@ -160,14 +187,20 @@ def _message(kind: Kind) -> dict[str, Any]:
     if _headers(kind):
         message["headers"] = {
             "type": "object",
-            "required": [name for name, text in _headers(kind).items() if text.startswith("Required")],
-            "properties": {name: {"type": "string", "description": text} for name, text in _headers(kind).items()},
+            "required": [
+                name for name, text in _headers(kind).items() if text.startswith("Required")
+            ],
+            "properties": {
+                name: {"type": "string", "description": text}
+                for name, text in _headers(kind).items()
+            },
         }
     return message
 
 
 def _plain(node: Any) -> Any:
-    """`node` with the names of generic structs as a reader expects them: `Action`, not `Action_Scope_`; paragraphs on one line."""
+    """`node` with the names of generic structs as a reader expects them: `Action`, not
+    `Action_Scope_`; paragraphs on one line."""
     if isinstance(node, dict):
         return {key: _plain(child) for key, child in node.items()}
     if isinstance(node, list):

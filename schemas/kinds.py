@@ -1,7 +1,7 @@
 """The registry of record kinds: each one's topic, struct, key and source, said once.
 
-May touch: nothing of ours.  Topics, tables, documents, learners and readers are made from it.  To add
-a kind, add it here.
+May touch: nothing of ours.  Topics, tables, documents, learners and readers are made from it.  To
+add a kind, add it here.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ HISTORY = "learning_edge_history"
 class Kind:
     """One kind of record.
 
-    `topic` is the topic's name without a prefix.  `struct` is the type of its values, None for bytes
-    as they came.  `key` names the fields that the message key joins with `|`; it is empty where any
-    key will do.  `source` is the topic that it is derived from: its versions are offsets of that.
-    `by_module` tells that it is partitioned by module instead of by key.  `cleanup` is Kafka's
-    `cleanup.policy`.  `key_text` and `description` are for the documents.
+    `topic` is the topic's name without a prefix.  `struct` is the type of its values, None for
+    bytes as they came.  `key` names the fields that the message key joins with `|`; it is empty
+    where any key will do.  `source` is the topic that it is derived from: its versions are offsets
+    of that. `by_module` tells that it is partitioned by module instead of by key.  `cleanup` is
+    Kafka's `cleanup.policy`.  `key_text` and `description` are for the documents.
     """
 
     topic: str
@@ -74,63 +74,113 @@ _SCOPE: Any = scope_type()
 
 _KINDS = (
     Kind(
-        CLOSES, PositionClosed[_SCOPE], (), None, False, "delete",
+        CLOSES,
+        PositionClosed[_SCOPE],
+        (),
+        None,
+        False,
+        "delete",
         "Any; the trade_id is recommended.",
-        "Closed positions, from the trading system. Of several closes of one trade one counts, whole: "
-        "the one with the greatest (revision, number of actions, exit_timestamp, event_id as text, "
-        "SHA-256 of the value). A later close names every group of the earlier.",
+        "Closed positions, from the trading system. Of several closes of one trade one counts,"
+        " whole: the one with the greatest (revision, number of actions, exit_timestamp, event_id"
+        " as text, SHA-256 of the value). A later close names every group of the earlier.",
     ),
     Kind(
-        DEAD_LETTERS, None, (), None, False, "delete",
+        DEAD_LETTERS,
+        None,
+        (),
+        None,
+        False,
+        "delete",
         "The key of the record that was refused.",
-        "Records of position_closed that cannot become facts: key and value unchanged, at least once "
-        "per source offset.",
+        "Records of position_closed that cannot become facts: key and value unchanged, at least"
+        " once per source offset.",
     ),
     Kind(
-        FACTS, PatternTradeEvent, ("pattern_key", "action_category"), CLOSES, False, "delete",
+        FACTS,
+        PatternTradeEvent,
+        ("pattern_key", "action_category"),
+        CLOSES,
+        False,
+        "delete",
         "The group: pattern key and category, e.g. pm.uptrend.S1.entry|add.",
         "One fact per closed trade and group.",
     ),
     Kind(
-        LESSONS, Lesson | GroupSummary, ("lesson_id",), FACTS, True, "compact",
+        LESSONS,
+        Lesson | GroupSummary,
+        ("lesson_id",),
+        FACTS,
+        True,
+        "compact",
         "The lesson id.",
-        "Evidence of every slice, and a summary of every group; partitioned by module. A null value "
-        "retires its key.",
+        "Evidence of every slice, and a summary of every group; partitioned by module. A null value"
+        " retires its key.",
     ),
     Kind(
-        VERDICTS, LessonVerdict, ("lesson_id",), LESSONS, True, "compact",
+        VERDICTS,
+        LessonVerdict,
+        ("lesson_id",),
+        LESSONS,
+        True,
+        "compact",
         "The lesson id.",
         "What was made of each lesson, and why. A null value retires its key.",
     ),
     Kind(
-        OVERRIDES, Override, ("override_id",), LESSONS, True, "compact",
+        OVERRIDES,
+        Override,
+        ("override_id",),
+        LESSONS,
+        True,
+        "compact",
         "The override id.",
         "What the position manager reads. A null value retires its override.",
     ),
     Kind(
-        BASELINES, Baseline, ("baseline_id",), LESSONS, True, "compact",
+        BASELINES,
+        Baseline,
+        ("baseline_id",),
+        LESSONS,
+        True,
+        "compact",
         "The baseline id.",
         "What trades earn on average. A null value retires its key.",
     ),
     Kind(
-        REGIME_WEIGHTS, RegimeWeight, ("regime_id",), LESSONS, True, "compact",
+        REGIME_WEIGHTS,
+        RegimeWeight,
+        ("regime_id",),
+        LESSONS,
+        True,
+        "compact",
         "The regime id.",
-        "How far each quality metric tells, in a regime, which edges persist. A null value retires its "
-        "key.",
+        "How far each quality metric tells, in a regime, which edges persist. A null value retires"
+        " its key.",
     ),
     Kind(
-        FACTORS, LatentFactor, ("factor_id",), LESSONS, True, "compact",
+        FACTORS,
+        LatentFactor,
+        ("factor_id",),
+        LESSONS,
+        True,
+        "compact",
         "The factor id.",
-        "Slices that (nearly) the same trades match: one piece of evidence. A null value retires its "
-        "key.",
+        "Slices that (nearly) the same trades match: one piece of evidence. A null value retires"
+        " its key.",
     ),
     Kind(
-        HISTORY, EdgeHistory, ("lesson_id", "day"), FACTS, True, "compact,delete",
+        HISTORY,
+        EdgeHistory,
+        ("lesson_id", "day"),
+        FACTS,
+        True,
+        "compact,delete",
         "Lesson id and day: 0123456789abcdef0123456789abcdef|2024-03-02.",
         "What was predicted for a lesson's slice before a day, and what its trades of that day "
         "brought; partitioned by module. A null value withdraws its day.",
     ),
-)  # fmt: skip
+)
 
 KINDS: dict[str, Kind] = {kind.topic: kind for kind in _KINDS}
 """Every kind by its topic, in the order of the data's way."""
@@ -138,7 +188,12 @@ KINDS: dict[str, Kind] = {kind.topic: kind for kind in _KINDS}
 DERIVED = tuple(kind.topic for kind in _KINDS if kind.source)
 """What workers write and the projector copies into PostgreSQL."""
 
-JUDGED = tuple(sorted((kind.topic for kind in _KINDS if kind.source == LESSONS), key=lambda topic: topic != OVERRIDES))
+JUDGED = tuple(
+    sorted(
+        (kind.topic for kind in _KINDS if kind.source == LESSONS),
+        key=lambda topic: topic != OVERRIDES,
+    )
+)
 """What is judged from a module's lessons, overrides first: a position manager waits for them."""
 
 LEARNED = tuple(kind.topic for kind in _KINDS if kind.cleanup == "compact")

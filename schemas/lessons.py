@@ -1,4 +1,5 @@
-"""`learning_lessons` and `lesson_verdicts`: the evidence of a slice, and what the materializer made of it.
+"""`learning_lessons` and `lesson_verdicts`: the evidence of a slice, and what the materializer made
+of it.
 
 May touch: nothing of ours.
 """
@@ -11,10 +12,11 @@ from edgeloop.overrides import SCHEMA_VERSION, Evidence
 
 
 class LessonDecay(msgspec.Struct, frozen=True):
-    """How the outcome moves with time.  `slope_per_hour` is the least-squares slope of the outcome on hours of exit.
+    """How the outcome moves with time.  `slope_per_hour` is the least-squares slope of the outcome
+    on hours of exit.
 
-    In `classic`, with an outcome other than `rr`, `state` and `multiplier` take the outcome as it is; those of a judgement are by its slope
-    in units of size, and are in the override.
+    In `classic`, with an outcome other than `rr`, `state` and `multiplier` take the outcome as it
+    is; those of a judgement are by its slope in units of size, and are in the override.
     """
 
     state: str
@@ -36,7 +38,8 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 class RegimeCell(msgspec.Struct, frozen=True, array_like=True):
-    """Within a grid cell the trades of one regime (canonical text): how many, and their mean uplift."""
+    """Within a grid cell the trades of one regime (canonical text): how many, and their mean
+    uplift."""
 
     regime: str
     n: int
@@ -46,7 +49,8 @@ class RegimeCell(msgspec.Struct, frozen=True, array_like=True):
 class HistoryCell(msgspec.Struct, frozen=True, array_like=True):
     """A day (24 hours UTC, counted from 1970) of an effect's history.
 
-    `predicted` uplift and `metrics` (in the order of `Metrics`) come from trades before the day, `regimes` from the day's own.
+    `predicted` uplift and `metrics` (in the order of `Metrics`) come from trades before the day,
+    `regimes` from the day's own.
     """
 
     day: int
@@ -56,15 +60,19 @@ class HistoryCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Marginal(msgspec.Struct, frozen=True, kw_only=True):
-    """What the search of `integrated` found of a slice, relative to its group's level without the chosen effects.
+    """What the search of `integrated` found of a slice, relative to its group's level without the
+    chosen effects.
 
-    `step` is its place on the group's path (null: not chosen).  `statistic` is |z| of the step, or the signed z of a slice that was not
-    chosen before anything is chosen; `conditional` the same given all that was chosen.  `hypotheses` slices were searched.  `effect` is
-    the coefficient given all that was chosen (of a slice not chosen: by itself), `now` the edge at the summary's `as_of` by the half-life
-    filters.  `aliases` are slices of exactly the same trades; `reason` says why a slice was not chosen.  `shared` are the posterior
-    means of the slice's effect among all slices of the group together, one for each of the shares of the variance that may persist
-    (`app.learning.integrated.shared.SHARES`); empty where they are too small to matter.  `shared_precision` is one over the variance of
-    the slice's mean, `shared_prior` the variance of its effect per share.
+    `step` is its place on the group's path (null: not chosen).  `statistic` is |z| of the step, or
+    the signed z of a slice that was not chosen before anything is chosen; `conditional` the same
+    given all that was chosen.  `hypotheses` slices were searched.  `effect` is the coefficient
+    given all that was chosen (of a slice not chosen: by itself), `now` the edge at the summary's
+    `as_of` by the half-life filters.  `aliases` are slices of exactly the same trades; `reason`
+    says why a slice was not chosen.  `shared` are the posterior means of the slice's effect among
+    all slices of the group together, one for each of the shares of the variance that may persist
+    (`app.learning.integrated.shared.SHARES`); empty where they are too small to matter.
+    `shared_precision` is one over the variance of the slice's mean, `shared_prior` the variance of
+    its effect per share.
     """
 
     step: int | None
@@ -87,9 +95,9 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
 class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="lesson"):
     """Evidence of one slice: what its trades in the sliding window say, before anyone judges it.
 
-    `n` trades with `mean` and sample `variance` of the outcome.  `as_of` is the newest exit among them.  In `integrated` also: `marginal`,
-    `metrics`, the `history` of chosen slices and of the whole group, and a `sketch` of the trade ids (see
-    `app.learning.integrated.sketches`).
+    `n` trades with `mean` and sample `variance` of the outcome.  `as_of` is the newest exit among
+    them.  In `integrated` also: `marginal`, `metrics`, the `history` of chosen slices and of the
+    whole group, and a `sketch` of the trade ids (see `app.learning.integrated.sketches`).
     """
 
     learning: str
@@ -123,8 +131,9 @@ class SegmentSum(msgspec.Struct, frozen=True):
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """Least squares on the group's level and the first k slices of its path, the level first: k + 1 coefficients, their standard errors,
-    and for each its loadings on the segments (in the order of the summary's)."""
+    """Least squares on the group's level and the first k slices of its path, the level first: k + 1
+    coefficients, their standard errors, and for each its loadings on the segments (in the order of
+    the summary's)."""
 
     coefficients: tuple[float, ...]
     sds: tuple[float, ...]
@@ -132,9 +141,11 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):
-    """The effects that a group's search chose, surest first: lesson ids, |z| of each step, and the fit of the first 0, 1, … of them.
+    """The effects that a group's search chose, surest first: lesson ids, |z| of each step, and the
+    fit of the first 0, 1, … of them.
 
-    `hypotheses` distinct slices were searched; `robust_sd` is that of the outcomes, `segments` are those that `Fit.loadings` are about.
+    `hypotheses` distinct slices were searched; `robust_sd` is that of the outcomes, `segments` are
+    those that `Fit.loadings` are about.
     """
 
     lesson_ids: tuple[str, ...]
@@ -146,8 +157,9 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlockProducts(msgspec.Struct, frozen=True, array_like=True):
-    """Products of what slices earned in each two blocks of time: the upper half, row by row, of a symmetric matrix of `blocks` blocks, the
-    first of which has this number (see `app.learning.integrated.persistence`)."""
+    """Products of what slices earned in each two blocks of time: the upper half, row by row, of a
+    symmetric matrix of `blocks` blocks, the first of which has this number (see
+    `app.learning.integrated.persistence`)."""
 
     first: int
     blocks: int
@@ -155,8 +167,8 @@ class BlockProducts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CourseCell(msgspec.Struct, frozen=True, array_like=True):
-    """Trades of a group that closed in the days from `day` (counted from 1970) up to the next line of the grid: how many, and their mean
-    outcome."""
+    """Trades of a group that closed in the days from `day` (counted from 1970) up to the next line
+    of the grid: how many, and their mean outcome."""
 
     day: int
     n: int
@@ -164,9 +176,11 @@ class CourseCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RecordCell(msgspec.Struct, frozen=True, array_like=True):
-    """What a group's accounts said at `cut_us` of the `n` trades after it, and what came: `products` are the upper half, row by row, of the
-    symmetric matrix of sums of products around the means of these columns: what the chosen effects said, taken as constant; the same as
-    their half-lives leave them; the shared effects for each of the shares of the variance that may persist; and what came."""
+    """What a group's accounts said at `cut_us` of the `n` trades after it, and what came:
+    `products` are the upper half, row by row, of the symmetric matrix of sums of products around
+    the means of these columns: what the chosen effects said, taken as constant; the same as their
+    half-lives leave them; the shared effects for each of the shares of the variance that may
+    persist; and what came."""
 
     cut_us: int
     n: int
@@ -176,12 +190,13 @@ class RecordCell(msgspec.Struct, frozen=True, array_like=True):
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="group"):
     """A group as a whole: what baselines add up, each trade once through its home group.
 
-    `robust_sd` is that of the outcomes where `classic` needs it to scale them: null with the outcome `rr`, and in `integrated`, whose path
-    has it.
-    In `integrated` also its path; its `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in units of
-    the variance of an outcome, and the `likeness` of their trades, which is what it would be if all of that variance persisted; the
-    `record` of what would have been said of it at past times; and `shared`, how many of its lessons have a shared effect, and the sum of
-    these: by it a reader knows whether it has all of them.
+    `robust_sd` is that of the outcomes where `classic` needs it to scale them: null with the
+    outcome `rr`, and in `integrated`, whose path has it. In `integrated` also its path; its
+    `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in
+    units of the variance of an outcome, and the `likeness` of their trades, which is what it would
+    be if all of that variance persisted; the `record` of what would have been said of it at past
+    times; and `shared`, how many of its lessons have a shared effect, and the sum of these: by it a
+    reader knows whether it has all of them.
     """
 
     learning: str
@@ -205,9 +220,11 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 
 
 class LessonVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Why there is, or is not, an override for a lesson.  `decision`: override, covered, neutral or insufficient.
+    """Why there is, or is not, an override for a lesson.  `decision`: override, covered, neutral or
+    insufficient.
 
-    `edge` is what is published, `edge_raw` (integrated) the same before it is shrunk, with its standard error `effect_sd`.
+    `edge` is what is published, `edge_raw` (integrated) the same before it is shrunk, with its
+    standard error `effect_sd`.
     """
 
     learning: str
@@ -234,7 +251,8 @@ class LessonVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_baselines`: what a trade of the module earns on average, whatever its pattern; `mean` is what is subtracted."""
+    """`learning_baselines`: what a trade of the module earns on average, whatever its pattern;
+    `mean` is what is subtracted."""
 
     learning: str
     baseline_id: str
@@ -250,10 +268,12 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_regime_weights`: how far, in one regime, each quality metric tells which edges persist.
+    """`learning_regime_weights`: how far, in one regime, each quality metric tells which edges
+    persist.
 
-    See `app.learning.integrated.regimes`.  `regime` is its canonical text (`""`: all).  `weights` and `sds` are by name: `offset` and the
-    metrics; `active`: the test passed, so that overrides carry gains of it.
+    See `app.learning.integrated.regimes`.  `regime` is its canonical text (`""`: all).  `weights`
+    and `sds` are by name: `offset` and the metrics; `active`: the test passed, so that overrides
+    carry gains of it.
     """
 
     learning: str
@@ -273,7 +293,8 @@ class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatentFactor(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_latent_factors`: slices that (nearly) the same trades match; one piece of evidence.  `cohesion`: mean pairwise Jaccard."""
+    """`learning_latent_factors`: slices that (nearly) the same trades match; one piece of evidence.
+    `cohesion`: mean pairwise Jaccard."""
 
     learning: str
     factor_id: str
@@ -287,7 +308,8 @@ class LatentFactor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EdgeHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_edge_history`: one lesson × one day; see `HistoryCell`.  `n` and `uplift` are the day's over all regimes."""
+    """`learning_edge_history`: one lesson × one day; see `HistoryCell`.  `n` and `uplift` are the
+    day's over all regimes."""
 
     learning: str
     lesson_id: str

@@ -1,4 +1,5 @@
-"""What tests share: the real Kafka and PostgreSQL of the dev stack, and names of their own in it for each test."""
+"""What tests share: the real Kafka and PostgreSQL of the dev stack, and names of their own in it
+for each test."""
 
 from __future__ import annotations
 
@@ -26,13 +27,15 @@ def topic_prefix() -> str:
 
 @pytest.fixture
 def database_schema() -> str:
-    """A PostgreSQL schema that no other test uses (EDGELOOP_DATABASE_SCHEMA); it does not exist yet."""
+    """A PostgreSQL schema that no other test uses (EDGELOOP_DATABASE_SCHEMA); it does not exist
+    yet."""
     return f"t{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
 def stack_settings(stack: StackInfo, topic_prefix: str, database_schema: str) -> Settings:
-    """Settings of an installation of its own on the shared stack: topics, consumer groups and tables are this test's."""
+    """Settings of an installation of its own on the shared stack: topics, consumer groups and
+    tables are this test's."""
     return Settings(
         broker=stack.broker,
         database_url=stack.database_url,

@@ -11,7 +11,11 @@ import pytest
 import app
 import schemas
 
-MODULES = sorted(m.name for package in (app, schemas) for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
+MODULES = sorted(
+    m.name
+    for package in (app, schemas)
+    for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+)
 WITH_EXAMPLES = 25
 
 
@@ -22,4 +26,11 @@ def test_examples(name: str) -> None:
 
 def test_there_are_examples() -> None:
     finder = doctest.DocTestFinder()
-    assert sum(bool(test.examples) for name in MODULES for test in finder.find(importlib.import_module(name))) >= WITH_EXAMPLES
+    assert (
+        sum(
+            bool(test.examples)
+            for name in MODULES
+            for test in finder.find(importlib.import_module(name))
+        )
+        >= WITH_EXAMPLES
+    )

@@ -9,7 +9,9 @@ from app.settings import AGENTS, Settings, redact_url
 
 
 def read(**variables: str) -> Settings:
-    return Settings.from_environment({f"EDGELOOP_{name}": value for name, value in variables.items()})
+    return Settings.from_environment(
+        {f"EDGELOOP_{name}": value for name, value in variables.items()}
+    )
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -17,7 +19,14 @@ def test_nothing_set_gives_the_defaults() -> None:
 
 
 def test_every_setting_survives_the_way_through_an_environment() -> None:
-    settings = read(BROKER="a:1,b:2", DATABASE_URL="postgresql://u:p@h/d", OUTCOME="pnl", WINDOW_DAYS="30.5", AGENTS="ingest", N_MIN="5")
+    settings = read(
+        BROKER="a:1,b:2",
+        DATABASE_URL="postgresql://u:p@h/d",
+        OUTCOME="pnl",
+        WINDOW_DAYS="30.5",
+        AGENTS="ingest",
+        N_MIN="5",
+    )
     assert Settings.from_environment(settings.environment()) == settings
 
 

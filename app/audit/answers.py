@@ -2,8 +2,9 @@
 
 May touch: nothing but its arguments.
 
-A *yes* needs an interval that leaves nothing out on the one side: all of it above 0, and its middle at what is material.  A *no* needs
-evidence as well: an interval that ends below what is material.  Everything else is *not enough data*.
+A *yes* needs an interval that leaves nothing out on the one side: all of it above 0, and its middle
+at what is material.  A *no* needs evidence as well: an interval that ends below what is material.
+Everything else is *not enough data*.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from app.audit.document import Decay, DoubleCounting, Peer, Question, Regimes, Setting, Switch, Weight
+from app.audit.document import (
+    Decay,
+    DoubleCounting,
+    Peer,
+    Question,
+    Regimes,
+    Setting,
+    Switch,
+    Weight,
+)
 from app.audit.peers import CALLED
 from app.audit.resample import Estimate
 from app.audit.variants import LEARNERS
@@ -19,7 +29,8 @@ from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
 MATERIAL_SHARE = 0.1
-"""What is less than a tenth of the value of sizing (of the skill of a forecast, of the overrides that vote) does not matter."""
+"""What is less than a tenth of the value of sizing (of the skill of a forecast, of the overrides
+that vote) does not matter."""
 YES, NO, UNSURE = "yes", "no", "not enough data"
 AUTO, ON, OFF = "auto", "on", "off"
 COUNTED = {"half-life": "half_life", "shared effects": "shared_effects"}
@@ -52,33 +63,54 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
     material = MATERIAL_SHARE * worth
     sure = max(settings["integrated"].score.value.low, without.score.value.low) > 0
     if not found.seen:
-        said, why = UNSURE, "Regimes cannot be assessed: no judged decision was in a known regime, or all were in the same one."
+        said, why = (
+            UNSURE,
+            (
+                "Regimes cannot be assessed: no judged decision was in a known regime, or all were"
+                " in the same one."
+            ),
+        )
     elif not sure:
-        said, why = UNSURE, "Sizing by what was learned has no clear value, so regimes have nothing to improve."
+        said, why = (
+            UNSURE,
+            "Sizing by what was learned has no clear value, so regimes have nothing to improve.",
+        )
     else:
         said = answer(gain, material)
         if said == NO and found.attainable.high >= material:
             said = UNSURE
             why = f"The weights add {number(gain)} a decision and so could as well be off; but "
             if found.attainable.high == float("inf"):
-                why += "too few decisions were sized by effects learned over all regimes to see how they differ."
+                why += (
+                    "too few decisions were sized by effects learned over all regimes to see how"
+                    " they differ."
+                )
             else:
                 why += (
-                    f"if it were known how edges differ by regime, that could be worth up to {found.attainable.high:+.4f}, and more than "
-                    f"{material:.4f} would matter."
+                    "if it were known how edges differ by regime, that could be worth up to"
+                    f" {found.attainable.high:+.4f}, and more than {material:.4f} would matter."
                 )
         elif said == NO:
             why = (
-                f"Pattern and regime in scope are enough: the weights add {number(gain)} a decision, and even if it were known how edges "
-                f"differ "
-                f"by regime, that would be worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what sizing is worth."
+                f"Pattern and regime in scope are enough: the weights add {number(gain)} a"
+                " decision, and even if it were known how edges differ by regime, that would be"
+                f" worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what"
+                " sizing is worth."
             )
         elif said == YES:
-            why = f"They add {number(gain)} of value a decision, of {worth:.4f} that sizing is worth."
+            why = (
+                f"They add {number(gain)} of value a decision, of {worth:.4f} that sizing is worth."
+            )
         else:
-            why = f"They add {number(gain)} a decision; {material:.4f} would matter, and the interval has room for both."
+            why = (
+                f"They add {number(gain)} a decision; {material:.4f} would matter, and the interval"
+                " has room for both."
+            )
     return Question(
-        question="Do you need regime-specific weights in the edge formula, or is pattern and regime in scope enough?",
+        question=(
+            "Do you need regime-specific weights in the edge formula, or is pattern and regime in"
+            " scope enough?"
+        ),
         answer=said,
         name="value per decision that regime weights add",
         figure=gain,
@@ -98,20 +130,36 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
     if not found.trades:
         said, why = UNSURE, "No effect was chosen at any cut, so decay could not be observed."
     elif not sure:
-        said, why = UNSURE, "No form of decay clearly predicted later trades, so the forms cannot be distinguished."
+        said, why = (
+            UNSURE,
+            (
+                "No form of decay clearly predicted later trades, so the forms cannot be"
+                " distinguished."
+            ),
+        )
     else:
         said = answer(figure, material)
         falls = max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0
         if said == YES:
-            why = f"Exponential decay predicts later trades better than linear: {number(figure)} nats a trade. {on}"
+            why = (
+                f"Exponential decay predicts later trades better than linear: {number(figure)} nats"
+                f" a trade. {on}"
+            )
         elif said == NO and falls:
             why = (
-                f"Edges fade, and linear decay predicts it as well as exponential: {number(figure)} nats a trade to its disadvantage. {on}"
+                f"Edges fade, and linear decay predicts it as well as exponential: {number(figure)}"
+                f" nats a trade to its disadvantage. {on}"
             )
         elif said == NO:
-            why = f"Edges hardly fade within the window, so the form makes no difference: {number(figure)} nats a trade. {on}"
+            why = (
+                "Edges hardly fade within the window, so the form makes no difference:"
+                f" {number(figure)} nats a trade. {on}"
+            )
         else:
-            why = f"The difference is {number(figure)} nats a trade; {material:.4f} would matter, and the interval has room for both. {on}"
+            why = (
+                f"The difference is {number(figure)} nats a trade; {material:.4f} would matter, and"
+                f" the interval has room for both. {on}"
+            )
     return Question(
         question="Do you need exponential (half-life) decay, or is linear decay good enough?",
         answer=said,
@@ -130,14 +178,21 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
         said, why = UNSURE, "No override of the batch jobs' formulas matches any decision."
     else:
         said = answer(found.repeated, MATERIAL_SHARE)
-        counts = f"{found.matched:.1f} overrides match a sized decision on average, which are {found.distinct:.1f} pieces of evidence"
-        merging = (
-            f"with one vote each the multiplier changes by {found.change.value:.3f} on average, worth {number(found.worth)} a decision"
+        counts = (
+            f"{found.matched:.1f} overrides match a sized decision on average, which are"
+            f" {found.distinct:.1f} pieces of evidence"
         )
-        hardly = " The difference is negligible." if said == YES and found.change.high < HARDLY else ""
+        merging = (
+            f"with one vote each the multiplier changes by {found.change.value:.3f} on average,"
+            f" worth {number(found.worth)} a decision"
+        )
+        hardly = (
+            " The difference is negligible." if said == YES and found.change.high < HARDLY else ""
+        )
         why = f"With the batch jobs' formulas (`classic`) {counts}; {merging}.{hardly} "
         why += (
-            f"`integrated` adds up effects that are marginal to each other: {ours.matched:.1f} match, and none is counted twice."
+            f"`integrated` adds up effects that are marginal to each other: {ours.matched:.1f}"
+            " match, and none is counted twice."
             if ours.decisions
             else "`integrated` has no override that matches any."
         )
@@ -158,20 +213,30 @@ def headline(settings: Mapping[str, Setting]) -> str:
     """Whether there is anything to size by."""
     ours, theirs = settings["integrated"].score.value, settings["classic"].score.value
     if ours.low == float("-inf"):
-        return "There is too little data to judge: at least two cuts with decisions are needed. Leave sizes unchanged until then."
+        return (
+            "There is too little data to judge: at least two cuts with decisions are needed. Leave"
+            " sizes unchanged until then."
+        )
     if ours.low > 0:
-        return f"Sizing by `integrated` would have been worth {number(ours)} each, in units of size; by `classic` {number(theirs)}."
+        return (
+            f"Sizing by `integrated` would have been worth {number(ours)} each, in units of size;"
+            f" by `classic` {number(theirs)}."
+        )
     if theirs.low > 0:
-        return f"Sizing by `classic` would have been worth {number(theirs)} each, in units of size; by `integrated` {number(ours)}."
+        return (
+            f"Sizing by `classic` would have been worth {number(theirs)} each, in units of size; by"
+            f" `integrated` {number(ours)}."
+        )
     return (
-        f"There is nothing to size by in this log: sizing would have been worth {number(ours)} a decision by `integrated` and "
-        f"{number(theirs)} by "
-        "`classic`, and neither is surely more than nothing. Leave sizes unchanged."
+        f"There is nothing to size by in this log: sizing would have been worth {number(ours)} a"
+        f" decision by `integrated` and {number(theirs)} by `classic`, and neither is surely more"
+        " than nothing. Leave sizes unchanged."
     )
 
 
 def beside(settings: Mapping[str, Setting], peers: Sequence[Peer]) -> str:
-    """Whether the product is worth running beside what is simple, in a sentence; nothing where nothing can be told."""
+    """Whether the product is worth running beside what is simple, in a sentence; nothing where
+    nothing can be told."""
     ours = settings["integrated"].score.value
     if not peers or ours.low == float("-inf"):
         return ""
@@ -179,22 +244,34 @@ def beside(settings: Mapping[str, Setting], peers: Sequence[Peer]) -> str:
     if better:
         best = max(better, key=lambda p: p.score.value.value)
         return (
-            f"{_called(best)} was worth more: {number(best.score.value)}, and `integrated` {number(best.beyond.value)} beyond it. "
-            "Its sizes are not worth running beside that."
+            f"{_called(best)} was worth more: {number(best.score.value)}, and `integrated`"
+            f" {number(best.beyond.value)} beyond it. Its sizes are not worth running beside that."
         )
     level = [p for p in peers if p.beyond.value.low <= 0]
     if not level:
         beyond = " and ".join(f"{number(p.beyond.value)} beyond {CALLED[p.name]}" for p in peers)
-        return f"That is more than simple tools make of the same trades, {beyond}: it is worth running beside them."
+        return (
+            f"That is more than simple tools make of the same trades, {beyond}: it is worth running"
+            " beside them."
+        )
     if max(ours.low, *(p.score.value.low for p in peers)) <= 0:
         return f"Nor did simple tools find anything that is sure: {', '.join(map(_worth, peers))}."
     best = max(level, key=lambda p: p.score.value.value)
     difference = f"`integrated` {number(best.beyond.value)} beyond it"
     if ours.low <= 0 < best.score.value.low:
-        return f"Yet {_worth(best)}, and {difference}: of the two it alone is sure to be worth anything."
+        return (
+            f"Yet {_worth(best)}, and {difference}: of the two it alone is sure to be worth"
+            " anything."
+        )
     if best.beyond.value.high < MATERIAL_SHARE * max(ours.value, best.score.value.value):
-        return f"{_called(best)} was worth as much: {number(best.score.value)}, and {difference}. For sizes alone, that is enough."
-    return f"Whether it is worth running beside simple tools cannot be told: {_worth(best)}, and {difference}."
+        return (
+            f"{_called(best)} was worth as much: {number(best.score.value)}, and {difference}. For"
+            " sizes alone, that is enough."
+        )
+    return (
+        f"Whether it is worth running beside simple tools cannot be told: {_worth(best)}, and"
+        f" {difference}."
+    )
 
 
 def _called(peer: Peer) -> str:
@@ -212,25 +289,32 @@ def switches(
     always: Mapping[str, Score] = MappingProxyType({}),
     weights: Sequence[Weight] = (),
 ) -> list[Switch]:
-    """What to set, and why; `always` is by learner what it would add to its record's weight if it were always on."""
+    """What to set, and why; `always` is by learner what it would add to its record's weight if it
+    were always on."""
     edge = has_edge(settings)
     ours, theirs = settings["integrated"], settings["classic"]
     against = _beyond(theirs).value
     recommended, reason = "integrated", ""
     if not edge:
         reason = (
-            "Neither way of learning has a sure value here: keep sizes as they are, and let nothing read the overrides until that changes."
-            f" Of the two `integrated` has {_false(ours)}, `classic` {_false(theirs)}."
+            "Neither way of learning has a sure value here: keep sizes as they are, and let"
+            " nothing read the overrides until that changes. Of the two `integrated` has"
+            f" {_false(ours)}, `classic` {_false(theirs)}."
         )
     elif against.high < 0:
-        recommended, reason = "classic", f"Its sizes are worth more: {number(against)} a decision for `integrated` over `classic`."
+        recommended, reason = (
+            "classic",
+            (
+                f"Its sizes are worth more: {number(against)} a decision for `integrated` over"
+                " `classic`."
+            ),
+        )
     elif against.low > 0:
         reason = f"Its sizes are worth more: {number(against)} a decision over `classic`."
     else:
         reason = (
-            f"Which of the two is worth more cannot be told ({number(against)} a decision for `integrated`). `integrated` has "
-            f"{_false(ours)}, "
-            f"`classic` {_false(theirs)}."
+            f"Which of the two is worth more cannot be told ({number(against)} a decision for"
+            f" `integrated`). `integrated` has {_false(ours)}, `classic` {_false(theirs)}."
         )
     made = [
         Switch(
@@ -243,35 +327,59 @@ def switches(
     for name, field in LEARNERS.items():
         gain, on = _beyond(settings[f"no {name}"]), always.get(name)
         word, reason = _learner(gain, on, MATERIAL_SHARE * max(ours.score.value.value, 0.0))
-        if name == "half-life" and not _sure(gain.value) and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0:
+        if (
+            name == "half-life"
+            and not _sure(gain.value)
+            and max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0
+        ):
             reason = f"Edges do fade. {reason}"
         counts = [getattr(w, COUNTED[name]) for w in weights] if name in COUNTED else []
         if counts and word == AUTO:
-            between = f"{min(counts):.2f}" + (f" to {max(counts):.2f}" if f"{min(counts):.2f}" != f"{max(counts):.2f}" else "")
+            between = f"{min(counts):.2f}" + (
+                f" to {max(counts):.2f}" if f"{min(counts):.2f}" != f"{max(counts):.2f}" else ""
+            )
             reason += f" Its record gives it a weight of {between} now, of 1."
         made.append(
             Switch(
-                variable=f"EDGELOOP_{field.upper()}", now=_word(getattr(config, field)), recommended=word, reason=reason, adds=gain.value,
+                variable=f"EDGELOOP_{field.upper()}",
+                now=_word(getattr(config, field)),
+                recommended=word,
+                reason=reason,
+                adds=gain.value,
                 always=on.value if on is not None else None,
             )
-        )  # fmt: skip
+        )
     return made
 
 
 def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
-    """What to set of a learner that by its record adds `gain` beyond off, and if it were always on `on` beyond that; and why.
+    """What to set of a learner that by its record adds `gain` beyond off, and if it were always on
+    `on` beyond that; and why.
 
-    A default that surely cost is never kept, however little that was; it makes room for always on only where that is material, too.
+    A default that surely cost is never kept, however little that was; it makes room for always on
+    only where that is material, too.
     """
     if gain.value.high < 0:
         return OFF, f"It has a cost: {number(gain.value)} of value a decision."
     if on is not None and on.value.low > 0 and on.value.value >= material:
-        return ON, f"Always on it adds {number(on.value)} of value a decision to what it adds by its record, {number(gain.value)}."
+        return (
+            ON,
+            (
+                f"Always on it adds {number(on.value)} of value a decision to what it adds by its"
+                f" record, {number(gain.value)}."
+            ),
+        )
     if gain.sized == 0.0:
         return AUTO, "It changed no judged size, so it costs nothing."
     if gain.value.low > 0:
         return AUTO, f"It adds {number(gain.value)} of value a decision."
-    return AUTO, f"It adds {number(gain.value)} a decision, which could be chance; there is no reason to change the default."
+    return (
+        AUTO,
+        (
+            f"It adds {number(gain.value)} a decision, which could be chance; there is no reason to"
+            " change the default."
+        ),
+    )
 
 
 def _word(switch: bool | None) -> str:
@@ -311,7 +419,8 @@ def _switching(setting: Setting, what: str) -> str:
         return f"{what} the overrides of today are the same."
     n = setting.changed
     return (
-        f"{what} {n:,} override{'s' * (n != 1)} of today {'are' if n != 1 else 'is'} different, the greatest difference of a multiplier is "
-        f"{setting.greatest:.2f}, and {setting.beyond.sized if setting.beyond else 0.0:.0%} of the judged decisions would have had "
-        f"another size."
+        f"{what} {n:,} override{'s' * (n != 1)} of today {'are' if n != 1 else 'is'} different, the"
+        f" greatest difference of a multiplier is {setting.greatest:.2f}, and"
+        f" {setting.beyond.sized if setting.beyond else 0.0:.0%} of the judged decisions would have"
+        " had another size."
     )

@@ -55,15 +55,24 @@ def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], secon
     draws = Resampler(judged.cut_us, plan.seed)
     settings = {name: _setting(name, plan, done, judged, draws) for name in variants(plan.config)}
     peers = tuple(_peer(name, judged, draws) for name in judged.peers)
-    always = {name: compared(m, judged.multipliers["integrated"], judged, draws) for name, m in judged.always.items()}
+    always = {
+        name: compared(m, judged.multipliers["integrated"], judged, draws)
+        for name, m in judged.always.items()
+    }
     weights = _weights(done.now)
-    forms, regimes, doubled = decay_of(cuts, plan.seed), regimes_of(judged, draws), double_counting_of(judged, draws)
+    forms, regimes, doubled = (
+        decay_of(cuts, plan.seed),
+        regimes_of(judged, draws),
+        double_counting_of(judged, draws),
+    )
     return Audit(
         data=_data(plan, done, judged, source, refused),
         edge=answers.has_edge(settings),
         headline=f"{answers.headline(settings)} {answers.beside(settings, peers)}".rstrip(),
         questions=(
-            answers.regimes(settings, regimes), answers.decays(settings, forms), answers.double_counting(settings, doubled),
+            answers.regimes(settings, regimes),
+            answers.decays(settings, forms),
+            answers.double_counting(settings, doubled),
         ),
         switches=tuple(answers.switches(settings, plan.config, forms, always, weights)),
         weights=weights,
@@ -73,15 +82,25 @@ def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], secon
         decay=forms,
         regimes=regimes,
         curves=tuple(_curve(name, judged, draws) for name in CURVES) if len(judged.uplift) else (),
-        calibration={name: bins(judged.multipliers[name], judged.uplift) for name in ("integrated", "classic")},
+        calibration={
+            name: bins(judged.multipliers[name], judged.uplift)
+            for name in ("integrated", "classic")
+        },
         overrides=_told(done.now),
         seconds=seconds,
-    )  # fmt: skip
+    )
 
 
 def _data(plan: Plan, done: Done, judged: Judged, source: str, refused: Sequence[Refused]) -> Data:
-    exits = [t.exit_us for m in plan.modules.values() for trades in m.trades.values() for t in trades]
-    ids = {(name, t.trade_id) for name, m in plan.modules.items() for trades in m.trades.values() for t in trades}
+    exits = [
+        t.exit_us for m in plan.modules.values() for trades in m.trades.values() for t in trades
+    ]
+    ids = {
+        (name, t.trade_id)
+        for name, m in plan.modules.items()
+        for trades in m.trades.values()
+        for t in trades
+    }
     return Data(
         source=source,
         modules=tuple(sorted(plan.modules)),
@@ -114,8 +133,12 @@ def _setting(name: str, plan: Plan, done: Done, judged: Judged, draws: Resampler
         intercept=intercept,
         turnover=turnover([cuts for cuts in done.cuts.values()], name),
         overlap=_overlap(judged.matched[name], draws),
-        placebo=_placebo(counted(overrides, plan.categories), counts) if name in done.placebos else None,
-        beyond=None if name == "integrated" else compared(judged.multipliers["integrated"], judged.multipliers[name], judged, draws),
+        placebo=_placebo(counted(overrides, plan.categories), counts)
+        if name in done.placebos
+        else None,
+        beyond=None
+        if name == "integrated"
+        else compared(judged.multipliers["integrated"], judged.multipliers[name], judged, draws),
         changed=sum(n for n, _ in changes),
         greatest=max((size for _, size in changes), default=0.0),
     )
@@ -133,7 +156,13 @@ def _peer(name: str, judged: Judged, draws: Resampler) -> Peer:
 
 def _weights(now: dict[str, Now]) -> tuple[Weight, ...]:
     return tuple(
-        Weight(module=module, category=category, half_life=c.half_life, shared_effects=c.shared, opened=c.open)
+        Weight(
+            module=module,
+            category=category,
+            half_life=c.half_life,
+            shared_effects=c.shared,
+            opened=c.open,
+        )
         for module, said in sorted(now.items())
         for category, c in sorted(said.counts.items())
     )
@@ -141,7 +170,9 @@ def _weights(now: dict[str, Now]) -> tuple[Weight, ...]:
 
 def _placebo(real: int, counts: Sequence[int]) -> Placebo:
     mean = float(np.mean(counts)) if counts else 0.0
-    return Placebo(real=real, counts=tuple(counts), mean=mean, share=mean / real if real and counts else None)
+    return Placebo(
+        real=real, counts=tuple(counts), mean=mean, share=mean / real if real and counts else None
+    )
 
 
 def _overlap(matched: NDArray[np.int64], draws: Resampler) -> Overlap:
@@ -155,8 +186,11 @@ def _overlap(matched: NDArray[np.int64], draws: Resampler) -> Overlap:
     )
 
 
-def calibration(multiplier: Floats, uplift: Floats, draws: Resampler) -> tuple[Estimate | None, Estimate | None]:
-    """Slope and intercept of the least-squares line of uplift on (multiplier − 1); None where nothing was sized."""
+def calibration(
+    multiplier: Floats, uplift: Floats, draws: Resampler
+) -> tuple[Estimate | None, Estimate | None]:
+    """Slope and intercept of the least-squares line of uplift on (multiplier − 1); None where
+    nothing was sized."""
     p = multiplier - 1.0
     if not len(p) or p.std() == 0.0:
         return None, None
@@ -173,13 +207,19 @@ def bins(multiplier: Floats, uplift: Floats) -> tuple[Bin, ...]:
         return ()
     order = sized[np.argsort(multiplier[sized], kind="stable")]
     return tuple(
-        Bin(float(multiplier[part].mean()) - 1.0, float(uplift[part].mean()), float(uplift[part].std() / np.sqrt(len(part))), len(part))
+        Bin(
+            float(multiplier[part].mean()) - 1.0,
+            float(uplift[part].mean()),
+            float(uplift[part].std() / np.sqrt(len(part))),
+            len(part),
+        )
         for part in np.array_split(order, min(BINS, len(order)))
     )
 
 
 def turnover(modules: Sequence[Sequence[Cut]], name: str) -> float | None:
-    """Mean change, from cut to cut, of the multiplier that a context is told, a month; None with less than two cuts."""
+    """Mean change, from cut to cut, of the multiplier that a context is told, a month; None with
+    less than two cuts."""
     moved = months = 0.0
     for cuts in modules:
         for before, after in pairwise(cuts):
@@ -194,9 +234,13 @@ def decay_of(cuts: Sequence[Cut], seed: int) -> Decay:
     found = decay.together([cut.decay for cut in cuts])
     if not len(found.at_us):
         return Decay(
-            trades=0, effects=found.n_effects, skill=UNKNOWN, exponential_over_linear=UNKNOWN, exponential_over_constant=UNKNOWN,
+            trades=0,
+            effects=found.n_effects,
+            skill=UNKNOWN,
+            exponential_over_linear=UNKNOWN,
+            exponential_over_constant=UNKNOWN,
             linear_over_constant=UNKNOWN,
-        )  # fmt: skip
+        )
     draws = Resampler(np.concatenate([np.full(len(c.decay.at_us), c.cut_us) for c in cuts]), seed)
     nothing, constant, linear, exponential = found.log_density.T
     best = max((constant, linear, exponential), key=lambda scored: float(scored.sum()))
@@ -214,7 +258,9 @@ def regimes_of(judged: Judged, draws: Resampler) -> Regimes:
     """How edges differ by regime."""
     found = gains(judged, draws)
     seen = len(np.unique(judged.regime[judged.regime != ""])) > 1
-    return Regimes(seen=seen, gains=tuple(found.regimes), overall=found.overall, attainable=found.attainable)
+    return Regimes(
+        seen=seen, gains=tuple(found.regimes), overall=found.overall, attainable=found.attainable
+    )
 
 
 def double_counting_of(judged: Judged, draws: Resampler) -> DoubleCounting:
@@ -222,12 +268,24 @@ def double_counting_of(judged: Judged, draws: Resampler) -> DoubleCounting:
     matched = judged.matched["classic"]
     any_ = matched > 0
     if not any_.any():
-        return DoubleCounting(decisions=0, repeated=UNKNOWN, doubled=UNKNOWN, matched=0.0, distinct=0.0, change=UNKNOWN, worth=UNKNOWN)
+        return DoubleCounting(
+            decisions=0,
+            repeated=UNKNOWN,
+            doubled=UNKNOWN,
+            matched=0.0,
+            distinct=0.0,
+            change=UNKNOWN,
+            worth=UNKNOWN,
+        )
     multiplier = judged.multipliers["classic"]
     return DoubleCounting(
         decisions=int(any_.sum()),
-        repeated=draws.share((matched - judged.distinct).astype(np.float64), matched.astype(np.float64)),
-        doubled=draws.share((judged.distinct < matched).astype(np.float64), any_.astype(np.float64)),
+        repeated=draws.share(
+            (matched - judged.distinct).astype(np.float64), matched.astype(np.float64)
+        ),
+        doubled=draws.share(
+            (judged.distinct < matched).astype(np.float64), any_.astype(np.float64)
+        ),
         matched=float(matched[any_].mean()),
         distinct=float(judged.distinct[any_].mean()),
         change=draws.mean(np.abs(judged.merged - multiplier), any_.astype(np.float64)),
@@ -254,18 +312,33 @@ def _told(now: dict[str, Now]) -> tuple[Told, ...]:
         effects = {e.lesson.lesson_id: e for e in said.effects}
         for o in said.overrides["integrated"]:
             effect = effects.get(o.override_id)
-            members = tuple(m for m in factors.get(o.latent_factor_id or "", ()) if m != o.override_id)
+            members = tuple(
+                m for m in factors.get(o.latent_factor_id or "", ()) if m != o.override_id
+            )
             curve = effect_curve(effect) if effect is not None else None
-            found.append(Told(override=o, reason=reasons.get(o.override_id, ""), members=members, curve=curve))
-    return tuple(sorted(found, key=lambda t: (-abs(t.override.multiplier - 1.0), t.override.override_id))[:TOLD])
+            found.append(
+                Told(
+                    override=o, reason=reasons.get(o.override_id, ""), members=members, curve=curve
+                )
+            )
+    return tuple(
+        sorted(found, key=lambda t: (-abs(t.override.multiplier - 1.0), t.override.override_id))[
+            :TOLD
+        ]
+    )
 
 
 def effect_curve(effect: decay.Effect) -> EffectCurve:
     """The trades of an effect in stretches of as many each, and the three forms."""
     newest = float(effect.hours[-1])
-    parts = np.array_split(np.arange(len(effect.hours)), min(STRETCHES, max(1, len(effect.hours) // 5)))
+    parts = np.array_split(
+        np.arange(len(effect.hours)), min(STRETCHES, max(1, len(effect.hours) // 5))
+    )
     at = np.linspace(float(effect.hours[0]), newest, 60)
-    fits = {form: decay.fit(form, effect.hours, effect.uplift, max(effect.noise_sd, 1e-9)).curve(at) for form in decay.FORMS}
+    fits = {
+        form: decay.fit(form, effect.hours, effect.uplift, max(effect.noise_sd, 1e-9)).curve(at)
+        for form in decay.FORMS
+    }
 
     def rounded(x: Floats) -> tuple[float, ...]:
         return tuple(x.round(5).tolist())

@@ -1,4 +1,5 @@
-"""How edges go: constant, linear to nothing, or by halves?  Each is fitted to the trades before a cut and held against those after it.
+"""How edges go: constant, linear to nothing, or by halves?  Each is fitted to the trades before a
+cut and held against those after it.
 
 May touch: nothing but its arguments.
 
@@ -8,9 +9,10 @@ Uplift of a trade at t (in spans of the effect's trades, from the first): a · f
     linear        f = max(0, 1 − t/T)
     exponential   f = 2^(−t/h)
 
-The two that fall have two parameters each, on grids that match (half is gone at h, and at T/2) and that end with "not at all".  The
-amplitude has the same normal prior in all three; the time has the same prior over the grid.  All are Bayesian regressions in closed
-form, so that what is scored is the predictive density of a later trade: noise, amplitude and time all uncertain.
+The two that fall have two parameters each, on grids that match (half is gone at h, and at T/2) and
+that end with "not at all".  The amplitude has the same normal prior in all three; the time has the
+same prior over the grid.  All are Bayesian regressions in closed form, so that what is scored is
+the predictive density of a later trade: noise, amplitude and time all uncertain.
 """
 
 from __future__ import annotations
@@ -42,8 +44,9 @@ STAYS = 0.5
 class Effect(NamedTuple):
     """A chosen effect that passed, at a cut: its trades before it and after it.
 
-    `hours` (n,) exits since 1970, ascending, `uplift` (n,) what each made beyond all other effects, drawn in at the group's clips;
-    `after_us` (m,) decisions after the cut with their trades' `after` (m,) uplift; `noise_sd` of one trade.
+    `hours` (n,) exits since 1970, ascending, `uplift` (n,) what each made beyond all other effects,
+    drawn in at the group's clips; `after_us` (m,) decisions after the cut with their trades'
+    `after` (m,) uplift; `noise_sd` of one trade.
     """
 
     lesson: Lesson
@@ -55,7 +58,8 @@ class Effect(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """One form fitted: C cells with weights `log_weight`, amplitudes' `mean` and `variance` (C,), `half_gone` (C,) in spans."""
+    """One form fitted: C cells with weights `log_weight`, amplitudes' `mean` and `variance` (C,),
+    `half_gone` (C,) in spans."""
 
     form: str
     first: float
@@ -77,7 +81,9 @@ class Fit(NamedTuple):
         """(N,) of each trade's uplift, by itself."""
         f = self.shape(hours)
         variance = noise_sd**2 + self.variance[:, None] * f * f
-        log_p = -0.5 * ((uplift - self.mean[:, None] * f) ** 2 / variance + np.log(2.0 * np.pi * variance))
+        log_p = -0.5 * (
+            (uplift - self.mean[:, None] * f) ** 2 / variance + np.log(2.0 * np.pi * variance)
+        )
         return np.asarray(logsumexp(self.log_weight[:, None] + log_p, axis=0))
 
 
@@ -111,13 +117,18 @@ def fit(form: str, hours: Floats, uplift: Floats, noise_sd: float) -> Fit:
     mean = f @ uplift / noise2 / precision
     log_weight = 0.5 * (mean**2 * precision - np.log(prior * precision))
     if form != "constant":
-        log_weight += np.log(np.append(np.full(len(half_gone) - 1, (1.0 - STAYS) / (len(half_gone) - 1)), STAYS))
-    return Fit(form, first, span, log_weight - logsumexp(log_weight), mean, 1.0 / precision, half_gone)
+        log_weight += np.log(
+            np.append(np.full(len(half_gone) - 1, (1.0 - STAYS) / (len(half_gone) - 1)), STAYS)
+        )
+    return Fit(
+        form, first, span, log_weight - logsumexp(log_weight), mean, 1.0 / precision, half_gone
+    )
 
 
 class Densities(NamedTuple):
-    """M trades after cuts, each in one effect: `at_us` (M,) of the decision, `log_density` (M, 4) of what it made if the effect is nothing,
-    then by each of `FORMS`; `n_effects` that were fitted."""
+    """M trades after cuts, each in one effect: `at_us` (M,) of the decision, `log_density` (M, 4)
+    of what it made if the effect is nothing, then by each of `FORMS`; `n_effects` that were fitted.
+    """
 
     at_us: NDArray[np.int64]
     log_density: Floats
@@ -133,7 +144,10 @@ def densities(effects: Sequence[Effect]) -> Densities:
         n += 1
         nothing = -0.5 * ((e.after / e.noise_sd) ** 2 + np.log(2.0 * np.pi * e.noise_sd**2))
         hours = e.after_us / HOUR_US
-        scored = [fit(form, e.hours, e.uplift, e.noise_sd).log_density(hours, e.after, e.noise_sd) for form in FORMS]
+        scored = [
+            fit(form, e.hours, e.uplift, e.noise_sd).log_density(hours, e.after, e.noise_sd)
+            for form in FORMS
+        ]
         at.append(e.after_us)
         rows.append(np.column_stack((nothing, *scored)))
     return Densities(np.concatenate(at), np.concatenate(rows), n)
@@ -144,12 +158,17 @@ def together(parts: Sequence[Densities]) -> Densities:
     if not parts:
         return densities([])
     return Densities(
-        np.concatenate([p.at_us for p in parts]), np.concatenate([p.log_density for p in parts]), sum(p.n_effects for p in parts)
+        np.concatenate([p.at_us for p in parts]),
+        np.concatenate([p.log_density for p in parts]),
+        sum(p.n_effects for p in parts),
     )
 
 
-def effects(engine: Engine, known: Mapping[Group, Sequence[Trade]], asked: Sequence[Decision]) -> list[Effect]:
-    """The effects of `engine`'s judgement that passed, their trades of `known`, and the decisions `asked` that they match."""
+def effects(
+    engine: Engine, known: Mapping[Group, Sequence[Trade]], asked: Sequence[Decision]
+) -> list[Effect]:
+    """The effects of `engine`'s judgement that passed, their trades of `known`, and the decisions
+    `asked` that they match."""
     passed = {v.lesson_id for v in engine.verdicts() if v.confidence > 0.0}
     lessons = {lesson.lesson_id: lesson for lesson in engine.lessons()}
     of_group: dict[Group, list[Decision]] = {}
@@ -167,18 +186,31 @@ def effects(engine: Engine, known: Mapping[Group, Sequence[Trade]], asked: Seque
         low, high = clip_bounds(raw)
         slices = Slices(trades)
         inside = np.array([slices.members(x.scope) for x in chosen])
-        inside_later = np.array([[all(d.scope.get(k) == v for k, v in x.scope.items()) for d in later] for x in chosen])
+        inside_later = np.array(
+            [[all(d.scope.get(k) == v for k, v in x.scope.items()) for d in later] for x in chosen]
+        )
         residual = np.clip(raw, low, high) - coefficients[0] - coefficients[1:] @ inside
-        residual_later = np.clip([d.outcome for d in later], low, high) - coefficients[0] - coefficients[1:] @ inside_later
+        residual_later = (
+            np.clip([d.outcome for d in later], low, high)
+            - coefficients[0]
+            - coefficients[1:] @ inside_later
+        )
         hours = np.array([t.exit_us for t in trades]) / HOUR_US
         at_us = np.array([d.at_us for d in later], np.int64)
         first = np.zeros(len(later), np.bool_)
         first[np.unique([d.trade_id for d in later], return_index=True)[1]] = True
-        for lesson, b, mine, mine_later in zip(chosen, coefficients[1:], inside, inside_later & first, strict=True):
+        for lesson, b, mine, mine_later in zip(
+            chosen, coefficients[1:], inside, inside_later & first, strict=True
+        ):
             if lesson.lesson_id in passed and lesson.marginal is not None and mine.any():
                 found.append(
                     Effect(
-                        lesson, hours[mine], residual[mine] + b, lesson.marginal.noise_sd, at_us[mine_later], residual_later[mine_later] + b
+                        lesson,
+                        hours[mine],
+                        residual[mine] + b,
+                        lesson.marginal.noise_sd,
+                        at_us[mine_later],
+                        residual_later[mine_later] + b,
                     )
                 )
     return found

@@ -17,7 +17,8 @@ from schemas.lessons import LessonVerdict
 
 
 class Difference(NamedTuple):
-    """One context: the override of each side (None: it has none there), and the first side's reason for what it says, if it has one."""
+    """One context: the override of each side (None: it has none there), and the first side's reason
+    for what it says, if it has one."""
 
     ours: Override | None
     theirs: Override | None
@@ -40,15 +41,25 @@ class Difference(NamedTuple):
 def _range(override: Override | None) -> tuple[float, ...]:
     if override is None:
         return (1.0,)
-    return (override.multiplier, *(1.0 + gain * override.effect for gain in override.regime_gains.values()))
+    return (
+        override.multiplier,
+        *(1.0 + gain * override.effect for gain in override.regime_gains.values()),
+    )
 
 
-def differences(ours: Iterable[Override], theirs: Iterable[Override], verdicts: Iterable[LessonVerdict]) -> list[Difference]:
-    """The contexts where a reader would be told something else, the greatest difference first: another multiplier, half-life or gains."""
+def differences(
+    ours: Iterable[Override], theirs: Iterable[Override], verdicts: Iterable[LessonVerdict]
+) -> list[Difference]:
+    """The contexts where a reader would be told something else, the greatest difference first:
+    another multiplier, half-life or gains."""
     mine, other = {o.override_id: o for o in ours}, {o.override_id: o for o in theirs}
     reasons = {v.lesson_id: v.reason for v in verdicts}
     found = [
-        Difference(mine.get(i), other.get(i), reasons.get(i, "Not among the strongest slices of its group."))
+        Difference(
+            mine.get(i),
+            other.get(i),
+            reasons.get(i, "Not among the strongest slices of its group."),
+        )
         for i in mine.keys() | other.keys()
         if _told(mine.get(i)) != _told(other.get(i))
     ]
@@ -70,10 +81,14 @@ class Sides(NamedTuple):
 
     def learner(self, name: str) -> list[Difference]:
         """What the meta-learner `name` (of `LEARNERS`) changes."""
-        return differences(self.overrides["integrated"], self.overrides[f"no {name}"], self.verdicts)
+        return differences(
+            self.overrides["integrated"], self.overrides[f"no {name}"], self.verdicts
+        )
 
 
-def sides(name: str, trades: Mapping[tuple[str, str], Iterable[Trade]], config: LearningConfig) -> Sides:
+def sides(
+    name: str, trades: Mapping[tuple[str, str], Iterable[Trade]], config: LearningConfig
+) -> Sides:
     """What each variant says of module `name` after these trades."""
     configs = variants(config)
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)

@@ -22,7 +22,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """What was looked at: `trades`, `decisions` of the categories, how many of them `judged` after `cuts`; times are RFC 3339.
+    """What was looked at: `trades`, `decisions` of the categories, how many of them `judged` after
+    `cuts`; times are RFC 3339.
 
     `outcome` is the configured one; `unit` says what one unit of size is in it.
     """
@@ -45,7 +46,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placebo(msgspec.Struct, frozen=True, kw_only=True):
-    """`real` overrides now; `counts` after outcomes changed places, their `mean`, and the `share` of the real ones that it is."""
+    """`real` overrides now; `counts` after outcomes changed places, their `mean`, and the `share`
+    of the real ones that it is."""
 
     real: int
     counts: tuple[int, ...]
@@ -54,7 +56,8 @@ class Placebo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
-    """Of decisions that any override matches: how many match (`matched`), the share that several do."""
+    """Of decisions that any override matches: how many match (`matched`), the share that several
+    do."""
 
     decisions: int
     matched: float
@@ -64,9 +67,10 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One way of learning, walked forward.
 
-    `overrides` now; `slope` and `intercept` of what decisions made on (multiplier − 1); `turnover`: mean change of the multiplier that a
-    context is told, a month; `beyond`: what sizing by `integrated` is worth beyond this one (null for itself); `changed`: overrides
-    that differ from those of `integrated` now, `greatest` the largest difference of their multipliers.
+    `overrides` now; `slope` and `intercept` of what decisions made on (multiplier − 1); `turnover`:
+    mean change of the multiplier that a context is told, a month; `beyond`: what sizing by
+    `integrated` is worth beyond this one (null for itself); `changed`: overrides that differ from
+    those of `integrated` now, `greatest` the largest difference of their multipliers.
     """
 
     name: str
@@ -83,10 +87,11 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoubleCounting(msgspec.Struct, frozen=True, kw_only=True):
-    """The overrides of `classic` that match sized decisions: `repeated` is the share of these votes that repeat the evidence of another,
-    `doubled` the share of decisions for which any does; `matched` and `distinct` are how many match on average, and how many pieces of
-    evidence these are; `change` is the mean change of the multiplier if each piece of evidence has one vote, `worth` what that adds to the
-    value."""
+    """The overrides of `classic` that match sized decisions: `repeated` is the share of these votes
+    that repeat the evidence of another, `doubled` the share of decisions for which any does;
+    `matched` and `distinct` are how many match on average, and how many pieces of evidence these
+    are; `change` is the mean change of the multiplier if each piece of evidence has one vote,
+    `worth` what that adds to the value."""
 
     decisions: int
     repeated: Estimate
@@ -98,7 +103,8 @@ class DoubleCounting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decay(msgspec.Struct, frozen=True, kw_only=True):
-    """How well the three forms foretold `trades` after the cuts in `effects` fitted: log predictive density per trade, in nats.
+    """How well the three forms foretold `trades` after the cuts in `effects` fitted: log predictive
+    density per trade, in nats.
 
     `skill`: the best form beyond no edge at all.  The others are differences.
     """
@@ -112,8 +118,8 @@ class Decay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Regimes(msgspec.Struct, frozen=True, kw_only=True):
-    """`seen`: decisions in two regimes or more; `gains` by regime, `overall`; `attainable` is what sizing would gain in value per decision
-    if the regimes' gains were known."""
+    """`seen`: decisions in two regimes or more; `gains` by regime, `overall`; `attainable` is what
+    sizing would gain in value per decision if the regimes' gains were known."""
 
     seen: bool
     gains: tuple[RegimeGain, ...]
@@ -122,8 +128,9 @@ class Regimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """`answer`: yes, no, or not enough data; `figure` is the number behind it with what it is called; `material` is what it would have to
-    come to to matter; `why` and `switching` (what on or off does to the overrides) are sentences."""
+    """`answer`: yes, no, or not enough data; `figure` is the number behind it with what it is
+    called; `material` is what it would have to come to to matter; `why` and `switching` (what on or
+    off does to the overrides) are sentences."""
 
     question: str
     answer: str
@@ -137,8 +144,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Switch(msgspec.Struct, frozen=True, kw_only=True):
     """A setting, as it is, as it should be, and why.
 
-    Of a learner also the value per decision that it adds by its record beyond off (`adds`), and that it would add beyond that if it were
-    always on (`always`; null where the record is not asked).
+    Of a learner also the value per decision that it adds by its record beyond off (`adds`), and
+    that it would add beyond that if it were always on (`always`; null where the record is not
+    asked).
     """
 
     variable: str
@@ -150,8 +158,9 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Weight(msgspec.Struct, frozen=True, kw_only=True):
-    """How far, from 0 to 1, the record of a module says that learners count now in a category: `half_life`, `shared_effects`; and `opened`:
-    how far the module has shown that there is anything to size by, without which shared effects count for nothing."""
+    """How far, from 0 to 1, the record of a module says that learners count now in a category:
+    `half_life`, `shared_effects`; and `opened`: how far the module has shown that there is anything
+    to size by, without which shared effects count for nothing."""
 
     module: str
     category: str
@@ -161,7 +170,8 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """A simple tool, walked forward from the same trades: `beyond` is what sizing by `integrated` is worth beyond it, as in `Setting`."""
+    """A simple tool, walked forward from the same trades: `beyond` is what sizing by `integrated`
+    is worth beyond it, as in `Setting`."""
 
     name: str
     score: Score
@@ -170,7 +180,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """The value of sizing by a setting so far: the sum over the decisions of each cut and those before it, with its band."""
+    """The value of sizing by a setting so far: the sum over the decisions of each cut and those
+    before it, with its band."""
 
     name: str
     cuts: tuple[str, ...]
@@ -180,7 +191,8 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bin(msgspec.Struct, frozen=True, array_like=True):
-    """Decisions of similar multipliers: mean of (multiplier − 1), mean of what they made, its standard error, how many."""
+    """Decisions of similar multipliers: mean of (multiplier − 1), mean of what they made, its
+    standard error, how many."""
 
     told: float
     made: float
@@ -189,8 +201,8 @@ class Bin(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EffectCurve(msgspec.Struct, frozen=True, kw_only=True):
-    """Trades of an override in stretches of time: `days` before now, mean uplift, its standard error; and the forms that were fitted, at
-    `at_days` before now."""
+    """Trades of an override in stretches of time: `days` before now, mean uplift, its standard
+    error; and the forms that were fitted, at `at_days` before now."""
 
     days: tuple[float, ...]
     uplift: tuple[float, ...]

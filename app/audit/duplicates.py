@@ -1,4 +1,5 @@
-"""Which overrides are one piece of evidence under several names: those that (nearly) the same trades made.
+"""Which overrides are one piece of evidence under several names: those that (nearly) the same
+trades made.
 
 May touch: nothing but its arguments.
 """
@@ -20,9 +21,12 @@ CHUNK = 256
 """Overrides whose trades are held at a time."""
 
 
-def representatives(overrides: Iterable[Override], known: Mapping[Group, Sequence[Trade]], jaccard: float) -> dict[str, str]:
-    """Override id → the id of the one that speaks for it, in its own group: itself, or the first (by trades, generality, id) of those whose
-    trades in the window are alike on average to `jaccard` at least, as latent factors are made (`app.learning.integrated.factors`)."""
+def representatives(
+    overrides: Iterable[Override], known: Mapping[Group, Sequence[Trade]], jaccard: float
+) -> dict[str, str]:
+    """Override id → the id of the one that speaks for it, in its own group: itself, or the first
+    (by trades, generality, id) of those whose trades in the window are alike on average to
+    `jaccard` at least, as latent factors are made (`app.learning.integrated.factors`)."""
     by_group: dict[Group, list[Override]] = {}
     for o in overrides:
         by_group.setdefault((o.pattern_key, o.action_category), []).append(o)
@@ -33,10 +37,14 @@ def representatives(overrides: Iterable[Override], known: Mapping[Group, Sequenc
         members = []
         for start in range(0, len(held), CHUNK):
             part = held[start : start + CHUNK]
-            inside = np.array([slices.members(o.scope) for o in part]).reshape(len(part), len(trades))
+            inside = np.array([slices.members(o.scope) for o in part]).reshape(
+                len(part), len(trades)
+            )
             members += [
                 Member(o.override_id, "|".join(group), int(n), len(o.scope), sketch)
-                for o, n, sketch in zip(part, inside.sum(axis=1), sketches(hashes, inside), strict=True)
+                for o, n, sketch in zip(
+                    part, inside.sum(axis=1), sketches(hashes, inside), strict=True
+                )
             ]
         lead.update((m.lesson_id, m.lesson_id) for m in members)
         for factor in cluster(members, jaccard):

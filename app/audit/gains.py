@@ -1,14 +1,18 @@
-"""Do edges hold in one market regime and not in another?  What decisions made against what they were told, regime by regime.
+"""Do edges hold in one market regime and not in another?  What decisions made against what they
+were told, regime by regime.
 
-May touch: nothing but its arguments.  This does not ask the learner's own test, and looks only at decisions after the cuts.
+May touch: nothing but its arguments.  This does not ask the learner's own test, and looks only at
+decisions after the cuts.
 
-With c what effects learned over all regimes promised a decision, and e what it made beyond everything else it was told, the gain of a
-regime is the slope of e on c among all of its decisions: those that an effect matches against those that none does, so that a regime which
-is good or bad for every trade has no part in it.  If every regime's gain were known, sizing by it would be worth
+With c what effects learned over all regimes promised a decision, and e what it made beyond
+everything else it was told, the gain of a regime is the slope of e on c among all of its decisions:
+those that an effect matches against those that none does, so that a regime which is good or bad for
+every trade has no part in it.  If every regime's gain were known, sizing by it would be worth
 
     ½ Σ_r n_r var_r(c) (gain_r − gain)² / N        more per decision,
 
-with `gain` that of all together.  Measured gains differ by chance alone, which makes this too large; what chance adds is taken off.
+with `gain` that of all together.  Measured gains differ by chance alone, which makes this too
+large; what chance adds is taken off.
 """
 
 from __future__ import annotations
@@ -27,8 +31,8 @@ REST = "(rest)"
 
 
 class RegimeGain(msgspec.Struct, frozen=True):
-    """Of one regime: decisions that an effect learned over all regimes matches, the mean size of what they were promised, and the gain:
-    what came of it, in parts of what was promised."""
+    """Of one regime: decisions that an effect learned over all regimes matches, the mean size of
+    what they were promised, and the gain: what came of it, in parts of what was promised."""
 
     regime: str
     decisions: int
@@ -49,15 +53,22 @@ def gains(judged: Judged, draws: Resampler) -> Gains:
     c = judged.blend
     used = c != 0.0
     if not used.any():
-        # Where all that was learned names its regime, nothing is left for gains; where nothing was learned, nothing is known of them.
+        # Where all that was learned names its regime, nothing is left for gains; where nothing was
+        # learned, nothing is known of them.
         return Gains([], UNKNOWN, Estimate(0.0, 0.0, 0.0) if (judged.own != 0.0).any() else UNKNOWN)
     e = judged.uplift - (judged.multipliers[MODEL] - 1.0 - c)
     names, count = np.unique(judged.regime[used], return_counts=True)
-    kept = [str(name) for name, n in zip(names, count.tolist(), strict=True) if n >= MIN_DECISIONS and name]
+    kept = [
+        str(name)
+        for name, n in zip(names, count.tolist(), strict=True)
+        if n >= MIN_DECISIONS and name
+    ]
     regime = np.where(np.isin(judged.regime, kept), judged.regime, REST)
     inside = {name: regime == name for name in [*kept, REST] if (used & (regime == name)).any()}
     columns = (np.ones(len(c)), c, e, c * c, c * e)
-    n, sc, se, scc, sce = (draws.sums(*(np.where(rows, x, 0.0) for rows in inside.values())) for x in columns)
+    n, sc, se, scc, sce = (
+        draws.sums(*(np.where(rows, x, 0.0) for rows in inside.values())) for x in columns
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         power, product = scc - sc * sc / n, sce - sc * se / n
         gain = product / power
@@ -69,7 +80,12 @@ def gains(judged: Judged, draws: Resampler) -> Gains:
     # What was measured holds once what chance adds, and a draw, which varies about that, twice.
     attainable = draws.estimate(np.append(worth[0] - by_chance, worth[1:] - 2.0 * by_chance))
     found = [
-        RegimeGain(name, int((rows & used).sum()), float(np.abs(c[rows & used]).mean()), draws.estimate(gain[:, k]))
+        RegimeGain(
+            name,
+            int((rows & used).sum()),
+            float(np.abs(c[rows & used]).mean()),
+            draws.estimate(gain[:, k]),
+        )
         for k, (name, rows) in enumerate(inside.items())
     ]
     return Gains(found, draws.estimate(overall), attainable)

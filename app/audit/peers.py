@@ -1,7 +1,8 @@
-"""What simple tools make of the same trades: the mean of each pattern, drawn to that of all, and a ridge regression.
+"""What simple tools make of the same trades: the mean of each pattern, drawn to that of all, and a
+ridge regression.
 
-May touch: nothing but its arguments.  Peers learn at the cuts of the audit from the trades that are known then, in the same units, and
-size the same decisions.
+May touch: nothing but its arguments.  Peers learn at the cuts of the audit from the trades that are
+known then, in the same units, and size the same decisions.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ PENALTIES = (30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 1e6)
 class Lesson(NamedTuple):
     """N known trades by exit and M decisions.
 
-    `seen` (N, D) and `asked` (M, D) are codes of D dimensions, 0 where there is no value; `group` and `asked_group` say which pattern and
-    category, −1 for one without a known trade; `uplift` (N,) is the outcome beyond its segment's baseline, in units of size;
-    `exit_us` (N,) in µs since 1970.
+    `seen` (N, D) and `asked` (M, D) are codes of D dimensions, 0 where there is no value; `group`
+    and `asked_group` say which pattern and category, −1 for one without a known trade; `uplift`
+    (N,) is the outcome beyond its segment's baseline, in units of size; `exit_us` (N,) in µs since
+    1970.
     """
 
     seen: Ints
@@ -54,12 +56,16 @@ def lesson(
     expected: Callable[[SegmentKey], float],
     unit: float,
 ) -> Lesson:
-    """The table of the known trades of these categories; `expected` is the baseline of a segment, `unit` what is one unit of size."""
+    """The table of the known trades of these categories; `expected` is the baseline of a segment,
+    `unit` what is one unit of size."""
     groups = sorted(group for group in known if group[1] in categories)
     rows = sorted(
-        ((trade, i) for i, group in enumerate(groups) for trade in known[group]), key=lambda r: (r[0].exit_us, r[0].trade_id, r[1])
+        ((trade, i) for i, group in enumerate(groups) for trade in known[group]),
+        key=lambda r: (r[0].exit_us, r[0].trade_id, r[1]),
     )
-    dimensions = sorted({name for trade, _ in rows for name in (trade.scopes[0] if trade.scopes else ())})
+    dimensions = sorted(
+        {name for trade, _ in rows for name in (trade.scopes[0] if trade.scopes else ())}
+    )
     codes: list[dict[str, int]] = [{} for _ in dimensions]
     seen = np.zeros((len(rows), len(dimensions)), np.int64)
     for row, (trade, _) in enumerate(rows):
@@ -67,12 +73,20 @@ def lesson(
         for d, name in enumerate(dimensions):
             if (value := scope.get(name)) is not None:
                 seen[row, d] = codes[d].setdefault(value, len(codes[d]) + 1)
-    wanted = np.array([[codes[d].get(a.scope.get(name, ""), 0) for d, name in enumerate(dimensions)] for a in asked], np.int64)
+    wanted = np.array(
+        [
+            [codes[d].get(a.scope.get(name, ""), 0) for d, name in enumerate(dimensions)]
+            for a in asked
+        ],
+        np.int64,
+    )
     number = {group: i for i, group in enumerate(groups)}
     return Lesson(
         seen,
         np.array([i for _, i in rows], np.int64),
-        np.array([(trade.outcome - expected(trade.segment)) / unit for trade, _ in rows], np.float64),
+        np.array(
+            [(trade.outcome - expected(trade.segment)) / unit for trade, _ in rows], np.float64
+        ),
         np.array([trade.exit_us for trade, _ in rows], np.int64),
         wanted.reshape(len(asked), len(dimensions)),
         np.array([number.get(a.group, -1) for a in asked], np.int64),
@@ -80,13 +94,16 @@ def lesson(
 
 
 def group_means(table: Lesson) -> Floats:
-    """(M,) the mean of each group, drawn to the mean of all as James & Stein (1961) do, by the positive part with unequal variances."""
+    """(M,) the mean of each group, drawn to the mean of all as James & Stein (1961) do, by the
+    positive part with unequal variances."""
     if not len(table.group):
         return np.zeros(len(table.asked_group))
     n = np.bincount(table.group)
     used = n > 1
     mean = np.bincount(table.group, table.uplift) / np.maximum(n, 1)
-    within = np.bincount(table.group, (table.uplift - mean[table.group]) ** 2) / np.maximum(n - 1, 1)
+    within = np.bincount(table.group, (table.uplift - mean[table.group]) ** 2) / np.maximum(
+        n - 1, 1
+    )
     noise = np.where(used, within / np.maximum(n, 1), np.inf)
     kept = np.zeros(len(n))
     centre = float(table.uplift.mean())
@@ -94,18 +111,24 @@ def group_means(table: Lesson) -> Floats:
         spread = ((mean[used] - centre) ** 2 / np.maximum(noise[used], 1e-12)).sum()
         kept[used] = max(0.0, 1.0 - (used.sum() - 3) / max(spread, 1e-12))
     elif used.any():
-        kept[used] = np.maximum(0.0, 1.0 - noise[used] / np.maximum((mean[used] - centre) ** 2, 1e-12))
+        kept[used] = np.maximum(
+            0.0, 1.0 - noise[used] / np.maximum((mean[used] - centre) ** 2, 1e-12)
+        )
     told = np.append(centre + kept * (mean - centre), centre)
     return np.asarray(told[table.asked_group])
 
 
 def ridge(table: Lesson) -> Floats:
-    """(M,) ridge regression on the pattern and the values of one and two dimensions; later trades choose its one penalty."""
+    """(M,) ridge regression on the pattern and the values of one and two dimensions; later trades
+    choose its one penalty."""
     n = len(table.uplift)
     if n < LEAST_TRADES:
         return np.zeros(len(table.asked_group))
     # The pattern is one more dimension.
-    known, wanted = np.column_stack((table.seen, table.group + 1)), np.column_stack((table.asked, table.asked_group + 1))
+    known, wanted = (
+        np.column_stack((table.seen, table.group + 1)),
+        np.column_stack((table.asked, table.asked_group + 1)),
+    )
     found = slices(known, wanted, LEAST_OF_TWO)
     x, y, asked = found.seen, table.uplift, found.asked
     if x.shape[1] > MOST_COLUMNS:
@@ -113,7 +136,8 @@ def ridge(table: Lesson) -> Floats:
         x, asked = x[:, kept], asked[:, kept]
     loss, sums, start = np.zeros(len(PENALTIES)), _sums(x[:0], y[:0]), 0
     for until, end in in_time(n, FOLDS):
-        # What closes just before the later trades does so after they were opened: a strip is left out.
+        # What closes just before the later trades does so after they were opened: a strip is left
+        # out.
         stop = until - max(1, until // 50)
         sums, start = _sums(x[start:stop], y[start:stop], sums), stop
         told = _told(sums, x[until:end], PENALTIES)
@@ -124,7 +148,10 @@ def ridge(table: Lesson) -> Floats:
 
 PEERS: dict[str, Callable[[Lesson], Floats]] = {"group means": group_means, "ridge": ridge}
 """By name what each expects of the decisions, in units of size beyond the baseline."""
-CALLED = {"group means": "a shrunk mean of each group", "ridge": "a ridge regression on all dimensions"}
+CALLED = {
+    "group means": "a shrunk mean of each group",
+    "ridge": "a ridge regression on all dimensions",
+}
 """What they are, in words."""
 
 
@@ -134,7 +161,8 @@ def sized(table: Lesson) -> dict[str, Floats]:
 
 
 class Slices(NamedTuple):
-    """Columns of ones and zeros: `seen` (N, K) and `asked` (M, K); `dimension` (K,) of those of one dimension, −1 for those of two."""
+    """Columns of ones and zeros: `seen` (N, K) and `asked` (M, K); `dimension` (K,) of those of one
+    dimension, −1 for those of two."""
 
     seen: sparse.csr_matrix
     asked: sparse.csr_matrix
@@ -142,7 +170,8 @@ class Slices(NamedTuple):
 
 
 def slices(seen: Ints, asked: Ints, least_of_two: int = LEAST_OF_ONE) -> Slices:
-    """Every value of a dimension and of two, that enough of the rows `seen` have and not all of them."""
+    """Every value of a dimension and of two, that enough of the rows `seen` have and not all of
+    them."""
     n, m, d = len(seen), len(asked), seen.shape[1]
     top = int(max(seen.max(initial=0), asked.max(initial=0))) + 1
     keys = [(a, a) for a in range(d)] + [(a, b) for a in range(d) for b in range(a + 1, d)]
@@ -159,7 +188,11 @@ def slices(seen: Ints, asked: Ints, least_of_two: int = LEAST_OF_ONE) -> Slices:
         for rows, found, out in ((n, codes, known), (m, told, wanted)):
             at = np.minimum(np.searchsorted(values, found), len(values) - 1)
             hit = values[at] == found
-            out.append(sparse.csr_matrix((np.ones(hit.sum()), (hit.nonzero()[0], at[hit])), (rows, len(values))))
+            out.append(
+                sparse.csr_matrix(
+                    (np.ones(hit.sum()), (hit.nonzero()[0], at[hit])), (rows, len(values))
+                )
+            )
         dimension += [a if a == b else -1] * len(values)
     if not dimension:
         return Slices(sparse.csr_matrix((n, 0)), sparse.csr_matrix((m, 0)), np.zeros(0, np.int64))
@@ -177,7 +210,8 @@ def in_time(n: int, folds: int) -> list[tuple[int, int]]:
 
 
 class _Sums(NamedTuple):
-    """Over `n` rows the sums of K columns `x` (K,), of outcomes `y`, and of the products `xx` (K, K) and `xy` (K,)."""
+    """Over `n` rows the sums of K columns `x` (K,), of outcomes `y`, and of the products `xx` (K,
+    K) and `xy` (K,)."""
 
     n: int
     x: Floats
@@ -188,10 +222,14 @@ class _Sums(NamedTuple):
 
 def _sums(x: sparse.csr_matrix, y: Floats, before: _Sums | None = None) -> _Sums:
     """Those of these rows and of the ones `before`."""
-    own = _Sums(len(y), np.asarray(x.sum(axis=0)).ravel(), float(y.sum()), (x.T @ x).toarray(), x.T @ y)
+    own = _Sums(
+        len(y), np.asarray(x.sum(axis=0)).ravel(), float(y.sum()), (x.T @ x).toarray(), x.T @ y
+    )
     if before is None:
         return own
-    return _Sums(before.n + own.n, before.x + own.x, before.y + own.y, before.xx + own.xx, before.xy + own.xy)
+    return _Sums(
+        before.n + own.n, before.x + own.x, before.y + own.y, before.xx + own.xx, before.xy + own.xy
+    )
 
 
 def _told(s: _Sums, asked: sparse.csr_matrix, penalties: tuple[float, ...]) -> Floats:
@@ -201,5 +239,7 @@ def _told(s: _Sums, asked: sparse.csr_matrix, penalties: tuple[float, ...]) -> F
     weights = np.empty((len(gram), len(penalties)))
     if len(gram):
         for i, penalty in enumerate(penalties):
-            weights[:, i] = linalg.solve(gram + penalty * np.eye(len(gram)), wanted, assume_a="pos", check_finite=False)
+            weights[:, i] = linalg.solve(
+                gram + penalty * np.eye(len(gram)), wanted, assume_a="pos", check_finite=False
+            )
     return np.asarray(mean + asked @ weights - centre @ weights)

@@ -1,10 +1,12 @@
-"""How many overrides would there be if scopes said nothing?  Outcomes change places, everything else stays, and it is learned again.
+"""How many overrides would there be if scopes said nothing?  Outcomes change places, everything
+else stays, and it is learned again.
 
 May touch: nothing but its arguments.
 
-The outcomes of a module's trades, by exit, are cut into stretches that change places as wholes: within a stretch they stay
-neighbours, so that what clusters in time still does, and trades, groups and scopes are as they were.  Only which outcome belongs to which
-scope is broken.  What is learned from that is false.
+The outcomes of a module's trades, by exit, are cut into stretches that change places as wholes:
+within a stretch they stay neighbours, so that what clusters in time still does, and trades, groups
+and scopes are as they were.  Only which outcome belongs to which scope is broken.  What is learned
+from that is false.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ Trades = Mapping[Group, Sequence[Trade]]
 
 
 def permutation(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Of n places the places that their outcomes come from: stretches in another order, none where it was.
+    """Of n places the places that their outcomes come from: stretches in another order, none where
+    it was.
 
     >>> permutation(6, np.random.default_rng(1)).tolist()
     [2, 3, 4, 5, 1, 0]
@@ -38,7 +41,8 @@ def permutation(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     if n < 2:
         return np.arange(n)
     stretches = min(STRETCHES, n)
-    turned = (np.arange(n) + rng.integers(n)) % n  # so that stretches do not begin at the same places every time
+    # so that stretches do not begin at the same places every time
+    turned = (np.arange(n) + rng.integers(n)) % n
     parts = np.array_split(turned, stretches)
     while True:
         order = rng.permutation(stretches)
@@ -50,21 +54,30 @@ def permutation(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def shuffled(known: Trades, seed: int) -> dict[Group, list[Trade]]:
-    """The same trades, whose outcomes have changed places; a trade has one outcome in all of its groups."""
+    """The same trades, whose outcomes have changed places; a trade has one outcome in all of its
+    groups."""
     outcome = {(t.exit_us, t.trade_id): t.outcome for trades in known.values() for t in trades}
     ordered = sorted(outcome)
     source = permutation(len(ordered), np.random.default_rng(seed))
     given = {key: outcome[ordered[i]] for key, i in zip(ordered, source.tolist(), strict=True)}
-    return {group: [t._replace(outcome=given[t.exit_us, t.trade_id]) for t in trades] for group, trades in known.items()}
+    return {
+        group: [t._replace(outcome=given[t.exit_us, t.trade_id]) for t in trades]
+        for group, trades in known.items()
+    }
 
 
-def overrides_of(name: str, known: Trades, config: LearningConfig, home: Collection[Group]) -> dict[str, list[Override]]:
-    """What `SETTINGS` say of these trades.  The formulas of `classic` look at the groups `home` alone."""
+def overrides_of(
+    name: str, known: Trades, config: LearningConfig, home: Collection[Group]
+) -> dict[str, list[Override]]:
+    """What `SETTINGS` say of these trades.  The formulas of `classic` look at the groups `home`
+    alone."""
     configs = variants(config)
     found = {}
     for setting in SETTINGS:
         engine = Engine(replace(configs[setting], regime_weights=False), name)
-        engine.fold(known if setting == "integrated" else {g: t for g, t in known.items() if g in home})
+        engine.fold(
+            known if setting == "integrated" else {g: t for g, t in known.items() if g in home}
+        )
         found[setting] = engine.learn()
     return found
 

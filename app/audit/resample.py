@@ -2,11 +2,13 @@
 
 May touch: nothing but its arguments.
 
-What one cut answers for hangs together: the same overrides, the same weeks of market; and markets change slowly, so that cuts which are
-near in time are alike as well.  So it is not decisions that are drawn again but stretches of consecutive cuts of some 60 days, with the
-ends of history joined (the circular block bootstrap; Politis & Romano 1992).  A figure is any function of sums by cut.  With B blocks the
-spread of the draws is what B independent observations have: it is widened by √(B/(B − 1)) and by Student's t of B − 1 degrees of freedom
-over the normal quantile, or few cuts would look too sure.
+What one cut answers for hangs together: the same overrides, the same weeks of market; and markets
+change slowly, so that cuts which are near in time are alike as well.  So it is not decisions that
+are drawn again but stretches of consecutive cuts of some 60 days, with the ends of history joined
+(the circular block bootstrap; Politis & Romano 1992).  A figure is any function of sums by cut.
+With B blocks the spread of the draws is what B independent observations have: it is widened by
+√(B/(B − 1)) and by Student's t of B − 1 degrees of freedom over the normal quantile, or few cuts
+would look too sure.
 """
 
 from __future__ import annotations
@@ -19,14 +21,16 @@ from scipy.special import ndtri, stdtrit
 Floats = NDArray[np.float64]
 
 BLOCK_US = 60 * 86_400_000_000
-"""Length of a block: longer than a cut's horizon, so that it takes in some slow change of markets; docs/audit.md says what that covers."""
+"""Length of a block: longer than a cut's horizon, so that it takes in some slow change of markets;
+docs/audit.md says what that covers."""
 LEAST_BLOCKS = 4
 DRAWS = 1_000
 CONFIDENCE = 0.9
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A figure and its 90 % interval, which is endless (null in JSON) where there is too little to tell."""
+    """A figure and its 90 % interval, which is endless (null in JSON) where there is too little to
+    tell."""
 
     value: float
     low: float
@@ -37,7 +41,8 @@ UNKNOWN = Estimate(0.0, float("-inf"), float("inf"))
 
 
 class Resampler:
-    """Draws of the cuts that N observations belong to: `cut_us` (N,), in µs since 1970; the same for the same cuts and seed.
+    """Draws of the cuts that N observations belong to: `cut_us` (N,), in µs since 1970; the same
+    for the same cuts and seed.
 
     >>> draws = Resampler(np.arange(40) * BLOCK_US, seed=1)
     >>> found = draws.mean(np.tile([1.0, 2.0, 3.0, 4.0], 10))
@@ -56,10 +61,14 @@ class Resampler:
         self._widen = 1.0
         if self._enough:
             blocks, tail = n / self.block, 0.5 + CONFIDENCE / 2
-            self._widen = float(np.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, tail) / ndtri(tail))
+            self._widen = float(
+                np.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, tail) / ndtri(tail)
+            )
         rng = np.random.default_rng(seed)
         starts = rng.integers(0, max(n, 1), (draws, -(-n // self.block)))
-        self._drawn = ((starts[:, :, None] + np.arange(self.block)) % max(n, 1)).reshape(draws, -1)[:, :n]
+        self._drawn = ((starts[:, :, None] + np.arange(self.block)) % max(n, 1)).reshape(draws, -1)[
+            :, :n
+        ]
         self._counts = np.zeros((draws, n))
         np.add.at(self._counts, (np.arange(draws)[:, None], self._drawn), 1.0)
 
@@ -79,12 +88,20 @@ class Resampler:
         if not self._enough or len(drawn) < len(figures) / 2:
             return Estimate(value if np.isfinite(value) else 0.0, float("-inf"), float("inf"))
         low, high = np.quantile(drawn, (0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2)).tolist()
-        return Estimate(value, value - max(value - low, 0.0) * self._widen, value + max(high - value, 0.0) * self._widen)
+        return Estimate(
+            value,
+            value - max(value - low, 0.0) * self._widen,
+            value + max(high - value, 0.0) * self._widen,
+        )
 
     def share(self, part: Floats, whole: Floats) -> Estimate:
         """What share the sum of `part` (N,) is of that of `whole` (N,), from 0 to 1."""
         found = self.mean(part, whole)
-        return found if np.isinf(found.low) else Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))
+        return (
+            found
+            if np.isinf(found.low)
+            else Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))
+        )
 
     def mean(self, values: Floats, among: Floats | None = None) -> Estimate:
         """Of `values` (N,); or their sum over the sum of `among` (N,)."""
@@ -93,11 +110,14 @@ class Resampler:
             return self.estimate(sums[:, 0] / sums[:, 1])
 
     def band(self, values: Floats) -> tuple[Floats, Floats, Floats]:
-        """The sum of `values` (N,) so far, cut by cut, and how far it could as well be: sum, low, high (cuts,)."""
+        """The sum of `values` (N,) so far, cut by cut, and how far it could as well be: sum, low,
+        high (cuts,)."""
         by_cut = self.by_cut(values)
         total = np.cumsum(by_cut)
         if not self._enough:
             return total, total, total
         paths = np.cumsum(by_cut[self._drawn] - by_cut.mean(), axis=1)
-        low, high = np.quantile(paths, (0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2), axis=0) * self._widen
+        low, high = (
+            np.quantile(paths, (0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2), axis=0) * self._widen
+        )
         return total, total + low, total + high

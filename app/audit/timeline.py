@@ -1,4 +1,5 @@
-"""What of a module was known when: the trades that had closed by a time, as far as they are still in the window then.
+"""What of a module was known when: the trades that had closed by a time, as far as they are still
+in the window then.
 
 May touch: nothing but its arguments.
 """
@@ -21,13 +22,27 @@ class Timeline:
     def __init__(self, module: Module, config: LearningConfig, categories: Collection[str]) -> None:
         self._window_us = config.window_us
         self._window_trades = config.window_trades
-        self._closed = {group: sorted(trades, key=lambda t: (t.exit_us, t.trade_id)) for group, trades in module.trades.items()}
-        self._exits = {group: np.array([t.exit_us for t in trades], np.int64) for group, trades in self._closed.items()}
-        self._repeated = {group for group, trades in self._closed.items() if len({t.trade_id for t in trades}) < len(trades)}
+        self._closed = {
+            group: sorted(trades, key=lambda t: (t.exit_us, t.trade_id))
+            for group, trades in module.trades.items()
+        }
+        self._exits = {
+            group: np.array([t.exit_us for t in trades], np.int64)
+            for group, trades in self._closed.items()
+        }
+        self._repeated = {
+            group
+            for group, trades in self._closed.items()
+            if len({t.trade_id for t in trades}) < len(trades)
+        }
         self.categories = tuple(categories)
         self.decisions = module.decisions(categories)
         self._decided = np.array([d.at_us for d in self.decisions], np.int64)
-        self.home = {group for group, trades in self._closed.items() if group[1] in categories or any(t.home for t in trades)}
+        self.home = {
+            group
+            for group, trades in self._closed.items()
+            if group[1] in categories or any(t.home for t in trades)
+        }
         """Groups that a baseline or an answer needs, whatever the way of learning."""
 
     @property
@@ -36,7 +51,8 @@ class Timeline:
         return max((int(exits[-1]) for exits in self._exits.values()), default=0)
 
     def known(self, cut_us: int) -> dict[Group, list[Trade]]:
-        """Of each group the closes by `cut_us` that its window holds then, of several closes of a trade the one that counts, by exit."""
+        """Of each group the closes by `cut_us` that its window holds then, of several closes of a
+        trade the one that counts, by exit."""
         found = {}
         for group, trades in self._closed.items():
             until = int(np.searchsorted(self._exits[group], cut_us, side="right"))
@@ -48,17 +64,23 @@ class Timeline:
                     other = counting.get(trade.trade_id)
                     if other is None or other.rank < trade.rank:
                         counting[trade.trade_id] = trade
-                held: Sequence[Trade] = sorted(counting.values(), key=lambda t: (t.exit_us, t.trade_id))
+                held: Sequence[Trade] = sorted(
+                    counting.values(), key=lambda t: (t.exit_us, t.trade_id)
+                )
                 bound = held[-1].exit_us - self._window_us
                 found[group] = [t for t in held if t.exit_us >= bound][-self._window_trades :]
             else:
-                start = int(np.searchsorted(self._exits[group], trades[until - 1].exit_us - self._window_us))
+                start = int(
+                    np.searchsorted(self._exits[group], trades[until - 1].exit_us - self._window_us)
+                )
                 found[group] = trades[max(start, until - self._window_trades) : until]
         return found
 
     def asked(self, after_us: int, until_us: int) -> list[Decision]:
         """The decisions after `after_us`, up to `until_us`."""
-        return self.decisions[slice(*np.searchsorted(self._decided, (after_us, until_us), side="right").tolist())]
+        return self.decisions[
+            slice(*np.searchsorted(self._decided, (after_us, until_us), side="right").tolist())
+        ]
 
 
 class Slices:
@@ -80,7 +102,11 @@ class Slices:
             if dimension not in self._columns:
                 codes = self._codes[dimension] = {}
                 self._columns[dimension] = np.array(
-                    [-1 if (v := s.get(dimension)) is None else codes.setdefault(v, len(codes)) for s in self._scopes], np.int32
+                    [
+                        -1 if (v := s.get(dimension)) is None else codes.setdefault(v, len(codes))
+                        for s in self._scopes
+                    ],
+                    np.int32,
                 )
             code = self._codes[dimension].get(value)
             if code is None:

@@ -1,4 +1,5 @@
-"""The closed trades of the log, or of files, as the core takes them, and the decisions that were taken in them.
+"""The closed trades of the log, or of files, as the core takes them, and the decisions that were
+taken in them.
 
 May touch: the broker (read only).
 """
@@ -29,7 +30,8 @@ Group = tuple[str, str]
 
 
 class Decision(NamedTuple):
-    """One action that was taken, at `at_us`, in a trade that closed at `exit_us` (µs since 1970) with this outcome."""
+    """One action that was taken, at `at_us`, in a trade that closed at `exit_us` (µs since 1970)
+    with this outcome."""
 
     group: Group
     scope: Mapping[str, str]
@@ -42,13 +44,15 @@ class Decision(NamedTuple):
 
 @dataclass
 class Module:
-    """All trades of one module, by group, and the decisions in them, each by trade and group as the close that counts tells it."""
+    """All trades of one module, by group, and the decisions in them, each by trade and group as the
+    close that counts tells it."""
 
     trades: dict[Group, list[Trade]] = field(default_factory=dict)
     _decided: dict[tuple[str, Group], tuple[Trade, list[Decision]]] = field(default_factory=dict)
 
     def add(self, fact: PatternTradeEvent, outcome: str) -> None:
-        """Take a fact in; facts without the outcome do not count.  Raises `ValueError` for one that cannot be read."""
+        """Take a fact in; facts without the outcome do not count.  Raises `ValueError` for one that
+        cannot be read."""
         trade = trade_from_fact(fact, outcome)
         if trade is None:
             return
@@ -59,14 +63,27 @@ class Module:
             self._decided[trade.trade_id, group] = (
                 trade,
                 [
-                    Decision(group, a.scope, micros_from_text(a.ts), trade.exit_us, trade.trade_id, trade.outcome, trade.segment)
+                    Decision(
+                        group,
+                        a.scope,
+                        micros_from_text(a.ts),
+                        trade.exit_us,
+                        trade.trade_id,
+                        trade.outcome,
+                        trade.segment,
+                    )
                     for a in fact.actions
                 ],
             )
 
     def decisions(self, categories: Collection[str] = CATEGORIES) -> list[Decision]:
         """The decisions of these categories, by time."""
-        found = [d for (_, group), (_, decisions) in self._decided.items() if group[1] in categories for d in decisions]
+        found = [
+            d
+            for (_, group), (_, decisions) in self._decided.items()
+            if group[1] in categories
+            for d in decisions
+        ]
         return sorted(found, key=lambda d: (d.at_us, d.trade_id, d.group))
 
 
@@ -89,10 +106,13 @@ def of_groups(kept: dict[tuple[str, str, str], list[PatternTradeEvent]]) -> Take
     return take
 
 
-async def read_facts(settings: Settings, take: Take, progress: Callable[[int], None] = lambda n: None) -> None:
+async def read_facts(
+    settings: Settings, take: Take, progress: Callable[[int], None] = lambda n: None
+) -> None:
     """Have all facts of the log taken; `progress` is told the number of records of each batch.
 
-    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic and `BadDataError` for a fact that cannot be read.
+    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic and
+    `BadDataError` for a fact that cannot be read.
     """
     await topics.require_existence(settings, [kinds.FACTS])
     decode = msgspec.json.Decoder(PatternTradeEvent).decode
@@ -106,7 +126,9 @@ async def read_facts(settings: Settings, take: Take, progress: Callable[[int], N
         progress(len(records))
 
 
-async def read_modules(settings: Settings, progress: Callable[[int], None] = lambda n: None) -> dict[str, Module]:
+async def read_modules(
+    settings: Settings, progress: Callable[[int], None] = lambda n: None
+) -> dict[str, Module]:
     """The facts of the log, module by module; see `read_facts`."""
     modules: dict[str, Module] = {}
     await read_facts(settings, into(modules, settings.outcome), progress)
@@ -114,7 +136,8 @@ async def read_modules(settings: Settings, progress: Callable[[int], None] = lam
 
 
 class Refused(NamedTuple):
-    """Closes that would be dead letters: for which reason, how many (`closes`), and the first of them in words."""
+    """Closes that would be dead letters: for which reason, how many (`closes`), and the first of
+    them in words."""
 
     reason: str
     closes: int
@@ -122,17 +145,25 @@ class Refused(NamedTuple):
 
 
 def explode_all(
-    found: Iterable[Closed], settings: Settings, now_ms: int, take: Take, progress: Callable[[Closed], None] = lambda closed: None
+    found: Iterable[Closed],
+    settings: Settings,
+    now_ms: int,
+    take: Take,
+    progress: Callable[[Closed], None] = lambda closed: None,
 ) -> list[Refused]:
-    """Have the facts of closes taken that files hold; what ingest would refuse is returned by reason, the most frequent first.
+    """Have the facts of closes taken that files hold; what ingest would refuse is returned by
+    reason, the most frequent first.
 
-    `now_ms` (since 1970) stands for the records' timestamp: no exit may lie more than a day after it.  `progress` is told each close.
+    `now_ms` (since 1970) stands for the records' timestamp: no exit may lie more than a day after
+    it.  `progress` is told each close.
     """
     reasons: Counter[str] = Counter()
     first: dict[str, str] = {}
     for closed in found:
         try:
-            for fact in explode(closed.value, now_ms, dimensions=settings.dimensions, outcome=settings.outcome):
+            for fact in explode(
+                closed.value, now_ms, dimensions=settings.dimensions, outcome=settings.outcome
+            ):
                 take(fact)
         except DeadLetterError as error:
             reasons[error.reason] += 1
@@ -142,7 +173,10 @@ def explode_all(
 
 
 def modules_of(
-    found: Iterable[Closed], settings: Settings, now_ms: int, progress: Callable[[Closed], None] = lambda closed: None
+    found: Iterable[Closed],
+    settings: Settings,
+    now_ms: int,
+    progress: Callable[[Closed], None] = lambda closed: None,
 ) -> tuple[dict[str, Module], list[Refused]]:
     """The modules that closes of files make, and what ingest would refuse; see `explode_all`."""
     modules: dict[str, Module] = {}

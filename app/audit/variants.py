@@ -1,4 +1,5 @@
-"""The ways of learning that are compared: as configured, `classic`, and `integrated` with each of its meta-learners off.
+"""The ways of learning that are compared: as configured, `classic`, and `integrated` with each of
+its meta-learners off.
 
 May touch: nothing.
 """
@@ -22,22 +23,30 @@ LEARNERS = {
 }
 """The meta-learners and their switches."""
 WEIGHED = ("half-life", "shared effects")
-"""Those that the module's record weighs between off and on; the others are on unless they are switched off."""
+"""Those that the module's record weighs between off and on; the others are on unless they are
+switched off."""
 CLASSIC_MAX_DIMS = 3
 
 
 def variants(config: LearningConfig) -> dict[str, LearningConfig]:
-    """By name: `integrated` (each by its record), `no half-life`, `no regime weights`, `no latent factors`, `no shared effects`,
-    `classic`.
+    """By name: `integrated` (each by its record), `no half-life`, `no regime weights`, `no latent
+    factors`, `no shared effects`, `classic`.
 
     >>> list(variants(LearningConfig()))
     ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'no shared effects', 'classic']
     """
     auto: dict[str, Any] = dict.fromkeys(LEARNERS.values())
     integrated = replace(config, learning="integrated", **auto)
-    off = {f"no {name}": replace(integrated, **auto | {switch: False}) for name, switch in LEARNERS.items()}
+    off = {
+        f"no {name}": replace(integrated, **auto | {switch: False})
+        for name, switch in LEARNERS.items()
+    }
     dims = config.max_dims and min(config.max_dims, CLASSIC_MAX_DIMS)
-    return {"integrated": integrated, **off, "classic": replace(config, learning="classic", max_dims=dims)}
+    return {
+        "integrated": integrated,
+        **off,
+        "classic": replace(config, learning="classic", max_dims=dims),
+    }
 
 
 def always(config: LearningConfig) -> dict[str, LearningConfig]:
@@ -51,9 +60,11 @@ def always(config: LearningConfig) -> dict[str, LearningConfig]:
     return {name: replace(integrated, **switch) for name, switch in on.items()}
 
 
-def told(integrated: Engine, classic: Engine, configs: Mapping[str, LearningConfig]) -> dict[str, list[Override]]:
-    """What each of `configs` (`variants`, and more of `integrated`) says now, by name.  Those of `integrated` judge the same lessons, as
-    they would in production."""
+def told(
+    integrated: Engine, classic: Engine, configs: Mapping[str, LearningConfig]
+) -> dict[str, list[Override]]:
+    """What each of `configs` (`variants`, and more of `integrated`) says now, by name.  Those of
+    `integrated` judge the same lessons, as they would in production."""
     overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
     evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
     for name, config in configs.items():

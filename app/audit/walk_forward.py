@@ -1,16 +1,20 @@
-"""Would it have helped?  Learn up to a day, size the decisions of the days after it, look at how their trades ended; and again.
+"""Would it have helped?  Learn up to a day, size the decisions of the days after it, look at how
+their trades ended; and again.
 
-May touch: nothing but its arguments.  No peeking: what sizes a decision was learned from trades that had closed by the cut, and the
-decision was taken after it.  Overrides are meant for the days after the newest trade, then expire: a cut answers for those days only.
+May touch: nothing but its arguments.  No peeking: what sizes a decision was learned from trades
+that had closed by the cut, and the decision was taken after it.  Overrides are meant for the days
+after the newest trade, then expire: a cut answers for those days only.
 
-What sizing is worth: with u what a decision's trade made beyond the baseline, in units of size, and p = multiplier − 1, per decision
+What sizing is worth: with u what a decision's trade made beyond the baseline, in units of size, and
+p = multiplier − 1, per decision
 
     outcome added   cov(p, u)                  what it made to size this one more than that one
     value           cov(p, u) − var(p)/2       the same, less the price of the risk that larger differences of size bring
 
-Means count for nothing: to size everything up, or down, is no skill.  The outcome added grows with every exaggeration of what is right on
-average.  The value is greatest where differences of p are the expected differences of u, no more and no less, which is what a multiplier is
-meant to say (the quadratic score; Brier 1950, Gneiting & Raftery 2007): by it settings are compared.
+Means count for nothing: to size everything up, or down, is no skill.  The outcome added grows with
+every exaggeration of what is right on average.  The value is greatest where differences of p are
+the expected differences of u, no more and no less, which is what a multiplier is meant to say (the
+quadratic score; Brier 1950, Gneiting & Raftery 2007): by it settings are compared.
 """
 
 from __future__ import annotations
@@ -42,8 +46,8 @@ from schemas.lessons import Baseline
 Floats = NDArray[np.float64]
 
 SIZED = ("entry",)
-"""Categories whose decisions count, unless told otherwise: an entry chooses a size knowing nothing, while what an add or an exit is called
-tells how the trade went so far."""
+"""Categories whose decisions count, unless told otherwise: an entry chooses a size knowing nothing,
+while what an add or an exit is called tells how the trade went so far."""
 HORIZON_US = LIFETIME_US
 """A cut answers for decisions so long after it."""
 PROBES = 400
@@ -55,11 +59,14 @@ MODEL = "no regime weights"
 class Judged(NamedTuple):
     """N decisions, what each variant sized them by, and what their trades made.
 
-    `at_us` (N,) decision, `cut_us` (N,) the cut that answers; `uplift` (N,) outcome beyond the baseline known at the cut, in units of size;
-    `regime` (N,) canonical text of the decision's regime; `multipliers`, `matched` by variant (N,): the answer, and how many overrides
-    made it.  Of what `MODEL` says `blend` (N,) is the part of effects of slices learned over all regimes, `own` (N,) that of slices which
-    name their regime.  Of `classic`: `distinct` (N,) pieces of evidence among the overrides that match, `merged` (N,) the multiplier if
-    each had one vote.  `peers` by peer and `always` by learner that is on whatever its record says: the multipliers (N,).
+    `at_us` (N,) decision, `cut_us` (N,) the cut that answers; `uplift` (N,) outcome beyond the
+    baseline known at the cut, in units of size; `regime` (N,) canonical text of the decision's
+    regime; `multipliers`, `matched` by variant (N,): the answer, and how many overrides made it.
+    Of what `MODEL` says `blend` (N,) is the part of effects of slices learned over all regimes,
+    `own` (N,) that of slices which name their regime.  Of `classic`: `distinct` (N,) pieces of
+    evidence among the overrides that match, `merged` (N,) the multiplier if each had one vote.
+    `peers` by peer and `always` by learner that is on whatever its record says: the multipliers
+    (N,).
     """
 
     at_us: NDArray[np.int64]
@@ -77,8 +84,8 @@ class Judged(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """All that is kept of one cut: the decisions after it, what `PROBES` contexts were told at it by variant, and how well each form of
-    decay foretold the trades after it."""
+    """All that is kept of one cut: the decisions after it, what `PROBES` contexts were told at it
+    by variant, and how well each form of decay foretold the trades after it."""
 
     cut_us: int
     judged: Judged
@@ -87,8 +94,9 @@ class Cut(NamedTuple):
 
 
 class Score(msgspec.Struct, frozen=True):
-    """What sizing was worth per decision: `value` and outcome `added` (see above), in units of size; `sized` is the share of decisions that
-    were not left at 1, `spread` the multiplier's standard deviation."""
+    """What sizing was worth per decision: `value` and outcome `added` (see above), in units of
+    size; `sized` is the share of decisions that were not left at 1, `spread` the multiplier's
+    standard deviation."""
 
     value: Estimate
     added: Estimate
@@ -97,7 +105,8 @@ class Score(msgspec.Struct, frozen=True):
 
 
 def cut_times(decisions: Sequence[Decision], n: int) -> list[int]:
-    """At most `n` times in µs, the first at a third of the decisions, the others so that as many decisions lie between any two.
+    """At most `n` times in µs, the first at a third of the decisions, the others so that as many
+    decisions lie between any two.
 
     `decisions` by time.
     """
@@ -114,7 +123,9 @@ class Reader:
     def __init__(self, overrides: Sequence[Override]) -> None:
         groups: dict[Group, list[Prepared]] = {}
         for override in overrides:
-            groups.setdefault((override.pattern_key, override.action_category), []).append(prepare(override))
+            groups.setdefault((override.pattern_key, override.action_category), []).append(
+                prepare(override)
+            )
         self._index = {group: GroupIndex(members) for group, members in groups.items()}
 
     def match(self, decision: Decision) -> list[Prepared]:
@@ -125,15 +136,31 @@ class Reader:
     def answer(self, decision: Decision, at_us: int | None = None) -> Resolution:
         """What `decision` is told, or was told if it were taken at `at_us`."""
         matched = self.match(decision)
-        return combine(matched, decision.scope, (decision.at_us if at_us is None else at_us) / 1e6) if matched else NO_MATCH
+        return (
+            combine(matched, decision.scope, (decision.at_us if at_us is None else at_us) / 1e6)
+            if matched
+            else NO_MATCH
+        )
 
 
-def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int, end_us: int, probes: Sequence[Decision] = ()) -> Cut:
-    """Learn what had closed by `cut_us` in module `name`, and hold it against the decisions after it, up to `end_us`.
+def judge_cut(
+    name: str,
+    timeline: Timeline,
+    config: LearningConfig,
+    cut_us: int,
+    end_us: int,
+    probes: Sequence[Decision] = (),
+) -> Cut:
+    """Learn what had closed by `cut_us` in module `name`, and hold it against the decisions after
+    it, up to `end_us`.
 
-    All variants of `integrated` judge the same lessons, as they would in production.  Peers learn from the same trades.
+    All variants of `integrated` judge the same lessons, as they would in production.  Peers learn
+    from the same trades.
     """
-    configs, weighed = variants(config), {f"{name} on": made for name, made in always(config).items()}
+    configs, weighed = (
+        variants(config),
+        {f"{name} on": made for name, made in always(config).items()},
+    )
     known = timeline.known(cut_us)
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
     integrated.fold(known)
@@ -146,10 +173,20 @@ def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int
     expected = baseline_of(integrated.baselines(), config.baseline_default)
     unit = unit_of_size(config.outcome, integrated.summaries())
     table = peers.lesson(known, asked, timeline.categories, expected, unit)
-    multipliers = {variant: np.array([a.multiplier for a in found], np.float64) for variant, found in answers.items()}
-    regimes = [canonical_text({k: d.scope[k] for k in config.regime_signature if k in d.scope}) for d in asked]
+    multipliers = {
+        variant: np.array([a.multiplier for a in found], np.float64)
+        for variant, found in answers.items()
+    }
+    regimes = [
+        canonical_text({k: d.scope[k] for k in config.regime_signature if k in d.scope})
+        for d in asked
+    ]
     wanted = {d.group for d in asked}
-    lead = representatives((o for o in overrides["classic"] if (o.pattern_key, o.action_category) in wanted), known, config.factor_jaccard)
+    lead = representatives(
+        (o for o in overrides["classic"] if (o.pattern_key, o.action_category) in wanted),
+        known,
+        config.factor_jaccard,
+    )
     distinct, merged = _merged(readers["classic"], lead, asked)
     blend, own = _by_regime(overrides[MODEL], config.regime_signature, answers[MODEL])
     judged = Judged(
@@ -158,7 +195,10 @@ def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int
         np.array([(d.outcome - expected(d.segment)) / unit for d in asked], np.float64),
         np.array(regimes, np.str_),
         {variant: multipliers[variant] for variant in configs},
-        {variant: np.array([len(a.ids) for a in answers[variant]], np.int64) for variant in configs},
+        {
+            variant: np.array([len(a.ids) for a in answers[variant]], np.int64)
+            for variant in configs
+        },
         blend,
         own,
         distinct,
@@ -166,25 +206,43 @@ def judge_cut(name: str, timeline: Timeline, config: LearningConfig, cut_us: int
         peers.sized(table),
         {name: multipliers[f"{name} on"] for name in WEIGHED},
     )
-    at_probes = {variant: np.array([readers[variant].answer(d, cut_us).multiplier for d in probes], np.float64) for variant in configs}
+    at_probes = {
+        variant: np.array(
+            [readers[variant].answer(d, cut_us).multiplier for d in probes], np.float64
+        )
+        for variant in configs
+    }
     return Cut(cut_us, judged, at_probes, decay.densities(decay.effects(integrated, known, asked)))
 
 
-def _merged(reader: Reader, lead: Mapping[str, str], asked: Sequence[Decision]) -> tuple[NDArray[np.int64], Floats]:
-    """Of each decision how many different pieces of evidence match, and the multiplier if each speaks once."""
+def _merged(
+    reader: Reader, lead: Mapping[str, str], asked: Sequence[Decision]
+) -> tuple[NDArray[np.int64], Floats]:
+    """Of each decision how many different pieces of evidence match, and the multiplier if each
+    speaks once."""
     distinct, multipliers = np.zeros(len(asked), np.int64), np.ones(len(asked))
     for i, d in enumerate(asked):
         matched = reader.match(d)
         if matched:
-            one_each = {lead[o.override_id]: o for o in sorted(matched, key=lambda o: o.override_id == lead[o.override_id])}
+            one_each = {
+                lead[o.override_id]: o
+                for o in sorted(matched, key=lambda o: o.override_id == lead[o.override_id])
+            }
             distinct[i] = len(one_each)
-            multipliers[i] = combine([one_each[i] for i in sorted(one_each)], d.scope, d.at_us / 1e6).multiplier
+            multipliers[i] = combine(
+                [one_each[i] for i in sorted(one_each)], d.scope, d.at_us / 1e6
+            ).multiplier
     return distinct, multipliers
 
 
-def _by_regime(overrides: Sequence[Override], signature: Sequence[str], answers: Sequence[Resolution]) -> tuple[Floats, Floats]:
-    """Two parts of each answer: of slices that name no dimension of the signature, which gains could change, and of those that do."""
-    named = {o.override_id: any(name in o.scope for name in signature) for o in overrides if o.scope}
+def _by_regime(
+    overrides: Sequence[Override], signature: Sequence[str], answers: Sequence[Resolution]
+) -> tuple[Floats, Floats]:
+    """Two parts of each answer: of slices that name no dimension of the signature, which gains
+    could change, and of those that do."""
+    named = {
+        o.override_id: any(name in o.scope for name in signature) for o in overrides if o.scope
+    }
     blend, own = np.zeros(len(answers)), np.zeros(len(answers))
     for k, a in enumerate(answers):
         for i, contribution in zip(a.ids, a.contributions, strict=True):
@@ -211,7 +269,11 @@ def summary(cuts: Sequence[Cut]) -> Judged:
     """Several cuts, of several modules, as one; the decisions by time."""
     parts = [cut.judged for cut in cuts]
     names = list(variants(LearningConfig()))
-    order = np.argsort(np.concatenate([p.at_us for p in parts]), kind="stable") if parts else np.zeros(0, np.int64)
+    order = (
+        np.argsort(np.concatenate([p.at_us for p in parts]), kind="stable")
+        if parts
+        else np.zeros(0, np.int64)
+    )
 
     def joined(values: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
         return np.concatenate(values)[order] if values else np.zeros(0, kind)
@@ -251,13 +313,26 @@ def score(multiplier: Floats, judged: Judged, draws: Resampler) -> Score:
     if not len(multiplier):
         return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
     value, added = worths(multiplier, judged, draws)
-    return Score(draws.estimate(value), draws.estimate(added), float((multiplier != 1.0).mean()), float(multiplier.std()))
+    return Score(
+        draws.estimate(value),
+        draws.estimate(added),
+        float((multiplier != 1.0).mean()),
+        float(multiplier.std()),
+    )
 
 
 def compared(one: Floats, other: Floats, judged: Judged, draws: Resampler) -> Score:
-    """What sizing by `one` (N,) was worth beyond sizing by `other` (N,); `sized` is the share of decisions that they size differently."""
+    """What sizing by `one` (N,) was worth beyond sizing by `other` (N,); `sized` is the share of
+    decisions that they size differently."""
     if not len(one):
         return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
-    value, added = (a - b for a, b in zip(worths(one, judged, draws), worths(other, judged, draws), strict=True))
+    value, added = (
+        a - b for a, b in zip(worths(one, judged, draws), worths(other, judged, draws), strict=True)
+    )
     different = one != other
-    return Score(draws.estimate(value), draws.estimate(added), float(different.mean()), float((one - other).std()))
+    return Score(
+        draws.estimate(value),
+        draws.estimate(added),
+        float(different.mean()),
+        float((one - other).std()),
+    )

@@ -31,7 +31,8 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Plan:
-    """What to audit and how: `cuts` learnings of the past, `placebos` learnings of shuffled outcomes, over `jobs` processes."""
+    """What to audit and how: `cuts` learnings of the past, `placebos` learnings of shuffled
+    outcomes, over `jobs` processes."""
 
     modules: Mapping[str, Module]
     config: LearningConfig
@@ -43,9 +44,10 @@ class Plan:
 
 
 class Now(NamedTuple):
-    """What is said now of a module: overrides of the categories by variant; of `integrated` its lessons, summaries, verdicts, factors and
-    regime weights, and the effects behind its overrides; by variant how many overrides differ from `integrated`, with the largest
-    difference; and by category how far each of its learners counts."""
+    """What is said now of a module: overrides of the categories by variant; of `integrated` its
+    lessons, summaries, verdicts, factors and regime weights, and the effects behind its overrides;
+    by variant how many overrides differ from `integrated`, with the largest difference; and by
+    category how far each of its learners counts."""
 
     overrides: dict[str, list[Override]]
     lessons: list[Lesson]
@@ -59,7 +61,8 @@ class Now(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The pieces: `cuts` of all modules, `now` by module, `placebos` by setting the overrides of each (all modules together)."""
+    """The pieces: `cuts` of all modules, `now` by module, `placebos` by setting the overrides of
+    each (all modules together)."""
 
     cuts: dict[str, list[Cut]]
     now: dict[str, Now]
@@ -71,9 +74,16 @@ class _Desk:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.timelines = {name: Timeline(module, plan.config, plan.categories) for name, module in plan.modules.items()}
+        self.timelines = {
+            name: Timeline(module, plan.config, plan.categories)
+            for name, module in plan.modules.items()
+        }
         self.cuts = cut_times(
-            sorted((d for timeline in self.timelines.values() for d in timeline.decisions), key=lambda d: d.at_us), plan.cuts
+            sorted(
+                (d for timeline in self.timelines.values() for d in timeline.decisions),
+                key=lambda d: d.at_us,
+            ),
+            plan.cuts,
         )
 
     def tasks(self) -> list[tuple[str, str, int]]:
@@ -91,13 +101,17 @@ class _Desk:
         if what == "cut":
             end_us = [*self.cuts, 2**62][number + 1]
             step = max(1, len(timeline.decisions) // PROBES)
-            return judge_cut(name, timeline, config, self.cuts[number], end_us, timeline.decisions[::step])
+            return judge_cut(
+                name, timeline, config, self.cuts[number], end_us, timeline.decisions[::step]
+            )
         known = timeline.known(timeline.end_us)
         if what == "now":
             return _now(name, timeline, config, categories)
         shuffled = placebo.shuffled(known, self.plan.seed * 1_000_003 + number)
         found = placebo.overrides_of(name, shuffled, config, timeline.home)
-        return {setting: placebo.counted(overrides, categories) for setting, overrides in found.items()}
+        return {
+            setting: placebo.counted(overrides, categories) for setting, overrides in found.items()
+        }
 
 
 def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Collection[str]) -> Now:
@@ -112,16 +126,33 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
     }
     changes = {
         variant: (len(found), max((d.size for d in found), default=0.0))
-        for variant, found in ((v, differences(said["integrated"], overrides, [])) for v, overrides in said.items())
+        for variant, found in (
+            (v, differences(said["integrated"], overrides, [])) for v, overrides in said.items()
+        )
     }
     ids = {o.override_id for o in said["integrated"]}
     groups = {(o.pattern_key, o.action_category) for o in said["integrated"]}
     one_each = {d.group: d for d in timeline.decisions if d.group in groups}
-    effects = [e for e in decay.effects(integrated, known, list(one_each.values())) if e.lesson.lesson_id in ids]
+    effects = [
+        e
+        for e in decay.effects(integrated, known, list(one_each.values()))
+        if e.lesson.lesson_id in ids
+    ]
     return Now(
-        said, integrated.lessons(), integrated.summaries(), integrated.verdicts(), integrated.latent_factors(), integrated.regime_weights(),
-        effects, changes, {category: counts for category, counts in integrated.counts().items() if category in categories},
-    )  # fmt: skip
+        said,
+        integrated.lessons(),
+        integrated.summaries(),
+        integrated.verdicts(),
+        integrated.latent_factors(),
+        integrated.regime_weights(),
+        effects,
+        changes,
+        {
+            category: counts
+            for category, counts in integrated.counts().items()
+            if category in categories
+        },
+    )
 
 
 def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:
@@ -138,18 +169,26 @@ def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: N
         {name: [results["cut", name, k] for k in range(len(desk.cuts))] for name in names},  # type: ignore[misc]
         {name: results["now", name, 0] for name in names},  # type: ignore[misc]
         {
-            setting: [sum(results["placebo", name, i][setting] for name in names) for i in range(plan.placebos)]  # type: ignore[index]
+            setting: [
+                sum(results["placebo", name, i][setting] for name in names)  # type: ignore[index]
+                for i in range(plan.placebos)
+            ]
             for setting in placebo.SETTINGS
         },
     )
 
 
-def _done(plan: Plan, desk: _Desk, tasks: Sequence[tuple[str, str, int]]) -> Iterator[tuple[tuple[str, str, int], object]]:
+def _done(
+    plan: Plan, desk: _Desk, tasks: Sequence[tuple[str, str, int]]
+) -> Iterator[tuple[tuple[str, str, int], object]]:
     if plan.jobs <= 1:
         for task in tasks:
             yield task, desk.do(*task)
         return
-    with _single_threaded(), ProcessPoolExecutor(plan.jobs, get_context("spawn"), _sit_down, (plan,)) as pool:
+    with (
+        _single_threaded(),
+        ProcessPoolExecutor(plan.jobs, get_context("spawn"), _sit_down, (plan,)) as pool,
+    ):
         running = {pool.submit(_do, *task): task for task in tasks}
         try:
             for future in as_completed(running):
@@ -174,7 +213,8 @@ def _do(what: str, name: str, number: int) -> object:
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """What is started meanwhile finds one thread for linear algebra in its environment, unless something else was asked for."""
+    """What is started meanwhile finds one thread for linear algebra in its environment, unless
+    something else was asked for."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update({name: "1" for name, value in before.items() if value is None})
     try:

@@ -38,7 +38,8 @@ def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[An
     try:
         return _decoder(dimensions).decode(value), NEW_ENVELOPE
     except msgspec.DecodeError:
-        # From here on there is time: the value is in the older envelope, has duplicate keys, or is a dead letter.
+        # From here on there is time: the value is in the older envelope, has duplicate keys, or is
+        # a dead letter.
         pass
     decode_envelope = _decode_older if _is_older(value) else _decode_new
     try:
@@ -59,7 +60,8 @@ def _decode_older(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionCl
 
 
 def _is_older(value: bytes) -> bool:
-    """Whether the value is in the older envelope; raises `DeadLetterError` for what is no JSON object or of an unknown version."""
+    """Whether the value is in the older envelope; raises `DeadLetterError` for what is no JSON
+    object or of an unknown version."""
     try:
         msgspec.json.decode(value, type=msgspec.Raw)
     except msgspec.DecodeError as error:
@@ -74,14 +76,21 @@ def _is_older(value: bytes) -> bool:
     if version is None and kind == KIND:
         return True
     if type(version) in (int, float) and version != 1:
-        raise DeadLetterError("unsupported_version", "$.schema_version", f"The schema_version is {version}; this release reads 1.")
+        raise DeadLetterError(
+            "unsupported_version",
+            "$.schema_version",
+            f"The schema_version is {version}; this release reads 1.",
+        )
     if version is None:
-        raise DeadLetterError("missing_field", "$.schema_version", "The event has no schema_version.")
+        raise DeadLetterError(
+            "missing_field", "$.schema_version", "The event has no schema_version."
+        )
     return False
 
 
 def _scalar(raw: msgspec.Raw) -> Any:
-    """What `raw` holds; an object, an array or a number beyond doubles is Ellipsis: none of them is a version or a kind."""
+    """What `raw` holds; an object, an array or a number beyond doubles is Ellipsis: none of them is
+    a version or a kind."""
     try:
         return msgspec.json.decode(raw, type=ScopeValue)
     except msgspec.ValidationError:

@@ -21,16 +21,24 @@ REASONS: dict[str, str] = {
     "not_json": "The value is not JSON (NaN and Infinity are not).",
     "bad_text": "A text or a key, wherever in the event, holds a NUL or a lone surrogate.",
     "missing_field": "A required field is absent.",
-    "wrong_type": "A field is of another type than the schema's (numbers are never read from text or booleans, nor text from numbers).",
+    "wrong_type": (
+        "A field is of another type than the schema's (numbers are never read from text or"
+        " booleans, nor text from numbers)."
+    ),
     "bad_number": "A number is not finite as an IEEE double.",
     "out_of_range": "The revision is not from 0 to 2^53-1.",
     "unsupported_version": "The schema_version is not 1.",
     "empty_text": "An identifier is empty.",
-    "too_long": "An identifier, a label, a canonical pattern key or a scope value has over 200 code points.",
+    "too_long": (
+        "An identifier, a label, a canonical pattern key or a scope value has over 200 code points."
+    ),
     "bad_module": "The module is not 1 to 200 of A-Z a-z 0-9 _ -.",
     "bad_pattern_key": "The pattern key has no canonical form, or names another module.",
     "unknown_category": "The action category is not exactly entry, add, trim or exit.",
-    "bad_time": "A time is not RFC 3339 with T, seconds and Z or ±hh:mm, or not a moment of the years 1 to 9999 in UTC.",
+    "bad_time": (
+        "A time is not RFC 3339 with T, seconds and Z or ±hh:mm, or not a moment of the years 1 to"
+        " 9999 in UTC."
+    ),
     "exit_before_entry": "The exit is before the entry.",
     "ancient_exit": "The exit is before 1970.",
     "future_exit": "The exit is more than a day after the record's Kafka timestamp.",
@@ -48,8 +56,9 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 class DeadLetterError(Exception):
     """A record that cannot become facts.
 
-    `reason` is one of `REASONS`, `path` the JSON path of the culprit (`$.actions[3].scope.chain`, `$` for the whole), `exception` the
-    name of the error and its message.  All three are UTF-8 text of bounded length, fit for a header.
+    `reason` is one of `REASONS`, `path` the JSON path of the culprit (`$.actions[3].scope.chain`,
+    `$` for the whole), `exception` the name of the error and its message.  All three are UTF-8 text
+    of bounded length, fit for a header.
     """
 
     def __init__(self, reason: str, path: str, message: str, name: str = "InvalidEvent") -> None:
@@ -80,13 +89,16 @@ NEW_ENVELOPE = Paths()
 
 
 def dead_letter(error: msgspec.ValidationError, prefix: str = "$") -> DeadLetterError:
-    """The dead letter of a value that is JSON but not what the schema says; `prefix` replaces the `$` of its path."""
+    """The dead letter of a value that is JSON but not what the schema says; `prefix` replaces the
+    `$` of its path."""
     message, found, path = str(error).rpartition(" - at `")
     if not found:
         message, path = str(error), "$`"
     path = prefix + path[1:-1]
     if missing := _MISSING.fullmatch(message):
-        return DeadLetterError("missing_field", path + member(missing[1]), message, "ValidationError")
+        return DeadLetterError(
+            "missing_field", path + member(missing[1]), message, "ValidationError"
+        )
     return DeadLetterError(_reason(message, path), path, message, "ValidationError")
 
 

@@ -27,11 +27,15 @@ OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 _DAY_MS = 86_400_000
 
 
-def explode(value: bytes | None, timestamp_ms: int, *, dimensions: tuple[str, ...], outcome: str) -> tuple[PatternTradeEvent, ...]:
-    """The facts of one record of `position_closed`: one per group, in the order of each group's first action.
+def explode(
+    value: bytes | None, timestamp_ms: int, *, dimensions: tuple[str, ...], outcome: str
+) -> tuple[PatternTradeEvent, ...]:
+    """The facts of one record of `position_closed`: one per group, in the order of each group's
+    first action.
 
-    `value` is the record's value in either envelope, `timestamp_ms` its Kafka timestamp (ms since 1970), `dimensions` the configured scope
-    dimensions, `outcome` a key of `OUTCOME_FIELDS`.  A pure function: a replay gives the same facts.
+    `value` is the record's value in either envelope, `timestamp_ms` its Kafka timestamp (ms since
+    1970), `dimensions` the configured scope dimensions, `outcome` a key of `OUTCOME_FIELDS`.  A
+    pure function: a replay gives the same facts.
 
     Raises `DeadLetterError`, and nothing else, for every value that is not a valid close.
     """
@@ -39,11 +43,18 @@ def explode(value: bytes | None, timestamp_ms: int, *, dimensions: tuple[str, ..
         raise DeadLetterError("null_value", "$", "The record has no value.")
     check_bytes(value)
     close, paths = decode(value, dimensions)
-    return _facts(close, paths, timestamp_ms, dimensions, outcome, hashlib.sha256(value).hexdigest())
+    return _facts(
+        close, paths, timestamp_ms, dimensions, outcome, hashlib.sha256(value).hexdigest()
+    )
 
 
 def _facts(
-    close: PositionClosed[Any], paths: Paths, timestamp_ms: int, dimensions: tuple[str, ...], outcome: str, value_sha256: str
+    close: PositionClosed[Any],
+    paths: Paths,
+    timestamp_ms: int,
+    dimensions: tuple[str, ...],
+    outcome: str,
+    value_sha256: str,
 ) -> tuple[PatternTradeEvent, ...]:
     summary = close.trade_summary
     module = DEFAULT_MODULE if close.module is None else close.module
@@ -55,7 +66,9 @@ def _facts(
     field = OUTCOME_FIELDS[outcome]
     if getattr(summary, field) is None:
         raise DeadLetterError(
-            "missing_outcome", paths.of_summary(field), f"The configured outcome is {outcome}, and the trade has no {field}."
+            "missing_outcome",
+            paths.of_summary(field),
+            f"The configured outcome is {outcome}, and the trade has no {field}.",
         )
     groups, home = _groups(close, paths, module, dimensions)
     segment = Segment(_label(close.bucket), _label(close.timeframe))
@@ -89,7 +102,8 @@ def _facts(
 def _groups(
     close: PositionClosed[Any], paths: Paths, module: str, dimensions: tuple[str, ...]
 ) -> tuple[dict[tuple[str, str], list[FactAction]], tuple[str, str]]:
-    """The actions by (pattern key, category), and the home group: that of the earliest action, of several the first in `actions`."""
+    """The actions by (pattern key, category), and the home group: that of the earliest action, of
+    several the first in `actions`."""
     inherited = _inherited(close, paths, dimensions)
     groups: dict[tuple[str, str], list[FactAction]] = {}
     seen: set[str] = set()
@@ -98,15 +112,23 @@ def _groups(
         try:
             ts = canonical_time(action.ts)
             key = canonical_pattern_key(action.pattern_key, module)
-            scope = inherited if action.scope is None else {**inherited, **canonical_values(dimensions, astuple(action.scope))}
+            scope = (
+                inherited
+                if action.scope is None
+                else {**inherited, **canonical_values(dimensions, astuple(action.scope))}
+            )
         except CanonicalError as error:
-            raise _letter(error, f"{paths.actions}[{index}].{'scope' if error.path else 'pattern_key'}") from None
+            raise _letter(
+                error, f"{paths.actions}[{index}].{'scope' if error.path else 'pattern_key'}"
+            ) from None
         except ValueError as error:
             raise DeadLetterError("bad_time", f"{paths.actions}[{index}].ts", str(error)) from None
         action_id = f"{close.trade_id}/{index}" if action.action_id is None else action.action_id
         if action_id in seen:
             raise DeadLetterError(
-                "duplicate_action_id", f"{paths.actions}[{index}].{paths.action_id}", "Another action of the trade has this id."
+                "duplicate_action_id",
+                f"{paths.actions}[{index}].{paths.action_id}",
+                "Another action of the trade has this id.",
             )
         seen.add(action_id)
         group = (key, action.action_category)
@@ -120,8 +142,11 @@ def _groups(
     return groups, home
 
 
-def _inherited(close: PositionClosed[Any], paths: Paths, dimensions: tuple[str, ...]) -> dict[str, str]:
-    """What the entry context fills in: not regimes, for a state at entry says nothing about a later action."""
+def _inherited(
+    close: PositionClosed[Any], paths: Paths, dimensions: tuple[str, ...]
+) -> dict[str, str]:
+    """What the entry context fills in: not regimes, for a state at entry says nothing about a later
+    action."""
     if close.entry_context is None:
         return {}
     try:
@@ -131,21 +156,34 @@ def _inherited(close: PositionClosed[Any], paths: Paths, dimensions: tuple[str, 
     return {name: text for name, text in context.items() if not is_regime(name)}
 
 
-def _exit_and_entry(summary: TradeSummary, paths: Paths, timestamp_ms: int) -> tuple[str, str | None]:
+def _exit_and_entry(
+    summary: TradeSummary, paths: Paths, timestamp_ms: int
+) -> tuple[str, str | None]:
     exit_ts = _time(summary.exit_timestamp, paths.of_summary("exit_timestamp"))
-    entry_ts = None if summary.entry_timestamp is None else _time(summary.entry_timestamp, paths.of_summary("entry_timestamp"))
+    entry_ts = (
+        None
+        if summary.entry_timestamp is None
+        else _time(summary.entry_timestamp, paths.of_summary("entry_timestamp"))
+    )
     if entry_ts is not None and exit_ts < entry_ts:
         raise DeadLetterError(
-            "exit_before_entry", paths.of_summary("exit_timestamp"), f"The exit {exit_ts} is before the entry {entry_ts}."
+            "exit_before_entry",
+            paths.of_summary("exit_timestamp"),
+            f"The exit {exit_ts} is before the entry {entry_ts}.",
         )
     exit_us = epoch_us(exit_ts)
     if exit_us < 0:
-        raise DeadLetterError("ancient_exit", paths.of_summary("exit_timestamp"), f"The exit {exit_ts} is before 1970.")
+        raise DeadLetterError(
+            "ancient_exit",
+            paths.of_summary("exit_timestamp"),
+            f"The exit {exit_ts} is before 1970.",
+        )
     if exit_us > (timestamp_ms + _DAY_MS) * 1000:
         raise DeadLetterError(
             "future_exit",
             paths.of_summary("exit_timestamp"),
-            f"The exit {exit_ts} is more than a day after the record's timestamp of {timestamp_ms} ms since 1970.",
+            f"The exit {exit_ts} is more than a day after the record's timestamp of {timestamp_ms}"
+            " ms since 1970.",
         )
     return exit_ts, entry_ts
 
@@ -158,8 +196,16 @@ def _time(text: str, path: str) -> str:
 
 
 def _metrics(summary: TradeSummary) -> TradeMetrics:
-    # A negative number of days says nothing: the next one is asked, and without any the efficiency is unknown.
-    days = next((d for d in (summary.time_to_payback_days, summary.hold_time_days) if d is not None and d >= 0), None)
+    # A negative number of days says nothing: the next one is asked, and without any the efficiency
+    # is unknown.
+    days = next(
+        (
+            d
+            for d in (summary.time_to_payback_days, summary.hold_time_days)
+            if d is not None and d >= 0
+        ),
+        None,
+    )
     return TradeMetrics(
         time_efficiency=None if days is None else 1 / (1 + days),
         hold_time_days=summary.hold_time_days,

@@ -1,6 +1,8 @@
-"""What is checked of a value before and beside its decoding: size, encoding, depth, and text that PostgreSQL cannot hold.
+"""What is checked of a value before and beside its decoding: size, encoding, depth, and text that
+PostgreSQL cannot hold.
 
-May touch: nothing but the bytes it is given.  Every check is linear in the value's length and free of recursion.
+May touch: nothing but the bytes it is given.  Every check is linear in the value's length and free
+of recursion.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ from app.closes.errors import DeadLetterError
 from edgeloop.canonical import member
 from schemas.events import MAX_EVENT_BYTES, MAX_NESTING
 
-# Possessive, and the closing quote optional: it never fails once it has begun, so no input makes it try twice.
+# Possessive, and the closing quote optional: it never fails once it has begun, so no input makes it
+# try twice.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _STEP = bytes(range(256)).translate(bytes.maketrans(b"{[}]", bytes((1, 1, 0, 0))))
-# Every escape is one match, so that an escaped backslash before `u0000` is not mistaken for a NUL; group 1 is a NUL or a lone surrogate.
+# Every escape is one match, so that an escaped backslash before `u0000` is not mistaken for a NUL;
+# group 1 is a NUL or a lone surrogate.
 _ESCAPE = re.compile(
-    rb"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(0000|[dD][89a-fA-F][0-9a-fA-F]{2}))|.)", re.DOTALL
+    rb"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(0000|[dD][89a-fA-F][0-9a-fA-F]{2}))|.)",
+    re.DOTALL,
 )
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SAFE_INTEGER = 2**53
@@ -31,19 +36,30 @@ _MAX_PATH = 500
 
 
 def check_bytes(value: bytes) -> None:
-    """Raise `DeadLetterError` (too_large, byte_order_mark, not_utf8, too_deep, bad_text) for what no decoder should see."""
+    """Raise `DeadLetterError` (too_large, byte_order_mark, not_utf8, too_deep, bad_text) for what
+    no decoder should see."""
     if len(value) > MAX_EVENT_BYTES:
-        raise DeadLetterError("too_large", "$", f"The value has {len(value)} bytes; at most {MAX_EVENT_BYTES} are allowed.")
+        raise DeadLetterError(
+            "too_large",
+            "$",
+            f"The value has {len(value)} bytes; at most {MAX_EVENT_BYTES} are allowed.",
+        )
     if not value.isascii():
         if value.startswith(b"\xef\xbb\xbf"):
-            raise DeadLetterError("byte_order_mark", "$", "The value begins with a byte order mark.")
+            raise DeadLetterError(
+                "byte_order_mark", "$", "The value begins with a byte order mark."
+            )
         try:
             value.decode()
         except UnicodeDecodeError as error:
-            raise DeadLetterError("not_utf8", "$", f"{error.reason} at byte {error.start}", "UnicodeDecodeError") from None
+            raise DeadLetterError(
+                "not_utf8", "$", f"{error.reason} at byte {error.start}", "UnicodeDecodeError"
+            ) from None
     # Few brackets cannot nest deep, whatever is in strings: most events need no second look.
     if value.count(b"{") + value.count(b"[") > MAX_NESTING and _depth(value) > MAX_NESTING:
-        raise DeadLetterError("too_deep", "$", f"Objects and arrays are nested over {MAX_NESTING} levels.")
+        raise DeadLetterError(
+            "too_deep", "$", f"Objects and arrays are nested over {MAX_NESTING} levels."
+        )
     if b"\\" in value and b"\\u0000" in value and has_bad_escape(value):
         raise bad_text(value)
 
@@ -54,7 +70,8 @@ def has_bad_escape(value: bytes) -> bool:
 
 
 def bad_text(value: bytes) -> DeadLetterError:
-    """The dead letter of a value with a bad escape; its path is `$` where the value is no JSON or the text was overwritten."""
+    """The dead letter of a value with a bad escape; its path is `$` where the value is no JSON or
+    the text was overwritten."""
     message = "Text contains a NUL or a lone surrogate, which PostgreSQL cannot store."
     try:
         tree = json.loads(value.decode(), parse_int=str, parse_float=str)
@@ -65,7 +82,8 @@ def bad_text(value: bytes) -> DeadLetterError:
 
 
 def last_wins(value: bytes) -> bytes:
-    """JSON `value` with the last of duplicate keys only, and integral floats as integers (`1.0` is an integer in JSON Schema).
+    """JSON `value` with the last of duplicate keys only, and integral floats as integers (`1.0` is
+    an integer in JSON Schema).
 
     Other numbers keep their text.  `value` has to be valid JSON of bounded depth.
     """

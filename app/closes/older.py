@@ -1,10 +1,13 @@
-"""The older envelope: `{"id", "kind": "position_closed", "module", "content": {…, "completed_trades": […]}}`.
+"""The older envelope: `{"id", "kind": "position_closed", "module", "content": {…,
+"completed_trades": […]}}`.
 
 May touch: nothing but the bytes it is given.
 
-1. `content.completed_trades` is the whole history of the position: the last element with the content's `trade_id` counts.
+1. `content.completed_trades` is the whole history of the position: the last element with the
+   content's `trade_id` counts.
 2. `content.trade_summary` wins over that element's `summary`, field by field; null does not win.
-3. `event_id` is `id`, or the SHA-256 of the content's bytes; `action_id` is `strand_id`; `revision` is 0.
+3. `event_id` is `id`, or the SHA-256 of the content's bytes; `action_id` is `strand_id`; `revision`
+   is 0.
 4. `roi` is `rpnl_pct` / 100, `pnl_usd` is `rpnl_usd`.
 5. Symbol, chain, timeframe, bucket and position id are the content's, else the envelope's.
 """
@@ -19,7 +22,16 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from app.closes.errors import DeadLetterError, Paths, dead_letter
-from schemas.events import DEFAULT_MODULE, Action, Identifier, Label, Module, PositionClosed, ScopeT, TradeSummary
+from schemas.events import (
+    DEFAULT_MODULE,
+    Action,
+    Identifier,
+    Label,
+    Module,
+    PositionClosed,
+    ScopeT,
+    TradeSummary,
+)
 
 
 class _Labels(Struct, frozen=True, kw_only=True):
@@ -76,7 +88,8 @@ def _decoders(scope: Any) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decod
 
 
 def adapt(value: bytes, scope: type[Struct]) -> tuple[PositionClosed[Any], Paths]:
-    """The close in `value`, a JSON object in the older envelope, its scopes decoded as `scope`.  Raises `DeadLetterError`."""
+    """The close in `value`, a JSON object in the older envelope, its scopes decoded as `scope`.
+    Raises `DeadLetterError`."""
     envelope_decoder, trade_decoder = _decoders(scope)
     envelope = _checked(envelope_decoder, value, "$")
     content = envelope.content
@@ -84,14 +97,21 @@ def adapt(value: bytes, scope: type[Struct]) -> tuple[PositionClosed[Any], Paths
     place = f"$.content.completed_trades[{index}]"
     trade = _checked(trade_decoder, content.completed_trades[index], place)
     summary, paths = _merged(content.trade_summary or {}, trade.summary or {}, place)
-    labels = {name: mine if (mine := getattr(content, name)) is not None else getattr(envelope, name) for name in _Labels.__struct_fields__}
+    labels = {
+        name: mine if (mine := getattr(content, name)) is not None else getattr(envelope, name)
+        for name in _Labels.__struct_fields__
+    }
     close: PositionClosed[Any] = PositionClosed(
-        event_id=envelope.id if envelope.id is not None else hashlib.sha256(_raw_content.decode(value).content).hexdigest(),
+        event_id=envelope.id
+        if envelope.id is not None
+        else hashlib.sha256(_raw_content.decode(value).content).hexdigest(),
         schema_version=1,
         trade_id=content.trade_id,
         trade_summary=summary,
         actions=tuple(
-            msgspec.structs.replace(action, action_id=action.strand_id) if action.strand_id is not None else action
+            msgspec.structs.replace(action, action_id=action.strand_id)
+            if action.strand_id is not None
+            else action
             for action in trade.actions
         ),
         module=envelope.module,
@@ -114,11 +134,19 @@ def _last_with(trade_id: str, trades: tuple[Raw, ...]) -> int:
             if msgspec.json.decode(_named.decode(trades[index]).trade_id, type=str) == trade_id:
                 return index
         except msgspec.ValidationError:
-            continue  # Not an object, or its trade_id is no text: it is not this trade, and the others are ignored.
-    raise DeadLetterError("trade_not_found", "$.content.completed_trades", "No completed trade has the event's trade_id.")
+            # Not an object, or its trade_id is no text: it is not this trade, and the others are
+            # ignored.
+            continue
+    raise DeadLetterError(
+        "trade_not_found",
+        "$.content.completed_trades",
+        "No completed trade has the event's trade_id.",
+    )
 
 
-def _merged(winner: dict[str, Raw], older: dict[str, Raw], place: str) -> tuple[TradeSummary, Paths]:
+def _merged(
+    winner: dict[str, Raw], older: dict[str, Raw], place: str
+) -> tuple[TradeSummary, Paths]:
     stated = {name: raw for name, raw in winner.items() if raw != Raw(b"null")}
     paths = Paths(
         action_id="strand_id",
@@ -132,7 +160,12 @@ def _merged(winner: dict[str, Raw], older: dict[str, Raw], place: str) -> tuple[
         merged = _summary.decode(msgspec.json.encode({**older, **stated}))
     except msgspec.ValidationError as error:
         letter = dead_letter(error, "")
-        raise DeadLetterError(letter.reason, paths.of_summary(letter.path.removeprefix(".")), str(error), "ValidationError") from None
+        raise DeadLetterError(
+            letter.reason,
+            paths.of_summary(letter.path.removeprefix(".")),
+            str(error),
+            "ValidationError",
+        ) from None
     return msgspec.structs.replace(
         merged,
         roi=merged.roi if merged.rpnl_pct is None else merged.rpnl_pct / 100,

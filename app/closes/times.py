@@ -18,11 +18,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def canonical_time(text: str) -> str:
-    """The moment `text` in UTC with microseconds, `2026-01-31T09:30:00.000000Z`; such texts sort as the moments do.
+    """The moment `text` in UTC with microseconds, `2026-01-31T09:30:00.000000Z`; such texts sort as
+    the moments do.
 
-    Digits beyond microseconds are cut.  A leap second (23:59:60 UTC on the last of June or December, as RFC 3339 has it) is the second
-    after it, as in POSIX and PostgreSQL.  Raises ValueError for every other text: naive, date-only, without seconds, no such day, or
-    outside of the years 1 to 9999 in UTC.
+    Digits beyond microseconds are cut.  A leap second (23:59:60 UTC on the last of June or
+    December, as RFC 3339 has it) is the second after it, as in POSIX and PostgreSQL.  Raises
+    ValueError for every other text: naive, date-only, without seconds, no such day, or outside of
+    the years 1 to 9999 in UTC.
 
     >>> canonical_time("2026-01-31T10:30:00.1234567+01:00")
     '2026-01-31T09:30:00.123456Z'
@@ -41,7 +43,10 @@ def canonical_time(text: str) -> str:
         moment = datetime.fromisoformat(f"{day}T{minute}:{'59' if leap else second}.{micros}+00:00")
         moment = moment + offset if sign == "-" else moment - offset
         if leap:
-            if (moment.month, moment.day, moment.hour, moment.minute) not in ((6, 30, 23, 59), (12, 31, 23, 59)):
+            if (moment.month, moment.day, moment.hour, moment.minute) not in (
+                (6, 30, 23, 59),
+                (12, 31, 23, 59),
+            ):
                 raise ValueError("The time has a second 60 where there is no leap second.")
             moment += timedelta(seconds=1)
     except OverflowError:

@@ -1,7 +1,8 @@
 """Our commands on Faust's command line, beside its own.
 
-May touch: nothing; each command says what it touches.  A command's module is imported when the command is asked for: half of them need
-scipy or the audit, which would cost all others a second and a half at each start.
+May touch: nothing; each command says what it touches.  A command's module is imported when the
+command is asked for: half of them need scipy or the audit, which would cost all others a second and
+a half at each start.
 """
 
 from __future__ import annotations

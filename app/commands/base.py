@@ -1,6 +1,7 @@
 """What every command shares: registration on Faust's CLI, error exits and `--json` output.
 
-May touch: stdout, stderr.  A command is a plain click command added with `@cli.command` or a group from `@cli.group`.
+May touch: stdout, stderr.  A command is a plain click command added with `@cli.command` or a group
+from `@cli.group`.
 """
 
 from __future__ import annotations
@@ -23,16 +24,34 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 from app.errors import EdgeloopError
 from app.sources import KINDS
 
-__all__ = ["cli", "console", "echo_json", "handle_errors", "import_later", "json_option", "now_ms", "source_options", "working"]
+__all__ = [
+    "cli",
+    "console",
+    "echo_json",
+    "handle_errors",
+    "import_later",
+    "json_option",
+    "now_ms",
+    "source_options",
+    "working",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+)
 
 
 def source_options(command: F) -> F:
-    """The options that say how to read FILES: `kind` (None: told from each file) and `mapping`, as `app.sources.closes` takes them."""
-    kind = click.option("--from", "kind", type=click.Choice(KINDS), help="Format of the files (default: detected per file).")
+    """The options that say how to read FILES: `kind` (None: told from each file) and `mapping`, as
+    `app.sources.closes` takes them."""
+    kind = click.option(
+        "--from",
+        "kind",
+        type=click.Choice(KINDS),
+        help="Format of the files (default: detected per file).",
+    )
     mapping = click.option(
         "--mapping",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -41,8 +60,11 @@ def source_options(command: F) -> F:
     return kind(mapping(command))
 
 
-def import_later(group: click.Group, modules: Mapping[str, str], before_others: Callable[[], None] = lambda: None) -> None:
-    """Have `group` import `app.commands.<module>` (by command) when the command is asked for, and all of them when its commands are listed.
+def import_later(
+    group: click.Group, modules: Mapping[str, str], before_others: Callable[[], None] = lambda: None
+) -> None:
+    """Have `group` import `app.commands.<module>` (by command) when the command is asked for, and
+    all of them when its commands are listed.
 
     `before_others` is called when another command is asked for.
     """
@@ -65,11 +87,13 @@ def import_later(group: click.Group, modules: Mapping[str, str], before_others: 
 
 
 def handle_errors(command: F) -> F:
-    """Turn an `EdgeloopError` into its message on stderr and its exit code; anything else is a bug and keeps its traceback."""
+    """Turn an `EdgeloopError` into its message on stderr and its exit code; anything else is a bug
+    and keeps its traceback."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        # What aiokafka has to say on a command's way (a broker away, a new topic's leader unknown) ends in our own sentence, or well.
+        # What aiokafka has to say on a command's way (a broker away, a new topic's leader unknown)
+        # ends in our own sentence, or well.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         try:
             return command(*args, **kwargs)
@@ -88,15 +112,22 @@ def now_ms() -> int:
 
 
 def working(*columns: ProgressColumn) -> Progress:
-    """Progress on stderr: a spinner, what is being done, then `columns`; gone at the end, and nothing where there is no terminal."""
+    """Progress on stderr: a spinner, what is being done, then `columns`; gone at the end, and
+    nothing where there is no terminal."""
     terminal = Console(stderr=True)
     return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), *columns, console=terminal, transient=True, disable=not terminal.is_terminal
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        *columns,
+        console=terminal,
+        transient=True,
+        disable=not terminal.is_terminal,
     )
 
 
 def console() -> Console:
-    """Where tables are printed: as wide as the terminal, and wide enough for any table where there is none."""
+    """Where tables are printed: as wide as the terminal, and wide enough for any table where there
+    is none."""
     found = Console()
     return found if found.is_terminal else Console(width=320)
 

@@ -32,15 +32,23 @@ PLURAL = {"half-life": "half-lives"}
     "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]), default="classic", show_default=True,
     help="What to compare with: the batch jobs' formulas, or `integrated` with one learner off.",
 )  # fmt: skip
-@click.option("--category", type=click.Choice(CATEGORIES), help="Only overrides of this action category.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of differences to show per kind.")
+@click.option(
+    "--category", type=click.Choice(CATEGORIES), help="Only overrides of this action category."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Maximum number of differences to show per kind.",
+)
 @json_option
 @handle_errors
 def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
     """Compare `integrated` with another learner, on the closed trades in the log.
 
-    Both sides learn from the facts in the log as they are now, in this process; nothing is published.  To see whether the
-    difference would have helped, run `faust -A app audit`.
+    Both sides learn from the facts in the log as they are now, in this process; nothing is
+    published.  To see whether the difference would have helped, run `faust -A app audit`.
 
     \b
     Examples:
@@ -50,7 +58,9 @@ def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
     """
     settings = Settings.from_environment()
     other = next(name for name in AGAINST if name.replace(" ", "-") == against)
-    with working(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as progress:
+    with working(
+        BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    ) as progress:
         reading = progress.add_task("reading facts", total=None)
         modules = asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n)))
         learning = progress.add_task("learning", total=None)
@@ -61,11 +71,13 @@ def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
             progress.advance(learning)
     told = {
         name: _merged(
-            d for s in found.values() for d in differences(s.overrides["integrated"], s.overrides[name], s.verdicts)
+            d
+            for s in found.values()
+            for d in differences(s.overrides["integrated"], s.overrides[name], s.verdicts)
             if category in (None, d.of.action_category)
         )
         for name in AGAINST
-    }  # fmt: skip
+    }
     if as_json:
         echo_json(_document(other, found, told, limit))
     else:
@@ -76,15 +88,25 @@ def _merged(found: Iterable[Difference]) -> list[Difference]:
     return sorted(found, key=lambda d: (-d.size, d.of.override_id))
 
 
-def _document(other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int) -> dict[str, Any]:
+def _document(
+    other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int
+) -> dict[str, Any]:
     def plain(differing: list[Difference]) -> list[dict[str, Any]]:
         return [
-            {"ours": msgspec.to_builtins(d.ours), "theirs": msgspec.to_builtins(d.theirs), "reason": d.reason} for d in differing[:limit]
+            {
+                "ours": msgspec.to_builtins(d.ours),
+                "theirs": msgspec.to_builtins(d.theirs),
+                "reason": d.reason,
+            }
+            for d in differing[:limit]
         ]
 
     return {
         "against": other,
-        "overrides": {name: sum(len(s.overrides[name]) for s in found.values()) for name in ("integrated", *AGAINST)},
+        "overrides": {
+            name: sum(len(s.overrides[name]) for s in found.values())
+            for name in ("integrated", *AGAINST)
+        },
         "differences": {"total": len(told[other]), "shown": plain(told[other])},
         "learners": {
             name: {"changed": len(changed), "greatest": max((d.size for d in changed), default=0.0)}
@@ -93,30 +115,56 @@ def _document(other: str, found: dict[str, Sides], told: dict[str, list[Differen
     }
 
 
-def _print(other: str, category: str | None, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int) -> None:
+def _print(
+    other: str,
+    category: str | None,
+    found: dict[str, Sides],
+    told: dict[str, list[Difference]],
+    limit: int,
+) -> None:
     counts = {
-        name: sum(category in (None, o.action_category) for s in found.values() for o in s.overrides[name])
+        name: sum(
+            category in (None, o.action_category) for s in found.values() for o in s.overrides[name]
+        )
         for name in ("integrated", other)
-    }  # fmt: skip
+    }
     of = f" of category {category}" if category else ""
-    click.echo(f"{counts['integrated']:,} overrides{of} by `integrated`, {counts[other]:,} by `{other}`.")
+    click.echo(
+        f"{counts['integrated']:,} overrides{of} by `integrated`, {counts[other]:,} by `{other}`."
+    )
     by = "by classic" if other == "classic" else f"with {other}"
     _print_told(f"They differ in {len(told[other]):,} contexts", by, told[other], limit)
     for name in LEARNERS:
         if f"no {name}" != other:
             changed = told[f"no {name}"]
-            what = f"What {PLURAL.get(name, name)} change: {len(changed):,} override{'s' * (len(changed) != 1)}"
+            what = (
+                f"What {PLURAL.get(name, name)} change: {len(changed):,}"
+                f" override{'s' * (len(changed) != 1)}"
+            )
             _print_told(what, "without", changed, max(3, limit // 4))
 
 
 def _print_told(what: str, theirs: str, told: list[Difference], limit: int) -> None:
-    click.echo(f"\n{what}" + (f"; the {limit} greatest:" if len(told) > limit else ":" if told else "."))
+    click.echo(
+        f"\n{what}" + (f"; the {limit} greatest:" if len(told) > limit else ":" if told else ".")
+    )
     for d in told[:limit]:
         o, mine = d.of, d.ours
-        gains = "".join(f", × {gain:g} of that in {regime}" for regime, gain in mine.regime_gains.items()) if mine else ""
-        fades = f", half-life {mine.decay.half_life_hours / 24:.3g} days" if mine and mine.decay.half_life_hours else ""
+        gains = (
+            "".join(
+                f", × {gain:g} of that in {regime}" for regime, gain in mine.regime_gains.items()
+            )
+            if mine
+            else ""
+        )
+        fades = (
+            f", half-life {mine.decay.half_life_hours / 24:.3g} days"
+            if mine and mine.decay.half_life_hours
+            else ""
+        )
         click.echo(
-            f"  × {mine.multiplier if mine else 1.0:.2f}, {theirs} × {d.theirs.multiplier if d.theirs else 1.0:.2f}   "
-            f"{o.pattern_key} {o.action_category} in {canonical_text(o.scope) or 'every context'}, {o.n_trades:,} trades"
+            f"  × {mine.multiplier if mine else 1.0:.2f}, {theirs} ×"
+            f" {d.theirs.multiplier if d.theirs else 1.0:.2f}   {o.pattern_key} {o.action_category}"
+            f" in {canonical_text(o.scope) or 'every context'}, {o.n_trades:,} trades"
         )
         click.echo(f"          {d.reason.removesuffix('.')}{gains}{fades}.")

@@ -1,6 +1,8 @@
-"""`faust -A app dlq list|show|redrive`: closes that could not be read: what they are, why, and sending them again.
+"""`faust -A app dlq list|show|redrive`: closes that could not be read: what they are, why, and
+sending them again.
 
-May touch: the broker: reads `position_closed.dlq` and `position_closed`; `redrive` writes `position_closed`.
+May touch: the broker: reads `position_closed.dlq` and `position_closed`; `redrive` writes
+`position_closed`.
 """
 
 from __future__ import annotations
@@ -37,13 +39,32 @@ SHOWN_LINES = 400
 
 def _filters(command: Any) -> Any:
     for option in (
-        click.option("--source-offset", type=click.IntRange(min=0), help="Only closes at this offset of position_closed."),
-        click.option("--source-partition", type=click.IntRange(min=0), help="Only closes from this partition of position_closed."),
+        click.option(
+            "--source-offset",
+            type=click.IntRange(min=0),
+            help="Only closes at this offset of position_closed.",
+        ),
+        click.option(
+            "--source-partition",
+            type=click.IntRange(min=0),
+            help="Only closes from this partition of position_closed.",
+        ),
         click.option("--key", help="Only closes with this message key."),
         click.option("--until", help="Only closes sent before this time (RFC 3339)."),
         click.option("--since", help="Only closes sent at this time or later (RFC 3339)."),
-        click.option("--path", help="Only errors whose JSON path starts with this, or matches this pattern of * and ?."),
-        click.option("--reason", "reasons", multiple=True, type=click.Choice(sorted(REASONS)), help="Only this reason; repeatable."),
+        click.option(
+            "--path",
+            help=(
+                "Only errors whose JSON path starts with this, or matches this pattern of * and ?."
+            ),
+        ),
+        click.option(
+            "--reason",
+            "reasons",
+            multiple=True,
+            type=click.Choice(sorted(REASONS)),
+            help="Only this reason; repeatable.",
+        ),
     ):
         command = option(command)
     return command
@@ -77,14 +98,25 @@ def dlq() -> None:
 @dlq.command("list")
 @_filters
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Maximum number of dead letters to show, newest first."
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Maximum number of dead letters to show, newest first.",
 )
 @json_option
 @handle_errors
 def list_letters(
-    reasons: tuple[str, ...], path: str | None, since: str | None, until: str | None, key: str | None, source_partition: int | None,
-    source_offset: int | None, limit: int, as_json: bool,
-) -> None:  # fmt: skip
+    reasons: tuple[str, ...],
+    path: str | None,
+    since: str | None,
+    until: str | None,
+    key: str | None,
+    source_partition: int | None,
+    source_offset: int | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """Count dead letters by reason and path, and list the newest.
 
     \b
@@ -103,7 +135,10 @@ def list_letters(
             async for letter, _ in letters(settings, on_batch=advance):
                 if wanted.fits(letter):
                     counts[letter.reason, re.sub(r"\[\d+\]", "[*]", letter.path)] += 1
-                    item = ((_moment_ms(letter), letter.place.partition, letter.place.offset), letter)
+                    item = (
+                        (_moment_ms(letter), letter.place.partition, letter.place.offset),
+                        letter,
+                    )
                     (heapq.heappush if len(newest) < limit else heapq.heappushpop)(newest, item)
 
     asyncio.run(read())
@@ -111,23 +146,33 @@ def list_letters(
     shown = [letter for _, letter in sorted(newest, reverse=True)]
     total = sum(counts.values())
     if as_json:
-        told = [{"reason": reason, "path": where, "letters": n} for (reason, where), n in counts.most_common()]
+        told = [
+            {"reason": reason, "path": where, "letters": n}
+            for (reason, where), n in counts.most_common()
+        ]
         echo_json({"total": total, "counts": told, "letters": [_plain(letter) for letter in shown]})
         return
     if total:
         table = Table("letters", "reason", "path", "meaning")
         table.columns[0].justify = "right"
         for (reason, where), n in counts.most_common():
-            table.add_row(f"{n:,}", reason, Text(where), REASONS.get(reason, "Not written by Edgeloop."))
+            table.add_row(
+                f"{n:,}", reason, Text(where), REASONS.get(reason, "Not written by Edgeloop.")
+            )
         console().print(table)
     if shown:
         rows = Table("place", "sent", "key", "reason", "path", "source", "bytes")
         rows.columns[6].justify = "right"
         for letter in shown:
             rows.add_row(
-                str(letter.place), _time(_moment_ms(letter)), Text(_key(letter)), letter.reason, Text(letter.path),
-                "" if letter.source is None else str(letter.source), f"{letter.length:,}",
-            )  # fmt: skip
+                str(letter.place),
+                _time(_moment_ms(letter)),
+                Text(_key(letter)),
+                letter.reason,
+                Text(letter.path),
+                "" if letter.source is None else str(letter.source),
+                f"{letter.length:,}",
+            )
         console().print(rows)
     click.echo(f"{len(shown):,} of {total:,} dead letters")
 
@@ -138,7 +183,8 @@ def list_letters(
 @json_option
 @handle_errors
 def show_letter(place: str, whole: bool, as_json: bool) -> None:
-    """Show one dead letter: its headers, its value with the culprit marked, and whether it would be accepted now.
+    """Show one dead letter: its headers, its value with the culprit marked, and whether it would be
+    accepted now.
 
     PLACE is partition:offset in position_closed.dlq, as `dlq list` shows it.
 
@@ -160,9 +206,15 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
 
     letter, value, known, problem = asyncio.run(read())
     if as_json:
-        now = None if not known else {"valid": problem is None, **({} if problem is None else _problem(problem))}
+        now = (
+            None
+            if not known
+            else {"valid": problem is None, **({} if problem is None else _problem(problem))}
+        )
         text = None if value is None else value.decode(errors="backslashreplace")
-        echo_json({**_plain(letter), "meaning": REASONS.get(letter.reason), "value": text, "now": now})
+        echo_json(
+            {**_plain(letter), "meaning": REASONS.get(letter.reason), "value": text, "now": now}
+        )
         return
     for name, said in _plain(letter).items():
         click.echo(f"{name:18} {'' if said is None else said}")
@@ -173,31 +225,54 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
         click.echo(line)
     click.echo("")
     if not known:
-        click.echo("Only the first MiB was kept, and the full value is no longer in position_closed: it cannot be resent.")
+        click.echo(
+            "Only the first MiB was kept, and the full value is no longer in position_closed: it"
+            " cannot be resent."
+        )
     elif problem is None:
         click.echo(
-            f"It would be accepted now: faust -A app dlq redrive --source-partition {_or(letter, 0)} --source-offset {_or(letter, 1)}"
+            "It would be accepted now: faust -A app dlq redrive --source-partition"
+            f" {_or(letter, 0)} --source-offset {_or(letter, 1)}"
         )
     else:
-        click.echo(f"It would be rejected again: {problem.reason} at {problem.path}. {problem.exception}")
+        click.echo(
+            f"It would be rejected again: {problem.reason} at {problem.path}. {problem.exception}"
+        )
 
 
 @dlq.command("redrive")
 @_filters
 @click.option("--limit", type=click.IntRange(min=1), help="Maximum number to send.")
-@click.option("--all", "everything", is_flag=True, help="Also send closes that would be rejected again (they return as new dead letters).")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also send closes that would be rejected again (they return as new dead letters).",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, without sending it.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @handle_errors
 def redrive(
-    reasons: tuple[str, ...], path: str | None, since: str | None, until: str | None, key: str | None, source_partition: int | None,
-    source_offset: int | None, limit: int | None, everything: bool, dry_run: bool, yes: bool, as_json: bool,
-) -> None:  # fmt: skip
-    """Send dead letters to position_closed again, the same bytes under the same key: those that would be accepted now.
+    reasons: tuple[str, ...],
+    path: str | None,
+    since: str | None,
+    until: str | None,
+    key: str | None,
+    source_partition: int | None,
+    source_offset: int | None,
+    limit: int | None,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send dead letters to position_closed again, the same bytes under the same key: those that
+    would be accepted now.
 
-    For instance after a setting was changed that had made them invalid.  What was sent again before is recognised and left alone.  Exit
-    code 5 if the whole of a value is gone that was too large for the dead letter.
+    For instance after a setting was changed that had made them invalid.  What was sent again before
+    is recognised and left alone.  Exit code 5 if the whole of a value is gone that was too large
+    for the dead letter.
 
     \b
     Examples:
@@ -210,13 +285,17 @@ def redrive(
     if as_json and not (yes or dry_run):
         raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
     with _progress("reading") as advance:
-        made = asyncio.run(plan(settings, wanted, everything=everything, limit=limit, progress=advance))
+        made = asyncio.run(
+            plan(settings, wanted, everything=everything, limit=limit, progress=advance)
+        )
     if not as_json:
         _tell(made, everything)
     sent = 0
     if made.send and not dry_run:
         if not yes:
-            click.confirm(f"Send {len(made.send):,} to {settings.topic('position_closed')} again?", abort=True)
+            click.confirm(
+                f"Send {len(made.send):,} to {settings.topic('position_closed')} again?", abort=True
+            )
         with _progress("sending", total=len(made.send)) as advance:
             sent = asyncio.run(send(settings, made.send, progress=advance))
     if as_json:
@@ -234,7 +313,10 @@ def redrive(
             }
         )
     else:
-        click.echo(f"{'would send' if dry_run else 'sent'} {len(made.send) if dry_run else sent:,} of {made.wanted:,} dead letters")
+        click.echo(
+            f"{'would send' if dry_run else 'sent'} {len(made.send) if dry_run else sent:,} of"
+            f" {made.wanted:,} dead letters"
+        )
     if made.gone:
         sys.exit(BadDataError.exit_code)
 
@@ -242,13 +324,19 @@ def redrive(
 def _tell(made: Plan, everything: bool) -> None:
     click.echo(f"{made.valid:,} would be accepted now.")
     for reason, n in made.refused.most_common():
-        click.echo(f"{n:,} would be rejected again{' and are sent anyway' if everything else ''}: {reason}.")
+        click.echo(
+            f"{n:,} would be rejected again{' and are sent anyway' if everything else ''}:"
+            f" {reason}."
+        )
     if made.already:
         click.echo(f"{made.already:,} were already resent, or are duplicates.")
     if made.left:
         click.echo(f"{made.left:,} exceed --limit.")
     for letter in made.gone:
-        click.echo(f"{letter.place} holds only the first MiB, and the full value is no longer in position_closed: it cannot be resent.")
+        click.echo(
+            f"{letter.place} holds only the first MiB, and the full value is no longer in"
+            " position_closed: it cannot be resent."
+        )
 
 
 def _around(lines: list[str], reason: str) -> list[str]:
@@ -295,7 +383,11 @@ def _or(letter: Letter, which: int) -> str:
 
 def _time(ms: int) -> str:
     try:
-        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (
+            datetime.fromtimestamp(ms / 1000, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
     except (OverflowError, ValueError, OSError):  # a producer may stamp anything
         return f"{ms} ms"
 

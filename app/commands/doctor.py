@@ -19,7 +19,8 @@ from app.settings import Settings
 @json_option
 @handle_errors
 def doctor(as_json: bool) -> None:
-    """Check broker, topics, database, versions and clock, and print the settings in force; exit code 4 if something is wrong.
+    """Check broker, topics, database, versions and clock, and print the settings in force; exit
+    code 4 if something is wrong.
 
     \b
     Examples:
@@ -29,8 +30,12 @@ def doctor(as_json: bool) -> None:
     settings = Settings.from_environment()
     findings = asyncio.run(examine(settings))
     if as_json:
-        checks = [{"check": f.check, "ok": f.ok, "found": f.found, "remedy": f.remedy} for f in findings]
-        echo_json({"ok": all(f.ok for f in findings), "checks": checks, "settings": settings.redacted()})
+        checks = [
+            {"check": f.check, "ok": f.ok, "found": f.found, "remedy": f.remedy} for f in findings
+        ]
+        echo_json(
+            {"ok": all(f.ok for f in findings), "checks": checks, "settings": settings.redacted()}
+        )
     else:
         for name, value in sorted(settings.redacted().items()):
             click.echo(f"  {name}={value}")

@@ -1,6 +1,8 @@
-"""`faust -A app overrides explain ID` and `explain`: why an override says what it says, and why a context resolves to what it does.
+"""`faust -A app overrides explain ID` and `explain`: why an override says what it says, and why a
+context resolves to what it does.
 
-May touch: the broker and, for older changes, PostgreSQL (read only); `overrides explain --html` writes a file.
+May touch: the broker and, for older changes, PostgreSQL (read only); `overrides explain --html`
+writes a file.
 """
 
 from __future__ import annotations
@@ -27,25 +29,38 @@ from app.settings import Settings
 from edgeloop.identity import CATEGORIES
 
 html_option = click.option(
-    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Also write it to this file, as an HTML fragment."
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write it to this file, as an HTML fragment.",
 )
 
 
 @overrides.command("explain")
 @click.argument("override_id")
 @click.option(
-    "--trades", type=click.IntRange(min=0), default=0, show_default=True, help="Number of supporting trades to list, newest first."
+    "--trades",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Number of supporting trades to list, newest first.",
 )
-@click.option("--at", "at_text", help="Time at which to check whether it is in force (default: now).")
+@click.option(
+    "--at", "at_text", help="Time at which to check whether it is in force (default: now)."
+)
 @html_option
 @json_option
 @handle_errors
-def explain_one(override_id: str, trades: int, at_text: str | None, page: Path | None, as_json: bool) -> None:
-    """Say everything behind one override, in force or not; the first characters of its id are enough.
+def explain_one(
+    override_id: str, trades: int, at_text: str | None, page: Path | None, as_json: bool
+) -> None:
+    """Say everything behind one override, in force or not; the first characters of its id are
+    enough.
 
-    The trades behind it, the slices that were considered beside it, what was searched, how its edge moves, what regimes make of it, the
-    slices of its latent factor, its history, and what the trades earned that name it among their `applied_overrides`.  From the topics;
-    PostgreSQL, where it answers, adds changes that compaction has removed.
+    The trades behind it, the slices that were considered beside it, what was searched, how its edge
+    moves, what regimes make of it, the slices of its latent factor, its history, and what the
+    trades earned that name it among their `applied_overrides`.  From the topics; PostgreSQL, where
+    it answers, adds changes that compaction has removed.
 
     \b
     Examples:
@@ -72,22 +87,37 @@ def explain_one(override_id: str, trades: int, at_text: str | None, page: Path |
 @cli.command("explain")
 @click.option("--pattern", required=True, help="Pattern key in any accepted form.")
 @click.option("--category", required=True, type=click.Choice(CATEGORIES), help="Action category.")
-@click.option("--scope", "scope_text", default="", help="The context: comma-separated dimension=value pairs.")
-@click.option("--module", default="pm", show_default=True, help="Module, if the pattern key does not name it.")
-@click.option("--at", "at_text", help="Time of the decision (default: now); uses the overrides in force then.")
+@click.option(
+    "--scope", "scope_text", default="", help="The context: comma-separated dimension=value pairs."
+)
+@click.option(
+    "--module", default="pm", show_default=True, help="Module, if the pattern key does not name it."
+)
+@click.option(
+    "--at", "at_text", help="Time of the decision (default: now); uses the overrides in force then."
+)
 @html_option
 @json_option
 @handle_errors
-def explain(pattern: str, category: str, scope_text: str, module: str, at_text: str | None, page: Path | None, as_json: bool) -> None:
+def explain(
+    pattern: str,
+    category: str,
+    scope_text: str,
+    module: str,
+    at_text: str | None,
+    page: Path | None,
+    as_json: bool,
+) -> None:
     """Say why a context resolves to what it does, also when there is no override for it.
 
-    What of the scope counts, which overrides match and what each adds, which have expired or nearly match, what was made of the slices that
-    the context is in, and how many trades there are of it.
+    What of the scope counts, which overrides match and what each adds, which have expired or nearly
+    match, what was made of the slices that the context is in, and how many trades there are of it.
 
     \b
     Examples:
-      faust -A app explain --pattern dip.S1.entry --category entry --scope curator=oversold,A_mode=fast
-      faust -A app explain --pattern uptrend.S1.entry --category add --scope chain=sol --at 2026-01-31T12:00:00Z --json
+      faust -A app explain --pattern dip.S1.entry --category entry --scope
+      curator=oversold,A_mode=fast faust -A app explain --pattern uptrend.S1.entry --category add
+      --scope chain=sol --at 2026-01-31T12:00:00Z --json
     """
     settings, scope, at = Settings.from_environment(), parse_scope(scope_text), parse_time(at_text)
 
@@ -99,7 +129,15 @@ def explain(pattern: str, category: str, scope_text: str, module: str, at_text: 
                 settings, held, module, canonical_or_none(pattern, module) or "", category,
                 said=lambda what: progress.update(task, description=f"reading {what}"),
             )  # fmt: skip
-        return explain_context(known, pattern, category, scope, _micros(at), dimensions=settings.dimensions, groups=groups)
+        return explain_context(
+            known,
+            pattern,
+            category,
+            scope,
+            _micros(at),
+            dimensions=settings.dimensions,
+            groups=groups,
+        )
 
     _tell(asyncio.run(read()), page, as_json)
 
@@ -113,7 +151,9 @@ def _tell(document: OverrideDocument | ContextDocument, page: Path | None, as_js
         try:
             page.write_text(html(document), encoding="utf-8")
         except OSError as error:
-            raise ConfigurationError(f"Cannot write {page}: {error.strerror}.", "Name a file in a writable folder.") from error
+            raise ConfigurationError(
+                f"Cannot write {page}: {error.strerror}.", "Name a file in a writable folder."
+            ) from error
     if as_json:
         echo_json(msgspec.to_builtins(document))
     else:

@@ -1,6 +1,7 @@
 """`faust -A app export TABLE`: what was learned, and from what, as a Parquet or CSV file.
 
-May touch: the broker and, with --as-of and for changes, PostgreSQL (read only); the file that is named.
+May touch: the broker and, with --as-of and for changes, PostgreSQL (read only); the file that is
+named.
 """
 
 from __future__ import annotations
@@ -24,24 +25,43 @@ from edgeloop.identity import CATEGORIES
 
 @cli.command("export")
 @click.argument("table", type=click.Choice(list(TABLES)))
-@click.option("--out", metavar="FILE", help="Output file, .parquet or .csv; - writes CSV to standard output.")
-@click.option("--format", "kind", type=click.Choice(FORMATS), help="Output format, if the file name does not say.")
+@click.option(
+    "--out", metavar="FILE", help="Output file, .parquet or .csv; - writes CSV to standard output."
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="Output format, if the file name does not say.",
+)
 @click.option("--as-of", help="For overrides: those in force at this time (RFC 3339).")
 @click.option("--module", help="Only this module.")
 @click.option("--pattern", help="Only this canonical pattern key; may end with *.")
 @click.option("--category", type=click.Choice(CATEGORIES), help="Only this action category.")
 @click.option("--wide", "is_wide", is_flag=True, help="Add one column per scope dimension.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
-@click.option("--describe", is_flag=True, help="Print the table's columns without writing anything.")
+@click.option(
+    "--describe", is_flag=True, help="Print the table's columns without writing anything."
+)
 @json_option
 @handle_errors
 def export(
-    table: str, out: str | None, kind: str | None, as_of: str | None, module: str | None, pattern: str | None, category: str | None,
-    is_wide: bool, force: bool, describe: bool, as_json: bool,
-) -> None:  # fmt: skip
+    table: str,
+    out: str | None,
+    kind: str | None,
+    as_of: str | None,
+    module: str | None,
+    pattern: str | None,
+    category: str | None,
+    is_wide: bool,
+    force: bool,
+    describe: bool,
+    as_json: bool,
+) -> None:
     """Write a table to a file, from the topics as they are now.
 
-    The file appears when it is whole.  Times are UTC, scopes JSON (with --wide a column per dimension as well).
+    The file appears when it is whole.  Times are UTC, scopes JSON (with --wide a column per
+    dimension as well).
 
     \b
     Examples:
@@ -56,25 +76,53 @@ def export(
         _describe(table, exported, columns, as_json)
         return
     if out is None:
-        raise UsageError("--out is missing.", "Name a .parquet or .csv file, or - for CSV on standard output.")
+        raise UsageError(
+            "--out is missing.", "Name a .parquet or .csv file, or - for CSV on standard output."
+        )
     if as_json and out == "-":
-        raise UsageError("--json and --out - both write to standard output.", "Name a file for --out.")
+        raise UsageError(
+            "--json and --out - both write to standard output.", "Name a file for --out."
+        )
     if as_of is not None and table != "overrides":
-        raise UsageError(f"--as-of applies to overrides only; {table} are exported as they are now.", "Leave it out.")
+        raise UsageError(
+            f"--as-of applies to overrides only; {table} are exported as they are now.",
+            "Leave it out.",
+        )
     if not exported.grouped and (pattern or category):
-        raise UsageError(f"{table} describe whole modules and have neither pattern nor category.", "Use --module alone.")
-    filters = Filters(module, pattern, category, None if as_of is None else round(parse_time(as_of).timestamp() * 1e6))
+        raise UsageError(
+            f"{table} describe whole modules and have neither pattern nor category.",
+            "Use --module alone.",
+        )
+    filters = Filters(
+        module,
+        pattern,
+        category,
+        None if as_of is None else round(parse_time(as_of).timestamp() * 1e6),
+    )
     chosen, notes = format_of(out, kind), list[str]()
     with working(MofNCompleteColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task(f"exporting {table}", total=None)
         rows = exported.rows(settings, filters, notes)
-        count = asyncio.run(write(rows, columns, out, chosen, force=force, progress=lambda n: bar.advance(task, n)))
+        count = asyncio.run(
+            write(rows, columns, out, chosen, force=force, progress=lambda n: bar.advance(task, n))
+        )
     if as_json:
-        echo_json({"table": table, "file": out, "format": chosen, "rows": count, "columns": len(columns), "notes": notes})
+        echo_json(
+            {
+                "table": table,
+                "file": out,
+                "format": chosen,
+                "rows": count,
+                "columns": len(columns),
+                "notes": notes,
+            }
+        )
         return
     for note in notes:
         click.echo(note, err=True)
-    click.echo(f"{count:,} rows of {len(columns)} columns{'' if out == '-' else f' in {out}'}", err=True)
+    click.echo(
+        f"{count:,} rows of {len(columns)} columns{'' if out == '-' else f' in {out}'}", err=True
+    )
 
 
 def _columns(exported: Exported, settings: Settings, is_wide: bool, table: str) -> list[Column]:

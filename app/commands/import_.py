@@ -1,6 +1,7 @@
 """`faust -A app import FILE…`: trade logs of other programs and tables, as closes.
 
-May touch: the files (read only), the topic `position_closed`, and with --draft the mapping that it writes.
+May touch: the files (read only), the topic `position_closed`, and with --draft the mapping that it
+writes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ import click
 import orjson
 from rich.table import Table
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option, now_ms, source_options
+from app.commands.base import (
+    cli,
+    console,
+    echo_json,
+    handle_errors,
+    json_option,
+    now_ms,
+    source_options,
+)
 from app.commands.sending import ReadBytes, progress, send, shift_by
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
@@ -33,25 +42,61 @@ from app.sources.survey import Survey, survey, unconfigured_sentence
 from schemas.kinds import CLOSES
 
 GLANCE = 1_000
-"""Closes that are looked at before the first one is sent: enough to see that the settings do not fit."""
+"""Closes that are looked at before the first one is sent: enough to see that the settings do not
+fit."""
 
 
 @cli.command("import")
 @click.argument("files", nargs=-1, required=True)
 @source_options
 @click.option("--module", help="Module of the events (default: the mapping's, else pm).")
-@click.option("--shift-to", metavar="TIME", help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).")
-@click.option("--rate", type=click.FloatRange(min=0.1), help="Maximum closes per second (default: as fast as the broker accepts them).")
-@click.option("--limit", type=click.IntRange(min=1), help="Import only the first N closes.")
-@click.option("--dry-run", is_flag=True, help="Send nothing and need no broker: show the first events and what would become a dead letter.")
-@click.option("--show", default="6", metavar="N", help="With --dry-run: how many events to show, or `all` (with --json: to list).")
 @click.option(
-    "--expect-pnl", metavar="AMOUNT", help="With --dry-run: fail unless the total profit equals this, such as `1234.56` or `1234.56 EUR`."
+    "--shift-to",
+    metavar="TIME",
+    help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).",
 )
-@click.option("--table", "which", metavar="NAME", help="With --draft: the table to use, by title or number.")
-@click.option("--rows", type=click.Choice(tuple(FIELDS)), help="With --draft: what each row is (default: detected).")
 @click.option(
-    "--draft", "draft_to", type=click.Path(path_type=Path), metavar="FILE", help="Draft a mapping for the table and write it to FILE."
+    "--rate",
+    type=click.FloatRange(min=0.1),
+    help="Maximum closes per second (default: as fast as the broker accepts them).",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Import only the first N closes.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help=(
+        "Send nothing and need no broker: show the first events and what would become a dead"
+        " letter."
+    ),
+)
+@click.option(
+    "--show",
+    default="6",
+    metavar="N",
+    help="With --dry-run: how many events to show, or `all` (with --json: to list).",
+)
+@click.option(
+    "--expect-pnl",
+    metavar="AMOUNT",
+    help=(
+        "With --dry-run: fail unless the total profit equals this, such as `1234.56` or `1234.56"
+        " EUR`."
+    ),
+)
+@click.option(
+    "--table", "which", metavar="NAME", help="With --draft: the table to use, by title or number."
+)
+@click.option(
+    "--rows",
+    type=click.Choice(tuple(FIELDS)),
+    help="With --draft: what each row is (default: detected).",
+)
+@click.option(
+    "--draft",
+    "draft_to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draft a mapping for the table and write it to FILE.",
 )
 @json_option
 @handle_errors
@@ -71,11 +116,12 @@ def import_(
     draft_to: Path | None,
     as_json: bool,
 ) -> None:
-    """Send closed positions from FILES of other programs: freqtrade, nautilus_trader, and tables of whatever broker or platform (CSV,
-    spreadsheets, HTML, XML, JSON, SQLite, Parquet).
+    """Send closed positions from FILES of other programs: freqtrade, nautilus_trader, and tables of
+    whatever broker or platform (CSV, spreadsheets, HTML, XML, JSON, SQLite, Parquet).
 
-    The same files give the same events with the same ids, so to import them again changes nothing.  What cannot be read is sent as it is
-    and ends as a dead letter with a reason; --dry-run shows which.
+    The same files give the same events with the same ids, so to import them again changes nothing.
+    What cannot be read is sent as it is and ends as a dead letter with a reason; --dry-run shows
+    which.
 
     \b
     Examples:
@@ -91,9 +137,15 @@ def import_(
         _draft(files, kind, draft_to, which, rows, as_json)
         return
     if which is not None or rows is not None:
-        raise UsageError("--table and --rows apply to --draft only.", "Use them when drafting; the mapping then records them.")
+        raise UsageError(
+            "--table and --rows apply to --draft only.",
+            "Use them when drafting; the mapping then records them.",
+        )
     if expect_pnl is not None and not dry_run:
-        raise UsageError("--expect-pnl requires --dry-run.", "Add --dry-run; import once the profit is as expected.")
+        raise UsageError(
+            "--expect-pnl requires --dry-run.",
+            "Add --dry-run; import once the profit is as expected.",
+        )
     settings = Settings.from_environment()
     notes = Notes()
 
@@ -111,12 +163,24 @@ def import_(
         return
     first = list(islice(found, GLANCE))
     if not first:
-        raise BadDataError("The input contains no closed positions.", _sentences(notes) or "Show what is in it with --dry-run.")
+        raise BadDataError(
+            "The input contains no closed positions.",
+            _sentences(notes) or "Show what is in it with --dry-run.",
+        )
     glance = survey(settings, first, now_ms())
     glance.check_outcome()
     total = file_size(files)
     sent = asyncio.run(
-        send(settings, chain(first, found), total_bytes=total, by=by, rate=rate, limit=limit, dry_run=False, doing="importing")
+        send(
+            settings,
+            chain(first, found),
+            total_bytes=total,
+            by=by,
+            rate=rate,
+            limit=limit,
+            dry_run=False,
+            doing="importing",
+        )
     )
     if as_json:
         echo_json(
@@ -129,7 +193,11 @@ def import_(
             }
         )
         return
-    click.echo(f"sent {sent.closes:,} closes in {sent.seconds:.1f} s ({sent.closes / max(sent.seconds, 1e-9):,.0f}/s)", err=True)
+    click.echo(
+        f"sent {sent.closes:,} closes in {sent.seconds:.1f} s"
+        f" ({sent.closes / max(sent.seconds, 1e-9):,.0f}/s)",
+        err=True,
+    )
     for line in (*_note_lines(notes), *_dimension_lines(glance)):
         click.echo(line, err=True)
 
@@ -149,16 +217,30 @@ def _reading_lines(mapping: TableMapping | None) -> list[str]:
     said = [
         f"rows are {mapping.rows}",
         f"times without an offset are in {mapping.timezone}",
-        f"the currency is {mapping.currency.lower() if mapping.currency == QUOTE else mapping.currency}",
+        (
+            "the currency is"
+            f" {mapping.currency.lower() if mapping.currency == QUOTE else mapping.currency}"
+        ),
     ]
     if mapping.profit:
         said.append(
-            {"gross": "fees are deducted from profits", "net": "profits are after fees", "shown": "fees are ignored"}[mapping.profit]
+            {
+                "gross": "fees are deducted from profits",
+                "net": "profits are after fees",
+                "shown": "fees are ignored",
+            }[mapping.profit]
         )
     if mapping.multipliers:
-        said.append("contract values are " + joined([f"{name} {value:g}" for name, value in mapping.multipliers.items()], 6))
+        said.append(
+            "contract values are "
+            + joined([f"{name} {value:g}" for name, value in mapping.multipliers.items()], 6)
+        )
     if mapping.rows == "fills" and mapping.shorts != "yes":
-        said.append("no sale opens a short" if mapping.shorts == "no" else "a sale opens a short only if it says so")
+        said.append(
+            "no sale opens a short"
+            if mapping.shorts == "no"
+            else "a sale opens a short only if it says so"
+        )
     return [f"Read according to the mapping: {'; '.join(said)}."]
 
 
@@ -169,12 +251,20 @@ def _expected(text: str | None) -> tuple[float, str | None] | None:
     told = figure(text.strip())
     if told is None:
         raise UsageError(
-            f"--expect-pnl is {text!r}.", "Expected an amount such as 1234.56, with its currency if there are several: 1234.56 EUR."
+            f"--expect-pnl is {text!r}.",
+            "Expected an amount such as 1234.56, with its currency if there are several: 1234.56"
+            " EUR.",
         )
     return float(told.text), told.unit
 
 
-def _survey(settings: Settings, files: tuple[str, ...], found: Iterator[Closed], show: int, mapping: TableMapping | None) -> Survey:
+def _survey(
+    settings: Settings,
+    files: tuple[str, ...],
+    found: Iterator[Closed],
+    show: int,
+    mapping: TableMapping | None,
+) -> Survey:
     made, read, looked_ms = Survey(settings, mapping), ReadBytes(), now_ms()
     with progress() as bar:
         task = bar.add_task("reading", total=file_size(files), rate="")
@@ -200,16 +290,35 @@ def _sentences(notes: Notes) -> str:
 
 def _dimension_lines(seen: Survey) -> list[str]:
     sentence = unconfigured_sentence(seen)
-    return [sentence, f"  To learn from everything in this log, set for workers and commands: {seen.export}"] if sentence else []
+    return (
+        [
+            sentence,
+            f"  To learn from everything in this log, set for workers and commands: {seen.export}",
+        ]
+        if sentence
+        else []
+    )
 
 
-def _report(seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, str | None] | None) -> None:
+def _report(
+    seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, str | None] | None
+) -> None:
     fits, sentence = seen.account.expected(*expected) if expected else (True, "")
     if as_json:
-        events = [{"place": place, "event": event, **({"told": told._asdict()} if told else {})} for place, event, told in seen.first]
+        events = [
+            {"place": place, "event": event, **({"told": told._asdict()} if told else {})}
+            for place, event, told in seen.first
+        ]
         named = {what: notes.names(what) for what, _ in notes if notes.names(what)}
         echo_json(
-            {**seen.document(), "notes": dict(notes), "named": named, "first": events, "dry_run": True, "expected_pnl": sentence or None}
+            {
+                **seen.document(),
+                "notes": dict(notes),
+                "named": named,
+                "first": events,
+                "dry_run": True,
+                "expected_pnl": sentence or None,
+            }
         )
     else:
         _print(seen, notes)
@@ -221,7 +330,9 @@ def _report(seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, st
             click.echo(sentence)
         click.echo("Nothing was sent.", err=True)
     if not fits:
-        raise BadDataError(sentence, "Check what was skipped, rejected or is still open, then correct the mapping.")
+        raise BadDataError(
+            sentence, "Check what was skipped, rejected or is still open, then correct the mapping."
+        )
 
 
 def _print(seen: Survey, notes: Notes) -> None:
@@ -232,11 +343,18 @@ def _print(seen: Survey, notes: Notes) -> None:
         out.print(f"The first event in full ({place}):")
         click.echo(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode())
     click.echo(
-        f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be accepted, {seen.dead_letters:,} would become dead letters."
+        f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be accepted,"
+        f" {seen.dead_letters:,} would become dead letters."
     )
     if seen.exits:
-        click.echo(f"{len(seen.groups):,} groups; exits from {min(seen.exits)[:10]} to {max(seen.exits)[:10]}.")
-        click.echo(f"EDGELOOP_WINDOW_DAYS={seen.settings.window_days:g} before the newest exit holds {seen.in_window():,} of them.")
+        click.echo(
+            f"{len(seen.groups):,} groups; exits from {min(seen.exits)[:10]} to"
+            f" {max(seen.exits)[:10]}."
+        )
+        click.echo(
+            f"EDGELOOP_WINDOW_DAYS={seen.settings.window_days:g} before the newest exit holds"
+            f" {seen.in_window():,} of them."
+        )
     if seen.repeated:
         click.echo(f"Closes with a repeated trade_id, of which one counts: {seen.repeated:,}.")
     for line in _note_lines(notes):
@@ -246,7 +364,10 @@ def _print(seen: Survey, notes: Notes) -> None:
         for line in _wrong(seen):
             click.echo(line)
     shown = ", ".join(f"{name} {count:,}" for name, count in seen.outcomes.most_common()) or "none"
-    click.echo(f"Outcomes found: {shown}. EDGELOOP_OUTCOME={seen.settings.outcome} learns from {seen.outcome_field}.")
+    click.echo(
+        f"Outcomes found: {shown}. EDGELOOP_OUTCOME={seen.settings.outcome} learns from"
+        f" {seen.outcome_field}."
+    )
     if remedy := seen.outcome_remedy():
         click.echo(f"  No close has it, so all would become dead letters. {remedy}")
     for line in _dimension_lines(seen):
@@ -254,8 +375,20 @@ def _print(seen: Survey, notes: Notes) -> None:
 
 
 def _first_events(seen: Survey) -> Table:
-    table = Table(title=f"The first {len(seen.first)} of {seen.closes:,} closes", title_justify="left")
-    for name in ("place", "trade_id", "symbol", "exit", "rr", "roi", "pnl_usd", "pattern of the entry", "actions"):
+    table = Table(
+        title=f"The first {len(seen.first)} of {seen.closes:,} closes", title_justify="left"
+    )
+    for name in (
+        "place",
+        "trade_id",
+        "symbol",
+        "exit",
+        "rr",
+        "roi",
+        "pnl_usd",
+        "pattern of the entry",
+        "actions",
+    ):
         table.add_column(name, overflow="fold")
     for place, event, _ in seen.first:
         summary, actions = event.get("trade_summary"), event.get("actions")
@@ -283,7 +416,13 @@ def _refused(seen: Survey) -> Table:
     for name in ("count", "reason", "path", "first at", "error"):
         table.add_column(name, overflow="fold")
     for letter in seen.document()["dead_letters"]:
-        table.add_row(f"{letter['count']:,}", letter["reason"], letter["path"], ", ".join(letter["places"]), letter["exception"])
+        table.add_row(
+            f"{letter['count']:,}",
+            letter["reason"],
+            letter["path"],
+            ", ".join(letter["places"]),
+            letter["exception"],
+        )
     return table
 
 
@@ -297,22 +436,39 @@ def _wrong(seen: Survey) -> list[str]:
     ]
 
 
-def _draft(files: tuple[str, ...], kind: str | None, to: Path, which: str | None, rows: str | None, as_json: bool) -> None:
+def _draft(
+    files: tuple[str, ...],
+    kind: str | None,
+    to: Path,
+    which: str | None,
+    rows: str | None,
+    as_json: bool,
+) -> None:
     if len(files) != 1 or (kind or kind_of(files[0])) != "table":
         raise UsageError(
             "A draft needs exactly one table.",
-            "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite or .parquet, also .gz or .zst.",
+            "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite or .parquet,"
+            " also .gz or .zst.",
         )
     if to.exists():
-        raise UsageError(f"{to} already exists, and --draft does not overwrite files.", "Name another file, or move the existing one.")
+        raise UsageError(
+            f"{to} already exists, and --draft does not overwrite files.",
+            "Name another file, or move the existing one.",
+        )
     made = draft(files[0], Path(files[0]).name, which, rows)
     to.write_text(made.text, encoding="utf-8")
     if as_json:
-        echo_json({"mapping": str(to), "guessed": made.guessed, "asked": made.asked, "left": made.left})
+        echo_json(
+            {"mapping": str(to), "guessed": made.guessed, "asked": made.asked, "left": made.left}
+        )
         return
     click.echo(f"{to} written.")
     asked = 'Answer these before importing: replace each "?" in the mapping.'
-    for title, sentences in (("Guessed:", made.guessed), (asked, made.asked), ("Please check:", made.left)):
+    for title, sentences in (
+        ("Guessed:", made.guessed),
+        (asked, made.asked),
+        ("Please check:", made.left),
+    ):
         if sentences:
             click.echo(title)
             for sentence in sentences:

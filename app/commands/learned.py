@@ -1,4 +1,5 @@
-"""`faust -A app overrides list|show|watch` and `lessons list`: what was learned, straight from the topics.
+"""`faust -A app overrides list|show|watch` and `lessons list`: what was learned, straight from the
+topics.
 
 May touch: the broker (read only).
 """
@@ -28,8 +29,18 @@ from schemas.lessons import Lesson, LessonVerdict
 
 def _filters(command: Any) -> Any:
     for option in (
-        click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Maximum number to show."),
-        click.option("--category", type=click.Choice(["entry", "add", "trim", "exit"]), help="Only this action category."),
+        click.option(
+            "--limit",
+            type=click.IntRange(min=1),
+            default=50,
+            show_default=True,
+            help="Maximum number to show.",
+        ),
+        click.option(
+            "--category",
+            type=click.Choice(["entry", "add", "trim", "exit"]),
+            help="Only this action category.",
+        ),
         click.option("--pattern", help="Only this canonical pattern key; may end with *."),
         click.option("--module", help="Only this module."),
     ):
@@ -51,16 +62,32 @@ import_later(overrides, {"diff": "diff", "explain": "explain"})
 
 @overrides.command("list")
 @_filters
-@click.option("--sort", type=click.Choice(["multiplier", "trades", "key"]), default="multiplier", show_default=True)
-@click.option("--as-of", metavar="TIME", help="Those in force at this time (RFC 3339), excluding expired ones.")
+@click.option(
+    "--sort",
+    type=click.Choice(["multiplier", "trades", "key"]),
+    default="multiplier",
+    show_default=True,
+)
+@click.option(
+    "--as-of",
+    metavar="TIME",
+    help="Those in force at this time (RFC 3339), excluding expired ones.",
+)
 @json_option
 @handle_errors
 def list_overrides(
-    module: str | None, pattern: str | None, category: str | None, limit: int, sort: str, as_of: str | None, as_json: bool
+    module: str | None,
+    pattern: str | None,
+    category: str | None,
+    limit: int,
+    sort: str,
+    as_of: str | None,
+    as_json: bool,
 ) -> None:
     """List the overrides in force.
 
-    With --as-of, from the changes that the topic still holds and those in PostgreSQL, where that answers.
+    With --as-of, from the changes that the topic still holds and those in PostgreSQL, where that
+    answers.
 
     \b
     Examples:
@@ -72,7 +99,9 @@ def list_overrides(
     if as_of is None:
         records = asyncio.run(current(settings, kinds.OVERRIDES))
     else:
-        records = asyncio.run(overrides_at(settings, round(parse_time(as_of).timestamp() * 1e6), notes))
+        records = asyncio.run(
+            overrides_at(settings, round(parse_time(as_of).timestamp() * 1e6), notes)
+        )
     found = list(matching(records, module=module, pattern=pattern, category=category))
     order = {
         "multiplier": lambda o: (-o.multiplier, o.override_id),
@@ -81,18 +110,33 @@ def list_overrides(
     }[sort]
     found.sort(key=order)
     if as_json:
-        echo_json({"total": len(found), "overrides": _dicts(found[:limit]), **({} if as_of is None else {"notes": notes})})
+        echo_json(
+            {
+                "total": len(found),
+                "overrides": _dicts(found[:limit]),
+                **({} if as_of is None else {"notes": notes}),
+            }
+        )
         return
     for note in notes:
         click.echo(note, err=True)
-    table = Table("override", "pattern", "category", "scope", "×", "trades", "effect", "confidence", "decay")
+    table = Table(
+        "override", "pattern", "category", "scope", "×", "trades", "effect", "confidence", "decay"
+    )
     for column in (4, 5, 6, 7):
         table.columns[column].justify = "right"
     for o in found[:limit]:
         table.add_row(
-            o.override_id[:12], o.pattern_key, o.action_category, canonical_text(o.scope) or "(all)", f"{o.multiplier:.2f}",
-            f"{o.n_trades:,}", f"{o.effect:+.3f}", f"{o.confidence:.2f}", o.decay.state,
-        )  # fmt: skip
+            o.override_id[:12],
+            o.pattern_key,
+            o.action_category,
+            canonical_text(o.scope) or "(all)",
+            f"{o.multiplier:.2f}",
+            f"{o.n_trades:,}",
+            f"{o.effect:+.3f}",
+            f"{o.confidence:.2f}",
+            o.decay.state,
+        )
     console().print(table)
     click.echo(f"{min(limit, len(found)):,} of {len(found):,} overrides")
 
@@ -113,7 +157,10 @@ def show_override(override_id: str, as_json: bool) -> None:
     found = [o for key, o in records.items() if key.startswith(override_id)]
     if len(found) != 1:
         problem = f"{len(found)} overrides start with" if found else "No override starts with"
-        raise BadDataError(f"{problem} {override_id!r}.", "Run `faust -A app overrides list` to see those in force.")
+        raise BadDataError(
+            f"{problem} {override_id!r}.",
+            "Run `faust -A app overrides list` to see those in force.",
+        )
     if as_json:
         echo_json(msgspec.to_builtins(found[0]))
         return
@@ -122,7 +169,9 @@ def show_override(override_id: str, as_json: bool) -> None:
 
 
 @overrides.command("watch")
-@click.option("--count", type=click.IntRange(min=1), help="Stop after N changes (default: run until Ctrl-C).")
+@click.option(
+    "--count", type=click.IntRange(min=1), help="Stop after N changes (default: run until Ctrl-C)."
+)
 @json_option
 @handle_errors
 def watch_overrides(count: int | None, as_json: bool) -> None:
@@ -139,12 +188,21 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
         async for key, version, value in follow(Settings.from_environment(), kinds.OVERRIDES):
             record = None if value is None else msgspec.json.decode(value, type=Override)
             if as_json:
-                echo_json({"override_id": key, "version": version, "override": None if record is None else msgspec.to_builtins(record)})
+                echo_json(
+                    {
+                        "override_id": key,
+                        "version": version,
+                        "override": None if record is None else msgspec.to_builtins(record),
+                    }
+                )
             elif record is None:
                 click.echo(f"{key[:12]} retired")
             else:
                 scope = canonical_text(record.scope) or "(all)"
-                click.echo(f"{key[:12]} ×{record.multiplier:.2f} {record.pattern_key} {record.action_category} {scope}")
+                click.echo(
+                    f"{key[:12]} ×{record.multiplier:.2f} {record.pattern_key}"
+                    f" {record.action_category} {scope}"
+                )
             seen += 1
             if seen == count:
                 return
@@ -161,7 +219,9 @@ def lessons() -> None:
 @_filters
 @json_option
 @handle_errors
-def list_lessons(module: str | None, pattern: str | None, category: str | None, limit: int, as_json: bool) -> None:
+def list_lessons(
+    module: str | None, pattern: str | None, category: str | None, limit: int, as_json: bool
+) -> None:
     """List lessons with what was made of each: most trades first.
 
     \b
@@ -174,25 +234,43 @@ def list_lessons(module: str | None, pattern: str | None, category: str | None, 
         settings = Settings.from_environment()
         records = await current(settings, kinds.LESSONS)
         verdicts = await current(settings, kinds.VERDICTS)
-        return [r for r in matching(records, module=module, pattern=pattern, category=category) if isinstance(r, Lesson)], verdicts
+        return [
+            r
+            for r in matching(records, module=module, pattern=pattern, category=category)
+            if isinstance(r, Lesson)
+        ], verdicts
 
     found, verdicts = asyncio.run(read())
     found.sort(key=lambda lesson: (-lesson.n, lesson.lesson_id))
     if as_json:
         shown = [
-            {"lesson": msgspec.to_builtins(x), "verdict": msgspec.to_builtins(verdicts[x.lesson_id]) if x.lesson_id in verdicts else None}
+            {
+                "lesson": msgspec.to_builtins(x),
+                "verdict": (
+                    msgspec.to_builtins(verdicts[x.lesson_id]) if x.lesson_id in verdicts else None
+                ),
+            }
             for x in found[:limit]
         ]
         echo_json({"total": len(found), "lessons": shown})
         return
-    table = Table("lesson", "pattern", "category", "scope", "trades", "mean", "decay", "decision", "reason")
+    table = Table(
+        "lesson", "pattern", "category", "scope", "trades", "mean", "decay", "decision", "reason"
+    )
     for column in (4, 5):
         table.columns[column].justify = "right"
     for x in found[:limit]:
         verdict = verdicts.get(x.lesson_id)
         table.add_row(
-            x.lesson_id[:12], x.pattern_key, x.action_category, canonical_text(x.scope) or "(all)", f"{x.n:,}", f"{x.mean:+.3f}",
-            x.decay.state, verdict.decision if verdict else "", verdict.reason if verdict else "",
-        )  # fmt: skip
+            x.lesson_id[:12],
+            x.pattern_key,
+            x.action_category,
+            canonical_text(x.scope) or "(all)",
+            f"{x.n:,}",
+            f"{x.mean:+.3f}",
+            x.decay.state,
+            verdict.decision if verdict else "",
+            verdict.reason if verdict else "",
+        )
     console().print(table)
     click.echo(f"{min(limit, len(found)):,} of {len(found):,} lessons")

@@ -1,4 +1,5 @@
-"""`faust -A app migrate` and `rebuild`: bring the tables up to date, or fill them anew from the topics.
+"""`faust -A app migrate` and `rebuild`: bring the tables up to date, or fill them anew from the
+topics.
 
 May touch: PostgreSQL; `rebuild` also the projector's committed offsets on the broker.
 """
@@ -17,7 +18,9 @@ from app.storage.rebuild import REBUILT_TABLES, rebuild
 
 
 @cli.command("migrate")
-@click.option("--dry-run", is_flag=True, help="Show what would be applied, without changing anything.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be applied, without changing anything."
+)
 @json_option
 @handle_errors
 def migrate(dry_run: bool, as_json: bool) -> None:
@@ -31,7 +34,9 @@ def migrate(dry_run: bool, as_json: bool) -> None:
       faust -A app migrate
     """
     settings = Settings.from_environment()
-    names = asyncio.run(migrate_schema(settings.database_url, settings.database_schema, dry_run=dry_run))
+    names = asyncio.run(
+        migrate_schema(settings.database_url, settings.database_schema, dry_run=dry_run)
+    )
     if as_json:
         echo_json({"schema": settings.database_schema, "dry_run": dry_run, "migrations": names})
     elif not names:
@@ -47,10 +52,12 @@ def migrate(dry_run: bool, as_json: bool) -> None:
 @json_option
 @handle_errors
 def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Empty the tables and let the projector fill them from the topics again, for instance after the database was lost.
+    """Empty the tables and let the projector fill them from the topics again, for instance after
+    the database was lost.
 
-    Refuses while a projector is running: stop the workers, run this, start them.  Migrates first.  Not touched: the topics, what the
-    agents have learned, and pm_overrides_history, which holds more than the topic still does.
+    Refuses while a projector is running: stop the workers, run this, start them.  Migrates first.
+    Not touched: the topics, what the agents have learned, and pm_overrides_history, which holds
+    more than the topic still does.
 
     \b
     Examples:
@@ -61,11 +68,27 @@ def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     if not dry_run and not yes:
         if as_json:
             raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
-        click.confirm(f"Empty {', '.join(REBUILT_TABLES)} in the schema {settings.database_schema} and refill them?", abort=True)
+        click.confirm(
+            f"Empty {', '.join(REBUILT_TABLES)} in the schema {settings.database_schema} and refill"
+            " them?",
+            abort=True,
+        )
     records = asyncio.run(rebuild(settings, dry_run=dry_run))
     if as_json:
-        echo_json({"dry_run": dry_run, "records": records, "schema": settings.database_schema, "tables": list(REBUILT_TABLES)})
+        echo_json(
+            {
+                "dry_run": dry_run,
+                "records": records,
+                "schema": settings.database_schema,
+                "tables": list(REBUILT_TABLES),
+            }
+        )
     elif dry_run:
-        click.echo(f"Would empty {', '.join(REBUILT_TABLES)}; the projector would read {sum(records.values()):,} records again.")
+        click.echo(
+            f"Would empty {', '.join(REBUILT_TABLES)}; the projector would read"
+            f" {sum(records.values()):,} records again."
+        )
     else:
-        click.echo(f"Emptied.  Start a worker: its projector reads {sum(records.values()):,} records.")
+        click.echo(
+            f"Emptied.  Start a worker: its projector reads {sum(records.values()):,} records."
+        )

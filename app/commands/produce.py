@@ -1,4 +1,5 @@
-"""`faust -A app produce FILE…`: send a trade log in our own form to `position_closed`, line by line as it is.
+"""`faust -A app produce FILE…`: send a trade log in our own form to `position_closed`, line by line
+as it is.
 
 May touch: the files (read only), the topic `position_closed`.
 """
@@ -21,16 +22,33 @@ from schemas.kinds import CLOSES
 
 @cli.command("produce")
 @click.argument("files", nargs=-1, required=True)
-@click.option("--shift-to", metavar="TIME", help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).")
-@click.option("--rate", type=click.FloatRange(min=0.1), help="Maximum closes per second (default: as fast as the broker accepts them).")
+@click.option(
+    "--shift-to",
+    metavar="TIME",
+    help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1),
+    help="Maximum closes per second (default: as fast as the broker accepts them).",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Send only the first N closes.")
 @click.option("--dry-run", is_flag=True, help="Read everything, send nothing.")
 @json_option
 @handle_errors
-def produce(files: tuple[str, ...], shift_to: str | None, rate: float | None, limit: int | None, dry_run: bool, as_json: bool) -> None:
-    """Send closed positions from FILES: a JSON event a line, plain, .gz or .zst, or - for standard input.
+def produce(
+    files: tuple[str, ...],
+    shift_to: str | None,
+    rate: float | None,
+    limit: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send closed positions from FILES: a JSON event a line, plain, .gz or .zst, or - for standard
+    input.
 
-    Lines are sent as they are (broken ones too: they end as dead letters with a reason), keyed by their trade_id.  Other logs: `import`.
+    Lines are sent as they are (broken ones too: they end as dead letters with a reason), keyed by
+    their trade_id.  Other logs: `import`.
 
     \b
     Examples:
@@ -46,12 +64,31 @@ def produce(files: tuple[str, ...], shift_to: str | None, rate: float | None, li
     by = shift_by(files, shift_to, limit, read)
     total = file_size(files)
     sent, seconds = asyncio.run(
-        send(settings, read(), total_bytes=total, by=by, rate=rate, limit=limit, dry_run=dry_run, doing="producing")
+        send(
+            settings,
+            read(),
+            total_bytes=total,
+            by=by,
+            rate=rate,
+            limit=limit,
+            dry_run=dry_run,
+            doing="producing",
+        )
     )
     if not sent:
         raise BadDataError("The input contains no lines.", "Expected one JSON event per line.")
     if as_json:
-        echo_json({"sent": sent, "seconds": round(seconds, 3), "dry_run": dry_run, "topic": settings.topic(CLOSES)})
+        echo_json(
+            {
+                "sent": sent,
+                "seconds": round(seconds, 3),
+                "dry_run": dry_run,
+                "topic": settings.topic(CLOSES),
+            }
+        )
     else:
         word = "read" if dry_run else "sent"
-        click.echo(f"{word} {sent:,} closes in {seconds:.1f} s ({sent / max(seconds, 1e-9):,.0f}/s)", err=True)
+        click.echo(
+            f"{word} {sent:,} closes in {seconds:.1f} s ({sent / max(seconds, 1e-9):,.0f}/s)",
+            err=True,
+        )

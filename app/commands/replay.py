@@ -1,6 +1,8 @@
-"""`faust -A app replay run|list|show|diff|promote|drop`: learn the log anew beside what is live, compare, promote or drop.
+"""`faust -A app replay run|list|show|diff|promote|drop`: learn the log anew beside what is live,
+compare, promote or drop.
 
-May touch: the broker (read only, but for `promote`), files (read only), PostgreSQL (the shadow's schema only), the work folder.
+May touch: the broker (read only, but for `promote`), files (read only), PostgreSQL (the shadow's
+schema only), the work folder.
 """
 
 from __future__ import annotations
@@ -42,45 +44,76 @@ from schemas.lessons import LessonVerdict
 LINE_EVERY_S = 5.0
 
 work_dir_option = click.option(
-    "--work-dir", type=click.Path(file_okay=False, path_type=Path), help="Directory for closes spooled to disk (default: .edgeloop/replay)."
+    "--work-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory for closes spooled to disk (default: .edgeloop/replay).",
 )
 
 
 @cli.group("replay")
 def replay() -> None:
-    """Learn the log anew in bulk, beside the live workers and without touching them; compare, then promote or drop."""
+    """Learn the log anew in bulk, beside the live workers and without touching them; compare, then
+    promote or drop."""
 
 
 @replay.command("run")
 @click.argument("name")
 @click.argument("files", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All closed trades.")
-@click.option("--from", "from_time", metavar="TIME", help="Trades closed at or after TIME (RFC 3339).")
+@click.option(
+    "--from", "from_time", metavar="TIME", help="Trades closed at or after TIME (RFC 3339)."
+)
 @click.option("--to", "to_time", metavar="TIME", help="Trades closed before TIME.")
-@click.option("--by-duration", metavar="DURATION", help="Trades closed within this long before now: P30D, P4W, PT36H.")
-@click.option("--offsets", metavar="P:A-B,…", help="Records by partition, from offset A up to but not including B: 0:100-200,1:50-.")
+@click.option(
+    "--by-duration",
+    metavar="DURATION",
+    help="Trades closed within this long before now: P30D, P4W, PT36H.",
+)
+@click.option(
+    "--offsets",
+    metavar="P:A-B,…",
+    help="Records by partition, from offset A up to but not including B: 0:100-200,1:50-.",
+)
 @click.option(
     "--topic", type=click.Choice(["facts", "closes"]), default="facts", show_default=True,
     help="Without FILES: read the facts that ingest produced, or the closes themselves under the current settings.",
 )  # fmt: skip
-@click.option("--kind", type=click.Choice(KINDS), help="Format of FILES (default: detected per file).")
 @click.option(
-    "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="For tables: the TOML file that maps their columns."
+    "--kind", type=click.Choice(KINDS), help="Format of FILES (default: detected per file)."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Number of processes (default: one per core).")
+@click.option(
+    "--mapping",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For tables: the TOML file that maps their columns.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Number of processes (default: one per core)."
+)
 @work_dir_option
 @click.option("--restart", is_flag=True, help="Start over: drop what the shadow holds.")
 @json_option
 @handle_errors
 def replay_run(
-    name: str, files: tuple[str, ...], everything: bool, from_time: str | None, to_time: str | None, by_duration: str | None,
-    offsets: str | None, topic: str, kind: str | None, mapping: Path | None, jobs: int | None, work_dir: Path | None, restart: bool,
+    name: str,
+    files: tuple[str, ...],
+    everything: bool,
+    from_time: str | None,
+    to_time: str | None,
+    by_duration: str | None,
+    offsets: str | None,
+    topic: str,
+    kind: str | None,
+    mapping: Path | None,
+    jobs: int | None,
+    work_dir: Path | None,
+    restart: bool,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Learn from closed trades, by this environment's settings, into the shadow NAME.
 
-    The trades come from the topics, or from FILES.  One range has to be given; times are the exits of trades.  Nothing is published,
-    and no consumer group is joined.  A run that was cut short goes on where it was when it is started again.
+    The trades come from the topics, or from FILES.  One range has to be given; times are the exits
+    of trades.  Nothing is published, and no consumer group is joined.  A run that was cut short
+    goes on where it was when it is started again.
 
     \b
     Examples:
@@ -91,16 +124,27 @@ def replay_run(
     """
     settings = Settings.from_environment()
     span = span_of(
-        everything=everything, from_time=from_time, to_time=to_time, by_duration=by_duration, offsets=offsets, now=datetime.now(UTC)
+        everything=everything,
+        from_time=from_time,
+        to_time=to_time,
+        by_duration=by_duration,
+        offsets=offsets,
+        now=datetime.now(UTC),
     )
     source = source_of_files(span, files, kind, mapping) if files else Source(topic, span)
     with _reporting() as report:
         result = asyncio.run(
             run(
-                settings, name, source, folder=work_folder(name, work_dir), jobs=jobs, restart=restart, cores=os.cpu_count() or 1,
+                settings,
+                name,
+                source,
+                folder=work_folder(name, work_dir),
+                jobs=jobs,
+                restart=restart,
+                cores=os.cpu_count() or 1,
                 report=report,
             )
-        )  # fmt: skip
+        )
     if as_json:
         echo_json(result._asdict())
     else:
@@ -114,32 +158,49 @@ def _print_result(result: Result) -> None:
     if result.unreadable:
         click.echo(f"Skipped facts that no version of this program wrote: {result.unreadable:,}.")
     took = (
-        f"{result.records:,} records in {result.seconds:.1f} s ({result.rate:,.0f}/s), peak {result.peak_memory_bytes / 2**20:,.0f} MiB; "
+        f"{result.records:,} records in {result.seconds:.1f} s ({result.rate:,.0f}/s), peak"
+        f" {result.peak_memory_bytes / 2**20:,.0f} MiB; "
     )
     click.echo(
-        f"{result.trades:,} trades, {result.facts:,} facts, {result.lessons:,} lessons, {result.overrides:,} overrides; "
-        f"{took if result.records else ''}digest {result.digest}"
+        f"{result.trades:,} trades, {result.facts:,} facts, {result.lessons:,} lessons,"
+        f" {result.overrides:,} overrides; {took if result.records else ''}digest {result.digest}"
     )
 
 
 @contextmanager
 def _reporting() -> Iterator[Report]:
-    """A reporter of progress on stderr: a bar on a terminal, else a line every few seconds; both with rate and time left."""
+    """A reporter of progress on stderr: a bar on a terminal, else a line every few seconds; both
+    with rate and time left."""
     terminal = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=terminal, disable=not terminal.is_terminal, transient=True) as bar:
-        state: dict[str, Any] = {"stage": "", "task": None, "began": 0.0, "base": 0, "said": time.monotonic()}
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=terminal, disable=not terminal.is_terminal, transient=True
+    ) as bar:
+        state: dict[str, Any] = {
+            "stage": "",
+            "task": None,
+            "began": 0.0,
+            "base": 0,
+            "said": time.monotonic(),
+        }
 
         def report(stage: str, done: int, total: int | None) -> None:
             now = time.monotonic()
             if stage != state["stage"]:
-                # What a stage has done by its first report may be an earlier run's work: the rate is of what comes after.
+                # What a stage has done by its first report may be an earlier run's work: the rate
+                # is of what comes after.
                 state.update(stage=stage, began=now - POLL_S, base=done)
                 state["task"] = bar.add_task(stage, total=total, rate="")
             rate = max(done - state["base"], 0) / (now - state["began"])
-            left = f", {max((total or done) - done, 0) / rate:,.0f} s left" if rate and total else ""
+            left = (
+                f", {max((total or done) - done, 0) / rate:,.0f} s left" if rate and total else ""
+            )
             bar.update(state["task"], completed=done, total=total, rate=f"{done:,} ({rate:,.0f}/s)")
             if bar.disable and now - state["said"] >= LINE_EVERY_S:
                 state["said"] = now
@@ -172,9 +233,14 @@ def replay_list(as_json: bool) -> None:
         trades = f"{sum(done.trades for done in state.folded.values()):,}"
         finished = f"{state.finished_at:%Y-%m-%d %H:%M:%S}" if state.finished_at else "no"
         table.add_row(
-            state.name, described(state.source), f"{state.started_at:%Y-%m-%d %H:%M:%S}", finished, trades,
-            f"{sum(state.judged.values()):,}", (state.digest or "")[:12],
-        )  # fmt: skip
+            state.name,
+            described(state.source),
+            f"{state.started_at:%Y-%m-%d %H:%M:%S}",
+            finished,
+            trades,
+            f"{sum(state.judged.values()):,}",
+            (state.digest or "")[:12],
+        )
     console().print(table)
 
 
@@ -215,12 +281,19 @@ def replay_show(name: str, as_json: bool) -> None:
         return
     click.echo(f"{state.name}: {described(state.source)}")
     click.echo(f"  tables in the schema {schema}, {size / 2**20:,.1f} MiB")
-    click.echo(f"  begun {state.started_at:%Y-%m-%d %H:%M:%S %Z}, " + (
-        f"finished {state.finished_at:%Y-%m-%d %H:%M:%S %Z}, digest {state.digest}" if state.finished_at
-        else "not finished: run the same command again"
-    ))  # fmt: skip
+    click.echo(
+        f"  begun {state.started_at:%Y-%m-%d %H:%M:%S %Z}, "
+        + (
+            f"finished {state.finished_at:%Y-%m-%d %H:%M:%S %Z}, digest {state.digest}"
+            if state.finished_at
+            else "not finished: run the same command again"
+        )
+    )
     for partition, done in sorted(state.folded.items(), key=lambda item: int(item[0])):
-        click.echo(f"  partition {partition}: {done.records:,} records, {done.facts:,} facts, {done.lessons:,} lessons")
+        click.echo(
+            f"  partition {partition}: {done.records:,} records, {done.facts:,} facts,"
+            f" {done.lessons:,} lessons"
+        )
     for module, n in sorted(state.judged.items()):
         click.echo(f"  module {module}: {n:,} overrides")
     for reason, n in sorted(state.rejected.items()):
@@ -231,12 +304,19 @@ def replay_show(name: str, as_json: bool) -> None:
 
 @replay.command("diff")
 @click.argument("name")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of overrides to show.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Maximum number of overrides to show.",
+)
 @click.option("--exit-code", is_flag=True, help="Exit with code 1 if shadow and live differ.")
 @json_option
 @handle_errors
 def replay_diff(name: str, limit: int, exit_code: bool, as_json: bool) -> None:
-    """Compare the shadow NAME with what is published, override by override, the greatest difference first.
+    """Compare the shadow NAME with what is published, override by override, the greatest difference
+    first.
 
     \b
     Examples:
@@ -257,12 +337,27 @@ def replay_diff(name: str, limit: int, exit_code: bool, as_json: bool) -> None:
     same = digests["live"] == digests["shadow"]
     counts = {topic: _counts(live.records[topic], shadowed) for topic, shadowed in records.items()}
     found = differences(
-        _decoded(records[kinds.OVERRIDES], Override), _decoded(live.records[kinds.OVERRIDES], Override),
+        _decoded(records[kinds.OVERRIDES], Override),
+        _decoded(live.records[kinds.OVERRIDES], Override),
         _decoded(records[kinds.VERDICTS], LessonVerdict),
-    )  # fmt: skip
+    )
     if as_json:
-        shown = [{"shadow": msgspec.to_builtins(d.ours), "live": msgspec.to_builtins(d.theirs), "reason": d.reason} for d in found[:limit]]
-        echo_json({"digests": digests, "equal": same, "topics": counts, "overrides": {"total": len(found), "shown": shown}})
+        shown = [
+            {
+                "shadow": msgspec.to_builtins(d.ours),
+                "live": msgspec.to_builtins(d.theirs),
+                "reason": d.reason,
+            }
+            for d in found[:limit]
+        ]
+        echo_json(
+            {
+                "digests": digests,
+                "equal": same,
+                "topics": counts,
+                "overrides": {"total": len(found), "shown": shown},
+            }
+        )
     else:
         _print_diff(digests, same, counts, found, limit)
     if exit_code and not same:
@@ -284,14 +379,23 @@ def _counts(live: Any, shadow: Any) -> dict[str, int]:
     }
 
 
-def _print_diff(digests: dict[str, str], same: bool, counts: dict[str, dict[str, int]], found: list[Difference], limit: int) -> None:
+def _print_diff(
+    digests: dict[str, str],
+    same: bool,
+    counts: dict[str, dict[str, int]],
+    found: list[Difference],
+    limit: int,
+) -> None:
     click.echo(f"live   {digests['live']}\nshadow {digests['shadow']}")
     if same:
         click.echo("Shadow and live are equal: the same lessons, verdicts and overrides.")
         return
     table = Table("topic", "only live", "only shadow", "changed", "equal")
     for topic, n in counts.items():
-        table.add_row(topic, *(f"{n[column]:,}" for column in ("only_live", "only_shadow", "changed", "equal")))
+        table.add_row(
+            topic,
+            *(f"{n[column]:,}" for column in ("only_live", "only_shadow", "changed", "equal")),
+        )
     console().print(table)
     if not found:
         click.echo("A position manager would get the same answers.")
@@ -303,15 +407,25 @@ def _print_diff(digests: dict[str, str], same: bool, counts: dict[str, dict[str,
     for d in found[:limit]:
         o = d.of
         sides = [f"{word} {_told(side)}" for word, side in (("live", d.theirs), ("shadow", d.ours))]
-        click.echo(f"  {', '.join(sides)}   {o.pattern_key} {o.action_category} in {canonical_text(o.scope) or 'every context'}")
+        click.echo(
+            f"  {', '.join(sides)}   {o.pattern_key} {o.action_category} in"
+            f" {canonical_text(o.scope) or 'every context'}"
+        )
         click.echo(f"          {o.override_id}: {d.reason}")
 
 
 def _told(side: Override | None) -> str:
     if side is None:
         return "none"
-    gains = "".join(f", × {gain:g} of it in {regime or 'other regimes'}" for regime, gain in side.regime_gains.items())
-    fades = f", half-life {side.decay.half_life_hours / 24:.3g} days" if side.decay.half_life_hours else ""
+    gains = "".join(
+        f", × {gain:g} of it in {regime or 'other regimes'}"
+        for regime, gain in side.regime_gains.items()
+    )
+    fades = (
+        f", half-life {side.decay.half_life_hours / 24:.3g} days"
+        if side.decay.half_life_hours
+        else ""
+    )
     return f"× {side.multiplier:.2f}{fades}{gains}"
 
 
@@ -322,13 +436,19 @@ def _told(side: Override | None) -> str:
     help="Promote even though: settings differ, the range is not the whole log, it is older than the log, workers are running.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--dry-run", is_flag=True, help="Show what would be published, without publishing it.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be published, without publishing it."
+)
 @json_option
 @handle_errors
-def replay_promote(name: str, accept: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Publish what the shadow NAME says and live does not, all at once: a reader sees all of it or nothing.
+def replay_promote(
+    name: str, accept: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Publish what the shadow NAME says and live does not, all at once: a reader sees all of it or
+    nothing.
 
-    Stop the workers first, start them afterwards: with the settings of the shadow they have nothing to add.
+    Stop the workers first, start them afterwards: with the settings of the shadow they have nothing
+    to add.
 
     \b
     Examples:
@@ -347,22 +467,36 @@ def replay_promote(name: str, accept: tuple[str, ...], yes: bool, dry_run: bool,
         if dry_run or not plan.records:
             return False
         if not yes:
-            click.confirm(f"Publish {len(plan.records):,} records to {settings.broker}?", abort=True, err=True)
+            click.confirm(
+                f"Publish {len(plan.records):,} records to {settings.broker}?", abort=True, err=True
+            )
         return True
 
-    plan, published = asyncio.run(promotion.promote(settings, name, accept=set(accept), dry_run=dry_run, agreed=agreed))
+    plan, published = asyncio.run(
+        promotion.promote(settings, name, accept=set(accept), dry_run=dry_run, agreed=agreed)
+    )
     if as_json:
         refused = {word: what for word, (what, _) in plan.refusals.items()}
         echo_json(
             {
-                "name": name, "dry_run": dry_run, "published": published, "records": len(plan.records), "id": plan.id, "refusals": refused,
-                "topics": {topic: {"publish": put, "retire": retired} for topic, (put, retired) in plan.counts.items()},
+                "name": name,
+                "dry_run": dry_run,
+                "published": published,
+                "records": len(plan.records),
+                "id": plan.id,
+                "refusals": refused,
+                "topics": {
+                    topic: {"publish": put, "retire": retired}
+                    for topic, (put, retired) in plan.counts.items()
+                },
             }
-        )  # fmt: skip
+        )
     elif not plan.records:
         click.echo("Live already matches.")
     else:
-        click.echo(f"Published {len(plan.records):,} records." if published else "Nothing was published.")
+        click.echo(
+            f"Published {len(plan.records):,} records." if published else "Nothing was published."
+        )
 
 
 @replay.command("drop")
@@ -385,7 +519,10 @@ def replay_drop(name: str, work_dir: Path | None, yes: bool, dry_run: bool, as_j
     async def drop(doit: bool) -> str:
         async with opened(settings, name) as shadow:
             if not await shadow.exists():
-                raise ConfigurationError(f"There is no shadow {name}.", "Run `faust -A app replay list` to see the existing ones.")
+                raise ConfigurationError(
+                    f"There is no shadow {name}.",
+                    "Run `faust -A app replay list` to see the existing ones.",
+                )
             if doit:
                 await shadow.lock()
                 await shadow.drop()

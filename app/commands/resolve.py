@@ -1,4 +1,5 @@
-"""`faust -A app resolve`: what the position manager would get for a context, and from which overrides.
+"""`faust -A app resolve`: what the position manager would get for a context, and from which
+overrides.
 
 May touch: the broker (read only).
 """
@@ -26,7 +27,10 @@ def parse_scope(text: str) -> dict[str, str]:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"{pair!r} is not a dimension=value pair.", "Expected a form like --scope chain=sol,btc_meso=S1")
+            raise UsageError(
+                f"{pair!r} is not a dimension=value pair.",
+                "Expected a form like --scope chain=sol,btc_meso=S1",
+            )
         scope[name.strip()] = value.strip()
     return scope
 
@@ -40,35 +44,61 @@ def parse_time(text: str | None) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise UsageError(f"{text!r} is not a time with a UTC offset.", "Expected a form like 2026-01-31T12:00:00Z")
+        raise UsageError(
+            f"{text!r} is not a time with a UTC offset.",
+            "Expected a form like 2026-01-31T12:00:00Z",
+        )
     return moment
 
 
 @cli.command("resolve")
 @click.option("--pattern", required=True, help="Pattern key in any accepted form.")
 @click.option("--category", required=True, type=click.Choice(CATEGORIES), help="Action category.")
-@click.option("--scope", "scope_text", default="", help="The context: comma-separated dimension=value pairs.")
-@click.option("--module", default="pm", show_default=True, help="Module, if the pattern key does not name it.")
+@click.option(
+    "--scope", "scope_text", default="", help="The context: comma-separated dimension=value pairs."
+)
+@click.option(
+    "--module", default="pm", show_default=True, help="Module, if the pattern key does not name it."
+)
 @click.option("--at", "at_text", help="Time of the decision (default: now).")
 @json_option
 @handle_errors
-def resolve(pattern: str, category: str, scope_text: str, module: str, at_text: str | None, as_json: bool) -> None:
+def resolve(
+    pattern: str, category: str, scope_text: str, module: str, at_text: str | None, as_json: bool
+) -> None:
     """Resolve a size multiplier as the position manager would.
 
     \b
     Examples:
-      faust -A app resolve --pattern pm.donchian.S1.entry --category entry --scope curator=donchian_fast,vol_bucket=low
-      faust -A app resolve --pattern uptrend.S1.entry --category add --scope chain=sol --json
+      faust -A app resolve --pattern pm.donchian.S1.entry --category entry --scope
+      curator=donchian_fast,vol_bucket=low faust -A app resolve --pattern uptrend.S1.entry
+      --category add --scope chain=sol --json
     """
     scope, at = parse_scope(scope_text), parse_time(at_text)
     overrides = asyncio.run(current(Settings.from_environment(), kinds.OVERRIDES))
     found = resolve_records(overrides.values(), pattern, category, scope, at, module=module)
     if as_json:
-        matches = [{"override_id": m.override_id, "contribution": m.contribution} for m in found.matches]
-        echo_json({"multiplier": found.multiplier, "reason": found.reason, "detail": found.detail, "at": at, "matches": matches})
+        matches = [
+            {"override_id": m.override_id, "contribution": m.contribution} for m in found.matches
+        ]
+        echo_json(
+            {
+                "multiplier": found.multiplier,
+                "reason": found.reason,
+                "detail": found.detail,
+                "at": at,
+                "matches": matches,
+            }
+        )
         return
-    click.echo(f"size × {found.multiplier:.4f} ({found.reason}{': ' + found.detail if found.detail else ''})")
+    click.echo(
+        f"size × {found.multiplier:.4f}"
+        f" ({found.reason}{': ' + found.detail if found.detail else ''})"
+    )
     for m in found.matches:
         o = overrides[m.override_id]
         context = canonical_text(o.scope) or "(all)"
-        click.echo(f"  {m.contribution:+.4f} from × {o.multiplier:.2f} {context}: {o.n_trades} trades, override {o.override_id[:12]}")
+        click.echo(
+            f"  {m.contribution:+.4f} from × {o.multiplier:.2f} {context}: {o.n_trades} trades,"
+            f" override {o.override_id[:12]}"
+        )

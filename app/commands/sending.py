@@ -36,24 +36,40 @@ class Sent(NamedTuple):
     seconds: float
 
 
-def shift_by(files: tuple[str, ...], shift_to: str | None, limit: int | None, read: Callable[[], Iterator[Closed]]) -> timedelta | None:
-    """By how much to move the log so that its newest exit is at `shift_to`; `read` begins to read it.
+def shift_by(
+    files: tuple[str, ...],
+    shift_to: str | None,
+    limit: int | None,
+    read: Callable[[], Iterator[Closed]],
+) -> timedelta | None:
+    """By how much to move the log so that its newest exit is at `shift_to`; `read` begins to read
+    it.
 
-    Raises `UsageError` for a time that is none and for standard input, and `BadDataError` if there is no exit.
+    Raises `UsageError` for a time that is none and for standard input, and `BadDataError` if there
+    is no exit.
     """
     if shift_to is None:
         return None
     if "-" in files:
-        raise UsageError("--shift-to reads the log twice, and standard input can be read only once.", "Give a file instead.")
+        raise UsageError(
+            "--shift-to reads the log twice, and standard input can be read only once.",
+            "Give a file instead.",
+        )
     try:
         target = datetime.now(UTC) if shift_to == "now" else datetime.fromisoformat(shift_to)
     except ValueError:
         target = None
     if target is None or target.tzinfo is None:
-        raise UsageError(f"{shift_to!r} is not a time.", "Expected `now` or a time with a UTC offset, such as 2026-01-31T12:00:00Z.")
+        raise UsageError(
+            f"{shift_to!r} is not a time.",
+            "Expected `now` or a time with a UTC offset, such as 2026-01-31T12:00:00Z.",
+        )
     newest = newest_exit(closed.value for closed in islice(read(), limit))
     if newest is None:
-        raise BadDataError("No exit_timestamp was found to shift the log by.", "Omit --shift-to to send the events unchanged.")
+        raise BadDataError(
+            "No exit_timestamp was found to shift the log by.",
+            "Omit --shift-to to send the events unchanged.",
+        )
     return target - newest
 
 
@@ -68,7 +84,8 @@ async def send(
     dry_run: bool,
     doing: str,
 ) -> Sent:
-    """Send each close as it is found, at most `rate` a second and `limit` in all, and await every delivery; with `dry_run` only read."""
+    """Send each close as it is found, at most `rate` a second and `limit` in all, and await every
+    delivery; with `dry_run` only read."""
     topic = settings.topic(CLOSES)
     partitions = 1 if dry_run else await require_one(settings, CLOSES)
     producer = Producer(settings)
@@ -96,7 +113,11 @@ async def send(
                 read.see(closed)
                 value = closed.value if by is None else shifted(closed.value, by)
                 key = closed.key
-                partition = partition_of(key.decode(), partitions) if key is not None else random.randrange(partitions)
+                partition = (
+                    partition_of(key.decode(), partitions)
+                    if key is not None
+                    else random.randrange(partitions)
+                )
                 batch.append(Outgoing(topic, partition, key, value))
                 if len(batch) >= size:
                     await flush()

@@ -1,6 +1,8 @@
-"""`faust -A app stack`: an own Kafka and PostgreSQL below a folder, for development, the demo, tests and benchmarks.
+"""`faust -A app stack`: an own Kafka and PostgreSQL below a folder, for development, the demo,
+tests and benchmarks.
 
-May touch: the stack's folder, the per-user cache, processes of the stack; the network, the first time.
+May touch: the stack's folder, the per-user cache, processes of the stack; the network, the first
+time.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ directory_option = click.option(
 def stack() -> None:
     """Run an own Kafka and PostgreSQL on this machine; neither Docker nor Java is needed.
 
-    Both listen on the loopback interface only. Kafka asks for no password, PostgreSQL does (it is in the URL). Made for
-    development: PostgreSQL does not wait for the disk (fsync is off).
+    Both listen on the loopback interface only. Kafka asks for no password, PostgreSQL does (it is
+    in the URL). Made for development: PostgreSQL does not wait for the disk (fsync is off).
 
     \b
     Examples:
@@ -72,9 +74,10 @@ def _echo_addresses(info: devstack.StackInfo) -> None:
 def stack_up(directory: Path, as_json: bool) -> None:
     """Start the stack and return once it is ready; it keeps running in the background.
 
-    Does nothing if it is already running. The first run downloads Kafka (44 MB) into a per-user cache shared by all clones
-    ($EDGELOOP_CACHE_DIR, else $XDG_CACHE_HOME/edgeloop, else ~/.cache/edgeloop); later no network is needed. With --json, the
-    last line on stdout is {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
+    Does nothing if it is already running. The first run downloads Kafka (44 MB) into a per-user
+    cache shared by all clones ($EDGELOOP_CACHE_DIR, else $XDG_CACHE_HOME/edgeloop, else
+    ~/.cache/edgeloop); later no network is needed. With --json, the last line on stdout is
+    {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
 
     \b
     Examples:
@@ -104,13 +107,27 @@ def stack_status(directory: Path, as_json: bool) -> None:
     """
     status = devstack.status(directory)
     if as_json:
-        addresses = _addresses(status.info) if status.info else {"broker": None, "database_url": None}
-        echo_json({"up": status.is_up, "broker_running": status.broker_running, "database_running": status.database_running, **addresses})
+        addresses = (
+            _addresses(status.info) if status.info else {"broker": None, "database_url": None}
+        )
+        echo_json(
+            {
+                "up": status.is_up,
+                "broker_running": status.broker_running,
+                "database_running": status.database_running,
+                **addresses,
+            }
+        )
     elif status.info:
         _echo_addresses(status.info)
-        click.echo(f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}")
+        click.echo(
+            f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}"
+        )
     else:
-        for name, running in (("Kafka", status.broker_running), ("PostgreSQL", status.database_running)):
+        for name, running in (
+            ("Kafka", status.broker_running),
+            ("PostgreSQL", status.database_running),
+        ):
             click.echo(f"{name} is {'running' if running else 'not running'}.")
         click.echo("Start the stack with: faust -A app stack up")
     sys.exit(0 if status.is_up else 4)
@@ -154,8 +171,16 @@ def stack_reset(directory: Path, yes: bool, dry_run: bool, as_json: bool) -> Non
     if not dry_run:
         devstack.reset(directory)
     if as_json:
-        echo_json({"deleted": [] if dry_run else list(map(str, folders)), "would_delete": list(map(str, folders)) if dry_run else []})
+        echo_json(
+            {
+                "deleted": [] if dry_run else list(map(str, folders)),
+                "would_delete": list(map(str, folders)) if dry_run else [],
+            }
+        )
     elif not folders:
         click.echo(f"There is no stack in {directory}.")
     else:
-        click.echo(("Would stop the stack and delete: " if dry_run else "Deleted: ") + ", ".join(map(str, folders)))
+        click.echo(
+            ("Would stop the stack and delete: " if dry_run else "Deleted: ")
+            + ", ".join(map(str, folders))
+        )

@@ -20,7 +20,9 @@ from app.settings import AGENTS, Settings
 POLL_S = 0.2
 
 
-async def _watch(settings: Settings, roles: tuple[str, ...], until_idle: bool, timeout_s: float, show: bool) -> tuple[list[Lag], bool]:
+async def _watch(
+    settings: Settings, roles: tuple[str, ...], until_idle: bool, timeout_s: float, show: bool
+) -> tuple[list[Lag], bool]:
     deadline = time.monotonic() + timeout_s
     terminal = Console(stderr=True)
     async with LagReader(settings) as status:
@@ -31,14 +33,31 @@ async def _watch(settings: Settings, roles: tuple[str, ...], until_idle: bool, t
                 if not until_idle or idle or time.monotonic() > deadline:
                     return lags, idle
                 if show:
-                    line.update("waiting for " + ", ".join(f"{lag.role} ({lag.records:,} behind)" for lag in lags if lag.records))
+                    line.update(
+                        "waiting for "
+                        + ", ".join(
+                            f"{lag.role} ({lag.records:,} behind)" for lag in lags if lag.records
+                        )
+                    )
                 await asyncio.sleep(POLL_S)
 
 
 @cli.command("status")
-@click.option("--until-idle", is_flag=True, help="Wait until every input is processed, every refit is done and every change is projected.")
-@click.option("--role", "roles", multiple=True, type=click.Choice(AGENTS), help="Only this role; repeatable.")
-@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait before giving up with exit code 1.")
+@click.option(
+    "--until-idle",
+    is_flag=True,
+    help="Wait until every input is processed, every refit is done and every change is projected.",
+)
+@click.option(
+    "--role", "roles", multiple=True, type=click.Choice(AGENTS), help="Only this role; repeatable."
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait before giving up with exit code 1.",
+)
 @json_option
 @handle_errors
 def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
@@ -46,10 +65,9 @@ def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: 
 
     \b
     Examples:
-      faust -A app status
-      faust -A app status --until-idle --timeout 60
-      faust -A app status --until-idle --role lesson_builder --role override_materializer --role projector
-      faust -A app status --json
+      faust -A app status faust -A app status --until-idle --timeout 60 faust -A app status
+      --until-idle --role lesson_builder --role override_materializer --role projector faust -A app
+      status --json
     """
     settings = Settings.from_environment()
     lags, idle = asyncio.run(_watch(settings, roles, until_idle, timeout_s, show=not as_json))
@@ -57,7 +75,15 @@ def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: 
         echo_json(
             {
                 "idle": idle,
-                "lags": [{"role": lag.role, "topic": lag.topic, "group": lag.group, "records": lag.records} for lag in lags],
+                "lags": [
+                    {
+                        "role": lag.role,
+                        "topic": lag.topic,
+                        "group": lag.group,
+                        "records": lag.records,
+                    }
+                    for lag in lags
+                ],
             }
         )
     else:

@@ -59,7 +59,9 @@ def check(as_json: bool) -> None:
         echo_json(
             {
                 "declared": [declared.describe(topic) for topic in declared.declaration(settings)],
-                "mismatches": [{"topic": m.topic, "problem": m.problem, "remedy": m.remedy} for m in mismatches],
+                "mismatches": [
+                    {"topic": m.topic, "problem": m.problem, "remedy": m.remedy} for m in mismatches
+                ],
             }
         )
     else:
@@ -76,7 +78,8 @@ def check(as_json: bool) -> None:
 @json_option
 @handle_errors
 def mend(dry_run: bool, as_json: bool) -> None:
-    """Apply the declared configuration to existing topics; nothing else changes, including partition counts.
+    """Apply the declared configuration to existing topics; nothing else changes, including
+    partition counts.
 
     \b
     Examples:
@@ -86,7 +89,12 @@ def mend(dry_run: bool, as_json: bool) -> None:
     settings = Settings.from_environment()
     differed = asyncio.run(declared.mend(settings, dry_run=dry_run))
     if as_json:
-        echo_json({"mended": [{"topic": m.topic, "problem": m.problem} for m in differed], "dry_run": dry_run})
+        echo_json(
+            {
+                "mended": [{"topic": m.topic, "problem": m.problem} for m in differed],
+                "dry_run": dry_run,
+            }
+        )
         return
     for m in differed:
         click.echo(f"{'would fix' if dry_run else 'fixed'} {m.topic}, which {m.problem}")

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from faust.cli.worker import worker as _registered  # noqa: F401  (importing it puts `worker` on the command line)
+
+# importing it puts `worker` on the command line
+from faust.cli.worker import worker as _registered  # noqa: F401
 
 from app.commands.base import cli, handle_errors
 from app.faust_app import app, health
@@ -27,17 +29,31 @@ def _worker(*args: Any, with_web: bool, web_port: int | None, **kwargs: Any) -> 
     health.configure(enabled=with_web, port=web_port)
     asyncio.run(preflight(Settings.from_environment()))
     app.load_agents()
-    logging.getLogger("aiokafka").setLevel(logging.NOTSET)  # a worker's log has it, limited (app.worker.logs)
-    return _start(*args, with_web=False, web_port=None, web_bind=None, web_host=None, web_transport=None, **kwargs)
+    # a worker's log has it, limited (app.worker.logs)
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
+    return _start(
+        *args,
+        with_web=False,
+        web_port=None,
+        web_bind=None,
+        web_host=None,
+        web_transport=None,
+        **kwargs,
+    )
 
 
-# Faust's web server listens on every address, always on the same port, and serves table data, so it never starts.  Its switch and its
-# port apply to app.worker.health instead, because scripts of Faust users pass them.
+# Faust's web server listens on every address, always on the same port, and serves table data, so it
+# never starts.  Its switch and its port apply to app.worker.health instead, because scripts of
+# Faust users pass them.
 HELP = {
     "with_web": "Serve /healthz, /readyz and /metrics, or not (default: serve).",
     "web_port": "Port for /healthz, /readyz and /metrics (default: EDGELOOP_METRICS_PORT).",
 }
-_command.params = [option for option in _command.params if option.name in HELP or not (option.name or "").startswith("web_")]
+_command.params = [
+    option
+    for option in _command.params
+    if option.name in HELP or not (option.name or "").startswith("web_")
+]
 for _option in _command.params:
     if isinstance(_option, click.Option) and _option.name in HELP:
         _option.help = HELP[_option.name]

@@ -22,7 +22,9 @@ from app.settings import Settings
 POLL_S = 0.2
 
 
-async def _watch(settings: Settings, until: int | None, timeout_s: float) -> tuple[list[Group], bool]:
+async def _watch(
+    settings: Settings, until: int | None, timeout_s: float
+) -> tuple[list[Group], bool]:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -31,7 +33,9 @@ async def _watch(settings: Settings, until: int | None, timeout_s: float) -> tup
             if until is None or time.monotonic() > deadline:
                 raise
         else:
-            done = until is None or (len(found[0].members) == until and all(group.settled for group in found))
+            done = until is None or (
+                len(found[0].members) == until and all(group.settled for group in found)
+            )
             if done or time.monotonic() > deadline:
                 return found, done
         await asyncio.sleep(POLL_S)
@@ -39,15 +43,25 @@ async def _watch(settings: Settings, until: int | None, timeout_s: float) -> tup
 
 @cli.command("workers")
 @click.option(
-    "--until", type=click.IntRange(min=0), metavar="N", help="Wait until N workers have joined and no partition is being reassigned."
+    "--until",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Wait until N workers have joined and no partition is being reassigned.",
 )
-@click.option("--timeout", "timeout_s", default=60.0, show_default=True, help="Seconds to wait before giving up with exit code 1.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait before giving up with exit code 1.",
+)
 @json_option
 @handle_errors
 def workers(until: int | None, timeout_s: float, as_json: bool) -> None:
     """Show the workers that have joined and the partitions assigned to each.
 
-    A worker that runs the projector belongs to two groups.  A killed worker stays a member for another 12 seconds.
+    A worker that runs the projector belongs to two groups.  A killed worker stays a member for
+    another 12 seconds.
 
     \b
     Examples:
@@ -75,7 +89,10 @@ def _partitions(settings: Settings, member: Member) -> str:
     numbers: dict[str, list[int]] = {}
     for topic, partition in member.partitions:
         numbers.setdefault(topic.removeprefix(settings.topic_prefix), []).append(partition)
-    return "; ".join(f"{topic} {in_words(held)}" for topic, held in sorted(numbers.items())) or "nothing"
+    return (
+        "; ".join(f"{topic} {in_words(held)}" for topic, held in sorted(numbers.items()))
+        or "nothing"
+    )
 
 
 def in_words(numbers: list[int]) -> str:

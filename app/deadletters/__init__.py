@@ -1,6 +1,8 @@
-"""Dead letters: what the door refused, to be looked at, and to be sent again when it has become valid.
+"""Dead letters: what the door refused, to be looked at, and to be sent again when it has become
+valid.
 
-May touch: `letters` reads the broker; `redrive` reads it and writes `position_closed`; `marking` nothing.
+May touch: `letters` reads the broker; `redrive` reads it and writes `position_closed`; `marking`
+nothing.
 """
 
 from app.deadletters.letters import Letter, Wanted

@@ -43,14 +43,18 @@ def parse_place(text: str) -> Place:
     """
     found = re.fullmatch(r"(\d{1,9}):(\d{1,18})", text)
     if found is None:
-        raise UsageError(f"{text!r} is not a position.", "Use partition:offset, such as 3:17; `faust -A app dlq list` shows it.")
+        raise UsageError(
+            f"{text!r} is not a position.",
+            "Use partition:offset, such as 3:17; `faust -A app dlq list` shows it.",
+        )
     return Place(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter without its value.  `source` is where the close was; of a value that was cut, `length` (bytes) and `sha256` are those
-    of the whole; `written_ms` is when the letter was written, `source_ms` the close's own Kafka timestamp."""
+    """One dead letter without its value.  `source` is where the close was; of a value that was cut,
+    `length` (bytes) and `sha256` are those of the whole; `written_ms` is when the letter was
+    written, `source_ms` the close's own Kafka timestamp."""
 
     place: Place
     key: bytes | None
@@ -81,7 +85,11 @@ def letter_of(record: ConsumerRecord) -> Letter:
         found = text(name)
         return int(found) if re.fullmatch(r"\d{1,18}", found) else None
 
-    partition, offset, length = number("source.partition"), number("source.offset"), number("value.length")
+    partition, offset, length = (
+        number("source.partition"),
+        number("source.offset"),
+        number("value.length"),
+    )
     return Letter(
         place=Place(record.partition, record.offset),
         key=record.key,
@@ -101,8 +109,9 @@ def letter_of(record: ConsumerRecord) -> Letter:
 class Wanted:
     """Which letters: every filter that is set has to fit.
 
-    `path` fits its beginning, or the whole where it has `*` (anything) or `?` (one character); times are milliseconds since 1970 of the
-    close's own Kafka timestamp, from `since_ms` on and before `until_ms`.
+    `path` fits its beginning, or the whole where it has `*` (anything) or `?` (one character);
+    times are milliseconds since 1970 of the close's own Kafka timestamp, from `since_ms` on and
+    before `until_ms`.
     """
 
     reasons: Collection[str] = ()
@@ -129,7 +138,8 @@ class Wanted:
 
 
 def path_fits(pattern: str, path: str) -> bool:
-    """Whether a path begins with `pattern` or, if that has `*` or `?`, is like it as a whole; brackets are themselves.
+    """Whether a path begins with `pattern` or, if that has `*` or `?`, is like it as a whole;
+    brackets are themselves.
 
     >>> path_fits("$.actions", "$.actions[3].scope.chain"), path_fits("$.actions[*].ts", "$.actions[3].ts"), path_fits("$.a?", "$.abc")
     (True, True, False)
@@ -141,7 +151,8 @@ def path_fits(pattern: str, path: str) -> bool:
 
 
 def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> DeadLetterError | None:
-    """What the door says of `value` with these settings, for a record that is stamped `at_ms`; None if it would become facts."""
+    """What the door says of `value` with these settings, for a record that is stamped `at_ms`; None
+    if it would become facts."""
     try:
         explode(value, at_ms, dimensions=settings.dimensions, outcome=settings.outcome)
     except DeadLetterError as error:
@@ -149,8 +160,11 @@ def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> DeadLett
     return None
 
 
-async def letters(settings: Settings, *, on_batch: Callable[[int], None] = lambda n: None) -> AsyncIterator[tuple[Letter, ConsumerRecord]]:
-    """Every dead letter with its record, partition by partition in order.  Raises `UnreachableError`, `ConfigurationError`."""
+async def letters(
+    settings: Settings, *, on_batch: Callable[[int], None] = lambda n: None
+) -> AsyncIterator[tuple[Letter, ConsumerRecord]]:
+    """Every dead letter with its record, partition by partition in order.  Raises
+    `UnreachableError`, `ConfigurationError`."""
     await require_existence(settings, [DEAD_LETTERS])
     async for records in scan(settings, DEAD_LETTERS):
         for record in records:
@@ -165,4 +179,6 @@ async def letter_at(settings: Settings, place: Place) -> tuple[Letter, ConsumerR
         record = await fetcher.fetch(settings.topic(DEAD_LETTERS), *place)
     if record is not None:
         return letter_of(record), record
-    raise BadDataError(f"No dead letter at {place}.", "Run `faust -A app dlq list` to see their positions.")
+    raise BadDataError(
+        f"No dead letter at {place}.", "Run `faust -A app dlq list` to see their positions."
+    )

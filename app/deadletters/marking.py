@@ -22,7 +22,8 @@ MAX_TEXT = 200
 
 
 def marked(value: bytes | None, path: str, reason: str, exception: str) -> list[str]:
-    """Lines of `value`, the one at `path` (or of the nearest thing there is around it) ending with the reason.
+    """Lines of `value`, the one at `path` (or of the nearest thing there is around it) ending with
+    the reason.
 
     >>> print("\\n".join(marked(b'{"a": {"b": 1}, "c": []}', "$.a.b", "wrong_type", "")))
     {
@@ -62,12 +63,17 @@ def _lines(node: Any, path: str, indent: str, label: str) -> Iterator[tuple[str,
     if isinstance(node, dict) and node:
         yield path, f"{indent}{label}{{"
         for i, (name, child) in enumerate(node.items()):
-            yield from _with_comma(_lines(child, path + member(name), indent + "  ", f"{_text(name)}: "), i < len(node) - 1)
+            yield from _with_comma(
+                _lines(child, path + member(name), indent + "  ", f"{_text(name)}: "),
+                i < len(node) - 1,
+            )
         yield "", f"{indent}}}"
     elif isinstance(node, list) and node:
         yield path, f"{indent}{label}["
         for i, child in enumerate(node):
-            yield from _with_comma(_lines(child, f"{path}[{i}]", indent + "  ", ""), i < len(node) - 1)
+            yield from _with_comma(
+                _lines(child, f"{path}[{i}]", indent + "  ", ""), i < len(node) - 1
+            )
         yield "", f"{indent}]"
     else:
         yield path, f"{indent}{label}{_text(node)}"
@@ -86,11 +92,14 @@ def _text(node: Any) -> str:
 
 
 def _excerpt(value: bytes, reason: str, exception: str) -> list[str]:
-    """What is not JSON: around the byte that the error names, else its beginning; whatever is no text is shown as escapes."""
+    """What is not JSON: around the byte that the error names, else its beginning; whatever is no
+    text is shown as escapes."""
     found = re.search(r"\(byte (\d+)\)", exception)
     at = min(int(found[1]), len(value)) if found else 0
     start, end = max(at - EXCERPT_BYTES, 0), min(at + EXCERPT_BYTES, len(value))
-    before, after = (part.decode(errors="backslashreplace") for part in (value[start:at], value[at:end]))
+    before, after = (
+        part.decode(errors="backslashreplace") for part in (value[start:at], value[at:end])
+    )
     return [
         f"{'… ' if start else ''}{before}{MARK}{reason} at byte {at:,} of {len(value):,}",
         f"{after}{' …' if end < len(value) else ''}",

@@ -2,15 +2,18 @@
 
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `position_closed`.
 
-1. Every letter is read and, if it is wanted, tried at the door with today's settings and the time of now, which is the timestamp that the
-   record will have.
-2. `position_closed` is read from the time of the oldest wanted letter on.  A record that was sent again carries the header `redriven.from`
-   with the place of its letter; that letter, and any other of the same source (a crash writes a letter twice), is done.
-3. What is left is sent, with that header, in the order of the letters, to the partition that the close was in.
+1. Every letter is read and, if it is wanted, tried at the door with today's settings and the time
+   of now, which is the timestamp that the record will have.
+2. `position_closed` is read from the time of the oldest wanted letter on.  A record that was sent
+   again carries the header `redriven.from` with the place of its letter; that letter, and any other
+   of the same source (a crash writes a letter twice), is done.
+3. What is left is sent, with that header, in the order of the letters, to the partition that the
+   close was in.
 
-So running it again, also after a crash in the middle, sends nothing twice.  A letter that was sent again and refused again is a new letter,
-whose source is the new record: it can be sent again on its own, and one run never sees what it sends itself.  Two runs at once would both
-send; as with any redelivery the trades count once all the same.
+So running it again, also after a crash in the middle, sends nothing twice.  A letter that was sent
+again and refused again is a new letter, whose source is the new record: it can be sent again on its
+own, and one run never sees what it sends itself.  Two runs at once would both send; as with any
+redelivery the trades count once all the same.
 """
 
 from __future__ import annotations
@@ -42,9 +45,9 @@ Progress = Callable[[int], None]
 class Plan:
     """What would be done with the wanted letters.
 
-    `send` in their order; `refused` counts, by reason, those that the door would refuse again (not in `send` unless all were asked for);
-    `already` were sent again before; `gone` are cut letters whose whole value is no more in `position_closed`; `left` are those beyond the
-    limit.
+    `send` in their order; `refused` counts, by reason, those that the door would refuse again (not
+    in `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
+    whose whole value is no more in `position_closed`; `left` are those beyond the limit.
     """
 
     wanted: int = 0
@@ -57,7 +60,12 @@ class Plan:
 
 
 async def plan(
-    settings: Settings, wanted: Wanted, *, everything: bool = False, limit: int | None = None, progress: Progress = lambda n: None
+    settings: Settings,
+    wanted: Wanted,
+    *,
+    everything: bool = False,
+    limit: int | None = None,
+    progress: Progress = lambda n: None,
 ) -> Plan:
     """Look, and send nothing.  `everything`: also what the door would refuse again.
 
@@ -105,9 +113,12 @@ async def plan(
 
 
 async def _sent_before(settings: Settings, since_ms: int, progress: Progress) -> set[Place]:
-    """The places of letters that records of `position_closed` from `since_ms` on were sent again from."""
+    """The places of letters that records of `position_closed` from `since_ms` on were sent again
+    from."""
     found: set[Place] = set()
-    async for records in scan(settings, CLOSES, starts=await offsets_at(settings, CLOSES, since_ms)):
+    async for records in scan(
+        settings, CLOSES, starts=await offsets_at(settings, CLOSES, since_ms)
+    ):
         for record in records:
             value = header(record, REDRIVEN_FROM)
             partition, _, offset = (value or b"").decode(errors="replace").partition(":")
@@ -118,16 +129,23 @@ async def _sent_before(settings: Settings, since_ms: int, progress: Progress) ->
 
 
 async def whole_value(settings: Settings, fetcher: Fetcher, letter: Letter) -> bytes | None:
-    """The value of a letter that holds only the first MiB of it, from where the close was; None if that is gone or something else."""
+    """The value of a letter that holds only the first MiB of it, from where the close was; None if
+    that is gone or something else."""
     if letter.source is None or letter.source_topic != settings.topic(CLOSES):
         return None
     record = await fetcher.fetch(letter.source_topic, *letter.source)
-    if record is None or record.value is None or hashlib.sha256(record.value).hexdigest() != letter.sha256:
+    if (
+        record is None
+        or record.value is None
+        or hashlib.sha256(record.value).hexdigest() != letter.sha256
+    ):
         return None
     return bytes(record.value)
 
 
-async def send(settings: Settings, chosen: Iterable[Letter], *, progress: Progress = lambda n: None) -> int:
+async def send(
+    settings: Settings, chosen: Iterable[Letter], *, progress: Progress = lambda n: None
+) -> int:
     """Send these letters again; returns how many are on the broker.  Raises `UnreachableError`."""
     by_partition: dict[int, dict[int, Letter]] = {}
     for letter in chosen:
@@ -146,12 +164,20 @@ async def send(settings: Settings, chosen: Iterable[Letter], *, progress: Progre
 
     try:
         async with Fetcher(settings) as fetcher:
-            async for records in scan(settings, DEAD_LETTERS, starts={p: min(offsets) for p, offsets in by_partition.items()}):
+            async for records in scan(
+                settings,
+                DEAD_LETTERS,
+                starts={p: min(offsets) for p, offsets in by_partition.items()},
+            ):
                 for record in records:
                     letter_ = by_partition[record.partition].get(record.offset)
                     if letter_ is None:
                         continue
-                    value = await whole_value(settings, fetcher, letter_) if letter_.is_cut else record.value
+                    value = (
+                        await whole_value(settings, fetcher, letter_)
+                        if letter_.is_cut
+                        else record.value
+                    )
                     batch.append(_outgoing(settings, letter_, value))
                     size += len(value or b"")
                     if size >= BATCH_BYTES or len(batch) >= BATCH_RECORDS:

@@ -1,9 +1,12 @@
-"""The dev stack: a real Apache Kafka and a real PostgreSQL below one folder, without Docker, Java or PostgreSQL installed.
+"""The dev stack: a real Apache Kafka and a real PostgreSQL below one folder, without Docker, Java
+or PostgreSQL installed.
 
-May touch: the stack's folder, the per-user cache, loopback ports, processes that it started; the network, to fetch Kafka once.
+May touch: the stack's folder, the per-user cache, loopback ports, processes that it started; the
+network, to fetch Kafka once.
 
-`up` brings both servers up and returns once they answer; they go on when the caller ends.  `down` stops them.  Any of this may be killed
-at any moment: each server is recorded before it exists (`launcher.py`), and the next `up` or `down` goes on from what it finds.
+`up` brings both servers up and returns once they answer; they go on when the caller ends.  `down`
+stops them.  Any of this may be killed at any moment: each server is recorded before it exists
+(`launcher.py`), and the next `up` or `down` goes on from what it finds.
 """
 
 from __future__ import annotations
@@ -26,7 +29,16 @@ from app.devstack.ports import accepts
 from app.devstack.postgres import Postgres
 from app.errors import ConfigurationError, UnreachableError
 
-__all__ = ["DEFAULT_DIRECTORY", "StackInfo", "StackStatus", "down", "reset", "status", "temporary_stack", "up"]
+__all__ = [
+    "DEFAULT_DIRECTORY",
+    "StackInfo",
+    "StackStatus",
+    "down",
+    "reset",
+    "status",
+    "temporary_stack",
+    "up",
+]
 
 DEFAULT_DIRECTORY = Path(".edgeloop/stack")
 # Of an empty stack: 120 MB.
@@ -37,7 +49,9 @@ PORT_TAKEN = "Address already in use"
 # Found in a log, why the server is started once more.
 PASSING_PROBLEMS = {
     PORT_TAKEN: "its port was taken before it started; trying another",
-    "pre-existing shared memory block": "processes of an earlier, killed server are still exiting; trying again",
+    "pre-existing shared memory block": (
+        "processes of an earlier, killed server are still exiting; trying again"
+    ),
 }
 READY_DEADLINE_S = 90.0
 # Another `up` may be fetching Kafka.
@@ -77,11 +91,18 @@ def _silent(_message: str) -> None:
     pass
 
 
-def up(directory: Path = DEFAULT_DIRECTORY, *, report: Callable[[str], None] = _silent, die_with_parent: bool = False) -> StackInfo:
-    """Bring the stack in `directory` up, or find it up; return once a produce, a consume and a query have succeeded.
+def up(
+    directory: Path = DEFAULT_DIRECTORY,
+    *,
+    report: Callable[[str], None] = _silent,
+    die_with_parent: bool = False,
+) -> StackInfo:
+    """Bring the stack in `directory` up, or find it up; return once a produce, a consume and a
+    query have succeeded.
 
-    `report` is called with a line of progress now and then, from several threads.  `die_with_parent`: servers started here end when this
-    process ends, however it ends (for tests).  Raises `UnreachableError` or `ConfigurationError`, which say what to do.
+    `report` is called with a line of progress now and then, from several threads.
+    `die_with_parent`: servers started here end when this process ends, however it ends (for tests).
+    Raises `UnreachableError` or `ConfigurationError`, which say what to do.
     """
     directory = directory.absolute()
     with _os_errors_explained(directory), _exclusive(directory, report):
@@ -132,21 +153,32 @@ def status(directory: Path = DEFAULT_DIRECTORY) -> StackStatus:
     kafka, postgres = Kafka(directory / "kafka", []), Postgres(directory / "postgres")
 
     def is_alive(server: Kafka | Postgres) -> bool:
-        return processes.running(server.record) is not None and bool(server.ports) and accepts(server.ports[0])
+        return (
+            processes.running(server.record) is not None
+            and bool(server.ports)
+            and accepts(server.ports[0])
+        )
 
     broker, database = is_alive(kafka), is_alive(postgres)
-    return StackStatus(directory, broker, database, _info(directory, kafka, postgres) if broker and database else None)
+    return StackStatus(
+        directory,
+        broker,
+        database,
+        _info(directory, kafka, postgres) if broker and database else None,
+    )
 
 
 def reset(directory: Path = DEFAULT_DIRECTORY) -> None:
-    """Stop the stack in `directory` and delete its data, ports, password and logs; nothing else that may be in the folder."""
+    """Stop the stack in `directory` and delete its data, ports, password and logs; nothing else
+    that may be in the folder."""
     directory = directory.absolute()
     if not directory.exists():
         return
     with _os_errors_explained(directory), _exclusive(directory, _silent):
         _stop(directory)
         for path in data_of(directory):
-            # Renamed first: a reset that is killed half-way leaves no half of the data behind under their name.
+            # Renamed first: a reset that is killed half-way leaves no half of the data behind under
+            # their name.
             shutil.rmtree(path.with_suffix(".deleted"), ignore_errors=True)
             path.rename(path.with_suffix(".deleted"))
         for path in directory.glob("*.deleted"):
@@ -155,12 +187,17 @@ def reset(directory: Path = DEFAULT_DIRECTORY) -> None:
 
 def data_of(directory: Path) -> list[Path]:
     """The folders which `reset` deletes."""
-    return [path for name in ("kafka", "postgres") if (path := directory.absolute() / name).exists()]
+    return [
+        path for name in ("kafka", "postgres") if (path := directory.absolute() / name).exists()
+    ]
 
 
 @contextlib.contextmanager
-def temporary_stack(directory: Path, *, report: Callable[[str], None] = _silent) -> Iterator[StackInfo]:
-    """A stack for as long as the `with` block runs, and never longer than this process; its data stay in `directory`."""
+def temporary_stack(
+    directory: Path, *, report: Callable[[str], None] = _silent
+) -> Iterator[StackInfo]:
+    """A stack for as long as the `with` block runs, and never longer than this process; its data
+    stay in `directory`."""
     try:
         yield up(directory, report=report, die_with_parent=True)
     finally:
@@ -190,9 +227,16 @@ def _bring_up(
         try:
             _wait_until_ready(server, interrupted)
         except UnreachableError:
-            news = "".join(processes.tail(log, max(0, processes.size_of(log) - end)) for log, end in log_ends.items())
+            news = "".join(
+                processes.tail(log, max(0, processes.size_of(log) - end))
+                for log, end in log_ends.items()
+            )
             problem = next((sign for sign in PASSING_PROBLEMS if sign in news), "")
-            if not problem or attempt + 1 == START_ATTEMPTS or processes.running(server.record) is not None:
+            if (
+                not problem
+                or attempt + 1 == START_ATTEMPTS
+                or processes.running(server.record) is not None
+            ):
                 raise
             report(f"{server.name}: {PASSING_PROBLEMS[problem]}")
             time.sleep(RETRY_S)
@@ -206,7 +250,9 @@ def _wait_until_ready(server: Kafka | Postgres, interrupted: threading.Event) ->
     last_error: Exception | None = None
     while time.monotonic() < give_up:
         if processes.running(server.record) is None:
-            raise UnreachableError(f"{server.name} exited during start-up.", processes.explain(server.logs))
+            raise UnreachableError(
+                f"{server.name} exited during start-up.", processes.explain(server.logs)
+            )
         if accepts(server.ports[0]):
             try:
                 asyncio.run(asyncio.wait_for(server.probe(), 15))
@@ -218,14 +264,18 @@ def _wait_until_ready(server: Kafka | Postgres, interrupted: threading.Event) ->
         if interrupted.wait(POLL_S):
             raise InterruptedError("interrupted")
     raise UnreachableError(
-        f"{server.name} is running but was not ready within {READY_DEADLINE_S:.0f} s ({last_error!r}).",
+        f"{server.name} is running but was not ready within {READY_DEADLINE_S:.0f} s"
+        f" ({last_error!r}).",
         f"Stop it with `faust -A app stack down`, then try again. {processes.explain(server.logs)}",
     )
 
 
 def _stop(directory: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
-        for outcome in [pool.submit(server.stop) for server in (Kafka(directory / "kafka", []), Postgres(directory / "postgres"))]:
+        for outcome in [
+            pool.submit(server.stop)
+            for server in (Kafka(directory / "kafka", []), Postgres(directory / "postgres"))
+        ]:
             outcome.result()
 
 
@@ -233,7 +283,8 @@ def _info(directory: Path, kafka: Kafka, postgres: Postgres) -> StackInfo:
     pids = [processes.running(server.record) for server in (kafka, postgres)]
     if None in pids:
         raise UnreachableError(
-            "A server of the stack exited right after it became ready.", processes.explain([*kafka.logs, *postgres.logs])
+            "A server of the stack exited right after it became ready.",
+            processes.explain([*kafka.logs, *postgres.logs]),
         )
     return StackInfo(kafka.address, postgres.address, directory, *pids)  # type: ignore[arg-type]
 
@@ -253,7 +304,8 @@ def _exclusive(directory: Path, report: Callable[[str], None]) -> Iterator[None]
             lock.acquire(timeout=LOCK_TIMEOUT_S)
     except Timeout:
         raise UnreachableError(
-            f"Another command has been using {directory} for {LOCK_TIMEOUT_S:.0f} s.", "Stop it, then try again."
+            f"Another command has been using {directory} for {LOCK_TIMEOUT_S:.0f} s.",
+            "Stop it, then try again.",
         ) from None
     try:
         yield
@@ -265,7 +317,8 @@ def _check_space(directory: Path) -> None:
     free = shutil.disk_usage(directory).free
     if free < MIN_FREE_BYTES:
         raise UnreachableError(
-            f"Only {free / 1e6:.0f} MB are free on the disk of {directory}; the stack needs {MIN_FREE_BYTES / 1e6:.0f} MB.",
+            f"Only {free / 1e6:.0f} MB are free on the disk of {directory}; the stack needs"
+            f" {MIN_FREE_BYTES / 1e6:.0f} MB.",
             "Free some space, or use another folder (--dir).",
         )
 
@@ -277,8 +330,11 @@ def _os_errors_explained(directory: Path) -> Iterator[None]:
     except PermissionError as error:
         raise ConfigurationError(
             f"The stack's files cannot be used: {error}.",
-            f"If another user created {directory}, run as that user or choose another folder (--dir).",
+            f"If another user created {directory}, run as that user or choose another folder"
+            " (--dir).",
         ) from error
     except OSError as error:
         remedy = processes.remedy(str(error)) or f"See the logs below {directory}."
-        raise UnreachableError(f"The stack could not be started or stopped: {error}.", remedy) from error
+        raise UnreachableError(
+            f"The stack could not be started or stopped: {error}.", remedy
+        ) from error

@@ -10,7 +10,8 @@ from pathlib import Path
 
 
 def cache_directory() -> Path:
-    """`$EDGELOOP_CACHE_DIR`, else `$XDG_CACHE_HOME/edgeloop`, else `~/.cache/edgeloop` (an absolute path, perhaps not there yet)."""
+    """`$EDGELOOP_CACHE_DIR`, else `$XDG_CACHE_HOME/edgeloop`, else `~/.cache/edgeloop` (an absolute
+    path, perhaps not there yet)."""
     if own := os.environ.get("EDGELOOP_CACHE_DIR"):
         return Path(own).expanduser().absolute()
     # The XDG base directory specification says that a relative path is to be ignored.

@@ -1,9 +1,11 @@
-"""Kafka's jars: in the per-user cache, each with the SHA-256 that `jgo.lock.toml` names, or not used at all.
+"""Kafka's jars: in the per-user cache, each with the SHA-256 that `jgo.lock.toml` names, or not
+used at all.
 
 May touch: the per-user cache; the network, through jgo, for what is not there.
 
-`jgo` fetches but compares no sums with the lock, and a process killed while it writes leaves half a file.  So every jar's sum is checked
-here before each start (44 MB take 0.1 s), and what does not agree is removed and fetched anew, once.
+`jgo` fetches but compares no sums with the lock, and a process killed while it writes leaves half a
+file.  So every jar's sum is checked here before each start (44 MB take 0.1 s), and what does not
+agree is removed and fetched anew, once.
 """
 
 from __future__ import annotations
@@ -45,7 +47,12 @@ class Jar:
 
     def path(self, repository: Path) -> Path:
         """Where the jar is in `repository`, in Maven's layout."""
-        return repository.joinpath(*self.group.split("."), self.artifact, self.version, f"{self.artifact}-{self.version}.jar")
+        return repository.joinpath(
+            *self.group.split("."),
+            self.artifact,
+            self.version,
+            f"{self.artifact}-{self.version}.jar",
+        )
 
     def is_intact(self, repository: Path) -> bool:
         """Whether the jar is there with exactly the locked content."""
@@ -76,10 +83,14 @@ def maven_context(repository: Path) -> MavenContext:
     return MavenContext(repo_cache=repository, remote_repos=repositories, timeout=TIMEOUT_S)
 
 
-def ensure_jars(cache: Path, report: Callable[[str], None], jars: list[Jar] | None = None) -> list[Path]:
-    """Paths of all locked jars, each checked against the lock just now; what is missing or altered is fetched (anew).
+def ensure_jars(
+    cache: Path, report: Callable[[str], None], jars: list[Jar] | None = None
+) -> list[Path]:
+    """Paths of all locked jars, each checked against the lock just now; what is missing or altered
+    is fetched (anew).
 
-    Raises `UnreachableError` when a jar cannot be fetched, or when what was fetched is not what the lock names.
+    Raises `UnreachableError` when a jar cannot be fetched, or when what was fetched is not what the
+    lock names.
     """
     from filelock import FileLock, Timeout
 
@@ -93,7 +104,8 @@ def ensure_jars(cache: Path, report: Callable[[str], None], jars: list[Jar] | No
                 _fetch(wanted, repository, report)
     except Timeout:
         raise UnreachableError(
-            f"Another process has been downloading Kafka into {cache} for {LOCK_TIMEOUT_S} s.", "Let it finish, or stop it, then try again."
+            f"Another process has been downloading Kafka into {cache} for {LOCK_TIMEOUT_S} s.",
+            "Let it finish, or stop it, then try again.",
         ) from None
     return [jar.path(repository) for jar in jars]
 
@@ -119,15 +131,21 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
             if not jar.is_intact(repository):
                 jar.path(repository).unlink()
                 raise UnreachableError(
-                    f"{jar.path(repository).name} was downloaded, but its SHA-256 differs from the one in {LOCK_PATH.name}.",
-                    "A proxy or mirror may have altered it. The file was removed without being used; try again from another network.",
+                    f"{jar.path(repository).name} was downloaded, but its SHA-256 differs from the"
+                    f" one in {LOCK_PATH.name}.",
+                    "A proxy or mirror may have altered it. The file was removed without being"
+                    " used; try again from another network.",
                 )
             fetched_bytes += jar.path(repository).stat().st_size
             if time.monotonic() > next_report or done == len(wanted):
-                report(f"Downloading Apache Kafka: {done} of {len(wanted)} files, {fetched_bytes / 1e6:.0f} MB")
+                report(
+                    f"Downloading Apache Kafka: {done} of {len(wanted)} files,"
+                    f" {fetched_bytes / 1e6:.0f} MB"
+                )
                 next_report = time.monotonic() + REPORT_INTERVAL_S
     except (OSError, RuntimeError) as error:
-        # requests' exceptions are OSErrors; jgo raises RuntimeError when no repository has the file.
+        # requests' exceptions are OSErrors; jgo raises RuntimeError when no repository has the
+        # file.
         raise UnreachableError(
             f"Apache Kafka could not be downloaded from the Maven repository: {error}",
             processes.remedy(str(error))

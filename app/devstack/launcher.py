@@ -1,21 +1,27 @@
-"""A standalone script that becomes a server, or runs one: own session, recorded before it exists, unprivileged where asked.
+"""A standalone script that becomes a server, or runs one: own session, recorded before it exists,
+unprivileged where asked.
 
-May touch: processes, one pid file.  Run by path with the bare standard library, so that starting it takes 20 ms.
+May touch: processes, one pid file.  Run by path with the bare standard library, so that starting it
+takes 20 ms.
 
     launcher.py [--user NAME --needs PATH ...] [--record FILE [--leash]] -- PROGRAM ARGUMENT ...
 
-Without `--record` it turns into PROGRAM.  With it, PROGRAM runs in a session of its own and goes on when the caller ends:
+Without `--record` it turns into PROGRAM.  With it, PROGRAM runs in a session of its own and goes on
+when the caller ends:
 
-1. the child writes its pid and start time to FILE, then turns into PROGRAM: at no moment does a server run that FILE does not name;
-2. the launcher closes its stdout once the child has become PROGRAM, or says there why it could not; PROGRAM's output goes to stderr.
+1. the child writes its pid and start time to FILE, then turns into PROGRAM: at no moment does a
+   server run that FILE does not name;
+2. the launcher closes its stdout once the child has become PROGRAM, or says there why it could not;
+   PROGRAM's output goes to stderr.
 
 Without `--record`, PROGRAM is a tool of the caller's and dies with it (Linux).
 
-With `--leash` the launcher stays as the child's parent, and stops it when its own stdin closes: which the kernel does for a caller that
-was killed.
+With `--leash` the launcher stays as the child's parent, and stops it when its own stdin closes:
+which the kernel does for a caller that was killed.
 
-`--user` is for root: PostgreSQL refuses to run with user id 0.  The process becomes NAME for good.  Where NAME cannot reach the program or
-what it `--needs` (a clone below /root), it keeps one capability of root's, CAP_DAC_OVERRIDE, rather than any folder being opened to all.
+`--user` is for root: PostgreSQL refuses to run with user id 0.  The process becomes NAME for good.
+Where NAME cannot reach the program or what it `--needs` (a clone below /root), it keeps one
+capability of root's, CAP_DAC_OVERRIDE, rather than any folder being opened to all.
 """
 
 from __future__ import annotations
@@ -45,9 +51,11 @@ LEASH_GRACE_S = 5
 
 
 def process_start(pid: int) -> str | None:
-    """When the live process `pid` started, as text that no later process with this pid will have; None if there is none (or a zombie).
+    """When the live process `pid` started, as text that no later process with this pid will have;
+    None if there is none (or a zombie).
 
-    Linux: boot id and clock ticks since boot, which setting the clock does not change.  Elsewhere: psutil's creation time.
+    Linux: boot id and clock ticks since boot, which setting the clock does not change.  Elsewhere:
+    psutil's creation time.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -56,7 +64,8 @@ def process_start(pid: int) -> str | None:
         if os.path.exists("/proc/self/stat"):
             return None
         return _process_start_psutil(pid)
-    # The first thread may have ended before the others, which then still hold the process's files and ports.
+    # The first thread may have ended before the others, which then still hold the process's files
+    # and ports.
     if fields[0] in (b"Z", b"X") and int(fields[17]) <= 1:
         return None
     with open("/proc/sys/kernel/random/boot_id") as file:
@@ -101,14 +110,16 @@ def _set_capabilities(*capabilities: int) -> None:
 def _hold_only(capability: int) -> None:
     """Make `capability` the only one, and keep it when turning into another program."""
     _set_capabilities(capability, CAP_SETPCAP)
-    # Without this bit access(2), by which PostgreSQL looks for its programs, takes no capability of a user other than root into account.
+    # Without this bit access(2), by which PostgreSQL looks for its programs, takes no capability of
+    # a user other than root into account.
     _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     _set_capabilities(capability)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
 
 def become(user: str, needs: list[str]) -> None:
-    """Turn this process, which runs as root, into `user`, able to execute `needs[0]` and to write the others."""
+    """Turn this process, which runs as root, into `user`, able to execute `needs[0]` and to write
+    the others."""
     import pwd
 
     entry = pwd.getpwnam(user)
@@ -118,7 +129,9 @@ def become(user: str, needs: list[str]) -> None:
     os.setgroups([])
     os.setregid(entry.pw_gid, entry.pw_gid)
     os.setreuid(entry.pw_uid, entry.pw_uid)
-    reachable = os.access(needs[0], os.R_OK | os.X_OK) and all(os.access(path, os.R_OK | os.W_OK) for path in needs[1:])
+    reachable = os.access(needs[0], os.R_OK | os.X_OK) and all(
+        os.access(path, os.R_OK | os.W_OK) for path in needs[1:]
+    )
     if not reachable and linux:
         _hold_only(CAP_DAC_OVERRIDE)
     os.environ["HOME"] = "/"
@@ -140,7 +153,8 @@ def launch(options: argparse.Namespace) -> None:
 
 def detach(options: argparse.Namespace) -> int:
     """Run the program in a child.  Returns the exit code of the launcher."""
-    reader, writer = os.pipe()  # not inheritable: it closes, empty, when the child becomes the program
+    # not inheritable: it closes, empty, when the child becomes the program
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:

@@ -9,8 +9,8 @@ import random
 import socket
 
 HOST = "127.0.0.1"
-# Below the range from which Linux (32768) and macOS (49152) give ports to outgoing connections, so that a port
-# is still free when a stack that was down for a while comes back.
+# Below the range from which Linux (32768) and macOS (49152) give ports to outgoing connections, so
+# that a port is still free when a stack that was down for a while comes back.
 FIRST, LAST = 20_000, 32_000
 
 
@@ -36,7 +36,8 @@ def accepts(port: int, timeout_s: float = 1.0) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different ports on which nobody listens now (someone may a moment later: be ready to try again)."""
+    """`count` different ports on which nobody listens now (someone may a moment later: be ready to
+    try again)."""
     candidates = random.SystemRandom().sample(range(FIRST, LAST), LAST - FIRST)
     found = []
     for port in candidates:

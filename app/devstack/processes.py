@@ -1,4 +1,5 @@
-"""Servers as processes: started through `launcher.py`, recognised by pid and start time, stopped without harming others.
+"""Servers as processes: started through `launcher.py`, recognised by pid and start time, stopped
+without harming others.
 
 May touch: processes, the pid files and logs of the stack's folder.
 """
@@ -19,29 +20,52 @@ from app.errors import UnreachableError
 
 POLL_S = 0.05
 
-# Launchers whose server ends with this process; dropping one closes its stdin, which is what ends the server.
+# Launchers whose server ends with this process; dropping one closes its stdin, which is what ends
+# the server.
 _leashes: dict[Path, subprocess.Popen[bytes]] = {}
 
 
-def launcher_command(program: Sequence[str | Path], *, user: str | None = None, needs: Sequence[Path] = ()) -> list[str]:
+def launcher_command(
+    program: Sequence[str | Path], *, user: str | None = None, needs: Sequence[Path] = ()
+) -> list[str]:
     """The command line that runs `program` as `user` (None: as ourselves)."""
-    options = [] if user is None else ["--user", user, *(o for path in needs for o in ("--needs", str(path)))]
+    options = (
+        []
+        if user is None
+        else ["--user", user, *(o for path in needs for o in ("--needs", str(path)))]
+    )
     # Elsewhere than on Linux the launcher needs psutil, so site-packages.
     isolation = ["-I", "-S"] if sys.platform == "linux" else ["-I"]
     return [sys.executable, *isolation, launcher.__file__, *options, "--", *map(str, program)]
 
 
-def start(command: Sequence[str], record: Path, log: Path, *, cwd: Path, environment: dict[str, str], leash: bool) -> None:
-    """Start a server by a command of `launcher_command`; its output goes to `log`, its identity to `record`.
+def start(
+    command: Sequence[str],
+    record: Path,
+    log: Path,
+    *,
+    cwd: Path,
+    environment: dict[str, str],
+    leash: bool,
+) -> None:
+    """Start a server by a command of `launcher_command`; its output goes to `log`, its identity to
+    `record`.
 
-    `leash`: it ends with this process, however this process ends.  Raises OSError when the program cannot be executed.
+    `leash`: it ends with this process, however this process ends.  Raises OSError when the program
+    cannot be executed.
     """
     separator = command.index("--")
     options = ["--record", str(record), *(["--leash"] if leash else [])]
     line = [*command[:separator], *options, *command[separator:]]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            line, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True
+            line,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
         )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -52,11 +76,15 @@ def start(command: Sequence[str], record: Path, log: Path, *, cwd: Path, environ
         return
     process.stdin.close()
     if process.wait() != 0:
-        raise OSError(f"{command[separator + 1]} could not be started ({problem or 'see the log'}); log: {log}")
+        raise OSError(
+            f"{command[separator + 1]} could not be started ({problem or 'see the log'}); log:"
+            f" {log}"
+        )
 
 
 def running(record: Path) -> int | None:
-    """The pid of the process that `record` names if it still runs, else None (no record, torn record, ended, or the pid is another's)."""
+    """The pid of the process that `record` names if it still runs, else None (no record, torn
+    record, ended, or the pid is another's)."""
     try:
         pid_text, start_text = record.read_text().split()
         pid = int(pid_text)
@@ -66,7 +94,8 @@ def running(record: Path) -> int | None:
 
 
 def stop(record: Path, first_signal: signal.Signals, deadline_s: float) -> None:
-    """End the process that `record` names, if it is still that one: `first_signal`, then SIGKILL after `deadline_s`; remove the record."""
+    """End the process that `record` names, if it is still that one: `first_signal`, then SIGKILL
+    after `deadline_s`; remove the record."""
     for signal_number, patience_s in ((first_signal, deadline_s), (signal.SIGKILL, 10.0)):
         pid = running(record)
         if pid is None:
@@ -85,7 +114,8 @@ def stop(record: Path, first_signal: signal.Signals, deadline_s: float) -> None:
 
 
 def working_directory(pid: int) -> Path | None:
-    """The folder in which process `pid` works; None if there is no such process or it is not ours to look at."""
+    """The folder in which process `pid` works; None if there is no such process or it is not ours
+    to look at."""
     import psutil
 
     try:
@@ -121,17 +151,31 @@ def tail(path: Path, size_bytes: int = 20_000) -> str:
 
 
 # What is found in a log or an error → what to do about it.
-_LITTLE_MEMORY = "The machine has too little free memory (the stack needs about 700 MB): close other programs, then try again."
+_LITTLE_MEMORY = (
+    "The machine has too little free memory (the stack needs about 700 MB): close other programs,"
+    " then try again."
+)
 REMEDIES = {
     "No space left on device": "The disk is full: free some space, or use another folder (--dir).",
-    "Disk quota exceeded": "Your disk quota is used up: free some space, or use another folder (--dir).",
-    "OutOfMemoryError": "Java's heap was too small for the load; `faust -A app stack up` starts it again, and the data is kept.",
+    "Disk quota exceeded": (
+        "Your disk quota is used up: free some space, or use another folder (--dir)."
+    ),
+    "OutOfMemoryError": (
+        "Java's heap was too small for the load; `faust -A app stack up` starts it again, and the"
+        " data is kept."
+    ),
     "insufficient memory": _LITTLE_MEMORY,
     "Cannot allocate memory": _LITTLE_MEMORY,
     "Address already in use": "Its port is in use by another program: try again.",
-    "Too many open files": "The limit of open files is too low: raise it (ulimit -n 4096), then try again.",
-    "could not look up effective user ID": "PostgreSQL runs only for a user that has a name on this machine (an entry in /etc/passwd).",
-    "database files are incompatible with server": "The data was written by another version: `faust -A app stack reset` deletes it.",
+    "Too many open files": (
+        "The limit of open files is too low: raise it (ulimit -n 4096), then try again."
+    ),
+    "could not look up effective user ID": (
+        "PostgreSQL runs only for a user that has a name on this machine (an entry in /etc/passwd)."
+    ),
+    "database files are incompatible with server": (
+        "The data was written by another version: `faust -A app stack reset` deletes it."
+    ),
 }
 
 
@@ -150,17 +194,33 @@ def explain(logs: Sequence[Path]) -> str:
     return " ".join(filter(None, [remedy(text), evidence, where]))
 
 
-def run_tool(command: Sequence[str], log: Path, *, cwd: Path, environment: dict[str, str], failure: str, deadline_s: float = 60.0) -> None:
+def run_tool(
+    command: Sequence[str],
+    log: Path,
+    *,
+    cwd: Path,
+    environment: dict[str, str],
+    failure: str,
+    deadline_s: float = 60.0,
+) -> None:
     """Run a command of `launcher_command` to its end.
 
     If it fails, its output goes to `log`, and the `UnreachableError` begins with `failure`.
     """
     try:
         result = subprocess.run(
-            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline_s, check=False
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=deadline_s,
+            check=False,
         )
     except subprocess.TimeoutExpired as expired:
-        raise UnreachableError(failure, f"It took more than {deadline_s:.0f} s. If the machine is busy, try again.") from expired
+        raise UnreachableError(
+            failure, f"It took more than {deadline_s:.0f} s. If the machine is busy, try again."
+        ) from expired
     if result.returncode != 0:
         log.write_bytes(result.stdout + result.stderr)
         raise UnreachableError(failure, explain([log]))

@@ -1,4 +1,5 @@
-"""Write `jgo.lock.toml` anew from `jgo.toml`: `python -m app.devstack.relock`, for who moves Kafka to another version.
+"""Write `jgo.lock.toml` anew from `jgo.toml`: `python -m app.devstack.relock`, for who moves Kafka
+to another version.
 
 May touch: the network, the per-user cache, `jgo.lock.toml` beside this file.
 """
@@ -13,17 +14,24 @@ from app.devstack import cache, jars
 
 
 def relock() -> None:
-    """Resolve `jgo.toml` transitively, fetch every jar, and record the SHA-256 of each, sorted, without addresses."""
+    """Resolve `jgo.toml` transitively, fetch every jar, and record the SHA-256 of each, sorted,
+    without addresses."""
     context = jars.maven_context(cache.cache_directory() / "jars")
     # The builder is only asked to parse: building would fetch a JDK to look into the jars with.
     builder = EnvironmentBuilder(context, cache_dir=cache.cache_directory() / "jgo")
-    inputs, transitive = context.resolver.resolve(builder.spec_to_dependencies(EnvironmentSpec.load(jars.SPEC_PATH)))
+    inputs, transitive = context.resolver.resolve(
+        builder.spec_to_dependencies(EnvironmentSpec.load(jars.SPEC_PATH))
+    )
 
     def coordinate(dependency: Dependency) -> tuple[str, str, str]:
         return dependency.groupId, dependency.artifactId, dependency.classifier or ""
 
-    wanted = sorted((d for d in inputs + transitive if d.scope != "test" and not d.optional), key=coordinate)
-    LockFile([LockedDependency.from_dependency(d) for d in wanted], environment_name="edgeloop-kafka").save(jars.LOCK_PATH)
+    wanted = sorted(
+        (d for d in inputs + transitive if d.scope != "test" and not d.optional), key=coordinate
+    )
+    LockFile(
+        [LockedDependency.from_dependency(d) for d in wanted], environment_name="edgeloop-kafka"
+    ).save(jars.LOCK_PATH)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Why an override says what it says, and why a context resolves to what it does: one document, three ways to show it.
+"""Why an override says what it says, and why a context resolves to what it does: one document,
+three ways to show it.
 
 May touch: nothing but their arguments, save `reading` (the broker and PostgreSQL, read only).
 
-`known.Known` is what is known of a module; `override.explain_override` and `context.explain_context` make the structs of `document` of it;
-`sections` puts them into words, which `text` prints and `page.html` makes a fragment of a page.  `--json` is the document itself.
+`known.Known` is what is known of a module; `override.explain_override` and
+`context.explain_context` make the structs of `document` of it; `sections` puts them into words,
+which `text` prints and `page.html` makes a fragment of a page.  `--json` is the document itself.
 """
 
 from app.explain.context import explain_context
@@ -12,4 +14,11 @@ from app.explain.known import Known
 from app.explain.override import explain_override
 from app.explain.page import html
 
-__all__ = ["ContextDocument", "Known", "OverrideDocument", "explain_context", "explain_override", "html"]
+__all__ = [
+    "ContextDocument",
+    "Known",
+    "OverrideDocument",
+    "explain_context",
+    "explain_override",
+    "html",
+]

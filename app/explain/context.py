@@ -30,7 +30,10 @@ from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.resolution import Resolution, contained, prepare, resolve
 from edgeloop.scope import canonical_text, canonical_value, pairs_of
 
-EARLY = "Nothing had been published by then: the overrides as they are now stand in for what was in force."
+EARLY = (
+    "Nothing had been published by then: the overrides as they are now stand in for what was in"
+    " force."
+)
 MOST_NEAR = 8
 MOST_LESSONS = 20
 MOST_SIMILAR = 5
@@ -54,19 +57,34 @@ def explain_context(
     dimensions: Sequence[str],
     groups: Collection[tuple[str, str]],
 ) -> ContextDocument:
-    """Why `scope` in the group of pattern key `asked` and `category` resolves to what it does at `at_us`.
+    """Why `scope` in the group of pattern key `asked` and `category` resolves to what it does at
+    `at_us`.
 
-    `known` is of the module and has the facts and changes of that group; `dimensions` are those of the settings, `groups` all (pattern key,
-    category) that there are, of any module, so that a mistyped one can be told from one without trades.
+    `known` is of the module and has the facts and changes of that group; `dimensions` are those of
+    the settings, `groups` all (pattern key, category) that there are, of any module, so that a
+    mistyped one can be told from one without trades.
     """
     key = canonical_or_none(asked, known.module)
     counted, ignored = _counts(scope, dimensions)
     group = (key or "", category)
-    # Of a time before anything was published the answer is what is known now, as `resolve` gives it.
+    # Of a time before anything was published the answer is what is known now, as `resolve` gives
+    # it.
     early = all(change.published_us > at_us for change in known.changes)
-    records = held(known.changes, max((c.published_us for c in known.changes), default=at_us) if early else at_us).values()
-    of_group = [record for record in records if (record.pattern_key, record.action_category) == group]
-    found = resolve(of_group, asked, category, scope, datetime.fromtimestamp(at_us / 1e6, UTC), module=known.module)
+    records = held(
+        known.changes,
+        max((c.published_us for c in known.changes), default=at_us) if early else at_us,
+    ).values()
+    of_group = [
+        record for record in records if (record.pattern_key, record.action_category) == group
+    ]
+    found = resolve(
+        of_group,
+        asked,
+        category,
+        scope,
+        datetime.fromtimestamp(at_us / 1e6, UTC),
+        module=known.module,
+    )
     matched = [o for o in of_group if _has(scope, o)]
     inside = [trade for trade in known.window if matches(trade, counted)] if key else []
     exists = group in groups
@@ -87,7 +105,14 @@ def explain_context(
         n_group=len(known.window) if exists else None,
         n_context=len(inside),
         n_min=known.config.n_min,
-        values=tuple(ValueLine(d, v, sum(matches(t, {d: v}) for t in known.window)) for d, v in counted.items()) if exists else (),
+        values=(
+            tuple(
+                ValueLine(d, v, sum(matches(t, {d: v}) for t in known.window))
+                for d, v in counted.items()
+            )
+            if exists
+            else ()
+        ),
         similar=() if exists or key is None else _similar(group, groups),
         because=(),
         notes=(*known.notes, EARLY) if early and of_group else known.notes,
@@ -95,7 +120,9 @@ def explain_context(
     return msgspec.structs.replace(context, because=tuple(_because(context, known)))
 
 
-def _counts(scope: Mapping[str, str], dimensions: Sequence[str]) -> tuple[dict[str, str], tuple[IgnoredKey, ...]]:
+def _counts(
+    scope: Mapping[str, str], dimensions: Sequence[str]
+) -> tuple[dict[str, str], tuple[IgnoredKey, ...]]:
     """What counts of a scope as it was given, and what does not."""
     counted: dict[str, str] = {}
     ignored: list[IgnoredKey] = []
@@ -120,16 +147,26 @@ def _counts(scope: Mapping[str, str], dimensions: Sequence[str]) -> tuple[dict[s
 def _has(scope: Mapping[str, str], override: Override) -> bool:
     try:
         return contained(prepare(override).items, scope)
-    except ValueError:  # an override that makes no sense, or a value without a canonical form: the reader ignores it, too
+    # an override that makes no sense, or a value without a canonical form: the reader ignores it,
+    # too
+    except ValueError:
         return False
 
 
-def _contributions(matched: Sequence[Override], found: Resolution, scope: Mapping[str, str], at_us: int) -> tuple[ContributionLine, ...]:
+def _contributions(
+    matched: Sequence[Override], found: Resolution, scope: Mapping[str, str], at_us: int
+) -> tuple[ContributionLine, ...]:
     part = dict(zip(found.ids, found.contributions, strict=True))
     lines = []
     for override in matched:
         regime, gain = _gain(override, scope)
-        state = "matched" if override.override_id in part else "expired" if expired(override, at_us) else "aside"
+        state = (
+            "matched"
+            if override.override_id in part
+            else "expired"
+            if expired(override, at_us)
+            else "aside"
+        )
         lines.append(
             ContributionLine(
                 override_id=override.override_id,
@@ -145,7 +182,12 @@ def _contributions(matched: Sequence[Override], found: Resolution, scope: Mappin
                 expires_at=override.expires_at,
             )
         )
-    return tuple(sorted(lines, key=lambda line: (line.state != "matched", -abs(line.contribution), line.override_id)))
+    return tuple(
+        sorted(
+            lines,
+            key=lambda line: (line.state != "matched", -abs(line.contribution), line.override_id),
+        )
+    )
 
 
 def _gain(override: Override, scope: Mapping[str, str]) -> tuple[str | None, float]:
@@ -166,7 +208,9 @@ def _near(others: Sequence[Override], scope: Mapping[str, str]) -> tuple[NearLin
     lines = []
     for override in others:
         given = {dimension: _text(scope.get(dimension), dimension) for dimension in override.scope}
-        differs = tuple(DifferenceLine(d, v, given[d]) for d, v in override.scope.items() if given[d] != v)
+        differs = tuple(
+            DifferenceLine(d, v, given[d]) for d, v in override.scope.items() if given[d] != v
+        )
         lines.append(NearLine(override.override_id, override.scope, override.multiplier, differs))
     lines.sort(key=lambda line: (len(line.differs), -abs(line.multiplier - 1.0), line.override_id))
     return tuple(lines[:MOST_NEAR])
@@ -179,10 +223,15 @@ def _text(value: object, dimension: str) -> str | None:
         return None
 
 
-def _lessons(known: Known, group: tuple[str, str], scope: Mapping[str, str]) -> tuple[LessonLine, ...]:
+def _lessons(
+    known: Known, group: tuple[str, str], scope: Mapping[str, str]
+) -> tuple[LessonLine, ...]:
     lines = []
     for lesson in known.lessons.values():
-        if (lesson.pattern_key, lesson.action_category) != group or not lesson.scope.items() <= scope.items():
+        if (
+            lesson.pattern_key,
+            lesson.action_category,
+        ) != group or not lesson.scope.items() <= scope.items():
             continue
         verdict = known.verdicts.get(lesson.lesson_id)
         lines.append(
@@ -191,22 +240,41 @@ def _lessons(known: Known, group: tuple[str, str], scope: Mapping[str, str]) -> 
                 scope=lesson.scope,
                 n=lesson.n,
                 mean=lesson.mean,
-                statistic=lesson.marginal.statistic if lesson.marginal is not None and lesson.scope else None,
+                statistic=(
+                    lesson.marginal.statistic
+                    if lesson.marginal is not None and lesson.scope
+                    else None
+                ),
                 edge=None if verdict is None else verdict.edge,
                 decision="" if verdict is None else verdict.decision,
                 reason="It has not been judged yet." if verdict is None else verdict.reason,
             )
         )
-    lines.sort(key=lambda x: (x.decision != "override", x.decision != "covered", -abs(x.statistic or 0.0), -x.n, x.lesson_id))
+    lines.sort(
+        key=lambda x: (
+            x.decision != "override",
+            x.decision != "covered",
+            -abs(x.statistic or 0.0),
+            -x.n,
+            x.lesson_id,
+        )
+    )
     return tuple(lines[:MOST_LESSONS])
 
 
 def _similar(group: tuple[str, str], groups: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """Groups that may have been meant, as `pattern key category`: the same key with other categories first."""
+    """Groups that may have been meant, as `pattern key category`: the same key with other
+    categories first."""
     key, category = group
     same = [f"{key} {c}" for k, c in sorted(groups) if k == key]
     of_category = sorted({k for k, c in groups if c == category and k != key})
-    return (*same, *(f"{k} {category}" for k in difflib.get_close_matches(key, of_category, n=MOST_SIMILAR, cutoff=0.6)))
+    return (
+        *same,
+        *(
+            f"{k} {category}"
+            for k in difflib.get_close_matches(key, of_category, n=MOST_SIMILAR, cutoff=0.6)
+        ),
+    )
 
 
 def _because(context: ContextDocument, known: Known) -> list[str]:
@@ -216,7 +284,10 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
     live = [line for line in context.matches if line.state == "matched"]
     said = []
     if live:
-        said.append(f"{_count(len(live), 'override')} of the group match{'es' if len(live) == 1 else ''} the context.")
+        said.append(
+            f"{_count(len(live), 'override')} of the group match{'es' if len(live) == 1 else ''}"
+            " the context."
+        )
         if abs(1.0 + sum(line.contribution for line in live) - context.multiplier) > 1e-12:
             said.append("The sum exceeds the bounds of 0.3 to 3.0 and is clamped.")
     elif context.n_group is None:
@@ -224,7 +295,10 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
         if context.similar:
             said.append(f"There is: {', '.join(context.similar)}.")
     elif any(line.state == "expired" for line in context.matches):
-        said.append("The matching overrides have expired: their group and module have had no trade for 30 days.")
+        said.append(
+            "The matching overrides have expired: their group and module have had no trade for 30"
+            " days."
+        )
     elif context.near:
         said.append("Overrides of the group have another scope.")
     elif not live:
@@ -233,12 +307,13 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
         return said
     if context.n_context < context.n_min:
         said.append(
-            f"Of the {_count(context.n_group, 'trade')} in the group's window {context.n_context:,} are of this context; a slice is judged "
-            f"from {context.n_min} on."
+            f"Of the {_count(context.n_group, 'trade')} in the group's window {context.n_context:,}"
+            f" are of this context; a slice is judged from {context.n_min} on."
         )
     if len(context.scope) > known.config.max_dims > 0:
         said.append(
-            f"The context has {len(context.scope)} dimensions; slices combine at most {known.config.max_dims} of them (EDGELOOP_MAX_DIMS)."
+            f"The context has {len(context.scope)} dimensions; slices combine at most"
+            f" {known.config.max_dims} of them (EDGELOOP_MAX_DIMS)."
         )
     unseen = [f"{line.dimension}={line.value}" for line in context.values if line.n == 0]
     if unseen:
@@ -246,12 +321,15 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
     whole = next((line for line in context.lessons if line.scope == context.scope), None)
     if whole is not None:
         said.append(
-            f"Its own slice, {canonical_text(whole.scope) or 'the whole group'}, is {whole.decision or 'not judged'}: {whole.reason}"
+            f"Its own slice, {canonical_text(whole.scope) or 'the whole group'}, is"
+            f" {whole.decision or 'not judged'}: {whole.reason}"
         )
-    elif context.n_context >= context.n_min and len(context.scope) <= (known.config.max_dims or len(context.scope)):
+    elif context.n_context >= context.n_min and len(context.scope) <= (
+        known.config.max_dims or len(context.scope)
+    ):
         said.append(
-            "Its own slice has no lesson: exactly the trades of a more general slice match it, or it is not among the strongest of its "
-            "group."
+            "Its own slice has no lesson: exactly the trades of a more general slice match it, or"
+            " it is not among the strongest of its group."
         )
     return said
 

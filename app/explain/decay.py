@@ -1,4 +1,5 @@
-"""How an effect moved: the days of its history, the same by week or month, and the curve that its published half-life draws.
+"""How an effect moved: the days of its history, the same by week or month, and the curve that its
+published half-life draws.
 
 May touch: nothing but its arguments.
 """
@@ -18,11 +19,14 @@ WEEKS = 26
 """Up to so many weeks the stretches are weeks (from Monday), else months."""
 
 
-def decay_lines(override: Override, days: Sequence[EdgeHistory], unit: float, shift: float = 0.0) -> DecayLines:
-    """The decay of `override`, whose lesson has the history `days`; `unit` units of the outcome are one of size, and `shift` is added
-    to what was promised and made.
+def decay_lines(
+    override: Override, days: Sequence[EdgeHistory], unit: float, shift: float = 0.0
+) -> DecayLines:
+    """The decay of `override`, whose lesson has the history `days`; `unit` units of the outcome are
+    one of size, and `shift` is added to what was promised and made.
 
-    The curve is the effect now, backwards by the half-life (without one it is level), in units of the outcome.
+    The curve is the effect now, backwards by the half-life (without one it is level), in units of
+    the outcome.
     """
     lines = tuple(_day(override, day, unit, shift) for day in sorted(days, key=lambda d: d.day))
     return DecayLines(
@@ -38,13 +42,21 @@ def decay_lines(override: Override, days: Sequence[EdgeHistory], unit: float, sh
 
 def _day(override: Override, day: EdgeHistory, unit: float, shift: float) -> DecayLine:
     noon_us = micros_from_text(f"{day.day}T12:00:00Z")
-    return DecayLine(day.day, day.day, day.n, day.predicted + shift, day.uplift + shift, fitted_at(override, noon_us) * unit)
+    return DecayLine(
+        day.day,
+        day.day,
+        day.n,
+        day.predicted + shift,
+        day.uplift + shift,
+        fitted_at(override, noon_us) * unit,
+    )
 
 
 def fitted_at(override: Override, at_us: int) -> float:
     """The effect at `at_us` as its half-life draws it from now, in units of size.
 
-    Long before, a short half-life would make any number of it: no more than eight half-lives are gone back.
+    Long before, a short half-life would make any number of it: no more than eight half-lives are
+    gone back.
     """
     half_life = override.decay.half_life_hours
     if half_life is None:
@@ -54,7 +66,8 @@ def fitted_at(override: Override, at_us: int) -> float:
 
 
 def stretches(days: Sequence[DecayLine]) -> tuple[DecayLine, ...]:
-    """The days by week, or by month when there are more than `WEEKS` weeks; each figure is the mean over the trades.
+    """The days by week, or by month when there are more than `WEEKS` weeks; each figure is the mean
+    over the trades.
 
     >>> from app.explain.document import DecayLine
     >>> days = ("2025-01-01", 1, 0.0, 1.0), ("2025-01-03", 3, 0.4, 0.2)
@@ -80,4 +93,6 @@ def _together(days: Sequence[DecayLine]) -> DecayLine:
     def mean(name: str) -> float:
         return float(sum(day.n * getattr(day, name) for day in days) / n)
 
-    return DecayLine(days[0].first_day, days[-1].last_day, n, mean("predicted"), mean("uplift"), mean("fitted"))
+    return DecayLine(
+        days[0].first_day, days[-1].last_day, n, mean("predicted"), mean("uplift"), mean("fitted")
+    )

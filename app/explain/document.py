@@ -1,7 +1,7 @@
 """The documents of an explanation: plain records, the same for text, JSON and HTML.
 
-May touch: nothing of ours.  Outcomes, uplifts and baselines are in units of the configured outcome; effects, gains, contributions and
-multipliers are sizes.
+May touch: nothing of ours.  Outcomes, uplifts and baselines are in units of the configured outcome;
+effects, gains, contributions and multipliers are sizes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ class TradeLine(msgspec.Struct, frozen=True):
 class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
     """The trades behind an override.
 
-    `n` is what its lesson counted between the exits `from_ts` and `to_ts`; `n_now` match in the window as the facts are now, and all that
-    follows is about these: their mean outcome, the mean `uplift` beyond the baselines of their segments, and the mean `beyond` what trades
-    of the group make without its effects, which is what an effect is about.  `trades`: the newest first, as many as were asked for.
+    `n` is what its lesson counted between the exits `from_ts` and `to_ts`; `n_now` match in the
+    window as the facts are now, and all that follows is about these: their mean outcome, the mean
+    `uplift` beyond the baselines of their segments, and the mean `beyond` what trades of the group
+    make without its effects, which is what an effect is about.  `trades`: the newest first, as many
+    as were asked for.
     """
 
     from_ts: str
@@ -52,8 +54,9 @@ class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Another slice of the group that was considered.  `relation` is alias (exactly the same trades), parent (part of the scope), child
-    (the scope and more) or beside (neither, and chosen).  `statistic` is its |z|, signed where it was not chosen."""
+    """Another slice of the group that was considered.  `relation` is alias (exactly the same
+    trades), parent (part of the scope), child (the scope and more) or beside (neither, and chosen).
+    `statistic` is its |z|, signed where it was not chosen."""
 
     relation: str
     lesson_id: str | None
@@ -68,8 +71,9 @@ class SliceLine(msgspec.Struct, frozen=True, kw_only=True):
 class SearchLines(msgspec.Struct, frozen=True, kw_only=True):
     """What was searched, and how surely the effect passes.
 
-    `group_hypotheses` distinct slices were searched in the group, `module_hypotheses` in the module (each group's level is one more).  At
-    the error rate `alpha` it takes |z| = `bar`; the effect has `statistic`, and `share` of it (0 to 1) has come in.
+    `group_hypotheses` distinct slices were searched in the group, `module_hypotheses` in the module
+    (each group's level is one more).  At the error rate `alpha` it takes |z| = `bar`; the effect
+    has `statistic`, and `share` of it (0 to 1) has come in.
     """
 
     group_hypotheses: int
@@ -83,9 +87,11 @@ class SearchLines(msgspec.Struct, frozen=True, kw_only=True):
 class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
     """How the two accounts of a group came together in the effect.
 
-    `part` is selected (sure by itself) or shared (one of many that only count together).  Its trades make `mean` more than the group's on
-    average, of which `shared` is left beside all other slices: the share `kept`; None without a shared effect.  `half_life` and
-    `shared_effects` are how far these learners count, `open` how far there is anything in the groups of its category to size by; 0 to 1.
+    `part` is selected (sure by itself) or shared (one of many that only count together).  Its
+    trades make `mean` more than the group's on average, of which `shared` is left beside all other
+    slices: the share `kept`; None without a shared effect.  `half_life` and `shared_effects` are
+    how far these learners count, `open` how far there is anything in the groups of its category to
+    size by; 0 to 1.
     """
 
     part: str
@@ -98,8 +104,8 @@ class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecayLine(msgspec.Struct, frozen=True):
-    """A day, or a longer stretch from `first_day` to `last_day` (YYYY-MM-DD): `n` trades, what those before each day had promised, what the
-    day's own made, and where the fitted curve is."""
+    """A day, or a longer stretch from `first_day` to `last_day` (YYYY-MM-DD): `n` trades, what
+    those before each day had promised, what the day's own made, and where the fitted curve is."""
 
     first_day: str
     last_day: str
@@ -110,7 +116,8 @@ class DecayLine(msgspec.Struct, frozen=True):
 
 
 class DecayLines(msgspec.Struct, frozen=True, kw_only=True):
-    """How the effect moves: `now` is the edge at `as_of`; `days` are those of the edge history, `stretches` the same by week or month."""
+    """How the effect moves: `now` is the edge at `as_of`; `days` are those of the edge history,
+    `stretches` the same by week or month."""
 
     state: str
     half_life_hours: float | None
@@ -132,7 +139,8 @@ class GainTerm(msgspec.Struct, frozen=True):
 
 
 class GainLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What one regime makes of the effect: `gain` (1: nothing), and the weights behind it.  Without `active` the weights are not used."""
+    """What one regime makes of the effect: `gain` (1: nothing), and the weights behind it.  Without
+    `active` the weights are not used."""
 
     regime: str
     gain: float
@@ -178,13 +186,16 @@ class ChangeLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
-    """The closed trades whose actions name the override among their `applied_overrides`, and what they earned.
+    """The closed trades whose actions name the override among their `applied_overrides`, and what
+    they earned.
 
-    `n` trades with `n_actions` such actions; `mean_uplift` is the mean outcome beyond the segments' baselines, with its 90 % interval
-    `low` to `high` (null with fewer than two days).  `promised` is what the override promised for them, `promised_by_all` what all
-    overrides did that their actions name, each as it was at the action's time; `made` is what came of it, beyond what trades of the group
-    make without its effects, with its 90 % interval.  `added` is the outcome that its sizing added: the sum of
-    (its part of the size − 1) · uplift.  Of `n_assumed` trades no change before the action is known; the earliest that is known stands in.
+    `n` trades with `n_actions` such actions; `mean_uplift` is the mean outcome beyond the segments'
+    baselines, with its 90 % interval `low` to `high` (null with fewer than two days).  `promised`
+    is what the override promised for them, `promised_by_all` what all overrides did that their
+    actions name, each as it was at the action's time; `made` is what came of it, beyond what trades
+    of the group make without its effects, with its 90 % interval.  `added` is the outcome that its
+    sizing added: the sum of (its part of the size − 1) · uplift.  Of `n_assumed` trades no change
+    before the action is known; the earliest that is known stands in.
     """
 
     n: int
@@ -208,9 +219,10 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="override"):
     """Everything behind one override.
 
-    `in_force` is false if it is retired, or expired at `at`; then `override` is the last that was published.  `slices` are the strongest of
-    `n_slices` that have to do with it.  `attribution` is null where no closed trade names it; parts that a way of learning does not have
-    are null or empty.
+    `in_force` is false if it is retired, or expired at `at`; then `override` is the last that was
+    published.  `slices` are the strongest of `n_slices` that have to do with it.  `attribution` is
+    null where no closed trade names it; parts that a way of learning does not have are null or
+    empty.
     """
 
     override_id: str
@@ -243,8 +255,9 @@ class IgnoredKey(msgspec.Struct, frozen=True):
 
 
 class ContributionLine(msgspec.Struct, frozen=True, kw_only=True):
-    """An override whose scope the context has.  `state` is matched, expired or aside (classic beside integrated).  `contribution` =
-    `effect` · `gain` · `fade` (classic: its weighted share); 0 where it does not count."""
+    """An override whose scope the context has.  `state` is matched, expired or aside (classic
+    beside integrated).  `contribution` = `effect` · `gain` · `fade` (classic: its weighted share);
+    0 where it does not count."""
 
     override_id: str
     state: str
@@ -260,7 +273,8 @@ class ContributionLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DifferenceLine(msgspec.Struct, frozen=True):
-    """A dimension in which a context differs from an override's scope; `given` is null where the context has no value."""
+    """A dimension in which a context differs from an override's scope; `given` is null where the
+    context has no value."""
 
     dimension: str
     wanted: str
@@ -300,8 +314,9 @@ class ValueLine(msgspec.Struct, frozen=True):
 class ContextDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="context"):
     """Why a context resolves to what it does.
 
-    `pattern_key` is canonical, null where `asked` has no such form.  `scope` is what counts of the scope that was given.  `n_group` trades
-    are in the group's window (null: there is no such group), `n_context` of them have all of the scope.
+    `pattern_key` is canonical, null where `asked` has no such form.  `scope` is what counts of the
+    scope that was given.  `n_group` trades are in the group's window (null: there is no such
+    group), `n_context` of them have all of the scope.
     """
 
     asked: str

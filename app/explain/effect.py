@@ -1,10 +1,13 @@
-"""What an override has done: the trades that name it among their `applied_overrides`, and what they earned.
+"""What an override has done: the trades that name it among their `applied_overrides`, and what they
+earned.
 
 May touch: nothing but its arguments.
 
-A trade counts once, whichever of its actions name the override.  What the override promised for it is its contribution to the size when
-the action was taken (effect · regime gain · what had not faded), as the reader's own function works it out from the change that was in
-force then; what its sizing added is its part of the size that was in fact taken, after the clamp to 0.3 … 3.0, times the trade's uplift.
+A trade counts once, whichever of its actions name the override.  What the override promised for it
+is its contribution to the size when the action was taken (effect · regime gain · what had not
+faded), as the reader's own function works it out from the change that was in force then; what its
+sizing added is its part of the size that was in fact taken, after the clamp to 0.3 … 3.0, times the
+trade's uplift.
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ LEVEL = 0.90
 
 
 class Part(NamedTuple):
-    """What one override had to do with one action: its contribution, that of all that the action names, its part of the size that was
-    taken (1 + part is what it made of the size), and whether a later change stands in for the one that was in force."""
+    """What one override had to do with one action: its contribution, that of all that the action
+    names, its part of the size that was taken (1 + part is what it made of the size), and whether a
+    later change stands in for the one that was in force."""
 
     promised: float
     promised_by_all: float
@@ -40,7 +44,8 @@ class Part(NamedTuple):
 
 
 def attribution(known: Known, override_id: str) -> Attribution | None:
-    """The effect attribution of one override of the group whose facts and changes are `known`; None if no trade names it."""
+    """The effect attribution of one override of the group whose facts and changes are `known`; None
+    if no trade names it."""
     by_id: dict[str, list[Change]] = {}
     for change in known.changes:
         by_id.setdefault(change.override_id, []).append(change)
@@ -57,7 +62,12 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
     exits = [counted.trade.exit_us for counted in touched]
     outcome = np.array([counted.trade.outcome for counted in touched])
     uplift = outcome - np.array([known.baseline(counted.trade.segment) for counted in touched])
-    means = np.array([[np.mean([getattr(p, name) for p in of_trade]) for name in Part._fields[:3]] for of_trade in parts])
+    means = np.array(
+        [
+            [np.mean([getattr(p, name) for p in of_trade]) for name in Part._fields[:3]]
+            for of_trade in parts
+        ]
+    )
     days = [exit_us // DAY_US for exit_us in exits]
     level = known.level(held[-1].pattern_key, held[-1].action_category)
     low, high = mean_interval(uplift, days) or (None, None)
@@ -83,7 +93,8 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
 
 
 def part_of(override_id: str, action: FactAction, changes: Mapping[str, Sequence[Change]]) -> Part:
-    """The part of one override in an action that names it.  `changes` are those of each override, oldest first."""
+    """The part of one override in an action that names it.  `changes` are those of each override,
+    oldest first."""
     at_us = micros_from_text(action.ts)
     records: list[Override] = []
     assumed = False
@@ -96,16 +107,20 @@ def part_of(override_id: str, action: FactAction, changes: Mapping[str, Sequence
         return Part(0.0, 0.0, 0.0, assumed)
     first = records[0]
     at = datetime.fromtimestamp(at_us / 1e6, UTC)
-    found = resolve(records, first.pattern_key, first.action_category, action.scope, at, module=first.module)
+    found = resolve(
+        records, first.pattern_key, first.action_category, action.scope, at, module=first.module
+    )
     total = sum(found.contributions)
     own = sum(c for i, c in zip(found.ids, found.contributions, strict=True) if i == override_id)
     return Part(own, total, own * (found.multiplier - 1.0) / total if total else 0.0, assumed)
 
 
 def _held_at(changes: Iterable[Change], at_us: int) -> tuple[Override | None, bool]:
-    """What the last change before `at_us` said, and whether the earliest that is known stands in for it.
+    """What the last change before `at_us` said, and whether the earliest that is known stands in
+    for it.
 
-    A retired override that an action names all the same was read before its retirement came through: what it said last counts.
+    A retired override that an action names all the same was read before its retirement came
+    through: what it said last counts.
     """
     before: Override | None = None
     for change in changes:
@@ -116,11 +131,15 @@ def _held_at(changes: Iterable[Change], at_us: int) -> tuple[Override | None, bo
     return before, before is None
 
 
-def mean_interval(values: ArrayLike, clusters: Sequence[int], level: float = LEVEL) -> tuple[float, float] | None:
-    """Confidence interval of the mean of `values` (n,) whose `clusters` (n,) (days) are independent of each other; None for fewer than two.
+def mean_interval(
+    values: ArrayLike, clusters: Sequence[int], level: float = LEVEL
+) -> tuple[float, float] | None:
+    """Confidence interval of the mean of `values` (n,) whose `clusters` (n,) (days) are independent
+    of each other; None for fewer than two.
 
-    The variance of the mean is G/(G − 1) · Σ over clusters of (the sum of their residuals)² / n², with Student's t of G − 1 degrees of
-    freedom (Liang & Zeger 1986; Cameron & Miller 2015).  With a cluster a value it is the ordinary interval.
+    The variance of the mean is G/(G − 1) · Σ over clusters of (the sum of their residuals)² / n²,
+    with Student's t of G − 1 degrees of freedom (Liang & Zeger 1986; Cameron & Miller 2015).  With
+    a cluster a value it is the ordinary interval.
 
     >>> low, high = mean_interval([1.0, 2.0, 3.0], [0, 1, 2])
     >>> round(low, 4), round(high, 4)
@@ -133,5 +152,7 @@ def mean_interval(values: ArrayLike, clusters: Sequence[int], level: float = LEV
         return None
     mean = float(x.mean())
     sums = np.bincount(place, x - mean)
-    half = float(stdtrit(g - 1, 0.5 + level / 2) * np.sqrt(g / (g - 1) * float(sums @ sums))) / len(x)
+    half = float(stdtrit(g - 1, 0.5 + level / 2) * np.sqrt(g / (g - 1) * float(sums @ sums))) / len(
+        x
+    )
     return mean - half, mean + half

@@ -1,4 +1,5 @@
-"""What is known of a module when something of it is to be explained: its published records and the facts of one group.
+"""What is known of a module when something of it is to be explained: its published records and the
+facts of one group.
 
 May touch: nothing but its arguments.
 """
@@ -17,7 +18,14 @@ from app.learning.common.window import GroupWindow, Scope, SegmentKey, Trade, tr
 from app.learning.integrated.judge import IntegratedMaterializer, Standings
 from edgeloop.identity import slice_id
 from schemas.facts import FactAction, PatternTradeEvent
-from schemas.lessons import EdgeHistory, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.lessons import (
+    EdgeHistory,
+    GroupSummary,
+    LatentFactor,
+    Lesson,
+    LessonVerdict,
+    RegimeWeight,
+)
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,11 @@ class Counted:
 
 @dataclass(frozen=True)
 class Known:
-    """All of one module, by id where there are ids; `days`, `facts` and `changes` at least of the group in question.
+    """All of one module, by id where there are ids; `days`, `facts` and `changes` at least of the
+    group in question.
 
-    `facts` may hold several closes of a trade, in any order.  `notes` are sentences of what may be missing.
+    `facts` may hold several closes of a trade, in any order.  `notes` are sentences of what may be
+    missing.
     """
 
     config: LearningConfig
@@ -53,7 +63,9 @@ class Known:
         found: dict[str, Counted] = {}
         for fact in self.facts:
             trade = trade_from_fact(fact, self.config.outcome)
-            if trade is not None and (trade.trade_id not in found or found[trade.trade_id].trade.rank < trade.rank):
+            if trade is not None and (
+                trade.trade_id not in found or found[trade.trade_id].trade.rank < trade.rank
+            ):
                 found[trade.trade_id] = Counted(trade, fact.actions)
         return found
 
@@ -66,34 +78,56 @@ class Known:
 
     @cached_property
     def _segments(self) -> SegmentBaselines:
-        return segment_baselines(self.module, self.summaries.values(), self.config.baseline_default, 0)
+        return segment_baselines(
+            self.module, self.summaries.values(), self.config.baseline_default, 0
+        )
 
     def baseline(self, segment: SegmentKey) -> float:
         """What a trade of the segment earns on average, as the judgement subtracts it."""
         if self.config.learning == "integrated":
             return self._segments.means.get(segment, self._segments.elsewhere[0])
-        found = module_baseline(self.module, self.summaries.values(), self.config.baseline_default, 0)
+        found = module_baseline(
+            self.module, self.summaries.values(), self.config.baseline_default, 0
+        )
         return self.config.baseline_default if found is None else found.mean
 
     def summary(self, pattern_key: str, category: str) -> GroupSummary | None:
         """The summary of a group, if it has one."""
-        return next((s for s in self.summaries.values() if (s.pattern_key, s.action_category) == (pattern_key, category)), None)
+        return next(
+            (
+                s
+                for s in self.summaries.values()
+                if (s.pattern_key, s.action_category) == (pattern_key, category)
+            ),
+            None,
+        )
 
     def level(self, pattern_key: str, category: str) -> float:
-        """How far a trade of the group is expected to be from its segment's baseline without any of the effects in it that pass.
+        """How far a trade of the group is expected to be from its segment's baseline without any of
+        the effects in it that pass.
 
-        Baselines are means over all trades, those that effects have moved among them; effects are relative to the group's level without
-        them (`GroupSummary.path.fits`).  That of the whole group, if it passes, is an effect too; it counts as it is over the window, for
-        so does the level that it is a part of.
+        Baselines are means over all trades, those that effects have moved among them; effects are
+        relative to the group's level without them (`GroupSummary.path.fits`).  That of the whole
+        group, if it passes, is an effect too; it counts as it is over the window, for so does the
+        level that it is a part of.
         """
         standings, summary = self.standings, self.summary(pattern_key, category)
         if standings is None or summary is None or summary.path is None:
             return 0.0
         path = summary.path
-        fit = path.fits[sum(i in standings.effects and i not in standings.shared for i in path.lesson_ids)]
-        explained = sum(x * self.baseline(segment) for x, segment in zip(fit.loadings[0], path.segments, strict=True))
+        fit = path.fits[
+            sum(i in standings.effects and i not in standings.shared for i in path.lesson_ids)
+        ]
+        explained = sum(
+            x * self.baseline(segment)
+            for x, segment in zip(fit.loadings[0], path.segments, strict=True)
+        )
         whole = self.verdicts.get(slice_id(self.module, pattern_key, category, {}))
-        passes = whole is not None and whole.lesson_id in standings.effects and whole.lesson_id not in standings.shared
+        passes = (
+            whole is not None
+            and whole.lesson_id in standings.effects
+            and whole.lesson_id not in standings.shared
+        )
         raw = whole.edge_raw if whole is not None and passes else None
         return fit.coefficients[0] - explained - (raw or 0.0) * self.unit
 

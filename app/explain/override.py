@@ -1,4 +1,5 @@
-"""The document of one override: the evidence behind it, what else was considered, how it moves, and what it has done since.
+"""The document of one override: the evidence behind it, what else was considered, how it moves, and
+what it has done since.
 
 May touch: nothing but its arguments.
 """
@@ -39,20 +40,34 @@ MOST_SLICES = 12
 """Slices of each relation that a document tells of: those with the greatest statistics."""
 
 
-def explain_override(known: Known, override_id: str, at_us: int, *, trades: int = 0) -> OverrideDocument:
-    """The document of the override `override_id`, one of `known.changes`, at `at_us`; with the newest `trades` of the trades behind it.
+def explain_override(
+    known: Known, override_id: str, at_us: int, *, trades: int = 0
+) -> OverrideDocument:
+    """The document of the override `override_id`, one of `known.changes`, at `at_us`; with the
+    newest `trades` of the trades behind it.
 
     Raises `BadDataError` if no change of it is known.
     """
     changes = [change for change in known.changes if change.override_id == override_id]
     held = [change.record for change in changes if change.record is not None]
     if not held:
-        raise BadDataError(f"Unknown override {override_id}.", "Run `faust -A app overrides list` to see those in force.")
-    override, lesson, verdict = held[-1], known.lessons.get(override_id), known.verdicts.get(override_id)
+        raise BadDataError(
+            f"Unknown override {override_id}.",
+            "Run `faust -A app overrides list` to see those in force.",
+        )
+    override, lesson, verdict = (
+        held[-1],
+        known.lessons.get(override_id),
+        known.verdicts.get(override_id),
+    )
     evidence = _evidence(known, override, trades)
     live = changes[-1].record is not None and not expired(override, at_us)
     slices = _slices(known, override, lesson)
-    reason = verdict.reason if verdict is not None else "Its lesson no longer exists: too few of its trades remain in the window."
+    reason = (
+        verdict.reason
+        if verdict is not None
+        else "Its lesson no longer exists: too few of its trades remain in the window."
+    )
     return OverrideDocument(
         override_id=override_id,
         at=text_from_micros(at_us),
@@ -60,7 +75,9 @@ def explain_override(known: Known, override_id: str, at_us: int, *, trades: int 
         in_force=live,
         override=override,
         reason=reason,
-        aliases=lesson.marginal.aliases if lesson is not None and lesson.marginal is not None else (),
+        aliases=(
+            lesson.marginal.aliases if lesson is not None and lesson.marginal is not None else ()
+        ),
         metrics=None if lesson is None else lesson.metrics,
         evidence=evidence,
         slices=_strongest(slices),
@@ -68,7 +85,10 @@ def explain_override(known: Known, override_id: str, at_us: int, *, trades: int 
         search=_search(known, override),
         weighing=_weighing(known, override, lesson),
         decay=decay_lines(
-            override, [day for day in known.days if day.lesson_id == override_id], known.unit, _shift(known, override, lesson)
+            override,
+            [day for day in known.days if day.lesson_id == override_id],
+            known.unit,
+            _shift(known, override, lesson),
         ),
         gains=_gains(known, override, lesson),
         factor=_factor(known, override),
@@ -82,8 +102,9 @@ def _notes(evidence: EvidenceLines, published: bool, lesson: Lesson | None) -> l
     notes = []
     if lesson is not None and evidence.n_now != lesson.n:
         notes.append(
-            f"The lesson counted {lesson.n:,} trades and the facts now hold {evidence.n_now:,}: a refit is still to come, the settings "
-            "here are not the workers', or the log has lost old trades."
+            f"The lesson counted {lesson.n:,} trades and the facts now hold {evidence.n_now:,}: a"
+            " refit is still to come, the settings here are not the workers', or the log has lost"
+            " old trades."
         )
     if not published:
         notes.append("The override is retired; this shows its last state.")
@@ -109,7 +130,10 @@ def _evidence(known: Known, override: Override, shown: int) -> EvidenceLines:
         mean=_mean([trade.outcome for trade in found]),
         uplift=_mean(uplift),
         beyond=_mean([value - level for value in uplift]),
-        segments=tuple(SegmentLine(*key, segments[key], known.baseline(key)) for key in sorted(segments, key=segment_order)),
+        segments=tuple(
+            SegmentLine(*key, segments[key], known.baseline(key))
+            for key in sorted(segments, key=segment_order)
+        ),
         trades=tuple(lines[::-1][:shown]),
     )
 
@@ -119,12 +143,19 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _shift(known: Known, override: Override, lesson: Lesson | None) -> float:
-    """What is added to the uplifts of the history: 0, but of a whole group, whose days are not relative to anything, what makes them so.
+    """What is added to the uplifts of the history: 0, but of a whole group, whose days are not
+    relative to anything, what makes them so.
 
     That is how the judgement looks at them, too.
     """
     verdict = known.verdicts.get(override.override_id)
-    if override.scope or lesson is None or lesson.marginal is None or verdict is None or verdict.edge_raw is None:
+    if (
+        override.scope
+        or lesson is None
+        or lesson.marginal is None
+        or verdict is None
+        or verdict.edge_raw is None
+    ):
         return 0.0
     return verdict.edge_raw * known.unit - lesson.marginal.effect
 
@@ -141,19 +172,36 @@ def _strongest(slices: list[SliceLine]) -> tuple[SliceLine, ...]:
 def _slices(known: Known, override: Override, lesson: Lesson | None) -> list[SliceLine]:
     own = override.scope.items()
     found = []
-    for scope in lesson.marginal.aliases if lesson is not None and lesson.marginal is not None else ():
-        reason = "Exactly the same trades match it: it is the same slice, and the more general one has the lesson."
+    for scope in (
+        lesson.marginal.aliases if lesson is not None and lesson.marginal is not None else ()
+    ):
+        reason = (
+            "Exactly the same trades match it: it is the same slice, and the more general one has"
+            " the lesson."
+        )
         found.append(
             SliceLine(
-                relation="alias", lesson_id=None, scope=scope, n=override.n_trades, mean=lesson.mean if lesson else None, statistic=None,
-                decision="alias", reason=reason,
+                relation="alias",
+                lesson_id=None,
+                scope=scope,
+                n=override.n_trades,
+                mean=lesson.mean if lesson else None,
+                statistic=None,
+                decision="alias",
+                reason=reason,
             )
-        )  # fmt: skip
+        )
     for other in known.lessons.values():
         if other.lesson_id == override.override_id or not _same_group(other, override):
             continue
         verdict = known.verdicts.get(other.lesson_id)
-        relation = "parent" if other.scope.items() < own else "child" if other.scope.items() > own else "beside"
+        relation = (
+            "parent"
+            if other.scope.items() < own
+            else "child"
+            if other.scope.items() > own
+            else "beside"
+        )
         if relation == "beside" and (verdict is None or verdict.decision != "override"):
             continue
         marginal = other.marginal
@@ -165,7 +213,11 @@ def _slices(known: Known, override: Override, lesson: Lesson | None) -> list[Sli
                 n=other.n,
                 mean=other.mean,
                 # The level of a whole group is judged in the module, where its statistic is.
-                statistic=_statistic(known, other) if marginal is None or not other.scope else marginal.statistic,
+                statistic=(
+                    _statistic(known, other)
+                    if marginal is None or not other.scope
+                    else marginal.statistic
+                ),
                 decision="" if verdict is None else verdict.decision,
                 reason=verdict.reason if verdict is not None else "It has not been judged yet.",
             )
@@ -174,12 +226,19 @@ def _slices(known: Known, override: Override, lesson: Lesson | None) -> list[Sli
 
 
 def _same_group(lesson: Lesson, override: Override) -> bool:
-    return (lesson.pattern_key, lesson.action_category) == (override.pattern_key, override.action_category)
+    return (lesson.pattern_key, lesson.action_category) == (
+        override.pattern_key,
+        override.action_category,
+    )
 
 
 def _statistic(known: Known, lesson: Lesson) -> float | None:
     """|z| of an effect that passes in the module, if it does."""
-    if known.standings is None or lesson.lesson_id not in known.standings.effects or lesson.lesson_id in known.standings.shared:
+    if (
+        known.standings is None
+        or lesson.lesson_id not in known.standings.effects
+        or lesson.lesson_id in known.standings.shared
+    ):
         return None
     return known.standings.effects[lesson.lesson_id][0]
 
@@ -190,7 +249,9 @@ def _search(known: Known, override: Override) -> SearchLines | None:
         return None
     summary = known.summary(override.pattern_key, override.action_category)
     passes = override.override_id not in standings.shared
-    statistic, share = standings.effects.get(override.override_id, (None, None)) if passes else (None, None)
+    statistic, share = (
+        standings.effects.get(override.override_id, (None, None)) if passes else (None, None)
+    )
     return SearchLines(
         group_hypotheses=0 if summary is None or summary.path is None else summary.path.hypotheses,
         module_hypotheses=standings.searched,
@@ -206,8 +267,12 @@ def _weighing(known: Known, override: Override, lesson: Lesson | None) -> Weighi
     counts = None if standings is None else standings.counts.get(override.action_category)
     if standings is None or counts is None or override.learning != "integrated":
         return None
-    whole = known.lessons.get(slice_id(known.module, override.pattern_key, override.action_category, {}))
-    share = standings.shares.get(group_id(known.module, override.pattern_key, override.action_category), 0.0)
+    whole = known.lessons.get(
+        slice_id(known.module, override.pattern_key, override.action_category, {})
+    )
+    share = standings.shares.get(
+        group_id(known.module, override.pattern_key, override.action_category), 0.0
+    )
     told = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else ()
     shared = float(between(share) @ told) if told else 0.0
     mean = lesson.mean - whole.mean if lesson is not None and whole is not None and shared else None
@@ -223,10 +288,13 @@ def _weighing(known: Known, override: Override, lesson: Lesson | None) -> Weighi
 
 
 def _gains(known: Known, override: Override, lesson: Lesson | None) -> tuple[GainLine, ...]:
-    """Every regime that was weighed for this override: those that it has a gain for, and those without, in the order of their texts."""
+    """Every regime that was weighed for this override: those that it has a gain for, and those
+    without, in the order of their texts."""
     if lesson is None or lesson.metrics is None or not override.scope:
         return ()
-    return tuple(_gain(override, lesson, weight) for weight in sorted(known.weights, key=lambda w: w.regime))
+    return tuple(
+        _gain(override, lesson, weight) for weight in sorted(known.weights, key=lambda w: w.regime)
+    )
 
 
 def _gain(override: Override, lesson: Lesson, weight: RegimeWeight) -> GainLine:
@@ -234,7 +302,11 @@ def _gain(override: Override, lesson: Lesson, weight: RegimeWeight) -> GainLine:
     for name in METRICS:
         metric = float(getattr(lesson.metrics, name))
         centre = weight.centres[name]
-        terms.append(GainTerm(name, weight.weights[name], metric, centre, weight.weights[name] * (metric - centre)))
+        terms.append(
+            GainTerm(
+                name, weight.weights[name], metric, centre, weight.weights[name] * (metric - centre)
+            )
+        )
     return GainLine(
         regime=weight.regime,
         gain=override.regime_gains.get(weight.regime, 1.0),
@@ -252,7 +324,9 @@ def _factor(known: Known, override: Override) -> FactorLines | None:
     if factor is None:
         return None
     members = [known.lessons[i] for i in factor.members if i in known.lessons]
-    members.sort(key=lambda lesson: (lesson.lesson_id != factor.representative, -lesson.n, lesson.lesson_id))
+    members.sort(
+        key=lambda lesson: (lesson.lesson_id != factor.representative, -lesson.n, lesson.lesson_id)
+    )
     return FactorLines(
         factor.factor_id,
         factor.cohesion,

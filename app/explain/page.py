@@ -1,4 +1,5 @@
-"""An explanation as a fragment of a page: sections, tables, and the decay drawn as SVG.  Class names only; the page brings the style.
+"""An explanation as a fragment of a page: sections, tables, and the decay drawn as SVG.  Class
+names only; the page brings the style.
 
 May touch: nothing but its arguments.
 """
@@ -14,12 +15,16 @@ from app.explain.sections import Section, Table, sections
 WIDTH, HEIGHT, MARGIN = 640, 220, 44
 """Of the drawing, in its own units; it is as wide as the page lets it be."""
 FITTED_STEPS = 3.0
-"""The fitted curve is drawn up to so many times the greatest of the rest: a short half-life goes far up on the left."""
+"""The fitted curve is drawn up to so many times the greatest of the rest: a short half-life goes
+far up on the left."""
 
 
 def html(document: OverrideDocument | ContextDocument) -> str:
-    """A `<section class="explain">` that holds all that the text says.  Everything from outside is escaped."""
-    parts = "".join(_section(section, number == 0) for number, section in enumerate(sections(document)))
+    """A `<section class="explain">` that holds all that the text says.  Everything from outside is
+    escaped."""
+    parts = "".join(
+        _section(section, number == 0) for number, section in enumerate(sections(document))
+    )
     return f'<section class="explain">{parts}</section>\n'
 
 
@@ -37,12 +42,19 @@ def _table(table: Table) -> str:
         return f"<{tag}{kind}>{escape(text)}</{tag}>"
 
     head = "".join(cell("th", place, name) for place, name in enumerate(table.columns))
-    rows = "".join(f"<tr>{''.join(cell('td', place, text) for place, text in enumerate(row))}</tr>" for row in table.rows)
-    return f'<div class="explain-scroll"><table class="explain-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    rows = "".join(
+        f"<tr>{''.join(cell('td', place, text) for place, text in enumerate(row))}</tr>"
+        for row in table.rows
+    )
+    return (
+        '<div class="explain-scroll"><table'
+        f' class="explain-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def drawing(decay: DecayLines) -> str:
-    """The decay as SVG: what each stretch's trades made (a dot, larger with more trades), what had been promised, and the fitted curve."""
+    """The decay as SVG: what each stretch's trades made (a dot, larger with more trades), what had
+    been promised, and the fitted curve."""
     points = decay.stretches if len(decay.stretches) > 2 else decay.days
     first, last = (date.fromisoformat(decay.days[i].first_day).toordinal() for i in (0, -1))
     values = [v for p in points for v in (p.uplift, p.predicted)]
@@ -56,31 +68,47 @@ def drawing(decay: DecayLines) -> str:
         return round(8 + (high - value) / (high - low) * (HEIGHT - 8 - 24), 1)
 
     def middle(line: DecayLine) -> float:
-        return (date.fromisoformat(line.first_day).toordinal() + date.fromisoformat(line.last_day).toordinal()) / 2
+        return (
+            date.fromisoformat(line.first_day).toordinal()
+            + date.fromisoformat(line.last_day).toordinal()
+        ) / 2
 
     def tick(value: float) -> str:
-        place = f'x="{MARGIN - 6}" y="{y(value) + 4}" font-size="11" text-anchor="end" fill="currentColor"'
+        place = (
+            f'x="{MARGIN - 6}" y="{y(value) + 4}" font-size="11" text-anchor="end"'
+            ' fill="currentColor"'
+        )
         return f'<text class="tick" {place}>{value:+.2f}</text>'
 
     fitted = " ".join(
-        f"{x(date.fromisoformat(day.first_day).toordinal())},{y(day.fitted)}" for day in decay.days if abs(day.fitted) <= FITTED_STEPS * top
+        f"{x(date.fromisoformat(day.first_day).toordinal())},{y(day.fitted)}"
+        for day in decay.days
+        if abs(day.fitted) <= FITTED_STEPS * top
     )
     promised = " ".join(f"{x(middle(p))},{y(p.predicted)}" for p in points)
     most = max(p.n for p in points)
     dots = "".join(
-        f'<circle class="made" fill="currentColor" cx="{x(middle(p))}" cy="{y(p.uplift)}" r="{round(2 + 4 * (p.n / most) ** 0.5, 1)}">'
-        f"<title>{p.first_day}: {p.n} trades made {p.uplift:+.3f}</title></circle>"
+        f'<circle class="made" fill="currentColor" cx="{x(middle(p))}" cy="{y(p.uplift)}"'
+        f' r="{round(2 + 4 * (p.n / most) ** 0.5, 1)}"><title>{p.first_day}: {p.n} trades made'
+        f" {p.uplift:+.3f}</title></circle>"
         for p in points
     )
     return (
-        f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="promised and made by day">'
-        f'<line class="zero" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y(0.0)}" y2="{y(0.0)}" stroke="currentColor" stroke-opacity="0.3"/>'
+        f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="promised'
+        ' and made by day">'
+        f'<line class="zero" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y(0.0)}" y2="{y(0.0)}"'
+        ' stroke="currentColor" stroke-opacity="0.3"/>'
         f"{''.join(tick(value) for value in (high, 0.0, low) if value == 0.0 or abs(value) > 0.1 * (high - low))}"
-        f'<polyline class="promised" points="{promised}" fill="none" stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="4 3"/>'
-        f'<polyline class="fitted" points="{fitted}" fill="none" stroke="currentColor" stroke-width="1.5"/>{dots}'
-        f'<text class="day" x="{MARGIN}" y="{HEIGHT - 6}" font-size="11" fill="currentColor">{decay.days[0].first_day}</text>'
-        f'<text class="day" x="{WIDTH - 8}" y="{HEIGHT - 6}" font-size="11" text-anchor="end" fill="currentColor">'
+        f'<polyline class="promised" points="{promised}" fill="none" stroke="currentColor"'
+        ' stroke-opacity="0.5" stroke-dasharray="4 3"/>'
+        f'<polyline class="fitted" points="{fitted}" fill="none" stroke="currentColor"'
+        f' stroke-width="1.5"/>{dots}'
+        f'<text class="day" x="{MARGIN}" y="{HEIGHT - 6}" font-size="11"'
+        f' fill="currentColor">{decay.days[0].first_day}</text>'
+        f'<text class="day" x="{WIDTH - 8}" y="{HEIGHT - 6}" font-size="11" text-anchor="end"'
+        ' fill="currentColor">'
         f"{decay.days[-1].last_day}</text></svg>"
-        '<p class="explain-legend">Dots: what the trades made. Dashed: what those before had promised. Line: the edge, as its half-life '
+        '<p class="explain-legend">Dots: what the trades made. Dashed: what those before had'
+        " promised. Line: the edge, as its half-life "
         "draws it.</p>"
     )

@@ -1,4 +1,5 @@
-"""What is known of a module, read from the topics; PostgreSQL only adds the changes that compaction has removed.
+"""What is known of a module, read from the topics; PostgreSQL only adds the changes that compaction
+has removed.
 
 May touch: the broker and PostgreSQL (read only).
 """
@@ -22,7 +23,15 @@ from schemas import kinds
 from schemas.facts import PatternTradeEvent, group_key
 from schemas.lessons import GroupSummary, Lesson
 
-READ = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.REGIME_WEIGHTS, kinds.FACTORS, kinds.HISTORY, kinds.FACTS)
+READ = (
+    kinds.LESSONS,
+    kinds.VERDICTS,
+    kinds.OVERRIDES,
+    kinds.REGIME_WEIGHTS,
+    kinds.FACTORS,
+    kinds.HISTORY,
+    kinds.FACTS,
+)
 Said = Callable[[str], None]
 """Told what is read next."""
 
@@ -41,31 +50,48 @@ class Found:
 
 
 async def read_changes(settings: Settings) -> changes.Changes:
-    """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError` without the topics of `READ`."""
+    """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError`
+    without the topics of `READ`."""
     await topics.require_existence(settings, READ)
     return await changes.read(settings)
 
 
 def find_override(held: changes.Changes, prefix: str) -> Found:
-    """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if there is none, or more than one."""
-    records = {c.override_id: c.record for c in held.changes if c.record is not None and c.override_id.startswith(prefix)}
+    """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if
+    there is none, or more than one."""
+    records = {
+        c.override_id: c.record
+        for c in held.changes
+        if c.record is not None and c.override_id.startswith(prefix)
+    }
     if len(records) != 1:
-        problem = f"{len(records)} overrides start with" if records else "No override ever published starts with"
+        problem = (
+            f"{len(records)} overrides start with"
+            if records
+            else "No override ever published starts with"
+        )
         raise BadDataError(
             f"{problem} {prefix!r}.",
-            "Run `faust -A app overrides list` to see those in force, or `faust -A app explain` to see why a context has none.",
+            "Run `faust -A app overrides list` to see those in force, or `faust -A app explain` to"
+            " see why a context has none.",
         )
     ((override_id, record),) = records.items()
     return Found(override_id, record.module, record.pattern_key, record.action_category)
 
 
 async def read_known(
-    settings: Settings, held: changes.Changes, module: str, pattern_key: str, category: str, *, said: Said = _quiet
+    settings: Settings,
+    held: changes.Changes,
+    module: str,
+    pattern_key: str,
+    category: str,
+    *,
+    said: Said = _quiet,
 ) -> tuple[Known, set[tuple[str, str]]]:
     """(what is known of `module`, every (pattern key, category) that has trades, of all modules).
 
-    The facts, days and changes are those of the group.  Raises `UnreachableError` without a broker and `BadDataError` for a record that
-    cannot be read.
+    The facts, days and changes are those of the group.  Raises `UnreachableError` without a broker
+    and `BadDataError` for a record that cannot be read.
     """
     groups: set[tuple[str, str]] = set()
     lessons: dict[str, Lesson] = {}
@@ -81,9 +107,15 @@ async def read_known(
     verdicts = await current(settings, kinds.VERDICTS, partition=own)
     weights = await current(settings, kinds.REGIME_WEIGHTS, partition=own)
     factors = await current(settings, kinds.FACTORS, partition=own)
-    in_group = {i for i, x in lessons.items() if (x.pattern_key, x.action_category) == (pattern_key, category)}
+    in_group = {
+        i
+        for i, x in lessons.items()
+        if (x.pattern_key, x.action_category) == (pattern_key, category)
+    }
     said("edge history")
-    days = await current(settings, kinds.HISTORY, partition=own, wanted=lambda key: key.partition("|")[0] in in_group)
+    days = await current(
+        settings, kinds.HISTORY, partition=own, wanted=lambda key: key.partition("|")[0] in in_group
+    )
     said("trades")
     facts = await _facts(settings, pattern_key, category)
     if facts:
@@ -93,7 +125,11 @@ async def read_known(
         module=module,
         lessons=lessons,
         summaries=summaries,
-        verdicts={i: v for i, v in verdicts.items() if v.module == module and v.learning == settings.learning},
+        verdicts={
+            i: v
+            for i, v in verdicts.items()
+            if v.module == module and v.learning == settings.learning
+        },
         weights=[w for w in weights.values() if w.module == module],
         factors={i: f for i, f in factors.items() if f.module == module},
         days=list(days.values()),
@@ -107,7 +143,10 @@ async def read_known(
 def of_group(held: list[Change], pattern_key: str, category: str) -> list[Change]:
     """The changes of the overrides of one group, their retirements too."""
     ids = {
-        c.override_id for c in held if c.record is not None and (c.record.pattern_key, c.record.action_category) == (pattern_key, category)
+        c.override_id
+        for c in held
+        if c.record is not None
+        and (c.record.pattern_key, c.record.action_category) == (pattern_key, category)
     }
     return [change for change in held if change.override_id in ids]
 
@@ -117,7 +156,9 @@ async def _facts(settings: Settings, pattern_key: str, category: str) -> list[Pa
     key = group_key(pattern_key, category).encode()
     decode = decoder(settings, kinds.FACTS)
     best: dict[str, tuple[Rank, PatternTradeEvent]] = {}
-    async for records in scan(settings, kinds.FACTS, partition=partition_of(key.decode(), settings.partitions)):
+    async for records in scan(
+        settings, kinds.FACTS, partition=partition_of(key.decode(), settings.partitions)
+    ):
         for record in records:
             if record.key != key or record.value is None:
                 continue

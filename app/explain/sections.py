@@ -1,4 +1,5 @@
-"""An explanation in words: titled sections of sentences and tables, for a terminal and a page alike.
+"""An explanation in words: titled sections of sentences and tables, for a terminal and a page
+alike.
 
 May touch: nothing but its arguments.
 """
@@ -8,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.explain.document import Attribution, ContextDocument, DecayLines, DifferenceLine, OverrideDocument
+from app.explain.document import (
+    Attribution,
+    ContextDocument,
+    DecayLines,
+    DifferenceLine,
+    OverrideDocument,
+)
 from edgeloop.scope import canonical_text
 
 BAR_CELLS = 20
@@ -23,7 +30,8 @@ class Table(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A title, sentences, a table; `plot` where a page may draw the decay instead of the table's bars."""
+    """A title, sentences, a table; `plot` where a page may draw the decay instead of the table's
+    bars."""
 
     title: str
     sentences: tuple[str, ...]
@@ -33,7 +41,9 @@ class Section(NamedTuple):
 
 def sections(document: OverrideDocument | ContextDocument) -> list[Section]:
     """The sections of either document, in the order in which they are read."""
-    return _of_override(document) if isinstance(document, OverrideDocument) else _of_context(document)
+    return (
+        _of_override(document) if isinstance(document, OverrideDocument) else _of_context(document)
+    )
 
 
 # -- an override
@@ -59,64 +69,103 @@ def _head(d: OverrideDocument) -> Section:
     o = d.override
     state = "in force" if d.in_force else "not in force"
     said = [
-        f"Override {o.override_id}, {state} at {_time(d.at)}: size × {o.multiplier:.2f} for {o.pattern_key} {o.action_category} in "
-        f"{scope_text(o.scope)}.",
+        (
+            f"Override {o.override_id}, {state} at {_time(d.at)}: size × {o.multiplier:.2f} for"
+            f" {o.pattern_key} {o.action_category} in {scope_text(o.scope)}."
+        ),
         d.reason,
     ]
     if o.expires_at is not None:
         said.append(f"It speaks of {_time(o.as_of)} and expires {_time(o.expires_at)}.")
     if o.learning == "integrated" and o.effect_sd is not None:
         said.append(
-            f"Its effect is {o.effect:+.3f} ± {o.effect_sd:.3f} (standard error); its sign is right with probability {o.confidence:.2f}."
+            f"Its effect is {o.effect:+.3f} ± {o.effect_sd:.3f} (standard error); its sign is right"
+            f" with probability {o.confidence:.2f}."
         )
     if d.metrics is not None:
         said.append(
             "Quality: "
-            + ", ".join(f"{name.replace('_', ' ')} {getattr(d.metrics, name):.2f}" for name in d.metrics.__struct_fields__)
+            + ", ".join(
+                f"{name.replace('_', ' ')} {getattr(d.metrics, name):.2f}"
+                for name in d.metrics.__struct_fields__
+            )
             + "."
         )
-    return Section(f"× {o.multiplier:.2f}  {o.pattern_key} {o.action_category}  {scope_text(o.scope)}", tuple(said))
+    return Section(
+        f"× {o.multiplier:.2f}  {o.pattern_key} {o.action_category}  {scope_text(o.scope)}",
+        tuple(said),
+    )
 
 
 def _evidence(d: OverrideDocument) -> Section:
     e = d.evidence
     said = [f"{_count(e.n, 'trade')} with exits from {_time(e.from_ts)} to {_time(e.to_ts)}."]
     if e.mean is not None and e.uplift is not None:
-        said.append(f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} beyond the baselines of their segments.")
+        said.append(
+            f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} beyond the baselines of"
+            " their segments."
+        )
     if e.beyond is not None and d.override.learning == "integrated":
         said.append(
-            f"That is {e.beyond:+.3f} beyond what trades of the group make without its effects; whatever effects match them are in it."
+            f"That is {e.beyond:+.3f} beyond what trades of the group make without its effects;"
+            " whatever effects match them are in it."
         )
-    rows = tuple((s.bucket or "–", s.timeframe or "–", f"{s.n:,}", f"{s.baseline:+.3f}") for s in e.segments)
-    return Section("Evidence", tuple(said), Table(("bucket", "timeframe", "trades", "baseline"), rows, frozenset({2, 3})) if rows else None)
+    rows = tuple(
+        (s.bucket or "–", s.timeframe or "–", f"{s.n:,}", f"{s.baseline:+.3f}") for s in e.segments
+    )
+    return Section(
+        "Evidence",
+        tuple(said),
+        (
+            Table(("bucket", "timeframe", "trades", "baseline"), rows, frozenset({2, 3}))
+            if rows
+            else None
+        ),
+    )
 
 
 def _trades(d: OverrideDocument) -> Section:
-    rows = tuple((t.trade_id, _time(t.exit_ts), f"{t.outcome:+.3f}", f"{t.uplift:+.3f}") for t in d.evidence.trades)
+    rows = tuple(
+        (t.trade_id, _time(t.exit_ts), f"{t.outcome:+.3f}", f"{t.uplift:+.3f}")
+        for t in d.evidence.trades
+    )
     title = f"The newest {len(rows):,} of {d.evidence.n_now:,} trades"
-    return Section(title, (), Table(("trade", "exit", d.outcome, "beyond baseline"), rows, frozenset({2, 3})))
+    return Section(
+        title, (), Table(("trade", "exit", d.outcome, "beyond baseline"), rows, frozenset({2, 3}))
+    )
 
 
 def _considered(d: OverrideDocument) -> Section:
     said = []
     if (s := d.search) is not None:
         said.append(
-            f"{_count(s.group_hypotheses, 'slice')} of the group were searched, {s.module_hypotheses:,} hypotheses in the module. At an "
-            f"error rate of {s.alpha:.3g} over all of them it takes {s.bar:.2f} standard errors."
+            f"{_count(s.group_hypotheses, 'slice')} of the group were searched,"
+            f" {s.module_hypotheses:,} hypotheses in the module. At an error rate of {s.alpha:.3g}"
+            f" over all of them it takes {s.bar:.2f} standard errors."
         )
         if d.override.part == "shared":
-            said.append("The effect does not pass by itself; it is one of many that count together.")
+            said.append(
+                "The effect does not pass by itself; it is one of many that count together."
+            )
         elif s.statistic is None or s.share is None:
             said.append("As the lessons are now, the effect does not pass.")
         else:
             came = (
                 ""
                 if s.share >= 1.0
-                else f" {s.share:.0%} of it has come in: it is near the bar, or its trades' segments explain a part of it."
+                else (
+                    f" {s.share:.0%} of it has come in: it is near the bar, or its trades' segments"
+                    " explain a part of it."
+                )
             )
-            said.append(f"The effect has {s.statistic:.2f}, {s.statistic - s.bar:.2f} beyond that.{came}")
+            said.append(
+                f"The effect has {s.statistic:.2f}, {s.statistic - s.bar:.2f} beyond that.{came}"
+            )
     else:
-        said.append("Every slice is judged by itself: none was weighed against another, and no error rate covers the search.")
+        said.append(
+            "Every slice is judged by itself: none was weighed against another, and no error rate"
+            " covers the search."
+        )
     rows = tuple(
         (
             x.relation,
@@ -132,26 +181,36 @@ def _considered(d: OverrideDocument) -> Section:
     if len(rows) < d.n_slices:
         said.append(f"The {len(rows)} strongest of {d.n_slices} slices that have to do with it:")
     columns = ("", "slice", "trades", "mean", "z", "decision", "why")
-    return Section("What else was considered", tuple(said), Table(columns, rows, frozenset({2, 3, 4})) if rows else None)
+    return Section(
+        "What else was considered",
+        tuple(said),
+        Table(columns, rows, frozenset({2, 3, 4})) if rows else None,
+    )
 
 
 def _weighing(d: OverrideDocument) -> Section:
     w = d.weighing
     assert w is not None
     said = [
-        "It was chosen: it is sure by itself."
-        if w.part == "selected"
-        else "It is shared: too weak alone, it counts as a part of the posterior mean of all slices of its group."
+        (
+            "It was chosen: it is sure by itself."
+            if w.part == "selected"
+            else (
+                "It is shared: too weak alone, it counts as a part of the posterior mean of all"
+                " slices of its group."
+            )
+        )
     ]
     if w.mean is not None and w.shared is not None:
         left = "" if w.kept is None else f", {w.kept:.0%} of it"
         said.append(
-            f"Its trades make {w.mean:+.3f} more than all of the group on average, of which {w.shared:+.3f}{left}, is its own beside all "
-            "other slices."
+            f"Its trades make {w.mean:+.3f} more than all of the group on average, of which"
+            f" {w.shared:+.3f}{left}, is its own beside all other slices."
         )
     said.append(
-        f"By their record half-lives count by {w.half_life:.2f} here, and shared effects by {w.shared_effects:.2f} where there is anything "
-        f"to size by, which is shown by {w.open:.2f} (0 to 1)."
+        f"By their record half-lives count by {w.half_life:.2f} here, and shared effects by"
+        f" {w.shared_effects:.2f} where there is anything to size by, which is shown by"
+        f" {w.open:.2f} (0 to 1)."
     )
     return Section("How it is weighed", tuple(said))
 
@@ -159,21 +218,43 @@ def _weighing(d: OverrideDocument) -> Section:
 def _decay(d: OverrideDocument) -> Section:
     x = d.decay
     if d.override.learning == "classic":
-        return Section("How it moves", (f"The outcomes of its trades are {x.state}; there is no half-life and no history by day.",))
+        return Section(
+            "How it moves",
+            (
+                (
+                    f"The outcomes of its trades are {x.state}; there is no half-life and no"
+                    " history by day."
+                ),
+            ),
+        )
     half_life = "no half-life is estimated"
     if x.half_life_hours is not None:
         half_life = f"half-life {_hours(x.half_life_hours)}"
         if x.interval is not None:
             half_life += f" (80 %: {_hours(x.interval[0])} to {_hours(x.interval[1])})"
-    said = [f"The edge is {x.state}; {half_life}. At {_time(x.as_of)} it is {x.now:+.3f} in units of {d.outcome}."]
+    said = [
+        f"The edge is {x.state}; {half_life}. At {_time(x.as_of)} it is {x.now:+.3f} in units of"
+        f" {d.outcome}."
+    ]
     if not x.stretches:
         said.append("There is no history of it by day.")
         return Section("How it moves", tuple(said))
     top = max(max(abs(s.uplift), abs(s.predicted)) for s in x.stretches)
     rows = tuple(
-        (s.first_day, f"{s.n:,}", f"{s.predicted:+.3f}", f"{s.uplift:+.3f}", f"{s.fitted:+.3f}", bar(s.uplift, top)) for s in x.stretches
+        (
+            s.first_day,
+            f"{s.n:,}",
+            f"{s.predicted:+.3f}",
+            f"{s.uplift:+.3f}",
+            f"{s.fitted:+.3f}",
+            bar(s.uplift, top),
+        )
+        for s in x.stretches
     )
-    said.append(f"What its trades had promised before each day, and what each day's trades then made ({len(x.days):,} days):")
+    said.append(
+        "What its trades had promised before each day, and what each day's trades then made"
+        f" ({len(x.days):,} days):"
+    )
     columns = ("from", "trades", "promised", "made", "fitted", "")
     return Section("How it moves", tuple(said), Table(columns, rows, frozenset({1, 2, 3, 4})), x)
 
@@ -193,8 +274,8 @@ def _gains(d: OverrideDocument) -> Section:
     )
     count = sum(g.gain != 1.0 for g in d.gains)
     said = (
-        f"{_count(len(rows), 'regime')} weighed, of which {count} make another effect of it. A gain is 1 + offset + what the metrics add: "
-        "weight · (metric − its centre)."
+        f"{_count(len(rows), 'regime')} weighed, of which {count} make another effect of it. A gain"
+        " is 1 + offset + what the metrics add: weight · (metric − its centre)."
     )
     columns = ("regime", "gain", "test passed", "p", "trades", "offset", "metrics add")
     return Section("Regimes", (said,), Table(columns, rows, frozenset({1, 3, 4, 5})))
@@ -213,9 +294,12 @@ def _factor(d: OverrideDocument) -> Section:
         for m in factor.members
     )
     said = (
-        f"Nearly the same trades match these {len(rows)} slices (mean Jaccard index {factor.cohesion:.2f}); they are one piece of evidence."
+        f"Nearly the same trades match these {len(rows)} slices (mean Jaccard index"
+        f" {factor.cohesion:.2f}); they are one piece of evidence."
     )
-    return Section("Latent factor", (said,), Table(("group", "slice", "trades", ""), rows, frozenset({2})))
+    return Section(
+        "Latent factor", (said,), Table(("group", "slice", "trades", ""), rows, frozenset({2}))
+    )
 
 
 def _history(d: OverrideDocument) -> Section:
@@ -231,23 +315,42 @@ def _history(d: OverrideDocument) -> Section:
         for c in d.history
     )
     columns = ("published", "version", "size", "effect", "trades", "edge")
-    return Section("History", (f"{_count(len(rows), 'change')}.",), Table(columns, rows, frozenset({1, 2, 3, 4})))
+    return Section(
+        "History",
+        (f"{_count(len(rows), 'change')}.",),
+        Table(columns, rows, frozenset({1, 2, 3, 4})),
+    )
 
 
 def _attribution(d: OverrideDocument) -> Section:
     a = d.attribution
     if a is None:
-        return Section("What it has done", ("No closed trade lists it in the `applied_overrides` of its actions.",))
+        return Section(
+            "What it has done",
+            ("No closed trade lists it in the `applied_overrides` of its actions.",),
+        )
     interval = "" if a.low is None else f" (90 % interval {a.low:+.3f} to {a.high:+.3f})"
     said = [
-        f"It touched {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, exits from {_time(a.first_exit_ts)} to "
-        f"{_time(a.last_exit_ts)}: × {a.mean_multiplier:.2f} on average.",
-        f"They made {a.mean_outcome:+.3f} on average, {a.mean_uplift:+.3f} beyond their baselines{interval}.",
+        (
+            f"It touched {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, exits"
+            f" from {_time(a.first_exit_ts)} to {_time(a.last_exit_ts)}: × {a.mean_multiplier:.2f}"
+            " on average."
+        ),
+        (
+            f"They made {a.mean_outcome:+.3f} on average, {a.mean_uplift:+.3f} beyond their"
+            f" baselines{interval}."
+        ),
         *([kept_promise(a)] if d.override.learning == "integrated" else []),
-        f"Its sizing added {a.added:+.3f} in units of {d.outcome}: the sum of (its part of the size − 1) · uplift.",
+        (
+            f"Its sizing added {a.added:+.3f} in units of {d.outcome}: the sum of (its part of the"
+            " size − 1) · uplift."
+        ),
     ]
     if a.n_assumed:
-        said.append(f"Of {_count(a.n_assumed, 'trade')} no change before the action is known; the earliest that is known stands in for it.")
+        said.append(
+            f"Of {_count(a.n_assumed, 'trade')} no change before the action is known; the earliest"
+            " that is known stands in for it."
+        )
     return Section("What it has done", tuple(said))
 
 
@@ -271,7 +374,10 @@ def kept_promise(a: Attribution) -> str:
 
 
 def _of_context(d: ContextDocument) -> list[Section]:
-    title = f"× {d.multiplier:.4f}  {d.pattern_key or d.asked} {d.action_category}  {scope_text(d.scope)}"
+    title = (
+        f"× {d.multiplier:.4f}  {d.pattern_key or d.asked} {d.action_category} "
+        f" {scope_text(d.scope)}"
+    )
     said = list(d.because)
     if d.pattern_key is not None and d.pattern_key != d.asked:
         said.append(f"The canonical pattern key is {d.pattern_key}.")
@@ -282,21 +388,51 @@ def _of_context(d: ContextDocument) -> list[Section]:
     if d.matches:
         parts.append(_matches(d))
     if d.near:
-        near = tuple((scope_text(x.scope), f"× {x.multiplier:.2f}", _differs(x.differs), x.override_id[:12]) for x in d.near)
+        near = tuple(
+            (scope_text(x.scope), f"× {x.multiplier:.2f}", _differs(x.differs), x.override_id[:12])
+            for x in d.near
+        )
         parts.append(
-            Section("Overrides of the group that do not match", (), Table(("slice", "size", "in what", "override"), near, frozenset({1})))
+            Section(
+                "Overrides of the group that do not match",
+                (),
+                Table(("slice", "size", "in what", "override"), near, frozenset({1})),
+            )
         )
     if d.lessons:
         lessons = tuple(
-            (scope_text(x.scope), f"{x.n:,}", f"{x.mean:+.3f}", _number(x.statistic, "+.2f"), _number(x.edge), x.decision, x.reason)
+            (
+                scope_text(x.scope),
+                f"{x.n:,}",
+                f"{x.mean:+.3f}",
+                _number(x.statistic, "+.2f"),
+                _number(x.edge),
+                x.decision,
+                x.reason,
+            )
             for x in d.lessons
         )
         columns = ("slice", "trades", "mean", "z", "edge", "decision", "why")
-        parts.append(Section("Slices that the context is in", (), Table(columns, lessons, frozenset({1, 2, 3, 4}))))
+        parts.append(
+            Section(
+                "Slices that the context is in",
+                (),
+                Table(columns, lessons, frozenset({1, 2, 3, 4})),
+            )
+        )
     if d.n_group is not None:
-        counts = f"{_count(d.n_group, 'trade')} in the group's window, {d.n_context:,} of them with all of the context; it takes {d.n_min}."
+        counts = (
+            f"{_count(d.n_group, 'trade')} in the group's window, {d.n_context:,} of them with all"
+            f" of the context; it takes {d.n_min}."
+        )
         values = tuple((f"{x.dimension}={x.value}", f"{x.n:,}") for x in d.values)
-        parts.append(Section("Trades", (counts,), Table(("value", "trades"), values, frozenset({1})) if values else None))
+        parts.append(
+            Section(
+                "Trades",
+                (counts,),
+                Table(("value", "trades"), values, frozenset({1})) if values else None,
+            )
+        )
     return [*parts, Section("Notes", d.notes)] if d.notes else parts
 
 
@@ -307,7 +443,11 @@ def _matches(d: ContextDocument) -> Section:
             f"{x.effect:+.4f}",
             f"× {x.gain:.2f}" + (f" in {x.gain_regime}" if x.gain_regime else ""),
             f"× {x.fade:.3f}",
-            f"{x.contribution:+.4f}" if x.state == "matched" else {"expired": "expired", "aside": "not counted beside integrated"}[x.state],
+            (
+                f"{x.contribution:+.4f}"
+                if x.state == "matched"
+                else {"expired": "expired", "aside": "not counted beside integrated"}[x.state]
+            ),
             f"{x.n_trades:,}",
             x.override_id[:12],
         )
@@ -316,7 +456,9 @@ def _matches(d: ContextDocument) -> Section:
     total = 1.0 + sum(x.contribution for x in d.matches)
     columns = ("slice", "effect", "regime", "not faded", "adds", "trades", "override")
     said = f"1 + the sum of what they add = {total:.4f}."
-    return Section("Overrides that match", (said,), Table(columns, rows, frozenset({1, 2, 3, 4, 5})))
+    return Section(
+        "Overrides that match", (said,), Table(columns, rows, frozenset({1, 2, 3, 4, 5}))
+    )
 
 
 def _differs(differs: Iterable[DifferenceLine]) -> str:
@@ -332,7 +474,8 @@ def scope_text(scope: Mapping[str, str]) -> str:
 
 
 def bar(value: float, top: float) -> str:
-    """A bar of up to `BAR_CELLS` cells for `value` on a scale that ends at ± `top`; a loss is drawn lightly.
+    """A bar of up to `BAR_CELLS` cells for `value` on a scale that ends at ± `top`; a loss is drawn
+    lightly.
 
     >>> bar(0.5, 1.0), bar(-0.2, 1.0), bar(0.0, 0.0)
     ('██████████', '░░░░', '')

@@ -22,7 +22,9 @@ def show(document: OverrideDocument | ContextDocument, console: Console) -> None
         if section.table is not None:
             table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
             for place, name in enumerate(section.table.columns):
-                table.add_column(Text(name), justify="right" if place in section.table.numbers else "left")
+                table.add_column(
+                    Text(name), justify="right" if place in section.table.numbers else "left"
+                )
             for row in section.table.rows:
                 table.add_row(*map(Text, row))
             console.print(table)

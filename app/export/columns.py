@@ -11,7 +11,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 KINDS = ("text", "integer", "number", "flag", "time", "json")
-"""What cells hold: str, int, float, bool, an RFC 3339 text that a file holds as a time in UTC, or a JSON text."""
+"""What cells hold: str, int, float, bool, an RFC 3339 text that a file holds as a time in UTC, or a
+JSON text."""
 
 
 class Column(NamedTuple):
@@ -23,8 +24,11 @@ class Column(NamedTuple):
     read: Callable[[Any], Any]
 
 
-def column(name: str, kind: str, meaning: str, path: str | Callable[[Any], Any] | None = None) -> Column:
-    """A column that reads `path` (dotted attributes of the record; by default the column's name), or calls it.
+def column(
+    name: str, kind: str, meaning: str, path: str | Callable[[Any], Any] | None = None
+) -> Column:
+    """A column that reads `path` (dotted attributes of the record; by default the column's name),
+    or calls it.
 
     Where a record on the way is None, the cell is.
     """
@@ -48,7 +52,11 @@ def json_text(value: Any) -> str | None:
     >>> json_text({"b": 1, "a": "é"})
     '{"a":"é","b":1}'
     """
-    return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return (
+        None
+        if value is None
+        else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    )
 
 
 def json_column(name: str, meaning: str, path: str | None = None) -> Column:
@@ -57,12 +65,20 @@ def json_column(name: str, meaning: str, path: str | None = None) -> Column:
     return inner._replace(read=lambda record: json_text(inner.read(record)))
 
 
-def wide(columns: Iterable[Column], dimensions: Iterable[str], scope: Callable[[Any], Mapping[str, str] | None]) -> list[Column]:
-    """The columns, and one more per dimension, `scope.chain`, that holds the value of the record's scope."""
+def wide(
+    columns: Iterable[Column],
+    dimensions: Iterable[str],
+    scope: Callable[[Any], Mapping[str, str] | None],
+) -> list[Column]:
+    """The columns, and one more per dimension, `scope.chain`, that holds the value of the record's
+    scope."""
 
     def of(dimension: str) -> Column:
         return Column(
-            f"scope.{dimension}", "text", f"Value of {dimension} in the scope.", lambda record: (scope(record) or {}).get(dimension)
+            f"scope.{dimension}",
+            "text",
+            f"Value of {dimension} in the scope.",
+            lambda record: (scope(record) or {}).get(dimension),
         )
 
     return [*columns, *map(of, dimensions)]

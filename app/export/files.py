@@ -32,13 +32,18 @@ def format_of(out: str, chosen: str | None) -> str:
     """
     if out == "-":
         if chosen == "parquet":
-            raise UsageError("Parquet cannot be written to standard output.", "Name a file, or use --format csv.")
+            raise UsageError(
+                "Parquet cannot be written to standard output.", "Name a file, or use --format csv."
+            )
         return "csv"
     if chosen is not None:
         return chosen
     ending = Path(out).suffix.lstrip(".").lower()
     if ending not in FORMATS:
-        raise UsageError(f"The format of {out} is not clear from its name.", "Use a .parquet or .csv file name, or set --format.")
+        raise UsageError(
+            f"The format of {out} is not clear from its name.",
+            "Use a .parquet or .csv file name, or set --format.",
+        )
     return ending
 
 
@@ -51,10 +56,12 @@ async def write(
     force: bool = False,
     progress: Callable[[int], None] = lambda n: None,
 ) -> int:
-    """Write what `columns` read of `rows` to `out` (`-`: standard output); returns the number of rows.
+    """Write what `columns` read of `rows` to `out` (`-`: standard output); returns the number of
+    rows.
 
-    The file appears whole, under its name, when all is written, and not at all if anything fails.  Raises `UsageError` if it is there
-    already, unless `force`, and `ConfigurationError` if it cannot be written or pyarrow is missing.
+    The file appears whole, under its name, when all is written, and not at all if anything fails.
+    Raises `UsageError` if it is there already, unless `force`, and `ConfigurationError` if it
+    cannot be written or pyarrow is missing.
     """
     count = 0
     with _opened(out, force) as stream:
@@ -84,11 +91,17 @@ def _opened(out: str, force: bool) -> Iterator[IO[bytes]]:
         return
     target = Path(out)
     if target.exists() and not force:
-        raise UsageError(f"{out} exists already.", "Name another file, or add --force to replace it.")
+        raise UsageError(
+            f"{out} exists already.", "Name another file, or add --force to replace it."
+        )
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=".part", dir=target.parent
+        )
     except OSError as error:
-        raise ConfigurationError(f"Cannot write {out}: {error.strerror}.", "Name a file in a writable folder.") from error
+        raise ConfigurationError(
+            f"Cannot write {out}: {error.strerror}.", "Name a file in a writable folder."
+        ) from error
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -97,7 +110,9 @@ def _opened(out: str, force: bool) -> Iterator[IO[bytes]]:
         os.chmod(name, 0o666 & ~_umask())  # a temporary file is its owner's alone
         os.replace(name, target)
     except OSError as error:
-        raise ConfigurationError(f"Cannot write {out}: {error.strerror or error}.", "Check whether the disk is full.") from error
+        raise ConfigurationError(
+            f"Cannot write {out}: {error.strerror or error}.", "Check whether the disk is full."
+        ) from error
     finally:
         Path(name).unlink(missing_ok=True)
 
@@ -114,7 +129,8 @@ class _Writer(Protocol):
 
 
 class _Csv:
-    """RFC 4180, UTF-8, with a header; null is an empty cell, flags are true and false, times RFC 3339 in UTC."""
+    """RFC 4180, UTF-8, with a header; null is an empty cell, flags are true and false, times RFC
+    3339 in UTC."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
@@ -122,7 +138,10 @@ class _Csv:
         self._writer.writerow([column.name for column in columns])
 
     def write(self, rows: list[list[Any]]) -> None:
-        self._writer.writerows([("true" if cell else "false") if isinstance(cell, bool) else cell for cell in row] for row in rows)
+        self._writer.writerows(
+            [("true" if cell else "false") if isinstance(cell, bool) else cell for cell in row]
+            for row in rows
+        )
 
     def close(self) -> None:
         self._text.flush()
@@ -130,7 +149,8 @@ class _Csv:
 
 
 class _Parquet:
-    """zstd, one row group a batch; times are microseconds in UTC; each column's field has its meaning as metadata."""
+    """zstd, one row group a batch; times are microseconds in UTC; each column's field has its
+    meaning as metadata."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
         try:
@@ -138,23 +158,34 @@ class _Parquet:
             import pyarrow.parquet
         except ImportError as error:
             raise ConfigurationError(
-                "Writing Parquet requires pyarrow, which is not installed.", "Install edgeloop[files], or write a .csv file."
+                "Writing Parquet requires pyarrow, which is not installed.",
+                "Install edgeloop[files], or write a .csv file.",
             ) from error
         self._arrow = pyarrow
         types = {
-            "text": pyarrow.string(), "json": pyarrow.string(), "integer": pyarrow.int64(), "number": pyarrow.float64(),
-            "flag": pyarrow.bool_(), "time": pyarrow.timestamp("us", tz="UTC"),
-        }  # fmt: skip
+            "text": pyarrow.string(),
+            "json": pyarrow.string(),
+            "integer": pyarrow.int64(),
+            "number": pyarrow.float64(),
+            "flag": pyarrow.bool_(),
+            "time": pyarrow.timestamp("us", tz="UTC"),
+        }
         self._columns = columns
-        self._schema = pyarrow.schema([pyarrow.field(c.name, types[c.kind], metadata={"meaning": c.meaning}) for c in columns])
+        self._schema = pyarrow.schema(
+            [pyarrow.field(c.name, types[c.kind], metadata={"meaning": c.meaning}) for c in columns]
+        )
         self._writer = pyarrow.parquet.ParquetWriter(stream, self._schema, compression="zstd")
 
     def write(self, rows: list[list[Any]]) -> None:
         if not rows:
             return
         arrays = [
-            self._arrow.array([_moment(cell) if c.kind == "time" else cell for cell in cells], field.type)
-            for c, field, cells in zip(self._columns, self._schema, zip(*rows, strict=True), strict=True)
+            self._arrow.array(
+                [_moment(cell) if c.kind == "time" else cell for cell in cells], field.type
+            )
+            for c, field, cells in zip(
+                self._columns, self._schema, zip(*rows, strict=True), strict=True
+            )
         ]
         self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
 

@@ -28,7 +28,8 @@ from schemas.lessons import LatentFactor, Lesson, LessonVerdict
 
 
 class Filters(NamedTuple):
-    """Which records: of this module, pattern key (may end in `*`) and category; `as_of_us` is for overrides alone."""
+    """Which records: of this module, pattern key (may end in `*`) and category; `as_of_us` is for
+    overrides alone."""
 
     module: str | None = None
     pattern: str | None = None
@@ -37,7 +38,11 @@ class Filters(NamedTuple):
 
     def of(self, records: Mapping[str, Any]) -> list[Any]:
         """Those of `records` that fit."""
-        return list(matching(dict(records), module=self.module, pattern=self.pattern, category=self.category))
+        return list(
+            matching(
+                dict(records), module=self.module, pattern=self.pattern, category=self.category
+            )
+        )
 
     def fit(self, record: Any) -> bool:
         """Whether a record fits."""
@@ -49,8 +54,9 @@ Rows = AsyncIterator[Any]
 
 
 class Exported(NamedTuple):
-    """One table.  `rows` yields the records that its columns read, in a fixed order, and may add sentences to the notes; `grouped`: its
-    records have a pattern key and a category; `scope` gives a record's scope where it has one."""
+    """One table.  `rows` yields the records that its columns read, in a fixed order, and may add
+    sentences to the notes; `grouped`: its records have a pattern key and a category; `scope` gives
+    a record's scope where it has one."""
 
     meaning: str
     columns: tuple[Column, ...]
@@ -70,7 +76,11 @@ def _prefixed(prefix: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """The columns of a record that is the attribute `prefix` of a row."""
 
     def below(inner: Column) -> Column:
-        return inner._replace(read=lambda row: None if getattr(row, prefix) is None else inner.read(getattr(row, prefix)))
+        return inner._replace(
+            read=lambda row: (
+                None if getattr(row, prefix) is None else inner.read(getattr(row, prefix))
+            )
+        )
 
     return tuple(map(below, columns))
 
@@ -97,23 +107,69 @@ _LESSON = (
     column("evidence_from", "time", "First exit.", "evidence.from_ts"),
     column("evidence_to", "time", "Last exit.", "evidence.to_ts"),
     column("as_of", "time", "Last exit."),
-    column("decay_state", "text", "insufficient, stable, decaying, improving or reversed.", "decay.state"),
-    column("half_life_hours", "number", "Half-life, where decay beats a constant.", "decay.half_life_hours"),
-    column("half_life_low_hours", "number", "Its 80 % interval.", lambda x: x.decay.interval and x.decay.interval[0]),
-    column("half_life_high_hours", "number", "Its 80 % interval.", lambda x: x.decay.interval and x.decay.interval[1]),
-    column("slope_per_hour", "number", "classic: slope of the outcome on hours.", "decay.slope_per_hour"),
-    column("step", "integer", "Place among the chosen slices of the group, from 0.", "marginal.step"),
-    column("statistic", "number", "|z| it was chosen with; if not chosen, its signed z by itself.", "marginal.statistic"),
+    column(
+        "decay_state",
+        "text",
+        "insufficient, stable, decaying, improving or reversed.",
+        "decay.state",
+    ),
+    column(
+        "half_life_hours",
+        "number",
+        "Half-life, where decay beats a constant.",
+        "decay.half_life_hours",
+    ),
+    column(
+        "half_life_low_hours",
+        "number",
+        "Its 80 % interval.",
+        lambda x: x.decay.interval and x.decay.interval[0],
+    ),
+    column(
+        "half_life_high_hours",
+        "number",
+        "Its 80 % interval.",
+        lambda x: x.decay.interval and x.decay.interval[1],
+    ),
+    column(
+        "slope_per_hour",
+        "number",
+        "classic: slope of the outcome on hours.",
+        "decay.slope_per_hour",
+    ),
+    column(
+        "step", "integer", "Place among the chosen slices of the group, from 0.", "marginal.step"
+    ),
+    column(
+        "statistic",
+        "number",
+        "|z| it was chosen with; if not chosen, its signed z by itself.",
+        "marginal.statistic",
+    ),
     column("conditional", "number", "z beside all that was chosen.", "marginal.conditional"),
-    column("p_value", "number", "Its two-sided p-value, before it is corrected for the search.", "marginal.p_value"),
+    column(
+        "p_value",
+        "number",
+        "Its two-sided p-value, before it is corrected for the search.",
+        "marginal.p_value",
+    ),
     column("hypotheses", "integer", "Slices searched in the group.", "marginal.hypotheses"),
     column("marginal_effect", "number", "Coefficient over the window.", "marginal.effect"),
     column("marginal_effect_sd", "number", "Its standard error.", "marginal.effect_sd"),
     column("marginal_now", "number", "The same now, by the half-life.", "marginal.now"),
     column("marginal_now_sd", "number", "Its standard error.", "marginal.now_sd"),
     column("noise_sd", "number", "Spread of single trades.", "marginal.noise_sd"),
-    json_column("shared", "Its posterior means beside all slices of the group, for each share that may persist.", "marginal.shared"),
-    column("shared_precision", "number", "One over the variance of its mean.", "marginal.shared_precision"),
+    json_column(
+        "shared",
+        "Its posterior means beside all slices of the group, for each share that may persist.",
+        "marginal.shared",
+    ),
+    column(
+        "shared_precision",
+        "number",
+        "One over the variance of its mean.",
+        "marginal.shared_precision",
+    ),
     column("shared_prior", "number", "Variance of its effect per share.", "marginal.shared_prior"),
     json_column("aliases", "Scopes that exactly the same trades match.", "marginal.aliases"),
     *(column(name, "number", "Quality from 0 to 1.", f"metrics.{name}") for name in METRICS),
@@ -149,17 +205,39 @@ _OVERRIDE = (
     column("learning", "text", "classic or integrated."),
     *_GROUP,
     json_column("scope", "The scope that a context has to have."),
-    column("part", "text", "selected: sure by itself; shared: one of many that only count together."),
+    column(
+        "part", "text", "selected: sure by itself; shared: one of many that only count together."
+    ),
     column("multiplier", "number", "Size factor that it makes alone, 0.3 to 3.0."),
     column("effect", "number", "Expected uplift at as_of, in units of size."),
     column("effect_sd", "number", "Its standard error."),
     column("confidence", "number", "Probability that the edge has this sign."),
     column("n_trades", "integer", "Trades behind it."),
     column("baseline", "number", "What its trades make on average where they are made."),
-    column("decay_state", "text", "insufficient, stable, decaying, improving or reversed.", "decay.state"),
-    column("half_life_hours", "number", "Half-life by which it fades after as_of.", "decay.half_life_hours"),
-    column("half_life_low_hours", "number", "Its 80 % interval.", lambda x: x.decay.interval and x.decay.interval[0]),
-    column("half_life_high_hours", "number", "Its 80 % interval.", lambda x: x.decay.interval and x.decay.interval[1]),
+    column(
+        "decay_state",
+        "text",
+        "insufficient, stable, decaying, improving or reversed.",
+        "decay.state",
+    ),
+    column(
+        "half_life_hours",
+        "number",
+        "Half-life by which it fades after as_of.",
+        "decay.half_life_hours",
+    ),
+    column(
+        "half_life_low_hours",
+        "number",
+        "Its 80 % interval.",
+        lambda x: x.decay.interval and x.decay.interval[0],
+    ),
+    column(
+        "half_life_high_hours",
+        "number",
+        "Its 80 % interval.",
+        lambda x: x.decay.interval and x.decay.interval[1],
+    ),
     json_column("regime_gains", "Regime → gain of the effect."),
     column("latent_factor_id", "text", "Its latent factor."),
     json_column("covers", "Lessons that it speaks for too."),
@@ -172,7 +250,8 @@ _OVERRIDE = (
 
 
 async def overrides_at(settings: Settings, as_of_us: int, notes: Notes) -> dict[str, Override]:
-    """The overrides that were in force at `as_of_us`, by id; a note says if compaction may have removed some changes.
+    """The overrides that were in force at `as_of_us`, by id; a note says if compaction may have
+    removed some changes.
 
     Raises `UnreachableError` without a broker.
     """
@@ -193,9 +272,19 @@ async def _overrides(settings: Settings, filters: Filters, notes: Notes) -> Rows
 
 _CHANGE = (
     column("override_id", "text", "Id of the override."),
-    column("published_at", "time", "Kafka timestamp of the change.", lambda x: text_from_micros(x.published_us)),
+    column(
+        "published_at",
+        "time",
+        "Kafka timestamp of the change.",
+        lambda x: text_from_micros(x.published_us),
+    ),
     column("version", "integer", "Version of the change."),
-    column("retired", "flag", "The override was retired; then the rest is null.", lambda x: x.record is None),
+    column(
+        "retired",
+        "flag",
+        "The override was retired; then the rest is null.",
+        lambda x: x.record is None,
+    ),
     *_prefixed("record", _OVERRIDE[1:-1]),
 )
 
@@ -204,7 +293,9 @@ async def _changes(settings: Settings, filters: Filters, notes: Notes) -> Rows:
     known = await changes.read(settings)
     if known.note:
         notes.append(known.note)
-    wanted = {c.override_id for c in known.changes if c.record is not None and filters.fit(c.record)}
+    wanted = {
+        c.override_id for c in known.changes if c.record is not None and filters.fit(c.record)
+    }
     for change in known.changes:
         if change.override_id in wanted or (change.record is None and filters == Filters()):
             yield change
@@ -220,7 +311,10 @@ _DAY = (
     column("n", "integer", "Trades of the day."),
     column("predicted", "number", "Uplift expected from the trades before the day."),
     column("uplift", "number", "Mean uplift of the day's trades."),
-    *(column(name, "number", "Quality before the day, from 0 to 1.", f"metrics.{name}") for name in METRICS),
+    *(
+        column(name, "number", "Quality before the day, from 0 to 1.", f"metrics.{name}")
+        for name in METRICS
+    ),
     Column(
         "regimes",
         "json",
@@ -232,7 +326,9 @@ _DAY = (
 
 
 async def _days(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    for record in sorted(filters.of(await current(settings, kinds.HISTORY)), key=lambda d: (d.lesson_id, d.day)):
+    for record in sorted(
+        filters.of(await current(settings, kinds.HISTORY)), key=lambda d: (d.lesson_id, d.day)
+    ):
         yield record
 
 
@@ -249,10 +345,21 @@ _WEIGHT = (
     column("p_value", "number", "p-value of the test."),
     column("n_cells", "integer", "Lessons × days behind it."),
     column("n_trades", "integer", "Trades behind it."),
-    *(Column(f"weight_{name}", "number", "Weight.", _of(name, "weights")) for name in ("offset", *METRICS)),
-    *(Column(f"sd_{name}", "number", "Its standard error.", _of(name, "sds")) for name in ("offset", *METRICS)),
     *(
-        Column(f"centre_{name}", "number", "Value of the metric at which the weight adds nothing.", _of(name, "centres"))
+        Column(f"weight_{name}", "number", "Weight.", _of(name, "weights"))
+        for name in ("offset", *METRICS)
+    ),
+    *(
+        Column(f"sd_{name}", "number", "Its standard error.", _of(name, "sds"))
+        for name in ("offset", *METRICS)
+    ),
+    *(
+        Column(
+            f"centre_{name}",
+            "number",
+            "Value of the metric at which the weight adds nothing.",
+            _of(name, "centres"),
+        )
         for name in METRICS
     ),
     column("as_of", "time", "Newest exit of the module."),
@@ -280,7 +387,12 @@ _MEMBER = (
     column("module", "text", "Module.", "factor.module"),
     column("cohesion", "number", "Mean Jaccard index of the members' trades.", "factor.cohesion"),
     column("lesson_id", "text", "A member."),
-    column("representative", "flag", "It gives the factor its effect.", lambda x: x.factor.representative == x.lesson_id),
+    column(
+        "representative",
+        "flag",
+        "It gives the factor its effect.",
+        lambda x: x.factor.representative == x.lesson_id,
+    ),
     column("pattern_key", "text", "Canonical pattern key of the member.", "lesson.pattern_key"),
     column("action_category", "text", "Category of the member.", "lesson.action_category"),
     json_column("scope", "Scope of the member.", "lesson.scope"),
@@ -319,7 +431,9 @@ _BASELINE = (
 
 async def _baselines(settings: Settings, filters: Filters, notes: Notes) -> Rows:
     records = await current(settings, kinds.BASELINES)
-    for record in sorted(records.values(), key=lambda b: (b.module, b.bucket or "", b.timeframe or "")):
+    for record in sorted(
+        records.values(), key=lambda b: (b.module, b.bucket or "", b.timeframe or "")
+    ):
         if filters.module in (None, record.module):
             yield record
 
@@ -343,9 +457,18 @@ _ACTION = (
     column("action_ts", "time", "Time of the action.", "action.ts"),
     column("entry_ts", "time", "Entry of the trade.", "fact.entry_ts"),
     column("exit_ts", "time", "Exit of the trade.", "fact.exit_ts"),
-    json_column("scope", "Scope of the action, canonical, entry context filled in.", "action.scope"),
-    column("size_frac", "number", "Size of the action as a fraction of the full position.", "action.size_frac"),
-    json_column("applied_overrides", "Ids of the overrides that sized it.", "action.applied_overrides"),
+    json_column(
+        "scope", "Scope of the action, canonical, entry context filled in.", "action.scope"
+    ),
+    column(
+        "size_frac",
+        "number",
+        "Size of the action as a fraction of the full position.",
+        "action.size_frac",
+    ),
+    json_column(
+        "applied_overrides", "Ids of the overrides that sized it.", "action.applied_overrides"
+    ),
     column("rr", "number", "Return / greatest drawdown of the trade.", "fact.rr"),
     column("roi", "number", "Return of the trade as a fraction.", "fact.roi"),
     column("pnl_usd", "number", "Profit of the trade in US dollars.", "fact.pnl_usd"),
@@ -353,19 +476,27 @@ _ACTION = (
     column("timeframe", "text", "Timeframe of the trade's segment.", "fact.segment.timeframe"),
     column("symbol", "text", "Symbol.", "fact.symbol"),
     column("position_id", "text", "Position.", "fact.position_id"),
-    column("home", "flag", "The group of the trade's earliest action: here it counts in baselines.", "fact.home"),
+    column(
+        "home",
+        "flag",
+        "The group of the trade's earliest action: here it counts in baselines.",
+        "fact.home",
+    ),
     column("revision", "integer", "Revision of the close that counts.", "fact.revision"),
     column("n_actions", "integer", "Actions of the whole trade.", "fact.n_actions"),
     *(
         column(name, "number", meaning, f"fact.metrics.{name}")
         for name, meaning in (
-            ("time_efficiency", "1/(1 + days to payback, else held)."), ("hold_time_days", "Days held."),
-            ("time_to_payback_days", "Days until the stake was paid back."), ("max_drawdown", "A fraction."), ("max_gain", "A fraction."),
+            ("time_efficiency", "1/(1 + days to payback, else held)."),
+            ("hold_time_days", "Days held."),
+            ("time_to_payback_days", "Days until the stake was paid back."),
+            ("max_drawdown", "A fraction."),
+            ("max_gain", "A fraction."),
             ("fees_usd", "US dollars."),
         )
     ),
     column("event_id", "text", "Event id of the close that counts.", "fact.event_id"),
-)  # fmt: skip
+)
 
 
 class _Head(msgspec.Struct):
@@ -380,7 +511,8 @@ class _Head(msgspec.Struct):
 
 
 async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    """Partition by partition, each read twice: for which close of each trade counts, then for the rows; so memory holds ranks only."""
+    """Partition by partition, each read twice: for which close of each trade counts, then for the
+    rows; so memory holds ranks only."""
     await topics.require_existence(settings, [kinds.FACTS])
     head, whole = decoder(settings, kinds.FACTS, _Head), decoder(settings, kinds.FACTS)
     for partition in range(settings.partitions):
@@ -390,7 +522,13 @@ async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
                 if record.value is None:
                     continue
                 h = head(record.value)
-                rank = (h.revision, h.n_actions, micros_from_text(h.exit_ts), h.event_id, h.value_sha256)
+                rank = (
+                    h.revision,
+                    h.n_actions,
+                    micros_from_text(h.exit_ts),
+                    h.event_id,
+                    h.value_sha256,
+                )
                 known = best.get((record.key, h.trade_id))
                 if known is None or known[0] < rank:
                     best[record.key, h.trade_id] = rank, record.offset
@@ -410,22 +548,38 @@ async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
 TABLES: dict[str, Exported] = {
     "lessons": Exported(
         "A lesson with its verdict, which is null until it has been judged.",
-        (*_prefixed("lesson", _LESSON), *_prefixed("verdict", _VERDICT)), _lessons, scope=lambda row: row.lesson.scope,
+        (*_prefixed("lesson", _LESSON), *_prefixed("verdict", _VERDICT)),
+        _lessons,
+        scope=lambda row: row.lesson.scope,
     ),
-    "overrides": Exported("An override in force, now or at a time.", _OVERRIDE, _overrides, scope=lambda row: row.scope),
+    "overrides": Exported(
+        "An override in force, now or at a time.",
+        _OVERRIDE,
+        _overrides,
+        scope=lambda row: row.scope,
+    ),
     "changes": Exported(
-        "A published change of an override.", _CHANGE, _changes, scope=lambda row: None if row.record is None else row.record.scope
+        "A published change of an override.",
+        _CHANGE,
+        _changes,
+        scope=lambda row: None if row.record is None else row.record.scope,
     ),
     "history": Exported("A lesson on a day: what was promised, and what came.", _DAY, _days),
     "weights": Exported("The weights of a regime.", _WEIGHT, _weights, grouped=False),
     "factors": Exported(
-        "A member of a latent factor.", _MEMBER, _members, scope=lambda row: None if row.lesson is None else row.lesson.scope
+        "A member of a latent factor.",
+        _MEMBER,
+        _members,
+        scope=lambda row: None if row.lesson is None else row.lesson.scope,
     ),
     "baselines": Exported("A baseline.", _BASELINE, _baselines, grouped=False),
     "trades": Exported(
-        "An action of a closed trade, as the close that counts tells it.", _ACTION, _actions, scope=lambda row: row.action.scope
+        "An action of a closed trade, as the close that counts tells it.",
+        _ACTION,
+        _actions,
+        scope=lambda row: row.action.scope,
     ),
-}  # fmt: skip
+}
 """By name; `faust -A app export NAME --describe` prints the columns."""
 
 __all__ = ["TABLES", "Exported", "Filters", "overrides_at"]

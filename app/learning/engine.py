@@ -1,6 +1,8 @@
-"""The whole core in one process, from closed trades to overrides: what benchmarks, tests, backfill and audit call.
+"""The whole core in one process, from closed trades to overrides: what benchmarks, tests, backfill
+and audit call.
 
-May touch: nothing but its arguments.  It alone knows both ways of learning.  The agents do the same with Kafka in between.
+May touch: nothing but its arguments.  It alone knows both ways of learning.  The agents do the same
+with Kafka in between.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from app.learning.integrated.weights import Counts
 from edgeloop.overrides import Override
 from schemas.facts import group_key
 from schemas.kinds import BASELINES, FACTORS, JUDGED, KINDS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
-from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.lessons import (
+    Baseline,
+    GroupSummary,
+    LatentFactor,
+    Lesson,
+    LessonVerdict,
+    RegimeWeight,
+)
 
 
 class Learner(Protocol):
@@ -38,7 +47,9 @@ class Learner(Protocol):
     def refit(self, version: int) -> Refit: ...
 
 
-def group_learner(config: LearningConfig, module: str, pattern_key: str, action_category: str) -> Learner:
+def group_learner(
+    config: LearningConfig, module: str, pattern_key: str, action_category: str
+) -> Learner:
     """A learner of one group, `classic` or `integrated`."""
     if config.learning == "integrated":
         return IntegratedLearner(module, pattern_key, action_category, config)
@@ -62,7 +73,11 @@ def materializer(config: LearningConfig, module: str) -> Judge:
     if config.learning == "integrated":
         return IntegratedMaterializer(module, config)
     return Materializer(
-        module, n_min=config.n_min, edge_min=config.edge_min, baseline_default=config.baseline_default, outcome=config.outcome
+        module,
+        n_min=config.n_min,
+        edge_min=config.edge_min,
+        baseline_default=config.baseline_default,
+        outcome=config.outcome,
     )
 
 
@@ -101,7 +116,9 @@ class Engine:
             group = self._groups[key]
             if group.dirty:
                 refit = group.refit(self._version)
-                self._judge.fold([*refit.lessons, *([refit.summary] if refit.summary else [])], refit.retired)
+                self._judge.fold(
+                    [*refit.lessons, *([refit.summary] if refit.summary else [])], refit.retired
+                )
                 self._lessons.update((lesson.lesson_id, lesson) for lesson in refit.lessons)
                 if refit.summary:
                     self._summaries[refit.summary.lesson_id] = refit.summary

@@ -1,10 +1,14 @@
-"""The first stage, where the source is closes: each is validated and becomes trades, by today's settings, in the spool.
+"""The first stage, where the source is closes: each is validated and becomes trades, by today's
+settings, in the spool.
 
 May touch: the broker (read only, no group), files (read only), the spool.
 
-1. From the topic, each of its partitions is read by one process, which writes a checkpoint after every so many closes.
-2. From files, this process reads, others explode batches of closes, and this one writes what they return, in the order of the files.
-3. What the door would refuse is counted by reason and left out; what lies outside the span is left out.
+1. From the topic, each of its partitions is read by one process, which writes a checkpoint after
+   every so many closes.
+2. From files, this process reads, others explode batches of closes, and this one writes what they
+   return, in the order of the files.
+3. What the door would refuse is counted by reason and left out; what lies outside the span is left
+   out.
 """
 
 from __future__ import annotations
@@ -50,14 +54,17 @@ class Task(NamedTuple):
 
 
 class Exploded(NamedTuple):
-    """A batch of closes: a block of trades for each partition of groups, what was refused by reason, how many facts."""
+    """A batch of closes: a block of trades for each partition of groups, what was refused by
+    reason, how many facts."""
 
     blocks: dict[int, bytes]
     rejected: dict[str, int]
     facts: int
 
 
-def explode_batch(settings: Settings, span: Span, values: Iterable[tuple[bytes | None, int]]) -> Exploded:
+def explode_batch(
+    settings: Settings, span: Span, values: Iterable[tuple[bytes | None, int]]
+) -> Exploded:
     """Explode (value, timestamp in ms) pairs."""
     dimensions, outcome, partitions = settings.dimensions, settings.outcome, settings.partitions
     found: dict[Group, list[Trade]] = {}
@@ -82,8 +89,12 @@ def explode_batch(settings: Settings, span: Span, values: Iterable[tuple[bytes |
                 found[group] = [trade]
     by_partition: dict[int, dict[Group, list[Trade]]] = {}
     for group, trades in found.items():
-        by_partition.setdefault(partition_of(group_key(group[1], group[2]), partitions), {})[group] = trades
-    return Exploded({p: spool.packed(trades) for p, trades in by_partition.items()}, dict(rejected), facts)
+        by_partition.setdefault(partition_of(group_key(group[1], group[2]), partitions), {})[
+            group
+        ] = trades
+    return Exploded(
+        {p: spool.packed(trades) for p, trades in by_partition.items()}, dict(rejected), facts
+    )
 
 
 def explode_partition(task: Task) -> None:
@@ -104,7 +115,9 @@ async def _explode_partition(task: Task) -> None:
         target.write(checkpoint, {p: [block] for p, block in exploded.blocks.items()})
         waiting.clear()
 
-    async for values, position in read_range(task.settings, kinds.CLOSES, task.partition, checkpoint.position, task.end):
+    async for values, position in read_range(
+        task.settings, kinds.CLOSES, task.partition, checkpoint.position, task.end
+    ):
         waiting += values
         pool.advance(task.slot, len(values))
         if len(waiting) >= CHECKPOINT_EVERY:
@@ -118,7 +131,14 @@ def _add(checkpoint: spool.Checkpoint, n: int, exploded: Exploded) -> None:
     checkpoint.rejected = dict(Counter(checkpoint.rejected) + Counter(exploded.rejected))
 
 
-def explode_files(settings: Settings, source: Source, folder: Path, workers: Pool, slot: int, tick: Callable[[int], None]) -> None:
+def explode_files(
+    settings: Settings,
+    source: Source,
+    folder: Path,
+    workers: Pool,
+    slot: int,
+    tick: Callable[[int], None],
+) -> None:
     """Stage 1 from files; `tick` is told how many closes there may be in all, by the bytes read.
 
     Raises `UsageError` and `BadDataError` as `app.sources.closes` does.
@@ -153,10 +173,15 @@ def explode_files(settings: Settings, source: Source, folder: Path, workers: Poo
         tick(round(n_read * max(1.0, total_bytes / max(before + last, 1))))
     take(0)
     if not checkpoint.closes:
-        raise BadDataError("The input contains no closed positions.", "Look at the files, or name their kind with --kind.")
+        raise BadDataError(
+            "The input contains no closed positions.",
+            "Look at the files, or name their kind with --kind.",
+        )
 
 
-def _write(target: spool.Source, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]) -> None:
+def _write(
+    target: spool.Source, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]
+) -> None:
     blocks: dict[int, list[bytes]] = {}
     for n, exploded in batches:
         _add(checkpoint, n, exploded)

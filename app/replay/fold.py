@@ -1,10 +1,13 @@
-"""One partition of groups: its trades sifted, each group's window learned from once, the lessons written to the shadow.
+"""One partition of groups: its trades sifted, each group's window learned from once, the lessons
+written to the shadow.
 
 May touch: the broker (read only, no group), the spool (read only), PostgreSQL (the shadow).
 
 1. Read batch after batch, from the topic of the facts or from the spool, and sift it (`sieve.py`).
-2. If a correction moved a window back over trades that had been let go, read everything once more, for those trades.
-3. Fold what is inside each group's window into its learner, and refit it: lessons, summary, the days of its edge history.
+2. If a correction moved a window back over trades that had been let go, read everything once more,
+   for those trades.
+3. Fold what is inside each group's window into its learner, and refit it: lessons, summary, the
+   days of its edge history.
 4. Write them, and that the partition is done, in one transaction.
 
 Only one partition's windows are in memory at a time.
@@ -38,7 +41,8 @@ Group = tuple[str, str, str]
 
 
 class Task(NamedTuple):
-    """A partition of groups: from the facts in the topic (`start` to before `end`), or from `spool_folder`."""
+    """A partition of groups: from the facts in the topic (`start` to before `end`), or from
+    `spool_folder`."""
 
     settings: Settings
     name: str
@@ -107,9 +111,13 @@ class Groups:
 
     def missing(self) -> dict[Group, set[str]]:
         """Trades that have to be read once more, by group."""
-        return {group: missing for group, sieve in self.sieves.items() if (missing := sieve.missing())}
+        return {
+            group: missing for group, sieve in self.sieves.items() if (missing := sieve.missing())
+        }
 
-    def restore(self, trades: Mapping[Group, list[Trade]], missing: Mapping[Group, set[str]]) -> None:
+    def restore(
+        self, trades: Mapping[Group, list[Trade]], missing: Mapping[Group, set[str]]
+    ) -> None:
         """Take in those of the trades that were missing."""
         for group, batch in trades.items():
             if group in missing:
@@ -149,28 +157,35 @@ async def _fold_partition(task: Task) -> Folded:
     modules = sorted({group[0] for group in groups.sieves})
     records = groups.records(task.end)
     lessons = sum(record.topic == kinds.LESSONS for record in records)
-    done = Folded(task.end, counts.records, counts.facts, counts.trades, counts.unreadable, lessons, modules)
+    done = Folded(
+        task.end, counts.records, counts.facts, counts.trades, counts.unreadable, lessons, modules
+    )
     async with opened(task.settings, task.name) as shadow:
         await shadow.commit(records, "folded", str(task.partition), done)
     return done
 
 
 async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Group, list[Trade]]]:
-    """The trades of the partition in batches, by group; `counts` is None when they are read once more."""
+    """The trades of the partition in batches, by group; `counts` is None when they are read once
+    more."""
     if task.spool_folder is not None:
         for group_trades in spool.read(Path(task.spool_folder), task.partition):
             n = sum(map(len, group_trades.values()))
             if counts is not None:
                 counts.records += n
                 counts.facts += n
-                counts.trades += sum(trade.home for trades in group_trades.values() for trade in trades)
+                counts.trades += sum(
+                    trade.home for trades in group_trades.values() for trade in trades
+                )
                 pool.advance(task.slot, n)
             yield group_trades
         return
     if task.start >= task.end:
         return
     decode = msgspec.json.Decoder(_Fact).decode
-    async for values, _ in read_range(task.settings, kinds.FACTS, task.partition, task.start, task.end):
+    async for values, _ in read_range(
+        task.settings, kinds.FACTS, task.partition, task.start, task.end
+    ):
         trades = await asyncio.to_thread(_by_group, decode, values, task, counts)
         if counts is not None:
             counts.records += len(values)
@@ -178,9 +193,15 @@ async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Gr
         yield trades
 
 
-def _by_group(decode: Any, values: Iterable[tuple[bytes | None, int]], task: Task, counts: Counts | None) -> Mapping[Group, list[Trade]]:
+def _by_group(
+    decode: Any, values: Iterable[tuple[bytes | None, int]], task: Task, counts: Counts | None
+) -> Mapping[Group, list[Trade]]:
     found: dict[Group, list[Trade]] = {}
-    outcome, span, whole = task.settings.outcome, task.span, task.span.is_all or task.span.offsets is not None
+    outcome, span, whole = (
+        task.settings.outcome,
+        task.span,
+        task.span.is_all or task.span.offsets is not None,
+    )
     facts = home = unreadable = 0
     for value, _ in values:
         try:

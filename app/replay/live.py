@@ -1,4 +1,5 @@
-"""What is published: the records that count in the topics, with their versions, and where the logs end.
+"""What is published: the records that count in the topics, with their versions, and where the logs
+end.
 
 May touch: the broker (read only, no group).
 """
@@ -21,8 +22,8 @@ _decoders = {topic: msgspec.json.Decoder(KINDS[topic].struct).decode for topic i
 
 
 class Live(NamedTuple):
-    """What is in force, by topic and key; the highest version of each key, also of what is retired, by topic and key; and the offset
-    behind the last record, by topic and partition."""
+    """What is in force, by topic and key; the highest version of each key, also of what is retired,
+    by topic and key; and the offset behind the last record, by topic and partition."""
 
     records: Records
     versions: dict[str, dict[str, int]]
@@ -30,16 +31,21 @@ class Live(NamedTuple):
 
 
 async def read_live(settings: Settings) -> Live:
-    """Everything that is published.  Raises `UnreachableError`, `ConfigurationError` where a topic is missing, `BadDataError`."""
+    """Everything that is published.  Raises `UnreachableError`, `ConfigurationError` where a topic
+    is missing, `BadDataError`."""
     await require_existence(settings, [*LEARNED, FACTS, CLOSES])
     async with started_reader(settings, "The log") as consumer:
-        ends = {topic: await ends_of(consumer, settings, topic) for topic in (CLOSES, FACTS, LESSONS)}
+        ends = {
+            topic: await ends_of(consumer, settings, topic) for topic in (CLOSES, FACTS, LESSONS)
+        }
     found = await snapshots(settings, LEARNED)
     for topic, snapshot in found.items():
         for key, value in snapshot.values.items():
             decoded(topic, key, value)
     return Live(
-        {topic: snapshot.values for topic, snapshot in found.items()}, {topic: snapshot.versions for topic, snapshot in found.items()}, ends
+        {topic: snapshot.values for topic, snapshot in found.items()},
+        {topic: snapshot.versions for topic, snapshot in found.items()},
+        ends,
     )
 
 
@@ -50,5 +56,6 @@ def decoded(topic: str, key: str, value: bytes) -> Any:
     except msgspec.DecodeError as error:
         raise BadDataError(
             f"The record {key} of {topic} is not in the form this version writes: {error}.",
-            "Start the workers, which replace records of other versions, wait until they are idle, then try again.",
+            "Start the workers, which replace records of other versions, wait until they are idle,"
+            " then try again.",
         ) from error

@@ -2,11 +2,13 @@
 
 May touch: processes of its own, which end with this one.
 
-1. Tasks are plain functions of one argument, run by spawned processes; with one job, by a thread of this one.
-2. Each task has a slot in an array of shared memory, where it counts the records that it has done: no queue, which a process that is
-   killed while it writes would lock for the others.
+1. Tasks are plain functions of one argument, run by spawned processes; with one job, by a thread of
+   this one.
+2. Each task has a slot in an array of shared memory, where it counts the records that it has done:
+   no queue, which a process that is killed while it writes would lock for the others.
 3. The array's last slot says stop: a task looks at it between batches.
-4. A process watches the pipe that ties it to its parent, and ends with it, also when the parent is killed.
+4. A process watches the pipe that ties it to its parent, and ends with it, also when the parent is
+   killed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -63,7 +72,8 @@ def _begin(counters: Any) -> None:
     _counters = counters
     # Ctrl-C reaches every process of the terminal: the parent tells us when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The window's objects live long, and there is nothing else: looking through them for garbage costs a tenth of the time.
+    # The window's objects live long, and there is nothing else: looking through them for garbage
+    # costs a tenth of the time.
     gc.set_threshold(50_000, 20, 100)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
 
@@ -76,7 +86,8 @@ def _end_with_parent() -> None:
 
 
 class Pool:
-    """`jobs` processes, and `slots` counters.  Use as a context manager; leaving it stops what is under way."""
+    """`jobs` processes, and `slots` counters.  Use as a context manager; leaving it stops what is
+    under way."""
 
     def __init__(self, jobs: int, slots: int) -> None:
         self.jobs = jobs
@@ -89,7 +100,9 @@ class Pool:
         context = multiprocessing.get_context("spawn")
         if self.jobs > 1:
             self._counters: Any = context.RawArray(ctypes.c_int64, self._slots + 1)
-            self._executor: Executor = ProcessPoolExecutor(self.jobs, context, _begin, (self._counters,))
+            self._executor: Executor = ProcessPoolExecutor(
+                self.jobs, context, _begin, (self._counters,)
+            )
         else:
             _counters = self._counters = (ctypes.c_int64 * (self._slots + 1))()
             self._executor = ThreadPoolExecutor(1, "replay")
@@ -119,13 +132,17 @@ class Pool:
         except BrokenProcessPool as error:
             raise Lost(
                 "A replay process was killed, possibly because it ran out of memory.",
-                "Run the same command again; it resumes where it stopped.  --jobs 1 needs less memory.",
+                "Run the same command again; it resumes where it stopped.  --jobs 1 needs less"
+                " memory.",
             ) from error
         self.peaks[pid] = max(peak, self.peaks.get(pid, 0))
         return value
 
-    def run(self, task: Callable[..., T], arguments: Sequence[Any], tick: Callable[[], None]) -> Iterator[T]:
-        """The results of a task for each of the arguments, begun in their order, as they come; meanwhile `tick` is called."""
+    def run(
+        self, task: Callable[..., T], arguments: Sequence[Any], tick: Callable[[], None]
+    ) -> Iterator[T]:
+        """The results of a task for each of the arguments, begun in their order, as they come;
+        meanwhile `tick` is called."""
         open_ = {self.submit(task, argument) for argument in arguments}
         while open_:
             done, open_ = wait(open_, POLL_S, FIRST_COMPLETED)

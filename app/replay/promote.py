@@ -1,19 +1,24 @@
 """Promotion: what a shadow says and live does not is published, whole or not at all.
 
-May touch: the broker: reads the topics, and writes `learning_lessons`, `lesson_verdicts`, `pm_overrides`, `learning_baselines`,
-`learning_regime_weights`, `learning_latent_factors`; PostgreSQL (the shadow, read only).
+May touch: the broker: reads the topics, and writes `learning_lessons`, `lesson_verdicts`,
+`pm_overrides`, `learning_baselines`, `learning_regime_weights`, `learning_latent_factors`;
+PostgreSQL (the shadow, read only).
 
-1. What is published is read, and compared with the shadow key by key.  What says something else goes out, what the shadow does not have is
-   retired.  (Edge history is left to the workers, who send the days of all lessons when they start.)
-2. It is refused, unless accepted one by one, if the settings differ, if the shadow is not of the whole log, if the log has gone on, and
-   while workers run, who would publish over it.
-3. Versions: of a lesson the end of its group's facts, of what was judged the end of its module's lessons, both as they are now, and not
-   below what live has.  So it is not below what any worker has written, and not above what one that starts later will write.  With the
-   shadow's settings that worker finds what it would say itself, and publishes nothing.
-4. Everything is one Kafka transaction.  Readers of what is committed see nothing of it before its end, and nothing at all if it is cut
-   short; the next promotion, under the same transactional id, then first puts an end to it.
-5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many records of it are in this partition, so that
-   a reader in memory can take them in at once (`edgeloop.book`).
+1. What is published is read, and compared with the shadow key by key.  What says something else
+   goes out, what the shadow does not have is retired.  (Edge history is left to the workers, who
+   send the days of all lessons when they start.)
+2. It is refused, unless accepted one by one, if the settings differ, if the shadow is not of the
+   whole log, if the log has gone on, and while workers run, who would publish over it.
+3. Versions: of a lesson the end of its group's facts, of what was judged the end of its module's
+   lessons, both as they are now, and not below what live has.  So it is not below what any worker
+   has written, and not above what one that starts later will write.  With the shadow's settings
+   that worker finds what it would say itself, and publishes nothing.
+4. Everything is one Kafka transaction.  Readers of what is committed see nothing of it before its
+   end, and nothing at all if it is cut short; the next promotion, under the same transactional id,
+   then first puts an end to it.
+5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many
+   records of it are in this partition, so that a reader in memory can take them in at once
+   (`edgeloop.book`).
 """
 
 from __future__ import annotations
@@ -45,8 +50,8 @@ REFUSALS = ("settings", "range", "age", "workers")
 
 
 class Plan(NamedTuple):
-    """What a promotion would publish.  `counts` has (records, tombstones) by topic, `refusals` (sentence, remedy) by the word that accepts
-    it."""
+    """What a promotion would publish.  `counts` has (records, tombstones) by topic, `refusals`
+    (sentence, remedy) by the word that accepts it."""
 
     id: str
     records: list[Outgoing]
@@ -58,7 +63,8 @@ def require_finished(state: State) -> None:
     """Raise `ConfigurationError` unless the replay is done."""
     if state.finished_at is None:
         raise ConfigurationError(
-            f"The replay {state.name} is not finished.", "Run it again with the same source and range; it resumes where it stopped."
+            f"The replay {state.name} is not finished.",
+            "Run it again with the same source and range; it resumes where it stopped.",
         )
 
 
@@ -70,7 +76,8 @@ async def promote(
     dry_run: bool = False,
     agreed: Callable[[Plan], bool] = lambda plan: True,
 ) -> tuple[Plan, bool]:
-    """Plan, and, unless `dry_run`, publish if `agreed` says so; returns the plan, and whether it was published.
+    """Plan, and, unless `dry_run`, publish if `agreed` says so; returns the plan, and whether it
+    was published.
 
     Raises `ConfigurationError` for the first refusal that was not accepted, `UnreachableError`.
     """
@@ -86,7 +93,12 @@ async def promote(
             _id_of(outgoing),
             outgoing,
             _counts(settings, outgoing),
-            refusals(state, learning_settings(settings), live, len((await group_of(settings, settings.consumer_group)).members)),
+            refusals(
+                state,
+                learning_settings(settings),
+                live,
+                len((await group_of(settings, settings.consumer_group)).members),
+            ),
         )
         for word, (what, remedy) in plan.refusals.items():
             if word not in accept and not dry_run:
@@ -97,17 +109,29 @@ async def promote(
     return plan, yes and not dry_run
 
 
-def refusals(state: State, mine: Mapping[str, Any], live: Live, members: int) -> dict[str, tuple[str, str]]:
+def refusals(
+    state: State, mine: Mapping[str, Any], live: Live, members: int
+) -> dict[str, tuple[str, str]]:
     """Why a shadow should not be promoted: (sentence, remedy) by the word that accepts it."""
     found: dict[str, tuple[str, str]] = {}
     if differences := differing(state.settings, dict(mine)):
         found["settings"] = (
-            f"The shadow was built with settings that differ from this environment's: {', '.join(differences)}.",
-            "Workers with these settings would publish different records: promote with the shadow's settings, and use them for workers.",
+            (
+                "The shadow was built with settings that differ from this environment's:"
+                f" {', '.join(differences)}."
+            ),
+            (
+                "Workers with these settings would publish different records: promote with the"
+                " shadow's settings, and use them for workers."
+            ),
         )
     source = state.source
     if source.kind == "files" or not source.span.is_all:
-        where = "from files" if source.kind == "files" else f"built from part of the log ({source.span.asked})"
+        where = (
+            "from files"
+            if source.kind == "files"
+            else f"built from part of the log ({source.span.asked})"
+        )
         found["range"] = (
             f"The shadow is {where}, and workers learn from the whole log.",
             "They would replace it when they start: build a shadow with --all.",
@@ -121,7 +145,10 @@ def refusals(state: State, mine: Mapping[str, Any], live: Live, members: int) ->
             )
     if members:
         found["workers"] = (
-            f"{members} worker(s) are running and would overwrite it according to their own settings.",
+            (
+                f"{members} worker(s) are running and would overwrite it according to their own"
+                " settings."
+            ),
             "Stop them first; a killed worker counts for another 12 seconds.",
         )
     return found
@@ -144,22 +171,37 @@ def changes(settings: Settings, records: Records, live: Live, name: str) -> list
             version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
             if topic == kinds.LESSONS:
                 lesson_versions[key] = version
-            found.append((topic, partition, key, encode(_versioned(record, version, lesson_versions)), version))
+            found.append(
+                (
+                    topic,
+                    partition,
+                    key,
+                    encode(_versioned(record, version, lesson_versions)),
+                    version,
+                )
+            )
         for key in sorted(held.keys() - records.get(topic, {}).keys()):
             record = decoded(topic, key, held[key])
             version = max(_version_now(settings, topic, record, live), versions.get(key, 0))
-            found.append((topic, partition_of(record.module, settings.partitions), key, None, version))
+            found.append(
+                (topic, partition_of(record.module, settings.partitions), key, None, version)
+            )
     in_partition = Counter((topic, partition) for topic, partition, *_ in found)
     return [
         Outgoing(
-            settings.topic(topic), partition, key.encode(), value,
+            settings.topic(topic),
+            partition,
+            key.encode(),
+            value,
             (
-                *derived_headers(version), ("writer", f"replay-{name}".encode()),
-                ("promotion", name.encode()), ("promotion.records", str(in_partition[topic, partition]).encode()),
+                *derived_headers(version),
+                ("writer", f"replay-{name}".encode()),
+                ("promotion", name.encode()),
+                ("promotion.records", str(in_partition[topic, partition]).encode()),
             ),
         )
         for topic, partition, key, value, version in found
-    ]  # fmt: skip
+    ]
 
 
 def _version_now(settings: Settings, topic: str, record: Any, live: Live) -> int:
@@ -177,7 +219,9 @@ def _versioned(record: Any, version: int, lesson_versions: Mapping[str, int]) ->
     if hasattr(record, "lesson_version"):
         changed["lesson_version"] = lesson_version
     if hasattr(record, "evidence"):
-        changed["evidence"] = msgspec.structs.replace(record.evidence, lesson_version=lesson_version)
+        changed["evidence"] = msgspec.structs.replace(
+            record.evidence, lesson_version=lesson_version
+        )
     return msgspec.structs.replace(record, **changed)
 
 
@@ -194,7 +238,9 @@ def _counts(settings: Settings, records: Sequence[Outgoing]) -> dict[str, tuple[
 async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
     """Step 4.  Raises `UnreachableError`; then nothing is seen of it."""
     try:
-        await send_transaction(settings, records, f"{settings.topic_prefix}{settings.consumer_group}.promote")
+        await send_transaction(
+            settings, records, f"{settings.topic_prefix}{settings.consumer_group}.promote"
+        )
     except (KafkaError, OSError) as error:
         raise UnreachableError(
             f"The promotion was not published: {error!r}.",

@@ -1,9 +1,11 @@
 """A replay from beginning to end, or on from where an earlier one was cut short.
 
-May touch: the broker (read only, no group), files (read only), the work folder, PostgreSQL (the shadow).
+May touch: the broker (read only, no group), files (read only), the work folder, PostgreSQL (the
+shadow).
 
-1. The shadow is begun: settings, source and range are noted, and where the log ends now.  If it is there already, it has to have been
-   asked for in the same words, with the same settings; then what is done is left out below.
+1. The shadow is begun: settings, source and range are noted, and where the log ends now.  If it is
+   there already, it has to have been asked for in the same words, with the same settings; then what
+   is done is left out below.
 2. From closes and files: explode into the spool.
 3. Fold each partition of groups.
 4. Judge each module.
@@ -25,7 +27,16 @@ from app.log.reader import log_bounds
 from app.replay import explode, fold, judge, spool
 from app.replay.digest import digest
 from app.replay.pool import Pool, peak_bytes
-from app.replay.shadow import Folded, Shadow, Source, State, differing, learning_settings, make_schema, opened
+from app.replay.shadow import (
+    Folded,
+    Shadow,
+    Source,
+    State,
+    differing,
+    learning_settings,
+    make_schema,
+    opened,
+)
 from app.replay.span import Span, check_partitions
 from app.settings import Settings
 from schemas import kinds
@@ -34,12 +45,14 @@ WORK_FOLDER = Path(".edgeloop/replay")
 SMALL = 20_000
 """Records for which a second process is not worth its start."""
 Report = Callable[[str, int, int | None], None]
-"""Told (stage, records done, records in all or None), every POLL_S seconds and at the end of each stage."""
+"""Told (stage, records done, records in all or None), every POLL_S seconds and at the end of each
+stage."""
 
 
 class Result(NamedTuple):
-    """What a replay came to.  `trades` counts closed trades (facts in their home group), `rejected` closes by reason; `seconds` and
-    `records`, read from the source, are this run's alone; `peak_memory_bytes` is that of all processes together."""
+    """What a replay came to.  `trades` counts closed trades (facts in their home group), `rejected`
+    closes by reason; `seconds` and `records`, read from the source, are this run's alone;
+    `peak_memory_bytes` is that of all processes together."""
 
     name: str
     trades: int
@@ -55,21 +68,33 @@ class Result(NamedTuple):
     digest: str
 
 
-def source_of_files(span: Span, paths: Sequence[str], file_kind: str | None, mapping: Path | None) -> Source:
-    """Files as a source.  Raises `UsageError` for one that cannot be looked at, and for standard input, which cannot be read again."""
+def source_of_files(
+    span: Span, paths: Sequence[str], file_kind: str | None, mapping: Path | None
+) -> Source:
+    """Files as a source.  Raises `UsageError` for one that cannot be looked at, and for standard
+    input, which cannot be read again."""
     if span.offsets is not None:
-        raise UsageError("--offsets applies to topics; FILES have none.", "Use --all, --from/--to or --by-duration with files.")
+        raise UsageError(
+            "--offsets applies to topics; FILES have none.",
+            "Use --all, --from/--to or --by-duration with files.",
+        )
     found = []
     for path in paths:
         try:
             status = Path(path).stat()
         except OSError as error:
             raise UsageError(
-                f"{path} cannot be read: {error.strerror}.", "A replay needs regular files, which it may have to read again."
+                f"{path} cannot be read: {error.strerror}.",
+                "A replay needs regular files, which it may have to read again.",
             ) from error
         found.append((path, status.st_size, status.st_mtime_ns))
     return Source(
-        "files", span, files=found, file_kind=file_kind, mapping=None if mapping is None else str(mapping), at_ms=round(time.time() * 1000)
+        "files",
+        span,
+        files=found,
+        file_kind=file_kind,
+        mapping=None if mapping is None else str(mapping),
+        at_ms=round(time.time() * 1000),
     )
 
 
@@ -79,9 +104,18 @@ def work_folder(name: str, chosen: Path | None) -> Path:
 
 
 async def run(
-    settings: Settings, name: str, source: Source, *, folder: Path, jobs: int | None, restart: bool, cores: int, report: Report
+    settings: Settings,
+    name: str,
+    source: Source,
+    *,
+    folder: Path,
+    jobs: int | None,
+    restart: bool,
+    cores: int,
+    report: Report,
 ) -> Result:
-    """Steps 1 to 5.  Raises `ConfigurationError` where the shadow is another one, and what the stages raise."""
+    """Steps 1 to 5.  Raises `ConfigurationError` where the shadow is another one, and what the
+    stages raise."""
     started = time.monotonic()
     async with opened(settings, name) as shadow:
         await shadow.lock()
@@ -101,11 +135,21 @@ async def _begun(settings: Settings, shadow: Shadow, source: Source) -> State:
     mine = learning_settings(settings)
     if await shadow.exists():
         state = await shadow.state()
-        again = f"Use another name, or start over with --restart (or faust -A app replay drop {shadow.name})."
+        again = (
+            "Use another name, or start over with --restart (or faust -A app replay drop"
+            f" {shadow.name})."
+        )
         if not source.asks_as(state.source):
-            raise ConfigurationError(f"The shadow {shadow.name} has another source or range: {described(state.source)}.", again)
+            raise ConfigurationError(
+                f"The shadow {shadow.name} has another source or range: {described(state.source)}.",
+                again,
+            )
         if differences := differing(state.settings, mine):
-            raise ConfigurationError(f"The shadow {shadow.name} was started with other settings: {', '.join(differences)}.", again)
+            raise ConfigurationError(
+                f"The shadow {shadow.name} was started with other settings:"
+                f" {', '.join(differences)}.",
+                again,
+            )
         return state
     if source.kind != "files":
         _, ends = await log_bounds(settings, topic_of(source))
@@ -123,7 +167,11 @@ def topic_of(source: Source) -> str:
 
 def described(source: Source) -> str:
     """A source in words."""
-    where = ", ".join(path for path, _, _ in source.files) if source.kind == "files" else f"the topic {topic_of(source)}"
+    where = (
+        ", ".join(path for path, _, _ in source.files)
+        if source.kind == "files"
+        else f"the topic {topic_of(source)}"
+    )
     return f"{where}, {source.span.asked}"
 
 
@@ -150,7 +198,11 @@ class _Replay:
             }
         total = sum(end - start for start, end in bounds.values())
         if jobs is None:
-            small = total < SMALL if bounds else sum(size for _, size, _ in self._source.files) < 1_000 * SMALL
+            small = (
+                total < SMALL
+                if bounds
+                else sum(size for _, size, _ in self._source.files) < 1_000 * SMALL
+            )
             jobs = 1 if small else cores
         with ExitStack() as stack:
             workers = stack.enter_context(Pool(jobs, 1 + 2 * self._settings.partitions))
@@ -158,7 +210,10 @@ class _Replay:
                 self._explode(workers, bounds, total)
                 await shadow.note_rejected(self._rejected())
             folded = self._fold(workers, bounds, total)
-            judged = sorted({module for done in folded.values() for module in done.modules} - self._state.judged.keys())
+            judged = sorted(
+                {module for done in folded.values() for module in done.modules}
+                - self._state.judged.keys()
+            )
             self._judge(workers, judged)
             self._peak = peak_bytes() + (sum(workers.peaks.values()) if jobs > 1 else 0)
         await shadow.finish(digest(await shadow.records()))
@@ -171,21 +226,37 @@ class _Replay:
         skipped = sum(c.closes for c in spool.checkpoints(self._folder))
         if self._source.kind == "files":
             explode.explode_files(
-                self._settings, self._source, self._folder, workers, 0, lambda total: self._report("exploding", workers.done[0], total)
+                self._settings,
+                self._source,
+                self._folder,
+                workers,
+                0,
+                lambda total: self._report("exploding", workers.done[0], total),
             )
             self._records = workers.done[0] - skipped
             return
         first = 1 + self._settings.partitions
         tasks = [
-            explode.Task(self._settings, first + int(p), int(p), self._source.span, start, end, str(self._folder))
+            explode.Task(
+                self._settings,
+                first + int(p),
+                int(p),
+                self._source.span,
+                start,
+                end,
+                str(self._folder),
+            )
             for p, (start, end) in bounds.items()
         ]
 
         def tick() -> None:
             self._report("exploding", sum(workers.done[first:]), total)
 
-        # The longest first, here and below: the last one to end is then the least behind the others.
-        for _ in workers.run(explode.explode_partition, sorted(tasks, key=lambda t: t.start - t.end), tick):
+        # The longest first, here and below: the last one to end is then the least behind the
+        # others.
+        for _ in workers.run(
+            explode.explode_partition, sorted(tasks, key=lambda t: t.start - t.end), tick
+        ):
             tick()
         self._records = sum(workers.done[first:]) - skipped
 
@@ -195,18 +266,34 @@ class _Replay:
             counts = sum((Counter(c.rejected) for c in found), Counter())
         return dict(counts)
 
-    def _fold(self, workers: Pool, bounds: dict[str, tuple[int, int]], total: int) -> dict[str, Folded]:
+    def _fold(
+        self, workers: Pool, bounds: dict[str, tuple[int, int]], total: int
+    ) -> dict[str, Folded]:
         """Step 3; returns what each partition came to."""
         folded = dict(self._state.folded)
         spooled = self._source.kind != "facts"
-        versions = {str(p): sum(c.facts for c in spool.checkpoints(self._folder)) for p in range(self._settings.partitions)}
+        versions = {
+            str(p): sum(c.facts for c in spool.checkpoints(self._folder))
+            for p in range(self._settings.partitions)
+        }
         tasks = []
         for p in range(self._settings.partitions):
             if str(p) in folded:
                 continue
             start, end = (0, versions[str(p)]) if spooled else bounds[str(p)]
             folder = str(self._folder) if spooled else None
-            tasks.append(fold.Task(self._settings, self._state.name, 1 + p, p, self._source.span, start, end, folder))
+            tasks.append(
+                fold.Task(
+                    self._settings,
+                    self._state.name,
+                    1 + p,
+                    p,
+                    self._source.span,
+                    start,
+                    end,
+                    folder,
+                )
+            )
         total = versions["0"] if spooled else sum(task.end - task.start for task in tasks)
 
         def tick() -> None:
@@ -224,7 +311,10 @@ class _Replay:
         if task.spool_folder is None:
             return task.start - task.end
         return -sum(
-            c.lengths.get(name, 0) for c in spool.checkpoints(self._folder) for name in c.lengths if name.endswith(f"-{task.partition}")
+            c.lengths.get(name, 0)
+            for c in spool.checkpoints(self._folder)
+            for name in c.lengths
+            if name.endswith(f"-{task.partition}")
         )
 
     def _judge(self, workers: Pool, modules: Sequence[str]) -> None:

@@ -2,12 +2,16 @@
 
 May touch: PostgreSQL, schemas `<EDGELOOP_DATABASE_SCHEMA>_shadow_<name>` only.
 
-1. The schema is made by the same migrations as the live one, and its tables are filled by the same projections: every query that is
-   written for the live tables works on it.  (Closed trades are not copied: `pattern_trade_events` and, with it, the tombstones stay empty.)
-2. `replay_records` has the exact records that a worker would publish, by topic and key: the shadow's key space.
-3. `replay_state` has one row: the settings, the source and the range, what is done, and in the end the digest.
+1. The schema is made by the same migrations as the live one, and its tables are filled by the same
+   projections: every query that is written for the live tables works on it.  (Closed trades are not
+   copied: `pattern_trade_events` and, with it, the tombstones stay empty.)
+2. `replay_records` has the exact records that a worker would publish, by topic and key: the
+   shadow's key space.
+3. `replay_state` has one row: the settings, the source and the range, what is done, and in the end
+   the digest.
 4. A result is written in one transaction with the note in `replay_state.progress` that it is done.
-5. Whoever writes holds an advisory lock: two runs of one name do not meet, and a shadow that is being filled is not dropped.
+5. Whoever writes holds an advisory lock: two runs of one name do not meet, and a shadow that is
+   being filled is not dropped.
 """
 
 from __future__ import annotations
@@ -58,8 +62,9 @@ CREATE TABLE IF NOT EXISTS replay_state (
 class Source(msgspec.Struct, frozen=True):
     """Where the trades come from.
 
-    `kind` is `facts`, `closes` or `files`.  `ends` has the offset behind the last record to be read of each partition, fixed at the
-    start, `files` each file's path, size and modification time (ns); `at_ms` (since 1970) is when files were taken in.
+    `kind` is `facts`, `closes` or `files`.  `ends` has the offset behind the last record to be read
+    of each partition, fixed at the start, `files` each file's path, size and modification time
+    (ns); `at_ms` (since 1970) is when files were taken in.
     """
 
     kind: str
@@ -72,12 +77,15 @@ class Source(msgspec.Struct, frozen=True):
 
     def asks_as(self, other: Source) -> bool:
         """Whether both were asked for in the same words."""
-        mine, theirs = ((s.kind, s.span.asked, s.files, s.file_kind, s.mapping) for s in (self, other))
+        mine, theirs = (
+            (s.kind, s.span.asked, s.files, s.file_kind, s.mapping) for s in (self, other)
+        )
         return mine == theirs
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """A partition of groups that is done: `records` read, `facts` folded, of which `trades` were home ones, `lessons` made."""
+    """A partition of groups that is done: `records` read, `facts` folded, of which `trades` were
+    home ones, `lessons` made."""
 
     next_offset: int
     records: int
@@ -125,7 +133,10 @@ def schema_of(settings: Settings, name: str) -> str:
     schema = f"{_prefix(settings)}{name}"
     if not _NAME.fullmatch(name) or len(schema) > _MAX_SCHEMA:
         room = min(40, _MAX_SCHEMA - len(_prefix(settings)))
-        raise UsageError(f"{name!r} is not a valid shadow name.", f"Use up to {room} of the characters a-z 0-9 _.")
+        raise UsageError(
+            f"{name!r} is not a valid shadow name.",
+            f"Use up to {room} of the characters a-z 0-9 _.",
+        )
     return schema
 
 
@@ -134,7 +145,8 @@ def _prefix(settings: Settings) -> str:
 
 
 def learning_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that what is learned depends on, by name: the core's, and the dimensions, by which closes become facts."""
+    """The settings that what is learned depends on, by name: the core's, and the dimensions, by
+    which closes become facts."""
     found = msgspec.to_builtins(settings.learning_config)
     found["dimensions"] = list(settings.dimensions)
     return dict(msgspec.json.decode(msgspec.json.encode(found)))
@@ -159,30 +171,51 @@ class Shadow:
 
     async def exists(self) -> bool:
         """Whether there is such a shadow."""
-        return bool(await self._connection.fetchval("SELECT to_regclass($1)", f'"{self.schema}".replay_state'))
+        return bool(
+            await self._connection.fetchval(
+                "SELECT to_regclass($1)", f'"{self.schema}".replay_state'
+            )
+        )
 
     async def lock(self) -> None:
-        """Be the only one who writes, until the connection closes.  Raises `ConfigurationError` if another one does."""
-        if not await self._connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"replay {self.schema}"):
-            raise ConfigurationError(f"The shadow {self.name} is in use by another command.", "Wait for that command, or stop it.")
+        """Be the only one who writes, until the connection closes.  Raises `ConfigurationError` if
+        another one does."""
+        if not await self._connection.fetchval(
+            "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"replay {self.schema}"
+        ):
+            raise ConfigurationError(
+                f"The shadow {self.name} is in use by another command.",
+                "Wait for that command, or stop it.",
+            )
 
     async def begin(self, settings: dict[str, Any], source: Source) -> None:
         """An empty shadow, in a schema that has been migrated."""
         await self._connection.execute(_TABLES)
         await self._connection.execute(
-            "INSERT INTO replay_state (name, settings, source, started_at) VALUES ($1, $2::text::jsonb, $3::text::jsonb, $4)",
-            self.name, _text(settings), _text(source), datetime.now(UTC),
-        )  # fmt: skip
+            "INSERT INTO replay_state (name, settings, source, started_at) VALUES ($1,"
+            " $2::text::jsonb, $3::text::jsonb, $4)",
+            self.name,
+            _text(settings),
+            _text(source),
+            datetime.now(UTC),
+        )
 
     async def state(self) -> State:
         """What the shadow is and how far it has got.  Raises `ConfigurationError` if there is none."""
         if not await self.exists():
-            raise ConfigurationError(f"There is no shadow {self.name}.", "Run `faust -A app replay list` to see the existing ones.")
+            raise ConfigurationError(
+                f"There is no shadow {self.name}.",
+                "Run `faust -A app replay list` to see the existing ones.",
+            )
         row = await self._connection.fetchrow(
-            "SELECT settings::text, source::text, progress::text, rejected::text, started_at, finished_at, digest FROM replay_state"
+            "SELECT settings::text, source::text, progress::text, rejected::text, started_at,"
+            " finished_at, digest FROM replay_state"
         )
         if row is None:
-            raise ConfigurationError(f"The shadow {self.name} was never started.", f"Drop it: faust -A app replay drop {self.name}")
+            raise ConfigurationError(
+                f"The shadow {self.name} was never started.",
+                f"Drop it: faust -A app replay drop {self.name}",
+            )
         progress = orjson.loads(row["progress"])
         return State(
             self.name,
@@ -197,7 +230,8 @@ class Shadow:
         )
 
     async def commit(self, records: Sequence[Written], step: str, part: str, note: Any) -> None:
-        """Write the records, and that `part` of `step` (`folded` or `judged`) is done, in one transaction."""
+        """Write the records, and that `part` of `step` (`folded` or `judged`) is done, in one
+        transaction."""
         by_topic: dict[str, list[Written]] = {}
         for record in records:
             by_topic.setdefault(record.topic, []).append(record)
@@ -208,33 +242,49 @@ class Shadow:
                     await PROJECTIONS[topic].write(self._connection, rows)
                 if topic in LEARNED:
                     await self._connection.copy_records_to_table(
-                        "replay_records", records=written, columns=Written._fields, timeout=WRITE_TIMEOUT_S
+                        "replay_records",
+                        records=written,
+                        columns=Written._fields,
+                        timeout=WRITE_TIMEOUT_S,
                     )
             await self._connection.execute(
-                "UPDATE replay_state SET progress = jsonb_set(progress, ARRAY[$1, $2]::text[], $3::text::jsonb)", step, part, _text(note)
+                "UPDATE replay_state SET progress = jsonb_set(progress, ARRAY[$1, $2]::text[],"
+                " $3::text::jsonb)",
+                step,
+                part,
+                _text(note),
             )
 
     async def note_rejected(self, rejected: dict[str, int]) -> None:
         """How many closes were rejected, by reason."""
-        await self._connection.execute("UPDATE replay_state SET rejected = $1::text::jsonb", _text(rejected))
+        await self._connection.execute(
+            "UPDATE replay_state SET rejected = $1::text::jsonb", _text(rejected)
+        )
 
     async def finish(self, digest: str) -> None:
         """All is done."""
-        await self._connection.execute("UPDATE replay_state SET digest = $1, finished_at = $2", digest, datetime.now(UTC))
+        await self._connection.execute(
+            "UPDATE replay_state SET digest = $1, finished_at = $2", digest, datetime.now(UTC)
+        )
 
     async def lessons(self, module: str) -> list[tuple[int, bytes]]:
         """(version, value) of the lessons and summaries of a module, by key."""
         rows = await self._connection.fetch(
             "SELECT version, value FROM replay_records"
-            " WHERE topic = $1 AND convert_from(value, 'UTF8')::json ->> 'module' = $2 ORDER BY key",
-            kinds.LESSONS, module, timeout=WRITE_TIMEOUT_S,
-        )  # fmt: skip
+            " WHERE topic = $1 AND convert_from(value, 'UTF8')::json ->> 'module' = $2 ORDER"
+            " BY key",
+            kinds.LESSONS,
+            module,
+            timeout=WRITE_TIMEOUT_S,
+        )
         return [(row["version"], row["value"]) for row in rows]
 
     async def records(self) -> dict[str, dict[str, bytes]]:
         """Topic → key → value of everything that was learned."""
         found: dict[str, dict[str, bytes]] = {topic: {} for topic in LEARNED}
-        for row in await self._connection.fetch("SELECT topic, key, value FROM replay_records", timeout=WRITE_TIMEOUT_S):
+        for row in await self._connection.fetch(
+            "SELECT topic, key, value FROM replay_records", timeout=WRITE_TIMEOUT_S
+        ):
             found[row["topic"]][row["key"]] = row["value"]
         return found
 
@@ -246,8 +296,9 @@ class Shadow:
         """Of its tables and indexes on disk."""
         return int(
             await self._connection.fetchval(
-                "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                " WHERE n.nspname = $1 AND c.relkind = 'r'",
+                "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c JOIN"
+                " pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind"
+                " = 'r'",
                 self.schema,
             )
         )
@@ -255,7 +306,9 @@ class Shadow:
 
 def _row(record: Written, now_ms: int) -> Record | None:
     headers = (("version", str(record.version).encode()),)
-    return PROJECTIONS[record.topic].decode(_LogRecord(record.key.encode(), record.value, headers, now_ms))
+    return PROJECTIONS[record.topic].decode(
+        _LogRecord(record.key.encode(), record.value, headers, now_ms)
+    )
 
 
 def _text(value: Any) -> str:
@@ -264,7 +317,8 @@ def _text(value: Any) -> str:
 
 @asynccontextmanager
 async def opened(settings: Settings, name: str) -> AsyncIterator[Shadow]:
-    """A shadow, which need not exist.  Trouble with PostgreSQL on the way becomes an `UnreachableError`."""
+    """A shadow, which need not exist.  Trouble with PostgreSQL on the way becomes an
+    `UnreachableError`."""
     schema = schema_of(settings, name)
     connection = await connect(settings.database_url, schema, command_timeout_s=WRITE_TIMEOUT_S)
     try:
@@ -288,8 +342,8 @@ async def names(settings: Settings) -> list[str]:
     connection = await connect(settings.database_url, settings.database_schema)
     try:
         rows: Iterable[Any] = await connection.fetch(
-            "SELECT n.nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'replay_state'"
-            " WHERE starts_with(n.nspname, $1) ORDER BY 1",
+            "SELECT n.nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND"
+            " c.relname = 'replay_state' WHERE starts_with(n.nspname, $1) ORDER BY 1",
             _prefix(settings),
         )
     finally:

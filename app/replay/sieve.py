@@ -1,15 +1,17 @@
-"""Which trades of a group are inside its window in the end: what a whole log comes to, without sliding the window over all of it.
+"""Which trades of a group are inside its window in the end: what a whole log comes to, without
+sliding the window over all of it.
 
 May touch: nothing but its arguments.
 
-`GroupWindow` keeps arrays that are right after every batch, which a worker needs and a replay does not: here a trade costs two look-ups in
-dictionaries, and only those that are inside in the end go into the window.  The result is the same function of the set of records:
+`GroupWindow` keeps arrays that are right after every batch, which a worker needs and a replay does
+not: here a trade costs two look-ups in dictionaries, and only those that are inside in the end go
+into the window.  The result is the same function of the set of records:
 
 1. Of each trade the greatest record is kept.
-2. Now and then those that are outside by what is known so far are let go; their ranks stay, so that a lesser record of one, inside, has no
-   effect whenever it comes.
-3. In the end the window is told from the exits of all.  If a correction has moved it back over trades that were let go, the log has to
-   be read once more for them (`missing`).
+2. Now and then those that are outside by what is known so far are let go; their ranks stay, so that
+   a lesser record of one, inside, has no effect whenever it comes.
+3. In the end the window is told from the exits of all.  If a correction has moved it back over
+   trades that were let go, the log has to be read once more for them (`missing`).
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ SLACK = 4_096
 
 
 class Sieve:
-    """The trades of one group; `window_us` and `window_trades` as in `app.learning.common.window.GroupWindow`.
+    """The trades of one group; `window_us` and `window_trades` as in
+    `app.learning.common.window.GroupWindow`.
 
     >>> def close(trade_id, exit_us, revision=0):
     ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
@@ -75,7 +78,9 @@ class Sieve:
 
     def _inside(self) -> set[str]:
         held = [(trade.exit_us, trade_id) for trade_id, trade in self._best.items()]
-        return self._window([*held, *((exit_of(rank), trade_id) for trade_id, rank in self._gone.items())])
+        return self._window(
+            [*held, *((exit_of(rank), trade_id) for trade_id, rank in self._gone.items())]
+        )
 
     def _window(self, keys: list[tuple[int, str]]) -> set[str]:
         """The trades inside, of (exit, trade id)."""

@@ -1,6 +1,8 @@
-"""Which closed trades a replay takes: all, those of a time, of offsets, or of the last so many days.
+"""Which closed trades a replay takes: all, those of a time, of offsets, or of the last so many
+days.
 
-May touch: nothing but its arguments.  Times are event time, the exits of trades, as everywhere here.
+May touch: nothing but its arguments.  Times are event time, the exits of trades, as everywhere
+here.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ import msgspec
 from app.errors import UsageError
 from app.learning.common.event_time import micros_from_text
 
-REMEDY = "Name one: --all, --from TIME and/or --to TIME, --by-duration P30D, or --offsets 0:100-200,1:50-."
+REMEDY = (
+    "Name one: --all, --from TIME and/or --to TIME, --by-duration P30D, or --offsets"
+    " 0:100-200,1:50-."
+)
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _OFFSETS = re.compile(r"(\d+):(\d*)(?:-(\d*))?")
 _OPEN = 2**63 - 1
@@ -23,8 +28,8 @@ _OPEN = 2**63 - 1
 class Span(msgspec.Struct, frozen=True):
     """What was asked for (`asked`, in words) and what it comes to.
 
-    Trades with `from_us` ≤ exit < `to_us` (µs since 1970, None: no bound); with `offsets`, of the topic's partitions named there the
-    records from the first to before the second offset.
+    Trades with `from_us` ≤ exit < `to_us` (µs since 1970, None: no bound); with `offsets`, of the
+    topic's partitions named there the records from the first to before the second offset.
     """
 
     asked: str
@@ -39,7 +44,9 @@ class Span(msgspec.Struct, frozen=True):
 
     def contains(self, exit_us: int) -> bool:
         """Whether a trade that closed then counts."""
-        return (self.from_us is None or exit_us >= self.from_us) and (self.to_us is None or exit_us < self.to_us)
+        return (self.from_us is None or exit_us >= self.from_us) and (
+            self.to_us is None or exit_us < self.to_us
+        )
 
     def bounds(self, partition: int, begin: int, end: int) -> tuple[int, int]:
         """Of a partition that holds the offsets from `begin` to before `end`, those to read."""
@@ -50,9 +57,16 @@ class Span(msgspec.Struct, frozen=True):
 
 
 def span_of(
-    *, everything: bool, from_time: str | None, to_time: str | None, by_duration: str | None, offsets: str | None, now: datetime
+    *,
+    everything: bool,
+    from_time: str | None,
+    to_time: str | None,
+    by_duration: str | None,
+    offsets: str | None,
+    now: datetime,
 ) -> Span:
-    """The span of the command line's options.  Raises `UsageError` unless exactly one way of saying it was used.
+    """The span of the command line's options.  Raises `UsageError` unless exactly one way of saying
+    it was used.
 
     >>> now = datetime(2026, 1, 31, tzinfo=UTC)
     >>> span_of(everything=False, from_time=None, to_time=None, by_duration="P1DT12H", offsets=None, now=now).from_us
@@ -60,7 +74,12 @@ def span_of(
     >>> span_of(everything=False, from_time=None, to_time=None, by_duration=None, offsets="0:5-7,2:9-", now=now).offsets
     {'0': (5, 7), '2': (9, 9223372036854775807)}
     """
-    ways = [everything, from_time is not None or to_time is not None, by_duration is not None, offsets is not None]
+    ways = [
+        everything,
+        from_time is not None or to_time is not None,
+        by_duration is not None,
+        offsets is not None,
+    ]
     if sum(ways) != 1:
         said = "No range was given" if not any(ways) else "More than one range was given"
         raise UsageError(f"{said}; a replay needs exactly one.", REMEDY)
@@ -73,8 +92,15 @@ def span_of(
         return Span(f"offsets {offsets}", offsets=offsets_of(offsets))
     from_us, to_us = (None if text is None else _time(text) for text in (from_time, to_time))
     if from_us is not None and to_us is not None and from_us >= to_us:
-        raise UsageError(f"--from {from_time} is not before --to {to_time}.", "The range includes the first time and excludes the second.")
-    return Span(" ".join(f"{name} {text}" for name, text in (("from", from_time), ("to", to_time)) if text), from_us, to_us)
+        raise UsageError(
+            f"--from {from_time} is not before --to {to_time}.",
+            "The range includes the first time and excludes the second.",
+        )
+    return Span(
+        " ".join(f"{name} {text}" for name, text in (("from", from_time), ("to", to_time)) if text),
+        from_us,
+        to_us,
+    )
 
 
 def duration_of(text: str) -> timedelta:
@@ -85,7 +111,10 @@ def duration_of(text: str) -> timedelta:
     """
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()):
-        raise UsageError(f"{text!r} is not a duration.", "Expected an ISO 8601 duration such as P30D, P4W or PT36H.")
+        raise UsageError(
+            f"{text!r} is not a duration.",
+            "Expected an ISO 8601 duration such as P30D, P4W or PT36H.",
+        )
     weeks, days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
     try:
         return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
@@ -99,10 +128,16 @@ def offsets_of(text: str) -> dict[str, tuple[int, int]]:
     for part in text.split(","):
         match = _OFFSETS.fullmatch(part.strip())
         if match is None or match[1] in found:
-            raise UsageError(f"{part!r} in --offsets is not valid.", "List each partition once, as in 0:100-200,1:50-,2:-80.")
+            raise UsageError(
+                f"{part!r} in --offsets is not valid.",
+                "List each partition once, as in 0:100-200,1:50-,2:-80.",
+            )
         first, last = int(match[2] or 0), int(match[3]) if match[3] else _OPEN
         if first >= last:
-            raise UsageError(f"{part!r} in --offsets contains no offset.", "The range includes the first offset and excludes the second.")
+            raise UsageError(
+                f"{part!r} in --offsets contains no offset.",
+                "The range includes the first offset and excludes the second.",
+            )
         found[str(int(match[1]))] = (first, last)
     return found
 
@@ -116,7 +151,10 @@ def _time(text: str) -> int:
     try:
         return micros_from_text(text)
     except ValueError:
-        raise UsageError(f"{text!r} is not a time with a UTC offset.", "Expected a form like 2026-01-31T12:00:00Z.") from None
+        raise UsageError(
+            f"{text!r} is not a time with a UTC offset.",
+            "Expected a form like 2026-01-31T12:00:00Z.",
+        ) from None
 
 
 def _micros(moment: datetime) -> int:
@@ -125,6 +163,9 @@ def _micros(moment: datetime) -> int:
 
 def check_partitions(span: Span, partitions: Sequence[int]) -> None:
     """Raise `UsageError` if the offsets name a partition that is not there."""
-    missing = [p for p in (span.offsets or {}) if int(p) not in partitions]
+    missing = [p for p in span.offsets or {} if int(p) not in partitions]
     if missing:
-        raise UsageError(f"--offsets names the partition {missing[0]}.", f"The topic has partitions 0 to {len(partitions) - 1}.")
+        raise UsageError(
+            f"--offsets names the partition {missing[0]}.",
+            f"The topic has partitions 0 to {len(partitions) - 1}.",
+        )

@@ -1,11 +1,15 @@
-"""The spool: trades on disk on the way from closes to their groups, and how far their source has been read.
+"""The spool: trades on disk on the way from closes to their groups, and how far their source has
+been read.
 
 May touch: the folder it is given.
 
-1. Of each source (a partition of closes, or the files) there is one file for each partition of groups, and a checkpoint.
-2. A file is a sequence of blocks: the length as four bytes, then a zstd frame of MessagePack, trades by group.
-3. The checkpoint has where to read on and the lengths of the files, and is replaced in one step after the blocks are written.  What lies
-   beyond these lengths belongs to no checkpoint, and is cut off before the source is read on.
+1. Of each source (a partition of closes, or the files) there is one file for each partition of
+   groups, and a checkpoint.
+2. A file is a sequence of blocks: the length as four bytes, then a zstd frame of MessagePack,
+   trades by group.
+3. The checkpoint has where to read on and the lengths of the files, and is replaced in one step
+   after the blocks are written.  What lies beyond these lengths belongs to no checkpoint, and is
+   cut off before the source is read on.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ _decode = msgspec.msgpack.Decoder(list[tuple[Group, list[Trade]]]).decode
 
 
 class Checkpoint(msgspec.Struct):
-    """How far a source has been read: `position` is where to go on, `lengths` the bytes of each file; the rest counts what was read."""
+    """How far a source has been read: `position` is where to go on, `lengths` the bytes of each
+    file; the rest counts what was read."""
 
     position: int
     lengths: dict[str, int] = {}
@@ -53,7 +58,11 @@ class Source:
     def resume(self, start: int) -> Checkpoint:
         """The checkpoint, or a new one at `start`; what was written after it is cut off."""
         path = self._folder / f"source-{self._source}.json"
-        found = msgspec.json.decode(path.read_bytes(), type=Checkpoint) if path.exists() else Checkpoint(start)
+        found = (
+            msgspec.json.decode(path.read_bytes(), type=Checkpoint)
+            if path.exists()
+            else Checkpoint(start)
+        )
         for file in self._folder.glob(f"trades-{self._source}-*"):
             length = found.lengths.get(file.name, 0)
             if file.stat().st_size > length:
@@ -61,7 +70,8 @@ class Source:
         return found
 
     def write(self, checkpoint: Checkpoint, blocks: dict[int, list[bytes]]) -> None:
-        """Append blocks (by partition of groups), then replace the checkpoint, whose `lengths` are brought up to date."""
+        """Append blocks (by partition of groups), then replace the checkpoint, whose `lengths` are
+        brought up to date."""
         for partition, parts in blocks.items():
             file = self._folder / f"trades-{self._source}-{partition}"
             with file.open("ab") as stream:
@@ -84,4 +94,7 @@ def read(folder: Path, partition: int) -> Iterator[dict[Group, list[Trade]]]:
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
     """Those of all sources."""
-    return [msgspec.json.decode(file.read_bytes(), type=Checkpoint) for file in sorted(folder.glob("source-*.json"))]
+    return [
+        msgspec.json.decode(file.read_bytes(), type=Checkpoint)
+        for file in sorted(folder.glob("source-*.json"))
+    ]

@@ -1,4 +1,5 @@
-"""Everything behind the overrides that the audit tells of, as `overrides explain` tells it, learned from the audited log alone.
+"""Everything behind the overrides that the audit tells of, as `overrides explain` tells it, learned
+from the audited log alone.
 
 May touch: nothing but its arguments.
 """
@@ -34,16 +35,24 @@ def groups(found: Audit) -> dict[tuple[str, str, str], list[PatternTradeEvent]]:
     return {group_of(told.override): [] for told in found.overrides[:EXPLAINED]}
 
 
-def explanations(found: Audit, now: Mapping[str, Now], config: LearningConfig, facts: Facts) -> dict[str, str]:
+def explanations(
+    found: Audit, now: Mapping[str, Now], config: LearningConfig, facts: Facts
+) -> dict[str, str]:
     """Fragments of HTML by override id; `facts` are all facts of `groups`, in any order."""
     at_us = micros_from_text(found.data.to_ts) if found.overrides else 0
     return {
-        told.override.override_id: html(explain_override(_known(told.override, now, config, facts), told.override.override_id, at_us))
+        told.override.override_id: html(
+            explain_override(
+                _known(told.override, now, config, facts), told.override.override_id, at_us
+            )
+        )
         for told in found.overrides[:EXPLAINED]
     }
 
 
-def _known(override: Override, now: Mapping[str, Now], config: LearningConfig, facts: Facts) -> Known:
+def _known(
+    override: Override, now: Mapping[str, Now], config: LearningConfig, facts: Facts
+) -> Known:
     said = now[override.module]
     group = group_of(override)
     return Known(
@@ -54,10 +63,22 @@ def _known(override: Override, now: Mapping[str, Now], config: LearningConfig, f
         verdicts={x.lesson_id: x for x in said.verdicts},
         weights=said.weights,
         factors={x.factor_id: x for x in said.factors},
-        days=[day for x in said.lessons if (x.module, x.pattern_key, x.action_category) == group for day in history_records(x, None)],
+        days=[
+            day
+            for x in said.lessons
+            if (x.module, x.pattern_key, x.action_category) == group
+            for day in history_records(x, None)
+        ],
         facts=facts[group],
         changes=[
-            Change(o.override_id, o.version, micros_from_text(o.as_of), o) for o in said.overrides["integrated"] if group_of(o) == group
+            Change(o.override_id, o.version, micros_from_text(o.as_of), o)
+            for o in said.overrides["integrated"]
+            if group_of(o) == group
         ],
-        notes=("Learned from the audited log; what is published, and when it changed, is not looked at.",),
+        notes=(
+            (
+                "Learned from the audited log; what is published, and when it changed, is not"
+                " looked at."
+            ),
+        ),
     )

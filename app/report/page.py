@@ -1,4 +1,5 @@
-"""The audit as one page for a browser: answers first, then what they stand on.  Nothing is loaded from anywhere.
+"""The audit as one page for a browser: answers first, then what they stand on.  Nothing is loaded
+from anywhere.
 
 May touch: nothing but its arguments.
 """
@@ -23,13 +24,16 @@ BADGES = {"yes": "yes", "no": "no"}
 
 
 def page(found: Audit, explanations: Mapping[str, str] | None = None) -> str:
-    """The page.  `explanations` are fragments of HTML by override id, put below what is said of the override here."""
+    """The page.  `explanations` are fragments of HTML by override id, put below what is said of the
+    override here."""
     data = found.data
     title = "Does what is learned pay off?"
     parts = [
         _header(found, title),
-        f'<section aria-labelledby="answers"><h2 id="answers">Answers</h2><div '
-        f'class="cards">{"".join(map(_answer, found.questions))}</div></section>',
+        (
+            '<section aria-labelledby="answers"><h2 id="answers">Answers</h2><div '
+            f'class="cards">{"".join(map(_answer, found.questions))}</div></section>'
+        ),
         _switches(found),
     ]
     if data.judged:
@@ -56,13 +60,14 @@ def prose(text: str) -> str:
 def _header(found: Audit, title: str) -> str:
     data = found.data
     said = (
-        f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]} to {data.to_ts[:10]}, from "
-        f"{data.source}. "
-        f"{data.judged:,} of {data.decisions:,} {' and '.join(data.categories)} decisions judged after {data.cuts} cuts; outcome: "
-        f"{data.outcome}."
+        f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]}"
+        f" to {data.to_ts[:10]}, from {data.source}. {data.judged:,} of {data.decisions:,}"
+        f" {' and '.join(data.categories)} decisions judged after {data.cuts} cuts; outcome:"
+        f" {data.outcome}."
     )
     refused = "".join(
-        f'<p class="small">{r.count:,} closes were refused: <code>{escape(r.reason)}</code> (the first: {escape(r.first)})</p>'
+        f'<p class="small">{r.count:,} closes were refused: <code>{escape(r.reason)}</code> (the'
+        f" first: {escape(r.first)})</p>"
         for r in data.refused
     )
     return (
@@ -73,10 +78,11 @@ def _header(found: Audit, title: str) -> str:
 
 def _answer(q: Question) -> str:
     return (
-        f'<article class="card answer"><h3>{escape(q.question)}</h3>'
-        f'<span class="badge {BADGES.get(q.answer, "unsure")}">{escape(q.answer.capitalize())}</span>'
-        f'<div><p class="big">{_number(q.figure)}</p><p class="small soft">{escape(q.name)}, 90 % interval {_between(q.figure)}</p></div>'
-        f'{_bar(q.figure, q.material)}<p>{prose(q.why)}</p><p class="small soft">{prose(q.switching)}</p></article>'
+        f'<article class="card answer"><h3>{escape(q.question)}</h3><span class="badge'
+        f' {BADGES.get(q.answer, "unsure")}">{escape(q.answer.capitalize())}</span><div><p'
+        f' class="big">{_number(q.figure)}</p><p class="small soft">{escape(q.name)}, 90 % interval'
+        f" {_between(q.figure)}</p></div>{_bar(q.figure, q.material)}<p>{prose(q.why)}</p><p"
+        f' class="small soft">{prose(q.switching)}</p></article>'
     )
 
 
@@ -107,25 +113,36 @@ def _bar(e: Estimate, material: float | None) -> str:
     if material is not None:
         far = abs(x(material) - x(0)) > 45
         ticks += (
-            f'<line x1="{x(material)}" x2="{x(material)}" y1="4" y2="30" stroke="var(--faint)" stroke-dasharray="3 3"/>'
-            + (name(x(material), "material") if far else "")
-        )  # fmt: skip
-    label = f"Interval {_between(e)}, estimate {_number(e)}" + (f", material is {material:.4f}" if material is not None else "")
+            f'<line x1="{x(material)}" x2="{x(material)}" y1="4" y2="30" stroke="var(--faint)"'
+            ' stroke-dasharray="3 3"/>' + (name(x(material), "material") if far else "")
+        )
+    label = f"Interval {_between(e)}, estimate {_number(e)}" + (
+        f", material is {material:.4f}" if material is not None else ""
+    )
     return (
-        f'<svg class="bar" viewBox="0 0 300 46" role="img" aria-label="{escape(label)}">{ticks}'
-        f'<line x1="{x(e.low)}" x2="{x(e.high)}" y1="17" y2="17" stroke="var(--c1)" stroke-width="5" stroke-linecap="round" '
-        f'opacity="0.55"/>'
-        f'<circle cx="{x(e.value)}" cy="17" r="6" fill="var(--c1)"/></svg>'
+        '<svg class="bar" viewBox="0 0 300 46" role="img"'
+        f' aria-label="{escape(label)}">{ticks}<line x1="{x(e.low)}" x2="{x(e.high)}" y1="17"'
+        ' y2="17" stroke="var(--c1)" stroke-width="5" stroke-linecap="round"'
+        f' opacity="0.55"/><circle cx="{x(e.value)}" cy="17" r="6" fill="var(--c1)"/></svg>'
     )
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], wrap: Sequence[int] = ()) -> str:
-    """A table in a box of its own that scrolls; cells are HTML, columns of `wrap` may break.  A row of one cell says what follows it."""
-    cells = "".join(f'<th scope="col"{_kind(i, wrap)}>{escape(name)}</th>' for i, name in enumerate(head))
+def table(
+    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], wrap: Sequence[int] = ()
+) -> str:
+    """A table in a box of its own that scrolls; cells are HTML, columns of `wrap` may break.  A row
+    of one cell says what follows it."""
+    cells = "".join(
+        f'<th scope="col"{_kind(i, wrap)}>{escape(name)}</th>' for i, name in enumerate(head)
+    )
     body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>' + "".join(f"<td{_kind(i, wrap)}>{cell}</td>" for i, cell in enumerate(row[1:], 1)) + "</tr>"
-        if len(row) > 1
-        else f'<tr class="part"><th scope="rowgroup" colspan="{len(head)}">{row[0]}</th></tr>'
+        (
+            f'<tr><th scope="row">{row[0]}</th>'
+            + "".join(f"<td{_kind(i, wrap)}>{cell}</td>" for i, cell in enumerate(row[1:], 1))
+            + "</tr>"
+            if len(row) > 1
+            else f'<tr class="part"><th scope="rowgroup" colspan="{len(head)}">{row[0]}</th></tr>'
+        )
         for row in rows
     )
     return (
@@ -144,78 +161,132 @@ def _plot(caption: str, svg: str) -> str:
 
 def _switches(found: Audit) -> str:
     rows = "".join(
-        f'<li><div><code>{s.variable}</code> <span class="small soft">now {escape(s.now)}</span></div>'
+        f'<li><div><code>{s.variable}</code> <span class="small soft">now'
+        f" {escape(s.now)}</span></div>"
         f"<strong>{escape(s.recommended)}</strong><p>{prose(s.reason)}</p></li>"
         for s in found.switches
     )
     weights = [
-        (escape(f"{w.module} {w.category}"), f"{w.half_life:.2f}", f"{w.shared_effects:.2f}", f"{w.opened:.2f}") for w in found.weights
+        (
+            escape(f"{w.module} {w.category}"),
+            f"{w.half_life:.2f}",
+            f"{w.shared_effects:.2f}",
+            f"{w.opened:.2f}",
+        )
+        for w in found.weights
     ]
     said = (
-        '<p class="soft">How far learners count now, by their record, from 0 to 1. Opened: how far the module has shown that there is '
-        "anything to size by; shared effects count as far as it is.</p>"
-        + table("Weights of learners", ("module and category", "half-life", "shared effects", "opened"), weights)
+        '<p class="soft">How far learners count now, by their record, from 0 to 1. Opened: how far'
+        " the module has shown that there is anything to size by; shared effects count as far as it"
+        " is.</p>"
+        + table(
+            "Weights of learners",
+            ("module and category", "half-life", "shared effects", "opened"),
+            weights,
+        )
         if weights
         else ""
     )
-    return f'<section aria-labelledby="switches"><h2 id="switches">What to set</h2><ul class="switches card">{rows}</ul>{said}</section>'
+    return (
+        '<section aria-labelledby="switches"><h2 id="switches">What to set</h2><ul class="switches'
+        f' card">{rows}</ul>{said}</section>'
+    )
 
 
 def _section(name: str, title: str, said: str, *parts: str) -> str:
     return (
-        f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2><p class="soft">{prose(said)}</p>{"".join(parts)}</section>'
+        f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2><p'
+        f' class="soft">{prose(said)}</p>{"".join(parts)}</section>'
     )
 
 
 def _walk(found: Audit) -> str:
     rows = [
         (
-            escape(s.name), figure(s.score.value, 3), figure(s.score.added, 3), figure(s.beyond.value, 3) if s.beyond else "–",
-            figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}", f"{s.score.spread:.2f}",
+            escape(s.name),
+            figure(s.score.value, 3),
+            figure(s.score.added, 3),
+            figure(s.beyond.value, 3) if s.beyond else "–",
+            figure(s.slope, 2, sign=False),
+            f"{s.score.sized:.0%}",
+            f"{s.score.spread:.2f}",
             "–" if s.turnover is None else f"{s.turnover:.3f}",
         )
         for s in found.settings
-    ]  # fmt: skip
+    ]
     simple = [
         (
-            escape(p.name), figure(p.score.value, 3), figure(p.score.added, 3), figure(p.beyond.value, 3), figure(p.slope, 2, sign=False),
-            f"{p.score.sized:.0%}", f"{p.score.spread:.2f}", "–",
+            escape(p.name),
+            figure(p.score.value, 3),
+            figure(p.score.added, 3),
+            figure(p.beyond.value, 3),
+            figure(p.slope, 2, sign=False),
+            f"{p.score.sized:.0%}",
+            f"{p.score.spread:.2f}",
+            "–",
         )
         for p in found.peers
-    ]  # fmt: skip
-    head = ("sized by", "value", "outcome added", "integrated beyond it", "slope", "sized", "sd of ×", "turnover")
+    ]
+    head = (
+        "sized by",
+        "value",
+        "outcome added",
+        "integrated beyond it",
+        "slope",
+        "sized",
+        "sd of ×",
+        "turnover",
+    )
     return _section(
         "walk",
         "Would it have helped?",
-        "Learned from what had closed before each cut, asked for the decisions after it. Value is the outcome that differences of size "
-        "added, less half their variance: it is greatest where sizes say exactly what is to be expected. In units of size; turnover is the "
-        "mean change of a multiplier a month.",
+        "Learned from what had closed before each cut, asked for the decisions after it. Value is"
+        " the outcome that differences of size added, less half their variance: it is greatest"
+        " where sizes say exactly what is to be expected. In units of size; turnover is the mean"
+        " change of a multiplier a month.",
         f'<div class="trio">{_plot("Value so far, with 90 % bands", plots.value_over_time(found))}'
         f"{_plot('Value per decision', plots.settings_forest(found.settings, found.peers))}"
         f"{_plot('Calibration: made against told', plots.calibration(found))}</div>",
-        table("Settings, walked forward", head, [*rows, (f"{SIMPLE[0].upper()}{SIMPLE[1:]}",), *simple]),
+        table(
+            "Settings, walked forward",
+            head,
+            [*rows, (f"{SIMPLE[0].upper()}{SIMPLE[1:]}",), *simple],
+        ),
     )
 
 
 def _chance(found: Audit) -> str:
-    tested: list[Setting] = [s for s in found.settings if s.placebo is not None and s.placebo.counts]
+    tested: list[Setting] = [
+        s for s in found.settings if s.placebo is not None and s.placebo.counts
+    ]
     if not tested:
         return ""
-    drawn = "".join(_plot(f"Overrides by {s.name}: real, and by chance", plots.placebo(s)) for s in tested)
+    drawn = "".join(
+        _plot(f"Overrides by {s.name}: real, and by chance", plots.placebo(s)) for s in tested
+    )
     rows = [
         (
-            escape(s.name), f"{s.placebo.real:,}", f"{s.placebo.mean:,.1f}", f"{min(s.placebo.counts):,} to {max(s.placebo.counts):,}",
+            escape(s.name),
+            f"{s.placebo.real:,}",
+            f"{s.placebo.mean:,.1f}",
+            f"{min(s.placebo.counts):,} to {max(s.placebo.counts):,}",
             f"{s.placebo.share:.0%}" if s.placebo.share is not None else "–",
         )
-        for s in tested if s.placebo is not None
-    ]  # fmt: skip
+        for s in tested
+        if s.placebo is not None
+    ]
     return _section(
         "chance",
         "How many overrides are false?",
-        "Stretches of outcomes change places, so that scopes say nothing any more, while what clusters in time still does. Whatever is "
-        "learned then is false: as many are to be expected among the real ones.",
+        "Stretches of outcomes change places, so that scopes say nothing any more, while what"
+        " clusters in time still does. Whatever is learned then is false: as many are to be"
+        " expected among the real ones.",
         f'<div class="pair">{drawn}</div>',
-        table("Overrides and placebos", ("setting", "overrides", "by chance", "range", "share false"), rows),
+        table(
+            "Overrides and placebos",
+            ("setting", "overrides", "by chance", "range", "share false"),
+            rows,
+        ),
     )
 
 
@@ -229,20 +300,28 @@ def _double(found: Audit) -> str:
         for s in found.settings
     ]  # fmt: skip
     said = (
-        f"{d.matched:.1f} overrides of the batch jobs' formulas match each of the {d.decisions:,} decisions that they size, which are "
-        f"{d.distinct:.1f} pieces of evidence: {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote each "
-        f"the multiplier changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a decision."
+        f"{d.matched:.1f} overrides of the batch jobs' formulas match each of the {d.decisions:,}"
+        f" decisions that they size, which are {d.distinct:.1f} pieces of evidence:"
+        f" {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote each the"
+        f" multiplier changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a"
+        " decision."
         if d.decisions
         else "The batch jobs' formulas size no decision."
     )
     head = ("setting", "decisions matched", "overrides that match", "share with several")
-    return _section("double", "Double counting", said, table("Overrides that match a decision", head, rows))
+    return _section(
+        "double", "Double counting", said, table("Overrides that match a decision", head, rows)
+    )
 
 
 def _decay(found: Audit) -> str:
     d = found.decay
     if not d.trades:
-        return _section("decay", "How edges go", "No effect was chosen at any cut, so there is nothing that could fade.")
+        return _section(
+            "decay",
+            "How edges go",
+            "No effect was chosen at any cut, so there is nothing that could fade.",
+        )
     rows = [
         (name, figure(e))
         for name, e in (
@@ -255,9 +334,9 @@ def _decay(found: Audit) -> str:
     return _section(
         "decay",
         "How edges go",
-        f"Constant, linear and exponential edges were fitted to the trades before each cut ({d.effects:,} fits), and foretold the "
-        f"{d.trades:,} "
-        f"trades after it. The best form is {figure(d.skill)} nats a trade better than no edge at all.",
+        "Constant, linear and exponential edges were fitted to the trades before each cut"
+        f" ({d.effects:,} fits), and foretold the {d.trades:,} trades after it. The best form is"
+        f" {figure(d.skill)} nats a trade better than no edge at all.",
         f'<div class="pair">{_plot("Which form foretells better?", plots.forms(found))}'
         f"{table('Forms of decay', ('form', 'nats a trade'), rows)}</div>",
     )
@@ -266,14 +345,21 @@ def _decay(found: Audit) -> str:
 def _regimes(found: Audit) -> str:
     r = found.regimes
     if not r.gains:
-        return _section("regimes", "Regimes", "No decision was sized by an effect that was learned over all regimes.")
-    rows = [(escape(g.regime), f"{g.decisions:,}", f"{g.promised:.3f}", figure(g.gain, 2, sign=False)) for g in r.gains]
+        return _section(
+            "regimes",
+            "Regimes",
+            "No decision was sized by an effect that was learned over all regimes.",
+        )
+    rows = [
+        (escape(g.regime), f"{g.decisions:,}", f"{g.promised:.3f}", figure(g.gain, 2, sign=False))
+        for g in r.gains
+    ]
     return _section(
         "regimes",
         "Regimes",
-        "What came of what effects learned over all regimes had promised, regime by regime. If these gains were known, sizing by them "
-        "would be "
-        f"worth {figure(r.attainable)} a decision.",
+        "What came of what effects learned over all regimes had promised, regime by regime. If"
+        f" these gains were known, sizing by them would be worth {figure(r.attainable)} a"
+        " decision.",
         f'<div class="pair">{_plot("Gain by regime", plots.regimes(found))}'
         f"{table('Gains by regime', ('regime', 'decisions', 'promised', 'gain'), rows)}</div>",
     )
@@ -281,10 +367,19 @@ def _regimes(found: Audit) -> str:
 
 def _overrides(found: Audit, explanations: Mapping[str, str]) -> str:
     if not found.overrides:
-        return _section("overrides", "Overrides now", "There is none: nothing passes among all that was searched.")
-    parts = [_override(told, k, explanations.get(told.override.override_id, "")) for k, told in enumerate(found.overrides)]
+        return _section(
+            "overrides",
+            "Overrides now",
+            "There is none: nothing passes among all that was searched.",
+        )
+    parts = [
+        _override(told, k, explanations.get(told.override.override_id, ""))
+        for k, told in enumerate(found.overrides)
+    ]
     total = next(s.overrides for s in found.settings if s.name == "integrated")
-    said = f"What `integrated` says now, the strongest first ({len(found.overrides):,} of {total:,})."
+    said = (
+        f"What `integrated` says now, the strongest first ({len(found.overrides):,} of {total:,})."
+    )
     return _section("overrides", "Overrides now", said, *parts)
 
 
@@ -293,25 +388,46 @@ def _override(told: Told, k: int, explanation: str) -> str:
     scope = canonical_text(o.scope).replace("|", ", ") or "every context"
     life, interval = o.decay.half_life_hours, o.decay.interval
     facts = [
-        ("Effect", f"{o.effect:+.3f}" + (f" ± {o.effect_sd:.3f}" if o.effect_sd is not None else "")),
+        (
+            "Effect",
+            f"{o.effect:+.3f}" + (f" ± {o.effect_sd:.3f}" if o.effect_sd is not None else ""),
+        ),
         ("Trades", f"{o.n_trades:,}, {o.evidence.from_ts[:10]} to {o.evidence.to_ts[:10]}"),
         ("Decay", o.decay.state),
         *([("Half-life", _half_life(life, interval))] if life else []),
-        *([("Regime gains", ", ".join(f"× {gain:g} in {regime}" for regime, gain in o.regime_gains.items()))] if o.regime_gains else []),
-        *([("Same evidence", f"{len(told.members):,} other slices of its factor")] if told.members else []),
+        *(
+            [
+                (
+                    "Regime gains",
+                    ", ".join(f"× {gain:g} in {regime}" for regime, gain in o.regime_gains.items()),
+                )
+            ]
+            if o.regime_gains
+            else []
+        ),
+        *(
+            [("Same evidence", f"{len(told.members):,} other slices of its factor")]
+            if told.members
+            else []
+        ),
         ("Why", told.reason),
         ("Id", o.override_id),
-    ]  # fmt: skip
+    ]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     drawn = ""
     if told.curve is not None and k < DRAWN:
         label = f"Uplift of {scope} over time, with constant, linear and exponential fits"
         drawn = f"<div>{plots.effect(f'effect-{k}', label, told.curve)}</div>"
-    behind = f'<details class="behind"><summary>Everything behind it</summary>{explanation}</details>' if explanation else ""
+    behind = (
+        f'<details class="behind"><summary>Everything behind it</summary>{explanation}</details>'
+        if explanation
+        else ""
+    )
     return (
-        f'<details{" open" if k < 3 else ""}><summary><span class="times">× {o.multiplier:.2f}</span> {escape(o.pattern_key)} '
-        f'{escape(o.action_category)} in {escape(scope)}</summary><div class="override"><dl class="facts">{listed}</dl>{drawn}</div>'
-        f"{behind}</details>"
+        f'<details{" open" if k < 3 else ""}><summary><span class="times">×'
+        f" {o.multiplier:.2f}</span> {escape(o.pattern_key)} {escape(o.action_category)} in"
+        f' {escape(scope)}</summary><div class="override"><dl'
+        f' class="facts">{listed}</dl>{drawn}</div>{behind}</details>'
     )
 
 
@@ -323,9 +439,9 @@ def _half_life(hours: float, interval: tuple[float, float] | None) -> str:
 def _method(found: Audit) -> str:
     data = found.data
     return (
-        f"<footer><p>Intervals are 90 %, by a block bootstrap over cuts. Window {data.window_days:g} days, horizon "
-        f"{data.horizon_days:g} days, "
-        f"{data.placebos} shuffled logs, seed {data.seed}. A yes needs an interval above nothing and an estimate that matters; a no "
-        f"needs one that "
-        "ends below what matters; everything else is not enough data. Times are UTC.</p></footer>"
+        "<footer><p>Intervals are 90 %, by a block bootstrap over cuts. Window"
+        f" {data.window_days:g} days, horizon {data.horizon_days:g} days, {data.placebos} shuffled"
+        f" logs, seed {data.seed}. A yes needs an interval above nothing and an estimate that"
+        " matters; a no needs one that ends below what matters; everything else is not enough"
+        " data. Times are UTC.</p></footer>"
     )

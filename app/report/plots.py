@@ -24,7 +24,8 @@ try:
     from matplotlib.figure import Figure
 except ImportError as error:
     raise ConfigurationError(
-        f"The page's plots need matplotlib, which cannot be imported: {error}.", "Install it: pip install 'edgeloop[report]'."
+        f"The page's plots need matplotlib, which cannot be imported: {error}.",
+        "Install it: pip install 'edgeloop[report]'.",
     ) from error
 
 WIDTH_PT, HEIGHT_PT = 400.0, 230.0
@@ -47,24 +48,46 @@ CSS = {
     **{colour: f"var(--c{i})" for i, colour in enumerate(COLOURS.values(), 1)},
 }
 STYLE: dict[str, Any] = {
-    "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11.5, "axes.edgecolor": FAINT, "axes.labelcolor": INK,
-    "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.color": FAINT, "grid.alpha": 0.3, "legend.frameon": False, "figure.facecolor": "none",
-    "axes.facecolor": "none", "axes.axisbelow": True, "legend.fontsize": 10.5, "axes.unicode_minus": True,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 11.5,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": FAINT,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "legend.fontsize": 10.5,
+    "axes.unicode_minus": True,
+}
 
 Draw = Callable[[Any], None]
 
 
-def svg(name: str, label: str, draw: Draw, height_pt: float = HEIGHT_PT, width_pt: float = WIDTH_PT) -> str:
-    """What `draw` draws on the axes it is given, as an element of a page; `name` keeps its ids apart, `label` says what it shows."""
+def svg(
+    name: str, label: str, draw: Draw, height_pt: float = HEIGHT_PT, width_pt: float = WIDTH_PT
+) -> str:
+    """What `draw` draws on the axes it is given, as an element of a page; `name` keeps its ids
+    apart, `label` says what it shows."""
     style: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style):
         figure = Figure(figsize=(width_pt / 72, height_pt / 72), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            buffer,
+            format="svg",
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
     return _inline(buffer.getvalue(), name, label)
 
 
@@ -94,15 +117,25 @@ def value_over_time(found: Audit) -> str:
         for curve in sorted(found.curves, key=lambda c: c.name in ("integrated", "classic")):
             main = curve.name in ("integrated", "classic")
             days = _days(curve.cuts)
-            axes.plot(days, curve.total, color=COLOURS[curve.name], linewidth=2.0 if main else 0.9, label=curve.name)
+            axes.plot(
+                days,
+                curve.total,
+                color=COLOURS[curve.name],
+                linewidth=2.0 if main else 0.9,
+                label=curve.name,
+            )
             if main:
-                axes.fill_between(days, curve.low, curve.high, color=COLOURS[curve.name], alpha=0.14, linewidth=0)
+                axes.fill_between(
+                    days, curve.low, curve.high, color=COLOURS[curve.name], alpha=0.14, linewidth=0
+                )
         axes.set_ylabel("value so far")
         _few_dates(axes)
         axes.legend(loc="upper left", fontsize=9.0)
 
     last = {c.name: c.total[-1] for c in found.curves}
-    label = "Value of sizing so far: " + ", ".join(f"{name} {total:+.1f}" for name, total in last.items())
+    label = "Value of sizing so far: " + ", ".join(
+        f"{name} {total:+.1f}" for name, total in last.items()
+    )
     return svg("value", label, draw, width_pt=NARROW_PT)
 
 
@@ -115,17 +148,34 @@ def _few_dates(axes: Any) -> None:
 
 
 def forest(
-    name: str, label: str, rows: Sequence[tuple[str, Estimate, str]], xlabel: str, zero: float = 0.0, width_pt: float = WIDTH_PT
+    name: str,
+    label: str,
+    rows: Sequence[tuple[str, Estimate, str]],
+    xlabel: str,
+    zero: float = 0.0,
+    width_pt: float = WIDTH_PT,
 ) -> str:
     """Figures with their intervals, one under the other: (name, figure, colour)."""
 
     def draw(axes: Any) -> None:
         axes.axvline(zero, color=FAINT, linewidth=1.2)
-        finite = [v for _, e, _ in rows for v in (e.value, e.low, e.high) if np.isfinite(v)] + [zero]
+        finite = [v for _, e, _ in rows for v in (e.value, e.low, e.high) if np.isfinite(v)] + [
+            zero
+        ]
         span = (max(finite) - min(finite)) or 1.0
         for place, (_, e, colour) in enumerate(rows):
-            low, high = (v if np.isfinite(v) else bound for v, bound in ((e.low, min(finite) - span), (e.high, max(finite) + span)))
-            axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round", alpha=0.75)
+            low, high = (
+                v if np.isfinite(v) else bound
+                for v, bound in ((e.low, min(finite) - span), (e.high, max(finite) + span))
+            )
+            axes.plot(
+                [low, high],
+                [place, place],
+                color=colour,
+                linewidth=2.2,
+                solid_capstyle="round",
+                alpha=0.75,
+            )
             axes.plot([e.value], [place], "o", color=colour, markersize=6)
         axes.set_yticks(range(len(rows)), [text for text, _, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -139,8 +189,13 @@ def forest(
 
 def settings_forest(settings: Sequence[Setting], peers: Sequence[Peer] = ()) -> str:
     """What sizing by each setting was worth, and by simple tools."""
-    rows = [*((s.name, s.score.value, COLOURS[s.name]) for s in settings), *((p.name, p.score.value, INK) for p in peers)]
-    label = "Value per decision: " + ", ".join(f"{name} {value.value:+.4f}" for name, value, _ in rows)
+    rows = [
+        *((s.name, s.score.value, COLOURS[s.name]) for s in settings),
+        *((p.name, p.score.value, INK) for p in peers),
+    ]
+    label = "Value per decision: " + ", ".join(
+        f"{name} {value.value:+.4f}" for name, value, _ in rows
+    )
     return forest("settings", label, rows, "value per decision, 90 % interval", width_pt=NARROW_PT)
 
 
@@ -150,19 +205,47 @@ def calibration(found: Audit) -> str:
     def draw(axes: Any) -> None:
         told = [b.told for bins in found.calibration.values() for b in bins] or [0.0]
         low, high = min(told), max(told)
-        middle = next((s.intercept.value for s in found.settings if s.name == "integrated" and s.intercept), 0.0)
-        axes.axline((0.0, middle), slope=1.0, color=FAINT, linewidth=1.2, linestyle=(0, (4, 3)), label="as told")
+        middle = next(
+            (s.intercept.value for s in found.settings if s.name == "integrated" and s.intercept),
+            0.0,
+        )
+        axes.axline(
+            (0.0, middle),
+            slope=1.0,
+            color=FAINT,
+            linewidth=1.2,
+            linestyle=(0, (4, 3)),
+            label="as told",
+        )
         for name, bins in found.calibration.items():
             x, y, se = ([getattr(b, key) for b in bins] for key in ("told", "made", "se"))
-            axes.errorbar(x, y, yerr=[1.645 * v for v in se], fmt="o", color=COLOURS[name], markersize=5, linewidth=1.2, label=name)
+            axes.errorbar(
+                x,
+                y,
+                yerr=[1.645 * v for v in se],
+                fmt="o",
+                color=COLOURS[name],
+                markersize=5,
+                linewidth=1.2,
+                label=name,
+            )
         pad = 0.08 * ((high - low) or 1.0)
         axes.set_xlim(low - pad, high + pad)
         axes.set_xlabel("told: multiplier − 1")
         axes.set_ylabel("made beyond the baseline")
         axes.legend(loc="best")
 
-    slopes = ", ".join(f"{s.name} {s.slope.value:.2f}" for s in found.settings if s.slope and s.name in found.calibration)
-    return svg("calibration", f"What decisions made against what they were told; slopes: {slopes or 'none'}", draw, width_pt=NARROW_PT)
+    slopes = ", ".join(
+        f"{s.name} {s.slope.value:.2f}"
+        for s in found.settings
+        if s.slope and s.name in found.calibration
+    )
+    return svg(
+        "calibration",
+        f"What decisions made against what they were told; slopes: {slopes or 'none'}",
+        draw,
+        width_pt=NARROW_PT,
+    )
 
 
 def placebo(setting: Setting) -> str:
@@ -174,7 +257,9 @@ def placebo(setting: Setting) -> str:
     def draw(axes: Any) -> None:
         top = max(*p.counts, p.real, 1)
         edges = np.arange(-0.5, top + 1.5) if top <= 30 else np.linspace(0, top * 1.05, 31)
-        axes.hist(p.counts, bins=edges, color=COLOURS[setting.name], alpha=0.7, label="shuffled logs")
+        axes.hist(
+            p.counts, bins=edges, color=COLOURS[setting.name], alpha=0.7, label="shuffled logs"
+        )
         axes.axvline(p.real, color=INK, linewidth=2.0, label=f"real: {p.real:,}")
         axes.set_xlabel(f"overrides by {setting.name}")
         axes.set_ylabel("shuffled logs")
@@ -184,7 +269,8 @@ def placebo(setting: Setting) -> str:
 
     return svg(
         f"placebo-{setting.name}",
-        f"{setting.name}: {p.real} overrides, {p.mean:.1f} on average in {len(p.counts)} shuffled logs",
+        f"{setting.name}: {p.real} overrides, {p.mean:.1f} on average in {len(p.counts)} shuffled"
+        " logs",
         draw,
         190.0,
     )
@@ -192,7 +278,9 @@ def placebo(setting: Setting) -> str:
 
 def regimes(found: Audit) -> str:
     """Gains by regime."""
-    rows = [(g.regime, g.gain, COLOURS["integrated"]) for g in found.regimes.gains] + [("all", found.regimes.overall, INK)]
+    rows = [(g.regime, g.gain, COLOURS["integrated"]) for g in found.regimes.gains] + [
+        ("all", found.regimes.overall, INK)
+    ]
     label = "Gain by regime: " + ", ".join(f"{name} {e.value:.2f}" for name, e, _ in rows)
     return forest("regimes", label, rows, "what came of what was promised (1: all of it)", 1.0)
 
@@ -216,9 +304,20 @@ def effect(name: str, label: str, curve: EffectCurve) -> str:
         axes.axhline(0.0, color=FAINT, linewidth=1.0)
         at = [-d for d in curve.at_days]
         axes.errorbar(
-            [-d for d in curve.days], curve.uplift, yerr=curve.se, fmt="o", color=INK, markersize=4, linewidth=1.0, label="trades, ± 1 se"
+            [-d for d in curve.days],
+            curve.uplift,
+            yerr=curve.se,
+            fmt="o",
+            color=INK,
+            markersize=4,
+            linewidth=1.0,
+            label="trades, ± 1 se",
         )
-        for form, colour in (("constant", FAINT), ("linear", COLOURS["classic"]), ("exponential", COLOURS["integrated"])):
+        for form, colour in (
+            ("constant", FAINT),
+            ("linear", COLOURS["classic"]),
+            ("exponential", COLOURS["integrated"]),
+        ):
             axes.plot(at, getattr(curve, form), color=colour, linewidth=1.8, label=form)
         axes.set_xlabel("days before the newest trade")
         axes.set_ylabel("uplift")

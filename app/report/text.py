@@ -23,17 +23,27 @@ def show(found: Audit, console: Console) -> None:
     """Print it."""
     data = found.data
     console.print(
-        f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]} to {data.to_ts[:10]}, from "
-        f"{data.source}.  "
-        f"{data.judged:,} of {data.decisions:,} {' and '.join(data.categories)} decisions judged: those within {data.horizon_days:g} "
-        f"days after "
-        f"{data.cuts} cuts, sized by what had closed before the cut.",
+        f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]}"
+        f" to {data.to_ts[:10]}, from {data.source}.  {data.judged:,} of {data.decisions:,}"
+        f" {' and '.join(data.categories)} decisions judged: those within {data.horizon_days:g}"
+        f" days after {data.cuts} cuts, sized by what had closed before the cut.",
         highlight=False,
     )
     for refusal in data.refused:
-        console.print(f"[yellow]{refusal.count:,} closes were refused: {refusal.reason}[/]  (the first: {refusal.first})", highlight=False)
+        console.print(
+            f"[yellow]{refusal.count:,} closes were refused: {refusal.reason}[/]  (the first:"
+            f" {refusal.first})",
+            highlight=False,
+        )
     if data.judged:
-        for table in (_settings(found), _learned(found), _weights(found), _forms(found), _regimes(found), _overrides(found)):
+        for table in (
+            _settings(found),
+            _learned(found),
+            _weights(found),
+            _forms(found),
+            _regimes(found),
+            _overrides(found),
+        ):
             if table is not None:
                 console.print()
                 console.print(table)
@@ -66,44 +76,83 @@ def _table(title: str, *columns: str) -> Table:
 def _settings(found: Audit) -> Table:
     table = _table(
         "Walk forward, per decision (90 % intervals)",
-        "sized by", "value", "outcome added", "calibration slope", "sized", "sd of ×", "turnover a month", "integrated beyond it",
-    )  # fmt: skip
+        "sized by",
+        "value",
+        "outcome added",
+        "calibration slope",
+        "sized",
+        "sd of ×",
+        "turnover a month",
+        "integrated beyond it",
+    )
     for s in found.settings:
         table.add_row(
-            s.name, figure(s.score.value, 3), figure(s.score.added, 3), figure(s.slope, 2, sign=False), f"{s.score.sized:.0%}",
-            f"{s.score.spread:.2f}", "–" if s.turnover is None else f"{s.turnover:.3f}", figure(s.beyond.value, 3) if s.beyond else "–",
-        )  # fmt: skip
+            s.name,
+            figure(s.score.value, 3),
+            figure(s.score.added, 3),
+            figure(s.slope, 2, sign=False),
+            f"{s.score.sized:.0%}",
+            f"{s.score.spread:.2f}",
+            "–" if s.turnover is None else f"{s.turnover:.3f}",
+            figure(s.beyond.value, 3) if s.beyond else "–",
+        )
     table.add_section()
     table.add_row("\n".join(textwrap.wrap(SIMPLE, 20)), *[""] * 7, style="italic")
     for p in found.peers:
         table.add_row(
-            p.name, figure(p.score.value, 3), figure(p.score.added, 3), figure(p.slope, 2, sign=False), f"{p.score.sized:.0%}",
-            f"{p.score.spread:.2f}", "–", figure(p.beyond.value, 3),
-        )  # fmt: skip
+            p.name,
+            figure(p.score.value, 3),
+            figure(p.score.added, 3),
+            figure(p.slope, 2, sign=False),
+            f"{p.score.sized:.0%}",
+            f"{p.score.spread:.2f}",
+            "–",
+            figure(p.beyond.value, 3),
+        )
     return table
 
 
 def _weights(found: Audit) -> Table | None:
     if not found.weights:
         return None
-    table = _table("How far learners count now, by their record (0 to 1)", "", "half-life", "shared effects", "opened")
+    table = _table(
+        "How far learners count now, by their record (0 to 1)",
+        "",
+        "half-life",
+        "shared effects",
+        "opened",
+    )
     for w in found.weights:
-        table.add_row(f"{w.module} {w.category}", f"{w.half_life:.2f}", f"{w.shared_effects:.2f}", f"{w.opened:.2f}")
+        table.add_row(
+            f"{w.module} {w.category}",
+            f"{w.half_life:.2f}",
+            f"{w.shared_effects:.2f}",
+            f"{w.opened:.2f}",
+        )
     return table
 
 
 def _learned(found: Audit) -> Table:
     table = _table(
-        "What is said now, and what chance would say", "setting", "overrides", "by chance", "share false", "match a decision", "several do",
-    )  # fmt: skip
+        "What is said now, and what chance would say",
+        "setting",
+        "overrides",
+        "by chance",
+        "share false",
+        "match a decision",
+        "several do",
+    )
     for s in found.settings:
         p = s.placebo
         counted = p is not None and bool(p.counts)
         table.add_row(
-            s.name, f"{s.overrides:,}", f"{p.mean:,.1f}" if p is not None and counted else "–",
+            s.name,
+            f"{s.overrides:,}",
+            f"{p.mean:,.1f}" if p is not None and counted else "–",
             f"{p.share:.0%}" if p is not None and p.share is not None else "–",
-            f"{s.overlap.matched:.1f}", figure(s.overlap.several, 2, sign=False) if s.overlap.decisions else "–",
-        )  # fmt: skip
+            f"{s.overlap.matched:.1f}",
+            figure(s.overlap.several, 2, sign=False) if s.overlap.decisions else "–",
+        )
     return table
 
 
@@ -111,7 +160,12 @@ def _forms(found: Audit) -> Table | None:
     if not found.decay.trades:
         return None
     d = found.decay
-    table = _table(f"How edges go: log predictive density of {d.trades:,} later trades in {d.effects:,} effects (nats a trade)", "", "")
+    table = _table(
+        f"How edges go: log predictive density of {d.trades:,} later trades in {d.effects:,}"
+        " effects (nats a trade)",
+        "",
+        "",
+    )
     for name, value in (
         ("best form over no edge", d.skill),
         ("exponential over linear", d.exponential_over_linear),
@@ -126,9 +180,13 @@ def _forms(found: Audit) -> Table | None:
 def _regimes(found: Audit) -> Table | None:
     if not found.regimes.gains:
         return None
-    table = _table("What came of what was promised, by regime", "regime", "decisions", "promised", "gain")
+    table = _table(
+        "What came of what was promised, by regime", "regime", "decisions", "promised", "gain"
+    )
     for g in found.regimes.gains:
-        table.add_row(g.regime, f"{g.decisions:,}", f"{g.promised:.3f}", figure(g.gain, 2, sign=False))
+        table.add_row(
+            g.regime, f"{g.decisions:,}", f"{g.promised:.3f}", figure(g.gain, 2, sign=False)
+        )
     table.add_row("all", "", "", figure(found.regimes.overall, 2, sign=False))
     return table
 
@@ -138,30 +196,47 @@ def _overrides(found: Audit) -> Table | None:
         return None
     shown = found.overrides[:OVERRIDES]
     table = _table(
-        f"Overrides of `integrated` now: {'the ' + str(len(shown)) + ' strongest' if len(found.overrides) > len(shown) else 'all'}",
-        "group", "scope", "×", "trades", "half-life",
-    )  # fmt: skip
+        "Overrides of `integrated` now:"
+        f" {'the ' + str(len(shown)) + ' strongest' if len(found.overrides) > len(shown) else 'all'}",
+        "group",
+        "scope",
+        "×",
+        "trades",
+        "half-life",
+    )
     for told in shown:
         o = told.override
         life = o.decay.half_life_hours
         table.add_row(
-            f"{o.pattern_key} {o.action_category}", canonical_text(o.scope) or "every context", f"{o.multiplier:.2f}", f"{o.n_trades:,}",
+            f"{o.pattern_key} {o.action_category}",
+            canonical_text(o.scope) or "every context",
+            f"{o.multiplier:.2f}",
+            f"{o.n_trades:,}",
             f"{life / 24:.3g} days" if life else "–",
-        )  # fmt: skip
+        )
     return table
 
 
 def _answers(found: Audit, console: Console) -> None:
     def say(text: str, indent: str = "") -> None:
-        console.print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent), highlight=False, markup=False)
+        console.print(
+            textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent),
+            highlight=False,
+            markup=False,
+        )
 
     console.print("[bold]Answers[/]")
     say(found.headline)
     for number, q in enumerate(found.questions, 1):
         colour = {"yes": "green", "no": "cyan"}.get(q.answer, "yellow")
-        console.print(f"\n{number}. {q.question}  [bold {colour}]{q.answer.capitalize()}.[/]", highlight=False, soft_wrap=True)
+        console.print(
+            f"\n{number}. {q.question}  [bold {colour}]{q.answer.capitalize()}.[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
         say(
-            f"{q.name[0].upper()}{q.name[1:]}: {figure(q.figure)}." + (f" Material: {q.material:.4f}." if q.material is not None else ""),
+            f"{q.name[0].upper()}{q.name[1:]}: {figure(q.figure)}."
+            + (f" Material: {q.material:.4f}." if q.material is not None else ""),
             "   ",
         )
         say(q.why, "   ")

@@ -16,12 +16,14 @@ from app.sources.positions import Told
 _SHOWN = 12
 _CENT = 0.02
 _NEARLY = 0.0005
-"""Share of a total by which it may differ from what is expected: amounts are rounded trade by trade."""
+"""Share of a total by which it may differ from what is expected: amounts are rounded trade by
+trade."""
 
 
 @dataclass
 class Money:
-    """Sums of one currency: profit after and before fees (the same where nobody knows the fees), and fees."""
+    """Sums of one currency: profit after and before fees (the same where nobody knows the fees),
+    and fees."""
 
     after: float = 0.0
     before: float = 0.0
@@ -59,15 +61,26 @@ class Account:
         self.lost += told.pnl < 0
 
     def expected(self, total: float, currency: str | None = None) -> tuple[bool, str]:
-        """(whether the profit is `total`, after or before fees, a sentence).  Without a currency any one may be meant."""
+        """(whether the profit is `total`, after or before fees, a sentence).  Without a currency
+        any one may be meant."""
         for code, sums in sorted(self.money.items()):
             if currency not in (None, code):
                 continue
             for what, found in (("after", sums.after), ("before", sums.before)):
                 if abs(found - total) <= max(_CENT, abs(total) * _NEARLY):
-                    return True, f"The expected profit of {total:,.2f} is what these closes make: {found:,.2f} {code} {what} fees."
+                    return (
+                        True,
+                        (
+                            f"The expected profit of {total:,.2f} is what these closes make:"
+                            f" {found:,.2f} {code} {what} fees."
+                        ),
+                    )
         shown = (
-            "; ".join(f"{s.after:,.2f} {c} after fees, {s.before:,.2f} before" for c, s in sorted(self.money.items())) or "no profit at all"
+            "; ".join(
+                f"{s.after:,.2f} {c} after fees, {s.before:,.2f} before"
+                for c, s in sorted(self.money.items())
+            )
+            or "no profit at all"
         )
         return False, f"The expected profit is {total:,.2f}, and these closes make {shown}."
 
@@ -97,10 +110,15 @@ class Account:
         yield "To compare with what the broker or the program shows:"
         symbols = [
             f"{symbol} {', '.join(f'{n:,} {side}' for side, n in sorted(sides.items()))}"
-            for symbol, sides in sorted(self.by_symbol.items(), key=lambda item: -sum(item[1].values()))
+            for symbol, sides in sorted(
+                self.by_symbol.items(), key=lambda item: -sum(item[1].values())
+            )
         ]
         yield f"  Closes by symbol and side: {joined(symbols, _SHOWN)}."
-        yield f"  First entry {self.first or 'not known'}, last exit {self.last or 'not known'}; {self.won:,} won, {self.lost:,} lost."
+        yield (
+            f"  First entry {self.first or 'not known'}, last exit {self.last or 'not known'};"
+            f" {self.won:,} won, {self.lost:,} lost."
+        )
         for currency, sums in sorted(self.money.items()):
             fees = f"; before fees of {sums.fees:,.2f}: {sums.before:,.2f}" if sums.fees else ""
             yield f"  Total profit: {sums.after:,.2f} {currency} of {sums.closes:,} closes{fees}."

@@ -1,4 +1,5 @@
-"""What a fill's amounts tell: the contract's value from a gross or net amount, the fee from a net one, a fee in another coin.
+"""What a fill's amounts tell: the contract's value from a gross or net amount, the fee from a net
+one, a fee in another coin.
 
 May touch: nothing.
 """
@@ -36,7 +37,8 @@ def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal
 
 
 def from_net(quantity: Decimal, price: Decimal, net: Decimal, fee: Decimal | None) -> Told | None:
-    """What the cash of a fill (fees taken off) tells; `fee` is that of its own column.  None where no usual contract value explains it.
+    """What the cash of a fill (fees taken off) tells; `fee` is that of its own column.  None where
+    no usual contract value explains it.
 
     >>> from_net(Decimal(-4), Decimal("6.35"), Decimal("2539.84"), None)
     Told(multiplier=Decimal('100'), fee=Decimal('0.16'))

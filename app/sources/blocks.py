@@ -1,6 +1,8 @@
-"""Finds the tables among the lines of a sheet: titles, headers (also repeated ones), rows, totals, footers, sections of a statement.
+"""Finds the tables among the lines of a sheet: titles, headers (also repeated ones), rows, totals,
+footers, sections of a statement.
 
-May touch: nothing.  A line that is no row of a table is counted with its place; none is passed over in silence.
+May touch: nothing.  A line that is no row of a table is counted with its place; none is passed over
+in silence.
 """
 
 from __future__ import annotations
@@ -22,12 +24,15 @@ _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
 _SECTION_KINDS = frozenset({"header", "data", "subtotal", "total", "notes"})
 _PAGE = re.compile(r"(page|seite|página|pagina|p\.)\s*\d+", re.IGNORECASE)
-_TOTAL = re.compile(r"(sub|grand )?totals?\b.*|.*\b(sub)?totals?:?|summe|gesamt\w*|sum", re.IGNORECASE)
+_TOTAL = re.compile(
+    r"(sub|grand )?totals?\b.*|.*\b(sub)?totals?:?|summe|gesamt\w*|sum", re.IGNORECASE
+)
 
 
 class Row(NamedTuple):
-    """`cells` by column (texts, from typed files values, None where there is nothing), `line` of the file (else the row, from 1),
-    `position` in bytes, and what there was `beyond` the columns."""
+    """`cells` by column (texts, from typed files values, None where there is nothing), `line` of
+    the file (else the row, from 1), `position` in bytes, and what there was `beyond` the columns.
+    """
 
     cells: dict[str, Any]
     line: int
@@ -45,7 +50,8 @@ class Block(NamedTuple):
 
 
 def blocks_of(sheets: Iterator[Sheet], wanted: frozenset[str], notes: Notes) -> Iterator[Block]:
-    """The tables of all sheets.  A line with all the `wanted` names is a header, whatever else it looks like."""
+    """The tables of all sheets.  A line with all the `wanted` names is a header, whatever else it
+    looks like."""
     for sheet in sheets:
         if sheet.columns is not None:
             names = _names(sheet.columns)
@@ -60,11 +66,15 @@ def blocks_of(sheets: Iterator[Sheet], wanted: frozenset[str], notes: Notes) -> 
 
 
 def _texts(cells: Sequence[Any]) -> list[str]:
-    return [cell.strip() if isinstance(cell, str) else ("" if cell is None else str(cell)) for cell in cells]
+    return [
+        cell.strip() if isinstance(cell, str) else ("" if cell is None else str(cell))
+        for cell in cells
+    ]
 
 
 def _names(cells: Sequence[Any]) -> tuple[str, ...]:
-    """A name for each column: a second `Time` is `Time (2)`, one without a name is `column 3`; nameless ones at the end do not count."""
+    """A name for each column: a second `Time` is `Time (2)`, one without a name is `column 3`;
+    nameless ones at the end do not count."""
     texts = [text.lstrip("\ufeff").strip() for text in _texts(cells)]
     while texts and not texts[-1]:
         texts.pop()
@@ -72,18 +82,29 @@ def _names(cells: Sequence[Any]) -> tuple[str, ...]:
     names = []
     for number, text in enumerate(texts, 1):
         times[text] = times.get(text, 0) + 1
-        names.append(f"column {number}" if not text else (text if times[text] == 1 else f"{text} ({times[text]})"))
+        names.append(
+            f"column {number}"
+            if not text
+            else (text if times[text] == 1 else f"{text} ({times[text]})")
+        )
     return tuple(names)
 
 
 def _row(names: tuple[str, ...], line: Line) -> Row:
-    beyond = [cell for cell in line.cells[len(names) :] if cell not in (None, "") and str(cell).strip()]
+    beyond = [
+        cell for cell in line.cells[len(names) :] if cell not in (None, "") and str(cell).strip()
+    ]
     return Row(dict(zip(names, line.cells, strict=False)), line.number, line.position, beyond)
 
 
 def _is_plain_row(cells: Sequence[Any], n_columns: int) -> bool:
-    """Whether the line is a row at first sight: as wide as the table, more than half full, and with a number or a time in it."""
-    if len(cells) != n_columns or sum(1 for cell in cells if cell) * 2 <= n_columns or n_columns < 2:
+    """Whether the line is a row at first sight: as wide as the table, more than half full, and with
+    a number or a time in it."""
+    if (
+        len(cells) != n_columns
+        or sum(1 for cell in cells if cell) * 2 <= n_columns
+        or n_columns < 2
+    ):
         return False
     first = cells[0]
     if isinstance(first, str) and first.rstrip().endswith(":"):
@@ -96,13 +117,19 @@ def _is_value(cell: Any) -> bool:
     if not isinstance(cell, str):
         return isinstance(cell, (int, float, datetime, date))
     text = cell.strip()
-    return bool(text) and (text[0].isdigit() or text[0] in "-+($€£.'") and (written(text) is not None or parsed(text) is not None)
+    return (
+        bool(text)
+        and (text[0].isdigit() or text[0] in "-+($€£.'")
+        and (written(text) is not None or parsed(text) is not None)
+    )
 
 
 def looks_like_header(cells: Sequence[Any]) -> bool:
     """Whether the cells are names that columns have: at least two, no number or time among them."""
     filled = [cell for cell in cells if cell not in (None, "") and str(cell).strip()]
-    if len(filled) < 2 or any(_is_value(cell) or re.search(r":\s|:$", str(cell).strip()) for cell in filled):
+    if len(filled) < 2 or any(
+        _is_value(cell) or re.search(r":\s|:$", str(cell).strip()) for cell in filled
+    ):
         return False
     known = sum(is_header_word(str(cell).strip()) for cell in filled)
     return known >= 2 and known * 2 >= len(filled)
@@ -148,7 +175,14 @@ def _sections(lines: Iterator[Line], notes: Notes) -> Iterator[Block]:
 class _Finder:
     """Goes through the lines once; `_pending` is a header that has ended the table before it."""
 
-    def __init__(self, name: str, head: list[Line], lines: Iterator[Line], wanted: frozenset[str], notes: Notes) -> None:
+    def __init__(
+        self,
+        name: str,
+        head: list[Line],
+        lines: Iterator[Line],
+        wanted: frozenset[str],
+        notes: Notes,
+    ) -> None:
         self._lines, self._wanted, self._notes = lines, wanted, notes
         self._title = name
         self._pending: Line | None = None
@@ -163,7 +197,8 @@ class _Finder:
                 pass
 
     def _first_header(self, head: list[Line]) -> int | None:
-        """The line of the first header: one with the wanted names, else one that looks like a header, else the first as wide as most."""
+        """The line of the first header: one with the wanted names, else one that looks like a
+        header, else the first as wide as most."""
         filled = [line for line in head if any(_texts(line.cells))]
         if not filled:
             return None
@@ -190,7 +225,11 @@ class _Finder:
             texts = _texts(line.cells)
             if not any(texts):
                 continue
-            if line.number == self._first or self._is_wanted(line.cells) or (self._first is None and looks_like_header(line.cells)):
+            if (
+                line.number == self._first
+                or self._is_wanted(line.cells)
+                or (self._first is None and looks_like_header(line.cells))
+            ):
                 self._first = None
                 return line
             self._text_line(line, texts)
@@ -206,7 +245,9 @@ class _Finder:
         for line in self._lines:
             if _is_plain_row(line.cells, len(names)):
                 self._title_since = False
-                yield Row(dict(zip(names, line.cells, strict=False)), line.number, line.position, [])
+                yield Row(
+                    dict(zip(names, line.cells, strict=False)), line.number, line.position, []
+                )
                 continue
             texts = _texts(line.cells)
             if not any(texts):
@@ -218,11 +259,18 @@ class _Finder:
                     self._pending = line
                     return
                 continue  # The header once more, as at the top of each page.
-            if self._is_wanted(line.cells) or (looks_like_header(line.cells) and not self._is_row(texts, names)):
+            if self._is_wanted(line.cells) or (
+                looks_like_header(line.cells) and not self._is_row(texts, names)
+            ):
                 self._pending = line
                 return
             if self._is_text(texts, names):
-                if sum(bool(text) for text in texts) == 1 and texts[0] and len(names) > 3 and not _PAGE.match(texts[0]):
+                if (
+                    sum(bool(text) for text in texts) == 1
+                    and texts[0]
+                    and len(names) > 3
+                    and not _PAGE.match(texts[0])
+                ):
                     self._title_since = True
                 self._text_line(line, texts)
                 continue
@@ -240,13 +288,16 @@ class _Finder:
         return sum(bool(text) for text in texts) < max(2, len(names) // 2)
 
     def _is_text(self, texts: list[str], names: tuple[str, ...]) -> bool:
-        """A title, a total or a footer: one cell in a table of many, or a total whose row is half empty."""
+        """A title, a total or a footer: one cell in a table of many, or a total whose row is half
+        empty."""
         filled = [text for text in texts[: len(names)] if text]
         if not filled and any(texts):
             return True
         if len(names) > 2 and len(filled) == 1 and (len(names) > 3 or not _is_value(filled[0])):
             return True
-        return bool(len(names) > 3 and len(filled) * 2 <= len(names) and _TOTAL.fullmatch(filled[0]))
+        return bool(
+            len(names) > 3 and len(filled) * 2 <= len(names) and _TOTAL.fullmatch(filled[0])
+        )
 
     def _skip(self) -> None:
         """Lines with labels end a table: what follows until the next header is no row of it."""

@@ -1,9 +1,10 @@
-"""Fills in order of time, as positions: from flat to flat, first in first out, with expiries and splits.
+"""Fills in order of time, as positions: from flat to flat, first in first out, with expiries and
+splits.
 
 May touch: nothing.
 
-Quantities, prices and fees are decimals, so that flat is exactly flat.  A fill through zero closes one position and opens the next; its
-fee is shared out by quantity.
+Quantities, prices and fees are decimals, so that flat is exactly flat.  A fill through zero closes
+one position and opens the next; its fee is shared out by quantity.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ ZERO = Decimal(0)
 _SAME_VALUE = Decimal("0.05")
 """By how much, as a share, two contract values may differ by the rounding of amounts."""
 _JUMP = Decimal("1.5")
-"""By how much a price has to have changed, as a factor, for a sale of a multiple of what is held to look like a split that nobody told."""
+"""By how much a price has to have changed, as a factor, for a sale of a multiple of what is held to
+look like a split that nobody told."""
 
 
 class Fill(NamedTuple):
-    """A fill: `quantity` is signed (bought above 0), `fee` above 0 is paid, `multiplier` is the contract's value per point (None: that of
-    the position, else 1).  `kind` is `fill`, `expiry` (all that is held ends at 0) or `split` (`quantity` units are added to what is held);
-    `opens` is whether it says to open or to close."""
+    """A fill: `quantity` is signed (bought above 0), `fee` above 0 is paid, `multiplier` is the
+    contract's value per point (None: that of the position, else 1).  `kind` is `fill`, `expiry`
+    (all that is held ends at 0) or `split` (`quantity` units are added to what is held); `opens` is
+    whether it says to open or to close."""
 
     ts: str
     quantity: Decimal
@@ -68,8 +71,9 @@ class Step:
 
 @dataclass(slots=True)
 class Position:
-    """A position: its direction (1 or -1), its lots from the oldest on, what was done so far, what is held, without sign, and why its
-    figures cannot be trusted (empty: nothing speaks against them)."""
+    """A position: its direction (1 or -1), its lots from the oldest on, what was done so far, what
+    is held, without sign, and why its figures cannot be trusted (empty: nothing speaks against
+    them)."""
 
     direction: int
     lots: deque[Lot] = field(default_factory=deque)
@@ -79,9 +83,23 @@ class Position:
 
     def enter(self, fill: Fill, quantity: Decimal) -> None:
         """Open or add to it by `quantity` of `fill`."""
-        value = fill.multiplier if fill.multiplier is not None else (self.lots[0].multiplier if self.lots else Decimal(1))
+        value = (
+            fill.multiplier
+            if fill.multiplier is not None
+            else (self.lots[0].multiplier if self.lots else Decimal(1))
+        )
         fee = fill.fee / abs(fill.quantity)
-        self.steps.append(Step("add" if self.steps else "entry", fill, quantity, self.held, fill.price, value, fee * quantity))
+        self.steps.append(
+            Step(
+                "add" if self.steps else "entry",
+                fill,
+                quantity,
+                self.held,
+                fill.price,
+                value,
+                fee * quantity,
+            )
+        )
         self.lots.append(Lot(quantity, fill.price, fee, value))
         self.held += quantity
 
@@ -93,31 +111,50 @@ class Position:
         while rest > 0:
             lot = self.lots[0]
             part = min(rest, lot.quantity)
-            realized += part * (self.direction * (fill.price * value - lot.price * lot.multiplier) - lot.fee - fee)
+            realized += part * (
+                self.direction * (fill.price * value - lot.price * lot.multiplier) - lot.fee - fee
+            )
             rest -= part
             lot.quantity -= part
             if lot.quantity == 0:
                 self.lots.popleft()
         self.held -= quantity
         category = "exit" if quantity == held else "trim"
-        self.steps.append(Step(category, fill, quantity, held, fill.price, value, fee * quantity, realized))
+        self.steps.append(
+            Step(category, fill, quantity, held, fill.price, value, fee * quantity, realized)
+        )
 
     def split(self, factor: Decimal) -> None:
         """From now on there are `factor` units for each one before."""
         for lot in self.lots:
-            lot.quantity, lot.price, lot.fee = lot.quantity * factor, lot.price / factor, lot.fee / factor
+            lot.quantity, lot.price, lot.fee = (
+                lot.quantity * factor,
+                lot.price / factor,
+                lot.fee / factor,
+            )
         for step in self.steps:
-            step.quantity, step.held_before, step.price = step.quantity * factor, step.held_before * factor, step.price / factor
+            step.quantity, step.held_before, step.price = (
+                step.quantity * factor,
+                step.held_before * factor,
+                step.price / factor,
+            )
         self.held *= factor
 
 
 class Books:
-    """All books while fills go through them.  `splits` are those that the mapping tells, by symbol; `doubted` the symbols of which rows
-    could not be read; `shorts` is `yes`, `no` or `said` (a sale of more than is held opens a short, never does, or does where it says so).
+    """All books while fills go through them.  `splits` are those that the mapping tells, by symbol;
+    `doubted` the symbols of which rows could not be read; `shorts` is `yes`, `no` or `said` (a sale
+    of more than is held opens a short, never does, or does where it says so).
 
-    `oversold` counts, by symbol, what was sold without being held and was left out; `odd` what else was no change of a position."""
+    `oversold` counts, by symbol, what was sold without being held and was left out; `odd` what else
+    was no change of a position."""
 
-    def __init__(self, splits: Mapping[str, tuple[Split, ...]] | None = None, doubted: Collection[str] = (), shorts: str = "yes") -> None:
+    def __init__(
+        self,
+        splits: Mapping[str, tuple[Split, ...]] | None = None,
+        doubted: Collection[str] = (),
+        shorts: str = "yes",
+    ) -> None:
         self._splits = splits or {}
         self._doubted = doubted
         self._shorts = shorts
@@ -151,7 +188,9 @@ class Books:
                 done, position = self._open.pop(fill.book), None
         if rest > 0 and (position is not None or self._may_open(fill, direction, rest)):
             if position is None:
-                position = self._open[fill.book] = Position(direction, doubt=self._doubt.get(fill.book, ""))
+                position = self._open[fill.book] = Position(
+                    direction, doubt=self._doubt.get(fill.book, "")
+                )
             position.enter(fill, rest)
         return done
 
@@ -160,7 +199,9 @@ class Books:
         return self._open.values()
 
     def _may_open(self, fill: Fill, direction: int, rest: Decimal) -> bool:
-        if fill.opens is False or (direction < 0 and self._shorts != "yes" and not (self._shorts == "said" and fill.opens)):
+        if fill.opens is False or (
+            direction < 0 and self._shorts != "yes" and not (self._shorts == "said" and fill.opens)
+        ):
             symbol = str(fill.book[1])
             self.oversold[symbol] = self.oversold.get(symbol, ZERO) + rest
             return False
@@ -187,12 +228,19 @@ class Books:
         return self._open.pop(fill.book)
 
     def _doubt_values(self, position: Position, fill: Fill) -> None:
-        """Contract values that differ within a book: two instruments, such as a share and its option, go by one symbol."""
+        """Contract values that differ within a book: two instruments, such as a share and its
+        option, go by one symbol."""
         value, other = position.lots[0].multiplier, fill.multiplier
-        if other is not None and fill.price and abs(other - value) > _SAME_VALUE * value and fill.book not in self._doubt:
+        if (
+            other is not None
+            and fill.price
+            and abs(other - value) > _SAME_VALUE * value
+            and fill.book not in self._doubt
+        ):
             self._doubt[fill.book] = (
-                f"{fill.book[1]} has the contract values {value.normalize():f} and {other.normalize():f}: different instruments go by "
-                "one symbol. Name the columns that tell them apart, as in symbol = {columns = [...]}."
+                f"{fill.book[1]} has the contract values {value.normalize():f} and"
+                f" {other.normalize():f}: different instruments go by one symbol. Name the columns"
+                " that tell them apart, as in symbol = {columns = [...]}."
             )
 
     def _doubt_flip(self, position: Position, fill: Fill) -> None:
@@ -201,18 +249,31 @@ class Books:
         held, price = position.held, position.lots[-1].price
         times = abs(fill.quantity) / held
         deed = "sold" if fill.quantity < 0 else "bought"
-        what = f"{abs(fill.quantity):f} {symbol} are {deed} on {fill.ts[:10]}, and {held:f} were held"
+        what = (
+            f"{abs(fill.quantity):f} {symbol} are {deed} on {fill.ts[:10]}, and {held:f} were held"
+        )
         if symbol in self._doubted:
-            self._doubt[fill.book] = f"{what}; a row of {symbol} could not be read. Mend it, or leave it out in [leave_out]."
-        elif symbol not in self._splits and times == times.to_integral_value() and times >= 2 and fill.price * _JUMP <= price:
             self._doubt[fill.book] = (
-                f"{what}, right after a price of {price:f}, at {fill.price:f}: that looks like a split that the file does not tell. "
-                f'Name it in the mapping: [splits] "{symbol}" = ["{fill.ts[:10]} {times:f}"] (its own day and factor), or [] for none.'
+                f"{what}; a row of {symbol} could not be read. Mend it, or leave it out in"
+                " [leave_out]."
+            )
+        elif (
+            symbol not in self._splits
+            and times == times.to_integral_value()
+            and times >= 2
+            and fill.price * _JUMP <= price
+        ):
+            self._doubt[fill.book] = (
+                f"{what}, right after a price of {price:f}, at {fill.price:f}: that looks like a"
+                " split that the file does not tell. "
+                f'Name it in the mapping: [splits] "{symbol}" = ["{fill.ts[:10]} {times:f}"] (its'
+                " own day and factor), or [] for none."
             )
 
 
 def positions(fills: Iterable[Fill], books: Books | None = None) -> Iterator[tuple[Position, bool]]:
-    """(position, True) for each one when it is closed, in the fills' order; then (position, False) for those that stay open."""
+    """(position, True) for each one when it is closed, in the fills' order; then (position, False)
+    for those that stay open."""
     books = books or Books()
     for fill in fills:
         if (done := books.closed(fill)) is not None:

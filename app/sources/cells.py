@@ -1,6 +1,8 @@
-"""One cell of a table as what a mapping makes of it: a text, a number, an exact number, a time, a bucket, a side, a pattern key.
+"""One cell of a table as what a mapping makes of it: a text, a number, an exact number, a time, a
+bucket, a side, a pattern key.
 
-May touch: nothing.  A cell that cannot be read stays the text that stands there, for the door to refuse; an empty one is None.
+May touch: nothing.  A cell that cannot be read stays the text that stands there, for the door to
+refuse; an empty one is None.
 """
 
 from __future__ import annotations
@@ -27,7 +29,12 @@ UNKNOWN = "unknown"
 NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 """What programs write where they have no number."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
-OWN_SIDES: dict[str, Side | Event] = {"buy": Side(1, 1), "sell": Side(-1, -1), "expiry": Event("expiry"), "split": Event("split")}
+OWN_SIDES: dict[str, Side | Event] = {
+    "buy": Side(1, 1),
+    "sell": Side(-1, -1),
+    "expiry": Event("expiry"),
+    "split": Event("split"),
+}
 """What the words in `[sides]` of a mapping mean."""
 
 _FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
@@ -62,13 +69,20 @@ class Cells:
         return value
 
     def field(self, row: Mapping[str, Any], name: str) -> Any:
-        """What stands in the field's column (in several: what stands in them, with spaces between), or its constant."""
+        """What stands in the field's column (in several: what stands in them, with spaces between),
+        or its constant."""
         column = self._columns.get(name)
         if column is None:
             return self.mapping.constants.get(name)
         if more := self.mapping.columns[name].more:
-            parts = [value for each in (column, *more) if (value := self.raw(row, each)) is not None]
-            return " ".join(_joined(part) for part in parts) if len(parts) > 1 else (parts[0] if parts else None)
+            parts = [
+                value for each in (column, *more) if (value := self.raw(row, each)) is not None
+            ]
+            return (
+                " ".join(_joined(part) for part in parts)
+                if len(parts) > 1
+                else (parts[0] if parts else None)
+            )
         return self.raw(row, column)
 
     def text(self, row: Mapping[str, Any], name: str) -> Any:
@@ -77,21 +91,38 @@ class Cells:
         return None if value is None else as_text(value)
 
     def symbol(self, row: Mapping[str, Any]) -> Any:
-        """What was traded: the contract of an option where one is named in the column for that, else the field."""
+        """What was traded: the contract of an option where one is named in the column for that,
+        else the field."""
         column = self.mapping.columns.get("symbol")
         if column is not None and column.coin:
             return self.unit(row, "symbol")
-        if column is not None and column.option is not None and (contract := option_contract(str(self.raw(row, column.option) or ""))):
+        if (
+            column is not None
+            and column.option is not None
+            and (contract := option_contract(str(self.raw(row, column.option) or "")))
+        ):
             return contract
         return self.text(row, "symbol")
 
     def number(self, row: Mapping[str, Any], name: str) -> Any:
-        """The field as a finite number, scaled; several columns are added.  Its text where it is none."""
+        """The field as a finite number, scaled; several columns are added.  Its text where it is
+        none."""
         column = self.mapping.columns.get(name)
         if column is None or not column.more:
-            found = parse_number(self._plain(self.field(row, name)), self.mapping.decimal, column.scale if column else None)
-            return abs(found) if column is not None and column.absolute and type(found) in (int, float) else found
-        parts = [parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale) for each in (column.name, *column.more)]
+            found = parse_number(
+                self._plain(self.field(row, name)),
+                self.mapping.decimal,
+                column.scale if column else None,
+            )
+            return (
+                abs(found)
+                if column is not None and column.absolute and type(found) in (int, float)
+                else found
+            )
+        parts = [
+            parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale)
+            for each in (column.name, *column.more)
+        ]
         known = [part for part in parts if part is not None]
         if unread := [part for part in known if isinstance(part, str)]:
             return unread[0]
@@ -102,20 +133,30 @@ class Cells:
         return self._plain(self.field(row, name)) is None
 
     def _plain(self, value: Any) -> Any:
-        """None for what stands for nothing; a price in 32nds of a point as a number, where the mapping says that apostrophes mean that."""
+        """None for what stands for nothing; a price in 32nds of a point as a number, where the
+        mapping says that apostrophes mean that."""
         if isinstance(value, str) and value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING:
             return None
-        if self._in_32nds and isinstance(value, str) and (found := _THIRTY_SECONDS.fullmatch(value.strip())):
+        if (
+            self._in_32nds
+            and isinstance(value, str)
+            and (found := _THIRTY_SECONDS.fullmatch(value.strip()))
+        ):
             eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
             return str(Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32)
         return value
 
     def exact(self, row: Mapping[str, Any], name: str) -> Decimal | None:
-        """The field as a decimal number, scaled, digit by digit as it stands there; None where it is none."""
+        """The field as a decimal number, scaled, digit by digit as it stands there; None where it
+        is none."""
         column = self.mapping.columns.get(name)
         if column is None or not column.more:
             return self._exact(self.field(row, name), column)
-        values = [value for each in (column.name, *column.more) if (value := self._plain(self.raw(row, each))) is not None]
+        values = [
+            value
+            for each in (column.name, *column.more)
+            if (value := self._plain(self.raw(row, each))) is not None
+        ]
         found = [self._exact(value, column) for value in values]
         known = [number for number in found if number is not None]
         return sum(known, Decimal(0)) if known and len(known) == len(found) else None
@@ -137,7 +178,9 @@ class Cells:
         if not found.is_finite():
             return None
         found = abs(found) if column is not None and column.absolute else found
-        return found if column is None or column.scale is None else found * Decimal(repr(column.scale))
+        return (
+            found if column is None or column.scale is None else found * Decimal(repr(column.scale))
+        )
 
     def unit(self, row: Mapping[str, Any], name: str) -> str | None:
         """The currency or unit that stands in the field's cell: `ETH` of `0.0002ETH`."""
@@ -167,18 +210,26 @@ class Cells:
 
     def scope(self, row: Mapping[str, Any], dimensions: Mapping[str, str]) -> dict[str, Any]:
         """The dimensions that have a value."""
-        return {name: value for name, column in dimensions.items() if (value := self.dimension(row, column)) is not None}
+        return {
+            name: value
+            for name, column in dimensions.items()
+            if (value := self.dimension(row, column)) is not None
+        }
 
     def dimension(self, row: Mapping[str, Any], column: str) -> Any:
-        """A scope value: the bucket's label where the column has buckets.  What is in no bucket because it is no number becomes a list,
-        which no door takes for a scope value."""
+        """A scope value: the bucket's label where the column has buckets.  What is in no bucket
+        because it is no number becomes a list, which no door takes for a scope value."""
         value, buckets = self.raw(row, column), self.mapping.buckets.get(column)
         if value is None:
             return None
         if buckets is None:
             return value if isinstance(value, (str, int, float, bool)) else as_text(value)
         number = parse_number(value, self.mapping.decimal)
-        return [number] if isinstance(number, str) else buckets.labels[bisect_right(buckets.edges, number)]
+        return (
+            [number]
+            if isinstance(number, str)
+            else buckets.labels[bisect_right(buckets.edges, number)]
+        )
 
     def pattern_key(self, row: Mapping[str, Any], template: Template, module: str) -> str:
         """The template with each column as a segment, the module in front."""
@@ -189,7 +240,8 @@ class Cells:
         return key if key.partition(".")[0] == module else f"{module}.{key}"
 
     def currency(self, row: Mapping[str, Any], symbol: Any = None) -> str:
-        """The currency of the row's profit: its column's, with `currency = "quote"` that in which the pair `symbol` is priced."""
+        """The currency of the row's profit: its column's, with `currency = "quote"` that in which
+        the pair `symbol` is priced."""
         own = str(self.text(row, "currency") or "").strip().upper()
         if not own and self.mapping.currency == QUOTE:
             pair = pair_of(str(symbol if symbol is not None else self.symbol(row) or ""))
@@ -197,7 +249,8 @@ class Cells:
         return own or self.mapping.currency
 
     def in_dollars(self, row: Mapping[str, Any]) -> tuple[bool, str]:
-        """(whether the profit is in US dollars, its currency).  A sign in the cell of the profit goes before what the mapping says."""
+        """(whether the profit is in US dollars, its currency).  A sign in the cell of the profit
+        goes before what the mapping says."""
         currency = self.unit(row, "pnl_usd") or self.currency(row)
         return currency in making.US_DOLLARS, currency
 
@@ -231,7 +284,8 @@ def as_text(value: Any) -> str:
 
 
 def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> Any:
-    """A finite number, None for nothing, else the text.  A percent sign divides by 100; `scale` is for numbers without one.
+    """A finite number, None for nothing, else the text.  A percent sign divides by 100; `scale` is
+    for numbers without one.
 
     >>> parse_number("12.3%"), parse_number("12.3", scale=0.01), parse_number("n/a"), parse_number("nan"), parse_number("1,200")
     (0.123, 0.123, 'n/a', 'nan', 1200.0)
@@ -258,8 +312,8 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
 
 
 def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
-    """RFC 3339 in UTC, None for nothing, else the text.  Without an offset it is in the column's time zone, or in `timezone`; a day without
-    a time is its midnight.
+    """RFC 3339 in UTC, None for nothing, else the text.  Without an offset it is in the column's
+    time zone, or in `timezone`; a day without a time is its midnight.
 
     >>> berlin = ZoneInfo("Europe/Berlin")
     >>> parse_time("31.01.2024 09:30", Column("t", format="%d.%m.%Y %H:%M"), berlin), parse_time("2024-07-01", Column("t"), berlin)
@@ -291,7 +345,9 @@ def _in_utc(moment: datetime, zone: ZoneInfo) -> str:
 def _serial_day(value: Any, zone: ZoneInfo) -> Any:
     try:
         days = float(value.replace(",", ".") if isinstance(value, str) else value)
-        return _in_utc(_FIRST_SERIAL_DAY + timedelta(microseconds=round(days * 86_400) * 1_000_000), zone)
+        return _in_utc(
+            _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * 86_400) * 1_000_000), zone
+        )
     except (ValueError, OverflowError, TypeError):
         return str(value)
 
@@ -302,7 +358,8 @@ def _parsed_time(text: str, form: str | None, zone: ZoneInfo) -> str:
         found = times.moment(text, "dm" if form == "dm" else "md")
         return _in_utc(found[0], zone) if found else text
     try:
-        moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)  # noqa: DTZ007 (the zone comes below)
+        # The zone comes below.
+        read = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007
     except ValueError:
         return text
-    return _in_utc(moment, zone)
+    return _in_utc(read, zone)

@@ -25,16 +25,17 @@ from app.sources.tables import Row, is_parquet, is_table, table
 from schemas.events import DEFAULT_MODULE
 
 KINDS = ("jsonl", "freqtrade", "nautilus", "table")
-"""What can be read: a JSON event a line; freqtrade's database or backtest result; nautilus_trader's position events; CSV and Parquet with a
-mapping."""
+"""What can be read: a JSON event a line; freqtrade's database or backtest result; nautilus_trader's
+position events; CSV and Parquet with a mapping."""
 
 _DATABASES = (".sqlite", ".sqlite3", ".db")
 _LOOKED_AT_BYTES = 65_536
 
 
 class Closed(NamedTuple):
-    """One event: its bytes as a record of `position_closed` holds them, its key (the trade's id, where it can be told), where it comes from
-    (`closes.jsonl:17`), how many bytes of its file had been read by then, and for tables what the close says to a trader."""
+    """One event: its bytes as a record of `position_closed` holds them, its key (the trade's id,
+    where it can be told), where it comes from (`closes.jsonl:17`), how many bytes of its file had
+    been read by then, and for tables what the close says to a trader."""
 
     value: bytes
     key: bytes | None
@@ -44,13 +45,20 @@ class Closed(NamedTuple):
 
 
 def closes(
-    paths: Sequence[str], kind: str | None = None, mapping: Path | None = None, *, module: str | None = None, notes: Notes | None = None
+    paths: Sequence[str],
+    kind: str | None = None,
+    mapping: Path | None = None,
+    *,
+    module: str | None = None,
+    notes: Notes | None = None,
 ) -> Iterator[Closed]:
-    """The closes in the files.  `kind` is one of `KINDS` (None: told from each file), `mapping` says what columns mean, `module` is the
-    events' (None: the mapping's, else `pm`; JSON lines have their own), and `notes` takes what was left out and why.
+    """The closes in the files.  `kind` is one of `KINDS` (None: told from each file), `mapping`
+    says what columns mean, `module` is the events' (None: the mapping's, else `pm`; JSON lines have
+    their own), and `notes` takes what was left out and why.
 
-    The same files give the same events, with the same ids.  Raises `UsageError` for a file that cannot be read or a kind that cannot be
-    told, `ConfigurationError` for a mapping that does not fit, and `BadDataError` for a file that is damaged.
+    The same files give the same events, with the same ids.  Raises `UsageError` for a file that
+    cannot be read or a kind that cannot be told, `ConfigurationError` for a mapping that does not
+    fit, and `BadDataError` for a file that is damaged.
     """
     notes = Notes() if notes is None else notes
     meaning = None if mapping is None else load(mapping)
@@ -67,7 +75,8 @@ def closes(
 
 
 def kind_of(path: str) -> str:
-    """The kind of a file, by its name, and where that does not tell by what it holds.  Raises `UsageError`."""
+    """The kind of a file, by its name, and where that does not tell by what it holds.  Raises
+    `UsageError`."""
     name = plain_name(path)
     if path.lower().endswith(_DATABASES):
         return "freqtrade" if freqtrade_database.is_one(path) else "table"
@@ -84,8 +93,13 @@ def kind_of(path: str) -> str:
     if path == "-":
         return "jsonl"
     if name.endswith((".ods", ".numbers")):
-        raise UsageError(f"{path} is a spreadsheet in a form of its own.", "Save it as .xlsx or CSV.")
-    raise UsageError(f"What {path} holds cannot be told from its name.", f"Name its kind with --from: {', '.join(KINDS)}.")
+        raise UsageError(
+            f"{path} is a spreadsheet in a form of its own.", "Save it as .xlsx or CSV."
+        )
+    raise UsageError(
+        f"What {path} holds cannot be told from its name.",
+        f"Name its kind with --from: {', '.join(KINDS)}.",
+    )
 
 
 def _kind_of_lines(path: str) -> str:
@@ -104,10 +118,16 @@ def _kind_of_json(path: str) -> str:
     except orjson.JSONDecodeError:
         return "table"
     if isinstance(event, dict) and (
-        event.keys() & {"trade_id", "trade_summary", "schema_version", "event_id", "kind"} or nautilus.kind_of(event)
+        event.keys() & {"trade_id", "trade_summary", "schema_version", "event_id", "kind"}
+        or nautilus.kind_of(event)
     ):
         return _kind_of_lines(path)
-    return "table" if isinstance(event, list) or any(isinstance(value, (list, dict)) for value in event.values()) else "jsonl"
+    return (
+        "table"
+        if isinstance(event, list)
+        or any(isinstance(value, (list, dict)) for value in event.values())
+        else "jsonl"
+    )
 
 
 def _is_result(path: str) -> bool:
@@ -128,7 +148,10 @@ def _is_nautilus_parquet(path: str) -> bool:
 
 def _jsonl(paths: Sequence[str], module: str | None) -> Iterator[Closed]:
     if module is not None:
-        raise UsageError("Events in JSON lines have a module of their own.", "Leave out --module, or change the field in the file.")
+        raise UsageError(
+            "Events in JSON lines have a module of their own.",
+            "Leave out --module, or change the field in the file.",
+        )
     for path in paths:
         for line, number, position in jsonl.lines(path):
             yield Closed(line, jsonl.key_of(line), f"{path}:{number}", position)
@@ -140,11 +163,21 @@ def _freqtrade(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Clos
         if path.lower().endswith(_DATABASES) or _is_sqlite(path):
             for found in freqtrade_database.read(path, module, notes):
                 place = f"{path}:trades/{found.row}"
-                yield Closed(making.encode(found.event), making.key(found.event), place, size * found.done // found.of)
+                yield Closed(
+                    making.encode(found.event),
+                    making.key(found.event),
+                    place,
+                    size * found.done // found.of,
+                )
         else:
             for result in freqtrade_results.read(path, module, notes):
                 place = f"{path}:{result.place}"
-                yield Closed(making.encode(result.event), making.key(result.event), place, size * result.done // result.of)
+                yield Closed(
+                    making.encode(result.event),
+                    making.key(result.event),
+                    place,
+                    size * result.done // result.of,
+                )
 
 
 def _is_sqlite(path: str) -> bool:
@@ -160,30 +193,51 @@ def _nautilus(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Close
         if isinstance(found.event, bytes):
             yield Closed(found.event, None, found.place, found.position)
         else:
-            yield Closed(making.encode(found.event), making.key(found.event), found.place, found.position)
+            yield Closed(
+                making.encode(found.event), making.key(found.event), found.place, found.position
+            )
 
 
-def _tables(paths: Sequence[str], mapping: TableMapping | None, module: str | None, notes: Notes) -> Iterator[Closed]:
+def _tables(
+    paths: Sequence[str], mapping: TableMapping | None, module: str | None, notes: Notes
+) -> Iterator[Closed]:
     if mapping is None:
         raise UsageError(
             f"{paths[0]} is a table, and nothing says what its columns mean.",
-            f"Draft a mapping with: faust -A app import {paths[0]} --draft mapping.toml; then name it with --mapping mapping.toml.",
+            f"Draft a mapping with: faust -A app import {paths[0]} --draft mapping.toml; then name"
+            " it with --mapping mapping.toml.",
         )
     module = module or mapping.module or DEFAULT_MODULE
     if mapping.rows == "fills":
-        for closing in Fills(mapping, module, notes).closings((path, _rows(path, mapping, notes)) for path in paths):
-            yield Closed(making.encode(closing.event), making.key(closing.event), closing.place, closing.position, closing.told)
+        for closing in Fills(mapping, module, notes).closings(
+            (path, _rows(path, mapping, notes)) for path in paths
+        ):
+            yield Closed(
+                making.encode(closing.event),
+                making.key(closing.event),
+                closing.place,
+                closing.position,
+                closing.told,
+            )
         return
     positions = Positions(mapping, module, notes)
     for path in paths:
         for row in _rows(path, mapping, notes):
             if (made := positions.event(row)) is not None:
                 event, told = made
-                yield Closed(making.encode(event), making.key(event), f"{path}:{row.line}", row.position, told)
+                yield Closed(
+                    making.encode(event),
+                    making.key(event),
+                    f"{path}:{row.line}",
+                    row.position,
+                    told,
+                )
 
 
 def _rows(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:
     """The rows that the mapping keeps."""
-    with table(path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes) as found:
+    with table(
+        path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes
+    ) as found:
         mapping.check_columns(found.columns, path)
         yield from kept(found.rows, mapping, notes)

@@ -1,4 +1,5 @@
-"""What people call the columns of a trade log, and how they write times: the vocabulary of a mapping's draft.
+"""What people call the columns of a trade log, and how they write times: the vocabulary of a
+mapping's draft.
 
 May touch: nothing.
 """
@@ -100,7 +101,8 @@ def folded(column: str) -> str:
 
 
 def known_as(column: str) -> str:
-    """A column's name as names are compared: as `folded`, without its unit, currency, time zone or number.
+    """A column's name as names are compared: as `folded`, without its unit, currency, time zone or
+    number.
 
     >>> known_as("Closed P&L"), known_as("PnL (USDT)"), known_as("Price ($)"), known_as("價格 USDT"), known_as("Trade Time(UTC+0)")
     ('closed_pnl', 'pnl', 'price', '價格', 'trade_time')
@@ -130,14 +132,22 @@ def currency_in(column: str) -> str | None:
     for sign, code in (("€", "EUR"), ("£", "GBP"), ("₹", "INR"), ("$", "USD")):
         if sign in column:
             return code
-    found = re.search(r"(?:[(\[ _]|^)(USDT|USDC|BUSD|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|BTC|ETH|BRL|TRY|KRW|"
-                      r"TWD|CNY|HKD|SGD|PLN|SEK|NOK|DKK|ZAR)"
-                      r"(?:[)\]]|$)", column, re.IGNORECASE)  # fmt: skip
+    found = re.search(
+        r"(?:[(\[ _]|^)(USDT|USDC|BUSD|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|BTC|ETH|BRL|TRY|KRW|"
+        r"TWD|CNY|HKD|SGD|PLN|SEK|NOK|DKK|ZAR)"
+        r"(?:[)\]]|$)",
+        column,
+        re.IGNORECASE,
+    )
     return found[1].upper() if found else None
 
 
 _TOKENS = frozenset(
-    token for names in NAMES.values() for name in names for token in (name, *name.split("_")) if len(token) > 1
+    token
+    for names in NAMES.values()
+    for name in names
+    for token in (name, *name.split("_"))
+    if len(token) > 1
 ) | frozenset(
     [
         "status",

@@ -1,4 +1,5 @@
-"""JSON, XML and SQLite of other programs as sheets: each list of records, kind of element or table is one.
+"""JSON, XML and SQLite of other programs as sheets: each list of records, kind of element or table
+is one.
 
 May touch: the files it is given (read only).
 """
@@ -26,17 +27,24 @@ _FIXED_POINT = {"TradeFill": ("price", "amount", "trade_fee_in_quote")}
 
 
 def sheets_of(path: str, form: str) -> Iterator[Sheet]:
-    """The sheets of a file that is `json`, `xml`, `sqlite` or `zip`.  Raises `BadDataError` for one without records."""
+    """The sheets of a file that is `json`, `xml`, `sqlite` or `zip`.  Raises `BadDataError` for one
+    without records."""
     if form == "sqlite":
         yield from _tables(path)
         return
     if form == "zip":
-        raise BadDataError(f"{path} is a zip, and not one of freqtrade's results.", "Unpack it and name the file in it.")
+        raise BadDataError(
+            f"{path} is a zip, and not one of freqtrade's results.",
+            "Unpack it and name the file in it.",
+        )
     found = list(_of_json(path) if form == "json" else _of_xml(path))
     if not found:
         raise BadDataError(
-            f"{path} holds no list of trades: no {'list of objects' if form == 'json' else 'elements with attributes'} that share fields.",
-            "Of .json, events a line, results of freqtrade and lists of trades can be read; of .xml, reports of Interactive Brokers.",
+            f"{path} holds no list of trades: no"
+            f" {'list of objects' if form == 'json' else 'elements with attributes'} that share"
+            " fields.",
+            "Of .json, events a line, results of freqtrade and lists of trades can be read; of"
+            " .xml, reports of Interactive Brokers.",
         )
     yield from found
 
@@ -46,7 +54,10 @@ def _sheet(name: str, records: Iterable[Mapping[str, Any]]) -> Sheet | None:
     columns = tuple(dict.fromkeys(key for row in rows for key in row))
     if len(columns) < _LEAST_FIELDS or len(columns) > MOST_COLUMNS:
         return None
-    lines = (Line([_cell(row.get(name)) for name in columns], number, 0) for number, row in enumerate(rows, 1))
+    lines = (
+        Line([_cell(row.get(name)) for name in columns], number, 0)
+        for number, row in enumerate(rows, 1)
+    )
     return Sheet(name, lines, columns)
 
 
@@ -62,17 +73,25 @@ def _of_json(path: str) -> Iterator[Sheet]:
         try:
             document = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            raise BadDataError(f"{path} is not JSON: {error}.", "Get the file again; events have to stand one a line.") from error
+            raise BadDataError(
+                f"{path} is not JSON: {error}.",
+                "Get the file again; events have to stand one a line.",
+            ) from error
     yield from _lists(document, "", 0)
 
 
 def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
-    """A sheet for each list of objects, and for each object whose values are all objects (the keys are their ids)."""
+    """A sheet for each list of objects, and for each object whose values are all objects (the keys
+    are their ids)."""
     if depth > _DEEPEST:
         return
     if isinstance(value, list):
         objects = [item for item in value if isinstance(item, dict)]
-        if objects and len(objects) == len(value) and (sheet := _sheet(name, (dict(_flat(item, "")) for item in objects))):
+        if (
+            objects
+            and len(objects) == len(value)
+            and (sheet := _sheet(name, (dict(_flat(item, "")) for item in objects)))
+        ):
             yield sheet
         for item in objects[:50]:
             for key, inner in item.items():
@@ -81,7 +100,9 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
     elif isinstance(value, dict):
         inner_objects = [item for item in value.values() if isinstance(item, dict)]
         if len(inner_objects) >= 2 and len(inner_objects) == len(value) and _alike(inner_objects):
-            if sheet := _sheet(name, ({"id": key, **dict(_flat(item, ""))} for key, item in value.items())):
+            if sheet := _sheet(
+                name, ({"id": key, **dict(_flat(item, ""))} for key, item in value.items())
+            ):
                 yield sheet
             return
         for key, inner in value.items():
@@ -89,11 +110,14 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
 
 
 def _alike(objects: list[dict[str, Any]]) -> bool:
-    return len(objects[0]) >= _LEAST_FIELDS and all(obj.keys() == objects[0].keys() for obj in objects)
+    return len(objects[0]) >= _LEAST_FIELDS and all(
+        obj.keys() == objects[0].keys() for obj in objects
+    )
 
 
 def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Fields, those of objects inside with a dot; of an object with a `value` (or a `cost` and a `currency`) that is the field."""
+    """Fields, those of objects inside with a dot; of an object with a `value` (or a `cost` and a
+    `currency`) that is the field."""
     for key, value in item.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
@@ -109,16 +133,23 @@ def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def _of_xml(path: str) -> Iterator[Sheet]:
     raw = read_whole(path)
     if b"<!DOCTYPE" in raw[:65_536] or b"<!ENTITY" in raw[:65_536]:
-        raise BadDataError(f"{path} defines entities of its own, which no report of a broker does.", "Get the file from its source again.")
+        raise BadDataError(
+            f"{path} defines entities of its own, which no report of a broker does.",
+            "Get the file from its source again.",
+        )
     by_tag: dict[str, list[Mapping[str, str]]] = {}
     try:
         for element in ElementTree.fromstring(raw).iter():
             if len(element.attrib) >= _LEAST_FIELDS:
                 by_tag.setdefault(str(element.tag), []).append(element.attrib)
             elif len(element) >= _LEAST_FIELDS and all(not len(child) for child in element):
-                by_tag.setdefault(str(element.tag), []).append({str(child.tag): (child.text or "").strip() for child in element})
+                by_tag.setdefault(str(element.tag), []).append(
+                    {str(child.tag): (child.text or "").strip() for child in element}
+                )
     except (ElementTree.ParseError, ValueError) as error:
-        raise BadDataError(f"{path} cannot be read as XML: {error}.", "Get the file again.") from error
+        raise BadDataError(
+            f"{path} cannot be read as XML: {error}.", "Get the file again."
+        ) from error
     for tag, records in by_tag.items():
         if sheet := _sheet(tag, records):
             yield sheet
@@ -126,22 +157,41 @@ def _of_xml(path: str) -> Iterator[Sheet]:
 
 def _tables(path: str) -> Iterator[Sheet]:
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(Path(path).resolve()))}?mode=ro", uri=True)) as database:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(Path(path).resolve()))}?mode=ro", uri=True)
+        ) as database:
             database.text_factory = lambda raw: raw.decode(errors="replace")
-            names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+            names = [
+                row[0]
+                for row in database.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE"
+                    " 'sqlite_%'"
+                )
+            ]
             for name in names:
                 cursor = database.execute(f'SELECT * FROM "{name.replace(chr(34), chr(34) * 2)}"')
                 columns = tuple(column[0] for column in cursor.description)
                 if _LEAST_FIELDS <= len(columns) <= MOST_COLUMNS:
-                    yield Sheet(name, _database_lines(cursor, columns, _FIXED_POINT.get(name, ())), columns)
+                    yield Sheet(
+                        name, _database_lines(cursor, columns, _FIXED_POINT.get(name, ())), columns
+                    )
     except sqlite3.Error as error:
-        raise BadDataError(f"{path} cannot be read as an SQLite database: {error}.", "Name a database that is there and whole.") from error
+        raise BadDataError(
+            f"{path} cannot be read as an SQLite database: {error}.",
+            "Name a database that is there and whole.",
+        ) from error
 
 
-def _database_lines(cursor: sqlite3.Cursor, columns: tuple[str, ...], millionths: tuple[str, ...]) -> Iterator[Line]:
+def _database_lines(
+    cursor: sqlite3.Cursor, columns: tuple[str, ...], millionths: tuple[str, ...]
+) -> Iterator[Line]:
     scaled = [name in millionths for name in columns]
     for number, row in enumerate(cursor, 1):
-        yield Line([_scaled(value) if of else _cell(value) for value, of in zip(row, scaled, strict=True)], number, 0)
+        yield Line(
+            [_scaled(value) if of else _cell(value) for value, of in zip(row, scaled, strict=True)],
+            number,
+            0,
+        )
 
 
 def _scaled(value: Any) -> Any:

@@ -1,7 +1,9 @@
-"""A first mapping for a table, guessed from its columns and their contents, with every quantile edge worked out and fixed in it.
+"""A first mapping for a table, guessed from its columns and their contents, with every quantile
+edge worked out and fixed in it.
 
-May touch: the table (read only).  `draft` returns text; whoever asks for it writes the file.  What the file itself does not decide is a
-question: a sentence, and where a wrong guess would change what is learned, a `"?"` that has to be replaced before anything is read.
+May touch: the table (read only).  `draft` returns text; whoever asks for it writes the file.  What
+the file itself does not decide is a question: a sentence, and where a wrong guess would change what
+is learned, a `"?"` that has to be replaced before anything is read.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ ROWS_READ = 200_000
 
 @dataclass
 class Drafted:
-    """The mapping's text; what was guessed, what is left to decide, and what has to be answered before anything is read: sentences."""
+    """The mapping's text; what was guessed, what is left to decide, and what has to be answered
+    before anything is read: sentences."""
 
     text: str
     guessed: list[str] = field(default_factory=list)
@@ -49,10 +52,12 @@ class _Found:
 
 
 def draft(path: str, name: str, which: str | None = None, rows: str | None = None) -> Drafted:
-    """A mapping of a table in the file at `path`; `name` is what the mapping calls the file, `which` the table's title or number (None: the
-    one that is most likely to hold the trades), `rows` what a row is (None: told from the table).
+    """A mapping of a table in the file at `path`; `name` is what the mapping calls the file,
+    `which` the table's title or number (None: the one that is most likely to hold the trades),
+    `rows` what a row is (None: told from the table).
 
-    Raises `BadDataError` if there is no row, or no column that could be the time of a close (or of a fill).
+    Raises `BadDataError` if there is no row, or no column that could be the time of a close (or of
+    a fill).
     """
     encoding = encoding_of(path)
     notes = Notes()
@@ -61,26 +66,37 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     if which is not None:
         found = [table for table in found if named_as(table, which)]
         if not found:
-            raise BadDataError(f"{path} has no table {which!r}.", "Name it by its title, by its number, or as in: line 12.")
+            raise BadDataError(
+                f"{path} has no table {which!r}.",
+                "Name it by its title, by its number, or as in: line 12.",
+            )
     with_rows = [table for table in found if table.rows]
     if not with_rows and not is_parquet(path) and form_of(path) == "html":
         raise BadDataError(
-            f"{path} is HTML and has no table with rows.", "Save the report itself, as HTML or CSV; this may be a page to log in."
+            f"{path} is HTML and has no table with rows.",
+            "Save the report itself, as HTML or CSV; this may be a page to log in.",
         )
     if not with_rows:
-        raise BadDataError(f"{path} has no row.", "The first line names the columns; at least one row has to follow.")
+        raise BadDataError(
+            f"{path} has no row.",
+            "The first line names the columns; at least one row has to follow.",
+        )
     chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))
     if len(with_rows) > 1:
         others = ", ".join(f"{t.name} ({len(t.rows):,} rows)" for t in with_rows if t is not chosen)
         decided.guessed.insert(
-            0, f"Of the {len(with_rows)} tables in the file, {chosen.name} is read; choose another with --table: {others}."
+            0,
+            f"Of the {len(with_rows)} tables in the file, {chosen.name} is read; choose another"
+            f" with --table: {others}.",
         )
     contents = decided.kept.contents
     title = (chosen.title or (chosen.name if which is not None else None)) if several else None
     found_scope: Scoped = scoped(contents, decided)
     text = written(name, contents, decided, found_scope, encoding, title)
     if notes.names(TEXT_LINES):
-        decided.guessed.append("Lines that are no rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + ".")
+        decided.guessed.append(
+            "Lines that are no rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
+        )
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
 
 
@@ -100,7 +116,9 @@ def _merged(found: list[_Found]) -> list[_Found]:
     """Tables with one title and the same columns are one."""
     merged: list[_Found] = []
     for table in found:
-        same = next((t for t in merged if (t.title, t.columns) == (table.title, table.columns)), None)
+        same = next(
+            (t for t in merged if (t.title, t.columns) == (table.title, table.columns)), None
+        )
         if same is None:
             merged.append(table)
         else:
@@ -108,7 +126,9 @@ def _merged(found: list[_Found]) -> list[_Found]:
     return merged
 
 
-def _best(path: str, found: Sequence[_Found], rows: str | None, texts: list[str]) -> tuple[_Found, Decided]:
+def _best(
+    path: str, found: Sequence[_Found], rows: str | None, texts: list[str]
+) -> tuple[_Found, Decided]:
     """The table that holds trades, and how it is read."""
     if len(found) == 1:
         return found[0], decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
@@ -122,7 +142,8 @@ def _best(path: str, found: Sequence[_Found], rows: str | None, texts: list[str]
     if not tried:
         titles = ", ".join(table.name for table in found)
         raise BadDataError(
-            f"None of the tables in {path} looks like one of trades: {titles}.", "Name one with --table, and map it by hand."
+            f"None of the tables in {path} looks like one of trades: {titles}.",
+            "Name one with --table, and map it by hand.",
         )
     _, _, table, decided = max(tried, key=lambda one: one[:2])
     return table, decided

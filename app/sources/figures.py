@@ -1,6 +1,8 @@
-"""Numbers as people and programs write them: thousands, currency signs and codes, units, percent signs, accountants' brackets.
+"""Numbers as people and programs write them: thousands, currency signs and codes, units, percent
+signs, accountants' brackets.
 
-May touch: nothing.  What can be read in two ways is not read: `1,5` is no number where the decimal mark is a point.
+May touch: nothing.  What can be read in two ways is not read: `1,5` is no number where the decimal
+mark is a point.
 """
 
 from __future__ import annotations
@@ -13,20 +15,44 @@ _SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
 _MINUS = str.maketrans({"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+"})
 _SIGN = re.compile(r"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[€£¥₹₽₩₺₿₫₴]")
 _DOLLARS = {
-    "": "USD", "US": "USD", "HK": "HKD", "NT": "TWD", "AU": "AUD", "A": "AUD", "CA": "CAD", "C": "CAD", "MX": "MXN", "NZ": "NZD",
-    "S": "SGD", "R": "BRL",
-}  # fmt: skip
-_SIGNS = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "₿": "BTC", "₫": "VND", "₴": "UAH"}
+    "": "USD",
+    "US": "USD",
+    "HK": "HKD",
+    "NT": "TWD",
+    "AU": "AUD",
+    "A": "AUD",
+    "CA": "CAD",
+    "C": "CAD",
+    "MX": "MXN",
+    "NZ": "NZD",
+    "S": "SGD",
+    "R": "BRL",
+}
+_SIGNS = {
+    "€": "EUR",
+    "£": "GBP",
+    "¥": "JPY",
+    "₹": "INR",
+    "₽": "RUB",
+    "₩": "KRW",
+    "₺": "TRY",
+    "₿": "BTC",
+    "₫": "VND",
+    "₴": "UAH",
+}
 _CODES = "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
-_CODE_BEHIND = re.compile(r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|stk|coins?))")
+_CODE_BEHIND = re.compile(
+    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|stk|coins?))"
+)
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
 
 
 class Written(NamedTuple):
-    """A number as Python reads it, whether it was a percentage, and the currency or unit that stands with it (`USD`, `ETH`)."""
+    """A number as Python reads it, whether it was a percentage, and the currency or unit that
+    stands with it (`USD`, `ETH`)."""
 
     text: str
     percent: bool
@@ -64,7 +90,9 @@ def written(text: str, decimal: str = ".") -> Written | None:
         found = found[-1] + found[:-1]
     if found.startswith(("--", "+-", "-+")):
         return None
-    if not (_COMMA if decimal == "," else _POINT).fullmatch(found) or not any(c.isdigit() for c in found):
+    if not (_COMMA if decimal == "," else _POINT).fullmatch(found) or not any(
+        c.isdigit() for c in found
+    ):
         return None
     found = found.replace("'", "")
     plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
@@ -72,7 +100,8 @@ def written(text: str, decimal: str = ".") -> Written | None:
 
 
 def marks(text: str) -> str:
-    """Which decimal mark the number in `text` shows: `.`, `,`, `?` where it can be read both ways, nothing where it tells nothing.
+    """Which decimal mark the number in `text` shows: `.`, `,`, `?` where it can be read both ways,
+    nothing where it tells nothing.
 
     >>> [marks(t) for t in ("1.5", "0,25", "1,234", "1.234,5", "1,234.5", "12", "1.234", "x", "1,234,567", "1.0502")]
     ['.', ',', '?,', ',', '.', '', '?.', '', '.', '.']
@@ -88,4 +117,8 @@ def marks(text: str) -> str:
     if found.count(mark) > 1:
         return other
     whole, _, digits = found.partition(mark)
-    return f"?{mark}" if len(digits) == 3 and 1 <= len(whole) <= 3 and whole != "0" and not whole.startswith("0") else mark
+    return (
+        f"?{mark}"
+        if len(digits) == 3 and 1 <= len(whole) <= 3 and whole != "0" and not whole.startswith("0")
+        else mark
+    )

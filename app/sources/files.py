@@ -1,4 +1,5 @@
-"""Opening what is read: plain, `.gz`, `.zst` or standard input, always together with how far it has been read.
+"""Opening what is read: plain, `.gz`, `.zst` or standard input, always together with how far it has
+been read.
 
 May touch: the files it is given (read only).
 """
@@ -23,9 +24,11 @@ DAMAGE = (EOFError, gzip.BadGzipFile, zstandard.ZstdError)
 
 @contextmanager
 def opened(path: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
-    """(the bytes as they were before compression, a function that gives the bytes of the file read so far).
+    """(the bytes as they were before compression, a function that gives the bytes of the file read
+    so far).
 
-    Raises `UsageError` for a file that cannot be opened and `BadDataError` for one that turns out to be damaged.
+    Raises `UsageError` for a file that cannot be opened and `BadDataError` for one that turns out
+    to be damaged.
     """
     if path == "-":
         yield sys.stdin.buffer, lambda: 0
@@ -33,13 +36,18 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     try:
         raw = Path(path).open("rb")  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Name a file that is there, plain, .gz or .zst, or -.") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Name a file that is there, plain, .gz or .zst, or -.",
+        ) from error
     with raw:
         stream: IO[bytes]
         if path.endswith(".gz"):
             stream = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
         elif path.endswith(".zst"):
-            stream = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+            stream = io.BufferedReader(
+                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+            )
         else:
             stream = raw
         try:

@@ -2,8 +2,8 @@
 
 May touch: nothing.
 
-Each trim and exit says in `realized_pnl` what the lots that it closed have made, their fees on both sides taken off.  (A whole position
-makes the same by any order of its lots.)
+Each trim and exit says in `realized_pnl` what the lots that it closed have made, their fees on both
+sides taken off.  (A whole position makes the same by any order of its lots.)
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _LABELS = ("chain", "timeframe", "bucket")
 
 
 class Closing(NamedTuple):
-    """A position that a fill has closed, or a row that is no fill, with its place and what it says to a trader."""
+    """A position that a fill has closed, or a row that is no fill, with its place and what it says
+    to a trader."""
 
     event: dict[str, Any]
     place: str
@@ -44,7 +45,8 @@ class Closing(NamedTuple):
 
 
 class Fills:
-    """Makes events of the rows of all files together: a position may be opened in one file and closed in the next."""
+    """Makes events of the rows of all files together: a position may be opened in one file and
+    closed in the next."""
 
     def __init__(self, mapping: TableMapping, module: str, notes: Notes) -> None:
         self._cells = Cells(mapping)
@@ -56,7 +58,8 @@ class Fills:
         self.oversold: dict[str, Decimal] = {}
 
     def closings(self, files: Iterable[tuple[str, Iterable[Row]]]) -> Iterator[Closing]:
-        """The closes in the (path, rows) of each file: first the rows that are no fills, for the door to refuse, then by time."""
+        """The closes in the (path, rows) of each file: first the rows that are no fills, for the
+        door to refuse, then by time."""
         for found in self.positions(files):
             if isinstance(found, Closing):
                 yield found
@@ -68,7 +71,8 @@ class Fills:
                 self._notes.add(STILL_OPEN, name=f"{symbol} {held.normalize():f}")
 
     def positions(self, files: Iterable[tuple[str, Iterable[Row]]]) -> Iterator[Closing | Position]:
-        """The rows that are no fills, then each position when it is closed, then those that stay open."""
+        """The rows that are no fills, then each position when it is closed, then those that stay
+        open."""
         every: list[Fill] = []
         unread: list[Row] = []
         for path, rows in files:
@@ -81,9 +85,12 @@ class Fills:
                 elif found is not None:
                     fills.append(found)
             moments = [_moment(fill) for fill in fills]
-            falls = sum(a > b for a, b in pairwise(moments)) > sum(a < b for a, b in pairwise(moments))
+            falls = sum(a > b for a, b in pairwise(moments)) > sum(
+                a < b for a, b in pairwise(moments)
+            )
             if falls if self._mapping.newest_first is None else self._mapping.newest_first:
-                fills.reverse()  # The newest first, as many exports are: of equal times, too, the last is the first.
+                # The newest first, as many exports are: of equal times, too, the last is the first.
+                fills.reverse()
             every += fills
         every.sort(key=_order)
         books = Books(self._mapping.splits, self._doubted(unread, every), self._mapping.shorts)
@@ -104,7 +111,8 @@ class Fills:
         return found
 
     def _with_values(self, fills: Iterable[Fill]) -> Iterator[Fill]:
-        """The fills, those that tell no contract value with the one that others of their symbol have told."""
+        """The fills, those that tell no contract value with the one that others of their symbol
+        have told."""
         known: dict[Any, Decimal] = {}
         told = list(fills)
         for fill in told:
@@ -125,9 +133,23 @@ class Fills:
         quantity, price = cells.exact(row.cells, "quantity"), cells.exact(row.cells, "price")
         fee, no_fee = cells.exact(row.cells, "fee"), cells.is_empty(row.cells, "fee")
         value, no_value = self._multiplier(row.cells, symbol)
-        against = side is not None and has_side and quantity is not None and quantity < 0 < side.fill
-        readable = making.is_time(ts) and symbol and quantity and price is not None and side is not None and not row.beyond and not against
-        told = self._amounts(row.cells, quantity, price, side, fee, value, has_side) if readable else None
+        against = (
+            side is not None and has_side and quantity is not None and quantity < 0 < side.fill
+        )
+        readable = (
+            making.is_time(ts)
+            and symbol
+            and quantity
+            and price is not None
+            and side is not None
+            and not row.beyond
+            and not against
+        )
+        told = (
+            self._amounts(row.cells, quantity, price, side, fee, value, has_side)
+            if readable
+            else None
+        )
         wrong = ""
         if row.beyond:
             wrong = f"The row has {len(row.beyond)} cells more than there are columns."
@@ -136,15 +158,27 @@ class Fills:
         elif readable and told is None:
             wrong = "The amount is not price times quantity with any usual contract value and fee."
         elif told is not None and told[3] is None and self._lacks_value(str(symbol)):
-            wrong = f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
-        if wrong or not readable or told is None or (fee is None and not no_fee) or (value is None and not no_value):
+            wrong = (
+                f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+            )
+        if (
+            wrong
+            or not readable
+            or told is None
+            or (fee is None and not no_fee)
+            or (value is None and not no_value)
+        ):
             self._notes.add(UNREADABLE)
             return Closing(self._unreadable(row, side is None, wrong), place, row.position)
         assert quantity is not None
         assert price is not None
         assert side is not None
         signed, price, fee, value = told
-        book: tuple[Any, ...] = (cells.text(row.cells, "account"), symbol, cells.text(row.cells, "trade_id"))
+        book: tuple[Any, ...] = (
+            cells.text(row.cells, "account"),
+            symbol,
+            cells.text(row.cells, "trade_id"),
+        )
         fill_id = cells.text(row.cells, "fill_id")
         if fill_id is not None:
             if (book, fill_id) in self._seen:
@@ -155,21 +189,47 @@ class Fills:
         opens = side.opens if has_side else None
         if opens is None and (effect := cells.text(row.cells, "open_close")) is not None:
             opens = opens_or_closes(effect)
-        return Fill(ts, signed, price, fee, value, row.cells, book, own_id, place, row.position, opens=opens)
+        return Fill(
+            ts, signed, price, fee, value, row.cells, book, own_id, place, row.position, opens=opens
+        )
 
-    def _event_of_row(self, event: Event, ts: Any, symbol: Any, row: Row, place: str) -> Fill | Closing:
-        """An expiry or a split; an assignment cannot be read, since the shares that it moves are in another row."""
+    def _event_of_row(
+        self, event: Event, ts: Any, symbol: Any, row: Row, place: str
+    ) -> Fill | Closing:
+        """An expiry or a split; an assignment cannot be read, since the shares that it moves are in
+        another row."""
         cells = self._cells
-        quantity = cells.exact(row.cells, "quantity") or (Decimal(1) if event.kind == "expiry" else None)
-        if event.kind == "assignment" or not making.is_time(ts) or not symbol or quantity is None or row.beyond:
+        quantity = cells.exact(row.cells, "quantity") or (
+            Decimal(1) if event.kind == "expiry" else None
+        )
+        if (
+            event.kind == "assignment"
+            or not making.is_time(ts)
+            or not symbol
+            or quantity is None
+            or row.beyond
+        ):
             self._notes.add(UNREADABLE)
             return Closing(self._unreadable(row, True), place, row.position)
         book = (cells.text(row.cells, "account"), symbol, cells.text(row.cells, "trade_id"))
         own_id = self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
         self._notes.add(
-            f"{'expiries that close what is held at 0' if event.kind == 'expiry' else 'splits that were applied'}", name=str(symbol)
+            f"{'expiries that close what is held at 0' if event.kind == 'expiry' else 'splits that were applied'}",
+            name=str(symbol),
         )
-        return Fill(ts, abs(quantity), ZERO, ZERO, None, row.cells, book, own_id, place, row.position, event.kind)
+        return Fill(
+            ts,
+            abs(quantity),
+            ZERO,
+            ZERO,
+            None,
+            row.cells,
+            book,
+            own_id,
+            place,
+            row.position,
+            event.kind,
+        )
 
     def _multiplier(self, row: Mapping[str, Any], symbol: Any) -> tuple[Decimal | None, bool]:
         """(the contract's value by its column or the mapping, whether nothing says one)."""
@@ -189,7 +249,8 @@ class Fills:
         value: Decimal | None,
         has_side: bool,
     ) -> tuple[Decimal, Decimal, Decimal, Decimal | None] | None:
-        """(signed quantity, price, fee, contract value) as all columns together say, None where they contradict one another."""
+        """(signed quantity, price, fee, contract value) as all columns together say, None where
+        they contradict one another."""
         assert quantity is not None
         assert price is not None
         assert side is not None
@@ -206,20 +267,33 @@ class Fills:
             if told is not None:
                 value = told.multiplier if value is None else value
                 if fee is None and told.fee is not None:
-                    fee = ZERO if is_cent_rounding(told.fee, abs(signed) * price * (value or 1)) else told.fee
+                    fee = (
+                        ZERO
+                        if is_cent_rounding(told.fee, abs(signed) * price * (value or 1))
+                        else told.fee
+                    )
         coin = self._cells.text(row, "fee_currency") or self._cells.unit(row, "fee")
         if fee and coin:
             signed, price, fee = self._fee_in(str(coin).strip().upper(), row, signed, price, fee)
         return signed, price, fee or ZERO, value
 
-    def _fee_in(self, coin: str, row: Mapping[str, Any], signed: Decimal, price: Decimal, fee: Decimal) -> tuple[Decimal, Decimal, Decimal]:
-        """(signed quantity, price, fee) with a fee in `coin`: in the coin that is traded it is a part of the quantity, in another than the
-        quote it cannot be counted."""
+    def _fee_in(
+        self, coin: str, row: Mapping[str, Any], signed: Decimal, price: Decimal, fee: Decimal
+    ) -> tuple[Decimal, Decimal, Decimal]:
+        """(signed quantity, price, fee) with a fee in `coin`: in the coin that is traded it is a
+        part of the quantity, in another than the quote it cannot be counted."""
         symbol = str(self._cells.symbol(row))
-        pair, currency = pair_of(symbol), self._cells.unit(row, "price") or self._cells.currency(row)
+        pair, currency = (
+            pair_of(symbol),
+            self._cells.unit(row, "price") or self._cells.currency(row),
+        )
         if coin == BASE.upper() and pair is not None:
             coin = pair[0] if signed > 0 else pair[1]
-        if self._is_inverse(symbol) and pair is not None and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ())):
+        if (
+            self._is_inverse(symbol)
+            and pair is not None
+            and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ()))
+        ):
             satoshis = self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee
         quote = pair[1] if pair else currency
@@ -232,9 +306,14 @@ class Fills:
         return signed, price, ZERO
 
     def _lacks_value(self, symbol: str) -> bool:
-        """Whether the mapping tells contract values of others, and by amounts none, of what looks like a contract."""
+        """Whether the mapping tells contract values of others, and by amounts none, of what looks
+        like a contract."""
         by_amount = self._cells.has("gross") or self._cells.has("net")
-        return bool(self._mapping.multipliers) and not by_amount and (is_option(symbol) or future_of(symbol) is not None)
+        return (
+            bool(self._mapping.multipliers)
+            and not by_amount
+            and (is_option(symbol) or future_of(symbol) is not None)
+        )
 
     def _unreadable(self, row: Row, no_side: bool, wrong: str = "") -> dict[str, Any]:
         """An event with what the row has: the door refuses it at the cell that cannot be read."""
@@ -243,15 +322,31 @@ class Fills:
         ts = cells.time(row.cells, "time")
         action = {
             "ts": ts,
-            "pattern_key": cells.pattern_key(row.cells, self._mapping.pattern["entry"], self._module),
+            "pattern_key": cells.pattern_key(
+                row.cells, self._mapping.pattern["entry"], self._module
+            ),
             "action_category": str(cells.field(row.cells, "side") or "") if no_side else "entry",
-            "size_frac": None if cells.exact(row.cells, "quantity") else str(row.cells.get(columns["quantity"].name) or ""),
+            "size_frac": (
+                None
+                if cells.exact(row.cells, "quantity")
+                else str(row.cells.get(columns["quantity"].name) or "")
+            ),
         }
         summary = {
             "exit_timestamp": ts,
-            "entry_price": None if cells.exact(row.cells, "price") is not None else str(row.cells.get(columns["price"].name) or ""),
-            "fees_usd": None if cells.exact(row.cells, "fee") is not None else cells.field(row.cells, "fee"),
-            "pnl_usd": None if cells.exact(row.cells, "multiplier") else cells.field(row.cells, "multiplier"),
+            "entry_price": (
+                None
+                if cells.exact(row.cells, "price") is not None
+                else str(row.cells.get(columns["price"].name) or "")
+            ),
+            "fees_usd": (
+                None if cells.exact(row.cells, "fee") is not None else cells.field(row.cells, "fee")
+            ),
+            "pnl_usd": (
+                None
+                if cells.exact(row.cells, "multiplier")
+                else cells.field(row.cells, "multiplier")
+            ),
         }
         trade_id = f"fill/{fill_id}"
         return {
@@ -287,12 +382,20 @@ class Fills:
 
     def _action(self, step: Step, bought: Decimal) -> dict[str, Any]:
         pattern = self._mapping.pattern
-        fallback = pattern.get("exit", pattern["entry"]) if step.realized is not None else pattern["entry"]
-        scope = self._mapping.scope if step.realized is None else {**self._mapping.scope, **self._mapping.exit_scope}
+        fallback = (
+            pattern.get("exit", pattern["entry"]) if step.realized is not None else pattern["entry"]
+        )
+        scope = (
+            self._mapping.scope
+            if step.realized is None
+            else {**self._mapping.scope, **self._mapping.exit_scope}
+        )
         size = step.quantity / (bought if step.realized is None else step.held_before)
         made = {
             "ts": step.fill.ts,
-            "pattern_key": self._cells.pattern_key(step.fill.row, pattern.get(step.category, fallback), self._module),
+            "pattern_key": self._cells.pattern_key(
+                step.fill.row, pattern.get(step.category, fallback), self._module
+            ),
             "action_category": step.category,
             "scope": self._cells.scope(step.fill.row, scope),
             "size_frac": round(float(size), 6),
@@ -304,11 +407,16 @@ class Fills:
         first, last = position.steps[0].fill, position.steps[-1].fill
         pnl, fees = self._profit(position)
         stake = sum((step.quantity * abs(step.price) * step.multiplier for step in entered), ZERO)
-        left = sum((step.quantity * step.price for step in position.steps if step.realized is not None), ZERO)
+        left = sum(
+            (step.quantity * step.price for step in position.steps if step.realized is not None),
+            ZERO,
+        )
         currency = self._currency(first)
         in_dollars = currency in making.US_DOLLARS
         if not in_dollars:
-            self._notes.add(f"positions without pnl_usd, as their currency {currency} is no US dollar")
+            self._notes.add(
+                f"positions without pnl_usd, as their currency {currency} is no US dollar"
+            )
         return making.without_nothing(
             {
                 "entry_timestamp": first.ts,
@@ -332,14 +440,23 @@ class Fills:
         return self._cells.unit(fill.row, "price") or self._cells.currency(fill.row, fill.book[1])
 
     def _profit(self, position: Position) -> tuple[Decimal, Decimal]:
-        """(profit after fees, fees): by the table's own column where the rows of a trade have one, else by prices."""
+        """(profit after fees, fees): by the table's own column where the rows of a trade have one,
+        else by prices."""
         made = sum((step.realized for step in position.steps if step.realized is not None), ZERO)
         fees = sum((step.fee for step in position.steps), ZERO)
         if self._cells.has("pnl_usd"):
-            rows = {id(step.fill.row): step.fill.row for step in position.steps if step.realized is not None}
+            rows = {
+                id(step.fill.row): step.fill.row
+                for step in position.steps
+                if step.realized is not None
+            }
             said = [self._cells.exact(row, "pnl_usd") for row in rows.values()]
             if not any(profit is not None for profit in said):  # Some put it beside the entry.
-                said = [self._cells.exact(step.fill.row, "pnl_usd") for step in position.steps if step.realized is None]
+                said = [
+                    self._cells.exact(step.fill.row, "pnl_usd")
+                    for step in position.steps
+                    if step.realized is None
+                ]
             if None not in said:
                 own = sum((profit for profit in said if profit is not None), ZERO)
                 return own, fees + made - own
@@ -353,9 +470,16 @@ class Fills:
         pnl, fees = self._profit(position)
         quantity = sum((step.quantity for step in entered), ZERO)
         return Told(
-            str(first.book[1]), "long" if position.direction > 0 else "short", first.ts, last.ts, float(quantity), float(pnl), float(fees),
-            self._currency(first), True,
-        )  # fmt: skip
+            str(first.book[1]),
+            "long" if position.direction > 0 else "short",
+            first.ts,
+            last.ts,
+            float(quantity),
+            float(pnl),
+            float(fees),
+            self._currency(first),
+            True,
+        )
 
 
 def _price(value: Decimal) -> float:

@@ -1,4 +1,5 @@
-"""Which rows of a table count: those whose cells are as `[keep]` and `[leave_out]` of a mapping say; the others are counted.
+"""Which rows of a table count: those whose cells are as `[keep]` and `[leave_out]` of a mapping
+say; the others are counted.
 
 May touch: nothing.
 """
@@ -16,7 +17,8 @@ from app.sources.tables import Row
 
 
 def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[Row]:
-    """The rows that are kept.  A row with more cells than there are columns is kept, for the door to refuse: its cells have slipped."""
+    """The rows that are kept.  A row with more cells than there are columns is kept, for the door
+    to refuse: its cells have slipped."""
     if mapping.fill_down:
         rows = filled_down(rows, mapping.fill_down)
     if not mapping.keep and not mapping.leave_out:
@@ -35,8 +37,14 @@ def filled_down(rows: Iterable[Row], columns: Collection[str]) -> Iterator[Row]:
     """The rows, with what stands above in empty cells of the columns."""
     above: dict[str, Any] = {}
     for row in rows:
-        empty = {column: above[column] for column in columns if not _text(row.cells.get(column)) and column in above}
-        above.update({column: row.cells[column] for column in columns if _text(row.cells.get(column))})
+        empty = {
+            column: above[column]
+            for column in columns
+            if not _text(row.cells.get(column)) and column in above
+        }
+        above.update(
+            {column: row.cells[column] for column in columns if _text(row.cells.get(column))}
+        )
         yield row._replace(cells={**row.cells, **empty}) if empty else row
 
 
@@ -61,5 +69,11 @@ def _among(value: Any, values: Iterable[str]) -> bool:
     told = written(text)
     number = float(told.text) if told else None
     return any(
-        text == one or (number is not None and (other := written(one)) is not None and float(other.text) == number) for one in values
+        text == one
+        or (
+            number is not None
+            and (other := written(one)) is not None
+            and float(other.text) == number
+        )
+        for one in values
     )

@@ -2,10 +2,12 @@
 
 May touch: nothing; `freqtrade_database` and `freqtrade_results` read the files and call `close`.
 
-A trade's fills become actions: the first filled entry order is the `entry`, later ones are `add`s, the last exit order is the `exit`, those
-before it are `trim`s.  A pattern key is `<module>.<strategy>.<tag>`: the enter tag for entries and adds, the exit's own tag or reason for
-trims and exits.  In scope is what was known at the action: pair, timeframe, exchange, side, leverage; for adds and exits also the tag with
-which the trade was entered, for adds which entry it is.
+A trade's fills become actions: the first filled entry order is the `entry`, later ones are `add`s,
+the last exit order is the `exit`, those before it are `trim`s.  A pattern key is
+`<module>.<strategy>.<tag>`: the enter tag for entries and adds, the exit's own tag or reason for
+trims and exits.  In scope is what was known at the action: pair, timeframe, exchange, side,
+leverage; for adds and exits also the tag with which the trade was entered, for adds which entry it
+is.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from app.sources.notes import Notes
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A filled order.  `placed` and `filled` are made times (or what stood there), `amount` is in units of the pair's base."""
+    """A filled order.  `placed` and `filled` are made times (or what stood there), `amount` is in
+    units of the pair's base."""
 
     is_entry: bool
     amount: float | None
@@ -32,7 +35,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """A closed trade, whatever release wrote it.  Rates, fees and profits are as freqtrade has them: fees and profits are fractions."""
+    """A closed trade, whatever release wrote it.  Rates, fees and profits are as freqtrade has
+    them: fees and profits are fractions."""
 
     trade_id: str
     strategy: Any
@@ -93,7 +97,8 @@ def _label(value: Any) -> Any:
 def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
     stem = f"{module}.{making.segment(trade.strategy, 'no_strategy')}"
     entered = making.segment(trade.enter_tag, "entry")
-    orders = sorted(trade.orders, key=lambda o: str(o.filled).removesuffix("Z"))  # So that 09:00:00Z comes before 09:00:00.5Z.
+    # So that 09:00:00Z comes before 09:00:00.5Z.
+    orders = sorted(trade.orders, key=lambda o: str(o.filled).removesuffix("Z"))
     entries, exits = [o for o in orders if o.is_entry], [o for o in orders if not o.is_entry]
     bought = sum(o.amount or 0.0 for o in entries)
     actions: list[dict[str, Any]] = []
@@ -120,16 +125,40 @@ def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
             if n_entries == 1:
                 act("entry", entered, order.placed, size, {})
             else:
-                act("add", making.segment(order.tag, entered), order.placed, size, {"enter_tag": entered, "n_entry": n_entries})
+                act(
+                    "add",
+                    making.segment(order.tag, entered),
+                    order.placed,
+                    size,
+                    {"enter_tag": entered, "n_entry": n_entries},
+                )
             continue
         size = min(1.0, amount / held) if held > 0 else None
         held = max(0.0, held - amount)
         if order is last:
-            act("exit", making.segment(order.tag, making.segment(trade.exit_reason, "exit")), order.placed, size, {"enter_tag": entered})
+            act(
+                "exit",
+                making.segment(order.tag, making.segment(trade.exit_reason, "exit")),
+                order.placed,
+                size,
+                {"enter_tag": entered},
+            )
         else:
-            act("trim", making.segment(order.tag, "partial_exit"), order.placed, size, {"enter_tag": entered})
+            act(
+                "trim",
+                making.segment(order.tag, "partial_exit"),
+                order.placed,
+                size,
+                {"enter_tag": entered},
+            )
     if last is None:
-        act("exit", making.segment(trade.exit_reason, "exit"), trade.closed, None, {"enter_tag": entered})
+        act(
+            "exit",
+            making.segment(trade.exit_reason, "exit"),
+            trade.closed,
+            None,
+            {"enter_tag": entered},
+        )
     return actions
 
 
@@ -139,7 +168,10 @@ def _summary(trade: Trade, notes: Notes) -> dict[str, Any]:
     currency = str(trade.stake_currency or "").upper()
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
-        notes.add(f"trades without pnl_usd, as their stake currency {currency or '(not known)'} is no US dollar")
+        notes.add(
+            f"trades without pnl_usd, as their stake currency {currency or '(not known)'} is no US"
+            " dollar"
+        )
     return making.without_nothing(
         {
             "entry_timestamp": trade.opened,
@@ -158,19 +190,24 @@ def _summary(trade: Trade, notes: Notes) -> dict[str, Any]:
 
 
 def _excursions(trade: Trade) -> tuple[float | None, float | None]:
-    """(greatest loss, greatest gain) that the trade has been at, as positive fractions of the stake: fees and leverage are in it.
+    """(greatest loss, greatest gain) that the trade has been at, as positive fractions of the
+    stake: fees and leverage are in it.
 
-    Both are against the average open rate, so they are approximate where a trade was added to.  freqtrade stores 0 where it knew nothing.
+    Both are against the average open rate, so they are approximate where a trade was added to.
+    freqtrade stores 0 where it knew nothing.
     """
     rates = making.real(trade.open_rate), making.real(trade.min_rate), making.real(trade.max_rate)
-    if any(rate is None or rate <= 0 for rate in rates):
+    opened, low, high = (rate if rate is not None and rate > 0 else None for rate in rates)
+    if opened is None or low is None or high is None:
         return None, None
-    worst, best = (rates[2], rates[1]) if trade.is_short else (rates[1], rates[2])
-    return round(max(0.0, -_profit(trade, rates[0], worst)), 8), round(max(0.0, _profit(trade, rates[0], best)), 8)  # type: ignore[arg-type]
+    worst, best = (high, low) if trade.is_short else (low, high)
+    drawdown = max(0.0, -_profit(trade, opened, worst))
+    return round(drawdown, 8), round(max(0.0, _profit(trade, opened, best)), 8)
 
 
 def _profit(trade: Trade, opened_at: float, rate: float) -> float:
-    """The profit of a close at `rate`, a fraction of the stake, as freqtrade counts it: fees on both sides, times leverage."""
+    """The profit of a close at `rate`, a fraction of the stake, as freqtrade counts it: fees on
+    both sides, times leverage."""
     fee_open, fee_close = making.real(trade.fee_open) or 0.0, making.real(trade.fee_close) or 0.0
     leverage = making.real(trade.leverage) or 1.0
     if trade.is_short:
@@ -184,10 +221,20 @@ def _fees(trade: Trade) -> float | None:
     fee_open, fee_close = making.real(trade.fee_open), making.real(trade.fee_close)
     if fee_open is None or fee_close is None:
         return None
-    priced = [(o.is_entry, o.amount * o.price) for o in trade.orders if o.amount is not None and o.price is not None]
+    priced = [
+        (o.is_entry, o.amount * o.price)
+        for o in trade.orders
+        if o.amount is not None and o.price is not None
+    ]
     if {is_entry for is_entry, _ in priced} != {True, False}:
-        amount, opened_at, closed_at = making.real(trade.amount), making.real(trade.open_rate), making.real(trade.close_rate)
+        amount, opened_at, closed_at = (
+            making.real(trade.amount),
+            making.real(trade.open_rate),
+            making.real(trade.close_rate),
+        )
         if amount is None or opened_at is None or closed_at is None:
             return None
         priced = [(True, amount * opened_at), (False, amount * closed_at)]
-    return round(sum(value * (fee_open if is_entry else fee_close) for is_entry, value in priced), 8)
+    return round(
+        sum(value * (fee_open if is_entry else fee_close) for is_entry, value in priced), 8
+    )

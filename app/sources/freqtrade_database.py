@@ -1,4 +1,5 @@
-"""freqtrade's trades database: the tables `trades` and `orders` of its SQLite file, as any of its releases has left them.
+"""freqtrade's trades database: the tables `trades` and `orders` of its SQLite file, as any of its
+releases has left them.
 
 May touch: the file, opened for reading only; a bot may be writing to it meanwhile.
 """
@@ -20,7 +21,8 @@ from app.sources.notes import Notes
 
 OPEN = "trades that are still open and no closes, left out"
 _FILLED = frozenset({"closed", None})
-"""The states of an order that is known to be filled though nobody noted how much: then it was all of it."""
+"""The states of an order that is known to be filled though nobody noted how much: then it was all
+of it."""
 
 
 class Read(NamedTuple):
@@ -33,25 +35,43 @@ class Read(NamedTuple):
 
 
 def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
-    """The closed trades in the database, by id.  Raises `UsageError` if it cannot be opened, `BadDataError` if it is no such database."""
+    """The closed trades in the database, by id.  Raises `UsageError` if it cannot be opened,
+    `BadDataError` if it is no such database."""
     if not Path(path).is_file():
-        raise UsageError(f"{path} cannot be read: there is no such file.", "Name freqtrade's database, such as tradesv3.sqlite.")
+        raise UsageError(
+            f"{path} cannot be read: there is no such file.",
+            "Name freqtrade's database, such as tradesv3.sqlite.",
+        )
     try:
         with closing(_open(path)) as database:
-            names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            names = {
+                row[0]
+                for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
             if "trades" not in names:
-                raise BadDataError(f"{path} has no table `trades`.", "Name freqtrade's database, such as tradesv3.sqlite.")
+                raise BadDataError(
+                    f"{path} has no table `trades`.",
+                    "Name freqtrade's database, such as tradesv3.sqlite.",
+                )
             yield from _trades(database, "orders" in names, module, notes)
     except sqlite3.Error as error:
-        raise BadDataError(f"{path} cannot be read as an SQLite database: {error}.", "Name freqtrade's database.") from error
+        raise BadDataError(
+            f"{path} cannot be read as an SQLite database: {error}.", "Name freqtrade's database."
+        ) from error
 
 
 def is_one(path: str) -> bool:
-    """Whether the file is freqtrade's database; one that cannot be read as a database at all is for `read` to refuse."""
+    """Whether the file is freqtrade's database; one that cannot be read as a database at all is for
+    `read` to refuse."""
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(Path(path).resolve()))}?mode=ro", uri=True)) as database:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(Path(path).resolve()))}?mode=ro", uri=True)
+        ) as database:
             columns = {row[1] for row in database.execute("PRAGMA table_info(trades)")}
-            names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            names = {
+                row[0]
+                for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
     except sqlite3.Error:
         return True
     return not names or bool(columns & {"open_rate", "ft_trade_id", "fee_open", "pair"})
@@ -63,7 +83,8 @@ def _open(path: str) -> sqlite3.Connection:
     try:
         database.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
-        # A database with a write-ahead log in a folder that may not be written to: nobody writes there, so it will not change.
+        # A database with a write-ahead log in a folder that may not be written to: nobody writes
+        # there, so it will not change.
         database.close()
         database = sqlite3.connect(f"{uri}&immutable=1", uri=True)
     database.row_factory = sqlite3.Row
@@ -71,7 +92,9 @@ def _open(path: str) -> sqlite3.Connection:
     return database
 
 
-def _trades(database: sqlite3.Connection, has_orders: bool, module: str, notes: Notes) -> Iterator[Read]:
+def _trades(
+    database: sqlite3.Connection, has_orders: bool, module: str, notes: Notes
+) -> Iterator[Read]:
     (of,) = database.execute("SELECT count(*) FROM trades").fetchone()
     orders = _Orders(database) if has_orders else None
     for done, stored in enumerate(database.execute("SELECT * FROM trades ORDER BY id"), 1):
@@ -109,7 +132,9 @@ def _trade(row: Mapping[str, Any], orders: list[Mapping[str, Any]]) -> Trade:
         max_rate=row.get("max_rate"),
         is_short=is_short,
         leverage=row.get("leverage"),
-        orders=[order for stored in orders if (order := _order(stored, "sell" if is_short else "buy"))],
+        orders=[
+            order for stored in orders if (order := _order(stored, "sell" if is_short else "buy"))
+        ],
     )
 
 
@@ -117,9 +142,21 @@ def _order(row: Mapping[str, Any], entry_side: str) -> Order | None:
     """None for an order of which nothing was filled."""
     filled = row.get("filled")
     amount = making.real(row.get("amount") if filled is None else filled)
-    if row.get("ft_is_open") or not amount or amount <= 0 or (filled is None and row.get("status") not in _FILLED):
+    if (
+        row.get("ft_is_open")
+        or not amount
+        or amount <= 0
+        or (filled is None and row.get("status") not in _FILLED)
+    ):
         return None
-    when = next((row[name] for name in ("order_filled_date", "order_update_date", "order_date") if row.get(name)), None)
+    when = next(
+        (
+            row[name]
+            for name in ("order_filled_date", "order_update_date", "order_date")
+            if row.get(name)
+        ),
+        None,
+    )
     placed = making.from_utc(row.get("order_date") or when)
     return Order(
         is_entry=row.get("ft_order_side", row.get("side")) == entry_side,
@@ -132,12 +169,17 @@ def _order(row: Mapping[str, Any], entry_side: str) -> Order | None:
 
 
 class _Orders:
-    """The orders of each trade, read in step with the trades, so that they need not fit into memory."""
+    """The orders of each trade, read in step with the trades, so that they need not fit into
+    memory."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         columns = {row[1] for row in database.execute("PRAGMA table_info(orders)")}
-        query = "SELECT * FROM orders WHERE typeof(ft_trade_id) = 'integer' ORDER BY ft_trade_id, id"
-        rows: Iterable[sqlite3.Row] = database.execute(query) if {"ft_trade_id", "id"} <= columns else ()
+        query = (
+            "SELECT * FROM orders WHERE typeof(ft_trade_id) = 'integer' ORDER BY ft_trade_id, id"
+        )
+        rows: Iterable[sqlite3.Row] = (
+            database.execute(query) if {"ft_trade_id", "id"} <= columns else ()
+        )
         self._groups = groupby(rows, key=lambda row: row["ft_trade_id"])
         self._next = next(self._groups, None)
 

@@ -1,4 +1,5 @@
-"""freqtrade's backtest results: the JSON file, or the zip that newer releases put it in, with one or several strategies.
+"""freqtrade's backtest results: the JSON file, or the zip that newer releases put it in, with one
+or several strategies.
 
 May touch: the file (read only).
 """
@@ -23,11 +24,15 @@ from app.sources.sheets import check_archive
 
 _MOST_BYTES = 4 * 1024**3
 """Of what a zip of results may unpack to."""
-_RUN_DONE = "Name the result that freqtrade wrote, such as backtest-result-2024-05-01_12-00-00.zip or .json."
+_RUN_DONE = (
+    "Name the result that freqtrade wrote, such as backtest-result-2024-05-01_12-00-00.zip or"
+    " .json."
+)
 
 
 class Read(NamedTuple):
-    """One trade: its event, its place in the file (`Name/trades[3]`), and how many of `of` trades have been read."""
+    """One trade: its event, its place in the file (`Name/trades[3]`), and how many of `of` trades
+    have been read."""
 
     event: dict[str, Any]
     place: str
@@ -38,7 +43,8 @@ class Read(NamedTuple):
 def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
     """The closed trades of all strategies in the file.
 
-    Raises `UsageError` if it cannot be opened, `BadDataError` if it is damaged or no backtest result.
+    Raises `UsageError` if it cannot be opened, `BadDataError` if it is damaged or no backtest
+    result.
     """
     strategies = _strategies(path)
     of, done = sum(len(result["trades"]) for result in strategies.values()), 0
@@ -47,24 +53,36 @@ def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
         for index, stored in enumerate(result["trades"]):
             done += 1
             if not isinstance(stored, dict):
-                raise BadDataError(f"{path}: $.strategy.{name}.trades[{index}] is no object.", "Results older than 2020 cannot be read.")
+                raise BadDataError(
+                    f"{path}: $.strategy.{name}.trades[{index}] is no object.",
+                    "Results older than 2020 cannot be read.",
+                )
             if stored.get("is_open"):
                 notes.add(OPEN)
                 continue
-            yield Read(close(_trade(name, result, stored, ids), module, notes), f"{name}/trades[{index}]", done, of)
+            yield Read(
+                close(_trade(name, result, stored, ids), module, notes),
+                f"{name}/trades[{index}]",
+                done,
+                of,
+            )
 
 
 def is_result(document: Any) -> bool:
-    """Whether a JSON document is a backtest result: an object with `strategy`, an object of results with `trades` each.
+    """Whether a JSON document is a backtest result: an object with `strategy`, an object of results
+    with `trades` each.
 
     (The configuration in the same zip has a `strategy` as well: a name.)
     """
     strategies = document.get("strategy") if isinstance(document, dict) else None
-    return isinstance(strategies, dict) and all(isinstance(r, dict) and isinstance(r.get("trades"), list) for r in strategies.values())
+    return isinstance(strategies, dict) and all(
+        isinstance(r, dict) and isinstance(r.get("trades"), list) for r in strategies.values()
+    )
 
 
 def parse(raw: bytes) -> Any:
-    """The JSON document; NaN and Infinity, which freqtrade writes for ratios without a divisor, are read.  Raises ValueError."""
+    """The JSON document; NaN and Infinity, which freqtrade writes for ratios without a divisor, are
+    read.  Raises ValueError."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -75,7 +93,11 @@ def _strategies(path: str) -> dict[str, dict[str, Any]]:
     documents = list(_members(path) if path.lower().endswith(".zip") else [_whole(path)])
     results = [d["strategy"] for d in documents if is_result(d)]
     if not results:
-        raise BadDataError(f'{path} holds no backtest result: no JSON object with "strategy", and "trades" in each of them.', _RUN_DONE)
+        raise BadDataError(
+            f'{path} holds no backtest result: no JSON object with "strategy", and "trades" in each'
+            " of them.",
+            _RUN_DONE,
+        )
     return {name: result for strategies in results for name, result in strategies.items()}
 
 
@@ -89,7 +111,8 @@ def _whole(path: str) -> Any:
 
 
 def _members(path: str) -> Iterator[Any]:
-    """The JSON documents in the zip; which of them is the result tells what they hold, not their names."""
+    """The JSON documents in the zip; which of them is the result tells what they hold, not their
+    names."""
     if Path(path).is_file():
         check_archive(path, _MOST_BYTES)
     try:
@@ -103,10 +126,20 @@ def _members(path: str) -> Iterator[Any]:
         raise BadDataError(f"{path} is damaged: {error}.", _RUN_DONE) from error
 
 
-def _trade(strategy: str, result: Mapping[str, Any], stored: Mapping[str, Any], ids: making.Occurrences) -> Trade:
+def _trade(
+    strategy: str, result: Mapping[str, Any], stored: Mapping[str, Any], ids: making.Occurrences
+) -> Trade:
     pair = str(stored.get("pair"))
-    opened_at = making.from_epoch(stored["open_timestamp"]) if stored.get("open_timestamp") else making.from_utc(stored.get("open_date"))
-    closed_at = making.from_epoch(stored["close_timestamp"]) if stored.get("close_timestamp") else making.from_utc(stored.get("close_date"))
+    opened_at = (
+        making.from_epoch(stored["open_timestamp"])
+        if stored.get("open_timestamp")
+        else making.from_utc(stored.get("open_date"))
+    )
+    closed_at = (
+        making.from_epoch(stored["close_timestamp"])
+        if stored.get("close_timestamp")
+        else making.from_utc(stored.get("close_date"))
+    )
     return Trade(
         trade_id=ids.unique(f"backtest/{strategy}/{pair}/{opened_at}/{closed_at}"),
         strategy=strategy,
@@ -129,7 +162,11 @@ def _trade(strategy: str, result: Mapping[str, Any], stored: Mapping[str, Any], 
         max_rate=stored.get("max_rate"),
         is_short=bool(stored.get("is_short")),
         leverage=stored.get("leverage"),
-        orders=[order for each in orders if (order := _order(each))] if isinstance(orders := stored.get("orders"), list) else [],
+        orders=(
+            [order for each in orders if (order := _order(each))]
+            if isinstance(orders := stored.get("orders"), list)
+            else []
+        ),
     )
 
 
@@ -141,5 +178,14 @@ def _order(stored: Any) -> Order | None:
     if stored.get("order_filled_timestamp") is None or not amount:
         return None
     filled = making.from_epoch(stored["order_filled_timestamp"])
-    placed = making.from_epoch(stored["order_timestamp"]) if stored.get("order_timestamp") else filled
-    return Order(bool(stored.get("ft_is_entry")), amount, making.real(stored.get("safe_price")), placed, filled, stored.get("ft_order_tag"))
+    placed = (
+        making.from_epoch(stored["order_timestamp"]) if stored.get("order_timestamp") else filled
+    )
+    return Order(
+        bool(stored.get("ft_is_entry")),
+        amount,
+        making.real(stored.get("safe_price")),
+        placed,
+        filled,
+        stored.get("ft_order_tag"),
+    )

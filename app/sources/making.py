@@ -1,7 +1,8 @@
-"""What all adapters make events with: times, numbers, segments of pattern keys, ids, and `rr` where nobody has given it.
+"""What all adapters make events with: times, numbers, segments of pattern keys, ids, and `rr` where
+nobody has given it.
 
-May touch: nothing.  A value that cannot be read is handed on as text where a number or a time was expected, so that the door refuses it
-with a path; nothing here raises for bad data.
+May touch: nothing.  A value that cannot be read is handed on as text where a number or a time was
+expected, so that the door refuses it with a path; nothing here raises for bad data.
 """
 
 from __future__ import annotations
@@ -19,18 +20,39 @@ from typing import Any
 import orjson
 
 DRAWDOWN_FLOOR = 0.001
-"""Least drawdown by which a return is divided, a fraction: a trade that never looked back has no endless `rr`."""
+"""Least drawdown by which a return is divided, a fraction: a trade that never looked back has no
+endless `rr`."""
 
 US_DOLLARS = frozenset(
-    {"USD", "USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI", "USDP", "PYUSD", "USDD", "GUSD", "USDE", "USDS", "USD1", "UST", "SUSD", "LUSD"}
+    {
+        "USD",
+        "USDT",
+        "USDC",
+        "BUSD",
+        "TUSD",
+        "FDUSD",
+        "DAI",
+        "USDP",
+        "PYUSD",
+        "USDD",
+        "GUSD",
+        "USDE",
+        "USDS",
+        "USD1",
+        "UST",
+        "SUSD",
+        "LUSD",
+    }
 )
-"""Currencies in which a profit is `pnl_usd`: the US dollar and coins that are meant to be worth one."""
+"""Currencies in which a profit is `pnl_usd`: the US dollar and coins that are meant to be worth
+one."""
 
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0.001}
 """Microseconds of each unit of a numeric time."""
 
 DAYS = "days"
-"""The unit of a spreadsheet's serial day: days since the end of 1899, in the table's own time zone."""
+"""The unit of a spreadsheet's serial day: days since the end of 1899, in the table's own time zone.
+"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_SEGMENT = re.compile(r"[\s.|=\x00-\x1f\x7f\ud800-\udfff]+")
@@ -39,15 +61,18 @@ _MADE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
 def segment(value: Any, otherwise: str = "") -> str:
-    """`value` as a segment of a pattern key: each run of white space, `.`, `|`, `=` and control characters is one `_`.
+    """`value` as a segment of a pattern key: each run of white space, `.`, `|`, `=` and control
+    characters is one `_`.
 
-    What is longer than 60 code points is cut to 51 and gets `-` and eight hex digits of its BLAKE2b, so that two long names stay two.
-    Nothing (None or blank) is `otherwise`.
+    What is longer than 60 code points is cut to 51 and gets `-` and eight hex digits of its
+    BLAKE2b, so that two long names stay two. Nothing (None or blank) is `otherwise`.
 
     >>> segment("rsi < 30"), segment("a.b|c"), segment("  ", "entry"), segment(None, "entry")
     ('rsi_<_30', 'a_b_c', 'entry', 'entry')
     """
-    return (_segment(value if type(value) is str else str(value)) if value is not None else "") or otherwise
+    return (
+        _segment(value if type(value) is str else str(value)) if value is not None else ""
+    ) or otherwise
 
 
 @lru_cache(maxsize=16_384)
@@ -58,11 +83,14 @@ def _segment(text: str) -> str:
 
 def digest(*parts: str) -> str:
     """32 hex digits of BLAKE2b-128 over the parts, one a line."""
-    return hashlib.blake2b("\n".join(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        "\n".join(parts).encode(errors="surrogatepass"), digest_size=16
+    ).hexdigest()
 
 
 def number(value: Any) -> Any:
-    """`value` if it is a finite number, None if it is nothing, else its text (which no door takes for a number).
+    """`value` if it is a finite number, None if it is nothing, else its text (which no door takes
+    for a number).
 
     >>> number(1.5), number(None), number(float("nan")), number("abc"), number(Decimal("0.5")), number(True)
     (1.5, None, 'nan', 'abc', 0.5, 'True')
@@ -103,15 +131,22 @@ def from_epoch(value: Any, unit: str = "ms") -> Any:
         return None
     try:
         # Whole numbers stay whole: nanoseconds have more digits than a double.
-        exact = int(value) if isinstance(value, int) or str(value).strip().lstrip("-").isdigit() else float(value)
-        us = exact // 1000 if unit == "ns" and isinstance(exact, int) else round(exact * UNITS[unit])
+        exact = (
+            int(value)
+            if isinstance(value, int) or str(value).strip().lstrip("-").isdigit()
+            else float(value)
+        )
+        us = (
+            exact // 1000 if unit == "ns" and isinstance(exact, int) else round(exact * UNITS[unit])
+        )
         return rfc3339(_EPOCH + timedelta(microseconds=us))
     except (ValueError, OverflowError, TypeError):
         return str(value)
 
 
 def from_utc(value: Any) -> Any:
-    """A time as text, `datetime` or `date`; without an offset it is UTC.  None stays None, what cannot be read its text.
+    """A time as text, `datetime` or `date`; without an offset it is UTC.  None stays None, what
+    cannot be read its text.
 
     >>> from_utc("2018-01-10 07:15:00+00:00"), from_utc("2022-10-18 09:12:42.684000"), from_utc("no time")
     ('2018-01-10T07:15:00Z', '2022-10-18T09:12:42.684000Z', 'no time')
@@ -131,7 +166,8 @@ def is_time(text: Any) -> bool:
 
 
 def days_between(start: Any, end: Any) -> float | None:
-    """Days from one made time to another; None where one could not be read or they are in the wrong order.
+    """Days from one made time to another; None where one could not be read or they are in the wrong
+    order.
 
     >>> days_between("2020-01-01T00:00:00Z", "2020-01-02T12:00:00Z"), days_between("soon", "2020-01-02T12:00:00Z")
     (1.5, None)
@@ -142,8 +178,11 @@ def days_between(start: Any, end: Any) -> float | None:
     return round(days, 6) if days >= 0 else None
 
 
-def return_to_drawdown(roi: float | None, drawdown: float | None, floor: float = DRAWDOWN_FLOOR) -> float | None:
-    """`rr` = roi / max(drawdown, -roi, floor): a trade's drawdown is at least what it has lost in the end.
+def return_to_drawdown(
+    roi: float | None, drawdown: float | None, floor: float = DRAWDOWN_FLOOR
+) -> float | None:
+    """`rr` = roi / max(drawdown, -roi, floor): a trade's drawdown is at least what it has lost in
+    the end.
 
     >>> return_to_drawdown(0.06, 0.02), return_to_drawdown(-0.05, 0.02), return_to_drawdown(0.05, 0.0), return_to_drawdown(0.05, None)
     (3.0, -1.0, 50.0, None)
@@ -159,7 +198,8 @@ def without_nothing(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """The event as a record of `position_closed` holds it.  What JSON has no form for becomes its text."""
+    """The event as a record of `position_closed` holds it.  What JSON has no form for becomes its
+    text."""
     try:
         return orjson.dumps(event, default=_as_text)
     except TypeError:  # Integers beyond 64 bits, lone surrogates: JSON has them, orjson does not.
@@ -182,7 +222,8 @@ def closing_id(trade_id: str) -> str:
 
 
 class Occurrences:
-    """Tells equal ids apart: the second of a kind gets `/2`.  Used where the data itself has no ids."""
+    """Tells equal ids apart: the second of a kind gets `/2`.  Used where the data itself has no
+    ids."""
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}

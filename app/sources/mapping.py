@@ -1,4 +1,5 @@
-"""The mapping file: what the columns of a table mean.  TOML in, one checked `Mapping` out, or an error that names the key and its line.
+"""The mapping file: what the columns of a table mean.  TOML in, one checked `Mapping` out, or an
+error that names the key and its line.
 
 May touch: the mapping file (read only).
 
@@ -38,18 +39,65 @@ from app.sources.tables import UTF_8
 
 TIME_FIELDS = frozenset({"entry_timestamp", "exit_timestamp", "time"})
 TEXT_FIELDS = frozenset(
-    {"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "account", "side", "fill_id", "currency", "fee_currency"}
+    {
+        "trade_id",
+        "position_id",
+        "symbol",
+        "chain",
+        "timeframe",
+        "bucket",
+        "account",
+        "side",
+        "fill_id",
+        "currency",
+        "fee_currency",
+    }
     | {"open_close"}
 )
 SUMMARY_NUMBERS = (
-    "rr", "roi", "pnl_usd", "entry_price", "exit_price", "hold_time_days", "time_to_payback_days", "max_drawdown", "max_gain", "fees_usd",
-)  # fmt: skip
+    "rr",
+    "roi",
+    "pnl_usd",
+    "entry_price",
+    "exit_price",
+    "hold_time_days",
+    "time_to_payback_days",
+    "max_drawdown",
+    "max_gain",
+    "fees_usd",
+)
 POSITION_FIELDS = frozenset(
-    {"trade_id", "position_id", "symbol", "chain", "timeframe", "bucket", "side", "currency", "revision", "quantity", "multiplier"}
+    {
+        "trade_id",
+        "position_id",
+        "symbol",
+        "chain",
+        "timeframe",
+        "bucket",
+        "side",
+        "currency",
+        "revision",
+        "quantity",
+        "multiplier",
+    }
     | {"stake", "entry_timestamp", "exit_timestamp", *SUMMARY_NUMBERS}
 )
 FILL_FIELDS = frozenset(
-    {"symbol", "chain", "timeframe", "bucket", "account", "side", "quantity", "price", "time", "fee", "fill_id", "currency", "multiplier"}
+    {
+        "symbol",
+        "chain",
+        "timeframe",
+        "bucket",
+        "account",
+        "side",
+        "quantity",
+        "price",
+        "time",
+        "fee",
+        "fill_id",
+        "currency",
+        "multiplier",
+    }
     | {"trade_id", "fee_currency", "gross", "net", "open_close", "pnl_usd"}
 )
 FIELDS = {"positions": POSITION_FIELDS, "fills": FILL_FIELDS}
@@ -61,21 +109,24 @@ SHORTS = ("yes", "no", "said")
 APOSTROPHES = ("thousands", "32nds")
 PROFITS = ("gross", "net", "shown")
 BASE = "base"
-"""As a constant `fee_currency`: fees of purchases are in the coin that is bought, those of sales in the quote currency."""
+"""As a constant `fee_currency`: fees of purchases are in the coin that is bought, those of sales in
+the quote currency."""
 OPEN_QUESTION = "?"
 """Stands in a draft where only the user knows; nothing is read until it is replaced."""
 COMPOSED = ("any", "dm", "md")
-"""Formats that are no strptime ones: any usual way to write a time, with the day or the month first where both are numbers."""
+"""Formats that are no strptime ones: any usual way to write a time, with the day or the month first
+where both are numbers."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one of `COMPOSED`) or `unit` (of a number
-    since 1970) and `timezone` are for times.  With `more` columns, texts are joined and numbers added.  `option` is a column in which the
-    contract of an option may stand, which then is the symbol; with `absolute` a number's sign does not count, and with `coin` the
-    symbol is the unit of an amount."""
+    """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one
+    of `COMPOSED`) or `unit` (of a number since 1970) and `timezone` are for times.  With `more`
+    columns, texts are joined and numbers added.  `option` is a column in which the contract of an
+    option may stand, which then is the symbol; with `absolute` a number's sign does not count, and
+    with `coin` the symbol is the unit of an amount."""
 
     name: str
     scale: float | None = None
@@ -90,7 +141,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """`labels[i]` is for numbers from `edges[i - 1]` (included) up to `edges[i]` (excluded); `scale` is that of the column's numbers."""
+    """`labels[i]` is for numbers from `edges[i - 1]` (included) up to `edges[i]` (excluded);
+    `scale` is that of the column's numbers."""
 
     edges: tuple[float, ...]
     labels: tuple[str, ...]
@@ -98,7 +150,8 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A pattern key with columns in it: texts and column names take turns, beginning and ending with a text."""
+    """A pattern key with columns in it: texts and column names take turns, beginning and ending
+    with a text."""
 
     texts: tuple[str, ...]
     columns: tuple[str, ...]
@@ -113,7 +166,8 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TableMapping:
-    """What the columns of a table mean.  `columns` are by field, `scope` and `exit_scope` give a column by dimension."""
+    """What the columns of a table mean.  `columns` are by field, `scope` and `exit_scope` give a
+    column by dimension."""
 
     path: str
     rows: str
@@ -150,23 +204,37 @@ class TableMapping:
         return {name for _, _, name in self._named()}
 
     def check_columns(self, columns: Iterable[str], table: str) -> None:
-        """Raises `ConfigurationError` for the first column that is named here and is not in `table`, with the nearest name there is."""
+        """Raises `ConfigurationError` for the first column that is named here and is not in
+        `table`, with the nearest name there is."""
         there = tuple(columns)
         for section, key, name in self._named():
             if name not in there:
                 raise ConfigurationError(
-                    f"{_place(self.path, section, key)} names the column {name!r}, which {table} does not have.",
+                    f"{_place(self.path, section, key)} names the column {name!r}, which {table}"
+                    " does not have.",
                     f"{_did_you_mean(name, there)}Its columns are: {', '.join(there)}.",
                 )
 
     def _named(self) -> Iterable[tuple[str, str, str]]:
         yield from (("columns", name, column.name) for name, column in self.columns.items())
-        yield from (("columns", name, other) for name, column in self.columns.items() for other in column.more)
-        yield from (("columns", name, column.option) for name, column in self.columns.items() if column.option)
+        yield from (
+            ("columns", name, other)
+            for name, column in self.columns.items()
+            for other in column.more
+        )
+        yield from (
+            ("columns", name, column.option)
+            for name, column in self.columns.items()
+            if column.option
+        )
         yield from (("", "fill_down", column) for column in self.fill_down)
         yield from (("keep", column, column) for column in self.keep)
         yield from (("leave_out", column, column) for column in self.leave_out)
-        yield from (("pattern", name, c) for name, template in self.pattern.items() for c in template.columns)
+        yield from (
+            ("pattern", name, c)
+            for name, template in self.pattern.items()
+            for c in template.columns
+        )
         yield from (("scope", name, column) for name, column in self.scope.items())
         yield from (("exit_scope", name, column) for name, column in self.exit_scope.items())
         yield from (("buckets", column, column) for column in self.buckets)
@@ -174,13 +242,18 @@ class TableMapping:
 
 
 def load(path: Path) -> TableMapping:
-    """The mapping in the file.  Raises `ConfigurationError` naming the key, its line, and what could have been meant."""
+    """The mapping in the file.  Raises `ConfigurationError` naming the key, its line, and what
+    could have been meant."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", "Name the mapping of the columns.") from error
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}.", "Name the mapping of the columns."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}.", "Text needs quotation marks, and each key stands once.") from error
+        raise ConfigurationError(
+            f"{path} is not TOML: {error}.", "Text needs quotation marks, and each key stands once."
+        ) from error
     return _Reader(str(path), document).mapping()
 
 
@@ -190,11 +263,35 @@ def loads(text: str, path: str) -> TableMapping:
 
 
 _TOP = (
-    "rows", "module", "delimiter", "encoding", "decimal", "timezone", "currency", "drawdown_floor",
-    "columns", "constants", "pattern", "scope", "exit_scope", "buckets", "defaults", "sides", "table", "profit", "keep", "leave_out",
-    "multipliers", "inverse", "splits", "shorts", "bought_sold", "apostrophe", "newest_first",
+    "rows",
+    "module",
+    "delimiter",
+    "encoding",
+    "decimal",
+    "timezone",
+    "currency",
+    "drawdown_floor",
+    "columns",
+    "constants",
+    "pattern",
+    "scope",
+    "exit_scope",
+    "buckets",
+    "defaults",
+    "sides",
+    "table",
+    "profit",
+    "keep",
+    "leave_out",
+    "multipliers",
+    "inverse",
+    "splits",
+    "shorts",
+    "bought_sold",
+    "apostrophe",
+    "newest_first",
     "fill_down",
-)  # fmt: skip
+)
 
 
 class _Reader:
@@ -210,14 +307,24 @@ class _Reader:
         rows = self._text("rows", "positions")
         if rows not in FIELDS:
             self._wrong("", "rows", f'is {rows!r}; it has to be "positions" or "fills".')
-        columns = {name: self._column(name, given) for name, given in self._section("columns", FIELDS[rows]).items()}
+        columns = {
+            name: self._column(name, given)
+            for name, given in self._section("columns", FIELDS[rows]).items()
+        }
         constants = dict(self._section("constants", FIELDS[rows]))
         for name in REQUIRED[rows]:
             if name not in columns and not (name == "symbol" and name in constants):
-                self._wrong("columns", "", f"does not say which column is {name}; with rows = {rows!r} it has to.")
+                self._wrong(
+                    "columns",
+                    "",
+                    f"does not say which column is {name}; with rows = {rows!r} it has to.",
+                )
         for name in constants.keys() & columns.keys():
             self._wrong("constants", name, "is in [columns] as well; it can be one of them.")
-        pattern = {name: self._template(name, text) for name, text in self._section("pattern", CATEGORIES[rows]).items()}
+        pattern = {
+            name: self._template(name, text)
+            for name, text in self._section("pattern", CATEGORIES[rows]).items()
+        }
         if "entry" not in pattern:
             self._wrong("pattern", "", 'has no entry, such as entry = "{setup}.entry".')
         return TableMapping(
@@ -229,27 +336,38 @@ class _Reader:
             decimal=self._decimal(),
             timezone=self._zone("", "timezone", self._text("timezone", "UTC")),
             currency=self._text("currency", "USD").upper(),
-            drawdown_floor=self._positive("", "drawdown_floor", self._document.get("drawdown_floor", DRAWDOWN_FLOOR)),
+            drawdown_floor=self._positive(
+                "", "drawdown_floor", self._document.get("drawdown_floor", DRAWDOWN_FLOOR)
+            ),
             columns=columns,
             constants=constants,
             pattern=pattern,
             scope=self._names("scope"),
             exit_scope=self._names("exit_scope"),
-            buckets={name: self._buckets(name, given) for name, given in self._section("buckets", None).items()},
+            buckets={
+                name: self._buckets(name, given)
+                for name, given in self._section("buckets", None).items()
+            },
             defaults=self._names("defaults"),
             sides=self._sides(),
             table=self._text("table", None),
             profit=self._profit(),
             keep=self._lists("keep"),
             leave_out=self._lists("leave_out"),
-            multipliers={name: self._positive("multipliers", name, n) for name, n in self._section("multipliers", None).items()},
+            multipliers={
+                name: self._positive("multipliers", name, n)
+                for name, n in self._section("multipliers", None).items()
+            },
             shorts=self._shorts(),
             fill_down=tuple(self._text_list("", "fill_down", self._document.get("fill_down", []))),
             newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
             apostrophe=self._apostrophe(),
             bought_sold=self._flag("bought_sold"),
             inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),
-            splits={name: self._splits(name, given) for name, given in self._section("splits", None).items()},
+            splits={
+                name: self._splits(name, given)
+                for name, given in self._section("splits", None).items()
+            },
         )
 
     def _answered(self, section: str, given: Mapping[str, Any]) -> None:
@@ -258,24 +376,46 @@ class _Reader:
             if isinstance(value, dict) and not section:
                 if name not in ("defaults", "buckets", "keep", "leave_out"):
                     self._answered(name, value)
-            elif OPEN_QUESTION in (value, *(value.values() if isinstance(value, dict) else ())) or value == [OPEN_QUESTION]:
+            elif OPEN_QUESTION in (
+                value,
+                *(value.values() if isinstance(value, dict) else ()),
+            ) or value == [OPEN_QUESTION]:
                 raise ConfigurationError(
-                    f'{_place(self._path, section, name)} is still "{OPEN_QUESTION}": the file does not tell, and a guess could be wrong.',
+                    f'{_place(self._path, section, name)} is still "{OPEN_QUESTION}": the file does'
+                    " not tell, and a guess could be wrong.",
                     f"Put the answer in its place. {_comment(self._path, section, name)}".strip(),
                 )
 
-    def _wrong(self, section: str, key: str, what: str, remedy: str = "docs/adapters.md describes each key.") -> NoReturn:
+    def _wrong(
+        self,
+        section: str,
+        key: str,
+        what: str,
+        remedy: str = "docs/adapters.md describes each key.",
+    ) -> NoReturn:
         raise ConfigurationError(f"{_place(self._path, section, key)} {what}", remedy)
 
     def _known(self, section: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
         for name in given:
             if name not in known:
-                self._wrong(section, name, "is no key of a mapping.", f"{_did_you_mean(name, known)}There are: {', '.join(sorted(known))}.")
+                self._wrong(
+                    section,
+                    name,
+                    "is no key of a mapping.",
+                    f"{_did_you_mean(name, known)}There are: {', '.join(sorted(known))}.",
+                )
 
-    def _known_inside(self, section: str, key: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
+    def _known_inside(
+        self, section: str, key: str, given: Mapping[str, Any], known: Iterable[str]
+    ) -> None:
         for name in given:
             if name not in known:
-                self._wrong(section, key, f"has {name!r}, which is nothing it can have.", f"It can have: {', '.join(known)}.")
+                self._wrong(
+                    section,
+                    key,
+                    f"has {name!r}, which is nothing it can have.",
+                    f"It can have: {', '.join(known)}.",
+                )
 
     def _section(self, name: str, known: Iterable[str] | None) -> dict[str, Any]:
         given = self._document.get(name, {})
@@ -306,20 +446,28 @@ class _Reader:
     def _lists(self, section: str) -> dict[str, tuple[str, ...]]:
         """Values by column, in small letters."""
         found = self._section(section, None)
-        return {name: tuple(text.strip().lower() for text in self._text_list(section, name, given)) for name, given in found.items()}
+        return {
+            name: tuple(text.strip().lower() for text in self._text_list(section, name, given))
+            for name, given in found.items()
+        }
 
     def _profit(self) -> str | None:
         given = self._text("profit", None)
         if given not in (None, *PROFITS):
             self._wrong(
-                "", "profit", f'is {given!r}; it has to be "gross" (before fees), "net" (after fees) or "shown" (fees do not count).'
+                "",
+                "profit",
+                f'is {given!r}; it has to be "gross" (before fees), "net" (after fees) or "shown"'
+                " (fees do not count).",
             )
         return given  # type: ignore[no-any-return]
 
     def _apostrophe(self) -> str:
         given: str = self._text("apostrophe", APOSTROPHES[0])
         if given not in APOSTROPHES:
-            self._wrong("", "apostrophe", f"is {given!r}; it has to be one of {', '.join(APOSTROPHES)}.")
+            self._wrong(
+                "", "apostrophe", f"is {given!r}; it has to be one of {', '.join(APOSTROPHES)}."
+            )
         return given
 
     def _flag(self, key: str) -> bool:
@@ -338,10 +486,15 @@ class _Reader:
         """`["2022-08-25 3"]`: three for one from that day on; `[]`: there was none."""
         found = []
         for text in self._text_list("splits", name, given):
-            match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\s+(\d+(?:\.\d+)?)(?:\s*[:/]\s*(\d+(?:\.\d+)?))?", text.strip())
+            match = re.fullmatch(
+                r"(\d{4}-\d\d-\d\d)\s+(\d+(?:\.\d+)?)(?:\s*[:/]\s*(\d+(?:\.\d+)?))?", text.strip()
+            )
             if not match or not Decimal(match[2]) or (match[3] and not Decimal(match[3])):
                 self._wrong(
-                    "splits", name, f'has {text!r}; it has to be a day and how many for one, such as "2022-08-25 3" or "2024-01-02 1:10".'
+                    "splits",
+                    name,
+                    f'has {text!r}; it has to be a day and how many for one, such as "2022-08-25 3"'
+                    ' or "2024-01-02 1:10".',
                 )
             found.append(Split(match[1], Decimal(match[2]) / Decimal(match[3] or 1)))
         return tuple(sorted(found))
@@ -364,46 +517,97 @@ class _Reader:
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-            self._wrong(section, key, f"has {name!r}, which is no time zone.", "Name one such as UTC or Europe/Berlin.")
+            self._wrong(
+                section,
+                key,
+                f"has {name!r}, which is no time zone.",
+                "Name one such as UTC or Europe/Berlin.",
+            )
 
     def _positive(self, section: str, key: str, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not 0 < value < math.inf
+        ):
             self._wrong(section, key, f"has {value!r} where a number above 0 has to be.")
         return float(value)
 
     def _scale(self, name: str, value: Any) -> float:
         if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
-            self._wrong("columns", name, f"has the scale {value!r}; it has to be a number other than 0.")
+            self._wrong(
+                "columns", name, f"has the scale {value!r}; it has to be a number other than 0."
+            )
         return float(value)
 
     def _column(self, name: str, given: Any) -> Column:
         if isinstance(given, str):
             return Column(given)
         several = given.get("columns") if isinstance(given, dict) else None
-        if several is not None and not (isinstance(several, list) and several and all(isinstance(c, str) for c in several)):
-            self._wrong("columns", name, 'has columns, which has to be a list of names such as ["Date", "Time"].')
+        if several is not None and not (
+            isinstance(several, list) and several and all(isinstance(c, str) for c in several)
+        ):
+            self._wrong(
+                "columns",
+                name,
+                'has columns, which has to be a list of names such as ["Date", "Time"].',
+            )
         if not isinstance(given, dict) or not (isinstance(given.get("column"), str) or several):
-            self._wrong("columns", name, 'has to be the name of a column, or a table such as {column = "closed", format = "%d.%m.%Y"}.')
+            self._wrong(
+                "columns",
+                name,
+                'has to be the name of a column, or a table such as {column = "closed", format ='
+                ' "%d.%m.%Y"}.',
+            )
         self._known_inside(
-            "columns", name, given, ("column", "columns", "scale", "format", "unit", "timezone", "option", "absolute", "coin")
+            "columns",
+            name,
+            given,
+            (
+                "column",
+                "columns",
+                "scale",
+                "format",
+                "unit",
+                "timezone",
+                "option",
+                "absolute",
+                "coin",
+            ),
         )
         if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
-            self._wrong("columns", name, "has option, which is for a symbol: the column in which the contract of an option may stand.")
+            self._wrong(
+                "columns",
+                name,
+                "has option, which is for a symbol: the column in which the contract of an option"
+                " may stand.",
+            )
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
             self._wrong("columns", name, "has a scale, which is for numbers.")
         if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
             self._wrong("columns", name, "is no time, so it has no format, unit or timezone.")
         if "unit" in given and given["unit"] not in (*UNITS, making.DAYS):
-            self._wrong("columns", name, f"has the unit {given['unit']!r}; it has to be one of {', '.join((*UNITS, making.DAYS))}.")
+            self._wrong(
+                "columns",
+                name,
+                f"has the unit {given['unit']!r}; it has to be one of"
+                f" {', '.join((*UNITS, making.DAYS))}.",
+            )
         if not isinstance(given.get("format", ""), str):
-            self._wrong("columns", name, 'has a format that is no text; it is as in Python, such as "%d.%m.%Y %H:%M".')
+            self._wrong(
+                "columns",
+                name,
+                'has a format that is no text; it is as in Python, such as "%d.%m.%Y %H:%M".',
+            )
         names = [*([given["column"]] if "column" in given else []), *(several or [])]
         return Column(
             names[0],
             scale=None if "scale" not in given else self._scale(name, given["scale"]),
             format=given.get("format"),
             unit=given.get("unit"),
-            timezone=None if "timezone" not in given else self._zone("columns", name, given["timezone"]),
+            timezone=(
+                None if "timezone" not in given else self._zone("columns", name, given["timezone"])
+            ),
             more=tuple(names[1:]),
             option=given.get("option"),
             absolute=bool(given.get("absolute", False)),
@@ -412,7 +616,9 @@ class _Reader:
 
     def _template(self, name: str, given: Any) -> Template:
         if not isinstance(given, str) or not given:
-            self._wrong("pattern", name, f'is {given!r}; it has to be a text such as "{{setup}}.entry".')
+            self._wrong(
+                "pattern", name, f'is {given!r}; it has to be a text such as "{{setup}}.entry".'
+            )
         parts = _PLACEHOLDER.split(given)
         if any("{" in text or "}" in text for text in parts[::2]):
             self._wrong("pattern", name, f"is {given!r}, with a brace that has no partner.")
@@ -420,14 +626,28 @@ class _Reader:
 
     def _buckets(self, name: str, given: Any) -> Buckets:
         edges = given.get("edges") if isinstance(given, dict) else None
-        if not isinstance(edges, list) or not edges or any(type(edge) not in (int, float) for edge in edges):
-            self._wrong("buckets", name, "has to be a table with edges, such as {edges = [12.5, 20.0]}.")
+        if (
+            not isinstance(edges, list)
+            or not edges
+            or any(type(edge) not in (int, float) for edge in edges)
+        ):
+            self._wrong(
+                "buckets", name, "has to be a table with edges, such as {edges = [12.5, 20.0]}."
+            )
         self._known_inside("buckets", name, given, ("edges", "labels"))
         if any(not low < high for low, high in pairwise(edges)):
             self._wrong("buckets", name, f"has the edges {edges}; they have to rise.")
         labels = given.get("labels", [f"q{i + 1}" for i in range(len(edges) + 1)])
-        if not isinstance(labels, list) or len(labels) != len(edges) + 1 or any(not isinstance(text, str) for text in labels):
-            self._wrong("buckets", name, f"has {len(edges)} edges, so it needs {len(edges) + 1} labels, each a text.")
+        if (
+            not isinstance(labels, list)
+            or len(labels) != len(edges) + 1
+            or any(not isinstance(text, str) for text in labels)
+        ):
+            self._wrong(
+                "buckets",
+                name,
+                f"has {len(edges)} edges, so it needs {len(edges) + 1} labels, each a text.",
+            )
         return Buckets(tuple(float(edge) for edge in edges), tuple(labels))
 
     def _sides(self) -> dict[str, str]:
@@ -455,7 +675,8 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _place(path: str, section: str, key: str) -> str:
-    """`journal.toml, line 7: [columns] roi`; without the line where the mapping does not have the key."""
+    """`journal.toml, line 7: [columns] roi`; without the line where the mapping does not have the
+    key."""
     words = " ".join(filter(None, (f"[{section}]" if section else "", key)))
     try:
         text = Path(path).read_text(encoding="utf-8").splitlines()
@@ -467,7 +688,11 @@ def _place(path: str, section: str, key: str) -> str:
             current = header[1].strip()
             found = not key and current == section
         else:
-            found = bool(key) and current == section and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line) is not None
+            found = (
+                bool(key)
+                and current == section
+                and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line) is not None
+            )
         if found:
             return f"{path}, line {number}: {words}"
     return f"{path}: {words}"

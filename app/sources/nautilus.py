@@ -1,10 +1,12 @@
-"""nautilus_trader's position events as closes: JSON lines of what `to_dict` gives, or the Parquet files of its catalog.
+"""nautilus_trader's position events as closes: JSON lines of what `to_dict` gives, or the Parquet
+files of its catalog.
 
 May touch: the files it is given (read only).
 
-A close is a `PositionClosed`.  Where the files hold the position's `PositionOpened` and `PositionChanged` events as well, in whatever
-file and order, they become its entry, adds and trims; alone, a `PositionClosed` is an entry at `ts_opened` and an exit at `ts_closed`.
-All files are read before the first close is given, since the events of one position may be anywhere.
+A close is a `PositionClosed`.  Where the files hold the position's `PositionOpened` and
+`PositionChanged` events as well, in whatever file and order, they become its entry, adds and trims;
+alone, a `PositionClosed` is an entry at `ts_opened` and an exit at `ts_closed`. All files are read
+before the first close is given, since the events of one position may be anywhere.
 """
 
 from __future__ import annotations
@@ -54,8 +56,14 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
                 ended.add(_position(event))
             elif kind is not None:
                 steps.setdefault(_position(event), []).append(event)
-            elif isinstance(event, dict) and str(event.get("type", "")).isidentifier() and "event_id" in event:
-                notes.add(f"events of the type {event['type']}, which is no position event, left out")
+            elif (
+                isinstance(event, dict)
+                and str(event.get("type", "")).isidentifier()
+                and "event_id" in event
+            ):
+                notes.add(
+                    f"events of the type {event['type']}, which is no position event, left out"
+                )
             else:
                 closed.append(Read(raw, place, position))
     still_open = len(steps.keys() - ended)
@@ -98,16 +106,32 @@ def _events(path: str) -> Iterator[tuple[Any, bytes, str, int]]:
 
 
 def _position(event: Mapping[str, Any]) -> tuple[str, ...]:
-    """What tells positions apart.  With netting one id is used again and again, so the moment of opening belongs to it."""
+    """What tells positions apart.  With netting one id is used again and again, so the moment of
+    opening belongs to it."""
     opened = event.get("ts_opened")
-    return str(event.get("trader_id")), str(event.get("position_id")), str(event.get("ts_event") if opened is None else opened)
+    return (
+        str(event.get("trader_id")),
+        str(event.get("position_id")),
+        str(event.get("ts_event") if opened is None else opened),
+    )
 
 
-def _close(event: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], module: str, notes: Notes) -> dict[str, Any]:
+def _close(
+    event: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], module: str, notes: Notes
+) -> dict[str, Any]:
     symbol, _, venue = str(event.get("instrument_id", "")).rpartition(".")
-    opened, closed = making.from_epoch(event.get("ts_opened"), "ns"), making.from_epoch(event.get("ts_closed"), "ns")
-    trade_id = "/".join(str(event.get(name, "-")) for name in ("trader_id", "position_id", "ts_opened"))
-    context = {"symbol": symbol or None, "venue": venue or None, "is_short": event.get("entry") == "SELL"}
+    opened, closed = (
+        making.from_epoch(event.get("ts_opened"), "ns"),
+        making.from_epoch(event.get("ts_closed"), "ns"),
+    )
+    trade_id = "/".join(
+        str(event.get(name, "-")) for name in ("trader_id", "position_id", "ts_opened")
+    )
+    context = {
+        "symbol": symbol or None,
+        "venue": venue or None,
+        "is_short": event.get("entry") == "SELL",
+    }
     return making.without_nothing(
         {
             "event_id": event.get("event_id") or making.closing_id(trade_id),
@@ -128,7 +152,10 @@ def _summary(event: Mapping[str, Any], opened: Any, closed: Any, notes: Notes) -
     pnl, currency = _money(event)
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
-        notes.add(f"positions without pnl_usd, as their currency {currency or '(not known)'} is no US dollar")
+        notes.add(
+            f"positions without pnl_usd, as their currency {currency or '(not known)'} is no US"
+            " dollar"
+        )
     return making.without_nothing(
         {
             "entry_timestamp": opened,
@@ -143,7 +170,8 @@ def _summary(event: Mapping[str, Any], opened: Any, closed: Any, notes: Notes) -
 
 
 def _money(event: Mapping[str, Any]) -> tuple[Any, str]:
-    """The realised profit and its currency: `12.30 USD` in `to_dict`, a number beside the column `currency` in Parquet.
+    """The realised profit and its currency: `12.30 USD` in `to_dict`, a number beside the column
+    `currency` in Parquet.
 
     >>> _money({"realized_pnl": "-1_200.50 USDT"}), _money({"realized_pnl": 3.5, "currency": "EUR"}), _money({"realized_pnl": "lots"})
     ((-1200.5, 'USDT'), (3.5, 'EUR'), ('lots', ''))
@@ -158,23 +186,38 @@ def _money(event: Mapping[str, Any]) -> tuple[Any, str]:
     return making.number(value), currency
 
 
-def _actions(event: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], module: str, opened: Any, closed: Any) -> list[dict[str, Any]]:
+def _actions(
+    event: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]],
+    module: str,
+    opened: Any,
+    closed: Any,
+) -> list[dict[str, Any]]:
     stem = f"{module}.{making.segment(event.get('strategy_id'), 'no_strategy')}"
     peak = _quantity(event, "peak_qty")
     actions: list[dict[str, Any]] = []
 
     def act(category: str, ts: Any, size: float | None) -> None:
-        made = {"ts": ts, "pattern_key": f"{stem}.{category}", "action_category": category, "size_frac": size}
+        made = {
+            "ts": ts,
+            "pattern_key": f"{stem}.{category}",
+            "action_category": category,
+            "size_frac": size,
+        }
         actions.append(making.without_nothing(made))
 
-    changes = sorted((s for s in steps if kind_of(s) == "PositionChanged"), key=lambda s: str(s.get("ts_event")))
+    changes = sorted(
+        (s for s in steps if kind_of(s) == "PositionChanged"), key=lambda s: str(s.get("ts_event"))
+    )
     openings = [s for s in steps if kind_of(s) == "PositionOpened"]
     held = _quantity(openings[0], "quantity") if openings else None
     act("entry", opened, round(held / peak, 6) if held is not None and peak else None)
     for change in changes:
         now, last = _quantity(change, "quantity"), _quantity(change, "last_qty")
         # Without what was held before: at a new peak it was added to, below it was trimmed.
-        grown = now is None or (now > held if held is not None else now >= (_quantity(change, "peak_qty") or 0.0))
+        grown = now is None or (
+            now > held if held is not None else now >= (_quantity(change, "peak_qty") or 0.0)
+        )
         whole = peak if grown else held
         size = round(min(1.0, last / whole), 6) if last and whole else None
         act("add" if grown else "trim", making.from_epoch(change.get("ts_event"), "ns"), size)

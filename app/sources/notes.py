@@ -1,4 +1,5 @@
-"""What a reader of files has to say besides the closes: what is no close and was left out, what could not be told, and how often.
+"""What a reader of files has to say besides the closes: what is no close and was left out, what
+could not be told, and how often.
 
 May touch: nothing.
 """
@@ -10,14 +11,16 @@ from collections.abc import Iterator
 
 
 class Notes:
-    """Phrases with counts.  `add` takes the phrase as it reads before a number: `trades that are still open, left out`."""
+    """Phrases with counts.  `add` takes the phrase as it reads before a number: `trades that are
+    still open, left out`."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.named: dict[str, Counter[str]] = {}
 
     def add(self, what: str, times: int = 1, name: str = "") -> None:
-        """Count `what` `times` more; `name` is that of the symbol, the word or the place that it is about."""
+        """Count `what` `times` more; `name` is that of the symbol, the word or the place that it is
+        about."""
         self.counts[what] += times
         if name:
             self.named.setdefault(what, Counter())[name] += times

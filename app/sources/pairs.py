@@ -1,4 +1,5 @@
-"""What a symbol says of itself: the two currencies of a pair, an option, a future, an inverse contract.
+"""What a symbol says of itself: the two currencies of a pair, an option, a future, an inverse
+contract.
 
 May touch: nothing.
 """
@@ -15,7 +16,8 @@ _FIAT_QUOTES = (
 )  # fmt: skip
 _FIAT = frozenset([*_FIAT_QUOTES, "CZK", "HUF", "CNY"])
 _QUOTES = (*_STABLE, "USDE", "USD1", *_FIAT_QUOTES, "BTC", "XBT", "ETH", "BNB", "SOL")
-"""Currencies that end the name of a pair without a separator, in the order in which they are tried."""
+"""Currencies that end the name of a pair without a separator, in the order in which they are tried.
+"""
 _COINS = frozenset(
     [
         "BTC",
@@ -63,32 +65,99 @@ _COINS = frozenset(
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
 _OCC = re.compile(r"\.?-?([A-Z]{1,6})\d?\s*(\d{6})([CP])(\d{8}|\d{1,6}(\.\d+)?)")
 _NAMED_OPTION = re.compile(
-    r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\d{1,2}/\d{1,2}/\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\b(CALL|PUT)\b"
+    r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\d{1,2}/\d{1,2}/\d{2,4}"
+    r" \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\b(CALL|PUT)\b"
     r"|\d{1,2}/\d{1,2}/\d{2,4} (CALL|PUT|C|P) ?\$?[\d.]+",
     re.IGNORECASE,
 )
 _FUTURE = re.compile(r"[/@]?([A-Z0-9]{1,4}?)([FGHJKMNQUVXZ])(\d{4}|\d{1,2})(?:[:.].*)?")
 _MONTHLY = re.compile(
-    r"[/@]?([A-Z0-9]{1,4}) ?(?:\d\d-\d\d|(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2}|\(?[FGHJKMNQUVXZ]\d{1,2}\)?)"
+    r"[/@]?([A-Z0-9]{1,4}) ?(?:\d\d-\d\d|(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
+    r" ?'?\d{2}|\(?[FGHJKMNQUVXZ]\d{1,2}\)?)"
 )
 _VENUE = re.compile(
     r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX):(?=.*\d\d?$))"
-    r"|[-.@_: ](FUT_)?(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
+    r"|[-.@_:"
+    r" ](FUT_)?(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
 )
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
 _COIN_IN_DOLLARS = re.compile(
     r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
 )
 POINT_VALUES = {
-    "ES": 50, "MES": 5, "NQ": 20, "MNQ": 2, "YM": 5, "MYM": 0.5, "RTY": 50, "M2K": 5, "EMD": 100, "NKD": 5, "CL": 1000, "MCL":
-    100, "QM": 500, "NG": 10000, "QG": 2500, "RB": 42000, "HO": 42000, "GC": 100, "MGC": 10, "QO": 50, "SI": 5000, "SIL": 1000,
-    "HG": 25000, "MHG": 2500, "PL": 50, "PA": 100, "ZB": 1000, "UB": 1000, "ZN": 1000, "TN": 1000, "ZF": 1000, "ZT": 2000, "ZC":
-    50, "ZW": 50, "ZS": 50, "ZM": 100, "ZL": 600, "KE": 50, "LE": 400, "HE": 400, "GF": 500, "6E": 125000, "6B": 62500, "6J":
-    12500000, "6A": 100000, "6C": 100000, "6S": 125000, "6N": 100000, "6M": 500000, "M6E": 12500, "M6A": 10000, "M6B": 6250,
-    "FDAX": 25, "FDXM": 5, "FDXS": 1, "FESX": 10, "FGBL": 1000, "FGBM": 1000, "FGBS": 1000, "BTC": 5, "MBT": 0.1, "ETH": 50,
-    "MET": 0.1, "VX": 1000, "VXM": 100, "CC": 10, "KC": 375, "SB": 1120, "CT": 500, "DX": 1000,
-}  # fmt: skip
-"""Money per point and contract of the futures that are traded most, in the currency of the contract: offered where a draft has to ask."""
+    "ES": 50,
+    "MES": 5,
+    "NQ": 20,
+    "MNQ": 2,
+    "YM": 5,
+    "MYM": 0.5,
+    "RTY": 50,
+    "M2K": 5,
+    "EMD": 100,
+    "NKD": 5,
+    "CL": 1000,
+    "MCL": 100,
+    "QM": 500,
+    "NG": 10000,
+    "QG": 2500,
+    "RB": 42000,
+    "HO": 42000,
+    "GC": 100,
+    "MGC": 10,
+    "QO": 50,
+    "SI": 5000,
+    "SIL": 1000,
+    "HG": 25000,
+    "MHG": 2500,
+    "PL": 50,
+    "PA": 100,
+    "ZB": 1000,
+    "UB": 1000,
+    "ZN": 1000,
+    "TN": 1000,
+    "ZF": 1000,
+    "ZT": 2000,
+    "ZC": 50,
+    "ZW": 50,
+    "ZS": 50,
+    "ZM": 100,
+    "ZL": 600,
+    "KE": 50,
+    "LE": 400,
+    "HE": 400,
+    "GF": 500,
+    "6E": 125000,
+    "6B": 62500,
+    "6J": 12500000,
+    "6A": 100000,
+    "6C": 100000,
+    "6S": 125000,
+    "6N": 100000,
+    "6M": 500000,
+    "M6E": 12500,
+    "M6A": 10000,
+    "M6B": 6250,
+    "FDAX": 25,
+    "FDXM": 5,
+    "FDXS": 1,
+    "FESX": 10,
+    "FGBL": 1000,
+    "FGBM": 1000,
+    "FGBS": 1000,
+    "BTC": 5,
+    "MBT": 0.1,
+    "ETH": 50,
+    "MET": 0.1,
+    "VX": 1000,
+    "VXM": 100,
+    "CC": 10,
+    "KC": 375,
+    "SB": 1120,
+    "CT": 500,
+    "DX": 1000,
+}
+"""Money per point and contract of the futures that are traded most, in the currency of the
+contract: offered where a draft has to ask."""
 
 
 @lru_cache(maxsize=16_384)
@@ -100,7 +169,11 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     >>> pair_of("SOL/USDT:USDT"), pair_of("BRK.B"), pair_of("BTC-USD"), pair_of("BTCUSDT_PERP"), pair_of("XXBTZUSD")
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
     """
-    name = symbol.strip().upper().rpartition("BINANCE:")[2] if "BINANCE:" in symbol.upper() else symbol.strip().upper()
+    name = (
+        symbol.strip().upper().rpartition("BINANCE:")[2]
+        if "BINANCE:" in symbol.upper()
+        else symbol.strip().upper()
+    )
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
     if found := _SEPARATED.fullmatch(name):
         return (found[1], found[2]) if found[2] in _QUOTES or found[2] in _FIAT else None
@@ -141,7 +214,11 @@ def is_option(symbol: str) -> bool:
     [True, True, False, False, True]
     """
     text = symbol.strip().upper()
-    return bool(_OCC.fullmatch(text) or _NAMED_OPTION.search(text) or re.fullmatch(r"[A-Z]{2,6}-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]", text))
+    return bool(
+        _OCC.fullmatch(text)
+        or _NAMED_OPTION.search(text)
+        or re.fullmatch(r"[A-Z]{2,6}-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]", text)
+    )
 
 
 def future_of(symbol: str) -> str | None:
@@ -155,9 +232,13 @@ def future_of(symbol: str) -> str | None:
         root = found[1]
         if root in POINT_VALUES or text[0] in "/@" or " " in text:
             return root
-    if (found := re.fullmatch(r"[/@]?([A-Z0-9]{1,4})[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)) and found[1] in POINT_VALUES:
+    if (
+        found := re.fullmatch(r"[/@]?([A-Z0-9]{1,4})[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)
+    ) and found[1] in POINT_VALUES:
         return found[1]
-    if (found := _CONTINUOUS.fullmatch(text)) and (text[0] in "/@#" or text.endswith(("1!", "2!", "=F", "_F", "-F"))):
+    if (found := _CONTINUOUS.fullmatch(text)) and (
+        text[0] in "/@#" or text.endswith(("1!", "2!", "=F", "_F", "-F"))
+    ):
         return found[1]
     return None
 
@@ -173,4 +254,9 @@ def may_be_inverse(symbol: str) -> bool:
         return True
     if not _COIN_IN_DOLLARS.fullmatch(text):
         return False
-    return "_" in text or text.startswith("XBT") or text.endswith(("SWAP", "PERPETUAL")) or "-" not in text
+    return (
+        "_" in text
+        or text.startswith("XBT")
+        or text.endswith(("SWAP", "PERPETUAL"))
+        or "-" not in text
+    )

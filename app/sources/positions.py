@@ -30,7 +30,8 @@ DISAGREE = "rows whose profit has another sign than their prices and side"
 
 
 class Told(NamedTuple):
-    """A close as a trader sees it: `pnl` and `fees` in `currency`, `net` whether the fees are taken off, times in RFC 3339."""
+    """A close as a trader sees it: `pnl` and `fees` in `currency`, `net` whether the fees are taken
+    off, times in RFC 3339."""
 
     symbol: str
     side: str
@@ -57,13 +58,23 @@ class Positions:
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], Told | None] | None:
-        """The `position_closed` event of `row` and what it says to a trader; None for a trade that is still open."""
+        """The `position_closed` event of `row` and what it says to a trader; None for a trade that
+        is still open."""
         cells, mapping = self._cells, self._mapping
-        if all(cells.field(row.cells, name) is None for name in ("exit_timestamp", "entry_timestamp", "symbol")) and cells.has("symbol"):
-            self._notes.add("rows without a time and a symbol, such as totals, left out", name=f"line {row.line}")
+        if all(
+            cells.field(row.cells, name) is None
+            for name in ("exit_timestamp", "entry_timestamp", "symbol")
+        ) and cells.has("symbol"):
+            self._notes.add(
+                "rows without a time and a symbol, such as totals, left out",
+                name=f"line {row.line}",
+            )
             return None
         if self._is_open(row.cells):
-            self._notes.add("rows without an exit, open trades and no closes, left out", name=str(cells.symbol(row.cells) or row.line))
+            self._notes.add(
+                "rows without an exit, open trades and no closes, left out",
+                name=str(cells.symbol(row.cells) or row.line),
+            )
             return None
         trade_id = cells.text(row.cells, "trade_id") or self._twins.unique(row_id(row.cells))
         scope = cells.scope(row.cells, mapping.scope)
@@ -72,7 +83,14 @@ class Positions:
         entry_ts = summary.get("entry_timestamp", summary.get("exit_timestamp"))
         actions = [self._action(row.cells, "entry", entry_ts, scope)]
         if "exit" in mapping.pattern:
-            actions.append(self._action(row.cells, "exit", summary.get("exit_timestamp"), cells.scope(row.cells, mapping.exit_scope)))
+            actions.append(
+                self._action(
+                    row.cells,
+                    "exit",
+                    summary.get("exit_timestamp"),
+                    cells.scope(row.cells, mapping.exit_scope),
+                )
+            )
         if row.beyond:
             # The columns have slipped: no cell of this row can be trusted.
             wrong = f"The row has {len(row.beyond)} cells more than there are columns."
@@ -81,7 +99,11 @@ class Positions:
             {
                 "event_id": making.closing_id(trade_id),
                 "schema_version": 1,
-                "revision": int(revision) if isinstance(revision, float) and revision.is_integer() else revision,
+                "revision": (
+                    int(revision)
+                    if isinstance(revision, float) and revision.is_integer()
+                    else revision
+                ),
                 "module": self._module,
                 "trade_id": trade_id,
                 "symbol": cells.symbol(row.cells),
@@ -104,9 +126,13 @@ class Positions:
             and cells.field(row, "entry_timestamp") is not None
         )
 
-    def _action(self, cells: Mapping[str, Any], category: str, ts: Any, scope: dict[str, Any]) -> dict[str, Any]:
+    def _action(
+        self, cells: Mapping[str, Any], category: str, ts: Any, scope: dict[str, Any]
+    ) -> dict[str, Any]:
         key = self._cells.pattern_key(cells, self._mapping.pattern[category], self._module)
-        return making.without_nothing({"ts": ts, "pattern_key": key, "action_category": category, "scope": scope})
+        return making.without_nothing(
+            {"ts": ts, "pattern_key": key, "action_category": category, "scope": scope}
+        )
 
     def _summary(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], Told]:
         cells = self._cells
@@ -142,7 +168,8 @@ class Positions:
         return making.without_nothing(summary), told
 
     def _turned(self, summary: dict[str, Any]) -> bool:
-        """Where the columns are those of the purchase and the sale: whether the sale came first, and then entry and exit change places."""
+        """Where the columns are those of the purchase and the sale: whether the sale came first,
+        and then entry and exit change places."""
         bought, sold = summary["entry_timestamp"], summary["exit_timestamp"]
         if not (self._mapping.bought_sold and making.is_time(bought) and making.is_time(sold)):
             return False
@@ -150,7 +177,10 @@ class Positions:
             return False
         summary["entry_timestamp"], summary["exit_timestamp"] = sold, bought
         if self._prices and _BOUGHT.search(self._mapping.columns["entry_price"].name):
-            summary["entry_price"], summary["exit_price"] = summary["exit_price"], summary["entry_price"]
+            summary["entry_price"], summary["exit_price"] = (
+                summary["exit_price"],
+                summary["entry_price"],
+            )
         return True
 
     def _direction(self, row: Mapping[str, Any]) -> int | None:
@@ -162,16 +192,23 @@ class Positions:
         quantity = cells.number(row, "quantity")
         return -1 if _numbers(quantity) and quantity < 0 else 1
 
-    def _complete(self, row: Mapping[str, Any], summary: dict[str, Any], direction: int | None) -> None:
-        """Work out what the table does not have and what it has allows: profit and return from prices, `rr` from return and drawdown."""
+    def _complete(
+        self, row: Mapping[str, Any], summary: dict[str, Any], direction: int | None
+    ) -> None:
+        """Work out what the table does not have and what it has allows: profit and return from
+        prices, `rr` from return and drawdown."""
         if self._prices and direction is not None:
             self._from_prices(row, summary, direction)
         if summary.get("roi") is None and _numbers(summary.get("pnl_usd")):
             self._from_stake(row, summary)
         if summary.get("rr") is None and _numbers(summary.get("roi"), summary.get("max_drawdown")):
-            summary["rr"] = making.return_to_drawdown(summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor)
+            summary["rr"] = making.return_to_drawdown(
+                summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor
+            )
         if summary.get("hold_time_days") is None:
-            summary["hold_time_days"] = making.days_between(summary["entry_timestamp"], summary["exit_timestamp"])
+            summary["hold_time_days"] = making.days_between(
+                summary["entry_timestamp"], summary["exit_timestamp"]
+            )
 
     def _from_stake(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
         """The return of a profit on what was put in, where there are no prices."""
@@ -190,7 +227,9 @@ class Positions:
         value = self._value(row)
         if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
             symbol = self._cells.symbol(row)
-            summary[_WRONG] = f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+            summary[_WRONG] = (
+                f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+            )
             return
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
         paid: float = fees if _numbers(fees) else 0.0
@@ -199,18 +238,29 @@ class Positions:
         if inverse and left > 0:
             gross = side * (left - entered) * entered / left
         if pnl is None and size:
-            profit = size * side * (1 / entered - 1 / left) if inverse and left > 0 else gross * size
+            profit = (
+                size * side * (1 / entered - 1 / left) if inverse and left > 0 else gross * size
+            )
             summary["pnl_usd"] = round(profit - paid, 8)
-        if summary.get("roi") is None and _numbers(pnl) and self._contradict(pnl, paid, gross, entered):
+        if (
+            summary.get("roi") is None
+            and _numbers(pnl)
+            and self._contradict(pnl, paid, gross, entered)
+        ):
             self._notes.add(DISAGREE, name=str(self._cells.symbol(row) or ""))
             summary[_WRONG] = (
-                f"The profit is {pnl:g}, and a {'long' if side > 0 else 'short'} position from {entered:g} to {left:g} makes the opposite: "
-                "the side, the prices or the sign of the profit are read wrongly."
+                f"The profit is {pnl:g}, and a {'long' if side > 0 else 'short'} position from"
+                f" {entered:g} to {left:g} makes the opposite: the side, the prices or the sign of"
+                " the profit are read wrongly."
             )
         if summary.get("roi") is None:
-            summary["roi"] = self._return(pnl, paid, gross, entered, None if inverse else size, fees)
+            summary["roi"] = self._return(
+                pnl, paid, gross, entered, None if inverse else size, fees
+            )
 
-    def _return(self, pnl: Any, paid: float, gross: float, entered: float, size: float | None, fees: Any) -> float:
+    def _return(
+        self, pnl: Any, paid: float, gross: float, entered: float, size: float | None, fees: Any
+    ) -> float:
         """Profit after fees over what was bought (for shorts: sold) to open."""
         profit = self._mapping.profit
         if profit == "shown":
@@ -219,35 +269,54 @@ class Positions:
             return round((gross - (paid / size if size else 0.0)) / entered, 8)
         before: float = pnl if profit == "gross" else pnl + paid
         after: float = pnl - paid if profit == "gross" else pnl
-        if not _numbers(fees) and size and (self._mapping.multipliers or self._cells.has("multiplier")):
+        if (
+            not _numbers(fees)
+            and size
+            and (self._mapping.multipliers or self._cells.has("multiplier"))
+        ):
             return round(after / (entered * size), 8)
         if before and gross and (before > 0) == (gross > 0):
-            # By the ratio, so that neither the contract's value nor the currency of the profit matters.
+            # By the ratio, so that neither the contract's value nor the currency of the profit
+            # matters.
             return round(gross / entered * after / before, 8)
         return round(after / (entered * size) if size else gross / entered, 8)
 
     def _contradict(self, pnl: float, paid: float, gross: float, entered: float) -> bool:
         """Whether profit and prices have different signs, fees and rounding apart."""
-        allowed = _ROUNDING + abs(paid) * 1.01  # A cent more than the fees, whichever side of them the profit is.
+        # A cent more than the fees, whichever side of them the profit is.
+        allowed = _ROUNDING + abs(paid) * 1.01
         if abs(pnl) <= allowed or gross == 0 or (pnl > 0) == (gross > 0):
             return False
         # Fees that no column has can eat a small gain.
         return not (pnl < 0 < gross and not paid and gross <= _EATEN * entered)
 
     def _is_inverse(self, row: Mapping[str, Any]) -> bool:
-        return any(fnmatch.fnmatchcase(str(self._cells.symbol(row)), pattern) for pattern in self._mapping.inverse)
+        return any(
+            fnmatch.fnmatchcase(str(self._cells.symbol(row)), pattern)
+            for pattern in self._mapping.inverse
+        )
 
     def _value(self, row: Mapping[str, Any]) -> float | None:
-        """Money per point and unit: by the mapping's pattern, the row's column, else 1; None where the mapping tells it of others."""
+        """Money per point and unit: by the mapping's pattern, the row's column, else 1; None where
+        the mapping tells it of others."""
         if self._mapping.multipliers:
             symbol = str(self._cells.symbol(row))
-            found = next((v for pattern, v in self._mapping.multipliers.items() if fnmatch.fnmatchcase(symbol, pattern)), None)
+            found = next(
+                (
+                    v
+                    for pattern, v in self._mapping.multipliers.items()
+                    if fnmatch.fnmatchcase(symbol, pattern)
+                ),
+                None,
+            )
             if found is not None:
                 return found
         own: Any = self._cells.number(row, "multiplier")
         if _numbers(own):
             return float(own)
-        contract = self._mapping.multipliers and (is_option(symbol := str(self._cells.symbol(row))) or future_of(symbol) is not None)
+        contract = self._mapping.multipliers and (
+            is_option(symbol := str(self._cells.symbol(row))) or future_of(symbol) is not None
+        )
         return None if contract else 1.0
 
 
@@ -256,5 +325,6 @@ def _numbers(*values: Any) -> bool:
 
 
 def row_id(cells: Mapping[str, Any]) -> str:
-    """The id of a row that has none of its own: from all that stands in it, whatever the order of its columns."""
+    """The id of a row that has none of its own: from all that stands in it, whatever the order of
+    its columns."""
     return f"row-{making.digest(*sorted(f'{name}={as_text(value)}' for name, value in cells.items() if value not in (None, '')))}"

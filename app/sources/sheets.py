@@ -1,7 +1,8 @@
-"""Files as sheets of lines: CSV in any usual form, HTML, spreadsheets, JSON, XML and SQLite, told apart by what they hold.
+"""Files as sheets of lines: CSV in any usual form, HTML, spreadsheets, JSON, XML and SQLite, told
+apart by what they hold.
 
-May touch: the files it is given (read only).  HTML needs lxml and spreadsheets openpyxl, the extra `files`.  Every reader is bounded: what
-is too large or too deep for a trade log is refused.
+May touch: the files it is given (read only).  HTML needs lxml and spreadsheets openpyxl, the extra
+`files`.  Every reader is bounded: what is too large or too deep for a trade log is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ csv.field_size_limit(MOST_CHARACTERS)
 
 
 class Line(NamedTuple):
-    """Cells (texts, or typed values), the line of the file or row of the sheet, from 1, and the bytes of the file read by then."""
+    """Cells (texts, or typed values), the line of the file or row of the sheet, from 1, and the
+    bytes of the file read by then."""
 
     cells: Sequence[Any]
     number: int
@@ -41,7 +43,8 @@ class Line(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Lines under a name (empty: the file is one sheet).  `columns` are known where the form says them, else they stand in a line."""
+    """Lines under a name (empty: the file is one sheet).  `columns` are known where the form says
+    them, else they stand in a line."""
 
     name: str
     lines: Iterator[Line]
@@ -49,7 +52,8 @@ class Sheet(NamedTuple):
 
 
 def form_of(path: str) -> str:
-    """`csv`, `html`, `xml`, `json`, `sqlite`, `xlsx` or `zip`, by what the file holds.  Raises `UsageError` for what cannot be read."""
+    """`csv`, `html`, `xml`, `json`, `sqlite`, `xlsx` or `zip`, by what the file holds.  Raises
+    `UsageError` for what cannot be read."""
     if path == "-":
         return "csv"
     with opened(path) as (stream, _):
@@ -59,12 +63,22 @@ def form_of(path: str) -> str:
     if start.startswith(b"PK\x03\x04"):
         return "xlsx" if _is_workbook(path) else "zip"
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise UsageError(f"{path} is a spreadsheet in the form of before 2007.", "Save it as .xlsx or CSV.")
+        raise UsageError(
+            f"{path} is a spreadsheet in the form of before 2007.", "Save it as .xlsx or CSV."
+        )
     if start.startswith(b"%PDF"):
-        raise UsageError(f"{path} is a PDF.", "Ask the broker's site for CSV, XML or a spreadsheet of the same trades.")
+        raise UsageError(
+            f"{path} is a PDF.",
+            "Ask the broker's site for CSV, XML or a spreadsheet of the same trades.",
+        )
     text = _decoded(start).lstrip("\ufeff \t\r\n").lower()
     if text.startswith("<"):
-        return "html" if re.match(r"<(!doctype html|html|table|head|body|meta|div|center|style)", text) or "<html" in text else "xml"
+        return (
+            "html"
+            if re.match(r"<(!doctype html|html|table|head|body|meta|div|center|style)", text)
+            or "<html" in text
+            else "xml"
+        )
     if text.startswith(("{", "[{", "[\n", "[\r", "[ ", "[]")):
         return "json"
     return "csv"
@@ -85,12 +99,15 @@ def _is_workbook(path: str) -> bool:
 
 
 @contextmanager
-def sheets(path: str, delimiter: str | None = None, encoding: str = UTF_8, wanted: Collection[str] = ()) -> Iterator[Iterator[Sheet]]:
-    """The sheets of the file, one after the other: the lines of each have to be read before the next one is asked for.  Without a
-    `delimiter` it is the one with which a line has the `wanted` cells, else that which makes most lines equally wide.
+def sheets(
+    path: str, delimiter: str | None = None, encoding: str = UTF_8, wanted: Collection[str] = ()
+) -> Iterator[Iterator[Sheet]]:
+    """The sheets of the file, one after the other: the lines of each have to be read before the
+    next one is asked for.  Without a `delimiter` it is the one with which a line has the `wanted`
+    cells, else that which makes most lines equally wide.
 
-    Raises `UsageError` for a file that cannot be opened, `BadDataError` for one that is damaged, too large or in another encoding, and
-    `ConfigurationError` where a package is missing.
+    Raises `UsageError` for a file that cannot be opened, `BadDataError` for one that is damaged,
+    too large or in another encoding, and `ConfigurationError` where a package is missing.
     """
     form = form_of(path)
     if form == "csv":
@@ -100,11 +117,15 @@ def sheets(path: str, delimiter: str | None = None, encoding: str = UTF_8, wante
                 yield iter((Sheet("", _csv(path, text, position, delimiter, wanted)),))
             except UnicodeDecodeError as error:
                 raise BadDataError(
-                    f"{path} is not in the encoding {encoding}: {error.reason} near byte {error.start}.",
+                    f"{path} is not in the encoding {encoding}: {error.reason} near byte"
+                    f" {error.start}.",
                     'Name its encoding in the mapping, such as encoding = "cp1252".',
                 ) from error
             except csv.Error as error:
-                raise BadDataError(f"{path} cannot be read as CSV: {error}.", "Save it as CSV in UTF-8 with a header.") from error
+                raise BadDataError(
+                    f"{path} cannot be read as CSV: {error}.",
+                    "Save it as CSV in UTF-8 with a header.",
+                ) from error
             finally:
                 text.detach()  # The stream is not ours to close.
         return
@@ -122,24 +143,39 @@ def _encoding(stream: IO[bytes], encoding: str) -> str:
     """UTF-16 tells itself by its mark, whatever the mapping says."""
     peek: Callable[[int], bytes] | None = getattr(stream, "peek", None)
     start = peek(4)[:4] if peek else b""
-    return "utf-16" if encoding == UTF_8 and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else encoding
+    return (
+        "utf-16"
+        if encoding == UTF_8 and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        else encoding
+    )
 
 
 def read_whole(path: str) -> bytes:
-    """All bytes of a file that has to be held in memory.  Raises `BadDataError` for one that is too large."""
+    """All bytes of a file that has to be held in memory.  Raises `BadDataError` for one that is too
+    large."""
     with opened(path) as (stream, _):
         raw = stream.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
-        raise BadDataError(f"{path} is larger than {MOST_BYTES >> 20} MB.", "Export a shorter time, or the same trades as CSV.")
+        raise BadDataError(
+            f"{path} is larger than {MOST_BYTES >> 20} MB.",
+            "Export a shorter time, or the same trades as CSV.",
+        )
     return raw
 
 
-def _csv(path: str, text: io.TextIOWrapper, position: Callable[[], int], delimiter: str | None, wanted: Collection[str]) -> Iterator[Line]:
+def _csv(
+    path: str,
+    text: io.TextIOWrapper,
+    position: Callable[[], int],
+    delimiter: str | None,
+    wanted: Collection[str],
+) -> Iterator[Line]:
     def physical() -> Iterator[str]:
         while line := text.readline(MOST_CHARACTERS + 1):
             if len(line) > MOST_CHARACTERS:
                 raise BadDataError(
-                    f"{path} has a line of over {MOST_CHARACTERS:,} characters.", "That is no table of trades; export it again."
+                    f"{path} has a line of over {MOST_CHARACTERS:,} characters.",
+                    "That is no table of trades; export it again.",
                 )
             yield line
 
@@ -161,21 +197,29 @@ def _csv(path: str, text: io.TextIOWrapper, position: Callable[[], int], delimit
     for cells in reader:
         if len(cells) > MOST_COLUMNS:
             raise BadDataError(
-                f"{path}, line {begin} has {len(cells):,} cells.", f"A table of trades has at most {MOST_COLUMNS:,} columns."
+                f"{path}, line {begin} has {len(cells):,} cells.",
+                f"A table of trades has at most {MOST_COLUMNS:,} columns.",
             )
         if reader.line_num + above - begin > MOST_LINES_OF_A_CELL:
-            raise BadDataError(f"{path}: a quotation mark in line {begin} is never closed.", "Mend the line, or export the file again.")
+            raise BadDataError(
+                f"{path}: a quotation mark in line {begin} is never closed.",
+                "Mend the line, or export the file again.",
+            )
         yield Line(cells, begin, position())
         begin = reader.line_num + above + 1
 
 
 def _delimiter(head: list[str], wanted: Collection[str]) -> str:
-    """What separates the cells: with it most lines have the same number of cells, and more than one."""
+    """What separates the cells: with it most lines have the same number of cells, and more than
+    one."""
 
     if wanted:
         for mark in _DELIMITERS:
             with suppress(csv.Error):
-                if any(set(wanted) <= {cell.strip() for cell in cells} for cells in csv.reader(head, delimiter=mark)):
+                if any(
+                    set(wanted) <= {cell.strip() for cell in cells}
+                    for cells in csv.reader(head, delimiter=mark)
+                ):
                     return mark
 
     def score(mark: str) -> tuple[float, int]:
@@ -188,7 +232,8 @@ def _delimiter(head: list[str], wanted: Collection[str]) -> str:
             return 0.0, 0
         common = max(set(wide), key=lambda width: (wide.count(width), width))
         share = sum(width >= common - (common > 2) for width in widths) / len(widths)
-        first = 1.5 if widths[0] == common else 1.0  # The names of the columns stand in the first line of most files.
+        # The names of the columns stand in the first line of most files.
+        first = 1.5 if widths[0] == common else 1.0
         return first * share * min(common, 4) + share * common / 1000, common
 
     return max(_DELIMITERS, key=score)
@@ -207,7 +252,10 @@ def _html(path: str) -> Iterator[Sheet]:
     try:
         document = lxml.html.document_fromstring(_markup(raw))
     except (etree.ParserError, ValueError) as error:
-        raise BadDataError(f"{path} cannot be read as HTML: {error}.", "Save the report again, or its table as CSV.") from error
+        raise BadDataError(
+            f"{path} cannot be read as HTML: {error}.",
+            "Save the report again, or its table as CSV.",
+        ) from error
 
     def lines() -> Iterator[Line]:
         before, number = None, 0
@@ -224,9 +272,15 @@ def _html(path: str) -> Iterator[Sheet]:
                 if "hidden" in (cell.get("class") or "").split():
                     continue
                 span = cell.get("colspan") or "1"
-                found += [" ".join(cell.text_content().split()), *([""] * (min(int(span), 100) - 1 if span.isdigit() else 0))]
+                found += [
+                    " ".join(cell.text_content().split()),
+                    *([""] * (min(int(span), 100) - 1 if span.isdigit() else 0)),
+                ]
             if len(found) > MOST_COLUMNS:
-                raise BadDataError(f"{path} has a row of {len(found):,} cells.", f"A table of trades has at most {MOST_COLUMNS:,} columns.")
+                raise BadDataError(
+                    f"{path} has a row of {len(found):,} cells.",
+                    f"A table of trades has at most {MOST_COLUMNS:,} columns.",
+                )
             yield Line(found, number, 0)
 
     yield Sheet("", lines())
@@ -249,14 +303,17 @@ def _workbook(path: str) -> Iterator[Sheet]:
         import openpyxl
     except ImportError as error:
         raise ConfigurationError(
-            f"{path} is a spreadsheet; reading it needs the package openpyxl, which is not installed.",
+            f"{path} is a spreadsheet; reading it needs the package openpyxl, which is not"
+            " installed.",
             'Install it with: pip install "edgeloop[files]"; or save it as CSV.',
         ) from error
     check_archive(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise BadDataError(f"{path} cannot be read as a spreadsheet: {error}.", "Save it again, or as CSV.") from error
+        raise BadDataError(
+            f"{path} cannot be read as a spreadsheet: {error}.", "Save it again, or as CSV."
+        ) from error
     try:
         for sheet in book.worksheets:
             sheet.reset_dimensions()
@@ -271,23 +328,36 @@ def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
     for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
         last = next((i for i in range(len(cells) - 1, -1, -1) if cells[i] is not None), -1) + 1
         if last > MOST_COLUMNS:
-            raise BadDataError(f"{path}, row {number} has {last:,} cells.", f"A table of trades has at most {MOST_COLUMNS:,} columns.")
+            raise BadDataError(
+                f"{path}, row {number} has {last:,} cells.",
+                f"A table of trades has at most {MOST_COLUMNS:,} columns.",
+            )
         yield Line(["" if cell is None else cell for cell in cells[:last]], number, 0)
 
 
 def check_archive(path: str, most: int = MOST_BYTES) -> None:
-    """Raises `BadDataError` for a damaged zip, and one whose members are over `most` bytes together or named to leave the folder."""
+    """Raises `BadDataError` for a damaged zip, and one whose members are over `most` bytes together
+    or named to leave the folder."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.", "Name a file that is there.") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror or error}.", "Name a file that is there."
+        ) from error
     except zipfile.BadZipFile as error:
         raise BadDataError(f"{path} is damaged: {error}.", "Get the file again.") from error
     if sum(member.file_size for member in members) > most or len(members) > 10_000:
-        raise BadDataError(f"{path} unpacks to more than {most >> 20} MB.", "That is no export of trades; get the file again.")
+        raise BadDataError(
+            f"{path} unpacks to more than {most >> 20} MB.",
+            "That is no export of trades; get the file again.",
+        )
     for member in members:
-        if member.filename.startswith(("/", "\\")) or ".." in Path(member.filename.replace("\\", "/")).parts:
+        if (
+            member.filename.startswith(("/", "\\"))
+            or ".." in Path(member.filename.replace("\\", "/")).parts
+        ):
             raise BadDataError(
-                f"{path} has the member {member.filename!r}, which leads out of its folder.", "Get the file from its source again."
+                f"{path} has the member {member.filename!r}, which leads out of its folder.",
+                "Get the file from its source again.",
             )

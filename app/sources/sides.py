@@ -1,4 +1,5 @@
-"""Sides as exports write them: what a fill or a position's own side says, in several languages, alone or inside a sentence.
+"""Sides as exports write them: what a fill or a position's own side says, in several languages,
+alone or inside a sentence.
 
 May touch: nothing.
 """
@@ -11,8 +12,9 @@ from typing import NamedTuple
 
 
 class Side(NamedTuple):
-    """`fill` is 1 for a purchase and -1 for a sale, `position` 1 for a long position and -1 for a short one, `opens` whether it opens or
-    closes (None: not said).  A word without opening or closing says the same of both."""
+    """`fill` is 1 for a purchase and -1 for a sale, `position` 1 for a long position and -1 for a
+    short one, `opens` whether it opens or closes (None: not said).  A word without opening or
+    closing says the same of both."""
 
     fill: int
     position: int
@@ -30,34 +32,144 @@ _CLOSE = r"(clos(e|ed|ing)|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|ce
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
 _SHORT = r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta|空頭|空头|做空|空)"
 _EXACT = {
-    **dict.fromkeys(["buy", "b", "bot", "bought", "purchase", "purchased", "long", "l", "+", "buyer", "kauf", "gekauft", "kaufen", "achat",
-                     "acheter", "compra", "comprar", "koop", "acquisto"],
-                    Side(1, 1)),
-    **dict.fromkeys(["買", "買入", "买", "买入", "買進", "покупка", "купить", "buy_market", "buy_limit", "köp", "kjøp"], Side(1, 1)),
-    **dict.fromkeys(["sell", "s", "sld", "sold", "sale", "short", "-", "seller", "verkauf", "verkauft", "verkaufen",
-                     "vente", "vendre", "venta", "vender", "verkoop", "vendita"],
-                    Side(-1, -1)),
-    **dict.fromkeys(["賣", "賣出", "卖", "卖出", "продажа", "продать", "sell_market", "sell_limit", "sälj", "salg"], Side(-1, -1)),
+    **dict.fromkeys(
+        [
+            "buy",
+            "b",
+            "bot",
+            "bought",
+            "purchase",
+            "purchased",
+            "long",
+            "l",
+            "+",
+            "buyer",
+            "kauf",
+            "gekauft",
+            "kaufen",
+            "achat",
+            "acheter",
+            "compra",
+            "comprar",
+            "koop",
+            "acquisto",
+        ],
+        Side(1, 1),
+    ),
+    **dict.fromkeys(
+        [
+            "買",
+            "買入",
+            "买",
+            "买入",
+            "買進",
+            "покупка",
+            "купить",
+            "buy_market",
+            "buy_limit",
+            "köp",
+            "kjøp",
+        ],
+        Side(1, 1),
+    ),
+    **dict.fromkeys(
+        [
+            "sell",
+            "s",
+            "sld",
+            "sold",
+            "sale",
+            "short",
+            "-",
+            "seller",
+            "verkauf",
+            "verkauft",
+            "verkaufen",
+            "vente",
+            "vendre",
+            "venta",
+            "vender",
+            "verkoop",
+            "vendita",
+        ],
+        Side(-1, -1),
+    ),
+    **dict.fromkeys(
+        [
+            "賣",
+            "賣出",
+            "卖",
+            "卖出",
+            "продажа",
+            "продать",
+            "sell_market",
+            "sell_limit",
+            "sälj",
+            "salg",
+        ],
+        Side(-1, -1),
+    ),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
-    **dict.fromkeys(("stc", "sell to close", "long close", "close sell", "sell close"), Side(-1, 1, False)),
-    **dict.fromkeys(("sto", "sell to open", "ss", "sshrt", "shrt", "sellshort", "sell short", "short sell", "short sale", "sell_short",
-                     "sold short", "open sell", "sell open", "ssell"), Side(-1, -1, True)),
-    **dict.fromkeys(("btc", "buy to close", "buy to cover", "bc", "cover", "covered", "buy cover", "bot to cover", "buycover", "buytocover",
-                     "close buy", "buy close", "bcover", "btcover"), Side(1, -1, False)),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("stc", "sell to close", "long close", "close sell", "sell close"), Side(-1, 1, False)
+    ),
+    **dict.fromkeys(
+        (
+            "sto",
+            "sell to open",
+            "ss",
+            "sshrt",
+            "shrt",
+            "sellshort",
+            "sell short",
+            "short sell",
+            "short sale",
+            "sell_short",
+            "sold short",
+            "open sell",
+            "sell open",
+            "ssell",
+        ),
+        Side(-1, -1, True),
+    ),
+    **dict.fromkeys(
+        (
+            "btc",
+            "buy to close",
+            "buy to cover",
+            "bc",
+            "cover",
+            "covered",
+            "buy cover",
+            "bot to cover",
+            "buycover",
+            "buytocover",
+            "close buy",
+            "buy close",
+            "bcover",
+            "btcover",
+        ),
+        Side(1, -1, False),
+    ),
+}
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _NO_TRADE = re.compile(
-    r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|"
+    r"\b(div(idends?|nra|s)?|cdiv|cash"
+    r" div\w*|dividende\w*|interest|int|sint|zinsen|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|"
     r"transfer|journal|jnl|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus|reinvest(ment)?|"
-    r"roll(over)?|swap|money movement|cancel(l?ed)?|correction|adjustment|mergers?|spinoff|xent|mint|slip|sweep|commission|net out|"
+    r"roll(over)?|swap|money"
+    r" movement|cancel(l?ed)?|correction|adjustment|mergers?|spinoff|xent|mint|slip|sweep|commission|net"
+    r" out|"
     r"insurance_clear|"
-    r"receive[ds]?(?! deliver)|send|sent|rewards?|income|learning|incentives?|unstaking|coin_swap_\w+|"
+    r"receive[ds]?(?!"
+    r" deliver)|send|sent|rewards?|income|learning|incentives?|unstaking|coin_swap_\w+|"
     r"payment|subscription|airdrop|staking|earn|convert|distribution|stake|unstake|reward)\b"
 )
 _SENTENCE = re.compile(
-    r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
+    r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?|^(buy|sell)\b[ _]?(short|to"
+    r" open|to close|to cover)?"
 )
 _GLUE = re.compile(r"[\s_./|-]+")
 
@@ -85,7 +197,9 @@ def read_side(text: str) -> Side | Event | None:
     if sentence := _SENTENCE.search(word):
         verb = "buy" if sentence[0].removeprefix("you ").startswith(("bought", "buy")) else "sell"
         rest = (sentence[3] or sentence[5] or "").strip()
-        if not rest and (more := re.search(r"(short|to open|to close|to cover|opening|closing)\b", word)):
+        if not rest and (
+            more := re.search(r"(short|to open|to close|to cover|opening|closing)\b", word)
+        ):
             rest = {"opening": "to open", "closing": "to close"}.get(more[1], more[1])
         return _EXACT.get(f"{verb} {rest}".strip()) or _EXACT[verb]
     verbs = set(re.findall(r"\b(buy|sell)\b", word))
@@ -95,7 +209,8 @@ def read_side(text: str) -> Side | Event | None:
 
 
 def _of_two_words(word: str) -> Side | None:
-    """`Close Long`, `entry_short`, `多頭進場`: a direction of the position and whether it is opened or closed."""
+    """`Close Long`, `entry_short`, `多頭進場`: a direction of the position and whether it is opened or
+    closed."""
     glued = _GLUE.sub(" ", word)
     east = bool(re.search(r"[\u3040-\u9fff]", word))
     edge = "" if east else r"\b"
@@ -110,7 +225,8 @@ def _of_two_words(word: str) -> Side | None:
 
 
 def opens_or_closes(text: str) -> bool | None:
-    """Whether a fill opens (also where it closes first: `C;O`) or closes, by a column of its own; None where that says neither.
+    """Whether a fill opens (also where it closes first: `C;O`) or closes, by a column of its own;
+    None where that says neither.
 
     >>> opens_or_closes("TO OPEN"), opens_or_closes("C;Ep"), opens_or_closes("C;O"), opens_or_closes("P")
     (True, False, True, None)
@@ -118,7 +234,9 @@ def opens_or_closes(text: str) -> bool | None:
     words = {word for word in re.split(r"[\W_]+", text.strip().lower()) if word}
     if words & {"o", "open", "opening", "opened", "opentrade", "entry", "in", "inout"}:
         return True
-    return False if words & {"c", "close", "closing", "closed", "closetrade", "exit", "out"} else None
+    return (
+        False if words & {"c", "close", "closing", "closed", "closetrade", "exit", "out"} else None
+    )
 
 
 def is_no_trade(text: str) -> bool:

@@ -1,5 +1,5 @@
-"""What is in a log before it is sent: what the door would make of each close, which outcomes and dimensions it has, and what the settings
-would have to be.
+"""What is in a log before it is sent: what the door would make of each close, which outcomes and
+dimensions it has, and what the settings would have to be.
 
 May touch: nothing.
 """
@@ -33,8 +33,8 @@ _OLDER_NAMES = {"rr": "rr", "roi": "rpnl_pct", "pnl_usd": "rpnl_usd"}
 
 @dataclass
 class Refused:
-    """Closes that would be dead letters for one reason at one path: how many, where the first ones are, the first one's error, and in
-    words what is wrong with the first ones."""
+    """Closes that would be dead letters for one reason at one path: how many, where the first ones
+    are, the first one's error, and in words what is wrong with the first ones."""
 
     count: int = 0
     places: list[str] = field(default_factory=list)
@@ -44,7 +44,8 @@ class Refused:
 
 @dataclass
 class Survey:
-    """What has been seen: `outcomes` counts closes by outcome field, `dimensions` by key of a scope, whether configured or not."""
+    """What has been seen: `outcomes` counts closes by outcome field, `dimensions` by key of a
+    scope, whether configured or not."""
 
     settings: Settings
     mapping: TableMapping | None = None
@@ -61,7 +62,8 @@ class Survey:
     _ids: set[bytes] = field(default_factory=set)
 
     def see(self, closed: Closed, timestamp_ms: int, show: int = 0) -> None:
-        """Add one close, judged as the door would at `timestamp_ms`; the first `show` events are kept in whole."""
+        """Add one close, judged as the door would at `timestamp_ms`; the first `show` events are
+        kept in whole."""
         self.closes += 1
         event = _event(closed.value)
         if event is not None:
@@ -72,9 +74,16 @@ class Survey:
             self.repeated += closed.key in self._ids
             self._ids.add(closed.key)
         try:
-            facts = explode(closed.value, timestamp_ms, dimensions=self.settings.dimensions, outcome=self.settings.outcome)
+            facts = explode(
+                closed.value,
+                timestamp_ms,
+                dimensions=self.settings.dimensions,
+                outcome=self.settings.outcome,
+            )
         except DeadLetterError as error:
-            refused = self.refused.setdefault((error.reason, error.path), Refused(exception=error.exception))
+            refused = self.refused.setdefault(
+                (error.reason, error.path), Refused(exception=error.exception)
+            )
             refused.count += 1
             if len(refused.places) < _PLACES:
                 refused.places.append(closed.place)
@@ -90,9 +99,19 @@ class Survey:
     def _see_event(self, event: dict[str, Any]) -> None:
         summary, scopes = _parts(event)
         self.outcomes.update(
-            name for name, older in _OLDER_NAMES.items() if any(type(summary.get(n)) in (int, float) for n in (name, older))
+            name
+            for name, older in _OLDER_NAMES.items()
+            if any(type(summary.get(n)) in (int, float) for n in (name, older))
         )
-        self.dimensions.update({name for scope in scopes if isinstance(scope, dict) for name, value in scope.items() if value is not None})
+        self.dimensions.update(
+            {
+                name
+                for scope in scopes
+                if isinstance(scope, dict)
+                for name, value in scope.items()
+                if value is not None
+            }
+        )
 
     @property
     def dead_letters(self) -> int:
@@ -101,23 +120,32 @@ class Survey:
 
     @property
     def unconfigured(self) -> list[str]:
-        """Keys of scopes that are not in EDGELOOP_DIMENSIONS and are therefore ignored, in alphabetical order."""
+        """Keys of scopes that are not in EDGELOOP_DIMENSIONS and are therefore ignored, in
+        alphabetical order."""
         return sorted(self.dimensions.keys() - set(self.settings.dimensions))
 
     @property
     def export(self) -> str:
-        """The line that adds the found dimensions to the configured ones, or replaces the default ones by them; empty if none is new."""
+        """The line that adds the found dimensions to the configured ones, or replaces the default
+        ones by them; empty if none is new."""
         if not self.unconfigured:
             return ""
         kept = () if self.settings.dimensions == DEFAULT_DIMENSIONS else self.settings.dimensions
-        names = (*kept, *(name for name in sorted(self.dimensions) if name not in kept and "," not in name))
+        names = (
+            *kept,
+            *(name for name in sorted(self.dimensions) if name not in kept and "," not in name),
+        )
         return f"export {PREFIX}DIMENSIONS={','.join(names)}"
 
     def in_window(self) -> int:
         """Closes whose exits are within EDGELOOP_WINDOW_DAYS before the newest one."""
         if not self.exits:
             return 0
-        oldest = canonical_time((datetime.fromisoformat(max(self.exits)) - timedelta(days=self.settings.window_days)).isoformat())
+        oldest = canonical_time(
+            (
+                datetime.fromisoformat(max(self.exits)) - timedelta(days=self.settings.window_days)
+            ).isoformat()
+        )
         return sum(exit_ts >= oldest for exit_ts in self.exits)
 
     @property
@@ -131,17 +159,23 @@ class Survey:
             return ""
         others = [name for name, held in OUTCOME_FIELDS.items() if self.outcomes[held]]
         if not others:
-            return "They have no other outcome either: map a return (roi), a profit (pnl_usd) or rr."
+            return (
+                "They have no other outcome either: map a return (roi), a profit (pnl_usd) or rr."
+            )
         best = max(others, key=lambda name: self.outcomes[OUTCOME_FIELDS[name]])
-        held = " and ".join(f"{OUTCOME_FIELDS[name]} ({self.outcomes[OUTCOME_FIELDS[name]]:,})" for name in others)
+        held = " and ".join(
+            f"{OUTCOME_FIELDS[name]} ({self.outcomes[OUTCOME_FIELDS[name]]:,})" for name in others
+        )
         return f"They have {held}: export {PREFIX}OUTCOME={best}"
 
     def check_outcome(self) -> None:
-        """Raises `ConfigurationError` if no close has the configured outcome: all of them would be dead letters."""
+        """Raises `ConfigurationError` if no close has the configured outcome: all of them would be
+        dead letters."""
         if remedy := self.outcome_remedy():
             raise ConfigurationError(
-                f"None of the {'first ' if self.closes > 1 else ''}{self.closes:,} closes has the outcome {self.outcome_field}, "
-                f"which {PREFIX}OUTCOME={self.settings.outcome} asks for; all would be dead letters.",
+                f"None of the {'first ' if self.closes > 1 else ''}{self.closes:,} closes has the"
+                f" outcome {self.outcome_field}, which {PREFIX}OUTCOME={self.settings.outcome} asks"
+                " for; all would be dead letters.",
                 remedy,
             )
 
@@ -152,12 +186,28 @@ class Survey:
             "facts": self.facts,
             "groups": dict(sorted(self.groups.items())),
             "dead_letters": [
-                {"reason": reason, "path": path, "count": r.count, "places": r.places, "exception": r.exception, "words": r.words}
-                for (reason, path), r in sorted(self.refused.items(), key=lambda item: (-item[1].count, item[0]))
+                {
+                    "reason": reason,
+                    "path": path,
+                    "count": r.count,
+                    "places": r.places,
+                    "exception": r.exception,
+                    "words": r.words,
+                }
+                for (reason, path), r in sorted(
+                    self.refused.items(), key=lambda item: (-item[1].count, item[0])
+                )
             ],
-            "outcome": {"configured": self.outcome_field, "found": {name: self.outcomes[name] for name in OUTCOME_FIELDS.values()}},
+            "outcome": {
+                "configured": self.outcome_field,
+                "found": {name: self.outcomes[name] for name in OUTCOME_FIELDS.values()},
+            },
             "outcome_remedy": self.outcome_remedy(),
-            "dimensions": {"found": sorted(self.dimensions), "not_configured": self.unconfigured, "export": self.export},
+            "dimensions": {
+                "found": sorted(self.dimensions),
+                "not_configured": self.unconfigured,
+                "export": self.export,
+            },
             "first_exit": min(self.exits, default=None),
             "last_exit": max(self.exits, default=None),
             "in_window": self.in_window(),
@@ -170,11 +220,20 @@ def _told(event: dict[str, Any]) -> Told:
     """What an event of another kind than a table's says to a trader."""
     summary, scopes = _parts(event)
     pnl: Any = summary.get("pnl_usd")
-    short = next((scope["is_short"] for scope in scopes if isinstance(scope, dict) and isinstance(scope.get("is_short"), bool)), None)
+    short = next(
+        (
+            scope["is_short"]
+            for scope in scopes
+            if isinstance(scope, dict) and isinstance(scope.get("is_short"), bool)
+        ),
+        None,
+    )
     side = "unknown" if short is None else ("short" if short else "long")
     entry, left = (str(summary.get(name) or "") for name in ("entry_timestamp", "exit_timestamp"))
     profit = float(pnl) if type(pnl) in (int, float) else None
-    return Told(str(event.get("symbol") or "(none)"), side, entry, left, None, profit, None, "USD", True)
+    return Told(
+        str(event.get("symbol") or "(none)"), side, entry, left, None, profit, None, "USD", True
+    )
 
 
 def survey(settings: Settings, found: Iterable[Closed], timestamp_ms: int, show: int = 0) -> Survey:
@@ -199,10 +258,19 @@ def _parts(event: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
     if "schema_version" not in event and isinstance(content, dict):
         elements = [e for e in _list(content.get("completed_trades")) if isinstance(e, dict)]
         last = elements[-1] if elements else {}
-        summaries = [s for s in (last.get("summary"), content.get("trade_summary")) if isinstance(s, dict)]
-        event = {**content, "trade_summary": {k: v for s in summaries for k, v in s.items()}, "actions": last.get("actions")}
+        summaries = [
+            s for s in (last.get("summary"), content.get("trade_summary")) if isinstance(s, dict)
+        ]
+        event = {
+            **content,
+            "trade_summary": {k: v for s in summaries for k, v in s.items()},
+            "actions": last.get("actions"),
+        }
     summary = event.get("trade_summary")
-    scopes = [event.get("entry_context"), *(a.get("scope") for a in _list(event.get("actions")) if isinstance(a, dict))]
+    scopes = [
+        event.get("entry_context"),
+        *(a.get("scope") for a in _list(event.get("actions")) if isinstance(a, dict)),
+    ]
     return summary if isinstance(summary, dict) else {}, scopes
 
 

@@ -1,4 +1,5 @@
-"""Rows of tables, each with the names of its columns and its place: CSV, HTML, spreadsheets and the like, and Parquet.
+"""Rows of tables, each with the names of its columns and its place: CSV, HTML, spreadsheets and the
+like, and Parquet.
 
 May touch: the files it is given (read only).  Parquet needs pyarrow, the extra `files`.
 """
@@ -17,7 +18,17 @@ from app.sources.files import opened, plain_name
 from app.sources.notes import Notes
 from app.sources.sheets import UTF_8, form_of, sheets
 
-__all__ = ["UTF_8", "Row", "Table", "blocks", "encoding_of", "is_parquet", "is_table", "pyarrow_parquet", "table"]
+__all__ = [
+    "UTF_8",
+    "Row",
+    "Table",
+    "blocks",
+    "encoding_of",
+    "is_parquet",
+    "is_table",
+    "pyarrow_parquet",
+    "table",
+]
 
 _BATCH_ROWS = 5_000
 _CHUNK_BYTES = 1_048_576
@@ -45,11 +56,12 @@ def table(
     which: str | None = None,
     notes: Notes | None = None,
 ) -> Iterator[Table]:
-    """The table in the file that has all the `wanted` columns, of several the first, with the rows of all that are alike; `which` is its
-    title or number (from 1).  `delimiter` None is told from the content.  `notes` takes what else there was.
+    """The table in the file that has all the `wanted` columns, of several the first, with the rows
+    of all that are alike; `which` is its title or number (from 1).  `delimiter` None is told from
+    the content.  `notes` takes what else there was.
 
-    Raises `UsageError` if the file cannot be opened, `BadDataError` if it is damaged, has no table, or is in another encoding, and
-    `ConfigurationError` where a package is missing.
+    Raises `UsageError` if the file cannot be opened, `BadDataError` if it is damaged, has no table,
+    or is in another encoding, and `ConfigurationError` where a package is missing.
     """
     if is_parquet(path):
         yield _parquet(path)
@@ -63,34 +75,49 @@ def table(
             if (which is None or named(block, number, which)) and set(wanted) <= set(block.columns):
                 yield Table(block.columns, _alike(block, every, number, which, notes))
                 return
-            if nearest is None or len(set(wanted) & set(block.columns)) > len(set(wanted) & set(nearest.columns)):
+            if nearest is None or len(set(wanted) & set(block.columns)) > len(
+                set(wanted) & set(nearest.columns)
+            ):
                 nearest = block
             for _ in block.rows:
                 pass
         if nearest is None:
             raise BadDataError(f"{path} is empty.", "The first line has to name the columns.")
         if which is not None and set(wanted) <= set(nearest.columns):
-            raise BadDataError(f"{path} has no table {which!r} with the columns of the mapping.", "Name it by its title or its number.")
+            raise BadDataError(
+                f"{path} has no table {which!r} with the columns of the mapping.",
+                "Name it by its title or its number.",
+            )
         yield Table(nearest.columns, iter(()))
 
 
 def named(block: Block, number: int, which: str) -> bool:
-    """Whether `which` is the block's title, its number from 1, or `line` and the number of its header's line."""
+    """Whether `which` is the block's title, its number from 1, or `line` and the number of its
+    header's line."""
     return which.strip().casefold() in (block.title.casefold(), str(number), f"line {block.line}")
 
 
-def _alike(first: Block, every: Iterator[Block], number: int, which: str | None, notes: Notes) -> Iterator[Row]:
-    """The rows of `first`, and of the blocks behind it that have its title and columns; the others are counted."""
+def _alike(
+    first: Block, every: Iterator[Block], number: int, which: str | None, notes: Notes
+) -> Iterator[Row]:
+    """The rows of `first`, and of the blocks behind it that have its title and columns; the others
+    are counted."""
     yield from first.rows
     for later, block in enumerate(every, number + 1):
-        if (block.columns == first.columns and block.title == first.title) or (which is not None and named(block, later, which)):
+        if (block.columns == first.columns and block.title == first.title) or (
+            which is not None and named(block, later, which)
+        ):
             yield from block.rows
             continue
         n_rows = sum(1 for _ in block.rows)
         if not n_rows and block.line:
             notes.add(TEXT_LINES, name=f"line {block.line} names of other columns")
         if n_rows:
-            notes.add("rows of other tables in the file, left out", n_rows, f"{block.title or 'table'} from line {block.line} on")
+            notes.add(
+                "rows of other tables in the file, left out",
+                n_rows,
+                f"{block.title or 'table'} from line {block.line} on",
+            )
 
 
 def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Iterator[Block]:
@@ -104,7 +131,8 @@ def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Ite
 
 
 def encoding_of(path: str) -> str:
-    """The encoding of a CSV file: UTF-8, or else what spreadsheets write, UTF-16 (told by its mark) or Windows' Western one."""
+    """The encoding of a CSV file: UTF-8, or else what spreadsheets write, UTF-16 (told by its mark)
+    or Windows' Western one."""
     if is_parquet(path) or form_of(path) != "csv":
         return UTF_8
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -130,7 +158,8 @@ def pyarrow_parquet() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise ConfigurationError(
-            "Reading Parquet needs the package pyarrow, which is not installed.", 'Install it with: pip install "edgeloop[files]"'
+            "Reading Parquet needs the package pyarrow, which is not installed.",
+            'Install it with: pip install "edgeloop[files]"',
         ) from error
     return pyarrow.parquet
 
@@ -138,11 +167,15 @@ def pyarrow_parquet() -> Any:
 def _parquet(path: str) -> Table:
     parquet = pyarrow_parquet()
     if not Path(path).is_file():
-        raise UsageError(f"{path} cannot be read: there is no such file.", "Name a file that is there.")
+        raise UsageError(
+            f"{path} cannot be read: there is no such file.", "Name a file that is there."
+        )
     try:
         file = parquet.ParquetFile(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are both.
-        raise BadDataError(f"{path} cannot be read as Parquet: {error}.", "Get the file again.") from error
+        raise BadDataError(
+            f"{path} cannot be read as Parquet: {error}.", "Get the file again."
+        ) from error
     size, n_rows = Path(path).stat().st_size, max(1, file.metadata.num_rows)
 
     def rows() -> Iterator[Row]:
@@ -153,7 +186,9 @@ def _parquet(path: str) -> Table:
                     line += 1
                     yield Row(cells, line, size * line // n_rows, [])
         except (OSError, ValueError) as error:
-            raise BadDataError(f"{path} is damaged after row {line}: {error}.", "Get the file again.") from error
+            raise BadDataError(
+                f"{path} is damaged after row {line}: {error}.", "Get the file again."
+            ) from error
         finally:
             file.close()
 

@@ -1,4 +1,5 @@
-"""Times as exports write them: a format is composed from a cell, and one order of day and month has to read every cell of a column.
+"""Times as exports write them: a format is composed from a cell, and one order of day and month has
+to read every cell of a column.
 
 May touch: nothing.
 """
@@ -13,24 +14,91 @@ from functools import lru_cache
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _FOREIGN = {
-    "mär": "mar", "mrz": "mar", "märz": "mar", "mai": "may", "okt": "oct", "dez": "dec", "janv": "jan", "févr": "feb", "fév": "feb",
-    "mars": "mar", "avr": "apr", "avril": "apr", "juin": "jun", "juil": "jul", "août": "aug", "sept": "sep", "déc": "dec", "ene": "jan",
-    "abr": "apr", "ago": "aug", "dic": "dec", "januar": "jan", "februar": "feb", "juni": "jun", "juli": "jul", "oktober": "oct",
-    "dezember": "dec", "janvier": "jan", "février": "feb", "juillet": "jul", "octobre": "oct", "novembre": "nov", "décembre": "dec",
-    "enero": "jan", "febrero": "feb", "marzo": "mar", "abril": "apr", "mayo": "may", "junio": "jun", "julio": "jul", "agosto": "aug",
-    "septiembre": "sep", "octubre": "oct", "noviembre": "nov", "diciembre": "dec", "mag": "may", "giu": "jun", "lug": "jul", "set": "sep",
-    "ott": "oct", "gen": "jan",
-}  # fmt: skip
+    "mär": "mar",
+    "mrz": "mar",
+    "märz": "mar",
+    "mai": "may",
+    "okt": "oct",
+    "dez": "dec",
+    "janv": "jan",
+    "févr": "feb",
+    "fév": "feb",
+    "mars": "mar",
+    "avr": "apr",
+    "avril": "apr",
+    "juin": "jun",
+    "juil": "jul",
+    "août": "aug",
+    "sept": "sep",
+    "déc": "dec",
+    "ene": "jan",
+    "abr": "apr",
+    "ago": "aug",
+    "dic": "dec",
+    "januar": "jan",
+    "februar": "feb",
+    "juni": "jun",
+    "juli": "jul",
+    "oktober": "oct",
+    "dezember": "dec",
+    "janvier": "jan",
+    "février": "feb",
+    "juillet": "jul",
+    "octobre": "oct",
+    "novembre": "nov",
+    "décembre": "dec",
+    "enero": "jan",
+    "febrero": "feb",
+    "marzo": "mar",
+    "abril": "apr",
+    "mayo": "may",
+    "junio": "jun",
+    "julio": "jul",
+    "agosto": "aug",
+    "septiembre": "sep",
+    "octubre": "oct",
+    "noviembre": "nov",
+    "diciembre": "dec",
+    "mag": "may",
+    "giu": "jun",
+    "lug": "jul",
+    "set": "sep",
+    "ott": "oct",
+    "gen": "jan",
+}
 OFFSETS = {
-    "UTC": 0, "GMT": 0, "Z": 0, "EST": -300, "EDT": -240, "CST": -360, "CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420,
-    "CET": 60, "CEST": 120, "EET": 120, "EEST": 180, "JST": 540, "HKT": 480, "SGT": 480, "AEST": 600, "AEDT": 660, "BST": 60,
-}  # fmt: skip
-"""Minutes east of UTC of the zones that cells name; those that mean several places (IST) are left out."""
+    "UTC": 0,
+    "GMT": 0,
+    "Z": 0,
+    "EST": -300,
+    "EDT": -240,
+    "CST": -360,
+    "CDT": -300,
+    "MST": -420,
+    "MDT": -360,
+    "PST": -480,
+    "PDT": -420,
+    "CET": 60,
+    "CEST": 120,
+    "EET": 120,
+    "EEST": 180,
+    "JST": 540,
+    "HKT": 480,
+    "SGT": 480,
+    "AEST": 600,
+    "AEDT": 660,
+    "BST": 60,
+}
+"""Minutes east of UTC of the zones that cells name; those that mean several places (IST) are left
+out."""
 
 _DAY = (
     r"(?P<y>\d{4})(?P<s1>[-/.])(?P<m>\d{1,2})(?P=s1)(?P<d>\d{1,2})",
     r"(?P<a>\d{1,2})(?P<s1>[-/.])(?P<b>\d{1,2})(?P=s1)(?P<y>\d{4}|\d{2})",
-    r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[a-zäûéù]{3,10})\.?(?P<s2>[-/ ,]\s*)(?P<y>\d{4}|\d{2})",
+    (
+        r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[a-zäûéù]{3,10})\.?(?P<s2>[-/"
+        r" ,]\s*)(?P<y>\d{4}|\d{2})"
+    ),
     r"(?P<mon>[a-zäûéù]{3,10})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
     r"(?P<y>\d{4})(?P<s1>[- ])(?P<mon>[a-z]{3})(?P=s1)(?P<d>\d{1,2})",
     r"(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})",
@@ -44,14 +112,18 @@ _WHOLE = tuple(
     )
     for day in _DAY
 )
-_CLOCK_FIRST = re.compile(r"(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4})", re.IGNORECASE)
+_CLOCK_FIRST = re.compile(
+    r"(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4})",
+    re.IGNORECASE,
+)
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One reading of a cell: year, month and day (`order` is `?` where they may be the other way round, else empty), the time
-    of day (None: a bare day) and the offset in minutes (None: not said)."""
+    """One reading of a cell: year, month and day (`order` is `?` where they may be the other way
+    round, else empty), the time of day (None: a bare day) and the offset in minutes (None: not
+    said)."""
 
     year: int
     first: int
@@ -63,7 +135,8 @@ class Read:
 
 @lru_cache(maxsize=65_536)
 def parsed(text: str) -> Read | None:
-    """The cell's parts, None where it is no time.  Where day and month can change places, `order` is `?`.
+    """The cell's parts, None where it is no time.  Where day and month can change places, `order`
+    is `?`.
 
     >>> parsed("1/9/2022, 9:14:22 PM")
     Read(year=2022, first=1, second=9, order='?', clock=(21, 14, 22, 0), offset=None)
@@ -83,7 +156,11 @@ def parsed(text: str) -> Read | None:
     year += 0 if year > 99 else (2000 if year < 70 else 1900)
     if part.get("mon"):
         name = part["mon"].lower()
-        month = _MONTHS.index(_FOREIGN.get(name, name)[:3]) + 1 if _FOREIGN.get(name, name)[:3] in _MONTHS else 0
+        month = (
+            _MONTHS.index(_FOREIGN.get(name, name)[:3]) + 1
+            if _FOREIGN.get(name, name)[:3] in _MONTHS
+            else 0
+        )
         first, second, order = month, int(part["d"]), ""
     elif part.get("m"):
         first, second, order = int(part["m"]), int(part["d"]), ""
@@ -129,11 +206,14 @@ def _possible(year: int, first: int, second: int, order: str) -> bool:
     def valid(month: int, day: int) -> bool:
         return 1 <= month <= 12 and 1 <= day <= 31
 
-    return 1970 <= year <= 2100 and (valid(first, second) or (order == "?" and valid(second, first)))
+    return 1970 <= year <= 2100 and (
+        valid(first, second) or (order == "?" and valid(second, first))
+    )
 
 
 def moment(text: str, order: str) -> tuple[datetime, bool] | None:
-    """(the moment, whether it has an offset of its own) of a cell; `order` is `dm` or `md`.  None where that order does not read it.
+    """(the moment, whether it has an offset of its own) of a cell; `order` is `dm` or `md`.  None
+    where that order does not read it.
 
     >>> moment("05/03/2024 09:30 EDT", "md"), moment("13/04/2026", "md")
     ((datetime.datetime(2024, 5, 3, 9, 30, tzinfo=datetime.timezone(datetime.timedelta(days=-1, seconds=72000))), True), None)
@@ -141,19 +221,28 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
     found = parsed(text)
     if found is None:
         return None
-    month, day = (found.second, found.first) if found.order == "?" and order == "dm" else (found.first, found.second)
+    month, day = (
+        (found.second, found.first)
+        if found.order == "?" and order == "dm"
+        else (found.first, found.second)
+    )
     hour, minute, second, micro = found.clock or (0, 0, 0, 0)
     try:
-        made = datetime(found.year, month, day, hour, minute, second, micro)  # noqa: DTZ001 (the zone comes below or from the mapping)
+        # the zone comes below or from the mapping
+        made = datetime(found.year, month, day, hour, minute, second, micro)  # noqa: DTZ001
     except ValueError:
         return None
     if found.offset is None:
         return made, False
-    return made.replace(tzinfo=timezone(timedelta(minutes=found.offset)) if found.offset else UTC), True
+    return (
+        made.replace(tzinfo=timezone(timedelta(minutes=found.offset)) if found.offset else UTC),
+        True,
+    )
 
 
 def orders(cells: Iterable[str]) -> tuple[set[str], int]:
-    """(the orders of day and month that read every cell that is a time, how many cells are no time at all).
+    """(the orders of day and month that read every cell that is a time, how many cells are no time
+    at all).
 
     >>> orders(["03/02/2026 09:30", "17/03/2026 09:30"]), orders(["03/02/2026"])[0] == {"dm", "md"}, orders(["2024-01-02"])[0]
     (({'dm'}, 0), True, {''})
@@ -170,7 +259,8 @@ def orders(cells: Iterable[str]) -> tuple[set[str], int]:
 
 
 def strptime_format(cells: Sequence[str], order: str) -> str | None:
-    """One format as `datetime.strptime` takes it that reads all `cells` as `order` does, None where there is no single one.
+    """One format as `datetime.strptime` takes it that reads all `cells` as `order` does, None where
+    there is no single one.
 
     >>> strptime_format(["1/9/2022, 9:14:22 PM"], "md"), strptime_format(["13.04.2026 15:34"], "")
     ('%m/%d/%Y, %I:%M:%S %p', '%d.%m.%Y %H:%M')
@@ -184,7 +274,8 @@ def strptime_format(cells: Sequence[str], order: str) -> str | None:
 def _reads(form: str, cell: str, order: str) -> bool:
     expected = moment(cell, order)
     try:
-        found = datetime.strptime(cell.strip(), form)  # noqa: DTZ007 (compared with what has the same offset or none)
+        # compared with what has the same offset or none
+        found = datetime.strptime(cell.strip(), form)  # noqa: DTZ007
     except ValueError:
         return False
     return expected is not None and found == expected[0]
@@ -208,7 +299,17 @@ def _formats(cell: str, order: str) -> Iterable[str]:
         "md": ("%m/%d/%Y", "%m/%d/%y", "%m-%d-%Y", "%m-%d-%y"),
         "dm": ("%d/%m/%Y", "%d/%m/%y", "%d-%m-%Y", "%d-%m-%y"),
     }[order]
-    clocks = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%H:%M:%S.%f", "%I:%M:%S.%f %p", "%H%M%S", "%I:%M:%S%p", "%I:%M%p")
+    clocks = (
+        "%H:%M:%S",
+        "%H:%M",
+        "%I:%M:%S %p",
+        "%I:%M %p",
+        "%H:%M:%S.%f",
+        "%I:%M:%S.%f %p",
+        "%H%M%S",
+        "%I:%M:%S%p",
+        "%I:%M%p",
+    )
     for day in days:
         yield day
         for gap in (" ", ", ", ";", "T"):

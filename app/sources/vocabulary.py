@@ -1,4 +1,5 @@
-"""What people and programs call the columns of a trade log, by field, in the languages that exports come in; the likeliest name first.
+"""What people and programs call the columns of a trade log, by field, in the languages that exports
+come in; the likeliest name first.
 
 May touch: nothing.
 """
@@ -7,179 +8,190 @@ from __future__ import annotations
 
 WORDS = {
     "trade_id": (
-        "trade_id tradeid position_id deal_id ticket position trade trade_no trade_number no nr id exit_trade_id pos_id "
-        "order_no deal ticket_no numéro numero trade_nr handelsnummer 交易 transaktionsnummer número numéro_de_l_ordre "
-        "position_nr trade_num number "
-        "n_º_de_operación n_de_operación trade_n trade_numéro"
+        "trade_id tradeid position_id deal_id ticket position trade trade_no trade_number no nr id"
+        " exit_trade_id pos_id order_no deal ticket_no numéro numero trade_nr handelsnummer 交易"
+        " transaktionsnummer número numéro_de_l_ordre position_nr trade_num number n_º_de_operación"
+        " n_de_operación trade_n trade_numéro"
     ),
     "entry_timestamp": (
-        "entry_time entry_timestamp entry_date entry_datetime open_time open_date open_timestamp opened opened_at date_opened "
-        "opened_on open_dt opened_date time_in entered entered_at entry_ts buy_date bought start_time start_date entry_at "
-        "opening_time opening_date open_datetime date_open open_date_time entry_date_time bought_timestamp boughttimestamp "
-        "date_in opening_time_utc entry_dt date_acquired acquired buy_time time_opened eröffnet eröffnung einstiegszeit "
-        "eröffnungszeit kaufdatum einstieg_datum heure_d_entrée date_d_ouverture date_d_entrée ouverture fecha_de_apertura "
-        "hora_de_entrada hora_entrada fecha_apertura data_apertura ora_di_apertura open_at datetime_in enter_time enter_date "
-        "opening_date_time "
-        "entry open"
+        "entry_time entry_timestamp entry_date entry_datetime open_time open_date open_timestamp"
+        " opened opened_at date_opened opened_on open_dt opened_date time_in entered entered_at"
+        " entry_ts buy_date bought start_time start_date entry_at opening_time opening_date"
+        " open_datetime date_open open_date_time entry_date_time bought_timestamp boughttimestamp"
+        " date_in opening_time_utc entry_dt date_acquired acquired buy_time time_opened eröffnet"
+        " eröffnung einstiegszeit eröffnungszeit kaufdatum einstieg_datum heure_d_entrée"
+        " date_d_ouverture date_d_entrée ouverture fecha_de_apertura hora_de_entrada hora_entrada"
+        " fecha_apertura data_apertura ora_di_apertura open_at datetime_in enter_time enter_date"
+        " opening_date_time entry open"
     ),
     "exit_timestamp": (
-        "exit_time exit_timestamp exit_date exit_datetime close_time close_date close_timestamp closed closed_at date_closed "
-        "closed_on close_dt time_out exited exited_at exit_ts sell_date sold end_time end_date exit_at closing_time "
-        "closing_date close_datetime date_close close_date_time exit_date_time sold_timestamp soldtimestamp date_out "
-        "closing_time_utc exit_dt date_sold sell_time time_closed geschlossen schließung ausstiegszeit schlusszeit "
-        "verkaufsdatum heure_de_sortie date_de_fermeture date_de_sortie fermeture fecha_de_cierre hora_de_salida hora_salida "
-        "fecha_cierre data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit settlement_time update_time "
-        "trade_time updated_time close_at closing_date_time "
-        "close "
-        "ex_date ex_time"
+        "exit_time exit_timestamp exit_date exit_datetime close_time close_date close_timestamp"
+        " closed closed_at date_closed closed_on close_dt time_out exited exited_at exit_ts"
+        " sell_date sold end_time end_date exit_at closing_time closing_date close_datetime"
+        " date_close close_date_time exit_date_time sold_timestamp soldtimestamp date_out"
+        " closing_time_utc exit_dt date_sold sell_time time_closed geschlossen schließung"
+        " ausstiegszeit schlusszeit verkaufsdatum heure_de_sortie date_de_fermeture date_de_sortie"
+        " fermeture fecha_de_cierre hora_de_salida hora_salida fecha_cierre data_chiusura"
+        " ora_di_chiusura closed_time closed_date datetime_out exit settlement_time update_time"
+        " trade_time updated_time close_at closing_date_time close ex_date ex_time"
     ),
     "symbol": (
-        "symbol ticker pair instrument market asset underlying contract security coin product symbol_name trading_pair "
-        "contracts contract_name contractname underlying_symbol instrument_name item symbols futures stock stock_symbol "
-        "symbol_code market_name underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo 商品 合約 "
-        "合约 交易對 交易对 инструмент produkt produit instid inst_id instrument_id contract_code spot_pairs spot_pair "
-        "trading_symbol tradingsymbol symbol_value column epic "
-        "品種 品种 銘柄 "
-        "valeur libellé valor título "
-        "company scrip scrip_name security_name stock_name product_name company_name name "
-        "action"
+        "symbol ticker pair instrument market asset underlying contract security coin product"
+        " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
+        " instrument_name item symbols futures stock stock_symbol symbol_code market_name"
+        " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo 商品"
+        " 合約 合约 交易對 交易对 инструмент produkt produit instid inst_id instrument_id"
+        " contract_code spot_pairs spot_pair trading_symbol tradingsymbol symbol_value column epic"
+        " 品種 品种 銘柄 valeur libellé valor título company scrip scrip_name security_name"
+        " stock_name product_name company_name name action"
     ),
     "side": (
-        "side direction long_short position_side action buy_sell b_s type position transaction_type trade_type trans_code "
-        "transaction_code transaction_subcode closing_direction order_side side_direction trade_direction l_s pos_side posside "
-        "order_type buysell bs transaction activity activity_type market_pos trade_side richtung art typ seite kauf_verkauf "
-        "handelsart sens type_d_ordre pos_marché tipo dirección direccion lado sentido operación operacion compra_venta 類型 "
-        "类型 方向 買賣 направление тип kierunek position_type market_position operation deal_type description sub_type "
-        "is_short short "
-        "タイプ "
-        "transaktion opération "
-        "dir trade"
+        "side direction long_short position_side action buy_sell b_s type position transaction_type"
+        " trade_type trans_code transaction_code transaction_subcode closing_direction order_side"
+        " side_direction trade_direction l_s pos_side posside order_type buysell bs transaction"
+        " activity activity_type market_pos trade_side richtung art typ seite kauf_verkauf"
+        " handelsart sens type_d_ordre pos_marché tipo dirección direccion lado sentido operación"
+        " operacion compra_venta 類型 类型 方向 買賣 направление тип kierunek position_type"
+        " market_position operation deal_type description sub_type is_short short タイプ"
+        " transaktion opération dir trade"
     ),
-    "rr": ("rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r result_r realized_rr r_r actual_r"),
+    "rr": (
+        "rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r"
+        " result_r realized_rr r_r actual_r"
+    ),
     "stake": (
-        "stake stake_amount buy_value cost_basis cost_basis_cb invested invested_amount investment amount_invested "
-        "purchase_amount buy_amount total_cost cost adjusted_cost entry_value einstandswert"
+        "stake stake_amount buy_value cost_basis cost_basis_cb invested invested_amount investment"
+        " amount_invested purchase_amount buy_amount total_cost cost adjusted_cost entry_value"
+        " einstandswert"
     ),
     "roi": (
-        "roi return return_pct ret returns profit_pct profit_ratio profit_percent pnl_pct pnl_percent gain_pct pct_return "
-        "return_percent result_pct net_return percent roi_pct profit_loss_pct net_roi pct_gain pct_profit realized_pnl_pct "
-        "net_pnl_pct pl_pct gain_loss_pct rendite_pct rendite rendement rentabilidad pct_change change_pct 獲利_pct gewinn_pct "
-        "pnl_ratio profit_rate net_p_l_pct p_l_pct closed_pnl_pct realized_p_l_pct returnpct plpc "
-        "chng_pct pct_chg chg_pct"
+        "roi return return_pct ret returns profit_pct profit_ratio profit_percent pnl_pct"
+        " pnl_percent gain_pct pct_return return_percent result_pct net_return percent roi_pct"
+        " profit_loss_pct net_roi pct_gain pct_profit realized_pnl_pct net_pnl_pct pl_pct"
+        " gain_loss_pct rendite_pct rendite rendement rentabilidad pct_change change_pct 獲利_pct"
+        " gewinn_pct pnl_ratio profit_rate net_p_l_pct p_l_pct closed_pnl_pct realized_p_l_pct"
+        " returnpct plpc chng_pct pct_chg chg_pct"
     ),
     "pnl_usd": (
-        "pnl net profit net_profit profit_usd p_l pl net_pnl realized_pnl realised_pnl gain profit_loss profit_abs result "
-        "net_pl net_p_l profit_usdt pnl_usdt gross_pnl net_gain closed_pnl closed_p_l realized_profit realised_profit "
-        "realized_p_l realised_p_l gross_p_l net_gain_loss gain_loss realized_gain_loss total_pnl closing_pnl position_pnl "
-        "profit_and_loss profit_loss_amount realized_gain amount_pnl trade_pnl net_amount_pnl return_usd gewinn ergebnis "
-        "gewinn_verlust guv g_v bénéfice profit_net resultado ganancia beneficio ganancias_pérdidas bénéfices gain_perte "
-        "profitto risultato 獲利 收益 盈虧 盈亏 已實現盈虧 прибыль zysk profitloss profit_amount fifo_pnl_realized "
-        "fifopnlrealized pnl_realized realized_pl realised_pl net_realized_pnl fifopnl closed_pl trade_p_l p_and_l earnings "
-        "profit_value gross_profit gross_pl grosspnl "
-        "淨損益 净损益 損益 损益 淨利 净利"
+        "pnl net profit net_profit profit_usd p_l pl net_pnl realized_pnl realised_pnl gain"
+        " profit_loss profit_abs result net_pl net_p_l profit_usdt pnl_usdt gross_pnl net_gain"
+        " closed_pnl closed_p_l realized_profit realised_profit realized_p_l realised_p_l gross_p_l"
+        " net_gain_loss gain_loss realized_gain_loss total_pnl closing_pnl position_pnl"
+        " profit_and_loss profit_loss_amount realized_gain amount_pnl trade_pnl net_amount_pnl"
+        " return_usd gewinn ergebnis gewinn_verlust guv g_v bénéfice profit_net resultado ganancia"
+        " beneficio ganancias_pérdidas bénéfices gain_perte profitto risultato 獲利 收益 盈虧 盈亏"
+        " 已實現盈虧 прибыль zysk profitloss profit_amount fifo_pnl_realized fifopnlrealized"
+        " pnl_realized realized_pl realised_pl net_realized_pnl fifopnl closed_pl trade_p_l p_and_l"
+        " earnings profit_value gross_profit gross_pl grosspnl 淨損益 净损益 損益 损益 淨利 净利"
     ),
-    "max_drawdown": ("max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct max_adverse_excursion"),
+    "max_drawdown": (
+        "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
+        " max_adverse_excursion"
+    ),
     "max_gain": "max_gain mfe mfe_pct runup run_up best max_runup max_favorable_excursion",
     "entry_price": (
-        "entry_price cost_per_share cost_share open_price open_rate buy_price avg_entry_price avg_px_open price_in entry "
-        "avg_entry opening_price average_entry_price entry_px opening price_open avg_open_price average_open_price buy_avg "
-        "bought_price entry_avg_price avg_buy_price opening_rate avg_entry_px entry_avg einstieg einstiegspreis einstiegskurs "
-        "eröffnungskurs eröffnungspreis kaufkurs prix_d_entrée prix_d_ouverture precio_de_entrada precio_apertura "
-        "precio_de_apertura prezzo_di_apertura entry_level open_level enter_price entry_fill_price avg_price_entry "
-        "open_avg_price "
-        "open"
+        "entry_price cost_per_share cost_share open_price open_rate buy_price avg_entry_price"
+        " avg_px_open price_in entry avg_entry opening_price average_entry_price entry_px opening"
+        " price_open avg_open_price average_open_price buy_avg bought_price entry_avg_price"
+        " avg_buy_price opening_rate avg_entry_px entry_avg einstieg einstiegspreis einstiegskurs"
+        " eröffnungskurs eröffnungspreis kaufkurs prix_d_entrée prix_d_ouverture precio_de_entrada"
+        " precio_apertura precio_de_apertura prezzo_di_apertura entry_level open_level enter_price"
+        " entry_fill_price avg_price_entry open_avg_price open"
     ),
     "exit_price": (
-        "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price avg_exit_price avg_px_close price_out "
-        "exit avg_exit closing_price average_exit_price exit_px closing price_close avg_close_price average_close_price "
-        "sell_avg sold_price exit_avg_price avg_sell_price closing_rate avg_exit_px exit_avg ausstieg ausstiegspreis "
-        "ausstiegskurs schlusskurs schließungskurs verkaufskurs prix_de_sortie prix_de_fermeture precio_de_salida precio_cierre "
-        "precio_de_cierre prezzo_di_chiusura exit_level close_level closing_level exit_fill_price avg_closed_price avg_close "
-        "close_avg_price "
-        "close "
-        "ex_price"
+        "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
+        " avg_exit_price avg_px_close price_out exit avg_exit closing_price average_exit_price"
+        " exit_px closing price_close avg_close_price average_close_price sell_avg sold_price"
+        " exit_avg_price avg_sell_price closing_rate avg_exit_px exit_avg ausstieg ausstiegspreis"
+        " ausstiegskurs schlusskurs schließungskurs verkaufskurs prix_de_sortie prix_de_fermeture"
+        " precio_de_salida precio_cierre precio_de_cierre prezzo_di_chiusura exit_level close_level"
+        " closing_level exit_fill_price avg_closed_price avg_close close_avg_price close ex_price"
     ),
     "quantity": (
-        "filled quantity_transacted filled_qty filled_quantity fill_qty exec_qty executed_qty executed_quantity executed "
-        "quantity qty size amount shares contracts volume units lots filled_amount filled_size fill_quantity exec_quantity "
-        "lot_size trade_size position_size contract_size_qty num_shares no_of_shares shares_contracts traded_qty trade_qty "
-        "closed_size closed_qty closed_volume closing_quantity vol trade_quantity order_qty anzahl stück menge kontrakte "
-        "contrats contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen quantità aantal 合約 數量 "
-        "数量 成交量 口數 объём ilość deal_size position_qty filledqty max_size closed_amount lastqty last_qty execqty "
-        "size_units coin_amount base_amount volume_lots "
-        "倉位大小 仓位大小 部位大小 position_size_qty 頭寸 "
-        "títulos titres "
-        "trade_amount"
+        "filled quantity_transacted filled_qty filled_quantity fill_qty exec_qty executed_qty"
+        " executed_quantity executed quantity qty size amount shares contracts volume units lots"
+        " filled_amount filled_size fill_quantity exec_quantity lot_size trade_size position_size"
+        " contract_size_qty num_shares no_of_shares shares_contracts traded_qty trade_qty"
+        " closed_size closed_qty closed_volume closing_quantity vol trade_quantity order_qty anzahl"
+        " stück menge kontrakte contrats contratos contratti lotgröße volumen qté quantité taille"
+        " cantidad tamaño volúmen quantità aantal 合約 數量 数量 成交量 口數 объём ilość deal_size"
+        " position_qty filledqty max_size closed_amount lastqty last_qty execqty size_units"
+        " coin_amount base_amount volume_lots 倉位大小 仓位大小 部位大小 position_size_qty 頭寸"
+        " títulos titres trade_amount"
     ),
     "fees_usd": (
-        "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee ibcommission commission_fees "
-        "fees_comm commissions_fees total_commission total_fee trade_fees gebühren gebühr provision kommission frais comisión "
-        "comisiones commissione 手續費 手续费 trading_fees"
+        "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee"
+        " ibcommission commission_fees fees_comm commissions_fees total_commission total_fee"
+        " trade_fees gebühren gebühr provision kommission frais comisión comisiones commissione"
+        " 手續費 手续费 trading_fees"
     ),
     "hold_time_days": "hold_time_days hold_days days_held holding_days",
     "timeframe": "timeframe time_frame tf interval",
     "bucket": "bucket sector asset_class category",
     "chain": "chain exchange venue broker",
     "currency": (
-        "currency instrument_currency trade_currency settle_currency ccy quote_currency currencyprimary currency_primary "
-        "quote_asset währung devise moneda valuta price_currency spot_price_currency profit_currency pnl_currency "
-        "account_currency"
+        "currency instrument_currency trade_currency settle_currency ccy quote_currency"
+        " currencyprimary currency_primary quote_asset währung devise moneda valuta price_currency"
+        " spot_price_currency profit_currency pnl_currency account_currency"
     ),
     "revision": "revision",
     "multiplier": (
-        "multiplier contract_size point_value contract_multiplier contract_value lot_units mult contractsize pointvalue big_point_value"
+        "multiplier contract_size point_value contract_multiplier contract_value lot_units mult"
+        " contractsize pointvalue big_point_value"
     ),
     "account": (
-        "account account_id acct subaccount account_number account_reference clientaccountid konto compte cuenta account_name uid portfolio"
+        "account account_id acct subaccount account_number account_reference clientaccountid konto"
+        " compte cuenta account_name uid portfolio"
     ),
     "price": (
-        "avg_price fill_price exec_price price price_at_transaction trade_price execution_price rate t_price avg_fill_price "
-        "average_price filled_price executed_price tradeprice avgprice average_fill_price price_per_unit price_share unit_price "
-        "price_per_share avg_filled_price kurs preis ausführungskurs cours prix precio prezzo koers 價格 价格 成交價 成交价 "
-        "成交均价 цена cena deal_price last_price lastpx avgpx avg_px fillprice fillpx order_price execution_avg_price "
-        "spot_price_at_transaction trade_px "
-        "価格 "
-        "px fill_px exec_px "
-        "premium"
+        "avg_price fill_price exec_price price price_at_transaction trade_price execution_price"
+        " rate t_price avg_fill_price average_price filled_price executed_price tradeprice avgprice"
+        " average_fill_price price_per_unit price_share unit_price price_per_share avg_filled_price"
+        " kurs preis ausführungskurs cours prix precio prezzo koers 價格 价格 成交價 成交价"
+        " 成交均价 цена cena deal_price last_price lastpx avgpx avg_px fillprice fillpx order_price"
+        " execution_avg_price spot_price_at_transaction trade_px 価格 px fill_px exec_px premium"
     ),
     "time": (
-        "filled_time fill_time exec_time executed_at execution_time order_execution_time transaction_time trade_time datetime "
-        "date_time time_filled timestamp time date trade_date time_utc date_utc created_at transact_time filled_at run_date "
-        "activity_date execution_date transaction_date order_time update_time create_time executed_time trade_datetime "
-        "trade_date_time fill_date filled_date tradetime last_fill_time closed_time closing_time close_time order_date zeit "
-        "datum handelszeit ausführungszeit datum_zeit uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 "
-        "时间 成交時間 成交时间 日期_時間 время дата czas exec_datetime event_time filltime trade_ts utc_time date_utc_0 "
-        "datetime_utc txn_date exectime "
-        "日期_时间 日期时间 日時"
+        "filled_time fill_time exec_time executed_at execution_time order_execution_time"
+        " transaction_time trade_time datetime date_time time_filled timestamp time date trade_date"
+        " time_utc date_utc created_at transact_time filled_at run_date activity_date"
+        " execution_date transaction_date order_time update_time create_time executed_time"
+        " trade_datetime trade_date_time fill_date filled_date tradetime last_fill_time closed_time"
+        " closing_time close_time order_date zeit datum handelszeit ausführungszeit datum_zeit"
+        " uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 时间 成交時間"
+        " 成交时间 日期_時間 время дата czas exec_datetime event_time filltime trade_ts utc_time"
+        " date_utc_0 datetime_utc txn_date exectime 日期_时间 日期时间 日時"
     ),
     "fee": (
-        "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission total_fees commission_fees fees_comm "
-        "commissions_fees fee_amount fee_paid trade_fee gebühr gebühren provision frais comisión commissione transaction_fee "
-        "手續費 手续费 fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees other_fees reg_fee "
-        "sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total "
-        "gebuehr"
+        "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission total_fees"
+        " commission_fees fees_comm commissions_fees fee_amount fee_paid trade_fee gebühr gebühren"
+        " provision frais comisión commissione transaction_fee 手續費 手续费 fillfee exec_fee"
+        " fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees other_fees reg_fee"
+        " sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total gebuehr"
     ),
     "fee_currency": (
-        "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset commission_currency feecoin fee_ccy "
-        "commissionasset fee_cur ibcommissioncurrency fee_unit"
+        "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset"
+        " commission_currency feecoin fee_ccy commissionasset fee_cur ibcommissioncurrency fee_unit"
     ),
     "open_close": (
-        "open_close openclose open_close_indicator openclose_indicator opencloseindicator pos_effect position_effect effect "
-        "code codes notes_codes offset direction entry open_closed transaction_effect trade_effect"
+        "open_close openclose open_close_indicator openclose_indicator opencloseindicator"
+        " pos_effect position_effect effect code codes notes_codes offset direction entry"
+        " open_closed transaction_effect trade_effect"
     ),
     "gross": (
-        "home_notional homenotional waarde lokale_waarde proceeds gross_amount gross notional trade_value trade_money value "
-        "principal principal_amount cost quote_amount turnover trademoney amount total notional_value quote_qty quote_quantity "
-        "gross_value total_value executed_value consideration trade_amount quoteqty wert betrag montant importe order_value "
-        "filled_value subtotal"
+        "home_notional homenotional waarde lokale_waarde proceeds gross_amount gross notional"
+        " trade_value trade_money value principal principal_amount cost quote_amount turnover"
+        " trademoney amount total notional_value quote_qty quote_quantity gross_value total_value"
+        " executed_value consideration trade_amount quoteqty wert betrag montant importe"
+        " order_value filled_value subtotal"
     ),
     "net": (
-        "totaal net_amount net_cash netcash amount net_amt net_proceeds total cash cash_amount net_value net total_amount "
-        "net_total amount_usd"
+        "totaal net_amount net_cash netcash amount net_amt net_proceeds total cash cash_amount"
+        " net_value net total_amount net_total amount_usd"
     ),
     "fill_id": (
-        "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id deal_id deal execid ibexecid "
-        "transactionid exchange_trade_id reference txn_id tradeno"
+        "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id deal_id deal"
+        " execid ibexecid transactionid exchange_trade_id reference txn_id tradeno"
     ),
 }
 """Names of columns by field, as `known_as` writes them."""

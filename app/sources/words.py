@@ -11,17 +11,27 @@ from typing import Any
 from app.sources.mapping import TableMapping
 
 _FILL_FIELDS = {
-    "exit_timestamp": "time", "ts": "time", "entry_price": "price", "fees_usd": "fee", "pnl_usd": "multiplier", "size_frac": "quantity",
+    "exit_timestamp": "time",
+    "ts": "time",
+    "entry_price": "price",
+    "fees_usd": "fee",
+    "pnl_usd": "multiplier",
+    "size_frac": "quantity",
     "action_category": "side",
-}  # fmt: skip
+}
 _EXPECTED = {
-    "exit_timestamp": "no time that the mapping's format reads", "entry_timestamp": "no time that the mapping's format reads",
-    "ts": "no time that the mapping's format reads", "action_category": "no known side; name it in [sides]",
-}  # fmt: skip
+    "exit_timestamp": "no time that the mapping's format reads",
+    "entry_timestamp": "no time that the mapping's format reads",
+    "ts": "no time that the mapping's format reads",
+    "action_category": "no known side; name it in [sides]",
+}
 
 
-def in_words(event: Mapping[str, Any] | None, path: str, reason: str, mapping: TableMapping | None) -> str:
-    """What is wrong with the row of `event`, which the door refuses for `reason` at `path`; empty where the path says it all."""
+def in_words(
+    event: Mapping[str, Any] | None, path: str, reason: str, mapping: TableMapping | None
+) -> str:
+    """What is wrong with the row of `event`, which the door refuses for `reason` at `path`; empty
+    where the path says it all."""
     if event is None:
         return ""
     summary = event.get("trade_summary")
@@ -38,7 +48,9 @@ def in_words(event: Mapping[str, Any] | None, path: str, reason: str, mapping: T
         return ""
     if reason == "exit_before_entry":
         return f"{column or field} is {value}, before the entry."
-    expected = _EXPECTED.get(field, "no number" if reason == "wrong_type" else reason.replace("_", " "))
+    expected = _EXPECTED.get(
+        field, "no number" if reason == "wrong_type" else reason.replace("_", " ")
+    )
     return f"{column or field} holds {value!r}: {expected}."
 
 

@@ -16,15 +16,19 @@ CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 20.0
 
 
-async def connect(database_url: str, schema: str, *, command_timeout_s: float = COMMAND_TIMEOUT_S) -> asyncpg.Connection:
+async def connect(
+    database_url: str, schema: str, *, command_timeout_s: float = COMMAND_TIMEOUT_S
+) -> asyncpg.Connection:
     """A connection whose unqualified names are those of `schema`.
 
-    Raises `ConfigurationError` when there is no URL or it makes no sense, `UnreachableError` when the server does not let us in.
+    Raises `ConfigurationError` when there is no URL or it makes no sense, `UnreachableError` when
+    the server does not let us in.
     """
     if not database_url:
         raise ConfigurationError(
             "EDGELOOP_DATABASE_URL is not set.",
-            "Set it to the URL of a PostgreSQL database, such as postgresql://user:password@host:5432/name.",
+            "Set it to the URL of a PostgreSQL database, such as"
+            " postgresql://user:password@host:5432/name.",
         )
     try:
         return await asyncpg.connect(
@@ -36,18 +40,22 @@ async def connect(database_url: str, schema: str, *, command_timeout_s: float = 
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
         # The server's words name user or database, never the password.
         raise UnreachableError(
-            f"PostgreSQL at {redact_url(database_url)} is not usable: {str(error) or type(error).__name__}.",
-            "Start it (`faust -A app stack up` starts a local one) or correct EDGELOOP_DATABASE_URL.",
+            f"PostgreSQL at {redact_url(database_url)} is not usable:"
+            f" {str(error) or type(error).__name__}.",
+            "Start it (`faust -A app stack up` starts a local one) or correct"
+            " EDGELOOP_DATABASE_URL.",
         ) from error
     except (ValueError, asyncpg.InterfaceError) as error:
         raise ConfigurationError(
-            f"EDGELOOP_DATABASE_URL ({redact_url(database_url)}) makes no sense to the PostgreSQL client: {error}.",
+            f"EDGELOOP_DATABASE_URL ({redact_url(database_url)}) makes no sense to the PostgreSQL"
+            f" client: {error}.",
             "It has to be a URL such as postgresql://user:password@host:5432/name.",
         ) from error
 
 
 async def close(connection: asyncpg.Connection, *, timeout_s: float = 2.0) -> None:
-    """Close politely, or after `timeout_s`, or on any trouble, abruptly.  Never raises but when cancelled."""
+    """Close politely, or after `timeout_s`, or on any trouble, abruptly.  Never raises but when
+    cancelled."""
     try:
         await asyncio.wait_for(connection.close(), timeout_s)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):

@@ -1,4 +1,5 @@
-"""Numbered SQL migrations, each applied once, in order, in a transaction of its own, and never changed afterwards.
+"""Numbered SQL migrations, each applied once, in order, in a transaction of its own, and never
+changed afterwards.
 
 May touch: PostgreSQL, the files in `app/migrations`.
 """
@@ -33,27 +34,37 @@ class Migration:
 
 
 def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
-    """The migrations in `folder` (default: those of this release), by number.  Raises `ConfigurationError` on a gap or a duplicate."""
+    """The migrations in `folder` (default: those of this release), by number.  Raises
+    `ConfigurationError` on a gap or a duplicate."""
     source = files("app") / "migrations" if folder is None else folder
     found = []
     for file in source.iterdir():
         if match := re.fullmatch(r"(\d{4})_[a-z0-9_]+\.sql", file.name):
             content = file.read_bytes()
-            found.append(Migration(int(match[1]), file.name, content.decode(), hashlib.sha256(content).hexdigest()))
+            found.append(
+                Migration(
+                    int(match[1]), file.name, content.decode(), hashlib.sha256(content).hexdigest()
+                )
+            )
     found.sort(key=lambda m: m.number)
     if [m.number for m in found] != list(range(1, len(found) + 1)):
         raise ConfigurationError(
-            f"The migrations are not numbered 1 to {len(found)}: {', '.join(m.name for m in found)}.",
+            f"The migrations are not numbered 1 to {len(found)}:"
+            f" {', '.join(m.name for m in found)}.",
             "Install Edgeloop anew; when you write a migration, give it the next number.",
         )
     return tuple(found)
 
 
-async def migrate(database_url: str, schema: str, *, dry_run: bool = False, folder: Traversable | None = None) -> list[str]:
-    """Bring `schema` (made if it is missing) up to date; returns the names of the migrations applied, or with `dry_run` to be applied.
+async def migrate(
+    database_url: str, schema: str, *, dry_run: bool = False, folder: Traversable | None = None
+) -> list[str]:
+    """Bring `schema` (made if it is missing) up to date; returns the names of the migrations
+    applied, or with `dry_run` to be applied.
 
-    Safe to run twice at once: the second waits for the first.  A migration that fails leaves nothing of itself behind.
-    Raises `ConfigurationError` when the database was migrated with files that differ from these, `UnreachableError`.
+    Safe to run twice at once: the second waits for the first.  A migration that fails leaves
+    nothing of itself behind. Raises `ConfigurationError` when the database was migrated with files
+    that differ from these, `UnreachableError`.
     """
     known = migrations(folder)
     connection = await connect(database_url, schema, command_timeout_s=_STATEMENT_TIMEOUT_S)
@@ -65,24 +76,33 @@ async def migrate(database_url: str, schema: str, *, dry_run: bool = False, fold
             await connection.execute(f"SELECT pg_advisory_lock({lock})", timeout=_LOCK_WAIT_S)
         except TimeoutError as error:
             raise UnreachableError(
-                f"Another migration of the schema {schema} has been running for {_LOCK_WAIT_S:g} seconds.", "Wait for it, then try again."
+                f"Another migration of the schema {schema} has been running for {_LOCK_WAIT_S:g}"
+                " seconds.",
+                "Wait for it, then try again.",
             ) from error
         return await _apply(connection, schema, known)
     except asyncpg.PostgresError as error:
         raise ConfigurationError(
             f"PostgreSQL refused to migrate the schema {schema}: {error}.",
-            "Nothing of the failed migration was kept; mend the cause (often: the user may not create schemas or tables) and try again.",
+            "Nothing of the failed migration was kept; mend the cause (often: the user may not"
+            " create schemas or tables) and try again.",
         ) from error
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise UnreachableError(
-            f"The connection to PostgreSQL broke during the migration: {str(error) or type(error).__name__}.", "Try again."
+            "The connection to PostgreSQL broke during the migration:"
+            f" {str(error) or type(error).__name__}.",
+            "Try again.",
         ) from error
     finally:
         await close(connection)  # gives the advisory lock back
 
 
-async def _apply(connection: asyncpg.Connection, schema: str, known: tuple[Migration, ...]) -> list[str]:
-    if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema):
+async def _apply(
+    connection: asyncpg.Connection, schema: str, known: tuple[Migration, ...]
+) -> list[str]:
+    if not await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema
+    ):
         await connection.execute(f'CREATE SCHEMA "{schema}"')
     await connection.execute(
         f"""CREATE TABLE IF NOT EXISTS {LEDGER} (
@@ -93,27 +113,39 @@ async def _apply(connection: asyncpg.Connection, schema: str, known: tuple[Migra
         async with connection.transaction():
             await connection.execute(migration.sql)
             await connection.execute(
-                f"INSERT INTO {LEDGER} (number, name, sha256) VALUES ($1, $2, $3)", migration.number, migration.name, migration.sha256
+                f"INSERT INTO {LEDGER} (number, name, sha256) VALUES ($1, $2, $3)",
+                migration.number,
+                migration.name,
+                migration.sha256,
             )
     return [m.name for m in pending]
 
 
-async def _pending(connection: asyncpg.Connection, schema: str, known: tuple[Migration, ...]) -> list[Migration]:
+async def _pending(
+    connection: asyncpg.Connection, schema: str, known: tuple[Migration, ...]
+) -> list[Migration]:
     if await connection.fetchval("SELECT to_regclass($1)", f'"{schema}".{LEDGER}') is None:
         return list(known)
-    applied = {row["number"]: row for row in await connection.fetch(f"SELECT number, name, sha256 FROM {LEDGER}")}
+    applied = {
+        row["number"]: row
+        for row in await connection.fetch(f"SELECT number, name, sha256 FROM {LEDGER}")
+    }
     by_number = {m.number: m for m in known}
     for number, row in sorted(applied.items()):
         migration = by_number.get(number)
         if migration is None:
             raise ConfigurationError(
-                f"The schema {schema} holds the migration {row['name']}, which this release of Edgeloop does not have.",
-                "Run the release that migrated it (or a later one), or choose another EDGELOOP_DATABASE_SCHEMA.",
+                f"The schema {schema} holds the migration {row['name']}, which this release of"
+                " Edgeloop does not have.",
+                "Run the release that migrated it (or a later one), or choose another"
+                " EDGELOOP_DATABASE_SCHEMA.",
             )
         if migration.sha256 != row["sha256"]:
             raise ConfigurationError(
-                f"The migration {migration.name} was changed after it had been applied to the schema {schema}.",
-                "Restore the file as it was released and put the change into a new migration; or drop the schema, migrate and rebuild.",
+                f"The migration {migration.name} was changed after it had been applied to the"
+                f" schema {schema}.",
+                "Restore the file as it was released and put the change into a new migration; or"
+                " drop the schema, migrate and rebuild.",
             )
     return [m for m in known if m.number not in applied]
 
@@ -123,5 +155,6 @@ async def require_migrated(database_url: str, schema: str) -> None:
     pending = await migrate(database_url, schema, dry_run=True)
     if pending:
         raise ConfigurationError(
-            f"The schema {schema} lacks {len(pending)} migration(s): {', '.join(pending)}.", "Run `faust -A app migrate`."
+            f"The schema {schema} lacks {len(pending)} migration(s): {', '.join(pending)}.",
+            "Run `faust -A app migrate`.",
         )

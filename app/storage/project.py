@@ -1,4 +1,5 @@
-"""How the records of each derived topic become rows: a pure mapping, and one transaction per batch in which the newest version wins.
+"""How the records of each derived topic become rows: a pure mapping, and one transaction per batch
+in which the newest version wins.
 
 May touch: PostgreSQL, through the connection it is given.
 """
@@ -31,7 +32,8 @@ Row = tuple[Any, ...]
 
 
 class Record(NamedTuple):
-    """One record as rows.  Of the records with one `key` the one with the greatest `rank` counts, of equals the later."""
+    """One record as rows.  Of the records with one `key` the one with the greatest `rank` counts,
+    of equals the later."""
 
     key: Hashable
     rank: Any
@@ -50,7 +52,8 @@ class Projection(Protocol):
         """The record as rows, or None where it has none.  Pure.  Raises `BadRecord`."""
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
-        """Write a batch, in log order, in one transaction; returns the rows it came to.  Writing it twice changes nothing."""
+        """Write a batch, in log order, in one transaction; returns the rows it came to.  Writing it
+        twice changes nothing."""
 
 
 _time = datetime.fromisoformat
@@ -76,7 +79,11 @@ def _parse(record: ConsumerRecord, decoder: msgspec.json.Decoder[Any]) -> tuple[
     if record.key is None:
         raise BadRecord("The key is missing.")
     try:
-        return record.key.decode(), version, None if record.value is None else decoder.decode(record.value)
+        return (
+            record.key.decode(),
+            version,
+            None if record.value is None else decoder.decode(record.value),
+        )
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRecord(str(error)) from error
 
@@ -88,8 +95,9 @@ def _newest(batch: Sequence[Record]) -> list[Record]:
     return [record for _, record in latest.items()]
 
 
-# Statements see rows that were committed before the lock was granted, so two workers that overlap during a rebalance cannot
-# interleave.  Without statistics for the staging table the planner may read the whole of a large table for a hash join.
+# Statements see rows that were committed before the lock was granted, so two workers that overlap
+# during a rebalance cannot interleave.  Without statistics for the staging table the planner may
+# read the whole of a large table for a hash join.
 _BEGIN = """
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
@@ -97,24 +105,53 @@ SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.{table}', 0)
 """
 
 
-async def _stage(connection: asyncpg.Connection, name: str, columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> None:
+async def _stage(
+    connection: asyncpg.Connection,
+    name: str,
+    columns: Sequence[tuple[str, str]],
+    rows: Sequence[Row],
+) -> None:
     """Fill the connection's own staging table `name`, which empties itself at commit."""
     declared = ", ".join(f"{column} {kind}" for column, kind in columns)
-    await connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} ({declared}) ON COMMIT DELETE ROWS")
-    await connection.copy_records_to_table(name, records=rows, columns=[column for column, _ in columns], schema_name="pg_temp")
+    await connection.execute(
+        f"CREATE TEMP TABLE IF NOT EXISTS {name} ({declared}) ON COMMIT DELETE ROWS"
+    )
+    await connection.copy_records_to_table(
+        name, records=rows, columns=[column for column, _ in columns], schema_name="pg_temp"
+    )
 
 
 _RANK = ("revision", "n_actions", "exit_ts", "event_id", "value_sha256")
 _GROUP = ("module", "trade_id", "pattern_key", "action_category")
-# jsonb travels as text: asyncpg's COPY is binary, and PostgreSQL parses JSON faster than we could encode it.
+# jsonb travels as text: asyncpg's COPY is binary, and PostgreSQL parses JSON faster than we could
+# encode it.
 _FACT_COLUMNS = (
-    ("module", "text"), ("trade_id", "text"), ("pattern_key", "text"), ("action_category", "text"), ("action_id", "text"),
-    ("action_ts", "timestamptz"), ("scope", "text"), ("size_frac", "float8"), ("applied_overrides", "text[]"),
-    ("rr", "float8"), ("roi", "float8"), ("pnl_usd", "float8"), ("position_id", "text"), ("symbol", "text"), ("bucket", "text"),
-    ("timeframe", "text"), ("entry_ts", "timestamptz"), ("exit_ts", "timestamptz"), ("home", "boolean"), ("metrics", "text"),
-    ("revision", "bigint"), ("n_actions", "integer"), ("event_id", 'text COLLATE "C"'), ("value_sha256", 'text COLLATE "C"'),
+    ("module", "text"),
+    ("trade_id", "text"),
+    ("pattern_key", "text"),
+    ("action_category", "text"),
+    ("action_id", "text"),
+    ("action_ts", "timestamptz"),
+    ("scope", "text"),
+    ("size_frac", "float8"),
+    ("applied_overrides", "text[]"),
+    ("rr", "float8"),
+    ("roi", "float8"),
+    ("pnl_usd", "float8"),
+    ("position_id", "text"),
+    ("symbol", "text"),
+    ("bucket", "text"),
+    ("timeframe", "text"),
+    ("entry_ts", "timestamptz"),
+    ("exit_ts", "timestamptz"),
+    ("home", "boolean"),
+    ("metrics", "text"),
+    ("revision", "bigint"),
+    ("n_actions", "integer"),
+    ("event_id", 'text COLLATE "C"'),
+    ("value_sha256", 'text COLLATE "C"'),
     ("version", "bigint"),
-)  # fmt: skip
+)
 _FACT_JSON = frozenset({"scope", "metrics"})
 
 
@@ -126,15 +163,32 @@ def fact_rows(fact: PatternTradeEvent, version: int) -> list[Row]:
     """One row per action, in the order of the staging columns."""
     head = (fact.module, fact.trade_id, fact.pattern_key, fact.action_category)
     tail = (
-        fact.rr, fact.roi, fact.pnl_usd, fact.position_id, fact.symbol, fact.segment.bucket, fact.segment.timeframe,
-        _optional_time(fact.entry_ts), _time(fact.exit_ts), fact.home, _json(fact.metrics),
-        fact.revision, fact.n_actions, fact.event_id, fact.value_sha256, version,
-    )  # fmt: skip
-    return [(*head, a.action_id, _time(a.ts), _scope(a.scope), a.size_frac, a.applied_overrides, *tail) for a in fact.actions]
+        fact.rr,
+        fact.roi,
+        fact.pnl_usd,
+        fact.position_id,
+        fact.symbol,
+        fact.segment.bucket,
+        fact.segment.timeframe,
+        _optional_time(fact.entry_ts),
+        _time(fact.exit_ts),
+        fact.home,
+        _json(fact.metrics),
+        fact.revision,
+        fact.n_actions,
+        fact.event_id,
+        fact.value_sha256,
+        version,
+    )
+    return [
+        (*head, a.action_id, _time(a.ts), _scope(a.scope), a.size_frac, a.applied_overrides, *tail)
+        for a in fact.actions
+    ]
 
 
 class Facts:
-    """`pattern_trade_events`: of several closes of a trade the highest rank has its rows, group by group, and the others have none."""
+    """`pattern_trade_events`: of several closes of a trade the highest rank has its rows, group by
+    group, and the others have none."""
 
     topic = kinds.FACTS
     _decoder = msgspec.json.Decoder(kinds.KINDS[topic].struct)
@@ -177,7 +231,8 @@ _FACTS_SQL = _facts_sql()
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a keyed table: name, type in the staging table, and how to read it from the record's value."""
+    """A column of a keyed table: name, type in the staging table, and how to read it from the
+    record's value."""
 
     name: str
     kind: str
@@ -198,9 +253,10 @@ def _day(text: str) -> date:
 class Keyed:
     """A topic whose key has one row, or one half of a row.
 
-    `shared` columns belong to the key itself and are written by either half; `own` ones are this topic's.  `halves` names the version
-    columns of all topics which write the table: a row goes when none of them has anything left to say.  Where the kind's key is an id and a
-    day, so is the table's.  `prune` is a statement that ends each batch.
+    `shared` columns belong to the key itself and are written by either half; `own` ones are this
+    topic's.  `halves` names the version columns of all topics which write the table: a row goes
+    when none of them has anything left to say.  Where the kind's key is an id and a day, so is the
+    table's.  `prune` is a statement that ends each batch.
     """
 
     def __init__(
@@ -233,9 +289,11 @@ class Keyed:
         same_row = " AND ".join(f"t.{c} = s.{c}" for c in keys)
         self._stage = f"stage_{topic}"
         self._stage_columns = (
-            *((c, "date" if c == "day" else "text") for c in keys), (version, "bigint"), ("retired", "boolean"),
+            *((c, "date" if c == "day" else "text") for c in keys),
+            (version, "bigint"),
+            ("retired", "boolean"),
             *((c.name, "text" if c.is_json else c.kind) for c in self._columns),
-        )  # fmt: skip
+        )
         self._retired_cells = (None,) * len(self._columns)
         names = (*keys, version, *(c.name for c in self._columns))
         json_columns = frozenset(c.name for c in self._columns if c.is_json)
@@ -266,14 +324,26 @@ class Keyed:
         change = None
         if self._history:
             published = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-            change = (key, version, published, value is None, None if value is None else _json(value))
+            change = (
+                key,
+                version,
+                published,
+                value is None,
+                None if value is None else _json(value),
+            )
         if isinstance(value, self._rowless):
             return None
         if value is not None and self._kind.key_of(value) != key:
-            raise BadRecord(f"The key is not the record's {self._key}{' and day' if self._daily else ''}.")
+            raise BadRecord(
+                f"The key is not the record's {self._key}{' and day' if self._daily else ''}."
+            )
         try:
             head = (*self._cells(key), version, value is None)
-            cells = self._retired_cells if value is None else tuple(c.read(value) for c in self._columns)
+            cells = (
+                self._retired_cells
+                if value is None
+                else tuple(c.read(value) for c in self._columns)
+            )
         except ValueError as error:  # a time that is none
             raise BadRecord(str(error)) from error
         return Record(key, version, [(*head, *cells)], value is None, change)
@@ -289,21 +359,35 @@ class Keyed:
         newest = _newest(batch)
         retiring = any(record.retired for record in newest)
         async with connection.transaction():
-            await _stage(connection, self._stage, self._stage_columns, [row for record in newest for row in record.rows])
-            await connection.execute(self._upsert + (self._retire if retiring else "") + self._prune)
+            await _stage(
+                connection,
+                self._stage,
+                self._stage_columns,
+                [row for record in newest for row in record.rows],
+            )
+            await connection.execute(
+                self._upsert + (self._retire if retiring else "") + self._prune
+            )
             if self._history:
-                await self._write_history(connection, [record.change for record in batch if record.change])
+                await self._write_history(
+                    connection, [record.change for record in batch if record.change]
+                )
         return len(newest)
 
     async def _write_history(self, connection: asyncpg.Connection, changes: Sequence[Row]) -> None:
         columns = (
-            (self._key, "text"), ("version", "bigint"), ("published_at", "timestamptz"), ("retired", "boolean"), ("record", "text"),
-        )  # fmt: skip
+            (self._key, "text"),
+            ("version", "bigint"),
+            ("published_at", "timestamptz"),
+            ("retired", "boolean"),
+            ("record", "text"),
+        )
         await _stage(connection, f"stage_{self._history}", columns, changes)
         names = [name for name, _ in columns]
         await connection.execute(
-            f"INSERT INTO {self._history} ({', '.join(names)}) SELECT {_select(names, frozenset({'record'}))} FROM stage_{self._history} "
-            "ON CONFLICT DO NOTHING"
+            f"INSERT INTO {self._history} ({', '.join(names)}) SELECT"
+            f" {_select(names, frozenset({'record'}))} FROM stage_{self._history} ON CONFLICT DO"
+            " NOTHING"
         )
 
 
@@ -319,15 +403,26 @@ def _time_field(name: str) -> Column:
     return Column(name, "timestamptz", lambda value: _optional_time(getattr(value, name)))
 
 
-_GROUP_FIELDS = (_field("module", "text"), _field("pattern_key", "text"), _field("action_category", "text"))
+_GROUP_FIELDS = (
+    _field("module", "text"),
+    _field("pattern_key", "text"),
+    _field("action_category", "text"),
+)
 _LESSON_SHARED = (_field("learning", "text"), *_GROUP_FIELDS, _json_field("scope"))
 _LESSON_HALVES = ("lesson_version", "verdict_version")
 
 
 def _stats(lesson: Lesson) -> str:
-    """What has no column of its own; the ids in the sketch are left out, and of `classic` what it does not have."""
+    """What has no column of its own; the ids in the sketch are left out, and of `classic` what it
+    does not have."""
     decay = lesson.decay
-    stats: dict[str, Any] = {"decay": {"multiplier": decay.multiplier, "slope_per_hour": decay.slope_per_hour, "interval": decay.interval}}
+    stats: dict[str, Any] = {
+        "decay": {
+            "multiplier": decay.multiplier,
+            "slope_per_hour": decay.slope_per_hour,
+            "interval": decay.interval,
+        }
+    }
     if lesson.marginal is not None:
         stats["marginal"] = lesson.marginal
     if lesson.metrics is not None:
@@ -363,7 +458,8 @@ VERDICTS = Keyed(
     [
         Column("effect", "float8", lambda v: v.edge),
         _field("effect_sd", "float8"),
-        Column("edge_raw", "float8", lambda v: v.edge if v.edge_raw is None else v.edge_raw),  # `classic` shrinks nothing
+        # `classic` shrinks nothing
+        Column("edge_raw", "float8", lambda v: v.edge if v.edge_raw is None else v.edge_raw),
         _field("baseline", "float8"),
         _field("multiplier", "float8"),
         _field("confidence", "float8"),
@@ -467,10 +563,14 @@ HISTORY = Keyed(
         _field("schema_version", "integer"),
     ],
     # By event time, back from the table's newest day, so that a rebuild keeps the same.
-    prune=f"DELETE FROM learning_edge_history WHERE day < (SELECT max(day) FROM learning_edge_history) - {HISTORY_DAYS};",
+    prune=(
+        "DELETE FROM learning_edge_history WHERE day < (SELECT max(day) FROM"
+        f" learning_edge_history) - {HISTORY_DAYS};"
+    ),
 )
 
 PROJECTIONS: dict[str, Projection] = {
-    p.topic: p for p in (Facts(), LESSONS, VERDICTS, OVERRIDES, BASELINES, REGIME_WEIGHTS, FACTORS, HISTORY)
+    p.topic: p
+    for p in (Facts(), LESSONS, VERDICTS, OVERRIDES, BASELINES, REGIME_WEIGHTS, FACTORS, HISTORY)
 }
 """By topic, without the prefix: everything in `kinds.DERIVED`."""

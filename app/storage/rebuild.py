@@ -1,4 +1,5 @@
-"""Fill the tables anew from the topics: the projector's offsets go back to the beginning, then the tables are emptied.
+"""Fill the tables anew from the topics: the projector's offsets go back to the beginning, then the
+tables are emptied.
 
 May touch: PostgreSQL, the committed offsets of the projector's consumer group.
 """
@@ -14,17 +15,26 @@ from app.storage.migrate import migrate
 from schemas.kinds import DERIVED
 
 REBUILT_TABLES = (
-    "pattern_trade_events", "learning_lessons", "learning_baselines", "learning_regime_weights", "learning_latent_factors",
-    "learning_edge_history", "pm_overrides", "projection_tombstones",
-)  # fmt: skip
-"""Emptied by `rebuild`; pm_overrides_history is not: compaction has removed from the topic what it remembers."""
+    "pattern_trade_events",
+    "learning_lessons",
+    "learning_baselines",
+    "learning_regime_weights",
+    "learning_latent_factors",
+    "learning_edge_history",
+    "pm_overrides",
+    "projection_tombstones",
+)
+"""Emptied by `rebuild`; pm_overrides_history is not: compaction has removed from the topic what it
+remembers."""
 
 
 async def rebuild(settings: Settings, *, dry_run: bool = False) -> dict[str, int]:
-    """Migrate, set the projector back to the beginning of every derived topic, and empty the tables; returns records to read by topic.
+    """Migrate, set the projector back to the beginning of every derived topic, and empty the
+    tables; returns records to read by topic.
 
-    The offsets go first: if this is cut short, the projector writes over full tables what is there already, and nothing is lost.
-    Raises `ConfigurationError` while a projector is running, `UnreachableError`.
+    The offsets go first: if this is cut short, the projector writes over full tables what is there
+    already, and nothing is lost. Raises `ConfigurationError` while a projector is running,
+    `UnreachableError`.
     """
     await _refuse_while_running(settings)
     if not dry_run:

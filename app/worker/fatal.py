@@ -1,6 +1,7 @@
 """How a worker dies when it has to: at once, and without committing what it had not done.
 
-May touch: the process.  An exception in a Faust agent, `app.crash()` and a stop all acknowledge the batch in flight; `os._exit` does not.
+May touch: the process.  An exception in a Faust agent, `app.crash()` and a stop all acknowledge the
+batch in flight; `os._exit` does not.
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ _guarded = threading.Event()
 
 
 def fatal_exit(where: str, error: BaseException) -> NoReturn:
-    """Log `error` with its traceback and end the process: nothing in flight is acknowledged, the next start reads it again."""
+    """Log `error` with its traceback and end the process: nothing in flight is acknowledged, the
+    next start reads it again."""
     log.critical("worker.fatal", where=where, error=repr(error), exc_info=error)
     sys.stderr.flush()
     os._exit(EXIT_FATAL)
 
 
 def guard_stop(limit_s: float = STOP_LIMIT_S) -> None:
-    """Start a thread that ends the process if it is still there `limit_s` after the first call (a stop that hangs)."""
+    """Start a thread that ends the process if it is still there `limit_s` after the first call (a
+    stop that hangs)."""
     if _guarded.is_set():
         return
     _guarded.set()

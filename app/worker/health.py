@@ -19,7 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 class Health:
-    """Serves the worker's state while it runs: healthy = the loop answers, ready = joined the group, hydrated, not rebalancing."""
+    """Serves the worker's state while it runs: healthy = the loop answers, ready = joined the
+    group, hydrated, not rebalancing."""
 
     def __init__(self, app: faust.App, settings: Settings) -> None:
         self._app = app
@@ -33,7 +34,8 @@ class Health:
         app.task(self.start)
 
     def configure(self, *, enabled: bool, port: int | None) -> None:
-        """Set, before the worker starts, whether to listen at all, and on which port (None: the one in the settings)."""
+        """Set, before the worker starts, whether to listen at all, and on which port (None: the one
+        in the settings)."""
         self._enabled = enabled
         self._port = self._settings.metrics_port if port is None else port
 
@@ -41,7 +43,8 @@ class Health:
         self._joined = True
 
     async def start(self) -> None:
-        """Listen, unless disabled; port 0 picks a free one, so that any number of workers share a machine.  The log says which."""
+        """Listen, unless disabled; port 0 picks a free one, so that any number of workers share a
+        machine.  The log says which."""
         if not self._enabled:
             return
         application = web.Application()
@@ -53,7 +56,11 @@ class Health:
         site = web.TCPSite(self._runner, self._settings.metrics_host, self._port)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        log.warning("worker.listening", url=f"http://{host}:{port}", paths=["/healthz", "/readyz", "/metrics"])
+        log.warning(
+            "worker.listening",
+            url=f"http://{host}:{port}",
+            paths=["/healthz", "/readyz", "/metrics"],
+        )
 
     async def stop(self, *_: Any, **__: Any) -> None:
         """Stop listening."""
@@ -67,7 +74,10 @@ class Health:
         return self._joined and not self._app.rebalancing and not self._app.should_stop
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "agents": list(self._settings.agents)}, dumps=lambda d: orjson.dumps(d).decode())
+        return web.json_response(
+            {"status": "ok", "agents": list(self._settings.agents)},
+            dumps=lambda d: orjson.dumps(d).decode(),
+        )
 
     async def _readyz(self, _: web.Request) -> web.Response:
         status = 200 if self.ready else 503

@@ -15,11 +15,13 @@ import structlog
 from app.settings import Settings
 
 PER_MINUTE = 6
-"""Equal messages of one library logger a minute; a broker that is away for 60 s otherwise costs 5 400 lines."""
+"""Equal messages of one library logger a minute; a broker that is away for 60 s otherwise costs 5
+400 lines."""
 
 
 class RateLimit(logging.Filter):
-    """Lets the first `PER_MINUTE` records of one place in the code through each minute, and says how many it held back."""
+    """Lets the first `PER_MINUTE` records of one place in the code through each minute, and says
+    how many it held back."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,14 +32,17 @@ class RateLimit(logging.Filter):
         since, count = self._seen.get(place, (now, 0))
         if now - since >= 60.0:
             if count > PER_MINUTE:
-                record.msg = f"{record.msg} [{count - PER_MINUTE} more like this in the last minute]"
+                record.msg = (
+                    f"{record.msg} [{count - PER_MINUTE} more like this in the last minute]"
+                )
             since, count = now, 0
         self._seen[place] = (since, count + 1)
         return count < PER_MINUTE or record.levelno >= logging.CRITICAL
 
 
 def handler(log_format: str) -> logging.Handler:
-    """A handler on stderr that writes structlog's and everybody's records in one format, libraries' limited."""
+    """A handler on stderr that writes structlog's and everybody's records in one format, libraries'
+    limited."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -50,17 +55,27 @@ def handler(log_format: str) -> logging.Handler:
     else:
         # Plain tracebacks: the rich ones show local variables, which may hold secrets.
         plain = structlog.dev.plain_traceback
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=plain
+        )
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
     stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    stream.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
+    )
     limit = RateLimit()
-    stream.addFilter(lambda record: record.name.startswith(("app.", "agents.")) or limit.filter(record))
+    stream.addFilter(
+        lambda record: record.name.startswith(("app.", "agents.")) or limit.filter(record)
+    )
     return stream
 
 
@@ -69,5 +84,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     return {
         "merge": True,
         "disable_existing_loggers": False,
-        "handlers": {"default": {"()": "app.worker.logs.handler", "log_format": settings.log_format}},
+        "handlers": {
+            "default": {"()": "app.worker.logs.handler", "log_format": settings.log_format}
+        },
     }

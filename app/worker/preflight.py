@@ -1,7 +1,9 @@
-"""Before a worker starts: the broker answers, the topics are as declared and visible, the database is migrated.
+"""Before a worker starts: the broker answers, the topics are as declared and visible, the database
+is migrated.
 
-May touch: the broker, the database (both read only).  Faust calls itself ready without a missing topic, and exits at once without a broker;
-this waits for the one and refuses the other, with the command that mends it.
+May touch: the broker, the database (both read only).  Faust calls itself ready without a missing
+topic, and exits at once without a broker; this waits for the one and refuses the other, with the
+command that mends it.
 """
 
 from __future__ import annotations
@@ -38,14 +40,18 @@ async def wait_for_broker(settings: Settings, timeout_s: float) -> None:
 async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     """Raise unless a worker can start.
 
-    `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared, and where the projector is to run
-    without a database or with one that is not migrated.  A database that is merely away is no obstacle: the projector waits for it.
+    `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared,
+    and where the projector is to run without a database or with one that is not migrated.  A
+    database that is merely away is no obstacle: the projector waits for it.
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
     if "projector" in settings.agents:
         if not settings.database_url:
-            raise ConfigurationError("EDGELOOP_DATABASE_URL is not set.", "Set it, or leave projector out of EDGELOOP_AGENTS.")
+            raise ConfigurationError(
+                "EDGELOOP_DATABASE_URL is not set.",
+                "Set it, or leave projector out of EDGELOOP_AGENTS.",
+            )
         try:
             await require_migrated(settings.database_url, settings.database_schema)
         except UnreachableError as error:

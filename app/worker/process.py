@@ -1,4 +1,5 @@
-"""The Faust app of a worker process: its settings, each with the reason, and a stop that cannot hang.
+"""The Faust app of a worker process: its settings, each with the reason, and a stop that cannot
+hang.
 
 May touch: nothing by itself; the broker once a worker starts.
 """
@@ -22,12 +23,14 @@ from app.settings import Settings
 from app.worker.fatal import guard_stop
 from app.worker.logs import logging_config
 
-# Prints of a library would become torn log lines; the setting `worker_redirect_stdouts` is not looked at.
+# Prints of a library would become torn log lines; the setting `worker_redirect_stdouts` is not
+# looked at.
 worker_command.redirect_stdouts = False
 
 
 class CommittedThread(AIOKafkaConsumerThread):
-    """Faust's consumer, which sees what is committed and nothing else: a promotion that was cut short is never folded.
+    """Faust's consumer, which sees what is committed and nothing else: a promotion that was cut
+    short is never folded.
 
     Faust offers that together with transactions of its own only, which are not used here.
     """
@@ -66,7 +69,8 @@ class EdgeloopApp(faust.App):
     def load_agents(self) -> None:
         """Attach the agents, for the commands that need them; once.
 
-        Faust's own `autodiscover` does so at every command, and imports all modules of `app` besides, with scipy and the plots.
+        Faust's own `autodiscover` does so at every command, and imports all modules of `app`
+        besides, with scipy and the plots.
         """
         modules, self.agent_modules = self.agent_modules, ()
         for module in modules:
@@ -74,23 +78,33 @@ class EdgeloopApp(faust.App):
 
 
 class LeanMonitor(faust.Monitor):
-    """Faust's monitor without a dictionary and five clocks per event: what it would show, `app.metrics` shows."""
+    """Faust's monitor without a dictionary and five clocks per event: what it would show,
+    `app.metrics` shows."""
 
-    def on_stream_event_in(self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any]) -> None:
+    def on_stream_event_in(
+        self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any]
+    ) -> None:
         """Note the time for Faust's own check of stalled streams, and nothing else."""
         self.stream_inbound_time[tp] = time.monotonic()
 
     def on_stream_event_out(
-        self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any], state: dict[Any, Any] | None = None
+        self,
+        tp: TP,
+        offset: int,
+        stream: StreamT[Any],
+        event: EventT[Any],
+        state: dict[Any, Any] | None = None,
     ) -> None:
         """Nothing."""
 
 
 class EdgeloopWorker(faust.Worker):
-    """Faust's worker, whose stop is guarded from its first moment, be it asked for or the end of a failed start."""
+    """Faust's worker, whose stop is guarded from its first moment, be it asked for or the end of a
+    failed start."""
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
-        """Leave the root logger at its level: Faust's spinner sets it to DEBUG, and every record sent then costs a log record."""
+        """Leave the root logger at its level: Faust's spinner sets it to DEBUG, and every record
+        sent then costs a log record."""
         self.spinner = None
 
     async def stop(self) -> None:
@@ -100,7 +114,8 @@ class EdgeloopWorker(faust.Worker):
 
     async def on_first_start(self) -> None:
         """Called before the app starts."""
-        # The window's objects live long: looking through them for garbage as often as Python does costs a tenth of a hydration.
+        # The window's objects live long: looking through them for garbage as often as Python does
+        # costs a tenth of a hydration.
         gc.set_threshold(50_000, 20, 100)
         await super().on_first_start()
 
@@ -126,7 +141,8 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
         topic_disable_leader=True,
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
-        broker_session_timeout=12.0,  # the default of 60 s is how long a killed worker's partitions would lie idle
+        # the default of 60 s is how long a killed worker's partitions would lie idle
+        broker_session_timeout=12.0,
         broker_heartbeat_interval=3.0,
         broker_commit_interval=1.0,
         broker_request_timeout=40.0,
@@ -143,4 +159,10 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
 
 def raw_topic(app: faust.App, settings: Settings, name: str) -> Any:
     """A topic as bytes: decoding is ours, since a decoding error inside Faust restarts the agent."""
-    return app.topic(settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    return app.topic(
+        settings.topic(name),
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+    )

@@ -20,7 +20,15 @@ OUTCOMES = ("right", "wrong", "withheld")
 
 def audited(log: Log, cuts: int | None = None) -> Audit:
     """The audit of a log, in this process and without placebos, which no answer depends on."""
-    plan = Plan({"pm": log.module}, log.config, ("entry",), log.cuts if cuts is None else cuts, placebos=0, seed=1, jobs=1)
+    plan = Plan(
+        {"pm": log.module},
+        log.config,
+        ("entry",),
+        log.cuts if cuts is None else cuts,
+        placebos=0,
+        seed=1,
+        jobs=1,
+    )
     return audit(plan, run(plan), log.name, (), 0.0)
 
 
@@ -31,7 +39,13 @@ def audited_log(name: str, seed: int, cuts: int | None = None) -> Audit:
 
 def answers_of(found: Audit) -> dict[str, str]:
     """The answer to each of `QUESTIONS`."""
-    return dict(zip(QUESTIONS, [*(q.answer for q in found.questions), YES if found.edge else NO], strict=True))
+    return dict(
+        zip(
+            QUESTIONS,
+            [*(q.answer for q in found.questions), YES if found.edge else NO],
+            strict=True,
+        )
+    )
 
 
 def outcome(answer: str, truth: str) -> str:
@@ -55,8 +69,12 @@ def ask(name: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "truth": dict(log.truth),
         "answers": said,
-        "results": {question: outcome(said[question], truth) for question, truth in log.truth.items()},
-        "figures": {q: msgspec.to_builtins(found.questions[k].figure) for k, q in enumerate(QUESTIONS[:3])},
+        "results": {
+            question: outcome(said[question], truth) for question, truth in log.truth.items()
+        },
+        "figures": {
+            q: msgspec.to_builtins(found.questions[k].figure) for k, q in enumerate(QUESTIONS[:3])
+        },
         "material": {q: found.questions[k].material for k, q in enumerate(QUESTIONS[:3])},
         "attainable": msgspec.to_builtins(found.regimes.attainable),
         "values": {s.name: msgspec.to_builtins(s.score.value) for s in found.settings},

@@ -1,10 +1,12 @@
-"""`python -m benchmarks.audit.coverage`: how often 90 % intervals hold the truth, of the block bootstrap and of other ways.
+"""`python -m benchmarks.audit.coverage`: how often 90 % intervals hold the truth, of the block
+bootstrap and of other ways.
 
 May touch: stdout.
 
-Values of decisions are made whose true mean is 0: independent; with a fortune of their own for each cut; with a level that wanders with a
-time constant of 20 days across cuts; skewed.  Compared with the interval of Student's t over cuts as clusters (Liang & Zeger 1986), and
-with a bootstrap over weeks.
+Values of decisions are made whose true mean is 0: independent; with a fortune of their own for each
+cut; with a level that wanders with a time constant of 20 days across cuts; skewed.  Compared with
+the interval of Student's t over cuts as clusters (Liang & Zeger 1986), and with a bootstrap over
+weeks.
 """
 
 from __future__ import annotations
@@ -29,9 +31,17 @@ DESIGNS = ((8, 30), (24, 20), (24, 30), (24, 300))
 
 def values(rng: np.random.Generator, shape: str, cuts: int, gap_days: int) -> tuple[Ints, Floats]:
     """The cut of each decision in µs, and what it was worth; the true mean is 0."""
-    day = np.sort(np.concatenate([k * gap_days + rng.uniform(0.0, min(gap_days, 30), PER_CUT) for k in range(cuts)]))
+    day = np.sort(
+        np.concatenate(
+            [k * gap_days + rng.uniform(0.0, min(gap_days, 30), PER_CUT) for k in range(cuts)]
+        )
+    )
     cut = (day // gap_days).astype(np.int64)
-    made = rng.exponential(size=len(day)) ** 2 - 2.0 if shape == "skewed by cut" else rng.standard_normal(len(day))
+    made = (
+        rng.exponential(size=len(day)) ** 2 - 2.0
+        if shape == "skewed by cut"
+        else rng.standard_normal(len(day))
+    )
     if shape.endswith("by cut"):
         made += 0.5 * rng.standard_normal(cuts)[cut]
     if shape == "slow":
@@ -59,7 +69,10 @@ def bootstrap(cut_us: Ints, made: Floats) -> tuple[float, float]:
     return found.low, found.high
 
 
-WAYS: dict[str, Callable[[Ints, Floats], tuple[float, float]]] = {"block bootstrap": bootstrap, "clustered t": clustered}
+WAYS: dict[str, Callable[[Ints, Floats], tuple[float, float]]] = {
+    "block bootstrap": bootstrap,
+    "clustered t": clustered,
+}
 
 
 def coverage(way: str, shape: str, cuts: int, gap_days: int, worlds: int, seed: int = 1) -> float:

@@ -1,4 +1,5 @@
-"""Trade logs whose answers are known: two years of entries, made so that the audit's questions have one right answer each.
+"""Trade logs whose answers are known: two years of entries, made so that the audit's questions have
+one right answer each.
 
 May touch: nothing; randomness comes from the seed alone.
 """
@@ -37,7 +38,8 @@ QUESTIONS = ("regimes", "decay", "double counting", "edge")
 
 
 class Log(NamedTuple):
-    """A log with the settings and the number of cuts to audit it with, and the right answer to each question that it is made for."""
+    """A log with the settings and the number of cuts to audit it with, and the right answer to each
+    question that it is made for."""
 
     name: str
     module: Module
@@ -48,7 +50,8 @@ class Log(NamedTuple):
 
 @dataclass
 class _Trades:
-    """N entries while they are being made: `day` and `group` (N,), the value of each dimension, the expected uplift."""
+    """N entries while they are being made: `day` and `group` (N,), the value of each dimension, the
+    expected uplift."""
 
     rng: np.random.Generator
     day: Days
@@ -56,20 +59,41 @@ class _Trades:
     dims: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     uplift: Days = field(default_factory=lambda: np.zeros(0))
 
-    def log(self, name: str, noise_sd: float, truth: Mapping[str, str], config: LearningConfig = CONFIG, cuts: int = 12) -> Log:
+    def log(
+        self,
+        name: str,
+        noise_sd: float,
+        truth: Mapping[str, str],
+        config: LearningConfig = CONFIG,
+        cuts: int = 12,
+    ) -> Log:
         outcome = self.uplift + noise_sd * self.rng.standard_normal(len(self.day))
         hold = self.rng.exponential(0.2, len(self.day))
         module = Module()
         columns = {dim: values.tolist() for dim, values in self.dims.items()}
         for i, (day, held, group, made) in enumerate(
-            zip(self.day.tolist(), hold.tolist(), self.group.tolist(), outcome.tolist(), strict=True)
+            zip(
+                self.day.tolist(), hold.tolist(), self.group.tolist(), outcome.tolist(), strict=True
+            )
         ):
             scope = {dim: values[i] for dim, values in columns.items() if values[i]}
-            module.add(_fact(i, T0_US + round(day * DAY_US), T0_US + round((day + min(held, 2.0)) * DAY_US), group, scope, made), "rr")
+            module.add(
+                _fact(
+                    i,
+                    T0_US + round(day * DAY_US),
+                    T0_US + round((day + min(held, 2.0)) * DAY_US),
+                    group,
+                    scope,
+                    made,
+                ),
+                "rr",
+            )
         return Log(name, module, config, truth, cuts)
 
 
-def _fact(i: int, entry_us: int, exit_us: int, group: int, scope: dict[str, str], outcome: float) -> PatternTradeEvent:
+def _fact(
+    i: int, entry_us: int, exit_us: int, group: int, scope: dict[str, str], outcome: float
+) -> PatternTradeEvent:
     return PatternTradeEvent(
         module="pm",
         pattern_key=f"pm.family.S{group}.entry",
@@ -92,7 +116,12 @@ def _fact(i: int, entry_us: int, exit_us: int, group: int, scope: dict[str, str]
 
 def _trades(rng: np.random.Generator, per_day: float, groups: int) -> _Trades:
     n = round(per_day * SPAN_DAYS)
-    made = _Trades(rng, np.sort(rng.uniform(0.0, SPAN_DAYS, n)), rng.integers(groups, size=n), uplift=np.zeros(n))
+    made = _Trades(
+        rng,
+        np.sort(rng.uniform(0.0, SPAN_DAYS, n)),
+        rng.integers(groups, size=n),
+        uplift=np.zeros(n),
+    )
     for dim in ("chain", "intent", "vol_bucket"):
         made.dims[dim] = np.array(["a", "b", "c"])[rng.integers(3, size=n)]
     return made
@@ -101,7 +130,9 @@ def _trades(rng: np.random.Generator, per_day: float, groups: int) -> _Trades:
 def _add_regimes(made: _Trades) -> None:
     ends = np.cumsum(made.rng.exponential(REGIME_DAYS, round(3 * SPAN_DAYS / REGIME_DAYS)))
     steps = made.rng.integers(1, len(REGIMES), len(ends))
-    made.dims[REGIME] = np.array(REGIMES)[np.cumsum(steps) % len(REGIMES)][np.searchsorted(ends, made.day)]
+    made.dims[REGIME] = np.array(REGIMES)[np.cumsum(steps) % len(REGIMES)][
+        np.searchsorted(ends, made.day)
+    ]
 
 
 Build = Callable[[np.random.Generator, str], Log]
@@ -119,8 +150,11 @@ def make(name: str, seed: int) -> Log:
     return LOGS[name](np.random.default_rng([seed, zlib.crc32(name.encode())]), name)
 
 
-def _in_regimes(rng: np.random.Generator, name: str, gains: Mapping[str, float], answer: str) -> Log:
-    """Eight groups, in each a slice of some forty trades a window with an edge; within one regime these are too few to be looked at."""
+def _in_regimes(
+    rng: np.random.Generator, name: str, gains: Mapping[str, float], answer: str
+) -> Log:
+    """Eight groups, in each a slice of some forty trades a window with an edge; within one regime
+    these are too few to be looked at."""
     made = _trades(rng, 11.0, 8)
     _add_regimes(made)
     gain = np.array([gains[r] for r in made.dims[REGIME].tolist()])
@@ -148,13 +182,15 @@ def regimes_in_scope(rng: np.random.Generator, name: str) -> Log:
     made = _trades(rng, 11.0, 3)
     _add_regimes(made)
     for group, dim in enumerate(("chain", "intent", "vol_bucket")):
-        made.uplift += np.where((made.group == group) & (made.dims[dim] == "a") & (made.dims[REGIME] == "S0"), 1.8, 0.0)
+        made.uplift += np.where(
+            (made.group == group) & (made.dims[dim] == "a") & (made.dims[REGIME] == "S0"), 1.8, 0.0
+        )
     return made.log(name, 0.8, {"regimes": NO, "edge": YES}, replace(CONFIG, n_min=15))
 
 
 def _fading(rng: np.random.Generator, name: str, shape: Callable[[Days], Days], answer: str) -> Log:
-    """Three groups, in each of which a new setup with a fresh edge comes up every 75 days, and takes two fifths of the trades until the
-    next."""
+    """Three groups, in each of which a new setup with a fresh edge comes up every 75 days, and
+    takes two fifths of the trades until the next."""
     made = _trades(rng, 14.0, 3)
     starts = np.array([0.0, 25.0, 50.0])[made.group]
     number = np.floor((made.day + SETUP_DAYS - starts) / SETUP_DAYS).astype(int)

@@ -81,7 +81,15 @@ class Installation:
     def worker(self, app: str = "app") -> Iterator[subprocess.Popen[bytes]]:
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "faust", "-A", app, "worker", *(["--without-web"] if app != "app" else [])],
+                [
+                    sys.executable,
+                    "-m",
+                    "faust",
+                    "-A",
+                    app,
+                    "worker",
+                    *(["--without-web"] if app != "app" else []),
+                ],
                 cwd=ROOT,
                 env=os.environ | self.environment,
                 stdout=log,
@@ -91,7 +99,9 @@ class Installation:
                 yield process
                 if process.poll() is not None:
                     log.seek(0)
-                    raise SystemExit(f"a worker ended early:\n{log.read().decode(errors='replace')[-3000:]}")
+                    raise SystemExit(
+                        f"a worker ended early:\n{log.read().decode(errors='replace')[-3000:]}"
+                    )
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)
@@ -100,7 +110,10 @@ class Installation:
         consumer = reader(self.settings)
         await consumer.start()
         try:
-            partitions = [TopicPartition(self.settings.topic(name), p) for p in range(self.settings.partitions)]
+            partitions = [
+                TopicPartition(self.settings.topic(name), p)
+                for p in range(self.settings.partitions)
+            ]
             return sum((await consumer.end_offsets(partitions)).values())
         finally:
             await consumer.stop()
@@ -113,7 +126,10 @@ class Installation:
             await asyncio.sleep(0.05)
         return time.monotonic()
 
-    async def idle(self, roles: Iterable[str] = ("ingest", "lesson_builder", "override_materializer", "projector")) -> float:
+    async def idle(
+        self,
+        roles: Iterable[str] = ("ingest", "lesson_builder", "override_materializer", "projector"),
+    ) -> float:
         async with LagReader(self.settings) as status:
 
             async def check() -> bool:
@@ -145,7 +161,8 @@ async def _timed(sender: Producer, batch: list[Outgoing]) -> float:
 
 
 async def produce_rate(stack: devstack.StackInfo, count: int) -> Figure:
-    """Our sender against a bare idempotent aiokafka producer, the same messages, three times in turn."""
+    """Our sender against a bare idempotent aiokafka producer, the same messages, three times in
+    turn."""
     here = Installation(stack)
     await here.create()
     messages = list(workload.closes(count))
@@ -154,15 +171,27 @@ async def produce_rate(stack: devstack.StackInfo, count: int) -> Figure:
         ours.append(count / await here.produce(kinds.CLOSES, messages))
         bare.append(count / await _bare_produce(here, messages))
     a, b = statistics.median(ours), statistics.median(bare)
-    return Figure("produce rate against bare aiokafka", f"{a:,.0f}/s against {b:,.0f}/s", a / b, "≥ 0.7")
+    return Figure(
+        "produce rate against bare aiokafka", f"{a:,.0f}/s against {b:,.0f}/s", a / b, "≥ 0.7"
+    )
 
 
 async def _bare_produce(here: Installation, messages: list[tuple[str, bytes]]) -> float:
-    producer = AIOKafkaProducer(bootstrap_servers=here.settings.broker, enable_idempotence=True, acks="all", max_batch_size=1_048_576)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=here.settings.broker,
+        enable_idempotence=True,
+        acks="all",
+        max_batch_size=1_048_576,
+    )
     await producer.start()
     started = time.perf_counter()
     pending = [
-        await producer.send(here.settings.topic(kinds.CLOSES), value, key.encode(), partition=partition_of(key, here.settings.partitions))
+        await producer.send(
+            here.settings.topic(kinds.CLOSES),
+            value,
+            key.encode(),
+            partition=partition_of(key, here.settings.partitions),
+        )
         for key, value in messages
     ]
     await asyncio.gather(*pending)
@@ -172,7 +201,8 @@ async def _bare_produce(here: Installation, messages: list[tuple[str, bytes]]) -
 
 
 async def throughput(stack: devstack.StackInfo, count: int, load: str) -> Figure:
-    """Closes per second from the first sent until everything is learned and projected, against the bare chain."""
+    """Closes per second from the first sent until everything is learned and projected, against the
+    bare chain."""
     ours, bare = [], []
     for _ in range(3):
         here = Installation(stack)
@@ -200,11 +230,17 @@ async def throughput(stack: devstack.StackInfo, count: int, load: str) -> Figure
             await here.produce(kinds.CLOSES, workload.closes(count, first=200))
             ours.append(count / (await here.idle() - started))
     a, b = statistics.median(ours), statistics.median(bare)
-    return Figure(f"closes through all agents, until projected ({load})", f"{a:,.0f}/s against a bare chain's {b:,.0f}/s", a / b, "≥ 0.7")
+    return Figure(
+        f"closes through all agents, until projected ({load})",
+        f"{a:,.0f}/s against a bare chain's {b:,.0f}/s",
+        a / b,
+        "≥ 0.7",
+    )
 
 
 async def latency(stack: devstack.StackInfo, rate: float, seconds: float, load: str) -> Figure:
-    """From a close produced to an override of its entry group that has it in its evidence, read by another consumer."""
+    """From a close produced to an override of its entry group that has it in its evidence, read by
+    another consumer."""
     here = Installation(stack, **LOADS[load])
     await here.create()
     warm = 3_000
@@ -224,8 +260,16 @@ async def latency(stack: devstack.StackInfo, rate: float, seconds: float, load: 
                 await asyncio.sleep(ahead)
             event = orjson.loads(value)
             group = event["actions"][0]["pattern_key"]
-            pending.setdefault(group, []).append((event["trade_summary"]["exit_timestamp"], time.perf_counter()))
-            await sender.send([Outgoing(here.settings.topic(kinds.CLOSES), partition_of(key, 4), key.encode(), value)])
+            pending.setdefault(group, []).append(
+                (event["trade_summary"]["exit_timestamp"], time.perf_counter())
+            )
+            await sender.send(
+                [
+                    Outgoing(
+                        here.settings.topic(kinds.CLOSES), partition_of(key, 4), key.encode(), value
+                    )
+                ]
+            )
         await asyncio.wait_for(reading, 60.0)
         await sender.stop()
     delays.sort()
@@ -238,10 +282,15 @@ async def latency(stack: devstack.StackInfo, rate: float, seconds: float, load: 
     )
 
 
-async def _read_overrides(here: Installation, pending: dict[str, list[tuple[str, float]]], delays: list[float], count: int) -> None:
+async def _read_overrides(
+    here: Installation, pending: dict[str, list[tuple[str, float]]], delays: list[float], count: int
+) -> None:
     consumer = reader(here.settings, fetch_max_wait_ms=20)
     await consumer.start()
-    partitions = [TopicPartition(here.settings.topic(kinds.OVERRIDES), p) for p in range(here.settings.partitions)]
+    partitions = [
+        TopicPartition(here.settings.topic(kinds.OVERRIDES), p)
+        for p in range(here.settings.partitions)
+    ]
     consumer.assign(partitions)
     await consumer.seek_to_end(*partitions)
     while len(delays) < count:
@@ -260,8 +309,13 @@ async def _read_overrides(here: Installation, pending: dict[str, list[tuple[str,
 
 
 async def backlog(stack: devstack.StackInfo, count: int) -> list[Figure]:
-    """A worker started behind `count` facts: time until its lessons are published, against reading and parsing the same topic."""
-    here = Installation(stack, EDGELOOP_DIMENSIONS=",".join(f"d{i}" for i in range(8)), EDGELOOP_AGENTS="lesson_builder")
+    """A worker started behind `count` facts: time until its lessons are published, against reading
+    and parsing the same topic."""
+    here = Installation(
+        stack,
+        EDGELOOP_DIMENSIONS=",".join(f"d{i}" for i in range(8)),
+        EDGELOOP_AGENTS="lesson_builder",
+    )
     await here.create()
     await here.produce(kinds.FACTS, workload.facts(count))
     bare = min([await _bare_read(here) for _ in range(3)])
@@ -291,7 +345,8 @@ async def _bare_read(here: Installation) -> float:
     await consumer.start()
     started = time.perf_counter()
     starts: dict[TopicPartition, int | None] = {
-        TopicPartition(here.settings.topic(kinds.FACTS), p): None for p in range(here.settings.partitions)
+        TopicPartition(here.settings.topic(kinds.FACTS), p): None
+        for p in range(here.settings.partitions)
     }
     async for _, records, _ in read_to_end(consumer, starts):
         for record in records:
@@ -304,20 +359,36 @@ async def _bare_read(here: Installation) -> float:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Speed of the pipeline, as ratios in one run.")
-    parser.add_argument("--only", choices=["produce", "throughput", "latency", "backlog"], action="append")
-    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the full size, for a quick look (default 1)")
+    parser.add_argument(
+        "--only", choices=["produce", "throughput", "latency", "backlog"], action="append"
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="fraction of the full size, for a quick look (default 1)",
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     chosen = options.only or ["produce", "throughput", "latency", "backlog"]
     figures: list[Figure] = []
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a new topic's first records are sent again until its leader is known
-    with tempfile.TemporaryDirectory() as folder, devstack.temporary_stack(Path(folder) / "stack") as stack:
+    # a new topic's first records are sent again until its leader is known
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        devstack.temporary_stack(Path(folder) / "stack") as stack,
+    ):
         if "produce" in chosen:
             figures.append(asyncio.run(produce_rate(stack, round(50_000 * options.scale))))
         if "throughput" in chosen:
-            figures += [asyncio.run(throughput(stack, round(10_000 * options.scale), load)) for load in LOADS]
+            figures += [
+                asyncio.run(throughput(stack, round(10_000 * options.scale), load))
+                for load in LOADS
+            ]
         if "latency" in chosen:
-            figures += [asyncio.run(latency(stack, 200.0, 60.0 * options.scale, load)) for load in LOADS]
+            figures += [
+                asyncio.run(latency(stack, 200.0, 60.0 * options.scale, load)) for load in LOADS
+            ]
         if "backlog" in chosen:
             figures.extend(asyncio.run(backlog(stack, round(1_000_000 * options.scale))))
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -326,7 +397,10 @@ def main() -> None:
         return
     print(f"\n{machine}; scale {options.scale:g}")
     for f in figures:
-        print(f"{f.name:62} {f.value:60} {f'{f.ratio:.2f}' if f.ratio is not None else '':>8}   target {f.target}")
+        print(
+            f"{f.name:62} {f.value:60} {f'{f.ratio:.2f}' if f.ratio is not None else '':>8}  "
+            f" target {f.target}"
+        )
 
 
 if __name__ == "__main__":

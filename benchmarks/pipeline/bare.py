@@ -30,7 +30,9 @@ def _pass_on(source: str, target: str, per_message: int) -> None:
                 value = event.message.value
                 key = orjson.loads(value)["trade_id"]
                 partition = partition_of(key, settings.partitions)
-                out.extend(Outgoing(topic, partition, key.encode(), value) for _ in range(per_message))
+                out.extend(
+                    Outgoing(topic, partition, key.encode(), value) for _ in range(per_message)
+                )
             await sender.send(out)
             yield
 

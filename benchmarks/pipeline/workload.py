@@ -1,6 +1,7 @@
 """The workload: closes of a few patterns with two context dimensions, three groups each.
 
-Seven messages in and nine out per close on the bare chain's way (1 close, 3 facts, 3 lessons in; 3 facts, 3 lessons, 3 overrides out).
+Seven messages in and nine out per close on the bare chain's way (1 close, 3 facts, 3 lessons in; 3
+facts, 3 lessons, 3 overrides out).
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ _START = datetime.now(UTC) - timedelta(days=30)
 
 def exit_of(number: int) -> str:
     """Exit time of close `number`: one a second."""
-    return (_START + timedelta(seconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        (_START + timedelta(seconds=number))
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def closes(count: int, first: int = 0, seed: int = 7) -> Iterator[tuple[str, bytes]]:
@@ -37,7 +42,8 @@ def closes(count: int, first: int = 0, seed: int = 7) -> Iterator[tuple[str, byt
     for number in range(first, first + count):
         state = rng.randrange(PATTERNS)
         pattern = f"pm.bench.S{state}"
-        edge = 1.0 if state % 2 else -1.0  # far from the baseline, so that every group has an override that moves with each trade
+        # far from the baseline, so that every group has an override that moves with each trade
+        edge = 1.0 if state % 2 else -1.0
         scope = {"chain": rng.choice("abc"), "vol_bucket": rng.choice(("low", "high"))}
         event = {
             "event_id": f"e{number}",
@@ -46,9 +52,20 @@ def closes(count: int, first: int = 0, seed: int = 7) -> Iterator[tuple[str, byt
             "module": "pm",
             "symbol": "XYZ",
             "entry_context": scope,
-            "trade_summary": {"exit_timestamp": exit_of(number), "rr": round(rng.gauss(edge, 0.5), 4), "roi": 0.01, "pnl_usd": 1.5},
+            "trade_summary": {
+                "exit_timestamp": exit_of(number),
+                "rr": round(rng.gauss(edge, 0.5), 4),
+                "roi": 0.01,
+                "pnl_usd": 1.5,
+            },
             "actions": [
-                {"ts": exit_of(number), "pattern_key": pattern, "action_category": category, "scope": scope} for category in CATEGORIES
+                {
+                    "ts": exit_of(number),
+                    "pattern_key": pattern,
+                    "action_category": category,
+                    "scope": scope,
+                }
+                for category in CATEGORIES
             ],
         }
         yield f"t{number}", orjson.dumps(event)

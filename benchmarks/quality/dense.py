@@ -1,4 +1,5 @@
-"""Families of worlds in which every slice of one and of two dimensions has a small effect, drawn from a normal distribution.
+"""Families of worlds in which every slice of one and of two dimensions has a small effect, drawn
+from a normal distribution.
 
 May touch: the generator it is given.
 """
@@ -21,7 +22,8 @@ NOISE_SD = 1.2
 
 
 def slices(made: Frame) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """(R, K) which rows have each slice of one and of two dimensions, and (K,) how many dimensions it has.
+    """(R, K) which rows have each slice of one and of two dimensions, and (K,) how many dimensions
+    it has.
 
     >>> made = frame(np.random.default_rng(1), 500, cards=(3, 4))
     >>> members, depth = slices(made)
@@ -29,7 +31,10 @@ def slices(made: Frame) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     (19, 7, True)
     """
     of_dim = [made.codes[:, [d]] == np.arange(len(values)) for d, values in enumerate(made.values)]
-    pairs = [(one[:, :, None] & other[:, None, :]).reshape(len(one), -1) for one, other in combinations(of_dim, 2)]
+    pairs = [
+        (one[:, :, None] & other[:, None, :]).reshape(len(one), -1)
+        for one, other in combinations(of_dim, 2)
+    ]
     depth = [1] * sum(one.shape[1] for one in of_dim) + [2] * sum(pair.shape[1] for pair in pairs)
     return np.hstack([*of_dim, *pairs]), np.array(depth)
 
@@ -65,7 +70,15 @@ def effects(
             parts.append(members & (made.row_group == g)[:, None])
             sds.append(sd * np.sqrt(1.0 - in_common))
     all_sd = np.concatenate(sds)
-    return Dense(np.hstack(parts), all_sd, all_sd * rng.standard_normal(len(all_sd)), NOISE_SD, shock, shock_sd, movement)
+    return Dense(
+        np.hstack(parts),
+        all_sd,
+        all_sd * rng.standard_normal(len(all_sd)),
+        NOISE_SD,
+        shock,
+        shock_sd,
+        movement,
+    )
 
 
 def one_group(rng: np.random.Generator, calendar: Calendar) -> Frame:
@@ -74,19 +87,30 @@ def one_group(rng: np.random.Generator, calendar: Calendar) -> Frame:
 
 
 def shocks(made: Frame, length_days: float) -> NDArray[np.int64]:
-    """(T,) the number of the shock of each trade: those that close in the same `length_days` share one."""
+    """(T,) the number of the shock of each trade: those that close in the same `length_days` share
+    one."""
     return shapes.spans(made.exit_day, length_days)
 
 
 def outcomes(rng: np.random.Generator, made: Frame, effects: Dense) -> NDArray[np.float64]:
     """(T,) level, noise and shocks."""
     values = noise(rng, made, effects.noise_sd)
-    return values if effects.shock is None else values + effects.shock_sd * shapes.common(rng, effects.shock)
+    return (
+        values
+        if effects.shock is None
+        else values + effects.shock_sd * shapes.common(rng, effects.shock)
+    )
 
 
 def world(rng: np.random.Generator, made: Frame, name: str, index: int, effects: Dense) -> World:
     """The world with these effects; its `noise_sd` is that of noise and shock together."""
-    return made.world(name, index, outcomes(rng, made, effects), float(np.hypot(effects.noise_sd, effects.shock_sd)), dense=effects)
+    return made.world(
+        name,
+        index,
+        outcomes(rng, made, effects),
+        float(np.hypot(effects.noise_sd, effects.shock_sd)),
+        dense=effects,
+    )
 
 
 @family("dense")
@@ -100,7 +124,13 @@ def dense(rng: np.random.Generator, index: int) -> World:
 def dense_shocks(rng: np.random.Generator, index: int) -> World:
     """A window of 90 days; trades of a day share a shock, in every other world those of a week."""
     made = one_group(rng, MONTHS)
-    return world(rng, made, "dense_shocks", index, effects(rng, made, shock=shocks(made, (1.0, 7.0)[index % 2]), shock_sd=0.5))
+    return world(
+        rng,
+        made,
+        "dense_shocks",
+        index,
+        effects(rng, made, shock=shocks(made, (1.0, 7.0)[index % 2]), shock_sd=0.5),
+    )
 
 
 @family("dense")
@@ -113,11 +143,16 @@ def dense_years(rng: np.random.Generator, index: int) -> World:
 
 @family("dense")
 def dense_groups(rng: np.random.Generator, index: int) -> World:
-    """Four to six groups of 400 to 800 trades; 50 to 80 % of the variance of a slice's effect is common to all; 90 days or five years."""
+    """Four to six groups of 400 to 800 trades; 50 to 80 % of the variance of a slice's effect is
+    common to all; 90 days or five years."""
     n_groups = int(rng.integers(4, 7))
     n = n_groups * int(rng.integers(400, 800))
-    made = frame(rng, n, groups=n_groups, cards=some_cards(rng, 6, 6), calendar=(MONTHS, YEARS)[index % 2])
-    return world(rng, made, "dense_groups", index, effects(rng, made, in_common=float(rng.uniform(0.5, 0.8))))
+    made = frame(
+        rng, n, groups=n_groups, cards=some_cards(rng, 6, 6), calendar=(MONTHS, YEARS)[index % 2]
+    )
+    return world(
+        rng, made, "dense_groups", index, effects(rng, made, in_common=float(rng.uniform(0.5, 0.8)))
+    )
 
 
 # -- effects that move in common
@@ -127,7 +162,9 @@ def slow(rng: np.random.Generator, calendar: Calendar) -> Movement:
     """A path that wanders about 1 and is back there in some 150 to 300 days; never below 0."""
     days = np.arange(0.0, calendar.horizon_days + 1.0)
     tau_days = float(rng.uniform(150.0, 300.0))
-    return Movement(days, np.maximum(1.0 + 0.5 * shapes.wandering(rng, days, tau_days), 0.0), 1.0, tau_days)
+    return Movement(
+        days, np.maximum(1.0 + 0.5 * shapes.wandering(rng, days, tau_days), 0.0), 1.0, tau_days
+    )
 
 
 def on_and_off(rng: np.random.Generator, calendar: Calendar) -> Movement:
@@ -144,7 +181,8 @@ def on_and_off(rng: np.random.Generator, calendar: Calendar) -> Movement:
 
 @family("movement")
 def common_movement(rng: np.random.Generator, index: int) -> World:
-    """A window of five years, all effects grow and fade together: slowly, or by turns of half a year and more."""
+    """A window of five years, all effects grow and fade together: slowly, or by turns of half a
+    year and more."""
     made = one_group(rng, YEARS)
     movement = (slow, on_and_off)[index % 2](rng, YEARS)
     return world(rng, made, "common_movement", index, effects(rng, made, movement=movement))

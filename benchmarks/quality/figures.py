@@ -14,7 +14,16 @@ import numpy as np
 from benchmarks.quality.score import Record
 from benchmarks.quality.worlds import FAMILIES
 
-PLANTED_KINDS = ("constant", "decaying_fast", "decaying", "improving", "changing", "regime", "regime_control", "clones")
+PLANTED_KINDS = (
+    "constant",
+    "decaying_fast",
+    "decaying",
+    "improving",
+    "changing",
+    "regime",
+    "regime_control",
+    "clones",
+)
 """Kinds of families with planted slices and a window of 90 days."""
 DECAYING = ("decaying_fast", "decaying")
 NULL = ("null", "segments")
@@ -33,12 +42,16 @@ class Pool:
     def __init__(self, records: Iterable[Record]) -> None:
         self.records = list(records)
 
-    def of(self, setting: str, *, kinds: Sequence[str] = (), families: Sequence[str] = ()) -> list[Record]:
+    def of(
+        self, setting: str, *, kinds: Sequence[str] = (), families: Sequence[str] = ()
+    ) -> list[Record]:
         """The scores of one setting, of some kinds or some families (both empty: of all)."""
         return [
             r
             for r in self.records
-            if r["setting"] == setting and (not kinds or FAMILIES[r["family"]].kind in kinds) and (not families or r["family"] in families)
+            if r["setting"] == setting
+            and (not kinds or FAMILIES[r["family"]].kind in kinds)
+            and (not families or r["family"] in families)
         ]
 
     @property
@@ -59,7 +72,8 @@ def share(part: float, whole: float) -> Value:
 
 
 def false_slices(records: Sequence[Record]) -> Value:
-    """Selected overrides that are not neutral over all slices that were searched (of worlds without any effect)."""
+    """Selected overrides that are not neutral over all slices that were searched (of worlds without
+    any effect)."""
     return share(sum(r["n_overrides"] for r in records), sum(r["m"] for r in records))
 
 
@@ -93,7 +107,8 @@ def fdr(records: Sequence[Record]) -> Value:
 
 
 def void(records: Sequence[Record]) -> Value:
-    """Share of selected, non-neutral overrides of the wrong sign, or with less than a quarter of what they say."""
+    """Share of selected, non-neutral overrides of the wrong sign, or with less than a quarter of
+    what they say."""
     return share(sum(r["n_void"] for r in records), sum(r["n_judged"] for r in records))
 
 
@@ -117,27 +132,43 @@ def rmse(records: Sequence[Record]) -> Value:
 
 def half_life_error(records: Sequence[Record]) -> Value:
     """Median of |estimate / truth − 1| of identified half-lives that were claimed."""
-    errors = [abs(said / true - 1.0) for r in records for true, said, *_ in r["half_lives"] if said is not None]
+    errors = [
+        abs(said / true - 1.0)
+        for r in records
+        for true, said, *_ in r["half_lives"]
+        if said is not None
+    ]
     return float(np.median(errors)) if errors else None
 
 
 def half_life_coverage(records: Sequence[Record]) -> Value:
     """Share of claimed 80 % intervals that hold the truth."""
-    claims = [(true, low, high) for r in records for true, _, low, high, _ in r["half_lives"] if low is not None]
+    claims = [
+        (true, low, high)
+        for r in records
+        for true, _, low, high, _ in r["half_lives"]
+        if low is not None
+    ]
     return share(sum(low <= true <= high for true, low, high in claims), len(claims))
 
 
 def half_life_claimed(records: Sequence[Record], *, told: bool = False) -> Value:
-    """Share of identified half-lives that were claimed; with `told`, of those whose slice the told t-test finds."""
-    claims = [said is not None for r in records for _, said, _, _, seen in r["half_lives"] if seen or not told]
+    """Share of identified half-lives that were claimed; with `told`, of those whose slice the told
+    t-test finds."""
+    claims = [
+        said is not None
+        for r in records
+        for _, said, _, _, seen in r["half_lives"]
+        if seen or not told
+    ]
     return share(sum(claims), len(claims))
 
 
 def adjusted_rand(records: Sequence[Record]) -> Value:
     """Adjusted Rand index of factors, over pairs of lessons.
 
-    With pairs together in both a, only in truth b, only as said c, in neither d: 2(ad − bc) / ((a+b)(b+d) + (a+c)(c+d)) (Hubert & Arabie
-    1985 in the form of Steinley 2004).
+    With pairs together in both a, only in truth b, only as said c, in neither d: 2(ad − bc) /
+    ((a+b)(b+d) + (a+c)(c+d)) (Hubert & Arabie 1985 in the form of Steinley 2004).
     """
     pairs = [r["factor_pairs"] for r in records if r["factor_pairs"]]
     if not pairs:
@@ -147,7 +178,8 @@ def adjusted_rand(records: Sequence[Record]) -> Value:
 
 
 def clone_change(records: Sequence[Record], n_clones: int | None = None) -> Value:
-    """Greatest relative change of a resolved effect by clones (of worlds with `n_clones`, if given)."""
+    """Greatest relative change of a resolved effect by clones (of worlds with `n_clones`, if
+    given)."""
     changes = [r["clone_change"] for r in records if "clone_change" in r]
     sizes = [change for n, change in changes if change is not None and n_clones in (None, n)]
     return max(sizes, default=None)
@@ -165,7 +197,8 @@ def calibration(records: Sequence[Record]) -> Value:
 
 
 def gain(records: Sequence[Record], key: str = "sums") -> Value:
-    """Σ(pu − p²/2) / Σ(u²/2); None where hardly anything is to be had (u below 0.005 in the quadratic mean)."""
+    """Σ(pu − p²/2) / Σ(u²/2); None where hardly anything is to be had (u below 0.005 in the
+    quadratic mean)."""
     n, _, _, pp, pu, uu = (float(x) for x in summed(records, key))
     return share(pu - pp / 2.0, uu / 2.0) if uu > NOTHING**2 * n else None
 
@@ -203,7 +236,8 @@ Against = Callable[[Sequence[Record], Sequence[Record]], Value]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.  `low` and `high` bound the target (inclusive); `worst`: the worst family counts, not the pool.
+    """One line of the table.  `low` and `high` bound the target (inclusive); `worst`: the worst
+    family counts, not the pool.
 
     With `against` it is this figure of scores and truths that is measured, else `figure`.
     """
@@ -224,7 +258,8 @@ class Row:
             there = [
                 v
                 for f in pool.families
-                if (not self.kinds or FAMILIES[f].kind in self.kinds) and (not self.families or f in self.families)
+                if (not self.kinds or FAMILIES[f].kind in self.kinds)
+                and (not self.families or f in self.families)
                 for v in [self._of(pool, setting, (), [f])]
                 if v is not None
             ]
@@ -243,7 +278,9 @@ class Row:
         """Whether `value` meets the target; None without one."""
         if value is None or (self.low is None and self.high is None):
             return None
-        return bool((self.low is None or value >= self.low) and (self.high is None or value <= self.high))
+        return bool(
+            (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+        )
 
     @property
     def target(self) -> str:
@@ -268,13 +305,21 @@ def shown(value: Value, unit: str) -> str:
         digits = 3 if 0 < abs(value) < 0.002 else 1
         text = f"{100.0 * value:.{digits}f}"
         return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
-    return f"{value:.0f}" if unit == "count" else f"{value:.3g}" if unit == "fine" else f"{value:.2f}"
+    return (
+        f"{value:.0f}" if unit == "count" else f"{value:.3g}" if unit == "fine" else f"{value:.2f}"
+    )
 
 
 ROWS: tuple[Row, ...] = (
     Row("null: false slices", false_slices, ("null",), high=0.001),
     Row("null: worlds with any selected", worlds_with_selected, ("null",), high=0.05),
-    Row("null: worlds with any selected, worst family", worlds_with_selected, ("null",), high=0.25, worst="max"),
+    Row(
+        "null: worlds with any selected, worst family",
+        worlds_with_selected,
+        ("null",),
+        high=0.25,
+        worst="max",
+    ),
     Row("null: worlds with any", worlds_with_any, ("null",)),
     Row("null: mean square of what is said", mean_square, NULL, high=1e-4, unit="tiny"),
     Row("segments differ: worlds with any selected", worlds_with_selected, ("segments",), high=0.0),
@@ -286,10 +331,17 @@ ROWS: tuple[Row, ...] = (
     Row("constant: RMSE of effects", rmse, ("constant",), unit="fine"),
     Row("half-life: median error", half_life_error, DECAYING, high=0.15),
     Row("half-life: coverage of 80 % intervals", half_life_coverage, DECAYING, low=0.75, high=0.90),
-    Row("half-life: share claimed, slice seen by the told test", partial(half_life_claimed, told=True), DECAYING, low=0.90),
+    Row(
+        "half-life: share claimed, slice seen by the told test",
+        partial(half_life_claimed, told=True),
+        DECAYING,
+        low=0.90,
+    ),
     Row("half-life: share claimed, all identified", half_life_claimed, DECAYING),
     Row("factors: adjusted Rand index", adjusted_rand, ("clones",), low=0.97, unit=""),
-    Row("clones: greatest change of the effect", clone_change, families=("exact_clones",), high=0.01),
+    Row(
+        "clones: greatest change of the effect", clone_change, families=("exact_clones",), high=0.01
+    ),
     Row("planted: calibration slope", calibration, PLANTED_KINDS, low=0.9, high=1.1, unit=""),
     Row("gain: constant, ≥ 0.5 sd and ≥ 200 trades", gain, families=STRONG, low=0.94),
     Row("gain: constant", gain, ("constant",)),
@@ -307,16 +359,40 @@ ROWS: tuple[Row, ...] = (
     Row("years: void", void, ("years",)),
     Row("years: power against the told test", power, ("years",)),
     Row("years: half-life, median error", half_life_error, ("years",)),
-    Row("dense: share of the told mixed model's gain", gain, ("dense",), low=0.90, against=told_share),
-    Row("dense: share of the told mixed model's gain, worst family", gain, ("dense",), worst="min", against=told_share),
+    Row(
+        "dense: share of the told mixed model's gain",
+        gain,
+        ("dense",),
+        low=0.90,
+        against=told_share,
+    ),
+    Row(
+        "dense: share of the told mixed model's gain, worst family",
+        gain,
+        ("dense",),
+        worst="min",
+        against=told_share,
+    ),
     Row("dense: calibration slope", calibration, ("dense",), unit=""),
     Row("dense: void", void, ("dense",)),
-    Row("common movement: share of the told mixed model's gain", gain, ("movement",), against=told_share),
+    Row(
+        "common movement: share of the told mixed model's gain",
+        gain,
+        ("movement",),
+        against=told_share,
+    ),
     Row("common movement: calibration slope", calibration, ("movement",), unit=""),
     Row("regimes: share of the gap", gain, ("regime",), low=0.40, against=regime_gap),
     Row("regimes: control, gains exactly 1", neutral_gains, ("regime_control",), low=0.95),
-    Row("churn per 1 000 closes", churn, families=("null_gaussian", "single", "strong"), unit="fine"),
-    Row("churn without the grid", partial(churn, place=2), families=("null_gaussian", "single", "strong"), unit="fine"),
+    Row(
+        "churn per 1 000 closes", churn, families=("null_gaussian", "single", "strong"), unit="fine"
+    ),
+    Row(
+        "churn without the grid",
+        partial(churn, place=2),
+        families=("null_gaussian", "single", "strong"),
+        unit="fine",
+    ),
 )
 
 FAMILY_FIGURES: Mapping[str, tuple[Figure, str]] = {

@@ -1,4 +1,5 @@
-"""Families of worlds with a window of 90 days: no effect, constant, decaying, changing, regimes, clones, effects at the threshold.
+"""Families of worlds with a window of 90 days: no effect, constant, decaying, changing, regimes,
+clones, effects at the threshold.
 
 May touch: the generator it is given.
 """
@@ -59,17 +60,24 @@ def null_skewed(rng: np.random.Generator, index: int) -> World:
 
 @family("null")
 def null_heteroscedastic(rng: np.random.Generator, index: int) -> World:
-    """The noise's size depends on a dimension (up to fourfold) and drifts with time (up to threefold)."""
+    """The noise's size depends on a dimension (up to fourfold) and drifts with time (up to
+    threefold)."""
     made = frame(rng, int(rng.integers(400, 1200)))
     sd = np.geomspace(0.5, 2.0, len(made.values[0]))[made.column(made.dims[0])]
     if index % 2:
         sd = sd * np.geomspace(0.6, 1.8, made.n)[:: 1 if index % 4 == 1 else -1]
-    return made.world("null_heteroscedastic", index, rng.uniform(-0.3, 0.3) + sd * rng.standard_normal(made.n), 1.2)
+    return made.world(
+        "null_heteroscedastic",
+        index,
+        rng.uniform(-0.3, 0.3) + sd * rng.standard_normal(made.n),
+        1.2,
+    )
 
 
 @family("null")
 def null_autocorrelated(rng: np.random.Generator, index: int) -> World:
-    """A third of the variance is a level of the whole market that wanders over days, while market states switch over days."""
+    """A third of the variance is a level of the whole market that wanders over days, while market
+    states switch over days."""
     made = frame(rng, int(rng.integers(500, 1200)), cards=CARDS_SHORT)
     regimes(rng, made, dwell_days=rng.uniform(2.0, 5.0))
     common = shapes.wandering(rng, made.exit_day, tau_days=rng.uniform(0.5, 3.0))
@@ -82,7 +90,9 @@ def null_shocks(rng: np.random.Generator, index: int) -> World:
     """A common shock a day, and market states of which each lasts some days."""
     made = frame(rng, int(rng.integers(500, 1200)), cards=CARDS_SHORT)
     regimes(rng, made, dwell_days=rng.uniform(2.0, 5.0))
-    return made.world("null_shocks", index, noise(rng, made, 1.0) + 0.6 * shapes.daily(rng, made.exit_day), 1.2)
+    return made.world(
+        "null_shocks", index, noise(rng, made, 1.0) + 0.6 * shapes.daily(rng, made.exit_day), 1.2
+    )
 
 
 @family("null")
@@ -98,8 +108,12 @@ def null_clustered(rng: np.random.Generator, index: int) -> World:
 @family("null")
 def null_actions(rng: np.random.Generator, index: int) -> World:
     """Several actions a trade, some of whose dimensions differ from action to action."""
-    made = several_actions(rng, frame(rng, int(rng.integers(300, 700))), mean=float(rng.uniform(2.0, 6.0)), varying=4)
-    return made.world("null_actions", index, noise(rng, made, 1.2, ("gaussian", "t3")[index % 2]), 1.2)
+    made = several_actions(
+        rng, frame(rng, int(rng.integers(300, 700))), mean=float(rng.uniform(2.0, 6.0)), varying=4
+    )
+    return made.world(
+        "null_actions", index, noise(rng, made, 1.2, ("gaussian", "t3")[index % 2]), 1.2
+    )
 
 
 @family("null")
@@ -107,12 +121,15 @@ def null_groups(rng: np.random.Generator, index: int) -> World:
     """Twelve groups of unequal size."""
     made = frame(rng, int(rng.integers(1500, 2500)), groups=12, cards=CARDS_SHORT)
     made.row_group = rng.choice(12, made.n, p=rng.dirichlet(np.full(12, 3.0)))
-    return made.world("null_groups", index, noise(rng, made, 1.2, ("gaussian", "t3")[index % 2]), 1.2)
+    return made.world(
+        "null_groups", index, noise(rng, made, 1.2, ("gaussian", "t3")[index % 2]), 1.2
+    )
 
 
 @family("segments")
 def null_segments(rng: np.random.Generator, index: int) -> World:
-    """Bucket and timeframe decide what a trade earns, groups trade them in different shares, patterns add nothing."""
+    """Bucket and timeframe decide what a trade earns, groups trade them in different shares,
+    patterns add nothing."""
     n_groups = int(rng.integers(2, 7))
     made = frame(rng, int(rng.integers(900, 2000)), groups=n_groups, cards=CARDS_SHORT)
     shares = rng.dirichlet(np.full(6, 1.5), n_groups)
@@ -120,7 +137,11 @@ def null_segments(rng: np.random.Generator, index: int) -> World:
     if index % 2:
         made.add_dim("bucket", ("micro", "mid", "mega"), made.segment // 2)
         made.add_dim("timeframe", ("1h", "4h"), made.segment % 2)
-    level = rng.normal(0.0, 0.6, 6) if index % 4 < 2 else (np.array([-0.6, 0.0, 0.6])[:, None] + np.array([-0.2, 0.2])).ravel()
+    level = (
+        rng.normal(0.0, 0.6, 6)
+        if index % 4 < 2
+        else (np.array([-0.6, 0.0, 0.6])[:, None] + np.array([-0.2, 0.2])).ravel()
+    )
     return made.world("null_segments", index, noise(rng, made, 1.0) + level[made.segment], 1.0)
 
 
@@ -129,10 +150,13 @@ def null_segments(rng: np.random.Generator, index: int) -> World:
 
 @family("constant", churn=True)
 def single(rng: np.random.Generator, index: int) -> World:
-    """800 trades, 8 dimensions of 3 to 4 values, +0.8 on a pair of values that about 66 trades have, noise sd 1.2."""
+    """800 trades, 8 dimensions of 3 to 4 values, +0.8 on a pair of values that about 66 trades
+    have, noise sd 1.2."""
     made = frame(rng, 800, even=True)
     scope = pick(rng, made, 0, 2, 55, 78)
-    return made.world("single", index, noise(rng, made, 1.2), 1.2, [Planted(made.groups, scope, 0.8)])
+    return made.world(
+        "single", index, noise(rng, made, 1.2), 1.2, [Planted(made.groups, scope, 0.8)]
+    )
 
 
 @family("constant", churn=True)
@@ -141,7 +165,13 @@ def strong(rng: np.random.Generator, index: int) -> World:
     made = frame(rng, int(rng.integers(1200, 2200)))
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 210, 420)
     size = rng.uniform(0.5, 0.9) * (-1.0 if index % 3 == 2 else 1.0)
-    return made.world("strong", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, size if size > -0.7 else -0.7)])
+    return made.world(
+        "strong",
+        index,
+        noise(rng, made, 1.0),
+        1.0,
+        [Planted(made.groups, scope, size if size > -0.7 else -0.7)],
+    )
 
 
 @family("constant")
@@ -151,18 +181,29 @@ def nested(rng: np.random.Generator, index: int) -> World:
     parent = pick(rng, made, 0, 1, 280, 420)
     child = pick(rng, made, 0, 1, 80, 130, within=parent)
     second = 0.8 if index % 2 else -0.95
-    return made.world("nested", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, parent, 0.5), Planted(made.groups, child, second)])
+    return made.world(
+        "nested",
+        index,
+        noise(rng, made, 1.0),
+        1.0,
+        [Planted(made.groups, parent, 0.5), Planted(made.groups, child, second)],
+    )
 
 
 @family("constant")
 def overlapping(rng: np.random.Generator, index: int) -> World:
-    """Two slices along different dimensions that share trades; effects add up, or oppose each other."""
+    """Two slices along different dimensions that share trades; effects add up, or oppose each
+    other."""
     made = frame(rng, 1300)
     one = pick(rng, made, 0, 1, 260, 420)
     other = pick(rng, made, 0, 1, 260, 420, avoid=list(one))
     sizes = (0.6, 0.6) if index % 2 else (0.7, -0.5)
     return made.world(
-        "overlapping", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, s, e) for s, e in zip((one, other), sizes, strict=True)]
+        "overlapping",
+        index,
+        noise(rng, made, 1.0),
+        1.0,
+        [Planted(made.groups, s, e) for s, e in zip((one, other), sizes, strict=True)],
     )
 
 
@@ -174,7 +215,13 @@ def opposite(rng: np.random.Generator, index: int) -> World:
     dim = next(iter(win))
     other = next(v for v in made.values[made.dims.index(dim)] if v != win[dim])
     lose = pick(rng, made, 0, 1, 80, 160, within={dim: other})
-    return made.world("opposite", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, win, 0.8), Planted(made.groups, lose, -0.65)])
+    return made.world(
+        "opposite",
+        index,
+        noise(rng, made, 1.0),
+        1.0,
+        [Planted(made.groups, win, 0.8), Planted(made.groups, lose, -0.65)],
+    )
 
 
 @family("constant")
@@ -204,7 +251,11 @@ def heavy_tails(rng: np.random.Generator, index: int) -> World:
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 120, 220)
     shape = ("t3", "lognormal")[index % 2]
     return made.world(
-        "heavy_tails", index, noise(rng, made, 1.2, shape), 1.2, [Planted(made.groups, scope, -0.7 if index % 3 == 2 else 0.9)]
+        "heavy_tails",
+        index,
+        noise(rng, made, 1.2, shape),
+        1.2,
+        [Planted(made.groups, scope, -0.7 if index % 3 == 2 else 0.9)],
     )
 
 
@@ -213,19 +264,28 @@ def small_effect(rng: np.random.Generator, index: int) -> World:
     """A fifth of a standard deviation on a thousand trades."""
     made = frame(rng, 3000, cards=CARDS_SHORT)
     scope = pick(rng, made, 0, 1, 850, 1300)
-    return made.world("small_effect", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.25 if index % 2 else -0.25)])
+    return made.world(
+        "small_effect",
+        index,
+        noise(rng, made, 1.0),
+        1.0,
+        [Planted(made.groups, scope, 0.25 if index % 2 else -0.25)],
+    )
 
 
 @family("constant")
 def many_values(rng: np.random.Generator, index: int) -> World:
-    """A dimension of three thousand values, few of them frequent; the effect is on a frequent one or elsewhere."""
+    """A dimension of three thousand values, few of them frequent; the effect is on a frequent one
+    or elsewhere."""
     made = frame(rng, 1600, cards=CARDS_SHORT)
     names = tuple(f"c{i}" for i in range(3000))
     share = 1.0 / np.arange(1.0, 3001.0)
     codes = rng.choice(3000, made.n, p=share / share.sum())
     made.add_dim("curator", names, codes)
     scope = {"curator": "c0"} if index % 2 else pick(rng, made, 0, 2, 90, 160, avoid=["curator"])
-    return made.world("many_values", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.7)])
+    return made.world(
+        "many_values", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.7)]
+    )
 
 
 @family("constant")
@@ -234,15 +294,20 @@ def sparse(rng: np.random.Generator, index: int) -> World:
     made = frame(rng, 1500)
     made.codes[rng.random(made.codes.shape) < 0.66] = MISSING
     scope = pick(rng, made, 0, 1, 100, 200)
-    return made.world("sparse", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.7)])
+    return made.world(
+        "sparse", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.7)]
+    )
 
 
 @family("constant")
 def actions(rng: np.random.Generator, index: int) -> World:
-    """Two actions a trade on average; the effect is on dimensions that all actions of a trade share."""
+    """Two actions a trade on average; the effect is on dimensions that all actions of a trade
+    share."""
     made = several_actions(rng, frame(rng, 900), mean=2.0, varying=4)
     scope = pick(rng, made, 0, 2, 70, 120, avoid=made.dims[-4:])
-    return made.world("actions", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.9)])
+    return made.world(
+        "actions", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.9)]
+    )
 
 
 # -- effects that change
@@ -250,12 +315,16 @@ def actions(rng: np.random.Generator, index: int) -> World:
 
 def halving(days: Days, *, start_day: float, half_life_days: float) -> Days:
     """0 before `start_day`, 1 there, falling by halves."""
-    return np.where(days < start_day, 0.0, np.exp2(-np.maximum(days - start_day, 0.0) / half_life_days))
+    return np.where(
+        days < start_day, 0.0, np.exp2(-np.maximum(days - start_day, 0.0) / half_life_days)
+    )
 
 
 def rising(days: Days, *, start_day: float, half_life_days: float) -> Days:
     """0 up to `start_day`, then toward 1, the gap falling by halves."""
-    return np.where(days < start_day, 0.0, 1.0 - np.exp2(-np.maximum(days - start_day, 0.0) / half_life_days))
+    return np.where(
+        days < start_day, 0.0, 1.0 - np.exp2(-np.maximum(days - start_day, 0.0) / half_life_days)
+    )
 
 
 def ramp(days: Days, *, start_day: float, end_day: float) -> Days:
@@ -273,49 +342,74 @@ def wave(days: Days, *, period_days: float, phase: float) -> Days:
     return np.sin(2.0 * np.pi * days / period_days + phase)
 
 
-def _decaying(rng: np.random.Generator, name: str, index: int, n: int, half_life: float, start: float, *, new: bool = False) -> World:
-    """One slice whose effect begins at day `start`; with `new`, its trades do too, else they earned nothing more before."""
+def _decaying(
+    rng: np.random.Generator,
+    name: str,
+    index: int,
+    n: int,
+    half_life: float,
+    start: float,
+    *,
+    new: bool = False,
+) -> World:
+    """One slice whose effect begins at day `start`; with `new`, its trades do too, else they earned
+    nothing more before."""
     made = frame(rng, n, cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), n // 5, n // 3)
     if new:
         dim = next(iter(scope))
         d = made.dims.index(dim)
         own = made.values[d].index(scope[dim])
-        before = np.flatnonzero((made.codes[:, d] == own) & (made.action_day[made.row_trade] < start))
-        made.codes[before, d] = (own + rng.integers(1, len(made.values[d]), len(before))) % len(made.values[d])
+        before = np.flatnonzero(
+            (made.codes[:, d] == own) & (made.action_day[made.row_trade] < start)
+        )
+        made.codes[before, d] = (own + rng.integers(1, len(made.values[d]), len(before))) % len(
+            made.values[d]
+        )
     sd = float(rng.uniform(0.4, 1.0))
     size = float(rng.uniform(1.2, 2.0)) if index % 4 else -0.7
     profile = partial(halving, start_day=start, half_life_days=half_life)
     values = noise(rng, made, sd, ("gaussian", "t3")[index % 5 == 4])
-    return made.world(name, index, values, sd, [Planted(made.groups, scope, size, profile, half_life, start)])
+    return made.world(
+        name, index, values, sd, [Planted(made.groups, scope, size, profile, half_life, start)]
+    )
 
 
 @family("decaying_fast")
 def decaying_fast(rng: np.random.Generator, index: int) -> World:
-    """Half-lives of one to two and a half days, of slices that were not traded before the last eight to fourteen days."""
+    """Half-lives of one to two and a half days, of slices that were not traded before the last
+    eight to fourteen days."""
     start = WINDOW_DAYS - float(rng.uniform(8.0, 14.0))
     half_life = float(rng.uniform(1.0, 2.5))
-    return _decaying(rng, "decaying_fast", index, int(rng.integers(2400, 3000)), half_life, start, new=True)
+    return _decaying(
+        rng, "decaying_fast", index, int(rng.integers(2400, 3000)), half_life, start, new=True
+    )
 
 
 @family("decaying")
 def decaying_from_start(rng: np.random.Generator, index: int) -> World:
     """Half-lives of ten to thirty days, begun with the window."""
     half_life = float(np.exp(rng.uniform(np.log(10.0), np.log(30.0))))
-    return _decaying(rng, "decaying_from_start", index, int(rng.integers(900, 1500)), half_life, 0.0)
+    return _decaying(
+        rng, "decaying_from_start", index, int(rng.integers(900, 1500)), half_life, 0.0
+    )
 
 
 @family("decaying")
 def decaying_new(rng: np.random.Generator, index: int) -> World:
-    """Half-lives of three to thirty days, of slices that were not traded before the last fifteen to fifty days."""
+    """Half-lives of three to thirty days, of slices that were not traded before the last fifteen to
+    fifty days."""
     half_life = float(np.exp(rng.uniform(np.log(3.0), np.log(30.0))))
     start = WINDOW_DAYS - float(rng.uniform(15.0, 50.0))
-    return _decaying(rng, "decaying_new", index, int(rng.integers(1500, 2400)), half_life, start, new=True)
+    return _decaying(
+        rng, "decaying_new", index, int(rng.integers(1500, 2400)), half_life, start, new=True
+    )
 
 
 @family("decaying")
 def decaying_midway(rng: np.random.Generator, index: int) -> World:
-    """Half-lives of three to thirty days, of slices that earned nothing more before the last ten to fifty days, though they were traded."""
+    """Half-lives of three to thirty days, of slices that earned nothing more before the last ten to
+    fifty days, though they were traded."""
     half_life = float(np.exp(rng.uniform(np.log(3.0), np.log(30.0))))
     start = WINDOW_DAYS - float(rng.uniform(10.0, 50.0))
     return _decaying(rng, "decaying_midway", index, int(rng.integers(1200, 2400)), half_life, start)
@@ -323,7 +417,8 @@ def decaying_midway(rng: np.random.Generator, index: int) -> World:
 
 @family("improving")
 def improving(rng: np.random.Generator, index: int) -> World:
-    """From nothing to its full size within the last ten to eighty days: at once, in a line, or ever slower."""
+    """From nothing to its full size within the last ten to eighty days: at once, in a line, or ever
+    slower."""
     made = frame(rng, int(rng.integers(900, 1500)), cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 180, 350)
     start = float(rng.uniform(10.0, 75.0))
@@ -332,7 +427,9 @@ def improving(rng: np.random.Generator, index: int) -> World:
     else:
         profile = partial(rising, start_day=start, half_life_days=float(rng.uniform(3.0, 20.0)))
     size = -0.7 if index % 4 == 3 else float(rng.uniform(0.8, 1.4))
-    return made.world("improving", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, size, profile)])
+    return made.world(
+        "improving", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, size, profile)]
+    )
 
 
 @family("changing")
@@ -340,8 +437,16 @@ def reversing(rng: np.random.Generator, index: int) -> World:
     """What won loses from some day on, or the other way round."""
     made = frame(rng, int(rng.integers(900, 1500)), cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 180, 350)
-    profile = partial(flip, at_day=float(rng.uniform(45.0, 95.0)), width_days=float(rng.uniform(1.0, 10.0)))
-    return made.world("reversing", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.65 if index % 2 else -0.65, profile)])
+    profile = partial(
+        flip, at_day=float(rng.uniform(45.0, 95.0)), width_days=float(rng.uniform(1.0, 10.0))
+    )
+    return made.world(
+        "reversing",
+        index,
+        noise(rng, made, 1.0),
+        1.0,
+        [Planted(made.groups, scope, 0.65 if index % 2 else -0.65, profile)],
+    )
 
 
 @family("changing")
@@ -349,15 +454,27 @@ def seasonal(rng: np.random.Generator, index: int) -> World:
     """A sine of fourteen to ninety days."""
     made = frame(rng, int(rng.integers(900, 1500)), cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 180, 350)
-    profile = partial(wave, period_days=float(rng.uniform(14.0, 90.0)), phase=float(rng.uniform(0.0, 2.0 * np.pi)))
-    return made.world("seasonal", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.65, profile)])
+    profile = partial(
+        wave, period_days=float(rng.uniform(14.0, 90.0)), phase=float(rng.uniform(0.0, 2.0 * np.pi))
+    )
+    return made.world(
+        "seasonal", index, noise(rng, made, 1.0), 1.0, [Planted(made.groups, scope, 0.65, profile)]
+    )
 
 
 # -- effects that hold in one market state and not in another
 
 
-def _in_regimes(rng: np.random.Generator, name: str, index: int, gains: Callable[[bool], Mapping[str, float]], *, metric: bool) -> World:
-    """Six groups with a slice each; `gains` of a slice depend on whether its trades pay back fast, where `metric` says that they differ."""
+def _in_regimes(
+    rng: np.random.Generator,
+    name: str,
+    index: int,
+    gains: Callable[[bool], Mapping[str, float]],
+    *,
+    metric: bool,
+) -> World:
+    """Six groups with a slice each; `gains` of a slice depend on whether its trades pay back fast,
+    where `metric` says that they differ."""
     made = frame(rng, int(rng.integers(2100, 2700)), groups=6, cards=(3, 4, 3, 4))
     regimes(rng, made, dwell_days=float(rng.uniform(3.0, 5.0)))
     made.efficiency = np.clip(rng.normal(0.5, 0.12, made.n), 0.05, 0.95)
@@ -369,12 +486,17 @@ def _in_regimes(rng: np.random.Generator, name: str, index: int, gains: Callable
         planted.append(Planted((group(g),), scope, size, gains=gains(fast)))
         if metric:
             inside = (made.row_group == g) & _rows(made, scope)
-            made.efficiency[inside] = np.clip(rng.normal(0.8 if fast else 0.25, 0.1, int(inside.sum())), 0.05, 0.95)
+            made.efficiency[inside] = np.clip(
+                rng.normal(0.8 if fast else 0.25, 0.1, int(inside.sum())), 0.05, 0.95
+            )
     return made.world(name, index, noise(rng, made, 1.0), 1.0, planted)
 
 
 def _rows(made: Frame, scope: Mapping[str, str]) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = np.all([made.column(d) == made.values[made.dims.index(d)].index(v) for d, v in scope.items()], axis=0)
+    inside: NDArray[np.bool_] = np.all(
+        [made.column(d) == made.values[made.dims.index(d)].index(v) for d, v in scope.items()],
+        axis=0,
+    )
     return inside
 
 
@@ -387,8 +509,11 @@ def regime_gains(rng: np.random.Generator, index: int) -> World:
 
 @family("regime")
 def regime_metric(rng: np.random.Generator, index: int) -> World:
-    """In one market state the effects of slices that pay back fast hold and those of slow ones vanish; elsewhere both hold."""
-    return _in_regimes(rng, "regime_metric", index, lambda fast: {"S1": 1.2 if fast else 0.0}, metric=True)
+    """In one market state the effects of slices that pay back fast hold and those of slow ones
+    vanish; elsewhere both hold."""
+    return _in_regimes(
+        rng, "regime_metric", index, lambda fast: {"S1": 1.2 if fast else 0.0}, metric=True
+    )
 
 
 @family("regime_control")
@@ -418,9 +543,11 @@ def exact_clones(rng: np.random.Generator, index: int) -> World:
 
 @family("clones")
 def near_clones(rng: np.random.Generator, index: int) -> World:
-    """Two dimensions that say the same as one of the planted slice's save for 1 to 9 % of the trades, one that does so for a third.
+    """Two dimensions that say the same as one of the planted slice's save for 1 to 9 % of the
+    trades, one that does so for a third.
 
-    Nothing in between: three slices of which only two pairs are alike have no clusters that all would agree on.
+    Nothing in between: three slices of which only two pairs are alike have no clusters that all
+    would agree on.
     """
     made = frame(rng, 900, cards=(3, 4, 3, 4))
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 70, 220)
@@ -429,7 +556,9 @@ def near_clones(rng: np.random.Generator, index: int) -> World:
     names = made.values[made.dims.index(original)]
     for k in range(3):
         codes = made.column(original).copy()
-        flipped = rng.random(len(codes)) < (rng.uniform(0.01, 0.09) if k < 2 else rng.uniform(0.6, 0.8))
+        flipped = rng.random(len(codes)) < (
+            rng.uniform(0.01, 0.09) if k < 2 else rng.uniform(0.6, 0.8)
+        )
         codes[flipped] = rng.integers(0, len(names), int(flipped.sum()))
         made.add_dim(f"clone_{k}", names, codes)
     return made.world("near_clones", index, values, 1.0, [Planted(made.groups, scope, 0.8)])
@@ -437,7 +566,8 @@ def near_clones(rng: np.random.Generator, index: int) -> World:
 
 @family("clones")
 def clones_across_groups(rng: np.random.Generator, index: int) -> World:
-    """The same trades act in two to four groups, all of them or nine in ten; a fifth group trades on its own."""
+    """The same trades act in two to four groups, all of them or nine in ten; a fifth group trades
+    on its own."""
     made = frame(rng, 900, cards=(3, 4, 3, 4))
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 70, 200)
     shared = 2 + index % 3
@@ -450,7 +580,11 @@ def clones_across_groups(rng: np.random.Generator, index: int) -> World:
         of_group.append(np.full(len(acting), g))
     source, groups_of = np.concatenate(rows), np.concatenate(of_group)
     order = np.lexsort((groups_of, source))
-    made.row_trade, made.row_group, made.codes = source[order], groups_of[order], made.codes[source[order]]
+    made.row_trade, made.row_group, made.codes = (
+        source[order],
+        groups_of[order],
+        made.codes[source[order]],
+    )
     made.groups = tuple(group(g) for g in range(shared + 1))
     planted = [Planted(made.groups[:shared], scope, 0.9)]
     return made.world("clones_across_groups", index, noise(rng, made, 1.0), 1.0, planted)
@@ -461,11 +595,18 @@ def clones_across_groups(rng: np.random.Generator, index: int) -> World:
 
 @family("threshold")
 def threshold(rng: np.random.Generator, index: int) -> World:
-    """400 to 800 trades and one effect that is 3.5 to 4.5 of its standard errors, so that a selection finds about half of them."""
+    """400 to 800 trades and one effect that is 3.5 to 4.5 of its standard errors, so that a
+    selection finds about half of them."""
     made = frame(rng, int(rng.integers(400, 800)))
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 70, 160)
     window = made.exit_day < WINDOW_DAYS
     inside = int((_rows(made, scope) & window).sum())
     error = 1.2 / np.sqrt(inside * (1.0 - inside / window.sum()))
     size = float(rng.uniform(3.5, 4.5) * error) * (-1.0 if index % 3 == 2 else 1.0)
-    return made.world("threshold", index, noise(rng, made, 1.2), 1.2, [Planted(made.groups, scope, max(size, -0.7))])
+    return made.world(
+        "threshold",
+        index,
+        noise(rng, made, 1.2),
+        1.2,
+        [Planted(made.groups, scope, max(size, -0.7))],
+    )

@@ -36,7 +36,8 @@ SHAPES = {"gaussian": gaussian, "t3": student3, "lognormal": lognormal, "exponen
 
 
 def wandering(rng: np.random.Generator, days: NDArray[np.float64], tau_days: float) -> Noise:
-    """One stationary Ornstein-Uhlenbeck path with relaxation time `tau_days`, read at `days` (n,), which need no order."""
+    """One stationary Ornstein-Uhlenbeck path with relaxation time `tau_days`, read at `days` (n,),
+    which need no order."""
     order = np.argsort(days, kind="stable")
     path = np.empty(len(days))
     level, before = rng.standard_normal(), None
@@ -54,8 +55,11 @@ def daily(rng: np.random.Generator, days: NDArray[np.float64]) -> Noise:
     return rng.standard_normal(int(day.max()) + 1)[day]
 
 
-def spans(days: NDArray[np.float64], length_days: float, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """(T,) the number of the span of `length_days` that each of `days` is in; with `among` (T,) those of different numbers differ."""
+def spans(
+    days: NDArray[np.float64], length_days: float, among: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """(T,) the number of the span of `length_days` that each of `days` is in; with `among` (T,)
+    those of different numbers differ."""
     span = np.floor(days / length_days).astype(np.int64)
     return span if among is None else span * (int(among.max()) + 1) + among
 

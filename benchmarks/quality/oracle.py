@@ -1,5 +1,5 @@
-"""What could be known: sizing by the truth, a mixed model that is told its variances, the test that is told where to look, the precision
-a half-life can have.
+"""What could be known: sizing by the truth, a mixed model that is told its variances, the test that
+is told where to look, the precision a half-life can have.
 
 May touch: nothing but its arguments.
 """
@@ -24,7 +24,8 @@ def knowing(uplift: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(R,) the best p of one who knows every effect at every time, but of its regimes only the mix among the slice's trades in `window`.
+    """(R,) the best p of one who knows every effect at every time, but of its regimes only the mix
+    among the slice's trades in `window`.
 
     `window` (T,) marks the trades to take the mix from.
     """
@@ -35,30 +36,40 @@ def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]
             inside = world.row_inside(planted)
             gain = world.row_gain(planted)
             mean = gain[inside & window[world.row_trade]].mean()
-            effect = np.where(inside, planted.size * planted.profile(world.action_day[world.row_trade]) * mean, 0.0)
+            effect = np.where(
+                inside,
+                planted.size * planted.profile(world.action_day[world.row_trade]) * mean,
+                0.0,
+            )
         total += effect
     return knowing(total + world.dense_effect())
 
 
 class Told(NamedTuple):
-    """`mean` and `variance` of the true uplift, given the window: the best that can be said, and how far it may be off.
+    """`mean` and `variance` of the true uplift, given the window: the best that can be said, and
+    how far it may be off.
 
-    Where all effects move in common, `variance` is that of the effects alone; that nobody knows the path after the cut comes on top.
+    Where all effects move in common, `variance` is that of the effects alone; that nobody knows the
+    path after the cut comes on top.
     """
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
 
 
-def told_mixed_model(world: World, window: NDArray[np.bool_], decided: NDArray[np.int64], day: float) -> Told:
-    """What a mixed model makes of the rows of `window` (R,) for the rows `decided` (D,), of a world of many small effects.
+def told_mixed_model(
+    world: World, window: NDArray[np.bool_], decided: NDArray[np.int64], day: float
+) -> Told:
+    """What a mixed model makes of the rows of `window` (R,) for the rows `decided` (D,), of a world
+    of many small effects.
 
-    It is told the distribution each effect is drawn from, the size of the noise, which trades share a shock and how large shocks are, and,
-    where all effects move in common, their path up to `day` and how fast it forgets.  It is not told the level, the effects and the shocks.
+    It is told the distribution each effect is drawn from, the size of the noise, which trades share
+    a shock and how large shocks are, and, where all effects move in common, their path up to `day`
+    and how fast it forgets.  It is not told the level, the effects and the shocks.
 
-    With outcome y = level + X·b + shock + noise, b ~ N(0, S) and V the covariance of shock and noise, the precision of (level, b) is
-    [1 X]ᵀV⁻¹[1 X] + diag(0, S⁻¹) (Henderson 1975).  V⁻¹ = (I − Z·diag(τ²/(σ² + n·τ²))·Zᵀ)/σ², where n trades share a shock of
-    variance τ².
+    With outcome y = level + X·b + shock + noise, b ~ N(0, S) and V the covariance of shock and
+    noise, the precision of (level, b) is [1 X]ᵀV⁻¹[1 X] + diag(0, S⁻¹) (Henderson 1975).  V⁻¹ = (I
+    − Z·diag(τ²/(σ² + n·τ²))·Zᵀ)/σ², where n trades share a shock of variance τ².
     """
     dense = world.dense
     if dense is None:
@@ -72,10 +83,15 @@ def told_mixed_model(world: World, window: NDArray[np.bool_], decided: NDArray[n
     outcome = world.outcome[world.row_trade[rows]]
     precision, moments = known.T @ known, known.T @ outcome
     if dense.shock is not None:
-        _, number, n = np.unique(dense.shock[world.row_trade[rows]], return_inverse=True, return_counts=True)
+        _, number, n = np.unique(
+            dense.shock[world.row_trade[rows]], return_inverse=True, return_counts=True
+        )
         order = np.argsort(number, kind="stable")
         starts = np.r_[0, np.cumsum(n)[:-1]]
-        of_shock, outcome_of = np.add.reduceat(known[order], starts), np.add.reduceat(outcome[order], starts)
+        of_shock, outcome_of = (
+            np.add.reduceat(known[order], starts),
+            np.add.reduceat(outcome[order], starts),
+        )
         weight = dense.shock_sd**2 / (dense.noise_sd**2 + n * dense.shock_sd**2)
         precision -= of_shock.T @ (weight[:, None] * of_shock)
         moments -= of_shock.T @ (weight * outcome_of)
@@ -87,7 +103,8 @@ def told_mixed_model(world: World, window: NDArray[np.bool_], decided: NDArray[n
 
 
 def told_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
-    """Two-sided p-value of Welch's t-test between the outcomes of a slice and those of the rest of its group.
+    """Two-sided p-value of Welch's t-test between the outcomes of a slice and those of the rest of
+    its group.
 
     >>> round(told_test_p(np.array([2.0, 3.0, 4.0]), np.array([0.0, 1.0, 0.0, 1.0])), 4)
     0.0305
@@ -99,9 +116,11 @@ def told_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> fl
 
 
 def half_life_sd(planted: Planted, days: NDArray[np.float64], noise_sd: float) -> float:
-    """Cramér-Rao bound on the standard deviation of ln(half-life), amplitude unknown too, from trades at `days` with noise `noise_sd`.
+    """Cramér-Rao bound on the standard deviation of ln(half-life), amplitude unknown too, from
+    trades at `days` with noise `noise_sd`.
 
-    y = s·2^(−Δ/h): ∂y/∂s = 2^(−Δ/h), ∂y/∂ln h = s·2^(−Δ/h)·ln 2·Δ/h; the bound is of (JᵀJ/σ²)⁻¹.  Infinite with fewer than two trades.
+    y = s·2^(−Δ/h): ∂y/∂s = 2^(−Δ/h), ∂y/∂ln h = s·2^(−Δ/h)·ln 2·Δ/h; the bound is of (JᵀJ/σ²)⁻¹.
+    Infinite with fewer than two trades.
     """
     h = planted.half_life_days
     if h is None:

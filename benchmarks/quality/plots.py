@@ -56,23 +56,40 @@ def draw(pool: Pool, out: Path) -> list[Path]:
 
 
 def _null(pool: Pool) -> Picture:
-    picture, (left, right) = plt.subplots(1, 2, figsize=(12, 0.6 + 0.62 * len(pool.families)), layout="constrained", sharey=True)
+    picture, (left, right) = plt.subplots(
+        1, 2, figsize=(12, 0.6 + 0.62 * len(pool.families)), layout="constrained", sharey=True
+    )
     _bars(left, pool, figures.worlds_with_selected, pool.families)
     left.axvline(25, color=TARGET, ls="--", lw=1, label="target, any one family")
     left.set(title="worlds with any selected override", xlabel="% of worlds", xlim=(0, 105))
     floor = 0.003
     _bars(right, pool, lambda r: max(figures.false_slices(r) or 0.0, floor / 100), pool.families)
     right.axvline(0.1, color=TARGET, ls="--", lw=1, label="target")
-    right.set(title="false slices", xlabel=f"% of all slices searched ({floor} = none)", xscale="log", xlim=(floor, 130))
+    right.set(
+        title="false slices",
+        xlabel=f"% of all slices searched ({floor} = none)",
+        xscale="log",
+        xlim=(floor, 130),
+    )
     return _titled(picture, "Worlds without any effect")
 
 
 def _constant(pool: Pool) -> Picture:
     height = 0.9 + 0.42 * len(pool.families)
-    picture, (left, middle, right) = plt.subplots(1, 3, figsize=(15, max(height, 4.5)), layout="constrained")
+    picture, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(15, max(height, 4.5)), layout="constrained"
+    )
     for setting in _shown(pool, ("classic", "integrated")):
         pairs = np.array([e for r in pool.of(setting) for e in r["effects"]]).reshape(-1, 2)
-        left.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.6, color=_colour(pool, setting), label=setting, lw=0)
+        left.scatter(
+            pairs[:, 0],
+            pairs[:, 1],
+            s=14,
+            alpha=0.6,
+            color=_colour(pool, setting),
+            label=setting,
+            lw=0,
+        )
     _diagonal(left, "true effect", "published effect")
     left.set_title("effects of the planted slices found")
     _bars(middle, pool, figures.power, pool.families, ("integrated",))
@@ -80,7 +97,12 @@ def _constant(pool: Pool) -> Picture:
     middle.set(title="power against a t-test told the slice", xlabel="% found", xlim=(0, 105))
     _bars(right, pool, figures.gain, pool.families, ("classic", "integrated"))
     right.axvline(100, color=TRUTH, lw=1, label="oracle")
-    right.set(title="share of the oracle's sizing gain", xlabel="%", xlim=(min(0.0, right.get_xlim()[0]), 105), yticklabels=[])
+    right.set(
+        title="share of the oracle's sizing gain",
+        xlabel="%",
+        xlim=(min(0.0, right.get_xlim()[0]), 105),
+        yticklabels=[],
+    )
     return _titled(picture, "Constant effects")
 
 
@@ -91,11 +113,18 @@ def _decaying(pool: Pool) -> Picture:
         inside = low is not None and low <= true <= high
         colour = COLOURS["integrated"] if inside or low is None else TARGET
         if low is not None:
-            left.plot([true / 24, true / 24], [low / 24, high / 24], color=colour, alpha=0.35, lw=1.2)
+            left.plot(
+                [true / 24, true / 24], [low / 24, high / 24], color=colour, alpha=0.35, lw=1.2
+            )
         left.scatter([true / 24], [said / 24], s=12, color=colour, zorder=3, lw=0)
     left.plot([0.7, 45], [0.7, 45], color=TRUTH, lw=1)
     left.set(
-        xscale="log", yscale="log", xlabel="true half-life, days", ylabel="estimate with 80 % interval", xlim=(0.7, 45), ylim=(0.3, 120)
+        xscale="log",
+        yscale="log",
+        xlabel="true half-life, days",
+        ylabel="estimate with 80 % interval",
+        xlim=(0.7, 45),
+        ylim=(0.3, 120),
     )
     left.set_title("identified half-lives (red: the interval misses)")
     _gains(middle, pool)
@@ -105,7 +134,13 @@ def _decaying(pool: Pool) -> Picture:
 
 def _changing(pool: Pool) -> Picture:
     families = pool.families
-    picture, axes = plt.subplots(1, 1 + len(families), figsize=(4.4 * (1 + len(families)), 4.6), layout="constrained", squeeze=False)
+    picture, axes = plt.subplots(
+        1,
+        1 + len(families),
+        figsize=(4.4 * (1 + len(families)), 4.6),
+        layout="constrained",
+        squeeze=False,
+    )
     _gains(axes[0, 0], pool)
     for ax, family in zip(axes[0, 1:], families, strict=True):
         _trace(ax, pool, family)
@@ -116,19 +151,33 @@ def _regimes(pool: Pool) -> Picture:
     picture, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
     with_gains = [f for f in pool.families if FAMILIES[f].kind == "regime"]
     truths = {f: pool.of("truth", families=[f]) for f in with_gains}
-    _bars(left, pool, lambda r: figures.regime_gap(r, truths[r[0]["family"]]), with_gains, [s for s in pool.settings if s != "classic"])
+    _bars(
+        left,
+        pool,
+        lambda r: figures.regime_gap(r, truths[r[0]["family"]]),
+        with_gains,
+        [s for s in pool.settings if s != "classic"],
+    )
     left.axvline(40, color=TARGET, ls="--", lw=1, label="target")
     left.set(title="share of the gap, regime-blind to regime-knowing oracle", xlabel="%")
     rng = np.random.default_rng(0)
     for family, colour in zip(with_gains, ("#1a66b8", "#d1495b"), strict=False):
-        pairs = np.array([g for r in pool.of("integrated", families=[family]) for g in r.get("gains", [])]).reshape(-1, 2)
+        pairs = np.array(
+            [g for r in pool.of("integrated", families=[family]) for g in r.get("gains", [])]
+        ).reshape(-1, 2)
         spread = rng.uniform(-0.01, 0.01, len(pairs))
-        middle.scatter(pairs[:, 0] + spread, pairs[:, 1], s=12, alpha=0.5, color=colour, label=family, lw=0)
+        middle.scatter(
+            pairs[:, 0] + spread, pairs[:, 1], s=12, alpha=0.5, color=colour, label=family, lw=0
+        )
     _diagonal(middle, "true gain, relative to the mean over regimes", "learned gain")
     middle.set_title("gains of the slices found, integrated")
     _bars(right, pool, figures.neutral_gains, pool.families, ("integrated",))
     right.axvline(95, color=TARGET, ls="--", lw=1, label="target for the control")
-    right.set(title="gains that are exactly 1", xlabel="% of pairs of override and market state", xlim=(0, 105))
+    right.set(
+        title="gains that are exactly 1",
+        xlabel="% of pairs of override and market state",
+        xlim=(0, 105),
+    )
     return _titled(picture, "Effects that depend on the market's state")
 
 
@@ -136,12 +185,26 @@ def _clones(pool: Pool) -> Picture:
     picture, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4.6), layout="constrained")
     for setting in pool.settings:
         records = [r for r in pool.of(setting) if "clone_change" in r]
-        by_n = {n: [c for k, c in (r["clone_change"] for r in records) if k == n and c is not None] for n in range(1, 11)}
+        by_n = {
+            n: [c for k, c in (r["clone_change"] for r in records) if k == n and c is not None]
+            for n in range(1, 11)
+        }
         points = [(n, 100 * max(changes)) for n, changes in by_n.items() if changes]
         if points:
-            left.plot(*zip(*points, strict=True), marker="o", ms=4, color=_colour(pool, setting), label=setting)
+            left.plot(
+                *zip(*points, strict=True),
+                marker="o",
+                ms=4,
+                color=_colour(pool, setting),
+                label=setting,
+            )
     left.axhline(1, color=TARGET, ls="--", lw=1, label="target")
-    left.set(title="greatest change of the resolved effect", xlabel="exact clones of a dimension", ylabel="%", xticks=range(1, 11))
+    left.set(
+        title="greatest change of the resolved effect",
+        xlabel="exact clones of a dimension",
+        ylabel="%",
+        xticks=range(1, 11),
+    )
     left.set_yscale("symlog", linthresh=1)
     left.set_ylim(bottom=-0.05)
     _bars(middle, pool, figures.adjusted_rand, pool.families, scale=1.0)
@@ -153,7 +216,9 @@ def _clones(pool: Pool) -> Picture:
 
 
 def _years(pool: Pool) -> Picture:
-    picture, (left, right) = plt.subplots(1, 2, figsize=(12, 1.6 + 0.5 * len(pool.families)), layout="constrained", sharey=True)
+    picture, (left, right) = plt.subplots(
+        1, 2, figsize=(12, 1.6 + 0.5 * len(pool.families)), layout="constrained", sharey=True
+    )
     _gains(left, pool)
     _bars(right, pool, figures.void, pool.families)
     right.set(title="void overrides", xlabel="% of those selected", xlim=(0, 105))
@@ -161,7 +226,9 @@ def _years(pool: Pool) -> Picture:
 
 
 def _dense(pool: Pool) -> Picture:
-    picture, (left, right) = plt.subplots(1, 2, figsize=(12, 1.6 + 0.5 * len(pool.families)), layout="constrained", sharey=True)
+    picture, (left, right) = plt.subplots(
+        1, 2, figsize=(12, 1.6 + 0.5 * len(pool.families)), layout="constrained", sharey=True
+    )
     truths = {f: pool.of("truth", families=[f]) for f in pool.families}
     _bars(left, pool, lambda r: figures.told_share(r, truths[r[0]["family"]]), pool.families)
     left.axvline(90, color=TARGET, ls="--", lw=1, label="target, all")
@@ -185,8 +252,19 @@ def _colour(pool: Pool, setting: str) -> str:
 def _titled(picture: Picture, title: str) -> Picture:
     """With a title, and one legend for all of its axes."""
     picture.suptitle(title, fontweight="bold")
-    entries = {label: handle for ax in picture.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    picture.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=len(entries), fontsize=9, frameon=False)
+    entries = {
+        label: handle
+        for ax in picture.axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    picture.legend(
+        entries.values(),
+        entries.keys(),
+        loc="outside lower center",
+        ncols=len(entries),
+        fontsize=9,
+        frameon=False,
+    )
     return picture
 
 
@@ -194,8 +272,16 @@ def _shown(pool: Pool, settings: Sequence[str]) -> tuple[str, ...]:
     return tuple(s for s in settings if s in pool.settings)
 
 
-def _bars(ax: Axes, pool: Pool, figure: Figure, families: Sequence[str], settings: Sequence[str] = (), scale: float = 100.0) -> None:
-    """Horizontal bars, a row per family and a bar per setting; a dot where there is nothing to measure."""
+def _bars(
+    ax: Axes,
+    pool: Pool,
+    figure: Figure,
+    families: Sequence[str],
+    settings: Sequence[str] = (),
+    scale: float = 100.0,
+) -> None:
+    """Horizontal bars, a row per family and a bar per setting; a dot where there is nothing to
+    measure."""
     settings = _shown(pool, settings or tuple(dict.fromkeys((*COLOURS, *pool.settings))))
     height = 0.8 / max(1, len(settings))
     for k, setting in enumerate(settings):
@@ -213,10 +299,16 @@ def _bars(ax: Axes, pool: Pool, figure: Figure, families: Sequence[str], setting
 
 def _gains(ax: Axes, pool: Pool) -> None:
     """Gain per family; what falls below −100 % is cut off."""
-    _bars(ax, pool, lambda r: None if (g := figures.gain(r)) is None else max(g, -1.0), pool.families)
+    _bars(
+        ax, pool, lambda r: None if (g := figures.gain(r)) is None else max(g, -1.0), pool.families
+    )
     ax.axvline(100, color=TRUTH, lw=1, label="oracle")
     ax.axvline(0, color=TRUTH, lw=0.8)
-    ax.set(title="share of the oracle's sizing gain (cut at −100)", xlabel="%", xlim=(min(0.0, ax.get_xlim()[0]), 105))
+    ax.set(
+        title="share of the oracle's sizing gain (cut at −100)",
+        xlabel="%",
+        xlim=(min(0.0, ax.get_xlim()[0]), 105),
+    )
 
 
 def _trace(ax: Axes, pool: Pool, family: str) -> None:
@@ -227,12 +319,24 @@ def _trace(ax: Axes, pool: Pool, family: str) -> None:
             continue
         days, true, said = (np.concatenate([np.asarray(t[i]) for t in traces]) for i in range(3))
         order = np.argsort(days, kind="stable")
-        ax.scatter(days[order], said[order], s=12, color=_colour(pool, setting), label=setting, lw=0, alpha=0.8)
+        ax.scatter(
+            days[order],
+            said[order],
+            s=12,
+            color=_colour(pool, setting),
+            label=setting,
+            lw=0,
+            alpha=0.8,
+        )
         if setting == "integrated" or pool.settings == [setting]:
             ax.plot(days[order], true[order], color=TRUTH, lw=1.5, label="truth")
     ax.axvline(100, color=TRUTH, lw=0.6, ls=":")
     ax.axhline(0, color=TRUTH, lw=0.6)
-    ax.set(title=f"one world: {family}", xlabel="day (learned on days 90 and 100)", ylabel="uplift of decisions in the slice")
+    ax.set(
+        title=f"one world: {family}",
+        xlabel="day (learned on days 90 and 100)",
+        ylabel="uplift of decisions in the slice",
+    )
     ax.grid(alpha=0.25)
 
 

@@ -17,7 +17,8 @@ Build = Callable[[np.random.Generator, int], World]
 
 @dataclass(frozen=True)
 class Family:
-    """`kind` says which targets it is held against; `churn`: also learn between the cuts and count what changes."""
+    """`kind` says which targets it is held against; `churn`: also learn between the cuts and count
+    what changes."""
 
     kind: str
     build: Build

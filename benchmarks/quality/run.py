@@ -21,8 +21,11 @@ from benchmarks.quality.worlds import FAMILIES, make
 
 CHURN_DAYS = (75.0, 80.0, 85.0, 90.0, 95.0, 100.0)
 COUNTED = ("classic", "integrated")
-"""Settings whose churn is counted, in families with a window of 90 days: it takes three times as many learnings."""
-SETTINGS: Mapping[str, LearningConfig] = dict(sorted(variants(LearningConfig()).items(), key=lambda item: item[0] != "classic"))
+"""Settings whose churn is counted, in families with a window of 90 days: it takes three times as
+many learnings."""
+SETTINGS: Mapping[str, LearningConfig] = dict(
+    sorted(variants(LearningConfig()).items(), key=lambda item: item[0] != "classic")
+)
 """The ways of learning by name, `classic` first."""
 
 
@@ -32,7 +35,9 @@ class Stream:
     def __init__(self, world: World, config: LearningConfig) -> None:
         from app.learning.engine import Engine
 
-        self.engine: Any = Engine(replace(config, window_us=round(world.calendar.window_days * DAY_US)), module="pm")
+        self.engine: Any = Engine(
+            replace(config, window_us=round(world.calendar.window_days * DAY_US)), module="pm"
+        )
         self._left = {group: trades[::-1] for group, trades in world.trades().items()}
         self.overrides: list[Any] = []
 
@@ -56,8 +61,14 @@ class Stream:
         return Answer(self.overrides, list(self.engine.lessons()), list(self.engine.verdicts()), m)
 
 
-def run_world(world: World, settings: Sequence[str], cuts: Sequence[float] = (), churn_days: Sequence[float] = CHURN_DAYS) -> list[Record]:
-    """Scores of a world: for each cut (of `cuts`, else of the world's calendar) the truth's record and one per setting.
+def run_world(
+    world: World,
+    settings: Sequence[str],
+    cuts: Sequence[float] = (),
+    churn_days: Sequence[float] = CHURN_DAYS,
+) -> list[Record]:
+    """Scores of a world: for each cut (of `cuts`, else of the world's calendar) the truth's record
+    and one per setting.
 
     Of families whose churn is counted it also learns on `churn_days`.
     """
@@ -86,7 +97,10 @@ def run_world(world: World, settings: Sequence[str], cuts: Sequence[float] = (),
             record = {"cut": day, "setting": name, **score(at[k], answer)}
             if twin is not None:
                 twin.up_to(day)
-                record["clone_change"] = [world.n_clones, clone_change(at[k], answer, twins[k], twin.answer())]
+                record["clone_change"] = [
+                    world.n_clones,
+                    clone_change(at[k], answer, twins[k], twin.answer()),
+                ]
             record["churn"], changes = changes, []
             records.append(record)
         records[-1]["seconds"] = time.perf_counter() - began
@@ -108,10 +122,15 @@ def run_task(task: Task) -> list[Record]:
     try:
         return run_world(make(task.family, task.index, task.seed), task.settings)
     except Exception as error:
-        raise RuntimeError(f"world {task.index} of {task.family}, seed {task.seed}: {type(error).__name__}: {error}") from error
+        raise RuntimeError(
+            f"world {task.index} of {task.family}, seed {task.seed}: {type(error).__name__}:"
+            f" {error}"
+        ) from error
 
 
-def run_all(tasks: Sequence[Task], processes: int, done: Callable[[Task], None]) -> Iterator[Record]:
+def run_all(
+    tasks: Sequence[Task], processes: int, done: Callable[[Task], None]
+) -> Iterator[Record]:
     """The scores of all tasks, in order of completion; `done` is called after each."""
     if processes <= 1:
         for task in tasks:

@@ -71,7 +71,8 @@ class Frame:
         n_clones: int = 0,
         dense: Dense | None = None,
     ) -> World:
-        """The world in which each trade earns `noise` (T,), the planted effects and those of `dense`."""
+        """The world in which each trade earns `noise` (T,), the planted effects and those of
+        `dense`."""
         return World(
             family=family,
             index=index,
@@ -110,7 +111,8 @@ def frame(
     days: NDArray[np.float64] | None = None,
     calendar: Calendar = MONTHS,
 ) -> Frame:
-    """About `n` trades per window, one action each, spread over `groups` and time; `even`: all values are equally likely."""
+    """About `n` trades per window, one action each, spread over `groups` and time; `even`: all
+    values are equally likely."""
     total = round(n * calendar.horizon_days / calendar.window_days)
     action = np.sort(rng.uniform(0.0, calendar.horizon_days, total)) if days is None else days
     total = len(action)
@@ -135,7 +137,8 @@ def frame(
 
 
 def several_actions(rng: np.random.Generator, made: Frame, mean: float, varying: int) -> Frame:
-    """Give each trade 1 + Poisson(mean − 1) actions in its group; the last `varying` dimensions differ from action to action."""
+    """Give each trade 1 + Poisson(mean − 1) actions in its group; the last `varying` dimensions
+    differ from action to action."""
     extra = rng.poisson(mean - 1.0, made.n)
     source = np.repeat(np.arange(made.n), 1 + extra)
     codes = made.codes[source].copy()
@@ -145,8 +148,11 @@ def several_actions(rng: np.random.Generator, made: Frame, mean: float, varying:
     return made
 
 
-def regimes(rng: np.random.Generator, made: Frame, dim: str = REGIME, card: int = 3, dwell_days: float = 4.0) -> None:
-    """Add a market state that all trades share and that switches after exponential times of mean `dwell_days`."""
+def regimes(
+    rng: np.random.Generator, made: Frame, dim: str = REGIME, card: int = 3, dwell_days: float = 4.0
+) -> None:
+    """Add a market state that all trades share and that switches after exponential times of mean
+    `dwell_days`."""
     ends, states = [], []
     at, state = 0.0, int(rng.integers(card))
     while at < made.calendar.horizon_days:
@@ -154,11 +160,19 @@ def regimes(rng: np.random.Generator, made: Frame, dim: str = REGIME, card: int 
         ends.append(at)
         states.append(state)
         state = (state + int(rng.integers(1, card))) % card
-    made.add_dim(dim, value_names(dim, card), np.array(states)[np.searchsorted(ends, made.action_day)][made.row_trade])
+    made.add_dim(
+        dim,
+        value_names(dim, card),
+        np.array(states)[np.searchsorted(ends, made.action_day)][made.row_trade],
+    )
 
 
 def burst_days(
-    rng: np.random.Generator, n: int, bursts: int = 40, width_days: float = 0.15, calendar: Calendar = MONTHS
+    rng: np.random.Generator,
+    n: int,
+    bursts: int = 40,
+    width_days: float = 0.15,
+    calendar: Calendar = MONTHS,
 ) -> NDArray[np.float64]:
     """Action times in bursts: 80 % near one of `bursts` moments, the rest anywhere."""
     total = round(n * calendar.horizon_days / calendar.window_days)
@@ -181,12 +195,17 @@ def pick(
     within: Mapping[str, str] | None = None,
     tries: int = 400,
 ) -> dict[str, str]:
-    """A random scope of `n_dims` dimensions (besides those of `within`) that `low` to `high` trades of the first window have.
+    """A random scope of `n_dims` dimensions (besides those of `within`) that `low` to `high` trades
+    of the first window have.
 
     If none of `tries` has, the one that comes closest.
     """
-    free = [d for d, name in enumerate(made.dims) if name not in avoid and name not in (within or {})]
-    base = (made.row_group == in_group) & (made.exit_day[made.row_trade] < made.calendar.window_days)
+    free = [
+        d for d, name in enumerate(made.dims) if name not in avoid and name not in (within or {})
+    ]
+    base = (made.row_group == in_group) & (
+        made.exit_day[made.row_trade] < made.calendar.window_days
+    )
     for dim, value in (within or {}).items():
         d = made.dims.index(dim)
         base &= made.codes[:, d] == made.values[d].index(value)
@@ -200,7 +219,9 @@ def pick(
             continue
         inside = (made.codes[rows][:, chosen] == sample).all(axis=1)
         n = len(np.unique(made.row_trade[rows[inside]]))
-        scope = dict(within or {}) | {made.dims[d]: made.values[d][c] for d, c in zip(chosen, sample, strict=True)}
+        scope = dict(within or {}) | {
+            made.dims[d]: made.values[d][c] for d, c in zip(chosen, sample, strict=True)
+        }
         if low <= n <= high:
             return scope
         if n and abs(np.log(n / middle)) < best[0]:
@@ -208,7 +229,13 @@ def pick(
     return best[1]
 
 
-def noise(rng: np.random.Generator, made: Frame, sd: float, shape: str = "gaussian", level: float | None = None) -> NDArray[np.float64]:
+def noise(
+    rng: np.random.Generator,
+    made: Frame,
+    sd: float,
+    shape: str = "gaussian",
+    level: float | None = None,
+) -> NDArray[np.float64]:
     """(T,) independent noise around a level of the module (random if not given)."""
     centre = rng.uniform(-0.3, 0.3) if level is None else level
     return np.asarray(centre + sd * shapes.SHAPES[shape](rng, made.n))

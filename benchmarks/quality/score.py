@@ -26,14 +26,16 @@ VOID_SHARE = 0.25
 IDENTIFIED_SD = 0.35
 """A half-life is identified if its logarithm can be known to this standard deviation."""
 ALIVE = 0.1
-"""A planted slice whose effect at the cut is smaller than this does not count for power: to leave it alone is right."""
+"""A planted slice whose effect at the cut is smaller than this does not count for power: to leave
+it alone is right."""
 ALPHA = 0.05
 N_MIN = 33
 BAR_MARGIN = 0.05
 TRACED = 1
 """The number of the world of each family whose decisions are kept for a picture."""
 SAID = 0.005
-"""From here on what is said of a decision is not neutral: half a step of the grid of multipliers."""
+"""From here on what is said of a decision is not neutral: half a step of the grid of multipliers.
+"""
 MAX_FACTOR_LESSONS = 600
 """Pairs of so many lessons at most are compared (the first by id)."""
 
@@ -52,10 +54,11 @@ class Answer:
 
 @dataclass
 class Cut:
-    """A world at `day`, in days: what is in the windows, what is decided in the days after, and what of the planted slices holds.
+    """A world at `day`, in days: what is in the windows, what is decided in the days after, and
+    what of the planted slices holds.
 
-    `window` (R,) rows of trades in their group's window; `decided` (D,) rows that are decisions; `uplift` (D,) their truth; `blind` (D,)
-    the best p without knowing regimes.
+    `window` (R,) rows of trades in their group's window; `decided` (D,) rows that are decisions;
+    `uplift` (D,) their truth; `blind` (D,) the best p without knowing regimes.
     """
 
     world: World
@@ -69,10 +72,17 @@ class Cut:
         w = self.world
         exit_day = w.exit_day[w.row_trade]
         closed = exit_day <= self.day
-        newest = np.array([exit_day[closed & (w.row_group == g)].max(initial=-np.inf) for g in range(len(w.groups))])
+        newest = np.array(
+            [
+                exit_day[closed & (w.row_group == g)].max(initial=-np.inf)
+                for g in range(len(w.groups))
+            ]
+        )
         self.window = closed & (exit_day >= newest[w.row_group] - w.calendar.window_days)
         action_day = w.action_day[w.row_trade]
-        self.decided = np.flatnonzero((action_day > self.day) & (action_day <= self.day + w.calendar.after_days))
+        self.decided = np.flatnonzero(
+            (action_day > self.day) & (action_day <= self.day + w.calendar.after_days)
+        )
         self.uplift = w.uplift()[self.decided]
         self.blind = oracle.regime_blind(w, w.trades_of(self.window))[self.decided]
 
@@ -86,8 +96,11 @@ class Cut:
         return [(p, g, self.members(g, p.scope)) for p in self.world.planted for g in p.groups]
 
 
-def resolutions(cut: Cut, overrides: Sequence[Override], rows: Sequence[int] | None = None) -> list[Resolution]:
-    """The reader's answer to every decision (or to those of `rows`, as if they were made at the cut)."""
+def resolutions(
+    cut: Cut, overrides: Sequence[Override], rows: Sequence[int] | None = None
+) -> list[Resolution]:
+    """The reader's answer to every decision (or to those of `rows`, as if they were made at the
+    cut)."""
     w = cut.world
     prepared: dict[Group, list[Any]] = {}
     for o in overrides:
@@ -115,7 +128,8 @@ def sums(p: NDArray[np.float64], u: NDArray[np.float64]) -> list[float]:
 
 
 def truth_record(cut: Cut) -> Record:
-    """What those make of the cut who know the truth, or the truth save for regimes, or how many small effects are distributed."""
+    """What those make of the cut who know the truth, or the truth save for regimes, or how many
+    small effects are distributed."""
     record = {
         "oracle": sums(oracle.knowing(cut.uplift), cut.uplift),
         "blind": sums(cut.blind, cut.uplift),
@@ -128,21 +142,28 @@ def truth_record(cut: Cut) -> Record:
 
 
 def selected(overrides: Sequence[Override]) -> list[Override]:
-    """Those that were selected, each by itself, among all that was searched; the others are shares of a common estimate of many effects."""
+    """Those that were selected, each by itself, among all that was searched; the others are shares
+    of a common estimate of many effects."""
     return [o for o in overrides if getattr(o, "part", "selected") == "selected"]
 
 
 def score(cut: Cut, answer: Answer) -> Record:
     """All figures of one cut in one setting, as sums and lists that can be pooled.
 
-    `n_overrides` and what is counted of single overrides concern the `selected` ones; `sums` and `any` all that is said.
+    `n_overrides` and what is counted of single overrides concern the `selected` ones; `sums` and
+    `any` all that is said.
     """
     w = cut.world
     answers = resolutions(cut, answer.overrides)
     p = np.array([a.multiplier - 1.0 for a in answers])
     live = [o for o in selected(answer.overrides) if o.multiplier != 1.0]
     anything = any(o.multiplier != 1.0 for o in answer.overrides) or bool((np.abs(p) >= SAID).any())
-    record: Record = {"m": answer.m, "n_overrides": len(live), "any": anything, "sums": sums(p, cut.uplift)}
+    record: Record = {
+        "m": answer.m,
+        "n_overrides": len(live),
+        "any": anything,
+        "sums": sums(p, cut.uplift),
+    }
     record |= _slices(cut, answer, live, answers)
     record["half_lives"] = _half_lives(cut, answer)
     if w.planted and any(q.gains for q in w.planted):
@@ -170,7 +191,8 @@ def _jaccard(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A planted slice of enough trades: its trades (T,), its effect in each row (R,), and its `parts` within one regime each (P, T)."""
+    """A planted slice of enough trades: its trades (T,), its effect in each row (R,), and its
+    `parts` within one regime each (P, T)."""
 
     planted: Planted
     group: Group
@@ -190,13 +212,16 @@ def _kept(cut: Cut) -> list[_Kept]:
     return kept
 
 
-def _slices(cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequence[Resolution]) -> Record:
+def _slices(
+    cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequence[Resolution]
+) -> Record:
     """False and void overrides, power, errors of effects."""
     w = cut.world
     kept = _kept(cut)
     rows = cut.decided
     if any(k.parts for k in kept):
-        # The days after the cut may see one regime alone; what a slice is worth is its mean over the regimes of the window.
+        # The days after the cut may see one regime alone; what a slice is worth is its mean over
+        # the regimes of the window.
         rows = np.flatnonzero(cut.window)
         answers = resolutions(cut, answer.overrides, rows.tolist())
     said: dict[str, list[tuple[int, float, float]]] = {o.override_id: [] for o in live}
@@ -214,7 +239,9 @@ def _slices(cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequenc
         mine = [(i, k) for i, k in enumerate(kept) if k.group == group]
         jaccard, best = max(((_jaccard(trades, k.trades), i) for i, k in mine), default=(0.0, -1))
         is_found = jaccard >= SAME_JACCARD
-        part_of = [i for i, k in mine if any(_jaccard(trades, part) >= SAME_JACCARD for part in k.parts)]
+        part_of = [
+            i for i, k in mine if any(_jaccard(trades, part) >= SAME_JACCARD for part in k.parts)
+        ]
         if is_found:
             true_now = _effect_at(cut, kept[best].planted)
             if np.sign(o.effect) == np.sign(true_now) or abs(true_now) < ALIVE:
@@ -236,13 +263,22 @@ def _slices(cut: Cut, answer: Answer, live: Sequence[Override], answers: Sequenc
             n_judged += 1
             n_void += bool(says_mean * true <= 0.0 or abs(true) < VOID_SHARE * abs(says_mean))
     power = [
-        int(i in found) for i, k in enumerate(kept) if abs(_effect_at(cut, k.planted)) >= ALIVE and _told(cut, answer.m, k.group, k.trades)
+        int(i in found)
+        for i, k in enumerate(kept)
+        if abs(_effect_at(cut, k.planted)) >= ALIVE and _told(cut, answer.m, k.group, k.trades)
     ]
-    return {"n_false": n_false, "n_void": n_void, "n_judged": n_judged, "power": power, "effects": effects}
+    return {
+        "n_false": n_false,
+        "n_void": n_void,
+        "n_judged": n_judged,
+        "power": power,
+        "effects": effects,
+    }
 
 
 def _told(cut: Cut, m: int, group: Group, trades: NDArray[np.bool_]) -> bool:
-    """Whether Welch's t-test at α/m, told the slice, finds it against the rest of its group (of the module, if it is the whole group)."""
+    """Whether Welch's t-test at α/m, told the slice, finds it against the rest of its group (of the
+    module, if it is the whole group)."""
     w = cut.world
     rest = w.trades_of(w.rows_of(group) & cut.window) & ~trades
     others = rest if rest.sum() >= 2 else w.trades_of(cut.window) & ~trades
@@ -260,9 +296,11 @@ def _effect_at(cut: Cut, planted: Planted) -> float:
 
 
 def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
-    """[true, estimate, low, high, told] of each identified half-life, in hours; None where none is claimed.
+    """[true, estimate, low, high, told] of each identified half-life, in hours; None where none is
+    claimed.
 
-    `told`: 1 if the t-test finds the slice when it is told it (a short burst long ago is hidden in the window's mean).
+    `told`: 1 if the t-test finds the slice when it is told it (a short burst long ago is hidden in
+    the window's mean).
     """
     w = cut.world
     found: list[list[float | None]] = []
@@ -275,7 +313,10 @@ def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
         best: tuple[float, Any] = (0.0, None)
         claims: list[Override | Lesson] = [*selected(answer.overrides), *answer.lessons]
         for record in claims:
-            if (record.pattern_key, record.action_category) == group and record.decay.half_life_hours is not None:
+            if (
+                record.pattern_key,
+                record.action_category,
+            ) == group and record.decay.half_life_hours is not None:
                 jaccard = _jaccard(trades, cut.members(group, record.scope))
                 if jaccard >= SAME_JACCARD and jaccard > best[0]:
                     best = (jaccard, record.decay)
@@ -292,15 +333,21 @@ def _gain_of(o: Override, state: str) -> float:
 
 
 def _gains(cut: Cut, live: Sequence[Override]) -> list[list[float]]:
-    """[true gain relative to the mean over regimes, learned gain] of each found slice and market state."""
+    """[true gain relative to the mean over regimes, learned gain] of each found slice and market
+    state."""
     w = cut.world
     pairs = []
     for planted, group, trades in cut.planted_slices():
         for o in live:
-            if (o.pattern_key, o.action_category) != group or _jaccard(trades, cut.members(group, o.scope)) < SAME_JACCARD:
+            if (o.pattern_key, o.action_category) != group or _jaccard(
+                trades, cut.members(group, o.scope)
+            ) < SAME_JACCARD:
                 continue
             mean = float(w.row_gain(planted)[w.row_inside(planted) & cut.window].mean())
-            pairs += [[planted.gains.get(s, 1.0) / mean, _gain_of(o, s)] for s in w.values[w.dims.index(REGIME)]]
+            pairs += [
+                [planted.gains.get(s, 1.0) / mean, _gain_of(o, s)]
+                for s in w.values[w.dims.index(REGIME)]
+            ]
     return pairs
 
 
@@ -314,16 +361,23 @@ def _neutral_gains(w: World, live: Sequence[Override]) -> list[int]:
 
 
 def _factor_pairs(cut: Cut, answer: Answer) -> list[int]:
-    """Pairs of lessons [both, only true, only said, neither]: same evidence by their trades' Jaccard index, same factor as said.
+    """Pairs of lessons [both, only true, only said, neither]: same evidence by their trades'
+    Jaccard index, same factor as said.
 
     Pairs within 0.05 of the bar of 0.7 are left out.  Empty without factors.
     """
     factor_of = {v.lesson_id: v.latent_factor_id for v in answer.verdicts}
-    factor_of |= {o.override_id: o.latent_factor_id for o in answer.overrides if o.latent_factor_id is not None}
+    factor_of |= {
+        o.override_id: o.latent_factor_id
+        for o in answer.overrides
+        if o.latent_factor_id is not None
+    }
     if not any(factor_of.values()):
         return []
     lessons = sorted(answer.lessons, key=lambda lesson: lesson.lesson_id)[:MAX_FACTOR_LESSONS]
-    sets = np.array([cut.members((x.pattern_key, x.action_category), x.scope) for x in lessons], np.float32)
+    sets = np.array(
+        [cut.members((x.pattern_key, x.action_category), x.scope) for x in lessons], np.float32
+    )
     both = sets @ sets.T
     size = sets.sum(axis=1)
     jaccard = both / np.maximum(size[:, None] + size[None, :] - both, 1.0)
@@ -332,16 +386,22 @@ def _factor_pairs(cut: Cut, answer: Answer) -> list[int]:
     said = said_of[:, None] == said_of[None, :]
     counted = np.triu(np.abs(jaccard - 0.7) >= BAR_MARGIN, 1)
     true = jaccard >= 0.7
-    return [int((counted & a & b).sum()) for a, b in ((true, said), (true, ~said), (~true, said), (~true, ~said))]
+    return [
+        int((counted & a & b).sum())
+        for a, b in ((true, said), (true, ~said), (~true, said), (~true, ~said))
+    ]
 
 
 def clone_change(cut: Cut, answer: Answer, twin: Cut, twin_answer: Answer) -> float | None:
-    """Mean relative change of the resolved effect, over the decisions in the planted slices, that the clones bring; None without effect."""
+    """Mean relative change of the resolved effect, over the decisions in the planted slices, that
+    the clones bring; None without effect."""
     inside = np.zeros(len(cut.decided), np.bool_)
     for planted in cut.world.planted:
         inside |= cut.world.has(planted.scope)[cut.decided]
     with_clones = np.array([a.multiplier - 1.0 for a in resolutions(cut, answer.overrides)])[inside]
-    without = np.array([a.multiplier - 1.0 for a in resolutions(twin, twin_answer.overrides)])[inside]
+    without = np.array([a.multiplier - 1.0 for a in resolutions(twin, twin_answer.overrides)])[
+        inside
+    ]
     size = float(np.abs(without).sum())
     return float(np.abs(with_clones - without).sum()) / size if size else None
 
@@ -354,5 +414,8 @@ def churn(before: Sequence[Override], after: Sequence[Override]) -> list[int]:
     old, new = {o.override_id: o for o in before}, {o.override_id: o for o in after}
     moved = len(old.keys() ^ new.keys())
     shared = old.keys() & new.keys()
-    on_grid = sum(old[i].multiplier != new[i].multiplier or old[i].regime_gains != new[i].regime_gains for i in shared)
+    on_grid = sum(
+        old[i].multiplier != new[i].multiplier or old[i].regime_gains != new[i].regime_gains
+        for i in shared
+    )
     return [moved + on_grid, moved + sum(old[i].effect != new[i].effect for i in shared)]

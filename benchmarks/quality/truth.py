@@ -28,7 +28,8 @@ REGIME = "btc_macro"
 
 @dataclass(frozen=True)
 class Calendar:
-    """The days of a world: how long the core's window is, when it learns, and how many days of decisions are scored after each learning.
+    """The days of a world: how long the core's window is, when it learns, and how many days of
+    decisions are scored after each learning.
 
     Trades are held for `hold_days` in the mean and for `longest_hold_days` at most.
     """
@@ -47,7 +48,8 @@ class Calendar:
 
 MONTHS = Calendar()
 YEARS = Calendar(1826.0, (1826.0, 2008.0), 21.0, 4.0, 20.0)
-"""A window of five years.  Overrides expire thirty days after the newest trade of their group, so that 21 days are scored."""
+"""A window of five years.  Overrides expire thirty days after the newest trade of their group, so
+that 21 days are scored."""
 
 
 def always(days: Days) -> Days:
@@ -57,10 +59,11 @@ def always(days: Days) -> Days:
 
 @dataclass(frozen=True)
 class Planted:
-    """A slice that does have an effect: size · profile(time of the action) · gain of the action's regime, in units of the outcome.
+    """A slice that does have an effect: size · profile(time of the action) · gain of the action's
+    regime, in units of the outcome.
 
-    The trades of all of `groups` are meant (a trade that acts in several gets the effect once).  `half_life_days` is set where the profile
-    falls by halves from `start_day` on.
+    The trades of all of `groups` are meant (a trade that acts in several gets the effect once).
+    `half_life_days` is set where the profile falls by halves from `start_day` on.
     """
 
     groups: tuple[Group, ...]
@@ -74,10 +77,11 @@ class Planted:
 
 @dataclass(frozen=True)
 class Movement:
-    """What the effects of all slices are multiplied by: a path that was drawn, and how fast it forgets where it was.
+    """What the effects of all slices are multiplied by: a path that was drawn, and how fast it
+    forgets where it was.
 
-    `level` is the factor at `days` (N,) ascending; it holds until the next of them.  In the long run its mean is `mean`, and what it is
-    away from it falls by 1/e in `tau_days`.
+    `level` is the factor at `days` (N,) ascending; it holds until the next of them.  In the long
+    run its mean is `mean`, and what it is away from it falls by 1/e in `tau_days`.
     """
 
     days: Days
@@ -90,19 +94,24 @@ class Movement:
         return np.asarray(self.level[np.searchsorted(self.days, days, side="right") - 1])
 
     def seen_at(self, days: Days, now: float) -> Days:
-        """The factor at `days` as it is known at day `now`: the path up to then, and after it what is to be expected."""
-        ahead = self.mean + (self(np.array([now]))[0] - self.mean) * np.exp(-np.maximum(days - now, 0.0) / self.tau_days)
+        """The factor at `days` as it is known at day `now`: the path up to then, and after it what
+        is to be expected."""
+        ahead = self.mean + (self(np.array([now]))[0] - self.mean) * np.exp(
+            -np.maximum(days - now, 0.0) / self.tau_days
+        )
         return np.where(days <= now, self(np.minimum(days, now)), ahead)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Small effects of very many slices at once, each drawn from a normal distribution; of worlds with one row a trade.
+    """Small effects of very many slices at once, each drawn from a normal distribution; of worlds
+    with one row a trade.
 
-    `members` (R, K) says which rows each slice has, `sd` (K,) from which distribution its effect was drawn, `effect` (K,) what it is.  They
-    count from the mean of the module, so that the uplifts of all rows have mean 0, and are multiplied by `movement`, if there is one.  The
-    rest of an outcome is a level, a normal shock of `shock_sd` that trades of the same number in `shock` (T,) share, and normal noise of
-    `noise_sd`.
+    `members` (R, K) says which rows each slice has, `sd` (K,) from which distribution its effect
+    was drawn, `effect` (K,) what it is.  They count from the mean of the module, so that the
+    uplifts of all rows have mean 0, and are multiplied by `movement`, if there is one.  The rest of
+    an outcome is a level, a normal shock of `shock_sd` that trades of the same number in `shock`
+    (T,) share, and normal noise of `noise_sd`.
     """
 
     members: NDArray[np.bool_]
@@ -127,9 +136,10 @@ class Dense:
 class World:
     """T trades with R scope rows (one per trade, group and distinct scope).
 
-    `action_day`, `exit_day`, `outcome`, `segment`, `efficiency` are (T,); `row_trade`, `row_group` (R,) are places in the trades and in
-    `groups`; `codes` (R, D) are places in `values[d]`, −1 = missing.  `twin` is the same world without its cloned dimensions.  What is true
-    is the sum of the effects of `planted` and of `dense`.
+    `action_day`, `exit_day`, `outcome`, `segment`, `efficiency` are (T,); `row_trade`, `row_group`
+    (R,) are places in the trades and in `groups`; `codes` (R, D) are places in `values[d]`, −1 =
+    missing.  `twin` is the same world without its cloned dimensions.  What is true is the sum of
+    the effects of `planted` and of `dense`.
     """
 
     family: str
@@ -175,7 +185,9 @@ class World:
 
     def row_inside(self, planted: Planted) -> NDArray[np.bool_]:
         """(R,) the rows of a planted slice."""
-        return self.has(planted.scope) & np.isin(self.row_group, [self.groups.index(g) for g in planted.groups])
+        return self.has(planted.scope) & np.isin(
+            self.row_group, [self.groups.index(g) for g in planted.groups]
+        )
 
     def row_effect(self, planted: Planted) -> NDArray[np.float64]:
         """(R,) what `planted` adds to the expected outcome at each row's action; 0 outside of it."""
@@ -189,20 +201,31 @@ class World:
     def row_gain(self, planted: Planted) -> NDArray[np.float64]:
         """(R,) the gain of each row's regime."""
         d = self.dims.index(REGIME)
-        table = np.array([planted.gains.get(v, 1.0) for v in self.values[d]] + [1.0])  # the last is −1: missing
+        # the last is −1: missing
+        table = np.array([planted.gains.get(v, 1.0) for v in self.values[d]] + [1.0])
         return np.asarray(table[self.codes[:, d]])
 
     def uplift(self) -> NDArray[np.float64]:
-        """(R,) the true expected uplift over a trade without patterns, of a decision with each row's group, scope and time."""
-        planted = np.sum([self.row_effect(p) for p in self.planted], axis=0) if self.planted else np.zeros(len(self.codes))
+        """(R,) the true expected uplift over a trade without patterns, of a decision with each
+        row's group, scope and time."""
+        planted = (
+            np.sum([self.row_effect(p) for p in self.planted], axis=0)
+            if self.planted
+            else np.zeros(len(self.codes))
+        )
         return np.asarray(planted + self.dense_effect())
 
     def dense_effect(self) -> NDArray[np.float64]:
         """(R,) what the many small effects add to the expected outcome at each row's action."""
-        return np.zeros(len(self.codes)) if self.dense is None else self.dense.row_effect(self.action_day[self.row_trade])
+        return (
+            np.zeros(len(self.codes))
+            if self.dense is None
+            else self.dense.row_effect(self.action_day[self.row_trade])
+        )
 
     def realised(self) -> World:
-        """This world with the planted effects added to the outcomes, once per trade (of the first row that has one)."""
+        """This world with the planted effects added to the outcomes, once per trade (of the first
+        row that has one)."""
         outcome = self.outcome.copy()
         for planted in self.planted:
             effect = self.row_effect(planted)
@@ -215,12 +238,18 @@ class World:
 
     def scope(self, row: int) -> dict[str, str]:
         """The canonical scope of a row."""
-        return {dim: self.values[d][c] for d, (dim, c) in enumerate(zip(self.dims, self.codes[row].tolist(), strict=True)) if c >= 0}
+        return {
+            dim: self.values[d][c]
+            for d, (dim, c) in enumerate(zip(self.dims, self.codes[row].tolist(), strict=True))
+            if c >= 0
+        }
 
     def trades(self) -> dict[Group, list[Trade]]:
         """The trades of each group as the core takes them, by exit."""
         rows_of: dict[tuple[int, int], list[int]] = {}
-        for row, (trade, group) in enumerate(zip(self.row_trade.tolist(), self.row_group.tolist(), strict=True)):
+        for row, (trade, group) in enumerate(
+            zip(self.row_trade.tolist(), self.row_group.tolist(), strict=True)
+        ):
             rows_of.setdefault((trade, group), []).append(row)
         home: dict[int, int] = {}
         for trade, group in rows_of:
@@ -229,7 +258,11 @@ class World:
         for (trade, group), rows in rows_of.items():
             scopes = tuple({tuple(s.items()): s for s in map(self.scope, rows)}.values())
             exit_us = exit_micros(float(self.exit_day[trade]))
-            more = {"time_efficiency": float(self.efficiency[trade])} if "time_efficiency" in Trade._fields else {}
+            more = (
+                {"time_efficiency": float(self.efficiency[trade])}
+                if "time_efficiency" in Trade._fields
+                else {}
+            )
             made[self.groups[group]].append(
                 Trade(
                     f"t{trade:06d}",

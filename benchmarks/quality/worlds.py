@@ -18,4 +18,6 @@ FAMILIES: dict[str, Family] = {**months.FAMILIES, **years.FAMILIES, **dense.FAMI
 
 def make(name: str, index: int, seed: int) -> World:
     """World number `index` of a family: the same for the same three arguments on every machine."""
-    return FAMILIES[name].build(np.random.default_rng([seed, zlib.crc32(name.encode()), index]), index)
+    return FAMILIES[name].build(
+        np.random.default_rng([seed, zlib.crc32(name.encode()), index]), index
+    )

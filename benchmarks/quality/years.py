@@ -1,7 +1,8 @@
-"""Families of worlds with a window of five years: no effect, and effects that hold, fade or stopped.
+"""Families of worlds with a window of five years: no effect, and effects that hold, fade or
+stopped.
 
-Effects of whole groups come in pairs that cancel out at every time: what a group adds counts from the mean of the module, and one winner
-alone would make losers of all the others.
+Effects of whole groups come in pairs that cancel out at every time: what a group adds counts from
+the mean of the module, and one winner alone would make losers of all the others.
 
 May touch: the generator it is given.
 """
@@ -16,7 +17,16 @@ from numpy.typing import NDArray
 from benchmarks.quality import noise as shapes
 from benchmarks.quality.months import halving
 from benchmarks.quality.registry import Families
-from benchmarks.quality.scaffold import CARDS_SHORT, Frame, burst_days, frame, group, noise, pick, regimes
+from benchmarks.quality.scaffold import (
+    CARDS_SHORT,
+    Frame,
+    burst_days,
+    frame,
+    group,
+    noise,
+    pick,
+    regimes,
+)
 from benchmarks.quality.truth import YEARS, Days, Planted, World
 
 FAMILIES = Families()
@@ -34,8 +44,11 @@ def stopping(days: Days, *, at_day: float, width_days: float) -> Days:
     return np.clip(1.0 - (days - at_day) / width_days, 0.0, 1.0)
 
 
-def weekly(rng: np.random.Generator, made: Frame, sd: float, among: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """(T,) shocks that the trades which close in the same week share; with `among` (T,) those of the same number alone."""
+def weekly(
+    rng: np.random.Generator, made: Frame, sd: float, among: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """(T,) shocks that the trades which close in the same week share; with `among` (T,) those of
+    the same number alone."""
     return np.asarray(sd * shapes.common(rng, shapes.spans(made.exit_day, 7.0, among)))
 
 
@@ -44,26 +57,38 @@ def weekly(rng: np.random.Generator, made: Frame, sd: float, among: NDArray[np.i
 
 @family("null")
 def null_years(rng: np.random.Generator, index: int) -> World:
-    """Three to five groups with noise that is skewed, has heavy tails, or in which all trades of a week share a shock."""
+    """Three to five groups with noise that is skewed, has heavy tails, or in which all trades of a
+    week share a shock."""
     n_groups = int(rng.integers(3, 6))
-    made = frame(rng, int(rng.integers(1500, 4000)), groups=n_groups, cards=CARDS_SHORT, calendar=YEARS)
+    made = frame(
+        rng, int(rng.integers(1500, 4000)), groups=n_groups, cards=CARDS_SHORT, calendar=YEARS
+    )
     shape = ("lognormal", "t3", "gaussian")[index % 3]
     values = noise(rng, made, 1.2 if index % 3 < 2 else 1.0, shape)
     if index % 3 == 2:
         values = values + weekly(rng, made, 0.66)
-    return made.world("null_years", index, values if index % 2 else 2.0 * values.mean() - values, 1.2)
+    return made.world(
+        "null_years", index, values if index % 2 else 2.0 * values.mean() - values, 1.2
+    )
 
 
 @family("null")
 def null_shocks_long(rng: np.random.Generator, index: int) -> World:
-    """Trades in bursts; those of a week share a shock (in every other world only those of one value); market states last months."""
+    """Trades in bursts; those of a week share a shock (in every other world only those of one
+    value); market states last months."""
     n_groups = int(rng.integers(2, 5))
-    days = burst_days(rng, int(rng.integers(1500, 3500)), bursts=400, width_days=3.0, calendar=YEARS)
+    days = burst_days(
+        rng, int(rng.integers(1500, 3500)), bursts=400, width_days=3.0, calendar=YEARS
+    )
     made = frame(rng, 0, groups=n_groups, cards=CARDS_SHORT, days=days, calendar=YEARS)
     regimes(rng, made, dwell_days=float(rng.uniform(40.0, 120.0)))
-    values = noise(rng, made, 1.0) + weekly(rng, made, 0.6, made.column(made.dims[0]) if index % 2 else None)
+    values = noise(rng, made, 1.0) + weekly(
+        rng, made, 0.6, made.column(made.dims[0]) if index % 2 else None
+    )
     if index % 4 >= 2:
-        values = values + 0.3 * shapes.wandering(rng, made.exit_day, tau_days=float(rng.uniform(20.0, 90.0)))
+        values = values + 0.3 * shapes.wandering(
+            rng, made.exit_day, tau_days=float(rng.uniform(20.0, 90.0))
+        )
     return made.world("null_shocks_long", index, values, 1.2)
 
 
@@ -72,13 +97,26 @@ def null_shocks_long(rng: np.random.Generator, index: int) -> World:
 
 @family("years")
 def years_whole_groups(rng: np.random.Generator, index: int) -> World:
-    """Four to six groups of about a thousand trades; one as a whole is better than the baseline all along, one worse."""
+    """Four to six groups of about a thousand trades; one as a whole is better than the baseline all
+    along, one worse."""
     n_groups = int(rng.integers(4, 7))
-    made = frame(rng, n_groups * int(rng.integers(800, 1300)), groups=n_groups, cards=(3, 4, 3, 4), calendar=YEARS)
+    made = frame(
+        rng,
+        n_groups * int(rng.integers(800, 1300)),
+        groups=n_groups,
+        cards=(3, 4, 3, 4),
+        calendar=YEARS,
+    )
     better, worse = rng.choice(n_groups, 2, replace=False).tolist()
     size = float(rng.uniform(0.25, 0.4))
     planted = [Planted((group(better),), {}, size), Planted((group(worse),), {}, -size)]
-    return made.world("years_whole_groups", index, noise(rng, made, 1.2, ("gaussian", "t3")[index % 2]), 1.2, planted)
+    return made.world(
+        "years_whole_groups",
+        index,
+        noise(rng, made, 1.2, ("gaussian", "t3")[index % 2]),
+        1.2,
+        planted,
+    )
 
 
 @family("years")
@@ -94,8 +132,11 @@ def years_slices(rng: np.random.Generator, index: int) -> World:
 
 @family("years")
 def years_decaying(rng: np.random.Generator, index: int) -> World:
-    """Two groups of 1 500 to 2 500 trades; a slice of one began to earn 0.7 to 2 half-lives ago, of 60 to 400 days."""
-    made = frame(rng, 2 * int(rng.integers(1500, 2500)), groups=2, cards=CARDS_SHORT, calendar=YEARS)
+    """Two groups of 1 500 to 2 500 trades; a slice of one began to earn 0.7 to 2 half-lives ago, of
+    60 to 400 days."""
+    made = frame(
+        rng, 2 * int(rng.integers(1500, 2500)), groups=2, cards=CARDS_SHORT, calendar=YEARS
+    )
     scope = pick(rng, made, 0, 1, 400, 900)
     half_life = float(np.exp(rng.uniform(np.log(60.0), np.log(400.0))))
     start = WINDOW_DAYS - half_life * float(rng.uniform(0.7, 2.0))
@@ -103,14 +144,21 @@ def years_decaying(rng: np.random.Generator, index: int) -> World:
     profile = partial(halving, start_day=start, half_life_days=half_life)
     sd = float(rng.uniform(0.6, 1.0))
     return made.world(
-        "years_decaying", index, noise(rng, made, sd), sd, [Planted((group(0),), scope, size, profile, half_life, start_day=start)]
+        "years_decaying",
+        index,
+        noise(rng, made, sd),
+        sd,
+        [Planted((group(0),), scope, size, profile, half_life, start_day=start)],
     )
 
 
 @family("years")
 def years_stopped(rng: np.random.Generator, index: int) -> World:
-    """Six groups of about a thousand trades; one earned more and one less until they stopped within the last year, two others go on."""
-    made = frame(rng, 6 * int(rng.integers(800, 1300)), groups=6, cards=(3, 4, 3, 4), calendar=YEARS)
+    """Six groups of about a thousand trades; one earned more and one less until they stopped within
+    the last year, two others go on."""
+    made = frame(
+        rng, 6 * int(rng.integers(800, 1300)), groups=6, cards=(3, 4, 3, 4), calendar=YEARS
+    )
     stopped, other_stopped, going, other_going = rng.choice(6, 4, replace=False).tolist()
     at_day = WINDOW_DAYS - float(rng.uniform(180.0, 365.0))
     profile = partial(stopping, at_day=at_day, width_days=60.0 if index % 2 else 1.0)
@@ -126,8 +174,11 @@ def years_stopped(rng: np.random.Generator, index: int) -> World:
 
 @family("years")
 def years_shocks(rng: np.random.Generator, index: int) -> World:
-    """Four groups of a thousand trades in bursts; those of a week share a shock; two whole groups and a slice of a third hold all along."""
-    days = burst_days(rng, 4 * int(rng.integers(800, 1300)), bursts=400, width_days=3.0, calendar=YEARS)
+    """Four groups of a thousand trades in bursts; those of a week share a shock; two whole groups
+    and a slice of a third hold all along."""
+    days = burst_days(
+        rng, 4 * int(rng.integers(800, 1300)), bursts=400, width_days=3.0, calendar=YEARS
+    )
     made = frame(rng, 0, groups=4, cards=CARDS_SHORT, days=days, calendar=YEARS)
     scope = pick(rng, made, 1, 1, 250, 450)
     size = float(rng.uniform(0.3, 0.4))
@@ -136,4 +187,6 @@ def years_shocks(rng: np.random.Generator, index: int) -> World:
         Planted((group(3),), {}, -size),
         Planted((group(1),), scope, sign_of(index) * float(rng.uniform(0.5, 0.65))),
     ]
-    return made.world("years_shocks", index, noise(rng, made, 1.0) + weekly(rng, made, 0.6), 1.2, planted)
+    return made.world(
+        "years_shocks", index, noise(rng, made, 1.0) + weekly(rng, made, 0.6), 1.2, planted
+    )

@@ -1,6 +1,8 @@
-"""`python -m benchmarks.real`: does the learner help on real prices, and more than other ways to learn do?
+"""`python -m benchmarks.real`: does the learner help on real prices, and more than other ways to
+learn do?
 
-May touch: stdout, stderr, build/real, the processes of its own pool, and the files of `--json` and `--out`.
+May touch: stdout, stderr, build/real, the processes of its own pool, and the files of `--json` and
+`--out`.
 """
 
 from __future__ import annotations
@@ -30,18 +32,56 @@ QUICK = (("dow_2001", "europe"), ("rr",), 6)
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--logs", nargs="+", choices=NAMES, metavar="NAME", help=f"of: {', '.join(NAMES)} (default: all, or none with --log)"
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.real", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    parser.add_argument("--log", type=Path, action="append", default=[], metavar="FILE", help="also a log of your own; may be repeated")
-    parser.add_argument("--env", type=Path, action="append", default=[], metavar="FILE", help="the settings of each --log, in their order")
-    parser.add_argument("--outcome", nargs="+", choices=("rr", "roi"), default=None, help="(default: rr and roi)")
-    parser.add_argument("--cuts", type=int, default=None, metavar="N", help="learn at so many times of the past (default 24)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
+    parser.add_argument(
+        "--logs",
+        nargs="+",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"of: {', '.join(NAMES)} (default: all, or none with --log)",
+    )
+    parser.add_argument(
+        "--log",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="also a log of your own; may be repeated",
+    )
+    parser.add_argument(
+        "--env",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the settings of each --log, in their order",
+    )
+    parser.add_argument(
+        "--outcome", nargs="+", choices=("rr", "roi"), default=None, help="(default: rr and roi)"
+    )
+    parser.add_argument(
+        "--cuts",
+        type=int,
+        default=None,
+        metavar="N",
+        help="learn at so many times of the past (default 24)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes (default: one a core)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures")
     parser.add_argument("--out", type=Path, metavar="DIR", help="also draw a picture of each log")
-    parser.add_argument("--quick", action="store_true", help=f"{' and '.join(QUICK[0])} only, by rr, at {QUICK[2]} cuts: a minute")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{' and '.join(QUICK[0])} only, by rr, at {QUICK[2]} cuts: a minute",
+    )
     return parser.parse_args(given)
 
 
@@ -59,7 +99,15 @@ def main(given_arguments: list[str] | None = None) -> int:
 def _sources(options: argparse.Namespace) -> list[Source]:
     if len(options.log) != len(options.env):
         raise UsageError("Each --log needs its --env.", "Name as many files of settings as logs.")
-    names = options.logs if options.logs is not None else QUICK[0] if options.quick else () if options.log else NAMES
+    names = (
+        options.logs
+        if options.logs is not None
+        else QUICK[0]
+        if options.quick
+        else ()
+        if options.log
+        else NAMES
+    )
     with working(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
         found = [named(name) for name in progress.track(names, description="making logs")]
     return [*found, *(given(log, env) for log, env in zip(options.log, options.env, strict=True))]
@@ -71,7 +119,8 @@ def _run(options: argparse.Namespace) -> None:
     except ImportError as error:
         raise missing("Boosting is done", "scikit-learn") from error
     if options.out:
-        from benchmarks.real.plots import draw  # raises where matplotlib is missing, before the work rather than after it
+        # raises where matplotlib is missing, before the work rather than after it
+        from benchmarks.real.plots import draw
     # One thread for linear algebra a process: there is a process a core.
     os.environ.update({name: os.environ.get(name, "1") for name in THREADS})
     began = time.monotonic()
@@ -87,14 +136,26 @@ def _run(options: argparse.Namespace) -> None:
         if options.out:
             draw(log, outcome, sized, options.out)
 
-    with working(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()) as progress:
+    with working(
+        BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    ) as progress:
         bar = progress.add_task("learning", total=len(sources) * len(outcomes) * cuts)
         sizes = walk(sources, outcomes, cuts, options.jobs, lambda: progress.advance(bar), finished)
     for outcome in outcomes:
         names = [source.name for source in sources]
-        report.show(console, {n: found[n, outcome] for n in names}, {n: sizes[n, outcome] for n in names}, outcome)
+        report.show(
+            console,
+            {n: found[n, outcome] for n in names},
+            {n: sizes[n, outcome] for n in names},
+            outcome,
+        )
     if options.json:
-        options.json.write_bytes(orjson.dumps(report.document(found, sizes), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        options.json.write_bytes(
+            orjson.dumps(
+                report.document(found, sizes),
+                option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+            )
+        )
     print(f"Done in {time.monotonic() - began:.0f} s.", file=sys.stderr)
 
 

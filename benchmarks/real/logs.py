@@ -1,4 +1,5 @@
-"""The logs: of each its prices, rules, costs, outcome and the settings that fit; made on demand and kept under build/real.
+"""The logs: of each its prices, rules, costs, outcome and the settings that fit; made on demand and
+kept under build/real.
 
 May touch: the folder it is given, and what benchmarks.real.prices reads.
 """
@@ -33,8 +34,9 @@ RANKS = ("vol_rank", "mom_rank", "rev_rank", "dispersion")
 class Log:
     """A log to be made.
 
-    `cost` is a fraction a side; `rr` is the return over the greatest drawdown (`drawdown`) or over the distance of the stop at the entry
-    (`risk`), neither taken for less than `floor`; `pairs` are traded beside the assets, by `pair_rules`."""
+    `cost` is a fraction a side; `rr` is the return over the greatest drawdown (`drawdown`) or over
+    the distance of the stop at the entry (`risk`), neither taken for less than `floor`; `pairs` are
+    traded beside the assets, by `pair_rules`."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -47,7 +49,8 @@ class Log:
     horizons: Horizons = Horizons()  # noqa: RUF009
     bucket: str = "stock"
     by_volatility: bool = False
-    """Whether the bucket says how volatile the asset is among the others at the entry, instead of its kind."""
+    """Whether the bucket says how volatile the asset is among the others at the entry, instead of
+    its kind."""
     pairs: tuple[tuple[str, str], ...] = ()
     pair_rules: tuple[Rule, ...] = ()
 
@@ -71,16 +74,43 @@ _DAILY = ("curator", "side", "asset", *TRENDS)
 _SHORT = Horizons(macro=(100, 10), meso=(30, 5), micro=(8, 3), momentum=63, range=126, memory=252)
 """For logs of a few years, where 200 days are a large part of them."""
 _HOURS = Horizons(
-    macro=(480, 48), meso=(96, 12), micro=(12, 4), volatility=120, momentum=240, reversal=24, range=480, memory=2400
-)  # fmt: skip
+    macro=(480, 48),
+    meso=(96, 12),
+    micro=(12, 4),
+    volatility=120,
+    momentum=240,
+    reversal=24,
+    range=480,
+    memory=2400,
+)
 
 _STOCKS_OLD = (
-    Rule("mom_12_1", "momentum", r.momentum(252, 21, 21, 0.2), 12, 63, target=10, overlapping=True, timeframe="1w"),
-    Rule("mom_6_1", "momentum", r.momentum(126, 21, 21, 0.2), 10, 42, target=8, overlapping=True, timeframe="1w"),
+    Rule(
+        "mom_12_1",
+        "momentum",
+        r.momentum(252, 21, 21, 0.2),
+        12,
+        63,
+        target=10,
+        overlapping=True,
+        timeframe="1w",
+    ),
+    Rule(
+        "mom_6_1",
+        "momentum",
+        r.momentum(126, 21, 21, 0.2),
+        10,
+        42,
+        target=8,
+        overlapping=True,
+        timeframe="1w",
+    ),
     Rule("high_52w", "year_high", r.nearness(252, 21, 0.2), 8, 42, add=3, adds=2, timeframe="1w"),
     Rule("rev_5d", "weekly_reversal", r.reversal(5, 10, 0.15), 6, 6),
     Rule("rev_21d", "monthly_reversal", r.reversal(21, 21, 0.15), 8, 21, add=-2, adds=1),
-    Rule("cross_50_200", "cross", r.cross(50, 200), 8, 250, add=4, adds=2, target=12, timeframe="1w"),
+    Rule(
+        "cross_50_200", "cross", r.cross(50, 200), 8, 250, add=4, adds=2, target=12, timeframe="1w"
+    ),
     Rule("cross_10_50", "cross", r.cross(10, 50), 5, 90, add=3, adds=1),
 )
 _STOCKS_LATE = (
@@ -97,7 +127,15 @@ _STOCKS_FEW_YEARS = (
     Rule("rev_3d", "weekly_reversal", r.reversal(3, 5, 0.12), 5, 5),
     Rule("rev_10d", "weekly_reversal", r.reversal(10, 10, 0.12, phase=3), 6, 10, add=-2, adds=1),
     Rule("mom_3m", "momentum", r.momentum(63, 5, 10, 0.12), 8, 30, target=7, overlapping=True),
-    Rule("mom_6m", "momentum", r.momentum(126, 10, 21, 0.12), 10, 42, overlapping=True, timeframe="1w"),
+    Rule(
+        "mom_6m",
+        "momentum",
+        r.momentum(126, 10, 21, 0.12),
+        10,
+        42,
+        overlapping=True,
+        timeframe="1w",
+    ),
     Rule("channel_20", "breakout", r.breakout(20, 10), 3, 40, add=2, adds=1),
     Rule("jump", "jump", r.follow(1, 2.5), 4, 10),
     Rule("fade_5d", "fade", r.fade(5, 2.2, 10), 4, 10),
@@ -123,8 +161,33 @@ _FEW_ASSETS = tuple(
         (2, Rule("fade", "fade", r.fade(2, 1.5, 5), 3, 6)),
         (5, Rule("fade", "fade", r.fade(5, 1.7, 10), 4, 10, add=-1, adds=1)),
         (20, Rule("trend", "trend", r.own_momentum(20, 5), 5, 25, overlapping=True)),
-        (60, Rule("trend", "trend", r.own_momentum(60, 5, 2), 6, 60, add=3, adds=1, target=6, overlapping=True, timeframe="1w")),
-        (120, Rule("trend", "trend", r.own_momentum(120, 10, 1), 8, 60, overlapping=True, timeframe="1w")),
+        (
+            60,
+            Rule(
+                "trend",
+                "trend",
+                r.own_momentum(60, 5, 2),
+                6,
+                60,
+                add=3,
+                adds=1,
+                target=6,
+                overlapping=True,
+                timeframe="1w",
+            ),
+        ),
+        (
+            120,
+            Rule(
+                "trend",
+                "trend",
+                r.own_momentum(120, 10, 1),
+                8,
+                60,
+                overlapping=True,
+                timeframe="1w",
+            ),
+        ),
         (0, Rule("jump", "jump", r.follow(1, 2.0), 3, 5)),
         (0, Rule("surge", "jump", r.follow(3, 2.0), 4, 10)),
     )
@@ -143,7 +206,9 @@ _HOURLY = (
     Rule("fade_3h", "fade", r.fade(3, 1.8, 12), 4, 8, add=-1, adds=1),
     Rule("fade_12h", "fade", r.fade(12, 1.8, 24), 5, 24, add=-1.5, adds=1),
     Rule("channel_24", "breakout", r.breakout(24, 12), 3, 24, add=1.5, adds=1),
-    Rule("channel_96", "breakout", r.breakout(96, 24), 5, 72, add=2, adds=2, target=6, timeframe="4h"),
+    Rule(
+        "channel_96", "breakout", r.breakout(96, 24), 5, 72, add=2, adds=2, target=6, timeframe="4h"
+    ),
     Rule("streak_4", "streak", r.streak(4), 4, 4),
     Rule("cross_6_24", "cross", r.cross(6, 24), 5, 48, timeframe="4h"),
     Rule("jump", "jump", r.follow(1, 2.5), 4, 6),
@@ -157,32 +222,133 @@ LOGS = {
     log.name: log
     for log in (
         Log("nyse_old", _STOCKS_OLD, (*_DAILY, "mkt_vol", *RANKS), 0.001, "drawdown", 0.01, 1826),
-        Log("nyse_late", _STOCKS_LATE, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", *RANKS), 0.0005, "risk", 0.02, 1461,
-            by_volatility=True),
-        Log("toronto", _STOCKS_FEW_YEARS, (*_DAILY, "vol_rank", "mom_rank", "rev_rank", "range_pos", "last_bar"), 0.0015, "drawdown", 0.015,
-            730, horizons=_SHORT, by_volatility=True),
-        Log("us_2000", _STOCKS_FEW_YEARS, (*_DAILY, "mkt_vol", "vol_bucket", *RANKS), 0.0005, "risk", 0.02, 730, horizons=_SHORT),
-        Log("dow_2001", _STOCKS_FEW_YEARS, ("curator", "side", *TRENDS[1:], *RANKS, "last_bar"), 0.0005, "drawdown", 0.01, 730,
-            signature="mkt_meso", horizons=_SHORT),
-        Log("countries", _INDICES, (*_DAILY, "mkt_vol", *RANKS), 0.001, "drawdown", 0.01, 730, horizons=_SHORT, bucket="index",
-            pairs=tuple((f"C{a:02d}", f"C{a + gap:02d}") for gap in (1, 5, 9) for a in range(1, 25 - gap)), pair_rules=_PAIRS),
-        Log("metals_oil", _FEW_ASSETS, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", "last_bar"), 0.0005, "risk", 0.01, 1826,
-            bucket="future"),
-        Log("currencies", _FEW_ASSETS, (*_DAILY, "mkt_vol", "vol_bucket", *RANKS, "last_bar", "dow"), 0.0002, "drawdown", 0.005, 1096,
-            bucket="currency"),
-        Log("europe", _FEW_ASSETS, (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", "last_bar"), 0.0005, "drawdown", 0.01, 1096,
-            horizons=_SHORT, bucket="index"),
-        Log("us_index", (*_FEW_ASSETS, *_CALENDAR),
-            ("curator", "side", *TRENDS[:3], "mkt_vol", "range_pos", "last_bar", "dow", "quarter"), 0.0003, "drawdown", 0.005, 1826,
-            bucket="index"),
-        Log("eurusd", _HOURLY, ("curator", "side", *TRENDS[:3], "mkt_vol", "range_pos", "last_bar", "hour", "session", "dow"), 0.00003,
-            "risk", 0.001, 730, horizons=_HOURS, signature="mkt_meso", bucket="currency"),
+        Log(
+            "nyse_late",
+            _STOCKS_LATE,
+            (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", *RANKS),
+            0.0005,
+            "risk",
+            0.02,
+            1461,
+            by_volatility=True,
+        ),
+        Log(
+            "toronto",
+            _STOCKS_FEW_YEARS,
+            (*_DAILY, "vol_rank", "mom_rank", "rev_rank", "range_pos", "last_bar"),
+            0.0015,
+            "drawdown",
+            0.015,
+            730,
+            horizons=_SHORT,
+            by_volatility=True,
+        ),
+        Log(
+            "us_2000",
+            _STOCKS_FEW_YEARS,
+            (*_DAILY, "mkt_vol", "vol_bucket", *RANKS),
+            0.0005,
+            "risk",
+            0.02,
+            730,
+            horizons=_SHORT,
+        ),
+        Log(
+            "dow_2001",
+            _STOCKS_FEW_YEARS,
+            ("curator", "side", *TRENDS[1:], *RANKS, "last_bar"),
+            0.0005,
+            "drawdown",
+            0.01,
+            730,
+            signature="mkt_meso",
+            horizons=_SHORT,
+        ),
+        Log(
+            "countries",
+            _INDICES,
+            (*_DAILY, "mkt_vol", *RANKS),
+            0.001,
+            "drawdown",
+            0.01,
+            730,
+            horizons=_SHORT,
+            bucket="index",
+            pairs=tuple(
+                (f"C{a:02d}", f"C{a + gap:02d}") for gap in (1, 5, 9) for a in range(1, 25 - gap)
+            ),
+            pair_rules=_PAIRS,
+        ),
+        Log(
+            "metals_oil",
+            _FEW_ASSETS,
+            (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", "last_bar"),
+            0.0005,
+            "risk",
+            0.01,
+            1826,
+            bucket="future",
+        ),
+        Log(
+            "currencies",
+            _FEW_ASSETS,
+            (*_DAILY, "mkt_vol", "vol_bucket", *RANKS, "last_bar", "dow"),
+            0.0002,
+            "drawdown",
+            0.005,
+            1096,
+            bucket="currency",
+        ),
+        Log(
+            "europe",
+            _FEW_ASSETS,
+            (*_DAILY, "mkt_vol", "vol_bucket", "range_pos", "last_bar"),
+            0.0005,
+            "drawdown",
+            0.01,
+            1096,
+            horizons=_SHORT,
+            bucket="index",
+        ),
+        Log(
+            "us_index",
+            (*_FEW_ASSETS, *_CALENDAR),
+            ("curator", "side", *TRENDS[:3], "mkt_vol", "range_pos", "last_bar", "dow", "quarter"),
+            0.0003,
+            "drawdown",
+            0.005,
+            1826,
+            bucket="index",
+        ),
+        Log(
+            "eurusd",
+            _HOURLY,
+            (
+                "curator",
+                "side",
+                *TRENDS[:3],
+                "mkt_vol",
+                "range_pos",
+                "last_bar",
+                "hour",
+                "session",
+                "dow",
+            ),
+            0.00003,
+            "risk",
+            0.001,
+            730,
+            horizons=_HOURS,
+            signature="mkt_meso",
+            bucket="currency",
+        ),
     )
-}  # fmt: skip
+}
 
 
 def trades(log: Log, panel: Panel) -> Iterator[tuple[Panel, Context, Trade]]:
-    """The closed trades of a log, each with the panel it was made in and the context of its decisions."""
+    """The closed trades of a log, each with the panel it was made in and the context of its
+    decisions."""
     books = [(panel, log.rules)]
     if log.pairs:
         books.append((pairs_of(panel, log.pairs), log.pair_rules))
@@ -211,12 +377,19 @@ def _event(log: Log, panel: Panel, context: Context, trade: Trade) -> dict[str, 
             "pattern_key": f"pm.{rule.family}.{action.motif}",
             "action_category": action.category,
             "size_frac": round(action.size, 3),
-            "scope": context.scope(action.t, trade.asset, log.dimensions) | {k: v for k, v in fixed.items() if k in log.dimensions},
+            "scope": (
+                context.scope(action.t, trade.asset, log.dimensions)
+                | {k: v for k, v in fixed.items() if k in log.dimensions}
+            ),
         }
         for i, action in enumerate(trade.actions)
     ]
     kind = "pair" if panel.assets[0].count("-") else log.bucket
-    bucket = f"vol_{context.scope(trade.actions[0].t, trade.asset, ('vol_rank',)).get('vol_rank', 'new')}" if log.by_volatility else kind
+    bucket = (
+        f"vol_{context.scope(trade.actions[0].t, trade.asset, ('vol_rank',)).get('vol_rank', 'new')}"
+        if log.by_volatility
+        else kind
+    )
     return {
         "schema_version": 1,
         "event_id": f"{own_id}/closed",
@@ -245,7 +418,9 @@ def _summary(log: Log, panel: Panel, trade: Trade) -> dict[str, Any]:
         "max_drawdown": round(trade.max_drawdown, 6),
         "max_gain": round(trade.max_gain, 6),
         "hold_time_days": _days(panel, trade.entered, trade.left),
-        "time_to_payback_days": None if trade.payback is None else _days(panel, trade.entered, trade.payback),
+        "time_to_payback_days": (
+            None if trade.payback is None else _days(panel, trade.entered, trade.payback)
+        ),
     }
 
 
@@ -258,13 +433,20 @@ def _days(panel: Panel, a: int, b: int) -> float:
 
 
 def made(name: str, folder: Path) -> tuple[Path, Path]:
-    """The log `name` and its settings as files of `folder`, made there unless they are, by this code."""
-    path, env, stamp = folder / f"{name}.jsonl.zst", folder / f"{name}.env", folder / f"{name}.made_by"
+    """The log `name` and its settings as files of `folder`, made there unless they are, by this
+    code."""
+    path, env, stamp = (
+        folder / f"{name}.jsonl.zst",
+        folder / f"{name}.env",
+        folder / f"{name}.made_by",
+    )
     code = _code()
     if not (path.is_file() and env.is_file() and stamp.is_file() and stamp.read_text() == code):
         log = LOGS[name]
         found = events(log, PANELS[name]())
-        data = b"".join(orjson.dumps(e, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for e in found)
+        data = b"".join(
+            orjson.dumps(e, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for e in found
+        )
         folder.mkdir(parents=True, exist_ok=True)
         _replace(path, zstandard.ZstdCompressor(level=10).compress(data))
         _replace(env, log.env.encode())
@@ -279,6 +461,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _code() -> str:
-    """What the logs depend on here, as a check sum; installed packages of prices do not change what they hold."""
+    """What the logs depend on here, as a check sum; installed packages of prices do not change what
+    they hold."""
     parts = (HERE / f"{name}.py" for name in ("prices", "states", "rules", "simulate", "logs"))
     return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()

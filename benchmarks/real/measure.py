@@ -1,11 +1,13 @@
-"""What sizing was worth, by contender: the value, its parts within and between groups, its calibration, and differences that are sure.
+"""What sizing was worth, by contender: the value, its parts within and between groups, its
+calibration, and differences that are sure.
 
 May touch: nothing but its arguments.
 
-With p = multiplier − 1 and u what the trades made beyond the baseline, the value is cov(p, u) − var(p)/2 per decision.  It is the sum of
-the same within groups, p and u less their group's mean, and of the rest, between them.  No sizing can be worth more than var(u)/2, so the
-value over that is the share of the possible, by which logs of different outcomes can be compared.  The slope of u on p is 1 where
-differences of p are the expected differences of u, less where they are exaggerated.
+With p = multiplier − 1 and u what the trades made beyond the baseline, the value is cov(p, u) −
+var(p)/2 per decision.  It is the sum of the same within groups, p and u less their group's mean,
+and of the rest, between them.  No sizing can be worth more than var(u)/2, so the value over that is
+the share of the possible, by which logs of different outcomes can be compared.  The slope of u on p
+is 1 where differences of p are the expected differences of u, less where they are exaggerated.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ SEED = 1
 
 
 class Figures(NamedTuple):
-    """Of a contender in a log.  `beyond` is the first product's value less this peer's, or this variant's less the first's."""
+    """Of a contender in a log.  `beyond` is the first product's value less this peer's, or this
+    variant's less the first's."""
 
     value: Estimate
     within: Estimate
@@ -40,7 +43,9 @@ def figures(sized: Sized) -> dict[str, Figures]:
         return {}
     draws = Resampler(sized.cut_us, SEED)
     _, code = np.unique(sized.group, return_inverse=True)
-    worth = {name: _worth(m - 1.0, sized.uplift, code, draws) for name, m in sized.multipliers.items()}
+    worth = {
+        name: _worth(m - 1.0, sized.uplift, code, draws) for name, m in sized.multipliers.items()
+    }
     first = worth[sized.product[0]]["value"]
     out = {}
     for name, found in worth.items():
@@ -56,9 +61,16 @@ def differences(sized: Sized) -> dict[tuple[str, str], Estimate]:
         return {}
     draws = Resampler(sized.cut_us, SEED)
     one = np.zeros(len(sized.uplift), np.int64)
-    value = {name: _worth(m - 1.0, sized.uplift, one, draws)["value"] for name, m in sized.multipliers.items()}
+    value = {
+        name: _worth(m - 1.0, sized.uplift, one, draws)["value"]
+        for name, m in sized.multipliers.items()
+    }
     peers = [name for name in value if name not in sized.product]
-    return {(ours, peer): draws.estimate(value[ours] - value[peer]) for ours in sized.product for peer in peers}
+    return {
+        (ours, peer): draws.estimate(value[ours] - value[peer])
+        for ours in sized.product
+        for peer in peers
+    }
 
 
 def _worth(p: Floats, u: Floats, code: Any, draws: Resampler) -> dict[str, Floats]:
@@ -66,7 +78,9 @@ def _worth(p: Floats, u: Floats, code: Any, draws: Resampler) -> dict[str, Float
     ones = np.ones(len(p))
     inside = [code == g for g in range(int(code.max()) + 1)]
     n, sp, su, spp, spu, suu = draws.sums(ones, p, u, p * p, p * u, u * u).T
-    by_group = draws.sums(*(column * mine for mine in inside for column in (ones, p, u))).reshape(len(n), len(inside), 3)
+    by_group = draws.sums(*(column * mine for mine in inside for column in (ones, p, u))).reshape(
+        len(n), len(inside), 3
+    )
     gn, gp, gu = np.maximum(by_group[..., 0], 1.0), by_group[..., 1], by_group[..., 2]
     cov, var = spu / n - sp * su / n**2, spp / n - (sp / n) ** 2
     cov_in, var_in = (spu - (gp * gu / gn).sum(axis=1)) / n, (spp - (gp * gp / gn).sum(axis=1)) / n
@@ -75,7 +89,13 @@ def _worth(p: Floats, u: Floats, code: Any, draws: Resampler) -> dict[str, Float
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(var > 1e-12, cov / var, np.nan)
         share = value / possible
-    return {"value": value, "within": within, "between": value - within, "share": share, "slope": slope}
+    return {
+        "value": value,
+        "within": within,
+        "between": value - within,
+        "share": share,
+        "slope": slope,
+    }
 
 
 def mean_of(estimates: Sequence[Estimate]) -> Estimate:
@@ -85,7 +105,8 @@ def mean_of(estimates: Sequence[Estimate]) -> Estimate:
         return UNKNOWN
     value = float(np.mean([e.value for e in known]))
     down, up = (
-        float(np.sqrt(sum(d * d for d in ds))) / len(known) for ds in ([e.value - e.low for e in known], [e.high - e.value for e in known])
+        float(np.sqrt(sum(d * d for d in ds))) / len(known)
+        for ds in ([e.value - e.low for e in known], [e.high - e.value for e in known])
     )
     return Estimate(value, value - down, value + up)
 
@@ -94,7 +115,12 @@ def over_logs(by_log: Mapping[str, Mapping[str, Figures]]) -> dict[str, Figures]
     """The mean of each figure over the logs, by contender."""
     names = list(dict.fromkeys(name for found in by_log.values() for name in found))
     return {
-        name: Figures(*(mean_of([getattr(found[name], field) for found in by_log.values() if name in found]) for field in Figures._fields))
+        name: Figures(
+            *(
+                mean_of([getattr(found[name], field) for found in by_log.values() if name in found])
+                for field in Figures._fields
+            )
+        )
         for name in names
     }
 

@@ -12,4 +12,6 @@ INSTALL = "Install what the benchmark needs with: python -m pip install -e '.[re
 
 def missing(what: str, package: str) -> ConfigurationError:
     """The error for a package that is not installed."""
-    return ConfigurationError(f"{what} with the Python package {package}, which is not installed.", INSTALL)
+    return ConfigurationError(
+        f"{what} with the Python package {package}, which is not installed.", INSTALL
+    )

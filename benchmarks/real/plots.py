@@ -31,9 +31,15 @@ def draw(name: str, outcome: str, sized: Sized, folder: Path) -> Path:
         so_far = np.cumsum(np.bincount(place, p * u - p * p / 2, len(cuts)))
         peer = is_peer(contender)
         colour, line, width = (next(theirs), "--", 1.3) if peer else (next(ours), "-", 2.0)
-        axes.plot(cuts.astype("datetime64[us]"), so_far, label=contender, color=colour, ls=line, lw=width)
+        axes.plot(
+            cuts.astype("datetime64[us]"), so_far, label=contender, color=colour, ls=line, lw=width
+        )
     axes.axhline(0, color="#222222", lw=0.8)
-    axes.set(title=f"{name}: value so far, {outcome}", ylabel="units of size, all decisions together", xlabel="cut")
+    axes.set(
+        title=f"{name}: value so far, {outcome}",
+        ylabel="units of size, all decisions together",
+        xlabel="cut",
+    )
     axes.legend(fontsize=8)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}_{outcome}.png"

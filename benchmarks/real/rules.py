@@ -2,7 +2,8 @@
 
 May touch: nothing but its arguments.
 
-A signal is an array (T, N) of 1 (buy), −1 (sell short) and 0, decided at the close of each bar from what is known then.
+A signal is an array (T, N) of 1 (buy), −1 (sell short) and 0, decided at the close of each bar from
+what is known then.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Signals(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule with its parameters.  Distances are in standard deviations of one bar, taken at the entry; times in bars."""
+    """A rule with its parameters.  Distances are in standard deviations of one bar, taken at the
+    entry; times in bars."""
 
     curator: str
     family: str
@@ -67,7 +69,8 @@ def _first(x: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[n
 
 
 def momentum(back: int, skip: int, every: int, share: float) -> Callable[[Panel], Signals]:
-    """Winners among the assets are bought, losers sold (Jegadeesh & Titman 1993): by the gain from `back` to `skip` bars ago."""
+    """Winners among the assets are bought, losers sold (Jegadeesh & Titman 1993): by the gain from
+    `back` to `skip` bars ago."""
 
     def signals(panel: Panel) -> Signals:
         place = rank(lagged(panel.close, skip) / lagged(panel.close, back) - 1.0)
@@ -112,7 +115,8 @@ def calm(back: int, every: int, share: float) -> Callable[[Panel], Signals]:
 
 
 def breakout(into: int, out: int) -> Callable[[Panel], Signals]:
-    """A new high of `into` bars is bought, a new low sold; left at the opposite end of `out` bars (Donchian 1960)."""
+    """A new high of `into` bars is bought, a new low sold; left at the opposite end of `out` bars
+    (Donchian 1960)."""
 
     def signals(panel: Panel) -> Signals:
         c = panel.close
@@ -123,30 +127,38 @@ def breakout(into: int, out: int) -> Callable[[Panel], Signals]:
 
 
 def cross(short: int, long: int) -> Callable[[Panel], Signals]:
-    """The short average crosses the long one (Brock, Lakonishok & LeBaron 1992); left when it is back."""
+    """The short average crosses the long one (Brock, Lakonishok & LeBaron 1992); left when it is
+    back."""
 
     def signals(panel: Panel) -> Signals:
         fast, slow = mean(panel.close, short), mean(panel.close, long)
         up, down = fast > slow, fast < slow
         known = np.isfinite(lagged(slow, 1))
-        return Signals(_signs(_first(up) & known, _first(down) & known), down.astype(np.int8) - up.astype(np.int8))
+        return Signals(
+            _signs(_first(up) & known, _first(down) & known),
+            down.astype(np.int8) - up.astype(np.int8),
+        )
 
     return signals
 
 
 def own_momentum(back: int, every: int, phase: int = 0) -> Callable[[Panel], Signals]:
-    """What rose over `back` bars is bought, what fell sold (Moskowitz, Ooi & Pedersen 2012); left when the sign turns."""
+    """What rose over `back` bars is bought, what fell sold (Moskowitz, Ooi & Pedersen 2012); left
+    when the sign turns."""
 
     def signals(panel: Panel) -> Signals:
         gain = growth(panel.close, back)
         due = _on(panel, every, phase)
-        return Signals(_signs(due & (gain > 0), due & (gain < 0)), _signs(due & (gain < 0), due & (gain > 0)))
+        return Signals(
+            _signs(due & (gain > 0), due & (gain < 0)), _signs(due & (gain < 0), due & (gain > 0))
+        )
 
     return signals
 
 
 def fade(back: int, far: float, home: int) -> Callable[[Panel], Signals]:
-    """Against a move of `back` bars of more than `far` standard deviations; left at the mean of `home` bars."""
+    """Against a move of `back` bars of more than `far` standard deviations; left at the mean of
+    `home` bars."""
 
     def signals(panel: Panel) -> Signals:
         moved = in_sds(panel.close, back, 60)
@@ -184,7 +196,8 @@ def streak(n: int) -> Callable[[Panel], Signals]:
 
 
 def spread(back: int, far: float, near: float) -> Callable[[Panel], Signals]:
-    """A ratio of two prices that is `far` standard deviations from its mean is expected back (Gatev, Goetzmann & Rouwenhorst 2006)."""
+    """A ratio of two prices that is `far` standard deviations from its mean is expected back
+    (Gatev, Goetzmann & Rouwenhorst 2006)."""
 
     def signals(panel: Panel) -> Signals:
         ratio = np.log(panel.close)
@@ -203,15 +216,21 @@ def month_turn(before: int, after: int) -> Callable[[Panel], Signals]:
 
     def signals(panel: Panel) -> Signals:
         days = panel.times.astype("datetime64[D]")
-        ends = np.busday_offset(days.astype("datetime64[M]") + 1, -before, roll="forward").astype("datetime64[D]")
+        ends = np.busday_offset(days.astype("datetime64[M]") + 1, -before, roll="forward").astype(
+            "datetime64[D]"
+        )
         due = _first((days >= ends)[:, None])
-        return Signals(_signs(np.broadcast_to(due, panel.close.shape), np.zeros(panel.close.shape)), _never(panel))
+        return Signals(
+            _signs(np.broadcast_to(due, panel.close.shape), np.zeros(panel.close.shape)),
+            _never(panel),
+        )
 
     return signals
 
 
 def weekday(day: int, sign: int) -> Callable[[Panel], Signals]:
-    """Long (1) or short (−1) at the close of a day of the week (0 Monday): the effect of the weekend (French 1980)."""
+    """Long (1) or short (−1) at the close of a day of the week (0 Monday): the effect of the
+    weekend (French 1980)."""
 
     def signals(panel: Panel) -> Signals:
         due = ((panel.times.astype("datetime64[D]").astype(int) + 3) % 7 == day)[:, None]
@@ -233,8 +252,8 @@ def clock(hour: int, back: int, sign: int) -> Callable[[Panel], Signals]:
 
 
 def session_break(begins: int, ends: int, until: int, sign: int) -> Callable[[Panel], Signals]:
-    """With (1) or against (−1) the first close of the day, between the hours `ends` and `until`, that is outside of what the hours from
-    `begins` to `ends` saw."""
+    """With (1) or against (−1) the first close of the day, between the hours `ends` and `until`,
+    that is outside of what the hours from `begins` to `ends` saw."""
 
     def signals(panel: Panel) -> Signals:
         hours = panel.times.astype("datetime64[h]").astype(int) % 24

@@ -1,9 +1,11 @@
-"""Runs a rule over a panel and keeps the book: fills, costs, stops, adds, trims, and the trade's path to its result.
+"""Runs a rule over a panel and keeps the book: fills, costs, stops, adds, trims, and the trade's
+path to its result.
 
 May touch: nothing but its arguments.
 
-A decision is taken at a close from what is known then, and filled at the next close.  One decision a bar and trade: leave (stop, rule,
-time), else trim, else add.  Of a full position the entry takes `ENTRY`, each add `ADD`; a short gains what the price loses of its entry.
+A decision is taken at a close from what is known then, and filled at the next close.  One decision
+a bar and trade: leave (stop, rule, time), else trim, else add.  Of a full position the entry takes
+`ENTRY`, each add `ADD`; a short gains what the price loses of its entry.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ STALE = 1e-5
 
 
 class Action(NamedTuple):
-    """A decision at bar t: what it is called, its category, and its size (of a full position for buys, of what is held for sales)."""
+    """A decision at bar t: what it is called, its category, and its size (of a full position for
+    buys, of what is held for sales)."""
 
     t: int
     motif: str
@@ -31,7 +34,8 @@ class Action(NamedTuple):
 
 @dataclass
 class Trade:
-    """A closed position.  Its results are fractions of all that was put in; `sd` is the standard deviation of a bar at the entry."""
+    """A closed position.  Its results are fractions of all that was put in; `sd` is the standard
+    deviation of a bar at the entry."""
 
     rule: Rule
     asset: int
@@ -48,7 +52,8 @@ class Trade:
 
 
 def simulate(panel: Panel, rule: Rule, cost: float) -> Iterator[Trade]:
-    """The closed trades of a rule by asset and entry; `cost` is a fraction of what is traded, a side."""
+    """The closed trades of a rule by asset and entry; `cost` is a fraction of what is traded, a
+    side."""
     signals, sd = rule.signals(panel), known(panel)
     for asset in range(len(panel.assets)):
         prices, leave = panel.close[:, asset].tolist(), signals.leave[:, asset].tolist()

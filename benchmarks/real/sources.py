@@ -38,17 +38,27 @@ class Source:
         try:
             lines = self.env.read_text(encoding="utf-8").splitlines()
         except OSError as error:
-            raise UsageError(f"{self.env} cannot be read: {error.strerror}.", "Name a file of settings, one NAME=value a line.") from error
-        given = dict(line.strip().split("=", 1) for line in lines if line.startswith(PREFIX) and "=" in line)
+            raise UsageError(
+                f"{self.env} cannot be read: {error.strerror}.",
+                "Name a file of settings, one NAME=value a line.",
+            ) from error
+        given = dict(
+            line.strip().split("=", 1) for line in lines if line.startswith(PREFIX) and "=" in line
+        )
         return replace(Settings.from_environment(given), outcome=outcome)
 
     def modules(self, settings: Settings) -> dict[str, Module]:
         """Its trades; raises `BadDataError` if there is none."""
         kind = None if self.mapping is None else "table"
-        found, refused = modules_of(closes([str(self.path)], kind, self.mapping), settings, int(time.time() * 1000))
+        found, refused = modules_of(
+            closes([str(self.path)], kind, self.mapping), settings, int(time.time() * 1000)
+        )
         if not found:
             first = refused[0].first if refused else "it is empty"
-            raise BadDataError(f"There is not one trade in {self.path}: {first}.", "Each line has to be a valid position_closed event.")
+            raise BadDataError(
+                f"There is not one trade in {self.path}: {first}.",
+                "Each line has to be a valid position_closed event.",
+            )
         return found
 
 
@@ -64,5 +74,7 @@ def named(name: str) -> Source:
 def given(log: Path, env: Path) -> Source:
     """A log by its files."""
     if not log.is_file():
-        raise UsageError(f"There is no file {log}.", "Name a file of position_closed events, one a line.")
+        raise UsageError(
+            f"There is no file {log}.", "Name a file of position_closed events, one a line."
+        )
     return Source(log.name.split(".")[0], log, env)

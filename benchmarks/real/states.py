@@ -1,9 +1,11 @@
-"""What can be known at each close: averages, volatility, ranks, and the scope of a decision made of them.
+"""What can be known at each close: averages, volatility, ranks, and the scope of a decision made of
+them.
 
 May touch: nothing but its arguments.
 
-Arrays are aligned with the panel's times and hold at t only what follows from the closes up to and including t; what is not known yet is
-NaN or left out of the scope.  Horizons are in bars; their names are those of the dimensions.
+Arrays are aligned with the panel's times and hold at t only what follows from the closes up to and
+including t; what is not known yet is NaN or left out of the scope.  Horizons are in bars; their
+names are those of the dimensions.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ def volatility(x: Floats, n: int) -> Floats:
 
 
 def in_sds(x: Floats, n: int, over: int) -> Floats:
-    """Gain over n bars in standard deviations of such a gain, by the last `over` bars; NaN where nothing moved."""
+    """Gain over n bars in standard deviations of such a gain, by the last `over` bars; NaN where
+    nothing moved."""
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = growth(x, n) / (volatility(x, over) * np.sqrt(n))
     return np.where(np.isfinite(moved), moved, np.nan)
@@ -71,9 +74,12 @@ def lowest(x: Floats, n: int) -> Floats:
 
 
 def rank(x: Floats) -> Floats:
-    """Where each asset stands among those whose value is known, from 0 (lowest) to 1; NaN where fewer than three are known."""
+    """Where each asset stands among those whose value is known, from 0 (lowest) to 1; NaN where
+    fewer than three are known."""
     known = np.isfinite(x)
-    order = np.argsort(np.argsort(np.where(known, x, np.inf), axis=1, kind="stable"), axis=1, kind="stable")
+    order = np.argsort(
+        np.argsort(np.where(known, x, np.inf), axis=1, kind="stable"), axis=1, kind="stable"
+    )
     n = known.sum(axis=1, keepdims=True)
     return np.where(known & (n > 2), order / np.maximum(n - 1, 1), np.nan)
 
@@ -85,7 +91,9 @@ def trailing_rank(x: Floats, n: int) -> Floats:
         past = x[max(0, t - n + 1) : t + 1]
         seen = np.isfinite(past).sum(axis=0)
         with np.errstate(invalid="ignore"):
-            out[t] = np.where(seen >= n // 4, (past <= x[t]).sum(axis=0) / np.maximum(seen, 1), np.nan)
+            out[t] = np.where(
+                seen >= n // 4, (past <= x[t]).sum(axis=0) / np.maximum(seen, 1), np.nan
+            )
     return np.where(np.isfinite(x), out, np.nan)
 
 
@@ -98,7 +106,8 @@ def trend(x: Floats, average: int, slope: int) -> Floats:
 
 @dataclass(frozen=True)
 class Horizons:
-    """Bars of the averages of the three trends with those of their slopes, and of the gains by which assets are ranked."""
+    """Bars of the averages of the three trends with those of their slopes, and of the gains by
+    which assets are ranked."""
 
     macro: tuple[int, int] = (200, 20)
     meso: tuple[int, int] = (50, 10)
@@ -134,16 +143,28 @@ class Context:
         market, states = p.market[:, None], ("S0", "S1", "S2", "S3")
         sd = volatility(p.close, h.volatility)
         moved = in_sds(p.close, 1, 20)
-        top, bottom = np.fmax(highest(p.close, h.range), p.close), np.fmin(lowest(p.close, h.range), p.close)
-        reach = np.where(np.isfinite(highest(p.close, h.range)), (p.close - bottom) / np.maximum(top - bottom, 1e-12), np.nan)
+        top, bottom = (
+            np.fmax(highest(p.close, h.range), p.close),
+            np.fmin(lowest(p.close, h.range), p.close),
+        )
+        reach = np.where(
+            np.isfinite(highest(p.close, h.range)),
+            (p.close - bottom) / np.maximum(top - bottom, 1e-12),
+            np.nan,
+        )
         out = {}
         for name in ("macro", "meso", "micro"):
             out[f"mkt_{name}"] = _labels(trend(market, *getattr(h, name)), states)
             out[f"asset_{name}"] = _labels(trend(p.close, *getattr(h, name)), states)
-        out["mkt_vol"] = _labels(_third(trailing_rank(volatility(market, 21), h.memory)), ("calm", "usual", "wild"))
+        out["mkt_vol"] = _labels(
+            _third(trailing_rank(volatility(market, 21), h.memory)), ("calm", "usual", "wild")
+        )
         out["vol_bucket"] = _labels(_third(trailing_rank(sd, h.memory)), THIRDS)
         out["range_pos"] = _labels(_third(reach), THIRDS)
-        out["last_bar"] = _labels(np.where(np.isfinite(moved), 1.0 + (moved > 0.75) - (moved < -0.75), np.nan), ("down", "flat", "up"))
+        out["last_bar"] = _labels(
+            np.where(np.isfinite(moved), 1.0 + (moved > 0.75) - (moved < -0.75), np.nan),
+            ("down", "flat", "up"),
+        )
         if len(p.assets) > 2:
             out["vol_rank"] = _labels(_third(rank(sd)), THIRDS)
             out["mom_rank"] = _labels(_third(rank(growth(p.close, h.momentum))), THIRDS)
@@ -158,10 +179,16 @@ class Context:
         days = self.panel.times.astype("datetime64[D]").astype(int)
         hours = (self.panel.times.astype("datetime64[h]").astype(int) % 24).tolist()
         months = (self.panel.times.astype("datetime64[M]").astype(int) % 12).tolist()
-        found = [{"dow": DAYS[(d + 3) % 7], "quarter": f"q{m // 3 + 1}"} for d, m in zip(days.tolist(), months, strict=True)]
+        found = [
+            {"dow": DAYS[(d + 3) % 7], "quarter": f"q{m // 3 + 1}"}
+            for d, m in zip(days.tolist(), months, strict=True)
+        ]
         if self.panel.per_day > 1:
             for each, hour in zip(found, hours, strict=True):
-                each |= {"hour": f"h{hour:02d}", "session": next(name for name, end in SESSIONS if hour < end)}
+                each |= {
+                    "hour": f"h{hour:02d}",
+                    "session": next(name for name, end in SESSIONS if hour < end),
+                }
         return found
 
     def scope(self, t: int, asset: int, wanted: tuple[str, ...]) -> dict[str, str]:

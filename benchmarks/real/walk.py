@@ -1,4 +1,5 @@
-"""The walk-forward: at each cut the product and the peers learn from the same trades and size the same decisions.
+"""The walk-forward: at each cut the product and the peers learn from the same trades and size the
+same decisions.
 
 May touch: the processes of its own pool, the logs it is given (read only).
 
@@ -36,8 +37,9 @@ class Task:
 
 
 class Sized(NamedTuple):
-    """N decisions: the cut that answers, what their trades made beyond the baseline in units of size, their group's name, and by contender
-    the multipliers.  `product` names the contenders that are variants of ours, the first of them as configured."""
+    """N decisions: the cut that answers, what their trades made beyond the baseline in units of
+    size, their group's name, and by contender the multipliers.  `product` names the contenders that
+    are variants of ours, the first of them as configured."""
 
     cut_us: Ints
     uplift: Floats
@@ -50,8 +52,16 @@ class _Desk:
     def __init__(self, source: Source, outcome: str, cuts: int) -> None:
         settings = source.settings(outcome)
         self.config: LearningConfig = settings.learning_config
-        self.timelines = {name: Timeline(module, self.config, SIZED) for name, module in sorted(source.modules(settings).items())}
-        self.cuts = cut_times(sorted((d for t in self.timelines.values() for d in t.decisions), key=lambda d: d.at_us), cuts)
+        self.timelines = {
+            name: Timeline(module, self.config, SIZED)
+            for name, module in sorted(source.modules(settings).items())
+        }
+        self.cuts = cut_times(
+            sorted(
+                (d for t in self.timelines.values() for d in t.decisions), key=lambda d: d.at_us
+            ),
+            cuts,
+        )
 
 
 @lru_cache(maxsize=1)
@@ -75,13 +85,17 @@ def _sized(name: str, timeline: Timeline, desk: _Desk, cut: int, end: int) -> Si
     table = lesson(timeline.known(cut), asked, SIZED, unit)
     told = {peer: np.clip(1.0 + expect(table), LEAST, MOST) for peer, expect in PEERS.items()}
     group = np.array([" ".join(d.group) for d in asked], np.str_)
-    return Sized(found.cut_us, found.uplift, group, found.multipliers | told, tuple(found.multipliers))
+    return Sized(
+        found.cut_us, found.uplift, group, found.multipliers | told, tuple(found.multipliers)
+    )
 
 
 def unit_between(asked: Sequence[Decision], uplift: Floats) -> float:
-    """Units of the outcome that are one unit of size, from two decisions of a segment whose outcomes differ most; 1 if there are none.
+    """Units of the outcome that are one unit of size, from two decisions of a segment whose
+    outcomes differ most; 1 if there are none.
 
-    The uplift is the outcome less the segment's baseline, in units of size: between two of a segment the baseline drops out.
+    The uplift is the outcome less the segment's baseline, in units of size: between two of a
+    segment the baseline drops out.
     """
     best, unit = 0.0, 1.0
     segments: dict[object, list[int]] = {}
@@ -116,10 +130,20 @@ Finished = Callable[[str, str, Sized], None]
 
 
 def walk(
-    sources: Sequence[Source], outcomes: Sequence[str], cuts: int, jobs: int, progress: Callable[[], None], finished: Finished
+    sources: Sequence[Source],
+    outcomes: Sequence[str],
+    cuts: int,
+    jobs: int,
+    progress: Callable[[], None],
+    finished: Finished,
 ) -> dict[tuple[str, str], Sized]:
     """All cuts of all logs over `jobs` processes, log by log; `progress` is told of each cut."""
-    tasks = [Task(source, outcome, cuts, k) for source in sources for outcome in outcomes for k in range(cuts)]
+    tasks = [
+        Task(source, outcome, cuts, k)
+        for source in sources
+        for outcome in outcomes
+        for k in range(cuts)
+    ]
     left = {(source.name, outcome): cuts for source in sources for outcome in outcomes}
     parts: dict[tuple[str, str], list[tuple[int, list[Sized]]]] = {key: [] for key in left}
     done: dict[tuple[str, str], Sized] = {}
@@ -133,7 +157,13 @@ def walk(
                 left[key] -= 1
                 progress()
                 if not left[key]:
-                    done[key] = joined([sized for _, found in sorted(parts.pop(key), key=lambda p: p[0]) for sized in found])
+                    done[key] = joined(
+                        [
+                            sized
+                            for _, found in sorted(parts.pop(key), key=lambda p: p[0])
+                            for sized in found
+                        ]
+                    )
                     finished(*key, done[key])
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,5 @@
-"""What a run of the sample publishes and projects, as text, so that two versions of the code can be compared byte by byte.
+"""What a run of the sample publishes and projects, as text, so that two versions of the code can be
+compared byte by byte.
 
 python -m benchmarks.recording before            # in the old checkout
 python -m benchmarks.recording after             # in the new one

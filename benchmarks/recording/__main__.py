@@ -2,10 +2,11 @@
 
 May touch: a Kafka, a PostgreSQL and workers of its own, which end with it; the folder.
 
-1. The sample is sent in parts.  Of each part every stage runs alone until it is idle, so that all records, with their versions, are
-   functions of the log and not of when anybody looked.  Each part meets new workers, which adopt what the ones before have published.
-2. A line of a topic is a distinct record, without the name of its writer: delivery is at least once, so repetitions do not count.  A line
-   of a table is a row.  Both are sorted.
+1. The sample is sent in parts.  Of each part every stage runs alone until it is idle, so that all
+   records, with their versions, are functions of the log and not of when anybody looked.  Each part
+   meets new workers, which adopt what the ones before have published.
+2. A line of a topic is a distinct record, without the name of its writer: delivery is at least
+   once, so repetitions do not count.  A line of a table is a row.  Both are sorted.
 """
 
 from __future__ import annotations
@@ -42,16 +43,25 @@ CLOCK_COLUMNS = {"published_at"}
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recording", description="Record a run of the sample into a folder.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.recording",
+        description="Record a run of the sample into a folder.",
+    )
     parser.add_argument("folder", type=Path, help="where the text files go; it must not exist")
     parser.add_argument("--learning", choices=LEARNINGS, default="integrated", help="which learner")
-    parser.add_argument("--parts", type=int, nargs="+", default=[15_000, 15_000], help="closes in each part")
+    parser.add_argument(
+        "--parts", type=int, nargs="+", default=[15_000, 15_000], help="closes in each part"
+    )
     return parser.parse_args()
 
 
 def environment_of(info: StackInfo, learning: str) -> dict[str, str]:
     """The variables of an installation that is the recording's own."""
-    lines = [line for line in SAMPLE_SETTINGS.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in SAMPLE_SETTINGS.read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     own = {
         "EDGELOOP_BROKER": info.broker,
         "EDGELOOP_DATABASE_URL": info.database_url,
@@ -67,15 +77,23 @@ def parts_of(sizes: Iterable[int]) -> Iterable[bytes]:
     with SAMPLE.open("rb") as file:
         lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file))
         for number, size in enumerate(sizes):
-            yield b"".join(line for _, line in zip(range(size), lines, strict=False)) + BAD * (number == 0)
+            yield b"".join(line for _, line in zip(range(size), lines, strict=False)) + BAD * (
+                number == 0
+            )
 
 
 def faust(environment: dict[str, str], *words: str) -> None:
-    subprocess.run([sys.executable, "-m", "faust", "-A", "app", *words], cwd=ROOT, env=os.environ | environment, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "faust", "-A", "app", *words],
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=True,
+    )
 
 
 def run_alone(role: str, environment: dict[str, str]) -> None:
-    """Run one stage until it is idle.  Raises `SystemExit` when its worker ends early, or takes too long."""
+    """Run one stage until it is idle.  Raises `SystemExit` when its worker ends early, or takes too
+    long."""
     with tempfile.TemporaryFile() as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", "faust", "-A", "app", "worker"],
@@ -87,7 +105,9 @@ def run_alone(role: str, environment: dict[str, str]) -> None:
         try:
             if not asyncio.run(idle(role, Settings.from_environment(environment), worker)):
                 log.seek(0)
-                raise SystemExit(f"{role} did not become idle:\n{log.read().decode(errors='replace')[-3000:]}")
+                raise SystemExit(
+                    f"{role} did not become idle:\n{log.read().decode(errors='replace')[-3000:]}"
+                )
             time.sleep(SETTLED_S)
         finally:
             worker.send_signal(signal.SIGTERM)
@@ -117,16 +137,30 @@ async def topic_lines(settings: Settings, topic: str) -> list[str]:
 
 async def table_lines(settings: Settings) -> dict[str, list[str]]:
     """The rows of each table, one a line."""
-    connection = await asyncpg.connect(settings.database_url, server_settings={"search_path": settings.database_schema})
+    connection = await asyncpg.connect(
+        settings.database_url, server_settings={"search_path": settings.database_schema}
+    )
     try:
         columns: dict[str, list[str]] = {}
         for row in await connection.fetch(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1 ORDER BY 1, 2", settings.database_schema
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1"
+            " ORDER BY 1, 2",
+            settings.database_schema,
         ):
-            if row["table_name"] != "edgeloop_migrations" and row["column_name"] not in CLOCK_COLUMNS:
+            if (
+                row["table_name"] != "edgeloop_migrations"
+                and row["column_name"] not in CLOCK_COLUMNS
+            ):
                 columns.setdefault(row["table_name"], []).append(row["column_name"])
         return {
-            name: sorted([row[0] for row in await connection.fetch(f"SELECT row({', '.join(names)})::text FROM {name}")])
+            name: sorted(
+                [
+                    row[0]
+                    for row in await connection.fetch(
+                        f"SELECT row({', '.join(names)})::text FROM {name}"
+                    )
+                ]
+            )
             for name, names in columns.items()
         }
     finally:
@@ -135,7 +169,9 @@ async def table_lines(settings: Settings) -> dict[str, list[str]]:
 
 async def read(settings: Settings) -> dict[str, list[str]]:
     """The lines of every file of a recording."""
-    found = {f"topic.{topic}": await topic_lines(settings, topic) for topic in (DEAD_LETTERS, *DERIVED)}
+    found = {
+        f"topic.{topic}": await topic_lines(settings, topic) for topic in (DEAD_LETTERS, *DERIVED)
+    }
     return found | {f"table.{name}": lines for name, lines in (await table_lines(settings)).items()}
 
 

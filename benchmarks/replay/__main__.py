@@ -1,4 +1,5 @@
-"""Fill two topics with closes and their facts, read them in a bare loop, replay them; print rates, ratios and memory.
+"""Fill two topics with closes and their facts, read them in a bare loop, replay them; print rates,
+ratios and memory.
 
     python -m benchmarks.replay --trades 1000000 --json build/replay.json
 
@@ -50,12 +51,16 @@ async def fill(settings: Settings, trades: int) -> dict[str, int]:
     counts = {kinds.CLOSES: 0, kinds.FACTS: 0}
     for key, value, at_ms in workload.closes(trades):
         name = settings.topic(kinds.CLOSES)
-        batch.append(Outgoing(name, partition_of(key, settings.partitions), key.encode(), value, (), at_ms))
+        batch.append(
+            Outgoing(name, partition_of(key, settings.partitions), key.encode(), value, (), at_ms)
+        )
         counts[kinds.CLOSES] += 1
         for fact in explode(value, at_ms, dimensions=settings.dimensions, outcome=settings.outcome):
             group = group_key(fact.pattern_key, fact.action_category)
             partition = partition_of(group, settings.partitions)
-            batch.append(Outgoing(settings.topic(kinds.FACTS), partition, group.encode(), encode(fact)))
+            batch.append(
+                Outgoing(settings.topic(kinds.FACTS), partition, group.encode(), encode(fact))
+            )
             counts[kinds.FACTS] += 1
         if len(batch) >= 15_000:
             await sender.send(batch)
@@ -94,8 +99,22 @@ async def bare_loop(settings: Settings, name: str) -> tuple[int, float, float]:
 
 
 def replayed(settings: Settings, topic: str, folder: Path, jobs: int) -> dict[str, Any]:
-    """`replay run` as a user runs it; what it says, with the seconds of the whole command and the most memory all its processes held."""
-    command = [sys.executable, "-m", "faust", "-A", "app", "replay", "run", topic, "--all", "--topic", topic, "--json"]
+    """`replay run` as a user runs it; what it says, with the seconds of the whole command and the
+    most memory all its processes held."""
+    command = [
+        sys.executable,
+        "-m",
+        "faust",
+        "-A",
+        "app",
+        "replay",
+        "run",
+        topic,
+        "--all",
+        "--topic",
+        topic,
+        "--json",
+    ]
     started, cpu = time.perf_counter(), _children_s()
     process = subprocess.Popen(
         [*command, "--jobs", str(jobs), "--work-dir", str(folder)],
@@ -109,7 +128,12 @@ def replayed(settings: Settings, topic: str, folder: Path, jobs: int) -> dict[st
     watcher.join()
     if process.returncode:
         raise SystemExit(f"replay run ended with {process.returncode}")
-    return {**json.loads(output), "command_seconds": seconds, "cpu_seconds": _children_s() - cpu, "peak_bytes": peak[0]}
+    return {
+        **json.loads(output),
+        "command_seconds": seconds,
+        "cpu_seconds": _children_s() - cpu,
+        "peak_bytes": peak[0],
+    }
 
 
 def _children_s() -> float:
@@ -135,7 +159,9 @@ def _watch(pid: int, peak: list[int]) -> None:
         return
 
 
-async def measure(stack: devstack.StackInfo, trades: int, folder: Path, jobs: int) -> list[dict[str, Any]]:
+async def measure(
+    stack: devstack.StackInfo, trades: int, folder: Path, jobs: int
+) -> list[dict[str, Any]]:
     """One row for each topic."""
     settings = Settings(
         broker=stack.broker,
@@ -147,7 +173,11 @@ async def measure(stack: devstack.StackInfo, trades: int, folder: Path, jobs: in
     )
     started = time.perf_counter()
     counts = await fill(settings, trades)
-    print(f"{trades:,} closes and {counts[kinds.FACTS]:,} facts written in {time.perf_counter() - started:.0f} s", flush=True)
+    print(
+        f"{trades:,} closes and {counts[kinds.FACTS]:,} facts written in"
+        f" {time.perf_counter() - started:.0f} s",
+        flush=True,
+    )
     rows = []
     for topic, name in (("facts", kinds.FACTS), ("closes", kinds.CLOSES)):
         n, bare_s, bare_cpu = await bare_loop(settings, name)
@@ -155,17 +185,29 @@ async def measure(stack: devstack.StackInfo, trades: int, folder: Path, jobs: in
         rate, bare = n / said["command_seconds"], n / bare_s
         rows.append(
             {
-                "topic": topic, "records": n, "trades": said["trades"], "replay_per_s": rate, "bare_per_s": bare, "ratio": rate / bare,
-                "seconds": said["command_seconds"], "bare_seconds": bare_s, "peak_bytes": said["peak_bytes"],
-                "cpu_us": 1e6 * said["cpu_seconds"] / n, "bare_cpu_us": 1e6 * bare_cpu / n, "digest": said["digest"],
-                "lessons": said["lessons"], "overrides": said["overrides"],
+                "topic": topic,
+                "records": n,
+                "trades": said["trades"],
+                "replay_per_s": rate,
+                "bare_per_s": bare,
+                "ratio": rate / bare,
+                "seconds": said["command_seconds"],
+                "bare_seconds": bare_s,
+                "peak_bytes": said["peak_bytes"],
+                "cpu_us": 1e6 * said["cpu_seconds"] / n,
+                "bare_cpu_us": 1e6 * bare_cpu / n,
+                "digest": said["digest"],
+                "lessons": said["lessons"],
+                "overrides": said["overrides"],
             }
-        )  # fmt: skip
+        )
         print(
-            f"{topic}: {n:,} records in {said['command_seconds']:.1f} s, {rate:,.0f}/s; bare loop {bare:,.0f}/s; ratio {rate / bare:.2f} "
-            f"(target ≥ {TARGET}); CPU {1e6 * said['cpu_seconds'] / n:.1f} µs a record, bare {1e6 * bare_cpu / n:.1f}; "
-            f"peak {said['peak_bytes'] / 2**20:,.0f} MiB (target < {MEMORY_TARGET_BYTES // 2**20:,})", flush=True,
-        )  # fmt: skip
+            f"{topic}: {n:,} records in {said['command_seconds']:.1f} s, {rate:,.0f}/s; bare loop"
+            f" {bare:,.0f}/s; ratio {rate / bare:.2f} (target ≥ {TARGET}); CPU"
+            f" {1e6 * said['cpu_seconds'] / n:.1f} µs a record, bare {1e6 * bare_cpu / n:.1f}; peak"
+            f" {said['peak_bytes'] / 2**20:,.0f} MiB (target < {MEMORY_TARGET_BYTES // 2**20:,})",
+            flush=True,
+        )
     if len({row["digest"] for row in rows}) != 1:
         raise SystemExit("The digests of the two replays differ.")
     return rows
@@ -179,14 +221,22 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="Write the numbers here, too.")
     given = parser.parse_args()
     memory = psutil.virtual_memory().total / 2**30
-    machine = f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.platform()}, Python {platform.python_version()}"
+    machine = (
+        f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.platform()}, Python"
+        f" {platform.python_version()}"
+    )
     command = f"python -m benchmarks.replay --trades {given.trades} --jobs {given.jobs}"
-    with tempfile.TemporaryDirectory(prefix="replay-") as folder, devstack.temporary_stack(Path(folder) / "stack") as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="replay-") as folder,
+        devstack.temporary_stack(Path(folder) / "stack") as stack,
+    ):
         rows = asyncio.run(measure(stack, given.trades, Path(folder) / "spool", given.jobs))
     print(f"{machine}\n{command}")
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps({"machine": machine, "command": command, "rows": rows}, indent=1))
+        given.json.write_text(
+            json.dumps({"machine": machine, "command": command, "rows": rows}, indent=1)
+        )
     return 0
 
 

@@ -1,4 +1,5 @@
-"""The command: measure, print a table with the machine and the command, and with --json one document."""
+"""The command: measure, print a table with the machine and the command, and with --json one
+document."""
 
 from __future__ import annotations
 
@@ -25,7 +26,11 @@ CALLS, QUICK_CALLS = 50_000, 2_000
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tiny version of everything: that it runs, not how fast it is")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a tiny version of everything: that it runs, not how fast it is",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     return parser.parse_args()
@@ -71,20 +76,31 @@ def main() -> int:
         rows += lookup.measure(QUICK_CALLS if options.quick else CALLS)
         if options.quick:
             rows = [replace(row, below=None) for row in rows]  # the targets are of the full sizes
-        found = [] if options.no_peers else peers.measure(peers.QUICK if options.quick else peers.FULL, status.update)
+        found = (
+            []
+            if options.no_peers
+            else peers.measure(peers.QUICK if options.quick else peers.FULL, status.update)
+        )
     versions = {package: installed(package) for package in ("numpy", "scipy", *PEERS)}
     console.print(figures(rows))
     if found:
         console.print(comparisons(found))
         missing = [package for package in PEERS if versions[package] is None]
         if missing:
-            console.print(f"Without {', '.join(missing)}: install the extra `peers` to compare with it.")
+            console.print(
+                f"Without {', '.join(missing)}: install the extra `peers` to compare with it."
+            )
     packages = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {packages}"
+    machine = (
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()},"
+        f" {packages}"
+    )
     load = f"load {os.getloadavg()[0]:.1f}"
     command = f"python -m benchmarks.speed {shlex.join(sys.argv[1:])}".strip()
     runs = (core.QUICK if options.quick else core.FULL).runs
-    console.print(f"{command}\n{machine}; {load}; medians of {runs} runs (of a peer: one), one process")
+    console.print(
+        f"{command}\n{machine}; {load}; medians of {runs} runs (of a peer: one), one process"
+    )
     if options.json:
         document = {
             "command": command,

@@ -59,9 +59,14 @@ def learner(config: LearningConfig, number: int, made: list[Trade]) -> Integrate
     return one
 
 
-def full_refit(runs: int, n: int, dims: int, values: tuple[int, ...], depth: int, below: float) -> Row:
-    """Everything anew: snapshot, mining, search, half-lives, history, sketches, the lessons themselves."""
-    one = learner(LearningConfig(max_dims=depth, window_trades=n), 0, trades(n, dims, values, seed=1))
+def full_refit(
+    runs: int, n: int, dims: int, values: tuple[int, ...], depth: int, below: float
+) -> Row:
+    """Everything anew: snapshot, mining, search, half-lives, history, sketches, the lessons
+    themselves."""
+    one = learner(
+        LearningConfig(max_dims=depth, window_trades=n), 0, trades(n, dims, values, seed=1)
+    )
     summaries: list[GroupSummary] = []
 
     def refit(_: object) -> None:
@@ -72,11 +77,14 @@ def full_refit(runs: int, n: int, dims: int, values: tuple[int, ...], depth: int
     took = timed(runs, refit, lambda: one.adopt([]))  # nothing published: every lesson is new
     path = summaries[0].path
     detail = f"{summaries[0].n_slices:,} slices, {len(path.lesson_ids) if path else 0} effects"
-    return row(f"full refit of one group: {n:,} trades × {dims} dims, depth {depth}", took, below, detail)
+    return row(
+        f"full refit of one group: {n:,} trades × {dims} dims, depth {depth}", took, below, detail
+    )
 
 
 def batches(sizes: Sizes) -> list[Row]:
-    """A batch of closes into groups that hold 250 each: folding it, and the refits of all groups, which are due some time after."""
+    """A batch of closes into groups that hold 250 each: folding it, and the refits of all groups,
+    which are due some time after."""
     config = LearningConfig(max_dims=3)
     groups = [learner(config, g, trades(250, 8, (3, 4), seed=g)) for g in range(sizes.batch_groups)]
     share = sizes.batch_trades // sizes.batch_groups

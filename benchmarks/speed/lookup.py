@@ -28,13 +28,27 @@ def override(i: int, groups: int, learning: str, rng: random.Random) -> Override
     dimensions = rng.sample(DEFAULT_DIMENSIONS, rng.randint(2, 4))
     integrated = learning == "integrated"
     return Override(
-        override_id=f"{i:032x}", learning=learning, module="pm", pattern_key=f"pm.family.S{i % groups}.motif", action_category="add",
-        scope={d: f"v{rng.randrange(VALUES)}" for d in dimensions}, effect=rng.uniform(-0.3, 0.3), effect_sd=0.1,
-        multiplier=rng.uniform(0.5, 2), confidence=0.5, n_trades=50, baseline=0.0,
-        decay=OverrideDecay("decaying", 500.0) if integrated else OverrideDecay("stable"), latent_factor_id=None, covers=(),
-        regime_gains={"": 0.9, "btc_macro=v1": 1.2} if integrated else {}, evidence=Evidence(T0, T0, 1), as_of=T0, expires_at=None,
+        override_id=f"{i:032x}",
+        learning=learning,
+        module="pm",
+        pattern_key=f"pm.family.S{i % groups}.motif",
+        action_category="add",
+        scope={d: f"v{rng.randrange(VALUES)}" for d in dimensions},
+        effect=rng.uniform(-0.3, 0.3),
+        effect_sd=0.1,
+        multiplier=rng.uniform(0.5, 2),
+        confidence=0.5,
+        n_trades=50,
+        baseline=0.0,
+        decay=OverrideDecay("decaying", 500.0) if integrated else OverrideDecay("stable"),
+        latent_factor_id=None,
+        covers=(),
+        regime_gains={"": 0.9, "btc_macro=v1": 1.2} if integrated else {},
+        evidence=Evidence(T0, T0, 1),
+        as_of=T0,
+        expires_at=None,
         version=1,
-    )  # fmt: skip
+    )
 
 
 def filled(groups: int, learning: str, rng: random.Random) -> OverrideBook:
@@ -42,7 +56,13 @@ def filled(groups: int, learning: str, rng: random.Random) -> OverrideBook:
     shelf = Shelf()
     made = [override(i, groups, learning, rng) for i in range(OVERRIDES)]
     shelf.apply(
-        SimpleNamespace(key=o.override_id.encode(), value=msgspec.json.encode(o), headers=[("version", b"1")], offset=0, partition=0)
+        SimpleNamespace(
+            key=o.override_id.encode(),
+            value=msgspec.json.encode(o),
+            headers=[("version", b"1")],
+            offset=0,
+            partition=0,
+        )
         for o in made
     )
     assert len(shelf.records) == OVERRIDES
@@ -52,12 +72,20 @@ def filled(groups: int, learning: str, rng: random.Random) -> OverrideBook:
 
 
 def measure(calls: int) -> list[Row]:
-    """p50 and p99, in contexts that give each of 29 dimensions a value; half-lives and regime gains where they are `integrated`."""
+    """p50 and p99, in contexts that give each of 29 dimensions a value; half-lives and regime gains
+    where they are `integrated`."""
     rows = []
-    for learning, groups in (("integrated", 100), ("integrated", 1), ("classic", 100), ("classic", 1)):
+    for learning, groups in (
+        ("integrated", 100),
+        ("integrated", 1),
+        ("classic", 100),
+        ("classic", 1),
+    ):
         rng = random.Random(7)
         book = filled(groups, learning, rng)
-        contexts = [{d: f"v{rng.randrange(VALUES)}" for d in DEFAULT_DIMENSIONS} for _ in range(CONTEXTS)]
+        contexts = [
+            {d: f"v{rng.randrange(VALUES)}" for d in DEFAULT_DIMENSIONS} for _ in range(CONTEXTS)
+        ]
         keys = [f"family.S{rng.randrange(groups)}.motif" for _ in range(CONTEXTS)]
         took, matches = [], 0
         for i in range(calls):
@@ -68,9 +96,16 @@ def measure(calls: int) -> list[Row]:
             matches += len(found.ids)
             assert found.reason in ("matched", "no_match"), found
         took.sort()
-        name = f"resolve, {OVERRIDES:,} {learning} overrides in {groups} group{'s' if groups > 1 else ''}"
+        name = (
+            f"resolve, {OVERRIDES:,} {learning} overrides in {groups}"
+            f" group{'s' if groups > 1 else ''}"
+        )
         held = learning == "integrated"  # what the targets are about
         detail = f"{matches / calls:.1f} match"
-        rows.append(Row(f"{name}: p50", took[calls // 2] / 1e3, "µs", 10.0 if held else None, detail))
-        rows.append(Row(f"{name}: p99", took[calls * 99 // 100] / 1e3, "µs", 50.0 if held else None, detail))
+        rows.append(
+            Row(f"{name}: p50", took[calls // 2] / 1e3, "µs", 10.0 if held else None, detail)
+        )
+        rows.append(
+            Row(f"{name}: p99", took[calls * 99 // 100] / 1e3, "µs", 50.0 if held else None, detail)
+        )
     return rows

@@ -12,7 +12,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Took:
-    """Medians in seconds: by the clock, and of this process alone, which other load on the machine disturbs less."""
+    """Medians in seconds: by the clock, and of this process alone, which other load on the machine
+    disturbs less."""
 
     wall_s: float
     cpu_s: float
@@ -35,7 +36,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The same work done by us and by a peer, in seconds; `peer_s` is None where the peer is not installed."""
+    """The same work done by us and by a peer, in seconds; `peer_s` is None where the peer is not
+    installed."""
 
     peer: str
     work: str
@@ -48,8 +50,11 @@ class Comparison:
         return None if self.peer_s is None else self.peer_s / self.ours_s
 
 
-def timed(runs: int, work: Callable[[Any], object], prepare: Callable[[], Any] = lambda: None) -> Took:
-    """Medians over `runs` of `work(prepare())`, without the preparation, after one run that does not count."""
+def timed(
+    runs: int, work: Callable[[Any], object], prepare: Callable[[], Any] = lambda: None
+) -> Took:
+    """Medians over `runs` of `work(prepare())`, without the preparation, after one run that does
+    not count."""
     wall, cpu = [], []
     for _ in range(runs + 1):
         prepared = prepare()

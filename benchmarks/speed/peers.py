@@ -47,7 +47,9 @@ class Table:
         self.window = GroupWindow(1000 * DAY_US, 10_000)
         self.window.fold(made)
         self.names = list(made[0].scopes[0])
-        self.codes = np.array([[int(trade.scopes[0][name][1:]) + 1 for name in self.names] for trade in made])
+        self.codes = np.array(
+            [[int(trade.scopes[0][name][1:]) + 1 for name in self.names] for trade in made]
+        )
         self.outcome = np.array([trade.outcome for trade in made])
         self.sets = [s for k in range(DEPTH + 1) for s in itertools.combinations(self.names, k)]
 
@@ -59,24 +61,41 @@ def measure(sizes: Sizes, progress: Progress) -> list[Comparison]:
     count = statistics_of(table.window)
     work = f"n, mean and variance of all {count:,} {slices(table)}"
     progress("DuckDB")
-    found = [Comparison("duckdb GROUPING SETS, 1 thread", work, ours, _peer("duckdb", lambda: duckdb_statistics(table, count)))]
+    found = [
+        Comparison(
+            "duckdb GROUPING SETS, 1 thread",
+            work,
+            ours,
+            _peer("duckdb", lambda: duckdb_statistics(table, count)),
+        )
+    ]
     progress("pandas")
-    found.append(Comparison("pandas group-by", work, ours, _peer("pandas", lambda: pandas_statistics(table, count))))
+    found.append(
+        Comparison(
+            "pandas group-by", work, ours, _peer("pandas", lambda: pandas_statistics(table, count))
+        )
+    )
     progress("sliceline")
     table = Table(trades(*sizes.searched, (4,), seed=1))
     ours = timed(sizes.runs, lambda _: search(table.window)).wall_s
     work = (
-        f"exact search among all {slices(table)}: ours for those with an edge of their own, tested; sliceline's for the 10 of the "
-        "greatest score (mean squared deviation against size), pruned by it"
+        f"exact search among all {slices(table)}: ours for those with an edge of their own, tested;"
+        " sliceline's for the 10 of the greatest score (mean squared deviation against size),"
+        " pruned by it"
     )
-    found.append(Comparison("sliceline", work, ours, _peer("sliceline", lambda: sliceline_search(table))))
+    found.append(
+        Comparison("sliceline", work, ours, _peer("sliceline", lambda: sliceline_search(table)))
+    )
     progress("river")
     found.append(one_by_one(sizes))
     return found
 
 
 def slices(table: Table) -> str:
-    return f"slices of ≤ {DEPTH} of {len(table.names)} dims with ≥ {N_MIN} of {len(table.codes):,} trades"
+    return (
+        f"slices of ≤ {DEPTH} of {len(table.names)} dims with ≥ {N_MIN} of {len(table.codes):,}"
+        " trades"
+    )
 
 
 def _peer(package: str, work: Callable[[], Any]) -> float | None:
@@ -84,11 +103,15 @@ def _peer(package: str, work: Callable[[], Any]) -> float | None:
 
 
 def statistics_of(window: GroupWindow, *, fresh: bool = False) -> int:
-    """n, mean, variance (and slope) of all slices, or of those alone that a trade which came since the last `settle` is in."""
+    """n, mean, variance (and slope) of all slices, or of those alone that a trade which came since
+    the last `settle` is in."""
     snapshot = window.snapshot()
     incidence = Incidence(snapshot)
     blocks = incidence.mine(N_MIN, DEPTH, fresh=fresh)
-    return sum(len(slice_statistics(incidence, block.trades, snapshot.exit_us, snapshot.outcome).mean) for block in blocks)
+    return sum(
+        len(slice_statistics(incidence, block.trades, snapshot.exit_us, snapshot.outcome).mean)
+        for block in blocks
+    )
 
 
 def search(window: GroupWindow) -> None:
@@ -97,7 +120,9 @@ def search(window: GroupWindow) -> None:
     found = candidates(window, snapshot, N_MIN, DEPTH)
     hours = (snapshot.exit_us - snapshot.exit_us[0]) / 3.6e9
     every = np.ones((len(hours), 1))
-    Selection(snapshot.outcome, hours, found.members, found.n_dims, found.order, every, N_MIN).path(LearningConfig().alpha)
+    Selection(snapshot.outcome, hours, found.members, found.n_dims, found.order, every, N_MIN).path(
+        LearningConfig().alpha
+    )
 
 
 def duckdb_statistics(table: Table, count: int) -> float:
@@ -106,13 +131,20 @@ def duckdb_statistics(table: Table, count: int) -> float:
 
     connection = duckdb.connect()
     connection.execute("SET threads = 1")
-    connection.execute(f"CREATE TABLE trades ({', '.join(f'{name} UTINYINT' for name in table.names)}, y DOUBLE)")
-    arrays = {name: table.codes[:, i].astype(np.uint8) for i, name in enumerate(table.names)} | {"y": table.outcome}
+    connection.execute(
+        f"CREATE TABLE trades ({', '.join(f'{name} UTINYINT' for name in table.names)}, y DOUBLE)"
+    )
+    arrays = {name: table.codes[:, i].astype(np.uint8) for i, name in enumerate(table.names)} | {
+        "y": table.outcome
+    }
     connection.register("arrays", arrays)
     connection.execute("INSERT INTO trades SELECT * FROM arrays")
     sets = ", ".join(f"({', '.join(s)})" for s in table.sets)
     columns = ", ".join(table.names)
-    query = f"SELECT {columns}, count(*) AS n, avg(y), var_samp(y) FROM trades GROUP BY GROUPING SETS ({sets}) HAVING n >= {N_MIN}"
+    query = (
+        f"SELECT {columns}, count(*) AS n, avg(y), var_samp(y) FROM trades GROUP BY GROUPING SETS"
+        f" ({sets}) HAVING n >= {N_MIN}"
+    )
     found: list[int] = []
     took = seconds(lambda: found.append(len(connection.execute(query).fetchnumpy()["n"])))
     assert found == [count], (found, count)
@@ -127,7 +159,11 @@ def pandas_statistics(table: Table, count: int) -> float:
     found: list[int] = []
 
     def work() -> None:
-        parts = [frame.groupby(list(s), sort=False)["y"].agg(["count", "mean", "var"]) for s in table.sets if s]
+        parts = [
+            frame.groupby(list(s), sort=False)["y"].agg(["count", "mean", "var"])
+            for s in table.sets
+            if s
+        ]
         found.append(sum(int((part["count"] >= N_MIN).sum()) for part in parts) + 1)
 
     took = seconds(work)
@@ -140,11 +176,16 @@ def sliceline_search(table: Table) -> float:
     from sliceline.slicefinder import Slicefinder
 
     errors = (table.outcome - table.outcome.mean()) ** 2
-    return seconds(lambda: Slicefinder(k=10, max_l=DEPTH, min_sup=N_MIN, verbose=False).fit(table.codes, errors)).wall_s
+    return seconds(
+        lambda: Slicefinder(k=10, max_l=DEPTH, min_sup=N_MIN, verbose=False).fit(
+            table.codes, errors
+        )
+    ).wall_s
 
 
 def one_by_one(sizes: Sizes) -> Comparison:
-    """Statistics of the slices that a batch touched: ours from the windows, river's by one update for each trade and slice."""
+    """Statistics of the slices that a batch touched: ours from the windows, river's by one update
+    for each trade and slice."""
     groups, share = sizes.updated
     windows = [Table(trades(250, 8, (3, 4), seed=g)).window for g in range(groups)]
     seeds = itertools.count(10_000)
@@ -162,10 +203,13 @@ def one_by_one(sizes: Sizes) -> Comparison:
     took = timed(sizes.runs, ours, arriving).wall_s
     batch = arriving()
     work = (
-        f"{groups * share:,} trades come into {groups} groups of 250, 8 dims: n, mean and variance of all slices of ≤ {DEPTH} that they "
-        "are in; ours computed anew from the window, for those with ≥ 33 trades; river's running ones, which never forget"
+        f"{groups * share:,} trades come into {groups} groups of 250, 8 dims: n, mean and variance"
+        f" of all slices of ≤ {DEPTH} that they are in; ours computed anew from the window, for"
+        " those with ≥ 33 trades; river's running ones, which never forget"
     )
-    return Comparison("river Var, one update a slice", work, took, _peer("river", lambda: river_updates(batch)))
+    return Comparison(
+        "river Var, one update a slice", work, took, _peer("river", lambda: river_updates(batch))
+    )
 
 
 def river_updates(batch: list[list[Trade]]) -> float:

@@ -13,7 +13,8 @@ CATEGORY = "add"
 
 
 def trades(n: int, dims: int, values: tuple[int, ...], seed: int) -> list[Trade]:
-    """`n` closes with one action each, in contexts of `dims` dimensions that take so many `values` in turn, the first ones more often."""
+    """`n` closes with one action each, in contexts of `dims` dimensions that take so many `values`
+    in turn, the first ones more often."""
     rng = np.random.default_rng(seed)
     sizes = np.resize(values, dims)
     codes = (rng.random((n, dims)) ** 1.5 * sizes).astype(int)
@@ -32,7 +33,9 @@ def trades(n: int, dims: int, values: tuple[int, ...], seed: int) -> list[Trade]
             scopes=(dict(zip(names, (f"v{code}" for code in row), strict=True)),),
             time_efficiency=0.5,
         )
-        for i, (row, y, exit_us) in enumerate(zip(codes.tolist(), outcome.tolist(), exits, strict=True))
+        for i, (row, y, exit_us) in enumerate(
+            zip(codes.tolist(), outcome.tolist(), exits, strict=True)
+        )
     ]
 
 

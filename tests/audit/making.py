@@ -26,9 +26,12 @@ def fact(
     revision: int = 0,
     module: str = "pm",
 ) -> PatternTradeEvent:
-    """A fact whose actions, one per scope, were all taken at `entry_us` (default: an hour before the exit)."""
+    """A fact whose actions, one per scope, were all taken at `entry_us` (default: an hour before
+    the exit)."""
     at = text_from_micros(exit_us - DAY_US // 24 if entry_us is None else entry_us)
-    actions = tuple(FactAction(f"{trade_id}/{i}", at, scope) for i, scope in enumerate(scopes or ({},)))
+    actions = tuple(
+        FactAction(f"{trade_id}/{i}", at, scope) for i, scope in enumerate(scopes or ({},))
+    )
     return PatternTradeEvent(
         module=module,
         pattern_key=pattern_key,
@@ -49,8 +52,11 @@ def fact(
     )
 
 
-def market(seed: int, n: int = 800, per_day: float = 4.0, edge: Callable[[float], float] = lambda day: 2.0) -> list[PatternTradeEvent]:
-    """`n` entries, `per_day` of them, closed half a day later, with normal noise of sd 1 and `edge` (of the day) on {d0=0}, a quarter."""
+def market(
+    seed: int, n: int = 800, per_day: float = 4.0, edge: Callable[[float], float] = lambda day: 2.0
+) -> list[PatternTradeEvent]:
+    """`n` entries, `per_day` of them, closed half a day later, with normal noise of sd 1 and `edge`
+    (of the day) on {d0=0}, a quarter."""
     rng = np.random.default_rng(seed)
     made = []
     for i in range(n):

@@ -1,4 +1,5 @@
-"""Two sets of overrides side by side: what counts as a difference, how large it is, why it is there."""
+"""Two sets of overrides side by side: what counts as a difference, how large it is, why it is
+there."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ CONFIG = LearningConfig(n_min=20, regime_signature=())
 @pytest.fixture(scope="module")
 def found() -> Sides:
     """An edge that halves every ten days."""
-    return sides("pm", module_of(market(1, edge=lambda day: 4.0 * 2 ** (-day / 10), n=240)).trades, CONFIG)
+    return sides(
+        "pm", module_of(market(1, edge=lambda day: 4.0 * 2 ** (-day / 10), n=240)).trades, CONFIG
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,12 @@ def test_what_one_side_alone_has_is_told_with_the_reason(one: Override, found: S
     (first, second) = differences([one], [theirs], [verdict])
     assert (first.ours, first.theirs, first.of) == (one, None, one)
     assert first.reason == "Not among the strongest slices of its group."
-    assert (second.ours, second.theirs, second.of, second.reason) == (None, theirs, theirs, verdict.reason)
+    assert (second.ours, second.theirs, second.of, second.reason) == (
+        None,
+        theirs,
+        theirs,
+        verdict.reason,
+    )
     assert first.size == pytest.approx(one.multiplier - 1.0)
     assert second.size == 0.25
 
@@ -55,7 +63,11 @@ def test_a_half_life_is_a_difference_and_what_classic_calls_one_is_not(one: Over
 
 
 def test_gains_count_for_how_large_a_difference_is(one: Override) -> None:
-    (difference,) = differences([changed(one, effect=0.5, multiplier=1.5, regime_gains={"m=S1": 2.0})], [changed(one, multiplier=1.5)], [])
+    (difference,) = differences(
+        [changed(one, effect=0.5, multiplier=1.5, regime_gains={"m=S1": 2.0})],
+        [changed(one, multiplier=1.5)],
+        [],
+    )
     assert difference.size == pytest.approx(0.5)
 
 
@@ -66,7 +78,12 @@ def test_the_greatest_comes_first(one: Override) -> None:
 
 def test_sides_say_what_each_way_of_learning_does(found: Sides) -> None:
     assert set(found.overrides) == {*variants(CONFIG)}
-    assert {o.learning for name, overrides in found.overrides.items() for o in overrides if name != "classic"} == {"integrated"}
+    assert {
+        o.learning
+        for name, overrides in found.overrides.items()
+        for o in overrides
+        if name != "classic"
+    } == {"integrated"}
     (change,) = (d for d in found.learner("half-life") if d.of.scope == {"d0": "0"})
     assert change.theirs is not None
     assert change.theirs.decay.half_life_hours is None
@@ -81,12 +98,22 @@ def test_the_order_of_trades_is_irrelevant(found: Sides) -> None:
 
 def test_variants_differ_in_what_their_names_say() -> None:
     made = variants(LearningConfig(half_life=False, learning="classic", max_dims=0))
-    on = {name: tuple(getattr(c, switch) for switch in LEARNERS.values()) for name, c in made.items()}
+    on = {
+        name: tuple(getattr(c, switch) for switch in LEARNERS.values()) for name, c in made.items()
+    }
     assert on["integrated"] == (None, None, None, None)
     assert [on[f"no {name}"].index(False) for name in LEARNERS] == [0, 1, 2, 3]
     assert all(sum(switch is None for switch in on[f"no {name}"]) == 3 for name in LEARNERS)
-    assert {name: (c.half_life, c.shared_effects) for name, c in always(LearningConfig(half_life=False)).items()} == {
-        "half-life": (True, None), "shared effects": (None, True),
-    }  # fmt: skip
-    assert (made["classic"].learning, made["classic"].max_dims, made["integrated"].max_dims) == ("classic", 0, 0)
+    assert {
+        name: (c.half_life, c.shared_effects)
+        for name, c in always(LearningConfig(half_life=False)).items()
+    } == {
+        "half-life": (True, None),
+        "shared effects": (None, True),
+    }
+    assert (made["classic"].learning, made["classic"].max_dims, made["integrated"].max_dims) == (
+        "classic",
+        0,
+        0,
+    )
     assert variants(LearningConfig())["classic"].max_dims == 3

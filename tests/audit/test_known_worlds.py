@@ -1,4 +1,5 @@
-"""The answers are right where the truth is known: one log of most kinds.  `python -m benchmarks.audit` asks many of each."""
+"""The answers are right where the truth is known: one log of most kinds.  `python -m
+benchmarks.audit` asks many of each."""
 
 from __future__ import annotations
 
@@ -39,9 +40,12 @@ def audits() -> Iterator[dict[str, Audit]]:
 def test_answers_are_right(name: str, audits: dict[str, Audit]) -> None:
     found = audits[name]
     said, truth = answers_of(found), make(name, SEED).truth
-    assert {question: (said[question], outcome(said[question], right)) for question, right in truth.items()} == {
-        question: (right, "right") for question, right in truth.items()
-    }, [q.why for q in found.questions]
+    assert {
+        question: (said[question], outcome(said[question], right))
+        for question, right in truth.items()
+    } == {question: (right, "right") for question, right in truth.items()}, [
+        q.why for q in found.questions
+    ]
 
 
 def test_what_is_recommended_follows(audits: dict[str, Audit]) -> None:

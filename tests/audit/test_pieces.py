@@ -28,13 +28,21 @@ CONFIG = LearningConfig(n_min=20, regime_signature=())
 
 def test_what_is_known_at_a_time_is_what_a_window_would_hold() -> None:
     facts = market(1, n=500)
-    facts += [fact("t0490", START_US + 130 * DAY_US, 9.0, {"d0": "1"}, revision=1), fact("t0010", START_US + 120 * DAY_US, 9.0, revision=1)]
+    facts += [
+        fact("t0490", START_US + 130 * DAY_US, 9.0, {"d0": "1"}, revision=1),
+        fact("t0010", START_US + 120 * DAY_US, 9.0, revision=1),
+    ]
     module = module_of(facts)
     timeline = Timeline(module, CONFIG, ("entry",))
     for day in (0.1, 60, 110, 122, 140):
         cut_us = START_US + round(day * DAY_US)
         whole = Engine(CONFIG)
-        whole.fold({group: [t for t in trades if t.exit_us <= cut_us] for group, trades in module.trades.items()})
+        whole.fold(
+            {
+                group: [t for t in trades if t.exit_us <= cut_us]
+                for group, trades in module.trades.items()
+            }
+        )
         part = Engine(CONFIG)
         part.fold(timeline.known(cut_us))
         assert part.learn() == whole.learn()
@@ -44,11 +52,18 @@ def test_what_is_known_at_a_time_is_what_a_window_would_hold() -> None:
 
 
 def test_slices_find_a_scope_in_one_action_of_a_trade() -> None:
-    trades = module_of([fact("a", START_US, 1.0, {"x": "1", "y": "1"}, {"x": "2"}), fact("b", START_US, 1.0, {"x": "2", "y": "1"})]).trades
+    trades = module_of(
+        [
+            fact("a", START_US, 1.0, {"x": "1", "y": "1"}, {"x": "2"}),
+            fact("b", START_US, 1.0, {"x": "2", "y": "1"}),
+        ]
+    ).trades
     slices = Slices(trades["pm.a.b", "entry"])
     assert slices.members({"x": "2"}).tolist() == [True, True]
     assert slices.members({"x": "2", "y": "1"}).tolist() == [False, True]
-    assert slices.members({"x": "3"}).tolist() == slices.members({"z": "1"}).tolist() == [False, False]
+    assert (
+        slices.members({"x": "3"}).tolist() == slices.members({"z": "1"}).tolist() == [False, False]
+    )
     assert slices.members({}).tolist() == [True, True]
 
 
@@ -69,7 +84,9 @@ def test_outcomes_change_places_and_nothing_else_does() -> None:
     both = [
         f
         for i, f in enumerate(market(2, n=200))
-        for f in ([f, fact(f.trade_id, START_US + i * DAY_US // 4 + DAY_US // 2, f.rr, category="add")])
+        for f in (
+            [f, fact(f.trade_id, START_US + i * DAY_US // 4 + DAY_US // 2, f.rr, category="add")]
+        )
     ]
     known = Timeline(module_of(both), CONFIG, ("entry",)).known(START_US + 1000 * DAY_US)
     shuffled = placebo.shuffled(known, 5)
@@ -83,10 +100,17 @@ def test_outcomes_change_places_and_nothing_else_does() -> None:
 
 
 def test_a_real_edge_is_gone_from_a_placebo() -> None:
-    known = Timeline(module_of(market(3, n=400)), CONFIG, ("entry",)).known(START_US + 1000 * DAY_US)
+    known = Timeline(module_of(market(3, n=400)), CONFIG, ("entry",)).known(
+        START_US + 1000 * DAY_US
+    )
     home = set(known)
-    assert placebo.counted(placebo.overrides_of("pm", known, CONFIG, home)["integrated"], ("entry",)) >= 1
-    false = [placebo.overrides_of("pm", placebo.shuffled(known, seed), CONFIG, home) for seed in range(8)]
+    assert (
+        placebo.counted(placebo.overrides_of("pm", known, CONFIG, home)["integrated"], ("entry",))
+        >= 1
+    )
+    false = [
+        placebo.overrides_of("pm", placebo.shuffled(known, seed), CONFIG, home) for seed in range(8)
+    ]
     assert sum(placebo.counted(found["integrated"], ("entry",)) for found in false) <= 1
     assert sum(placebo.counted(found["classic"], ("entry",)) for found in false) > 16
     assert placebo.counted(false[0]["classic"], ("exit",)) == 0
@@ -97,7 +121,13 @@ def test_a_real_edge_is_gone_from_a_placebo() -> None:
 
 def test_clones_have_one_representative_and_others_their_own() -> None:
     facts = [
-        fact(f"t{i:03d}", START_US + i * DAY_US // 8, float(i % 5), {"a": str(i % 3), "b": str(i % 3), "c": str(i % 4)}) for i in range(300)
+        fact(
+            f"t{i:03d}",
+            START_US + i * DAY_US // 8,
+            float(i % 5),
+            {"a": str(i % 3), "b": str(i % 3), "c": str(i % 4)},
+        )
+        for i in range(300)
     ]
     known = Timeline(module_of(facts), CONFIG, ("entry",)).known(START_US + 1000 * DAY_US)
     engine = Engine(variants(LearningConfig(n_min=20, max_dims=1, edge_min=0.0))["classic"])
@@ -106,7 +136,10 @@ def test_clones_have_one_representative_and_others_their_own() -> None:
     lead = representatives(overrides.values(), known, 0.7)
     assert set(lead) == set(overrides)
     for i, representative in lead.items():
-        (mine,), (theirs,) = overrides[i].scope.items() or [("", "")], overrides[representative].scope.items() or [("", "")]
+        (mine,), (theirs,) = (
+            overrides[i].scope.items() or [("", "")],
+            overrides[representative].scope.items() or [("", "")],
+        )
         if mine[0] in ("a", "b"):
             assert theirs[0] in ("a", "b")
             assert mine[1] == theirs[1]
@@ -118,24 +151,40 @@ def test_clones_have_one_representative_and_others_their_own() -> None:
 # -- how edges go
 
 
-def fading(form: str, seed: int, n: int = 240, half_gone_h: float = 600.0, horizon_h: float = 720.0) -> decay.Effect:
+def fading(
+    form: str, seed: int, n: int = 240, half_gone_h: float = 600.0, horizon_h: float = 720.0
+) -> decay.Effect:
     """`n` trades over 1 200 hours and half as many in the 720 after them."""
     rng = np.random.default_rng(seed)
-    hours, later = np.sort(rng.uniform(0.0, 1200.0, n)), np.sort(rng.uniform(1200.0, 1200.0 + horizon_h, n // 2))
+    hours, later = (
+        np.sort(rng.uniform(0.0, 1200.0, n)),
+        np.sort(rng.uniform(1200.0, 1200.0 + horizon_h, n // 2)),
+    )
 
     def made(at: np.ndarray) -> np.ndarray:
-        return np.asarray(decay.shapes(form, at, np.array([half_gone_h]))[0] + 0.3 * rng.standard_normal(len(at)))
+        return np.asarray(
+            decay.shapes(form, at, np.array([half_gone_h]))[0] + 0.3 * rng.standard_normal(len(at))
+        )
 
     engine = Engine(CONFIG)
     engine.fold(module_of(market(1, n=100)).trades)
     engine.learn()
-    return decay.Effect(engine.lessons()[0], hours, made(hours), 0.3, np.round(later * 3.6e9).astype(np.int64), made(later))
+    return decay.Effect(
+        engine.lessons()[0],
+        hours,
+        made(hours),
+        0.3,
+        np.round(later * 3.6e9).astype(np.int64),
+        made(later),
+    )
 
 
 @pytest.mark.parametrize("form", decay.FORMS)
 def test_each_form_foretells_itself_best(form: str) -> None:
     """In sum over some effects; a constant is in both of the others."""
-    effects = [fading(form, seed, half_gone_h=np.inf if form == "constant" else 350.0) for seed in range(6)]
+    effects = [
+        fading(form, seed, half_gone_h=np.inf if form == "constant" else 350.0) for seed in range(6)
+    ]
     nothing, *scored = decay.densities(effects).log_density.mean(axis=0)
     found = dict(zip(decay.FORMS, scored, strict=True))
     assert max(found.values()) > nothing
@@ -168,7 +217,11 @@ def test_effects_are_those_that_passed_with_what_each_trade_made_beyond_the_othe
     known = timeline.known(cut_us)
     engine.fold(known)
     engine.learn()
-    (effect,) = (e for e in decay.effects(engine, known, timeline.asked(cut_us, 2**62)) if e.lesson.scope == {"d0": "0"})
+    (effect,) = (
+        e
+        for e in decay.effects(engine, known, timeline.asked(cut_us, 2**62))
+        if e.lesson.scope == {"d0": "0"}
+    )
     assert effect.uplift.mean() == pytest.approx(2.0, abs=0.4)
     assert effect.after.mean() == pytest.approx(2.0, abs=0.6)
     assert len(effect.uplift) == effect.lesson.n
@@ -179,7 +232,8 @@ def test_effects_are_those_that_passed_with_what_each_trade_made_beyond_the_othe
 
 
 def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0.4) -> Judged:
-    """Half of `n` decisions are promised 0.8, and make so much of it in each of two regimes; each regime has a level of its own."""
+    """Half of `n` decisions are promised 0.8, and make so much of it in each of two regimes; each
+    regime has a level of its own."""
     rng = np.random.default_rng(seed)
     regime = rng.integers(0, 2, n)
     c = np.where(rng.random(n) < 0.5, 0.8, 0.0)
@@ -187,9 +241,19 @@ def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0
     at = np.sort(rng.uniform(0, 24, n)).astype(np.int64)
     one = np.ones(n, np.int64)
     return Judged(
-        at, at * BLOCK_US, uplift, np.array(["m=S0", "m=S1"])[regime], {MODEL: 1.0 + c}, {MODEL: one}, c, np.zeros(n), one, np.ones(n),
-        {}, {},
-    )  # fmt: skip
+        at,
+        at * BLOCK_US,
+        uplift,
+        np.array(["m=S0", "m=S1"])[regime],
+        {MODEL: 1.0 + c},
+        {MODEL: one},
+        c,
+        np.zeros(n),
+        one,
+        np.ones(n),
+        {},
+        {},
+    )
 
 
 def test_gains_are_seen_and_the_level_of_a_regime_is_none() -> None:
@@ -221,7 +285,9 @@ def test_rare_regimes_are_put_together_and_none_is_no_error() -> None:
     assert [g.regime for g in measured.regimes] == ["m=S0", "m=S1", REST]
     nothing = found._replace(blend=np.zeros(400))
     assert gains(nothing, Resampler(found.cut_us, 1)).attainable == UNKNOWN
-    assert gains(nothing._replace(own=found.blend), Resampler(found.cut_us, 1)).attainable == Estimate(0.0, 0.0, 0.0)
+    assert gains(
+        nothing._replace(own=found.blend), Resampler(found.cut_us, 1)
+    ).attainable == Estimate(0.0, 0.0, 0.0)
     alone = gains(found._replace(regime=np.full(400, "m=S0")), Resampler(found.cut_us, 1))
     assert len(alone.regimes) == 1
     assert np.isinf(alone.attainable.high)

@@ -12,14 +12,18 @@ from app.audit.resample import BLOCK_US, Resampler
 from benchmarks.audit.coverage import coverage
 
 
-@pytest.mark.parametrize(("shape", "least"), [("independent", 0.84), ("by cut", 0.84), ("slow", 0.77)])
+@pytest.mark.parametrize(
+    ("shape", "least"), [("independent", 0.84), ("by cut", 0.84), ("slow", 0.77)]
+)
 def test_an_interval_covers_what_it_says(shape: str, least: float) -> None:
     """Nearly so where a level wanders over several cuts."""
     assert least <= coverage("block bootstrap", shape, 24, 30, worlds=200) <= 0.96
 
 
 def test_it_covers_better_than_cuts_as_clusters_where_markets_change_slowly() -> None:
-    found = [coverage(way, "slow", 24, 20, worlds=200) for way in ("block bootstrap", "clustered t")]
+    found = [
+        coverage(way, "slow", 24, 20, worlds=200) for way in ("block bootstrap", "clustered t")
+    ]
     assert found[0] > found[1] + 0.1
 
 
@@ -33,7 +37,9 @@ def test_the_same_cuts_and_seed_give_the_same_interval() -> None:
 
 
 @pytest.mark.parametrize(("gap_days", "block"), [(20, 3), (30, 2), (300, 1), (1, 6)])
-def test_a_block_is_some_sixty_days_and_a_quarter_of_history_at_most(gap_days: int, block: int) -> None:
+def test_a_block_is_some_sixty_days_and_a_quarter_of_history_at_most(
+    gap_days: int, block: int
+) -> None:
     assert Resampler(np.arange(24) * gap_days * (BLOCK_US // 60), 1).block == block
 
 

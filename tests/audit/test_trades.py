@@ -35,7 +35,12 @@ def test_decisions_are_told_by_time_and_by_category() -> None:
     assert [d.group for d in module.decisions(("exit",))] == [("pm.a.c", "exit")]
     assert len(module.decisions()) == 3
     only = module.decisions(("exit",))[0]
-    assert (only.at_us, only.exit_us, only.outcome, only.segment) == (START_US - DAY_US // 24, START_US, 2.0, ("micro", "1h"))
+    assert (only.at_us, only.exit_us, only.outcome, only.segment) == (
+        START_US - DAY_US // 24,
+        START_US,
+        2.0,
+        ("micro", "1h"),
+    )
 
 
 def test_a_fact_that_cannot_be_read_is_an_error() -> None:

@@ -37,7 +37,10 @@ CONFIG = LearningConfig(n_min=20, regime_signature=())
 
 def walk_cuts(facts: list[PatternTradeEvent], cuts: list[int]) -> list[Cut]:
     timeline = Timeline(module_of(facts), CONFIG, SIZED)
-    return [judge_cut("pm", timeline, CONFIG, cut, end) for cut, end in zip(cuts, [*cuts, 2**62][1:], strict=True)]
+    return [
+        judge_cut("pm", timeline, CONFIG, cut, end)
+        for cut, end in zip(cuts, [*cuts, 2**62][1:], strict=True)
+    ]
 
 
 def walk(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
@@ -63,7 +66,9 @@ def judged(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
     return walk(facts, cuts)
 
 
-def test_cuts_are_spread_over_the_later_two_thirds(facts: list[PatternTradeEvent], cuts: list[int]) -> None:
+def test_cuts_are_spread_over_the_later_two_thirds(
+    facts: list[PatternTradeEvent], cuts: list[int]
+) -> None:
     days = [(cut - START_US) / DAY_US for cut in cuts]
     assert days == [50.0, 75.0, 100.0, 125.0]
     assert cut_times([], 4) == []
@@ -74,19 +79,35 @@ def test_every_decision_until_the_next_cut_is_judged_once(judged: Judged, cuts: 
     assert HORIZON_US == 30 * DAY_US
     counts = {cut: int((judged.cut_us == cut).sum()) for cut in cuts}
     assert counts == dict(zip(cuts, [100, 100, 100, 99], strict=True))
-    assert {name: len(m) for name, m in judged.multipliers.items()} == dict.fromkeys(judged.multipliers, 399)
+    assert {name: len(m) for name, m in judged.multipliers.items()} == dict.fromkeys(
+        judged.multipliers, 399
+    )
 
 
 def test_a_cut_answers_for_thirty_days_at_most(facts: list[PatternTradeEvent]) -> None:
     far = walk(facts, [START_US + 50 * DAY_US, START_US + 115 * DAY_US])
-    assert [int((far.cut_us == cut).sum()) for cut in sorted(set(far.cut_us.tolist()))] == [120, 120]
+    assert [int((far.cut_us == cut).sum()) for cut in sorted(set(far.cut_us.tolist()))] == [
+        120,
+        120,
+    ]
 
 
 def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: Judged) -> None:
-    """Another end for all trades that were open at the third cut or later: what the first three cuts answered stays as it was."""
-    late = {f.trade_id for f in facts if f.exit_ts > datetime.fromtimestamp(cuts[2] / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    """Another end for all trades that were open at the third cut or later: what the first three
+    cuts answered stays as it was."""
+    late = {
+        f.trade_id
+        for f in facts
+        if f.exit_ts > datetime.fromtimestamp(cuts[2] / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    }
     assert 0 < len(late) < len(facts)
-    other = walk([msgspec.structs.replace(f, rr=-f.rr * 3) if f.trade_id in late and f.rr else f for f in facts], cuts)
+    other = walk(
+        [
+            msgspec.structs.replace(f, rr=-f.rr * 3) if f.trade_id in late and f.rr else f
+            for f in facts
+        ],
+        cuts,
+    )
     before = judged.cut_us <= cuts[2]
     assert (other.cut_us == judged.cut_us).all()
     for name, multipliers in judged.multipliers.items():
@@ -100,11 +121,19 @@ def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: J
     assert (other.uplift[~before] != judged.uplift[~before]).all()
 
 
-def test_nobody_knows_of_trades_that_are_still_open(facts: list[PatternTradeEvent], cuts: list[int]) -> None:
-    """Trades taken before the first cut that close after it teach nothing there, and are not sized there either."""
+def test_nobody_knows_of_trades_that_are_still_open(
+    facts: list[PatternTradeEvent], cuts: list[int]
+) -> None:
+    """Trades taken before the first cut that close after it teach nothing there, and are not sized
+    there either."""
     day_before = START_US + 49 * DAY_US
     held = [
-        msgspec.structs.replace(f, exit_ts=datetime.fromtimestamp(cuts[1] / 1e6 - 60, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        msgspec.structs.replace(
+            f,
+            exit_ts=datetime.fromtimestamp(cuts[1] / 1e6 - 60, UTC).strftime(
+                "%Y-%m-%dT%H:%M:%S.%fZ"
+            ),
+        )
         if datetime.fromisoformat(f.actions[0].ts).timestamp() * 1e6 >= day_before and i < 201
         else f
         for i, f in enumerate(facts)
@@ -112,17 +141,25 @@ def test_nobody_knows_of_trades_that_are_still_open(facts: list[PatternTradeEven
     gone = [f for f, kept in zip(facts, held, strict=True) if kept is f]
     first = cuts[:1]
     one, other = walk(held, first), walk(gone, first)
-    assert {name: m.tolist() for name, m in one.multipliers.items()} == {name: m.tolist() for name, m in other.multipliers.items()}
-    assert {name: m.tolist() for name, m in one.peers.items()} == {name: m.tolist() for name, m in other.peers.items()}
+    assert {name: m.tolist() for name, m in one.multipliers.items()} == {
+        name: m.tolist() for name, m in other.multipliers.items()
+    }
+    assert {name: m.tolist() for name, m in one.peers.items()} == {
+        name: m.tolist() for name, m in other.peers.items()
+    }
 
 
 def test_an_edge_is_worth_something_and_none_is_not(judged: Judged) -> None:
     mine = worth(judged.multipliers["integrated"], judged)
     assert mine.value.low > 0
-    # A quarter has the edge of 2, and is told so: cov = 0.25 · 0.75 · 2², and half of it is the price of the risk.
+    # A quarter has the edge of 2, and is told so: cov = 0.25 · 0.75 · 2², and half of it is the
+    # price of the risk.
     assert mine.added.value == pytest.approx(0.75, abs=0.15)
     assert mine.value.value == pytest.approx(0.375, abs=0.1)
-    nothing = walk(market(4, n=400, edge=lambda day: 0.0), cut_times(module_of(market(4, n=400)).decisions(), 3))
+    nothing = walk(
+        market(4, n=400, edge=lambda day: 0.0),
+        cut_times(module_of(market(4, n=400)).decisions(), 3),
+    )
     assert (nothing.multipliers["integrated"] == 1.0).all()
     assert worth(nothing.multipliers["integrated"], nothing).sized == 0.0
     assert (nothing.multipliers["classic"] != 1.0).mean() > 0.5
@@ -160,7 +197,12 @@ def test_uplift_is_beyond_the_baseline_of_the_segment(facts: list[PatternTradeEv
     decision = module.decisions()[0]
     assert decision.segment == ("micro", "1h")
     known = []
-    for bucket, timeframe, mean in ((None, None, 1.0), (None, "1h", 2.0), ("micro", None, 3.0), ("micro", "1h", 4.0)):
+    for bucket, timeframe, mean in (
+        (None, None, 1.0),
+        (None, "1h", 2.0),
+        ("micro", None, 3.0),
+        ("micro", "1h", 4.0),
+    ):
         known.append(msgspec.structs.replace(of_all, bucket=bucket, timeframe=timeframe, mean=mean))
         assert baseline_of(known, 9.0)(decision.segment) == mean
     assert baseline_of([], 9.0)(decision.segment) == 9.0
@@ -192,15 +234,25 @@ def test_nothing_to_judge_is_said_and_no_error() -> None:
     assert summary([]).uplift.size == 0
 
 
-def test_modules_are_added_up(facts: list[PatternTradeEvent], cuts: list[int], judged: Judged) -> None:
+def test_modules_are_added_up(
+    facts: list[PatternTradeEvent], cuts: list[int], judged: Judged
+) -> None:
     found = walk_cuts(facts, cuts)
     both = summary([*found, *found])
     assert len(both.uplift) == 2 * len(judged.uplift)
     assert (np.diff(both.at_us) >= 0).all()
-    assert worth(both.multipliers["classic"], both).value.value == pytest.approx(worth(judged.multipliers["classic"], judged).value.value)
-    apart = compared(judged.multipliers["integrated"], judged.multipliers["classic"], judged, Resampler(judged.cut_us, 1))
+    assert worth(both.multipliers["classic"], both).value.value == pytest.approx(
+        worth(judged.multipliers["classic"], judged).value.value
+    )
+    apart = compared(
+        judged.multipliers["integrated"],
+        judged.multipliers["classic"],
+        judged,
+        Resampler(judged.cut_us, 1),
+    )
     assert apart.value.value == pytest.approx(
-        worth(judged.multipliers["integrated"], judged).value.value - worth(judged.multipliers["classic"], judged).value.value
+        worth(judged.multipliers["integrated"], judged).value.value
+        - worth(judged.multipliers["classic"], judged).value.value
     )
 
 

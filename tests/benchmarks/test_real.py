@@ -1,4 +1,5 @@
-"""The real logs: the simulator sees no future, the same prices make the same trades, and peers find what is there."""
+"""The real logs: the simulator sees no future, the same prices make the same trades, and peers find
+what is there."""
 
 from __future__ import annotations
 
@@ -36,10 +37,12 @@ def panel(days: int = DAYS, assets: int = ASSETS, per_day: int = 1, seed: int = 
     if per_day > 1:
         times: Any = np.datetime64("2020-01-06T00:00:00") + np.arange(days) * np.timedelta64(1, "h")
     else:
-        times = np.busday_offset(np.datetime64("2018-01-02"), np.arange(days), roll="forward").astype("datetime64[s]") + np.timedelta64(
-            21, "h"
-        )
-    return Panel(times, tuple(f"C{i:02d}" for i in range(1, assets + 1)), close, equal_weight(close), per_day)
+        times = np.busday_offset(
+            np.datetime64("2018-01-02"), np.arange(days), roll="forward"
+        ).astype("datetime64[s]") + np.timedelta64(21, "h")
+    return Panel(
+        times, tuple(f"C{i:02d}" for i in range(1, assets + 1)), close, equal_weight(close), per_day
+    )
 
 
 def fitting(name: str, days: int = DAYS) -> Panel:
@@ -55,7 +58,13 @@ def test_later_prices_change_no_earlier_trade(name: str) -> None:
     rng = np.random.default_rng(9)
     close = whole.close.copy()
     close[known:] *= np.exp(np.cumsum(rng.normal(0, 0.05, close[known:].shape), axis=0))
-    other = Panel(whole.times, whole.assets, close, np.concatenate([whole.market[:known], equal_weight(close)[known:]]), whole.per_day)
+    other = Panel(
+        whole.times,
+        whole.assets,
+        close,
+        np.concatenate([whole.market[:known], equal_weight(close)[known:]]),
+        whole.per_day,
+    )
     log = replace(LOGS[name], rules=LOGS[name].rules[::2])
     last = f"{np.datetime_as_string(whole.times[known - 1], 's')}Z"
 
@@ -75,10 +84,14 @@ def test_the_same_prices_make_the_same_events() -> None:
 
 def _one(prices: list[float], side: int, **more: float) -> list[Trade]:
     close = np.array(prices)[:, None]
-    times = np.busday_offset(np.datetime64("2020-01-01"), np.arange(len(prices)), roll="forward").astype("datetime64[s]")
+    times = np.busday_offset(
+        np.datetime64("2020-01-01"), np.arange(len(prices)), roll="forward"
+    ).astype("datetime64[s]")
     entry = np.zeros(close.shape, np.int8)
     entry[70] = side
-    rule = Rule("one", "one", lambda p: Signals(entry, np.zeros_like(entry)), stop=50.0, most=4, **more)  # type: ignore[arg-type]
+    rule = Rule(
+        "one", "one", lambda p: Signals(entry, np.zeros_like(entry)), stop=50.0, most=4, **more
+    )  # type: ignore[arg-type]
     return list(simulate(Panel(times, ("a",), close, close[:, 0]), rule, cost=0.001))
 
 
@@ -88,7 +101,10 @@ def _steady(after: list[float]) -> list[float]:
 
 def test_a_short_gains_what_the_price_loses_less_costs() -> None:
     (trade,) = _one(_steady([100.0, 98.0, 95.0, 92.0, 90.0, 90.0]), -1)
-    assert [(a.t, a.category, a.motif) for a in trade.actions] == [(70, "entry", "entry"), (74, "exit", "time")]
+    assert [(a.t, a.category, a.motif) for a in trade.actions] == [
+        (70, "entry", "entry"),
+        (74, "exit", "time"),
+    ]
     assert trade.roi == pytest.approx(0.10 - 0.001 - 0.001 * 0.90)
     assert trade.max_drawdown == pytest.approx(0.001)
 
@@ -118,13 +134,16 @@ def test_a_package_that_is_missing_is_named() -> None:
 
 
 def lesson(n: int = 4000, seed: int = 1) -> tuple[Lesson, np.ndarray]:
-    """Known trades of which those with the first dimension at 1 make 0.8 more, and the truth of the asked ones."""
+    """Known trades of which those with the first dimension at 1 make 0.8 more, and the truth of the
+    asked ones."""
     rng = np.random.default_rng(seed)
     seen, group = rng.integers(1, 4, (n, 4)), rng.integers(0, 5, n)
     truth = 0.8 * (seen[:, 0] == 1) + 0.2 * (group == 2)
     asked, asked_group = seen[:300], group[:300]
     exits = np.sort(rng.integers(0, 900, n)) * 86_400_000_000
-    return Lesson(seen, group, truth - truth.mean() + rng.normal(0, 1.5, n), exits, asked, asked_group), truth[:300]
+    return Lesson(
+        seen, group, truth - truth.mean() + rng.normal(0, 1.5, n), exits, asked, asked_group
+    ), truth[:300]
 
 
 @pytest.mark.parametrize("name", ["boosting", "ridge", "mixed"])
@@ -149,7 +168,9 @@ def test_a_peer_says_little_where_there_is_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", list(PEERS))
 def test_a_peer_knows_nothing_of_few_trades(name: str) -> None:
     few = lesson()[0]
-    few = few._replace(seen=few.seen[:40], group=few.group[:40], uplift=few.uplift[:40], exit_us=few.exit_us[:40])
+    few = few._replace(
+        seen=few.seen[:40], group=few.group[:40], uplift=few.uplift[:40], exit_us=few.exit_us[:40]
+    )
     assert np.isfinite(PEERS[name](few)).all()
 
 
@@ -171,12 +192,16 @@ def test_parts_of_the_value_and_the_slope() -> None:
     sized = Sized(cuts, uplift, group, said, ("ours",))
     found = figures(sized)
     assert found["ours"].slope.value == pytest.approx(1.0, abs=0.15)
-    assert found["ours"].value.value == pytest.approx(found["ours"].within.value + found["ours"].between.value)
+    assert found["ours"].value.value == pytest.approx(
+        found["ours"].within.value + found["ours"].between.value
+    )
     assert found["groups"].within.value == pytest.approx(0.0, abs=1e-9)
     assert found["groups"].between.value > 0
     assert found["neutral"].beyond.value == pytest.approx(found["ours"].value.value)
     assert found["neutral"].beyond.low > 0
-    assert differences(sized) == {("ours", name): found[name].beyond for name in ("groups", "neutral")}
+    assert differences(sized) == {
+        ("ours", name): found[name].beyond for name in ("groups", "neutral")
+    }
 
 
 def test_the_mean_over_logs_is_surer_than_each() -> None:
@@ -185,11 +210,17 @@ def test_the_mean_over_logs_is_surer_than_each() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["rr", "roi"])
-def test_a_cut_of_a_small_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
-    monkeypatch.setattr(walk, "PEERS", {name: peer for name, peer in PEERS.items() if name != "boosting"})
+def test_a_cut_of_a_small_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    monkeypatch.setattr(
+        walk, "PEERS", {name: peer for name, peer in PEERS.items() if name != "boosting"}
+    )
     log = LOGS["us_2000"]
     found = events(log, panel())
-    (tmp_path / "small.jsonl.zst").write_bytes(zstandard.compress(b"".join(orjson.dumps(e) + b"\n" for e in found)))
+    (tmp_path / "small.jsonl.zst").write_bytes(
+        zstandard.compress(b"".join(orjson.dumps(e) + b"\n" for e in found))
+    )
     (tmp_path / "small.env").write_text(log.env)
     source = Source("small", tmp_path / "small.jsonl.zst", tmp_path / "small.env")
     sized = joined([part for k in (2, 3) for part in judged(Task(source, outcome, 4, k))])
@@ -205,6 +236,9 @@ def test_a_cut_of_a_small_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, o
 def test_the_unit_of_size_is_read_off_two_decisions() -> None:
     from app.audit.trades import Decision
 
-    asked = [Decision(("pm.a", "entry"), {}, 0, 1, str(i), o, (None, None)) for i, o in enumerate((0.1, -0.3, 0.4))]
+    asked = [
+        Decision(("pm.a", "entry"), {}, 0, 1, str(i), o, (None, None))
+        for i, o in enumerate((0.1, -0.3, 0.4))
+    ]
     assert walk.unit_between(asked, np.array([0.1, -0.3, 0.4]) / 0.05 - 2.0) == pytest.approx(0.05)
     assert walk.unit_between([], np.zeros(0)) == 1.0

@@ -17,7 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.timeout(180)
 def test_it_has_every_topic_and_table(tmp_path: Path) -> None:
     folder = tmp_path / "recording"
-    command = [sys.executable, "-m", "benchmarks.recording", str(folder), "--learning", "classic", "--parts", "600"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.recording",
+        str(folder),
+        "--learning",
+        "classic",
+        "--parts",
+        "600",
+    ]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     files = {file.name: file.read_text().splitlines() for file in folder.iterdir()}

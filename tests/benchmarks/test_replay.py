@@ -22,7 +22,12 @@ def test_it_measures_both_topics(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     document = json.loads(file.read_text())
     facts, closes = document["rows"]
-    assert (facts["topic"], facts["records"], closes["topic"], closes["records"]) == ("facts", 10_000, "closes", 5_000)
+    assert (facts["topic"], facts["records"], closes["topic"], closes["records"]) == (
+        "facts",
+        10_000,
+        "closes",
+        5_000,
+    )
     assert facts["digest"] == closes["digest"]
     assert facts["trades"] == closes["trades"] == 5_000
     assert facts["lessons"] == closes["lessons"] > 0

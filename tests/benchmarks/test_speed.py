@@ -13,15 +13,32 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_every_line_is_there(tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed", "--quick", "--json", str(file)], cwd=ROOT, capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", "benchmarks.speed", "--quick", "--json", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert run.returncode == 0, run.stderr
     document = json.loads(file.read_text())
     names = [row["name"] for row in document["rows"]]
-    for beginning in ("full refit", "incremental batch", "the refits", "materialising", "the same module", "memory", "resolve"):
+    for beginning in (
+        "full refit",
+        "incremental batch",
+        "the refits",
+        "materialising",
+        "the same module",
+        "memory",
+        "resolve",
+    ):
         assert any(name.startswith(beginning) for name in names), beginning
     assert all(row["value"] > 0 for row in document["rows"])
-    assert [comparison["peer"].split()[0] for comparison in document["peers"]] == ["duckdb", "pandas", "sliceline", "river"]
+    assert [comparison["peer"].split()[0] for comparison in document["peers"]] == [
+        "duckdb",
+        "pandas",
+        "sliceline",
+        "river",
+    ]
     assert document["command"].startswith("python -m benchmarks.speed --quick")
     for text in ("speed", "peers", document["machine"]):
         assert text in run.stdout
@@ -36,7 +53,13 @@ def test_a_peer_that_is_not_installed_is_left_out_with_a_word(tmp_path: Path) ->
         "peers.find_spec = __main__.find_spec = lambda _: None\n"
         "sys.exit(__main__.main())"
     )
-    run = subprocess.run([sys.executable, "-c", script, str(file)], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert run.returncode == 0, run.stderr
     assert "not installed" in run.stdout
     assert "`peers`" in run.stdout

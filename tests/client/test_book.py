@@ -34,7 +34,9 @@ async def eventually(condition: Callable[[], object], deadline_s: float = 30.0) 
         await asyncio.sleep(0.02)
 
 
-def out(settings: Settings, override_id: str, value: Override | bytes | None, version: int | None) -> Outgoing:
+def out(
+    settings: Settings, override_id: str, value: Override | bytes | None, version: int | None
+) -> Outgoing:
     body = msgspec.json.encode(value) if isinstance(value, Override) else value
     headers = () if version is None else (("version", str(version).encode()),)
     partition = partition_of(override_id, settings.partitions)
@@ -66,7 +68,9 @@ def multiplier(book: OverrideBook, **scope: str) -> float:
 
 
 async def test_three_lines_from_another_program(stack_settings: Settings, put: Put):
-    await put(("o1", make("o1", effect=0.4, scope={"chain": "sol"}), 1), ("o2", make("o2", effect=0.1), 1))
+    await put(
+        ("o1", make("o1", effect=0.4, scope={"chain": "sol"}), 1), ("o2", make("o2", effect=0.1), 1)
+    )
     async with book_of(stack_settings) as book:
         assert await book.ready(timeout=30)
         found = book.resolve("a.b", "add", {"chain": "sol"})
@@ -114,14 +118,21 @@ async def test_changes_arrive_and_older_versions_never_win(stack_settings: Setti
         await eventually(lambda: multiplier(book) == 1.5)  # of equal versions the later one
         await put(("o1", None, 7))
         await eventually(lambda: multiplier(book) == 1.0)
-        await put(("o1", make("o1", effect=0.9), 6), ("o1", None, 3), ("mark", make("mark", effect=0.2), 1))
+        await put(
+            ("o1", make("o1", effect=0.9), 6),
+            ("o1", None, 3),
+            ("mark", make("mark", effect=0.2), 1),
+        )
         await eventually(lambda: multiplier(book) == 1.2)  # the retired one did not come back
         await put(("o1", make("o1", effect=0.1), 8))
         await eventually(lambda: multiplier(book) == pytest.approx(1.3))
 
 
 async def test_the_order_in_the_log_does_not_matter(stack_settings: Settings, put: Put):
-    log = [("o1", make("o1", effect=v / 100), v) for v in range(1, 10)] + [("o2", make("o2", effect=0.2), 3), ("o2", None, 8)]
+    log = [("o1", make("o1", effect=v / 100), v) for v in range(1, 10)] + [
+        ("o2", make("o2", effect=0.2), 3),
+        ("o2", None, 8),
+    ]
     random.Random(3).shuffle(log)
     await put(*log)
     async with book_of(stack_settings) as book:
@@ -171,7 +182,9 @@ async def test_quiet_is_not_stale(stack_settings: Settings, put: Put):
             await asyncio.sleep(0.02)
 
 
-async def test_a_broker_that_hangs_makes_it_stale_and_it_recovers(stack: StackInfo, stack_settings: Settings, put: Put):
+async def test_a_broker_that_hangs_makes_it_stale_and_it_recovers(
+    stack: StackInfo, stack_settings: Settings, put: Put
+):
     await put(("o1", make("o1", effect=0.4), 1))
     broker = psutil.Process(stack.broker_pid)
     java = [broker, *broker.children(recursive=True)]

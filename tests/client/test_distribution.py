@@ -31,7 +31,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [
     block
-    for document in (ROOT / "README.md", ROOT / "docs" / "runtime.md", ROOT / "edgeloop" / "README.md")
+    for document in (
+        ROOT / "README.md",
+        ROOT / "docs" / "runtime.md",
+        ROOT / "edgeloop" / "README.md",
+    )
     for block in blocks(document)
     if block.language == "python" and "OverrideBook(" in block.text
 ]
@@ -41,16 +45,36 @@ PROGRAMS = [
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the package's folder."""
     folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT / "edgeloop", folder / "edgeloop", ignore=shutil.ignore_patterns("__pycache__"))
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", "dist", "./edgeloop", cwd=folder)
+    shutil.copytree(
+        ROOT / "edgeloop", folder / "edgeloop", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        "dist",
+        "./edgeloop",
+        cwd=folder,
+    )
     (built,) = (folder / "dist").glob("*.whl")
     return built
 
 
 def run(*words: str, cwd: Path, **environment: str) -> str:
     """Run a command without the environment of the tests' Python; returns its output."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "EDGELOOP_"))}
-    done = subprocess.run(words, cwd=cwd, env=inherited | environment, capture_output=True, text=True)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "EDGELOOP_"))
+    }
+    done = subprocess.run(
+        words, cwd=cwd, env=inherited | environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -79,7 +103,8 @@ def needed(requirements: list[str]) -> dict[str, importlib.metadata.Distribution
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds the wheel, what it says that it needs, and nothing else.
+    """The Python of an environment that holds the wheel, what it says that it needs, and nothing
+    else.
 
     What it needs is copied from this environment, so that no network is used.
     """
@@ -150,10 +175,9 @@ def test_the_wheel_installs_alone_and_runs_the_documented_programs(
 
 def test_nothing_of_the_workers_is_there(installed: Path, tmp_path: Path) -> None:
     program = (
-        "import importlib.util, sys, edgeloop, edgeloop.threaded\n"
-        "found = [n for n in ('app', 'agents', 'schemas', 'faust', 'numpy', 'asyncpg') if importlib.util.find_spec(n)]\n"
-        "assert not found, found\n"
-        "print(edgeloop.__version__, edgeloop.__file__)\n"
+        "import importlib.util, sys, edgeloop, edgeloop.threaded\nfound = [n for n in ('app',"
+        " 'agents', 'schemas', 'faust', 'numpy', 'asyncpg') if importlib.util.find_spec(n)]\nassert"
+        " not found, found\nprint(edgeloop.__version__, edgeloop.__file__)\n"
     )
     said = run(str(installed), "-c", program, cwd=tmp_path)
     assert said.startswith(edgeloop.__version__)
@@ -168,5 +192,14 @@ def test_its_types_are_known_to_its_users(installed: Path, tmp_path: Path) -> No
         "    reveal_type(found.ids)\n"
         "    return 100 * found.multiplier\n"
     )
-    said = run(sys.executable, "-m", "mypy", "--strict", "--python-executable", str(installed), "user.py", cwd=tmp_path)
+    said = run(
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--python-executable",
+        str(installed),
+        "user.py",
+        cwd=tmp_path,
+    )
     assert "str, ...]" in said

@@ -37,7 +37,9 @@ def test_vectors(case: dict[str, Any]):
     if found.reason != "matched":
         assert found.multiplier == 1.0
     elif 0.3 < found.multiplier < 3.0:
-        assert found.multiplier == pytest.approx(1 + sum(m.contribution for m in found.matches), abs=1e-12)
+        assert found.multiplier == pytest.approx(
+            1 + sum(m.contribution for m in found.matches), abs=1e-12
+        )
 
 
 def test_the_golden_blend():
@@ -63,23 +65,53 @@ def test_the_clock_is_used_without_a_time():
 
 def test_matches_are_ordered_by_strength():
     overrides = [make("a", effect=0.1), make("b", effect=-0.5), make("c", effect=0.3)]
-    assert [m.override_id for m in resolve(overrides, "pm.a.b", "add", {}, AT).matches] == ["b", "c", "a"]
+    assert [m.override_id for m in resolve(overrides, "pm.a.b", "add", {}, AT).matches] == [
+        "b",
+        "c",
+        "a",
+    ]
 
 
 def make(override_id: str, **fields: Any) -> Override:
     time = "2024-03-01T00:00:00.000000Z"
     defaults: dict[str, Any] = {
-        "learning": "integrated", "module": "pm", "pattern_key": "pm.a.b", "action_category": "add", "scope": {}, "effect": 0.0,
-        "effect_sd": None, "multiplier": 1.0, "confidence": 0.5, "n_trades": 40, "baseline": 0.0,
-        "decay": {"state": "stable", "half_life_hours": None, "interval": None}, "latent_factor_id": None, "covers": [],
-        "regime_gains": {}, "evidence": {"from": time, "to": time, "lesson_version": 1}, "as_of": time, "expires_at": None, "version": 1,
-    }  # fmt: skip
+        "learning": "integrated",
+        "module": "pm",
+        "pattern_key": "pm.a.b",
+        "action_category": "add",
+        "scope": {},
+        "effect": 0.0,
+        "effect_sd": None,
+        "multiplier": 1.0,
+        "confidence": 0.5,
+        "n_trades": 40,
+        "baseline": 0.0,
+        "decay": {"state": "stable", "half_life_hours": None, "interval": None},
+        "latent_factor_id": None,
+        "covers": [],
+        "regime_gains": {},
+        "evidence": {"from": time, "to": time, "lesson_version": 1},
+        "as_of": time,
+        "expires_at": None,
+        "version": 1,
+    }
     return msgspec.convert(defaults | {"override_id": override_id} | fields, Override)
 
 
-numbers = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324])
-scopes = st.dictionaries(st.sampled_from(["chain", "bucket", "btc_macro"]), st.sampled_from(["a", "b", "S1"]), max_size=3)
-wild_values = st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=5) | st.lists(st.integers(), max_size=1)
+numbers = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from(
+    [0.0, -0.0, 1e308, -1e308, 5e-324]
+)
+scopes = st.dictionaries(
+    st.sampled_from(["chain", "bucket", "btc_macro"]), st.sampled_from(["a", "b", "S1"]), max_size=3
+)
+wild_values = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | numbers
+    | st.text(max_size=5)
+    | st.lists(st.integers(), max_size=1)
+)
 wild_overrides = st.builds(
     make,
     st.text("abc", min_size=1, max_size=3),
@@ -89,8 +121,17 @@ wild_overrides = st.builds(
     multiplier=numbers,
     confidence=numbers,
     decay=st.fixed_dictionaries({"state": st.just("x"), "half_life_hours": st.none() | numbers}),
-    regime_gains=st.dictionaries(st.sampled_from(["", "btc_macro=S1", "nonsense", "a=b|"]), numbers, max_size=2),
-    as_of=st.sampled_from(["2024-03-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z", "never", "2024-03-01T00:00:00"]),
+    regime_gains=st.dictionaries(
+        st.sampled_from(["", "btc_macro=S1", "nonsense", "a=b|"]), numbers, max_size=2
+    ),
+    as_of=st.sampled_from(
+        [
+            "2024-03-01T00:00:00.000000Z",
+            "9999-12-31T23:59:59.999999Z",
+            "never",
+            "2024-03-01T00:00:00",
+        ]
+    ),
 )
 
 
@@ -99,10 +140,13 @@ wild_overrides = st.builds(
     st.lists(wild_overrides, max_size=6),
     st.text(max_size=8) | st.just("a.b") | st.none(),
     st.sampled_from(["add", "exit", "", None]),
-    st.dictionaries(st.sampled_from(["chain", "bucket", "btc_macro", "x"]), wild_values) | st.none(),
+    st.dictionaries(st.sampled_from(["chain", "bucket", "btc_macro", "x"]), wild_values)
+    | st.none(),
     st.none() | st.datetimes() | st.datetimes(timezones=st.just(UTC)),
 )
-def test_whatever_comes_in_the_answer_is_in_bounds_and_nothing_is_raised(overrides, pattern, category, scope, at):
+def test_whatever_comes_in_the_answer_is_in_bounds_and_nothing_is_raised(
+    overrides, pattern, category, scope, at
+):
     found = resolve(overrides, pattern, category, scope, at)
     assert math.isfinite(found.multiplier)
     assert 0.3 <= found.multiplier <= 3.0
@@ -120,8 +164,14 @@ tame_overrides = st.lists(
         effect=st.floats(-1, 1),
         multiplier=st.floats(0.3, 3),
         confidence=st.floats(0, 1),
-        decay=st.fixed_dictionaries({"state": st.just("x"), "half_life_hours": st.none() | st.floats(1, 1000)}),
-        regime_gains=st.dictionaries(st.sampled_from(["", "btc_macro=S1", "bucket=a|btc_macro=S1"]), st.floats(0, 2), max_size=3),
+        decay=st.fixed_dictionaries(
+            {"state": st.just("x"), "half_life_hours": st.none() | st.floats(1, 1000)}
+        ),
+        regime_gains=st.dictionaries(
+            st.sampled_from(["", "btc_macro=S1", "bucket=a|btc_macro=S1"]),
+            st.floats(0, 2),
+            max_size=3,
+        ),
     ),
     max_size=30,
     unique_by=lambda o: o.override_id,
@@ -134,31 +184,49 @@ contexts = st.dictionaries(
 
 @settings(max_examples=300, deadline=None)
 @given(tame_overrides, contexts)
-def test_the_index_finds_what_the_plain_loop_finds(overrides: list[Override], context: dict[str, object]):
+def test_the_index_finds_what_the_plain_loop_finds(
+    overrides: list[Override], context: dict[str, object]
+):
     prepared = [prepare(o) for o in overrides]
-    by_loop = sorted((p for p in prepared if contained(p.items, context)), key=lambda p: p.override_id)
+    by_loop = sorted(
+        (p for p in prepared if contained(p.items, context)), key=lambda p: p.override_id
+    )
     by_index = GroupIndex(prepared).match(context)
     assert by_index == by_loop
     plain = resolve(overrides, "pm.a.b", "add", context, AT)
     if by_index:
-        assert combine(by_index, context, unix_seconds(AT)).multiplier == pytest.approx(plain.multiplier, abs=1e-12)
+        assert combine(by_index, context, unix_seconds(AT)).multiplier == pytest.approx(
+            plain.multiplier, abs=1e-12
+        )
     else:
         assert plain.multiplier == 1.0
 
 
 @given(st.floats(0.01, 1), st.floats(0, 5000), st.floats(0, 5000), st.floats(1, 1000))
-def test_decay_is_monotone_toward_neutral_and_keeps_the_sign(effect: float, early_h: float, late_h: float, half_life_h: float):
+def test_decay_is_monotone_toward_neutral_and_keeps_the_sign(
+    effect: float, early_h: float, late_h: float, half_life_h: float
+):
     early_h, late_h = sorted((early_h, late_h))
     for sign in (1, -1):
-        override = make("a", effect=sign * effect, decay={"state": "decaying", "half_life_hours": half_life_h})
+        override = make(
+            "a", effect=sign * effect, decay={"state": "decaying", "half_life_hours": half_life_h}
+        )
         start = datetime(2024, 3, 1, tzinfo=UTC)
-        first, then = (resolve([override], "a.b", "add", {}, start + timedelta(hours=h)).multiplier - 1 for h in (early_h, late_h))
+        first, then = (
+            resolve([override], "a.b", "add", {}, start + timedelta(hours=h)).multiplier - 1
+            for h in (early_h, late_h)
+        )
         assert sign * first >= 0
         assert sign * then >= 0
         assert abs(then) <= abs(first)
 
 
 def test_the_position_manager_needs_neither_faust_nor_postgres():
-    source = "import edgeloop, sys; print([m for m in ('faust', 'mode', 'asyncpg', 'numpy', 'aiokafka', 'click') if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True)
+    source = (
+        "import edgeloop, sys; print([m for m in ('faust', 'mode', 'asyncpg', 'numpy', 'aiokafka',"
+        " 'click') if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "[]"

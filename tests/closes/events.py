@@ -1,4 +1,5 @@
-"""Events for the tests of the door: a plain valid close in each envelope, and how to break one place of it."""
+"""Events for the tests of the door: a plain valid close in each envelope, and how to break one
+place of it."""
 
 from __future__ import annotations
 
@@ -44,14 +45,36 @@ NEW: dict[str, Any] = {
         "fees_usd": 0.5,
     },
     "actions": [
-        {"action_id": "a-0", "ts": "2026-01-07T12:00:00Z", "pattern_key": "pm.uptrend.S1.entry", "action_category": "entry",
-         "scope": {"btc_macro": "S1", "bucket_rank_position": 1.0}, "size_frac": 0.5, "applied_overrides": ["o-1", "o-2"]},
-        {"action_id": "a-1", "ts": "2026-01-08T12:00:00Z", "pattern_key": "uptrend.S1.add", "action_category": "add",
-         "scope": {"chain": "eth", "btc_macro": "S4"}},
-        {"ts": "2026-01-08T13:00:00+01:00", "pattern_key": "module=pm|pattern_key=uptrend.S1.add", "action_category": "add"},
-        {"action_id": "a-3", "ts": "2026-01-09T12:00:00Z", "pattern_key": "uptrend.S1.exit", "action_category": "exit", "scope": None},
+        {
+            "action_id": "a-0",
+            "ts": "2026-01-07T12:00:00Z",
+            "pattern_key": "pm.uptrend.S1.entry",
+            "action_category": "entry",
+            "scope": {"btc_macro": "S1", "bucket_rank_position": 1.0},
+            "size_frac": 0.5,
+            "applied_overrides": ["o-1", "o-2"],
+        },
+        {
+            "action_id": "a-1",
+            "ts": "2026-01-08T12:00:00Z",
+            "pattern_key": "uptrend.S1.add",
+            "action_category": "add",
+            "scope": {"chain": "eth", "btc_macro": "S4"},
+        },
+        {
+            "ts": "2026-01-08T13:00:00+01:00",
+            "pattern_key": "module=pm|pattern_key=uptrend.S1.add",
+            "action_category": "add",
+        },
+        {
+            "action_id": "a-3",
+            "ts": "2026-01-09T12:00:00Z",
+            "pattern_key": "uptrend.S1.exit",
+            "action_category": "exit",
+            "scope": None,
+        },
     ],
-}  # fmt: skip
+}
 
 OLDER: dict[str, Any] = {
     "id": "e-1",
@@ -65,15 +88,26 @@ OLDER: dict[str, Any] = {
         "timeframe": "1h",
         "bucket": "micro",
         "entry_context": NEW["entry_context"],
-        "trade_summary": {"exit_timestamp": "2026-01-09T12:00:00Z", "rr": 1.5, "rpnl_pct": 25, "max_gain": None},
+        "trade_summary": {
+            "exit_timestamp": "2026-01-09T12:00:00Z",
+            "rr": 1.5,
+            "rpnl_pct": 25,
+            "max_gain": None,
+        },
         "completed_trades": [
             {"trade_id": "t-0", "actions": "ignored"},
             {"trade_id": "t-1", "actions": [], "summary": {"rr": "ignored"}},
             {
                 "trade_id": "t-1",
-                "summary": {"rr": -9, "rpnl_usd": 120, "max_gain": 0.3, "entry_timestamp": "2026-01-07T12:00:00Z"},
+                "summary": {
+                    "rr": -9,
+                    "rpnl_usd": 120,
+                    "max_gain": 0.3,
+                    "entry_timestamp": "2026-01-07T12:00:00Z",
+                },
                 "actions": [
-                    {"strand_id" if k == "action_id" else k: v for k, v in action.items()} for action in NEW["actions"]
+                    {"strand_id" if k == "action_id" else k: v for k, v in action.items()}
+                    for action in NEW["actions"]
                 ],
             },
             5,
@@ -81,11 +115,12 @@ OLDER: dict[str, Any] = {
             {"trade_id": 1},
         ],
     },
-}  # fmt: skip
+}
 
 
 def broken(event: dict[str, Any], path: str, value: Any) -> bytes:
-    """`event` as JSON with `value` at `path` (`actions.1.scope.chain`), or without that member where it is ABSENT."""
+    """`event` as JSON with `value` at `path` (`actions.1.scope.chain`), or without that member
+    where it is ABSENT."""
     tree = copy.deepcopy(event)
     node: Any = tree
     *steps, last = [int(s) if s.isdigit() else s for s in path.split(".")]
@@ -100,7 +135,11 @@ def broken(event: dict[str, Any], path: str, value: Any) -> bytes:
 
 def facts(value: bytes | None, **changed: Any) -> tuple[PatternTradeEvent, ...]:
     """`explode` with the settings' defaults."""
-    arguments = {"timestamp_ms": TIMESTAMP_MS, "dimensions": DEFAULT_DIMENSIONS, "outcome": "rr"} | changed
+    arguments = {
+        "timestamp_ms": TIMESTAMP_MS,
+        "dimensions": DEFAULT_DIMENSIONS,
+        "outcome": "rr",
+    } | changed
     return explode(value, arguments.pop("timestamp_ms"), **arguments)
 
 

@@ -19,22 +19,54 @@ VALUE = json.dumps(NEW).encode()
 
 SYNTAX: list[tuple[bytes | None, str]] = [
     (None, "null_value"),
-    (b"", "not_json"), (b" ", "not_json"), (b"nonsense", "not_json"), (b"{", "not_json"), (VALUE[:-1], "not_json"),
+    (b"", "not_json"),
+    (b" ", "not_json"),
+    (b"nonsense", "not_json"),
+    (b"{", "not_json"),
+    (VALUE[:-1], "not_json"),
     (VALUE + b"x", "not_json"),
-    (VALUE + VALUE, "not_json"), (b"\x00", "not_json"), (VALUE + b"\x00", "not_json"), (b"\x00\x01\x02\x03", "not_json"),
-    (b"{'a': 1}", "not_json"), (b'{"a": 1,}', "not_json"), (b'{"a": 01}', "not_json"), (b'{"a": .5}', "not_json"),
+    (VALUE + VALUE, "not_json"),
+    (b"\x00", "not_json"),
+    (VALUE + b"\x00", "not_json"),
+    (b"\x00\x01\x02\x03", "not_json"),
+    (b"{'a': 1}", "not_json"),
+    (b'{"a": 1,}', "not_json"),
+    (b'{"a": 01}', "not_json"),
+    (b'{"a": .5}', "not_json"),
     (b'{"a": +1}', "not_json"),
-    (b'{"a": "\x01"}', "not_json"), (b'{"a": "\n"}', "not_json"), (b'{"a": "\\x"}', "not_json"), (b'{"a": "\\u12"}', "not_json"),
-    (b"{1: 2}", "not_json"), (b"/* */ {}", "not_json"), (VALUE.replace(b"1.5", b"NaN"), "not_json"),
-    (VALUE.replace(b"1.5", b"Infinity"), "not_json"), (VALUE.replace(b"1.5", b"-Infinity"), "not_json"), (b'{"x": NaN}', "not_json"),
-    (b"[" * 64, "not_json"), (b"\xef\xbb\xbf" + VALUE, "byte_order_mark"), (VALUE.decode().encode("utf-16"), "not_utf8"),
-    (VALUE.decode().encode("utf-32-le"), "not_json"), (b'{"a": "\xff"}', "not_utf8"), (b'{"a": "\xed\xa0\x80"}', "not_utf8"),
-    (b'{"a": "\xc0\x80"}', "not_utf8"), (VALUE.replace(b"sol", "münchen".encode("latin-1")), "not_utf8"), (b"\x1f\x8b\x08\x00", "not_utf8"),
-    (b"[" * 65, "too_deep"), (b"[" * 100_000, "too_deep"), (b'{"a":' * 100_000, "too_deep"), (b"[" * 500_000 + b"]" * 500_000, "too_deep"),
-    (b'{"event_id": ' + b"[" * 64 + b"]" * 64 + b"}", "too_deep"), (b"[" * 10_000_000, "too_large"), (b" " * 10_000_000, "too_large"),
-    (b"null", "wrong_type"), (b"[]", "wrong_type"), (b'"text"', "wrong_type"), (b"5", "wrong_type"), (b"true", "wrong_type"),
+    (b'{"a": "\x01"}', "not_json"),
+    (b'{"a": "\n"}', "not_json"),
+    (b'{"a": "\\x"}', "not_json"),
+    (b'{"a": "\\u12"}', "not_json"),
+    (b"{1: 2}", "not_json"),
+    (b"/* */ {}", "not_json"),
+    (VALUE.replace(b"1.5", b"NaN"), "not_json"),
+    (VALUE.replace(b"1.5", b"Infinity"), "not_json"),
+    (VALUE.replace(b"1.5", b"-Infinity"), "not_json"),
+    (b'{"x": NaN}', "not_json"),
+    (b"[" * 64, "not_json"),
+    (b"\xef\xbb\xbf" + VALUE, "byte_order_mark"),
+    (VALUE.decode().encode("utf-16"), "not_utf8"),
+    (VALUE.decode().encode("utf-32-le"), "not_json"),
+    (b'{"a": "\xff"}', "not_utf8"),
+    (b'{"a": "\xed\xa0\x80"}', "not_utf8"),
+    (b'{"a": "\xc0\x80"}', "not_utf8"),
+    (VALUE.replace(b"sol", "münchen".encode("latin-1")), "not_utf8"),
+    (b"\x1f\x8b\x08\x00", "not_utf8"),
+    (b"[" * 65, "too_deep"),
+    (b"[" * 100_000, "too_deep"),
+    (b'{"a":' * 100_000, "too_deep"),
+    (b"[" * 500_000 + b"]" * 500_000, "too_deep"),
+    (b'{"event_id": ' + b"[" * 64 + b"]" * 64 + b"}", "too_deep"),
+    (b"[" * 10_000_000, "too_large"),
+    (b" " * 10_000_000, "too_large"),
+    (b"null", "wrong_type"),
+    (b"[]", "wrong_type"),
+    (b'"text"', "wrong_type"),
+    (b"5", "wrong_type"),
+    (b"true", "wrong_type"),
     (b"[" + VALUE + b"]", "wrong_type"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("value", "reason"), SYNTAX, ids=lambda x: ascii(x)[:30])
@@ -52,7 +84,11 @@ def test_what_is_no_json_object(value: bytes | None, reason: str) -> None:
         ({"schema_version": None}, "missing_field", "$.schema_version"),
         ({"schema_version": 2}, "unsupported_version", "$.schema_version"),
         ({"schema_version": 1.5}, "unsupported_version", "$.schema_version"),
-        ({"schema_version": 0, "kind": "position_closed"}, "unsupported_version", "$.schema_version"),
+        (
+            {"schema_version": 0, "kind": "position_closed"},
+            "unsupported_version",
+            "$.schema_version",
+        ),
         ({"schema_version": 1}, "missing_field", "$.event_id"),
         ({**NEW, "schema_version": 2}, "unsupported_version", "$.schema_version"),
         ({**NEW, "schema_version": "1"}, "wrong_type", "$.schema_version"),
@@ -64,12 +100,28 @@ def test_which_envelope(event: dict[str, Any], reason: str, path: str) -> None:
     assert refused(json.dumps(event).encode()) == (reason, path)
 
 
-NUMBERS = ["revision", *(f"trade_summary.{f}" for f in NEW["trade_summary"] if "timestamp" not in f), "actions.0.size_frac"]
+NUMBERS = [
+    "revision",
+    *(f"trade_summary.{f}" for f in NEW["trade_summary"] if "timestamp" not in f),
+    "actions.0.size_frac",
+]
 TEXTS = [
-    "event_id", "trade_id", "module", "position_id", "symbol", "chain", "timeframe", "bucket", "trade_summary.exit_timestamp",
-    "trade_summary.entry_timestamp", "actions.0.ts", "actions.0.pattern_key", "actions.0.action_category", "actions.0.action_id",
+    "event_id",
+    "trade_id",
+    "module",
+    "position_id",
+    "symbol",
+    "chain",
+    "timeframe",
+    "bucket",
+    "trade_summary.exit_timestamp",
+    "trade_summary.entry_timestamp",
+    "actions.0.ts",
+    "actions.0.pattern_key",
+    "actions.0.action_category",
+    "actions.0.action_id",
     "actions.0.applied_overrides.1",
-]  # fmt: skip
+]
 OBJECTS = ["entry_context", "regime_context", "trade_summary", "actions.0.scope", "actions.0"]
 ARRAYS = ["actions", "actions.0.applied_overrides"]
 
@@ -91,22 +143,37 @@ def test_types_are_strict(path: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("path", [p for p in NUMBERS if p != "revision"])
-@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 400, "9" * 5000, "1e99999999999999999999"], ids=lambda n: n[:8])
+@pytest.mark.parametrize(
+    "number",
+    ["1e400", "-1e400", "1" + "0" * 400, "9" * 5000, "1e99999999999999999999"],
+    ids=lambda n: n[:8],
+)
 def test_numbers_are_finite(path: str, number: str) -> None:
     value = broken(NEW, path, 123454321).replace(b"123454321", number.encode())
     assert refused(value) == ("bad_number", json_path(path))
 
 
 @pytest.mark.parametrize(
-    "number", ["-1", "9007199254740992", "1e400", "9" * 400, "9" * 5000, "-1.0", "18446744073709551616"], ids=lambda n: n[:8]
+    "number",
+    ["-1", "9007199254740992", "1e400", "9" * 400, "9" * 5000, "-1.0", "18446744073709551616"],
+    ids=lambda n: n[:8],
 )
 def test_the_revisions_range(number: str) -> None:
     value = VALUE.replace(b'"revision": 2', b'"revision": ' + number.encode())
     assert refused(value) == ("out_of_range", "$.revision")
-    assert refused(VALUE.replace(b'"revision": 2', b'"revision": 2.5')) == ("wrong_type", "$.revision")
+    assert refused(VALUE.replace(b'"revision": 2', b'"revision": 2.5')) == (
+        "wrong_type",
+        "$.revision",
+    )
 
 
-IDENTIFIERS = ["event_id", "trade_id", "position_id", "actions.1.action_id", "actions.0.applied_overrides.0"]
+IDENTIFIERS = [
+    "event_id",
+    "trade_id",
+    "position_id",
+    "actions.1.action_id",
+    "actions.0.applied_overrides.0",
+]
 LABELS = ["symbol", "chain", "timeframe", "bucket"]
 
 
@@ -115,7 +182,16 @@ def test_identifiers_are_not_empty(path: str) -> None:
     assert refused(broken(NEW, path, "")) == ("empty_text", json_path(path))
 
 
-@pytest.mark.parametrize("path", [*IDENTIFIERS, *LABELS, "actions.0.pattern_key", "actions.0.scope.chain", "entry_context.chain"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *IDENTIFIERS,
+        *LABELS,
+        "actions.0.pattern_key",
+        "actions.0.scope.chain",
+        "entry_context.chain",
+    ],
+)
 def test_text_of_over_200_code_points(path: str) -> None:
     for letter in "x🚀":
         assert refused(broken(NEW, path, letter * 201)) == ("too_long", json_path(path))
@@ -130,16 +206,30 @@ def test_objects_and_arrays_in_a_dimension(scope: str, dimension: str, value: ob
     assert facts(broken(NEW, f"{scope}.not_a_dimension", value))
 
 
-@pytest.mark.parametrize(("number", "reason"), [("1e400", "bad_number"), ("1" + "0" * 400, "bad_number"), ("1" + "0" * 250, "too_long")])
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [("1e400", "bad_number"), ("1" + "0" * 400, "bad_number"), ("1" + "0" * 250, "too_long")],
+)
 def test_numbers_in_a_dimension(number: str, reason: str) -> None:
     value = broken(NEW, "actions.0.scope.chain", 123454321).replace(b"123454321", number.encode())
     assert refused(value) == (reason, "$.actions[0].scope.chain")
 
 
 @pytest.mark.parametrize(
-    "path", ["x", "event_id", "trade_id", "actions.0.scope.chain", "actions.0.scope.note", "regime_context.a", "actions.1.x"]
+    "path",
+    [
+        "x",
+        "event_id",
+        "trade_id",
+        "actions.0.scope.chain",
+        "actions.0.scope.note",
+        "regime_context.a",
+        "actions.1.x",
+    ],
 )
-@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud800", "\ude00\ud83d", "\ud800\ud800\udc00"], ids=ascii)
+@pytest.mark.parametrize(
+    "text", ["\x00", "a\x00b", "\ud800", "\ude00\ud83d", "\ud800\ud800\udc00"], ids=ascii
+)
 def test_text_that_postgresql_cannot_hold(path: str, text: str) -> None:
     assert refused(broken(NEW, path, text)) == ("bad_text", json_path(path))
     reason, place = refused(broken(NEW, f"{path}{text}", 1))
@@ -152,9 +242,14 @@ def test_a_bad_key_of_any_length_has_a_short_path() -> None:
     assert (reason, len(path) <= 500) == ("bad_text", True)
 
 
-@pytest.mark.parametrize("category", ["Entry", "EXIT", "", "add ", "emergency", "entry\n", "x" * 100_000, "a` - at `$.b"])
+@pytest.mark.parametrize(
+    "category", ["Entry", "EXIT", "", "add ", "emergency", "entry\n", "x" * 100_000, "a` - at `$.b"]
+)
 def test_categories_are_exact(category: str) -> None:
-    assert refused(broken(NEW, "actions.2.action_category", category)) == ("unknown_category", "$.actions[2].action_category")
+    assert refused(broken(NEW, "actions.2.action_category", category)) == (
+        "unknown_category",
+        "$.actions[2].action_category",
+    )
 
 
 @pytest.mark.parametrize("module", ["", " ", "p m", "pm\n", "p.m", "pм", "m" * 201, "pm|", "pm="])
@@ -163,10 +258,27 @@ def test_modules(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "pm", "pm.", ".a", "a..b", "a b", "a\tb", "a\u3000b", "a|b", "a=b", "module=dm|pattern_key=a", "module=pm|pattern_key="]
+    "key",
+    [
+        "",
+        "pm",
+        "pm.",
+        ".a",
+        "a..b",
+        "a b",
+        "a\tb",
+        "a\u3000b",
+        "a|b",
+        "a=b",
+        "module=dm|pattern_key=a",
+        "module=pm|pattern_key=",
+    ],
 )
 def test_pattern_keys(key: str) -> None:
-    assert refused(broken(NEW, "actions.1.pattern_key", key)) == ("bad_pattern_key", "$.actions[1].pattern_key")
+    assert refused(broken(NEW, "actions.1.pattern_key", key)) == (
+        "bad_pattern_key",
+        "$.actions[1].pattern_key",
+    )
 
 
 def test_no_actions() -> None:
@@ -221,15 +333,27 @@ def test_the_older_envelopes_outcome_may_be_in_either_summary() -> None:
     assert facts(broken(json.loads(value), "content.trade_summary.rr", ABSENT))[0].rr == -9
     without = json.loads(value)
     without["content"]["completed_trades"][2]["summary"]["exit_timestamp"] = "2026-01-09T00:00:00Z"
-    assert facts(broken(without, "content.trade_summary", None))[0].exit_ts == "2026-01-09T00:00:00.000000Z"
+    assert (
+        facts(broken(without, "content.trade_summary", None))[0].exit_ts
+        == "2026-01-09T00:00:00.000000Z"
+    )
 
 
 def test_every_reason_is_documented_and_used() -> None:
-    source = "".join(p.read_text() for p in Path(app.closes.__file__).parent.glob("*.py") if p.name != "errors.py")
+    source = "".join(
+        p.read_text()
+        for p in Path(app.closes.__file__).parent.glob("*.py")
+        if p.name != "errors.py"
+    )
     source += "".join(p.read_text() for p in Path(edgeloop.__file__).parent.glob("*.py"))
-    source += (Path(app.closes.__file__).parent / "errors.py").read_text().partition("_MAX_MESSAGE")[2]
+    source += (
+        (Path(app.closes.__file__).parent / "errors.py").read_text().partition("_MAX_MESSAGE")[2]
+    )
     assert {reason for reason in REASONS if f'"{reason}"' not in source} == set()
-    assert all(re.fullmatch("[a-z0-9_]+", reason) and text.endswith(".") for reason, text in REASONS.items())
+    assert all(
+        re.fullmatch("[a-z0-9_]+", reason) and text.endswith(".")
+        for reason, text in REASONS.items()
+    )
 
 
 @pytest.mark.parametrize(
@@ -247,4 +371,6 @@ def test_every_reason_is_documented_and_used() -> None:
 def test_no_input_of_a_megabyte_stalls_the_door(value: bytes) -> None:
     started = time.perf_counter()
     refused(value)
-    assert time.perf_counter() - started < 2.0, "0.06 s on a slow machine; a quadratic check would take minutes"
+    assert time.perf_counter() - started < 2.0, (
+        "0.06 s on a slow machine; a quadratic check would take minutes"
+    )

@@ -14,32 +14,64 @@ from tests.closes.events import ABSENT, NEW, OLDER, broken, facts, refused
 
 VALUE = json.dumps(NEW).encode()
 
-METRICS = TradeMetrics(time_efficiency=0.5, hold_time_days=2.0, time_to_payback_days=1.0, max_drawdown=0.1, max_gain=0.3, fees_usd=0.5)
+METRICS = TradeMetrics(
+    time_efficiency=0.5,
+    hold_time_days=2.0,
+    time_to_payback_days=1.0,
+    max_drawdown=0.1,
+    max_gain=0.3,
+    fees_usd=0.5,
+)
 EXPECTED_COMMON: dict[str, Any] = {
-    "module": "pm", "trade_id": "t-1", "revision": 2, "n_actions": 4, "exit_ts": "2026-01-09T12:00:00.000000Z", "event_id": "e-1",
-    "value_sha256": hashlib.sha256(VALUE).hexdigest(), "rr": 1.5, "roi": 0.25, "pnl_usd": 120.0, "segment": Segment("micro", "1h"),
-    "metrics": METRICS, "position_id": "p-1", "symbol": "ABC", "entry_ts": "2026-01-07T12:00:00.000000Z", "schema_version": 1,
-}  # fmt: skip
+    "module": "pm",
+    "trade_id": "t-1",
+    "revision": 2,
+    "n_actions": 4,
+    "exit_ts": "2026-01-09T12:00:00.000000Z",
+    "event_id": "e-1",
+    "value_sha256": hashlib.sha256(VALUE).hexdigest(),
+    "rr": 1.5,
+    "roi": 0.25,
+    "pnl_usd": 120.0,
+    "segment": Segment("micro", "1h"),
+    "metrics": METRICS,
+    "position_id": "p-1",
+    "symbol": "ABC",
+    "entry_ts": "2026-01-07T12:00:00.000000Z",
+    "schema_version": 1,
+}
 INHERITED = {"chain": "sol", "curator": "c1"}
 EXPECTED_GROUPS: list[dict[str, Any]] = [
     {
-        "pattern_key": "pm.uptrend.S1.entry", "action_category": "entry", "home": True,
-        "actions": (FactAction(
-            "a-0", "2026-01-07T12:00:00.000000Z", {**INHERITED, "btc_macro": "S1", "bucket_rank_position": "1"}, 0.5, ("o-1", "o-2")
-        ),),
+        "pattern_key": "pm.uptrend.S1.entry",
+        "action_category": "entry",
+        "home": True,
+        "actions": (
+            FactAction(
+                "a-0",
+                "2026-01-07T12:00:00.000000Z",
+                {**INHERITED, "btc_macro": "S1", "bucket_rank_position": "1"},
+                0.5,
+                ("o-1", "o-2"),
+            ),
+        ),
     },
     {
-        "pattern_key": "pm.uptrend.S1.add", "action_category": "add", "home": False,
+        "pattern_key": "pm.uptrend.S1.add",
+        "action_category": "add",
+        "home": False,
         "actions": (
             FactAction("a-1", "2026-01-08T12:00:00.000000Z", {**INHERITED, "chain": "eth"}),
             FactAction("t-1/2", "2026-01-08T12:00:00.000000Z", INHERITED),
         ),
     },
     {
-        "pattern_key": "pm.uptrend.S1.exit", "action_category": "exit", "home": False,
+        "pattern_key": "pm.uptrend.S1.exit",
+        "action_category": "exit",
+        "home": False,
         "actions": (FactAction("a-3", "2026-01-09T12:00:00.000000Z", INHERITED),),
     },
-]  # fmt: skip
+]
 EXPECTED = tuple(PatternTradeEvent(**EXPECTED_COMMON, **group) for group in EXPECTED_GROUPS)
 
 
@@ -51,18 +83,30 @@ def test_the_older_envelope_gives_the_same_facts() -> None:
     value = json.dumps(OLDER).encode()
     metrics = TradeMetrics(max_gain=0.3)
     expected = tuple(
-        msgspec.structs.replace(fact, revision=0, value_sha256=hashlib.sha256(value).hexdigest(), metrics=metrics) for fact in EXPECTED
+        msgspec.structs.replace(
+            fact, revision=0, value_sha256=hashlib.sha256(value).hexdigest(), metrics=metrics
+        )
+        for fact in EXPECTED
     )
     assert facts(value) == expected
 
 
 def test_only_the_required_fields() -> None:
     event = {
-        "event_id": "e", "schema_version": 1, "trade_id": "t", "trade_summary": {"exit_timestamp": "2026-01-01T00:00:00Z", "rr": -0.31},
+        "event_id": "e",
+        "schema_version": 1,
+        "trade_id": "t",
+        "trade_summary": {"exit_timestamp": "2026-01-01T00:00:00Z", "rr": -0.31},
         "actions": [{"ts": "2026-01-01T00:00:00Z", "pattern_key": "a", "action_category": "exit"}],
-    }  # fmt: skip
+    }
     (fact,) = facts(json.dumps(event).encode())
-    assert (fact.module, fact.pattern_key, fact.revision, fact.home, fact.n_actions) == ("pm", "pm.a", 0, True, 1)
+    assert (fact.module, fact.pattern_key, fact.revision, fact.home, fact.n_actions) == (
+        "pm",
+        "pm.a",
+        0,
+        True,
+        1,
+    )
     assert fact.actions == (FactAction("t/0", "2026-01-01T00:00:00.000000Z", {}),)
     assert (fact.roi, fact.pnl_usd, fact.symbol, fact.position_id, fact.entry_ts) == (None,) * 5
     assert fact.segment == Segment(None, None)
@@ -70,19 +114,39 @@ def test_only_the_required_fields() -> None:
 
 
 OPTIONAL = [
-    "revision", "module", "position_id", "symbol", "chain", "timeframe", "bucket", "entry_context", "regime_context", "actions.0.action_id",
-    "actions.0.scope", "actions.0.size_frac", "actions.0.applied_overrides",
+    "revision",
+    "module",
+    "position_id",
+    "symbol",
+    "chain",
+    "timeframe",
+    "bucket",
+    "entry_context",
+    "regime_context",
+    "actions.0.action_id",
+    "actions.0.scope",
+    "actions.0.size_frac",
+    "actions.0.applied_overrides",
     *(f"trade_summary.{f}" for f in NEW["trade_summary"] if f not in ("exit_timestamp", "rr")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("path", OPTIONAL)
 def test_optional_fields_may_be_null_which_is_absent(path: str) -> None:
     null, absent = facts(broken(NEW, path, None)), facts(broken(NEW, path, ABSENT))
-    assert [msgspec.structs.replace(f, value_sha256="") for f in null] == [msgspec.structs.replace(f, value_sha256="") for f in absent]
+    assert [msgspec.structs.replace(f, value_sha256="") for f in null] == [
+        msgspec.structs.replace(f, value_sha256="") for f in absent
+    ]
 
 
-REQUIRED = ["event_id", "schema_version", "trade_id", "trade_summary", "actions", "trade_summary.exit_timestamp"]
+REQUIRED = [
+    "event_id",
+    "schema_version",
+    "trade_id",
+    "trade_summary",
+    "actions",
+    "trade_summary.exit_timestamp",
+]
 REQUIRED += [f"actions.3.{f}" for f in ("ts", "pattern_key", "action_category")]
 
 
@@ -90,14 +154,22 @@ REQUIRED += [f"actions.3.{f}" for f in ("ts", "pattern_key", "action_category")]
 def test_required_fields(path: str) -> None:
     steps = "$." + path.replace(".3.", "[3].")
     assert refused(broken(NEW, path, ABSENT)) == ("missing_field", steps)
-    assert refused(broken(NEW, path, None)) == ("missing_field" if path == "schema_version" else "wrong_type", steps)
+    assert refused(broken(NEW, path, None)) == (
+        "missing_field" if path == "schema_version" else "wrong_type",
+        steps,
+    )
 
 
 @pytest.mark.parametrize(("outcome", "field"), [("rr", "rr"), ("roi", "roi"), ("pnl", "pnl_usd")])
 def test_the_configured_outcome_is_required_and_only_that(outcome: str, field: str) -> None:
     for value in (None, ABSENT):
-        assert refused(broken(NEW, f"trade_summary.{field}", value), outcome=outcome) == ("missing_outcome", f"$.trade_summary.{field}")
-        assert facts(broken(NEW, f"trade_summary.{field}", value), outcome="roi" if outcome == "rr" else "rr")
+        assert refused(broken(NEW, f"trade_summary.{field}", value), outcome=outcome) == (
+            "missing_outcome",
+            f"$.trade_summary.{field}",
+        )
+        assert facts(
+            broken(NEW, f"trade_summary.{field}", value), outcome="roi" if outcome == "rr" else "rr"
+        )
 
 
 def test_rr_stays_raw() -> None:
@@ -106,9 +178,17 @@ def test_rr_stays_raw() -> None:
 
 
 def test_unknown_fields_are_ignored_whatever_they_hold() -> None:
-    extra: dict[str, Any] = {"x": [1, {"y": None}], "big": 10**400, "kind": 5, "content": [], "id": 7}
+    extra: dict[str, Any] = {
+        "x": [1, {"y": None}],
+        "big": 10**400,
+        "kind": 5,
+        "content": [],
+        "id": 7,
+    }
     tree = {**NEW, **extra, "trade_summary": {**NEW["trade_summary"], **extra}}
-    tree["actions"] = [{**a, **extra, "scope": {**(a.get("scope") or {}), **extra}} for a in NEW["actions"]]
+    tree["actions"] = [
+        {**a, **extra, "scope": {**(a.get("scope") or {}), **extra}} for a in NEW["actions"]
+    ]
     tree["entry_context"] = {**NEW["entry_context"], **extra}
     tree["regime_context"] = {"btc_macro": [], **extra}
     value = json.dumps(tree).replace(str(10**400), "1e400").encode()
@@ -134,15 +214,30 @@ def test_the_last_of_duplicate_keys_wins() -> None:
         assert first in text
         assert facts(text.replace(first, then).encode())
     assert facts(text.replace('"rr": 1.5', '"rr": "no", "rr": 7').encode())[0].rr == 7
-    assert refused(text.replace('"rr": 1.5', '"rr": 7, "rr": "no"').encode()) == ("wrong_type", "$.trade_summary.rr")
+    assert refused(text.replace('"rr": 1.5', '"rr": 7, "rr": "no"').encode()) == (
+        "wrong_type",
+        "$.trade_summary.rr",
+    )
     older = json.dumps(OLDER).replace('"module": "pm"', '"module": 5, "module": "pm"').encode()
     assert facts(older)
 
 
 def test_scope_takes_the_actions_own_and_fills_from_the_entry_context_but_regimes() -> None:
     tree = json.loads(VALUE)
-    tree["entry_context"] = {"chain": "sol", "bucket": "b", "btc_macro": "S2", "alt_meso": "S1", "foo": "x"}
-    tree["actions"][0]["scope"] = {"chain": " unknown ", "bucket": "own", "btc_macro": "s4", "btc_meso": True, "A_mode": ""}
+    tree["entry_context"] = {
+        "chain": "sol",
+        "bucket": "b",
+        "btc_macro": "S2",
+        "alt_meso": "S1",
+        "foo": "x",
+    }
+    tree["actions"][0]["scope"] = {
+        "chain": " unknown ",
+        "bucket": "own",
+        "btc_macro": "s4",
+        "btc_meso": True,
+        "A_mode": "",
+    }
     (first, *_) = facts(json.dumps(tree).encode())
     assert first.actions[0].scope == {"chain": "sol", "bucket": "own", "btc_meso": "true"}
 
@@ -162,7 +257,16 @@ def test_dimensions_are_a_setting() -> None:
 
 @pytest.mark.parametrize(
     ("payback", "hold", "expected"),
-    [(1, 3, 0.5), (None, 3, 0.25), (0, 3, 1.0), (None, None, None), (-1, 3, 0.25), (-1, None, None), (-1, -1, None), (1e308, None, 1e-308)],
+    [
+        (1, 3, 0.5),
+        (None, 3, 0.25),
+        (0, 3, 1.0),
+        (None, None, None),
+        (-1, 3, 0.25),
+        (-1, None, None),
+        (-1, -1, None),
+        (1e308, None, 1e-308),
+    ],
 )
 def test_time_efficiency(payback: float | None, hold: float | None, expected: float | None) -> None:
     tree = json.loads(VALUE)
@@ -174,15 +278,21 @@ def test_home_is_the_group_of_the_earliest_action_by_moment_and_then_by_place() 
     def home(*times: str) -> str:
         tree = json.loads(VALUE)
         tree["actions"] = [
-            {"ts": ts, "pattern_key": f"k{i}", "action_category": "add"} for i, ts in enumerate(times)
-        ]  # fmt: skip
+            {"ts": ts, "pattern_key": f"k{i}", "action_category": "add"}
+            for i, ts in enumerate(times)
+        ]
         (one,) = [f.pattern_key for f in facts(json.dumps(tree).encode()) if f.home]
         return one
 
     assert home("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z") == "pm.k1"
-    assert home("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000Z", "2026-01-01T01:00:00+01:00") == "pm.k0"
+    assert (
+        home("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000Z", "2026-01-01T01:00:00+01:00")
+        == "pm.k0"
+    )
     assert home("2026-01-01T00:30:00Z", "2026-01-01T01:00:00+01:00") == "pm.k1"
-    assert home("2026-01-01T00:00:00Z", "2025-12-31T23:30:00-01:00", "0001-01-01T00:00:00Z") == "pm.k2"
+    assert (
+        home("2026-01-01T00:00:00Z", "2025-12-31T23:30:00-01:00", "0001-01-01T00:00:00Z") == "pm.k2"
+    )
 
 
 def test_a_groups_actions_keep_their_order_and_an_action_may_follow_the_exit() -> None:
@@ -196,8 +306,15 @@ def test_a_groups_actions_keep_their_order_and_an_action_may_follow_the_exit() -
 
 def test_key_forms_meet_in_one_group() -> None:
     tree = json.loads(VALUE)
-    keys = ["uptrend.S1", "pm.uptrend.S1", "module=pm|pattern_key=uptrend.S1", "module=pm|pattern_key=pm.uptrend.S1"]
-    tree["actions"] = [{"ts": "2026-01-01T00:00:00Z", "pattern_key": k, "action_category": "add"} for k in keys]
+    keys = [
+        "uptrend.S1",
+        "pm.uptrend.S1",
+        "module=pm|pattern_key=uptrend.S1",
+        "module=pm|pattern_key=pm.uptrend.S1",
+    ]
+    tree["actions"] = [
+        {"ts": "2026-01-01T00:00:00Z", "pattern_key": k, "action_category": "add"} for k in keys
+    ]
     (fact,) = facts(json.dumps(tree).encode())
     assert (fact.pattern_key, len(fact.actions)) == ("pm.uptrend.S1", 4)
 
@@ -208,14 +325,34 @@ def test_blank_and_unknown_segments_are_missing() -> None:
 
 
 def test_integers_may_be_written_as_floats_of_integral_value() -> None:
-    assert facts(VALUE.replace(b'"revision": 2', b'"revision": 2.0').replace(b'"schema_version": 1', b'"schema_version": 1.0')) != ()
+    assert (
+        facts(
+            VALUE.replace(b'"revision": 2', b'"revision": 2.0').replace(
+                b'"schema_version": 1', b'"schema_version": 1.0'
+            )
+        )
+        != ()
+    )
     assert facts(broken(NEW, "revision", 2**53 - 1))[0].revision == 2**53 - 1
 
 
 def test_limits_are_reached_but_not_crossed() -> None:
     wide = "🚀" * 200
-    tree = json.loads(VALUE) | {"event_id": wide, "trade_id": wide, "position_id": wide, "symbol": wide, "module": "m" * 190}
-    tree["actions"] = [{"ts": "2026-01-01T00:00:00Z", "pattern_key": "k" * 9, "action_category": "add", "scope": {"chain": wide}}]
+    tree = json.loads(VALUE) | {
+        "event_id": wide,
+        "trade_id": wide,
+        "position_id": wide,
+        "symbol": wide,
+        "module": "m" * 190,
+    }
+    tree["actions"] = [
+        {
+            "ts": "2026-01-01T00:00:00Z",
+            "pattern_key": "k" * 9,
+            "action_category": "add",
+            "scope": {"chain": wide},
+        }
+    ]
     (fact,) = facts(json.dumps(tree, ensure_ascii=False).encode())
     assert fact.trade_id == wide
     assert len(fact.pattern_key) == 200
@@ -240,18 +377,33 @@ def test_brackets_in_text_are_not_nesting() -> None:
 def test_escapes_that_only_look_bad() -> None:
     for text in ["\\u0000", "\\\\u0000", "\\ud800", "😀", "\u0001"]:
         assert facts(broken(NEW, "x", text))
-    assert facts(broken(NEW, "actions.0.scope.chain", "\\u0000"))[0].actions[0].scope["chain"] == "\\u0000"
+    assert (
+        facts(broken(NEW, "actions.0.scope.chain", "\\u0000"))[0].actions[0].scope["chain"]
+        == "\\u0000"
+    )
 
 
 def test_duplicate_action_ids() -> None:
-    assert refused(broken(NEW, "actions.1.action_id", "a-0")) == ("duplicate_action_id", "$.actions[1].action_id")
-    assert refused(broken(NEW, "actions.0.action_id", "t-1/2")) == ("duplicate_action_id", "$.actions[2].action_id")
+    assert refused(broken(NEW, "actions.1.action_id", "a-0")) == (
+        "duplicate_action_id",
+        "$.actions[1].action_id",
+    )
+    assert refused(broken(NEW, "actions.0.action_id", "t-1/2")) == (
+        "duplicate_action_id",
+        "$.actions[2].action_id",
+    )
 
 
 def test_a_big_trade_is_like_a_small_one() -> None:
     tree = json.loads(VALUE)
     tree["actions"] = [
-        {"ts": "2026-01-01T00:00:00Z", "pattern_key": "k", "action_category": "add", "scope": {"chain": "x"}} for _ in range(2_000)
+        {
+            "ts": "2026-01-01T00:00:00Z",
+            "pattern_key": "k",
+            "action_category": "add",
+            "scope": {"chain": "x"},
+        }
+        for _ in range(2_000)
     ]
     (fact,) = facts(json.dumps(tree).encode())
     assert len(fact.actions) == fact.n_actions == 2_000

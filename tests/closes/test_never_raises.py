@@ -23,14 +23,45 @@ JSON: Any = st.recursive(
     | st.floats()
     | st.text()
     | st.sampled_from(["S4", "2026-01-01T00:00:00Z", "add", "pm", "\x00"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 HOSTILE: list[Any] = [
-    None, True, False, 0, -1, 1.5, 2**53, 10**30, 1e308, float("nan"), float("inf"), "", " ", "x" * 201, "🚀", "\x00", "\ud800", "S4", [],
-    {}, [[]], {"a": {}}, [None], "2026-01-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:60-23:59", "2026-01-01T00:00:00Z", "pm..a",
-    "a|b", "add", "position_closed", 10**400,
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    2**53,
+    10**30,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "x" * 201,
+    "🚀",
+    "\x00",
+    "\ud800",
+    "S4",
+    [],
+    {},
+    [[]],
+    {"a": {}},
+    [None],
+    "2026-01-01",
+    "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:60-23:59",
+    "2026-01-01T00:00:00Z",
+    "pm..a",
+    "a|b",
+    "add",
+    "position_closed",
+    10**400,
+]
 
 
 def judge(value: bytes | None) -> bool:
@@ -43,7 +74,9 @@ def judge(value: bytes | None) -> bool:
     if letter is not None:
         assert letter.reason in REASONS
         assert letter.path.startswith("$")
-        assert all(len(text.encode()) < 3_000 for text in (letter.reason, letter.path, letter.exception))
+        assert all(
+            len(text.encode()) < 3_000 for text in (letter.reason, letter.path, letter.exception)
+        )
         return False
     assert sum(fact.home for fact in found) == 1
     assert len({(fact.pattern_key, fact.action_category) for fact in found}) == len(found)
@@ -77,15 +110,28 @@ def test_random_members(members: dict[str, Any]) -> None:
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:
     found: list[tuple[Any, Any]] = []
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    items = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
     for key, child in items:
         found += [(tree, key), *_places(child)]
     return found
 
 
 @settings(max_examples=300)
-@given(st.sampled_from([NEW, OLDER]), st.randoms(use_true_random=False), st.integers(1, 4), JSON | st.sampled_from(HOSTILE))
-def test_mutated_events(event: dict[str, Any], random_source: random.Random, mutations: int, value: Any) -> None:
+@given(
+    st.sampled_from([NEW, OLDER]),
+    st.randoms(use_true_random=False),
+    st.integers(1, 4),
+    JSON | st.sampled_from(HOSTILE),
+)
+def test_mutated_events(
+    event: dict[str, Any], random_source: random.Random, mutations: int, value: Any
+) -> None:
     tree = json.loads(json.dumps(event))
     for _ in range(mutations):
         places = _places(tree)

@@ -1,4 +1,5 @@
-"""`faust -A app overrides diff`: what it tells of a log with a planted edge that fades, of an empty one, and without a broker."""
+"""`faust -A app overrides diff`: what it tells of a log with a planted edge that fades, of an empty
+one, and without a broker."""
 
 from __future__ import annotations
 
@@ -38,10 +39,15 @@ def told(settings: Settings, *words: str) -> dict[str, Any]:
 @pytest.fixture
 def installation(stack_settings: Settings) -> Settings:
     """With two modules: one whose edge on {d0=0} halves every thirty days, and one without an edge."""
-    settings = dataclasses.replace(stack_settings, n_min=20, dimensions=("d0", "d1"), regime_signature=())
+    settings = dataclasses.replace(
+        stack_settings, n_min=20, dimensions=("d0", "d1"), regime_signature=()
+    )
     fading = market(1, n=400, edge=lambda day: 4.0 * 2 ** (-day / 30))
     corrected = fact("t0000", 1_728_000_000_000_000, 0.0, {"d0": "1"}, revision=1)
-    dull = [msgspec.structs.replace(f, module="xm", pattern_key="xm.a.b") for f in market(2, n=200, edge=lambda day: 0.0)]
+    dull = [
+        msgspec.structs.replace(f, module="xm", pattern_key="xm.a.b")
+        for f in market(2, n=200, edge=lambda day: 0.0)
+    ]
     facts = [*fading, corrected, *dull]
 
     async def send() -> None:
@@ -50,7 +56,12 @@ def installation(stack_settings: Settings) -> Settings:
         encode = msgspec.json.Encoder().encode
         await producer.send(
             [
-                Outgoing(settings.topic(kinds.FACTS), i % settings.partitions, f"{f.pattern_key}|entry".encode(), encode(f))
+                Outgoing(
+                    settings.topic(kinds.FACTS),
+                    i % settings.partitions,
+                    f"{f.pattern_key}|entry".encode(),
+                    encode(f),
+                )
                 for i, f in enumerate(facts)
             ]
         )
@@ -93,14 +104,20 @@ def test_each_other_side(against: str, installation: Settings) -> None:
 
 def test_a_category_of_which_there_is_nothing(installation: Settings) -> None:
     assert told(installation, "--category", "exit")["differences"] == {"total": 0, "shown": []}
-    assert "0 overrides of category exit by `integrated`, 0 by `classic`." in run(installation, "--category", "exit").stdout
+    assert (
+        "0 overrides of category exit by `integrated`, 0 by `classic`."
+        in run(installation, "--category", "exit").stdout
+    )
 
 
 def test_an_empty_log(stack_settings: Settings) -> None:
     asyncio.run(topics.create(stack_settings))
     result = run(stack_settings)
     assert result.exit_code == 0, result.output
-    assert "0 overrides by `integrated`, 0 by `classic`.\n\nThey differ in 0 contexts." in result.stdout
+    assert (
+        "0 overrides by `integrated`, 0 by `classic`.\n\nThey differ in 0 contexts."
+        in result.stdout
+    )
     assert told(stack_settings)["differences"]["total"] == 0
 
 

@@ -1,4 +1,5 @@
-"""`faust -A app import`: dry runs that say what would happen and why, drafts that overwrite nothing, and real sends with stable ids."""
+"""`faust -A app import`: dry runs that say what would happen and why, drafts that overwrite
+nothing, and real sends with stable ids."""
 
 from __future__ import annotations
 
@@ -17,7 +18,16 @@ from app.commands.import_ import import_
 from app.log import topics
 from app.settings import Settings
 from tests.commands.test_produce import written
-from tests.sources.making import ORDERS_2025, TRADES_2025, backtest_trade, database, position_closed, result, stored_trade, zipped
+from tests.sources.making import (
+    ORDERS_2025,
+    TRADES_2025,
+    backtest_trade,
+    database,
+    position_closed,
+    result,
+    stored_trade,
+    zipped,
+)
 
 JOURNAL = Path(__file__).parents[2] / "samples" / "journal.csv.gz"
 NO_BROKER = Settings(broker="127.0.0.1:1")
@@ -37,7 +47,17 @@ def trades(tmp_path: Path) -> Path:
         for i in range(40):
             bad = {7: "lots", 9: ""}.get(i, f"{(-1) ** i * 2.5:.2f}")
             exit_time = "never" if i == 9 else f"2024-03-{i % 28 + 1:02} 16:00"
-            writer.writerow([i, "2024-02-01 10:00", exit_time, "ABC"[i % 3], ("gap", "dip")[i % 2], bad, i * 1.1])
+            writer.writerow(
+                [
+                    i,
+                    "2024-02-01 10:00",
+                    exit_time,
+                    "ABC"[i % 3],
+                    ("gap", "dip")[i % 2],
+                    bad,
+                    i * 1.1,
+                ]
+            )
     return path
 
 
@@ -75,30 +95,52 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
 
 
 def test_a_dry_run_as_json(trades: Path, mapping: Path) -> None:
-    settings = Settings(broker=NO_BROKER.broker, outcome="roi", dimensions=("atr", "symbol"), regime_signature=())
-    shown = json.loads(run(settings, str(trades), "--mapping", str(mapping), "--dry-run", "--json").stdout)
-    letters = {(letter["reason"], letter["path"]): (letter["count"], letter["places"]) for letter in shown["dead_letters"]}
+    settings = Settings(
+        broker=NO_BROKER.broker, outcome="roi", dimensions=("atr", "symbol"), regime_signature=()
+    )
+    shown = json.loads(
+        run(settings, str(trades), "--mapping", str(mapping), "--dry-run", "--json").stdout
+    )
+    letters = {
+        (letter["reason"], letter["path"]): (letter["count"], letter["places"])
+        for letter in shown["dead_letters"]
+    }
     assert letters == {
         ("wrong_type", "$.trade_summary.roi"): (1, [f"{trades}:9"]),
         ("bad_time", "$.trade_summary.exit_timestamp"): (1, [f"{trades}:11"]),
     }
     assert shown["outcome"] == {"configured": "roi", "found": {"rr": 0, "roi": 38, "pnl_usd": 0}}
     assert shown["dimensions"] == {"found": ["atr", "symbol"], "not_configured": [], "export": ""}
-    assert (shown["closes"], shown["facts"], shown["dry_run"], len(shown["first"])) == (40, 76, True, 6)
-    limited = json.loads(run(settings, str(trades), "--mapping", str(mapping), "--dry-run", "--json", "--limit", "5").stdout)
+    assert (shown["closes"], shown["facts"], shown["dry_run"], len(shown["first"])) == (
+        40,
+        76,
+        True,
+        6,
+    )
+    limited = json.loads(
+        run(
+            settings, str(trades), "--mapping", str(mapping), "--dry-run", "--json", "--limit", "5"
+        ).stdout
+    )
     assert limited["closes"] == 5
 
 
-def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Path, mapping: Path) -> None:
+def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(
+    trades: Path, mapping: Path
+) -> None:
     words = (str(trades), "--mapping", str(mapping))
     shown = run(NO_BROKER, *words, "--dry-run")
     assert "EDGELOOP_OUTCOME=rr learns from rr." in shown.stdout
-    assert "No close has it, so all would become dead letters. They have roi (38): export EDGELOOP_OUTCOME=roi" in shown.stdout
+    assert (
+        "No close has it, so all would become dead letters. They have roi (38): export"
+        " EDGELOOP_OUTCOME=roi" in shown.stdout
+    )
     sent = run(NO_BROKER, *words)
     assert sent.exit_code == 3
     assert "None of the first 40 closes has the outcome rr" in sent.stderr
     assert "export EDGELOOP_OUTCOME=roi" in sent.stderr
-    assert run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words).exit_code == 4  # Now it is the broker that is missing.
+    # Now it is the broker that is missing.
+    assert run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words).exit_code == 4
 
 
 @pytest.mark.parametrize(
@@ -117,31 +159,60 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(trades: Pa
         (["{trades}", "--from", "freqtrade"], 5, "is not JSON"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(words: list[str], exit_code: int, says: str, trades: Path, mapping: Path) -> None:
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    words: list[str], exit_code: int, says: str, trades: Path, mapping: Path
+) -> None:
     folder = trades.parent
     (folder / "closes.jsonl").write_text("{}")
     (folder / "what.xyz").write_text("?")
     names = {
-        "trades": trades, "mapping": mapping, "new": folder / "new.toml", "closes": folder / "closes.jsonl", "what": folder / "what.xyz",
-        "open": database(folder / "open.sqlite", (TRADES_2025, ORDERS_2025), [stored_trade(is_open=1)]),
-    }  # fmt: skip
+        "trades": trades,
+        "mapping": mapping,
+        "new": folder / "new.toml",
+        "closes": folder / "closes.jsonl",
+        "what": folder / "what.xyz",
+        "open": database(
+            folder / "open.sqlite", (TRADES_2025, ORDERS_2025), [stored_trade(is_open=1)]
+        ),
+    }
     found = run(NO_BROKER, *(word.format(**names) for word in words))
     assert found.exit_code == exit_code, found.output
     assert says in found.stderr
 
 
 @pytest.mark.stack
-def test_every_kind_arrives_once_and_again_the_same(stack_settings: Settings, trades: Path, mapping: Path) -> None:
+def test_every_kind_arrives_once_and_again_the_same(
+    stack_settings: Settings, trades: Path, mapping: Path
+) -> None:
     settings = Settings(**{**vars(stack_settings), "outcome": "roi"})
     asyncio.run(topics.create(settings))
     folder = trades.parent
     (folder / "events.jsonl").write_bytes(orjson.dumps(position_closed()))
     logs: list[tuple[list[str], int]] = [
         ([str(trades), "--mapping", str(mapping)], 40),
-        ([database(folder / "bot.sqlite", (TRADES_2025, ORDERS_2025), [stored_trade(id=i) for i in (1, 2)])], 2),
-        ([zipped(folder / "backtest.zip", result(Trend=[backtest_trade()])), "--module", "backtest"], 1),
+        (
+            [
+                database(
+                    folder / "bot.sqlite",
+                    (TRADES_2025, ORDERS_2025),
+                    [stored_trade(id=i) for i in (1, 2)],
+                )
+            ],
+            2,
+        ),
+        (
+            [
+                zipped(folder / "backtest.zip", result(Trend=[backtest_trade()])),
+                "--module",
+                "backtest",
+            ],
+            1,
+        ),
         ([str(folder / "events.jsonl"), "--shift-to", "2024-06-01T00:00:00Z"], 1),
-        ([str(JOURNAL), "--mapping", str(JOURNAL.with_name("journal.toml")), "--limit", "3000"], 3000),
+        (
+            [str(JOURNAL), "--mapping", str(JOURNAL.with_name("journal.toml")), "--limit", "3000"],
+            3000,
+        ),
     ]
     for words, count in [*logs, logs[0]]:
         found = run(settings, *words, "--json")
@@ -152,18 +223,23 @@ def test_every_kind_arrives_once_and_again_the_same(stack_settings: Settings, tr
     by_key: dict[bytes | None, set[bytes]] = {}
     for key, value in records:
         by_key.setdefault(key, set()).add(value)
-    # Rows 1 to 40 of the table and of the journal share ids, as they share a module; the table came twice with the same bytes.
+    # Rows 1 to 40 of the table and of the journal share ids, as they share a module; the table came
+    # twice with the same bytes.
     assert len(by_key) == 3000 + 1 + 4
     assert max(len(values) for values in by_key.values()) == 2
     taken, refused = 0, 0
     for values in by_key.values():
         for value in values:
             try:
-                taken += bool(explode(value, 4_102_444_800_000, dimensions=settings.dimensions, outcome="roi"))
+                taken += bool(
+                    explode(value, 4_102_444_800_000, dimensions=settings.dimensions, outcome="roi")
+                )
             except DeadLetterError:
                 refused += 1
     assert (taken, refused) == (3000 + 38 + 4, 2)
-    shifted: dict[str, Any] = orjson.loads(next(v for k, v in records if k and k.startswith(b"TRADER")))
+    shifted: dict[str, Any] = orjson.loads(
+        next(v for k, v in records if k and k.startswith(b"TRADER"))
+    )
     assert shifted["trade_summary"]["exit_timestamp"] == "2024-06-01T00:00:00Z"
 
 
@@ -189,23 +265,44 @@ def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> N
     assert "Closes by symbol and side: ES 03-24 1 long." in shown.stdout
     assert "Total profit: 245.50 USD of 1 closes; before fees of 4.50: 250.00." in shown.stdout
     assert "contract values are ES* 50" in shown.stdout
-    asked = json.loads(drafted("ninjatrader-executions.csv", tmp_path / "again.toml", "--json").stdout)["asked"]
-    assert asked == ["What a point of the future ES is worth a contract: nothing in the file tells it."]
+    asked = json.loads(
+        drafted("ninjatrader-executions.csv", tmp_path / "again.toml", "--json").stdout
+    )["asked"]
+    assert asked == [
+        "What a point of the future ES is worth a contract: nothing in the file tells it."
+    ]
 
 
 @pytest.mark.parametrize(
     ("amount", "exit_code", "says"),
     [
-        ("1931.50", 0, "The expected profit of 1,931.50 is what these closes make: 1,931.50 USD after fees."),
+        (
+            "1931.50",
+            0,
+            "The expected profit of 1,931.50 is what these closes make: 1,931.50 USD after fees.",
+        ),
         ("$1,957.00", 0, "1,957.00 USD before fees"),
-        ("188 EUR", 5, "The expected profit is 188.00, and these closes make 190.00 EUR after fees"),
+        (
+            "188 EUR",
+            5,
+            "The expected profit is 188.00, and these closes make 190.00 EUR after fees",
+        ),
         ("much", 2, "--expect-pnl is 'much'"),
     ],
 )
-def test_the_profit_is_compared_with_what_the_broker_shows(amount: str, exit_code: int, says: str, tmp_path: Path) -> None:
+def test_the_profit_is_compared_with_what_the_broker_shows(
+    amount: str, exit_code: int, says: str, tmp_path: Path
+) -> None:
     mapping = tmp_path / "m.toml"
     assert drafted("ibkr-trades-section.csv", mapping).exit_code == 0
-    words = (str(EXPORTS / "ibkr-trades-section.csv"), "--mapping", str(mapping), "--dry-run", "--expect-pnl", amount)
+    words = (
+        str(EXPORTS / "ibkr-trades-section.csv"),
+        "--mapping",
+        str(mapping),
+        "--dry-run",
+        "--expect-pnl",
+        amount,
+    )
     shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
     assert shown.exit_code == exit_code, shown.output
     assert says in shown.output
@@ -218,21 +315,32 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
     words = (str(EXPORTS / "webull-orders.csv"), "--mapping", str(mapping), "--dry-run")
     shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
     for said in (
-        "Positions that are still open and no closes, left out: 3 (EXMP251121C00012500 2, EXMP251121C00009000 -2, TWFD -1100).",
+        (
+            "Positions that are still open and no closes, left out: 3 (EXMP251121C00012500 2,"
+            " EXMP251121C00009000 -2, TWFD -1100)."
+        ),
         "Rows left out by the mapping, for what stands in Filled: 1 (0).",
         "Rows that cannot be read as fills; positions of their symbols may be wrong: 1 (TWFD).",
         "Line 3: The row has 1 cells more than there are columns.",
         "2150 TWFD are sold on 2025-11-03, and 1050 were held; a row of TWFD could not be read.",
     ):
         assert said in shown.stdout, said
-    document = json.loads(run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words, "--json", "--show", "all").stdout)
+    document = json.loads(
+        run(
+            Settings(broker=NO_BROKER.broker, outcome="roi"), *words, "--json", "--show", "all"
+        ).stdout
+    )
     assert len(document["first"]) == document["closes"] == 4
     assert document["account"]["by_symbol"] == {"EXMP": {"long": 1, "short": 1}}
-    assert document["named"]["rows left out by the mapping, for what stands in Symbol"] == ["(empty)"]
+    assert document["named"]["rows left out by the mapping, for what stands in Symbol"] == [
+        "(empty)"
+    ]
     assert run(NO_BROKER, *words, "--show", "few").exit_code == 2
 
 
-def test_options_of_drafts_and_of_dry_runs_are_not_mixed_up(tmp_path: Path, trades: Path, mapping: Path) -> None:
+def test_options_of_drafts_and_of_dry_runs_are_not_mixed_up(
+    tmp_path: Path, trades: Path, mapping: Path
+) -> None:
     for words, says in (
         (["--mapping", str(mapping), "--table", "1"], "--table and --rows apply to --draft only"),
         (["--mapping", str(mapping), "--expect-pnl", "1"], "--expect-pnl requires --dry-run"),

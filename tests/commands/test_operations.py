@@ -1,4 +1,5 @@
-"""topics, worker preflight, status and doctor: what they say when something is missing, and when all is well."""
+"""topics, worker preflight, status and doctor: what they say when something is missing, and when
+all is well."""
 
 from __future__ import annotations
 
@@ -34,18 +35,31 @@ def run(command: click.Command, settings: Settings, *words: str) -> Result:
 
 
 def test_topics_are_created_once_and_then_as_declared(stack_settings: Settings) -> None:
-    planned = json.loads(run(topics_command, stack_settings, "create", "--dry-run", "--json").stdout)
+    planned = json.loads(
+        run(topics_command, stack_settings, "create", "--dry-run", "--json").stdout
+    )
     assert run(topics_command, stack_settings, "check").exit_code == 3
     made = json.loads(run(topics_command, stack_settings, "create", "--json").stdout)
-    assert made["created"] == planned["created"] == [t.name for t in topics.declaration(stack_settings)]
-    assert json.loads(run(topics_command, stack_settings, "create", "--json").stdout)["created"] == []
+    assert (
+        made["created"]
+        == planned["created"]
+        == [t.name for t in topics.declaration(stack_settings)]
+    )
+    assert (
+        json.loads(run(topics_command, stack_settings, "create", "--json").stdout)["created"] == []
+    )
     assert run(topics_command, stack_settings, "check").exit_code == 0
 
 
 def test_each_mismatch_is_named_with_the_command_that_mends_it(stack_settings: Settings) -> None:
     async def make_wrong() -> None:
         async with admin(stack_settings) as client:
-            wrong = NewTopic(stack_settings.topic("pm_overrides"), 3, 1, topic_configs={"cleanup.policy": "delete"})
+            wrong = NewTopic(
+                stack_settings.topic("pm_overrides"),
+                3,
+                1,
+                topic_configs={"cleanup.policy": "delete"},
+            )
             await client.create_topics([wrong])
 
     asyncio.run(make_wrong())
@@ -62,7 +76,12 @@ def test_mend_sets_what_is_declared_and_leaves_the_rest(stack_settings: Settings
 
     async def make_wrong() -> None:
         async with admin(stack_settings) as client:
-            wrong = NewTopic(name, 2, 1, topic_configs={"cleanup.policy": "delete", "min.compaction.lag.ms": "1234"})
+            wrong = NewTopic(
+                name,
+                2,
+                1,
+                topic_configs={"cleanup.policy": "delete", "min.compaction.lag.ms": "1234"},
+            )
             await client.create_topics([wrong])
 
     async def lag() -> str:
@@ -79,8 +98,12 @@ def test_mend_sets_what_is_declared_and_leaves_the_rest(stack_settings: Settings
     assert asyncio.run(lag()) == "1234"
 
 
-@pytest.mark.parametrize("words", [["status"], ["overrides", "list"], ["overrides", "watch"], ["lessons", "list"]])
-def test_commands_say_at_once_that_the_topics_are_missing(words: list[str], stack_settings: Settings) -> None:
+@pytest.mark.parametrize(
+    "words", [["status"], ["overrides", "list"], ["overrides", "watch"], ["lessons", "list"]]
+)
+def test_commands_say_at_once_that_the_topics_are_missing(
+    words: list[str], stack_settings: Settings
+) -> None:
     command, rest = cli.commands[words[0]], words[1:]
     result = run(command, stack_settings, *rest)
     assert result.exit_code == 3
@@ -89,7 +112,14 @@ def test_commands_say_at_once_that_the_topics_are_missing(words: list[str], stac
 
 def worker(settings: Settings) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "faust", "-A", "app", "worker"]
-    return subprocess.run(command, env=os.environ | settings.environment(), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command,
+        env=os.environ | settings.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_a_worker_refuses_to_start_without_its_topics(stack_settings: Settings) -> None:
@@ -98,14 +128,18 @@ def test_a_worker_refuses_to_start_without_its_topics(stack_settings: Settings) 
     assert "does not exist: faust -A app topics create" in result.stderr
 
 
-def test_a_worker_refuses_to_start_on_a_database_that_is_not_migrated(stack_settings: Settings) -> None:
+def test_a_worker_refuses_to_start_on_a_database_that_is_not_migrated(
+    stack_settings: Settings,
+) -> None:
     asyncio.run(topics.create(stack_settings))
     result = worker(stack_settings)
     assert result.returncode == 3
     assert "faust -A app migrate" in result.stderr
 
 
-def test_status_is_idle_when_there_is_nothing_and_times_out_when_nobody_works(stack_settings: Settings) -> None:
+def test_status_is_idle_when_there_is_nothing_and_times_out_when_nobody_works(
+    stack_settings: Settings,
+) -> None:
     asyncio.run(topics.create(stack_settings))
     idle = run(status, stack_settings, "--json")
     assert (idle.exit_code, json.loads(idle.stdout)["idle"]) == (0, True)
@@ -128,7 +162,10 @@ def test_status_is_idle_when_there_is_nothing_and_times_out_when_nobody_works(st
 def test_doctor_finds_what_is_wrong_and_says_what_to_do(stack_settings: Settings) -> None:
     before = json.loads(run(doctor, stack_settings, "--json").stdout)
     wrong = {check["check"]: check["remedy"] for check in before["checks"] if not check["ok"]}
-    assert wrong == {"topics": "faust -A app topics create", "database": "Run `faust -A app migrate`."}
+    assert wrong == {
+        "topics": "faust -A app topics create",
+        "database": "Run `faust -A app migrate`.",
+    }
     asyncio.run(topics.create(stack_settings))
     asyncio.run(migrate(stack_settings.database_url, stack_settings.database_schema))
     after = run(doctor, stack_settings)

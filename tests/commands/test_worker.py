@@ -1,4 +1,5 @@
-"""`worker` takes the web options that scripts of Faust users pass, and applies them to its own health server."""
+"""`worker` takes the web options that scripts of Faust users pass, and applies them to its own
+health server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`docker-compose.yml` and the `Dockerfile` name what the code has: settings, commands, health, files.  No engine is needed."""
+"""`docker-compose.yml` and the `Dockerfile` name what the code has: settings, commands, health,
+files.  No engine is needed."""
 
 from __future__ import annotations
 
@@ -36,7 +37,11 @@ def compose() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def dockerfile() -> list[tuple[str, str]]:
     """(instruction, arguments) of each line."""
-    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
 
 
@@ -49,7 +54,11 @@ def settings_of(service: dict[str, Any]) -> Settings:
 
 def faust_commands(command: list[str]) -> list[list[str]]:
     """The words after `faust -A app` of each command that a service runs."""
-    words = [shlex.split(part) for part in command[2].split("&&")] if command[:2] == ["sh", "-c"] else [command]
+    words = (
+        [shlex.split(part) for part in command[2].split("&&")]
+        if command[:2] == ["sh", "-c"]
+        else [command]
+    )
     assert all(one[:3] == ["faust", "-A", "app"] for one in words)
     return [one[3:] for one in words]
 
@@ -80,9 +89,15 @@ def test_commands_exist(compose: dict[str, Any]) -> None:
             assert not isinstance(found, click.Group), words
 
 
-def test_the_one_shot_makes_topics_and_tables_before_a_worker_starts(compose: dict[str, Any]) -> None:
+def test_the_one_shot_makes_topics_and_tables_before_a_worker_starts(
+    compose: dict[str, Any],
+) -> None:
     setup, worker = (compose["services"][name] for name in OURS)
-    assert faust_commands(setup["command"]) == [["topics", "create"], ["topics", "check"], ["migrate"]]
+    assert faust_commands(setup["command"]) == [
+        ["topics", "create"],
+        ["topics", "check"],
+        ["migrate"],
+    ]
     assert setup["restart"] == "on-failure"
     assert {name: wait["condition"] for name, wait in setup["depends_on"].items()} == dict.fromkeys(
         ("kafka", "postgres"), "service_healthy"
@@ -111,7 +126,9 @@ def test_health_is_asked_where_it_is_served(compose: dict[str, Any]) -> None:
     assert '"/readyz"' in (ROOT / "app/worker/health.py").read_text()
 
 
-def test_every_server_has_a_health_check_and_keeps_its_data_in_a_named_volume(compose: dict[str, Any]) -> None:
+def test_every_server_has_a_health_check_and_keeps_its_data_in_a_named_volume(
+    compose: dict[str, Any],
+) -> None:
     for name in ("kafka", "postgres"):
         service = compose["services"][name]
         assert service["healthcheck"]["test"]
@@ -126,7 +143,9 @@ def test_only_loopback_ports_of_the_host_are_used(compose: dict[str, Any]) -> No
             assert port.startswith("127.0.0.1:")
 
 
-def test_the_broker_is_an_official_one_in_kraft_mode_that_makes_no_topics(compose: dict[str, Any]) -> None:
+def test_the_broker_is_an_official_one_in_kraft_mode_that_makes_no_topics(
+    compose: dict[str, Any],
+) -> None:
     kafka = compose["services"]["kafka"]
     assert re.fullmatch(r"apache/kafka:4\.\d+\.\d+", kafka["image"])
     environment = kafka["environment"]
@@ -151,7 +170,9 @@ def test_the_image_is_not_root_and_starts_a_worker(dockerfile: list[tuple[str, s
     users = [rest for word, rest in dockerfile if word == "USER"]
     assert users
     assert users[-1] not in ("root", "0")
-    assert any(word == "RUN" and "useradd" in rest and users[-1] in rest for word, rest in dockerfile)
+    assert any(
+        word == "RUN" and "useradd" in rest and users[-1] in rest for word, rest in dockerfile
+    )
     after = dockerfile.index(("USER", users[-1]))
     assert not [word for word, _ in dockerfile[after:] if word in ("RUN", "COPY")]
     assert dockerfile[-1] == ("CMD", '["faust", "-A", "app", "worker"]')
@@ -160,16 +181,26 @@ def test_the_image_is_not_root_and_starts_a_worker(dockerfile: list[tuple[str, s
 def test_the_image_has_what_the_package_is_made_of(dockerfile: list[tuple[str, str]]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     copied = [source for word, rest in dockerfile if word == "COPY" for source in rest.split()[:-1]]
-    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
-    needed = packages | {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    packages = {
+        name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]
+    }
+    needed = packages | {
+        "pyproject.toml",
+        project["project"]["readme"],
+        *project["project"]["license-files"],
+    }
     assert needed <= set(copied)
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line]
     for source in copied:
         assert (ROOT / source).exists(), source
-        assert not any(fnmatch.fnmatch(source.split("/")[0], pattern) for pattern in ignored), source
+        assert not any(fnmatch.fnmatch(source.split("/")[0], pattern) for pattern in ignored), (
+            source
+        )
 
 
-def test_the_image_installs_the_lock_with_hashes_and_what_the_build_needs(dockerfile: list[tuple[str, str]]) -> None:
+def test_the_image_installs_the_lock_with_hashes_and_what_the_build_needs(
+    dockerfile: list[tuple[str, str]],
+) -> None:
     runs = [rest for word, rest in dockerfile if word == "RUN" and "pip install" in rest]
     assert "--require-hashes -r requirements/worker.lock" in runs[0]
     assert all("--no-deps" in run for run in runs[1:])
@@ -178,7 +209,9 @@ def test_the_image_installs_the_lock_with_hashes_and_what_the_build_needs(docker
     assert not re.search(r"https?://", lock)
 
 
-def test_the_python_of_the_image_is_one_that_the_package_takes(dockerfile: list[tuple[str, str]]) -> None:
+def test_the_python_of_the_image_is_one_that_the_package_takes(
+    dockerfile: list[tuple[str, str]],
+) -> None:
     (image,) = [rest for word, rest in dockerfile if word == "FROM"]
     version = re.fullmatch(r"python:3\.(\d+)-slim", image)
     assert version is not None

@@ -1,4 +1,5 @@
-"""The examples for systemd and Kubernetes name what the code has: settings, commands, health, exit codes, the time that a stop takes."""
+"""The examples for systemd and Kubernetes name what the code has: settings, commands, health, exit
+codes, the time that a stop takes."""
 
 from __future__ import annotations
 
@@ -38,12 +39,16 @@ def manifests() -> dict[tuple[str, str], Any]:
 def test_the_unit_runs_the_worker_with_settings_that_exist(unit: configparser.ConfigParser) -> None:
     service = unit["Service"]
     assert service["ExecStart"].split("/bin/")[1] == "faust -A app worker"
-    given = dict(pair.split("=", 1) for pair in service["Environment"].split() if pair.startswith(PREFIX))
+    given = dict(
+        pair.split("=", 1) for pair in service["Environment"].split() if pair.startswith(PREFIX)
+    )
     assert given
     Settings.from_environment(given)
 
 
-def test_the_unit_gives_a_stop_its_time_and_does_not_repeat_what_cannot_work(unit: configparser.ConfigParser) -> None:
+def test_the_unit_gives_a_stop_its_time_and_does_not_repeat_what_cannot_work(
+    unit: configparser.ConfigParser,
+) -> None:
     service = unit["Service"]
     assert int(service["TimeoutStopSec"]) > STOP_LIMIT_S
     assert service["KillSignal"] == "SIGTERM"
@@ -61,19 +66,30 @@ def containers(manifests: dict[tuple[str, str], Any]) -> list[dict[str, Any]]:
 
 
 def test_the_manifests_hold_settings_that_exist(manifests: dict[tuple[str, str], Any]) -> None:
-    given = manifests["ConfigMap", "edgeloop"]["data"] | manifests["Secret", "edgeloop"]["stringData"]
+    given = (
+        manifests["ConfigMap", "edgeloop"]["data"] | manifests["Secret", "edgeloop"]["stringData"]
+    )
     settings = Settings.from_environment(given)
     assert settings.replication == 3
     for container in containers(manifests):
-        assert container["envFrom"] == [{"configMapRef": {"name": "edgeloop"}}, {"secretRef": {"name": "edgeloop"}}]
+        assert container["envFrom"] == [
+            {"configMapRef": {"name": "edgeloop"}},
+            {"secretRef": {"name": "edgeloop"}},
+        ]
     assert manifests["Deployment", "edgeloop-worker"]["spec"]["replicas"] <= settings.partitions
     port = next(p for p in containers(manifests)[1]["ports"] if p["name"] == "metrics")
     assert port["containerPort"] == settings.metrics_port
 
 
-def test_the_manifests_run_commands_that_exist_with_the_images_user(manifests: dict[tuple[str, str], Any]) -> None:
+def test_the_manifests_run_commands_that_exist_with_the_images_user(
+    manifests: dict[tuple[str, str], Any],
+) -> None:
     setup, worker = containers(manifests)
-    assert faust_commands(setup["command"]) == [["topics", "create"], ["topics", "check"], ["migrate"]]
+    assert faust_commands(setup["command"]) == [
+        ["topics", "create"],
+        ["topics", "check"],
+        ["migrate"],
+    ]
     assert faust_commands(worker["command"]) == [["worker"]]
     user = re.search(r"--uid (\d+)", (ROOT / "Dockerfile").read_text())
     assert user is not None

@@ -1,6 +1,8 @@
-"""What the agents and owners rely on in Faust, shown on a real broker: when it commits, where it starts, how it stops.
+"""What the agents and owners rely on in Faust, shown on a real broker: when it commits, where it
+starts, how it stops.
 
-Faust and aiokafka are pinned; whoever moves the pins learns here what has changed.  The app is `toy.py`.
+Faust and aiokafka are pinned; whoever moves the pins learns here what has changed.  The app is
+`toy.py`.
 """
 
 from __future__ import annotations
@@ -46,9 +48,24 @@ class Toy:
         python_path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "faust", "-A", "tests.contract.toy", "worker", "-l", "info", "--without-web"],
+                [
+                    sys.executable,
+                    "-m",
+                    "faust",
+                    "-A",
+                    "tests.contract.toy",
+                    "worker",
+                    "-l",
+                    "info",
+                    "--without-web",
+                ],
                 cwd=self.home,
-                env={**os.environ, **self.settings.environment(), "TOY_NOTES": str(self._notes), "PYTHONPATH": python_path},
+                env={
+                    **os.environ,
+                    **self.settings.environment(),
+                    "TOY_NOTES": str(self._notes),
+                    "PYTHONPATH": python_path,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -74,13 +91,22 @@ class Toy:
         producer = Producer({"bootstrap.servers": self.settings.broker, "log_level": 4})
         errors = []
         for value in values:
-            producer.produce(self.settings.topic(topic), value, b"key", on_delivery=lambda error, _: errors.append(error))
+            producer.produce(
+                self.settings.topic(topic),
+                value,
+                b"key",
+                on_delivery=lambda error, _: errors.append(error),
+            )
         assert producer.flush(30) == 0
         assert errors == [None] * len(values)
 
     def committed(self, topic: str) -> int:
         """The committed offset; -1001 where there is none."""
-        options = {"bootstrap.servers": self.settings.broker, "group.id": self.settings.consumer_group, "log_level": 4}
+        options = {
+            "bootstrap.servers": self.settings.broker,
+            "group.id": self.settings.consumer_group,
+            "log_level": 4,
+        }
         consumer = Consumer(options)
         try:
             return consumer.committed([TopicPartition(self.settings.topic(topic), 0)], 20)[0].offset
@@ -90,7 +116,9 @@ class Toy:
     def wait(self, condition: Callable[[], object], what: str, deadline_s: float = 40.0) -> None:
         give_up = time.monotonic() + deadline_s
         while not condition():
-            assert time.monotonic() < give_up, f"no {what} within {deadline_s} s\n{self.log()[-6_000:]}"
+            assert time.monotonic() < give_up, (
+                f"no {what} within {deadline_s} s\n{self.log()[-6_000:]}"
+            )
             time.sleep(0.05)
 
     def end(self) -> int:
@@ -102,10 +130,13 @@ class Toy:
 
 @pytest.fixture(scope="module")
 def toy(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
-    """Running since records were there: 10 to hold, 3 to raise at, 8 of which the first 5 are to be passed over."""
+    """Running since records were there: 10 to hold, 3 to raise at, 8 of which the first 5 are to be
+    passed over."""
     folder = tmp_path_factory.mktemp("toy")
     name = f"c{time.time_ns():x}"
-    settings = Settings(broker=stack.broker, topic_prefix=f"{name}.", consumer_group=name, partitions=1)
+    settings = Settings(
+        broker=stack.broker, topic_prefix=f"{name}.", consumer_group=name, partitions=1
+    )
     asyncio.run(topics.create(settings))
     made = Toy(settings, folder)
     made.send(FACTS, *[b"fact"] * 10)
@@ -125,7 +156,8 @@ def test_rebalance_complete_is_awaited_before_streams_start_at_the_committed_off
 
 
 def test_partitions_are_assigned_by_fausts_own_assignor(toy: Toy):
-    """By aiokafka's round robin only with table_standby_replicas=0.  Members of both cannot be in one group."""
+    """By aiokafka's round robin only with table_standby_replicas=0.  Members of both cannot be in
+    one group."""
     toy.wait(lambda: "performing partition assignments using faust" in toy.log(), "assignment")
 
 
@@ -139,7 +171,8 @@ def test_an_exception_in_a_body_acknowledges_its_batch(toy: Toy):
 
 def test_a_batch_is_acknowledged_after_its_body_and_not_before(toy: Toy):
     toy.wait(lambda: toy.offsets("holding"), "records to hold")
-    # Commits of the other topics have been made meanwhile, so the one of this topic would have been, too.
+    # Commits of the other topics have been made meanwhile, so the one of this topic would have
+    # been, too.
     toy.send(CLOSES, b"close")
     toy.wait(lambda: toy.committed(CLOSES) == 5, "a commit while the body runs")
     assert toy.committed(FACTS) <= 0
@@ -186,10 +219,27 @@ def test_the_client_can_read_every_codec(codec: str):
 
 def test_our_commands_stand_beside_fausts():
     help_text = subprocess.run(
-        [sys.executable, "-m", "faust", "-A", "app", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "faust", "-A", "app", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     ).stdout
-    listed = {line.split()[0] for line in help_text.partition("Commands:")[2].splitlines() if line.strip()}
-    ours = {"stack", "topics", "migrate", "produce", "status", "overrides", "lessons", "resolve", "doctor"}
+    listed = {
+        line.split()[0] for line in help_text.partition("Commands:")[2].splitlines() if line.strip()
+    }
+    ours = {
+        "stack",
+        "topics",
+        "migrate",
+        "produce",
+        "status",
+        "overrides",
+        "lessons",
+        "resolve",
+        "doctor",
+    }
     assert {"worker", "agents"} | ours <= listed
 
 

@@ -1,4 +1,5 @@
-"""A Faust app with our settings whose agents show what Faust does with offsets; they note what they see in the file TOY_NOTES.
+"""A Faust app with our settings whose agents show what Faust does with offsets; they note what they
+see in the file TOY_NOTES.
 
 Run as `faust -A tests.contract.toy worker` with the settings in the environment.
 """
@@ -38,7 +39,11 @@ async def commit_where_to_start(*_: Any, **__: Any) -> None:
     note("rebalance")
     await asyncio.sleep(1.0)
     tp = TP(settings.topic(LESSONS), 0)
-    note("committed", done=await app.consumer._commit({tp: START_AT}), assigned=tp in app.consumer.assignment())
+    note(
+        "committed",
+        done=await app.consumer._commit({tp: START_AT}),
+        assigned=tp in app.consumer.assignment(),
+    )
 
 
 @app.agent(raw_topic(app, settings, LESSONS), concurrency=1)

@@ -7,23 +7,41 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from app.deadletters.letters import FOREIGN, Letter, Place, Wanted, letter_of, parse_place, path_fits, problem_now
+from app.deadletters.letters import (
+    FOREIGN,
+    Letter,
+    Place,
+    Wanted,
+    letter_of,
+    parse_place,
+    path_fits,
+    problem_now,
+)
 from app.errors import UsageError
 from app.settings import Settings
 
 HEADERS = {
-    "reason": "wrong_type", "path": "$.actions[3].scope.chain", "exception": "ValidationError: no", "source.topic": "position_closed",
-    "source.partition": "1", "source.offset": "20", "source.timestamp": "1000",
-}  # fmt: skip
+    "reason": "wrong_type",
+    "path": "$.actions[3].scope.chain",
+    "exception": "ValidationError: no",
+    "source.topic": "position_closed",
+    "source.partition": "1",
+    "source.offset": "20",
+    "source.timestamp": "1000",
+}
 
 
-def record(headers: dict[str, str], value: bytes | None = b"{}", key: bytes | None = b"T-1") -> ConsumerRecord:
+def record(
+    headers: dict[str, str], value: bytes | None = b"{}", key: bytes | None = b"T-1"
+) -> ConsumerRecord:
     named = tuple((name, text.encode()) for name, text in headers.items())
     return ConsumerRecord("position_closed.dlq", 2, 7, 5_000, 0, key, value, None, 0, 0, named)
 
 
 def letter(**headers: str) -> Letter:
-    return letter_of(record(HEADERS | {name.replace("_", "."): text for name, text in headers.items()}))
+    return letter_of(
+        record(HEADERS | {name.replace("_", "."): text for name, text in headers.items()})
+    )
 
 
 def test_a_letter_of_ours() -> None:
@@ -40,10 +58,18 @@ def test_a_letter_of_ours() -> None:
     assert (cut.is_cut, cut.length, cut.sha256) == (True, 20_000_000, "ab")
 
 
-@pytest.mark.parametrize("headers", [{}, {"source.partition": "-1", "source.offset": "x"}, {"value.length": "many"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"source.partition": "-1", "source.offset": "x"}, {"value.length": "many"}]
+)
 def test_a_record_of_somebody_else_is_a_letter_too(headers: dict[str, str]) -> None:
     found = letter_of(record(headers, value=None, key=None))
-    assert (found.reason, found.path, found.source, found.length, found.is_cut) == (FOREIGN, "$", None, 0, False)
+    assert (found.reason, found.path, found.source, found.length, found.is_cut) == (
+        FOREIGN,
+        "$",
+        None,
+        0,
+        False,
+    )
     assert Wanted().fits(found)
     assert not Wanted(source_partition=0).fits(found)
 

@@ -28,17 +28,25 @@ def test_a_value_deep_inside() -> None:
     event["actions"][1]["scope"] = {"chain": {"no": "object"}}
     lines = refused(json.dumps(event).encode())
     assert the_mark(lines) == f'"chain": {{{MARK}wrong_type'
-    assert "\n".join(line.replace(f"{MARK}wrong_type", "") for line in lines) == json.dumps(event, indent=2)
+    assert "\n".join(line.replace(f"{MARK}wrong_type", "") for line in lines) == json.dumps(
+        event, indent=2
+    )
 
 
 def test_a_field_that_is_missing_marks_what_it_is_missing_from() -> None:
     event = simple("t")
     del event["trade_summary"]["rr"]
-    assert the_mark(refused(json.dumps(event).encode())) == f'"trade_summary": {{{MARK}missing_outcome: $.trade_summary.rr'
+    assert (
+        the_mark(refused(json.dumps(event).encode()))
+        == f'"trade_summary": {{{MARK}missing_outcome: $.trade_summary.rr'
+    )
 
 
 def test_names_that_are_no_plain_words() -> None:
-    assert the_mark(marked(b'{"a b": {"c.d": 1}}', '$["a b"]["c.d"]', "bad_text", "")) == f'"c.d": 1{MARK}bad_text'
+    assert (
+        the_mark(marked(b'{"a b": {"c.d": 1}}', '$["a b"]["c.d"]', "bad_text", ""))
+        == f'"c.d": 1{MARK}bad_text'
+    )
 
 
 @pytest.mark.parametrize("path", ["$", "$.nowhere.at.all", "", "no path", "$[3]"])
@@ -54,7 +62,18 @@ def test_what_is_not_json_is_shown_around_the_byte() -> None:
     assert sum(map(len, lines)) < 1_000
 
 
-@pytest.mark.parametrize("value", [b"\xff\xfe\x00", b"\xef\xbb\xbf{}", b"", b"[" * 70 + b"]" * 70, b'"\\ud800"', b"[1, 2]", b"null"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xff\xfe\x00",
+        b"\xef\xbb\xbf{}",
+        b"",
+        b"[" * 70 + b"]" * 70,
+        b'"\\ud800"',
+        b"[1, 2]",
+        b"null",
+    ],
+)
 def test_anything_is_shown(value: bytes) -> None:
     lines = refused(value)
     assert sum(MARK in line for line in lines) == 1

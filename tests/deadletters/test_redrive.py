@@ -1,4 +1,5 @@
-"""Which letters are sent again, where there is no record since the oldest of them, and where there is."""
+"""Which letters are sent again, where there is no record since the oldest of them, and where there
+is."""
 
 from __future__ import annotations
 
@@ -26,10 +27,22 @@ VALID = (
 def letter(settings: Settings, offset: int, value: bytes | None, **headers: Any) -> Outgoing:
     """A letter of the close at `offset` of partition 1."""
     named = {
-        "reason": "missing_outcome", "path": "$", "exception": "", "source.topic": settings.topic(kinds.CLOSES), "source.partition": "1",
-        "source.offset": str(offset), "source.timestamp": "0", **headers,
-    }  # fmt: skip
-    return Outgoing(settings.topic(kinds.DEAD_LETTERS), 1, b"t", value, tuple((name, str(text).encode()) for name, text in named.items()))
+        "reason": "missing_outcome",
+        "path": "$",
+        "exception": "",
+        "source.topic": settings.topic(kinds.CLOSES),
+        "source.partition": "1",
+        "source.offset": str(offset),
+        "source.timestamp": "0",
+        **headers,
+    }
+    return Outgoing(
+        settings.topic(kinds.DEAD_LETTERS),
+        1,
+        b"t",
+        value,
+        tuple((name, str(text).encode()) for name, text in named.items()),
+    )
 
 
 async def test_each_source_is_sent_once(stack_settings: Settings) -> None:
@@ -37,14 +50,19 @@ async def test_each_source_is_sent_once(stack_settings: Settings) -> None:
     await topics.create(settings)
     producer = Producer(settings)
     try:
-        # The first and the third are one close: a crash has written its letter twice.  The fourth was cut, and its whole is not there.
+        # The first and the third are one close: a crash has written its letter twice.  The fourth
+        # was cut, and its whole is not there.
         gone = {"value.length": 10, "value.sha256": "00"}
         await producer.send(
             [
-                letter(settings, 0, VALID), letter(settings, 1, VALID.replace(b"0.1", b"null")), letter(settings, 0, VALID),
-                letter(settings, 3, b"cut", **gone), letter(settings, 4, VALID), letter(settings, 5, None),
+                letter(settings, 0, VALID),
+                letter(settings, 1, VALID.replace(b"0.1", b"null")),
+                letter(settings, 0, VALID),
+                letter(settings, 3, b"cut", **gone),
+                letter(settings, 4, VALID),
+                letter(settings, 5, None),
             ]
-        )  # fmt: skip
+        )
         made = await plan(settings, Wanted())
         assert [x.place for x in made.send] == [Place(1, 0), Place(1, 4)]
         assert (made.wanted, made.valid, made.already, made.left) == (6, 2, 1, 0)

@@ -1,4 +1,5 @@
-"""What the tests of the dev stack share: waiting on a condition, and scripts in processes that can be killed."""
+"""What the tests of the dev stack share: waiting on a condition, and scripts in processes that can
+be killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The cache of Kafka's jars: nothing is used that the lock does not name, and nothing is fetched twice."""
+"""The cache of Kafka's jars: nothing is used that the lock does not name, and nothing is fetched
+twice."""
 
 from __future__ import annotations
 
@@ -16,7 +17,10 @@ import pytest
 from app.devstack import cache, jars
 from app.errors import UnreachableError
 
-CONTENTS = {"/org/example/one/1.0/one-1.0.jar": b"one" * 50_000, "/org/example/two/2.0/two-2.0.jar": b"two" * 5_000}
+CONTENTS = {
+    "/org/example/one/1.0/one-1.0.jar": b"one" * 50_000,
+    "/org/example/two/2.0/two-2.0.jar": b"two" * 5_000,
+}
 
 
 @dataclass
@@ -58,14 +62,19 @@ def _use_repository(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     from jgo.maven import MavenContext
 
     def context(repository: Path) -> MavenContext:
-        return MavenContext(repo_cache=repository, remote_repos={"test": f"http://127.0.0.1:{port}"}, timeout=5)
+        return MavenContext(
+            repo_cache=repository, remote_repos={"test": f"http://127.0.0.1:{port}"}, timeout=5
+        )
 
     monkeypatch.setattr(jars, "maven_context", context)
 
 
 def locked() -> list[jars.Jar]:
     digests = [hashlib.sha256(content).hexdigest() for content in CONTENTS.values()]
-    return [jars.Jar("org.example", "one", "1.0", digests[0]), jars.Jar("org.example", "two", "2.0", digests[1])]
+    return [
+        jars.Jar("org.example", "one", "1.0", digests[0]),
+        jars.Jar("org.example", "two", "2.0", digests[1]),
+    ]
 
 
 def test_fetches_what_is_missing_and_reports_it(tmp_path: Path, repository: Repository) -> None:
@@ -75,7 +84,9 @@ def test_fetches_what_is_missing_and_reports_it(tmp_path: Path, repository: Repo
     assert "2 of 2 files" in reports[-1]
 
 
-def test_needs_neither_network_nor_jgo_once_cached(tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_needs_neither_network_nor_jgo_once_cached(
+    tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jars.ensure_jars(tmp_path, lambda _: None, locked())
 
     def refuse(_repository: Path) -> None:
@@ -86,8 +97,14 @@ def test_needs_neither_network_nor_jgo_once_cached(tmp_path: Path, repository: R
     assert len(repository.requests) == 2
 
 
-@pytest.mark.parametrize("altered", [b"tampered", b"", CONTENTS["/org/example/one/1.0/one-1.0.jar"][:1000]], ids=["other", "empty", "half"])
-def test_an_altered_jar_is_removed_and_fetched_anew(tmp_path: Path, repository: Repository, altered: bytes) -> None:
+@pytest.mark.parametrize(
+    "altered",
+    [b"tampered", b"", CONTENTS["/org/example/one/1.0/one-1.0.jar"][:1000]],
+    ids=["other", "empty", "half"],
+)
+def test_an_altered_jar_is_removed_and_fetched_anew(
+    tmp_path: Path, repository: Repository, altered: bytes
+) -> None:
     path = jars.ensure_jars(tmp_path, lambda _: None, locked())[0]
     path.write_bytes(altered)
     repository.requests.clear()
@@ -95,17 +112,23 @@ def test_an_altered_jar_is_removed_and_fetched_anew(tmp_path: Path, repository: 
     jars.ensure_jars(tmp_path, reports.append, locked())
     assert path.read_bytes() == CONTENTS["/org/example/one/1.0/one-1.0.jar"]
     assert repository.requests == ["/org/example/one/1.0/one-1.0.jar"]
-    assert any("one-1.0.jar in the cache does not match the lock file" in report for report in reports)
+    assert any(
+        "one-1.0.jar in the cache does not match the lock file" in report for report in reports
+    )
 
 
 def test_refuses_what_the_repository_altered(tmp_path: Path, repository: Repository) -> None:
     repository.contents["/org/example/two/2.0/two-2.0.jar"] = b"something else"
-    with pytest.raises(UnreachableError, match=r"two-2\.0\.jar was downloaded, but its SHA-256 differs"):
+    with pytest.raises(
+        UnreachableError, match=r"two-2\.0\.jar was downloaded, but its SHA-256 differs"
+    ):
         jars.ensure_jars(tmp_path, lambda _: None, locked())
     assert not list(tmp_path.rglob("two-2.0.jar"))
 
 
-def test_a_file_that_no_repository_has_is_a_clear_error(tmp_path: Path, repository: Repository) -> None:
+def test_a_file_that_no_repository_has_is_a_clear_error(
+    tmp_path: Path, repository: Repository
+) -> None:
     del repository.contents["/org/example/two/2.0/two-2.0.jar"]
     with pytest.raises(UnreachableError, match="could not be downloaded"):
         jars.ensure_jars(tmp_path, lambda _: None, locked())
@@ -119,7 +142,9 @@ def test_no_network_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert caught.value.exit_code == 4
 
 
-def test_a_full_disk_is_not_called_a_network_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_not_called_a_network_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_repository: Path) -> None:
         raise OSError(28, "No space left on device")
 
@@ -133,7 +158,10 @@ def test_a_full_disk_is_not_called_a_network_problem(tmp_path: Path, monkeypatch
 
 
 def test_two_at_once_fetch_each_file_once(tmp_path: Path, repository: Repository) -> None:
-    threads = [threading.Thread(target=jars.ensure_jars, args=(tmp_path, lambda _: None, locked())) for _ in range(4)]
+    threads = [
+        threading.Thread(target=jars.ensure_jars, args=(tmp_path, lambda _: None, locked()))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -144,7 +172,10 @@ def test_two_at_once_fetch_each_file_once(tmp_path: Path, repository: Repository
 def test_the_lock_names_a_sum_for_each_jar_and_no_address() -> None:
     text = jars.LOCK_PATH.read_text()
     entries = tomllib.loads(text)["dependencies"]
-    assert all(re.fullmatch("[0-9a-f]{64}", entry["sha256"]) and entry["packaging"] == "jar" for entry in entries)
+    assert all(
+        re.fullmatch("[0-9a-f]{64}", entry["sha256"]) and entry["packaging"] == "jar"
+        for entry in entries
+    )
     assert not any("classifier" in entry for entry in entries)
     assert "://" not in text
     assert "://" not in jars.SPEC_PATH.read_text()
@@ -156,8 +187,19 @@ def test_the_lock_is_of_one_kafka_release_and_of_what_the_specification_asks_for
         name, _, version = coordinate.rstrip("!").rpartition(":")
         assert versions[name] == version
     # A log binding's parent once put clients of another release beside the broker.
-    assert {version for name, version in versions.items() if name.startswith("org.apache.kafka:")} == {"4.3.1"}
-    assert len({version for name, version in versions.items() if name.startswith("org.apache.logging.log4j:")}) == 1
+    assert {
+        version for name, version in versions.items() if name.startswith("org.apache.kafka:")
+    } == {"4.3.1"}
+    assert (
+        len(
+            {
+                version
+                for name, version in versions.items()
+                if name.startswith("org.apache.logging.log4j:")
+            }
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +211,9 @@ def test_the_lock_is_of_one_kafka_release_and_of_what_the_specification_asks_for
         ({}, "/home/me/.cache/edgeloop"),
     ],
 )
-def test_the_cache_is_where_the_environment_says(environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_where_the_environment_says(
+    environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("EDGELOOP_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/home/me", **environment}.items():

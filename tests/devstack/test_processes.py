@@ -18,14 +18,24 @@ SLEEPER = [sys.executable, "-c", "import signal; signal.pause()"]
 STUBBORN = [
     sys.executable,
     "-c",
-    "import signal, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path('deaf').touch()\nwhile True: signal.pause()",
+    (
+        "import signal, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        " pathlib.Path('deaf').touch()\nwhile True: signal.pause()"
+    ),
 ]
 
 
 def start(directory: Path, program: list[str], *, leash: bool = False) -> Path:
     record = directory / "server.pid"
     command = processes.launcher_command(program)
-    processes.start(command, record, directory / "server.log", cwd=directory, environment={"LC_ALL": "C"}, leash=leash)
+    processes.start(
+        command,
+        record,
+        directory / "server.log",
+        cwd=directory,
+        environment={"LC_ALL": "C"},
+        leash=leash,
+    )
     return record
 
 
@@ -42,8 +52,13 @@ def test_a_started_server_is_recorded_and_in_a_session_of_its_own(directory: Pat
     assert pid not in [child.pid for child in psutil.Process().children()]
 
 
-def test_the_record_is_there_before_the_program_runs(directory: Path, wait_for: Callable[..., None]) -> None:
-    program = "import os, pathlib; print(pathlib.Path('server.pid').read_text().split()[0] == str(os.getpid()))"
+def test_the_record_is_there_before_the_program_runs(
+    directory: Path, wait_for: Callable[..., None]
+) -> None:
+    program = (
+        "import os, pathlib; print(pathlib.Path('server.pid').read_text().split()[0] =="
+        " str(os.getpid()))"
+    )
     start(directory, [sys.executable, "-c", program])
     wait_for(lambda: (directory / "server.log").read_text() == "True\n")
 
@@ -57,7 +72,9 @@ def test_a_server_ends_at_the_first_signal(directory: Path) -> None:
     assert launcher.process_start(pid or 0) is None
 
 
-def test_a_deaf_server_is_killed_after_the_deadline(directory: Path, wait_for: Callable[..., None]) -> None:
+def test_a_deaf_server_is_killed_after_the_deadline(
+    directory: Path, wait_for: Callable[..., None]
+) -> None:
     record = start(directory, STUBBORN)
     wait_for((directory / "deaf").exists)
     processes.stop(record, signal.SIGTERM, 0.2)
@@ -81,7 +98,9 @@ def test_a_torn_record_means_not_running(tmp_path: Path, text: str) -> None:
     assert processes.running(tmp_path / "server.pid") is None
 
 
-def test_an_ended_child_that_nobody_has_reaped_does_not_count_as_running(wait_for: Callable[..., None]) -> None:
+def test_an_ended_child_that_nobody_has_reaped_does_not_count_as_running(
+    wait_for: Callable[..., None],
+) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         wait_for(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
         assert launcher.process_start(child.pid) is None
@@ -113,7 +132,9 @@ import signal; signal.pause()
 """
 
 
-def test_a_server_outlives_a_killed_caller(directory: Path, script: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_server_outlives_a_killed_caller(
+    directory: Path, script: Callable[..., subprocess.Popen[str]]
+) -> None:
     caller = script(START_ONE, directory, "free")
     assert caller.stdout is not None
     assert caller.stdout.readline() == "started\n"
@@ -141,10 +162,18 @@ def test_a_server_on_a_leash_can_be_stopped(directory: Path) -> None:
 
 
 def test_a_failing_tool_says_what_to_do_and_keeps_its_output(tmp_path: Path) -> None:
-    program = [sys.executable, "-c", "import sys; sys.exit('FATAL: could not write: No space left on device')"]
+    program = [
+        sys.executable,
+        "-c",
+        "import sys; sys.exit('FATAL: could not write: No space left on device')",
+    ]
     with pytest.raises(processes.UnreachableError) as caught:
         processes.run_tool(
-            processes.launcher_command(program), tmp_path / "tool.log", cwd=tmp_path, environment={}, failure="The tool failed."
+            processes.launcher_command(program),
+            tmp_path / "tool.log",
+            cwd=tmp_path,
+            environment={},
+            failure="The tool failed.",
         )
     assert caught.value.what == "The tool failed."
     assert "The disk is full" in caught.value.remedy

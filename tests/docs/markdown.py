@@ -1,4 +1,5 @@
-"""What the tests read out of the documentation: fenced blocks with their markers, tables, links and headings.
+"""What the tests read out of the documentation: fenced blocks with their markers, tables, links and
+headings.
 
 May touch: the documentation (read only).
 """
@@ -41,7 +42,9 @@ def blocks(document: Path) -> list[Block]:
             above = _ELSEWHERE.fullmatch(lines[number - 2])
             marker = above[1] if above else None
         elif fence and start is not None:
-            found.append(Block(document, start, language, "\n".join(lines[start : number - 1]), marker))
+            found.append(
+                Block(document, start, language, "\n".join(lines[start : number - 1]), marker)
+            )
             start = None
     assert start is None, f"{document.name}: the fence of line {start} is not closed"
     return found
@@ -53,7 +56,8 @@ def prose(document: Path) -> str:
 
 
 def table(document: Path, *header: str) -> list[list[str]]:
-    """The rows below the table header `header`, as lists of cells without the white space around them."""
+    """The rows below the table header `header`, as lists of cells without the white space around
+    them."""
     lines = document.read_text().splitlines()
     wanted = list(header)
     starts = [i for i, line in enumerate(lines) if line.startswith("|") and _cells(line) == wanted]
@@ -68,7 +72,9 @@ def table(document: Path, *header: str) -> list[list[str]]:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+    return [
+        cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))
+    ]
 
 
 def names(cell: str) -> list[str]:

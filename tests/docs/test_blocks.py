@@ -1,4 +1,5 @@
-"""Every block of the documentation is run, in order, file by file: shell, Python and SQL, against the real Kafka and PostgreSQL."""
+"""Every block of the documentation is run, in order, file by file: shell, Python and SQL, against
+the real Kafka and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -29,12 +30,15 @@ from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
 pytestmark = pytest.mark.stack
 
 README = ROOT / "README.md"
-DATA, RUNTIME, OPERATIONS, ADAPTERS = (ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "adapters"))
+DATA, RUNTIME, OPERATIONS, ADAPTERS = (
+    ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "adapters")
+)
 LIMIT_S = 300
 
 
 def script(document: Path, folder: Path) -> str:
-    """The blocks of `document` as one bash script; Python becomes a file of its own, each block is announced."""
+    """The blocks of `document` as one bash script; Python becomes a file of its own, each block is
+    announced."""
     parts = ["set -euo pipefail"]
     for block in blocks(document):
         if block.elsewhere is not None:
@@ -49,8 +53,11 @@ def script(document: Path, folder: Path) -> str:
 
 
 def run(document: Path, settings: Settings, folder: Path) -> str:
-    """Run the script of `document` in a session of its own; returns its output.  Nothing of it is left running."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")}
+    """Run the script of `document` in a session of its own; returns its output.  Nothing of it is
+    left running."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")
+    }
     environment: Mapping[str, str] = {
         **inherited,
         "EDGELOOP_BROKER": settings.broker,
@@ -101,8 +108,16 @@ def test_the_readme_runs(stack_settings: Settings, tmp_path: Path) -> None:
     closes = asyncio.run(_records(stack_settings, kinds.CLOSES))
     (ours,) = [record for record in closes if record.key == b"T-1001"]
     facts = explode(ours.value, ours.timestamp, dimensions=DEFAULT_DIMENSIONS, outcome="rr")
-    assert [(f.pattern_key, f.home) for f in facts] == [("pm.uptrend.S1.entry", True), ("pm.uptrend.S3.trim", False)]
-    assert facts[0].actions[0].scope == {"chain": "sol", "curator": "alpha", "btc_macro": "S2", "A_mode": "patient"}
+    assert [(f.pattern_key, f.home) for f in facts] == [
+        ("pm.uptrend.S1.entry", True),
+        ("pm.uptrend.S3.trim", False),
+    ]
+    assert facts[0].actions[0].scope == {
+        "chain": "sol",
+        "curator": "alpha",
+        "btc_macro": "S2",
+        "A_mode": "patient",
+    }
     asyncio.run(_headers_are_as_documented(stack_settings, kinds.DERIVED))
 
 
@@ -144,21 +159,46 @@ def test_a_spreadsheet_goes_in(stack_settings: Settings, tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_new_users_trade_log_is_audited(tmp_path: Path) -> None:
-    """The README's way from a spreadsheet to a page, in a folder of its own; with fewer cuts and placebos, for time."""
+    """The README's way from a spreadsheet to a page, in a folder of its own; with fewer cuts and
+    placebos, for time."""
     (block,) = [b for b in blocks(README) if b.elsewhere is not None and "audit.html" in b.text]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    script = "set -euo pipefail\n" + block.text.replace("samples/", f"{ROOT}/samples/").replace("--html", "--cuts 6 --placebos 4 --html")
-    found = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")
+    }
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    script = "set -euo pipefail\n" + block.text.replace("samples/", f"{ROOT}/samples/").replace(
+        "--html", "--cuts 6 --placebos 4 --html"
+    )
+    found = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert found.returncode == 0, found.stdout[-3_000:] + found.stderr[-3_000:]
     assert "What to set" in found.stdout
     page = (tmp_path / "audit.html").read_text()
     assert "<svg" in page
-    assert all(setting in page for setting in ("EDGELOOP_LEARNING", "EDGELOOP_HALF_LIFE", "EDGELOOP_REGIME_WEIGHTS"))
+    assert all(
+        setting in page
+        for setting in ("EDGELOOP_LEARNING", "EDGELOOP_HALF_LIFE", "EDGELOOP_REGIME_WEIGHTS")
+    )
 
 
 def test_no_document_with_blocks_is_forgotten() -> None:
-    runnable = {d for d in DOCUMENTS if any(block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d))}
+    runnable = {
+        d
+        for d in DOCUMENTS
+        if any(
+            block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d)
+        )
+    }
     assert runnable == {README, DATA, RUNTIME, OPERATIONS, ADAPTERS}
 
 
@@ -183,9 +223,16 @@ def run_with_ingest(document: Path, settings: Settings, folder: Path) -> str:
 
 async def test_the_queries_run(stack_settings: Settings) -> None:
     await migrate(stack_settings.database_url, stack_settings.database_schema)
-    connection = await asyncpg.connect(stack_settings.database_url, server_settings={"search_path": stack_settings.database_schema})
+    connection = await asyncpg.connect(
+        stack_settings.database_url, server_settings={"search_path": stack_settings.database_schema}
+    )
     try:
-        queries = [block.text for document in DOCUMENTS for block in blocks(document) if block.language == "sql"]
+        queries = [
+            block.text
+            for document in DOCUMENTS
+            for block in blocks(document)
+            if block.language == "sql"
+        ]
         assert queries
         for query in queries:
             assert await connection.fetch(query) == []
@@ -198,14 +245,24 @@ async def _records(settings: Settings, topic: str) -> list:
     await consumer.start()
     try:
         partitions = [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
-        return [record async for _, batch, _ in read_to_end(consumer, dict.fromkeys(partitions)) for record in batch]
+        return [
+            record
+            async for _, batch, _ in read_to_end(consumer, dict.fromkeys(partitions))
+            for record in batch
+        ]
     finally:
         await consumer.stop()
 
 
 async def _headers_are_as_documented(settings: Settings, which: tuple[str, ...]) -> None:
-    documented = {topic: names(headers) for cell, headers in table(DATA, "topic", "headers") for topic in names(cell)}
+    documented = {
+        topic: names(headers)
+        for cell, headers in table(DATA, "topic", "headers")
+        for topic in names(cell)
+    }
     for topic in which:
         records = await _records(settings, topic)
         assert records, topic
-        assert {tuple(name for name, _ in record.headers) for record in records} == {tuple(documented[topic])}, topic
+        assert {tuple(name for name, _ in record.headers) for record in records} == {
+            tuple(documented[topic])
+        }, topic

@@ -1,4 +1,5 @@
-"""What the documentation says is what the code has: settings, topics, tables, reasons, metrics, exit codes, files and tests."""
+"""What the documentation says is what the code has: settings, topics, tables, reasons, metrics,
+exit codes, files and tests."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ from tests.docs.markdown import DOCUMENTS, ROOT, Block, anchors, blocks, links, 
 app.commands.load()
 
 README, DATA, RUNTIME, OPERATIONS, GUARANTEES = (
-    ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "guarantees")),
-)  # fmt: skip
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "guarantees")),
+)
 
 
 def _shown(value: Any) -> str:
@@ -46,7 +48,9 @@ def _shown(value: Any) -> str:
 
 def test_the_settings_are_all_in_the_readme_with_their_defaults() -> None:
     rows = table(README, "name", "default", "meaning")
-    assert {names(name)[0] for name, _, _ in rows} == {PREFIX + field.name.upper() for field in fields(Settings)}
+    assert {names(name)[0] for name, _, _ in rows} == {
+        PREFIX + field.name.upper() for field in fields(Settings)
+    }
     assert len(rows) == len(fields(Settings))
     for name, default, meaning in rows:
         value = _shown(getattr(Settings(), names(name)[0].removeprefix(PREFIX).lower()))
@@ -62,8 +66,12 @@ def test_the_last_settings_are_those_of_one_worker() -> None:
     assert "everything but the last five" in " ".join(prose(README).split())
     last = [names(row[0])[0] for row in table(README, "name", "default", "meaning")][-5:]
     assert sorted(last) == [
-        "EDGELOOP_AGENTS", "EDGELOOP_LESSONS_PER_SECOND", "EDGELOOP_LOG_FORMAT", "EDGELOOP_METRICS_HOST", "EDGELOOP_METRICS_PORT",
-    ]  # fmt: skip
+        "EDGELOOP_AGENTS",
+        "EDGELOOP_LESSONS_PER_SECOND",
+        "EDGELOOP_LOG_FORMAT",
+        "EDGELOOP_METRICS_HOST",
+        "EDGELOOP_METRICS_PORT",
+    ]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
@@ -94,7 +102,9 @@ def test_the_tables_are_those_of_the_migrations() -> None:
     columns = {
         match[1]: set(re.findall(r"^    (\w+)\s", match[2], flags=re.MULTILINE)) - {"PRIMARY"}
         for migration in migrations()
-        for match in re.finditer(r"CREATE TABLE (\w+) \((.*?)^\);", migration.sql, flags=re.DOTALL | re.MULTILINE)
+        for match in re.finditer(
+            r"CREATE TABLE (\w+) \((.*?)^\);", migration.sql, flags=re.DOTALL | re.MULTILINE
+        )
     }
     rows = table(DATA, "table", "a row is", "columns to rely on")
     assert sorted(names(row[0])[0] for row in rows) == sorted(columns)
@@ -118,8 +128,13 @@ def test_the_reasons_of_resolve_are_the_functions() -> None:
 
 def test_the_metrics_are_those_that_are_served() -> None:
     """In a process of its own, so that no test's metrics are among them."""
-    program = "from app import metrics; import prometheus_client as p; print(p.generate_latest().decode())"
-    served = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    program = (
+        "from app import metrics; import prometheus_client as p;"
+        " print(p.generate_latest().decode())"
+    )
+    served = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     kinds = dict(re.findall(r"^# TYPE (edgeloop_\w+) (\w+)$", served, flags=re.MULTILINE))
     ours = {name for name in kinds if not name.endswith("_created")}
     assert {names(row[0])[0] for row in table(OPERATIONS, "metric", "meaning")} == ours
@@ -128,13 +143,21 @@ def test_the_metrics_are_those_that_are_served() -> None:
 def test_the_exit_codes_are_the_errors() -> None:
     from app.worker import fatal
 
-    raised = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EdgeloopError)}
+    raised = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.EdgeloopError)
+    }
     documented = {int(row[0]) for row in table(OPERATIONS, "code", "of", "meaning")}
     assert documented == raised | {0, fatal.EXIT_FATAL, fatal.EXIT_STOP_HUNG}
 
 
 def test_every_guarantee_names_a_test_that_exists() -> None:
-    rows = [row for row in table(GUARANTEES, "claim", "run it: `.venv/bin/python -m pytest …`") if not row[0].startswith("**")]
+    rows = [
+        row
+        for row in table(GUARANTEES, "claim", "run it: `.venv/bin/python -m pytest …`")
+        if not row[0].startswith("**")
+    ]
     assert len(rows) > 30
     for claim, cell in rows:
         (name,) = names(cell)
@@ -145,16 +168,21 @@ def _test_exists(name: str) -> bool:
     path, _, function = name.partition("::")
     file = ROOT / path
     if not function:
-        return (file.is_dir() and any(file.glob("test_*.py"))) or (file.is_file() and file.name.startswith("test_"))
+        return (file.is_dir() and any(file.glob("test_*.py"))) or (
+            file.is_file() and file.name.startswith("test_")
+        )
     return file.is_file() and any(
-        isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == function for node in ast.parse(file.read_text()).body
+        isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == function
+        for node in ast.parse(file.read_text()).body
     )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_links_lead_somewhere(document: Path) -> None:
     for link in links(document):
-        assert not link.startswith(("http:", "https:")), f"{link}: what is elsewhere is named, not linked"
+        assert not link.startswith(("http:", "https:")), (
+            f"{link}: what is elsewhere is named, not linked"
+        )
         path, _, anchor = link.partition("#")
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
@@ -170,27 +198,47 @@ def test_every_document_is_linked_from_the_readme() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_files_and_names_in_backticks_exist(document: Path) -> None:
-    rooms = ("app/", "agents/", "edgeloop/", "schemas/", "samples/", "docs/", "tests/", "requirements/", "benchmarks/")
+    rooms = (
+        "app/",
+        "agents/",
+        "edgeloop/",
+        "schemas/",
+        "samples/",
+        "docs/",
+        "tests/",
+        "requirements/",
+        "benchmarks/",
+    )
     for name in names(prose(document)):
         if name.startswith(rooms) and "::" not in name:
             assert (ROOT / name).exists(), name
-        elif re.fullmatch(r"(app|schemas|edgeloop(?!\.projector|\.\w+\.done))\.[a-z_.]+(\([\w, ]*\))?", name):
+        elif re.fullmatch(
+            r"(app|schemas|edgeloop(?!\.projector|\.\w+\.done))\.[a-z_.]+(\([\w, ]*\))?", name
+        ):
             _resolve(name.partition("(")[0])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_events_of_the_log_that_are_named_are_logged(document: Path) -> None:
-    source = "".join(file.read_text() for room in ("app", "agents") for file in (ROOT / room).rglob("*.py"))
+    source = "".join(
+        file.read_text() for room in ("app", "agents") for file in (ROOT / room).rglob("*.py")
+    )
     for name in names(prose(document)):
-        if re.fullmatch(r"(worker|work|hydrate|send|output|projector|fact|lesson)\.(?!py|md)[a-z_]+", name):
+        if re.fullmatch(
+            r"(worker|work|hydrate|send|output|projector|fact|lesson)\.(?!py|md)[a-z_]+", name
+        ):
             assert f'"{name}"' in source, name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_commands_in_sentences_exist_with_their_options(document: Path) -> None:
-    groups = "|".join(name for name, command in cli.commands.items() if isinstance(command, click.Group))
+    groups = "|".join(
+        name for name, command in cli.commands.items() if isinstance(command, click.Group)
+    )
     for name in names(prose(document)):
-        if name.startswith("faust -A app ") or re.match(rf"(?:({groups}) [a-z]|(?:status|produce) --)", name):
+        if name.startswith("faust -A app ") or re.match(
+            rf"(?:({groups}) [a-z]|(?:status|produce) --)", name
+        ):
             _command_exists(name.removeprefix("faust -A app ").split())
 
 
@@ -214,21 +262,36 @@ def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.C
 
 def test_every_command_has_examples_and_json() -> None:
     commands = dict(_commands(cli))
-    assert {"worker", "stack up", "topics create", "migrate", "produce", "status", "overrides list", "resolve", "doctor"} <= set(commands)
+    assert {
+        "worker",
+        "stack up",
+        "topics create",
+        "migrate",
+        "produce",
+        "status",
+        "overrides list",
+        "resolve",
+        "doctor",
+    } <= set(commands)
     for name, command in commands.items():
         assert "Examples:" in (command.help or ""), name
-        assert ("--json" in {option for parameter in command.params for option in parameter.opts}) == (name != "worker"), name
+        assert (
+            "--json" in {option for parameter in command.params for option in parameter.opts}
+        ) == (name != "worker"), name
 
 
 def _resolve(dotted: str) -> object:
     module, _, attribute = dotted.rpartition(".")
     found = importlib.import_module(module)
-    return getattr(found, attribute) if hasattr(found, attribute) else importlib.import_module(dotted)
+    return (
+        getattr(found, attribute) if hasattr(found, attribute) else importlib.import_module(dotted)
+    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_nothing_of_the_writers_machine(document: Path) -> None:
-    """No absolute path but /tmp, no address but loopback's, no name of a package registry's host or of a user's folder."""
+    """No absolute path but /tmp, no address but loopback's, no name of a package registry's host or
+    of a user's folder."""
     text = document.read_text()
     assert not re.findall(r"(?<![\w.:/])/(?:home|root|work|usr|opt|etc|var|Users)\b\S*", text)
     assert set(re.findall(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", text)) <= {"127.0.0.1"}
@@ -240,7 +303,11 @@ def test_make_targets_that_are_named_exist_and_those_that_exist_are_named() -> N
     targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
     named: set[str] = set()
     for document in DOCUMENTS:
-        quoted = "\n".join(names(prose(document))) + "\n" + "\n".join(b.text for b in blocks(document) if b.language == "sh")
+        quoted = (
+            "\n".join(names(prose(document)))
+            + "\n"
+            + "\n".join(b.text for b in blocks(document) if b.language == "sh")
+        )
         found = set(re.findall(r"\bmake ([a-z-]+)", quoted))
         assert found <= targets, document.name
         named |= found
@@ -259,20 +326,35 @@ ELSEWHERE = {
         "tests/client/test_distribution.py::test_the_wheel_installs_alone_and_runs_the_documented_programs"
     ),
     "source .venv/bin/activate": "tests/devstack/test_stack.py::test_commands",
-    "faust -A app import samples/journal.csv.gz --draft mapping.toml": "tests/docs/test_blocks.py::test_a_new_users_trade_log_is_audited",
-    "docker compose up --build --scale worker=2": "needs Docker; tests/compose compares the file with the code",
-    "systemctl enable --now edgeloop-worker@1 edgeloop-worker@2": "needs root and systemd; tests/compose compares the file with the code",
-    "kubectl apply -f docs/deploy/kubernetes.yaml": "needs a cluster; tests/compose compares the file with the code",
+    "faust -A app import samples/journal.csv.gz --draft mapping.toml": (
+        "tests/docs/test_blocks.py::test_a_new_users_trade_log_is_audited"
+    ),
+    "docker compose up --build --scale worker=2": (
+        "needs Docker; tests/compose compares the file with the code"
+    ),
+    "systemctl enable --now edgeloop-worker@1 edgeloop-worker@2": (
+        "needs root and systemd; tests/compose compares the file with the code"
+    ),
+    "kubectl apply -f docs/deploy/kubernetes.yaml": (
+        "needs a cluster; tests/compose compares the file with the code"
+    ),
     "faust -A app replay run now --all": "tests/replay/test_replay.py::test_the_documented_steps",
     "export EDGELOOP_HALF_LIFE=off": "tests/replay/test_replay.py::test_the_documented_steps",
-    "faust -A app replay drop steady --yes": "tests/replay/test_replay.py::test_the_documented_steps",
+    "faust -A app replay drop steady --yes": (
+        "tests/replay/test_replay.py::test_the_documented_steps"
+    ),
 }
-"""First words of the blocks that are not run here, with the reason they give.  Adding one is a decision."""
+"""First words of the blocks that are not run here, with the reason they give.  Adding one is a
+decision."""
 
 
 def test_the_blocks_that_are_not_run_are_known() -> None:
-    skipped: list[Block] = [block for document in DOCUMENTS for block in blocks(document) if block.elsewhere is not None]
-    assert {block.text.splitlines()[0].partition("  ")[0].strip(): block.elsewhere for block in skipped} == ELSEWHERE
+    skipped: list[Block] = [
+        block for document in DOCUMENTS for block in blocks(document) if block.elsewhere is not None
+    ]
+    assert {
+        block.text.splitlines()[0].partition("  ")[0].strip(): block.elsewhere for block in skipped
+    } == ELSEWHERE
     for block in skipped:
         assert block.elsewhere is not None
         assert "::" not in block.elsewhere or _test_exists(block.elsewhere)
@@ -280,4 +362,9 @@ def test_the_blocks_that_are_not_run_are_known() -> None:
 
 def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
     kinds = {block.language for document in DOCUMENTS for block in blocks(document)}
-    assert kinds == {"", "sh", "python", "sql"}, "pictures and formulas have no language; everything else is run"
+    assert kinds == {
+        "",
+        "sh",
+        "python",
+        "sql",
+    }, "pictures and formulas have no language; everything else is run"

@@ -1,4 +1,5 @@
-"""What is known of a module, as an explanation takes it: learned from a planted log, or written by hand."""
+"""What is known of a module, as an explanation takes it: learned from a planted log, or written by
+hand."""
 
 from __future__ import annotations
 
@@ -23,11 +24,20 @@ DAY_US = 24 * HOUR_US
 START_US = 20_000 * DAY_US
 
 
-def learned(trades: Iterable[Trade], settings: Settings, pattern_key: str, category: str = "entry") -> Known:
-    """All that workers would have published of the one module of `trades`, and the facts of one of its groups; published at its `as_of`."""
+def learned(
+    trades: Iterable[Trade], settings: Settings, pattern_key: str, category: str = "entry"
+) -> Known:
+    """All that workers would have published of the one module of `trades`, and the facts of one of
+    its groups; published at its `as_of`."""
     sent = closes(trades)
     (engine,) = engines(sent, settings)
-    facts = [f for c in sent for f in explode(c.value, c.timestamp_ms, dimensions=settings.dimensions, outcome=settings.outcome)]
+    facts = [
+        f
+        for c in sent
+        for f in explode(
+            c.value, c.timestamp_ms, dimensions=settings.dimensions, outcome=settings.outcome
+        )
+    ]
     group = (pattern_key, category)
     return Known(
         config=settings.learning_config,
@@ -53,18 +63,43 @@ def override_of(known: Known, **scope: str) -> Override:
     return found
 
 
-def override(override_id: str, effect: float, scope: dict[str, str] | None = None, as_of_us: int = START_US, **changed: Any) -> Override:
-    """An override of pm.a.b entry, without a half-life, that never expires; `changed` are other fields."""
+def override(
+    override_id: str,
+    effect: float,
+    scope: dict[str, str] | None = None,
+    as_of_us: int = START_US,
+    **changed: Any,
+) -> Override:
+    """An override of pm.a.b entry, without a half-life, that never expires; `changed` are other
+    fields."""
     as_of = text_from_micros(as_of_us)
     made = Override(
-        override_id=override_id, learning="integrated", module="pm", pattern_key="pm.a.b", action_category="entry", scope=scope or {},
-        effect=effect, effect_sd=0.1, multiplier=round(min(max(1.0 + effect, 0.3), 3.0), 2), confidence=0.9, n_trades=40, baseline=0.0,
-        decay=OverrideDecay("stable"), latent_factor_id=None, covers=(), regime_gains={}, evidence=Evidence(as_of, as_of, 1), as_of=as_of,
-        expires_at=None, version=1,
-    )  # fmt: skip
+        override_id=override_id,
+        learning="integrated",
+        module="pm",
+        pattern_key="pm.a.b",
+        action_category="entry",
+        scope=scope or {},
+        effect=effect,
+        effect_sd=0.1,
+        multiplier=round(min(max(1.0 + effect, 0.3), 3.0), 2),
+        confidence=0.9,
+        n_trades=40,
+        baseline=0.0,
+        decay=OverrideDecay("stable"),
+        latent_factor_id=None,
+        covers=(),
+        regime_gains={},
+        evidence=Evidence(as_of, as_of, 1),
+        as_of=as_of,
+        expires_at=None,
+        version=1,
+    )
     return msgspec.structs.replace(made, **changed)
 
 
 def by_hand(changes: Sequence[Change], facts: Sequence[Any], **changed: Any) -> Known:
     """A module without lessons: every baseline is 0."""
-    return Known(config=LearningConfig(n_min=3), module="pm", changes=changes, facts=facts, **changed)
+    return Known(
+        config=LearningConfig(n_min=3), module="pm", changes=changes, facts=facts, **changed
+    )

@@ -1,4 +1,5 @@
-"""Why a context resolves to what it does: each way in which there can be nothing, and the numbers when there is something."""
+"""Why a context resolves to what it does: each way in which there can be nothing, and the numbers
+when there is something."""
 
 from __future__ import annotations
 
@@ -23,17 +24,31 @@ AT = START_US + DAY_US
 FACTS = [fact(f"t{i}", START_US + i, 1.0, {"x": str(i % 2), "y": "1"}) for i in range(8)]
 
 
-def explained(known: Known, scope: dict[str, str], asked: str = "a.b", category: str = "entry", at_us: int = AT) -> ContextDocument:
-    return explain_context(known, asked, category, scope, at_us, dimensions=DIMENSIONS, groups=GROUPS)
+def explained(
+    known: Known,
+    scope: dict[str, str],
+    asked: str = "a.b",
+    category: str = "entry",
+    at_us: int = AT,
+) -> ContextDocument:
+    return explain_context(
+        known, asked, category, scope, at_us, dimensions=DIMENSIONS, groups=GROUPS
+    )
 
 
 def known(*changes: Change, **changed: Any) -> Known:
-    return by_hand(changes or [Change("a", 1, START_US, override("a", 0.5, {"x": "1"}))], FACTS, **changed)
+    return by_hand(
+        changes or [Change("a", 1, START_US, override("a", 0.5, {"x": "1"}))], FACTS, **changed
+    )
 
 
 def test_what_matches_adds_up_to_what_the_reader_says() -> None:
-    fading = override("b", -0.2, {}, decay=OverrideDecay("decaying", 24.0), regime_gains={"btc_macro=S1": 0.5})
-    several = known(Change("a", 1, START_US, override("a", 0.5, {"x": "1"})), Change("b", 1, START_US, fading))
+    fading = override(
+        "b", -0.2, {}, decay=OverrideDecay("decaying", 24.0), regime_gains={"btc_macro=S1": 0.5}
+    )
+    several = known(
+        Change("a", 1, START_US, override("a", 0.5, {"x": "1"})), Change("b", 1, START_US, fading)
+    )
     scope = {"x": "1", "btc_macro": "S1"}
     d = explained(several, scope)
     assert d.pattern_key == "pm.a.b"
@@ -48,7 +63,10 @@ def test_what_matches_adds_up_to_what_the_reader_says() -> None:
 
 
 def test_keys_that_do_not_count() -> None:
-    d = explained(known(), {"x": " 1 ", "btc_macro": "S4", "y": "unknown", "btc_marco": "S1", "zz": "9", "note": ""})
+    d = explained(
+        known(),
+        {"x": " 1 ", "btc_macro": "S4", "y": "unknown", "btc_marco": "S1", "zz": "9", "note": ""},
+    )
     assert d.scope == {"x": "1"}
     why = {x.name: x.why for x in d.ignored}
     assert set(why) == {"btc_macro", "y", "btc_marco", "zz", "note"}
@@ -62,17 +80,26 @@ def test_an_override_that_has_expired() -> None:
     d = explained(known(Change("a", 1, START_US, old)), {"x": "1"})
     assert (d.multiplier, d.reason, [m.state for m in d.matches]) == (1.0, "no_match", ["expired"])
     assert d.because[0].startswith("The matching overrides have expired")
-    assert explained(known(Change("a", 1, START_US, old)), {"x": "1"}, at_us=AT - 1).multiplier == 1.5
+    assert (
+        explained(known(Change("a", 1, START_US, old)), {"x": "1"}, at_us=AT - 1).multiplier == 1.5
+    )
 
 
 def test_overrides_that_nearly_match() -> None:
     far = override("far", 0.9, {"x": "3", "y": "3"})
     d = explained(
-        known(Change("near", 1, START_US, override("near", 0.5, {"x": "1", "y": "2"})), Change("far", 1, START_US, far)), {"x": "1"}
+        known(
+            Change("near", 1, START_US, override("near", 0.5, {"x": "1", "y": "2"})),
+            Change("far", 1, START_US, far),
+        ),
+        {"x": "1"},
     )
-    assert [(n.override_id, [(x.dimension, x.wanted, x.given) for x in n.differs]) for n in d.near] == [
-        ("near", [("y", "2", None)]), ("far", [("x", "3", "1"), ("y", "3", None)]),
-    ]  # fmt: skip
+    assert [
+        (n.override_id, [(x.dimension, x.wanted, x.given) for x in n.differs]) for n in d.near
+    ] == [
+        ("near", [("y", "2", None)]),
+        ("far", [("x", "3", "1"), ("y", "3", None)]),
+    ]
     assert d.because[0] == "Overrides of the group have another scope."
     assert (d.n_group, d.n_context) == (8, 4)
 
@@ -80,8 +107,13 @@ def test_overrides_that_nearly_match() -> None:
 def test_too_few_trades_and_a_value_that_was_never_seen() -> None:
     d = explained(known(), {"x": "1", "y": "7"}, at_us=AT)
     assert d.multiplier == 1.5
-    d = explained(known(Change("z", 1, START_US, override("z", 0.5, {"x": "9"}))), {"x": "1", "y": "7"})
-    assert "Of the 8 trades in the group's window 0 are of this context; a slice is judged from 3 on." in d.because
+    d = explained(
+        known(Change("z", 1, START_US, override("z", 0.5, {"x": "9"}))), {"x": "1", "y": "7"}
+    )
+    assert (
+        "Of the 8 trades in the group's window 0 are of this context; a slice is judged from 3 on."
+        in d.because
+    )
     assert "No trade of the group has y=7." in d.because
     assert [(v.dimension, v.n) for v in d.values] == [("x", 4), ("y", 0)]
 
@@ -105,15 +137,24 @@ def test_a_key_without_a_canonical_form(asked: str) -> None:
 
 def test_the_overrides_are_those_of_the_time() -> None:
     changed = known(
-        Change("a", 1, START_US, override("a", 0.5, {"x": "1"})), Change("a", 2, START_US + 2 * DAY_US, override("a", -0.3, {"x": "1"})),
+        Change("a", 1, START_US, override("a", 0.5, {"x": "1"})),
+        Change("a", 2, START_US + 2 * DAY_US, override("a", -0.3, {"x": "1"})),
         Change("a", 3, START_US + 3 * DAY_US, None),
-    )  # fmt: skip
-    found = [explained(changed, {"x": "1"}, at_us=START_US + day * DAY_US).multiplier for day in (1, 2, 3, 4)]
+    )
+    found = [
+        explained(changed, {"x": "1"}, at_us=START_US + day * DAY_US).multiplier
+        for day in (1, 2, 3, 4)
+    ]
     assert found == pytest.approx([1.5, 0.7, 1.0, 1.0])
     early = known(Change("a", 1, START_US + 9 * DAY_US, override("a", 0.5, {"x": "1"})))
     d = explained(early, {"x": "1"})
     assert d.multiplier == 1.5
-    assert d.notes == ("Nothing had been published by then: the overrides as they are now stand in for what was in force.",)
+    assert d.notes == (
+        (
+            "Nothing had been published by then: the overrides as they are now stand in for what"
+            " was in force."
+        ),
+    )
 
 
 def test_of_a_module_that_has_learned() -> None:
@@ -122,14 +163,18 @@ def test_of_a_module_that_has_learned() -> None:
     at_us = module.changes[0].published_us
     groups = {("pm.edge.S1", "entry")}
     scope = {"chain": "sol", "A_mode": "fast"}
-    d = explain_context(module, "edge.S1", "entry", scope, at_us, dimensions=settings.dimensions, groups=groups)
+    d = explain_context(
+        module, "edge.S1", "entry", scope, at_us, dimensions=settings.dimensions, groups=groups
+    )
     overrides = [c.record for c in module.changes if c.record is not None]
     at = datetime.fromtimestamp(at_us / 1e6, UTC)
     assert d.multiplier == resolve(overrides, "edge.S1", "entry", scope, at).multiplier > 1.5
     assert d.lessons[0].decision == "override"
     assert d.lessons[0].scope == {"chain": "sol"}
     scope = {"chain": "eth"}
-    d = explain_context(module, "edge.S1", "entry", scope, at_us, dimensions=settings.dimensions, groups=groups)
+    d = explain_context(
+        module, "edge.S1", "entry", scope, at_us, dimensions=settings.dimensions, groups=groups
+    )
     assert d.multiplier == 1.0
     own = next(x for x in d.lessons if x.scope == scope)
     assert own.decision == "neutral"

@@ -1,4 +1,5 @@
-"""Effect attribution: which trades an override touched, what it had promised for them, what they earned, and what its sizing added."""
+"""Effect attribution: which trades an override touched, what it had promised for them, what they
+earned, and what its sizing added."""
 
 from __future__ import annotations
 
@@ -15,10 +16,24 @@ from tests.audit.making import fact
 from tests.explain.making import DAY_US, HOUR_US, START_US, by_hand, override
 
 
-def touched(trade_id: str, day: int, rr: float, *ids: str, scope: dict[str, str] | None = None, revision: int = 0) -> PatternTradeEvent:
-    """A trade with two actions, ten hours before its exit on `day`; the first names the overrides `ids`."""
+def touched(
+    trade_id: str,
+    day: int,
+    rr: float,
+    *ids: str,
+    scope: dict[str, str] | None = None,
+    revision: int = 0,
+) -> PatternTradeEvent:
+    """A trade with two actions, ten hours before its exit on `day`; the first names the overrides
+    `ids`."""
     made = fact(
-        trade_id, START_US + day * DAY_US, rr, scope or {"x": "1"}, {}, entry_us=START_US + day * DAY_US - 10 * HOUR_US, revision=revision
+        trade_id,
+        START_US + day * DAY_US,
+        rr,
+        scope or {"x": "1"},
+        {},
+        entry_us=START_US + day * DAY_US - 10 * HOUR_US,
+        revision=revision,
     )
     first = msgspec.structs.replace(made.actions[0], applied_overrides=ids)
     return msgspec.structs.replace(made, actions=(first, made.actions[1]))
@@ -32,7 +47,12 @@ def test_nothing_touched() -> None:
 
 
 def test_the_numbers_of_three_trades() -> None:
-    facts = [touched("t1", 1, 1.0, "a"), touched("t2", 2, 2.0, "a"), touched("t3", 3, 3.0, "a"), touched("other", 4, 9.0)]
+    facts = [
+        touched("t1", 1, 1.0, "a"),
+        touched("t2", 2, 2.0, "a"),
+        touched("t3", 3, 3.0, "a"),
+        touched("other", 4, 9.0),
+    ]
     found = attribution(by_hand([Change("a", 1, START_US, A)], facts), "a")
     assert found is not None
     assert (found.n, found.n_actions, found.n_assumed) == (3, 3, 0)
@@ -45,7 +65,11 @@ def test_the_numbers_of_three_trades() -> None:
 
 def test_each_trade_has_the_change_that_was_in_force_at_its_action() -> None:
     later = override("a", -0.2, {"x": "1"}, version=2)
-    changes = [Change("a", 1, START_US, A), Change("a", 2, START_US + 5 * DAY_US, later), Change("a", 3, START_US + 9 * DAY_US, None)]
+    changes = [
+        Change("a", 1, START_US, A),
+        Change("a", 2, START_US + 5 * DAY_US, later),
+        Change("a", 3, START_US + 9 * DAY_US, None),
+    ]
     facts = [touched("t1", 3, 1.0, "a"), touched("t2", 7, -2.0, "a"), touched("t3", 11, 4.0, "a")]
     found = attribution(by_hand(changes, facts), "a")
     assert found is not None
@@ -56,16 +80,25 @@ def test_each_trade_has_the_change_that_was_in_force_at_its_action() -> None:
 
 
 def test_an_action_before_all_that_is_known_has_the_earliest_change_and_says_so() -> None:
-    found = attribution(by_hand([Change("a", 1, START_US + 50 * DAY_US, A)], [touched("t1", 3, 1.0, "a")]), "a")
+    found = attribution(
+        by_hand([Change("a", 1, START_US + 50 * DAY_US, A)], [touched("t1", 3, 1.0, "a")]), "a"
+    )
     assert found is not None
     assert (found.n_assumed, found.promised, found.added) == (1, 0.5, 0.5)
     assert (found.low, found.high) == (None, None)
 
 
 def test_what_had_faded_and_what_a_regime_makes_of_it_is_promised() -> None:
-    fading = override("a", 0.5, {"x": "1"}, decay=OverrideDecay("decaying", 24.0), regime_gains={"btc_macro=S1": 2.0})
+    fading = override(
+        "a",
+        0.5,
+        {"x": "1"},
+        decay=OverrideDecay("decaying", 24.0),
+        regime_gains={"btc_macro=S1": 2.0},
+    )
     facts = [
-        touched("t1", 1, 1.0, "a", scope={"x": "1", "btc_macro": "S1"}),  # its action is 14 hours after as_of
+        # its action is 14 hours after as_of
+        touched("t1", 1, 1.0, "a", scope={"x": "1", "btc_macro": "S1"}),
         touched("t2", 2, 1.0, "a"),
     ]
     found = attribution(by_hand([Change("a", 1, START_US, fading)], facts), "a")
@@ -80,13 +113,22 @@ def test_parts_of_a_size_that_was_clamped_add_up_to_it() -> None:
     of_a, of_b = attribution(known, "a"), attribution(known, "b")
     assert of_a is not None
     assert of_b is not None
-    assert (of_a.promised, of_b.promised, of_a.promised_by_all, of_b.promised_by_all) == (0.5, 2.0, 2.5, 2.5)
+    assert (of_a.promised, of_b.promised, of_a.promised_by_all, of_b.promised_by_all) == (
+        0.5,
+        2.0,
+        2.5,
+        2.5,
+    )
     assert of_a.added + of_b.added == pytest.approx(2.0)  # 3.0, not 3.5, was taken
     assert of_b.added == pytest.approx(4 * of_a.added)
 
 
 def test_the_close_that_counts_counts_once() -> None:
-    facts = [touched("t1", 1, 1.0, "a"), touched("t1", 1, -1.0, "a", revision=1), touched("t1", 1, 1.0, "a")]
+    facts = [
+        touched("t1", 1, 1.0, "a"),
+        touched("t1", 1, -1.0, "a", revision=1),
+        touched("t1", 1, 1.0, "a"),
+    ]
     found = attribution(by_hand([Change("a", 1, START_US, A)], facts), "a")
     assert found is not None
     assert (found.n, found.mean_outcome, found.added) == (1, -1.0, -0.5)
@@ -103,5 +145,7 @@ def test_other_outcomes_are_in_their_own_units() -> None:
 def test_trades_of_one_day_are_one_piece_of_evidence() -> None:
     """Four equal days of two equal trades say no more than four trades, and one day says nothing."""
     days, twice = [0, 1, 2, 3], [0, 0, 1, 1, 2, 2, 3, 3]
-    assert mean_interval([1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 5.0, 5.0], twice) == pytest.approx(mean_interval([1.0, 2.0, 4.0, 5.0], days))
+    assert mean_interval([1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 5.0, 5.0], twice) == pytest.approx(
+        mean_interval([1.0, 2.0, 4.0, 5.0], days)
+    )
     assert mean_interval([1.0, 2.0, 3.0], [7, 7, 7]) is None

@@ -1,4 +1,5 @@
-"""The document of an override: of worlds whose truth is planted, it tells the numbers that the core worked with."""
+"""The document of an override: of worlds whose truth is planted, it tells the numbers that the core
+worked with."""
 
 from __future__ import annotations
 
@@ -23,11 +24,17 @@ ALONE = replace(SETTINGS, half_life=True, shared_effects=False)
 
 
 def document(
-    trades: list[planted.Trade], pattern_key: str, trades_shown: int = 0, settings: Settings = SETTINGS, **scope: str
+    trades: list[planted.Trade],
+    pattern_key: str,
+    trades_shown: int = 0,
+    settings: Settings = SETTINGS,
+    **scope: str,
 ) -> tuple[OverrideDocument, object]:
     known = learned(trades, settings, pattern_key)
     found = override_of(known, **scope)
-    return explain_override(known, found.override_id, micros_from_text(found.as_of) + 1, trades=trades_shown), known
+    return explain_override(
+        known, found.override_id, micros_from_text(found.as_of) + 1, trades=trades_shown
+    ), known
 
 
 def test_an_edge_that_fades() -> None:
@@ -35,7 +42,8 @@ def test_an_edge_that_fades() -> None:
     assert d.in_force
     assert (d.evidence.n, d.evidence.n_now) == (200, 200)
     assert d.notes == ()
-    # What the trades made beyond their group's level is the very effect that was estimated, to the digits that are published.
+    # What the trades made beyond their group's level is the very effect that was estimated, to the
+    # digits that are published.
     verdict = known.verdicts[d.override_id]
     assert d.evidence.beyond == pytest.approx(verdict.edge_raw, abs=2e-6)
     assert d.evidence.uplift == pytest.approx(d.evidence.mean - d.evidence.segments[0].baseline)
@@ -56,7 +64,9 @@ def test_an_edge_that_fades() -> None:
     assert made[0] > 1.4
     assert made[-1] < 0.4
     last = d.decay.days[-1]
-    hours = (micros_from_text(d.override.as_of) - micros_from_text(f"{last.first_day}T12:00:00Z")) / 3.6e9
+    hours = (
+        micros_from_text(d.override.as_of) - micros_from_text(f"{last.first_day}T12:00:00Z")
+    ) / 3.6e9
     assert last.fitted == pytest.approx(d.override.effect * 2 ** (hours / d.decay.half_life_hours))
     assert d.gains == () or all(g.gain == 1.0 for g in d.gains)
     assert d.attribution is None
@@ -86,40 +96,70 @@ def test_members_of_a_factor_and_children_that_were_considered() -> None:
     assert d.factor.factor_id == d.override.latent_factor_id
     world = planted.Log(seed=5)
     trades = [t for t in world.trades(900) if t.module == "pm"]
-    known = learned(trades, Settings(n_min=15, max_dims=3, lessons_per_group=60), "pm.uptrend.S1.entry")
-    found = max((c.record for c in known.changes if c.record.scope), key=lambda o: (-len(o.scope), o.n_trades))
+    known = learned(
+        trades, Settings(n_min=15, max_dims=3, lessons_per_group=60), "pm.uptrend.S1.entry"
+    )
+    found = max(
+        (c.record for c in known.changes if c.record.scope),
+        key=lambda o: (-len(o.scope), o.n_trades),
+    )
     d = explain_override(known, found.override_id, micros_from_text(found.as_of))
     assert d.evidence.n_now == found.n_trades
     own = found.scope.items()
     for s in d.slices:
-        assert {"parent": s.scope.items() < own, "child": s.scope.items() > own, "alias": True, "beside": True}[s.relation], s
+        assert {
+            "parent": s.scope.items() < own,
+            "child": s.scope.items() > own,
+            "alias": True,
+            "beside": True,
+        }[s.relation], s
     assert {"parent", "child"} <= {s.relation for s in d.slices}
     assert all(s.reason for s in d.slices)
 
 
 def test_the_days_of_a_whole_group_are_told_relative_to_its_baseline() -> None:
-    """Every trade of `edge.S1` earns 1 more than those of another pattern, four times as many, which earn 2."""
+    """Every trade of `edge.S1` earns 1 more than those of another pattern, four times as many,
+    which earn 2."""
     r = Random(4)
-    trades = [planted.Trade(f"o{i}", "pm", i / 20, r.gauss(2.0, 0.5), planted.entry("other.S1", {})) for i in range(1_200)]
-    trades += [planted.Trade(f"e{i}", "pm", i / 5, r.gauss(3.0, 0.5), planted.entry("edge.S1", {})) for i in range(300)]
+    trades = [
+        planted.Trade(f"o{i}", "pm", i / 20, r.gauss(2.0, 0.5), planted.entry("other.S1", {}))
+        for i in range(1_200)
+    ]
+    trades += [
+        planted.Trade(f"e{i}", "pm", i / 5, r.gauss(3.0, 0.5), planted.entry("edge.S1", {}))
+        for i in range(300)
+    ]
     d, known = document(trades, "pm.edge.S1")
     raw = known.verdicts[d.override_id].edge_raw
     assert 0.7 < raw < 1.1
     days = d.decay.days
-    assert sum(day.n * day.uplift for day in days) / sum(day.n for day in days) == pytest.approx(raw, abs=0.03)
+    assert sum(day.n * day.uplift for day in days) / sum(day.n for day in days) == pytest.approx(
+        raw, abs=0.03
+    )
     assert days[-1].predicted == pytest.approx(raw, abs=0.1)
     assert d.evidence.beyond == pytest.approx(raw, abs=0.01)  # here outcomes are not clipped
     assert d.search.statistic > d.search.bar
 
 
 def test_a_whole_group_that_fades_is_held_against_what_it_made_over_the_window() -> None:
-    """What is left of its edge says nothing of the level that the trades of the window are measured from."""
+    """What is left of its edge says nothing of the level that the trades of the window are measured
+    from."""
     r = Random(5)
-    trades = [planted.Trade(f"o{i}", "pm", i / 20, r.gauss(0.0, 0.4), planted.entry("other.S1", {})) for i in range(1_200)]
-    trades += [planted.Trade(f"e{i}", "pm", i / 5, r.gauss(2.0 * 2 ** (-i / 150), 0.4), planted.entry("edge.S1", {})) for i in range(300)]
+    trades = [
+        planted.Trade(f"o{i}", "pm", i / 20, r.gauss(0.0, 0.4), planted.entry("other.S1", {}))
+        for i in range(1_200)
+    ]
+    trades += [
+        planted.Trade(
+            f"e{i}", "pm", i / 5, r.gauss(2.0 * 2 ** (-i / 150), 0.4), planted.entry("edge.S1", {})
+        )
+        for i in range(300)
+    ]
     d, known = document(trades, "pm.edge.S1")
     verdict = known.verdicts[d.override_id]
-    assert 0.0 < verdict.edge < 0.9 * verdict.edge_raw, "by the weight that half-lives of whole groups have"
+    assert 0.0 < verdict.edge < 0.9 * verdict.edge_raw, (
+        "by the weight that half-lives of whole groups have"
+    )
     assert d.evidence.beyond == pytest.approx(verdict.edge_raw, abs=0.02)
 
 
@@ -128,10 +168,25 @@ def test_classic_has_no_search_no_history_and_promises_nothing() -> None:
     known = learned(planted.lesson("pm", 1.0), settings, "pm.edge.S1")
     found = override_of(known, chain="sol")
     named = msgspec.structs.replace(
-        known.facts[0], actions=(msgspec.structs.replace(known.facts[0].actions[0], applied_overrides=(found.override_id,)),)
+        known.facts[0],
+        actions=(
+            msgspec.structs.replace(
+                known.facts[0].actions[0], applied_overrides=(found.override_id,)
+            ),
+        ),
     )
-    d = explain_override(replace(known, facts=[named, *known.facts[1:]]), found.override_id, micros_from_text(found.as_of))
-    assert (d.search, d.gains, d.factor, d.decay.days, d.decay.stretches) == (None, (), None, (), ())
+    d = explain_override(
+        replace(known, facts=[named, *known.facts[1:]]),
+        found.override_id,
+        micros_from_text(found.as_of),
+    )
+    assert (d.search, d.gains, d.factor, d.decay.days, d.decay.stretches) == (
+        None,
+        (),
+        None,
+        (),
+        (),
+    )
     assert d.evidence.n_now == 100
     assert d.evidence.uplift == d.evidence.beyond == pytest.approx(d.evidence.mean - found.baseline)
     assert d.attribution.mean_multiplier == pytest.approx(found.multiplier)
@@ -149,7 +204,10 @@ def test_history_retirement_and_expiry() -> None:
     gone = replace(known, changes=[*known.changes, Change(found.override_id, 9, at + DAY_US, None)])
     d = explain_override(gone, found.override_id, at + 2 * DAY_US)
     assert not d.in_force
-    assert [(c.retired, c.multiplier) for c in d.history] == [(False, found.multiplier), (True, None)]
+    assert [(c.retired, c.multiplier) for c in d.history] == [
+        (False, found.multiplier),
+        (True, None),
+    ]
     assert "The override is retired; this shows its last state." in d.notes
     with pytest.raises(BadDataError, match="Unknown override"):
         explain_override(known, "0" * 32, at)

@@ -51,15 +51,22 @@ def test_all_sentences_and_cells_are_in_both() -> None:
     assert [heights[0], heights[3], heights[-1]] == sorted([heights[0], heights[3], heights[-1]])
     assert (min(heights), max(heights)) == (heights[0], heights[-1])
     _, _, width, height = map(float, drawings[0].get("viewBox", "").split())
-    assert all(0 <= float(dot.get("cx", "nan")) <= width and 0 <= float(dot.get("cy", "nan")) <= height for dot in dots)
+    assert all(
+        0 <= float(dot.get("cx", "nan")) <= width and 0 <= float(dot.get("cy", "nan")) <= height
+        for dot in dots
+    )
 
 
 def test_what_comes_from_outside_is_escaped() -> None:
     bad = override("a", 0.5, {"x": VOID})
     known = by_hand([Change("a", 1, START_US, bad)], [fact(VOID, START_US, 1.0, {"x": VOID})])
     document = explain_override(known, "a", START_US, trades=5)
-    context = explain_context(known, VOID, "entry", {VOID: VOID}, START_US, dimensions=("x",), groups=set())
-    near = explain_context(known, "a.b", "entry", {"x": "1"}, START_US, dimensions=("x",), groups={("pm.a.b", "entry")})
+    context = explain_context(
+        known, VOID, "entry", {VOID: VOID}, START_US, dimensions=("x",), groups=set()
+    )
+    near = explain_context(
+        known, "a.b", "entry", {"x": "1"}, START_US, dimensions=("x",), groups={("pm.a.b", "entry")}
+    )
     for each in (document, context, near):
         page = html(each)
         assert "<script" not in page

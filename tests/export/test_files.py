@@ -44,9 +44,18 @@ async def rows_of(rows: Iterable[Any]) -> AsyncIterator[Any]:
 async def test_csv(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     assert await write(rows_of(ROWS), COLUMNS, str(file), "csv") == 3
-    header, first, nothing, last = csv.reader(io.StringIO(file.read_text(encoding="utf-8"), newline=""))
+    header, first, nothing, last = csv.reader(
+        io.StringIO(file.read_text(encoding="utf-8"), newline="")
+    )
     assert header == ["text", "count", "share", "flag", "at", "scope"]
-    assert first == ['a,"b"\nü', "9007199254740993", "0.1", "true", "2026-01-31T12:00:00.000001Z", '{"a":"1","b":"2"}']
+    assert first == [
+        'a,"b"\nü',
+        "9007199254740993",
+        "0.1",
+        "true",
+        "2026-01-31T12:00:00.000001Z",
+        '{"a":"1","b":"2"}',
+    ]
     assert nothing == [""] * 6
     assert last == ["", "0", "-1e-300", "false", "1970-01-01T00:00:00+00:00", "{}"]
 
@@ -56,7 +65,14 @@ async def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "x.parquet"
     assert await write(rows_of(ROWS), COLUMNS, str(file), "parquet") == 3
     table = pyarrow.parquet.read_table(file)
-    assert [str(field.type) for field in table.schema] == ["string", "int64", "double", "bool", "timestamp[us, tz=UTC]", "string"]
+    assert [str(field.type) for field in table.schema] == [
+        "string",
+        "int64",
+        "double",
+        "bool",
+        "timestamp[us, tz=UTC]",
+        "string",
+    ]
     assert table.schema.field("at").metadata == {b"meaning": b"When."}
     first, nothing, last = table.to_pylist()
     assert first == {
@@ -71,7 +87,11 @@ async def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_table_without_rows_has_its_columns(kind: str, tmp_path: Path) -> None:
     file = tmp_path / f"x.{kind}"
     assert await write(rows_of([]), COLUMNS, str(file), kind) == 0
-    names = file.read_text().strip().split(",") if kind == "csv" else pyarrow.parquet.read_table(file).column_names
+    names = (
+        file.read_text().strip().split(",")
+        if kind == "csv"
+        else pyarrow.parquet.read_table(file).column_names
+    )
     assert names == [c.name for c in COLUMNS]
 
 
@@ -116,7 +136,9 @@ async def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_formats() -> None:
-    assert [format_of(*given) for given in (("a.CSV", None), ("a.parquet", "csv"), ("-", "csv"))] == ["csv", "csv", "csv"]
+    assert [
+        format_of(*given) for given in (("a.CSV", None), ("a.parquet", "csv"), ("-", "csv"))
+    ] == ["csv", "csv", "csv"]
     for out, kind in (("a.xlsx", None), ("a", None), ("-", "parquet")):
         with pytest.raises(UsageError):
             format_of(out, kind)
@@ -124,7 +146,19 @@ def test_formats() -> None:
 
 def test_columns_have_names_of_their_own_known_kinds_and_a_meaning() -> None:
     for name, table in TABLES.items():
-        names = [c.name for c in (wide(table.columns, ("chain",), table.scope) if table.scope else table.columns)]
+        names = [
+            c.name
+            for c in (
+                wide(table.columns, ("chain",), table.scope) if table.scope else table.columns
+            )
+        ]
         assert len(set(names)) == len(names), name
-        assert {c.kind for c in table.columns} <= {"text", "integer", "number", "flag", "time", "json"}, name
+        assert {c.kind for c in table.columns} <= {
+            "text",
+            "integer",
+            "number",
+            "flag",
+            "time",
+            "json",
+        }, name
         assert all(c.meaning.endswith(".") for c in table.columns), name

@@ -30,8 +30,20 @@ def trade(
 ) -> Trade:
     """A trade whose SHA-256 is that of its content, as the wire's would be."""
     rows: tuple[Scope, ...] = tuple({tuple(sorted(s.items())): s for s in scopes or ({},)}.values())
-    sha = hashlib.sha256(repr((trade_id, exit_us, outcome, rows, revision, n_actions, event_id, home, segment)).encode()).hexdigest()
-    return Trade(trade_id, (revision, n_actions, exit_us, event_id, sha), exit_us, outcome, segment, home, rows)
+    sha = hashlib.sha256(
+        repr(
+            (trade_id, exit_us, outcome, rows, revision, n_actions, event_id, home, segment)
+        ).encode()
+    ).hexdigest()
+    return Trade(
+        trade_id,
+        (revision, n_actions, exit_us, event_id, sha),
+        exit_us,
+        outcome,
+        segment,
+        home,
+        rows,
+    )
 
 
 SCOPES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz"), max_size=4)
@@ -39,7 +51,8 @@ SCOPES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz"), max_si
 
 @st.composite
 def trades(draw: st.DrawFn, max_ids: int = 12, max_exit: int = 40) -> Trade:
-    """A record of one of few trades, exits on a coarse grid so that ties, revisions and evictions abound."""
+    """A record of one of few trades, exits on a coarse grid so that ties, revisions and evictions
+    abound."""
     return trade(
         f"t{draw(st.integers(0, max_ids))}",
         draw(st.integers(0, max_exit)) * 1_800_000_000,
@@ -67,9 +80,11 @@ def market(
     segments: tuple[tuple[str | None, str | None], ...] = (("micro", "1h"),),
     macros: int = 2,
 ) -> list[Trade]:
-    """`n` trades with normal noise of sd 1, `edge` on {d0=0} and half of it, of the other sign, on {d1=1}; actions differ in d1 alone.
+    """`n` trades with normal noise of sd 1, `edge` on {d0=0} and half of it, of the other sign, on
+    {d1=1}; actions differ in d1 alone.
 
-    Each lacks its last dimension now and then, and is made in one of as many states of `btc_macro` as told and in one of the segments.
+    Each lacks its last dimension now and then, and is made in one of as many states of `btc_macro`
+    as told and in one of the segments.
     """
     rng = np.random.default_rng(seed)
     made = []
@@ -79,7 +94,10 @@ def market(
             del scope[f"d{n_dims - 1}"]
         if macros:
             scope["btc_macro"] = f"S{rng.integers(macros)}"
-        scopes = [{**scope, "d1": str(rng.integers(n_values))} for _ in range(int(rng.integers(1, n_actions + 1)))]
+        scopes = [
+            {**scope, "d1": str(rng.integers(n_values))}
+            for _ in range(int(rng.integers(1, n_actions + 1)))
+        ]
         held = edge * (scope.get("d0") == "0") - edge / 2 * any(s["d1"] == "1" for s in scopes)
         segment = segments[int(rng.integers(len(segments)))]
         close = trade(
@@ -101,7 +119,11 @@ GROUPS = (("pm.a.b", "add"), ("pm.a.b", "trim"), ("pm.c.d", "entry"))
 def told(records: Any) -> Any:
     """What records say, save for versions, as plain data."""
     if isinstance(records, dict):
-        return {key: told(value) for key, value in records.items() if key not in ("version", "lesson_version")}
+        return {
+            key: told(value)
+            for key, value in records.items()
+            if key not in ("version", "lesson_version")
+        }
     if isinstance(records, list | tuple):
         return [told(record) for record in records]
     return told(msgspec.to_builtins(records)) if isinstance(records, msgspec.Struct) else records
@@ -109,11 +131,21 @@ def told(records: Any) -> Any:
 
 def everything(engine: Engine) -> dict[str, Any]:
     """All that an engine publishes, to the last digit, save for versions."""
-    kinds = ("lessons", "summaries", "overrides", "verdicts", "baselines", "regime_weights", "latent_factors")
+    kinds = (
+        "lessons",
+        "summaries",
+        "overrides",
+        "verdicts",
+        "baselines",
+        "regime_weights",
+        "latent_factors",
+    )
     return {kind: told(getattr(engine, kind)()) for kind in kinds}
 
 
-def learned(groups: Mapping[tuple[str, str], Iterable[Trade]], module: str = "pm", **settings: Any) -> Engine:
+def learned(
+    groups: Mapping[tuple[str, str], Iterable[Trade]], module: str = "pm", **settings: Any
+) -> Engine:
     """An engine that has learned from these trades alone; slices of 10 trades count."""
     engine = Engine(LearningConfig(**{"n_min": 10, **settings}), module)
     engine.fold(groups)

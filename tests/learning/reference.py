@@ -1,4 +1,5 @@
-"""A plain batch computation of what the core has to find, written for clarity and from nothing of the core's."""
+"""A plain batch computation of what the core has to find, written for clarity and from nothing of
+the core's."""
 
 from __future__ import annotations
 
@@ -21,11 +22,16 @@ def counting_trades(records: Iterable[Trade], window_us: int, window_trades: int
     if not best:
         return []
     newest = max(t.exit_us for t in best.values())
-    inside = sorted((t for t in best.values() if t.exit_us >= newest - window_us), key=lambda t: (t.exit_us, t.trade_id))
+    inside = sorted(
+        (t for t in best.values() if t.exit_us >= newest - window_us),
+        key=lambda t: (t.exit_us, t.trade_id),
+    )
     return inside[-window_trades:]
 
 
-def slices(trades: list[Trade], n_min: int, max_dims: int) -> dict[frozenset[tuple[str, str]], list[Trade]]:
+def slices(
+    trades: list[Trade], n_min: int, max_dims: int
+) -> dict[frozenset[tuple[str, str]], list[Trade]]:
     """Every slice of at least `n_min` trades with its trades."""
     found: dict[frozenset[tuple[str, str]], dict[str, Trade]] = {}
     for trade in trades:
@@ -33,11 +39,14 @@ def slices(trades: list[Trade], n_min: int, max_dims: int) -> dict[frozenset[tup
             for k in range((max_dims or len(scope)) + 1):
                 for part in combinations(scope.items(), k):
                     found.setdefault(frozenset(part), {})[trade.trade_id] = trade
-    return {scope: list(members.values()) for scope, members in found.items() if len(members) >= n_min}
+    return {
+        scope: list(members.values()) for scope, members in found.items() if len(members) >= n_min
+    }
 
 
 def statistics(trades: list[Trade]) -> tuple[int, float, float, float | None]:
-    """n, mean, sample variance, slope per hour (None with fewer than 5 distinct exits), in exact arithmetic."""
+    """n, mean, sample variance, slope per hour (None with fewer than 5 distinct exits), in exact
+    arithmetic."""
     n = len(trades)
     y = [Fraction(t.outcome) for t in trades]
     x = [Fraction(t.exit_us, HOUR_US) for t in trades]
@@ -45,7 +54,10 @@ def statistics(trades: list[Trade]) -> tuple[int, float, float, float | None]:
     variance = sum((v - y_mean) ** 2 for v in y) / (n - 1) if n > 1 else Fraction(0)
     slope = None
     if len(set(x)) >= 5:
-        slope = float(sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True)) / sum((a - x_mean) ** 2 for a in x))
+        slope = float(
+            sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True))
+            / sum((a - x_mean) ** 2 for a in x)
+        )
     return n, float(y_mean), float(variance), slope
 
 
@@ -65,4 +77,9 @@ def edge(n: int, mean: float, variance: float, decay_multiplier: float, baseline
     """The classic edge."""
     reliability = 1 / (1 + variance + 0.25 / n)
     magnitude = 1 / (1 + math.exp(-mean))
-    return (mean - baseline) * reliability * (1 - math.exp(-n / 50) + magnitude + 1 + 1 / (1 + variance)) * decay_multiplier
+    return (
+        (mean - baseline)
+        * reliability
+        * (1 - math.exp(-n / 50) + magnitude + 1 + 1 / (1 + variance))
+        * decay_multiplier
+    )

@@ -1,4 +1,5 @@
-"""The slices that a search looks at are those that are there, each set of trades once, under its most general name."""
+"""The slices that a search looks at are those that are there, each set of trades once, under its
+most general name."""
 
 from __future__ import annotations
 
@@ -30,24 +31,37 @@ def named(window: GroupWindow, found: Candidates) -> list[tuple[Scope, list[str]
 
     dense = found.members.toarray()
     return [
-        (scope(row), [ids[t] for t in dense[j].nonzero()[0]], [scope(a) for a in found.aliases[j].tolist()] if j in found.aliases else [])
+        (
+            scope(row),
+            [ids[t] for t in dense[j].nonzero()[0]],
+            [scope(a) for a in found.aliases[j].tolist()] if j in found.aliases else [],
+        )
         for j, row in enumerate(found.items.tolist())
     ]
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 3]))
-def test_every_slice_is_a_candidate_an_alias_or_the_whole(records: list[Trade], n_min: int, max_dims: int) -> None:
+@given(
+    st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 3])
+)
+def test_every_slice_is_a_candidate_an_alias_or_the_whole(
+    records: list[Trade], n_min: int, max_dims: int
+) -> None:
     """I1, I5, I6: against a plain enumeration."""
     window, found = found_in(records, n_min, max_dims)
     counting = reference.counting_trades(records, 10**15, 10_000)
     expected = {
-        tuple(sorted(scope)): sorted(t.trade_id for t in members) for scope, members in reference.slices(counting, n_min, max_dims).items()
+        tuple(sorted(scope)): sorted(t.trade_id for t in members)
+        for scope, members in reference.slices(counting, n_min, max_dims).items()
     }
     everyone = sorted(t.trade_id for t in counting)
     assert found.n_slices == len(expected)
-    whole = [tuple(sorted(window.pair(item) for item in row if item)) for row in found.whole.tolist()]
-    assert set(whole) == {scope for scope, members in expected.items() if members == everyone and scope}
+    whole = [
+        tuple(sorted(window.pair(item) for item in row if item)) for row in found.whole.tolist()
+    ]
+    assert set(whole) == {
+        scope for scope, members in expected.items() if members == everyone and scope
+    }
     assert len(whole) == len(set(whole))
     seen = set(whole)
     sets = set()
@@ -66,15 +80,24 @@ def test_every_slice_is_a_candidate_an_alias_or_the_whole(records: list[Trade], 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(trades(), min_size=1, max_size=30), st.integers(1, 3), st.integers(0, 1000))
-def test_candidates_do_not_depend_on_the_order_of_arrival(records: list[Trade], n_min: int, seed: int) -> None:
+def test_candidates_do_not_depend_on_the_order_of_arrival(
+    records: list[Trade], n_min: int, seed: int
+) -> None:
     """I4: nor do their order and the order of their aliases."""
     window, found = found_in(records, n_min, 0)
     rng = random.Random(seed)
-    shuffled = [r._replace(scopes=tuple(dict(rng.sample(list(s.items()), len(s))) for s in r.scopes)) for r in records]
+    shuffled = [
+        r._replace(scopes=tuple(dict(rng.sample(list(s.items()), len(s))) for s in r.scopes))
+        for r in records
+    ]
     rng.shuffle(shuffled)
     other_window, other = found_in(shuffled, n_min, 0)
     assert named(other_window, other) == named(window, found)
-    whole = [[w.pair(i) for i in row if i] for w, f in ((window, found), (other_window, other)) for row in f.whole.tolist()]
+    whole = [
+        [w.pair(i) for i in row if i]
+        for w, f in ((window, found), (other_window, other))
+        for row in f.whole.tolist()
+    ]
     half = len(whole) // 2
     assert [sorted(row) for row in whole[:half]] == [sorted(row) for row in whole[half:]]
     assert found.order.tolist() == sorted(found.order.tolist())
@@ -83,7 +106,13 @@ def test_candidates_do_not_depend_on_the_order_of_arrival(records: list[Trade], 
 def test_trades_of_many_actions_and_values_without_number() -> None:
     """More actions than a machine word has bits, and a dimension of which no value is frequent."""
     records = [
-        trade(f"t{i:04d}", i * DAY_US, 0.0, *({"k": str(k), "x": str(i % 3), "id": str(i)} for k in range(i % 100 + 1))) for i in range(300)
+        trade(
+            f"t{i:04d}",
+            i * DAY_US,
+            0.0,
+            *({"k": str(k), "x": str(i % 3), "id": str(i)} for k in range(i % 100 + 1)),
+        )
+        for i in range(300)
     ]
     window, found = found_in(records, 33, 0)
     by_name = {scope: len(members) for scope, members, _ in named(window, found)}

@@ -1,4 +1,5 @@
-"""The search of effects: its parts against what they approximate, and what it finds in worlds that are known."""
+"""The search of effects: its parts against what they approximate, and what it finds in worlds that
+are known."""
 
 from __future__ import annotations
 
@@ -22,7 +23,12 @@ from app.learning.integrated.selection import Path, Selection
 Floats = NDArray[np.float64]
 
 
-def search(outcome: Floats, members: NDArray[np.bool_], hours: Floats | None = None, n_dims: list[int] | None = None) -> Path:
+def search(
+    outcome: Floats,
+    members: NDArray[np.bool_],
+    hours: Floats | None = None,
+    n_dims: list[int] | None = None,
+) -> Path:
     """The path through candidates (m, T) given as booleans."""
     m, t = members.shape
     return Selection(
@@ -45,8 +51,12 @@ def thirds(rng: np.random.Generator, t: int, dims: int) -> NDArray[np.bool_]:
 # -- parts
 
 
-@given(st.lists(st.floats(-33, 33), min_size=1, max_size=60), st.floats(-10, 10), st.floats(0.1, 10))
-def test_clipping_moves_and_scales_with_the_outcomes(values: list[float], shift: float, scale: float) -> None:
+@given(
+    st.lists(st.floats(-33, 33), min_size=1, max_size=60), st.floats(-10, 10), st.floats(0.1, 10)
+)
+def test_clipping_moves_and_scales_with_the_outcomes(
+    values: list[float], shift: float, scale: float
+) -> None:
     y = np.array(values)
     low, high = clip_bounds(y)
     assert low <= np.median(y) <= high
@@ -70,10 +80,15 @@ def test_pairs_by_lag_are_all_pairs(hours: list[int], seed: int) -> None:
     assert len(sums) == len(pairs.n_pairs) == len(edges)
     for lag, edge in enumerate(edges):
         mine = [
-            (i, k) for i in range(n) for k in range(i + 1, n) if at[k] <= at[i] + edge and (not lag or not at[k] <= at[i] + edges[lag - 1])
+            (i, k)
+            for i in range(n)
+            for k in range(i + 1, n)
+            if at[k] <= at[i] + edge and (not lag or not at[k] <= at[i] + edges[lag - 1])
         ]
         assert pairs.n_pairs[lag] == len(mine)
-        np.testing.assert_allclose(sums[lag], sum((x[i] * x[k] for i, k in mine), np.zeros(2)), atol=1e-9)
+        np.testing.assert_allclose(
+            sums[lag], sum((x[i] * x[k] for i, k in mine), np.zeros(2)), atol=1e-9
+        )
 
 
 def test_autocorrelation_is_found_and_noise_has_none() -> None:
@@ -104,11 +119,16 @@ def test_bonferroni() -> None:
 
 @pytest.mark.parametrize("z", [-4.0, -3.0, 3.0, 4.0, 5.0, 6.0])
 def test_tails_of_skewed_sums(z: float) -> None:
-    """Sums of 40 of many exponentials have a gamma distribution, whose tails the normal one misses by a factor of up to 500."""
+    """Sums of 40 of many exponentials have a gamma distribution, whose tails the normal one misses
+    by a factor of up to 500."""
     n, t = 40, 40_000
     points = expon.ppf((np.arange(4000) + 0.5) / 4000)
     standard = (points - points.mean()) / points.std()
-    found = float(saddlepoint_z(np.array([z]), np.array([n * (1 - n / t)]), np.array([float(n)]), t, standard)[0])
+    found = float(
+        saddlepoint_z(
+            np.array([z]), np.array([n * (1 - n / t)]), np.array([float(n)]), t, standard
+        )[0]
+    )
     total = n + z * math.sqrt(n)
     exact = gamma(n).logsf(total) if z > 0 else gamma(n).logcdf(total)
     normal_error = abs(norm.logsf(abs(z)) - exact)
@@ -141,7 +161,8 @@ def test_students_z_has_the_same_p(z: float, dof: float) -> None:
 
 @pytest.mark.parametrize("effect", [1.5, -1.5])
 def test_planted_effects_are_found_and_hardly_anything_else(effect: float) -> None:
-    """Two effects that overlap, one of each sign: both, in full; and in twenty worlds no more than three that are not there."""
+    """Two effects that overlap, one of each sign: both, in full; and in twenty worlds no more than
+    three that are not there."""
     others = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -157,9 +178,16 @@ def test_planted_effects_are_found_and_hardly_anything_else(effect: float) -> No
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.integers(12, 200), st.integers(1, 4), st.sampled_from([0.0, 2.0]), st.booleans())
+@given(
+    st.integers(0, 10**6),
+    st.integers(12, 200),
+    st.integers(1, 4),
+    st.sampled_from([0.0, 2.0]),
+    st.booleans(),
+)
 def test_what_a_path_is(seed: int, t: int, dims: int, effect: float, ties: bool) -> None:
-    """Statistics fall along the path, fits are least squares, loadings on all segments together are those of a constant, numbers finite."""
+    """Statistics fall along the path, fits are least squares, loadings on all segments together are
+    those of a constant, numbers finite."""
     rng = np.random.default_rng(seed)
     members = thirds(rng, t, dims)
     outcome = rng.normal(size=t) + effect * members[0]
@@ -174,7 +202,9 @@ def test_what_a_path_is(seed: int, t: int, dims: int, effect: float, ties: bool)
     assert len(path.fits) == len(chosen) + 1
     for k, fit in enumerate(path.fits):
         x = np.column_stack((np.ones(t), members[chosen[:k]].T.astype(float)))
-        np.testing.assert_allclose(fit.coefficients, np.linalg.lstsq(x, outcome, rcond=None)[0], atol=1e-8)
+        np.testing.assert_allclose(
+            fit.coefficients, np.linalg.lstsq(x, outcome, rcond=None)[0], atol=1e-8
+        )
         np.testing.assert_allclose(fit.loadings[:, 0], [1.0] + [0.0] * k, atol=1e-9)
         assert np.isfinite(fit.covariance).all()
         assert (np.diag(fit.covariance) >= 0).all()
@@ -186,19 +216,31 @@ def test_what_a_path_is(seed: int, t: int, dims: int, effect: float, ties: bool)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from([1e-6, 0.5, 1e6]), st.sampled_from([-3.0, 0.0, 100.0]), st.booleans())
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([1e-6, 0.5, 1e6]),
+    st.sampled_from([-3.0, 0.0, 100.0]),
+    st.booleans(),
+)
 def test_units_do_not_matter(seed: int, scale: float, shift: float, mirrored: bool) -> None:
-    """The same slices with the same statistics, whatever the outcome is measured in and from, and whichever way up."""
+    """The same slices with the same statistics, whatever the outcome is measured in and from, and
+    whichever way up."""
     rng = np.random.default_rng(seed)
     members = thirds(rng, 300, 3)
     outcome = rng.normal(size=300) + 1.2 * members[1]
-    one, other = search(outcome, members), search((-scale if mirrored else scale) * outcome + shift * scale, members)
+    one, other = (
+        search(outcome, members),
+        search((-scale if mirrored else scale) * outcome + shift * scale, members),
+    )
     assert [s.candidate for s in one.steps] == [s.candidate for s in other.steps]
-    np.testing.assert_allclose([s.statistic for s in one.steps], [s.statistic for s in other.steps], rtol=1e-4)
+    np.testing.assert_allclose(
+        [s.statistic for s in one.steps], [s.statistic for s in other.steps], rtol=1e-4
+    )
 
 
 def test_more_general_names_win_ties() -> None:
-    """Of slices with nearly the same trades the one with fewer dimensions is chosen, the refinement is not chosen beside it."""
+    """Of slices with nearly the same trades the one with fewer dimensions is chosen, the refinement
+    is not chosen beside it."""
     rng = np.random.default_rng(1)
     parent = rng.integers(0, 3, 500) == 0
     members = np.array([parent & (rng.random(500) > 0.03), parent])
@@ -208,7 +250,8 @@ def test_more_general_names_win_ties() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_of_a_slice_and_the_rest_the_smaller_is_chosen(seed: int) -> None:
-    """Whichever of the two is noisier: what is known of their variances does not decide whose edge it is."""
+    """Whichever of the two is noisier: what is known of their variances does not decide whose edge
+    it is."""
     rng = np.random.default_rng(seed)
     inside = rng.random(500) < 0.3
     noise = rng.normal(size=500) * np.where(inside, 0.3 if seed % 2 else 2.0, 1.0)
@@ -219,7 +262,8 @@ def test_of_a_slice_and_the_rest_the_smaller_is_chosen(seed: int) -> None:
 
 
 def test_a_second_effect_does_not_undo_the_first() -> None:
-    """Of three values one has an edge, and a second one by chance: the first stays chosen, it is not told as what the other two lack."""
+    """Of three values one has an edge, and a second one by chance: the first stays chosen, it is
+    not told as what the other two lack."""
     lost = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -227,25 +271,31 @@ def test_a_second_effect_does_not_undo_the_first() -> None:
         members = np.array([codes == v for v in range(3)])
         outcome = rng.normal(size=90) + 1.5 * (codes == 0) - 0.7 * (codes == 2)
         path = search(outcome, members)
-        given = dict(zip([s.candidate for s in path.steps], [s.statistic for s in path.steps], strict=True))
+        given = dict(
+            zip([s.candidate for s in path.steps], [s.statistic for s in path.steps], strict=True)
+        )
         lost += len(given) > 1 and max(given.values()) < 3.0
     assert lost == 0
 
 
 def test_a_recent_edge_is_seen() -> None:
-    """An edge of the last tenth of the window, diluted beyond recognition in the mean of all, is found; so is one that has always been."""
+    """An edge of the last tenth of the window, diluted beyond recognition in the mean of all, is
+    found; so is one that has always been."""
     found = 0
     for seed in range(10):
         rng = np.random.default_rng(seed)
         members = thirds(rng, 1000, 2)
         late = members[0] & (np.arange(1000) > 880)
-        found += 0 in [s.candidate for s in search(rng.normal(size=1000) + 1.6 * late, members).steps]
+        found += 0 in [
+            s.candidate for s in search(rng.normal(size=1000) + 1.6 * late, members).steps
+        ]
     assert found >= 8
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])
 def test_noise_is_left_alone_even_if_it_wanders(rho: float) -> None:
-    """Outcomes that wander, and slices that last as long: about one world in twenty has a chosen slice, not most of them."""
+    """Outcomes that wander, and slices that last as long: about one world in twenty has a chosen
+    slice, not most of them."""
     worlds = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)

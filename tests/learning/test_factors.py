@@ -13,12 +13,22 @@ from hypothesis import strategies as st
 from app.learning.integrated import components, jaccards, linkage, points
 from app.learning.integrated import sketches as sketches_module
 from app.learning.integrated.factors import Clusterer, Factor, Member, cluster
-from app.learning.integrated.sketches import SKETCH_SIZE, Hashes, decode, encode, jaccard, sketches, trade_hash
+from app.learning.integrated.sketches import (
+    SKETCH_SIZE,
+    Hashes,
+    decode,
+    encode,
+    jaccard,
+    sketches,
+    trade_hash,
+)
 
 HASHES = np.array([trade_hash(f"trade-{i}") for i in range(20_000)], np.uint64)
 
 
-def member(lesson_id: str, trades: Sequence[int] | np.ndarray, n_dims: int = 1, group: str = "g") -> Member:
+def member(
+    lesson_id: str, trades: Sequence[int] | np.ndarray, n_dims: int = 1, group: str = "g"
+) -> Member:
     trades = np.unique(np.asarray(trades, np.int64))
     return Member(lesson_id, group, len(trades), n_dims, np.sort(HASHES[trades])[:SKETCH_SIZE])
 
@@ -30,15 +40,22 @@ def sets(found: list[Factor]) -> list[tuple[str, ...]]:
 # Sets of few trades, so that many are equal, or near the bar, or tied.
 TRADES = st.sets(st.integers(0, 13), min_size=1)
 RUNS = st.builds(
-    lambda start, n, skipped: set(range(start, start + n)) - {skipped}, st.integers(0, 9), st.integers(2, 12), st.integers(0, 20)
+    lambda start, n, skipped: set(range(start, start + n)) - {skipped},
+    st.integers(0, 9),
+    st.integers(2, 12),
+    st.integers(0, 20),
 )
 MEMBERS = st.lists(st.tuples(st.one_of(TRADES, RUNS), st.integers(0, 2)), max_size=14).map(
-    lambda rows: [member(f"L{i:02d}", sorted(trades), n_dims, f"g{i % 3}") for i, (trades, n_dims) in enumerate(rows)]
+    lambda rows: [
+        member(f"L{i:02d}", sorted(trades), n_dims, f"g{i % 3}")
+        for i, (trades, n_dims) in enumerate(rows)
+    ]
 )
 
 
 def reference(members: list[Member], bar: float) -> list[tuple[str, ...]] | None:
-    """Average linkage of the distinct sets of trades, by its definition; None if a tie or the bar is so close that rounding decides."""
+    """Average linkage of the distinct sets of trades, by its definition; None if a tie or the bar
+    is so close that rounding decides."""
     points: dict[bytes, list[Member]] = {}
     for m in members:
         points.setdefault(m.sketch.tobytes(), []).append(m)
@@ -46,12 +63,26 @@ def reference(members: list[Member], bar: float) -> list[tuple[str, ...]] | None
     while len(clusters) > 1:
         means = sorted(
             (
-                (-float(np.mean([jaccard(a[0].sketch, a[0].n, b[0].sketch, b[0].n) for a in left for b in right])), i, j)
+                (
+                    -float(
+                        np.mean(
+                            [
+                                jaccard(a[0].sketch, a[0].n, b[0].sketch, b[0].n)
+                                for a in left
+                                for b in right
+                            ]
+                        )
+                    ),
+                    i,
+                    j,
+                )
                 for (i, left), (j, right) in itertools.combinations(enumerate(clusters), 2)
             )
         )
         best, i, j = means[0]
-        if abs(-best - bar) < 1e-6 or (len(means) > 1 and means[1][0] - best < 1e-6 and -best > bar):
+        if abs(-best - bar) < 1e-6 or (
+            len(means) > 1 and means[1][0] - best < 1e-6 and -best > bar
+        ):
             return None
         if -best < bar:
             break
@@ -89,7 +120,13 @@ def test_exact_clones_of_other_groups_are_a_factor_and_a_lone_slice_is_none() ->
     assert cluster([]) == []
     assert cluster([member("a", range(50))]) == []
     big = range(2000)
-    found = cluster([member("a", big, group="g"), member("b", big, group="h"), member("c", range(3000, 3100), group="h")])
+    found = cluster(
+        [
+            member("a", big, group="g"),
+            member("b", big, group="h"),
+            member("c", range(3000, 3100), group="h"),
+        ]
+    )
     assert [(f.members, f.cohesion) for f in found] == [(("a", "b"), 1.0)]
 
 
@@ -110,8 +147,15 @@ def test_plain_average_linkage(members: list[Member], bar: float) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(MEMBERS, st.randoms(use_true_random=False), st.sampled_from([0.5, 0.7]), st.sampled_from([3, 2048]))
-def test_the_order_does_not_matter(members: list[Member], random: object, bar: float, max_block: int) -> None:
+@given(
+    MEMBERS,
+    st.randoms(use_true_random=False),
+    st.sampled_from([0.5, 0.7]),
+    st.sampled_from([3, 2048]),
+)
+def test_the_order_does_not_matter(
+    members: list[Member], random: object, bar: float, max_block: int
+) -> None:
     shuffled = list(members)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
@@ -119,13 +163,24 @@ def test_the_order_does_not_matter(members: list[Member], random: object, bar: f
         assert cluster(shuffled, bar) == cluster(members, bar)
 
 
-STEP = st.tuples(st.lists(st.tuples(st.integers(0, 16), st.one_of(TRADES, RUNS)), max_size=4), st.lists(st.integers(0, 16), max_size=4))
+STEP = st.tuples(
+    st.lists(st.tuples(st.integers(0, 16), st.one_of(TRADES, RUNS)), max_size=4),
+    st.lists(st.integers(0, 16), max_size=4),
+)
 
 
 @settings(max_examples=100, deadline=None)
-@given(MEMBERS, st.lists(STEP, max_size=4), st.sampled_from([0.5, 0.7]), st.sampled_from([(3, 24), (2048, 1), (2048, 24)]))
+@given(
+    MEMBERS,
+    st.lists(STEP, max_size=4),
+    st.sampled_from([0.5, 0.7]),
+    st.sampled_from([(3, 24), (2048, 1), (2048, 24)]),
+)
 def test_kept_up_to_date_equals_fresh(
-    members: list[Member], steps: list[tuple[list[tuple[int, set[int]]], list[int]]], bar: float, sizes: tuple[int, int]
+    members: list[Member],
+    steps: list[tuple[list[tuple[int, set[int]]], list[int]]],
+    bar: float,
+    sizes: tuple[int, int],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(linkage, "MAX_BLOCK", sizes[0])
@@ -154,10 +209,14 @@ def test_a_clone_moves_no_other_slice(members: list[Member], data: st.DataObject
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 40), max_size=60), st.integers(0, 5), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.integers(0, 40), max_size=60), st.integers(0, 5), st.randoms(use_true_random=False)
+)
 def test_sketches_are_the_smallest_hashes(values: list[int], n_slices: int, random: object) -> None:
     hashes = np.array(values, np.uint64)
-    inside = np.array([[random.random() < 0.6 for _ in values] for _ in range(n_slices)], np.bool_).reshape(n_slices, len(values))  # type: ignore[attr-defined]
+    inside = np.array(
+        [[random.random() < 0.6 for _ in values] for _ in range(n_slices)], np.bool_
+    ).reshape(n_slices, len(values))  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sketches_module, "SKETCH_SIZE", 7)
         found = sketches(hashes, inside)
@@ -178,7 +237,8 @@ def test_a_broken_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_a", "n_b", "common"), [(1000, 1000, 824), (3000, 2100, 2100), (600, 520, 500), (500, 600, 450), (5000, 5000, 3333)]
+    ("n_a", "n_b", "common"),
+    [(1000, 1000, 824), (3000, 2100, 2100), (600, 520, 500), (500, 600, 450), (5000, 5000, 3333)],
 )
 def test_jaccard_is_within_its_error_above_512(n_a: int, n_b: int, common: int) -> None:
     rng = np.random.default_rng(n_a)
@@ -186,11 +246,15 @@ def test_jaccard_is_within_its_error_above_512(n_a: int, n_b: int, common: int) 
     errors = []
     for _ in range(300):
         hashes = rng.integers(0, 2**48, n_a + n_b - common).astype(np.uint64)
-        a, b = np.sort(hashes[:n_a])[:SKETCH_SIZE], np.sort(hashes[n_a - common : n_a - common + n_b])[:SKETCH_SIZE]
+        a, b = (
+            np.sort(hashes[:n_a])[:SKETCH_SIZE],
+            np.sort(hashes[n_a - common : n_a - common + n_b])[:SKETCH_SIZE],
+        )
         errors.append(jaccard(a, n_a, b, n_b) - true)
         assert jaccard(b, n_b, a, n_a) == jaccard(a, n_a, b, n_b) <= min(n_a, n_b) / max(n_a, n_b)
     assert np.sqrt(np.mean(np.square(errors))) <= 0.02
-    # A part of the other can only be estimated too low: the ratio of sizes, which is its Jaccard, bounds the estimate.
+    # A part of the other can only be estimated too low: the ratio of sizes, which is its Jaccard,
+    # bounds the estimate.
     assert abs(np.mean(errors)) <= (0.01 if common == n_b else 0.003)
 
 
@@ -206,7 +270,10 @@ def test_pairs_just_at_the_bar_are_found() -> None:
                 else:
                     common = int(np.ceil(1.4 / 1.7 * n))
                     a, b = trades[:n], trades[n - common : 2 * n - common]
-                members += [Member(f"{i:03d}{side}", "g", len(s), 1, np.sort(s)) for side, s in (("a", a), ("b", b))]
+                members += [
+                    Member(f"{i:03d}{side}", "g", len(s), 1, np.sort(s))
+                    for side, s in (("a", a), ("b", b))
+                ]
             assert sets(cluster(members)) == [(f"{i:03d}a", f"{i:03d}b") for i in range(150)]
 
 
@@ -217,7 +284,9 @@ def test_a_large_factor_has_the_mean_jaccard_of_its_pairs(n: int) -> None:
     members = [member(f"{i:02d}", base[rng.random(n) < rng.uniform(0.93, 1)]) for i in range(40)]
     (factor,) = cluster([*members, members[0]._replace(lesson_id="zz")])
     all_members = [*members, members[0]]
-    pairs = [jaccard(a.sketch, a.n, b.sketch, b.n) for a, b in itertools.combinations(all_members, 2)]
+    pairs = [
+        jaccard(a.sketch, a.n, b.sketch, b.n) for a, b in itertools.combinations(all_members, 2)
+    ]
     assert len(factor.members) == 41
     assert factor.cohesion == pytest.approx(np.mean(pairs), abs=1e-12)
 
@@ -232,7 +301,8 @@ def test_a_component_too_large_for_one_go_is_cut(monkeypatch: pytest.MonkeyPatch
 
 
 def families(seed: int) -> tuple[list[Member], np.ndarray, list[np.ndarray]]:
-    """A module of 12 groups that share trades: lone slices, clones and near-clones within and across groups; who belongs together."""
+    """A module of 12 groups that share trades: lone slices, clones and near-clones within and
+    across groups; who belongs together."""
     rng = np.random.default_rng(seed)
     members, family, trades = [], [], []
     for name in range(150):
@@ -240,9 +310,18 @@ def families(seed: int) -> tuple[list[Member], np.ndarray, list[np.ndarray]]:
         n = int(np.exp(rng.uniform(np.log(40), np.log(3000))))
         base = rng.choice(np.arange(start, start + 3500) % len(HASHES), n, replace=False)
         for i in range(int(rng.choice([1, 1, 1, 2, 3, 6, 11]))):
-            kept = base if i == 0 or rng.random() < 0.4 else base[rng.random(n) < rng.uniform(0.86, 1)]
+            kept = (
+                base if i == 0 or rng.random() < 0.4 else base[rng.random(n) < rng.uniform(0.86, 1)]
+            )
             trades.append(np.unique(kept))
-            members.append(member(f"{name}-{i}", trades[-1], int(rng.integers(0, 4)), f"g{(start // 1500 + i % 2) % 12}"))
+            members.append(
+                member(
+                    f"{name}-{i}",
+                    trades[-1],
+                    int(rng.integers(0, 4)),
+                    f"g{(start // 1500 + i % 2) % 12}",
+                )
+            )
             family.append(name)
     return members, np.array(family), trades
 
@@ -259,8 +338,14 @@ def test_families_are_recovered(seed: int) -> None:
     label = {i: k for k, f in enumerate(cluster(members)) for i in f.members}
     found = np.array([label.get(m.lesson_id, -1 - i) for i, m in enumerate(members)])
     upper = np.triu(~near, 1)
-    true, told = (family[:, None] == family[None, :])[upper], (found[:, None] == found[None, :])[upper]
-    a, b, c, d = (float((x & y).sum()) for x, y in ((true, told), (true, ~told), (~true, told), (~true, ~told)))
+    true, told = (
+        (family[:, None] == family[None, :])[upper],
+        (found[:, None] == found[None, :])[upper],
+    )
+    a, b, c, d = (
+        float((x & y).sum())
+        for x, y in ((true, told), (true, ~told), (~true, told), (~true, ~told))
+    )
     assert 2 * (a * d - b * c) / ((a + b) * (b + d) + (a + c) * (c + d)) >= 0.97
 
 
@@ -274,7 +359,11 @@ def test_one_group_of_many_changes() -> None:
     assert 10 < len(group) < len(members) / 5
     clusterer.update([], [m.lesson_id for m in group])
     assert clusterer.factors() == cluster([m for m in members if m.group != "g4"])
-    fewer = {m.lesson_id: m._replace(n=m.n - 1, sketch=m.sketch[1:]) for m in group if 1 < m.n <= SKETCH_SIZE}
+    fewer = {
+        m.lesson_id: m._replace(n=m.n - 1, sketch=m.sketch[1:])
+        for m in group
+        if 1 < m.n <= SKETCH_SIZE
+    }
     clusterer.update([fewer.get(m.lesson_id, m) for m in group])
     assert clusterer.factors() == cluster([fewer.get(m.lesson_id, m) for m in members])
     clusterer.update(group)

@@ -14,13 +14,21 @@ Floats = NDArray[np.float64]
 DAY = 24.0
 
 
-def states(times: list[Floats], uplifts: list[Floats], noise_sd: list[float], now_hours: float) -> list[EdgeState]:
+def states(
+    times: list[Floats], uplifts: list[Floats], noise_sd: list[float], now_hours: float
+) -> list[EdgeState]:
     starts = np.append(0, np.cumsum([len(t) for t in times]))
-    return edge_states(np.concatenate(times), np.concatenate(uplifts), starts, np.array(noise_sd), now_hours)
+    return edge_states(
+        np.concatenate(times), np.concatenate(uplifts), starts, np.array(noise_sd), now_hours
+    )
 
 
-def state(time: Floats, uplift: Floats, noise_sd: float = 1.0, now_hours: float | None = None) -> EdgeState:
-    return states([time], [uplift], [noise_sd], float(time[-1]) if now_hours is None else now_hours)[0]
+def state(
+    time: Floats, uplift: Floats, noise_sd: float = 1.0, now_hours: float | None = None
+) -> EdgeState:
+    return states(
+        [time], [uplift], [noise_sd], float(time[-1]) if now_hours is None else now_hours
+    )[0]
 
 
 def noise(rng: np.random.Generator, kind: str, n: int) -> Floats:
@@ -40,7 +48,9 @@ def fisher_sd(time: Floats, amplitude: float, half_life: float, noise_sd: float)
 def test_worked_case_of_three_days() -> None:
     rng = np.random.default_rng(1)
     times = [np.sort(rng.uniform(0, 720, 200)) for _ in range(40)]
-    found = states(times, [0.8 * np.exp2(-t / 72) + rng.normal(0, 0.3, 200) for t in times], [0.3] * 40, 720.0)
+    found = states(
+        times, [0.8 * np.exp2(-t / 72) + rng.normal(0, 0.3, 200) for t in times], [0.3] * 40, 720.0
+    )
     assert all(f.state == "decaying" for f in found)
     half_lives = np.array([f.half_life_hours for f in found])
     assert np.median(half_lives) == pytest.approx(72, rel=0.1)
@@ -53,7 +63,12 @@ def test_worked_case_of_three_days() -> None:
 def test_two_weeks_in_heavy_noise(kind: str, n: int, tolerance: float) -> None:
     rng = np.random.default_rng(2)
     times = [np.sort(rng.uniform(0, 60 * DAY, n)) for _ in range(40)]
-    found = states(times, [1.5 * np.exp2(-t / (14 * DAY)) + 1.5 * noise(rng, kind, n) for t in times], [1.5] * 40, 60 * DAY)
+    found = states(
+        times,
+        [1.5 * np.exp2(-t / (14 * DAY)) + 1.5 * noise(rng, kind, n) for t in times],
+        [1.5] * 40,
+        60 * DAY,
+    )
     half_lives = [f.half_life_hours for f in found if f.half_life_hours is not None]
     assert len(half_lives) >= 36
     assert np.median(half_lives) == pytest.approx(14 * DAY, rel=tolerance)
@@ -64,13 +79,18 @@ def test_identified_half_lives_are_found_and_covered() -> None:
     errors, covered, tried = [], [], 0
     while tried < 96:
         n = int(np.exp(rng.uniform(np.log(60), np.log(1000))))
-        span, half_life = rng.uniform(20, 90) * DAY, np.exp(rng.uniform(np.log(2), np.log(40))) * DAY
+        span, half_life = (
+            rng.uniform(20, 90) * DAY,
+            np.exp(rng.uniform(np.log(2), np.log(40))) * DAY,
+        )
         amplitude = rng.choice([-1, 1]) * rng.uniform(0.4, 2.0)
         time = np.sort(rng.uniform(0, span, n))
         if fisher_sd(time, amplitude, half_life, 1.2) > 0.35:
             continue
         tried += 1
-        uplift = amplitude * np.exp2(-time / half_life) + 1.2 * noise(rng, str(rng.choice(["gaussian", "t4"])), n)
+        uplift = amplitude * np.exp2(-time / half_life) + 1.2 * noise(
+            rng, str(rng.choice(["gaussian", "t4"])), n
+        )
         found = state(time, uplift, 1.2, span)
         if found.half_life_hours is not None and found.interval is not None:
             errors.append(abs(found.half_life_hours / half_life - 1))
@@ -91,9 +111,13 @@ def test_a_constant_edge_is_stable_and_keeps_its_value(kind: str) -> None:
     now, level = np.array([f.now for f in found]), np.array([f.level for f in found])
     assert np.sum(now * edges - now**2 / 2) / np.sum(edges**2 / 2) >= 0.97
     # Nearly as good as the mean of all trades, which knows that the edge is constant.
-    spread = [np.subtract(*np.quantile(estimate - edges, (0.84, 0.16))) for estimate in (now, level)]
+    spread = [
+        np.subtract(*np.quantile(estimate - edges, (0.84, 0.16))) for estimate in (now, level)
+    ]
     assert spread[0] <= 1.2 * spread[1]
-    assert 0.75 <= np.mean(np.abs(now - edges) < 1.2816 * np.array([f.now_sd for f in found])) <= 0.95
+    assert (
+        0.75 <= np.mean(np.abs(now - edges) < 1.2816 * np.array([f.now_sd for f in found])) <= 0.95
+    )
 
 
 def test_an_edge_that_began_midway_and_falls_is_decaying() -> None:
@@ -101,21 +125,34 @@ def test_an_edge_that_began_midway_and_falls_is_decaying() -> None:
     times, uplifts, truths, nows = [], [], [], []
     while len(times) < 80:
         n = int(rng.integers(250, 600))
-        half_life, onset, amplitude = np.exp(rng.uniform(np.log(3), np.log(30))) * DAY, rng.uniform(40, 75) * DAY, rng.choice([-1, 1]) * 1.6
+        half_life, onset, amplitude = (
+            np.exp(rng.uniform(np.log(3), np.log(30))) * DAY,
+            rng.uniform(40, 75) * DAY,
+            rng.choice([-1, 1]) * 1.6,
+        )
         time = np.sort(rng.uniform(0, 90 * DAY, n))
         after = time >= onset
         if fisher_sd(time[after] - onset, amplitude, half_life, 0.7) > 0.35:
             continue
         times.append(time)
-        uplifts.append(np.where(after, amplitude * np.exp2((onset - time) / half_life), 0.0) + 0.7 * noise(rng, "gaussian", n))
+        uplifts.append(
+            np.where(after, amplitude * np.exp2((onset - time) / half_life), 0.0)
+            + 0.7 * noise(rng, "gaussian", n)
+        )
         truths.append(half_life)
         nows.append(amplitude * np.exp2((onset - 90 * DAY) / half_life))
     found = states(times, uplifts, [0.7] * 80, 90 * DAY)
-    claims = [(f.half_life_hours, f.interval, truth) for f, truth in zip(found, truths, strict=True) if f.half_life_hours is not None]
+    claims = [
+        (f.half_life_hours, f.interval, truth)
+        for f, truth in zip(found, truths, strict=True)
+        if f.half_life_hours is not None
+    ]
     assert sum(f.state == "decaying" for f in found) >= 70
     assert len(claims) >= 72
     assert np.median([abs(h / truth - 1) for h, _, truth in claims]) <= 0.18
-    assert 0.7 <= np.mean([i is not None and i[0] <= truth <= i[1] for _, i, truth in claims]) <= 0.95
+    assert (
+        0.7 <= np.mean([i is not None and i[0] <= truth <= i[1] for _, i, truth in claims]) <= 0.95
+    )
     now, true = np.array([f.now for f in found]), np.array(nows)
     assert np.sum((now - true) ** 2) <= 0.1 * np.sum(true**2)
 
@@ -125,7 +162,10 @@ def test_an_edge_that_began_midway_and_stays_is_no_decay(before: float) -> None:
     rng = np.random.default_rng(11)
     time = np.linspace(0, 90 * DAY, 500)
     found = states(
-        [time] * 40, [np.where(time < 50 * DAY, before, 1.0) + noise(rng, "gaussian", 500) for _ in range(40)], [1.0] * 40, 90 * DAY
+        [time] * 40,
+        [np.where(time < 50 * DAY, before, 1.0) + noise(rng, "gaussian", 500) for _ in range(40)],
+        [1.0] * 40,
+        90 * DAY,
     )
     assert sum(f.half_life_hours is None for f in found) >= 36
     assert sum(f.state == ("reversed" if before else "improving") for f in found) >= 36
@@ -144,14 +184,28 @@ def test_edges_that_grow_turn_and_come_back() -> None:
     rng = np.random.default_rng(5)
     time = np.linspace(0, 90 * DAY, 700)
     day = time / DAY
-    shapes = {"improving": 0.8 * day / 90, "reversed": np.where(day < 54, 0.8, -0.8), "season": 0.8 * np.sin(2 * np.pi * day / 30 + 1.0)}
+    shapes = {
+        "improving": 0.8 * day / 90,
+        "reversed": np.where(day < 54, 0.8, -0.8),
+        "season": 0.8 * np.sin(2 * np.pi * day / 30 + 1.0),
+    }
     for name, shape in shapes.items():
-        found = states([time] * 20, [shape + 0.8 * noise(rng, "t4", 700) for _ in range(20)], [0.8] * 20, 90 * DAY)
+        found = states(
+            [time] * 20,
+            [shape + 0.8 * noise(rng, "t4", 700) for _ in range(20)],
+            [0.8] * 20,
+            90 * DAY,
+        )
         now = np.array([f.now for f in found])
         assert np.sqrt(np.mean((now - shape[-1]) ** 2)) < 0.25, name
-        assert np.sqrt(np.mean((now - shape[-1]) ** 2)) < 0.6 * np.sqrt(np.mean([(f.level - shape[-1]) ** 2 for f in found])), name
+        assert np.sqrt(np.mean((now - shape[-1]) ** 2)) < 0.6 * np.sqrt(
+            np.mean([(f.level - shape[-1]) ** 2 for f in found])
+        ), name
         if name == "season":
-            assert sum(f.half_life_hours is not None and f.half_life_hours < 15 * DAY for f in found) >= 18
+            assert (
+                sum(f.half_life_hours is not None and f.half_life_hours < 15 * DAY for f in found)
+                >= 18
+            )
         else:
             assert sum(f.state == name and f.half_life_hours is None for f in found) >= 17, name
 
@@ -163,7 +217,11 @@ def test_insufficient_below_the_evidence_it_needs() -> None:
     assert state(np.repeat([0.0, 5.0], 50), np.full(100, 5.0)).state == "insufficient"
     nothing = [state(time, rng.normal(0, 1, 200)) for _ in range(40)]
     assert sum(f.state == "insufficient" for f in nothing) >= 30
-    assert all(f.half_life_hours is None and f.interval is None for f in nothing if f.state == "insufficient")
+    assert all(
+        f.half_life_hours is None and f.interval is None
+        for f in nothing
+        if f.state == "insufficient"
+    )
     with pytest.raises(ValueError, match="no trades"):
         edge_states(time, time, np.array([0, 0, 200]), np.ones(2), 0.0)
     assert edge_states(time[:0], time[:0], np.array([0]), np.ones(0), 0.0) == []
@@ -172,12 +230,22 @@ def test_insufficient_below_the_evidence_it_needs() -> None:
 def test_silence_moves_an_edge_to_neutral_and_never_past_it() -> None:
     rng = np.random.default_rng(7)
     time = np.sort(rng.uniform(0, 30 * DAY, 200))
-    uplift = np.where(time < 20 * DAY, 0.9, -0.3) * np.exp2(-time / (9 * DAY)) + rng.normal(0, 0.5, 200)
+    uplift = np.where(time < 20 * DAY, 0.9, -0.3) * np.exp2(-time / (9 * DAY)) + rng.normal(
+        0, 0.5, 200
+    )
     for sign in (1.0, -1.0):
-        edges = np.array([state(time, sign * uplift, 0.5, (30 + gap) * DAY).now for gap in (0, 1, 3, 10, 30, 100, 1000)])
+        edges = np.array(
+            [
+                state(time, sign * uplift, 0.5, (30 + gap) * DAY).now
+                for gap in (0, 1, 3, 10, 30, 100, 1000)
+            ]
+        )
         assert np.all(edges * edges[0] >= 0)
         assert np.all(np.abs(edges) <= np.abs(edges[0]))
-    going = [state(time, np.exp2(-time / (9 * DAY)) + uplift * 0, 0.3, (30 + gap) * DAY) for gap in (0, 9)]
+    going = [
+        state(time, np.exp2(-time / (9 * DAY)) + uplift * 0, 0.3, (30 + gap) * DAY)
+        for gap in (0, 9)
+    ]
     assert going[1].now == pytest.approx(going[0].now / 2, rel=0.1)
 
 
@@ -224,7 +292,9 @@ def losing_slices(draw: st.DrawFn) -> tuple[Floats, Floats]:
 
 @settings(max_examples=60, deadline=None)
 @given(losing_slices(), st.floats(0.01, 2.0))
-def test_worse_outcomes_of_a_losing_slice_never_soften_it(losing: tuple[Floats, Floats], worse: float) -> None:
+def test_worse_outcomes_of_a_losing_slice_never_soften_it(
+    losing: tuple[Floats, Floats], worse: float
+) -> None:
     time, uplift = losing
     plain, harder = state(time, uplift, 0.7), state(time, uplift - worse, 0.7)
     assert harder.now <= plain.now + 1e-9
@@ -232,7 +302,9 @@ def test_worse_outcomes_of_a_losing_slice_never_soften_it(losing: tuple[Floats, 
 
 @settings(max_examples=60, deadline=None)
 @given(losing_slices(), st.integers(0, 11), st.floats(-20.0, 20.0))
-def test_the_edge_now_is_continuous_in_an_outcome(losing: tuple[Floats, Floats], which: int, value: float) -> None:
+def test_the_edge_now_is_continuous_in_an_outcome(
+    losing: tuple[Floats, Floats], which: int, value: float
+) -> None:
     time, uplift = losing
     uplift[which] = value
     beside = uplift.copy()

@@ -1,4 +1,5 @@
-"""A group that learned step by step knows what one knows that learned all at once, to the last bit, and says what changed."""
+"""A group that learned step by step knows what one knows that learned all at once, to the last bit,
+and says what changed."""
 
 from __future__ import annotations
 
@@ -23,8 +24,18 @@ from tests.learning.making import DAY_US, trade, trades
 STEP_US = 1_800_000_000
 
 
-def learner(window_us: int = 20 * STEP_US, window_trades: int = 8, n_min: int = 2, max_dims: int = 3) -> GroupLearner:
-    return GroupLearner("pm", "pm.a.b", "add", window_us=window_us, window_trades=window_trades, n_min=n_min, max_dims=max_dims)
+def learner(
+    window_us: int = 20 * STEP_US, window_trades: int = 8, n_min: int = 2, max_dims: int = 3
+) -> GroupLearner:
+    return GroupLearner(
+        "pm",
+        "pm.a.b",
+        "add",
+        window_us=window_us,
+        window_trades=window_trades,
+        n_min=n_min,
+        max_dims=max_dims,
+    )
 
 
 class Reader:
@@ -36,7 +47,9 @@ class Reader:
 
     def read(self, refit: Refit) -> None:
         for lesson in refit.lessons:
-            assert not same(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
+            assert not same(lesson, self.lessons.get(lesson.lesson_id)), (
+                "an unchanged lesson is not published again"
+            )
             self.lessons[lesson.lesson_id] = lesson
         for lesson_id in refit.retired:
             if self.lessons.pop(lesson_id, None) is None:
@@ -73,11 +86,23 @@ def cut(log: list[Trade], rng: random.Random) -> list[list[Trade]]:
     st.integers(0, 1000),
 )
 def test_step_by_step_is_all_at_once(
-    records: list[Trade], window_steps: int, window_trades: int, n_min: int, max_dims: int, full_share: int, seed: int
+    records: list[Trade],
+    window_steps: int,
+    window_trades: int,
+    n_min: int,
+    max_dims: int,
+    full_share: int,
+    seed: int,
 ) -> None:
-    """Random revisions, orders, repetitions and batches; `full_share` forces incremental mining, full mining, or the mix."""
+    """Random revisions, orders, repetitions and batches; `full_share` forces incremental mining,
+    full mining, or the mix."""
     rng = random.Random(seed)
-    setting = {"window_us": window_steps * STEP_US, "window_trades": window_trades, "n_min": n_min, "max_dims": max_dims}
+    setting = {
+        "window_us": window_steps * STEP_US,
+        "window_trades": window_trades,
+        "n_min": n_min,
+        "max_dims": max_dims,
+    }
     once, reader_once = learner(**setting), Reader()
     once.fold(records)
     reader_once.read(once.refit(1))
@@ -101,15 +126,26 @@ def test_step_by_step_is_all_at_once(
     assert reader.content() == reader_once.content()
     agrees_with_reference(reader, records, **setting)
     assert sorted(steps.lessons(100), key=lambda x: x.lesson_id) == [
-        msgspec.structs.replace(x, version=100, evidence=msgspec.structs.replace(x.evidence, lesson_version=100))
+        msgspec.structs.replace(
+            x, version=100, evidence=msgspec.structs.replace(x.evidence, lesson_version=100)
+        )
         for _, x in sorted(reader.lessons.items())
     ]
 
 
-def agrees_with_reference(reader: Reader, records: list[Trade], window_us: int, window_trades: int, n_min: int, max_dims: int) -> None:
+def agrees_with_reference(
+    reader: Reader,
+    records: list[Trade],
+    window_us: int,
+    window_trades: int,
+    n_min: int,
+    max_dims: int,
+) -> None:
     counting = reference.counting_trades(records, window_us, window_trades)
     expected = reference.slices(counting, n_min, max_dims)
-    assert set(reader.lessons) == {slice_id("pm", "pm.a.b", "add", dict(scope)) for scope in expected}
+    assert set(reader.lessons) == {
+        slice_id("pm", "pm.a.b", "add", dict(scope)) for scope in expected
+    }
     for scope, members in expected.items():
         lesson = reader.lessons[slice_id("pm", "pm.a.b", "add", dict(scope))]
         n, mean, variance, slope = reference.statistics(members)
@@ -117,8 +153,14 @@ def agrees_with_reference(reader: Reader, records: list[Trade], window_us: int, 
         assert lesson.mean == pytest.approx(mean, abs=1e-9)
         assert lesson.variance == pytest.approx(variance, abs=1e-9)
         assert lesson.evidence.from_ts == text_from_micros(min(t.exit_us for t in members))
-        assert lesson.evidence.to_ts == lesson.as_of == text_from_micros(max(t.exit_us for t in members))
-        assert lesson.decay.slope_per_hour == (slope if slope is None else pytest.approx(slope, abs=1e-9))
+        assert (
+            lesson.evidence.to_ts
+            == lesson.as_of
+            == text_from_micros(max(t.exit_us for t in members))
+        )
+        assert lesson.decay.slope_per_hour == (
+            slope if slope is None else pytest.approx(slope, abs=1e-9)
+        )
         assert lesson.decay.multiplier == pytest.approx(reference.decay(slope)[1], abs=1e-6)
         if slope is None or abs(abs(slope) - 0.001) > 1e-9:
             assert lesson.decay.state == reference.decay(slope)[0]
@@ -126,15 +168,22 @@ def agrees_with_reference(reader: Reader, records: list[Trade], window_us: int, 
     assert summary is not None
     assert (summary.n, summary.n_slices) == (len(counting), len(expected))
     assert {(s.bucket, s.timeframe): s.n for s in summary.segments} == {
-        key: sum(t.home and t.segment == key for t in counting) for key in {t.segment for t in counting if t.home}
+        key: sum(t.home and t.segment == key for t in counting)
+        for key in {t.segment for t in counting if t.home}
     }
-    assert sum(s.sum for s in summary.segments) == pytest.approx(sum(t.outcome for t in counting if t.home), abs=1e-9)
-    assert sum(s.sum_sq for s in summary.segments) == pytest.approx(sum(t.outcome**2 for t in counting if t.home), abs=1e-7)
+    assert sum(s.sum for s in summary.segments) == pytest.approx(
+        sum(t.outcome for t in counting if t.home), abs=1e-9
+    )
+    assert sum(s.sum_sq for s in summary.segments) == pytest.approx(
+        sum(t.outcome**2 for t in counting if t.home), abs=1e-7
+    )
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(trades(), min_size=1, max_size=30), st.lists(trades(), max_size=30), st.booleans())
-def test_after_a_restart_only_differences_are_published(old: list[Trade], new: list[Trade], again: bool) -> None:
+def test_after_a_restart_only_differences_are_published(
+    old: list[Trade], new: list[Trade], again: bool
+) -> None:
     before, reader = learner(window_us=10**12, window_trades=100), Reader()
     before.fold(old)
     reader.read(before.refit(1))
@@ -161,7 +210,9 @@ def test_what_a_predecessor_published_too_much_is_retired() -> None:
     empty.adopt([*refit.lessons, refit.summary])
     gone = empty.refit(2)
     assert gone.lessons == []
-    assert set(gone.retired) == {x.lesson_id for x in refit.lessons} | {group_id("pm", "pm.a.b", "add")}
+    assert set(gone.retired) == {x.lesson_id for x in refit.lessons} | {
+        group_id("pm", "pm.a.b", "add")
+    }
     assert empty.refit(3) == ([], [], None)
 
 
@@ -186,9 +237,15 @@ def test_only_touched_slices_are_published() -> None:
 
 
 def test_numbers_of_values_are_given_anew() -> None:
-    """Values that come and go without end do not pile up, and what is known outlives their renumbering."""
-    group, fresh = (learner(window_us=10**18, window_trades=300, n_min=30, max_dims=2) for _ in range(2))
-    records = [trade(f"t{i:05d}", i, float(i % 7), {"id": str(i), "x": str(i % 3), "y": str(i // 700)}) for i in range(3000)]
+    """Values that come and go without end do not pile up, and what is known outlives their
+    renumbering."""
+    group, fresh = (
+        learner(window_us=10**18, window_trades=300, n_min=30, max_dims=2) for _ in range(2)
+    )
+    records = [
+        trade(f"t{i:05d}", i, float(i % 7), {"id": str(i), "x": str(i % 3), "y": str(i // 700)})
+        for i in range(3000)
+    ]
     reader, reader_fresh = Reader(), Reader()
     for i in range(0, 3000, 50):
         group.fold(records[i : i + 50])
@@ -202,7 +259,10 @@ def test_numbers_of_values_are_given_anew() -> None:
 def test_missing_values_never_form_a_slice() -> None:
     group = learner(window_us=10**18, window_trades=100)
     group.fold([trade(f"t{i}", i, 1.0, {"x": "1"} if i % 2 else {}) for i in range(8)])
-    assert {tuple(x.scope.items()): x.n for x in group.refit(1).lessons} == {(): 8, (("x", "1"),): 4}
+    assert {tuple(x.scope.items()): x.n for x in group.refit(1).lessons} == {
+        (): 8,
+        (("x", "1"),): 4,
+    }
 
 
 def test_golden_forty_trades() -> None:

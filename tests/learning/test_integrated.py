@@ -1,4 +1,5 @@
-"""A group as `integrated` learns it: its lessons are a function of the trades, say what is so, and are published once."""
+"""A group as `integrated` learns it: its lessons are a function of the trades, say what is so, and
+are published once."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ class Reader:
 
     def read(self, refit: Refit) -> None:
         for lesson in refit.lessons:
-            assert not same(lesson, self.lessons.get(lesson.lesson_id)), "an unchanged lesson is not published again"
+            assert not same(lesson, self.lessons.get(lesson.lesson_id)), (
+                "an unchanged lesson is not published again"
+            )
             self.lessons[lesson.lesson_id] = lesson
         for lesson_id in refit.retired:
             if self.lessons.pop(lesson_id, None) is None:
@@ -75,12 +78,17 @@ def fresh(records: list[Trade], **config: Any) -> Reader:
     st.sampled_from([40, 10_000]),
     st.sampled_from(["none", "adopt", "adopt in between"]),
 )
-def test_step_by_step_is_all_at_once(seed: int, n: int, edge: float, window_days: int, window_trades: int, restart: str) -> None:
-    """I2, I3, I4, I12, through restarts too: readers end with what a new learner says of the same trades, and hear nothing twice."""
+def test_step_by_step_is_all_at_once(
+    seed: int, n: int, edge: float, window_days: int, window_trades: int, restart: str
+) -> None:
+    """I2, I3, I4, I12, through restarts too: readers end with what a new learner says of the same
+    trades, and hear nothing twice."""
     rng = random.Random(seed)
     config = {"window_us": window_days * DAY_US, "window_trades": window_trades}
     records = market(seed, n, edge=edge, n_actions=2)
-    records += [r._replace(rank=(1, *r.rank[1:]), outcome=-r.outcome) for r in rng.sample(records, n // 5)]
+    records += [
+        r._replace(rank=(1, *r.rank[1:]), outcome=-r.outcome) for r in rng.sample(records, n // 5)
+    ]
     log = records + rng.choices(records, k=n // 2)
     rng.shuffle(log)
     steps, reader = learner(**config), Reader()
@@ -101,7 +109,9 @@ def test_step_by_step_is_all_at_once(seed: int, n: int, edge: float, window_days
     reader.read(steps.refit(100))
     assert steps.refit(101) == ([], [], None)
     assert reader.content() == fresh(records, **config).content()
-    assert told(sorted(steps.lessons(101), key=lambda x: x.lesson_id)) == told([x for _, x in sorted(reader.lessons.items())])
+    assert told(sorted(steps.lessons(101), key=lambda x: x.lesson_id)) == told(
+        [x for _, x in sorted(reader.lessons.items())]
+    )
 
 
 def test_publishing_and_adopting_gives_no_differences() -> None:
@@ -127,7 +137,9 @@ def test_what_a_predecessor_published_too_much_is_retired() -> None:
 def test_lessons_of_classic_are_replaced() -> None:
     """Changing over: a slice that classic published is retired or published anew, with the same id."""
     log = market(1, 150)
-    before = GroupLearner("pm", "pm.a.b", "add", window_us=90 * DAY_US, window_trades=10_000, n_min=10, max_dims=4)
+    before = GroupLearner(
+        "pm", "pm.a.b", "add", window_us=90 * DAY_US, window_trades=10_000, n_min=10, max_dims=4
+    )
     before.fold(log)
     old = before.refit(1)
     assert old.summary is not None
@@ -137,19 +149,30 @@ def test_lessons_of_classic_are_replaced() -> None:
     refit = after.refit(2)
     assert len(refit.lessons) == 20
     assert {x.lesson_id for x in refit.lessons} <= {x.lesson_id for x in old.lessons}
-    assert set(refit.retired) == {x.lesson_id for x in old.lessons} - {x.lesson_id for x in refit.lessons}
+    assert set(refit.retired) == {x.lesson_id for x in old.lessons} - {
+        x.lesson_id for x in refit.lessons
+    }
     assert refit.summary is not None
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(trades(max_ids=30, max_exit=400), min_size=1, max_size=60), st.integers(1, 6), st.sampled_from([1, 3, 200]))
+@given(
+    st.lists(trades(max_ids=30, max_exit=400), min_size=1, max_size=60),
+    st.integers(1, 6),
+    st.sampled_from([1, 3, 200]),
+)
 def test_lessons_say_what_is_so(records: list[Trade], n_min: int, room: int) -> None:
-    """I1, I3: n, mean and variance of each slice's clipped outcomes, its times, its sketch; against plain arithmetic."""
+    """I1, I3: n, mean and variance of each slice's clipped outcomes, its times, its sketch; against
+    plain arithmetic."""
     reader = fresh(records, n_min=n_min, lessons_per_group=room)
     counting = reference.counting_trades(records, 90 * DAY_US, 10_000)
     low, high = clip_bounds(np.array([t.outcome for t in counting]))
     clipped = [t._replace(outcome=min(max(t.outcome, low), high)) for t in counting]
-    members = {**reference.slices(clipped, least_shared(n_min), SHARED_DIMS), **reference.slices(clipped, n_min, 4), frozenset(): clipped}
+    members = {
+        **reference.slices(clipped, least_shared(n_min), SHARED_DIMS),
+        **reference.slices(clipped, n_min, 4),
+        frozenset(): clipped,
+    }
     assert reader.summary is not None
     assert reader.summary.n == len(counting)
     path = reader.summary.path
@@ -164,7 +187,9 @@ def test_lessons_say_what_is_so(records: list[Trade], n_min: int, room: int) -> 
         assert lesson.mean == pytest.approx(mean, abs=1e-6)
         assert lesson.variance == pytest.approx(variance, rel=1e-6, abs=1e-6)
         assert lesson.evidence.from_ts == text_from_micros(min(t.exit_us for t in mine))
-        assert lesson.evidence.to_ts == lesson.as_of == text_from_micros(max(t.exit_us for t in mine))
+        assert (
+            lesson.evidence.to_ts == lesson.as_of == text_from_micros(max(t.exit_us for t in mine))
+        )
         assert decode(lesson.sketch).tolist() == sorted(trade_hash(t.trade_id) for t in mine)
         assert lesson.marginal is not None
         assert lesson.marginal.hypotheses == path.hypotheses
@@ -173,13 +198,16 @@ def test_lessons_say_what_is_so(records: list[Trade], n_min: int, room: int) -> 
         assert bool(lesson.marginal.reason) != chosen
         assert (lesson.metrics is not None) == (chosen or not lesson.scope)
         for scope in lesson.marginal.aliases:
-            assert {t.trade_id for t in members[frozenset(scope.items())]} == {t.trade_id for t in mine}
+            assert {t.trade_id for t in members[frozenset(scope.items())]} == {
+                t.trade_id for t in mine
+            }
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([1.5, 8.0]))
 def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) -> None:
-    """The cells of `{}` count every trade but those of the first day once, by regime; predictions are from days before alone."""
+    """The cells of `{}` count every trade but those of the first day once, by regime; predictions
+    are from days before alone."""
     log = market(seed, 120, per_day=per_day, macros=3)
     lessons = fresh(log).lessons
     whole = next(x for x in lessons.values() if not x.scope)
@@ -188,11 +216,15 @@ def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) 
         key = (r.exit_us // DAY_US, f"btc_macro={r.scopes[0]['btc_macro']}")
         by_day[key] = by_day.get(key, 0) + 1
     first = log[0].exit_us // DAY_US
-    assert {(c.day, p.regime): p.n for c in whole.history for p in c.regimes} == {k: n for k, n in by_day.items() if k[0] != first}
+    assert {(c.day, p.regime): p.n for c in whole.history for p in c.regimes} == {
+        k: n for k, n in by_day.items() if k[0] != first
+    }
     for lesson in lessons.values():
         assert all(0.0 <= m <= 1.0 for c in lesson.history for m in c.metrics)
         assert [c.day for c in lesson.history] == sorted({c.day for c in lesson.history})
-        assert [r.day for r in history_records(lesson, None)] == [text_from_micros(c.day * DAY_US)[:10] for c in lesson.history]
+        assert [r.day for r in history_records(lesson, None)] == [
+            text_from_micros(c.day * DAY_US)[:10] for c in lesson.history
+        ]
         assert history_records(lesson, lesson) == []
     cut = [r for r in log if r.exit_us // DAY_US < whole.history[-1].day]
     before = next((x for x in fresh(cut).lessons.values() if not x.scope), None)
@@ -201,31 +233,45 @@ def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) 
 
 
 def test_the_strongest_rejected_slices_are_published_with_reasons() -> None:
-    """What is shared comes first, as far as it may; the room that is left is for the greatest statistics."""
+    """What is shared comes first, as far as it may; the room that is left is for the greatest
+    statistics."""
     lessons = list(fresh(market(4, 200), lessons_per_group=30).lessons.values())
     assert len(lessons) == 30
-    rejected = [x.marginal for x in lessons if x.marginal is not None and x.marginal.step is None and x.scope]
+    rejected = [
+        x.marginal
+        for x in lessons
+        if x.marginal is not None and x.marginal.step is None and x.scope
+    ]
     everything = fresh(market(4, 200), lessons_per_group=10_000).lessons
     others = [x.marginal for i, x in everything.items() if i not in {y.lesson_id for y in lessons}]
     assert others
     shared, alone = ([m for m in rejected if bool(m.shared) == told] for told in (True, False))
     assert shared
     assert alone
-    assert min(abs(m.statistic) for m in alone) >= max(abs(m.statistic) for m in others if m is not None) - 1e-6
-    assert any(m.reason.startswith("Explained by ") for m in rejected), "a slice with an edge in the shadow of a chosen one"
+    assert (
+        min(abs(m.statistic) for m in alone)
+        >= max(abs(m.statistic) for m in others if m is not None) - 1e-6
+    )
+    assert any(m.reason.startswith("Explained by ") for m in rejected), (
+        "a slice with an edge in the shadow of a chosen one"
+    )
     assert any("could be chance" in m.reason for m in rejected)
 
 
 def test_lessons_do_not_depend_on_the_switches() -> None:
     """Whether a meta-learner is on is the judge's affair: what lessons say can be compared."""
     log = market(2, 200, edge=3.0)
-    off = fresh(log, half_life=False, regime_weights=False, latent_factors=False, shared_effects=False)
+    off = fresh(
+        log, half_life=False, regime_weights=False, latent_factors=False, shared_effects=False
+    )
     assert off.content() == fresh(log).content()
 
 
 def test_aliases_of_the_whole_group() -> None:
     group = learner()
-    group.fold([trade(f"t{i:02d}", i * DAY_US, float(i % 5), {"b": "1", "a": "2"}) for i in range(40)])
+    group.fold(
+        [trade(f"t{i:02d}", i * DAY_US, float(i % 5), {"b": "1", "a": "2"}) for i in range(40)]
+    )
     [lesson] = group.refit(1).lessons
     assert lesson.scope == {}
     assert lesson.marginal is not None

@@ -1,4 +1,5 @@
-"""The invariants of learning, each through the whole core as `integrated` has it, and read as a position manager reads it."""
+"""The invariants of learning, each through the whole core as `integrated` has it, and read as a
+position manager reads it."""
 
 from __future__ import annotations
 
@@ -30,10 +31,18 @@ from tests.learning import reference
 from tests.learning.making import DAY_US, GROUPS, everything, learned, market, trade, trades
 
 GROUP = GROUPS[0]
-CONTEXTS = [{"d0": a, "d1": b, "d2": c, "btc_macro": m} for a in "012" for b in "012" for c in "012" for m in ("S0", "S1")]
+CONTEXTS = [
+    {"d0": a, "d1": b, "d2": c, "btc_macro": m}
+    for a in "012"
+    for b in "012"
+    for c in "012"
+    for m in ("S0", "S1")
+]
 
 worlds = st.builds(
-    lambda seed, n, edge, n_actions, per_day: market(seed, n, edge=edge, n_actions=n_actions, per_day=per_day),
+    lambda seed, n, edge, n_actions, per_day: market(
+        seed, n, edge=edge, n_actions=n_actions, per_day=per_day
+    ),
     st.integers(0, 10**6),
     st.integers(20, 160),
     st.sampled_from([0.0, 1.0, -3.0]),
@@ -46,11 +55,20 @@ def newest(engine: Engine) -> datetime:
     return max(datetime.fromisoformat(s.as_of) for s in engine.summaries())
 
 
-def told(engine: Engine, context: Mapping[str, object], hours_later: float = 0.0, group: tuple[str, str] = GROUP) -> Resolution:
-    return resolve(engine.overrides(), *group, context, newest(engine) + timedelta(hours=hours_later))
+def told(
+    engine: Engine,
+    context: Mapping[str, object],
+    hours_later: float = 0.0,
+    group: tuple[str, str] = GROUP,
+) -> Resolution:
+    return resolve(
+        engine.overrides(), *group, context, newest(engine) + timedelta(hours=hours_later)
+    )
 
 
-def uplift(engine: Engine, context: Mapping[str, object] | None = None, hours_later: float = 0.0) -> float:
+def uplift(
+    engine: Engine, context: Mapping[str, object] | None = None, hours_later: float = 0.0
+) -> float:
     """The sum of the effects, before the clamp and without the rounding grid."""
     return math.fsum(told(engine, context or {}, hours_later).contributions)
 
@@ -59,15 +77,25 @@ def uplift(engine: Engine, context: Mapping[str, object] | None = None, hours_la
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 4]))
+@given(
+    st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 4])
+)
 def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims: int) -> None:
-    """I1, I3, I5, I6: n counts each trade once, in all slices that one of its actions has; missing values form no slice; and a child's
-    trades are among its parent's.  Against a plain count, aliases included."""
+    """I1, I3, I5, I6: n counts each trade once, in all slices that one of its actions has; missing
+    values form no slice; and a child's trades are among its parent's.  Against a plain count,
+    aliases included."""
     engine = learned({GROUP: records}, n_min=n_min, max_dims=max_dims, lessons_per_group=10**6)
     counting = reference.counting_trades(records, LearningConfig().window_us, 10**6)
-    judged = {scope: len(members) for scope, members in reference.slices(counting, n_min, max_dims).items()}
+    judged = {
+        scope: len(members)
+        for scope, members in reference.slices(counting, n_min, max_dims).items()
+    }
     least, two = least_shared(n_min), min(max_dims or SHARED_DIMS, SHARED_DIMS)
-    expected = judged | {scope: len(members) for scope, members in reference.slices(counting, least, two).items() if scope}
+    expected = judged | {
+        scope: len(members)
+        for scope, members in reference.slices(counting, least, two).items()
+        if scope
+    }
     found: dict[frozenset[tuple[str, str]], int] = {}
     for lesson in engine.lessons():
         assert lesson.marginal is not None
@@ -75,16 +103,23 @@ def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims:
             assert frozenset(scope.items()) not in found
             found[frozenset(scope.items())] = lesson.n
     assert found.items() <= {**expected, frozenset(): len(counting)}.items()
-    capped = any(lesson.marginal is not None and len(lesson.marginal.aliases) == 16 for lesson in engine.lessons())
+    capped = any(
+        lesson.marginal is not None and len(lesson.marginal.aliases) == 16
+        for lesson in engine.lessons()
+    )
     assert capped or judged.keys() <= found.keys()
-    assert all(found[parent] >= n for scope, n in found.items() for parent in found if parent < scope)
+    assert all(
+        found[parent] >= n for scope, n in found.items() for parent in found if parent < scope
+    )
 
 
 @settings(max_examples=25, deadline=None)
 @given(worlds, st.integers(2, 6), st.integers(0, 10**6))
 def test_more_actions_of_a_trade_are_no_evidence(log: list[Trade], times: int, seed: int) -> None:
     """I1: actions repeated in the same scope change nothing at all."""
-    often = [r._replace(scopes=r.scopes * (times if (i + seed) % 3 else 1)) for i, r in enumerate(log)]
+    often = [
+        r._replace(scopes=r.scopes * (times if (i + seed) % 3 else 1)) for i, r in enumerate(log)
+    ]
     assert everything(learned({GROUP: log})) == everything(learned({GROUP: often}))
 
 
@@ -102,9 +137,11 @@ def test_ids_ignore_key_order_and_type() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([2.0, -2.0]), st.sampled_from([2.0, 8.0]))
-def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(seed: int, edge: float, per_day: float) -> None:
-    """I10, I19: an override exists only while its lesson does, is chosen or has a share, and has at least n_min trades, or the
-    part of them that it takes to share evidence."""
+def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(
+    seed: int, edge: float, per_day: float
+) -> None:
+    """I10, I19: an override exists only while its lesson does, is chosen or has a share, and has at
+    least n_min trades, or the part of them that it takes to share evidence."""
     log = market(seed, 120, edge=edge, per_day=per_day)
     engine = Engine(LearningConfig(n_min=10, window_us=30 * DAY_US))
     for start in range(0, 120, 40):
@@ -115,7 +152,11 @@ def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(seed: int, 
             lesson = lessons[o.override_id]
             assert lesson.n >= (10 if o.part == "selected" else least_shared(10))
             assert lesson.marginal is not None
-            assert not lesson.scope or (lesson.marginal.step is not None if o.part == "selected" else bool(lesson.marginal.shared))
+            assert not lesson.scope or (
+                lesson.marginal.step is not None
+                if o.part == "selected"
+                else bool(lesson.marginal.shared)
+            )
             assert (o.evidence, o.n_trades) == (lesson.evidence, lesson.n)
     fewer = learned({GROUP: log[:120]}, n_min=400)
     assert {x.n for x in fewer.lessons()} == {120}
@@ -123,11 +164,19 @@ def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(seed: int, 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([24.0, 100.0, 1e9]), st.sampled_from([2.5, -2.5]))
-def test_without_trades_overrides_move_to_neutral_and_go(seed: int, half_life: float, edge: float) -> None:
-    """I10, I17: the reader's clock takes each contribution monotonically to 0 without turning its sign; after 60 days all is within 1 %."""
+def test_without_trades_overrides_move_to_neutral_and_go(
+    seed: int, half_life: float, edge: float
+) -> None:
+    """I10, I17: the reader's clock takes each contribution monotonically to 0 without turning its
+    sign; after 60 days all is within 1 %."""
     rng = np.random.default_rng(seed)
     log = [
-        trade(f"t{i:03d}", i * DAY_US // 5, float(rng.normal(edge * 2.0 ** (-i * 4.8 / half_life) * (i % 3 == 0))), {"d0": str(i % 3)})
+        trade(
+            f"t{i:03d}",
+            i * DAY_US // 5,
+            float(rng.normal(edge * 2.0 ** (-i * 4.8 / half_life) * (i % 3 == 0))),
+            {"d0": str(i % 3)},
+        )
         for i in range(150)
     ]
     engine = learned({GROUP: log})
@@ -151,8 +200,11 @@ def test_without_trades_overrides_move_to_neutral_and_go(seed: int, half_life: f
     st.sampled_from(["rr", "pnl"]),
     st.integers(1, 6),
 )
-def test_multipliers_stay_within_bounds(records: list[Trade], scale: float, outcome: str, n_min: int) -> None:
-    """I11: whatever the outcomes, every number is finite, every multiplier within [0.3, 3.0], and the reader gets one, never an error."""
+def test_multipliers_stay_within_bounds(
+    records: list[Trade], scale: float, outcome: str, n_min: int
+) -> None:
+    """I11: whatever the outcomes, every number is finite, every multiplier within [0.3, 3.0], and
+    the reader gets one, never an error."""
     log = [r._replace(outcome=r.outcome / 33 * scale) for r in records]
     engine = learned({GROUP: log}, n_min=n_min, outcome=outcome)
     sound(engine)
@@ -208,18 +260,28 @@ Look = tuple[dict[str, float], tuple[str, ...]]
 
 def with_outcome(log: list[Trade], place: int, outcome: float, **config: Any) -> Look:
     """The edges, unrounded, by lesson, and what was chosen, if one trade had this outcome."""
-    engine = learned({GROUP: [r._replace(outcome=outcome) if i == place else r for i, r in enumerate(log)]}, **config)
+    engine = learned(
+        {GROUP: [r._replace(outcome=outcome) if i == place else r for i, r in enumerate(log)]},
+        **config,
+    )
     [summary] = engine.summaries()
     assert summary.path is not None
-    return {v.lesson_id: v.edge for v in engine.verdicts() if v.edge}, tuple(summary.path.lesson_ids)
+    return {v.lesson_id: v.edge for v in engine.verdicts() if v.edge}, tuple(
+        summary.path.lesson_ids
+    )
 
 
 def distance(one: Look, other: Look) -> float:
-    return sum(abs(one[0].get(i, 0.0) - other[0].get(i, 0.0)) for i in one[0].keys() | other[0].keys())
+    return sum(
+        abs(one[0].get(i, 0.0) - other[0].get(i, 0.0)) for i in one[0].keys() | other[0].keys()
+    )
 
 
-def steepest(look: Callable[[float], Look], low: float, high: float, halvings: int) -> tuple[Look, Look, float]:
-    """Both sides of the steepest place found by halving again and again where the edges differ more."""
+def steepest(
+    look: Callable[[float], Look], low: float, high: float, halvings: int
+) -> tuple[Look, Look, float]:
+    """Both sides of the steepest place found by halving again and again where the edges differ
+    more."""
     ys = np.linspace(low, high, 5).tolist()
     looks = [look(y) for y in ys]
     k = int(np.argmax([distance(a, b) for a, b in pairwise(looks)]))
@@ -236,43 +298,62 @@ def steepest(look: Callable[[float], Look], low: float, high: float, halvings: i
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.8, 1.2, 2.0]), st.booleans(), st.booleans())
-def test_edges_are_continuous_in_the_outcomes(seed: int, edge: float, half_life: bool, shared: bool) -> None:
-    """I13: no edge jumps as one trade's outcome moves, through the bar of the module and through the clip.
+def test_edges_are_continuous_in_the_outcomes(
+    seed: int, edge: float, half_life: bool, shared: bool
+) -> None:
+    """I13: no edge jumps as one trade's outcome moves, through the bar of the module and through
+    the clip.
 
-    Promised: where the search chooses the same slices, edges are Lipschitz in the outcome, however many of them the module lets in.  Not
-    promised: where two slices that explain the outcomes equally well, such as a slice and the rest, swap places, the edges move from one
-    account of the same trades to the other.  Nor where they do so in what the record says of a past time, by which learners that are
-    neither on nor off are weighed.
+    Promised: where the search chooses the same slices, edges are Lipschitz in the outcome, however
+    many of them the module lets in.  Not promised: where two slices that explain the outcomes
+    equally well, such as a slice and the rest, swap places, the edges move from one account of the
+    same trades to the other.  Nor where they do so in what the record says of a past time, by which
+    learners that are neither on nor off are weighed.
     """
     log = market(seed, 90, edge=edge, n_dims=2, per_day=3, macros=0)
     place = next(i for i, r in enumerate(log) if r.scopes[0].get("d0") == "0")
-    one, other, step = steepest(lambda y: with_outcome(log, place, y, half_life=half_life, shared_effects=shared), -6.0, 6.0, 10)
+    one, other, step = steepest(
+        lambda y: with_outcome(log, place, y, half_life=half_life, shared_effects=shared),
+        -6.0,
+        6.0,
+        10,
+    )
     if set(one[1]) == set(other[1]):
         assert distance(one, other) <= 10.0 * step
 
 
 def test_an_effect_enters_at_nothing() -> None:
-    """I13: at the threshold of the group's search; a slice that is only just chosen has no effect yet."""
+    """I13: at the threshold of the group's search; a slice that is only just chosen has no effect
+    yet."""
     log = market(0, 90, edge=1.2, n_dims=2, per_day=3, macros=0)
     place = next(i for i, r in enumerate(log) if r.scopes[0].get("d0") == "0")
-    one, other, step = steepest(lambda y: with_outcome(log, place, y, half_life=False, shared_effects=False), -6.0, 6.0, 12)
+    one, other, step = steepest(
+        lambda y: with_outcome(log, place, y, half_life=False, shared_effects=False), -6.0, 6.0, 12
+    )
     assert {len(one[1]), len(other[1])} <= {0, 1}
     assert distance(one, other) <= 10.0 * step
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_an_effect_grows_out_of_nothing(seed: int) -> None:
-    """I13: as a slice's outcomes are raised, its edge comes in over half a standard error, in small steps, and up to all of it."""
+    """I13: as a slice's outcomes are raised, its edge comes in over half a standard error, in small
+    steps, and up to all of it."""
     log = market(seed, 150, edge=0.0, n_dims=1, n_values=4, per_day=3, macros=0)
     mine = slice_id("pm", *GROUP, {"d0": "0"})
     looks = []
     for by in np.arange(0.0, 1.6, 0.04):
         moved = [r._replace(outcome=r.outcome + by * (r.scopes[0].get("d0") == "0")) for r in log]
-        looks.append(with_outcome(moved, 0, moved[0].outcome, half_life=False, shared_effects=False))
+        looks.append(
+            with_outcome(moved, 0, moved[0].outcome, half_life=False, shared_effects=False)
+        )
     edges = [look[0].get(mine, 0.0) for look in looks]
     assert edges[0] == 0.0
     assert edges[-1] == pytest.approx(1.6, abs=0.6)
-    alone = [b - a for (a, one), (b, other) in pairwise(zip(edges, looks, strict=True)) if {*one[1], *other[1]} <= {mine}]
+    alone = [
+        b - a
+        for (a, one), (b, other) in pairwise(zip(edges, looks, strict=True))
+        if {*one[1], *other[1]} <= {mine}
+    ]
     assert len(alone) > 10
     assert min(alone) > -0.01
     assert max(alone) < 0.35
@@ -282,7 +363,8 @@ def test_an_effect_grows_out_of_nothing(seed: int) -> None:
 
 
 def pattern(times: int, mean: float, sd: float) -> list[Trade]:
-    """`times` × 40 trades, half of them in {x=1} with that mean and the other half with 0, all with the same noise of that sd.
+    """`times` × 40 trades, half of them in {x=1} with that mean and the other half with 0, all with
+    the same noise of that sd.
 
     Mean, variance and the hypotheses do not depend on `times`.
     """
@@ -291,7 +373,14 @@ def pattern(times: int, mean: float, sd: float) -> list[Trade]:
     log = []
     for i in range(times * 40):
         inside = i % 2
-        log.append(trade(f"t{i:05d}", i * DAY_US // 8, float(noise[(i // 2) % 20] + mean * inside), {"x": str(inside)}))
+        log.append(
+            trade(
+                f"t{i:05d}",
+                i * DAY_US // 8,
+                float(noise[(i // 2) % 20] + mean * inside),
+                {"x": str(inside)},
+            )
+        )
     return log
 
 
@@ -303,15 +392,22 @@ def chosen_edge(log: list[Trade], **config: Any) -> float:
 
 @pytest.mark.parametrize("half_life", [False, True])
 @pytest.mark.parametrize("mean", [0.3, -0.3, 0.6, -0.6, 1.0])
-def test_more_trades_never_weaken_more_variance_never_strengthens(mean: float, half_life: bool) -> None:
-    """I14, of chosen effects: at the same hypotheses; with the half-life up to what its filters say of two thirds of a step of the
-    multiplier."""
+def test_more_trades_never_weaken_more_variance_never_strengthens(
+    mean: float, half_life: bool
+) -> None:
+    """I14, of chosen effects: at the same hypotheses; with the half-life up to what its filters say
+    of two thirds of a step of the multiplier."""
     slack = 0.02 if half_life else 1e-9
     config = {"half_life": half_life, "shared_effects": False}
-    by_n = [chosen_edge(pattern(times, mean, 1.0), **config) / mean for times in (1, 2, 3, 4, 6, 10, 15)]
+    by_n = [
+        chosen_edge(pattern(times, mean, 1.0), **config) / mean for times in (1, 2, 3, 4, 6, 10, 15)
+    ]
     assert all(b >= a - slack for a, b in pairwise(by_n))
     assert by_n[-1] > 0.9
-    by_sd = [chosen_edge(pattern(6, mean, sd), **config) / mean for sd in (0.1, 0.5, 0.8, 1.0, 1.3, 1.8, 2.5, 5.0)]
+    by_sd = [
+        chosen_edge(pattern(6, mean, sd), **config) / mean
+        for sd in (0.1, 0.5, 0.8, 1.0, 1.3, 1.8, 2.5, 5.0)
+    ]
     assert all(b <= a + slack for a, b in pairwise(by_sd))
     assert by_sd[0] > 0.9
     assert abs(by_sd[-1]) < 0.2
@@ -319,7 +415,8 @@ def test_more_trades_never_weaken_more_variance_never_strengthens(mean: float, h
 
 @pytest.mark.parametrize("mean", [0.3, -0.3, 0.6, -0.6, 1.0])
 def test_more_trades_strengthen_what_is_shared(mean: float) -> None:
-    """I14, of the weighed mean of both accounts, once there are blocks enough to tell what persists: up to a twentieth of the edge."""
+    """I14, of the weighed mean of both accounts, once there are blocks enough to tell what
+    persists: up to a twentieth of the edge."""
     by_n = [chosen_edge(pattern(times, mean, 1.0)) / mean for times in (6, 10, 15)]
     assert all(b >= a - 0.05 for a, b in pairwise(by_n))
     assert 0.7 < by_n[-1] < 1.1
@@ -331,13 +428,24 @@ def test_more_trades_strengthen_what_is_shared(mean: float) -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3, 10]), st.sampled_from(["a", "z"]))
 def test_clones_change_nothing(seed: int, clones: int, prefix: str) -> None:
-    """I15, I16: dimensions that repeat another, exact clones and children equal to their parents, leave every answer as it is, to the
-    last bit, whatever they are called."""
+    """I15, I16: dimensions that repeat another, exact clones and children equal to their parents,
+    leave every answer as it is, to the last bit, whatever they are called."""
     log = market(seed, 150, edge=2.0)
-    cloned = [r._replace(scopes=tuple({**s, **{f"{prefix}{k}": s["d0"] for k in range(clones)}} for s in r.scopes)) for r in log]
+    cloned = [
+        r._replace(
+            scopes=tuple(
+                {**s, **{f"{prefix}{k}": s["d0"] for k in range(clones)}} for s in r.scopes
+            )
+        )
+        for r in log
+    ]
     # All dimensions of the original plus one for the clones: the same slices are within reach.
-    plain, more = (learned({GROUP: records}, max_dims=3, lessons_per_group=1000) for records in (log, cloned))
-    assert [s.path.hypotheses for s in plain.summaries() if s.path] == [s.path.hypotheses for s in more.summaries() if s.path]
+    plain, more = (
+        learned({GROUP: records}, max_dims=3, lessons_per_group=1000) for records in (log, cloned)
+    )
+    assert [s.path.hypotheses for s in plain.summaries() if s.path] == [
+        s.path.hypotheses for s in more.summaries() if s.path
+    ]
     for context in CONTEXTS:
         wider = {**context, **{f"{prefix}{k}": context["d0"] for k in range(clones)}}
         assert told(plain, context).multiplier == told(more, wider).multiplier
@@ -349,7 +457,9 @@ def test_a_parent_of_an_edge_and_its_other_children_stay_neutral() -> None:
     log = []
     for i in range(400):
         scope = {"x": str(i % 4), "y": str(rng.integers(3)), "z": str(rng.integers(3))}
-        log.append(trade(f"t{i:03d}", i * DAY_US // 8, float(rng.normal(1.5 * (scope["x"] == "1"))), scope))
+        log.append(
+            trade(f"t{i:03d}", i * DAY_US // 8, float(rng.normal(1.5 * (scope["x"] == "1"))), scope)
+        )
     engine = learned({GROUP: log}, shared_effects=False)
     answers = {told(engine, {"x": "1", "y": y, "z": z}).multiplier for y in "012" for z in "012"}
     assert len(answers) == 1
@@ -358,8 +468,13 @@ def test_a_parent_of_an_edge_and_its_other_children_stay_neutral() -> None:
     # Shared effects never repeat it: together with the chosen ones they say about the same.
     engine = learned({GROUP: log})
     for y in "012":
-        assert all(told(engine, {"x": "1", "y": y, "z": z}).multiplier == pytest.approx(2.5, abs=0.45) for z in "012")
-        assert all(told(engine, {"x": x, "y": y}).multiplier == pytest.approx(1.0, abs=0.15) for x in "023")
+        assert all(
+            told(engine, {"x": "1", "y": y, "z": z}).multiplier == pytest.approx(2.5, abs=0.45)
+            for z in "012"
+        )
+        assert all(
+            told(engine, {"x": x, "y": y}).multiplier == pytest.approx(1.0, abs=0.15) for x in "023"
+        )
 
 
 # -- decay and sign
@@ -371,11 +486,19 @@ def test_worse_recent_trades_never_soften_a_penalty(seed: int, worse: float, sha
     """I17: a losing slice whose recent trades do worse still is not sized up for it."""
     rng = np.random.default_rng(seed)
     log = [
-        trade(f"t{i:03d}", i * DAY_US // 5, float(rng.normal(-1.5 * (i % 3 == 0))), {"x": "1" if i % 3 == 0 else str(2 + i % 2)})
+        trade(
+            f"t{i:03d}",
+            i * DAY_US // 5,
+            float(rng.normal(-1.5 * (i % 3 == 0))),
+            {"x": "1" if i % 3 == 0 else str(2 + i % 2)},
+        )
         for i in range(240)
     ]
     recent = (1 - share) * log[-1].exit_us
-    after = [r._replace(outcome=r.outcome - worse * (r.scopes[0]["x"] == "1" and r.exit_us > recent)) for r in log]
+    after = [
+        r._replace(outcome=r.outcome - worse * (r.scopes[0]["x"] == "1" and r.exit_us > recent))
+        for r in log
+    ]
     before, now = (learned({GROUP: records}) for records in (log, after))
     assert uplift(now, {"x": "1"}) <= uplift(before, {"x": "1"}) + 0.02
     assert told(now, {"x": "1"}).multiplier <= told(before, {"x": "1"}).multiplier + 0.02
@@ -385,8 +508,12 @@ def test_worse_recent_trades_never_soften_a_penalty(seed: int, worse: float, sha
 
 
 def module() -> Engine:
-    """Six groups with an edge, the last of which has the trades of the first, with a few of its own."""
-    groups = {(f"pm.g.{i}", "add"): market(i, 200, edge=2.5, n_dims=2, per_day=5, name=f"t{i}.") for i in range(5)}
+    """Six groups with an edge, the last of which has the trades of the first, with a few of its
+    own."""
+    groups = {
+        (f"pm.g.{i}", "add"): market(i, 200, edge=2.5, n_dims=2, per_day=5, name=f"t{i}.")
+        for i in range(5)
+    }
     twin = groups["pm.g.0", "add"][:185] + market(9, 15, n_dims=2, name="own", per_day=0.4)
     return learned({**groups, ("pm.g.0", "trim"): twin})
 
@@ -414,7 +541,10 @@ def other_regimes(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
     def part(p: Any, predicted: float) -> Any:
         return msgspec.structs.replace(p, uplift=predicted * (2.0 if "S0" in p.regime else 0.0))
 
-    cells = tuple(msgspec.structs.replace(c, regimes=tuple(part(p, c.predicted) for p in c.regimes)) for c in r.history)
+    cells = tuple(
+        msgspec.structs.replace(c, regimes=tuple(part(p, c.predicted) for p in c.regimes))
+        for c in r.history
+    )
     return msgspec.structs.replace(r, history=cells if r.scope else r.history)
 
 
@@ -422,8 +552,12 @@ def shorter_half_life(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
     """As if the filters had found a half-life of a day, and less of the edge now."""
     if not isinstance(r, Lesson) or r.marginal is None or r.marginal.step is None:
         return r
-    decay = msgspec.structs.replace(r.decay, state="decaying", half_life_hours=24.0, interval=(12.0, 48.0))
-    return msgspec.structs.replace(r, decay=decay, marginal=msgspec.structs.replace(r.marginal, now=r.marginal.now / 2))
+    decay = msgspec.structs.replace(
+        r.decay, state="decaying", half_life_hours=24.0, interval=(12.0, 48.0)
+    )
+    return msgspec.structs.replace(
+        r, decay=decay, marginal=msgspec.structs.replace(r.marginal, now=r.marginal.now / 2)
+    )
 
 
 def other_trades(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
@@ -438,7 +572,10 @@ def other_baseline(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
     """As if trades at home earned 3 more."""
     if not isinstance(r, GroupSummary):
         return r
-    raised = tuple(msgspec.structs.replace(s, sum=s.sum + 3 * s.n, sum_sq=s.sum_sq + 6 * s.sum + 9 * s.n) for s in r.segments)
+    raised = tuple(
+        msgspec.structs.replace(s, sum=s.sum + 3 * s.n, sum_sq=s.sum_sq + 6 * s.sum + 9 * s.n)
+        for s in r.segments
+    )
     return msgspec.structs.replace(r, segments=raised)
 
 
@@ -446,15 +583,24 @@ def other_effects(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
     """As if a lesson had been taught otherwise."""
     if not isinstance(r, Lesson) or r.marginal is None:
         return r
-    return msgspec.structs.replace(r, marginal=msgspec.structs.replace(r.marginal, now=r.marginal.now / 2))
+    return msgspec.structs.replace(
+        r, marginal=msgspec.structs.replace(r.marginal, now=r.marginal.now / 2)
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "switch"),
-    [(other_regimes, "regime_weights"), (shorter_half_life, "half_life"), (other_trades, "latent_factors")],
+    [
+        (other_regimes, "regime_weights"),
+        (shorter_half_life, "half_life"),
+        (other_trades, "latent_factors"),
+    ],
 )
-def test_a_learner_is_read_unless_it_is_off(records: list[Lesson | GroupSummary], change: Change, switch: str) -> None:
-    """I18: a regime weight, a half-life, a factor.  Perturbed, overrides change; with its learner off they do not."""
+def test_a_learner_is_read_unless_it_is_off(
+    records: list[Lesson | GroupSummary], change: Change, switch: str
+) -> None:
+    """I18: a regime weight, a half-life, a factor.  Perturbed, overrides change; with its learner
+    off they do not."""
     changed = [change(r) for r in records]
     assert changed != records
     assert judged(changed) != judged(records)
@@ -464,9 +610,14 @@ def test_a_learner_is_read_unless_it_is_off(records: list[Lesson | GroupSummary]
 
 
 def test_a_regime_weight_is_a_gain(records: list[Lesson | GroupSummary]) -> None:
-    """I18: what the reader is told in the regime changes, not beside it; and no gain along a dimension of the own scope."""
+    """I18: what the reader is told in the regime changes, not beside it; and no gain along a
+    dimension of the own scope."""
     found = judged([other_regimes(r) for r in records])
-    gains = {o.regime_gains.get("btc_macro=S0") or o.regime_gains.get("btc_macro=S1") for o in found.values() if o.regime_gains}
+    gains = {
+        o.regime_gains.get("btc_macro=S0") or o.regime_gains.get("btc_macro=S1")
+        for o in found.values()
+        if o.regime_gains
+    }
     assert gains
     for o in found.values():
         assert not o.regime_gains or not (o.scope.keys() & {"btc_macro"})
@@ -476,18 +627,25 @@ def test_a_regime_weight_is_a_gain(records: list[Lesson | GroupSummary]) -> None
         plain = msgspec.structs.replace(o, regime_gains={})
         for macro in ("S0", "S1", "S9"):
             scope = {**o.scope, "btc_macro": macro}
-            one, other = (resolve([x], o.pattern_key, o.action_category, scope, at) for x in (o, plain))
-            assert one.contributions[0] == pytest.approx(other.contributions[0] * o.regime_gains.get(f"btc_macro={macro}", 1.0))
+            one, other = (
+                resolve([x], o.pattern_key, o.action_category, scope, at) for x in (o, plain)
+            )
+            assert one.contributions[0] == pytest.approx(
+                other.contributions[0] * o.regime_gains.get(f"btc_macro={macro}", 1.0)
+            )
 
 
 @pytest.mark.parametrize("change", [other_baseline, other_effects])
-def test_baselines_and_lessons_are_read(records: list[Lesson | GroupSummary], change: Change) -> None:
+def test_baselines_and_lessons_are_read(
+    records: list[Lesson | GroupSummary], change: Change
+) -> None:
     """I18: a baseline and a lesson; they have no switch."""
     assert judged([change(r) for r in records]) != judged(records)
 
 
 def test_the_order_of_outcomes_is_read_by_the_half_life_alone() -> None:
-    """I18, from trades: an edge that comes late or early is worth more or less now; without the learner its mean is."""
+    """I18, from trades: an edge that comes late or early is worth more or less now; without the
+    learner its mean is."""
     rng = np.random.default_rng(5)
     noise = rng.normal(0, 0.4, 300)
     found: dict[bool, list[tuple[float, str]]] = {True: [], False: []}
@@ -495,7 +653,13 @@ def test_the_order_of_outcomes_is_read_by_the_half_life_alone() -> None:
         times = np.arange(300) if late else np.arange(300)[::-1]
         edge = 3.0 * np.exp2((times - 299) / 50) * (np.arange(300) % 3 == 0)
         log = [
-            trade(f"t{i:03d}", i * DAY_US // 8, float(noise[i] + edge[i]), {"x": "1" if i % 3 == 0 else str(2 + i % 2)}) for i in range(300)
+            trade(
+                f"t{i:03d}",
+                i * DAY_US // 8,
+                float(noise[i] + edge[i]),
+                {"x": "1" if i % 3 == 0 else str(2 + i % 2)},
+            )
+            for i in range(300)
         ]
         for on in (True, False):
             engine = learned({GROUP: log}, half_life=on, shared_effects=False)
@@ -515,8 +679,8 @@ def test_the_order_of_outcomes_is_read_by_the_half_life_alone() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_worlds_without_edge_are_left_alone() -> None:
-    """I20: at most 0.1 % of slices carry an override of their own, whatever the shape of the noise; what is shared stays away with them,
-    or is next to nothing."""
+    """I20: at most 0.1 % of slices carry an override of their own, whatever the shape of the noise;
+    what is shared stays away with them, or is next to nothing."""
     slices = found = 0
     shared: list[float] = []
     shapes: list[Callable[[np.random.Generator, int], Any]] = [
@@ -530,7 +694,12 @@ def test_worlds_without_edge_are_left_alone() -> None:
         rng = np.random.default_rng(seed)
         values = np.clip(shapes[seed % len(shapes)](rng, 400), -33, 33)
         log = [
-            trade(f"t{i:03d}", i * DAY_US // 8, float(y), {f"d{k}": str(rng.integers(3 + k % 2)) for k in range(8)})
+            trade(
+                f"t{i:03d}",
+                i * DAY_US // 8,
+                float(y),
+                {f"d{k}": str(rng.integers(3 + k % 2)) for k in range(8)},
+            )
             for i, y in enumerate(values)
         ]
         engine = learned({GROUP: log}, n_min=33)
@@ -552,8 +721,15 @@ def test_worlds_without_edge_are_left_alone() -> None:
 def degenerate() -> dict[str, list[Trade]]:
     rng = np.random.default_rng(0)
 
-    def of(n: int, outcome: Callable[[int], float], scope: Callable[[int], dict[str, str]], day: float = 1.0) -> list[Trade]:
-        return [trade(f"t{i:04d}", int(i * DAY_US * day), float(outcome(i)), scope(i)) for i in range(n)]
+    def of(
+        n: int,
+        outcome: Callable[[int], float],
+        scope: Callable[[int], dict[str, str]],
+        day: float = 1.0,
+    ) -> list[Trade]:
+        return [
+            trade(f"t{i:04d}", int(i * DAY_US * day), float(outcome(i)), scope(i)) for i in range(n)
+        ]
 
     coin = lambda i: {"x": str(i % 2)}  # noqa: E731
     return {
@@ -564,20 +740,39 @@ def degenerate() -> dict[str, list[Trade]]:
         "all exits equal": of(200, lambda i: rng.normal(i % 2), coin, day=0.0),
         "all exits and outcomes equal": of(200, lambda i: 2.0, coin, day=0.0),
         "no dimensions": of(200, lambda i: rng.normal(1.0), lambda i: {}),
-        "a slice that all trades have": of(200, lambda i: rng.normal(i % 2), lambda i: {"all": "1", **coin(i)}),
-        "nothing but clones": of(200, lambda i: rng.normal(i % 2), lambda i: {f"x{k}": str(i % 2) for k in range(8)}),
+        "a slice that all trades have": of(
+            200, lambda i: rng.normal(i % 2), lambda i: {"all": "1", **coin(i)}
+        ),
+        "nothing but clones": of(
+            200, lambda i: rng.normal(i % 2), lambda i: {f"x{k}": str(i % 2) for k in range(8)}
+        ),
         "no noise": of(200, lambda i: 2.0 * (i % 2), coin),
         "one outcome is not the same": of(200, lambda i: float(i == 77), coin),
         "huge": of(200, lambda i: 1e15 * rng.normal(i % 2), coin),
         "tiny": of(200, lambda i: 1e-300 * rng.normal(i % 2), coin),
-        "from tiny to huge": of(200, lambda i: 10.0 ** rng.uniform(-15, 15) * rng.choice([-1, 1]), coin),
+        "from tiny to huge": of(
+            200, lambda i: 10.0 ** rng.uniform(-15, 15) * rng.choice([-1, 1]), coin
+        ),
         "at the limits": of(200, lambda i: 33.0 if i % 2 else -33.0, coin),
         "189 actions": [
-            trade(f"t{i:02d}", i * DAY_US, float(rng.normal()), *({"k": str(k), "x": str(i % 2)} for k in range(189)), n_actions=189)
+            trade(
+                f"t{i:02d}",
+                i * DAY_US,
+                float(rng.normal()),
+                *({"k": str(k), "x": str(i % 2)} for k in range(189)),
+                n_actions=189,
+            )
             for i in range(40)
         ],
-        "thousands of values": of(3000, lambda i: rng.normal(i % 2), lambda i: {"id": str(i), "pair": str(i // 2), **coin(i)}, 0.01),
-        "a window of microseconds": [trade(f"t{i:03d}", i, float(rng.normal(i % 2)), coin(i)) for i in range(200)],
+        "thousands of values": of(
+            3000,
+            lambda i: rng.normal(i % 2),
+            lambda i: {"id": str(i), "pair": str(i // 2), **coin(i)},
+            0.01,
+        ),
+        "a window of microseconds": [
+            trade(f"t{i:03d}", i, float(rng.normal(i % 2)), coin(i)) for i in range(200)
+        ],
         "forty years": of(200, lambda i: rng.normal(i % 2), coin, day=73.0),
     }
 
@@ -585,11 +780,19 @@ def degenerate() -> dict[str, list[Trade]]:
 @pytest.mark.parametrize("outcome", ["rr", "pnl"])
 @pytest.mark.parametrize("name", degenerate())
 def test_degenerate_input(name: str, outcome: str) -> None:
-    """I11: neither an exception nor a number that is none; what has no noise but its level gets no override."""
+    """I11: neither an exception nor a number that is none; what has no noise but its level gets no
+    override."""
     log = degenerate()[name]
     engine = learned({GROUP: log}, outcome=outcome, window_us=10**18)
     sound(engine)
-    if name in ("one trade", "two trades", "all outcomes equal", "all outcomes nought", "all exits and outcomes equal", "no dimensions"):
+    if name in (
+        "one trade",
+        "two trades",
+        "all outcomes equal",
+        "all outcomes nought",
+        "all exits and outcomes equal",
+        "no dimensions",
+    ):
         assert engine.overrides() == []
     for context in ({}, {"x": "1"}, {"x": "0", "all": "1"}):
         found = resolve(engine.overrides(), *GROUP, context, datetime(2260, 1, 1, tzinfo=UTC))

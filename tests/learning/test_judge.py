@@ -1,4 +1,5 @@
-"""Judgement of a module by `integrated`: the bar, netting, merging, and what is handed out and taken back."""
+"""Judgement of a module by `integrated`: the bar, netting, merging, and what is handed out and
+taken back."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def overrides(published: Records, **settings: Any) -> dict[str, Override]:
 
 
 class Reader:
-    """Someone who reads what a judge publishes, as a table does: a record older than the one it has is ignored."""
+    """Someone who reads what a judge publishes, as a table does: a record older than the one it has
+    is ignored."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {topic: {} for topic in JUDGED}
@@ -52,7 +54,9 @@ class Reader:
         for topic, difference in changes.by_topic():
             held, key_of = self.held[topic], KINDS[topic].key_of
             for record in difference.published:
-                assert not same(record, held.get(key_of(record))), "what did not change is not published again"
+                assert not same(record, held.get(key_of(record))), (
+                    "what did not change is not published again"
+                )
                 assert record.version == version
                 held[key_of(record)] = record
             for key in difference.retired:
@@ -65,15 +69,24 @@ class Reader:
 
 @cache
 def stages() -> list[tuple[Records, list[str]]]:
-    """What two groups and then three publish as their trades come in, the last time with a correction that ends the edge of one."""
+    """What two groups and then three publish as their trades come in, the last time with a
+    correction that ends the edge of one."""
     engine, found, before = Engine(LearningConfig(n_min=10)), [], set()
-    first, second = market(1, 160, segments=(("micro", "1h"), ("mega", "4h"))), market(2, 120, name="u")
+    first, second = (
+        market(1, 160, segments=(("micro", "1h"), ("mega", "4h"))),
+        market(2, 120, name="u"),
+    )
     for groups in (
         {GROUPS[0]: first[:60], GROUPS[2]: second[:30]},
         {GROUPS[0]: first[60:110]},
         {GROUPS[1]: first, GROUPS[2]: second[30:]},
         {GROUPS[0]: first[110:]},
-        {GROUPS[2]: [trade(r.trade_id, r.exit_us, 0.1 * (i % 3), {"x": "1"}, revision=1) for i, r in enumerate(second)]},
+        {
+            GROUPS[2]: [
+                trade(r.trade_id, r.exit_us, 0.1 * (i % 3), {"x": "1"}, revision=1)
+                for i, r in enumerate(second)
+            ]
+        },
     ):
         engine.fold(groups)
         engine.learn()
@@ -85,12 +98,21 @@ def stages() -> list[tuple[Records, list[str]]]:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["all", "one group", "backwards"])), min_size=1, max_size=6),
-    st.lists(st.sampled_from(["judge", "urgent", "nothing", "restart", "forgot"]), min_size=6, max_size=6),
+    st.lists(
+        st.tuples(st.integers(0, 4), st.sampled_from(["all", "one group", "backwards"])),
+        min_size=1,
+        max_size=6,
+    ),
+    st.lists(
+        st.sampled_from(["judge", "urgent", "nothing", "restart", "forgot"]), min_size=6, max_size=6
+    ),
     st.sampled_from([True, False]),
 )
-def test_whatever_came_before_the_end_is_the_same(steps: list[tuple[int, str]], actions: list[str], factors: bool) -> None:
-    """I2, I12: judged between arrivals, urgently or not, by one process or by its successor: readers end with what a new judge says."""
+def test_whatever_came_before_the_end_is_the_same(
+    steps: list[tuple[int, str]], actions: list[str], factors: bool
+) -> None:
+    """I2, I12: judged between arrivals, urgently or not, by one process or by its successor:
+    readers end with what a new judge says."""
     held: dict[str, Lesson | GroupSummary] = {}
     module, reader = judge([], latent_factors=factors), Reader()
     for version, ((stage, part), action) in enumerate(zip(steps, actions, strict=False), 1):
@@ -100,8 +122,16 @@ def test_whatever_came_before_the_end_is_the_same(steps: list[tuple[int, str]], 
         elif part == "backwards":
             new = new[::-1]
         # A learner takes back what it no longer says, whatever it said before.
-        of = {r.pattern_key for r in new} if part == "one group" else {r.pattern_key for r in held.values()}
-        gone = sorted(i for i, r in held.items() if r.pattern_key in of and i not in {r.lesson_id for r in new})
+        of = (
+            {r.pattern_key for r in new}
+            if part == "one group"
+            else {r.pattern_key for r in held.values()}
+        )
+        gone = sorted(
+            i
+            for i, r in held.items()
+            if r.pattern_key in of and i not in {r.lesson_id for r in new}
+        )
         module.fold(new, gone)
         held.update((r.lesson_id, r) for r in new)
         for lesson_id in gone:
@@ -122,14 +152,18 @@ def test_whatever_came_before_the_end_is_the_same(steps: list[tuple[int, str]], 
 
 
 def test_a_decision_that_returns_has_the_version_it_returned_with() -> None:
-    """Neutral, an override, neutral again: a table that ignores older versions has to take the third."""
+    """Neutral, an override, neutral again: a table that ignores older versions has to take the
+    third."""
     published, _ = stages()[3]
     module, reader = judge(published, shared_effects=False), Reader()
     found = reader.read(module.judge(1), 1).overrides
     assert found
     summaries = [r for r in published if isinstance(r, GroupSummary) and r.path is not None]
     unsure = [
-        msgspec.structs.replace(s, path=msgspec.structs.replace(s.path, statistics=tuple(0.1 for _ in s.path.statistics)))
+        msgspec.structs.replace(
+            s,
+            path=msgspec.structs.replace(s.path, statistics=tuple(0.1 for _ in s.path.statistics)),
+        )
         for s in summaries
         if s.path is not None
     ]
@@ -148,7 +182,9 @@ def test_urgent_is_what_a_position_manager_notices() -> None:
     module = judge(published)
     module.judge(1)
     shifted = [
-        msgspec.structs.replace(r, segments=tuple(msgspec.structs.replace(s, sum=s.sum + 1e-4) for s in r.segments))
+        msgspec.structs.replace(
+            r, segments=tuple(msgspec.structs.replace(s, sum=s.sum + 1e-4) for s in r.segments)
+        )
         for r in published
         if isinstance(r, GroupSummary)
     ]
@@ -189,7 +225,11 @@ def test_what_a_predecessor_published_too_much_is_retired() -> None:
         ]
     )
     changes = empty.judge(2)
-    assert sorted(changes.overrides.retired) == sorted(o.override_id for o in first.overrides.published) != []
+    assert (
+        sorted(changes.overrides.retired)
+        == sorted(o.override_id for o in first.overrides.published)
+        != []
+    )
     assert len(changes.verdicts.retired) == len(first.verdicts.published)
     assert len(empty.judge(3)) == 0
 
@@ -200,19 +240,36 @@ def test_every_lesson_has_a_verdict_with_a_reason() -> None:
     changes = judge(published).judge(7)
     lessons = {r.lesson_id: r for r in published if isinstance(r, Lesson)}
     assert {v.lesson_id for v in changes.verdicts.published} == set(lessons)
-    newest = {(r.pattern_key, r.action_category): r.as_of for r in published if isinstance(r, GroupSummary)}
+    newest = {
+        (r.pattern_key, r.action_category): r.as_of
+        for r in published
+        if isinstance(r, GroupSummary)
+    }
     found = {o.override_id: o for o in changes.overrides.published}
     for verdict in changes.verdicts.published:
         assert verdict.reason
         judged = "neutral" if verdict.n >= 10 else "insufficient"
-        assert verdict.decision == ("override" if verdict.lesson_id in found else "covered" if verdict.override_id else judged)
-        assert verdict.decision != "covered" or verdict.lesson_id in found[str(verdict.override_id)].covers
+        assert verdict.decision == (
+            "override"
+            if verdict.lesson_id in found
+            else "covered"
+            if verdict.override_id
+            else judged
+        )
+        assert (
+            verdict.decision != "covered"
+            or verdict.lesson_id in found[str(verdict.override_id)].covers
+        )
     for override in found.values():
         lesson = lessons[override.override_id]
         assert (override.evidence, override.n_trades) == (lesson.evidence, lesson.n)
-        assert override.as_of == newest[override.pattern_key, override.action_category] >= lesson.as_of
+        assert (
+            override.as_of == newest[override.pattern_key, override.action_category] >= lesson.as_of
+        )
         assert override.scope == lesson.scope
-        assert override.multiplier == pytest.approx(min(max(1 + override.effect, 0.3), 3.0), abs=0.005 + 1e-9)
+        assert override.multiplier == pytest.approx(
+            min(max(1 + override.effect, 0.3), 3.0), abs=0.005 + 1e-9
+        )
         assert override.multiplier != 1.0
         assert 0.5 <= override.confidence <= 1.0
 
@@ -225,11 +282,17 @@ def test_a_group_is_judged_when_all_of_its_path_has_come() -> None:
     group = next(r for r in published if r.lesson_id == chosen)
     module = judge([r for r in published if r.lesson_id != chosen])
     early = module.judge(1)
-    assert not [o for o in early.overrides.published if (o.pattern_key, o.action_category) == (group.pattern_key, group.action_category)]
+    assert not [
+        o
+        for o in early.overrides.published
+        if (o.pattern_key, o.action_category) == (group.pattern_key, group.action_category)
+    ]
     module.fold([group])
     module.judge(2)
     module.adopt([])
-    assert {o.override_id: told(o) for o in module.judge(3).overrides.published} == {i: told(o) for i, o in full.items()}
+    assert {o.override_id: told(o) for o in module.judge(3).overrides.published} == {
+        i: told(o) for i, o in full.items()
+    }
 
 
 def test_another_modules_record_is_refused() -> None:
@@ -241,7 +304,8 @@ def test_another_modules_record_is_refused() -> None:
 
 
 def test_the_error_rate_is_the_modules() -> None:
-    """An effect that is sure enough in its own group is not among a hundred groups that searched as well; its verdict says so."""
+    """An effect that is sure enough in its own group is not among a hundred groups that searched as
+    well; its verdict says so."""
     engine = learned({GROUPS[0]: market(3, 120, edge=1.3, macros=0)})
     summary = next(s for s in engine.summaries() if s.path is not None and s.path.statistics)
     assert summary.path is not None
@@ -250,10 +314,23 @@ def test_the_error_rate_is_the_modules() -> None:
     assert weakest in found
     others: Records = [
         msgspec.structs.replace(
-            summary, lesson_id=group_id("pm", f"pm.x.{i}", "add"), pattern_key=f"pm.x.{i}", segments=(), path=path, shared=None
+            summary,
+            lesson_id=group_id("pm", f"pm.x.{i}", "add"),
+            pattern_key=f"pm.x.{i}",
+            segments=(),
+            path=path,
+            shared=None,
         )
         for i in range(2000)
-        for path in [msgspec.structs.replace(summary.path, lesson_ids=(), statistics=(), fits=summary.path.fits[:1], hypotheses=10**7)]
+        for path in [
+            msgspec.structs.replace(
+                summary.path,
+                lesson_ids=(),
+                statistics=(),
+                fits=summary.path.fits[:1],
+                hypotheses=10**7,
+            )
+        ]
     ]
     changes = judge([*records(engine), *others], shared_effects=False).judge(1)
     assert weakest not in {o.override_id for o in changes.overrides.published}
@@ -266,15 +343,28 @@ def test_the_error_rate_is_the_modules() -> None:
 
 
 def test_what_segments_explain_is_no_edge() -> None:
-    """A group that trades good segments is as good as they are: neither it nor the dimension that tells them apart gets an override."""
+    """A group that trades good segments is as good as they are: neither it nor the dimension that
+    tells them apart gets an override."""
     rng = np.random.default_rng(4)
     log: dict[tuple[str, str], list[Any]] = {GROUPS[0]: [], GROUPS[2]: []}
     for i in range(1200):
         group = GROUPS[0] if i % 2 else GROUPS[2]
         good = rng.random() < (0.8 if i % 2 else 0.2)
-        scope = {"bucket": "mega" if good else "micro", "x": str(rng.integers(3)), "y": str(rng.integers(3))}
+        scope = {
+            "bucket": "mega" if good else "micro",
+            "x": str(rng.integers(3)),
+            "y": str(rng.integers(3)),
+        }
         segment = (scope["bucket"], "1h")
-        log[group].append(trade(f"t{i:04d}", i * 7_200_000_000, float(rng.normal(0.8 * good, 1.0)), scope, segment=segment))
+        log[group].append(
+            trade(
+                f"t{i:04d}",
+                i * 7_200_000_000,
+                float(rng.normal(0.8 * good, 1.0)),
+                scope,
+                segment=segment,
+            )
+        )
     engine = learned(log)
     assert engine.overrides() == []
     by_segment = {b.bucket: b.mean for b in engine.baselines() if b.bucket and b.timeframe}
@@ -285,36 +375,58 @@ def test_what_segments_explain_is_no_edge() -> None:
 
 @pytest.mark.parametrize("default", [0.0, -0.6])
 def test_without_home_trades_the_constant_is_the_baseline(default: float) -> None:
-    """A group of trades that are at home nowhere is judged against the configured constant, not against 0."""
+    """A group of trades that are at home nowhere is judged against the configured constant, not
+    against 0."""
     rng = np.random.default_rng(2)
-    log = [trade(f"t{i:03d}", i * 10**10, float(rng.normal(-0.6, 0.3)), home=False) for i in range(100)]
+    log = [
+        trade(f"t{i:03d}", i * 10**10, float(rng.normal(-0.6, 0.3)), home=False) for i in range(100)
+    ]
     engine = learned({GROUPS[0]: log}, baseline_default=default)
     assert engine.baselines() == []
-    assert [o.multiplier for o in engine.overrides()] == ([] if default else [pytest.approx(0.4, abs=0.1)])
+    assert [o.multiplier for o in engine.overrides()] == (
+        [] if default else [pytest.approx(0.4, abs=0.1)]
+    )
 
 
 def test_a_segment_without_home_trades_has_its_modules_baseline() -> None:
     rng = np.random.default_rng(3)
     home = [trade(f"h{i:03d}", i * 10**10, float(rng.normal(2.0, 0.5))) for i in range(300)]
-    away = [trade(f"a{i:03d}", i * 10**10, float(rng.normal(2.0, 0.5)), home=False, segment=("mega", "4h")) for i in range(100)]
+    away = [
+        trade(
+            f"a{i:03d}", i * 10**10, float(rng.normal(2.0, 0.5)), home=False, segment=("mega", "4h")
+        )
+        for i in range(100)
+    ]
     assert learned({GROUPS[0]: home, GROUPS[2]: away}).overrides() == []
 
 
 def sums(*parts: tuple[str, str, int, float, float]) -> list[GroupSummary]:
     return [
         GroupSummary(
-            learning="integrated", lesson_id=f"g{i}", module="pm", pattern_key="pm.a", action_category="add", n=n, n_slices=1, version=1,
-            as_of="2024-01-01T00:00:00Z", segments=(SegmentSum(bucket, timeframe, n, n * mean, n * (mean * mean + sd * sd)),),
+            learning="integrated",
+            lesson_id=f"g{i}",
+            module="pm",
+            pattern_key="pm.a",
+            action_category="add",
+            n=n,
+            n_slices=1,
+            version=1,
+            as_of="2024-01-01T00:00:00Z",
+            segments=(SegmentSum(bucket, timeframe, n, n * mean, n * (mean * mean + sd * sd)),),
         )
         for i, (bucket, timeframe, n, mean, sd) in enumerate(parts)
-    ]  # fmt: skip
+    ]
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["micro", "mega"]), st.sampled_from(["1h", "4h"]), st.integers(1, 500), st.floats(-5, 5), st.floats(0, 3)
+            st.sampled_from(["micro", "mega"]),
+            st.sampled_from(["1h", "4h"]),
+            st.integers(1, 500),
+            st.floats(-5, 5),
+            st.floats(0, 3),
         ),
         min_size=1,
         max_size=8,
@@ -322,8 +434,11 @@ def sums(*parts: tuple[str, str, int, float, float]) -> list[GroupSummary]:
     st.floats(-1, 1),
     st.randoms(use_true_random=False),
 )
-def test_baselines_lie_between_a_segment_and_what_is_above_it(parts: list[Any], default: float, rng: Any) -> None:
-    """Every mean is within the range of the segments' means and the constant, whatever the order of the groups; with evidence, its own."""
+def test_baselines_lie_between_a_segment_and_what_is_above_it(
+    parts: list[Any], default: float, rng: Any
+) -> None:
+    """Every mean is within the range of the segments' means and the constant, whatever the order of
+    the groups; with evidence, its own."""
     summaries = sums(*parts)
     found = segment_baselines("pm", summaries, default, 1)
     rng.shuffle(summaries)
@@ -331,8 +446,14 @@ def test_baselines_lie_between_a_segment_and_what_is_above_it(parts: list[Any], 
     assert all(math.isfinite(v) and v >= 0 for v in found.variances.values())
     module = found.records[0]
     assert (module.bucket, module.timeframe, module.n) == (None, None, sum(p[2] for p in parts))
-    assert min(default, *(p[3] for p in parts)) - 1e-9 <= module.mean <= max(default, *(p[3] for p in parts)) + 1e-9
-    plenty = segment_baselines("pm", sums(*((b, t, n * 10**6, m, s) for b, t, n, m, s in parts)), default, 1)
+    assert (
+        min(default, *(p[3] for p in parts)) - 1e-9
+        <= module.mean
+        <= max(default, *(p[3] for p in parts)) + 1e-9
+    )
+    plenty = segment_baselines(
+        "pm", sums(*((b, t, n * 10**6, m, s) for b, t, n, m, s in parts)), default, 1
+    )
     for (bucket, timeframe), mean in plenty.means.items():
         own = [(n, m) for b, t, n, m, _ in parts if (b, t) == (bucket, timeframe)]
         assert mean == pytest.approx(sum(n * m for n, m in own) / sum(n for n, _ in own), abs=0.02)
@@ -342,7 +463,8 @@ def test_baselines_lie_between_a_segment_and_what_is_above_it(parts: list[Any], 
 
 
 def test_what_a_batch_parts_is_judged_when_it_is_whole_again() -> None:
-    """Lessons of a new refit with the path of the one before, or the other way round, change nothing: the refit before counts."""
+    """Lessons of a new refit with the path of the one before, or the other way round, change
+    nothing: the refit before counts."""
     before = learned({GROUPS[0]: market(7, 150, edge=2.0, macros=0)})
     after = learned({GROUPS[0]: market(7, 170, edge=2.0, macros=0)})
     [old], [new] = before.summaries(), after.summaries()
@@ -352,11 +474,15 @@ def test_what_a_batch_parts_is_judged_when_it_is_whole_again() -> None:
     module.judge(1)
     told = {o.override_id: o.effect for o in before.overrides()}
     module.fold(after.lessons())
-    assert not [o for o in module.judge(2).overrides.published if o.effect != told.get(o.override_id)]
+    assert not [
+        o for o in module.judge(2).overrides.published if o.effect != told.get(o.override_id)
+    ]
     module.fold([new])
     module.judge(3)
     fresh = judge(records(after))
-    assert {o.override_id: o.effect for o in after.overrides()} == {o.override_id: o.effect for o in fresh.judge(1).overrides.published}
+    assert {o.override_id: o.effect for o in after.overrides()} == {
+        o.override_id: o.effect for o in fresh.judge(1).overrides.published
+    }
     assert not module.judge(4)
     assert old != new
 
@@ -368,7 +494,8 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
     assert summary.path is not None
     chosen = summary.path.lesson_ids[0]
     rest = [r for r in records(engine) if not isinstance(r, GroupSummary)]
-    bar = z_of_log_p(entry_log_p(LearningConfig().alpha, summary.path.hypotheses + 1))  # the group's level is one more hypothesis
+    # the group's level is one more hypothesis
+    bar = z_of_log_p(entry_log_p(LearningConfig().alpha, summary.path.hypotheses + 1))
 
     def edge(z: float) -> float:
         path = msgspec.structs.replace(
@@ -379,7 +506,11 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
         )  # type: ignore[union-attr]
         lessons = [alone if lesson.lesson_id == chosen else lesson for lesson in rest]
         found = (
-            judge([*lessons, msgspec.structs.replace(summary, path=path)], half_life=False, shared_effects=False)
+            judge(
+                [*lessons, msgspec.structs.replace(summary, path=path)],
+                half_life=False,
+                shared_effects=False,
+            )
             .judge(1)
             .verdicts.published
         )
@@ -388,7 +519,10 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
     # A lesson and its path are of one refit only if they say the same of the effect.
     of = next(lesson for lesson in rest if lesson.lesson_id == chosen)
     assert of.marginal is not None
-    alone = msgspec.structs.replace(of, marginal=msgspec.structs.replace(of.marginal, effect=summary.path.fits[1].coefficients[1]))
+    alone = msgspec.structs.replace(
+        of,
+        marginal=msgspec.structs.replace(of.marginal, effect=summary.path.fits[1].coefficients[1]),
+    )
     whole = edge(bar + 0.6)
     assert whole > 0.5
     for share in (0.0, 0.01, 0.25, 0.5, 0.99, 1.0, 5.0):
@@ -400,13 +534,16 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
 
 
 def test_one_evidence_in_two_groups_has_one_effect() -> None:
-    """The same trades, acted on twice: both groups' overrides are the representative's estimate, and carry the factor.
+    """The same trades, acted on twice: both groups' overrides are the representative's estimate,
+    and carry the factor.
 
     What is shared is each group's own, so that with it they are nearly the same.
     """
     log = market(1, 160)
     noisy = [r._replace(outcome=r.outcome) for r in log[:150]]
-    [one, other] = [o for o in learned({GROUPS[0]: log, GROUPS[1]: noisy}).overrides() if o.scope == {"d0": "0"}]
+    [one, other] = [
+        o for o in learned({GROUPS[0]: log, GROUPS[1]: noisy}).overrides() if o.scope == {"d0": "0"}
+    ]
     assert one.effect == pytest.approx(other.effect, abs=0.05)
     engine = learned({GROUPS[0]: log, GROUPS[1]: noisy}, shared_effects=False)
     by_scope: dict[str, list[Override]] = {}
@@ -425,9 +562,12 @@ def test_one_evidence_in_two_groups_has_one_effect() -> None:
 
 
 def test_members_that_were_not_chosen_are_covered_once() -> None:
-    """A near clone of a chosen slice gets no override of its own; one override names it, and its verdict that override."""
+    """A near clone of a chosen slice gets no override of its own; one override names it, and its
+    verdict that override."""
     log = [
-        r._replace(scopes=tuple({**s, "near": "1" if s["d0"] == "0" and i % 12 else "0"} for s in r.scopes))
+        r._replace(
+            scopes=tuple({**s, "near": "1" if s["d0"] == "0" and i % 12 else "0"} for s in r.scopes)
+        )
         for i, r in enumerate(market(1, 200))
     ]
     engine = learned({GROUPS[0]: log}, shared_effects=False)
@@ -451,7 +591,9 @@ def test_standings_tell_of_what_is_handed_out_how_surely_it_passes() -> None:
         parts = {o.override_id: o.part for o in changes.overrides.published}
         assert {o.override_id for o in changes.overrides.published} <= standings.effects.keys()
         groups = [r for r in published if isinstance(r, GroupSummary)]
-        assert standings.searched <= sum(g.path.hypotheses + 1 for g in groups if g.path is not None)
+        assert standings.searched <= sum(
+            g.path.hypotheses + 1 for g in groups if g.path is not None
+        )
         assert standings.bar == z_of_log_p(entry_log_p(0.03, standings.searched))
         for verdict in changes.verdicts.published:
             if verdict.decision == "override":

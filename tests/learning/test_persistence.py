@@ -1,4 +1,5 @@
-"""Persistence: the test of what earns in one stretch of time and in another is exact enough by chance, and sees what is there."""
+"""Persistence: the test of what earns in one stretch of time and in another is exact enough by
+chance, and sees what is there."""
 
 from __future__ import annotations
 
@@ -6,15 +7,30 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.learning.integrated.persistence import APART, LEAST_BLOCKS, block_of, far_pairs, packed, sign_flip_log_p, total
+from app.learning.integrated.persistence import (
+    APART,
+    LEAST_BLOCKS,
+    block_of,
+    far_pairs,
+    packed,
+    sign_flip_log_p,
+    total,
+)
 
 Floats = NDArray[np.float64]
 BLOCKS = 24
 
 
-def earned(rng: np.random.Generator, slices: int, tails: float = np.inf, edge: float = 0.0) -> Floats:
-    """Products of what so many slices earned in each two blocks: noise of one block each, and an edge that persists."""
-    noise = rng.normal(size=(slices, BLOCKS)) if np.isinf(tails) else rng.standard_t(tails, (slices, BLOCKS))
+def earned(
+    rng: np.random.Generator, slices: int, tails: float = np.inf, edge: float = 0.0
+) -> Floats:
+    """Products of what so many slices earned in each two blocks: noise of one block each, and an
+    edge that persists."""
+    noise = (
+        rng.normal(size=(slices, BLOCKS))
+        if np.isinf(tails)
+        else rng.standard_t(tails, (slices, BLOCKS))
+    )
     held = noise + edge * rng.normal(size=(slices, 1))
     return np.asarray(held.T @ held)
 
@@ -45,15 +61,21 @@ def test_effects_that_persist_are_seen() -> None:
     rng = np.random.default_rng(4)
     p = np.array([sign_flip_log_p(earned(rng, 30, edge=0.4)) for _ in range(100)])
     assert np.mean(p < np.log(0.01)) > 0.9
-    weaker, stronger = (np.mean([sign_flip_log_p(earned(rng, 30, edge=e)) for _ in range(100)]) for e in (0.1, 0.3))
+    weaker, stronger = (
+        np.mean([sign_flip_log_p(earned(rng, 30, edge=e)) for _ in range(100)]) for e in (0.1, 0.3)
+    )
     assert stronger < weaker < 0.0
 
 
 def test_near_blocks_do_not_count() -> None:
     """What hangs together in neighbouring blocks alone is no evidence."""
-    products = np.eye(BLOCKS) + 0.9 * (np.abs(np.subtract.outer(np.arange(BLOCKS), np.arange(BLOCKS))) == APART - 1)
+    products = np.eye(BLOCKS) + 0.9 * (
+        np.abs(np.subtract.outer(np.arange(BLOCKS), np.arange(BLOCKS))) == APART - 1
+    )
     assert sign_flip_log_p(products) == 0.0
-    assert not far_pairs(BLOCKS)[np.abs(np.subtract.outer(np.arange(BLOCKS), np.arange(BLOCKS))) < APART].any()
+    assert not far_pairs(BLOCKS)[
+        np.abs(np.subtract.outer(np.arange(BLOCKS), np.arange(BLOCKS))) < APART
+    ].any()
 
 
 def test_few_blocks_tell_nothing() -> None:

@@ -27,7 +27,9 @@ def group(log: list[Trade]) -> IntegratedLearner:
 
 
 def cells(learner: IntegratedLearner, kept: Record | None = None) -> tuple[RecordCell, ...]:
-    return (kept or Record()).cells(learner.window, learner.window.snapshot(), CONFIG, CONFIG.regime_signature)
+    return (kept or Record()).cells(
+        learner.window, learner.window.snapshot(), CONFIG, CONFIG.regime_signature
+    )
 
 
 def account(learner: IntegratedLearner, cut_us: int) -> Account:
@@ -53,15 +55,26 @@ def found() -> tuple[RecordCell, ...]:
 def test_past_times_are_on_a_fixed_grid_in_the_newer_half(found: tuple[RecordCell, ...]) -> None:
     step, newest = CONFIG.window_us // record.STEPS, LOG[-1].exit_us
     assert len(found) >= 3
-    assert all(cell.cut_us % step == 0 and newest - CONFIG.window_us // 2 <= cell.cut_us < newest for cell in found)
+    assert all(
+        cell.cut_us % step == 0 and newest - CONFIG.window_us // 2 <= cell.cut_us < newest
+        for cell in found
+    )
     for cell in found:
-        assert cell.n == sum(cell.cut_us < r.exit_us <= min(cell.cut_us + step, newest) for r in LOG)
+        assert cell.n == sum(
+            cell.cut_us < r.exit_us <= min(cell.cut_us + step, newest) for r in LOG
+        )
 
 
 def test_no_trade_after_its_time_is_used(found: tuple[RecordCell, ...]) -> None:
-    """Other outcomes and other scopes from then on: the account is the same, and so are the cells of the times before."""
+    """Other outcomes and other scopes from then on: the account is the same, and so are the cells
+    of the times before."""
     cut = found[1].cut_us
-    later = [r._replace(outcome=-5.0 * r.outcome, scopes=({"new": "1", "d0": "2"},)) if r.exit_us > cut else r for r in LOG]
+    later = [
+        r._replace(outcome=-5.0 * r.outcome, scopes=({"new": "1", "d0": "2"},))
+        if r.exit_us > cut
+        else r
+        for r in LOG
+    ]
     one, other = group(LOG), group(later)
     a, b = account(one, cut), account(other, cut)
     assert names(one, a.items) == names(other, b.items)
@@ -76,7 +89,12 @@ def test_no_trade_after_its_time_is_used(found: tuple[RecordCell, ...]) -> None:
 
 
 def test_outcomes_before_it_are_used(found: tuple[RecordCell, ...]) -> None:
-    earlier = [r._replace(outcome=-r.outcome) if r.exit_us <= found[-1].cut_us - CONFIG.window_us // 4 else r for r in LOG]
+    earlier = [
+        r._replace(outcome=-r.outcome)
+        if r.exit_us <= found[-1].cut_us - CONFIG.window_us // 4
+        else r
+        for r in LOG
+    ]
     assert cells(group(earlier))[-1] != found[-1]
 
 
@@ -117,7 +135,8 @@ def test_a_learner_that_lived_through_it_says_the_same(found: tuple[RecordCell, 
 
 
 def test_products_are_those_of_columns(found: tuple[RecordCell, ...]) -> None:
-    """Of what was said in two ways, for each share, and of what came: sums of products of real columns have no negative eigenvalue."""
+    """Of what was said in two ways, for each share, and of what came: sums of products of real
+    columns have no negative eigenvalue."""
     for cell in found:
         columns = 3 + len(SHARES)
         products = np.zeros((columns, columns))
@@ -140,5 +159,7 @@ def test_slices_match_as_a_reader_would_say() -> None:
     got = matches(items, shot)
     by_id = {r.trade_id: r for r in market(3, 60, n_actions=3)}
     for row, wanted in zip(got, names(learner, items), strict=True):
-        expected = [any(set(wanted) <= set(s.items()) for s in by_id[i].scopes) for i in shot.trade_ids]
+        expected = [
+            any(set(wanted) <= set(s.items()) for s in by_id[i].scopes) for i in shot.trade_ids
+        ]
         assert row.astype(bool).tolist() == expected

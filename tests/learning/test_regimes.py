@@ -1,4 +1,5 @@
-"""Regime gains: exactly 1 where regimes do nothing, most of the gain where they do, and nothing but the evidence moves them."""
+"""Regime gains: exactly 1 where regimes do nothing, most of the gain where they do, and nothing but
+the evidence moves them."""
 
 from __future__ import annotations
 
@@ -52,15 +53,27 @@ PERSISTENCE: dict[str, Callable[[Floats], Floats]] = {
     "metric matters everywhere": lambda x: np.stack([1.8 * x] * 3, axis=-1),
     "good in S1": _plain(1.0, 0.5, 0.0),
     "against in S3": _plain(1.0, 0.5, -0.5),
-    "metric tells in S1": lambda x: np.stack([1.8 * x, np.full_like(x, 0.5), np.full_like(x, 0.5)], axis=-1),
+    "metric tells in S1": lambda x: np.stack(
+        [1.8 * x, np.full_like(x, 0.5), np.full_like(x, 0.5)], axis=-1
+    ),
 }
 
 
-def world(seed: int, n_lessons: int, kind: str, *, days: int = 75, spell: float = 0.0, shock: float = 0.0, heavy: bool = False) -> World:
-    """Lessons with edges of 0.3 … 1.0 in noise of 1 … 1.5, walked forward: a prediction is the shrunk mean of all trades before the cell.
+def world(
+    seed: int,
+    n_lessons: int,
+    kind: str,
+    *,
+    days: int = 75,
+    spell: float = 0.0,
+    shock: float = 0.0,
+    heavy: bool = False,
+) -> World:
+    """Lessons with edges of 0.3 … 1.0 in noise of 1 … 1.5, walked forward: a prediction is the
+    shrunk mean of all trades before the cell.
 
-    They are selected with hindsight (3 standard errors).  With `spell` the market stays so many days in a state; `shock` is the sd of what
-    hits all trades of a day; `heavy` tails are t(3).
+    They are selected with hindsight (3 standard errors).  With `spell` the market stays so many
+    days in a state; `shock` is the sd of what hits all trades of a day; `heavy` tails are t(3).
     """
     rng = np.random.default_rng([seed, n_lessons])
     sd = rng.uniform(1.0, 1.5, n_lessons)
@@ -84,14 +97,35 @@ def world(seed: int, n_lessons: int, kind: str, *, days: int = 75, spell: float 
         if day >= 0:
             i, r = np.nonzero(n)
             predicted = seen_sum / (seen_n + prior_n)
-            columns.append((i, np.full(len(i), 20000 + day), r, predicted[i], metrics[i], n[i, r], uplift[i, r], sd[i] ** 2))
+            columns.append(
+                (
+                    i,
+                    np.full(len(i), 20000 + day),
+                    r,
+                    predicted[i],
+                    metrics[i],
+                    n[i, r],
+                    uplift[i, r],
+                    sd[i] ** 2,
+                )
+            )
         seen_n, seen_sum = seen_n + n.sum(axis=1), seen_sum + (n * uplift).sum(axis=1)
-    lesson, when, regime, predicted, seen_metrics, count, realised, variance = (np.concatenate(c) for c in zip(*columns, strict=True))
+    lesson, when, regime, predicted, seen_metrics, count, realised, variance = (
+        np.concatenate(c) for c in zip(*columns, strict=True)
+    )
     effect = seen_sum / (seen_n + prior_n)
     chosen = np.abs(effect) > 3 * sd / np.sqrt(seen_n)
     k = chosen[lesson]
     shot = History(
-        lesson[k], when[k], regime[k], tuple((s,) for s in STATES), predicted[k], seen_metrics[k], count[k], realised[k], variance[k]
+        lesson[k],
+        when[k],
+        regime[k],
+        tuple((s,) for s in STATES),
+        predicted[k],
+        seen_metrics[k],
+        count[k],
+        realised[k],
+        variance[k],
     )
     return World(shot, effect[chosen], metrics[chosen], truth[chosen])
 
@@ -99,7 +133,9 @@ def world(seed: int, n_lessons: int, kind: str, *, days: int = 75, spell: float 
 def gain_table(weights: list[RegimeWeights], metrics: Floats) -> Floats:
     """As a reader resolves them: (L, 3)."""
     maps = [gains(weights, row, {}) for row in metrics]
-    return np.array([[found.get(f"btc_macro={s}", found.get("", 1.0)) for s in STATES] for found in maps]).reshape(len(metrics), 3)
+    return np.array(
+        [[found.get(f"btc_macro={s}", found.get("", 1.0)) for s in STATES] for found in maps]
+    ).reshape(len(metrics), 3)
 
 
 def value(p: Floats, truth: Floats) -> float:
@@ -107,8 +143,11 @@ def value(p: Floats, truth: Floats) -> float:
 
 
 @cache
-def measured(kind: str, n_lessons: int, worlds: int, **how: float) -> tuple[float, float, list[float]]:
-    """Share of the gap between the regime-knowing and the regime-blind oracle that the gains win; share of exact ones; p-values."""
+def measured(
+    kind: str, n_lessons: int, worlds: int, **how: float
+) -> tuple[float, float, list[float]]:
+    """Share of the gap between the regime-knowing and the regime-blind oracle that the gains win;
+    share of exact ones; p-values."""
     won = gap = 0.0
     ones: list[bool] = []
     p_values: list[float] = []
@@ -136,7 +175,9 @@ def measured(kind: str, n_lessons: int, worlds: int, **how: float) -> tuple[floa
         ("metric tells in S1", 80, 2, 0.8),
     ],
 )
-def test_most_of_what_knowing_the_regime_is_worth(kind: str, n_lessons: int, worlds: int, least: float) -> None:
+def test_most_of_what_knowing_the_regime_is_worth(
+    kind: str, n_lessons: int, worlds: int, least: float
+) -> None:
     assert measured(kind, n_lessons, worlds)[0] >= least
 
 
@@ -156,12 +197,18 @@ CONTROLS = [
 
 
 @pytest.mark.parametrize(("kind", "n_lessons", "worlds", "how"), CONTROLS)
-def test_exactly_one_where_regimes_do_nothing(kind: str, n_lessons: int, worlds: int, how: dict[str, float]) -> None:
+def test_exactly_one_where_regimes_do_nothing(
+    kind: str, n_lessons: int, worlds: int, how: dict[str, float]
+) -> None:
     assert measured(kind, n_lessons, worlds, **how)[1] >= 0.95
 
 
 def test_p_values_are_honest() -> None:
-    found = [p for kind, n_lessons, worlds, how in CONTROLS for p in measured(kind, n_lessons, worlds, **how)[2]]
+    found = [
+        p
+        for kind, n_lessons, worlds, how in CONTROLS
+        for p in measured(kind, n_lessons, worlds, **how)[2]
+    ]
     assert len(found) == 126
     assert np.mean(np.array(found) < 0.1) <= 0.1
     assert np.mean(np.array(found) < 0.02) <= 0.03
@@ -190,7 +237,9 @@ def test_all_is_never_given_a_gain() -> None:
 
 def test_the_scale_of_predictions_is_not_a_property_of_regimes() -> None:
     shot = world(2, 20, "good in S1").history
-    half = gain_table(fit(shot._replace(predicted=shot.predicted / 1.4), SIGNATURE), np.full((1, 6), 0.5))
+    half = gain_table(
+        fit(shot._replace(predicted=shot.predicted / 1.4), SIGNATURE), np.full((1, 6), 0.5)
+    )
     assert half == pytest.approx(gain_table(fit(shot, SIGNATURE), np.full((1, 6), 0.5)), abs=0.1)
 
 
@@ -201,14 +250,18 @@ def test_one_lesson_or_one_day_makes_no_regime() -> None:
     assert one_lesson.sum() > 20
     assert one_day.sum() > 5
     for rows in (one_lesson, one_day):
-        moved = shot._replace(uplift=np.where(rows, shot.uplift + 5 * np.sign(shot.predicted), shot.uplift))
+        moved = shot._replace(
+            uplift=np.where(rows, shot.uplift + 5 * np.sign(shot.predicted), shot.uplift)
+        )
         assert not any(w.active for w in fit(moved, SIGNATURE))
 
 
 def test_the_order_of_cells_is_irrelevant() -> None:
     shot = world(4, 20, "metric tells in S1").history
     order = np.random.default_rng(0).permutation(len(shot.day))
-    shuffled = shot._replace(**{name: getattr(shot, name)[order] for name in History._fields if name != "regimes"})
+    shuffled = shot._replace(
+        **{name: getattr(shot, name)[order] for name in History._fields if name != "regimes"}
+    )
     for one, other in zip(fit(shot, SIGNATURE), fit(shuffled, SIGNATURE), strict=True):
         assert repr(one) == repr(other)
         assert one.weights.tobytes() == other.weights.tobytes()
@@ -216,15 +269,21 @@ def test_the_order_of_cells_is_irrelevant() -> None:
 
 @pytest.mark.parametrize("kind", ["good in S1", "metric tells in S1"])
 def test_gains_do_not_jump(kind: str) -> None:
-    """From outcomes without regimes to outcomes with them: wherever the gains move most, they move as little as one likes."""
+    """From outcomes without regimes to outcomes with them: wherever the gains move most, they move
+    as little as one likes."""
     found = world(5, 30, kind)
     shot = found.history
     regime_blind = np.empty_like(shot.uplift)  # each lesson's outcomes shuffled among its cells
     chance = np.random.default_rng(1).random(len(shot.lesson))
-    regime_blind[np.argsort(shot.lesson, kind="stable")] = shot.uplift[np.lexsort((chance, shot.lesson))]
+    regime_blind[np.argsort(shot.lesson, kind="stable")] = shot.uplift[
+        np.lexsort((chance, shot.lesson))
+    ]
 
     def table(t: float) -> Floats:
-        return gain_table(fit(shot._replace(uplift=(1 - t) * regime_blind + t * shot.uplift), SIGNATURE), found.metrics)
+        return gain_table(
+            fit(shot._replace(uplift=(1 - t) * regime_blind + t * shot.uplift), SIGNATURE),
+            found.metrics,
+        )
 
     assert (table(0.0) == 1.0).all()
     assert (table(1.0) == 1.0).mean() < 0.5
@@ -238,9 +297,18 @@ def test_gains_do_not_jump(kind: str) -> None:
 
 
 def test_what_is_long_ago_is_forgotten() -> None:
-    """S1 was good and S3 bad until day 150, then the other way round: the newer half of as many cells decides."""
+    """S1 was good and S3 bad until day 150, then the other way round: the newer half of as many
+    cells decides."""
     rows = [
-        Cell(lesson, 20000 + day, (s,), 0.5, (0.5,) * 6, 3, 0.5 + (sign if day < 150 else -sign) + 0.2 * math.sin(7.0 * day + lesson))
+        Cell(
+            lesson,
+            20000 + day,
+            (s,),
+            0.5,
+            (0.5,) * 6,
+            3,
+            0.5 + (sign if day < 150 else -sign) + 0.2 * math.sin(7.0 * day + lesson),
+        )
         for lesson in range(8)
         for day in range(300)
         for s, sign in (("S1", 0.4), ("S3", -0.4))
@@ -251,7 +319,8 @@ def test_what_is_long_ago_is_forgotten() -> None:
 
 
 def two_deep() -> list[Cell]:
-    """Meso tells nothing, but in macro S1: there the edges are all in meso S2.  A third of the cells does not know its meso state."""
+    """Meso tells nothing, but in macro S1: there the edges are all in meso S2.  A third of the
+    cells does not know its meso state."""
     rng = np.random.default_rng(6)
     rows = []
     for lesson in range(12):
@@ -259,7 +328,17 @@ def two_deep() -> list[Cell]:
             for macro in ("S1", "S3"):
                 for meso in ("S1", "S2", ""):
                     share = {"S1": 0.0, "S2": 2.0, "": 1.0}[meso] if macro == "S1" else 1.0
-                    rows.append(Cell(lesson, 20000 + day, (macro, meso), 0.6, (0.5,) * 6, 2, 0.6 * share + float(rng.normal(0, 0.8))))
+                    rows.append(
+                        Cell(
+                            lesson,
+                            20000 + day,
+                            (macro, meso),
+                            0.6,
+                            (0.5,) * 6,
+                            2,
+                            0.6 * share + float(rng.normal(0, 0.8)),
+                        )
+                    )
     return rows
 
 
@@ -272,7 +351,9 @@ def test_a_finer_regime_departs_from_the_coarser() -> None:
     assert by_name["S1|S2"].n_cells == 12 * 70
     assert by_name["S1|S2"].n_trades == 2 * 12 * 70
     found = gains(weights, (0.5,) * 6, {})
-    assert found == pytest.approx({"btc_macro=S1|btc_meso=S1": 0.0, "btc_macro=S1|btc_meso=S2": 2.0}, abs=0.15)
+    assert found == pytest.approx(
+        {"btc_macro=S1|btc_meso=S1": 0.0, "btc_macro=S1|btc_meso=S2": 2.0}, abs=0.15
+    )
     assert gains(weights, (0.5,) * 6, {"btc_meso": "S2"}) == {}
 
 
@@ -308,7 +389,10 @@ def test_a_finer_regime_that_is_back_at_one_says_so() -> None:
 def test_no_gain_along_a_dimension_of_the_own_scope() -> None:
     weights = [hand(()), hand((S1,), 0.5), hand((S2,), -0.5), hand((S1, MESO), -0.5)]
     assert gains(weights, np.full(6, 0.5), {"btc_macro": "S1", "chain": "sol"}) == {}
-    assert gains(weights, np.full(6, 0.5), {"btc_meso": "S1"}) == {"btc_macro=S1": 1.5, "btc_macro=S2": 0.5}
+    assert gains(weights, np.full(6, 0.5), {"btc_meso": "S1"}) == {
+        "btc_macro=S1": 1.5,
+        "btc_macro=S2": 0.5,
+    }
 
 
 def test_each_weight_is_read_and_an_unknown_metric_is_average() -> None:
@@ -317,7 +401,9 @@ def test_each_weight_is_read_and_an_unknown_metric_is_average() -> None:
         weights = np.zeros(7)
         weights[k] = 0.5
         expected = 1.5 if k == 0 else 1 + 0.5 * (metrics[k - 1] - 0.5)
-        assert gains([hand((S1,), *weights)], metrics, {})["btc_macro=S1"] == pytest.approx(expected, abs=0.005)
+        assert gains([hand((S1,), *weights)], metrics, {})["btc_macro=S1"] == pytest.approx(
+            expected, abs=0.005
+        )
     unknown = np.array([np.nan, 0.5, 0.5, 0.5, 0.5, 0.5])
     assert gains([hand((S1,), 0.0, 2.0)], unknown, {}) == {}
     shot = world(7, 20, "good in S1").history
@@ -341,8 +427,13 @@ def test_too_little_is_not_tested() -> None:
         for day in range(60)
         for s, y in (("S1", 1.0), ("S3", 0.0))
     ]
-    for weights in (fit(history(cells, np.ones(2)), SIGNATURE), fit(history(cells[:4], np.ones(2)), SIGNATURE)):
-        assert [(w.p_value, w.active, w.weights.any()) for w in weights] == [(1.0, False, False)] * 3
+    for weights in (
+        fit(history(cells, np.ones(2)), SIGNATURE),
+        fit(history(cells[:4], np.ones(2)), SIGNATURE),
+    ):
+        assert [(w.p_value, w.active, w.weights.any()) for w in weights] == [
+            (1.0, False, False)
+        ] * 3
     only = fit(history([c for c in cells if c.regime == ("S1",)], np.ones(2)), SIGNATURE)
     assert not any(w.active for w in only)
     useless = history([Cell(0, 20000, ("S1",), 0.5, (0.5,) * 6, 0, math.nan)], [1.0])
@@ -355,10 +446,14 @@ def test_too_little_is_not_tested() -> None:
 @pytest.mark.parametrize("edge", [0.4, 0.0])
 def test_outcomes_without_noise_are_a_world_like_others(variance: float, edge: float) -> None:
     cells = [
-        Cell(lesson, 20_000 + day, ("S1" if day % 2 else "S2",), edge, (0.5,) * 6, 3, edge) for lesson in range(4) for day in range(30)
+        Cell(lesson, 20_000 + day, ("S1" if day % 2 else "S2",), edge, (0.5,) * 6, 3, edge)
+        for lesson in range(4)
+        for day in range(30)
     ]
     for weights in fit(history(cells, [variance] * 4), ("btc_macro",)):
-        assert np.isfinite([*weights.estimate, *weights.sd, *weights.weights, weights.p_value]).all()
+        assert np.isfinite(
+            [*weights.estimate, *weights.sd, *weights.weights, weights.p_value]
+        ).all()
         assert not weights.active
 
 
@@ -378,13 +473,25 @@ unit = st.floats(-1.0, 1.0)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 400), unit), max_size=30), st.lists(st.tuples(st.integers(0, 420), unit), max_size=10))
-def test_recurrence_is_the_faded_share(cells: list[tuple[int, float]], asked: list[tuple[int, float]]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 400), unit), max_size=30),
+    st.lists(st.tuples(st.integers(0, 420), unit), max_size=10),
+)
+def test_recurrence_is_the_faded_share(
+    cells: list[tuple[int, float]], asked: list[tuple[int, float]]
+) -> None:
     cells.sort(key=lambda cell: cell[0])
-    found = recurrence([20000 + d for d, _ in cells], [s for _, s in cells], [20000 + d for d, _ in asked], [e for _, e in asked])
+    found = recurrence(
+        [20000 + d for d, _ in cells],
+        [s for _, s in cells],
+        [20000 + d for d, _ in asked],
+        [e for _, e in asked],
+    )
     for (day, edge), share in zip(asked, found.tolist(), strict=True):
         known = [(math.exp(-(day - d) / 30), (1 + edge * s) / 2) for d, s in cells if d < day]
-        assert share == pytest.approx((0.5 + sum(w * a for w, a in known)) / (1 + sum(w for w, _ in known)), abs=1e-9)
+        assert share == pytest.approx(
+            (0.5 + sum(w * a for w, a in known)) / (1 + sum(w for w, _ in known)), abs=1e-9
+        )
         assert -1e-12 <= share <= 1 + 1e-12
 
 
@@ -393,7 +500,9 @@ segments = st.lists(st.tuples(st.floats(-3, 3), st.integers(0, 40)), max_size=8)
 
 @settings(max_examples=200, deadline=None)
 @given(segments, st.floats(0.1, 4.0), st.sampled_from([1.0, -1.0]))
-def test_field_coherence_is_a_share_shrunk_to_a_half(found: list[tuple[float, int]], variance: float, edge: float) -> None:
+def test_field_coherence_is_a_share_shrunk_to_a_half(
+    found: list[tuple[float, int]], variance: float, edge: float
+) -> None:
     uplift, counts = [u for u, _ in found], [n for _, n in found]
     share = float(field_coherence(uplift, counts, variance, edge))
     k = sum(n > 0 for n in counts)
@@ -406,6 +515,8 @@ def test_field_coherence_is_a_share_shrunk_to_a_half(found: list[tuple[float, in
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-2, 2), st.integers(1, 50), st.floats(0.1, 4.0), st.floats(1e-9, 1e-3))
-def test_signs_are_continuous_and_monotone(uplift: float, n: int, variance: float, step: float) -> None:
+def test_signs_are_continuous_and_monotone(
+    uplift: float, n: int, variance: float, step: float
+) -> None:
     low, high = edge_sign([uplift, uplift + step], n, variance).tolist()
     assert 0.0 <= high - low <= 2 * step * math.sqrt(n / variance) + 1e-9

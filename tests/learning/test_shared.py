@@ -1,4 +1,5 @@
-"""Shared effects: the posterior mean of all slices together, against the same in dense linear algebra."""
+"""Shared effects: the posterior mean of all slices together, against the same in dense linear
+algebra."""
 
 from __future__ import annotations
 
@@ -28,13 +29,20 @@ def slices(dense: Floats, n_dims: NDArray[np.int64]) -> Candidates:
 
 
 class World:
-    """Trades with three dimensions of three values each and all their pairs, an effect on the first slice, in twenty blocks."""
+    """Trades with three dimensions of three values each and all their pairs, an effect on the first
+    slice, in twenty blocks."""
 
     def __init__(self, seed: int, edge: float = 1.0, segments: int = 1) -> None:
         rng = np.random.default_rng(seed)
         value = rng.integers(0, 3, (3, T))
         ones = [value[d] == v for d in range(3) for v in range(3)]
-        pairs = [ones[3 * d + v] & ones[3 * e + w] for d in range(3) for e in range(d) for v in range(3) for w in range(3)]
+        pairs = [
+            ones[3 * d + v] & ones[3 * e + w]
+            for d in range(3)
+            for e in range(d)
+            for v in range(3)
+            for w in range(3)
+        ]
         self.dense = np.array([*ones, *pairs], np.float64)
         self.n_dims = np.array([1] * len(ones) + [2] * len(pairs), np.int64)
         self.blocks = np.arange(T, dtype=np.int64) // 20
@@ -46,12 +54,17 @@ class World:
         order = np.arange(len(self.dense)) if order is None else order
         trades = np.arange(T) if trades is None else trades
         found = slices(self.dense[np.ix_(order, trades)], self.n_dims[order])
-        return shared_fit(self.outcome[trades], self.blocks[trades], found, self.segments[trades], most)
+        return shared_fit(
+            self.outcome[trades], self.blocks[trades], found, self.segments[trades], most
+        )
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_is_the_ridge_regression_of_dense_algebra(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With independent noise: |outcome − sum of effects|² + Σ effect² / (share · weight), each depth with its part."""
+def test_it_is_the_ridge_regression_of_dense_algebra(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With independent noise: |outcome − sum of effects|² + Σ effect² / (share · weight), each
+    depth with its part."""
     monkeypatch.setattr(shared, "TRANSIENT_PART", 0.0)
     world = World(seed, segments=3)
     found = world.fit()
@@ -63,7 +76,9 @@ def test_it_is_the_ridge_regression_of_dense_algebra(seed: int, monkeypatch: pyt
     centred = world.dense - frequency[:, None]
     y = beyond_segments(world.outcome, world.segments)
     for k, share in enumerate(SHARES):
-        expected = np.linalg.solve(centred @ centred.T + np.diag(1.0 / (share * weight)), centred @ y)
+        expected = np.linalg.solve(
+            centred @ centred.T + np.diag(1.0 / (share * weight)), centred @ y
+        )
         assert found.effects[:, k] == pytest.approx(expected, abs=2e-6)
 
 
@@ -101,7 +116,8 @@ def test_more_persists_of_what_is_larger() -> None:
 
 
 def test_an_edge_that_turns_does_not_persist() -> None:
-    """What slices earn in one half and lose in the other has no share of the variance that persists."""
+    """What slices earn in one half and lose in the other has no share of the variance that
+    persists."""
     world = World(9, 0.0)
     turning = World(9, 0.0)
     sign = np.where(world.blocks < 10, 1.0, -1.0)
@@ -127,16 +143,25 @@ def test_deeper_slices_have_none() -> None:
 
 def test_degenerate_groups_have_none() -> None:
     world = World(12)
-    young = shared_fit(world.outcome, world.blocks * 0, slices(world.dense, world.n_dims), world.segments, 1000)
+    young = shared_fit(
+        world.outcome, world.blocks * 0, slices(world.dense, world.n_dims), world.segments, 1000
+    )
     assert len(young.slices) == 0
     world.outcome[:] = 1.0
     assert len(world.fit().slices) == 0
-    nothing = shared_fit(world.outcome, world.blocks, slices(np.zeros((0, T)), world.n_dims[:0]), world.segments, 1000)
+    nothing = shared_fit(
+        world.outcome,
+        world.blocks,
+        slices(np.zeros((0, T)), world.n_dims[:0]),
+        world.segments,
+        1000,
+    )
     assert len(nothing.slices) == 0
 
 
 def test_what_tells_most_carries_what_persists() -> None:
-    """With room for a few, these say at least what all together said: none of what persists is left out with the others."""
+    """With room for a few, these say at least what all together said: none of what persists is left
+    out with the others."""
     world = World(13)
     all_, few = world.fit(), world.fit(most=12)
     assert len(few.slices) == 12

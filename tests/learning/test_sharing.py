@@ -1,4 +1,5 @@
-"""Sharing: what is published is one account, weighed between the chosen effects and those of all slices together."""
+"""Sharing: what is published is one account, weighed between the chosen effects and those of all
+slices together."""
 
 from __future__ import annotations
 
@@ -19,19 +20,24 @@ from schemas.lessons import Lesson, LessonDecay
 from tests.learning.making import GROUPS, learned, market
 
 FINE = 1e-9
-"""A unit of size so small that no effect is left out for being less than a step of the multiplier."""
+"""A unit of size so small that no effect is left out for being less than a step of the multiplier.
+"""
 PERSISTENT = 0.02
 """Share of the variance of outcomes that persists."""
 
 
 @cache
 def group() -> tuple[GroupPath, Lesson, SegmentBaselines]:
-    engine = learned({GROUPS[0]: market(1, 400, per_day=5.0, segments=(("micro", "1h"), ("mega", "4h")))})
+    engine = learned(
+        {GROUPS[0]: market(1, 400, per_day=5.0, segments=(("micro", "1h"), ("mega", "4h")))}
+    )
     [summary] = engine.summaries()
     assert summary.path is not None
     lessons = {x.lesson_id: x for x in engine.lessons()}
     shared = tuple(x for x in lessons.values() if x.marginal is not None and x.marginal.shared)
-    path = GroupPath(summary, summary.path, {i: lessons[i] for i in summary.path.lesson_ids}, shared)
+    path = GroupPath(
+        summary, summary.path, {i: lessons[i] for i in summary.path.lesson_ids}, shared
+    )
     whole = next(x for x in lessons.values() if not x.scope)
     return path, whole, segment_baselines("pm", [summary], 0.0, 1)
 
@@ -41,14 +47,30 @@ def chosen(*sizes: float) -> dict[str, Effect]:
     path, whole, _ = group()
     lessons = [whole, *(path.lessons[i] for i in path.path.lesson_ids)]
     return {
-        lesson.lesson_id: Effect(lesson, 9.0, 1.0, size, 0.1, size, 0.1, LessonDecay(state="stable"), 0.0, path.summary.as_of)
+        lesson.lesson_id: Effect(
+            lesson,
+            9.0,
+            1.0,
+            size,
+            0.1,
+            size,
+            0.1,
+            LessonDecay(state="stable"),
+            0.0,
+            path.summary.as_of,
+        )
         for lesson, size in zip(lessons, sizes, strict=False)
     }
 
 
-def made(found: dict[str, Effect], level: float, share: float, scale: float = FINE) -> dict[str, Effect]:
+def made(
+    found: dict[str, Effect], level: float, share: float, scale: float = FINE
+) -> dict[str, Effect]:
     path, whole, _ = group()
-    return {**found, **with_shared(path, whole, found, level, Counts(0.0, 0.0, share, 1.0), PERSISTENT, scale)}
+    return {
+        **found,
+        **with_shared(path, whole, found, level, Counts(0.0, 0.0, share, 1.0), PERSISTENT, scale),
+    }
 
 
 def net(lesson: Lesson) -> float:
@@ -59,26 +81,40 @@ def net(lesson: Lesson) -> float:
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.6, 1.0])
 @pytest.mark.parametrize("level", [0.0, -0.3])
 @pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
-def test_every_context_gets_the_weighed_mean_of_both_accounts(share: float, level: float, sizes: tuple[float, ...]) -> None:
+def test_every_context_gets_the_weighed_mean_of_both_accounts(
+    share: float, level: float, sizes: tuple[float, ...]
+) -> None:
     path, whole, _ = group()
-    found, weight = chosen(*sizes), share if sizes else 1.0  # without a chosen effect there is nothing to weigh against
+    # without a chosen effect there is nothing to weigh against
+    found, weight = chosen(*sizes), share if sizes else 1.0
     lessons = {x.lesson_id: x for x in (whole, *path.shared, *path.lessons.values())}
     result = made(found, level, share)
     centre = sum(net(x) * x.n for x in path.shared) / path.summary.n
-    for context in ({"d0": a, "d1": b, "d2": c, "btc_macro": m} for a in "012" for b in "01" for c in "02" for m in ("S0", "S1")):
+    for context in (
+        {"d0": a, "d1": b, "d2": c, "btc_macro": m}
+        for a in "012"
+        for b in "01"
+        for c in "02"
+        for m in ("S0", "S1")
+    ):
         matched = {i for i, x in lessons.items() if x.scope.items() <= context.items()}
         few = sum(found[i].effect for i in matched if i in found)
         all_ = level - centre + sum(net(x) for x in path.shared if x.lesson_id in matched)
         told = sum(result[i].effect for i in matched if i in result)
         # A level that is sure by itself needs no others.
         beyond = (few - sizes[0] if sizes else 0.0, all_ - level)
-        assert told == pytest.approx((sizes[0] if sizes else level) + (1.0 - weight) * beyond[0] + weight * beyond[1], abs=1e-7)
+        assert told == pytest.approx(
+            (sizes[0] if sizes else level) + (1.0 - weight) * beyond[0] + weight * beyond[1],
+            abs=1e-7,
+        )
 
 
 def test_the_average_trade_is_told_the_level() -> None:
     path, _, _ = group()
     result = made({}, 0.2, 0.5)
-    assert sum(e.effect * e.lesson.n for e in result.values()) / path.summary.n == pytest.approx(0.2)
+    assert sum(e.effect * e.lesson.n for e in result.values()) / path.summary.n == pytest.approx(
+        0.2
+    )
     assert {e.part for e in result.values()} == {"shared"}
 
 
@@ -86,7 +122,11 @@ def test_a_slice_in_both_accounts_has_one_effect_that_is_chosen() -> None:
     result = made(chosen(0.2, 1.5), 0.2, 0.5)
     for i, effect in chosen(0.2, 1.5).items():
         assert result[i].part == "selected"
-        assert (result[i].statistic, result[i].raw, result[i].ramp) == (effect.statistic, effect.raw, effect.ramp)
+        assert (result[i].statistic, result[i].raw, result[i].ramp) == (
+            effect.statistic,
+            effect.raw,
+            effect.ramp,
+        )
 
 
 def test_what_would_not_move_a_multiplier_is_left_out() -> None:
@@ -94,7 +134,9 @@ def test_what_would_not_move_a_multiplier_is_left_out() -> None:
     assert 0 < len(result) < len(made({}, 0.0, 0.5))
     assert all(abs(e.effect) >= 0.005 for e in result.values())
     path, whole, _ = group()
-    assert with_shared(path, whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 0.0), PERSISTENT, FINE) == {}, "the module has not opened"
+    assert with_shared(path, whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 0.0), PERSISTENT, FINE) == {}, (
+        "the module has not opened"
+    )
 
 
 def test_a_group_without_a_persistent_share_has_none() -> None:
@@ -110,7 +152,10 @@ def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:
 
     first = path.shared[0]
     assert first.marginal is not None
-    other = msgspec.structs.replace(first, marginal=msgspec.structs.replace(first.marginal, shared=(*first.marginal.shared[:-1], 1.0)))
+    other = msgspec.structs.replace(
+        first,
+        marginal=msgspec.structs.replace(first.marginal, shared=(*first.marginal.shared[:-1], 1.0)),
+    )
     assert whole(path.shared)
     assert whole(path.shared[::-1])
     assert not whole(path.shared[1:])
@@ -119,4 +164,6 @@ def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:
     assert path.summary.shared == shared_sum(path.shared)
     assert {group_of(x) for x in path.shared} == {GROUPS[0]}
     unsaid = msgspec.structs.replace(path.summary, shared=None)
-    assert of_one_refit(unsaid, path.path, path.lessons, ()), "a summary from before there were shared effects"
+    assert of_one_refit(unsaid, path.path, path.lessons, ()), (
+        "a summary from before there were shared effects"
+    )

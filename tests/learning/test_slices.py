@@ -1,4 +1,5 @@
-"""Mining is exact, whatever the number of scopes a trade has and however the candidates are chunked."""
+"""Mining is exact, whatever the number of scopes a trade has and however the candidates are
+chunked."""
 
 from __future__ import annotations
 
@@ -23,8 +24,11 @@ def window_of(records: list[Trade]) -> GroupWindow:
     return window
 
 
-def mined(window: GroupWindow, n_min: int, max_dims: int, *, fresh: bool = False) -> dict[frozenset[tuple[str, str]], list[str]]:
-    """Each slice with the ids of its trades in canonical order, decoded from the bitsets; fails if one comes twice."""
+def mined(
+    window: GroupWindow, n_min: int, max_dims: int, *, fresh: bool = False
+) -> dict[frozenset[tuple[str, str]], list[str]]:
+    """Each slice with the ids of its trades in canonical order, decoded from the bitsets; fails if
+    one comes twice."""
     shot = window.snapshot()
     incidence = Incidence(shot)
     found: dict[frozenset[tuple[str, str]], list[str]] = {}
@@ -39,22 +43,40 @@ def mined(window: GroupWindow, n_min: int, max_dims: int, *, fresh: bool = False
     return found
 
 
-def wanted(records: list[Trade], n_min: int, max_dims: int) -> dict[frozenset[tuple[str, str]], list[str]]:
+def wanted(
+    records: list[Trade], n_min: int, max_dims: int
+) -> dict[frozenset[tuple[str, str]], list[str]]:
     counting = reference.counting_trades(records, 10**18, 10**6)
-    return {scope: [t.trade_id for t in members] for scope, members in reference.slices(counting, n_min, max_dims).items()}
+    return {
+        scope: [t.trade_id for t in members]
+        for scope, members in reference.slices(counting, n_min, max_dims).items()
+    }
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(trades(max_ids=150), min_size=1, max_size=150), st.integers(1, 5), st.integers(0, 4), st.sampled_from([1, 7, 1 << 16]))
-def test_exactly_the_slices_of_enough_trades(records: list[Trade], n_min: int, max_dims: int, chunk_words: int) -> None:
+@given(
+    st.lists(trades(max_ids=150), min_size=1, max_size=150),
+    st.integers(1, 5),
+    st.integers(0, 4),
+    st.sampled_from([1, 7, 1 << 16]),
+)
+def test_exactly_the_slices_of_enough_trades(
+    records: list[Trade], n_min: int, max_dims: int, chunk_words: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slices_module, "CHUNK_WORDS", chunk_words)
         assert mined(window_of(records), n_min, max_dims) == wanted(records, n_min, max_dims)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(trades(max_ids=80), min_size=1, max_size=60), st.lists(trades(max_ids=80), min_size=1, max_size=5), st.integers(1, 4))
-def test_fresh_mining_finds_all_slices_of_a_fresh_trade(old: list[Trade], new: list[Trade], n_min: int) -> None:
+@given(
+    st.lists(trades(max_ids=80), min_size=1, max_size=60),
+    st.lists(trades(max_ids=80), min_size=1, max_size=5),
+    st.integers(1, 4),
+)
+def test_fresh_mining_finds_all_slices_of_a_fresh_trade(
+    old: list[Trade], new: list[Trade], n_min: int
+) -> None:
     window = window_of(old)
     before = set(window.snapshot().trade_ids)
     window.settle()
@@ -63,7 +85,9 @@ def test_fresh_mining_finds_all_slices_of_a_fresh_trade(old: list[Trade], new: l
     fresh = {t for t, is_fresh in zip(shot.trade_ids, shot.fresh, strict=True) if is_fresh}
     assert fresh >= set(shot.trade_ids) - before
     everything = wanted(old + new, n_min, 3)
-    assert mined(window, n_min, 3, fresh=True) == {s: ids for s, ids in everything.items() if fresh & set(ids)}
+    assert mined(window, n_min, 3, fresh=True) == {
+        s: ids for s, ids in everything.items() if fresh & set(ids)
+    }
 
 
 @settings(max_examples=100, deadline=None)
@@ -79,14 +103,22 @@ def test_trades_of_more_scopes_than_a_word_has_bits() -> None:
     rng = random.Random(7)
     records = []
     for i in range(60):
-        rows = [{d: str(rng.randint(0, 5)) for d in "abcde"} for _ in range(rng.choice([1, 3, 63, 64, 65, 130, 189]))]
+        rows = [
+            {d: str(rng.randint(0, 5)) for d in "abcde"}
+            for _ in range(rng.choice([1, 3, 63, 64, 65, 130, 189]))
+        ]
         records.append(trade(f"t{i:02d}", i * 1000, 1.0, *rows))
     assert any(len(r.scopes) > 128 for r in records)
     assert mined(window_of(records), 12, 3) == wanted(records, 12, 3)
 
 
 def test_fifty_six_adds_of_one_trade_count_once() -> None:
-    many = trade("many", 1, -1.0, *({"chain": "sol", "btc_macro": f"S{i % 4}", "curator": str(i)} for i in range(56)))
+    many = trade(
+        "many",
+        1,
+        -1.0,
+        *({"chain": "sol", "btc_macro": f"S{i % 4}", "curator": str(i)} for i in range(56)),
+    )
     records = [many, *(trade(f"t{i:02d}", 2 + i, 1.0, {"chain": "sol"}) for i in range(35))]
     assert len(mined(window_of(records), 33, 3)[frozenset({("chain", "sol")})]) == 36
     assert all(len(ids) == 1 for ids in mined(window_of([many]), 1, 3).values())
@@ -94,21 +126,33 @@ def test_fifty_six_adds_of_one_trade_count_once() -> None:
 
 
 def test_forty_trades_in_two_states_one_after_the_other() -> None:
-    records = [trade(f"t{i:02d}", i, 0.0, {"btc_meso": "S1", "x": "a"}, {"btc_meso": "S3", "x": "b"}) for i in range(40)]
+    records = [
+        trade(f"t{i:02d}", i, 0.0, {"btc_meso": "S1", "x": "a"}, {"btc_meso": "S3", "x": "b"})
+        for i in range(40)
+    ]
     found = mined(window_of(records), 33, 0)
-    assert len(found[frozenset({("btc_meso", "S1")})]) == len(found[frozenset({("btc_meso", "S3")})]) == 40
+    assert (
+        len(found[frozenset({("btc_meso", "S1")})])
+        == len(found[frozenset({("btc_meso", "S3")})])
+        == 40
+    )
     assert frozenset({("btc_meso", "S1"), ("x", "b")}) not in found, "no one action has both"
 
 
 def test_thousands_of_values() -> None:
-    records = [trade(f"t{i:05d}", i, 0.0, {"id": str(i), "pair": str(i // 2), "a": str(i % 2)}) for i in range(9_000)]
+    records = [
+        trade(f"t{i:05d}", i, 0.0, {"id": str(i), "pair": str(i // 2), "a": str(i % 2)})
+        for i in range(9_000)
+    ]
     found = mined(window_of(records), 2, 2)
     assert len(found) == 1 + 2 + 4_500
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(trades(max_ids=80), min_size=1, max_size=80), st.integers(0, 1000))
-def test_statistics_of_a_slice_do_not_depend_on_its_neighbours(records: list[Trade], seed: int) -> None:
+def test_statistics_of_a_slice_do_not_depend_on_its_neighbours(
+    records: list[Trade], seed: int
+) -> None:
     shot = window_of(records).snapshot()
     incidence = Incidence(shot)
     bits = np.concatenate([b.trades for b in incidence.mine(1, 3)])
@@ -116,7 +160,9 @@ def test_statistics_of_a_slice_do_not_depend_on_its_neighbours(records: list[Tra
     order = np.random.default_rng(seed).permutation(len(bits))
     for i in order[:10].tolist():
         alone = slice_statistics(incidence, bits[i : i + 1], shot.exit_us, shot.outcome)
-        assert all(a.tobytes() == t[i : i + 1].tobytes() for a, t in zip(alone, together, strict=True))
+        assert all(
+            a.tobytes() == t[i : i + 1].tobytes() for a, t in zip(alone, together, strict=True)
+        )
 
 
 def test_statistics_agree_with_exact_arithmetic_far_from_zero() -> None:
@@ -126,7 +172,9 @@ def test_statistics_agree_with_exact_arithmetic_far_from_zero() -> None:
     records = [trade(f"t{i:03d}", int(hours[i]), float(outcome[i])) for i in range(500)]
     shot = window_of(records).snapshot()
     incidence = Incidence(shot)
-    made = slice_statistics(incidence, next(incidence.mine(1, 0)).trades, shot.exit_us, shot.outcome)
+    made = slice_statistics(
+        incidence, next(incidence.mine(1, 0)).trades, shot.exit_us, shot.outcome
+    )
     n, mean, variance, slope = reference.statistics(records)
     assert made.n[0] == n
     assert made.mean[0] == pytest.approx(mean, rel=1e-12)

@@ -1,4 +1,5 @@
-"""Whole groups: their course tells of all trades in the window, and levels are shrunk as far as they differ by chance."""
+"""Whole groups: their course tells of all trades in the window, and levels are shrunk as far as
+they differ by chance."""
 
 from __future__ import annotations
 
@@ -31,17 +32,27 @@ YEARS = 1_000 * DAY_US
 CONFIG = LearningConfig(n_min=10, window_us=YEARS)
 
 
-def years(seed: int, level: float, n: int = 600, days: float = 900.0, home: bool = True) -> list[Trade]:
+def years(
+    seed: int, level: float, n: int = 600, days: float = 900.0, home: bool = True
+) -> list[Trade]:
     rng = np.random.default_rng(seed)
     return [
-        trade(f"{seed}.{i}", int(i * days * DAY_US / n), float(rng.normal(level, 1.0)), {"x": str(rng.integers(2))}, home=home)
+        trade(
+            f"{seed}.{i}",
+            int(i * days * DAY_US / n),
+            float(rng.normal(level, 1.0)),
+            {"x": str(rng.integers(2))},
+            home=home,
+        )
         for i in range(n)
     ]
 
 
 @cache
 def engine() -> Engine:
-    return learned({(f"pm.g.{k}", "add"): years(k, 0.1 * (k - 2)) for k in range(5)}, window_us=YEARS)
+    return learned(
+        {(f"pm.g.{k}", "add"): years(k, 0.1 * (k - 2)) for k in range(5)}, window_us=YEARS
+    )
 
 
 def groups(of: Engine) -> list[GroupPath]:
@@ -54,7 +65,8 @@ def groups(of: Engine) -> list[GroupPath]:
 
 
 def test_a_course_covers_the_whole_window() -> None:
-    """Also what is longer ago than a history tells of: count, mean and standard error are those of the same trades."""
+    """Also what is longer ago than a history tells of: count, mean and standard error are those of
+    the same trades."""
     lessons = {x.lesson_id: x for x in engine().lessons()}
     for group in groups(engine()):
         summary = group.summary
@@ -101,17 +113,36 @@ def test_levels_differ_as_far_as_they_do_beyond_chance() -> None:
     assert backwards.products == pytest.approx(spread.products)
     alone, only = spread_of(held[:1], found, CONFIG, 1.0), found[whole_id(held[0].summary)]
     beyond = max(only.mean**2 - alone.noise2[whole_id(held[0].summary)], 0.0)
-    assert alone.tau2 == pytest.approx((beyond + PRIOR_GROUPS * PRIOR_LEVEL_SD2) / (1.0 + PRIOR_GROUPS))
+    assert alone.tau2 == pytest.approx(
+        (beyond + PRIOR_GROUPS * PRIOR_LEVEL_SD2) / (1.0 + PRIOR_GROUPS)
+    )
     assert total([]).size == 0
 
 
 def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
-    """With half-lives in full: what was earned in the first third of three years is gone now; without them its mean counts."""
+    """With half-lives in full: what was earned in the first third of three years is gone now;
+    without them its mean counts."""
     rng = np.random.default_rng(7)
     falling = [
-        trade(f"f{i}", int(i * 1.5 * DAY_US), float(rng.normal(2.0 * (i < 200), 0.5)), {"x": str(i % 2)}, home=False) for i in range(600)
+        trade(
+            f"f{i}",
+            int(i * 1.5 * DAY_US),
+            float(rng.normal(2.0 * (i < 200), 0.5)),
+            {"x": str(i % 2)},
+            home=False,
+        )
+        for i in range(600)
     ]
-    holding = [trade(f"h{i}", int(i * 1.5 * DAY_US), float(rng.normal(0.6, 0.5)), {"x": str(i % 2)}, home=False) for i in range(600)]
+    holding = [
+        trade(
+            f"h{i}",
+            int(i * 1.5 * DAY_US),
+            float(rng.normal(0.6, 0.5)),
+            {"x": str(i % 2)},
+            home=False,
+        )
+        for i in range(600)
+    ]
     of = learned({("pm.f", "add"): falling, ("pm.h", "add"): holding}, window_us=YEARS)
     held = groups(of)
     lessons = {x.lesson_id: x for x in of.lessons()}
@@ -121,7 +152,9 @@ def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
     for group in held:
         i = whole_id(group.summary)
         for weight in (0.0, 0.5, 1.0):
-            effect = whole_effect(lessons[i], group, found[i], Counts(weight, weight, 0.0, 0.0), -1.0, CONFIG)
+            effect = whole_effect(
+                lessons[i], group, found[i], Counts(weight, weight, 0.0, 0.0), -1.0, CONFIG
+            )
             now[group.summary.pattern_key, weight] = effect.effect
     assert 0.3 < now["pm.f", 0.0] < 0.8
     assert abs(now["pm.f", 1.0]) < 0.1
@@ -132,7 +165,11 @@ def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
 
 def test_the_record_of_a_level_is_told_in_trades() -> None:
     held = groups(engine())
-    found = levels(held, {g.summary.lesson_id: g.path.fits[0] for g in held}, segment_baselines("pm", [g.summary for g in held], 0.0, 1))
+    found = levels(
+        held,
+        {g.summary.lesson_id: g.path.fits[0] for g in held},
+        segment_baselines("pm", [g.summary for g in held], 0.0, 1),
+    )
     spread = spread_of(held, found, CONFIG, 1.0)
     for group in held:
         i = whole_id(group.summary)
@@ -140,6 +177,10 @@ def test_the_record_of_a_level_is_told_in_trades() -> None:
         assert evidence.said >= 0
         assert 0 < evidence.trades <= group.summary.n
     young = groups(learned({("pm.y", "add"): market(3, 25)}))
-    lone = levels(young, {g.summary.lesson_id: g.path.fits[0] for g in young}, segment_baselines("pm", [young[0].summary], 0.0, 1))
+    lone = levels(
+        young,
+        {g.summary.lesson_id: g.path.fits[0] for g in young},
+        segment_baselines("pm", [young[0].summary], 0.0, 1),
+    )
     i = whole_id(young[0].summary)
     assert record_of_level(young[0].summary, lone[i], 0.1, LearningConfig(n_min=10)).trades == 0

@@ -22,13 +22,34 @@ def inside(window: GroupWindow) -> list[tuple[str, int, float, object, bool, tup
         rows = shot.codes[row : row + shot.row_counts[i]].tolist()
         row += int(shot.row_counts[i])
         scopes = tuple(tuple(sorted(window.pair(item) for item in codes if item)) for codes in rows)
-        found.append((trade_id, int(shot.exit_us[i]), float(shot.outcome[i]), shot.segments[shot.segment[i]], bool(shot.home[i]), scopes))
+        found.append(
+            (
+                trade_id,
+                int(shot.exit_us[i]),
+                float(shot.outcome[i]),
+                shot.segments[shot.segment[i]],
+                bool(shot.home[i]),
+                scopes,
+            )
+        )
     return found
 
 
-def expected(records: list[Trade], window_us: int, window_trades: int) -> list[tuple[str, int, float, object, bool, tuple[object, ...]]]:
+def expected(
+    records: list[Trade], window_us: int, window_trades: int
+) -> list[tuple[str, int, float, object, bool, tuple[object, ...]]]:
     counting = counting_trades(records, window_us, window_trades)
-    return [(t.trade_id, t.exit_us, t.outcome, t.segment, t.home, tuple(tuple(sorted(s.items())) for s in t.scopes)) for t in counting]
+    return [
+        (
+            t.trade_id,
+            t.exit_us,
+            t.outcome,
+            t.segment,
+            t.home,
+            tuple(tuple(sorted(s.items())) for s in t.scopes),
+        )
+        for t in counting
+    ]
 
 
 def batches(records: list[Trade], seed: int) -> list[list[Trade]]:
@@ -41,7 +62,12 @@ def batches(records: list[Trade], seed: int) -> list[list[Trade]]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(trades(), min_size=1, max_size=40), st.integers(0, 20), st.integers(1, 8), st.integers(0, 1000))
+@given(
+    st.lists(trades(), min_size=1, max_size=40),
+    st.integers(0, 20),
+    st.integers(1, 8),
+    st.integers(0, 1000),
+)
 def test_any_order_batching_and_repetition_gives_the_same_window(
     records: list[Trade], window_steps: int, window_trades: int, seed: int
 ) -> None:
@@ -54,7 +80,9 @@ def test_any_order_batching_and_repetition_gives_the_same_window(
         held = inside(window)
         right = expected(seen, window_us, window_trades)
         if window.needs_rebuild:
-            assert set(held) < set(right), "needs_rebuild says that trades are missing, and no other is there"
+            assert set(held) < set(right), (
+                "needs_rebuild says that trades are missing, and no other is there"
+            )
         else:
             assert held == right
     for batch in batches(records, seed + 1):
@@ -150,11 +178,25 @@ def test_more_values_than_sixteen_bits_tell_apart() -> None:
 
 def fact(**changes: object) -> PatternTradeEvent:
     given = {
-        "module": "pm", "pattern_key": "pm.uptrend.S1.entry", "action_category": "add", "trade_id": "t", "revision": 2,
-        "n_actions": 5, "exit_ts": "2024-03-01T00:00:00.000001Z", "event_id": "e", "value_sha256": "ab" * 32,
-        "actions": (FactAction("t/0", "2024-02-01T00:00:00.000000Z", {"b": "2", "a": "1"}), FactAction("t/1", "", {"a": "1", "b": "2"})),
-        "rr": 40.0, "roi": -0.5, "pnl_usd": None, "segment": Segment("micro", None), "home": True,
-    }  # fmt: skip
+        "module": "pm",
+        "pattern_key": "pm.uptrend.S1.entry",
+        "action_category": "add",
+        "trade_id": "t",
+        "revision": 2,
+        "n_actions": 5,
+        "exit_ts": "2024-03-01T00:00:00.000001Z",
+        "event_id": "e",
+        "value_sha256": "ab" * 32,
+        "actions": (
+            FactAction("t/0", "2024-02-01T00:00:00.000000Z", {"b": "2", "a": "1"}),
+            FactAction("t/1", "", {"a": "1", "b": "2"}),
+        ),
+        "rr": 40.0,
+        "roi": -0.5,
+        "pnl_usd": None,
+        "segment": Segment("micro", None),
+        "home": True,
+    }
     return PatternTradeEvent(**{**given, **changes})  # type: ignore[arg-type]
 
 

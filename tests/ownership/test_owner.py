@@ -1,6 +1,8 @@
-"""Owners of partition state under kills, joins, leaves and freezes: every record is folded exactly once, whoever owns it when.
+"""Owners of partition state under kills, joins, leaves and freezes: every record is folded exactly
+once, whoever owns it when.
 
-The toy app (`toy.py`) publishes per key how many records it folded, how many different ones, and their sum.
+The toy app (`toy.py`) publishes per key how many records it folded, how many different ones, and
+their sum.
 """
 
 from __future__ import annotations
@@ -84,7 +86,9 @@ class Toys:
         consumer = reader(self.settings)
         await consumer.start()
         found: dict[bytes, tuple[int, bytes]] = {}
-        partitions = [TopicPartition(self.settings.topic(LESSONS), p) for p in range(self.settings.partitions)]
+        partitions = [
+            TopicPartition(self.settings.topic(LESSONS), p) for p in range(self.settings.partitions)
+        ]
         try:
             async for _, records, _ in read_to_end(consumer, dict.fromkeys(partitions)):
                 for record in records:
@@ -97,25 +101,41 @@ class Toys:
 
     def expected(self) -> dict[str, dict[str, int]]:
         numbers = {f"k{k}": list(range(k, self._sent, KEYS)) for k in range(min(KEYS, self._sent))}
-        return {key: {"key": key, "n": len(v), "distinct": len(v), "sum": sum(v)} for key, v in numbers.items()}  # type: ignore[dict-item]
+        return {
+            key: {"key": key, "n": len(v), "distinct": len(v), "sum": sum(v)}
+            for key, v in numbers.items()
+        }  # type: ignore[dict-item]
 
-    async def settle(self, deadline_s: float = 60.0, condition: Callable[[], bool] = lambda: True) -> None:
-        """Return once everything sent is published, exactly once; fail with the first difference after the deadline."""
+    async def settle(
+        self, deadline_s: float = 60.0, condition: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Return once everything sent is published, exactly once; fail with the first difference
+        after the deadline."""
         until = time.monotonic() + deadline_s
         while True:
             published, expected = await self.published(), self.expected()
             if published == expected and condition():
                 return
             if time.monotonic() > until:
-                different = {k: (published.get(k), v) for k, v in expected.items() if published.get(k) != v}
-                pytest.fail(f"{len(different)} of {len(expected)} keys differ: {dict(list(different.items())[:3])}\n{self.logs()}")
+                different = {
+                    k: (published.get(k), v) for k, v in expected.items() if published.get(k) != v
+                }
+                pytest.fail(
+                    f"{len(different)} of {len(expected)} keys differ:"
+                    f" {dict(list(different.items())[:3])}\n{self.logs()}"
+                )
             await asyncio.sleep(0.1)
 
     def logs(self) -> str:
-        return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')[-2_000:]}" for path in sorted(self._folder.glob("*.log")))
+        return "\n".join(
+            f"== {path.name}\n{path.read_text(errors='replace')[-2_000:]}"
+            for path in sorted(self._folder.glob("*.log"))
+        )
 
     def log_of(self, worker: subprocess.Popen[bytes]) -> str:
-        return (self._folder / f"worker-{self._workers.index(worker)}.log").read_text(errors="replace")
+        return (self._folder / f"worker-{self._workers.index(worker)}.log").read_text(
+            errors="replace"
+        )
 
     async def end(self) -> None:
         await self._producer.stop()
@@ -179,7 +199,9 @@ async def test_a_frozen_owner_that_comes_back_late_is_corrected(toys: Toys) -> N
     await toys.settle(90)  # the other one takes over once the frozen one's session has ended
     frozen.send_signal(signal.SIGCONT)
     await toys.send(2_000)
-    await toys.settle(90, lambda: frozen.poll() is not None or toys.log_of(frozen).count("hydrated") >= 2)
+    await toys.settle(
+        90, lambda: frozen.poll() is not None or toys.log_of(frozen).count("hydrated") >= 2
+    )
     assert other.poll() is None
 
 

@@ -1,4 +1,5 @@
-"""A Faust app around a `PartitionOwner` whose state is a set of numbers per key: what it publishes tells of any record lost or doubled.
+"""A Faust app around a `PartitionOwner` whose state is a set of numbers per key: what it publishes
+tells of any record lost or doubled.
 
 Run as `faust -A tests.ownership.toy worker` with the settings in the environment.
 """
@@ -21,7 +22,8 @@ app = make_app(settings)
 
 
 class Numbers:
-    """Per key the numbers seen, with how often: the published sums are right only if every record was folded exactly once."""
+    """Per key the numbers seen, with how often: the published sums are right only if every record
+    was folded exactly once."""
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
@@ -37,7 +39,9 @@ class Numbers:
 
     def _wanted(self) -> dict[str, bytes]:
         return {
-            key: orjson.dumps({"key": key, "n": len(values), "distinct": len(set(values)), "sum": sum(values)})
+            key: orjson.dumps(
+                {"key": key, "n": len(values), "distinct": len(set(values)), "sum": sum(values)}
+            )
             for key, values in self.seen.items()
         }
 

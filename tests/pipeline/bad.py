@@ -1,4 +1,5 @@
-"""Every sort of record that is no close, each with the reason and the path that its dead letter has to name.
+"""Every sort of record that is no close, each with the reason and the path that its dead letter has
+to name.
 
 May touch: nothing.
 """
@@ -30,19 +31,42 @@ def every_sort(number: int) -> list[Bad]:
     """One of each sort; `number` makes the events distinct."""
     event = simple(f"bad-{number}")
     good = json.dumps(event).encode()
-    older = {"id": f"o-{number}", "kind": "position_closed", "module": "pm", "content": _content(event)}
+    older = {
+        "id": f"o-{number}",
+        "kind": "position_closed",
+        "module": "pm",
+        "content": _content(event),
+    }
     return [
         *_not_json(good),
         *_fields(event),
         *_times(event),
         *_texts(event),
-        Bad("older: no such trade", _json(_set(older, "content.completed_trades", [])), "trade_not_found", None),
-        Bad("older: no content", _json({"id": "x", "kind": "position_closed"}), "missing_field", "$.content"),
-        Bad("older: category", _json(_set(older, "content.completed_trades.0.actions.0.action_category", "buy")), "unknown_category",
-            "$.content.completed_trades[0].actions[0].action_category"),
-        Bad("older: no actions", _json(_set(older, "content.completed_trades.0.actions", [])), "no_actions",
-            "$.content.completed_trades[0].actions"),
-    ]  # fmt: skip
+        Bad(
+            "older: no such trade",
+            _json(_set(older, "content.completed_trades", [])),
+            "trade_not_found",
+            None,
+        ),
+        Bad(
+            "older: no content",
+            _json({"id": "x", "kind": "position_closed"}),
+            "missing_field",
+            "$.content",
+        ),
+        Bad(
+            "older: category",
+            _json(_set(older, "content.completed_trades.0.actions.0.action_category", "buy")),
+            "unknown_category",
+            "$.content.completed_trades[0].actions[0].action_category",
+        ),
+        Bad(
+            "older: no actions",
+            _json(_set(older, "content.completed_trades.0.actions", [])),
+            "no_actions",
+            "$.content.completed_trades[0].actions",
+        ),
+    ]
 
 
 def huge() -> list[Bad]:
@@ -125,26 +149,97 @@ def _fields(event: dict[str, Any]) -> list[Bad]:
         bad("no actions", "actions", ABSENT, "missing_field"),
         bad("an empty list of actions", "actions", [], "no_actions"),
         bad("actions that are no list", "actions", {"0": 1}, "wrong_type"),
-        bad("an unknown category", "actions.0.action_category", "buy", "unknown_category", f"{action}.action_category"),
-        bad("a category in capitals", "actions.0.action_category", "ENTRY", "unknown_category", f"{action}.action_category"),
-        bad("no category", "actions.0.action_category", ABSENT, "missing_field", f"{action}.action_category"),
-        bad("no pattern", "actions.0.pattern_key", ABSENT, "missing_field", f"{action}.pattern_key"),
-        bad("an empty segment", "actions.0.pattern_key", "pm..S1", "bad_pattern_key", f"{action}.pattern_key"),
-        bad("a pattern of the module alone", "actions.0.pattern_key", "pm", "bad_pattern_key", f"{action}.pattern_key"),
-        bad("another module's pattern", "actions.0.pattern_key", "module=dm|pattern_key=a.b", "bad_pattern_key", f"{action}.pattern_key"),
-        bad("a pattern with a blank", "actions.0.pattern_key", "pm.a b", "bad_pattern_key", f"{action}.pattern_key"),
+        bad(
+            "an unknown category",
+            "actions.0.action_category",
+            "buy",
+            "unknown_category",
+            f"{action}.action_category",
+        ),
+        bad(
+            "a category in capitals",
+            "actions.0.action_category",
+            "ENTRY",
+            "unknown_category",
+            f"{action}.action_category",
+        ),
+        bad(
+            "no category",
+            "actions.0.action_category",
+            ABSENT,
+            "missing_field",
+            f"{action}.action_category",
+        ),
+        bad(
+            "no pattern", "actions.0.pattern_key", ABSENT, "missing_field", f"{action}.pattern_key"
+        ),
+        bad(
+            "an empty segment",
+            "actions.0.pattern_key",
+            "pm..S1",
+            "bad_pattern_key",
+            f"{action}.pattern_key",
+        ),
+        bad(
+            "a pattern of the module alone",
+            "actions.0.pattern_key",
+            "pm",
+            "bad_pattern_key",
+            f"{action}.pattern_key",
+        ),
+        bad(
+            "another module's pattern",
+            "actions.0.pattern_key",
+            "module=dm|pattern_key=a.b",
+            "bad_pattern_key",
+            f"{action}.pattern_key",
+        ),
+        bad(
+            "a pattern with a blank",
+            "actions.0.pattern_key",
+            "pm.a b",
+            "bad_pattern_key",
+            f"{action}.pattern_key",
+        ),
         bad("a scope that is a list", "actions.1.scope", [], "wrong_type", "$.actions[1].scope"),
-        bad("an object as a dimension", "actions.1.scope", {"chain": {"a": 1}}, "wrong_type", "$.actions[1].scope.chain"),
-        bad("a dimension of 201", "actions.1.scope", {"chain": "x" * 201}, "too_long", "$.actions[1].scope.chain"),
-        bad("an array at entry", "entry_context", {"chain": ["sol"]}, "wrong_type", "$.entry_context.chain"),
-        Bad("twice the same action", _json({**event, "actions": [{**a, "action_id": "same"} for a in event["actions"]]}),
-            "duplicate_action_id", "$.actions[1].action_id"),
-    ]  # fmt: skip
+        bad(
+            "an object as a dimension",
+            "actions.1.scope",
+            {"chain": {"a": 1}},
+            "wrong_type",
+            "$.actions[1].scope.chain",
+        ),
+        bad(
+            "a dimension of 201",
+            "actions.1.scope",
+            {"chain": "x" * 201},
+            "too_long",
+            "$.actions[1].scope.chain",
+        ),
+        bad(
+            "an array at entry",
+            "entry_context",
+            {"chain": ["sol"]},
+            "wrong_type",
+            "$.entry_context.chain",
+        ),
+        Bad(
+            "twice the same action",
+            _json({**event, "actions": [{**a, "action_id": "same"} for a in event["actions"]]}),
+            "duplicate_action_id",
+            "$.actions[1].action_id",
+        ),
+    ]
 
 
 def _times(event: dict[str, Any]) -> list[Bad]:
     def exit_at(sort: str, text: Any, reason: str) -> Bad:
-        return Bad(sort, _json(_set(event, "trade_summary.exit_timestamp", text)), reason, "$.trade_summary.exit_timestamp")
+        return Bad(
+            sort,
+            _json(_set(event, "trade_summary.exit_timestamp", text)),
+            reason,
+            "$.trade_summary.exit_timestamp",
+        )
 
     return [
         exit_at("a naive time", "2025-02-01T00:00:00", "bad_time"),
@@ -153,25 +248,53 @@ def _times(event: dict[str, Any]) -> list[Bad]:
         exit_at("a time in seconds", 1_738_000_000, "wrong_type"),
         exit_at("before 1970", "1969-12-31T23:59:59Z", "ancient_exit"),
         exit_at("ancient", "0001-01-01T00:00:00Z", "ancient_exit"),
-        exit_at("a day and a second ahead", text_of(STAMP + timedelta(days=1, seconds=1)), "future_exit"),
+        exit_at(
+            "a day and a second ahead", text_of(STAMP + timedelta(days=1, seconds=1)), "future_exit"
+        ),
         exit_at("the year 9999", "9999-12-31T23:59:59Z", "future_exit"),
-        Bad("out before in", _json(_set(event, "trade_summary.entry_timestamp", text_of(STAMP))), "exit_before_entry", None),
-        Bad("a bad time of an action", _json(_set(event, "actions.1.ts", "yesterday")), "bad_time", "$.actions[1].ts"),
+        Bad(
+            "out before in",
+            _json(_set(event, "trade_summary.entry_timestamp", text_of(STAMP))),
+            "exit_before_entry",
+            None,
+        ),
+        Bad(
+            "a bad time of an action",
+            _json(_set(event, "actions.1.ts", "yesterday")),
+            "bad_time",
+            "$.actions[1].ts",
+        ),
     ]
 
 
 def _texts(event: dict[str, Any]) -> list[Bad]:
     return [
-        Bad("NUL in an identifier", _json(_set(event, "trade_id", "a\0b")), "bad_text", "$.trade_id"),
-        Bad("NUL in a field nobody reads", _json({**event, "note": {"deep": ["a\0b"]}}), "bad_text", "$.note.deep[0]"),
+        Bad(
+            "NUL in an identifier", _json(_set(event, "trade_id", "a\0b")), "bad_text", "$.trade_id"
+        ),
+        Bad(
+            "NUL in a field nobody reads",
+            _json({**event, "note": {"deep": ["a\0b"]}}),
+            "bad_text",
+            "$.note.deep[0]",
+        ),
         Bad("a lone surrogate", _json({**event, "note": "\ud800"}), "bad_text", "$.note"),
-        Bad("a lone surrogate in a scope", _json(_set(event, "actions.0.scope.chain", "\udfff")), "bad_text", "$.actions[0].scope.chain"),
+        Bad(
+            "a lone surrogate in a scope",
+            _json(_set(event, "actions.0.scope.chain", "\udfff")),
+            "bad_text",
+            "$.actions[0].scope.chain",
+        ),
     ]
 
 
 def _content(event: dict[str, Any]) -> dict[str, Any]:
     trade = {"trade_id": event["trade_id"], "actions": event["actions"]}
-    return {"trade_id": event["trade_id"], "trade_summary": event["trade_summary"], "completed_trades": [trade]}
+    return {
+        "trade_id": event["trade_id"],
+        "trade_summary": event["trade_summary"],
+        "completed_trades": [trade],
+    }
 
 
 def _json(event: Any) -> bytes:

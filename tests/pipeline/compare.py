@@ -1,4 +1,5 @@
-"""Compares what an installation has published and projected with what the reference computed, and with another installation.
+"""Compares what an installation has published and projected with what the reference computed, and
+with another installation.
 
 May touch: reads topics and tables.
 """
@@ -32,12 +33,14 @@ def check(installation: Installation, world: World) -> None:
 
 
 def check_until_right(installation: Installation, world: World) -> None:
-    """As `check`, within the time that it takes to publish over again what someone else has overwritten."""
+    """As `check`, within the time that it takes to publish over again what someone else has
+    overwritten."""
     until_right(installation, lambda: check(installation, world))
 
 
 def until_right(installation: Installation, check: Callable[[], None]) -> None:
-    """Check again and again, for as long as it takes an owner to notice that what is published is not what it should be."""
+    """Check again and again, for as long as it takes an owner to notice that what is published is
+    not what it should be."""
     give_up = time.monotonic() + HEALED_S
     while True:
         try:
@@ -72,7 +75,11 @@ def check_topics(installation: Installation, world: World) -> tuple[dict[str, An
     for key, expected in world.lessons.items():
         _check_verdict(verdicts[key], expected)
     overrides = installation.current(kinds.OVERRIDES)
-    held = {key: expected for key, expected in world.lessons.items() if expected["decision"] == "override"}
+    held = {
+        key: expected
+        for key, expected in world.lessons.items()
+        if expected["decision"] == "override"
+    }
     _same_keys(overrides, held)
     for key, expected in held.items():
         _check_override(overrides[key], expected)
@@ -81,12 +88,21 @@ def check_topics(installation: Installation, world: World) -> tuple[dict[str, An
 
 def _same_keys(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     missing, extra = expected.keys() - actual.keys(), actual.keys() - expected.keys()
-    shown = [expected[key] for key in sorted(missing)[:3]], [actual[key] for key in sorted(extra)[:3]]
-    assert (len(missing), len(extra)) == (0, 0), f"missing and too many, of {len(expected)}: {shown}"
+    shown = (
+        [expected[key] for key in sorted(missing)[:3]],
+        [actual[key] for key in sorted(extra)[:3]],
+    )
+    assert (len(missing), len(extra)) == (
+        0,
+        0,
+    ), f"missing and too many, of {len(expected)}: {shown}"
 
 
 def _same(actual: Mapping[str, Any], expected: Mapping[str, Any], *names: str) -> None:
-    assert {name: actual[name] for name in names} == {name: expected[name] for name in names}, (actual, expected)
+    assert {name: actual[name] for name in names} == {name: expected[name] for name in names}, (
+        actual,
+        expected,
+    )
 
 
 def _check_lesson(record: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -96,13 +112,20 @@ def _check_lesson(record: Mapping[str, Any], expected: Mapping[str, Any]) -> Non
     assert record["decay"]["state"] == expected["decay_state"], (record, expected)
     assert close_to(record["decay"]["multiplier"], expected["decay_multiplier"]), (record, expected)
     evidence = record["evidence"]
-    assert (microseconds(evidence["from"]), microseconds(evidence["to"])) == (expected["from_us"], expected["to_us"]), (record, expected)
+    assert (microseconds(evidence["from"]), microseconds(evidence["to"])) == (
+        expected["from_us"],
+        expected["to_us"],
+    ), (record, expected)
     assert microseconds(record["as_of"]) == expected["to_us"]
 
 
 def _check_summary(record: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     _same(record, expected, "n", "n_slices")
-    segments = {(s["bucket"], s["timeframe"]): (s["n"], s["sum"], s["sum_sq"]) for s in record["segments"] if s["n"]}
+    segments = {
+        (s["bucket"], s["timeframe"]): (s["n"], s["sum"], s["sum_sq"])
+        for s in record["segments"]
+        if s["n"]
+    }
     assert segments.keys() == expected["segments"].keys()
     for key, (n, total, squares) in expected["segments"].items():
         assert segments[key][0] == n
@@ -114,7 +137,9 @@ def _check_verdict(record: Mapping[str, Any], expected: Mapping[str, Any]) -> No
     _same(record, expected, "module", "pattern_key", "action_category", "scope", "n", "decision")
     for name in ("edge", "baseline", "confidence"):
         assert close_to(record[name], expected[name]), (name, record, expected)
-    assert record["multiplier"] == (expected["multiplier"] if expected["decision"] == "override" else 1.0), (record, expected)
+    assert record["multiplier"] == (
+        expected["multiplier"] if expected["decision"] == "override" else 1.0
+    ), (record, expected)
     assert (record["override_id"] is not None) == (expected["decision"] == "override")
     assert record["reason"]
 
@@ -128,61 +153,133 @@ def _check_override(record: Mapping[str, Any], expected: Mapping[str, Any]) -> N
     assert record["learning"] == "classic"
     assert record["effect_sd"] is None
     assert record["expires_at"] is None
-    assert record["decay"] == {"state": expected["judged_decay_state"], "half_life_hours": None, "interval": None}
+    assert record["decay"] == {
+        "state": expected["judged_decay_state"],
+        "half_life_hours": None,
+        "interval": None,
+    }
 
 
-# -- tables ------------------------------------------------------------------------------------------------------------------------
+# -- tables
+# ------------------------------------------------------------------------------------------------------------------------
 
 
-def check_tables(installation: Installation, world: World, lessons: Mapping[str, Any], verdicts: Mapping[str, Any]) -> None:
+def check_tables(
+    installation: Installation,
+    world: World,
+    lessons: Mapping[str, Any],
+    verdicts: Mapping[str, Any],
+) -> None:
     _check_facts(installation, world)
     rows = {row["lesson_id"]: row for row in installation.query("SELECT * FROM learning_lessons")}
     _same_keys(rows, world.lessons)
     for key, row in rows.items():
         lesson, verdict = lessons[key], verdicts[key]
-        _same(row, lesson, "module", "pattern_key", "action_category", "scope", "n", "mean", "variance")
+        _same(
+            row,
+            lesson,
+            "module",
+            "pattern_key",
+            "action_category",
+            "scope",
+            "n",
+            "mean",
+            "variance",
+        )
         _same(row, verdict, "baseline", "decision", "override_id", "latent_factor_id", "reason")
         assert row["edge_raw"] == verdict["edge"]
         assert (row["decay_state"], row["decay_halflife_hours"]) == (lesson["decay"]["state"], None)
         assert row["as_of"] == EPOCH + timedelta(microseconds=microseconds(lesson["as_of"]))
         assert row["version"] == max(lesson["version"], verdict["version"])
-    baselines = {row["baseline_id"]: row for row in installation.query("SELECT * FROM learning_baselines")}
+    baselines = {
+        row["baseline_id"]: row for row in installation.query("SELECT * FROM learning_baselines")
+    }
     _same_keys(baselines, world.baselines)
     for key, expected in world.baselines.items():
         assert baselines[key]["n"] == expected["n"]
         assert close_to(baselines[key]["mean"], expected["mean"])
-    overrides = {row["override_id"]: row for row in installation.query("SELECT * FROM pm_overrides")}
+    overrides = {
+        row["override_id"]: row for row in installation.query("SELECT * FROM pm_overrides")
+    }
     published = installation.current(kinds.OVERRIDES)
     _same_keys(overrides, published)
     for key, row in overrides.items():
-        _same(row, published[key], "learning", "module", "pattern_key", "action_category", "scope", "version", "schema_version")
-        _same(row, published[key], "effect", "multiplier", "confidence", "n_trades", "baseline", "decay", "regime_gains", "evidence")
+        _same(
+            row,
+            published[key],
+            "learning",
+            "module",
+            "pattern_key",
+            "action_category",
+            "scope",
+            "version",
+            "schema_version",
+        )
+        _same(
+            row,
+            published[key],
+            "effect",
+            "multiplier",
+            "confidence",
+            "n_trades",
+            "baseline",
+            "decay",
+            "regime_gains",
+            "evidence",
+        )
 
 
 def _check_facts(installation: Installation, world: World) -> None:
     """One row per action of the close that counts."""
     key_names = ("module", "trade_id", "action_id", "pattern_key", "action_category")
-    rows = {tuple(row[name] for name in key_names): row for row in installation.query("SELECT * FROM pattern_trade_events")}
-    expected = {(t.module, t.trade_id, a.action_id, a.pattern_key, a.category): (t, a) for t in world.trades.values() for a in t.actions}
+    rows = {
+        tuple(row[name] for name in key_names): row
+        for row in installation.query("SELECT * FROM pattern_trade_events")
+    }
+    expected = {
+        (t.module, t.trade_id, a.action_id, a.pattern_key, a.category): (t, a)
+        for t in world.trades.values()
+        for a in t.actions
+    }
     missing, extra = expected.keys() - rows.keys(), rows.keys() - expected.keys()
-    assert (len(missing), len(extra)) == (0, 0), f"missing {sorted(missing)[:3]}, too many {sorted(extra)[:3]}"
+    assert (len(missing), len(extra)) == (
+        0,
+        0,
+    ), f"missing {sorted(missing)[:3]}, too many {sorted(extra)[:3]}"
     for key, (trade, action) in expected.items():
         row = rows[key]
-        assert (row["scope"], row["rr"], row["roi"], row["pnl_usd"]) == (action.scope, trade.rr, trade.roi, trade.pnl_usd), (row, trade)
+        assert (row["scope"], row["rr"], row["roi"], row["pnl_usd"]) == (
+            action.scope,
+            trade.rr,
+            trade.roi,
+            trade.pnl_usd,
+        ), (row, trade)
         assert row["exit_ts"] == EPOCH + timedelta(microseconds=trade.exit_us)
         assert row["action_ts"] == EPOCH + timedelta(microseconds=action.ts_us)
-        assert row["home"] == ((trade.module, action.pattern_key, action.category) == trade.home), (row, trade)
+        assert row["home"] == ((trade.module, action.pattern_key, action.category) == trade.home), (
+            row,
+            trade,
+        )
 
 
-# -- two installations -------------------------------------------------------------------------------------------------------------
+# -- two installations
+# -------------------------------------------------------------------------------------------------------------
 
 
 def content(installation: Installation) -> dict[str, dict[str, Any]]:
-    """All that is published, without versions: what a second run over the same trades has to give again, to the last bit."""
+    """All that is published, without versions: what a second run over the same trades has to give
+    again, to the last bit."""
     compacted = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.BASELINES)
-    return {name: {key: bare(record) for key, record in installation.current(name).items()} for name in compacted}
+    return {
+        name: {key: bare(record) for key, record in installation.current(name).items()}
+        for name in compacted
+    }
 
 
 def bare(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record without versions."""
-    return {name: bare(value) if isinstance(value, dict) else value for name, value in record.items() if name not in VERSIONS}
+    return {
+        name: bare(value) if isinstance(value, dict) else value
+        for name, value in record.items()
+        if name not in VERSIONS
+    }

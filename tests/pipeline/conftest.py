@@ -12,12 +12,20 @@ from tests.pipeline.installation import Installation
 
 
 @pytest.fixture(scope="module")
-def install(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Installation]]:
+def install(
+    stack: StackInfo, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Installation]]:
     """`install(**settings)` makes an installation; whatever worker still runs at the end is killed."""
     made: list[Installation] = []
 
-    def make(*, broker: str = stack.broker, database_url: str = stack.database_url, **changed: Any) -> Installation:
-        made.append(Installation.on(broker, database_url, tmp_path_factory.mktemp("installation"), **changed))
+    def make(
+        *, broker: str = stack.broker, database_url: str = stack.database_url, **changed: Any
+    ) -> Installation:
+        made.append(
+            Installation.on(
+                broker, database_url, tmp_path_factory.mktemp("installation"), **changed
+            )
+        )
         return made[-1]
 
     yield make

@@ -1,6 +1,8 @@
-"""One installation of Edgeloop on the test stack, used as an outsider would: worker processes, a Kafka client, a SQL client.
+"""One installation of Edgeloop on the test stack, used as an outsider would: worker processes, a
+Kafka client, a SQL client.
 
-May touch: topics, consumer groups and a database schema of its own; worker processes that it starts.
+May touch: topics, consumer groups and a database schema of its own; worker processes that it
+starts.
 """
 
 from __future__ import annotations
@@ -86,8 +88,17 @@ class Worker:
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric, 0 while there is none."""
         _, body = self.get("/metrics")
-        wanted = "{" + ",".join(f'{k}="{v}"' for k, v in sorted(labels.items())) + "}" if labels else ""
-        return next((float(line.split()[-1]) for line in body.splitlines() if line.startswith(f"{name}{wanted} ")), 0.0)
+        wanted = (
+            "{" + ",".join(f'{k}="{v}"' for k, v in sorted(labels.items())) + "}" if labels else ""
+        )
+        return next(
+            (
+                float(line.split()[-1])
+                for line in body.splitlines()
+                if line.startswith(f"{name}{wanted} ")
+            ),
+            0.0,
+        )
 
     def ready(self) -> bool:
         self.check()
@@ -108,7 +119,9 @@ class Worker:
             return self.process.wait(deadline_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"no end {deadline_s} s after SIGTERM:\n{self.text()[-8_000:]}") from None
+            raise AssertionError(
+                f"no end {deadline_s} s after SIGTERM:\n{self.text()[-8_000:]}"
+            ) from None
 
 
 @dataclass
@@ -125,25 +138,38 @@ class Installation:
         """Make its topics and tables; `changed` are settings other than the default."""
         name = f"p{uuid.uuid4().hex[:12]}"
         settings = Settings(
-            broker=broker, database_url=database_url, topic_prefix=f"{name}.", consumer_group=name, database_schema=name, **changed
+            broker=broker,
+            database_url=database_url,
+            topic_prefix=f"{name}.",
+            consumer_group=name,
+            database_schema=name,
+            **changed,
         )
         asyncio.run(topics.create(settings))
         asyncio.run(migrate(settings.database_url, settings.database_schema))
         return cls(settings, directory)
 
-    # -- workers -----------------------------------------------------------------------------------------------------------------
+    # -- workers
+    # -----------------------------------------------------------------------------------------------------------------
 
     def start(self, **changed: Any) -> Worker:
         """Start a worker; `changed` are settings of this one."""
         self._started += 1
-        worker = Worker(replace(self.settings, **changed), self.directory / f"worker-{self._started}.log")
+        worker = Worker(
+            replace(self.settings, **changed), self.directory / f"worker-{self._started}.log"
+        )
         self.workers.append(worker)
         return worker
 
     def start_ready(self, count: int = 1, deadline_s: float = 45.0) -> list[Worker]:
         """Start workers at once, and wait until each has joined and hydrated."""
         new = [self.start() for _ in range(count)]
-        wait(lambda: all(worker.ready() for worker in new), deadline_s, "workers that are ready", lambda: self.logs())
+        wait(
+            lambda: all(worker.ready() for worker in new),
+            deadline_s,
+            "workers that are ready",
+            lambda: self.logs(),
+        )
         return new
 
     def kill(self, worker: Worker) -> None:
@@ -165,25 +191,36 @@ class Installation:
             self.kill(worker)
 
     def logs(self) -> str:
-        return "\n".join(f"--- {worker.log.name}\n{worker.text()[-5_000:]}" for worker in self.workers)
+        return "\n".join(
+            f"--- {worker.log.name}\n{worker.text()[-5_000:]}" for worker in self.workers
+        )
 
     def until_idle(self, deadline_s: float = 60.0) -> None:
-        """Return once every record is folded, refitted, published and projected.  Fails at once when a worker dies."""
+        """Return once every record is folded, refitted, published and projected.  Fails at once
+        when a worker dies."""
         asyncio.run(self._until_idle(deadline_s))
 
     async def _until_idle(self, deadline_s: float) -> None:
         give_up = time.monotonic() + deadline_s
         async with LagReader(self.settings) as reader:
-            while behind := {f"{lag.role} on {lag.topic}": lag.by_partition for lag in await reader.lags() if lag.records}:
+            while behind := {
+                f"{lag.role} on {lag.topic}": lag.by_partition
+                for lag in await reader.lags()
+                if lag.records
+            }:
                 for worker in self.workers:
                     worker.check()
-                assert time.monotonic() < give_up, f"not idle after {deadline_s} s: {behind}\n{self.logs()}"
+                assert time.monotonic() < give_up, (
+                    f"not idle after {deadline_s} s: {behind}\n{self.logs()}"
+                )
                 await asyncio.sleep(POLL_S)
 
-    # -- Kafka -------------------------------------------------------------------------------------------------------------------
+    # -- Kafka
+    # -------------------------------------------------------------------------------------------------------------------
 
     def produce(self, closes: Iterable[Close], **options: Any) -> list[tuple[int, int]]:
-        """Send to `position_closed` with confluent-kafka; returns (partition, offset) of each, all delivered."""
+        """Send to `position_closed` with confluent-kafka; returns (partition, offset) of each, all
+        delivered."""
         producer = Producer(
             {
                 "bootstrap.servers": self.settings.broker,
@@ -209,7 +246,13 @@ class Installation:
         topic = self.settings.topic(kinds.CLOSES)
         count = 0
         for at, close in enumerate(closes):
-            producer.produce(topic, close.value, close.key, timestamp=close.timestamp_ms, on_delivery=delivered(at))
+            producer.produce(
+                topic,
+                close.value,
+                close.key,
+                timestamp=close.timestamp_ms,
+                on_delivery=delivered(at),
+            )
             producer.poll(0)
             count += 1
         assert producer.flush(60) == 0
@@ -220,7 +263,13 @@ class Installation:
         """One record to any topic, as some other program might."""
         producer = Producer({"bootstrap.servers": self.settings.broker, "log_level": 4})
         errors: list[Any] = []
-        producer.produce(self.settings.topic(topic), value, key, partition, on_delivery=lambda error, _: errors.append(error))
+        producer.produce(
+            self.settings.topic(topic),
+            value,
+            key,
+            partition,
+            on_delivery=lambda error, _: errors.append(error),
+        )
         assert producer.flush(30) == 0
         assert errors == [None]
 
@@ -229,7 +278,11 @@ class Installation:
         return asyncio.run(self._read(self.settings.topic(topic)))
 
     async def _read(self, topic: str) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.broker, enable_auto_commit=False, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.broker,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
         await consumer.start()
         try:
             partitions = [TopicPartition(topic, p) for p in range(self.settings.partitions)]
@@ -247,9 +300,11 @@ class Installation:
             await consumer.stop()
 
     def current(self, topic: str) -> dict[str, dict[str, Any]]:
-        """Key → record of a compacted topic, as its documentation says: of a key the highest version counts, null is gone.
+        """Key → record of a compacted topic, as its documentation says: of a key the highest
+        version counts, null is gone.
 
-        Also checks what compaction relies on: the last record of a key is its highest, or as null as that.
+        Also checks what compaction relies on: the last record of a key is its highest, or as null
+        as that.
         """
         highest: dict[str, tuple[int, bytes | None]] = {}
         last: dict[str, tuple[int, bytes | None]] = {}
@@ -259,9 +314,18 @@ class Installation:
             if key not in highest or version >= highest[key][0]:
                 highest[key] = last[key]
         gone = {key for key in last if last[key][1] is None and highest[key][1] is None}
-        wrong = {key: (last[key], highest[key]) for key in last.keys() - gone if last[key] != highest[key]}
-        assert not wrong, f"{topic}: the last record of {len(wrong)} keys is not their highest version: {list(wrong.items())[:2]}"
-        return {key: orjson.loads(value) for key, (_, value) in highest.items() if value is not None}
+        wrong = {
+            key: (last[key], highest[key])
+            for key in last.keys() - gone
+            if last[key] != highest[key]
+        }
+        assert not wrong, (
+            f"{topic}: the last record of {len(wrong)} keys is not their highest version:"
+            f" {list(wrong.items())[:2]}"
+        )
+        return {
+            key: orjson.loads(value) for key, (_, value) in highest.items() if value is not None
+        }
 
     def end_offsets(self, *names: str) -> dict[str, list[int]]:
         """Topic → the end offset of each partition."""
@@ -272,7 +336,10 @@ class Installation:
             try:
                 found = {}
                 for name in names:
-                    partitions = [TopicPartition(self.settings.topic(name), p) for p in range(self.settings.partitions)]
+                    partitions = [
+                        TopicPartition(self.settings.topic(name), p)
+                        for p in range(self.settings.partitions)
+                    ]
                     ends = await consumer.end_offsets(partitions)
                     found[name] = [ends[tp] for tp in partitions]
                 return found
@@ -287,18 +354,26 @@ class Installation:
     def members(self) -> int:
         """Workers in the consumer group; 0 while it is rebalancing."""
         admin = AdminClient({"bootstrap.servers": self.settings.broker, "log_level": 4})
-        group = admin.describe_consumer_groups([self.settings.consumer_group])[self.settings.consumer_group].result(20)
+        group = admin.describe_consumer_groups([self.settings.consumer_group])[
+            self.settings.consumer_group
+        ].result(20)
         return len(group.members) if group.state == ConsumerGroupState.STABLE else 0
 
-    # -- PostgreSQL --------------------------------------------------------------------------------------------------------------
+    # -- PostgreSQL
+    # --------------------------------------------------------------------------------------------------------------
 
     def query(self, sql: str) -> list[Mapping[str, Any]]:
         """Rows of a query on this installation's tables, `jsonb` decoded."""
 
         async def ask() -> Sequence[Mapping[str, Any]]:
-            connection = await asyncpg.connect(self.settings.database_url, server_settings={"search_path": self.settings.database_schema})
+            connection = await asyncpg.connect(
+                self.settings.database_url,
+                server_settings={"search_path": self.settings.database_schema},
+            )
             try:
-                await connection.set_type_codec("jsonb", encoder=None, decoder=orjson.loads, schema="pg_catalog")
+                await connection.set_type_codec(
+                    "jsonb", encoder=None, decoder=orjson.loads, schema="pg_catalog"
+                )
                 return await connection.fetch(sql)
             finally:
                 await connection.close()
@@ -306,7 +381,12 @@ class Installation:
         return [dict(row) for row in asyncio.run(ask())]
 
 
-def wait(condition: Callable[[], object], deadline_s: float, what: str, details: Callable[[], str] = lambda: "") -> None:
+def wait(
+    condition: Callable[[], object],
+    deadline_s: float,
+    what: str,
+    details: Callable[[], str] = lambda: "",
+) -> None:
     """Return once `condition` holds; fail after the deadline."""
     give_up = time.monotonic() + deadline_s
     while not condition():

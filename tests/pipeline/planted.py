@@ -1,4 +1,5 @@
-"""Trade logs with planted effects, made from a seed: what the learners of `integrated` are there to find.
+"""Trade logs with planted effects, made from a seed: what the learners of `integrated` are there to
+find.
 
 May touch: nothing.
 """
@@ -20,7 +21,8 @@ REGIMES = ("S1", "S3")
 
 @dataclass(frozen=True)
 class Trade:
-    """One close.  `actions` are (pattern, category, scope), the first one the earliest; `day` is that of the exit, in days since START."""
+    """One close.  `actions` are (pattern, category, scope), the first one the earliest; `day` is
+    that of the exit, in days since START."""
 
     trade_id: str
     module: str
@@ -44,9 +46,18 @@ class Trade:
             "trade_id": self.trade_id,
             "bucket": self.segment[0],
             "timeframe": self.segment[1],
-            "trade_summary": {"exit_timestamp": text_of(exit_), "rr": self.rr, "hold_time_days": self.hold_days},
+            "trade_summary": {
+                "exit_timestamp": text_of(exit_),
+                "rr": self.rr,
+                "hold_time_days": self.hold_days,
+            },
             "actions": [
-                {"ts": text_of(first + timedelta(minutes=i)), "pattern_key": pattern, "action_category": category, "scope": scope}
+                {
+                    "ts": text_of(first + timedelta(minutes=i)),
+                    "pattern_key": pattern,
+                    "action_category": category,
+                    "scope": scope,
+                }
                 for i, (pattern, category, scope) in enumerate(self.actions)
             ],
         }
@@ -67,7 +78,8 @@ def regime_of(day: float) -> str:
 
 
 class Log:
-    """Two modules, groups with slices that have an edge, one that decays, segments that differ, clones across groups, and corrections."""
+    """Two modules, groups with slices that have an edge, one that decays, segments that differ,
+    clones across groups, and corrections."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -84,7 +96,9 @@ class Log:
 
     def sent(self, trades: Sequence[Trade]) -> list[Close]:
         """Their records as a careless producer sends them: each 1–3 times, shuffled."""
-        repeated = [trade.close for trade in trades for _ in range(self.random.choice([1, 1, 2, 3]))]
+        repeated = [
+            trade.close for trade in trades for _ in range(self.random.choice([1, 1, 2, 3]))
+        ]
         self.random.shuffle(repeated)
         return repeated
 
@@ -99,7 +113,15 @@ class Log:
         actions = [(f"{pattern}.entry", "entry", scope), (f"{pattern}.exit", "exit", scope)]
         if r.random() < 0.4:
             actions.insert(1, (f"{pattern}.add", "add", self._scope(day)))
-        return Trade(trade_id, module, day, self._rr(pattern, scope, segment, day), tuple(actions), segment, r.choice([0.2, 1.0, 4.0]))
+        return Trade(
+            trade_id,
+            module,
+            day,
+            self._rr(pattern, scope, segment, day),
+            tuple(actions),
+            segment,
+            r.choice([0.2, 1.0, 4.0]),
+        )
 
     def _scope(self, day: float) -> dict[str, str]:
         r = self.random
@@ -114,8 +136,12 @@ class Log:
             "btc_macro": regime_of(day),
         }
 
-    def _rr(self, pattern: str, scope: dict[str, str], segment: tuple[str, str], day: float) -> float:
-        rr = self.random.gauss(0.0, 0.6) - 0.8 * (segment[0] == "micro") + 0.3 * (segment[1] == "4h")
+    def _rr(
+        self, pattern: str, scope: dict[str, str], segment: tuple[str, str], day: float
+    ) -> float:
+        rr = (
+            self.random.gauss(0.0, 0.6) - 0.8 * (segment[0] == "micro") + 0.3 * (segment[1] == "4h")
+        )
         sign = {"sol": 1.0, "eth": -1.0}.get(scope["chain"], 0.0)
         if pattern != "dip.S2":
             rr += sign * (1.6 if scope["btc_macro"] == "S1" else 0.1)
@@ -131,10 +157,17 @@ class Log:
             return replace(later, rr=trade.rr - 1.0)
         if kind == 1:
             return replace(later, day=r.uniform(0, DAYS))
-        return replace(later, actions=tuple((pattern, category, self._scope(trade.day)) for pattern, category, _ in trade.actions))
+        return replace(
+            later,
+            actions=tuple(
+                (pattern, category, self._scope(trade.day))
+                for pattern, category, _ in trade.actions
+            ),
+        )
 
 
-# -- a module for each learned quantity: 60 days in which `edge.S1` has an edge in its slice `chain=sol`
+# -- a module for each learned quantity: 60 days in which `edge.S1` has an edge in its slice
+# `chain=sol`
 
 CHAINS = ("sol", "eth", "base")
 
@@ -148,7 +181,14 @@ def lesson(module: str, effect: float, revision: int = 0) -> list[Trade]:
     """The edge is `effect`."""
     r = Random(1)
     return [
-        Trade(f"e{i}", module, i / 5, r.gauss(effect * (i % 3 == 0), 0.5), entry("edge.S1", {"chain": CHAINS[i % 3]}), revision=revision)
+        Trade(
+            f"e{i}",
+            module,
+            i / 5,
+            r.gauss(effect * (i % 3 == 0), 0.5),
+            entry("edge.S1", {"chain": CHAINS[i % 3]}),
+            revision=revision,
+        )
         for i in range(300)
     ]
 
@@ -158,11 +198,15 @@ def baseline(module: str) -> list[Trade]:
     r = Random(2)
     return [
         Trade(
-            f"e{i}", module, i / 6, r.gauss(1.2 * (i % 3 == 0), 0.5), entry("edge.S1", {"chain": CHAINS[i % 3]}),
+            f"e{i}",
+            module,
+            i / 6,
+            r.gauss(1.2 * (i % 3 == 0), 0.5),
+            entry("edge.S1", {"chain": CHAINS[i % 3]}),
             ("micro" if i % 3 < 2 else "large", "1h"),
         )
         for i in range(360)
-    ]  # fmt: skip
+    ]
 
 
 def others(module: str, micro: float, revision: int = 0) -> list[Trade]:
@@ -172,7 +216,11 @@ def others(module: str, micro: float, revision: int = 0) -> list[Trade]:
     for i in range(420):
         bucket = ("large", "micro")[i % 2]
         rr = r.gauss(micro * (bucket == "micro"), 0.5)
-        made.append(Trade(f"o{i}", module, i / 7, rr, entry("other.S1", {}), (bucket, "1h"), revision=revision))
+        made.append(
+            Trade(
+                f"o{i}", module, i / 7, rr, entry("other.S1", {}), (bucket, "1h"), revision=revision
+            )
+        )
     return made
 
 
@@ -183,21 +231,33 @@ def half_life(module: str, days: float, revision: int = 0) -> list[Trade]:
     for i in range(600):
         day, chain = i / 10, CHAINS[i % 3]
         rr = r.gauss(2.0 * math.exp2(-day / days) * (chain == "sol"), 0.3)
-        made.append(Trade(f"e{i}", module, day, rr, entry("edge.S1", {"chain": chain}), revision=revision))
+        made.append(
+            Trade(f"e{i}", module, day, rr, entry("edge.S1", {"chain": chain}), revision=revision)
+        )
     return made
 
 
 def regimes(module: str, share: float, revision: int = 0) -> list[Trade]:
-    """In two patterns `chain=sol` earns and `chain=eth` loses 0.4 on average: 0.8 times `share` in S1, and the rest of 0.8 in S3."""
+    """In two patterns `chain=sol` earns and `chain=eth` loses 0.4 on average: 0.8 times `share` in
+    S1, and the rest of 0.8 in S3."""
     r = Random(5)
     made = []
     for i in range(1_200):
         day, chain = i / 20, CHAINS[i // 2 % 3]
         regime = regime_of(day)
-        edge = {"sol": 0.8, "eth": -0.8, "base": 0.0}[chain] * (share if regime == "S1" else 1.0 - share)
+        edge = {"sol": 0.8, "eth": -0.8, "base": 0.0}[chain] * (
+            share if regime == "S1" else 1.0 - share
+        )
         pattern = ("edge.S1", "edge.S2")[i % 2]
         made.append(
-            Trade(f"e{i}", module, day, r.gauss(edge, 0.25), entry(pattern, {"chain": chain, "btc_macro": regime}), revision=revision)
+            Trade(
+                f"e{i}",
+                module,
+                day,
+                r.gauss(edge, 0.25),
+                entry(pattern, {"chain": chain, "btc_macro": regime}),
+                revision=revision,
+            )
         )
     return made
 
@@ -209,12 +269,21 @@ def factor(module: str) -> list[Trade]:
     for i in range(360):
         scope = {"chain": CHAINS[i % 3]}
         adds = (("edge.S2", "add", scope),) if i % 30 else ()
-        made.append(Trade(f"e{i}", module, i / 6, r.gauss(1.0 * (i % 3 == 0), 0.5), (*entry("edge.S1", scope), *adds)))
+        made.append(
+            Trade(
+                f"e{i}",
+                module,
+                i / 6,
+                r.gauss(1.0 * (i % 3 == 0), 0.5),
+                (*entry("edge.S1", scope), *adds),
+            )
+        )
     return made
 
 
 def more_adds(module: str, *, shared: bool) -> list[Trade]:
-    """300 more adds of `edge.S2` with the same edge: by trades that `edge.S1` entered too, or by trades of their own."""
+    """300 more adds of `edge.S2` with the same edge: by trades that `edge.S1` entered too, or by
+    trades of their own."""
     r = Random(7)
     made = []
     for i in range(300):

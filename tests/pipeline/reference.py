@@ -1,6 +1,8 @@
-"""What a trade log teaches, computed in one go by brute force: an independent reading of the specification, in plain Python.
+"""What a trade log teaches, computed in one go by brute force: an independent reading of the
+specification, in plain Python.
 
-May touch: nothing.  Of the project it uses the published function of ids alone, nothing of what it is compared with.
+May touch: nothing.  Of the project it uses the published function of ids alone, nothing of what it
+is compared with.
 """
 
 from __future__ import annotations
@@ -18,11 +20,27 @@ from typing import Any
 
 from edgeloop.identity import baseline_id, group_id, slice_id
 
-REGIMES = frozenset(f"{market}_{span}" for market in ("btc", "alt", "bucket", "btcd", "usdtd") for span in ("macro", "meso", "micro"))
+REGIMES = frozenset(
+    f"{market}_{span}"
+    for market in ("btc", "alt", "bucket", "btcd", "usdtd")
+    for span in ("macro", "meso", "micro")
+)
 DIMENSIONS = REGIMES | {
-    "curator", "chain", "mcap_bucket", "vol_bucket", "age_bucket", "intent", "mcap_vol_ratio_bucket", "market_family", "timeframe",
-    "A_mode", "E_mode", "bucket", "bucket_leader", "bucket_rank_position",
-}  # fmt: skip
+    "curator",
+    "chain",
+    "mcap_bucket",
+    "vol_bucket",
+    "age_bucket",
+    "intent",
+    "mcap_vol_ratio_bucket",
+    "market_family",
+    "timeframe",
+    "A_mode",
+    "E_mode",
+    "bucket",
+    "bucket_leader",
+    "bucket_rank_position",
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Scope = dict[str, str]
@@ -97,13 +115,21 @@ def learn(values: Iterable[bytes], rules: Rules) -> World:
         known = world.trades.get((trade.module, trade.trade_id))
         if known is None or known.rank < trade.rank:
             world.trades[trade.module, trade.trade_id] = trade
-    windows = {group: window(trades, rules) for group, trades in _by_group(world.trades.values()).items()}
+    windows = {
+        group: window(trades, rules) for group, trades in _by_group(world.trades.values()).items()
+    }
     for module in sorted({group[0] for group in windows}):
-        _learn_module(world, module, {group: trades for group, trades in windows.items() if group[0] == module}, rules)
+        _learn_module(
+            world,
+            module,
+            {group: trades for group, trades in windows.items() if group[0] == module},
+            rules,
+        )
     return world
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------------------
+# -- reading
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def read(value: bytes, outcome: str) -> Trade:
@@ -135,7 +161,11 @@ def read(value: bytes, outcome: str) -> Trade:
         summary.get("pnl_usd"),
         (event.get("bucket"), event.get("timeframe")),
         tuple(actions),
-        min(33.0, max(-33.0, summary["rr"])) if outcome == "rr" else summary["roi" if outcome == "roi" else "pnl_usd"],
+        (
+            min(33.0, max(-33.0, summary["rr"]))
+            if outcome == "rr"
+            else summary["roi" if outcome == "roi" else "pnl_usd"]
+        ),
     )
 
 
@@ -153,7 +183,9 @@ def _from_older(envelope: Mapping[str, Any]) -> dict[str, Any]:
         "event_id": envelope["id"],
         "module": envelope.get("module"),
         "trade_summary": summary,
-        "actions": [{**action, "action_id": action.get("strand_id")} for action in trade["actions"]],
+        "actions": [
+            {**action, "action_id": action.get("strand_id")} for action in trade["actions"]
+        ],
     }
 
 
@@ -194,7 +226,8 @@ def text_of(name: str, value: Any) -> str | None:
     return text
 
 
-# -- learning ----------------------------------------------------------------------------------------------------------------------
+# -- learning
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def _by_group(trades: Iterable[Trade]) -> dict[Group, list[Trade]]:
@@ -206,14 +239,20 @@ def _by_group(trades: Iterable[Trade]) -> dict[Group, list[Trade]]:
 
 
 def window(trades: list[Trade], rules: Rules) -> list[Trade]:
-    """The trades that count: by time before the newest exit, and the greatest (exit, trade id) of these."""
+    """The trades that count: by time before the newest exit, and the greatest (exit, trade id) of
+    these."""
     oldest = max(trade.exit_us for trade in trades) - round(rules.window_days * 86_400_000_000)
-    inside = sorted((t for t in trades if t.exit_us >= oldest), key=lambda t: (t.exit_us, t.trade_id))
+    inside = sorted(
+        (t for t in trades if t.exit_us >= oldest), key=lambda t: (t.exit_us, t.trade_id)
+    )
     return inside[-rules.window_trades :]
 
 
-def slices(group: Group, trades: list[Trade], rules: Rules) -> dict[tuple[tuple[str, str], ...], list[Trade]]:
-    """Every slice with the trades in it: those of which *one* action in the group has all of its values."""
+def slices(
+    group: Group, trades: list[Trade], rules: Rules
+) -> dict[tuple[tuple[str, str], ...], list[Trade]]:
+    """Every slice with the trades in it: those of which *one* action in the group has all of its
+    values."""
     found: dict[tuple[tuple[str, str], ...], list[Trade]] = {}
     for trade in trades:
         matched = set()
@@ -245,19 +284,27 @@ def unit_of(windows: Iterable[list[Trade]], rules: Rules) -> float:
         return 1.0
     spread = [(robust_sd([t.outcome for t in trades]), len(trades)) for trades in windows]
     spread = [(sd, n) for sd, n in spread if sd > 0]
-    return math.sqrt(sum(sd * sd * n for sd, n in spread) / sum(n for _, n in spread)) if spread else 1.0
+    return (
+        math.sqrt(sum(sd * sd * n for sd, n in spread) / sum(n for _, n in spread))
+        if spread
+        else 1.0
+    )
 
 
 def decay_of(trades: list[Trade], unit: float = 1.0) -> tuple[str, float]:
-    """State and multiplier, from the least-squares slope of the outcome, in such units, on hours of exit."""
+    """State and multiplier, from the least-squares slope of the outcome, in such units, on hours of
+    exit."""
     if len({trade.exit_us for trade in trades}) < 5:
         return "insufficient", 1.0
     first = min(trade.exit_us for trade in trades)
     hours = [(trade.exit_us - first) / 3.6e9 for trade in trades]
-    mean_x, mean_y = math.fsum(hours) / len(hours), math.fsum(t.outcome for t in trades) / len(trades)
-    b = math.fsum((x - mean_x) * (t.outcome - mean_y) for x, t in zip(hours, trades, strict=True)) / math.fsum(
-        (x - mean_x) ** 2 for x in hours
+    mean_x, mean_y = (
+        math.fsum(hours) / len(hours),
+        math.fsum(t.outcome for t in trades) / len(trades),
     )
+    b = math.fsum(
+        (x - mean_x) * (t.outcome - mean_y) for x, t in zip(hours, trades, strict=True)
+    ) / math.fsum((x - mean_x) ** 2 for x in hours)
     b /= unit
     if b < -0.001:
         return "decaying", max(0.5, 1 - min(100 * abs(b), 0.5))
@@ -266,10 +313,19 @@ def decay_of(trades: list[Trade], unit: float = 1.0) -> tuple[str, float]:
     return "stable", 1.0
 
 
-def _learn_module(world: World, module: str, windows: Mapping[Group, list[Trade]], rules: Rules) -> None:
+def _learn_module(
+    world: World, module: str, windows: Mapping[Group, list[Trade]], rules: Rules
+) -> None:
     home = [trade for group, trades in windows.items() for trade in trades if trade.home == group]
-    baseline, variance = moments([trade.outcome for trade in home]) if home else (rules.baseline, 0.0)
-    world.baselines[baseline_id(module)] = {"module": module, "n": len(home), "mean": baseline, "variance": variance}
+    baseline, variance = (
+        moments([trade.outcome for trade in home]) if home else (rules.baseline, 0.0)
+    )
+    world.baselines[baseline_id(module)] = {
+        "module": module,
+        "n": len(home),
+        "mean": baseline,
+        "variance": variance,
+    }
     unit = unit_of(windows.values(), rules)
     for group, trades in windows.items():
         found = slices(group, trades, rules)
@@ -280,14 +336,21 @@ def _learn_module(world: World, module: str, windows: Mapping[Group, list[Trade]
         world.summaries[group_id(*group)] = {
             "n": len(trades),
             "n_slices": len(found),
-            "segments": {key: (len(ys), math.fsum(ys), math.fsum(y * y for y in ys)) for key, ys in segments.items()},
+            "segments": {
+                key: (len(ys), math.fsum(ys), math.fsum(y * y for y in ys))
+                for key, ys in segments.items()
+            },
         }
         for pairs, inside in found.items():
             scope = dict(pairs)
-            world.lessons[slice_id(*group, scope)] = _lesson(group, scope, inside, baseline, unit, rules)
+            world.lessons[slice_id(*group, scope)] = _lesson(
+                group, scope, inside, baseline, unit, rules
+            )
 
 
-def _lesson(group: Group, scope: Scope, trades: list[Trade], baseline: float, unit: float, rules: Rules) -> dict[str, Any]:
+def _lesson(
+    group: Group, scope: Scope, trades: list[Trade], baseline: float, unit: float, rules: Rules
+) -> dict[str, Any]:
     n = len(trades)
     mean, variance = moments([trade.outcome for trade in trades])
     state, decay_multiplier = decay_of(trades)
@@ -297,7 +360,12 @@ def _lesson(group: Group, scope: Scope, trades: list[Trade], baseline: float, un
     support = 1 - math.exp(-n / 50)
     magnitude = 1 / (1 + math.exp(-size))
     stability = 1 / (1 + spread)
-    edge = (size - baseline / unit) * reliability * (support + magnitude + 1 + stability) * judged_decay
+    edge = (
+        (size - baseline / unit)
+        * reliability
+        * (support + magnitude + 1 + stability)
+        * judged_decay
+    )
     held = n >= rules.n_min and abs(edge) >= rules.edge_min
     return {
         "module": group[0],

@@ -1,4 +1,5 @@
-"""Workers that are killed, join, leave and freeze, and a database that is away: lessons, overrides and rows are those of the reference."""
+"""Workers that are killed, join, leave and freeze, and a database that is away: lessons, overrides
+and rows are those of the reference."""
 
 from __future__ import annotations
 
@@ -24,7 +25,14 @@ from tests.pipeline.trades import Close, Generator
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
 RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=200)
-SETTINGS = {"learning": "classic", "n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
+SETTINGS = {
+    "learning": "classic",
+    "n_min": 15,
+    "max_dims": 2,
+    "window_days": 60.0,
+    "window_trades": 200,
+    **FIXED_DATES,
+}
 AWAY_S = float(os.environ.get("POSTGRES_AWAY_S", "10"))
 """How long PostgreSQL is away; the group's session ends after 12 s, an hour must do no harm."""
 
@@ -33,7 +41,8 @@ BROKER_AWAY_S = float(os.environ.get("BROKER_AWAY_S", "15"))
 
 
 def parts(seed: int, trades: int, count: int) -> list[list[Close]]:
-    """A log in so many parts, each shuffled, with repetitions and corrections of trades of any part."""
+    """A log in so many parts, each shuffled, with repetitions and corrections of trades of any
+    part."""
     generator = Generator(seed)
     closes = generator.log(trades)
     generator.random.shuffle(closes)
@@ -47,15 +56,23 @@ def world_of(parts: list[list[Close]]) -> World:
 def grows(installation: Installation, topic: str, by: int) -> None:
     """Wait until the pipeline is at work: so many records more in a topic."""
     start = installation.records_in(topic)
-    wait(lambda: installation.records_in(topic) >= start + by, 30, f"growth of {topic}", installation.logs)
+    wait(
+        lambda: installation.records_in(topic) >= start + by,
+        30,
+        f"growth of {topic}",
+        installation.logs,
+    )
 
 
-def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(install: Callable[..., Installation]):
+def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
+    install: Callable[..., Installation],
+):
     log = parts(seed=7, trades=1_200, count=4)
     installation = install(**SETTINGS)
     killed, frozen = installation.start_ready(2)
 
-    # One dies and one freezes in the middle of their work; a third takes over from both when their sessions end.
+    # One dies and one freezes in the middle of their work; a third takes over from both when their
+    # sessions end.
     installation.produce(log[0])
     grows(installation, kinds.FACTS, 100)
     installation.kill(killed)
@@ -63,14 +80,25 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(insta
     try:
         third = installation.start()
         installation.produce(log[1])
-        wait(lambda: installation.members() == 1 and third.ready(), 60, "takeover by the third worker", installation.logs)
+        wait(
+            lambda: installation.members() == 1 and third.ready(),
+            60,
+            "takeover by the third worker",
+            installation.logs,
+        )
         installation.until_idle()
     finally:
         frozen.signal(signal.SIGCONT)
 
-    # The frozen one wakes with a batch that it has yet to publish, finds itself thrown out of the group, and comes back.
+    # The frozen one wakes with a batch that it has yet to publish, finds itself thrown out of the
+    # group, and comes back.
     installation.produce(log[2])
-    wait(lambda: installation.members() == 2 and frozen.ready(), 60, "return of the frozen worker", installation.logs)
+    wait(
+        lambda: installation.members() == 2 and frozen.ready(),
+        60,
+        "return of the frozen worker",
+        installation.logs,
+    )
 
     # One leaves in the middle of its work, another joins.
     installation.produce(log[3])
@@ -106,7 +134,9 @@ def run(server: Postgres) -> None:
     wait(answers, 30, "PostgreSQL")
 
 
-def test_postgres_away_costs_nothing_but_time(install: Callable[..., Installation], own_postgres: Postgres):
+def test_postgres_away_costs_nothing_but_time(
+    install: Callable[..., Installation], own_postgres: Postgres
+):
     log = parts(seed=8, trades=500, count=3)
     installation = install(database_url=own_postgres.address, **SETTINGS)
     (worker,) = installation.start_ready()
@@ -118,7 +148,12 @@ def test_postgres_away_costs_nothing_but_time(install: Callable[..., Installatio
         gone = time.monotonic()
         installation.produce(log[1])
         # Learning goes on ...
-        wait(lambda: not behind(installation, "projector"), 45, "overrides without PostgreSQL", installation.logs)
+        wait(
+            lambda: not behind(installation, "projector"),
+            45,
+            "overrides without PostgreSQL",
+            installation.logs,
+        )
         # ... and a worker may end and another begin meanwhile.
         installation.terminate(worker)
         installation.start_ready()
@@ -133,7 +168,9 @@ def test_postgres_away_costs_nothing_but_time(install: Callable[..., Installatio
     check(installation, world_of(log))
 
 
-def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(install: Callable[..., Installation], tmp_path: Path):
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(
+    install: Callable[..., Installation], tmp_path: Path
+):
     log = parts(seed=9, trades=500, count=2)
     folder = tmp_path / "stack"
     with temporary_stack(folder) as own:

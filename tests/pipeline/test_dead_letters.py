@@ -1,4 +1,5 @@
-"""One worker and whatever may stand at its door: bad input by the thousand, huge input, every compression codec."""
+"""One worker and whatever may stand at its door: bad input by the thousand, huge input, every
+compression codec."""
 
 from __future__ import annotations
 
@@ -53,7 +54,10 @@ def good(count: int, module: str) -> list[Close]:
                 module=module,
                 day=random.uniform(1, 80),
                 rr=random.gauss(0.5, 1),
-                scope={"chain": random.choice(["sol", "eth"]), "mcap_bucket": random.choice([1, 2])},
+                scope={
+                    "chain": random.choice(["sol", "eth"]),
+                    "mcap_bucket": random.choice([1, 2]),
+                },
             ),
             key=f"{module}-{i}".encode(),
             at=bad.STAMP,
@@ -75,7 +79,9 @@ def dead_letters(installation: Installation) -> dict[tuple[int, int], ConsumerRe
     return found
 
 
-def check_letter(installation: Installation, record: ConsumerRecord, expected: Bad, key: bytes | None) -> None:
+def check_letter(
+    installation: Installation, record: ConsumerRecord, expected: Bad, key: bytes | None
+) -> None:
     headers = {name: value.decode() for name, value in record.headers}
     assert headers["reason"] == expected.reason, (expected.sort, headers)
     assert expected.path is None or headers["path"] == expected.path, (expected.sort, headers)
@@ -87,10 +93,14 @@ def check_letter(installation: Installation, record: ConsumerRecord, expected: B
     assert record.value == expected.value, expected.sort
 
 
-def test_each_bad_record_is_a_dead_letter_and_each_good_one_is_learned(installation: Installation, sent: list[Close]):
+def test_each_bad_record_is_a_dead_letter_and_each_good_one_is_learned(
+    installation: Installation, sent: list[Close]
+):
     worker = installation.workers[0]
     flood: list[tuple[Bad | None, Close]] = [
-        (b, Close(b.value, f"k{number}".encode(), STAMP_MS)) for number in range(ROUNDS) for b in bad.every_sort(number)
+        (b, Close(b.value, f"k{number}".encode(), STAMP_MS))
+        for number in range(ROUNDS)
+        for b in bad.every_sort(number)
     ]
     flood += [(b, Close(b.value, b"huge", STAMP_MS)) for b in bad.huge()]
     flood.append((bad.every_sort(0)[0], Close(None, None, STAMP_MS)))
@@ -105,9 +115,15 @@ def test_each_bad_record_is_a_dead_letter_and_each_good_one_is_learned(installat
     installation.until_idle(90)
 
     letters = dead_letters(installation)
-    expected = {place: (b, close.key) for place, (b, close) in zip(places, flood, strict=True) if b is not None}
+    expected = {
+        place: (b, close.key)
+        for place, (b, close) in zip(places, flood, strict=True)
+        if b is not None
+    }
     assert len(expected) == bad_count
-    wrong = {place: (b.sort, b.reason) for place, (b, _) in expected.items() if place not in letters}
+    wrong = {
+        place: (b.sort, b.reason) for place, (b, _) in expected.items() if place not in letters
+    }
     assert not wrong, f"{len(wrong)} records went missing: {Counter(wrong.values()).most_common(5)}"
     unexpected = [dict(letters[place].headers) for place in letters.keys() - expected.keys()]
     assert not unexpected, f"{len(unexpected)} good ones were refused: {unexpected[:2]}"
@@ -120,10 +136,14 @@ def test_each_bad_record_is_a_dead_letter_and_each_good_one_is_learned(installat
     assert worker.text().count("worker.listening") == 1
 
 
-def test_a_bomb_of_40_megabytes_in_a_small_batch_is_cut(installation: Installation, sent: list[Close]):
+def test_a_bomb_of_40_megabytes_in_a_small_batch_is_cut(
+    installation: Installation, sent: list[Close]
+):
     bomb = Close(b" " * 40_000_000, b"bomb", STAMP_MS)
     around = good(20, "bomb")
-    places = installation.produce([*around[:10], bomb, *around[10:]], **{"compression.type": "gzip"})
+    places = installation.produce(
+        [*around[:10], bomb, *around[10:]], **{"compression.type": "gzip"}
+    )
     sent += around
     installation.until_idle()
     record = dead_letters(installation)[places[10]]
@@ -142,7 +162,8 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
 def codecs_in(segment: Path) -> set[str]:
-    """The codecs of the batches in a segment of Kafka's log (record batch, version 2: the attributes are at byte 21)."""
+    """The codecs of the batches in a segment of Kafka's log (record batch, version 2: the
+    attributes are at byte 21)."""
     data, at, found = segment.read_bytes(), 0, set()
     while at < len(data):
         length, attributes = struct.unpack_from(">8xi9xh", data, at)
@@ -152,19 +173,28 @@ def codecs_in(segment: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_every_codec_is_read(stack: StackInfo, installation: Installation, sent: list[Close], codec: str):
+def test_every_codec_is_read(
+    stack: StackInfo, installation: Installation, sent: list[Close], codec: str
+):
     closes = good(40, f"codec-{codec}")
     # All in one batch: a batch of one small record is not always compressed.
-    installation.produce(closes, **{"compression.type": codec, "linger.ms": 200, "sticky.partitioning.linger.ms": 200})
+    installation.produce(
+        closes,
+        **{"compression.type": codec, "linger.ms": 200, "sticky.partitioning.linger.ms": 200},
+    )
     sent += closes
-    segments = stack.directory.glob(f"kafka/**/{installation.settings.topic(kinds.CLOSES)}-[0-9]*/*.log")
+    segments = stack.directory.glob(
+        f"kafka/**/{installation.settings.topic(kinds.CLOSES)}-[0-9]*/*.log"
+    )
     assert codec in set().union(*map(codecs_in, segments)), "the test sent nothing in that codec"
     installation.until_idle()
     learn_all(installation, sent)
     installation.workers[0].check()
 
 
-def test_time_of_the_future_is_judged_by_the_record_not_by_the_clock(installation: Installation, sent: list[Close]):
+def test_time_of_the_future_is_judged_by_the_record_not_by_the_clock(
+    installation: Installation, sent: list[Close]
+):
     edge = simple("edge", module="edge", day=0.0)
     edge["trade_summary"]["exit_timestamp"] = (bad.STAMP + timedelta(days=1)).isoformat()
     on_the_edge = close(edge, at=bad.STAMP)
@@ -179,7 +209,8 @@ def test_time_of_the_future_is_judged_by_the_record_not_by_the_clock(installatio
 
 
 def test_rubbish_in_the_derived_topics_harms_nobody(installation: Installation, sent: list[Close]):
-    """Someone's mistake: records of ours overwritten, records that are none; also for a worker that finds them when it starts."""
+    """Someone's mistake: records of ours overwritten, records that are none; also for a worker that
+    finds them when it starts."""
     before = good(60, "before-rubbish")
     installation.produce(before)
     sent += before
@@ -188,9 +219,13 @@ def test_rubbish_in_the_derived_topics_harms_nobody(installation: Installation, 
     for topic in (kinds.LESSONS, kinds.OVERRIDES, kinds.VERDICTS, kinds.BASELINES):
         key, record = min(installation.current(topic).items())
         for value in (b"no JSON", b"{}", b'{"kind": "lesson"}', b"\xff\xfe"):
-            installation.send(topic, key.encode(), value, partition_of(record["module"], partitions))
+            installation.send(
+                topic, key.encode(), value, partition_of(record["module"], partitions)
+            )
     for value in (b"no JSON", b"{}", None):
-        installation.send(kinds.FACTS, b"pm.plain.S1|entry", value, partition_of("pm.plain.S1|entry", partitions))
+        installation.send(
+            kinds.FACTS, b"pm.plain.S1|entry", value, partition_of("pm.plain.S1|entry", partitions)
+        )
     more = good(30, "after-rubbish")
     installation.produce(more)
     sent += more

@@ -1,8 +1,10 @@
-"""Every learned quantity is read: events move it, and an override with it; with its learner off they do not.
+"""Every learned quantity is read: events move it, and an override with it; with its learner off
+they do not.
 
-For each quantity there are two modules with the same trades.  Then more events come for one of them, and the overrides of the two are
-compared; and again after restarts with one learner off each.  Shared effects are off, so that the other quantities are seen by themselves,
-until a last restart with them.
+For each quantity there are two modules with the same trades.  Then more events come for one of
+them, and the overrides of the two are compared; and again after restarts with one learner off each.
+Shared effects are off, so that the other quantities are seen by themselves, until a last restart
+with them.
 """
 
 from __future__ import annotations
@@ -63,10 +65,19 @@ class Shot(NamedTuple):
     published: dict[str, dict[str, dict[str, Any]]]
     book: dict[str, Any]
 
-    def override(self, module: str, pattern: str = "edge.S1", category: str = "entry", **scope: str) -> dict[str, Any]:
+    def override(
+        self, module: str, pattern: str = "edge.S1", category: str = "entry", **scope: str
+    ) -> dict[str, Any]:
         """The one override of a slice."""
-        wanted = {"module": module, "pattern_key": f"{module}.{pattern}", "action_category": category, "scope": scope}
-        (found,) = [o for o in self.published[kinds.OVERRIDES].values() if wanted.items() <= o.items()]
+        wanted = {
+            "module": module,
+            "pattern_key": f"{module}.{pattern}",
+            "action_category": category,
+            "scope": scope,
+        }
+        (found,) = [
+            o for o in self.published[kinds.OVERRIDES].values() if wanted.items() <= o.items()
+        ]
         return found
 
     def multiplier(self, question: str) -> float:
@@ -100,14 +111,24 @@ def shot(installation: Installation) -> Shot:
     """Publishing has come to rest, as the core in this process says; then look."""
 
     async def ask() -> dict[str, Any]:
-        async with OverrideBook(installation.settings.broker, topic_prefix=installation.settings.topic_prefix) as book:
+        async with OverrideBook(
+            installation.settings.broker, topic_prefix=installation.settings.topic_prefix
+        ) as book:
             assert await book.ready(30)
             return {
-                name: book.resolve(pattern, category, scope, END + timedelta(days=days), module=module)
+                name: book.resolve(
+                    pattern, category, scope, END + timedelta(days=days), module=module
+                )
                 for name, (module, pattern, category, scope, days) in QUESTIONS.items()
             }
 
-    published = (kinds.OVERRIDES, kinds.BASELINES, kinds.REGIME_WEIGHTS, kinds.FACTORS, kinds.LESSONS)
+    published = (
+        kinds.OVERRIDES,
+        kinds.BASELINES,
+        kinds.REGIME_WEIGHTS,
+        kinds.FACTORS,
+        kinds.LESSONS,
+    )
     return Shot({topic: installation.current(topic) for topic in published}, asyncio.run(ask()))
 
 
@@ -132,11 +153,16 @@ def shots(install: Callable[..., Installation]) -> Shots:
     everything = planted.closes([*FIRST, *MORE])
     with_all = installation.settings
     without: dict[str, Shot] = {}
-    for learner, changed in (*((name, {name: False}) for name in LEARNERS), ("selected alone", {"shared_effects": None})):
+    for learner, changed in (
+        *((name, {name: False}) for name in LEARNERS),
+        ("selected alone", {"shared_effects": None}),
+    ):
         settings: Settings = replace(with_all, **changed)
         restart_with(installation, settings)
         expected = engines(everything, settings)
-        until_right(installation, lambda expected=expected: check_integrated(installation, expected))
+        until_right(
+            installation, lambda expected=expected: check_integrated(installation, expected)
+        )
         without[learner] = shot(installation)
     installation.kill_all()
     return Shots(before, after, without)
@@ -146,13 +172,18 @@ def test_before_there_is_no_difference(shots: Shots):
     """Otherwise the comparisons below would compare two logs, and not what the later events did."""
     for name in QUESTIONS:
         if "-moved" in name:
-            assert shots.before.multiplier(name) == shots.before.multiplier(name.replace("-moved", ""))
+            assert shots.before.multiplier(name) == shots.before.multiplier(
+                name.replace("-moved", "")
+            )
     for name in ("lesson", "baseline", "half-life", "regimes S1", "regimes S3"):
         assert shots.after.multiplier(name) == shots.before.multiplier(name)
 
 
 def test_a_lesson_is_read(shots: Shots):
-    still, moved = shots.after.override("lesson", **SOL), shots.after.override("lesson-moved", **SOL)
+    still, moved = (
+        shots.after.override("lesson", **SOL),
+        shots.after.override("lesson-moved", **SOL),
+    )
     assert still["multiplier"] > 1.8
     assert moved["multiplier"] < 0.5
     assert shots.after.multiplier("lesson-moved") == 0.3
@@ -160,19 +191,27 @@ def test_a_lesson_is_read(shots: Shots):
 
 
 def test_a_baseline_is_read(shots: Shots):
-    """The trades behind the override are the same, and so is its lesson; what trades earn where they were made is not."""
+    """The trades behind the override are the same, and so is its lesson; what trades earn where
+    they were made is not."""
 
     def lesson(module: str) -> tuple[Any, ...]:
         (found,) = [r for r in shots.after.of(kinds.LESSONS, module) if r.get("scope") == SOL]
         return found["n"], found["mean"], found["variance"], found["marginal"]
 
     def baseline(module: str) -> float:
-        (found,) = [r["mean"] for r in shots.after.of(kinds.BASELINES, module) if (r["bucket"], r["timeframe"]) == ("micro", "1h")]
+        (found,) = [
+            r["mean"]
+            for r in shots.after.of(kinds.BASELINES, module)
+            if (r["bucket"], r["timeframe"]) == ("micro", "1h")
+        ]
         return float(found)
 
     assert lesson("baseline") == lesson("baseline-moved")
     assert baseline("baseline-moved") > baseline("baseline") + 0.4
-    still, moved = shots.after.override("baseline", **SOL), shots.after.override("baseline-moved", **SOL)
+    still, moved = (
+        shots.after.override("baseline", **SOL),
+        shots.after.override("baseline-moved", **SOL),
+    )
     assert moved["baseline"] > still["baseline"] + 0.1
     assert moved["effect"] < still["effect"] - 0.2
     assert moved["multiplier"] < still["multiplier"]
@@ -180,26 +219,37 @@ def test_a_baseline_is_read(shots: Shots):
 
 
 def test_a_half_life_is_read(shots: Shots):
-    still, moved = shots.after.override("half-life", **SOL), shots.after.override("half-life-moved", **SOL)
+    still, moved = (
+        shots.after.override("half-life", **SOL),
+        shots.after.override("half-life-moved", **SOL),
+    )
     assert (still["decay"]["state"], still["decay"]["half_life_hours"]) == ("stable", None)
     assert moved["decay"]["state"] == "decaying"
     hours = moved["decay"]["half_life_hours"]
     assert 0.6 * 15 * 24 < hours < 1.5 * 15 * 24
     assert moved["effect"] < 0.25 * still["effect"]
     # At the reader it goes on, until the next trade.
-    faded = (shots.after.multiplier("half-life-moved later") - 1) / (shots.after.multiplier("half-life-moved") - 1)
+    faded = (shots.after.multiplier("half-life-moved later") - 1) / (
+        shots.after.multiplier("half-life-moved") - 1
+    )
     assert faded == pytest.approx(exp2(-10 * 24 / hours))
     assert shots.after.multiplier("half-life later") == shots.after.multiplier("half-life")
     # Without the learner what is left of the edge is its mean over the window, and stays it.
     without = shots.without["half_life"]
-    assert without.override("half-life-moved", **SOL)["decay"] == {"state": "stable", "half_life_hours": None, "interval": None}
+    assert without.override("half-life-moved", **SOL)["decay"] == {
+        "state": "stable",
+        "half_life_hours": None,
+        "interval": None,
+    }
     assert without.override("half-life-moved", **SOL)["effect"] > 3 * moved["effect"]
     assert without.multiplier("half-life-moved later") == without.multiplier("half-life-moved")
 
 
 def test_a_regime_weight_is_read(shots: Shots):
     def active(shot: Shot, module: str) -> set[str]:
-        return {record["regime"] for record in shot.of(kinds.REGIME_WEIGHTS, module) if record["active"]}
+        return {
+            record["regime"] for record in shot.of(kinds.REGIME_WEIGHTS, module) if record["active"]
+        }
 
     both = {"btc_macro=S1", "btc_macro=S3"}
     assert (active(shots.after, "regimes"), active(shots.after, "regimes-moved")) == (set(), both)
@@ -217,17 +267,24 @@ def test_a_regime_weight_is_read(shots: Shots):
         assert shots.after.multiplier(f"regimes-moved {regime}") == pytest.approx(expected)
     without = shots.without["regime_weights"]
     assert without.published[kinds.REGIME_WEIGHTS] == {}
-    assert all(override["regime_gains"] == {} for override in without.published[kinds.OVERRIDES].values())
+    assert all(
+        override["regime_gains"] == {} for override in without.published[kinds.OVERRIDES].values()
+    )
     assert without.multiplier("regimes-moved S1") == without.multiplier("regimes-moved S3")
 
 
 def test_a_latent_factor_is_read(shots: Shots):
-    """Shared trades make one piece of evidence of two overrides, with one effect; trades of their own part them again."""
+    """Shared trades make one piece of evidence of two overrides, with one effect; trades of their
+    own part them again."""
 
     def both(shot: Shot, module: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return shot.override(module, **SOL), shot.override(module, "edge.S2", "add", **SOL)
 
-    for of_one, of_other in (both(shots.before, "factor"), both(shots.before, "factor-moved"), both(shots.after, "factor")):
+    for of_one, of_other in (
+        both(shots.before, "factor"),
+        both(shots.before, "factor-moved"),
+        both(shots.after, "factor"),
+    ):
         assert of_one["latent_factor_id"] == of_other["latent_factor_id"] is not None
         assert of_one["effect"] == of_other["effect"]
         assert of_one["n_trades"] > of_other["n_trades"]
@@ -254,11 +311,16 @@ def test_a_latent_factor_is_read(shots: Shots):
 def test_each_learner_is_switched_by_itself(shots: Shots, off: str):
     shot = shots.without[off]
     claimed = shot.override("half-life-moved", **SOL)["decay"]["half_life_hours"] is not None
-    assert [claimed, bool(shot.published[kinds.REGIME_WEIGHTS]), bool(shot.published[kinds.FACTORS])] == [off != name for name in LEARNERS]
+    assert [
+        claimed,
+        bool(shot.published[kinds.REGIME_WEIGHTS]),
+        bool(shot.published[kinds.FACTORS]),
+    ] == [off != name for name in LEARNERS]
 
 
 def test_what_is_shared_is_read(shots: Shots):
-    """With shared effects there are overrides of slices that are not sure by themselves; without them there are none."""
+    """With shared effects there are overrides of slices that are not sure by themselves; without
+    them there are none."""
     shared = shots.without["selected alone"]
 
     def parts(shot: Shot) -> set[str]:
@@ -268,7 +330,11 @@ def test_what_is_shared_is_read(shots: Shots):
     assert parts(shared) == {"selected", "shared"}
     assert shared.override("lesson", **SOL)["part"] == "selected"
     assert shared.multiplier("lesson") == pytest.approx(shots.after.multiplier("lesson"), abs=0.4)
-    weak = [o for o in shared.published[kinds.OVERRIDES].values() if o["part"] == "shared" and o["scope"]]
+    weak = [
+        o
+        for o in shared.published[kinds.OVERRIDES].values()
+        if o["part"] == "shared" and o["scope"]
+    ]
     lessons = {record["lesson_id"]: record for record in shared.published[kinds.LESSONS].values()}
     assert weak
     assert all(lessons[o["override_id"]]["marginal"]["shared"] for o in weak)

@@ -1,4 +1,5 @@
-"""`integrated` through real workers: topics and tables are what the core makes of the same trades in one process, whatever befalls workers.
+"""`integrated` through real workers: topics and tables are what the core makes of the same trades
+in one process, whatever befalls workers.
 
 And it can be changed for `classic` and back, while the position manager goes on asking.
 """
@@ -28,9 +29,23 @@ from tests.pipeline.trades import START, Close
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
-SETTINGS = {"n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 400, "lessons_per_group": 40, **FIXED_DATES}
+SETTINGS = {
+    "n_min": 15,
+    "max_dims": 2,
+    "window_days": 60.0,
+    "window_trades": 400,
+    "lessons_per_group": 40,
+    **FIXED_DATES,
+}
 RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=400)
-COMPACTED = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.BASELINES, kinds.REGIME_WEIGHTS, kinds.FACTORS)
+COMPACTED = (
+    kinds.LESSONS,
+    kinds.VERDICTS,
+    kinds.OVERRIDES,
+    kinds.BASELINES,
+    kinds.REGIME_WEIGHTS,
+    kinds.FACTORS,
+)
 
 
 class Sent(NamedTuple):
@@ -41,7 +56,8 @@ class Sent(NamedTuple):
 
 @pytest.fixture(scope="module")
 def sent() -> Sent:
-    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the first's trades."""
+    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the
+    first's trades."""
     log = Log(seed=20250301)
     trades = log.trades(1_300)
     log.random.shuffle(trades)
@@ -62,12 +78,19 @@ def test_topics_and_tables_equal_the_core_in_one_process(learned: Installation, 
     check_integrated(learned, engines(sent.first, learned.settings))
 
 
-def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(learned: Installation, sent: Sent):
+def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(
+    learned: Installation, sent: Sent
+):
     before = engines(sent.first, learned.settings)
     after = engines(sent.all, learned.settings)
     start = learned.records_in(kinds.FACTS)
     learned.produce(sent.second)
-    wait(lambda: learned.records_in(kinds.FACTS) >= start + 200, 30, "growth of the facts", learned.logs)
+    wait(
+        lambda: learned.records_in(kinds.FACTS) >= start + 200,
+        30,
+        "growth of the facts",
+        learned.logs,
+    )
     learned.kill(learned.workers[0])
     learned.start_ready()
     learned.until_idle(90)
@@ -78,7 +101,9 @@ def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(
     assert any(override.decay.half_life_hours for override in found)
     assert any(override.latent_factor_id for override in found)
     assert any(override.covers for override in found)
-    assert {o.override_id for engine in before for o in engine.overrides()} - {o.override_id for o in found}
+    assert {o.override_id for engine in before for o in engine.overrides()} - {
+        o.override_id for o in found
+    }
     withdrawn = [record for record in learned.read(kinds.HISTORY) if record.value is None]
     assert withdrawn
 
@@ -87,8 +112,18 @@ def test_a_restart_of_all_workers_changes_nothing(learned: Installation, sent: S
     records, history = learned.end_offsets(*COMPACTED), learned.current(kinds.HISTORY)
     learned.terminate_all()
     workers = learned.start_ready(2)
-    wait(lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS), 30, "refits of the groups", learned.logs)
-    wait(lambda: refits(workers, "override_materializer") >= nonempty(learned, kinds.LESSONS), 30, "judgements", learned.logs)
+    wait(
+        lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS),
+        30,
+        "refits of the groups",
+        learned.logs,
+    )
+    wait(
+        lambda: refits(workers, "override_materializer") >= nonempty(learned, kinds.LESSONS),
+        30,
+        "judgements",
+        learned.logs,
+    )
     learned.produce(sent.first[:50])
     learned.until_idle()
     assert learned.end_offsets(*COMPACTED) == records
@@ -96,7 +131,10 @@ def test_a_restart_of_all_workers_changes_nothing(learned: Installation, sent: S
 
 
 def test_to_classic_and_back_while_the_position_manager_asks(learned: Installation, sent: Sent):
-    after, world = engines(sent.all, learned.settings), learn([close.value for close in sent.all], RULES)
+    after, world = (
+        engines(sent.all, learned.settings),
+        learn([close.value for close in sent.all], RULES),
+    )
     integrated = learned.settings
     with asking(learned) as answers:
         restart_with(learned, replace(integrated, learning="classic"))
@@ -128,12 +166,19 @@ def asking(installation: Installation) -> Iterator[list[tuple[float, str]]]:
     at = START + timedelta(days=DAYS)
 
     async def ask() -> None:
-        async with OverrideBook(installation.settings.broker, topic_prefix=installation.settings.topic_prefix) as book:
+        async with OverrideBook(
+            installation.settings.broker, topic_prefix=installation.settings.topic_prefix
+        ) as book:
             assert await book.ready(30)
             while not done.is_set():
                 for pattern in ("uptrend.S1.entry", "dip.S2.entry"):
                     for chain in ("sol", "eth"):
-                        found = book.resolve(pattern, "entry", {"chain": chain, "A_mode": "fast", "btc_macro": "S1"}, at)
+                        found = book.resolve(
+                            pattern,
+                            "entry",
+                            {"chain": chain, "A_mode": "fast", "btc_macro": "S1"},
+                            at,
+                        )
                         answers.append((found.multiplier, found.reason))
                 await asyncio.sleep(0.02)
             bad_records.append(book.status.bad_records)

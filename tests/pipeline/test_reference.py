@@ -1,4 +1,5 @@
-"""A generated trade log through two workers: topics and tables equal an independent batch computation, and a restart changes nothing."""
+"""A generated trade log through two workers: topics and tables equal an independent batch
+computation, and a restart changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +19,14 @@ from tests.pipeline.trades import START, Close, Generator, close, simple, text_o
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
 RULES = Rules(n_min=15, max_dims=3, window_days=60.0, window_trades=200)
-SETTINGS = {"learning": "classic", "n_min": 15, "max_dims": 3, "window_days": 60.0, "window_trades": 200, **FIXED_DATES}
+SETTINGS = {
+    "learning": "classic",
+    "n_min": 15,
+    "max_dims": 3,
+    "window_days": 60.0,
+    "window_trades": 200,
+    **FIXED_DATES,
+}
 COMPACTED = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.BASELINES)
 
 
@@ -29,19 +37,30 @@ class Log(NamedTuple):
 
 @pytest.fixture(scope="module")
 def log() -> Log:
-    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the first's trades."""
+    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the
+    first's trades."""
     generator = Generator(seed=20250101)
     closes = generator.log(1_500)
     generator.random.shuffle(closes)
-    return Log(generator.sent([*on_the_edge_of_the_window(), *closes[:700]]), generator.sent(closes[500:]))
+    return Log(
+        generator.sent([*on_the_edge_of_the_window(), *closes[:700]]), generator.sent(closes[500:])
+    )
 
 
 def on_the_edge_of_the_window() -> list[Close]:
-    """A group with a trade that is exactly as old as the window, and inside, and one that is a microsecond older."""
+    """A group with a trade that is exactly as old as the window, and inside, and one that is a
+    microsecond older."""
     newest = START + timedelta(days=100)
     oldest = newest - timedelta(days=RULES.window_days)
-    exits = [newest, oldest, oldest - timedelta(microseconds=1), *(newest - timedelta(days=day) for day in range(1, 20))]
-    events = [simple(f"edge-{number}", module="edge", rr=number / 10) for number in range(len(exits))]
+    exits = [
+        newest,
+        oldest,
+        oldest - timedelta(microseconds=1),
+        *(newest - timedelta(days=day) for day in range(1, 20)),
+    ]
+    events = [
+        simple(f"edge-{number}", module="edge", rr=number / 10) for number in range(len(exits))
+    ]
     for event, exit_ in zip(events, exits, strict=True):
         event["trade_summary"]["exit_timestamp"] = text_of(exit_)
     return [close(event) for event in events]
@@ -61,7 +80,9 @@ def test_topics_and_tables_equal_the_batch_computation(learned: Installation, lo
     check(learned, learn([close.value for close in log.first], RULES))
 
 
-def test_they_do_so_again_when_trades_are_corrected_and_windows_move(learned: Installation, log: Log):
+def test_they_do_so_again_when_trades_are_corrected_and_windows_move(
+    learned: Installation, log: Log
+):
     before = learn([close.value for close in log.first], RULES)
     after = learn([close.value for close in (*log.first, *log.second)], RULES)
     learned.produce(log.second, **{"compression.type": "zstd"})
@@ -69,7 +90,9 @@ def test_they_do_so_again_when_trades_are_corrected_and_windows_move(learned: In
     check(learned, after)
     # Otherwise nothing had to be retired, and the comparison would not see it.
     assert before.lessons.keys() - after.lessons.keys()
-    assert {k for k, v in before.lessons.items() if v["multiplier"]} - {k for k, v in after.lessons.items() if v["multiplier"]}
+    assert {k for k, v in before.lessons.items() if v["multiplier"]} - {
+        k for k, v in after.lessons.items() if v["multiplier"]
+    }
     retired = learned.query("SELECT count(*) AS n FROM pm_overrides_history WHERE retired")
     assert retired[0]["n"] > 0
 
@@ -80,7 +103,9 @@ def test_a_replay_from_zero_by_workers_of_one_role_each_gives_the_same_to_the_la
     again = install(**SETTINGS)
     roles = [("ingest",), ("lesson_builder",), ("override_materializer", "projector")]
     workers = [again.start(agents=agents) for agents in roles]
-    wait(lambda: all(worker.ready() for worker in workers), 60, "workers that are ready", again.logs)
+    wait(
+        lambda: all(worker.ready() for worker in workers), 60, "workers that are ready", again.logs
+    )
     closes = list({close.value: close for close in (*log.first, *log.second)}.values())
     again.produce(closes)
     again.until_idle()
@@ -92,9 +117,20 @@ def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: 
     before, records = content(learned), learned.end_offsets(*COMPACTED)
     learned.terminate_all()
     workers = learned.start_ready(2)
-    # The log is the state: every partition with records has been read and judged anew before this says anything.
-    wait(lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS), 30, "refits of the groups", learned.logs)
-    wait(lambda: refits(workers, "override_materializer") >= nonempty(learned, kinds.LESSONS), 30, "judgements", learned.logs)
+    # The log is the state: every partition with records has been read and judged anew before this
+    # says anything.
+    wait(
+        lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS),
+        30,
+        "refits of the groups",
+        learned.logs,
+    )
+    wait(
+        lambda: refits(workers, "override_materializer") >= nonempty(learned, kinds.LESSONS),
+        30,
+        "judgements",
+        learned.logs,
+    )
     # Repetitions go all the way, and teach nothing new.
     learned.produce(log.first[:50])
     learned.until_idle()

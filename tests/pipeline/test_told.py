@@ -1,6 +1,8 @@
-"""What people are told of a real installation: explanations, what was in force when, files, and dead letters that are sent again.
+"""What people are told of a real installation: explanations, what was in force when, files, and
+dead letters that are sent again.
 
-One worker learns a planted edge; then trades close that name its override; then the same installation has other dimensions.
+One worker learns a planted edge; then trades close that name its override; then the same
+installation has other dimensions.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ NARROW = ("chain", "A_mode", "btc_macro")
 CHAINS = ("sol", "eth", "base")
 
 
-def event(trade_id: str, acted: datetime, exit_: datetime, rr: float, scope: dict[str, Any], *ids: str) -> dict[str, Any]:
+def event(
+    trade_id: str, acted: datetime, exit_: datetime, rr: float, scope: dict[str, Any], *ids: str
+) -> dict[str, Any]:
     """A close with one entry, which names the overrides `ids`."""
     return {
         "event_id": f"e-{trade_id}",
@@ -51,7 +55,13 @@ def event(trade_id: str, acted: datetime, exit_: datetime, rr: float, scope: dic
         "trade_id": trade_id,
         "trade_summary": {"exit_timestamp": exit_.isoformat(), "rr": rr},
         "actions": [
-            {"ts": acted.isoformat(), "pattern_key": "edge.S1", "action_category": "entry", "scope": scope, "applied_overrides": list(ids)}
+            {
+                "ts": acted.isoformat(),
+                "pattern_key": "edge.S1",
+                "action_category": "entry",
+                "scope": scope,
+                "applied_overrides": list(ids),
+            }
         ],
     }
 
@@ -64,7 +74,8 @@ def record(value: dict[str, Any] | bytes, key: str) -> Close:
 
 @dataclass
 class Told:
-    """The installation, when it had first learned and when it had learned again, and the trades that name the override."""
+    """The installation, when it had first learned and when it had learned again, and the trades
+    that name the override."""
 
     installation: Installation
     learned_at: datetime
@@ -86,25 +97,56 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(install: Callable[..., Installation]) -> Told:
-    """Learned: {chain=sol} earns 1 more.  Then forty trades of it close that earn a quarter, and it is learned again."""
+    """Learned: {chain=sol} earns 1 more.  Then forty trades of it close that earn a quarter, and it
+    is learned again."""
     installation, random = install(**SETTINGS), Random(11)
     worker = installation.start_ready()[0]
     begin = datetime.now(UTC) - timedelta(days=55)
     first = [
-        event(f"t{i}", exit_ - timedelta(hours=3), exit_, random.gauss(1.0 * (i % 3 == 0), 0.5), {"chain": CHAINS[i % 3]})
+        event(
+            f"t{i}",
+            exit_ - timedelta(hours=3),
+            exit_,
+            random.gauss(1.0 * (i % 3 == 0), 0.5),
+            {"chain": CHAINS[i % 3]},
+        )
         for i in range(300)
         for exit_ in (begin + timedelta(days=i * 54 / 300),)
     ]
-    valid_soon = event("soon-valid", begin, begin + timedelta(hours=1), 0.5, {"chain": "sol", "market_family": {"no": "text"}})
+    valid_soon = event(
+        "soon-valid",
+        begin,
+        begin + timedelta(hours=1),
+        0.5,
+        {"chain": "sol", "market_family": {"no": "text"}},
+    )
     never = event("never-valid", begin, begin + timedelta(hours=1), 0.5, {"chain": "sol"})
     never["actions"][0]["action_category"] = "buy"
-    huge = event("huge", begin, begin + timedelta(hours=1), 0.5, {"chain": "sol", "note": "x" * (16 * 1024 * 1024 - 8_000)})
-    bad = [record(valid_soon, "soon-valid"), record(never, "never-valid"), record(huge, "huge"), record(b"\xff not json", "broken")]
+    huge = event(
+        "huge",
+        begin,
+        begin + timedelta(hours=1),
+        0.5,
+        {"chain": "sol", "note": "x" * (16 * 1024 * 1024 - 8_000)},
+    )
+    bad = [
+        record(valid_soon, "soon-valid"),
+        record(never, "never-valid"),
+        record(huge, "huge"),
+        record(b"\xff not json", "broken"),
+    ]
     installation.produce([*(record(e, e["trade_id"]) for e in first), *bad])
     installation.until_idle()
     learned_at = datetime.now(UTC)
     touched = [
-        event(f"n{i}", learned_at, learned_at + timedelta(minutes=30 * (i + 1)), random.gauss(0.25, 0.3), {"chain": "sol"}, OVERRIDE)
+        event(
+            f"n{i}",
+            learned_at,
+            learned_at + timedelta(minutes=30 * (i + 1)),
+            random.gauss(0.25, 0.3),
+            {"chain": "sol"},
+            OVERRIDE,
+        )
         for i in range(40)
     ]
     installation.produce([record(e, e["trade_id"]) for e in touched])
@@ -118,20 +160,35 @@ def test_an_override_is_explained_and_its_effect_adds_up(told: Told) -> None:
     assert (d["override_id"], d["in_force"], d["notes"]) == (OVERRIDE, True, [])
     assert (d["evidence"]["n"], d["evidence"]["n_now"]) == (140, 140)
     assert d["override"]["scope"] == {"chain": "sol"}
-    assert [t["trade_id"] for t in d["evidence"]["trades"]] == [f"n{i}" for i in (39, 38, 37, 36, 35)]
+    assert [t["trade_id"] for t in d["evidence"]["trades"]] == [
+        f"n{i}" for i in (39, 38, 37, 36, 35)
+    ]
     assert d["search"]["statistic"] > d["search"]["bar"]
     assert len(d["decay"]["days"]) >= 50
-    # The trades were sized by what had been published before they began, not by what was learned of them.
-    changes = [c for c in d["history"] if micros_from_text(c["published_at"]) <= told.learned_at.timestamp() * 1e6]
+    # The trades were sized by what had been published before they began, not by what was learned of
+    # them.
+    changes = [
+        c
+        for c in d["history"]
+        if micros_from_text(c["published_at"]) <= told.learned_at.timestamp() * 1e6
+    ]
     assert changes
     assert len(d["history"]) > len(changes)
     then = changes[-1]
     assert d["override"]["effect"] < then["effect"]
-    (was,) = [r for r in told.installation.read(kinds.OVERRIDES) if r.key.decode() == OVERRIDE and version(r) == then["version"]]
+    (was,) = [
+        r
+        for r in told.installation.read(kinds.OVERRIDES)
+        if r.key.decode() == OVERRIDE and version(r) == then["version"]
+    ]
     published = orjson.loads(was.value)
     fade = 1.0
     if half_life := published["decay"]["half_life_hours"]:
-        fade = exp2(-(told.learned_at.timestamp() * 1e6 - micros_from_text(published["as_of"])) / 3.6e9 / half_life)
+        fade = exp2(
+            -(told.learned_at.timestamp() * 1e6 - micros_from_text(published["as_of"]))
+            / 3.6e9
+            / half_life
+        )
     a, rr = d["attribution"], [e["trade_summary"]["rr"] for e in told.touched]
     (baseline,) = told.installation.current(kinds.BASELINES).values()
     size = published["effect"] * fade
@@ -151,7 +208,10 @@ def version(record: Any) -> int:
 
 
 def test_without_the_database_it_says_what_may_be_missing(told: Told) -> None:
-    for url, said in (("", "EDGELOOP_DATABASE_URL is not set."), ("postgresql://u:secret@127.0.0.1:1/x", "is not usable")):
+    for url, said in (
+        ("", "EDGELOOP_DATABASE_URL is not set."),
+        ("postgresql://u:secret@127.0.0.1:1/x", "is not usable"),
+    ):
         d = told.json(explain_one, OVERRIDE, database_url=url)
         (note,) = d["notes"]
         assert said in note
@@ -166,17 +226,39 @@ def test_a_context_is_explained(told: Told, tmp_path: Path) -> None:
     at = told.learned_again_at.isoformat()
     page = tmp_path / "page.html"
     d = told.json(
-        explain, "--pattern", "edge.S1", "--category", "entry", "--scope", "chain=sol,chian=x,A_mode=fast", "--at", at, "--html", str(page)
+        explain,
+        "--pattern",
+        "edge.S1",
+        "--category",
+        "entry",
+        "--scope",
+        "chain=sol,chian=x,A_mode=fast",
+        "--at",
+        at,
+        "--html",
+        str(page),
     )
     assert OVERRIDE in [m["override_id"] for m in d["matches"] if m["state"] == "matched"]
-    assert d["multiplier"] == pytest.approx(1 + sum(m["effect"] * m["gain"] * m["fade"] for m in d["matches"]))
+    assert d["multiplier"] == pytest.approx(
+        1 + sum(m["effect"] * m["gain"] * m["fade"] for m in d["matches"])
+    )
     assert "did you mean chain?" in d["ignored"][0]["why"]
     assert (d["n_group"], d["n_context"]) == (340, 0)
     assert OVERRIDE[:12] in page.read_text()
     nothing = told.json(explain, "--pattern", "edge.S2", "--category", "entry")
     assert (nothing["multiplier"], nothing["similar"]) == (1.0, [f"{PATTERN} entry"])
     # At a time in between with what was in force then.
-    before = told.json(explain, "--pattern", "edge.S1", "--category", "entry", "--scope", "chain=sol", "--at", told.learned_at.isoformat())
+    before = told.json(
+        explain,
+        "--pattern",
+        "edge.S1",
+        "--category",
+        "entry",
+        "--scope",
+        "chain=sol",
+        "--at",
+        told.learned_at.isoformat(),
+    )
     assert before["multiplier"] > d["multiplier"] + 0.05
 
 
@@ -186,7 +268,9 @@ def test_what_was_in_force_at_a_time(told: Told, tmp_path: Path) -> None:
         return {o["override_id"]: o["multiplier"] for o in found["overrides"]}
 
     now, before = at(datetime.now(UTC)), at(told.learned_at)
-    assert now == {o["override_id"]: o["multiplier"] for o in told.json(list_overrides)["overrides"]}
+    assert now == {
+        o["override_id"]: o["multiplier"] for o in told.json(list_overrides)["overrides"]
+    }
     assert before[OVERRIDE] > now[OVERRIDE] + 0.05
     early = told.learned_at - timedelta(days=1)
     assert at(early) == {}
@@ -197,11 +281,26 @@ def test_what_was_in_force_at_a_time(told: Told, tmp_path: Path) -> None:
     assert at(told.learned_at) == before
     assert at(datetime.now(UTC) + timedelta(days=60)) == {}  # all have expired by then
     file = tmp_path / "then.csv"
-    assert told.run(export, "overrides", "--as-of", told.learned_at.isoformat(), "--out", str(file), "--wide").exit_code == 0
-    rows = {row["override_id"]: row for row in csv.DictReader(file.open(encoding="utf-8", newline=""))}
+    assert (
+        told.run(
+            export,
+            "overrides",
+            "--as-of",
+            told.learned_at.isoformat(),
+            "--out",
+            str(file),
+            "--wide",
+        ).exit_code
+        == 0
+    )
+    rows = {
+        row["override_id"]: row for row in csv.DictReader(file.open(encoding="utf-8", newline=""))
+    }
     assert {i: float(row["multiplier"]) for i, row in rows.items()} == before
     assert (rows[OVERRIDE]["scope"], rows[OVERRIDE]["scope.chain"]) == ('{"chain":"sol"}', "sol")
-    away = told.run(export, "overrides", "--as-of", told.learned_at.isoformat(), "--out", "-", database_url="")
+    away = told.run(
+        export, "overrides", "--as-of", told.learned_at.isoformat(), "--out", "-", database_url=""
+    )
     assert "EDGELOOP_DATABASE_URL is not set." in away.stderr
     assert len(list(csv.DictReader(io.StringIO(away.stdout)))) == len(before)
 
@@ -210,14 +309,24 @@ def remember(told: Told, moment: datetime, multiplier: float) -> None:
     """A change of long ago, as the projector has written it when it was published."""
     held = told.json(list_overrides)["overrides"]
     (one,) = [o for o in held if o["override_id"] == OVERRIDE]
-    old = {**one, "multiplier": multiplier, "version": 1, "expires_at": text_from_micros(round(told.learned_at.timestamp() * 1e6))}
+    old = {
+        **one,
+        "multiplier": multiplier,
+        "version": 1,
+        "expires_at": text_from_micros(round(told.learned_at.timestamp() * 1e6)),
+    }
 
     async def insert() -> None:
         settings = told.installation.settings
-        connection = await asyncpg.connect(settings.database_url, server_settings={"search_path": settings.database_schema})
+        connection = await asyncpg.connect(
+            settings.database_url, server_settings={"search_path": settings.database_schema}
+        )
         try:
             await connection.execute(
-                "INSERT INTO pm_overrides_history VALUES ($1, 1, $2, false, $3)", OVERRIDE, moment, orjson.dumps(old).decode()
+                "INSERT INTO pm_overrides_history VALUES ($1, 1, $2, false, $3)",
+                OVERRIDE,
+                moment,
+                orjson.dumps(old).decode(),
             )
         finally:
             await connection.close()
@@ -234,11 +343,18 @@ def test_every_table_is_exported(told: Told, tmp_path: Path) -> None:
         return rows
 
     lessons = {row["lesson_id"]: row for row in exported("lessons")}
-    published = {i: x for i, x in told.installation.current(kinds.LESSONS).items() if x["kind"] == "lesson"}
+    published = {
+        i: x for i, x in told.installation.current(kinds.LESSONS).items() if x["kind"] == "lesson"
+    }
     verdicts = told.installation.current(kinds.VERDICTS)
     assert lessons.keys() == published.keys() == verdicts.keys()
     row, verdict = lessons[OVERRIDE], verdicts[OVERRIDE]
-    assert (row["n"], row["edge"], row["reason"], row["decision"]) == (140, verdict["edge"], verdict["reason"], "override")
+    assert (row["n"], row["edge"], row["reason"], row["decision"]) == (
+        140,
+        verdict["edge"],
+        verdict["reason"],
+        "override",
+    )
     assert row["statistic"] == published[OVERRIDE]["marginal"]["statistic"]
     assert row["as_of"] == datetime.fromisoformat(published[OVERRIDE]["as_of"])
     trades = exported("trades")
@@ -246,11 +362,15 @@ def test_every_table_is_exported(told: Told, tmp_path: Path) -> None:
     assert sum(OVERRIDE in json.loads(row["applied_overrides"]) for row in trades) == 40
     assert len(exported("trades", "--category", "exit")) == 0
     assert len(exported("history")) == len(told.installation.current(kinds.HISTORY))
-    assert len(exported("baselines", "--module", "pm")) == len(told.installation.current(kinds.BASELINES))
+    assert len(exported("baselines", "--module", "pm")) == len(
+        told.installation.current(kinds.BASELINES)
+    )
     assert len(exported("weights")) == len(told.installation.current(kinds.REGIME_WEIGHTS))
     members = [i for f in told.installation.current(kinds.FACTORS).values() for i in f["members"]]
     assert sorted(row["lesson_id"] for row in exported("factors")) == sorted(members)
-    assert {row["override_id"] for row in exported("changes")} >= {row["override_id"] for row in exported("overrides")}
+    assert {row["override_id"] for row in exported("changes")} >= {
+        row["override_id"] for row in exported("overrides")
+    }
     described = told.json(export, "lessons", "--describe")
     assert [c["name"] for c in described["columns"]] == list(row)
     file = str(tmp_path / "lessons0.parquet")
@@ -273,7 +393,9 @@ def test_dead_letters_are_listed_and_shown(told: Told) -> None:
         "never-valid": ("unknown_category", "$.actions[0].action_category"),
         "huge": ("too_large", "$"), "broken": ("not_utf8", "$"),
     }  # fmt: skip
-    assert {"reason": "wrong_type", "path": "$.actions[*].scope.market_family", "letters": 1} in d["counts"]
+    assert {"reason": "wrong_type", "path": "$.actions[*].scope.market_family", "letters": 1} in d[
+        "counts"
+    ]
     assert told.json(list_letters, "--path", "$.actions[*]*", "--limit", "1")["total"] == 2
     assert told.json(list_letters, "--until", "2020-01-01T00:00:00Z")["total"] == 0
     assert "1 of 1 dead letters" in told.run(list_letters, "--key", "broken").output
@@ -306,10 +428,19 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
     installation.settings = replace(installation.settings, dimensions=NARROW, agents=("ingest",))
     installation.start_ready()
     assert told.json(redrive, "--yes", "--reason", "wrong_type")["sent"] == 1
-    wait(lambda: facts_of(installation, "soon-valid"), 30, "fact of what was sent again", installation.logs)
+    wait(
+        lambda: facts_of(installation, "soon-valid"),
+        30,
+        "fact of what was sent again",
+        installation.logs,
+    )
     again = told.json(redrive, "--yes")
     assert (again["sent"], again["already_redriven"], again["valid_now"]) == (0, 1, 0)
-    (sent,) = [r for r in installation.read(kinds.CLOSES) if any(name == "redriven.from" for name, _ in r.headers)]
+    (sent,) = [
+        r
+        for r in installation.read(kinds.CLOSES)
+        if any(name == "redriven.from" for name, _ in r.headers)
+    ]
     (letter,) = [x for x in told.json(list_letters)["letters"] if x["key"] == "soon-valid"]
     assert dict(sent.headers) == {"redriven.from": letter["place"].encode()}
     assert (sent.partition, sent.key) == (letter["source.partition"], b"soon-valid")
@@ -317,7 +448,12 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
     rest = told.run(redrive, "--all", "--yes")
     assert rest.exit_code == 0, rest.output
     assert "sent 3 of 4 dead letters" in rest.output
-    wait(lambda: installation.records_in(kinds.DEAD_LETTERS) == 7, 30, "dead letters that have come back", installation.logs)
+    wait(
+        lambda: installation.records_in(kinds.DEAD_LETTERS) == 7,
+        30,
+        "dead letters that have come back",
+        installation.logs,
+    )
     d = told.json(list_letters, "--key", "huge")
     assert len({x["bytes"] for x in d["letters"]}) == 1
     assert [x["reason"] for x in d["letters"]] == ["too_large"] * 2
@@ -329,16 +465,24 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
 
 
 def facts_of(installation: Installation, trade_id: str) -> list[dict[str, Any]]:
-    return [fact for r in installation.read(kinds.FACTS) if (fact := orjson.loads(r.value))["trade_id"] == trade_id]
+    return [
+        fact
+        for r in installation.read(kinds.FACTS)
+        if (fact := orjson.loads(r.value))["trade_id"] == trade_id
+    ]
 
 
 def test_settings_of_one_installation_are_used(told: Told) -> None:
     """A prefix without topics is told in a sentence by each command."""
     other = {"topic_prefix": "nothing-here."}
     for command, words in (
-        (explain_one, (OVERRIDE,)), (explain, ("--pattern", "edge.S1", "--category", "entry")), (list_letters, ()),
-        (redrive, ("--dry-run",)), (export, ("lessons", "--out", "-")), (export, ("trades", "--out", "-")),
-    ):  # fmt: skip
+        (explain_one, (OVERRIDE,)),
+        (explain, ("--pattern", "edge.S1", "--category", "entry")),
+        (list_letters, ()),
+        (redrive, ("--dry-run",)),
+        (export, ("lessons", "--out", "-")),
+        (export, ("trades", "--out", "-")),
+    ):
         result = told.run(command, *words, **other)
         assert result.exit_code == 3, (command.name, result.output)
         assert "faust -A app topics create" in result.stderr

@@ -1,4 +1,5 @@
-"""A trade log with everything that is allowed in it, made from a seed: both envelopes, all forms of keys and values, corrections.
+"""A trade log with everything that is allowed in it, made from a seed: both envelopes, all forms of
+keys and values, corrections.
 
 May touch: nothing.
 """
@@ -37,24 +38,40 @@ class Close:
     timestamp_ms: int
 
 
-def close(event: dict[str, Any], key: bytes | None = None, at: datetime = START + timedelta(days=DAYS)) -> Close:
-    """The record of an event, stamped when the log ends (exits may not be later than a day after it)."""
+def close(
+    event: dict[str, Any], key: bytes | None = None, at: datetime = START + timedelta(days=DAYS)
+) -> Close:
+    """The record of an event, stamped when the log ends (exits may not be later than a day after
+    it)."""
     return Close(json.dumps(event, ensure_ascii=False).encode(), key, round(at.timestamp() * 1000))
 
 
 def simple(
-    trade_id: str, *, module: str = "pm", day: float = 50.0, rr: float = 1.0, pattern: str = "plain.S1", scope: dict[str, Any] | None = None
+    trade_id: str,
+    *,
+    module: str = "pm",
+    day: float = 50.0,
+    rr: float = 1.0,
+    pattern: str = "plain.S1",
+    scope: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A valid close with one entry and one exit, in the form that the schema recommends."""
     exit_ = START + timedelta(days=day)
-    action = {"ts": text_of(exit_ - timedelta(hours=5)), "pattern_key": f"{module}.{pattern}", "scope": scope or {"chain": "sol"}}
+    action = {
+        "ts": text_of(exit_ - timedelta(hours=5)),
+        "pattern_key": f"{module}.{pattern}",
+        "scope": scope or {"chain": "sol"},
+    }
     return {
         "event_id": f"e-{trade_id}",
         "schema_version": 1,
         "module": module,
         "trade_id": trade_id,
         "trade_summary": {"exit_timestamp": text_of(exit_), "rr": rr},
-        "actions": [{**action, "action_category": "entry"}, {**action, "action_category": "exit", "ts": text_of(exit_)}],
+        "actions": [
+            {**action, "action_category": "entry"},
+            {**action, "action_category": "exit", "ts": text_of(exit_)},
+        ],
     }
 
 
@@ -62,7 +79,9 @@ def text_of(moment: datetime, random: Random | None = None) -> str:
     """RFC 3339, in one of its forms."""
     if random is None:
         return moment.isoformat().replace("+00:00", "Z")
-    zone = random.choice([UTC, timezone(timedelta(hours=2)), timezone(-timedelta(hours=5, minutes=30))])
+    zone = random.choice(
+        [UTC, timezone(timedelta(hours=2)), timezone(-timedelta(hours=5, minutes=30))]
+    )
     text = moment.astimezone(zone).isoformat(timespec=random.choice(["auto", "microseconds"]))
     if random.random() < 0.3 and "." in text:
         text = text.replace(".", ".", 1)[:26] + "789" + text[26:]  # digits beyond microseconds
@@ -91,17 +110,31 @@ class Generator:
         self.random.shuffle(repeated)
         return repeated
 
-    # -- one trade ---------------------------------------------------------------------------------------------------------------
+    # -- one trade
+    # ---------------------------------------------------------------------------------------------------------------
 
     def _scope(self) -> dict[str, Any]:
         r = self.random
-        scope = {name: r.choice(r.choice(values)) for name, values in VALUES.items() if r.random() < 0.9}
+        scope = {
+            name: r.choice(r.choice(values)) for name, values in VALUES.items() if r.random() < 0.9
+        }
         return {**scope, "symbol": "IGNORED", "note": [1, {"nested": None}]}
 
     def _action(self, module: str, pattern: str, category: str, ts: datetime) -> dict[str, Any]:
         r = self.random
-        key = r.choice([f"{module}.{pattern}.{category}", f"{pattern}.{category}", f"module={module}|pattern_key={pattern}.{category}"])
-        action: dict[str, Any] = {"ts": text_of(ts, r), "pattern_key": key, "action_category": category, "size_frac": 0.25}
+        key = r.choice(
+            [
+                f"{module}.{pattern}.{category}",
+                f"{pattern}.{category}",
+                f"module={module}|pattern_key={pattern}.{category}",
+            ]
+        )
+        action: dict[str, Any] = {
+            "ts": text_of(ts, r),
+            "pattern_key": key,
+            "action_category": category,
+            "size_frac": 0.25,
+        }
         if r.random() < 0.9:
             action["scope"] = self._scope()
         elif r.random() < 0.5:
@@ -112,14 +145,25 @@ class Generator:
         r = self.random
         module = r.choices(MODULES, [3, 1])[0]
         # Whole hours now and then: equal exits.
-        exit_ = START + (timedelta(days=r.uniform(1, DAYS)) if r.random() < 0.8 else timedelta(hours=r.randrange(24, DAYS * 24)))
+        exit_ = START + (
+            timedelta(days=r.uniform(1, DAYS))
+            if r.random() < 0.8
+            else timedelta(hours=r.randrange(24, DAYS * 24))
+        )
         pattern = r.choices([p for p, _ in PATTERNS], [w for _, w in PATTERNS])[0]
         entry = exit_ - timedelta(hours=r.uniform(1, 200))
         actions = [self._action(module, pattern, "entry", entry)]
         for _ in range(r.choice([0, 0, 1, 2, 3, 9])):
             ts = entry + (exit_ - entry) * r.random()
             actions.append(self._action(module, pattern, r.choice(["add", "trim"]), ts))
-        actions.append(self._action(module, r.choice([pattern, "dip.S2"]), "exit", exit_ + timedelta(minutes=r.choice([0, 0, 30]))))
+        actions.append(
+            self._action(
+                module,
+                r.choice([pattern, "dip.S2"]),
+                "exit",
+                exit_ + timedelta(minutes=r.choice([0, 0, 30])),
+            )
+        )
         if r.random() < 0.2:
             r.shuffle(actions)
         if r.random() < 0.1:  # two earliest ones: the place decides which group is home
@@ -141,7 +185,11 @@ class Generator:
     def _rr(self, actions: list[dict[str, Any]], exit_: datetime) -> float:
         r = self.random
         first = actions[0].get("scope") or {}
-        rr = r.gauss(0.2, 0.8) + 0.9 * (first.get("chain") == "sol") - 0.7 * (first.get("btc_meso") == "S1")
+        rr = (
+            r.gauss(0.2, 0.8)
+            + 0.9 * (first.get("chain") == "sol")
+            - 0.7 * (first.get("btc_meso") == "S1")
+        )
         if "dip" in actions[0]["pattern_key"]:
             rr += 1.5 - 0.02 * (exit_ - START).days  # decays
         return r.choice([1e6, -40.0, 33.5]) if r.random() < 0.01 else rr
@@ -158,7 +206,10 @@ class Generator:
                 exit_ = START + timedelta(days=r.uniform(1, DAYS))
                 trade = {**trade, "exit": exit_}
             elif kind == 2:  # other scopes
-                trade = {**trade, "actions": [{**action, "scope": self._scope()} for action in trade["actions"]]}
+                trade = {
+                    **trade,
+                    "actions": [{**action, "scope": self._scope()} for action in trade["actions"]],
+                }
             else:  # an action more, at the same revision: more actions win
                 extra = self._action(trade["module"], "dip.S2", "add", START)
                 trade = {**trade, "actions": [*trade["actions"], extra]}
@@ -179,7 +230,13 @@ class Generator:
     def _new(self, trade: dict[str, Any], revision: int) -> dict[str, Any]:
         r = self.random
         exit_, rr = trade["exit"], trade["rr"]
-        summary = {"exit_timestamp": text_of(exit_, r), "rr": rr, "roi": rr / 10, "pnl_usd": round(rr * 100), "fees_usd": None}
+        summary = {
+            "exit_timestamp": text_of(exit_, r),
+            "rr": rr,
+            "roi": rr / 10,
+            "pnl_usd": round(rr * 100),
+            "fees_usd": None,
+        }
         event = {
             "event_id": self._event_id(trade, revision),
             "schema_version": 1,
@@ -199,12 +256,21 @@ class Generator:
 
     def _older(self, trade: dict[str, Any]) -> dict[str, Any]:
         r = self.random
-        actions = [{("strand_id" if k == "action_id" else k): v for k, v in action.items()} for action in trade["actions"]]
+        actions = [
+            {("strand_id" if k == "action_id" else k): v for k, v in action.items()}
+            for action in trade["actions"]
+        ]
         summary = {"exit_timestamp": text_of(trade["exit"], r), "rr": trade["rr"]}
-        stale = {"rr": -9.0, "exit_timestamp": "2024-01-01T00:00:00Z", "rpnl_pct": trade["rr"] * 10, "rpnl_usd": trade["rr"] * 100}
+        stale = {
+            "rr": -9.0,
+            "exit_timestamp": "2024-01-01T00:00:00Z",
+            "rpnl_pct": trade["rr"] * 10,
+            "rpnl_usd": trade["rr"] * 100,
+        }
         history: list[Any] = [
             {"trade_id": "another", "actions": [], "summary": {"rr": 5}},
-            {"trade_id": trade["trade_id"], "actions": actions[:1], "summary": {"rr": 7.0}},  # the last of this id counts
+            # the last of this id counts
+            {"trade_id": trade["trade_id"], "actions": actions[:1], "summary": {"rr": 7.0}},
             {"trade_id": trade["trade_id"], "actions": actions, "summary": stale},
             {"trade_id": "a later one", "actions": "whatever"},
         ]
@@ -216,4 +282,9 @@ class Generator:
             "bucket": trade["bucket"],
             "timeframe": trade["timeframe"],
         }
-        return {"id": self._event_id(trade, 0), "kind": "position_closed", "module": trade["module"], "content": content}
+        return {
+            "id": self._event_id(trade, 0),
+            "kind": "position_closed",
+            "module": trade["module"],
+            "content": content,
+        }

@@ -1,4 +1,5 @@
-"""The core in small worlds of every family, one cut each, against bounds that are wide of the targets.
+"""The core in small worlds of every family, one cut each, against bounds that are wide of the
+targets.
 
 `python -m benchmarks.quality` measures; this tells when something is broken.
 """
@@ -18,7 +19,10 @@ SEED = 11
 
 
 def scores(
-    kind: str, indices: Sequence[int], settings: Sequence[str] = ("integrated",), families: Sequence[str] = ()
+    kind: str,
+    indices: Sequence[int],
+    settings: Sequence[str] = ("integrated",),
+    families: Sequence[str] = (),
 ) -> dict[str, list[Record]]:
     """Scores by setting of worlds of a kind of family (of these alone, if given); `truth` too."""
     found: dict[str, list[Record]] = {name: [] for name in ("truth", *settings)}
@@ -69,7 +73,8 @@ def test_constant_effects_are_found() -> None:
     assert at_least(figures.power(records), 0.8)
     assert at_most(abs(figures.bias(records) or 0.0), 0.1)
     assert at_least(figures.gain(records), 0.8)
-    # With them an override has a part of an effect, and the slices above and below it the rest: what counts is the sum.
+    # With them an override has a part of an effect, and the slices above and below it the rest:
+    # what counts is the sum.
     assert at_least(figures.power(found["integrated"]), 0.8)
     assert at_least(figures.gain(found["integrated"]), 0.8)
 
@@ -105,7 +110,9 @@ def test_the_same_evidence_counts_once() -> None:
 
 
 def test_effects_that_hold_for_years_are_found() -> None:
-    records = scores("years", range(2), families=["years_whole_groups", "years_slices"])["integrated"]
+    records = scores("years", range(2), families=["years_whole_groups", "years_slices"])[
+        "integrated"
+    ]
     assert at_least(figures.power(records), 0.8)
     assert at_least(figures.gain(records), 0.6)
 

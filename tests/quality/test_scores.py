@@ -25,17 +25,37 @@ DAY = 90.0
 
 
 def override(
-    group: Group, scope: Mapping[str, str], effect: float, half_life_hours: float | None = None, day: float = DAY, **more: object
+    group: Group,
+    scope: Mapping[str, str],
+    effect: float,
+    half_life_hours: float | None = None,
+    day: float = DAY,
+    **more: object,
 ) -> Override:
     at = text_from_micros(exit_micros(day))
     interval = None if half_life_hours is None else (0.8 * half_life_hours, 1.3 * half_life_hours)
     fields: dict[str, object] = {
-        "override_id": slice_id("pm", *group, scope), "learning": "integrated", "module": "pm", "pattern_key": group[0],
-        "action_category": group[1], "scope": dict(scope), "effect": effect, "effect_sd": 0.1,
-        "multiplier": float(np.clip(round(1 + effect, 2), 0.3, 3.0)), "confidence": 0.5, "n_trades": 50, "baseline": 0.0,
-        "decay": OverrideDecay("stable", half_life_hours, interval), "latent_factor_id": None, "covers": (), "regime_gains": {},
-        "evidence": Evidence(at, at, 1), "as_of": at, "expires_at": None, "version": 1,
-    }  # fmt: skip
+        "override_id": slice_id("pm", *group, scope),
+        "learning": "integrated",
+        "module": "pm",
+        "pattern_key": group[0],
+        "action_category": group[1],
+        "scope": dict(scope),
+        "effect": effect,
+        "effect_sd": 0.1,
+        "multiplier": float(np.clip(round(1 + effect, 2), 0.3, 3.0)),
+        "confidence": 0.5,
+        "n_trades": 50,
+        "baseline": 0.0,
+        "decay": OverrideDecay("stable", half_life_hours, interval),
+        "latent_factor_id": None,
+        "covers": (),
+        "regime_gains": {},
+        "evidence": Evidence(at, at, 1),
+        "as_of": at,
+        "expires_at": None,
+        "version": 1,
+    }
     return Override(**fields | more)  # type: ignore[arg-type]
 
 
@@ -43,12 +63,20 @@ def told(planted: Planted, day: float) -> list[Override]:
     """The override at `day` of one who knows a planted slice."""
     now = planted.size * float(planted.profile(np.array([day]))[0])
     hours = None if planted.half_life_days is None else 24.0 * planted.half_life_days
-    return [override(g, planted.scope, now, hours, day, regime_gains=dict(planted.gains)) for g in planted.groups]
+    return [
+        override(g, planted.scope, now, hours, day, regime_gains=dict(planted.gains))
+        for g in planted.groups
+    ]
 
 
 def truthful(world: World) -> Answer:
     """What is true at the first cut."""
-    return Answer([o for planted in world.planted for o in told(planted, world.calendar.cuts[0])], [], [], m=400)
+    return Answer(
+        [o for planted in world.planted for o in told(planted, world.calendar.cuts[0])],
+        [],
+        [],
+        m=400,
+    )
 
 
 class Shared(Override, frozen=True, kw_only=True):
@@ -88,11 +116,14 @@ def test_the_truth_scores_full_marks(family: str) -> None:
     for index in range(1, 4):
         world = make(family, index, SEED)
         cut = Cut(world, world.calendar.cuts[0])
-        records.append({"family": family, "index": index, "setting": "told", **score(cut, truthful(cut.world))})
+        records.append(
+            {"family": family, "index": index, "setting": "told", **score(cut, truthful(cut.world))}
+        )
     assert figures.fdr(records) == 0.0
     assert figures.void(records) == 0.0
     assert figures.power(records) in (1.0, None)
-    assert figures.gain(records) == pytest.approx(1.0, abs=0.02)  # the reader clamps, and the clamp is the oracle's
+    # the reader clamps, and the clamp is the oracle's
+    assert figures.gain(records) == pytest.approx(1.0, abs=0.02)
     assert figures.calibration(records) == pytest.approx(1.0, abs=0.1)
     assert figures.rmse(records) == pytest.approx(0.0, abs=1e-9)
 
@@ -101,7 +132,12 @@ def test_the_truth_of_regimes_is_the_whole_gap() -> None:
     cut = Cut(make("regime_gains", 1, SEED), DAY)
     answer = Answer(
         [
-            override(g, p.scope, p.size, regime_gains={f"btc_macro={state}": gain for state, gain in p.gains.items()})
+            override(
+                g,
+                p.scope,
+                p.size,
+                regime_gains={f"btc_macro={state}": gain for state, gain in p.gains.items()},
+            )
             for p in cut.world.planted
             for g in p.groups
         ],
@@ -109,7 +145,9 @@ def test_the_truth_of_regimes_is_the_whole_gap() -> None:
         [],
         m=400,
     )
-    assert figures.regime_gap([score(cut, answer)], [truth_record(cut)]) == pytest.approx(1.0, abs=1e-6)
+    assert figures.regime_gap([score(cut, answer)], [truth_record(cut)]) == pytest.approx(
+        1.0, abs=1e-6
+    )
 
 
 def test_saying_nothing_is_neither_false_nor_of_use() -> None:
@@ -144,7 +182,12 @@ def test_what_is_shared_is_sized_by_but_not_judged_by_itself() -> None:
     right = shared(override(planted.groups[0], planted.scope, planted.size))
     wrong = shared(override(planted.groups[0], {}, -0.2))
     record = score(cut, Answer([right, wrong], [], [], m=400))
-    assert (record["n_overrides"], record["n_false"], record["n_void"], record["effects"]) == (0, 0, 0, [])
+    assert (record["n_overrides"], record["n_false"], record["n_void"], record["effects"]) == (
+        0,
+        0,
+        0,
+        [],
+    )
     assert record["power"] in ([0], [])
     said = np.where(cut.world.has(planted.scope)[cut.decided], planted.size - 0.2, -0.2)
     assert record["sums"][3] == pytest.approx(said @ said)
@@ -156,7 +199,11 @@ def test_what_is_shared_is_sized_by_but_not_judged_by_itself() -> None:
 
 def test_many_shares_below_the_grid_are_something_said() -> None:
     cut = Cut(make("null_gaussian", 1, SEED), DAY)
-    little = [shared(override(g, {}, 0.004, override_id=f"o{k}", multiplier=1.0)) for g in cut.world.groups for k in range(2)]
+    little = [
+        shared(override(g, {}, 0.004, override_id=f"o{k}", multiplier=1.0))
+        for g in cut.world.groups
+        for k in range(2)
+    ]
     assert score(cut, Answer(little[:1], [], [], m=400))["any"] is False
     assert score(cut, Answer(little, [], [], m=400))["any"] is True
 
@@ -173,8 +220,12 @@ def test_half_lives_are_scored_where_they_can_be_known() -> None:
     (planted,) = cut.world.planted
     (scored,) = score(cut, truthful(cut.world))["half_lives"]
     assert planted.half_life_days is not None
-    assert scored[:4] == pytest.approx([24 * planted.half_life_days * share for share in (1.0, 1.0, 0.8, 1.3)])
-    assert score(cut, Answer([], [], [], m=400))["half_lives"] == [[24 * planted.half_life_days, None, None, None, scored[4]]]
+    assert scored[:4] == pytest.approx(
+        [24 * planted.half_life_days * share for share in (1.0, 1.0, 0.8, 1.3)]
+    )
+    assert score(cut, Answer([], [], [], m=400))["half_lives"] == [
+        [24 * planted.half_life_days, None, None, None, scored[4]]
+    ]
 
 
 def test_churn_counts_what_moves() -> None:

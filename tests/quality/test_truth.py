@@ -1,4 +1,5 @@
-"""The worlds are what they say: their truth is what their trades earn, and the same numbers make the same world."""
+"""The worlds are what they say: their truth is what their trades earn, and the same numbers make
+the same world."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def test_a_world_is_a_function_of_its_seed(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_truth_is_what_the_trades_earn(family: str) -> None:
-    """Over some worlds, the mean of outcome less truth is the same inside of planted slices as outside of them."""
+    """Over some worlds, the mean of outcome less truth is the same inside of planted slices as
+    outside of them."""
     gaps = []
     for index in range(3):
         world = make(family, index, SEED)
@@ -39,9 +41,13 @@ def test_the_truth_is_what_the_trades_earn(family: str) -> None:
             trades, first = np.unique(world.row_trade, return_index=True)
             truth = np.zeros(len(world.outcome))
             truth[trades] = world.uplift()[first]
-            # Of several actions any may be the one in the slice; what they share is planted, so the first tells it.
+            # Of several actions any may be the one in the slice; what they share is planted, so the
+            # first tells it.
             rest = (world.outcome - truth)[inside]
-            gaps.append((rest.mean() - (world.outcome - truth)[~inside].mean()) / (world.noise_sd / np.sqrt(inside.sum())))
+            gaps.append(
+                (rest.mean() - (world.outcome - truth)[~inside].mean())
+                / (world.noise_sd / np.sqrt(inside.sum()))
+            )
     if gaps:
         assert abs(np.mean(gaps)) < 4.0 / np.sqrt(len(gaps))
     else:
@@ -50,7 +56,8 @@ def test_the_truth_is_what_the_trades_earn(family: str) -> None:
 
 @pytest.mark.parametrize("family", DENSE)
 def test_many_small_effects_are_what_the_trades_earn(family: str) -> None:
-    """Outcomes rise by one for each unit of the truth, whose mean is 0, and what is left has the noise's size."""
+    """Outcomes rise by one for each unit of the truth, whose mean is 0, and what is left has the
+    noise's size."""
     slopes = []
     for index in range(4):
         world = make(family, index, SEED)
@@ -78,7 +85,11 @@ def test_planted_slices_can_be_found(family: str) -> None:
 def test_a_trade_is_home_in_one_group() -> None:
     world = make("clones_across_groups", 0, SEED)
     homes = [trade.trade_id for trades in world.trades().values() for trade in trades if trade.home]
-    assert len(homes) == len(set(homes)) == len({t.trade_id for trades in world.trades().values() for t in trades})
+    assert (
+        len(homes)
+        == len(set(homes))
+        == len({t.trade_id for trades in world.trades().values() for t in trades})
+    )
 
 
 def test_exact_clones_change_nothing_else() -> None:
@@ -87,7 +98,11 @@ def test_exact_clones_change_nothing_else() -> None:
     assert world.n_clones == 3
     for mine, theirs in zip(world.trades().values(), world.twin.trades().values(), strict=True):
         assert [(t.exit_us, t.outcome) for t in mine] == [(t.exit_us, t.outcome) for t in theirs]
-        scopes = [{k: v for k, v in scope.items() if not k.startswith("clone")} for t in mine for scope in t.scopes]
+        scopes = [
+            {k: v for k, v in scope.items() if not k.startswith("clone")}
+            for t in mine
+            for scope in t.scopes
+        ]
         assert scopes == [scope for t in theirs for scope in t.scopes]
 
 
@@ -111,13 +126,18 @@ def test_the_precision_of_a_half_life_is_what_least_squares_reaches() -> None:
 
     rng = np.random.default_rng(2)
     days = np.linspace(0.0, 40.0, 300)
-    planted = Planted((("pm.a", "add"),), {}, 1.5, lambda d: halving(d, start_day=0.0, half_life_days=8.0), 8.0)
+    planted = Planted(
+        (("pm.a", "add"),), {}, 1.5, lambda d: halving(d, start_day=0.0, half_life_days=8.0), 8.0
+    )
     level = 1.5 * np.exp2(-days / 8.0)
 
     def curve(at: Days, size: float, log_h: float) -> Days:
         return np.asarray(size * np.exp2(-at / np.exp(log_h)))
 
-    fits = [curve_fit(curve, days, level + 0.8 * rng.standard_normal(300), p0=(1.5, np.log(8.0)))[0][1] for _ in range(400)]
+    fits = [
+        curve_fit(curve, days, level + 0.8 * rng.standard_normal(300), p0=(1.5, np.log(8.0)))[0][1]
+        for _ in range(400)
+    ]
     assert np.std(fits) == pytest.approx(oracle.half_life_sd(planted, days, 0.8), rel=0.15)
 
 
@@ -125,7 +145,9 @@ def test_who_knows_all_but_the_regime_is_right_on_average() -> None:
     cut = Cut(make("regime_gains", 0, SEED), 90.0)
     (planted, *_), world = cut.world.planted, cut.world
     rows = (world.row_effect(planted) != 0.0) & cut.window
-    said = oracle.regime_blind(replace(world, planted=(planted,)), world.trades_of(cut.window))[rows]
+    said = oracle.regime_blind(replace(world, planted=(planted,)), world.trades_of(cut.window))[
+        rows
+    ]
     assert np.ptp(said) == 0.0
     assert said[0] == pytest.approx(np.mean(oracle.knowing(world.row_effect(planted)[rows])))
 
@@ -148,7 +170,9 @@ def test_an_effect_at_the_threshold_is_four_of_its_standard_errors() -> None:
         world = make("threshold", index, SEED)
         (planted,) = world.planted
         inside = world.row_inside(planted)[world.exit_day < MONTHS.window_days]
-        sizes.append(abs(planted.size) / (1.2 / np.sqrt(len(inside) * inside.mean() * (1.0 - inside.mean()))))
+        sizes.append(
+            abs(planted.size) / (1.2 / np.sqrt(len(inside) * inside.mean() * (1.0 - inside.mean())))
+        )
     assert np.min(sizes) > 3.0
     assert np.max(sizes) < 4.6
     assert np.mean(sizes) == pytest.approx(4.0, abs=0.2)
@@ -163,21 +187,27 @@ def test_effects_of_several_groups_are_correlated_as_they_are_said_to_be() -> No
     rho = common**2 / (common**2 + own**2)
     assert np.ptp(rho) < 1e-9
     assert 0.5 <= rho[0] <= 0.8
-    assert len(np.unique(np.hypot(common, own).round(9))) == 2  # one size for single values, one for pairs
+    # one size for single values, one for pairs
+    assert len(np.unique(np.hypot(common, own).round(9))) == 2
 
 
 def test_a_movement_is_known_up_to_now_and_then_returns_to_its_mean() -> None:
     movement = Movement(np.array([0.0, 10.0, 20.0]), np.array([1.0, 2.0, 5.0]), 1.0, 30.0)
     assert movement(np.array([0.0, 9.0, 10.0, 25.0])).tolist() == [1.0, 1.0, 2.0, 5.0]
-    assert movement.seen_at(np.array([9.0, 15.0, 45.0]), 15.0) == pytest.approx([1.0, 2.0, 1.0 + np.exp(-1.0)])
+    assert movement.seen_at(np.array([9.0, 15.0, 45.0]), 15.0) == pytest.approx(
+        [1.0, 2.0, 1.0 + np.exp(-1.0)]
+    )
 
 
 # -- the mixed model that is told the variances
 
 
 @pytest.mark.parametrize("family", ["dense_shocks", "common_movement"])
-def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(family: str) -> None:
-    """The same numbers from the covariance of the outcomes themselves, with a level of great variance."""
+def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
+    family: str,
+) -> None:
+    """The same numbers from the covariance of the outcomes themselves, with a level of great
+    variance."""
     world = make(family, 0, SEED)
     day = world.calendar.cuts[0]
     cut = Cut(world, day)
@@ -196,14 +226,18 @@ def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
     weights = np.linalg.solve(covariance, own @ asked.T)
     outcome = world.outcome[window]
     assert told.mean == pytest.approx(weights.T @ (outcome - outcome.mean()), abs=1e-3)
-    assert told.variance == pytest.approx(np.sum(asked**2, axis=1) - np.sum(weights * (own @ asked.T), axis=0), abs=1e-3)
+    assert told.variance == pytest.approx(
+        np.sum(asked**2, axis=1) - np.sum(weights * (own @ asked.T), axis=0), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("family", DENSE)
 def test_the_told_mixed_model_gains_what_it_expects_to(family: str) -> None:
-    """Over some worlds: uplifts are in the mean what it says, and its errors are as large as it says.
+    """Over some worlds: uplifts are in the mean what it says, and its errors are as large as it
+    says.
 
-    It is asked about all trades after the cut, because the decisions that are scored are few where windows are years.
+    It is asked about all trades after the cut, because the decisions that are scored are few where
+    windows are years.
     """
     products, squares, off, variances = [], [], [], []
     for index in range(10):
@@ -217,7 +251,8 @@ def test_the_told_mixed_model_gains_what_it_expects_to(family: str) -> None:
         off.append(np.mean((uplift - told.mean) ** 2))
         variances.append(np.mean(told.variance))
     agree(products, squares, 0.2)
-    if FAMILIES[family].kind != "movement":  # there nobody knows the path after the cut, which adds to the error
+    # there nobody knows the path after the cut, which adds to the error
+    if FAMILIES[family].kind != "movement":
         agree(off, variances, 0.2)
 
 

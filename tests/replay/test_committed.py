@@ -1,4 +1,5 @@
-"""Everyone of ours who reads topics sees what is committed, and nothing else: also Faust, which does not offer it."""
+"""Everyone of ours who reads topics sees what is committed, and nothing else: also Faust, which
+does not offer it."""
 
 from __future__ import annotations
 
@@ -25,10 +26,14 @@ def faust_consumer(settings: Settings) -> AIOKafkaConsumer:
 
 
 @pytest.mark.parametrize("make", [reader, faust_consumer])
-async def test_what_was_aborted_is_not_read(stack_settings: Settings, make: Callable[[Settings], AIOKafkaConsumer]) -> None:
+async def test_what_was_aborted_is_not_read(
+    stack_settings: Settings, make: Callable[[Settings], AIOKafkaConsumer]
+) -> None:
     await topics.create(stack_settings)
     topic = stack_settings.topic(kinds.LESSONS)
-    producer = AIOKafkaProducer(bootstrap_servers=stack_settings.broker, transactional_id=stack_settings.topic_prefix)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=stack_settings.broker, transactional_id=stack_settings.topic_prefix
+    )
     await producer.start()
     consumer = make(stack_settings)
     await consumer.start()
@@ -36,7 +41,11 @@ async def test_what_was_aborted_is_not_read(stack_settings: Settings, make: Call
         for value in (b"aborted", b"committed"):
             await producer.begin_transaction()
             await producer.send_and_wait(topic, value, b"key", partition=0)
-            await (producer.abort_transaction() if value == b"aborted" else producer.commit_transaction())
+            await (
+                producer.abort_transaction()
+                if value == b"aborted"
+                else producer.commit_transaction()
+            )
         consumer.assign([TopicPartition(topic, 0)])
         await consumer.seek_to_beginning()
         assert (await consumer.getone()).value == b"committed"

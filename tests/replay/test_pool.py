@@ -56,7 +56,12 @@ if __name__ == "__main__":
 def test_they_end_with_their_parent_when_it_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "forever.py"
     script.write_text(FOREVER)
-    parent = subprocess.Popen([sys.executable, str(script)], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
     assert parent.stdout is not None
     with parent.stdout as stdout:
         assert stdout.readline() == b"submitted\n"

@@ -1,4 +1,5 @@
-"""A promotion under a reader that asks all the time: all of it or nothing, also when it is killed midway."""
+"""A promotion under a reader that asks all the time: all of it or nothing, also when it is killed
+midway."""
 
 from __future__ import annotations
 
@@ -31,12 +32,16 @@ pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).parents[2]
 N = 400
-"""Overrides, each of a group of its own: what one question sees is never mixed, what several in a row see is the matter."""
+"""Overrides, each of a group of its own: what one question sees is never mixed, what several in a
+row see is the matter."""
 SMALL_FETCHES = {"max_partition_fetch_bytes": 4_096}
 
 
 def overrides(settings: Settings, effect: float, promotion: bytes | None = None) -> list[Outgoing]:
-    headers = (("version", b"1"), *((("promotion", promotion), ("promotion.records", str(N).encode())) if promotion else ()))
+    headers = (
+        ("version", b"1"),
+        *((("promotion", promotion), ("promotion.records", str(N).encode())) if promotion else ()),
+    )
     partition = partition_of("pm", settings.partitions)
     encode = msgspec.json.encode
     return [
@@ -74,7 +79,8 @@ class Told:
         """What the last round was told."""
 
     def ask(self, book: OverrideBook, done: threading.Event) -> None:
-        """Round after round, forwards and backwards in turn: whatever becomes effective bit by bit shows in one of them."""
+        """Round after round, forwards and backwards in turn: whatever becomes effective bit by bit
+        shows in one of them."""
         order = range(N)
         while not done.is_set():
             answers = [book.resolve(f"pm.a.b{i}", "add", {}).multiplier for i in order]
@@ -86,7 +92,12 @@ class Told:
             self.latest = frozenset(answers)
 
     def until(self, only: float) -> None:
-        wait(lambda: self.latest == {only}, 30, f"round of {only} alone", lambda: str((self.latest, self.seen)))
+        wait(
+            lambda: self.latest == {only},
+            30,
+            f"round of {only} alone",
+            lambda: str((self.latest, self.seen)),
+        )
 
 
 @contextmanager
@@ -96,13 +107,18 @@ def asking(settings: Settings) -> Iterator[Told]:
     done, there, left = threading.Event(), threading.Event(), threading.Event()
 
     async def hold() -> None:
-        async with OverrideBook(settings.broker, topic_prefix=settings.topic_prefix, client_options=SMALL_FETCHES) as book:
+        async with OverrideBook(
+            settings.broker, topic_prefix=settings.topic_prefix, client_options=SMALL_FETCHES
+        ) as book:
             if await book.ready(30):
                 books.append(book)
             there.set()
             await asyncio.to_thread(left.wait)
 
-    threads = [threading.Thread(target=lambda: asyncio.run(hold())), threading.Thread(target=lambda: told.ask(books[0], done))]
+    threads = [
+        threading.Thread(target=lambda: asyncio.run(hold())),
+        threading.Thread(target=lambda: told.ask(books[0], done)),
+    ]
     threads[0].start()
     try:
         assert there.wait(40)
@@ -131,7 +147,9 @@ def test_a_reader_sees_all_of_a_promotion_or_nothing(before: Settings) -> None:
     assert (told.seen, told.back) == ([1.1, 1.5], 0)
 
 
-def test_without_holding_back_it_would_be_mixed(before: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_holding_back_it_would_be_mixed(
+    before: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Promotions, "ready", lambda self, partition, records: records)
     with asking(before) as told:
         told.until(1.1)
@@ -158,11 +176,15 @@ asyncio.run(publish(settings, overrides(settings, 0.9, b"killed")))
 """
 
 
-def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(before: Settings) -> None:
+def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(
+    before: Settings,
+) -> None:
     with asking(before) as told:
         told.until(1.1)
         environment = {**os.environ, **before.environment(), "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen([sys.executable, "-c", KILLED], cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED], cwd=ROOT, env=environment, stdout=subprocess.PIPE
+        )
         assert process.stdout is not None
         with process.stdout as stdout:
             assert stdout.readline() == b"sent\n"
@@ -177,4 +199,6 @@ def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(be
 
 
 def effects(settings: Settings) -> set[float]:
-    return {override.effect for override in asyncio.run(current(settings, kinds.OVERRIDES)).values()}
+    return {
+        override.effect for override in asyncio.run(current(settings, kinds.OVERRIDES)).values()
+    }

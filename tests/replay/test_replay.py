@@ -1,4 +1,5 @@
-"""Replays beside real workers: equal digests from topics, closes and files, cut short and gone on with, compared, promoted, dropped."""
+"""Replays beside real workers: equal digests from topics, closes and files, cut short and gone on
+with, compared, promoted, dropped."""
 
 from __future__ import annotations
 
@@ -34,7 +35,14 @@ from tests.pipeline.trades import START, Close, simple, text_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
 
-SETTINGS = {"n_min": 15, "max_dims": 2, "window_days": 60.0, "window_trades": 200, "lessons_per_group": 40, **FIXED_DATES}
+SETTINGS = {
+    "n_min": 15,
+    "max_dims": 2,
+    "window_days": 60.0,
+    "window_trades": 200,
+    "lessons_per_group": 40,
+    **FIXED_DATES,
+}
 DOCUMENT = ROOT / "docs" / "replay.md"
 
 
@@ -42,7 +50,9 @@ def engine_digest(made: list[Engine]) -> str:
     """The digest of engines in one process."""
     return digest(
         {
-            topic: {getattr(r, key): msgspec.json.encode(r) for engine in made for r in records(engine)}
+            topic: {
+                getattr(r, key): msgspec.json.encode(r) for engine in made for r in records(engine)
+            }
             for topic, (records, key) in KINDS.items()
         }
     )
@@ -78,14 +88,22 @@ def groups(installation: Installation) -> dict[str, Any]:
     """Committed offsets and members of every consumer group of the installation."""
     admin = AdminClient({"bootstrap.servers": installation.settings.broker, "log_level": 4})
     names = sorted(
-        g.group_id for g in admin.list_consumer_groups().result(20).valid if g.group_id.startswith(installation.settings.consumer_group)
+        g.group_id
+        for g in admin.list_consumer_groups().result(20).valid
+        if g.group_id.startswith(installation.settings.consumer_group)
     )
     found: dict[str, Any] = {}
     for name in names:
-        offsets = admin.list_consumer_group_offsets([_ConsumerGroupTopicPartitions(name)])[name].result(20)
+        offsets = admin.list_consumer_group_offsets([_ConsumerGroupTopicPartitions(name)])[
+            name
+        ].result(20)
         members = admin.describe_consumer_groups([name])[name].result(20).members
         found[name] = (
-            sorted((tp.topic, tp.partition, tp.offset) for tp in offsets.topic_partitions if isinstance(tp, TopicPartition)),
+            sorted(
+                (tp.topic, tp.partition, tp.offset)
+                for tp in offsets.topic_partitions
+                if isinstance(tp, TopicPartition)
+            ),
             sorted(m.member_id for m in members),
         )
     return found
@@ -122,14 +140,19 @@ def test_shadows_from_topics_and_files_are_live_and_the_core_in_one_process(
     learned: Installation, sent: list[Close], good: list[Close], tmp_path: Path
 ) -> None:
     wanted = engine_digest(engines(good, learned.settings))
-    before, ends = groups(learned), learned.end_offsets(*kinds.DERIVED, kinds.CLOSES, kinds.DEAD_LETTERS)
+    before, ends = (
+        groups(learned),
+        learned.end_offsets(*kinds.DERIVED, kinds.CLOSES, kinds.DEAD_LETTERS),
+    )
     half = len(sent) // 2
     files = [tmp_path / "first.jsonl", tmp_path / "second.jsonl"]
     for file, part in zip(files, (sent[:half], sent[half:]), strict=True):
         file.write_bytes(b"\n".join(close.value for close in part))
     spool = ("--work-dir", str(tmp_path / "spool"))
     facts = document(learned.settings, "run", "facts", "--all")
-    from_closes = document(learned.settings, "run", "closes", "--all", "--topic", "closes", "--jobs", "2", *spool)
+    from_closes = document(
+        learned.settings, "run", "closes", "--all", "--topic", "closes", "--jobs", "2", *spool
+    )
     from_files = document(learned.settings, "run", "files", *map(str, files), "--all", *spool)
     assert {facts["digest"], from_closes["digest"], from_files["digest"]} == {wanted}
     assert facts["overrides"] == len(learned.current(kinds.OVERRIDES)) > 0
@@ -145,50 +168,82 @@ def test_shadows_from_topics_and_files_are_live_and_the_core_in_one_process(
     assert groups(learned) == before
     assert learned.end_offsets(*kinds.DERIVED, kinds.CLOSES, kinds.DEAD_LETTERS) == ends
     check_tables(learned)
-    assert [state["name"] for state in json.loads(run(learned.settings, "list", "--json").stdout)] == ["closes", "facts", "files"]
+    assert [
+        state["name"] for state in json.loads(run(learned.settings, "list", "--json").stdout)
+    ] == ["closes", "facts", "files"]
 
 
 def check_tables(installation: Installation) -> None:
-    """The shadow's tables hold what the live ones do, versions aside; its records are those of the topics."""
+    """The shadow's tables hold what the live ones do, versions aside; its records are those of the
+    topics."""
     shadow = replace(
-        installation, settings=replace(installation.settings, database_schema=f"{installation.settings.database_schema}_shadow_facts")
+        installation,
+        settings=replace(
+            installation.settings,
+            database_schema=f"{installation.settings.database_schema}_shadow_facts",
+        ),
     )
     versions = {"version", "lesson_version", "verdict_version", "judged_lesson_version", "evidence"}
     for table, key in (
-        ("learning_lessons", "lesson_id"), ("pm_overrides", "override_id"), ("learning_baselines", "baseline_id"),
-        ("learning_regime_weights", "regime_id"), ("learning_latent_factors", "factor_id"),
-    ):  # fmt: skip
+        ("learning_lessons", "lesson_id"),
+        ("pm_overrides", "override_id"),
+        ("learning_baselines", "baseline_id"),
+        ("learning_regime_weights", "regime_id"),
+        ("learning_latent_factors", "factor_id"),
+    ):
         mine, live = (
-            [{name: cell for name, cell in row.items() if name not in versions} for row in i.query(f"SELECT * FROM {table} ORDER BY {key}")]
+            [
+                {name: cell for name, cell in row.items() if name not in versions}
+                for row in i.query(f"SELECT * FROM {table} ORDER BY {key}")
+            ]
             for i in (shadow, installation)
         )
         assert mine == live, table
         assert mine, table
     (days,) = shadow.query("SELECT count(*) AS n FROM learning_edge_history")
     assert days["n"] > 0
-    (records,) = shadow.query("SELECT count(*) AS n FROM replay_records WHERE topic = 'learning_lessons'")
+    (records,) = shadow.query(
+        "SELECT count(*) AS n FROM replay_records WHERE topic = 'learning_lessons'"
+    )
     assert records["n"] == len(installation.current(kinds.LESSONS))
 
 
 def test_ranges_are_of_exits_and_of_offsets(learned: Installation, good: list[Close]) -> None:
     start, end = (text_of(START + timedelta(days=day)) for day in (20, 45))
-    within = [c for c in good if start <= json.loads(c.value)["trade_summary"]["exit_timestamp"] < end]
+    within = [
+        c for c in good if start <= json.loads(c.value)["trade_summary"]["exit_timestamp"] < end
+    ]
     assert 50 < len(within) < len(good)
     found = document(learned.settings, "run", "part", "--from", start, "--to", end)
-    assert (found["trades"], found["digest"]) == (len(within), engine_digest(engines(within, learned.settings)))
+    assert (found["trades"], found["digest"]) == (
+        len(within),
+        engine_digest(engines(within, learned.settings)),
+    )
     ends = learned.end_offsets(kinds.FACTS)[kinds.FACTS]
     some = document(learned.settings, "run", "some", "--offsets", f"0:5-{ends[0]},1:-7")
     assert some["facts"] == max(ends[0] - 5, 0) + min(7, ends[1])
-    assert run(learned.settings, "run", "none", code=2).stderr.startswith("Error: No range was given")
-    assert "another source or range: the topic pattern_trade_events, from" in run(learned.settings, "run", "part", "--all", code=3).stderr
+    assert run(learned.settings, "run", "none", code=2).stderr.startswith(
+        "Error: No range was given"
+    )
+    assert (
+        "another source or range: the topic pattern_trade_events, from"
+        in run(learned.settings, "run", "part", "--all", code=3).stderr
+    )
     other = replace(learned.settings, alpha=0.2)
-    assert "started with other settings: alpha (0.03, here 0.2)" in run(other, "run", "part", "--from", start, "--to", end, code=3).stderr
+    assert (
+        "started with other settings: alpha (0.03, here 0.2)"
+        in run(other, "run", "part", "--from", start, "--to", end, code=3).stderr
+    )
     assert document(other, "run", "part", "--all", "--restart")["trades"] == len(good)
     refused = run(other, "promote", "some", "--yes", code=3).stderr
     assert "settings that differ from this environment's: alpha" in refused
     refused = run(other, "promote", "some", "--yes", "--accept", "settings", code=3).stderr
     assert "built from part of the log (offsets" in refused
-    assert document(other, "promote", "some", "--dry-run")["refusals"].keys() == {"settings", "range", "workers"}
+    assert document(other, "promote", "some", "--dry-run")["refusals"].keys() == {
+        "settings",
+        "range",
+        "workers",
+    }
     run(learned.settings, "drop", "some", "--yes")
     assert "There is no shadow some." in run(learned.settings, "show", "some", code=3).stderr
 
@@ -220,12 +275,16 @@ cli()
 
 
 @pytest.mark.parametrize("stage", ["exploding", "folding"])
-def test_a_replay_that_was_killed_goes_on_where_it_was(learned: Installation, good: list[Close], tmp_path: Path, stage: str) -> None:
+def test_a_replay_that_was_killed_goes_on_where_it_was(
+    learned: Installation, good: list[Close], tmp_path: Path, stage: str
+) -> None:
     lessons = [lesson for engine in engines(good, learned.settings) for lesson in engine.lessons()]
     process = subprocess.Popen(
-        [sys.executable, "-c", HELD, stage, str(tmp_path), str(len(lessons) // 2)], cwd=ROOT,
-        env={**os.environ, **learned.settings.environment(), "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", HELD, stage, str(tmp_path), str(len(lessons) // 2)],
+        cwd=ROOT,
+        env={**os.environ, **learned.settings.environment(), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
     assert process.stdout is not None
     with process.stdout as stdout:
         assert stdout.readline() == b"held\n"
@@ -234,20 +293,39 @@ def test_a_replay_that_was_killed_goes_on_where_it_was(learned: Installation, go
     state = document(learned.settings, "show", "cut")
     assert state["finished_at"] is None
     assert "is not finished" in run(learned.settings, "promote", "cut", "--yes", code=3).stderr
-    checkpoints = [json.loads(file.read_bytes()) for file in sorted((tmp_path / "cut").glob("source-*.json"))]
+    checkpoints = [
+        json.loads(file.read_bytes()) for file in sorted((tmp_path / "cut").glob("source-*.json"))
+    ]
     if stage == "exploding":
         assert 0 < sum(c["closes"] for c in checkpoints) < learned.records_in(kinds.CLOSES)
     else:
         assert 0 < len(state["folded"]) < learned.settings.partitions
     give_up = time.monotonic() + 30
-    while (result := CliRunner().invoke(replay, ["show", "cut", "--json"], env=learned.settings.environment())).exit_code:
+    while (
+        result := CliRunner().invoke(
+            replay, ["show", "cut", "--json"], env=learned.settings.environment()
+        )
+    ).exit_code:
         assert time.monotonic() < give_up, result.output
-    found = document(learned.settings, "run", "cut", "--all", "--topic", "closes", "--jobs", "1", "--work-dir", str(tmp_path))
+    found = document(
+        learned.settings,
+        "run",
+        "cut",
+        "--all",
+        "--topic",
+        "closes",
+        "--jobs",
+        "1",
+        "--work-dir",
+        str(tmp_path),
+    )
     assert found["digest"] == engine_digest(engines(good, learned.settings))
     assert found["trades"] == len(good)
     assert found["rejected"] == {"bad_time": 1, "not_json": 1}
     if stage == "exploding":
-        assert found["records"] == learned.records_in(kinds.CLOSES) - sum(c["closes"] for c in checkpoints)
+        assert found["records"] == learned.records_in(kinds.CLOSES) - sum(
+            c["closes"] for c in checkpoints
+        )
     run(learned.settings, "drop", "cut", "--yes")
 
 
@@ -264,11 +342,20 @@ def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
     assert re.search(r"Published [1-9]\d* records", shell(learned, 2))
     learned.settings = steady
     unchanged_by_a_start(learned, "steady")
-    assert engine_digest(engines(good, steady)) == document(steady, "diff", "steady")["digests"]["live"]
-    promoted = [r for r in learned.read(kinds.OVERRIDES) if any(name == "promotion" for name, _ in r.headers)]
+    assert (
+        engine_digest(engines(good, steady))
+        == document(steady, "diff", "steady")["digests"]["live"]
+    )
+    promoted = [
+        r
+        for r in learned.read(kinds.OVERRIDES)
+        if any(name == "promotion" for name, _ in r.headers)
+    ]
     for partition in range(steady.partitions):
         mine = [dict(r.headers) for r in promoted if r.partition == partition]
-        assert {(h["promotion.records"], h["writer"][:14]) for h in mine} <= {(str(len(mine)).encode(), b"replay-steady-")}
+        assert {(h["promotion.records"], h["writer"][:14]) for h in mine} <= {
+            (str(len(mine)).encode(), b"replay-steady-")
+        }
     assert document(steady, "promote", "steady", "--yes", "--accept", "workers")["records"] == 0
     assert "Dropped the schema" in shell(learned, 3)
     # Promoted beside workers of other settings: they say what they think, nothing is lost.
@@ -277,7 +364,9 @@ def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
     assert learned_now["overrides"] > 0
     live = document(classic, "diff", "classic")["digests"]["live"]
     assert document(classic, "promote", "classic", "--yes", "--accept", "workers")["published"]
-    wait(lambda: healed(learned, live), 60, "workers that publish again what they say", learned.logs)
+    wait(
+        lambda: healed(learned, live), 60, "workers that publish again what they say", learned.logs
+    )
     learned.until_idle()
     learned.terminate_all()
     # And without workers it stays.
@@ -295,7 +384,12 @@ def unchanged_by_a_start(installation: Installation, name: str) -> None:
     compacted: Mapping[str, list[int]] = installation.end_offsets(*KINDS)
     (worker,) = installation.start_ready()
     installation.until_idle()
-    wait(lambda: worker.metric("edgeloop_refit_seconds_count", role="override_materializer") > 0, 30, "judgements", installation.logs)
+    wait(
+        lambda: worker.metric("edgeloop_refit_seconds_count", role="override_materializer") > 0,
+        30,
+        "judgements",
+        installation.logs,
+    )
     installation.until_idle()
     assert installation.end_offsets(*KINDS) == compacted
     compared = document(installation.settings, "diff", name)

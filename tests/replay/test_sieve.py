@@ -1,4 +1,5 @@
-"""The sieve keeps what a window holds that has folded the same records, whatever their order, batches and corrections."""
+"""The sieve keeps what a window holds that has folded the same records, whatever their order,
+batches and corrections."""
 
 from __future__ import annotations
 
@@ -12,13 +13,30 @@ from app.replay.sieve import Sieve
 
 
 def records(rng: random.Random) -> list[Trade]:
-    """A log of some sixty trades, a third of them with several closes, which may move an exit far; some are sent again."""
+    """A log of some sixty trades, a third of them with several closes, which may move an exit far;
+    some are sent again."""
     made = []
     for number in range(60):
         exit_us = 40 * number
         for revision in range(rng.choice([1, 1, 2, 3])):
-            rank = (revision, rng.choice([1, 2]), exit_us, rng.choice("ef"), f"{rng.randrange(256):02x}")
-            made.append(Trade(f"t{number:02d}", rank, exit_us, float(revision), (None, None), True, ({"x": str(number % 3)},)))
+            rank = (
+                revision,
+                rng.choice([1, 2]),
+                exit_us,
+                rng.choice("ef"),
+                f"{rng.randrange(256):02x}",
+            )
+            made.append(
+                Trade(
+                    f"t{number:02d}",
+                    rank,
+                    exit_us,
+                    float(revision),
+                    (None, None),
+                    True,
+                    ({"x": str(number % 3)},),
+                )
+            )
             exit_us = rng.choice([exit_us, exit_us + 7, rng.randrange(2_400)])
     made += rng.sample(made, 20)
     if rng.random() < 0.5:
@@ -27,7 +45,9 @@ def records(rng: random.Random) -> list[Trade]:
 
 
 @pytest.mark.parametrize("window_trades", [9, 1_000])
-def test_it_holds_what_the_window_holds(monkeypatch: pytest.MonkeyPatch, window_trades: int) -> None:
+def test_it_holds_what_the_window_holds(
+    monkeypatch: pytest.MonkeyPatch, window_trades: int
+) -> None:
     monkeypatch.setattr(sieve, "SLACK", 0)
     rng = random.Random(window_trades)
     read_again = 0

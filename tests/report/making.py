@@ -8,7 +8,11 @@ import orjson
 
 from tests.audit.making import market
 
-ENVIRONMENT = {"EDGELOOP_N_MIN": "20", "EDGELOOP_DIMENSIONS": "chain,btc_macro", "EDGELOOP_BROKER": "127.0.0.1:1"}
+ENVIRONMENT = {
+    "EDGELOOP_N_MIN": "20",
+    "EDGELOOP_DIMENSIONS": "chain,btc_macro",
+    "EDGELOOP_BROKER": "127.0.0.1:1",
+}
 """Of a broker there is none: an audit of files needs none."""
 
 
@@ -21,11 +25,22 @@ def closes(path: Path, n: int = 500, broken: int = 2) -> Path:
             file.write(
                 orjson.dumps(
                     {
-                        "event_id": f"e-{f.trade_id}", "schema_version": 1, "module": "pm", "trade_id": f.trade_id,
+                        "event_id": f"e-{f.trade_id}",
+                        "schema_version": 1,
+                        "module": "pm",
+                        "trade_id": f.trade_id,
                         "trade_summary": {"exit_timestamp": f.exit_ts, "rr": f.rr},
-                        "actions": [{"ts": action.ts, "pattern_key": "pm.a<b>.c", "action_category": "entry", "scope": scope}],
+                        "actions": [
+                            {
+                                "ts": action.ts,
+                                "pattern_key": "pm.a<b>.c",
+                                "action_category": "entry",
+                                "scope": scope,
+                            }
+                        ],
                     }
-                ) + b"\n"
-            )  # fmt: skip
+                )
+                + b"\n"
+            )
         file.write(b'{"event_id": "<script>"}\n' * broken)
     return path

@@ -57,7 +57,20 @@ def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert failed(str(tmp_path / "none.jsonl"))[0] == 2
     assert failed("--from", "jsonl")[0] == 2
     assert failed()[0] == 4  # the log, without a broker
-    assert failed(str(good), "--cuts", "2", "--placebos", "0", "--jobs", "1", "--html", str(tmp_path / "no" / "page.html"))[0] == 2
+    assert (
+        failed(
+            str(good),
+            "--cuts",
+            "2",
+            "--placebos",
+            "0",
+            "--jobs",
+            "1",
+            "--html",
+            str(tmp_path / "no" / "page.html"),
+        )[0]
+        == 2
+    )
 
 
 def test_help_has_examples() -> None:
@@ -66,14 +79,20 @@ def test_help_has_examples() -> None:
     assert result.output.count("faust -A app audit") >= 4
 
 
-def test_without_matplotlib_the_page_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [n for n in sys.modules if n.startswith(("matplotlib", "app.report.pl", "app.report.pa"))]:
+def test_without_matplotlib_the_page_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [
+        n for n in sys.modules if n.startswith(("matplotlib", "app.report.pl", "app.report.pa"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("plots", "page"):
         monkeypatch.delattr(app.report, name, raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = CliRunner().invoke(
-        audit, [str(closes(tmp_path / "closes.jsonl", n=40)), "--html", str(tmp_path / "page.html")], env=ENVIRONMENT
+        audit,
+        [str(closes(tmp_path / "closes.jsonl", n=40)), "--html", str(tmp_path / "page.html")],
+        env=ENVIRONMENT,
     )
     assert result.exit_code == 3
     assert "edgeloop[report]" in result.stderr

@@ -1,4 +1,5 @@
-"""The audit from a file to a finished page, as somebody would do it: the command, then a browser on a wide and a narrow screen."""
+"""The audit from a file to a finished page, as somebody would do it: the command, then a browser on
+a wide and a narrow screen."""
 
 from __future__ import annotations
 
@@ -21,17 +22,35 @@ from tests.report.making import ENVIRONMENT, closes
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """The page and the document of one run of the command in a process of its own, on two processes."""
+    """The page and the document of one run of the command in a process of its own, on two
+    processes."""
     folder = tmp_path_factory.mktemp("audit")
     page = folder / "audit.html"
-    words = [str(closes(folder / "closes.jsonl")), "--cuts", "4", "--placebos", "4", "--jobs", "2", "--html", str(page), "--json"]
+    words = [
+        str(closes(folder / "closes.jsonl")),
+        "--cuts",
+        "4",
+        "--placebos",
+        "4",
+        "--jobs",
+        "2",
+        "--html",
+        str(page),
+        "--json",
+    ]
     run = subprocess.run(
         [str(Path(sys.executable).parent / "faust"), "-A", "app", "audit", *words],
         cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=100,
@@ -43,7 +62,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    assert found, f"The page is looked at in a Chromium, and there is none: install one of {', '.join(BROWSERS)}."
+    assert found, (
+        "The page is looked at in a Chromium, and there is none: install one of"
+        f" {', '.join(BROWSERS)}."
+    )
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
         yield opened
@@ -53,7 +75,9 @@ def browser() -> Iterator[Browser]:
 def test_the_document_has_all_its_keys(made: tuple[Path, dict[str, Any]]) -> None:
     _, document = made
     described = (ROOT / "docs" / "audit.md").read_text()
-    keys = set(re.findall(r"^\| `(\w+)` \|", described[described.index("## The document") :], re.MULTILINE))
+    keys = set(
+        re.findall(r"^\| `(\w+)` \|", described[described.index("## The document") :], re.MULTILINE)
+    )
     assert set(document) == keys
     assert document["data"]["refused"] == [
         {"reason": "missing_field", "count": 2, "first": document["data"]["refused"][0]["first"]}
@@ -63,24 +87,37 @@ def test_the_document_has_all_its_keys(made: tuple[Path, dict[str, Any]]) -> Non
     assert {q["answer"] for q in document["questions"]} <= {"yes", "no", "not enough data"}
     assert document["edge"]
     assert [s["variable"] for s in document["switches"]] == [
-        "EDGELOOP_LEARNING", "EDGELOOP_HALF_LIFE", "EDGELOOP_REGIME_WEIGHTS", "EDGELOOP_LATENT_FACTORS", "EDGELOOP_SHARED_EFFECTS",
-    ]  # fmt: skip
+        "EDGELOOP_LEARNING",
+        "EDGELOOP_HALF_LIFE",
+        "EDGELOOP_REGIME_WEIGHTS",
+        "EDGELOOP_LATENT_FACTORS",
+        "EDGELOOP_SHARED_EFFECTS",
+    ]
     assert {s["recommended"] for s in document["switches"][1:]} <= {"auto", "on", "off"}
     assert [p["name"] for p in document["peers"]] == ["group means", "ridge"]
     assert [(w["module"], w["category"]) for w in document["weights"]] == [("pm", "entry")]
-    assert all(0.0 <= w[name] <= 1.0 for w in document["weights"] for name in ("half_life", "shared_effects", "opened"))
+    assert all(
+        0.0 <= w[name] <= 1.0
+        for w in document["weights"]
+        for name in ("half_life", "shared_effects", "opened")
+    )
     assert document["headline"].count(". ") >= 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_in_a_browser(width: int, scheme: Any, made: tuple[Path, dict[str, Any]], browser: Browser) -> None:
+def test_the_page_in_a_browser(
+    width: int, scheme: Any, made: tuple[Path, dict[str, Any]], browser: Browser
+) -> None:
     path, document = made
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: said.append(request.url) if request.url != path.as_uri() else None)
+    page.on(
+        "request",
+        lambda request: said.append(request.url) if request.url != path.as_uri() else None,
+    )
     page.goto(path.as_uri())
     assert said == []
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
@@ -97,8 +134,9 @@ def test_the_page_in_a_browser(width: int, scheme: Any, made: tuple[Path, dict[s
     assert page.locator("svg.plot").count() >= 6
     assert page.locator("svg:not([aria-label])").count() == 0
     wide = page.evaluate(
-        "[...document.querySelectorAll('main *')].filter(e => !e.closest('svg') && !e.closest('.scroll, .explain-scroll')"
-        " && e.getBoundingClientRect().right > innerWidth + 1).length"
+        "[...document.querySelectorAll('main *')].filter(e => !e.closest('svg') &&"
+        " !e.closest('.scroll, .explain-scroll') && e.getBoundingClientRect().right > innerWidth +"
+        " 1).length"
     )
     assert wide == 0
     assert (
@@ -125,13 +163,19 @@ CONTRAST = """() => {
 }"""
 
 
-def test_the_page_stands_alone_and_shows_names_as_they_are(made: tuple[Path, dict[str, Any]]) -> None:
+def test_the_page_stands_alone_and_shows_names_as_they_are(
+    made: tuple[Path, dict[str, Any]],
+) -> None:
     text = made[0].read_text()
     assert not re.search(r'(src|href)="(?!#|data:)', text)
     assert "@import" not in text
     assert "<script" not in text
     table = text[text.index('aria-label="Settings, walked forward"') :]
-    assert table.index(">no shared effects<") < table.index(">What simple tools would have made<") < table.index(">group means<")
+    assert (
+        table.index(">no shared effects<")
+        < table.index(">What simple tools would have made<")
+        < table.index(">group means<")
+    )
     assert "Weights of learners" in text
     assert "pm.a&lt;b&gt;.c" in text
     ids = re.findall(r'\bid="([^"]+)"', text)

@@ -1,4 +1,5 @@
-"""The committed journal is the sample's trades, as a spreadsheet would have them, and goes in without a single dead letter."""
+"""The committed journal is the sample's trades, as a spreadsheet would have them, and goes in
+without a single dead letter."""
 
 from __future__ import annotations
 
@@ -20,7 +21,11 @@ HERE = Path(__file__).parents[2] / "samples"
 
 def settings() -> Settings:
     """Those beside the journal."""
-    lines = (line for line in (HERE / "journal.env").read_text().splitlines() if line.startswith("EDGELOOP_"))
+    lines = (
+        line
+        for line in (HERE / "journal.env").read_text().splitlines()
+        if line.startswith("EDGELOOP_")
+    )
     return Settings.from_environment(dict(line.split("=", 1) for line in lines))
 
 
@@ -34,17 +39,33 @@ def test_the_rows_are_the_last_trades_of_the_sample() -> None:
     for number, (row, event) in enumerate(zip(rows, events, strict=True), 1):
         cells, summary = dict(zip(header, row, strict=True)), event["trade_summary"]
         assert cells["no"] == str(number)
-        assert cells["closed"] == summary["exit_timestamp"][:10] > cells["opened"] == summary["entry_timestamp"][:10]
-        assert (cells["symbol"], cells["setup"]) == (event["symbol"], SETUPS[event["entry_context"]["curator"]])
+        assert (
+            cells["closed"]
+            == summary["exit_timestamp"][:10]
+            > cells["opened"]
+            == summary["entry_timestamp"][:10]
+        )
+        assert (cells["symbol"], cells["setup"]) == (
+            event["symbol"],
+            SETUPS[event["entry_context"]["curator"]],
+        )
         assert float(cells["return_pct"]) == pytest.approx(summary["roi"] * 100, abs=0.0051)
-        low, high = {"low": (0, 20), "mid": (20, 35), "high": (35, 1000)}[event["entry_context"]["vol_bucket"]]
+        low, high = {"low": (0, 20), "mid": (20, 35), "high": (35, 1000)}[
+            event["entry_context"]["vol_bucket"]
+        ]
         assert low - 0.051 <= float(cells["volatility_pct"]) <= high + 0.051
         trend = event["actions"][0]["scope"]["stock_macro"]
-        assert (float(cells["trend_pct"]) > -0.051) if trend in ("S1", "S3") else (float(cells["trend_pct"]) < 0.051)
+        assert (
+            (float(cells["trend_pct"]) > -0.051)
+            if trend in ("S1", "S3")
+            else (float(cells["trend_pct"]) < 0.051)
+        )
 
 
 def test_it_goes_in_with_the_mapping_and_the_settings_beside_it() -> None:
-    found = survey(settings(), closes([str(JOURNAL)], mapping=HERE / "journal.toml"), 1_700_000_000_000)
+    found = survey(
+        settings(), closes([str(JOURNAL)], mapping=HERE / "journal.toml"), 1_700_000_000_000
+    )
     assert (found.closes, found.dead_letters, found.unconfigured) == (ROWS, 0, [])
     assert found.outcomes["rr"] == ROWS
     assert set(found.dimensions) == set(settings().dimensions)

@@ -40,7 +40,9 @@ RECORDS = {topic: kind.struct for topic, kind in KINDS.items() if kind.struct is
 
 
 def validator(name: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads((generate.FOLDER / "json" / f"{name}.json").read_text(encoding="utf-8")))
+    return jsonschema.Draft202012Validator(
+        json.loads((generate.FOLDER / "json" / f"{name}.json").read_text(encoding="utf-8"))
+    )
 
 
 def test_the_documents_are_current() -> None:
@@ -48,7 +50,9 @@ def test_the_documents_are_current() -> None:
     assert generate.main(["--check"]) == 0
 
 
-def test_a_stale_document_is_found_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stale_document_is_found_and_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "schemas"
     folder.mkdir()
     monkeypatch.setattr(generate, "FOLDER", folder)
@@ -110,11 +114,28 @@ def samples() -> list[tuple[str, Any]]:
         *(("pattern_trade_events", fact) for fact in facts(json.dumps(NEW).encode())),
         (
             "learning_lessons",
-            Lesson(**group, **stamp, lesson_id="l", scope={"chain": "x"}, n=3, mean=0.5, variance=0.1, decay=decay, evidence=evidence),
+            Lesson(
+                **group,
+                **stamp,
+                lesson_id="l",
+                scope={"chain": "x"},
+                n=3,
+                mean=0.5,
+                variance=0.1,
+                decay=decay,
+                evidence=evidence,
+            ),
         ),
         (
             "learning_lessons",
-            GroupSummary(**group, **stamp, lesson_id="g", n=3, n_slices=1, segments=(SegmentSum(None, "1h", 3, 1.5, 2.0),)),
+            GroupSummary(
+                **group,
+                **stamp,
+                lesson_id="g",
+                n=3,
+                n_slices=1,
+                segments=(SegmentSum(None, "1h", 3, 1.5, 2.0),),
+            ),
         ),
         (
             "learning_lessons",
@@ -144,7 +165,10 @@ def samples() -> list[tuple[str, Any]]:
                 path=lessons.Path(
                     lesson_ids=("l",),
                     statistics=(6.0,),
-                    fits=(Fit((0.1,), (0.2,), ((1.0,),)), Fit((0.1, 0.5), (0.2, 0.1), ((0.75,), (0.25,)))),
+                    fits=(
+                        Fit((0.1,), (0.2,), ((1.0,),)),
+                        Fit((0.1, 0.5), (0.2, 0.1), ((0.75,), (0.25,))),
+                    ),
                     hypotheses=800,
                     robust_sd=1.0,
                     segments=((None, "1h"),),
@@ -152,7 +176,12 @@ def samples() -> list[tuple[str, Any]]:
             ),
         ),
         ("lesson_verdicts", verdict),
-        ("lesson_verdicts", msgspec.structs.replace(verdict, learning="integrated", edge_raw=0.2, effect_sd=0.1, latent_factor_id="f")),
+        (
+            "lesson_verdicts",
+            msgspec.structs.replace(
+                verdict, learning="integrated", edge_raw=0.2, effect_sd=0.1, latent_factor_id="f"
+            ),
+        ),
         (
             "pm_overrides",
             Override(
@@ -176,7 +205,17 @@ def samples() -> list[tuple[str, Any]]:
         ),
         (
             "learning_baselines",
-            Baseline(learning="classic", baseline_id="b", module="pm", bucket=None, timeframe=None, n=3, mean=0.1, variance=0.2, **stamp),
+            Baseline(
+                learning="classic",
+                baseline_id="b",
+                module="pm",
+                bucket=None,
+                timeframe=None,
+                n=3,
+                mean=0.1,
+                variance=0.2,
+                **stamp,
+            ),
         ),
         (
             "learning_regime_weights",
@@ -197,7 +236,15 @@ def samples() -> list[tuple[str, Any]]:
         ),
         (
             "learning_latent_factors",
-            LatentFactor(**stamp, learning="integrated", factor_id="f", module="pm", representative="l", members=("l", "m"), cohesion=0.8),
+            LatentFactor(
+                **stamp,
+                learning="integrated",
+                factor_id="f",
+                module="pm",
+                representative="l",
+                members=("l", "m"),
+                cohesion=0.8,
+            ),
         ),
         (
             "learning_edge_history",
@@ -216,7 +263,9 @@ def samples() -> list[tuple[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("name", "record"), samples(), ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(
+    ("name", "record"), samples(), ids=lambda x: x if isinstance(x, str) else ""
+)
 def test_records_validate(name: str, record: Any) -> None:
     value = msgspec.json.encode(record)
     validator(name).validate(json.loads(value))
@@ -270,14 +319,33 @@ def test_the_schema_refuses_what_the_door_refuses(path: str, value: Any) -> None
 def test_what_the_door_accepts_is_valid_by_the_schema() -> None:
     check = validator("position_closed")
     random_source = random.Random(3)
-    replacements: list[Any] = [None, True, 0, 1, 2.0, 1.5, "", "a", "S4", "add", "2026-01-01T00:00:00Z", [], {}, {"chain": 1}, ["o"]]
+    replacements: list[Any] = [
+        None,
+        True,
+        0,
+        1,
+        2.0,
+        1.5,
+        "",
+        "a",
+        "S4",
+        "add",
+        "2026-01-01T00:00:00Z",
+        [],
+        {},
+        {"chain": 1},
+        ["o"],
+    ]
     accepted = 0
     for _ in range(2_000):
         tree = copy.deepcopy(NEW)
         node: Any = tree
         while True:
             key = random_source.choice(list(node) if isinstance(node, dict) else range(len(node)))
-            if not (isinstance(node[key], (dict, list)) and node[key]) or random_source.random() < 0.1:
+            if (
+                not (isinstance(node[key], (dict, list)) and node[key])
+                or random_source.random() < 0.1
+            ):
                 break
             node = node[key]
         node[key] = random_source.choice(replacements)
@@ -292,13 +360,18 @@ def test_what_the_door_accepts_is_valid_by_the_schema() -> None:
 
 def test_asyncapi_names_the_topics_as_they_are_created() -> None:
     document = json.loads((generate.FOLDER / "asyncapi.json").read_text(encoding="utf-8"))
-    declared = {topic.name: topic.config["cleanup.policy"] for topic in topics.declaration(Settings())}
-    channels = document["channels"]
-    assert {n: c["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] for n, c in channels.items()} == {
-        name: policy.split(",") for name, policy in declared.items()
+    declared = {
+        topic.name: topic.config["cleanup.policy"] for topic in topics.declaration(Settings())
     }
+    channels = document["channels"]
+    assert {
+        n: c["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"]
+        for n, c in channels.items()
+    } == {name: policy.split(",") for name, policy in declared.items()}
     assert all(c["address"] == n == c["bindings"]["kafka"]["topic"] for n, c in channels.items())
-    assert {o["action"] for n, o in document["operations"].items() if n.endswith(".position_closed")} == {"receive"}
+    assert {
+        o["action"] for n, o in document["operations"].items() if n.endswith(".position_closed")
+    } == {"receive"}
 
 
 def test_every_reference_of_asyncapi_leads_somewhere() -> None:

@@ -33,7 +33,9 @@ def test_pattern_keys(case: dict[str, Any]) -> None:
     else:
         key = canonical_pattern_key(case["text"], case["module"])
         assert key == case["key"]
-        assert canonical_pattern_key(key, case["module"]) == key, "a canonical key is its own canonical form"
+        assert canonical_pattern_key(key, case["module"]) == key, (
+            "a canonical key is its own canonical form"
+        )
 
 
 @pytest.mark.parametrize("case", cases("scope_values"), ids=lambda c: ascii(c["value"])[:40])
@@ -55,7 +57,9 @@ def test_canonical_texts(case: dict[str, Any]) -> None:
     assert canonical_text(dict(reversed(case["scope"].items()))) == case["text"]
 
 
-@pytest.mark.parametrize("case", cases("ids"), ids=lambda c: next(v for k, v in c.items() if k.endswith("_id")))
+@pytest.mark.parametrize(
+    "case", cases("ids"), ids=lambda c: next(v for k, v in c.items() if k.endswith("_id"))
+)
 def test_ids(case: dict[str, Any]) -> None:
     if "baseline_id" in case:
         assert baseline_id(case["module"], case["bucket"], case["timeframe"]) == case["baseline_id"]
@@ -69,5 +73,13 @@ def test_ids(case: dict[str, Any]) -> None:
     identity = case["module"], case["pattern_key"], case["category"]
     assert slice_id(*identity, case["scope"]) == case["slice_id"]
     assert group_id(*identity) == case["group_id"]
-    lines = ["slice", case["module"], canonical_pattern_key(*reversed(identity[:2])), case["category"], canonical_text(case["scope"])]
-    assert hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest() == case["slice_id"]
+    lines = [
+        "slice",
+        case["module"],
+        canonical_pattern_key(*reversed(identity[:2])),
+        case["category"],
+        canonical_text(case["scope"]),
+    ]
+    assert (
+        hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest() == case["slice_id"]
+    )

@@ -1,4 +1,5 @@
-"""A mapping that was drafted from one export and reads the next: contracts that it says nothing of are refused, not counted as one unit."""
+"""A mapping that was drafted from one export and reads the next: contracts that it says nothing of
+are refused, not counted as one unit."""
 
 from __future__ import annotations
 
@@ -41,14 +42,22 @@ def test_a_contract_without_a_value_is_refused_beside_others_that_have_one(tmp_p
     table, mapping = written(tmp_path, FILLS.format(more='[multipliers]\n"ES*" = 50'), rows)
     events, _ = read(table, mapping=mapping)
     refused = [event for event in events if isinstance(event["trade_summary"], str)]
-    assert {event["symbol"]: event["trade_summary"]["pnl_usd"] for event in events if event not in refused} == {"ESH4": 500.0, "SPY": 1.0}
-    assert {event["trade_summary"] for event in refused} == {"[multipliers] says nothing of NQH4, which looks like an option or a future."}
+    assert {
+        event["symbol"]: event["trade_summary"]["pnl_usd"]
+        for event in events
+        if event not in refused
+    } == {"ESH4": 500.0, "SPY": 1.0}
+    assert {event["trade_summary"] for event in refused} == {
+        "[multipliers] says nothing of NQH4, which looks like an option or a future."
+    }
 
 
 def test_amounts_tell_the_value_of_each_row(tmp_path: Path) -> None:
     rows = (
-        "time,symbol,side,qty,price,amount,cash\n2024-01-15,SPY 19JAN24 470 C,buy,2,1.5,300.00,-301.30\n"
-        "2024-01-16,SPY 19JAN24 470 C,sell,2,2.5,500.00,498.70\n2024-01-15,SPY,buy,1,470,470,-470\n2024-01-16,SPY,sell,1,471,471,471\n"
+        "time,symbol,side,qty,price,amount,cash\n2024-01-15,SPY 19JAN24 470"
+        " C,buy,2,1.5,300.00,-301.30\n"
+        "2024-01-16,SPY 19JAN24 470"
+        " C,sell,2,2.5,500.00,498.70\n2024-01-15,SPY,buy,1,470,470,-470\n2024-01-16,SPY,sell,1,471,471,471\n"
     )
     for more, profit in (('gross = "amount"', 200.0), ('net = "cash"', 197.4)):
         table, mapping = written(tmp_path, FILLS.format(more=more), rows)
@@ -64,10 +73,17 @@ def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
     more = '[sides]\nexpiry = ["abgelaufen"]\n[splits]\nA = ["2024-01-03 4:1"]'
     table, mapping = written(tmp_path, 'shorts = "no"\n' + FILLS.format(more=more), rows)
     events, notes = read(table, mapping=mapping)
-    assert {e["symbol"]: (e["trade_summary"]["entry_price"], e["trade_summary"]["pnl_usd"]) for e in events} == {
-        "A": (100.0, 400.0), "B": (9.0, 10.0), "C": (3.0, -3.0),
-    }  # fmt: skip
-    assert notes.names("symbols of which more was sold than was held; the rest was left out") == ["B 5"]
+    assert {
+        e["symbol"]: (e["trade_summary"]["entry_price"], e["trade_summary"]["pnl_usd"])
+        for e in events
+    } == {
+        "A": (100.0, 400.0),
+        "B": (9.0, 10.0),
+        "C": (3.0, -3.0),
+    }
+    assert notes.names("symbols of which more was sold than was held; the rest was left out") == [
+        "B 5"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,13 +118,18 @@ def test_existing_questions_marks_in_other_sections_are_no_questions(tmp_path: P
 def test_a_profit_against_its_prices_is_refused_with_the_reason(tmp_path: Path) -> None:
     table, mapping = written(
         tmp_path,
-        '[columns]\nexit_timestamp = "t"\nside = "side"\nentry_price = "a"\nexit_price = "b"\npnl_usd = "p"\n[pattern]\nentry = "x"\n',
+        '[columns]\nexit_timestamp = "t"\nside = "side"\nentry_price = "a"\nexit_price ='
+        ' "b"\npnl_usd = "p"\n[pattern]\nentry = "x"\n',
         "t,side,a,b,p\n2024-01-15,Long,100,110,10\n2024-01-16,Long,100,100.5,-0.2\n2024-01-16,Long,110,100,9\n",
     )
-    good, fees, wrong = (json.loads(closed.value) for closed in closes([str(table)], mapping=mapping))
+    good, fees, wrong = (
+        json.loads(closed.value) for closed in closes([str(table)], mapping=mapping)
+    )
     assert good["trade_summary"]["roi"] == 0.1
     assert fees["trade_summary"]["roi"] == 0.005  # Fees that no column has may have eaten the gain.
-    assert wrong["trade_summary"].startswith("The profit is 9, and a long position from 110 to 100 makes the opposite")
+    assert wrong["trade_summary"].startswith(
+        "The profit is 9, and a long position from 110 to 100 makes the opposite"
+    )
 
 
 def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
@@ -117,6 +138,11 @@ def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
         "2024-01-15,KO,buy,1,60,60\n2024-01-16,KO,sell,1,61,61\n"
     )
     table, mapping = written(tmp_path, FILLS.format(more='gross = "amount"'), rows)
-    good, wrong = sorted((json.loads(closed.value) for closed in closes([str(table)], mapping=mapping)), key=lambda e: e["symbol"])
+    good, wrong = sorted(
+        (json.loads(closed.value) for closed in closes([str(table)], mapping=mapping)),
+        key=lambda e: e["symbol"],
+    )
     assert good["trade_summary"]["pnl_usd"] == 1.0
-    assert wrong["trade_summary"].startswith("SPY has the contract values 1 and 100: different instruments go by one symbol.")
+    assert wrong["trade_summary"].startswith(
+        "SPY has the contract values 1 and 100: different instruments go by one symbol."
+    )

@@ -1,4 +1,5 @@
-"""A draft maps the columns that people have, fixes the edges of its buckets, leaves out what came only afterwards, and works as it is."""
+"""A draft maps the columns that people have, fixes the edges of its buckets, leaves out what came
+only afterwards, and works as it is."""
 
 from __future__ import annotations
 
@@ -46,7 +47,10 @@ def test_the_sample_journal_goes_in_as_it_is_drafted(tmp_path: Path) -> None:
         assert (entry.pattern_key[:3], exit_.action_category) == ("pm.", "exit")
     volatility = [json.loads(c.value)["entry_context"]["volatility_pct"] for c in found]
     assert all(0.2 < volatility.count(label) / len(found) < 0.5 for label in ("low", "mid", "high"))
-    assert made.left[0] == "The time zone of closed and opened: they have no offset and are read as UTC."
+    assert (
+        made.left[0]
+        == "The time zone of closed and opened: they have no offset and are read as UTC."
+    )
 
 
 def test_the_samples_own_mapping_is_the_draft_with_what_was_decided(tmp_path: Path) -> None:
@@ -54,14 +58,22 @@ def test_the_samples_own_mapping_is_the_draft_with_what_was_decided(tmp_path: Pa
     mapping = tmp_path / "m.toml"
     mapping.write_text(draft(str(JOURNAL), JOURNAL.name).text)
     guessed = load(mapping)
-    assert (own.columns, own.pattern, own.buckets) == (guessed.columns, guessed.pattern, guessed.buckets)
+    assert (own.columns, own.pattern, own.buckets) == (
+        guessed.columns,
+        guessed.pattern,
+        guessed.buckets,
+    )
     assert dict(guessed.scope) == {"symbol": "symbol", **own.scope}
 
 
 def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
     numbers = random.Random(3)
     values = [numbers.lognormvariate(3, 1) for _ in range(900)]
-    path = table(tmp_path / "t.csv", "exit_time|roi|atr", [("2024-01-01T00:00:00Z", "0.1", f"{v:.4f}") for v in values])
+    path = table(
+        tmp_path / "t.csv",
+        "exit_time|roi|atr",
+        [("2024-01-01T00:00:00Z", "0.1", f"{v:.4f}") for v in values],
+    )
     made = drafted(path)
     edges = made["buckets"]["atr"]["edges"]
     assert edges == pytest.approx(np.quantile(values, [1 / 3, 2 / 3]).tolist(), rel=0.006)
@@ -109,7 +121,9 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_the_columns_that_people_have(columns: str, row: tuple[str, ...], expected: dict[str, Any], tmp_path: Path) -> None:
+def test_the_columns_that_people_have(
+    columns: str, row: tuple[str, ...], expected: dict[str, Any], tmp_path: Path
+) -> None:
     path = table(tmp_path / "t.csv", columns, [row] * 3)
     made = drafted(path)
     assert made["rows"] == "positions"
@@ -123,7 +137,18 @@ def test_the_columns_that_people_have(columns: str, row: tuple[str, ...], expect
 
 def test_what_was_known_only_afterwards_is_left_out_with_the_reason(tmp_path: Path) -> None:
     rows = [
-        ("2024-01-01", "0.1", f"{i % 7}", "stop" if i % 2 else "target", i % 3, f"text {i}", "same", f"{i * 1.5}", "") for i in range(60)
+        (
+            "2024-01-01",
+            "0.1",
+            f"{i % 7}",
+            "stop" if i % 2 else "target",
+            i % 3,
+            f"text {i}",
+            "same",
+            f"{i * 1.5}",
+            "",
+        )
+        for i in range(60)
     ]
     columns = "exit_date|roi|hold_hours|exit_reason|stars|remark|desk|atr|nothing"
     made = draft(table(tmp_path / "t.csv", columns, rows), "t")
@@ -141,14 +166,34 @@ def test_what_was_known_only_afterwards_is_left_out_with_the_reason(tmp_path: Pa
 
 
 def test_fills_are_recognised_and_go_in(tmp_path: Path) -> None:
-    rows = [(f"2024-01-0{i + 1} 10:00:00", "AAPL", ("BOT", "SLD")[i % 2], "10", f"{100 + i}", "-1.0", f"E{i}", "U1") for i in range(4)]
-    path = table(tmp_path / "t.csv", "Date/Time|Symbol|Side|Quantity|Price|Commission|ExecID|Account", rows)
+    rows = [
+        (
+            f"2024-01-0{i + 1} 10:00:00",
+            "AAPL",
+            ("BOT", "SLD")[i % 2],
+            "10",
+            f"{100 + i}",
+            "-1.0",
+            f"E{i}",
+            "U1",
+        )
+        for i in range(4)
+    ]
+    path = table(
+        tmp_path / "t.csv", "Date/Time|Symbol|Side|Quantity|Price|Commission|ExecID|Account", rows
+    )
     made = drafted(path)
     assert made["rows"] == "fills"
     assert made["columns"] == {
-        "time": "Date/Time", "symbol": "Symbol", "side": "Side", "quantity": "Quantity", "price": "Price",
-        "fee": {"column": "Commission", "scale": -1}, "fill_id": "ExecID", "account": "Account",
-    }  # fmt: skip
+        "time": "Date/Time",
+        "symbol": "Symbol",
+        "side": "Side",
+        "quantity": "Quantity",
+        "price": "Price",
+        "fee": {"column": "Commission", "scale": -1},
+        "fill_id": "ExecID",
+        "account": "Account",
+    }
     mapping = tmp_path / "m.toml"
     mapping.write_text(draft(path, "t").text)
     events, _ = read(path, mapping=mapping)
@@ -172,10 +217,17 @@ def test_an_entry_and_an_exit_in_two_rows_are_fills_of_one_symbol(tmp_path: Path
     assert [a["pattern_key"] for a in events[0]["actions"]] == ["pm.gap.entry", "pm.target.exit"]
 
 
-@pytest.mark.parametrize(("encoding", "written"), [("cp1252", "cp1252"), ("utf-16", "utf-16"), ("utf-8-sig", None), ("utf-8", None)])
-def test_the_encodings_that_spreadsheets_write(encoding: str, written: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [("cp1252", "cp1252"), ("utf-16", "utf-16"), ("utf-8-sig", None), ("utf-8", None)],
+)
+def test_the_encodings_that_spreadsheets_write(
+    encoding: str, written: str | None, tmp_path: Path
+) -> None:
     path = tmp_path / "t.csv"
-    path.write_bytes("exit_date;roi;Größe\n2024-01-01;0,5 %;groß\n2024-01-02;0,5 %;klein\n".encode(encoding))
+    path.write_bytes(
+        "exit_date;roi;Größe\n2024-01-01;0,5 %;groß\n2024-01-02;0,5 %;klein\n".encode(encoding)
+    )
     made = drafted(str(path))
     assert made.get("encoding") == written
     mapping = tmp_path / "m.toml"
@@ -185,8 +237,13 @@ def test_the_encodings_that_spreadsheets_write(encoding: str, written: str | Non
 
 
 def test_decimal_commas_defaults_and_odd_names(tmp_path: Path) -> None:
-    rows = [(f"0{i + 1}.03.2024", "2,5", "" if i % 2 else "Lücke", f"{i},25", 'say "x"') for i in range(9)]
-    path = table(tmp_path / "t.csv", 'exit_date|roi %|Setup|Stärke, heute|say "it"', rows, delimiter=";")
+    rows = [
+        (f"0{i + 1}.03.2024", "2,5", "" if i % 2 else "Lücke", f"{i},25", 'say "x"')
+        for i in range(9)
+    ]
+    path = table(
+        tmp_path / "t.csv", 'exit_date|roi %|Setup|Stärke, heute|say "it"', rows, delimiter=";"
+    )
     document = drafted(path)
     assert document["decimal"] == ","
     assert document["defaults"] == {"Setup": "none"}
@@ -195,14 +252,18 @@ def test_decimal_commas_defaults_and_odd_names(tmp_path: Path) -> None:
     mapping = tmp_path / "m.toml"
     mapping.write_text(draft(path, "t").text, encoding="utf-8")
     events, _ = read(path, mapping=mapping)
-    assert [e["entry_context"]["stärke_heute"] for e in events] == ["low"] * 3 + ["mid"] * 3 + ["high"] * 3
+    assert [e["entry_context"]["stärke_heute"] for e in events] == ["low"] * 3 + ["mid"] * 3 + [
+        "high"
+    ] * 3
     assert events[0]["trade_summary"]["roi"] == 0.025
 
 
 def test_nothing_to_guess_from(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match="has no row"):
         draft(table(tmp_path / "a.csv", "exit_time|roi", []), "a")
-    with pytest.raises(BadDataError, match="looks like the time of a close: its columns are colour, shape"):
+    with pytest.raises(
+        BadDataError, match="looks like the time of a close: its columns are colour, shape"
+    ):
         draft(table(tmp_path / "b.csv", "colour|shape", [("red", "round")]), "b")
     (made,) = [draft(table(tmp_path / "c.csv", "day|colour", [("2024-01-01", "red")]), "c")]
     assert made.left[0] == "Which column is the time of the close: day was taken."

@@ -1,5 +1,6 @@
-"""Exports of brokers, platforms, exchanges and bots: each is right from the draft, after the answers that it asks for, or refused; none is
-read wrongly in silence.  Names, rows and ids in the files are made up, headers and formats are those of the programs.
+"""Exports of brokers, platforms, exchanges and bots: each is right from the draft, after the
+answers that it asks for, or refused; none is read wrongly in silence.  Names, rows and ids in the
+files are made up, headers and formats are those of the programs.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from tests.sources.making import facts
 
 EXPORTS = Path(__file__).parent / "exports"
 CASES: dict[str, dict[str, Any]] = json.loads((EXPORTS / "cases.json").read_text(encoding="utf-8"))
-"""By file: the questions that its draft asks, answers (text of the mapping and what replaces it), the closes that must come out (symbol,
-side, entry, exit, quantity, profit, its currency, return), rows that are refused (line, path), and positions that stay open."""
+"""By file: the questions that its draft asks, answers (text of the mapping and what replaces it),
+the closes that must come out (symbol, side, entry, exit, quantity, profit, its currency, return),
+rows that are refused (line, path), and positions that stay open."""
 
 
 def answered(made: Drafted, answers: list[list[str]], to: Path) -> Path:
@@ -39,10 +41,13 @@ def answered(made: Drafted, answers: list[list[str]], to: Path) -> Path:
 
 
 def judged(closed: Closed) -> tuple[dict[str, Any], str]:
-    """(the event, the path at which the door refuses it or nothing): with the return as the outcome, else with the profit."""
+    """(the event, the path at which the door refuses it or nothing): with the return as the
+    outcome, else with the profit."""
     event: dict[str, Any] = json.loads(closed.value)
     try:
-        facts(closed, "roi" if event["trade_summary"] and "roi" in event["trade_summary"] else "pnl")
+        facts(
+            closed, "roi" if event["trade_summary"] and "roi" in event["trade_summary"] else "pnl"
+        )
     except DeadLetterError as error:
         return event, error.path
     return event, ""
@@ -63,10 +68,20 @@ def read(path: Path, mapping: Path) -> tuple[list[list[Any]], list[list[Any]], N
             continue
         told, summary = closed.told, event["trade_summary"]
         assert told is not None
-        assert ("pnl_usd" in summary) == (told.pnl is not None and told.currency in ("USD", "USDT", "USDC"))
+        assert ("pnl_usd" in summary) == (
+            told.pnl is not None and told.currency in ("USD", "USDT", "USDC")
+        )
         moments = [summary.get("entry_timestamp"), summary["exit_timestamp"]]
         found.append(
-            [told.symbol, told.side, *moments, rounded(told.quantity), rounded(told.pnl), told.currency, rounded(summary.get("roi"))]
+            [
+                told.symbol,
+                told.side,
+                *moments,
+                rounded(told.quantity),
+                rounded(told.pnl),
+                told.currency,
+                rounded(summary.get("roi")),
+            ]
         )
     return found, refused, notes
 
@@ -82,7 +97,9 @@ def test_an_export_is_right_or_asked_about(name: str, tmp_path: Path) -> None:
             list(closes([str(EXPORTS / name)], "table", answered(made, [], tmp_path / "open.toml")))
     if "closes" not in case:
         return
-    found, refused, notes = read(EXPORTS / name, answered(made, case.get("answers", []), tmp_path / "m.toml"))
+    found, refused, notes = read(
+        EXPORTS / name, answered(made, case.get("answers", []), tmp_path / "m.toml")
+    )
     assert found == case["closes"]
     assert refused == case.get("refused", [])
     assert notes.names(STILL_OPEN) == case.get("open", [])
@@ -92,7 +109,7 @@ def test_a_hidden_split_is_named_and_can_be_told(tmp_path: Path) -> None:
     path = EXPORTS / "split-phantom-short.csv"
     told = [['shorts = "?"', 'shorts = "yes"']]
     mapping = answered(draft(str(path), path.name), told, tmp_path / "m.toml")
-    (unknown, _) = [json.loads(closed.value) for closed in closes([str(path)], mapping=mapping)]
+    unknown, _ = [json.loads(closed.value) for closed in closes([str(path)], mapping=mapping)]
     assert "looks like a split that the file does not tell" in unknown["trade_summary"]
     mapping.write_text(mapping.read_text() + '\n[splits]\nTSLX = ["2022-08-25 3"]\n')
     found, refused, notes = read(path, mapping)
@@ -103,50 +120,157 @@ def test_a_hidden_split_is_named_and_can_be_told(tmp_path: Path) -> None:
 def test_spreadsheets_are_read_with_their_sections_and_types(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for row in (
-        ["Trade History Report"], ["Account:", None, "123 (EUR, Broker, real, Hedge)"], [], ["Positions"],
-        ["Time", "Position", "Symbol", "Type", "Volume", "Price", "S / L", "T / P", "Time", "Price", "Commission", "Swap", "Profit"],
-        ["2024.01.15 10:00:00", 1, "EURUSD", "buy", "0.1", 1.09, None, None, "2024.01.15 12:00:00", 1.095, -0.7, 0, 45.66],
-        ["Orders"], ["Open Time", "Order", "Symbol", "Type", "Volume", "Price", "S / L", "T / P", "Time", "State", "Comment"],
-        ["2024.01.15 10:00:00", 11, "EURUSD", "buy", "0.1 / 0.1", "market", None, None, "2024.01.15 10:00:00", "filled"],
-        ["Results"], ["Total Net Profit:", None, None, 44.96],
-    ):  # fmt: skip
+        ["Trade History Report"],
+        ["Account:", None, "123 (EUR, Broker, real, Hedge)"],
+        [],
+        ["Positions"],
+        [
+            "Time",
+            "Position",
+            "Symbol",
+            "Type",
+            "Volume",
+            "Price",
+            "S / L",
+            "T / P",
+            "Time",
+            "Price",
+            "Commission",
+            "Swap",
+            "Profit",
+        ],
+        [
+            "2024.01.15 10:00:00",
+            1,
+            "EURUSD",
+            "buy",
+            "0.1",
+            1.09,
+            None,
+            None,
+            "2024.01.15 12:00:00",
+            1.095,
+            -0.7,
+            0,
+            45.66,
+        ],
+        ["Orders"],
+        [
+            "Open Time",
+            "Order",
+            "Symbol",
+            "Type",
+            "Volume",
+            "Price",
+            "S / L",
+            "T / P",
+            "Time",
+            "State",
+            "Comment",
+        ],
+        [
+            "2024.01.15 10:00:00",
+            11,
+            "EURUSD",
+            "buy",
+            "0.1 / 0.1",
+            "market",
+            None,
+            None,
+            "2024.01.15 10:00:00",
+            "filled",
+        ],
+        ["Results"],
+        ["Total Net Profit:", None, None, 44.96],
+    ):
         book.active.append(row)  # type: ignore[union-attr]
     book.save(tmp_path / "report.xlsx")
     journal = openpyxl.Workbook()
-    journal.active.append(["Symbol", "Side", "Qty", "Entry time", "Exit time", "Entry price", "Exit price", "P&L"])  # type: ignore[union-attr]
-    journal.active.append(["AAPL", "Long", 10, datetime(2024, 1, 5, 9, 30), datetime(2024, 1, 9, 12), 180, 190, 100])  # type: ignore[union-attr]  # noqa: DTZ001
+    journal.active.append(
+        ["Symbol", "Side", "Qty", "Entry time", "Exit time", "Entry price", "Exit price", "P&L"]
+    )
+    opened, closed = datetime(2024, 1, 5, 9, 30), datetime(2024, 1, 9, 12)  # noqa: DTZ001
+    journal.active.append(["AAPL", "Long", 10, opened, closed, 180, 190, 100])
     journal.save(tmp_path / "journal.xlsx")
     expected = {
-        "report.xlsx": ["EURUSD", "long", "2024-01-15T10:00:00Z", "2024-01-15T12:00:00Z", 0.1, 44.96, "EUR"],
-        "journal.xlsx": ["AAPL", "long", "2024-01-05T09:30:00Z", "2024-01-09T12:00:00Z", 10.0, 100.0, "USD"],
+        "report.xlsx": [
+            "EURUSD",
+            "long",
+            "2024-01-15T10:00:00Z",
+            "2024-01-15T12:00:00Z",
+            0.1,
+            44.96,
+            "EUR",
+        ],
+        "journal.xlsx": [
+            "AAPL",
+            "long",
+            "2024-01-05T09:30:00Z",
+            "2024-01-09T12:00:00Z",
+            10.0,
+            100.0,
+            "USD",
+        ],
     }
     for name, close in expected.items():
         made = draft(str(tmp_path / name), name)
-        ((*found, _),), refused, _ = read(tmp_path / name, answered(made, [], tmp_path / f"{name}.toml"))
+        ((*found, _),), refused, _ = read(
+            tmp_path / name, answered(made, [], tmp_path / f"{name}.toml")
+        )
         assert (made.asked, found, refused) == ([], close, [])
 
 
 def test_a_bots_database_is_read_with_its_fixed_point_prices(tmp_path: Path) -> None:
     path = tmp_path / "bot.sqlite"
     columns = (
-        "strategy TEXT, market TEXT, symbol TEXT, base_asset TEXT, quote_asset TEXT, timestamp BIGINT, order_id TEXT, trade_type TEXT, "
-        "order_type TEXT, price BIGINT, amount BIGINT, leverage INT, trade_fee JSON, trade_fee_in_quote BIGINT, exchange_trade_id TEXT"
+        "strategy TEXT, market TEXT, symbol TEXT, base_asset TEXT, quote_asset TEXT, timestamp"
+        " BIGINT, order_id TEXT, trade_type TEXT, order_type TEXT, price BIGINT, amount BIGINT,"
+        " leverage INT, trade_fee JSON, trade_fee_in_quote BIGINT, exchange_trade_id TEXT"
     )
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"CREATE TABLE TradeFill ({columns})")
         for i, (side, price) in enumerate((("BUY", 2300), ("SELL", 2310))):
-            row = ("mm", "binance", "ETH-USDT", "ETH", "USDT", 1_704_448_800_000 + i * 3_600_000, f"o{i}", side, "LIMIT", price * 1_000_000,
-                   100_000, 1, '{"percent": 0.001}', price * 100, f"x{i}")  # fmt: skip
+            row = (
+                "mm",
+                "binance",
+                "ETH-USDT",
+                "ETH",
+                "USDT",
+                1_704_448_800_000 + i * 3_600_000,
+                f"o{i}",
+                side,
+                "LIMIT",
+                price * 1_000_000,
+                100_000,
+                1,
+                '{"percent": 0.001}',
+                price * 100,
+                f"x{i}",
+            )
             database.execute(f"INSERT INTO TradeFill VALUES ({', '.join('?' * len(row))})", row)
         database.commit()
     found, _, _ = read(path, answered(draft(str(path), path.name), [], tmp_path / "m.toml"))
-    assert found == [["ETH-USDT", "long", "2024-01-05T10:00:00Z", "2024-01-05T11:00:00Z", 0.1, 0.539, "USDT", 0.0023434783]]
+    assert found == [
+        [
+            "ETH-USDT",
+            "long",
+            "2024-01-05T10:00:00Z",
+            "2024-01-05T11:00:00Z",
+            0.1,
+            0.539,
+            "USDT",
+            0.0023434783,
+        ]
+    ]
 
 
 def test_tables_of_a_file_are_named_and_can_be_chosen() -> None:
     path = str(EXPORTS / "mt5-report.html")
     made = draft(path, "report")
-    assert made.guessed[0].startswith("Of the 3 tables in the file, Positions is read; choose another with --table: Orders (1 rows), Deals")
+    assert made.guessed[0].startswith(
+        "Of the 3 tables in the file, Positions is read; choose another with --table: Orders (1"
+        " rows), Deals"
+    )
     assert tomllib.loads(made.text)["table"] == "Positions"
     assert tomllib.loads(draft(path, "report", "Deals").text)["rows"] == "fills"
     with pytest.raises(BadDataError, match="has no table 'Trades'"):
@@ -155,8 +279,14 @@ def test_tables_of_a_file_are_named_and_can_be_chosen() -> None:
 
 def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("Close time,Symbol,Side,Qty,Price,Profit\n2024-01-15 10:00,X,Buy,1,10,5\n2024-01-16 10:00,X,Sell,1,12,7\n")
-    assert {rows: tomllib.loads(draft(str(path), "t", rows=rows).text)["rows"] for rows in ("positions", "fills")} == {
+    path.write_text(
+        "Close time,Symbol,Side,Qty,Price,Profit\n2024-01-15 10:00,X,Buy,1,10,5\n2024-01-16"
+        " 10:00,X,Sell,1,12,7\n"
+    )
+    assert {
+        rows: tomllib.loads(draft(str(path), "t", rows=rows).text)["rows"]
+        for rows in ("positions", "fills")
+    } == {
         "positions": "positions",
         "fills": "fills",
     }
@@ -176,7 +306,9 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
         ('Time,Qty\n"2024-01-15,1\n' + "2024-01-15,1\n" * 500, "never closed"),
     ],
 )  # fmt: skip
-def test_what_is_no_table_of_trades_is_refused_in_a_sentence(content: str, says: str, tmp_path: Path) -> None:
+def test_what_is_no_table_of_trades_is_refused_in_a_sentence(
+    content: str, says: str, tmp_path: Path
+) -> None:
     path = tmp_path / "t.csv"
     path.write_text(content)
     with pytest.raises(BadDataError, match=says):

@@ -1,4 +1,5 @@
-"""One table in many forms says the same: separators, encodings, titles and footers, the order of rows, names in capitals, sheets, HTML."""
+"""One table in many forms says the same: separators, encodings, titles and footers, the order of
+rows, names in capitals, sheets, HTML."""
 
 from __future__ import annotations
 
@@ -14,10 +15,17 @@ from app.sources.draft import draft
 from tests.sources.test_exports import CASES, EXPORTS, answered, read
 
 NAMES = (
-    "binance-spot-trade-history.csv", "topstepx-trades.csv", "bybit-closing-side.csv", "tradovate-performance.csv",
-    "mt5-positions-section.csv", "backtestingpy-trades.csv", "tradingview-new.csv", "percent-or-fraction.csv", "broker-de.csv",
+    "binance-spot-trade-history.csv",
+    "topstepx-trades.csv",
+    "bybit-closing-side.csv",
+    "tradovate-performance.csv",
+    "mt5-positions-section.csv",
+    "backtestingpy-trades.csv",
+    "tradingview-new.csv",
+    "percent-or-fraction.csv",
+    "broker-de.csv",
     "webull-options.csv",
-)  # fmt: skip
+)
 
 
 def separated(path: Path, rows: list[list[str]], delimiter: str, encoding: str = "utf-8") -> None:
@@ -36,8 +44,12 @@ def forms(rows: list[list[str]], folder: Path) -> list[Path]:
     for row in rows:
         book.active.append(row)  # type: ignore[union-attr]
     book.save(folder / "sheet.xlsx")
-    cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    (folder / "report.csv").write_text(f"<html><body><table>{cells}</table></body></html>", encoding="utf-8")
+    cells = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    (folder / "report.csv").write_text(
+        f"<html><body><table>{cells}</table></body></html>", encoding="utf-8"
+    )
     return sorted(folder.iterdir())
 
 
@@ -49,7 +61,12 @@ def test_one_table_in_many_forms_says_the_same(name: str, tmp_path: Path) -> Non
     assert len(paths) == 7
     for path in paths:
         found, refused, _ = read(
-            path, answered(draft(str(path), path.name), CASES[name].get("answers", []), tmp_path / f"{path.name}.toml")
+            path,
+            answered(
+                draft(str(path), path.name),
+                CASES[name].get("answers", []),
+                tmp_path / f"{path.name}.toml",
+            ),
         )
         assert sorted(map(str, found)) == sorted(map(str, CASES[name]["closes"])), path.name
         assert refused == [], path.name

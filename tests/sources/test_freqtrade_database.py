@@ -38,7 +38,14 @@ def only(columns: tuple[str, ...], row: dict[str, Any], **renamed: str) -> dict[
 
 def test_a_trade_with_its_orders(tmp_path: Path) -> None:
     orders = [
-        stored_order(1, "buy", 1.0, 100.0, "2024-03-01 09:59:58.000000", order_filled_date="2024-03-01 10:00:00.250000"),
+        stored_order(
+            1,
+            "buy",
+            1.0,
+            100.0,
+            "2024-03-01 09:59:58.000000",
+            order_filled_date="2024-03-01 10:00:00.250000",
+        ),
         stored_order(2, "sell", 1.0, 110.0, "2024-03-02 22:00:00.000000", ft_order_tag="roi"),
     ]
     events, notes = read(database(tmp_path / "tradesv3.sqlite", NEWEST, [stored_trade()], orders))
@@ -51,7 +58,13 @@ def test_a_trade_with_its_orders(tmp_path: Path) -> None:
             "symbol": "BTC/USDT",
             "chain": "binance",
             "timeframe": "1h",
-            "entry_context": {"symbol": "BTC/USDT", "timeframe": "1h", "exchange": "binance", "is_short": False, "leverage": 1.0},
+            "entry_context": {
+                "symbol": "BTC/USDT",
+                "timeframe": "1h",
+                "exchange": "binance",
+                "is_short": False,
+                "leverage": 1.0,
+            },
             "trade_summary": {
                 "entry_timestamp": "2024-03-01T10:00:00.250000Z",
                 "exit_timestamp": "2024-03-02T22:00:00Z",
@@ -59,7 +72,9 @@ def test_a_trade_with_its_orders(tmp_path: Path) -> None:
                 "exit_price": 110.0,
                 "roi": 0.0978022,
                 "pnl_usd": 9.79,
-                "rr": 2.333175,  # 0.0978022 over what 96 would have lost: 96 · 0.999 / (100 · 1.001) - 1 = -0.04191808
+                # 0.0978022 over what 96 would have lost: 96 · 0.999 / (100 · 1.001) - 1 =
+                # -0.04191808
+                "rr": 2.333175,
                 "max_drawdown": 0.04191808,
                 "max_gain": 0.11776224,
                 "fees_usd": 0.21,
@@ -100,8 +115,13 @@ def test_a_trade_with_its_orders(tmp_path: Path) -> None:
     ],
     ids=["2019", "2021", "2025", "without orders"],
 )
-def test_every_layout_tells_the_same_trade(layout: tuple[Any, Any], renamed: dict[str, str], tmp_path: Path) -> None:
-    orders = [stored_order(1, "buy", 1.0, 100.0, "2024-03-01 10:00:00"), stored_order(2, "sell", 1.0, 110.0, "2024-03-02 22:00:00")]
+def test_every_layout_tells_the_same_trade(
+    layout: tuple[Any, Any], renamed: dict[str, str], tmp_path: Path
+) -> None:
+    orders = [
+        stored_order(1, "buy", 1.0, 100.0, "2024-03-01 10:00:00"),
+        stored_order(2, "sell", 1.0, 110.0, "2024-03-02 22:00:00"),
+    ]
     path = database(
         tmp_path / "trades.db",
         layout,
@@ -110,10 +130,14 @@ def test_every_layout_tells_the_same_trade(layout: tuple[Any, Any], renamed: dic
     )
     (event,), _ = read(path)
     knows_tags = layout[0] is not TRADES_2019
-    assert steps(event) == [("entry", "pm.Trend.rsi_low" if knows_tags else "pm.Trend.entry"), ("exit", "pm.Trend.roi")]
+    assert steps(event) == [
+        ("entry", "pm.Trend.rsi_low" if knows_tags else "pm.Trend.entry"),
+        ("exit", "pm.Trend.roi"),
+    ]
     summary = event["trade_summary"]
     assert (event["timeframe"], summary["roi"], summary["rr"]) == ("1h", 0.0978022, 2.333175)
-    assert summary.get("pnl_usd") == (9.79 if knows_tags else None)  # The profit in coins came later.
+    # The profit in coins came later.
+    assert summary.get("pnl_usd") == (9.79 if knows_tags else None)
     assert summary["fees_usd"] == 0.21
     assert len(facts(event, "rr")) == 2
 
@@ -122,14 +146,22 @@ def test_position_adjustments_and_partial_exits_are_actions(tmp_path: Path) -> N
     orders = [
         stored_order(1, "buy", 1.0, 100.0, "2024-03-01 10:00:00"),
         stored_order(2, "buy", 2.0, 95.0, "2024-03-01 11:00:00", ft_order_tag="dip 2"),
-        stored_order(3, "sell", 0.5, 99.0, "2024-03-01 11:30:00", status="canceled", filled=0.0),  # Nothing came of it.
+        # Nothing came of it.
+        stored_order(3, "sell", 0.5, 99.0, "2024-03-01 11:30:00", status="canceled", filled=0.0),
         stored_order(4, "sell", 1.5, 105.0, "2024-03-01 12:00:00.500000", ft_order_tag="take.half"),
         stored_order(5, "buy", 1.0, 90.0, "2024-03-01 12:00:00"),
-        stored_order(6, "stoploss", 9.0, 80.0, "2024-03-01 13:00:00", ft_is_open=1, status="open", filled=0.0),
+        stored_order(
+            6, "stoploss", 9.0, 80.0, "2024-03-01 13:00:00", ft_is_open=1, status="open", filled=0.0
+        ),
         stored_order(7, "sell", 2.5, 110.0, "2024-03-02 22:00:00"),
-        stored_order(8, "sell", 9.0, 110.0, "2024-03-02 23:00:00", ft_trade_id=2),  # Of a trade that is not there.
+        # Of a trade that is not there.
+        stored_order(8, "sell", 9.0, 110.0, "2024-03-02 23:00:00", ft_trade_id=2),
     ]
-    (event,), _ = read(database(tmp_path / "t.sqlite", NEWEST, [stored_trade(exit_reason="trailing_stop_loss")], orders))
+    (event,), _ = read(
+        database(
+            tmp_path / "t.sqlite", NEWEST, [stored_trade(exit_reason="trailing_stop_loss")], orders
+        )
+    )
     assert steps(event) == [
         ("entry", "pm.Trend.rsi_low"),
         ("add", "pm.Trend.dip_2"),
@@ -139,19 +171,42 @@ def test_position_adjustments_and_partial_exits_are_actions(tmp_path: Path) -> N
     ]
     assert [a["size_frac"] for a in event["actions"]] == [0.25, 0.5, 0.25, 0.375, 1.0]
     assert [a["scope"].get("n_entry") for a in event["actions"]] == [None, 2, 3, None, None]
-    assert event["trade_summary"]["fees_usd"] == pytest.approx(0.001 * (100 + 190 + 90 + 157.5 + 275))
+    assert event["trade_summary"]["fees_usd"] == pytest.approx(
+        0.001 * (100 + 190 + 90 + 157.5 + 275)
+    )
     assert len(facts(event)) == 5
 
 
 def test_a_stop_on_the_exchange_is_the_exit(tmp_path: Path) -> None:
-    orders = [stored_order(1, "buy", 1.0, 100.0, "2024-03-01 10:00:00"), stored_order(2, "stoploss", 1.0, 95.0, "2024-03-02 22:00:00")]
-    (event,), _ = read(database(tmp_path / "t.sqlite", NEWEST, [stored_trade(exit_reason="stoploss_on_exchange")], orders))
+    orders = [
+        stored_order(1, "buy", 1.0, 100.0, "2024-03-01 10:00:00"),
+        stored_order(2, "stoploss", 1.0, 95.0, "2024-03-02 22:00:00"),
+    ]
+    (event,), _ = read(
+        database(
+            tmp_path / "t.sqlite",
+            NEWEST,
+            [stored_trade(exit_reason="stoploss_on_exchange")],
+            orders,
+        )
+    )
     assert steps(event)[-1] == ("exit", "pm.Trend.stoploss_on_exchange")
 
 
 def test_a_short_has_its_worst_at_the_highest_rate(tmp_path: Path) -> None:
-    trade = stored_trade(is_short=1, leverage=3.0, open_rate=100.0, min_rate=90.0, max_rate=104.0, close_rate=92.0, close_profit=0.2348)
-    orders = [stored_order(1, "sell", 1.0, 100.0, "2024-03-01 10:00:00"), stored_order(2, "buy", 1.0, 92.0, "2024-03-02 22:00:00")]
+    trade = stored_trade(
+        is_short=1,
+        leverage=3.0,
+        open_rate=100.0,
+        min_rate=90.0,
+        max_rate=104.0,
+        close_rate=92.0,
+        close_profit=0.2348,
+    )
+    orders = [
+        stored_order(1, "sell", 1.0, 100.0, "2024-03-01 10:00:00"),
+        stored_order(2, "buy", 1.0, 92.0, "2024-03-02 22:00:00"),
+    ]
     (event,), _ = read(database(tmp_path / "t.sqlite", NEWEST, [trade], orders))
     assert [category for category, _ in steps(event)] == ["entry", "exit"]
     summary = event["trade_summary"]
@@ -165,20 +220,31 @@ def test_a_short_has_its_worst_at_the_highest_rate(tmp_path: Path) -> None:
 def test_what_was_not_measured_gives_no_rr(tmp_path: Path) -> None:
     rows = [stored_trade(id=1, min_rate=None), stored_trade(id=2, max_rate=0.0)]
     events, _ = read(database(tmp_path / "t.sqlite", NEWEST, rows))
-    assert all("rr" not in e["trade_summary"] and "max_drawdown" not in e["trade_summary"] for e in events)
+    assert all(
+        "rr" not in e["trade_summary"] and "max_drawdown" not in e["trade_summary"] for e in events
+    )
 
 
 def test_open_trades_are_counted_and_not_sent(tmp_path: Path) -> None:
-    rows = [stored_trade(id=1), stored_trade(id=2, is_open=1, close_date=None), stored_trade(id=3, is_open=1, close_date=None)]
+    rows = [
+        stored_trade(id=1),
+        stored_trade(id=2, is_open=1, close_date=None),
+        stored_trade(id=3, is_open=1, close_date=None),
+    ]
     events, notes = read(database(tmp_path / "t.sqlite", NEWEST, rows))
     assert len(events) == 1
     assert dict(notes) == {"trades that are still open and no closes, left out": 2}
 
 
 def test_a_profit_in_another_currency_is_no_pnl_usd(tmp_path: Path) -> None:
-    rows = [stored_trade(id=1, stake_currency="BTC", pair="ETH/BTC"), stored_trade(id=2, stake_currency=None, pair="ETH/EUR")]
+    rows = [
+        stored_trade(id=1, stake_currency="BTC", pair="ETH/BTC"),
+        stored_trade(id=2, stake_currency=None, pair="ETH/EUR"),
+    ]
     events, notes = read(database(tmp_path / "t.sqlite", NEWEST, rows))
-    assert all("pnl_usd" not in e["trade_summary"] and "fees_usd" not in e["trade_summary"] for e in events)
+    assert all(
+        "pnl_usd" not in e["trade_summary"] and "fees_usd" not in e["trade_summary"] for e in events
+    )
     assert [what.split("currency ")[1].split()[0] for what, _ in notes] == ["BTC", "EUR"]
 
 

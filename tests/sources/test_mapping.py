@@ -32,32 +32,80 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
     [
         ('rows = "positions"', 'rows = "trades"', "line 1: rows is 'trades'"),
         ('rows = "positions"', "rows = 1", "line 1: rows is 1; it has to be a text"),
-        ('rows = "positions"', 'row = "positions"', "line 1: row is no key of a mapping. Did you mean 'rows'?"),
+        (
+            'rows = "positions"',
+            'row = "positions"',
+            "line 1: row is no key of a mapping. Did you mean 'rows'?",
+        ),
         ('rows = "positions"', 'rows = "fills"', "line 4: [columns] exit_timestamp is no key"),
         ("roi =", "rio =", "line 5: [columns] rio is no key of a mapping. Did you mean 'roi'?"),
         ("scale = 0.01", "scale = 0", "line 5: [columns] roi has the scale 0"),
         ("scale = 0.01", 'scale = "x"', "line 5: [columns] roi has the scale 'x'"),
         ("scale = 0.01", 'unit = "ms"', "line 5: [columns] roi is no time"),
-        ("scale = 0.01", "scael = 1", "line 5: [columns] roi has 'scael', which is nothing it can have"),
-        ('"closed"', '{column = "closed", unit = "h"}', "line 4: [columns] exit_timestamp has the unit 'h'"),
-        ('"closed"', '{column = "closed", timezone = "Mars"}', "line 4: [columns] exit_timestamp has 'Mars', which is no time zone"),
+        (
+            "scale = 0.01",
+            "scael = 1",
+            "line 5: [columns] roi has 'scael', which is nothing it can have",
+        ),
+        (
+            '"closed"',
+            '{column = "closed", unit = "h"}',
+            "line 4: [columns] exit_timestamp has the unit 'h'",
+        ),
+        (
+            '"closed"',
+            '{column = "closed", timezone = "Mars"}',
+            "line 4: [columns] exit_timestamp has 'Mars', which is no time zone",
+        ),
         ('"closed"', "5", "line 4: [columns] exit_timestamp has to be the name of a column"),
-        ('exit_timestamp = "closed"\n', "", "line 3: [columns] does not say which column is exit_timestamp"),
+        (
+            'exit_timestamp = "closed"\n',
+            "",
+            "line 3: [columns] does not say which column is exit_timestamp",
+        ),
         ('entry = "{setup}.entry"', 'exit = "x"', "line 7: [pattern] has no entry"),
-        ('"{setup}.entry"', '"{setup.entry"', "line 8: [pattern] entry is '{setup.entry', with a brace"),
+        (
+            '"{setup}.entry"',
+            '"{setup.entry"',
+            "line 8: [pattern] entry is '{setup.entry', with a brace",
+        ),
         ('entry = "{setup}.entry"', 'entry = "x"\nadd = "y"', "line 9: [pattern] add is no key"),
-        ("edges = [1, 2]", "edges = [2, 1]", "line 14: [buckets] volatility has the edges [2, 1]; they have to rise"),
-        ("edges = [1, 2]", "edges = [1]", "line 14: [buckets] volatility has 1 edges, so it needs 2 labels"),
-        ("edges = [1, 2]", "edges = []", "line 14: [buckets] volatility has to be a table with edges"),
+        (
+            "edges = [1, 2]",
+            "edges = [2, 1]",
+            "line 14: [buckets] volatility has the edges [2, 1]; they have to rise",
+        ),
+        (
+            "edges = [1, 2]",
+            "edges = [1]",
+            "line 14: [buckets] volatility has 1 edges, so it needs 2 labels",
+        ),
+        (
+            "edges = [1, 2]",
+            "edges = []",
+            "line 14: [buckets] volatility has to be a table with edges",
+        ),
         ('vol = "volatility"', "vol = 3", "line 11: [scope] vol is 3; it has to be a text"),
-        ('rows = "positions"', 'timezone = "Nowhere/Town"', "line 1: timezone has 'Nowhere/Town', which is no time zone"),
+        (
+            'rows = "positions"',
+            'timezone = "Nowhere/Town"',
+            "line 1: timezone has 'Nowhere/Town', which is no time zone",
+        ),
         ('rows = "positions"', 'decimal = ";"', "line 1: decimal is ';'"),
         ('rows = "positions"', 'encoding = "utf-9"', "line 1: encoding is 'utf-9'"),
         ('rows = "positions"', "drawdown_floor = 0", "line 1: drawdown_floor has 0"),
         ('rows = "positions"', "columns = 5", "not TOML"),
         ('rows = "positions"', "rows = positions", "not TOML"),
-        ("[scope]", '[constants]\nroi = 1\n[sides]\nbuy = "x"\n[scope]', "line 11: [constants] roi is in [columns] as well"),
-        ("[scope]", '[sides]\nbuy = "x"\n[scope]', "line 11: [sides] buy has to be a list of texts"),
+        (
+            "[scope]",
+            '[constants]\nroi = 1\n[sides]\nbuy = "x"\n[scope]',
+            "line 11: [constants] roi is in [columns] as well",
+        ),
+        (
+            "[scope]",
+            '[sides]\nbuy = "x"\n[scope]',
+            "line 11: [sides] buy has to be a list of texts",
+        ),
     ],
 )
 def test_a_wrong_key_is_named_with_its_line(old: str, new: str, says: str, tmp_path: Path) -> None:
@@ -75,17 +123,32 @@ def test_a_wrong_key_is_named_with_its_line(old: str, new: str, says: str, tmp_p
         (
             '"closed"',
             '"Closed"',
-            "line 4: [columns] exit_timestamp names the column 'Closed', which {table} does not have. Did you mean 'closed'?",
+            (
+                "line 4: [columns] exit_timestamp names the column 'Closed', which {table} does not"
+                " have. Did you mean 'closed'?"
+            ),
         ),
-        ("{setup}", "{setp}", "line 8: [pattern] entry names the column 'setp', which {table} does not have. Did you mean 'setup'?"),
+        (
+            "{setup}",
+            "{setp}",
+            (
+                "line 8: [pattern] entry names the column 'setp', which {table} does not have. Did"
+                " you mean 'setup'?"
+            ),
+        ),
         (
             'vol = "volatility"',
             'vol = "xyz"',
-            "line 11: [scope] vol names the column 'xyz', which {table} does not have. Its columns are: closed,",
+            (
+                "line 11: [scope] vol names the column 'xyz', which {table} does not have. Its"
+                " columns are: closed,"
+            ),
         ),
     ],
 )
-def test_a_column_that_is_not_there_is_named_with_those_that_are(old: str, new: str, says: str, tmp_path: Path) -> None:
+def test_a_column_that_is_not_there_is_named_with_those_that_are(
+    old: str, new: str, says: str, tmp_path: Path
+) -> None:
     path, table = tmp_path / "m.toml", tmp_path / "t.csv"
     path.write_text(GOOD.replace(old, new))
     table.write_text("closed,ret,setup,volatility\n2024-01-01,1,x,1.5\n")

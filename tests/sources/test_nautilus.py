@@ -1,4 +1,5 @@
-"""nautilus_trader's events: alone, with openings and changes in any order, netted positions, Parquet, other events, broken lines."""
+"""nautilus_trader's events: alone, with openings and changes in any order, netted positions,
+Parquet, other events, broken lines."""
 
 from __future__ import annotations
 
@@ -12,7 +13,14 @@ import pytest
 
 from app.sources import Notes, closes
 from app.sources.closes import kind_of
-from tests.sources.making import facts, position_changed, position_closed, position_opened, read, steps
+from tests.sources.making import (
+    facts,
+    position_changed,
+    position_closed,
+    position_opened,
+    read,
+    steps,
+)
 
 
 def lines(path: Path, *events: dict[str, Any]) -> str:
@@ -43,8 +51,17 @@ def test_a_close_alone_is_an_entry_and_an_exit(tmp_path: Path) -> None:
             "hold_time_days": 1.0,
         },
         "actions": [
-            {"ts": "2023-11-14T22:13:20Z", "pattern_key": "pm.EMACross-000.entry", "action_category": "entry"},
-            {"ts": "2023-11-15T22:13:20Z", "pattern_key": "pm.EMACross-000.exit", "action_category": "exit", "size_frac": 1.0},
+            {
+                "ts": "2023-11-14T22:13:20Z",
+                "pattern_key": "pm.EMACross-000.entry",
+                "action_category": "entry",
+            },
+            {
+                "ts": "2023-11-15T22:13:20Z",
+                "pattern_key": "pm.EMACross-000.exit",
+                "action_category": "exit",
+                "size_frac": 1.0,
+            },
         ],
     }
     assert dict(notes) == {}
@@ -57,7 +74,12 @@ def test_openings_and_changes_become_adds_and_trims_wherever_they_are(tmp_path: 
     later = {"ts_event": 1_700_000_120_000_000_000, "event_id": "c"}
     trimmed = position_changed(quantity="2.000", signed_qty=-2.0, last_qty="1.000", **later)
     one = lines(tmp_path / "a.jsonl", position_closed(), trimmed)
-    other = lines(tmp_path / "b.jsonl", position_opened(), position_changed(), position_opened(position_id="P-2"))
+    other = lines(
+        tmp_path / "b.jsonl",
+        position_opened(),
+        position_changed(),
+        position_opened(position_id="P-2"),
+    )
     (event,), notes = read(one, other)
     assert [(a["action_category"], a["ts"], a["size_frac"]) for a in event["actions"]] == [
         ("entry", "2023-11-14T22:13:20Z", 0.333333),
@@ -72,9 +94,15 @@ def test_openings_and_changes_become_adds_and_trims_wherever_they_are(tmp_path: 
 
 
 def test_netted_positions_share_an_id_and_are_told_apart_by_their_opening(tmp_path: Path) -> None:
-    again = {"ts_opened": 1_700_100_000_000_000_000, "ts_closed": 1_700_200_000_000_000_000, "event_id": "z"}
+    again = {
+        "ts_opened": 1_700_100_000_000_000_000,
+        "ts_closed": 1_700_200_000_000_000_000,
+        "event_id": "z",
+    }
     change = position_changed(ts_opened=again["ts_opened"], ts_event=again["ts_opened"] + 5)
-    events, _ = read(lines(tmp_path / "n.jsonl", position_closed(), change, position_closed(**again)))
+    events, _ = read(
+        lines(tmp_path / "n.jsonl", position_closed(), change, position_closed(**again))
+    )
     assert [len(event["actions"]) for event in events] == [2, 3]
     assert len({event["trade_id"] for event in events}) == 2
 
@@ -82,7 +110,17 @@ def test_netted_positions_share_an_id_and_are_told_apart_by_their_opening(tmp_pa
 def test_the_parquet_of_its_catalog(tmp_path: Path) -> None:
     text = {"trader_id", "strategy_id", "instrument_id", "account_id"}
     whole = {"ts_opened", "ts_closed", "ts_event", "ts_init", "duration_ns"}
-    number = {"signed_qty", "quantity", "peak_qty", "last_qty", "last_px", "avg_px_open", "avg_px_close", "realized_return", "realized_pnl"}
+    number = {
+        "signed_qty",
+        "quantity",
+        "peak_qty",
+        "last_qty",
+        "last_px",
+        "avg_px_open",
+        "avg_px_close",
+        "realized_return",
+        "realized_pnl",
+    }
 
     def written(name: str, event: dict[str, Any]) -> str:
         event.pop("type")
@@ -105,19 +143,28 @@ def test_the_parquet_of_its_catalog(tmp_path: Path) -> None:
     ]
     assert [kind_of(path) for path in paths] == ["nautilus"] * 3
     from_parquet, _ = read(*paths)
-    from_lines, _ = read(lines(tmp_path / "same.jsonl", position_closed(), position_changed(), position_opened()))
+    from_lines, _ = read(
+        lines(tmp_path / "same.jsonl", position_closed(), position_changed(), position_opened())
+    )
     assert from_parquet == from_lines
 
 
 def test_other_events_are_counted_and_broken_lines_passed_on(tmp_path: Path) -> None:
-    path = lines(tmp_path / "mixed.jsonl", position_closed(), {"type": "OrderFilled", "event_id": "f"}, {"what": "?"})
+    path = lines(
+        tmp_path / "mixed.jsonl",
+        position_closed(),
+        {"type": "OrderFilled", "event_id": "f"},
+        {"what": "?"},
+    )
     with Path(path).open("a") as file:
         file.write("{not json\n")
     notes = Notes()
     found = list(closes([path], notes=notes))
     assert [closed.value for closed in found[1:]] == [b'{"what": "?"}', b"{not json"]
     assert [closed.place for closed in found] == [f"{path}:1", f"{path}:3", f"{path}:4"]
-    assert dict(notes) == {"events of the type OrderFilled, which is no position event, left out": 1}
+    assert dict(notes) == {
+        "events of the type OrderFilled, which is no position event, left out": 1
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Whatever stands in a file that can be read as a file: each row is a close or a dead letter, and nothing is lost on the way."""
+"""Whatever stands in a file that can be read as a file: each row is a close or a dead letter, and
+nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -26,9 +27,35 @@ from tests.sources.making import (
     stored_trade,
 )
 
-ODD = ("", " ", "0", "-1", "1e999", "nan", "1,5", "(3)", "%", "-", "9" * 400, "2024-01-01", "0001-01-01", "9999-12-31 23:59", "\0", "a|b=c")
-TEXTS = st.one_of(st.sampled_from(ODD), st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), TEXTS, st.lists(TEXTS, max_size=2))
+ODD = (
+    "",
+    " ",
+    "0",
+    "-1",
+    "1e999",
+    "nan",
+    "1,5",
+    "(3)",
+    "%",
+    "-",
+    "9" * 400,
+    "2024-01-01",
+    "0001-01-01",
+    "9999-12-31 23:59",
+    "\0",
+    "a|b=c",
+)
+TEXTS = st.one_of(
+    st.sampled_from(ODD), st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+)
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    TEXTS,
+    st.lists(TEXTS, max_size=2),
+)
 SOME = settings(max_examples=40, deadline=None)
 POSITIONS = """
 [columns]
@@ -103,20 +130,38 @@ def test_fills(rows: list[list[str]]) -> None:
     judged(found)
     unreadable = sum(count for what, count in notes if "cannot be read as fills" in what)
     last = [json.loads(closed.value)["actions"][-1] for closed in found]
-    assert sum("realized_pnl" not in action for action in last) == unreadable <= sum(any(row) for row in rows)
+    assert (
+        sum("realized_pnl" not in action for action in last)
+        == unreadable
+        <= sum(any(row) for row in rows)
+    )
 
 
 @SOME
-@given(st.dictionaries(st.sampled_from(sorted({*stored_trade(), "max_rate", "close_rate"} - {"id", "is_open"})), VALUES, max_size=6),
-       st.dictionaries(st.sampled_from(sorted({*stored_order(1, "buy", 1, 1, "")} - {"id"})), VALUES, max_size=4))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted({*stored_trade(), "max_rate", "close_rate"} - {"id", "is_open"})),
+        VALUES,
+        max_size=6,
+    ),
+    st.dictionaries(
+        st.sampled_from(sorted({*stored_order(1, "buy", 1, 1, "")} - {"id"})), VALUES, max_size=4
+    ),
+)
 def test_databases(trade: dict[str, Any], order: dict[str, Any]) -> None:
     def storable(row: dict[str, Any]) -> dict[str, Any]:
-        return {k: str(v) if isinstance(v, list) or (type(v) is int and abs(v) >= 2**63) else v for k, v in row.items()}
+        return {
+            k: str(v) if isinstance(v, list) or (type(v) is int and abs(v) >= 2**63) else v
+            for k, v in row.items()
+        }
 
     with tempfile.TemporaryDirectory() as folder:
         rows = [stored_trade(**storable(trade)), stored_trade(id=2)]
         path = database(
-            Path(folder, "t.sqlite"), (TRADES_2025, ORDERS_2025), rows, [{**stored_order(1, "buy", 1, 1, ""), **storable(order)}]
+            Path(folder, "t.sqlite"),
+            (TRADES_2025, ORDERS_2025),
+            rows,
+            [{**stored_order(1, "buy", 1, 1, ""), **storable(order)}],
         )
         found = list(closes([path]))
     assert len(found) == 2
@@ -124,7 +169,11 @@ def test_databases(trade: dict[str, Any], order: dict[str, Any]) -> None:
 
 
 @SOME
-@given(st.dictionaries(st.sampled_from(sorted(set(backtest_trade()) - {"is_open"})), VALUES, max_size=6))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(set(backtest_trade()) - {"is_open"})), VALUES, max_size=6
+    )
+)
 def test_results(changes: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "r.json")
@@ -135,7 +184,9 @@ def test_results(changes: dict[str, Any]) -> None:
 
 
 @SOME
-@given(st.dictionaries(st.sampled_from(sorted(set(position_closed()) - {"type"})), VALUES, max_size=6))
+@given(
+    st.dictionaries(st.sampled_from(sorted(set(position_closed()) - {"type"})), VALUES, max_size=6)
+)
 def test_positions_of_nautilus_trader(changes: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "p.jsonl")

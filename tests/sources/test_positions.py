@@ -1,4 +1,5 @@
-"""Rows that are closed positions: fields, times, numbers, buckets, what is worked out, ids, and what cannot be read; CSV and Parquet."""
+"""Rows that are closed positions: fields, times, numbers, buckets, what is worked out, ids, and
+what cannot be read; CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -48,7 +49,19 @@ volatility = {edges = [10, 20.5], labels = ["low", "mid", "high"]}
 setup = "none"
 """
 COLUMNS = ("no", "in", "out", "ticker", "ret", "dd", "pnl", "setup", "why", "volatility", "n")
-ROW = ("7", "2024-03-01 09:30", "02.03.2024 16:00", "SPY", "1.50", "-0.75", "$1,250.00", "Gap & Go", "target", "20.5", "3")
+ROW = (
+    "7",
+    "2024-03-01 09:30",
+    "02.03.2024 16:00",
+    "SPY",
+    "1.50",
+    "-0.75",
+    "$1,250.00",
+    "Gap & Go",
+    "target",
+    "20.5",
+    "3",
+)
 
 
 @pytest.fixture
@@ -58,7 +71,9 @@ def mapping(tmp_path: Path) -> Path:
     return path
 
 
-def table(path: Path, *rows: tuple[Any, ...], columns: tuple[str, ...] = COLUMNS, **how: Any) -> str:
+def table(
+    path: Path, *rows: tuple[Any, ...], columns: tuple[str, ...] = COLUMNS, **how: Any
+) -> str:
     with path.open("w", newline="") as file:
         csv.writer(file, **how).writerows([columns, *rows])
     return str(path)
@@ -89,19 +104,35 @@ def test_a_row_in_whole(mapping: Path, tmp_path: Path) -> None:
             "hold_time_days": 1.020833,
         },
         "actions": [
-            {"ts": "2024-03-01T14:30:00Z", "pattern_key": "pm.Gap_&_Go.in", "action_category": "entry", "scope": scope},
-            {"ts": "2024-03-02T15:00:00Z", "pattern_key": "pm.Gap_&_Go.target", "action_category": "exit", "scope": {"why": "target"}},
+            {
+                "ts": "2024-03-01T14:30:00Z",
+                "pattern_key": "pm.Gap_&_Go.in",
+                "action_category": "entry",
+                "scope": scope,
+            },
+            {
+                "ts": "2024-03-02T15:00:00Z",
+                "pattern_key": "pm.Gap_&_Go.target",
+                "action_category": "exit",
+                "scope": {"why": "target"},
+            },
         ],
     }
     assert dict(notes) == {}
     entry, exit_ = facts(event, "rr", ("vol", "why"))
-    assert (entry.actions[0].scope, exit_.actions[0].scope) == ({"vol": "high"}, {"vol": "high", "why": "target"})
+    assert (entry.actions[0].scope, exit_.actions[0].scope) == (
+        {"vol": "high"},
+        {"vol": "high", "why": "target"},
+    )
 
 
 @pytest.mark.parametrize(
-    ("volatility", "label"), [("9.99", "low"), ("10", "mid"), ("20.49", "mid"), ("1e3", "high"), ("-5", "low"), ("", None)]
+    ("volatility", "label"),
+    [("9.99", "low"), ("10", "mid"), ("20.49", "mid"), ("1e3", "high"), ("-5", "low"), ("", None)],
 )
-def test_edges_belong_to_the_bucket_above(volatility: str, label: str | None, mapping: Path, tmp_path: Path) -> None:
+def test_edges_belong_to_the_bucket_above(
+    volatility: str, label: str | None, mapping: Path, tmp_path: Path
+) -> None:
     (event,), _ = read(table(tmp_path / "t.csv", row(volatility=volatility)), mapping=mapping)
     assert event["entry_context"].get("vol") == label
 
@@ -126,7 +157,9 @@ def test_edges_belong_to_the_bucket_above(volatility: str, label: str | None, ma
 def test_what_cannot_be_mapped_is_refused_at_its_cell(
     changes: dict[str, str], reason: str, path: str, mapping: Path, tmp_path: Path
 ) -> None:
-    file = table(tmp_path / "t.csv", ROW, row(no="8", **changes) if "no" not in changes else row(**changes))
+    file = table(
+        tmp_path / "t.csv", ROW, row(no="8", **changes) if "no" not in changes else row(**changes)
+    )
     good, bad = closes([file], mapping=mapping)
     assert len(facts(good)) == 2
     with pytest.raises(DeadLetterError) as error:
@@ -135,7 +168,9 @@ def test_what_cannot_be_mapped_is_refused_at_its_cell(
 
 
 def test_rows_whose_columns_have_slipped(mapping: Path, tmp_path: Path) -> None:
-    long_, short = closes([table(tmp_path / "t.csv", (*ROW, "and", "more"), ROW[:3])], mapping=mapping)
+    long_, short = closes(
+        [table(tmp_path / "t.csv", (*ROW, "and", "more"), ROW[:3])], mapping=mapping
+    )
     with pytest.raises(DeadLetterError, match=r"wrong_type at \$\.trade_summary"):
         facts(long_)
     with pytest.raises(DeadLetterError, match=r"missing_outcome at \$\.trade_summary\.roi"):
@@ -183,10 +218,16 @@ entry = "x"
         ("sideways", {}),
     ],
 )
-def test_profit_and_return_are_worked_out_from_prices(side: str, outcomes: dict[str, float], tmp_path: Path) -> None:
+def test_profit_and_return_are_worked_out_from_prices(
+    side: str, outcomes: dict[str, float], tmp_path: Path
+) -> None:
     mapping = tmp_path / "m.toml"
     mapping.write_text(PRICES)
-    file = table(tmp_path / "t.csv", ("2024-01-01", "100", "110", side, "-2", "2"), columns=("t", "a", "b", "side", "q", "fee"))
+    file = table(
+        tmp_path / "t.csv",
+        ("2024-01-01", "100", "110", side, "-2", "2"),
+        columns=("t", "a", "b", "side", "q", "fee"),
+    )
     (event,), _ = read(file, mapping=mapping)
     summary = event["trade_summary"]
     assert {name: summary[name] for name in ("pnl_usd", "roi", "rr") if name in summary} == outcomes
@@ -197,7 +238,11 @@ def test_profit_and_return_are_worked_out_from_prices(side: str, outcomes: dict[
 def test_another_currency_is_no_pnl_usd(tmp_path: Path) -> None:
     mapping = tmp_path / "m.toml"
     mapping.write_text('currency = "EUR"\n' + PRICES)
-    file = table(tmp_path / "t.csv", ("2024-01-01", "100", "110", "long", "2", "2"), columns=("t", "a", "b", "side", "q", "fee"))
+    file = table(
+        tmp_path / "t.csv",
+        ("2024-01-01", "100", "110", "long", "2", "2"),
+        columns=("t", "a", "b", "side", "q", "fee"),
+    )
     (event,), notes = read(file, mapping=mapping)
     assert event["trade_summary"]["roi"] == 0.09
     assert "pnl_usd" not in event["trade_summary"]
@@ -208,7 +253,9 @@ def test_every_form_of_csv(mapping: Path, tmp_path: Path) -> None:
     plain = Path(table(tmp_path / "t.csv", ROW)).read_bytes()
     (expected,), _ = read(tmp_path / "t.csv", mapping=mapping)
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(plain))
-    (tmp_path / "t.csv.zst").write_bytes(zstandard.compress(plain[:40]) + zstandard.compress(plain[40:]))
+    (tmp_path / "t.csv.zst").write_bytes(
+        zstandard.compress(plain[:40]) + zstandard.compress(plain[40:])
+    )
     (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf\n" + plain)
     table(tmp_path / "semicolon.csv", ROW, delimiter=";")
     table(tmp_path / "tab.tsv", ROW, delimiter="\t")
@@ -230,11 +277,15 @@ def test_decimal_commas_and_encodings(tmp_path: Path) -> None:
     mapping.write_text('decimal = ","\nencoding = "cp1252"\n' + MAPPING)
     path = tmp_path / "t.csv"
     out = io.StringIO()
-    csv.writer(out, delimiter=";").writerows([COLUMNS, row(ret="1.234,5 %", pnl="-1.250,00 €", setup="Lücke", volatility="10,5")])
+    csv.writer(out, delimiter=";").writerows(
+        [COLUMNS, row(ret="1.234,5 %", pnl="-1.250,00 €", setup="Lücke", volatility="10,5")]
+    )
     path.write_bytes(out.getvalue().encode("cp1252"))
     (event,), notes = read(path, mapping=mapping)
-    assert event["trade_summary"]["roi"] == 12.345  # The sign says percent, so the scale is not used.
-    assert "pnl_usd" not in event["trade_summary"]  # The sign in the cell says euros, whatever the mapping takes the others for.
+    # The sign says percent, so the scale is not used.
+    assert event["trade_summary"]["roi"] == 12.345
+    # The sign in the cell says euros, whatever the mapping takes the others for.
+    assert "pnl_usd" not in event["trade_summary"]
     assert dict(notes) == {"rows without pnl_usd, as their currency EUR is no US dollar": 1}
     assert event["entry_context"]["vol"] == "mid"
     assert steps(event)[0][1] == "pm.Lücke.in"
@@ -245,12 +296,22 @@ def test_decimal_commas_and_encodings(tmp_path: Path) -> None:
 
 def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     mapping = tmp_path / "m.toml"
-    mapping.write_text(MAPPING.replace(', format = "%d.%m.%Y %H:%M", timezone = "Europe/Berlin"', ""))
+    mapping.write_text(
+        MAPPING.replace(', format = "%d.%m.%Y %H:%M", timezone = "Europe/Berlin"', "")
+    )
     typed = {
-        "no": [7], "in": [datetime(2024, 3, 1, 9, 30)], "out": [datetime(2024, 3, 2, 15, 0, tzinfo=UTC)], "ticker": ["SPY"],  # noqa: DTZ001
-        "ret": [1.5], "dd": [-0.75], "pnl": [Decimal("1250.00")], "setup": ["Gap & Go"], "why": ["target"],
-        "volatility": [20.5], "n": [3.0],
-    }  # fmt: skip
+        "no": [7],
+        "in": [datetime(2024, 3, 1, 9, 30)],  # noqa: DTZ001
+        "out": [datetime(2024, 3, 2, 15, 0, tzinfo=UTC)],
+        "ticker": ["SPY"],
+        "ret": [1.5],
+        "dd": [-0.75],
+        "pnl": [Decimal("1250.00")],
+        "setup": ["Gap & Go"],
+        "why": ["target"],
+        "volatility": [20.5],
+        "n": [3.0],
+    }
     pq.write_table(pa.table(typed), tmp_path / "t.parquet")
     (event,), _ = read(tmp_path / "t.parquet", mapping=mapping)
     texts = row(out="2024-03-02 10:00")
@@ -259,10 +320,15 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     assert event["actions"][0]["scope"].pop("n") == 3.0
     assert expected["entry_context"].pop("n") == expected["actions"][0]["scope"].pop("n") == "3"
     assert event == expected
-    assert next(closes([str(tmp_path / "t.parquet")], mapping=mapping)).place == f"{tmp_path}/t.parquet:1"
+    assert (
+        next(closes([str(tmp_path / "t.parquet")], mapping=mapping)).place
+        == f"{tmp_path}/t.parquet:1"
+    )
 
 
-def test_parquet_without_its_package_names_the_extra(tmp_path: Path, mapping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_without_its_package_names_the_extra(
+    tmp_path: Path, mapping: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ConfigurationError, match=r"edgeloop\[files\]"):

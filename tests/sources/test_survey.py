@@ -1,4 +1,5 @@
-"""The survey: outcomes and dimensions in either envelope, what is repeated, what the window holds, and the settings that would fit."""
+"""The survey: outcomes and dimensions in either envelope, what is repeated, what the window holds,
+and the settings that would fit."""
 
 from __future__ import annotations
 
@@ -22,7 +23,14 @@ def event(number: int, **summary: Any) -> dict[str, Any]:
         "schema_version": 1,
         "trade_id": f"t{number}",
         "trade_summary": {"exit_timestamp": f"2024-01-{number + 1:02}T00:00:00Z", **summary},
-        "actions": [{"ts": "2024-01-01T00:00:00Z", "pattern_key": "a", "action_category": "entry", "scope": {"speed": 1, "chain": "x"}}],
+        "actions": [
+            {
+                "ts": "2024-01-01T00:00:00Z",
+                "pattern_key": "a",
+                "action_category": "entry",
+                "scope": {"speed": 1, "chain": "x"},
+            }
+        ],
     }
 
 
@@ -36,7 +44,14 @@ OLDER = {
         "completed_trades": [
             {
                 "trade_id": "t9",
-                "actions": [{"ts": "2024-01-01T00:00:00Z", "pattern_key": "a", "action_category": "entry", "scope": {"speed": 1}}],
+                "actions": [
+                    {
+                        "ts": "2024-01-01T00:00:00Z",
+                        "pattern_key": "a",
+                        "action_category": "entry",
+                        "scope": {"speed": 1},
+                    }
+                ],
             }
         ],
     },
@@ -45,14 +60,22 @@ OLDER = {
 
 def closed(*events: Any) -> list[Closed]:
     return [
-        Closed(json.dumps(e).encode(), str(e.get("trade_id", "t9")).encode() if isinstance(e, dict) else None, f"f:{i}", i)
+        Closed(
+            json.dumps(e).encode(),
+            str(e.get("trade_id", "t9")).encode() if isinstance(e, dict) else None,
+            f"f:{i}",
+            i,
+        )
         for i, e in enumerate(events)
     ]
 
 
 def test_what_a_log_holds() -> None:
     found = survey(
-        Settings(outcome="roi"), closed(event(1, roi=0.1), event(2, rr=1.0), event(1, roi=0.2), OLDER, "no event"), NOW_MS, show=2
+        Settings(outcome="roi"),
+        closed(event(1, roi=0.1), event(2, rr=1.0), event(1, roi=0.2), OLDER, "no event"),
+        NOW_MS,
+        show=2,
     )
     assert (found.closes, found.facts, found.dead_letters, found.repeated) == (5, 3, 2, 1)
     assert dict(found.outcomes) == {"roi": 3, "rr": 1}
@@ -69,9 +92,18 @@ def test_what_a_log_holds() -> None:
 
 
 def test_dimensions_are_added_to_those_that_somebody_chose() -> None:
-    chosen = survey(Settings(outcome="roi", dimensions=("own", "chain"), regime_signature=()), closed(event(1, roi=0.1)), NOW_MS)
+    chosen = survey(
+        Settings(outcome="roi", dimensions=("own", "chain"), regime_signature=()),
+        closed(event(1, roi=0.1)),
+        NOW_MS,
+    )
     assert chosen.export == "export EDGELOOP_DIMENSIONS=own,chain,speed"
-    assert survey(Settings(dimensions=(*DEFAULT_DIMENSIONS, "speed")), closed(event(1, rr=1.0)), NOW_MS).export == ""
+    assert (
+        survey(
+            Settings(dimensions=(*DEFAULT_DIMENSIONS, "speed")), closed(event(1, rr=1.0)), NOW_MS
+        ).export
+        == ""
+    )
 
 
 def test_the_window_counts_from_the_newest_exit() -> None:
@@ -83,13 +115,18 @@ def test_the_window_counts_from_the_newest_exit() -> None:
 @pytest.mark.parametrize(
     ("summary", "remedy"),
     [
-        ({"roi": 0.1, "pnl_usd": 5}, "They have roi (1) and pnl_usd (1): export EDGELOOP_OUTCOME=roi"),
+        (
+            {"roi": 0.1, "pnl_usd": 5},
+            "They have roi (1) and pnl_usd (1): export EDGELOOP_OUTCOME=roi",
+        ),
         ({"pnl_usd": 5}, "They have pnl_usd (1): export EDGELOOP_OUTCOME=pnl"),
         ({}, "They have no other outcome either: map a return (roi), a profit (pnl_usd) or rr."),
     ],
 )
 def test_an_outcome_that_is_nowhere_has_a_remedy(summary: dict[str, float], remedy: str) -> None:
     found = survey(Settings(), closed(event(1, **summary)), NOW_MS)
-    with pytest.raises(ConfigurationError, match="None of the 1 closes has the outcome rr") as error:
+    with pytest.raises(
+        ConfigurationError, match="None of the 1 closes has the outcome rr"
+    ) as error:
         found.check_outcome()
     assert error.value.remedy == remedy

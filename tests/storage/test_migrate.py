@@ -45,7 +45,9 @@ async def test_applies_each_once_and_then_nothing(stack_settings: Settings):
     assert await migrate(s.database_url, s.database_schema) == []
     await require_migrated(s.database_url, s.database_schema)
     assert await _query(s, "SELECT count(*) FROM pm_overrides") == [(0,)]
-    assert await _query(s, f"SELECT name, sha256 FROM {LEDGER}") == [(m.name, m.sha256) for m in migrations()]
+    assert await _query(s, f"SELECT name, sha256 FROM {LEDGER}") == [
+        (m.name, m.sha256) for m in migrations()
+    ]
 
 
 async def test_many_at_once_apply_it_once(stack_settings: Settings):
@@ -54,7 +56,9 @@ async def test_many_at_once_apply_it_once(stack_settings: Settings):
     assert sorted(map(len, results)) == [0, 0, 0, 0, len(migrations())]
 
 
-async def test_refuses_a_file_that_changed_after_it_was_applied(stack_settings: Settings, folder: Path):
+async def test_refuses_a_file_that_changed_after_it_was_applied(
+    stack_settings: Settings, folder: Path
+):
     s = stack_settings
     await migrate(s.database_url, s.database_schema, folder=folder)
     first = folder / migrations()[0].name
@@ -81,7 +85,9 @@ async def test_a_migration_that_fails_leaves_nothing_behind(stack_settings: Sett
     with pytest.raises(ConfigurationError, match="division by zero"):
         await migrate(s.database_url, s.database_schema, folder=folder)
     assert await _query(s, "SELECT to_regclass('half')") == [(None,)]
-    assert await migrate(s.database_url, s.database_schema, folder=folder, dry_run=True) == [broken.name]
+    assert await migrate(s.database_url, s.database_schema, folder=folder, dry_run=True) == [
+        broken.name
+    ]
     broken.write_text("CREATE TABLE half (x int);")
     assert await migrate(s.database_url, s.database_schema, folder=folder) == [broken.name]
 
@@ -106,7 +112,9 @@ async def test_scope_has_a_gin_index(stack_settings: Settings):
     s = stack_settings
     await migrate(s.database_url, s.database_schema)
     found = await _query(
-        s, f"SELECT tablename FROM pg_indexes WHERE schemaname = '{s.database_schema}' AND indexdef LIKE '%USING gin (scope)%'"
+        s,
+        f"SELECT tablename FROM pg_indexes WHERE schemaname = '{s.database_schema}' AND indexdef"
+        " LIKE '%USING gin (scope)%'",
     )
     assert ("pm_overrides",) in found
 
@@ -118,7 +126,15 @@ def test_the_command(stack_settings: Settings):
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "faust", "-A", "app", "migrate", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     dry = run("--dry-run", "--json")
     assert dry.returncode == 0, dry.stderr

@@ -1,4 +1,5 @@
-"""Rows: the newest version wins whatever the order, a replaced close leaves none of its rows, retired keys do not come back."""
+"""Rows: the newest version wins whatever the order, a replaced close leaves none of its rows,
+retired keys do not come back."""
 
 from __future__ import annotations
 
@@ -63,14 +64,18 @@ async def rows(database: asyncpg.Connection, sql: str) -> list[tuple]:
     return [tuple(row) for row in await database.fetch(sql)]
 
 
-# -- facts ---------------------------------------------------------------------------------------------------------------------------
+# -- facts
+# ---------------------------------------------------------------------------------------------------------------------------
 
 ACTIONS = "SELECT trade_id, pattern_key, action_id, rr FROM pattern_trade_events ORDER BY 1, 2, 3"
 
 
 async def test_a_fact_is_a_row_per_action(database: asyncpg.Connection):
     await put(database, fact())
-    assert await rows(database, ACTIONS) == [("t1", "pm.uptrend.S1.entry", "t1/0", 1.5), ("t1", "pm.uptrend.S1.entry", "t1/1", 1.5)]
+    assert await rows(database, ACTIONS) == [
+        ("t1", "pm.uptrend.S1.entry", "t1/0", 1.5),
+        ("t1", "pm.uptrend.S1.entry", "t1/1", 1.5),
+    ]
     row = (await database.fetch("SELECT * FROM pattern_trade_events LIMIT 1"))[0]
     assert row["scope"] == '{"chain": "sol"}'
     assert row["applied_overrides"] == ["o1"]
@@ -86,11 +91,14 @@ LADDER = [
     fact(actions=("e", "a"), rr=4.0, revision=1, n_actions=2, event_id="a"),
     fact(actions=("e",), rr=5.0, revision=1, n_actions=2, event_id="a", value_sha256="ff" * 32),
 ]
-"""Closes of one trade, each of a higher rank than the one before: by revision, actions, exit, event id (code points), hash."""
+"""Closes of one trade, each of a higher rank than the one before: by revision, actions, exit, event
+id (code points), hash."""
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_of_several_closes_the_highest_rank_counts_whole_in_any_order_and_batching(database: asyncpg.Connection, seed: int):
+async def test_of_several_closes_the_highest_rank_counts_whole_in_any_order_and_batching(
+    database: asyncpg.Connection, seed: int
+):
     shuffled = LADDER * 2
     random.Random(seed).shuffle(shuffled)
     size = 1 + seed
@@ -105,7 +113,9 @@ async def test_each_rung_beats_the_one_below(database: asyncpg.Connection):
             await database.execute("TRUNCATE pattern_trade_events")
             await put(database, first)
             await put(database, second)
-            expected = sorted(("t1", "pm.uptrend.S1.entry", a.action_id, high.rr) for a in high.actions)
+            expected = sorted(
+                ("t1", "pm.uptrend.S1.entry", a.action_id, high.rr) for a in high.actions
+            )
             assert await rows(database, ACTIONS) == expected, f"rung {i + 1}"
 
 
@@ -121,16 +131,21 @@ async def test_a_correction_leaves_other_groups_and_trades_alone(database: async
     ]
 
 
-# -- keyed topics --------------------------------------------------------------------------------------------------------------------
+# -- keyed topics
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_an_override_is_its_newest_version_in_any_order(database: asyncpg.Connection, seed: int):
+async def test_an_override_is_its_newest_version_in_any_order(
+    database: asyncpg.Connection, seed: int
+):
     values = [override(version=v, multiplier=1 + v / 100) for v in range(1, 8)]
     random.Random(seed).shuffle(values)
     for start in range(0, len(values), 1 + seed % 3):
         await put(database, *values[start : start + 1 + seed % 3])
-    assert await rows(database, "SELECT override_id, version, multiplier FROM pm_overrides") == [("o1", 7, 1.07)]
+    assert await rows(database, "SELECT override_id, version, multiplier FROM pm_overrides") == [
+        ("o1", 7, 1.07)
+    ]
 
 
 async def test_every_field_of_the_override_has_its_column(database: asyncpg.Connection):
@@ -141,19 +156,31 @@ async def test_every_field_of_the_override_has_its_column(database: asyncpg.Conn
     assert row["covers"] == ["l2", "l3"]
     assert row["decay"] == '{"state": "stable", "interval": null, "half_life_hours": null}'
     assert row["as_of"].isoformat() == "2024-03-02T12:00:00+00:00"
-    found = await rows(database, """SELECT override_id FROM pm_overrides WHERE scope @> '{"chain": "sol"}'""")
+    found = await rows(
+        database, """SELECT override_id FROM pm_overrides WHERE scope @> '{"chain": "sol"}'"""
+    )
     assert found == [("o1",)]
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_a_retired_override_goes_and_older_records_do_not_bring_it_back(database: asyncpg.Connection, seed: int):
-    log = [override(version=1), override(version=3), gone(kinds.OVERRIDES, "o1", 5), override("o2", version=4)]
+async def test_a_retired_override_goes_and_older_records_do_not_bring_it_back(
+    database: asyncpg.Connection, seed: int
+):
+    log = [
+        override(version=1),
+        override(version=3),
+        gone(kinds.OVERRIDES, "o1", 5),
+        override("o2", version=4),
+    ]
     random.Random(seed).shuffle(log)
     for start in range(0, len(log), 1 + seed % 4):
         await put(database, *log[start : start + 1 + seed % 4])
     assert await rows(database, "SELECT override_id FROM pm_overrides") == [("o2",)]
     await put(database, override(version=6))
-    assert await rows(database, "SELECT override_id, version FROM pm_overrides ORDER BY 1") == [("o1", 6), ("o2", 4)]
+    assert await rows(database, "SELECT override_id, version FROM pm_overrides ORDER BY 1") == [
+        ("o1", 6),
+        ("o2", 4),
+    ]
     await put(database, gone(kinds.OVERRIDES, "o1", 5))
     assert await rows(database, "SELECT count(*) FROM pm_overrides") == [(2,)]
 
@@ -178,21 +205,37 @@ async def test_the_history_holds_every_change_once(database: asyncpg.Connection)
         await put(database, end)
     history = """SELECT version, retired, (record->>'multiplier')::float, extract(epoch FROM published_at)::int
         FROM pm_overrides_history ORDER BY 1"""
-    assert await rows(database, history) == [(1, False, 1.44, 1), (2, False, 2.0, 2), (3, True, None, 3)]
+    assert await rows(database, history) == [
+        (1, False, 1.44, 1),
+        (2, False, 2.0, 2),
+        (3, True, None, 3),
+    ]
 
 
-LESSON_ROW = "SELECT lesson_id, n, mean, decision, edge_raw, lesson_version, verdict_version, version FROM learning_lessons"
+LESSON_ROW = (
+    "SELECT lesson_id, n, mean, decision, edge_raw, lesson_version, verdict_version, version FROM"
+    " learning_lessons"
+)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-async def test_lesson_and_verdict_meet_in_one_row_in_any_order(database: asyncpg.Connection, order: tuple[int, ...]):
-    values = [lesson(version=3, mean=0.5), lesson(version=8), verdict(version=20, decision="neutral"), verdict(version=40)]
+async def test_lesson_and_verdict_meet_in_one_row_in_any_order(
+    database: asyncpg.Connection, order: tuple[int, ...]
+):
+    values = [
+        lesson(version=3, mean=0.5),
+        lesson(version=8),
+        verdict(version=20, decision="neutral"),
+        verdict(version=40),
+    ]
     for i in order:
         await put(database, values[i])
     assert await rows(database, LESSON_ROW) == [("l1", 40, 0.95, "override", 0.44, 8, 40, 40)]
 
 
-async def test_a_retired_half_leaves_the_other_and_the_row_goes_with_both(database: asyncpg.Connection):
+async def test_a_retired_half_leaves_the_other_and_the_row_goes_with_both(
+    database: asyncpg.Connection,
+):
     await put(database, lesson(version=3))
     await put(database, verdict(version=20))
     await put(database, gone(kinds.LESSONS, "l1", 9))
@@ -214,25 +257,57 @@ async def test_group_summaries_have_no_row(database: asyncpg.Connection):
 
 
 async def test_baselines(database: asyncpg.Connection):
-    await put(database, baseline(version=2, mean=0.3), baseline(version=1, mean=0.2), baseline("b2", bucket="small"))
-    assert await rows(database, "SELECT baseline_id, bucket, mean, version FROM learning_baselines ORDER BY 1") == [
+    await put(
+        database,
+        baseline(version=2, mean=0.3),
+        baseline(version=1, mean=0.2),
+        baseline("b2", bucket="small"),
+    )
+    assert await rows(
+        database, "SELECT baseline_id, bucket, mean, version FROM learning_baselines ORDER BY 1"
+    ) == [
         ("b1", None, 0.3, 2),
         ("b2", "small", 0.1, 1),
     ]
 
 
 MARGINAL = Marginal(
-    step=2, statistic=5.5, conditional=5.25, p_value=1e-6, hypotheses=900, effect=0.5, effect_sd=0.125, now=0.25, now_sd=0.0625,
-    noise_sd=0.75, reason="", aliases=({"chain": "sol", "curator": "alpha"},),
-)  # fmt: skip
+    step=2,
+    statistic=5.5,
+    conditional=5.25,
+    p_value=1e-6,
+    hypotheses=900,
+    effect=0.5,
+    effect_sd=0.125,
+    now=0.25,
+    now_sd=0.0625,
+    noise_sd=0.75,
+    reason="",
+    aliases=({"chain": "sol", "curator": "alpha"},),
+)
 
 
-async def test_a_lesson_of_the_integrated_learning_keeps_what_was_found_of_it_but_not_its_ids(database: asyncpg.Connection):
+async def test_a_lesson_of_the_integrated_learning_keeps_what_was_found_of_it_but_not_its_ids(
+    database: asyncpg.Connection,
+):
     cell = HistoryCell(19_783, 0.2, (0.5,) * 6, (RegimeCell("", 3, 0.1),))
     decay = LessonDecay("decaying", half_life_hours=72.0, interval=(48.0, 120.0))
-    await put(database, lesson(learning="integrated", marginal=MARGINAL, metrics=METRICS, history=(cell,), sketch="AbCdEfGh", decay=decay))
+    await put(
+        database,
+        lesson(
+            learning="integrated",
+            marginal=MARGINAL,
+            metrics=METRICS,
+            history=(cell,),
+            sketch="AbCdEfGh",
+            decay=decay,
+        ),
+    )
     await put(database, lesson("l2"))
-    halves = await rows(database, "SELECT decay_state, decay_halflife_hours, stats FROM learning_lessons ORDER BY lesson_id")
+    halves = await rows(
+        database,
+        "SELECT decay_state, decay_halflife_hours, stats FROM learning_lessons ORDER BY lesson_id",
+    )
     assert halves[0][:2] == ("decaying", 72.0)
     stats, classic = (json.loads(half[2]) for half in halves)
     assert stats.keys() == {"decay", "marginal", "metrics", "sketch_length"}
@@ -246,14 +321,20 @@ async def test_a_lesson_of_the_integrated_learning_keeps_what_was_found_of_it_bu
     assert classic.keys() == {"decay"}
 
 
-async def test_a_verdict_tells_the_edge_before_and_after_it_was_shrunk(database: asyncpg.Connection):
+async def test_a_verdict_tells_the_edge_before_and_after_it_was_shrunk(
+    database: asyncpg.Connection,
+):
     await put(
         database,
         verdict("l1", edge=0.2),
         verdict("l2", edge=0.2, edge_raw=0.3, effect_sd=0.05, latent_factor_id="f1"),
         verdict("l3", edge=0.2, edge_raw=0.0),
     )
-    assert await rows(database, "SELECT effect, edge_raw, effect_sd, latent_factor_id FROM learning_lessons ORDER BY lesson_id") == [
+    assert await rows(
+        database,
+        "SELECT effect, edge_raw, effect_sd, latent_factor_id FROM learning_lessons ORDER BY"
+        " lesson_id",
+    ) == [
         (0.2, 0.2, None, None),
         (0.2, 0.3, 0.05, "f1"),
         (0.2, 0.0, None, None),
@@ -269,7 +350,9 @@ NEW_TABLES = {
 
 
 @pytest.mark.parametrize("table", NEW_TABLES)
-async def test_every_field_of_weights_factors_and_history_has_its_column(database: asyncpg.Connection, table: str):
+async def test_every_field_of_weights_factors_and_history_has_its_column(
+    database: asyncpg.Connection, table: str
+):
     make, *_ = NEW_TABLES[table]
     value = make()
     await put(database, value)
@@ -289,7 +372,9 @@ async def test_every_field_of_weights_factors_and_history_has_its_column(databas
 
 @pytest.mark.parametrize("table", NEW_TABLES)
 @pytest.mark.parametrize("seed", range(6))
-async def test_weights_factors_and_history_are_the_newest_version_in_any_order(database: asyncpg.Connection, table: str, seed: int):
+async def test_weights_factors_and_history_are_the_newest_version_in_any_order(
+    database: asyncpg.Connection, table: str, seed: int
+):
     make, _, _, number = NEW_TABLES[table]
     values = [make(version=v, **{number: v / 8}) for v in range(1, 8)] * 2  # redelivered, too
     random.Random(seed).shuffle(values)
@@ -297,12 +382,16 @@ async def test_weights_factors_and_history_are_the_newest_version_in_any_order(d
         await put(database, *values[start : start + 1 + seed % 3])
     assert await rows(database, f"SELECT version, {number} FROM {table}") == [(7, 7 / 8)]
     await put(database, make(version=6, **{number: 0.0}))
-    assert await rows(database, f"SELECT version, {number} FROM {table}") == [(7, 7 / 8)], "a late older version"
+    assert await rows(database, f"SELECT version, {number} FROM {table}") == [(7, 7 / 8)], (
+        "a late older version"
+    )
 
 
 @pytest.mark.parametrize("table", NEW_TABLES)
 @pytest.mark.parametrize("seed", range(8))
-async def test_retired_weights_factors_and_days_do_not_come_back(database: asyncpg.Connection, table: str, seed: int):
+async def test_retired_weights_factors_and_days_do_not_come_back(
+    database: asyncpg.Connection, table: str, seed: int
+):
     make, topic, key, _ = NEW_TABLES[table]
     log = [make(version=1), make(version=3), gone(topic, key, 5), make("other", version=4)]
     random.Random(seed).shuffle(log)
@@ -310,7 +399,9 @@ async def test_retired_weights_factors_and_days_do_not_come_back(database: async
         await put(database, *log[start : start + 1 + seed % 4])
     assert await rows(database, f"SELECT version FROM {table}") == [(4,)]
     await put(database, make(version=3))
-    assert await rows(database, f"SELECT version FROM {table}") == [(4,)], "an older record came back"
+    assert await rows(database, f"SELECT version FROM {table}") == [(4,)], (
+        "an older record came back"
+    )
     await put(database, make(version=6))
     await put(database, gone(topic, key, 5))
     assert await rows(database, f"SELECT version FROM {table} ORDER BY version") == [(4,), (6,)]
@@ -319,33 +410,53 @@ async def test_retired_weights_factors_and_days_do_not_come_back(database: async
 async def test_each_day_of_a_lesson_has_its_own_row_and_version(database: asyncpg.Connection):
     await put(database, history(version=3), history(day="2024-03-03"), history("l2", uplift=-1.0))
     await put(database, history(version=2, uplift=9.0), gone(kinds.HISTORY, "l1|2024-03-03", 2))
-    assert await rows(database, "SELECT lesson_id, day::text, uplift, version FROM learning_edge_history ORDER BY 1, 2") == [
+    assert await rows(
+        database,
+        "SELECT lesson_id, day::text, uplift, version FROM learning_edge_history ORDER BY 1, 2",
+    ) == [
         ("l1", "2024-03-02", 0.5, 3),
         ("l2", "2024-03-02", -1.0, 1),
     ]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-async def test_the_history_reaches_back_from_its_newest_day(database: asyncpg.Connection, order: tuple[int, ...]):
+async def test_the_history_reaches_back_from_its_newest_day(
+    database: asyncpg.Connection, order: tuple[int, ...]
+):
     newest = date(2024, 3, 2)
-    days = [newest, newest - timedelta(days=HISTORY_DAYS), newest - timedelta(days=HISTORY_DAYS + 1), newest - timedelta(days=9_000)]
+    days = [
+        newest,
+        newest - timedelta(days=HISTORY_DAYS),
+        newest - timedelta(days=HISTORY_DAYS + 1),
+        newest - timedelta(days=9_000),
+    ]
     for i in order:
         await put(database, history(f"l{i}", days[i].isoformat()))
-    assert await rows(database, "SELECT lesson_id FROM learning_edge_history ORDER BY 1") == [("l0",), ("l1",)]
+    assert await rows(database, "SELECT lesson_id FROM learning_edge_history ORDER BY 1") == [
+        ("l0",),
+        ("l1",),
+    ]
     comment = await database.fetchval("SELECT obj_description('learning_edge_history'::regclass)")
     assert f"{HISTORY_DAYS} days" in comment
 
 
-async def test_two_connections_do_not_interleave(database: asyncpg.Connection, stack_settings: Settings):
+async def test_two_connections_do_not_interleave(
+    database: asyncpg.Connection, stack_settings: Settings
+):
     import asyncio
 
     other = await connect(stack_settings.database_url, stack_settings.database_schema)
     try:
         for round_ in range(20):
             low = [fact(f"r{round_}t{i}", actions=("a", "b"), rr=0.0) for i in range(50)]
-            high = [fact(f"r{round_}t{i}", actions=("c",), rr=1.0, revision=1) for i in reversed(range(50))]
+            high = [
+                fact(f"r{round_}t{i}", actions=("c",), rr=1.0, revision=1)
+                for i in reversed(range(50))
+            ]
             await asyncio.gather(put(database, *low), put(other, *high))
-        assert await rows(database, "SELECT DISTINCT action_id, rr FROM pattern_trade_events") == [("c", 1.0)]
+        assert await rows(database, "SELECT DISTINCT action_id, rr FROM pattern_trade_events") == [
+            ("c", 1.0)
+        ]
     finally:
         await close(other)
 

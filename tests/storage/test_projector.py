@@ -30,7 +30,19 @@ from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.rebuild import rebuild
 from schemas import kinds
-from tests.storage.records import TOPIC_OF, baseline, fact, factor, history, key_of, lesson, override, regime_weight, summary, verdict
+from tests.storage.records import (
+    TOPIC_OF,
+    baseline,
+    fact,
+    factor,
+    history,
+    key_of,
+    lesson,
+    override,
+    regime_weight,
+    summary,
+    verdict,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -52,7 +64,14 @@ async def producer(installation: Settings) -> AsyncIterator[Producer]:
     await made.stop()
 
 
-def out(s: Settings, value: Any, *, topic: str | None = None, key: str | None = None, version: int | None = None) -> Outgoing:
+def out(
+    s: Settings,
+    value: Any,
+    *,
+    topic: str | None = None,
+    key: str | None = None,
+    version: int | None = None,
+) -> Outgoing:
     topic = topic or TOPIC_OF[type(value)]
     key = key or key_of(value)
     version = getattr(value, "version", 0) if version is None else version
@@ -85,7 +104,9 @@ async def idle(settings: Settings) -> None:
 
 
 def skipped_so_far(topic: str) -> float:
-    return REGISTRY.get_sample_value("edgeloop_projection_bad_records_total", {"topic": topic}) or 0.0
+    return (
+        REGISTRY.get_sample_value("edgeloop_projection_bad_records_total", {"topic": topic}) or 0.0
+    )
 
 
 async def query(settings: Settings, sql: str) -> list[tuple]:
@@ -103,9 +124,13 @@ COUNTS_BESIDE = """SELECT (SELECT count(*) FROM learning_regime_weights), (SELEC
 
 
 def everything(n: int) -> list[Any]:
-    """`n` trades of two actions, `n` each of lessons with verdicts, baselines, overrides, regime weights and factors, and `n` days."""
+    """`n` trades of two actions, `n` each of lessons with verdicts, baselines, overrides, regime
+    weights and factors, and `n` days."""
     return [
-        *(fact(f"t{i}", actions=(f"t{i}/0", f"t{i}/1"), pattern_key=f"pm.a.S{i % 7}") for i in range(n)),
+        *(
+            fact(f"t{i}", actions=(f"t{i}/0", f"t{i}/1"), pattern_key=f"pm.a.S{i % 7}")
+            for i in range(n)
+        ),
         *(lesson(f"l{i}", version=i + 1) for i in range(n)),
         *(verdict(f"l{i}", version=i + 1) for i in range(n)),
         *(baseline(f"b{i}") for i in range(n)),
@@ -123,29 +148,49 @@ async def test_every_derived_topic_becomes_rows(installation: Settings, producer
         await idle(installation)
     assert await query(installation, COUNTS) == [(100, 50, 50, 50)]
     assert await query(installation, COUNTS_BESIDE) == [(50, 50, 50)]
-    assert await query(installation, "SELECT count(*) FROM learning_lessons WHERE n = 40 AND decision = 'override'") == [(50,)]
+    assert await query(
+        installation, "SELECT count(*) FROM learning_lessons WHERE n = 40 AND decision = 'override'"
+    ) == [(50,)]
 
 
-async def test_bad_and_refused_records_are_skipped_and_the_others_written(installation: Settings, producer: Producer):
+async def test_bad_and_refused_records_are_skipped_and_the_others_written(
+    installation: Settings, producer: Producer
+):
     good = [override(f"o{i}") for i in range(20)]
     bad = [
         out(installation, b"not json", topic=kinds.OVERRIDES, key="x1", version=1),
         out(installation, override("x2"), version=-5),
-        out(installation, override("x3", n_trades=2**62, effect_sd=1.0, schema_version=2**40)),  # no such integer in PostgreSQL
+        # no such integer in PostgreSQL
+        out(installation, override("x3", n_trades=2**62, effect_sd=1.0, schema_version=2**40)),
         out(installation, override("x4", latent_factor_id="a\x00b")),  # no such text in PostgreSQL
         out(installation, override("x5", scope={"chain": "a\x00b"})),  # nor such JSON
         out(installation, None, topic=kinds.FACTS, key="x6", version=1),
     ]
-    await producer.send([*bad[:3], *(out(installation, o) for o in good[:10]), *bad[3:], *(out(installation, o) for o in good[10:])])
+    await producer.send(
+        [
+            *bad[:3],
+            *(out(installation, o) for o in good[:10]),
+            *bad[3:],
+            *(out(installation, o) for o in good[10:]),
+        ]
+    )
     skipped = [skipped_so_far(kinds.OVERRIDES), skipped_so_far(kinds.FACTS)]
     async with projector(installation):
         await idle(installation)
-    assert [skipped_so_far(kinds.OVERRIDES) - skipped[0], skipped_so_far(kinds.FACTS) - skipped[1]] == [5, 1]
-    assert await query(installation, "SELECT count(*), count(*) FILTER (WHERE override_id LIKE 'x%') FROM pm_overrides") == [(20, 0)]
+    assert [
+        skipped_so_far(kinds.OVERRIDES) - skipped[0],
+        skipped_so_far(kinds.FACTS) - skipped[1],
+    ] == [5, 1]
+    assert await query(
+        installation,
+        "SELECT count(*), count(*) FILTER (WHERE override_id LIKE 'x%') FROM pm_overrides",
+    ) == [(20, 0)]
 
 
 @pytest.mark.slow
-async def test_postgres_away_while_records_flow(stack: StackInfo, installation: Settings, producer: Producer):
+async def test_postgres_away_while_records_flow(
+    stack: StackInfo, installation: Settings, producer: Producer
+):
     loop = asyncio.get_running_loop()
     server = Postgres(stack.directory / "postgres")
     values = everything(200)
@@ -154,16 +199,22 @@ async def test_postgres_away_while_records_flow(stack: StackInfo, installation: 
         await loop.run_in_executor(None, server.stop)
         try:
             for start in range(300, len(values), 100):
-                await producer.send([out(installation, value) for value in values[start : start + 100]])
+                await producer.send(
+                    [out(installation, value) for value in values[start : start + 100]]
+                )
             # Long enough for the group's session to end, if heartbeats did.
             async with LagReader(installation) as reader:
                 end = time.monotonic() + 15
                 while time.monotonic() < end:
-                    behind = sum(lag.records for lag in await reader.lags() if lag.role == "projector")
+                    behind = sum(
+                        lag.records for lag in await reader.lags() if lag.role == "projector"
+                    )
                     assert behind > 0
                     await asyncio.sleep(0.5)
         finally:
-            again = await loop.run_in_executor(None, lambda: up(stack.directory, die_with_parent=True))
+            again = await loop.run_in_executor(
+                None, lambda: up(stack.directory, die_with_parent=True)
+            )
         assert again.database_url == stack.database_url
         await idle(installation)
     assert await query(installation, COUNTS) == [(400, 200, 200, 200)]
@@ -178,22 +229,33 @@ async def test_it_waits_for_tables_that_are_not_there_yet(stack_settings: Settin
         async with LagReader(stack_settings) as reader:
             end = time.monotonic() + 4
             while time.monotonic() < end:
-                assert sum(lag.records for lag in await reader.lags() if lag.role == "projector") == 1
+                assert (
+                    sum(lag.records for lag in await reader.lags() if lag.role == "projector") == 1
+                )
         await migrate(stack_settings.database_url, stack_settings.database_schema)
         await idle(stack_settings)
     assert await query(stack_settings, "SELECT override_id FROM pm_overrides") == [("o1",)]
 
 
-async def test_an_older_version_never_wins_across_batches_and_members(installation: Settings, producer: Producer):
+async def test_an_older_version_never_wins_across_batches_and_members(
+    installation: Settings, producer: Producer
+):
     newest = [override(f"o{i}", version=100, multiplier=2.0) for i in range(100)]
     await producer.send([out(installation, value) for value in newest])
     async with projector(installation):
         await idle(installation)
         late = [override(f"o{i}", version=v, multiplier=0.5) for v in (1, 99) for i in range(100)]
         await producer.send([out(installation, value) for value in late])
-        await producer.send([out(installation, None, topic=kinds.OVERRIDES, key=f"o{i}", version=50) for i in range(100)])
+        await producer.send(
+            [
+                out(installation, None, topic=kinds.OVERRIDES, key=f"o{i}", version=50)
+                for i in range(100)
+            ]
+        )
         await idle(installation)
-    assert await query(installation, "SELECT count(*), min(version), min(multiplier) FROM pm_overrides") == [(100, 100, 2.0)]
+    assert await query(
+        installation, "SELECT count(*), min(version), min(multiplier) FROM pm_overrides"
+    ) == [(100, 100, 2.0)]
 
 
 async def test_members_that_come_and_go_lose_nothing(installation: Settings, producer: Producer):
@@ -230,7 +292,9 @@ async def test_stopping_is_quick_while_postgres_is_away(installation: Settings, 
     assert time.monotonic() - began < 6
 
 
-async def test_rebuild_fills_a_lost_database_from_the_topics(installation: Settings, producer: Producer):
+async def test_rebuild_fills_a_lost_database_from_the_topics(
+    installation: Settings, producer: Producer
+):
     await producer.send([out(installation, value) for value in everything(60)])
     await producer.send([out(installation, None, topic=kinds.OVERRIDES, key="o0", version=9)])
     async with projector(installation):
@@ -258,19 +322,33 @@ async def test_without_a_database_it_says_what_to_do(stack_settings: Settings):
 
 
 def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_commands: Settings):
-    """The real command: its rows arrive, SIGTERM ends it within seconds, and `rebuild` refuses while it runs."""
+    """The real command: its rows arrive, SIGTERM ends it within seconds, and `rebuild` refuses
+    while it runs."""
     s = installation_for_commands
     environment = {**os.environ, **replace(s, agents=("projector",)).environment()}
 
     def command(*arguments: str) -> list[str]:
         return [sys.executable, "-m", "faust", "-A", "app", *arguments]
 
-    worker = subprocess.Popen(command("worker"), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    worker = subprocess.Popen(
+        command("worker"),
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         asyncio.run(_send_all(s, everything(10)))
         asyncio.run(idle(s))
         refused = subprocess.run(
-            command("rebuild", "--yes"), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+            command("rebuild", "--yes"),
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert refused.returncode == 3, refused.stderr
         assert "Stop the workers first" in refused.stderr
@@ -282,7 +360,13 @@ def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_command
     assert worker.returncode == 0, output
     assert "Traceback" not in output
     planned = subprocess.run(
-        command("rebuild", "--dry-run", "--json"), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command("rebuild", "--dry-run", "--json"),
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert json.loads(planned.stdout)["records"][kinds.OVERRIDES] == 10, planned.stderr
     assert asyncio.run(query(s, COUNTS)) == [(20, 10, 10, 10)]

@@ -1,6 +1,8 @@
-"""The `classic` setting: the batch jobs' own "6-D" edge, kept to the digit as the reference to compare with.
+"""The `classic` setting: the batch jobs' own "6-D" edge, kept to the digit as the reference to
+compare with.
 
-May touch: nothing but its arguments.  All functions take scalars or arrays (K,) of slices and return arrays of that shape.
+May touch: nothing but its arguments.  All functions take scalars or arrays (K,) of slices and
+return arrays of that shape.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ DECAY_STATES = ("insufficient", "decaying", "stable", "improving")
 
 
 def decay(slope: ArrayLike, n_exits: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """State (place in `DECAY_STATES`) and decay multiplier, from the outcome's slope per hour of exit and the number of distinct exits.
+    """State (place in `DECAY_STATES`) and decay multiplier, from the outcome's slope per hour of
+    exit and the number of distinct exits.
 
-    decaying below −0.001: max(0.5, 1 − min(100|b|, 0.5)); improving above 0.001: min(1.5, 1 + min(100|b|, 0.5)); else, and with fewer
-    than 5 exits, 1.
+    decaying below −0.001: max(0.5, 1 − min(100|b|, 0.5)); improving above 0.001: min(1.5, 1 +
+    min(100|b|, 0.5)); else, and with fewer than 5 exits, 1.
 
     >>> state, multiplier = decay([-0.002, 0.0, 0.002, 0.1, 0.1], [9, 9, 9, 9, 4])
     >>> [DECAY_STATES[s] for s in state], multiplier.tolist()
@@ -31,7 +34,9 @@ def decay(slope: ArrayLike, n_exits: ArrayLike) -> tuple[NDArray[np.int64], NDAr
     change = np.minimum(100.0 * np.abs(b), 0.5)
     falling, rising = enough & (b < -DECAY_SLOPE), enough & (b > DECAY_SLOPE)
     state = np.where(falling, 1, np.where(rising, 3, np.where(enough, 2, 0)))
-    multiplier = np.where(falling, np.maximum(0.5, 1.0 - change), np.where(rising, np.minimum(1.5, 1.0 + change), 1.0))
+    multiplier = np.where(
+        falling, np.maximum(0.5, 1.0 - change), np.where(rising, np.minimum(1.5, 1.0 + change), 1.0)
+    )
     return state, multiplier
 
 
@@ -41,7 +46,9 @@ def reliability(n: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
     >>> round(float(reliability(40, 0.33 / 3.9)), 6)
     0.916703
     """
-    return np.asarray(1.0 / (1.0 + np.asarray(variance, np.float64) + 0.25 / np.asarray(n, np.float64)))
+    return np.asarray(
+        1.0 / (1.0 + np.asarray(variance, np.float64) + 0.25 / np.asarray(n, np.float64))
+    )
 
 
 def support(n: ArrayLike) -> NDArray[np.float64]:
@@ -50,12 +57,20 @@ def support(n: ArrayLike) -> NDArray[np.float64]:
     >>> round(float(support(40)), 6)
     0.550671
     """
-    # scipy's expm1 takes one number at a time; numpy's may round differently with the place in the array.
+    # scipy's expm1 takes one number at a time; numpy's may round differently with the place in the
+    # array.
     return np.asarray(-expm1(-np.asarray(n, np.float64) / 50.0))
 
 
-def edge_raw(n: ArrayLike, mean: ArrayLike, variance: ArrayLike, decay_multiplier: ArrayLike, baseline: ArrayLike) -> NDArray[np.float64]:
-    """(mean − baseline) · reliability · (support + magnitude + time + stability) · decay multiplier, in units of the outcome.
+def edge_raw(
+    n: ArrayLike,
+    mean: ArrayLike,
+    variance: ArrayLike,
+    decay_multiplier: ArrayLike,
+    baseline: ArrayLike,
+) -> NDArray[np.float64]:
+    """(mean − baseline) · reliability · (support + magnitude + time + stability) · decay
+    multiplier, in units of the outcome.
 
     magnitude = sigmoid(mean), stability = 1/(1 + var), time = 1.
 

@@ -1,4 +1,5 @@
-"""One group as it learns: its window, and the statistics of its slices kept up to date with the trades that come and go.
+"""One group as it learns: its window, and the statistics of its slices kept up to date with the
+trades that come and go.
 
 May touch: nothing but its arguments.
 """
@@ -26,16 +27,19 @@ from schemas.kinds import LESSONS
 from schemas.lessons import GroupSummary, Lesson, LessonDecay
 
 FULL_SHARE = 64
-"""All slices are mined anew when more than one in so many trades came or went: from there on that is faster (5 000 trades × 19 dims,
-47 000 slices: 24 ms for one trade that came and one that went, 280 for thirty of each, 260 for all anew)."""
+"""All slices are mined anew when more than one in so many trades came or went: from there on that
+is faster (5 000 trades × 19 dims, 47 000 slices: 24 ms for one trade that came and one that went,
+280 for thirty of each, 260 for all anew)."""
 
 
 class GroupLearner:
-    """Lessons of one group, every slice of at least `n_min` trades and at most `max_dims` dimensions (0: any number).
+    """Lessons of one group, every slice of at least `n_min` trades and at most `max_dims`
+    dimensions (0: any number).
 
-    `fold` takes trades in; `refit` brings up to date what they touched and returns the differences.  Its lessons are to the last bit those
-    that a new learner would make of the same trades.  `window_us` in microseconds, `window_trades` a count; `outcome` names what trades are
-    measured by: all but `rr` need a unit of size.
+    `fold` takes trades in; `refit` brings up to date what they touched and returns the differences.
+    Its lessons are to the last bit those that a new learner would make of the same trades.
+    `window_us` in microseconds, `window_trades` a count; `outcome` names what trades are measured
+    by: all but `rr` need a unit of size.
 
     >>> learner = GroupLearner("pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2, max_dims=3)
     >>> learner.fold(
@@ -73,8 +77,8 @@ class GroupLearner:
         self.summary_id = group_id(module, pattern_key, action_category)
         self._known = _KnownSlices()
         self._summary: Outbox[GroupSummary] = Outbox(LESSONS)
-        # Only of what another owner published: of our own lessons the statistics tell which changed, without the memory that holding
-        # tens of thousands of them would take.
+        # Only of what another owner published: of our own lessons the statistics tell which
+        # changed, without the memory that holding tens of thousands of them would take.
         self._adopted: Outbox[Lesson] | None = None
 
     @property
@@ -97,19 +101,24 @@ class GroupLearner:
         self.window.fold(trades)
 
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
-        """What is published of this group: the next refit returns what differs from exactly this, and retires what is no longer right."""
+        """What is published of this group: the next refit returns what differs from exactly this,
+        and retires what is no longer right."""
         records = list(published)
         self._summary.adopt(record for record in records if isinstance(record, GroupSummary))
         self._adopted = Outbox(LESSONS)
         self._adopted.adopt(record for record in records if isinstance(record, Lesson))
 
     def refit(self, version: int) -> Refit:
-        """The changes since the last refit (or `adopt`), marked with `version`.  Without changes: nothing, whatever the version.
+        """The changes since the last refit (or `adopt`), marked with `version`.  Without changes:
+        nothing, whatever the version.
 
         Raises `RebuildNeeded` while the window lacks trades.
         """
         if self.needs_rebuild:
-            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold the log again.")
+            raise RebuildNeeded(
+                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
+                " the log again."
+            )
         if not self.dirty:
             return Refit([], [], None)
         summary = None
@@ -124,7 +133,9 @@ class GroupLearner:
         if self._adopted is None:
             lessons = self._lessons(changed, version)
         else:
-            difference = self._adopted.replace(self._lessons(list(self._known.slot_of.values()), version), version)
+            difference = self._adopted.replace(
+                self._lessons(list(self._known.slot_of.values()), version), version
+            )
             lessons, retired = difference.published, difference.retired
             self._adopted = None
         told = self._summary.replace([] if summary is None else [summary], version)
@@ -135,7 +146,8 @@ class GroupLearner:
         return self._lessons(list(self._known.slot_of.values()), version)
 
     def _learn(self, snapshot: Snapshot) -> tuple[list[int], list[str]]:
-        """Bring the statistics up to date: slots of slices that are new or changed, ids of those that fell below n_min."""
+        """Bring the statistics up to date: slots of slices that are new or changed, ids of those
+        that fell below n_min."""
         window, known = self.window, self._known
         incidence = Incidence(snapshot)
         moved = window.n_fresh + len(window.removed_rows())
@@ -146,20 +158,36 @@ class GroupLearner:
         for block in incidence.mine(self.n_min, self.max_dims, fresh=not full):
             keys += _keys(block.items)
             items.append(block.items)
-            parts.append(slice_statistics(incidence, block.trades, snapshot.exit_us, snapshot.outcome))
+            parts.append(
+                slice_statistics(incidence, block.trades, snapshot.exit_us, snapshot.outcome)
+            )
         gone: list[bytes] = []
         if full:
             gone = list(known.slot_of.keys() - set(keys))
         elif window.removed_rows():
             done = set(keys)
-            slots = [s for s in known.touched(window.removed_rows(), window.n_items) if known.keys[s] not in done]
+            slots = [
+                s
+                for s in known.touched(window.removed_rows(), window.n_items)
+                if known.keys[s] not in done
+            ]
             if slots:
                 block = incidence.slices(known.items[slots])
                 enough = block.n >= self.n_min
-                gone = [known.keys[s] for s, stays in zip(slots, enough.tolist(), strict=True) if not stays]
-                keys += [known.keys[s] for s, stays in zip(slots, enough.tolist(), strict=True) if stays]
+                gone = [
+                    known.keys[s]
+                    for s, stays in zip(slots, enough.tolist(), strict=True)
+                    if not stays
+                ]
+                keys += [
+                    known.keys[s] for s, stays in zip(slots, enough.tolist(), strict=True) if stays
+                ]
                 items.append(known.items[slots][enough])
-                parts.append(slice_statistics(incidence, block.trades[enough], snapshot.exit_us, snapshot.outcome))
+                parts.append(
+                    slice_statistics(
+                        incidence, block.trades[enough], snapshot.exit_us, snapshot.outcome
+                    )
+                )
         retired = known.drop(gone)
         changed = known.store(keys, items, joined(parts))
         window.settle()
@@ -168,11 +196,15 @@ class GroupLearner:
             known.renumber(renumbered)
         for slot in changed:
             if not known.lesson_ids[slot]:
-                known.lesson_ids[slot] = slice_id(self.module, self.pattern_key, self.action_category, self._scope(slot))
+                known.lesson_ids[slot] = slice_id(
+                    self.module, self.pattern_key, self.action_category, self._scope(slot)
+                )
         return changed, retired
 
     def _scope(self, slot: int) -> dict[str, str]:
-        return dict(sorted(self.window.pair(item) for item in self._known.items[slot].tolist() if item))
+        return dict(
+            sorted(self.window.pair(item) for item in self._known.items[slot].tolist() if item)
+        )
 
     def _lessons(self, slots: list[int], version: int) -> list[Lesson]:
         known = self._known
@@ -200,7 +232,9 @@ class GroupLearner:
                         multiplier=multiplier,
                         slope_per_hour=slope if n_exits >= formulas.DECAY_EXITS else None,
                     ),
-                    evidence=Evidence(from_ts=texts[first], to_ts=texts[last], lesson_version=version),
+                    evidence=Evidence(
+                        from_ts=texts[first], to_ts=texts[last], lesson_version=version
+                    ),
                     as_of=texts[last],
                     version=version,
                 )
@@ -226,8 +260,9 @@ class GroupLearner:
 class _KnownSlices:
     """The slices of a group and their statistics, a slot each.
 
-    A slice's key is its items as bytes, in order of dimension.  `items` (slots, width) padded with 0; `numbers` (slots, 3): mean, variance,
-    slope; `counts` (slots, 4): n, distinct exits (0 if too few for a slope, else 5), first and last exit in µs.
+    A slice's key is its items as bytes, in order of dimension.  `items` (slots, width) padded with
+    0; `numbers` (slots, 3): mean, variance, slope; `counts` (slots, 4): n, distinct exits (0 if too
+    few for a slope, else 5), first and last exit in µs.
     """
 
     def __init__(self) -> None:
@@ -240,7 +275,8 @@ class _KnownSlices:
         self._free: list[int] = []
 
     def touched(self, removed: list[NDArray[np.unsignedinteger]], n_items: int) -> list[int]:
-        """Slots of the slices that one of the removed trades was in; `removed` holds each one's scope rows (rows, D)."""
+        """Slots of the slices that one of the removed trades was in; `removed` holds each one's
+        scope rows (rows, D)."""
         hit = np.zeros(len(self.items), np.bool_)
         for row in np.unique(np.concatenate([_as_wide(rows, removed) for rows in removed]), axis=0):
             has = np.zeros(n_items, np.bool_)
@@ -251,8 +287,11 @@ class _KnownSlices:
         slots: list[int] = np.flatnonzero(hit).tolist()
         return slots
 
-    def store(self, keys: list[bytes], items: list[NDArray[np.uint32]], statistics: SliceStatistics) -> list[int]:
-        """Take statistics in; the slots of slices that are new or whose statistics differ in any bit."""
+    def store(
+        self, keys: list[bytes], items: list[NDArray[np.uint32]], statistics: SliceStatistics
+    ) -> list[int]:
+        """Take statistics in; the slots of slices that are new or whose statistics differ in any
+        bit."""
         if not keys:
             return []
         slot_of = self.slot_of
@@ -266,7 +305,8 @@ class _KnownSlices:
         where = np.array(slots)
         few = statistics.n_exits < formulas.DECAY_EXITS
         slope = np.where(few, 0.0, statistics.slope)
-        numbers = np.column_stack((statistics.mean, statistics.variance, slope)) + 0.0  # -0.0 and 0.0 are one number
+        # -0.0 and 0.0 are one number
+        numbers = np.column_stack((statistics.mean, statistics.variance, slope)) + 0.0
         exits = np.where(few, 0, formulas.DECAY_EXITS)
         counts = np.column_stack((statistics.n, exits, statistics.first_us, statistics.last_us))
         differs = (self.numbers[where].view(np.int64) != numbers.view(np.int64)).any(axis=1)
@@ -314,8 +354,11 @@ class _KnownSlices:
             self._free += range(size + room - 1, size - 1, -1)
 
 
-def _as_wide(rows: NDArray[np.unsignedinteger], removed: list[NDArray[np.unsignedinteger]]) -> NDArray[np.uint32]:
-    """Rows with as many columns as the widest of `removed` (a dimension may have been discovered in between)."""
+def _as_wide(
+    rows: NDArray[np.unsignedinteger], removed: list[NDArray[np.unsignedinteger]]
+) -> NDArray[np.uint32]:
+    """Rows with as many columns as the widest of `removed` (a dimension may have been discovered in
+    between)."""
     wide = np.zeros((len(rows), max(r.shape[1] for r in removed)), np.uint32)
     wide[:, : rows.shape[1]] = rows
     return wide

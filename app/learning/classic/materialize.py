@@ -1,4 +1,5 @@
-"""Judgement: which lessons of a module become overrides, and what has to be published so that readers know.
+"""Judgement: which lessons of a module become overrides, and what has to be published so that
+readers know.
 
 May touch: nothing but its arguments.
 """
@@ -25,8 +26,9 @@ DECISIONS = ("insufficient", "neutral", "override")
 
 
 class _Judged(NamedTuple):
-    """Per slot: edge (in units of size), confidence, multiplier (on the grid; 1 unless an override) and decision, all judged against
-    `baseline`, where `unit` units of the outcome are one unit of size."""
+    """Per slot: edge (in units of size), confidence, multiplier (on the grid; 1 unless an override)
+    and decision, all judged against `baseline`, where `unit` units of the outcome are one unit of
+    size."""
 
     edge: NDArray[np.float64]
     confidence: NDArray[np.float64]
@@ -39,31 +41,42 @@ class _Judged(NamedTuple):
 class Materializer:
     """The lessons of one module and what was handed out about them.
 
-    `fold` takes lessons in, `judge` returns what differs from what was handed out last.  After a full `judge` what has been handed out, all
-    calls together, is a function of the lessons and summaries alone, save for versions: a record is not handed out again merely because a
-    version moved.
+    `fold` takes lessons in, `judge` returns what differs from what was handed out last.  After a
+    full `judge` what has been handed out, all calls together, is a function of the lessons and
+    summaries alone, save for versions: a record is not handed out again merely because a version
+    moved.
 
-    The formulas see outcomes in units of size: `rr` as it is, any other `outcome` in robust standard deviations of the module.  `edge_min`
-    is in units of size, `baseline_default` in units of the outcome.
+    The formulas see outcomes in units of size: `rr` as it is, any other `outcome` in robust
+    standard deviations of the module.  `edge_min` is in units of size, `baseline_default` in units
+    of the outcome.
     """
 
-    def __init__(self, module: str, *, n_min: int, edge_min: float, baseline_default: float, outcome: str = "rr") -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        n_min: int,
+        edge_min: float,
+        baseline_default: float,
+        outcome: str = "rr",
+    ) -> None:
         self.module = module
         self.n_min = n_min
         self.edge_min = edge_min
         self.baseline_default = baseline_default
         self.outcome = outcome
         self._summaries: dict[str, GroupSummary] = {}
-        # Lessons by slot: id, the record (None: free, or retired and not yet judged), its numbers (n, mean, variance, decay multiplier,
-        # slope per hour, NaN without one).
+        # Lessons by slot: id, the record (None: free, or retired and not yet judged), its numbers
+        # (n, mean, variance, decay multiplier, slope per hour, NaN without one).
         self._slot_of: dict[str, int] = {}
         self._free: list[int] = []
         self._ids: list[str] = []
         self._lessons: list[Lesson | None] = []
         self._numbers = np.zeros((5, 0))
         self._touched: set[int] = set()
-        # By which decision, multiplier, baseline and unit a slot was last looked at: what differs from these may differ from what is
-        # published.  Slots that an urgent call has looked at are looked at again by the next full one.
+        # By which decision, multiplier, baseline and unit a slot was last looked at: what differs
+        # from these may differ from what is published.  Slots that an urgent call has looked at are
+        # looked at again by the next full one.
         self._seen_decision = np.zeros(0, np.int8)
         self._seen = np.zeros((3, 0))
         self._waiting: set[int] = set()
@@ -76,13 +89,17 @@ class Materializer:
         return sum(lesson is not None for lesson in self._lessons)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired.  A later record replaces an earlier one of its id.
+        """Take in lessons and group summaries, then the ids of those that were retired.  A later
+        record replaces an earlier one of its id.
 
         Raises `ValueError` if a record is another module's.
         """
         for record in records:
             if record.module != self.module:
-                raise ValueError(f"The record {record.lesson_id} is of module {record.module!r}, not of {self.module!r}.")
+                raise ValueError(
+                    f"The record {record.lesson_id} is of module {record.module!r}, not of"
+                    f" {self.module!r}."
+                )
             if isinstance(record, GroupSummary):
                 self._summaries[record.lesson_id] = record
                 continue
@@ -93,7 +110,13 @@ class Materializer:
                 continue
             self._lessons[slot] = record
             slope = record.decay.slope_per_hour
-            self._numbers[:, slot] = record.n, record.mean, record.variance, record.decay.multiplier, np.nan if slope is None else slope
+            self._numbers[:, slot] = (
+                record.n,
+                record.mean,
+                record.variance,
+                record.decay.multiplier,
+                np.nan if slope is None else slope,
+            )
             self._touched.add(slot)
         for lesson_id in retired:
             slot = self._slot_of.get(lesson_id)
@@ -104,7 +127,8 @@ class Materializer:
                 self._summaries.pop(lesson_id, None)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """What is published of this module, records of any kind: from here on `judge` returns what differs from exactly this.
+        """What is published of this module, records of any kind: from here on `judge` returns what
+        differs from exactly this.
 
         Fold all lessons before judging: what is published of a lesson that is not there is retired.
         """
@@ -118,14 +142,20 @@ class Materializer:
         return {}
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
-        """What differs from what was handed out, marked with `version`; a second call in a row returns nothing.
+        """What differs from what was handed out, marked with `version`; a second call in a row
+        returns nothing.
 
-        With `urgent_only`, a lesson that has not changed itself counts only where its decision or its multiplier (on the grid) has moved
-        with the baseline or the unit of size; the rest, such as the baseline it names, waits for the next full call.
+        With `urgent_only`, a lesson that has not changed itself counts only where its decision or
+        its multiplier (on the grid) has moved with the baseline or the unit of size; the rest, such
+        as the baseline it names, waits for the next full call.
         """
-        baseline = module_baseline(self.module, self._summaries.values(), self.baseline_default, version)
+        baseline = module_baseline(
+            self.module, self._summaries.values(), self.baseline_default, version
+        )
         changes = Changes(
-            baselines=self._published.baselines.replace([] if baseline is None else [baseline], version),
+            baselines=self._published.baselines.replace(
+                [] if baseline is None else [baseline], version
+            ),
             # What `integrated` published of regimes and factors has no meaning here: it is retired.
             regime_weights=self._published.regime_weights.replace([], version),
             factors=self._published.factors.replace([], version),
@@ -133,9 +163,13 @@ class Materializer:
         gone = self._unknown()
         if self._slot_of:
             unit = unit_of_size(self.outcome, self._summaries.values())
-            judged = self._judged(self.baseline_default if baseline is None else baseline.mean, unit)
+            judged = self._judged(
+                self.baseline_default if baseline is None else baseline.mean, unit
+            )
             slots = self._moved(judged, urgent_only)
-            changes.verdicts, changes.overrides = self._differing(slots, gone, judged, version, urgent_only)
+            changes.verdicts, changes.overrides = self._differing(
+                slots, gone, judged, version, urgent_only
+            )
         else:
             changes.verdicts = self._published.verdicts.update([], gone, version)
             changes.overrides = self._published.overrides.update([], gone, version)
@@ -148,7 +182,10 @@ class Materializer:
         if not self._adopted:
             return []
         self._adopted = False
-        return sorted((self._published.verdicts.held.keys() | self._published.overrides.held.keys()) - self._slot_of.keys())
+        return sorted(
+            (self._published.verdicts.held.keys() | self._published.overrides.held.keys())
+            - self._slot_of.keys()
+        )
 
     def _moved(self, judged: _Judged, urgent_only: bool) -> list[int]:
         """The slots whose records may differ from what is published."""
@@ -190,7 +227,9 @@ class Materializer:
             self._seen[:, slot] = judged.multiplier[slot], judged.baseline, judged.unit
         return (
             self._published.verdicts.update(verdicts, gone, version, urgent_only=urgent_only),
-            self._published.overrides.update(overrides, gone + neutral, version, urgent_only=urgent_only),
+            self._published.overrides.update(
+                overrides, gone + neutral, version, urgent_only=urgent_only
+            ),
         )
 
     # -- judging
@@ -198,24 +237,39 @@ class Materializer:
     def _judged(self, baseline: float, unit: float) -> _Judged:
         n, mean, variance, decay, slope = self._numbers[:, : len(self._ids)]
         if self.outcome != "rr":
-            mean, variance, decay = mean / unit, variance / (unit * unit), self._decay(slope, unit)[1]
+            mean, variance, decay = (
+                mean / unit,
+                variance / (unit * unit),
+                self._decay(slope, unit)[1],
+            )
         edge = formulas.edge_raw(n, mean, variance, decay, baseline / unit)
-        decision = np.where(formulas.is_override(n, edge, self.n_min, self.edge_min), OVERRIDE, NEUTRAL)
+        decision = np.where(
+            formulas.is_override(n, edge, self.n_min, self.edge_min), OVERRIDE, NEUTRAL
+        )
         decision[n < self.n_min] = INSUFFICIENT
         times = np.where(decision == OVERRIDE, on_grid(multiplier(edge)), 1.0)
-        return _Judged(edge, formulas.confidence(n, variance), times, decision.astype(np.int8), baseline, unit)
+        return _Judged(
+            edge, formulas.confidence(n, variance), times, decision.astype(np.int8), baseline, unit
+        )
 
     @staticmethod
     def _decay(slope: ArrayLike, unit: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """State and multiplier by slopes (NaN: too few exits) in units of size."""
-        return formulas.decay(np.asarray(slope) / unit, np.where(np.isnan(slope), 0, formulas.DECAY_EXITS))
+        return formulas.decay(
+            np.asarray(slope) / unit, np.where(np.isnan(slope), 0, formulas.DECAY_EXITS)
+        )
 
-    def _records(self, lesson: Lesson, slot: int, judged: _Judged, version: int) -> tuple[LessonVerdict, Override | None]:
+    def _records(
+        self, lesson: Lesson, slot: int, judged: _Judged, version: int
+    ) -> tuple[LessonVerdict, Override | None]:
         edge, confidence = float(judged.edge[slot]), float(judged.confidence[slot])
         multiplier, decision = float(judged.multiplier[slot]), int(judged.decision[slot])
         override = None
         if decision == OVERRIDE:
-            reason = f"The edge of {edge:+.4f} over {lesson.n} trades reaches the minimum of {self.edge_min:g}."
+            reason = (
+                f"The edge of {edge:+.4f} over {lesson.n} trades reaches the minimum of"
+                f" {self.edge_min:g}."
+            )
             override = Override(
                 override_id=lesson.lesson_id,
                 learning=lesson.learning,
@@ -239,7 +293,10 @@ class Materializer:
                 version=version,
             )
         elif decision == NEUTRAL:
-            reason = f"The edge of {edge:+.4f} over {lesson.n} trades is below the minimum of {self.edge_min:g}."
+            reason = (
+                f"The edge of {edge:+.4f} over {lesson.n} trades is below the minimum of"
+                f" {self.edge_min:g}."
+            )
         else:
             reason = f"The {lesson.n} trades are below the minimum of {self.n_min}."
         verdict = LessonVerdict(
@@ -283,7 +340,9 @@ class Materializer:
                 room = max(64, slot)
                 self._numbers = np.concatenate((self._numbers, np.ones((5, room))), axis=1)
                 self._seen = np.concatenate((self._seen, np.full((3, room), np.nan)), axis=1)
-                self._seen_decision = np.concatenate((self._seen_decision, np.full(room, NEVER, np.int8)))
+                self._seen_decision = np.concatenate(
+                    (self._seen_decision, np.full(room, NEVER, np.int8))
+                )
         self._slot_of[lesson_id] = slot
         self._ids[slot] = lesson_id
         return slot
@@ -299,9 +358,17 @@ class Materializer:
 
 
 def _urgent(record: Any, old: Any) -> bool:
-    """Whether the difference cannot wait: another decision or multiplier, or a lesson that has changed itself."""
+    """Whether the difference cannot wait: another decision or multiplier, or a lesson that has
+    changed itself."""
     if isinstance(record, LessonVerdict):
-        return (record.decision, record.multiplier, record.lesson_version) != (old.decision, old.multiplier, old.lesson_version)
+        return (record.decision, record.multiplier, record.lesson_version) != (
+            old.decision,
+            old.multiplier,
+            old.lesson_version,
+        )
     if isinstance(record, Override):
-        return (record.multiplier, record.evidence.lesson_version) != (old.multiplier, old.evidence.lesson_version)
+        return (record.multiplier, record.evidence.lesson_version) != (
+            old.multiplier,
+            old.evidence.lesson_version,
+        )
     return True

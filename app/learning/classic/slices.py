@@ -1,11 +1,13 @@
-"""Exact mining of slices: which combinations of dimension values do enough trades have in one action?
+"""Exact mining of slices: which combinations of dimension values do enough trades have in one
+action?
 
 May touch: nothing but its arguments.
 
-A bit stands for a distinct scope of a trade (a row).  The AND of the bitsets of a slice's values tells the rows that have them all,
-so a trade is in the slice when *one* of its actions is.  The rows of a trade are neighbours and never cross a word, so that "any row
-of the trade" is an addition: below a trade's last bit, adding ones to whatever is set carries into the last bit.  Bits are in canonical
-trade order.
+A bit stands for a distinct scope of a trade (a row).  The AND of the bitsets of a slice's values
+tells the rows that have them all, so a trade is in the slice when *one* of its actions is.  The
+rows of a trade are neighbours and never cross a word, so that "any row of the trade" is an
+addition: below a trade's last bit, adding ones to whatever is set carries into the last bit.  Bits
+are in canonical trade order.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from app.learning.common.window import Snapshot
 Words = NDArray[np.uint64]
 
 CHUNK_WORDS = 1 << 16
-"""Words of candidates looked at in one go: half a megabyte, which stays in the cache (a quarter or four times that is slower)."""
+"""Words of candidates looked at in one go: half a megabyte, which stays in the cache (a quarter or
+four times that is slower)."""
 PAIR_TABLE_ITEMS = 4096
 """Up to so many items a table of all pairs (16 MB) prunes candidates before they are counted."""
 
 
 class Block(NamedTuple):
-    """K slices of k values: `items` (K, k) uint32, by dimension; `trades` (K, W) bitset of trades; `n` (K,) how many trades."""
+    """K slices of k values: `items` (K, k) uint32, by dimension; `trades` (K, W) bitset of trades;
+    `n` (K,) how many trades."""
 
     items: NDArray[np.uint32]
     trades: Words
@@ -37,7 +41,8 @@ class Block(NamedTuple):
 class _Level(NamedTuple):
     """Frequent slices whose children are to be made.
 
-    `local` (K, k) places of their items; `rows` (K, W) row bitsets; `group_end` (K,) end of the run of slices with the same prefix.
+    `local` (K, k) places of their items; `rows` (K, W) row bitsets; `group_end` (K,) end of the run
+    of slices with the same prefix.
     """
 
     local: NDArray[np.int64]
@@ -48,7 +53,8 @@ class _Level(NamedTuple):
 class Incidence:
     """The trade × item incidence of a window as bitsets.
 
-    `trade_of_bit` (64 W,) tells the trade (its place in the snapshot) of each bit of a trade bitset.
+    `trade_of_bit` (64 W,) tells the trade (its place in the snapshot) of each bit of a trade
+    bitset.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -58,11 +64,15 @@ class Incidence:
         starts, lasts, self._wide = _places(counts)
         n_words = (int(lasts[-1]) >> 6) + 1 if len(lasts) else 0
         self.n_words = n_words
-        self._row_bits = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        self._row_bits = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(
+            counts.sum()
+        )
         self.trade_of_bit = np.zeros(n_words * 64, np.int32)
         self.trade_of_bit[lasts] = np.arange(len(counts))
         for first_word, last_word in self._wide:
-            self.trade_of_bit[first_word * 64 : last_word * 64] = self.trade_of_bit[last_word * 64 - 1]
+            self.trade_of_bit[first_word * 64 : last_word * 64] = self.trade_of_bit[
+                last_word * 64 - 1
+            ]
         top = np.zeros(n_words * 64, np.bool_)
         top[lasts] = True
         inside = np.zeros(n_words * 64, np.bool_)
@@ -81,11 +91,12 @@ class Incidence:
         self._fresh = fresh[self._fresh_words]
 
     def mine(self, n_min: int, max_dims: int, *, fresh: bool = False) -> Iterator[Block]:
-        """All slices that at least `n_min` (≥ 1) trades have, of at most `max_dims` dimensions (0: any number), `{}` first.
+        """All slices that at least `n_min` (≥ 1) trades have, of at most `max_dims` dimensions (0:
+        any number), `{}` first.
 
-        With `fresh`, only those that a fresh trade has: all which became frequent, or changed, by the trades that came.
-        Each slice comes once.  Exact: Apriori prunes by trade counts (a child's trades are a part of its parent's).
-        Raises `ValueError` if `n_min` is below 1.
+        With `fresh`, only those that a fresh trade has: all which became frequent, or changed, by
+        the trades that came. Each slice comes once.  Exact: Apriori prunes by trade counts (a
+        child's trades are a part of its parent's). Raises `ValueError` if `n_min` is below 1.
 
         >>> from app.learning.common.window import GroupWindow, Trade
         >>> window = GroupWindow(10**9, 100)
@@ -115,7 +126,9 @@ class Incidence:
         if max_dims == 1:
             return
         dims = self._item_dims[items]
-        pairs = np.zeros((len(items), len(items)), np.bool_) if len(items) <= PAIR_TABLE_ITEMS else None
+        pairs = (
+            np.zeros((len(items), len(items)), np.bool_) if len(items) <= PAIR_TABLE_ITEMS else None
+        )
         singles = _Level(np.arange(len(items))[:, None], rows, np.full(len(items), len(items)))
         stack = [self._children(singles, rows, dims, pairs, n_min, fresh)]
         while stack:
@@ -146,7 +159,8 @@ class Incidence:
         return Block(items, trades, _count(trades))
 
     def trades_of(self, rows: Words) -> Words:
-        """Row bitsets (K, W) → trade bitsets (K, W): the last bit of each trade that has a row set.  May reuse `rows`."""
+        """Row bitsets (K, W) → trade bitsets (K, W): the last bit of each trade that has a row set.
+        May reuse `rows`."""
         if self._one_row_each:
             return rows
         trades = rows & self._below
@@ -189,24 +203,38 @@ class Incidence:
             for start in range(0, len(of_dim), step):
                 part = of_dim[start : start + step]
                 table = np.zeros((len(part), self.n_words * 64), np.bool_)
-                mine = has if len(part) == len(of_dim) else has[(column[has] >= start) & (column[has] < start + step)]
+                mine = (
+                    has
+                    if len(part) == len(of_dim)
+                    else has[(column[has] >= start) & (column[has] < start + step)]
+                )
                 table[column[mine] - start, self._row_bits[mine]] = True
                 bits[part] = _pack(table)
             local[items[of_dim]] = -1
         return bits
 
     def _children(
-        self, level: _Level, item_rows: Words, dims: NDArray[np.int32], pairs: NDArray[np.bool_] | None, n_min: int, fresh: bool
+        self,
+        level: _Level,
+        item_rows: Words,
+        dims: NDArray[np.int32],
+        pairs: NDArray[np.bool_] | None,
+        n_min: int,
+        fresh: bool,
     ) -> Iterator[tuple[_Level, Words, NDArray[np.int64]]]:
-        """Join each slice with its later siblings (same prefix) of other dimensions; keep and yield, in chunks, what is frequent.
+        """Join each slice with its later siblings (same prefix) of other dimensions; keep and
+        yield, in chunks, what is frequent.
 
-        Chunks go from the last slice to the first, so that every pair is known before a slice that could hold it is made.
+        Chunks go from the last slice to the first, so that every pair is known before a slice that
+        could hold it is made.
         """
         local, rows, group_end = level
         k = local.shape[1]
         last = local[:, -1]
         index = np.arange(len(last))
-        run_last = np.append((dims[last[1:]] != dims[last[:-1]]) | (group_end[1:] != group_end[:-1]), True)
+        run_last = np.append(
+            (dims[last[1:]] != dims[last[:-1]]) | (group_end[1:] != group_end[:-1]), True
+        )
         run_end = np.flatnonzero(run_last)[np.searchsorted(np.flatnonzero(run_last), index)] + 1
         n_joins = group_end - run_end
         reach = np.cumsum(n_joins)
@@ -214,10 +242,15 @@ class Incidence:
         stop = len(last)
         while stop:
             done = int(reach[stop - 1])
-            start = min(stop - 1, int(np.searchsorted(reach, done - budget, side="left")) + 1 if done > budget else 0)
+            start = min(
+                stop - 1,
+                int(np.searchsorted(reach, done - budget, side="left")) + 1 if done > budget else 0,
+            )
             joins = n_joins[start:stop]
             left = np.repeat(index[start:stop], joins)
-            right = np.arange(len(left)) + np.repeat(run_end[start:stop] - (np.cumsum(joins) - joins), joins)
+            right = np.arange(len(left)) + np.repeat(
+                run_end[start:stop] - (np.cumsum(joins) - joins), joins
+            )
             stop = start
             added = last[right]
             if k > 1 and pairs is not None:
@@ -231,7 +264,8 @@ class Incidence:
                 left, added = left[some], added[some]
             if not len(left):
                 continue
-            grown = rows.take(left, axis=0)  # which is faster than rows[left], the more the shorter they are
+            # which is faster than rows[left], the more the shorter they are
+            grown = rows.take(left, axis=0)
             grown &= item_rows.take(added, axis=0)
             trades = self.trades_of(grown)
             n = _count(trades)
@@ -246,8 +280,11 @@ class Incidence:
             yield child, child.rows if trades is grown else trades.take(keep, axis=0), n[keep]
 
 
-def _places(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[tuple[int, int]]]:
-    """First and last bit of each trade, none across a word; trades of more than 64 rows fill whole words (first, end), listed apart."""
+def _places(
+    counts: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[tuple[int, int]]]:
+    """First and last bit of each trade, none across a word; trades of more than 64 rows fill whole
+    words (first, end), listed apart."""
     if (counts == 1).all():
         return np.arange(len(counts)), np.arange(len(counts)), []
     starts, lasts, wide = [], [], []
@@ -277,4 +314,6 @@ def _pack(bits: NDArray[np.bool_]) -> Words:
 def _count(trades: Words) -> NDArray[np.int64]:
     """Trades of each bitset (K, W) → (K,)."""
     # Whole numbers below 2^24 are exact as 32-bit floats, which add up in half the time.
-    return np.asarray(np.einsum("ij->i", np.bitwise_count(trades).astype(np.float32)).astype(np.int64))
+    return np.asarray(
+        np.einsum("ij->i", np.bitwise_count(trades).astype(np.float32)).astype(np.int64)
+    )

@@ -1,7 +1,8 @@
 """Statistics of slices: what the outcomes of a slice's trades are, and how they move with time.
 
-May touch: nothing but its arguments.  Each slice's sums are made from its own trades in canonical order (exit, trade id) and from nothing
-else, so that they are the same to the last bit however, and together with whatever, they are computed.
+May touch: nothing but its arguments.  Each slice's sums are made from its own trades in canonical
+order (exit, trade id) and from nothing else, so that they are the same to the last bit however, and
+together with whatever, they are computed.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ CHUNK_WORDS = 1 << 15
 class SliceStatistics(NamedTuple):
     """Per slice, arrays (K,).
 
-    `n` trades; `mean` and sample `variance` of the outcome (0 if n = 1); least-squares `slope` of the outcome per hour of exit (0 if all
-    exits are one); `n_exits` distinct exits; `first_us` and `last_us`, oldest and newest exit in µs since 1970.
+    `n` trades; `mean` and sample `variance` of the outcome (0 if n = 1); least-squares `slope` of
+    the outcome per hour of exit (0 if all exits are one); `n_exits` distinct exits; `first_us` and
+    `last_us`, oldest and newest exit in µs since 1970.
     """
 
     n: NDArray[np.int64]
@@ -34,8 +36,11 @@ class SliceStatistics(NamedTuple):
     last_us: NDArray[np.int64]
 
 
-def slice_statistics(incidence: Incidence, trades: Words, exit_us: NDArray[np.int64], outcome: NDArray[np.float64]) -> SliceStatistics:
-    """Statistics of K slices given as trade bitsets (K, W), each with at least one trade; `exit_us` and `outcome` (T,) in canonical order.
+def slice_statistics(
+    incidence: Incidence, trades: Words, exit_us: NDArray[np.int64], outcome: NDArray[np.float64]
+) -> SliceStatistics:
+    """Statistics of K slices given as trade bitsets (K, W), each with at least one trade; `exit_us`
+    and `outcome` (T,) in canonical order.
 
     Two passes: means first, then centred squares and products (no cancellation).
 
@@ -51,7 +56,10 @@ def slice_statistics(incidence: Incidence, trades: Words, exit_us: NDArray[np.in
     [[5], [3.2], [3.7], [1.2], [5], [0], [14400000000]]
     """
     step = max(1, CHUNK_WORDS // max(1, incidence.n_words))
-    parts = [_statistics(incidence, trades[i : i + step], exit_us, outcome) for i in range(0, len(trades), step)]
+    parts = [
+        _statistics(incidence, trades[i : i + step], exit_us, outcome)
+        for i in range(0, len(trades), step)
+    ]
     return joined(parts)
 
 
@@ -65,9 +73,13 @@ def joined(parts: list[SliceStatistics]) -> SliceStatistics:
     return SliceStatistics(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _statistics(incidence: Incidence, trades: Words, exit_us: NDArray[np.int64], outcome: NDArray[np.float64]) -> SliceStatistics:
+def _statistics(
+    incidence: Incidence, trades: Words, exit_us: NDArray[np.int64], outcome: NDArray[np.float64]
+) -> SliceStatistics:
     little = trades.astype("<u8", copy=False)
-    bits = np.flatnonzero(np.unpackbits(little.view(np.uint8), axis=1, bitorder="little").view(np.bool_))
+    bits = np.flatnonzero(
+        np.unpackbits(little.view(np.uint8), axis=1, bitorder="little").view(np.bool_)
+    )
     n = np.bitwise_count(trades).sum(axis=1, dtype=np.int64)
     starts = np.cumsum(n) - n
     bits -= np.repeat(np.arange(len(n)) * (incidence.n_words * 64), n)

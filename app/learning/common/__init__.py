@@ -1,4 +1,6 @@
-"""What both ways of learning use: settings and event time, a group's window, its segments, baselines, and what differs from before.
+"""What both ways of learning use: settings and event time, a group's window, its segments,
+baselines, and what differs from before.
 
-May touch: nothing but its arguments.  Imports neither `app.learning.classic` nor `app.learning.integrated`.
+May touch: nothing but its arguments.  Imports neither `app.learning.classic` nor
+`app.learning.integrated`.
 """

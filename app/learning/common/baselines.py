@@ -18,11 +18,15 @@ from edgeloop.identity import baseline_id
 from schemas.lessons import Baseline, GroupSummary
 
 
-def module_baseline(module: str, summaries: Iterable[GroupSummary], default: float, version: int) -> Baseline | None:
-    """The mean outcome and sample variance of all home trades of a module, each trade once; None without any summary.
+def module_baseline(
+    module: str, summaries: Iterable[GroupSummary], default: float, version: int
+) -> Baseline | None:
+    """The mean outcome and sample variance of all home trades of a module, each trade once; None
+    without any summary.
 
-    Without home trades the mean is `default` and n is 0.  The sums of the groups' segments are added in a fixed order and rounded once,
-    so that the result does not depend on the order of arrival.  `as_of` is the newest of the summaries'.  Units: the outcome's.
+    Without home trades the mean is `default` and n is 0.  The sums of the groups' segments are
+    added in a fixed order and rounded once, so that the result does not depend on the order of
+    arrival.  `as_of` is the newest of the summaries'.  Units: the outcome's.
 
     >>> from schemas.lessons import SegmentSum
     >>> group = GroupSummary(
@@ -35,7 +39,11 @@ def module_baseline(module: str, summaries: Iterable[GroupSummary], default: flo
     groups = sorted(summaries, key=lambda s: s.lesson_id)
     if not groups:
         return None
-    parts = [s for group in groups for s in sorted(group.segments, key=lambda s: segment_order((s.bucket, s.timeframe)))]
+    parts = [
+        s
+        for group in groups
+        for s in sorted(group.segments, key=lambda s: segment_order((s.bucket, s.timeframe)))
+    ]
     n = sum(part.n for part in parts)
     total = math.fsum(part.sum for part in parts)
     squares = math.fsum(part.sum_sq for part in parts)
@@ -58,8 +66,8 @@ PRIOR_TRADES = 10.0
 
 
 class SegmentBaselines(NamedTuple):
-    """What `integrated` expects of a trade by where it is made: `records` to publish, and per segment the mean and its variance;
-    `elsewhere` are both for a segment without home trades."""
+    """What `integrated` expects of a trade by where it is made: `records` to publish, and per
+    segment the mean and its variance; `elsewhere` are both for a segment without home trades."""
 
     records: list[Baseline]
     means: dict[SegmentKey, float]
@@ -67,12 +75,16 @@ class SegmentBaselines(NamedTuple):
     elsewhere: tuple[float, float]
 
 
-def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: float, version: int) -> SegmentBaselines:
-    """Baselines of the segments (bucket × timeframe): each level shrunk to the one above by its evidence.
+def segment_baselines(
+    module: str, summaries: Iterable[GroupSummary], default: float, version: int
+) -> SegmentBaselines:
+    """Baselines of the segments (bucket × timeframe): each level shrunk to the one above by its
+    evidence.
 
-    segment → bucket and timeframe (their deviations added) → module → the constant `default`.  A level with J parts, of within-variance σ²,
-    keeps n/(n + σ²/τ²) of a part's deviation, τ² being the parts' variance beyond chance by the method of moments (Cochran 1954; 0
-    where they differ no more than by chance).  Units: the outcome's.
+    segment → bucket and timeframe (their deviations added) → module → the constant `default`.  A
+    level with J parts, of within-variance σ², keeps n/(n + σ²/τ²) of a part's deviation, τ² being
+    the parts' variance beyond chance by the method of moments (Cochran 1954; 0 where they differ no
+    more than by chance).  Units: the outcome's.
 
     >>> from schemas.lessons import SegmentSum
     >>> group = GroupSummary(
@@ -86,7 +98,9 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
     sums: dict[SegmentKey, list[tuple[int, float, float]]] = {}
     for group in groups:
         for part in group.segments:
-            sums.setdefault((part.bucket, part.timeframe), []).append((part.n, part.sum, part.sum_sq))
+            sums.setdefault((part.bucket, part.timeframe), []).append(
+                (part.n, part.sum, part.sum_sq)
+            )
     keys = sorted(sums, key=segment_order)
     n = np.array([sum(p[0] for p in sums[k]) for k in keys], np.float64)
     total = np.array([math.fsum(p[1] for p in sums[k]) for k in keys])
@@ -100,10 +114,14 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
     mean = float(total.sum()) / trades
     centre = (trades * mean + PRIOR_TRADES * default) / (trades + PRIOR_TRADES)
     expected = np.full(len(keys), centre)
-    # How far the constant pulls the mean is not known any better than that: a module's own level is no edge of its groups.
+    # How far the constant pulls the mean is not known any better than that: a module's own level is
+    # no edge of its groups.
     uncertain = within / (trades + PRIOR_TRADES) + (centre - mean) ** 2
     variance = np.full(len(keys), uncertain)
-    levels: list[tuple[list[str | None], list[Baseline]]] = [([k[0] for k in keys], []), ([k[1] for k in keys], [])]
+    levels: list[tuple[list[str | None], list[Baseline]]] = [
+        ([k[0] for k in keys], []),
+        ([k[1] for k in keys], []),
+    ]
     for axis, (names, records) in enumerate(levels):
         distinct = sorted(set(names), key=lambda name: (name is not None, name or ""))
         place = np.array([distinct.index(name) for name in names])
@@ -115,7 +133,16 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
                 inside = [i for i in range(len(keys)) if place[i] == number]
                 key: SegmentKey = (name, None) if axis == 0 else (None, name)
                 records.append(
-                    _record(module, key, n[inside], total[inside], squares[inside], centre + float(kept[number]), as_of, version)
+                    _record(
+                        module,
+                        key,
+                        n[inside],
+                        total[inside],
+                        squares[inside],
+                        centre + float(kept[number]),
+                        as_of,
+                        version,
+                    )
                 )
         expected = expected + kept[place]
         variance = variance + var[place]
@@ -128,7 +155,18 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
         for i, segment in enumerate(keys):
             if segment[0] is not None and segment[1] is not None:
                 own = slice(i, i + 1)
-                records.append(_record(module, segment, n[own], total[own], squares[own], float(expected[i]), as_of, version))
+                records.append(
+                    _record(
+                        module,
+                        segment,
+                        n[own],
+                        total[own],
+                        squares[own],
+                        float(expected[i]),
+                        as_of,
+                        version,
+                    )
+                )
     spread = float((n * (expected - centre) ** 2).sum()) / trades
     return SegmentBaselines(
         records,
@@ -138,14 +176,19 @@ def segment_baselines(module: str, summaries: Iterable[GroupSummary], default: f
     )
 
 
-def _shrunk(n: NDArray[np.float64], deviation: NDArray[np.float64], within: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Deviations (J,) of parts of `n` trades, shrunk to 0 by their evidence, and the variance of what is kept."""
+def _shrunk(
+    n: NDArray[np.float64], deviation: NDArray[np.float64], within: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Deviations (J,) of parts of `n` trades, shrunk to 0 by their evidence, and the variance of
+    what is kept."""
     total = float(n.sum())
     spread = total - float((n * n).sum()) / total
     if len(n) < 2 or spread <= 0:
         return np.zeros(len(n)), np.zeros(len(n))
     common = float((n * deviation).sum()) / total
-    between = max((float((n * (deviation - common) ** 2).sum()) - (len(n) - 1) * within) / spread, 0.0)
+    between = max(
+        (float((n * (deviation - common) ** 2).sum()) - (len(n) - 1) * within) / spread, 0.0
+    )
     share = n * between / (n * between + within) if between else np.zeros(len(n))
     return share * deviation, share * within / n
 
@@ -169,7 +212,11 @@ def _record(
         timeframe=key[1],
         n=count,
         mean=mean,
-        variance=max(0.0, float(squares.sum()) - whole * whole / count) / (count - 1) if count > 1 else 0.0,
+        variance=(
+            max(0.0, float(squares.sum()) - whole * whole / count) / (count - 1)
+            if count > 1
+            else 0.0
+        ),
         as_of=as_of,
         version=version,
     )

@@ -1,4 +1,5 @@
-"""What is published of a module, and what a judgement changes: an outbox and a difference for each kind of record.
+"""What is published of a module, and what a judgement changes: an outbox and a difference for each
+kind of record.
 
 May touch: nothing but its arguments.
 """
@@ -40,7 +41,8 @@ class Changes:
 class Outboxes:
     """What is published of a module.
 
-    `urgent` tells whether a position manager should know of the difference between two records at once.
+    `urgent` tells whether a position manager should know of the difference between two records at
+    once.
     """
 
     def __init__(self, urgent: Callable[[Any, Any], bool]) -> None:

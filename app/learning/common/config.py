@@ -1,4 +1,5 @@
-"""What the learning depends on, in one frozen object, so that agents, backfill, audit, tests and benchmarks all say it the same way.
+"""What the learning depends on, in one frozen object, so that agents, backfill, audit, tests and
+benchmarks all say it the same way.
 
 May touch: nothing.
 """
@@ -14,11 +15,12 @@ from app.learning.common.event_time import DAY_US
 class LearningConfig:
     """Settings of the core.
 
-    `learning` is `classic` or `integrated`; the last seven fields concern `integrated` alone.  `window_us` in µs, `window_trades` and
-    `n_min` in trades, `max_dims` 0 for any number; `edge_min` in units of size,
-    `baseline_default` in units of the outcome; `alpha` is the error rate of
-    a module; `half_life`, `regime_weights` and `latent_factors` switch the three meta-learners; `regime_signature` names the dimensions
-    that tell regimes apart, the coarsest first; slices whose trades have a Jaccard index of `factor_jaccard` are one factor; at most
+    `learning` is `classic` or `integrated`; the last seven fields concern `integrated` alone.
+    `window_us` in µs, `window_trades` and `n_min` in trades, `max_dims` 0 for any number;
+    `edge_min` in units of size, `baseline_default` in units of the outcome; `alpha` is the error
+    rate of a module; `half_life`, `regime_weights` and `latent_factors` switch the three
+    meta-learners; `regime_signature` names the dimensions that tell regimes apart, the coarsest
+    first; slices whose trades have a Jaccard index of `factor_jaccard` are one factor; at most
     `lessons_per_group` lessons of a group are published.
     """
 

@@ -6,7 +6,8 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 DIGITS = 9
-"""Significant digits of published numbers: the same on every machine, whatever the last bits of its linear algebra."""
+"""Significant digits of published numbers: the same on every machine, whatever the last bits of its
+linear algebra."""
 
 
 def shortened(x: float) -> float:

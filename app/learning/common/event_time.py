@@ -15,7 +15,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def micros_from_text(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 time.  Raises `ValueError` if `text` is none or has no offset.
+    """Microseconds since 1970 of an RFC 3339 time.  Raises `ValueError` if `text` is none or has no
+    offset.
 
     >>> micros_from_text("1970-01-02T00:00:00.000001Z")
     86400000001

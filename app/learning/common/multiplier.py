@@ -1,6 +1,7 @@
 """The multiplier that an edge makes: its bounds and its grid.
 
-May touch: nothing but its arguments.  Both functions take scalars or arrays and return arrays of that shape.
+May touch: nothing but its arguments.  Both functions take scalars or arrays and return arrays of
+that shape.
 """
 
 from __future__ import annotations

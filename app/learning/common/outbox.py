@@ -70,7 +70,9 @@ class Outbox(Generic[Kept]):
         """Take these records, and nothing else, as published."""
         self._held = {self._key_of(record): record for record in records}
 
-    def replace(self, current: Iterable[Kept], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
+    def replace(
+        self, current: Iterable[Kept], version: int, *, urgent_only: bool = False
+    ) -> Difference[Kept]:
         """How `current`, all records that there should be, differ from what is published.
 
         The difference counts as published from now on; its records are marked with `version`.
@@ -79,13 +81,23 @@ class Outbox(Generic[Kept]):
         gone = sorted(self._held.keys() - by_key.keys())
         return self._publish(by_key, gone, version, urgent_only)
 
-    def update(self, current: Iterable[Kept], gone: Iterable[str], version: int, *, urgent_only: bool = False) -> Difference[Kept]:
-        """As `replace`, where `current` are only those that may have changed; `gone` should not be there."""
+    def update(
+        self,
+        current: Iterable[Kept],
+        gone: Iterable[str],
+        version: int,
+        *,
+        urgent_only: bool = False,
+    ) -> Difference[Kept]:
+        """As `replace`, where `current` are only those that may have changed; `gone` should not be
+        there."""
         by_key = {self._key_of(record): record for record in current}
         held = [key for key in gone if key in self._held]
         return self._publish(by_key, held, version, urgent_only)
 
-    def _publish(self, current: Mapping[str, Kept], gone: list[str], version: int, urgent_only: bool) -> Difference[Kept]:
+    def _publish(
+        self, current: Mapping[str, Kept], gone: list[str], version: int, urgent_only: bool
+    ) -> Difference[Kept]:
         difference: Difference[Kept] = Difference(retired=gone)
         for key, record in current.items():
             old = self._held.get(key)

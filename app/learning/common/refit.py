@@ -11,7 +11,8 @@ from schemas.lessons import GroupSummary, Lesson
 
 
 class Refit(NamedTuple):
-    """What changed since the last refit: lessons to publish, ids to retire, and the group's summary if it changed."""
+    """What changed since the last refit: lessons to publish, ids to retire, and the group's summary
+    if it changed."""
 
     lessons: list[Lesson]
     retired: list[str]

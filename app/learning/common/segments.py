@@ -17,12 +17,18 @@ def segment_sums(snapshot: Snapshot) -> tuple[SegmentSum, ...]:
     The sums are rounded once (`math.fsum`), so that the order of trades does not matter.
     """
     sums = []
-    for segment in sorted(range(len(snapshot.segments)), key=lambda s: segment_order(snapshot.segments[s])):
+    for segment in sorted(
+        range(len(snapshot.segments)), key=lambda s: segment_order(snapshot.segments[s])
+    ):
         outcome = snapshot.outcome[snapshot.home & (snapshot.segment == segment)]
         if len(outcome):
             bucket, timeframe = snapshot.segments[segment]
             total, squares = math.fsum(outcome.tolist()), math.fsum((outcome * outcome).tolist())
-            sums.append(SegmentSum(bucket=bucket, timeframe=timeframe, n=len(outcome), sum=total, sum_sq=squares))
+            sums.append(
+                SegmentSum(
+                    bucket=bucket, timeframe=timeframe, n=len(outcome), sum=total, sum_sq=squares
+                )
+            )
     return tuple(sums)
 
 

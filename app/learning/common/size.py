@@ -1,4 +1,5 @@
-"""Units of size: how far apart outcomes usually are, so that an edge in whatever unit says by how much to change a size.
+"""Units of size: how far apart outcomes usually are, so that an edge in whatever unit says by how
+much to change a size.
 
 May touch: nothing but its arguments.
 """
@@ -24,13 +25,17 @@ def robust_sd(outcome: NDArray[np.float64]) -> float:
 
 
 def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
-    """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard deviation.
+    """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard
+    deviation.
 
     That is the root of the groups' mean square by trades; 1 where no group has any spread.
     """
     if outcome == "rr":
         return 1.0
-    groups = [(s.robust_sd if s.path is None else s.path.robust_sd, s.n) for s in sorted(summaries, key=lambda s: s.lesson_id)]
+    groups = [
+        (s.robust_sd if s.path is None else s.path.robust_sd, s.n)
+        for s in sorted(summaries, key=lambda s: s.lesson_id)
+    ]
     spread = [(sd, n) for sd, n in groups if sd is not None and sd > 0]
     trades = sum(n for _, n in spread)
     return float(np.sqrt(sum(sd * sd * n for sd, n in spread) / trades)) if trades else 1.0

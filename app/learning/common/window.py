@@ -1,7 +1,8 @@
-"""The sliding window of one group: of each trade the close that counts, as long as it is recent enough.
+"""The sliding window of one group: of each trade the close that counts, as long as it is recent
+enough.
 
-May touch: nothing but its arguments.  The state is a function of the *set* of records folded, whatever their order, batching and
-repetition.
+May touch: nothing but its arguments.  The state is a function of the *set* of records folded,
+whatever their order, batching and repetition.
 """
 
 from __future__ import annotations
@@ -18,27 +19,39 @@ from app.learning.common.event_time import micros_from_text
 from schemas.facts import FactAction, PatternTradeEvent
 
 Rank = tuple[int, int, int, str, str]
-"""(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's closes counts."""
+"""(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's
+closes counts."""
 Scope = Mapping[str, str]
 """A canonical scope: dimension → value."""
 SegmentKey = tuple[str | None, str | None]
 """(bucket, timeframe)."""
 Cells = tuple[list[int], list[int], list[int]]
-"""Of the rows to be written: their numbers, their lengths, and their items one row after the other."""
+"""Of the rows to be written: their numbers, their lengths, and their items one row after the other.
+"""
 
 RR_LIMIT = 33.0
 AMOUNT_LIMIT = 1e15
-"""`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows."""
+"""`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows.
+"""
 
 _HEAD = struct.Struct(">QIQ")
-_SLOT_ARRAYS = ("_exit", "_outcome", "_segment", "_home", "_efficiency", "_alive", "_row_start", "_row_count")
+_SLOT_ARRAYS = (
+    "_exit",
+    "_outcome",
+    "_segment",
+    "_home",
+    "_efficiency",
+    "_alive",
+    "_row_start",
+    "_row_count",
+)
 
 
 class Trade(NamedTuple):
     """One close of one trade as a group sees it.
 
-    `exit_us` is in microseconds since 1970, `scopes` the distinct ones of its actions in their order; `time_efficiency` is
-    1/(1 + days to payback, else held), None if unknown.
+    `exit_us` is in microseconds since 1970, `scopes` the distinct ones of its actions in their
+    order; `time_efficiency` is 1/(1 + days to payback, else held), None if unknown.
     """
 
     trade_id: str
@@ -52,9 +65,11 @@ class Trade(NamedTuple):
 
 
 def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
-    """The trade of a fact, with the outcome `rr` (clipped to ±33), `roi` or `pnl`; None if the fact lacks this outcome.
+    """The trade of a fact, with the outcome `rr` (clipped to ±33), `roi` or `pnl`; None if the fact
+    lacks this outcome.
 
-    Raises `ValueError` if `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
+    Raises `ValueError` if `outcome` is none of the three, or the fact's exit time or SHA-256 cannot
+    be read.
     """
     if outcome == "rr":
         value, limit = fact.rr, RR_LIMIT
@@ -87,9 +102,12 @@ def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
 
 
 def packed(rank: Rank) -> bytes:
-    """The rank as bytes that sort as it does (UTF-8 sorts as code points do; an event id holds no NUL)."""
+    """The rank as bytes that sort as it does (UTF-8 sorts as code points do; an event id holds no
+    NUL)."""
     revision, n_actions, exit_us, event_id, sha256 = rank
-    return _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
+    return (
+        _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
+    )
 
 
 def exit_of(rank: bytes) -> int:
@@ -99,11 +117,13 @@ def exit_of(rank: bytes) -> int:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The T trades inside the window in canonical order (exit, trade id), with their R scope rows, grouped by trade in the same order.
+    """The T trades inside the window in canonical order (exit, trade id), with their R scope rows,
+    grouped by trade in the same order.
 
-    `exit_us` (T,) µs since 1970; `outcome` (T,); `segment` (T,) place in `segments`; `home` (T,); `fresh` (T,) came since the last
-    `GroupWindow.settle`; `time_efficiency` (T,), NaN = unknown; `row_counts` (T,) rows of each trade; `codes` (R, D) item of each
-    dimension, 0 = missing; `item_dims` (items,) the dimension (column) of each item; `dims` their names.
+    `exit_us` (T,) µs since 1970; `outcome` (T,); `segment` (T,) place in `segments`; `home` (T,);
+    `fresh` (T,) came since the last `GroupWindow.settle`; `time_efficiency` (T,), NaN = unknown;
+    `row_counts` (T,) rows of each trade; `codes` (R, D) item of each dimension, 0 = missing;
+    `item_dims` (items,) the dimension (column) of each item; `dims` their names.
     """
 
     trade_ids: list[str]
@@ -121,15 +141,17 @@ class Snapshot:
 
 
 class GroupWindow:
-    """Trades of one group not older than `window_us` before its newest exit, and of these at most `window_trades`.
+    """Trades of one group not older than `window_us` before its newest exit, and of these at most
+    `window_trades`.
 
-    One exactly as old as the window is inside; of too many the greatest (exit, trade id) stay.  Each trade is held by the greatest of its
-    records.  Of a trade outside the window only the rank is remembered, so that a lesser record of it, inside, has no effect whenever it is
-    redelivered.
+    One exactly as old as the window is inside; of too many the greatest (exit, trade id) stay.
+    Each trade is held by the greatest of its records.  Of a trade outside the window only the rank
+    is remembered, so that a lesser record of it, inside, has no effect whenever it is redelivered.
 
-    A correction can take the newest exit back, or free a place, so that trades outside belong inside again.  Their data is gone: then
-    `needs_rebuild` is true until they have been folded again: from the log, into this same window, in any order and batching.  (A fresh
-    window that slides over the log in batches may let the same trades go again.)
+    A correction can take the newest exit back, or free a place, so that trades outside belong
+    inside again.  Their data is gone: then `needs_rebuild` is true until they have been folded
+    again: from the log, into this same window, in any order and batching.  (A fresh window that
+    slides over the log in batches may let the same trades go again.)
 
     >>> def close(trade_id, exit_us, revision=0):
     ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
@@ -205,7 +227,8 @@ class GroupWindow:
         return len(self._items)
 
     def fold(self, trades: Iterable[Trade]) -> None:
-        """Take records in, then slide.  Records that a greater one of the same trade supersedes have no effect."""
+        """Take records in, then slide.  Records that a greater one of the same trade supersedes
+        have no effect."""
         corrected = False
         cells: Cells = ([], [], [])
         for trade in trades:
@@ -232,10 +255,13 @@ class GroupWindow:
     def prune(self, before_us: int) -> None:
         """Forget the ranks of trades outside whose exit lies before `before_us`.
 
-        Right only once no record of these trades can come again: neither in the log nor from a producer.
+        Right only once no record of these trades can come again: neither in the log nor from a
+        producer.
         """
         if any(exit_of(rank) < before_us for rank in self._outside.values()):
-            self._outside = {i: rank for i, rank in self._outside.items() if exit_of(rank) >= before_us}
+            self._outside = {
+                i: rank for i, rank in self._outside.items() if exit_of(rank) >= before_us
+            }
             self._outside_top_known = False
             self._slide(True)
 
@@ -255,7 +281,8 @@ class GroupWindow:
         return len(self._fresh)
 
     def removed_rows(self) -> list[NDArray[np.unsignedinteger]]:
-        """Per trade that went, or was replaced, since the last `settle`: its scope rows (rows, D); later dimensions may lack."""
+        """Per trade that went, or was replaced, since the last `settle`: its scope rows (rows, D);
+        later dimensions may lack."""
         return self._removed
 
     def snapshot(self) -> Snapshot:
@@ -274,7 +301,9 @@ class GroupWindow:
         fresh = np.zeros(self._size, np.bool_)
         fresh[list(self._fresh)] = True
         counts = self._row_count[slots].astype(np.int64)
-        rows = np.repeat(self._row_start[slots] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        rows = np.repeat(self._row_start[slots] - (np.cumsum(counts) - counts), counts) + np.arange(
+            counts.sum()
+        )
         return Snapshot(
             trade_ids=[self._trade_ids[s] for s in slots.tolist()],
             exit_us=exits,
@@ -291,7 +320,8 @@ class GroupWindow:
         )
 
     def recode(self) -> NDArray[np.int64] | None:
-        """Drop items which no trade inside has, if they are the greater part: the new number of each old item (0 = dropped), else None.
+        """Drop items which no trade inside has, if they are the greater part: the new number of
+        each old item (0 = dropped), else None.
 
         Only just after `settle`, as removed rows keep the old numbers.
         """
@@ -349,7 +379,8 @@ class GroupWindow:
         return item
 
     def _write_rows(self, cells: Cells) -> None:
-        """Write the codes of the rows just added; the matrix grows in rows, columns and, with many items, in width."""
+        """Write the codes of the rows just added; the matrix grows in rows, columns and, with many
+        items, in width."""
         rows, columns = self._codes.shape
         if len(self._dims) > columns:
             wider = np.zeros((rows, len(self._dims)), self._codes.dtype)
@@ -416,7 +447,10 @@ class GroupWindow:
             leave |= exits < last_out
             ties = np.flatnonzero(exits == last_out)
             n_ties_out = len(ties) - (self.window_trades - int((exits > last_out).sum()))
-            ties = np.array(sorted(ties.tolist(), key=lambda t: self._trade_ids[slots[t]])[:n_ties_out], np.int64)
+            ties = np.array(
+                sorted(ties.tolist(), key=lambda t: self._trade_ids[slots[t]])[:n_ties_out],
+                np.int64,
+            )
             leave[ties] = True
         self._evict(slots[leave])
         self._oldest = int(exits[~leave].min())
@@ -429,10 +463,13 @@ class GroupWindow:
         alive = self._alive[: self._size]
         greater = int(((exits > key[0]) & alive).sum())
         ties = np.flatnonzero((exits == key[0]) & alive)
-        return greater + sum(self._trade_ids[s] > key[1] for s in ties.tolist()) < self.window_trades
+        return (
+            greater + sum(self._trade_ids[s] > key[1] for s in ties.tolist()) < self.window_trades
+        )
 
     def _slide_with_missing(self) -> None:
-        """As `_slide`, among all trades known, for the rare case that some which belong inside are not held."""
+        """As `_slide`, among all trades known, for the rare case that some which belong inside are
+        not held."""
         held = [(int(self._exit[s]), trade_id) for trade_id, s in self._slot_of.items()]
         outside = [(exit_of(rank), trade_id) for trade_id, rank in self._outside.items()]
         inside = sorted(held + outside, reverse=True)[: self.window_trades]
@@ -448,7 +485,9 @@ class GroupWindow:
             self._outside[trade_id] = rank
             if self._outside_top_known:
                 key = (int(self._exit[slot]), trade_id)
-                self._outside_top = key if self._outside_top is None else max(self._outside_top, key)
+                self._outside_top = (
+                    key if self._outside_top is None else max(self._outside_top, key)
+                )
 
     def _forget_outside(self, trade_id: str) -> None:
         del self._outside[trade_id]
@@ -458,7 +497,9 @@ class GroupWindow:
     def _top_outside(self) -> tuple[int, str] | None:
         """The greatest (exit, trade id) outside."""
         if not self._outside_top_known:
-            self._outside_top = max(((exit_of(rank), i) for i, rank in self._outside.items()), default=None)
+            self._outside_top = max(
+                ((exit_of(rank), i) for i, rank in self._outside.items()), default=None
+            )
             self._outside_top_known = True
         return self._outside_top
 
@@ -468,7 +509,8 @@ def _code_type(n_items: int) -> type[np.unsignedinteger]:
 
 
 def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
-    """The array with room for at least `needed` rows, doubled so that many small growths cost little."""
+    """The array with room for at least `needed` rows, doubled so that many small growths cost
+    little."""
     grown = np.zeros((max(needed, 2 * len(array)), *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
     return grown

@@ -1,9 +1,11 @@
-"""The slices that a search looks at: mined, slices of equal trade sets collapsed into the most general one, as a sparse incidence.
+"""The slices that a search looks at: mined, slices of equal trade sets collapsed into the most
+general one, as a sparse incidence.
 
 May touch: nothing but its arguments.
 
-Mined by occurrence deliver (Uno et al. 2004, LCM): each slice has the list of its rows, and one pass over it, dimension by dimension,
-counts all its children and makes their lists.  Where the lists are wanted anyway this is faster than the bitsets of `classic`.
+Mined by occurrence deliver (Uno et al. 2004, LCM): each slice has the list of its rows, and one
+pass over it, dimension by dimension, counts all its children and makes their lists.  Where the
+lists are wanted anyway this is faster than the bitsets of `classic`.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from app.learning.common.window import GroupWindow, Snapshot
 CHUNK_ROWS = 1 << 16
 """Rows of slices looked at in one go."""
 SHARED_DIMS = 2
-"""Dimensions of slices that share evidence: deeper ones have too few trades each for what they add to show; those that stand out are
-chosen one by one."""
+"""Dimensions of slices that share evidence: deeper ones have too few trades each for what they add
+to show; those that stand out are chosen one by one."""
 
 Ints = NDArray[np.int64]
 
@@ -29,10 +31,11 @@ Ints = NDArray[np.int64]
 class Candidates(NamedTuple):
     """m slices of different trade sets, `{}` not among them.
 
-    `members` (m, T) incidence; `items` (m, width) padded with 0; `n_dims` (m,); `order` (m,) their rank by canonical text, which depends
-    on nothing but what they are; `aliases` item rows of slices with the same trades, by place; `whole` those of slices that
-    all trades have.  `judged` (J,) are the places of those with enough trades to be judged by themselves, `n_slices` so many there are of
-    these before equal ones were collapsed, `{}` included.
+    `members` (m, T) incidence; `items` (m, width) padded with 0; `n_dims` (m,); `order` (m,) their
+    rank by canonical text, which depends on nothing but what they are; `aliases` item rows of
+    slices with the same trades, by place; `whole` those of slices that all trades have.  `judged`
+    (J,) are the places of those with enough trades to be judged by themselves, `n_slices` so many
+    there are of these before equal ones were collapsed, `{}` included.
     """
 
     members: csr_array
@@ -48,8 +51,8 @@ class Candidates(NamedTuple):
 class _Run(NamedTuple):
     """K slices whose last dimension is the same one.
 
-    `items` (K, k) by dimension; `n_rows` (K,) and their `rows`, one slice after the other, ascending; `n` (K,), `trades` likewise;
-    `digest` (K,) of the trades.
+    `items` (K, k) by dimension; `n_rows` (K,) and their `rows`, one slice after the other,
+    ascending; `n` (K,), `trades` likewise; `digest` (K,) of the trades.
     """
 
     items: NDArray[np.uint32]
@@ -60,10 +63,14 @@ class _Run(NamedTuple):
     digest: NDArray[np.uint64]
 
 
-def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int, least: int | None = None) -> Candidates:
-    """All slices of the window with at least `n_min` (≥ 1) trades and at most `max_dims` dimensions (0: any number).
+def candidates(
+    window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int, least: int | None = None
+) -> Candidates:
+    """All slices of the window with at least `n_min` (≥ 1) trades and at most `max_dims` dimensions
+    (0: any number).
 
-    With `least`, those of one or two dimensions need only so many trades; the ones below `n_min` are not `judged`.
+    With `least`, those of one or two dimensions need only so many trades; the ones below `n_min`
+    are not `judged`.
 
     >>> from app.learning.common.window import Trade
     >>> window = GroupWindow(10**9, 100)
@@ -91,12 +98,16 @@ def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: in
     digest = np.concatenate([run.digest for run in runs]) if runs else np.zeros(0, np.uint64)
     n_dims = (items > 0).sum(axis=1)
     ranks = _item_ranks(window)[items]
-    ranks.sort(axis=1)  # missing ones have the lowest rank, so of a slice and a part of it the part comes first
-    # The most general first, then by canonical text: so too within equal trade sets, whose first one stands for all.
+    # missing ones have the lowest rank, so of a slice and a part of it the part comes first
+    ranks.sort(axis=1)
+    # The most general first, then by canonical text: so too within equal trade sets, whose first
+    # one stands for all.
     text_order = np.lexsort((*ranks.T[::-1], n_dims))
     by_set = text_order[np.argsort(digest[text_order], kind="stable")]
     head = np.ones(n_slices, np.bool_)
-    head[by_set[1:]] = (digest[by_set[1:]] != digest[by_set[:-1]]) | (n[by_set[1:]] != n[by_set[:-1]])
+    head[by_set[1:]] = (digest[by_set[1:]] != digest[by_set[:-1]]) | (
+        n[by_set[1:]] != n[by_set[:-1]]
+    )
     everything = n == n_trades
     kept = text_order[(head & ~everything)[text_order]]
     place = np.full(n_slices, -1, np.int64)
@@ -105,14 +116,28 @@ def candidates(window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: in
     alias = np.flatnonzero(~head[by_set] & (of_head >= 0))
     alias = alias[np.argsort(of_head[alias], kind="stable")]
     starts = np.flatnonzero(np.diff(of_head[alias], prepend=-1))
-    pointers = np.concatenate(([0], np.cumsum(n))).astype(np.int64 if len(places) > 2**31 - 1 else np.int32)
-    mined = csr_array((np.ones(len(places), np.bool_), places, pointers), shape=(n_slices, n_trades))[kept]
+    pointers = np.concatenate(([0], np.cumsum(n))).astype(
+        np.int64 if len(places) > 2**31 - 1 else np.int32
+    )
+    mined = csr_array(
+        (np.ones(len(places), np.bool_), places, pointers), shape=(n_slices, n_trades)
+    )[kept]
     return Candidates(
         csr_array((np.ones(mined.nnz), mined.indices, mined.indptr), shape=mined.shape),
         items[kept],
         n_dims[kept],
         np.arange(len(kept)),
-        dict(zip(of_head[alias[starts]].tolist(), np.split(items[by_set[alias]], starts[1:]), strict=True)) if len(alias) else {},
+        (
+            dict(
+                zip(
+                    of_head[alias[starts]].tolist(),
+                    np.split(items[by_set[alias]], starts[1:]),
+                    strict=True,
+                )
+            )
+            if len(alias)
+            else {}
+        ),
         items[text_order[everything[text_order]]],
         np.flatnonzero(n[kept] >= n_min),
         int(np.count_nonzero(n >= n_min)) + (n_trades >= n_min),
@@ -127,21 +152,27 @@ def with_dims(found: Candidates, snapshot: Snapshot, names: Iterable[str]) -> ND
 
 def _item_ranks(window: GroupWindow) -> NDArray[np.unsignedinteger]:
     """Place of each item among all (dimension, value) pairs in order; 0 for none."""
-    ranks = np.zeros(window.n_items, np.min_scalar_type(window.n_items))  # narrow ones are sorted several times faster
+    # narrow ones are sorted several times faster
+    ranks = np.zeros(window.n_items, np.min_scalar_type(window.n_items))
     for rank, item in enumerate(sorted(range(1, window.n_items), key=window.pair), 1):
         ranks[item] = rank
     return ranks
 
 
 def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> Iterator[_Run]:
-    """All candidates, level by level: `{}` makes the slices of one value, each of these those of two, and so on.
+    """All candidates, level by level: `{}` makes the slices of one value, each of these those of
+    two, and so on.
 
     Up to `SHARED_DIMS` dimensions they need `least` trades, above `n_min`.
     """
     if least < 1:
         raise ValueError(f"n_min is {least}; it has to be at least 1.")
     n_rows, n_columns = snapshot.codes.shape
-    trade_of = None if n_rows == len(snapshot.exit_us) else np.repeat(np.arange(len(snapshot.exit_us)), snapshot.row_counts)
+    trade_of = (
+        None
+        if n_rows == len(snapshot.exit_us)
+        else np.repeat(np.arange(len(snapshot.exit_us)), snapshot.row_counts)
+    )
     mixed = _mixed(len(snapshot.exit_us))
     columns: list[Ints] = []
     values: list[NDArray[np.uint32]] = []
@@ -154,7 +185,16 @@ def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> Iterato
         columns.append(local.take(column))
         values.append(value.astype(np.uint32))
     whole = np.arange(n_rows, dtype=np.int32)
-    level = {-1: _Run(np.zeros((1, 0), np.uint32), np.array([n_rows]), whole, np.zeros(1, np.int64), whole, np.zeros(1, np.uint64))}
+    level = {
+        -1: _Run(
+            np.zeros((1, 0), np.uint32),
+            np.array([n_rows]),
+            whole,
+            np.zeros(1, np.int64),
+            whole,
+            np.zeros(1, np.uint64),
+        )
+    }
     depth = 0
     while level and (not max_dims or depth < max_dims):
         depth += 1
@@ -164,10 +204,14 @@ def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> Iterato
             for items, n_rows_of, rows in _chunks(run):
                 slice_of = np.repeat(np.arange(len(items)), n_rows_of)
                 for dim in range(last + 1, n_columns):
-                    child = _children(items, slice_of, rows, columns[dim], values[dim], bar, trade_of, mixed)
+                    child = _children(
+                        items, slice_of, rows, columns[dim], values[dim], bar, trade_of, mixed
+                    )
                     if child is not None:
                         grown.setdefault(dim, []).append(child)
-        level = {dim: _Run(*map(np.concatenate, zip(*runs, strict=True))) for dim, runs in grown.items()}
+        level = {
+            dim: _Run(*map(np.concatenate, zip(*runs, strict=True))) for dim, runs in grown.items()
+        }
         yield from level.values()
 
 
@@ -192,7 +236,8 @@ def _children(
     trade_of: Ints | None,
     mixed: NDArray[np.uint64],
 ) -> _Run | None:
-    """Slices (K, k) with one more value, of the dimension whose `column` (R,) tells each row's place in `values`, from 1 on."""
+    """Slices (K, k) with one more value, of the dimension whose `column` (R,) tells each row's
+    place in `values`, from 1 on."""
     width = len(values) + 1
     key = slice_of * width
     key += column.take(rows)
@@ -201,7 +246,8 @@ def _children(
     frequent = np.flatnonzero(count >= n_min)
     if not len(frequent):
         return None
-    child = np.zeros(len(count), np.min_scalar_type(len(frequent)))  # narrow ones are sorted several times faster
+    # narrow ones are sorted several times faster
+    child = np.zeros(len(count), np.min_scalar_type(len(frequent)))
     child[frequent] = np.arange(1, len(frequent) + 1)
     child_of = child.take(key)
     mine = np.flatnonzero(child_of != 0)
@@ -223,12 +269,18 @@ def _children(
     digest = np.add.reduceat(mixed.take(trades), np.cumsum(n) - n)
     kept = rows.astype(np.int32)
     return _Run(
-        np.column_stack((items[parent], values[value - 1])), n_rows, kept, n, kept if trade_of is None else trades.astype(np.int32), digest
+        np.column_stack((items[parent], values[value - 1])),
+        n_rows,
+        kept,
+        n,
+        kept if trade_of is None else trades.astype(np.int32),
+        digest,
     )
 
 
 def _mixed(n: int) -> NDArray[np.uint64]:
-    """A number of 64 bits for each of n trades (SplitMix64): sets of trades are told apart by n and the sum, two in 10¹⁹ are not."""
+    """A number of 64 bits for each of n trades (SplitMix64): sets of trades are told apart by n and
+    the sum, two in 10¹⁹ are not."""
     word = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

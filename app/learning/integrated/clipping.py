@@ -17,7 +17,8 @@ CLIP_SDS = 6.0
 
 
 def clip_bounds(outcome: Floats) -> tuple[float, float]:
-    """Median ± 6 robust standard deviations; where more than half of the outcomes are one number, the plain ones.
+    """Median ± 6 robust standard deviations; where more than half of the outcomes are one number,
+    the plain ones.
 
     >>> clip_bounds(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])) == (3 - 6 * 1.4826, 3 + 6 * 1.4826)
     True

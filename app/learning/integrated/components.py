@@ -18,19 +18,22 @@ from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
 from app.learning.integrated.sketches import Hashes, Ints
 
 AGREE_SD = 5.0
-"""Pairs that agree in fewer minima than a pair at the bar does, less so many standard deviations, are not looked at either."""
+"""Pairs that agree in fewer minima than a pair at the bar does, less so many standard deviations,
+are not looked at either."""
 TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
-"""Bands between these are looked at together: few at first, since what they join needs no second look."""
+"""Bands between these are looked at together: few at first, since what they join needs no second
+look."""
 CHUNK_LISTED = 1 << 20
 CHUNK_COMPARED = 1 << 14
 """Pairs that are listed, and whose minima are compared, at a time."""
 
 
 def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints, Known]:
-    """Join the components that a pair with an active point links; also the Jaccards that were computed.
+    """Join the components that a pair with an active point links; also the Jaccards that were
+    computed.
 
-    Pairs within one component need no look.  If many are active, neighbours in a band come first, so that most components are whole before
-    all pairs are listed.
+    Pairs within one component need no look.  If many are active, neighbours in a band come first,
+    so that most components are whole before all pairs are listed.
     """
     known = Known(np.zeros(0, np.int64), np.zeros(0, np.float64))
     if not len(active):
@@ -84,7 +87,8 @@ def _buckets_of(points: Points, active: Ints) -> tuple[NDArray[np.bool_], Ints]:
 def _bucket_pairs(
     new: NDArray[np.bool_], entry: Ints, label: Ints, is_active: NDArray[np.bool_], neighbours: bool
 ) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs of entries, one at least of an active point, that are in a bucket: all, or neighbours only."""
+    """Pairs of entries, one at least of an active point, that are in a bucket: all, or neighbours
+    only."""
     here = np.flatnonzero(is_active[entry >> 1])
     if neighbours:
         last = np.append(new[1:], True)
@@ -97,13 +101,17 @@ def _bucket_pairs(
     mixed = np.minimum.reduceat(names, starts) < np.maximum.reduceat(names, starts)
     run = np.searchsorted(starts, here, side="right") - 1
     here, run = here[mixed[run]], run[mixed[run]]
-    # Among active entries each pair is listed once, from its first; an active one meets the others on either side of it.
+    # Among active entries each pair is listed once, from its first; an active one meets the others
+    # on either side of it.
     first = here + 1 if is_active.all() else starts[run]
     width = ends[run] - first
     total = np.cumsum(width)
     at = 0
     while at < len(here):
-        to = max(at + 1, int(np.searchsorted(total, (total[at - 1] if at else 0) + CHUNK_LISTED, side="right")))
+        to = max(
+            at + 1,
+            int(np.searchsorted(total, (total[at - 1] if at else 0) + CHUNK_LISTED, side="right")),
+        )
         n = width[at:to]
         left = np.repeat(here[at:to], n)
         right = np.arange(len(left)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(first[at:to], n)
@@ -112,16 +120,22 @@ def _bucket_pairs(
 
 
 def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float) -> Ints:
-    """Of these pairs of entries those that may link two components, ascending: smaller point · 2^24 + larger point."""
+    """Of these pairs of entries those that may link two components, ascending: smaller point · 2^24
+    + larger point."""
     a, b = left >> 1, right >> 1
     open_ = label[a] != label[b]
     left, right, a, b = left[open_], right[open_], a[open_], b[open_]
-    near = np.minimum(points.n[a], points.n[b]) >= (bar - ROUNDING) * np.maximum(points.n[a], points.n[b])
+    near = np.minimum(points.n[a], points.n[b]) >= (bar - ROUNDING) * np.maximum(
+        points.n[a], points.n[b]
+    )
     left, right = left[near], right[near]
     entries = np.unique((np.minimum(left, right) << 24) | np.maximum(left, right))
     least = MINIMA * bar - AGREE_SD * (MINIMA * bar * (1 - bar)) ** 0.5
     step = CHUNK_COMPARED
-    alike = [_agreement(points.minima, entries[i : i + step]) >= least for i in range(0, len(entries), step)]
+    alike = [
+        _agreement(points.minima, entries[i : i + step]) >= least
+        for i in range(0, len(entries), step)
+    ]
     if alike:
         entries = entries[np.concatenate(alike)]
     a, b = entries >> 25, (entries & int(OWNER)) >> 1

@@ -1,4 +1,5 @@
-"""The error rate: what p-value one of many hypotheses needs, and how the tests of a slice, and slices of all depths, share it.
+"""The error rate: what p-value one of many hypotheses needs, and how the tests of a slice, and
+slices of all depths, share it.
 
 May touch: nothing but its arguments.
 """
@@ -12,15 +13,18 @@ from scipy.special import log_ndtr, ndtri_exp
 Floats = NDArray[np.float64]
 
 WINDOW_SHARES = (0.75, 0.2, 0.05)
-"""Shares of the error rate: of the plain mean, of edges that show in recent trades only, and of edges that showed in the earliest
-only.  These are gone, but their half-life is worth knowing, and they are not to be taken for something else."""
+"""Shares of the error rate: of the plain mean, of edges that show in recent trades only, and of
+edges that showed in the earliest only.  These are gone, but their half-life is worth knowing, and
+they are not to be taken for something else."""
 DEPTH_SHARES = (0.35, 0.3)
-"""Shares of the error rate for slices of one and of two dimensions; all deeper ones, most of those searched, have the rest.  So a general
-slice needs less evidence than one of thousands of specific ones (weighted Bonferroni: Holm 1979, Genovese et al. 2006)."""
+"""Shares of the error rate for slices of one and of two dimensions; all deeper ones, most of those
+searched, have the rest.  So a general slice needs less evidence than one of thousands of specific
+ones (weighted Bonferroni: Holm 1979, Genovese et al. 2006)."""
 
 
 def entry_log_p(alpha: float, hypotheses: int) -> float:
-    """ln of the p-value that one of so many hypotheses needs at the error rate `alpha` (Bonferroni)."""
+    """ln of the p-value that one of so many hypotheses needs at the error rate `alpha`
+    (Bonferroni)."""
     return float(np.log(alpha / max(hypotheses, 1)))
 
 
@@ -34,7 +38,8 @@ def z_of_log_p(log_p: float) -> float:
 
 
 def log_price(n_dims: NDArray[np.int64]) -> Floats:
-    """ln of what the p-value of each candidate (m,) is multiplied by, so that depths share the error rate of all as `DEPTH_SHARES` says.
+    """ln of what the p-value of each candidate (m,) is multiplied by, so that depths share the
+    error rate of all as `DEPTH_SHARES` says.
 
     >>> log_price(np.array([1, 1, 2, 2, 2, 2, 3, 3, 3, 3])).round(2).tolist()
     [-0.56, -0.56, 0.29, 0.29, 0.29, 0.29, 0.13, 0.13, 0.13, 0.13]
@@ -47,7 +52,8 @@ def log_price(n_dims: NDArray[np.int64]) -> Floats:
 
 
 def combined(z: Floats, log_price: Floats) -> Floats:
-    """One z (K,) of the tests (kinds, K) of each slice, which share the error rate as WINDOW_SHARES says: the least p/share, priced."""
+    """One z (K,) of the tests (kinds, K) of each slice, which share the error rate as WINDOW_SHARES
+    says: the least p/share, priced."""
     log_p = log_ndtr(-np.abs(z)) - np.log(WINDOW_SHARES)[:, None]
     which = log_p.argmin(axis=0)
     columns = np.arange(z.shape[1])

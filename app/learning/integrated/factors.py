@@ -1,16 +1,19 @@
-"""Latent factors: slices that match nearly the same trades are one piece of evidence, in whatever groups they are found.
+"""Latent factors: slices that match nearly the same trades are one piece of evidence, in whatever
+groups they are found.
 
 May touch: nothing but its arguments.
 
-1. A slice's sketch holds the k = 512 smallest hashes of its trades' ids: all of them up to 512 trades, a uniform sample of them above
-   (`sketches.py`).
-2. Slices with equal sketches and counts are one point (`points.py`).  Clones carry no weight, so that cloning a slice moves no other.
-3. Average linkage merges two clusters only if the mean Jaccard between them is at least the bar, so at least one pair's is.  Whole clusters
-   therefore lie within the components of the graph "Jaccard ≥ bar" (`components.py`), and average linkage is exact within each component
-   alone (`jaccards.py`, `linkage.py`).
-4. A pair is in that graph if it agrees in a band of min-wise hashes (a pair at the bar does almost surely: see `points.BANDS`) and its
-   Jaccard is at least the bar.  Both depend on the two sketches alone, so the factors are a function of the set of slices: neither order
-   nor history matters.
+1. A slice's sketch holds the k = 512 smallest hashes of its trades' ids: all of them up to 512
+   trades, a uniform sample of them above (`sketches.py`).
+2. Slices with equal sketches and counts are one point (`points.py`).  Clones carry no weight, so
+   that cloning a slice moves no other.
+3. Average linkage merges two clusters only if the mean Jaccard between them is at least the bar, so
+   at least one pair's is.  Whole clusters therefore lie within the components of the graph "Jaccard
+   ≥ bar" (`components.py`), and average linkage is exact within each component alone
+   (`jaccards.py`, `linkage.py`).
+4. A pair is in that graph if it agrees in a band of min-wise hashes (a pair at the bar does almost
+   surely: see `points.BANDS`) and its Jaccard is at least the bar.  Both depend on the two sketches
+   alone, so the factors are a function of the set of slices: neither order nor history matters.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ from edgeloop.identity import factor_id
 
 
 class Member(NamedTuple):
-    """A slice of any group of the module: `n` trades, `n_dims` dimensions in its scope, `sketch` (min(n, 512),) ascending."""
+    """A slice of any group of the module: `n` trades, `n_dims` dimensions in its scope, `sketch`
+    (min(n, 512),) ascending."""
 
     lesson_id: str
     group: str
@@ -42,7 +46,8 @@ class Member(NamedTuple):
 class Factor(NamedTuple):
     """Two or more slices that are one piece of evidence.
 
-    `representative` and `members` (ascending) are lesson ids; `cohesion` is the mean Jaccard of all pairs of members, in [0, 1].
+    `representative` and `members` (ascending) are lesson ids; `cohesion` is the mean Jaccard of all
+    pairs of members, in [0, 1].
     """
 
     factor_id: str
@@ -52,10 +57,12 @@ class Factor(NamedTuple):
 
 
 def cluster(members: Sequence[Member], bar: float = 0.7) -> list[Factor]:
-    """The factors of a module's slices: average linkage cut at distance 1 − `bar`, by ascending lesson id of the representative.
+    """The factors of a module's slices: average linkage cut at distance 1 − `bar`, by ascending
+    lesson id of the representative.
 
-    Ties go by the representatives' order: most trades, then most general, then smallest lesson id.  A slice that
-    shares its trades with none is in no factor.  Raises `ValueError` if two members have one lesson id or the bar is not in [0.5, 1].
+    Ties go by the representatives' order: most trades, then most general, then smallest lesson id.
+    A slice that shares its trades with none is in no factor.  Raises `ValueError` if two members
+    have one lesson id or the bar is not in [0.5, 1].
 
     >>> ids = np.arange(9, dtype=np.uint64)
     >>> for factor in cluster([Member(f"lesson{i}", "g", 7, 1, ids[i : i + 7]) for i in range(3)]):
@@ -70,7 +77,8 @@ def cluster(members: Sequence[Member], bar: float = 0.7) -> list[Factor]:
 
 
 class Clusterer:
-    """The factors of a set of slices that changes: always those that `cluster` finds in the set, but only what changed is computed.
+    """The factors of a set of slices that changes: always those that `cluster` finds in the set,
+    but only what changed is computed.
 
     >>> ids = np.arange(9, dtype=np.uint64)
     >>> clusterer = Clusterer(0.7)
@@ -84,7 +92,10 @@ class Clusterer:
 
     def __init__(self, bar: float = 0.7) -> None:
         if not 0.5 <= bar <= 1:
-            raise ValueError(f"The bar is {bar}; slices are one piece of evidence only at a Jaccard index in [0.5, 1].")
+            raise ValueError(
+                f"The bar is {bar}; slices are one piece of evidence only at a Jaccard index in"
+                " [0.5, 1]."
+            )
         self._bar = bar
         self._point: dict[str, int] = {}
         """The point each member is at."""
@@ -140,7 +151,8 @@ class Clusterer:
             self._point_of[key] = point
             for member in members:
                 self._put(member, point)
-        # A component that lost a point may have come apart: its points are linked anew, like the new ones.
+        # A component that lost a point may have come apart: its points are linked anew, like the
+        # new ones.
         active = np.concatenate([loose, added])
         self._label[active] = self._next_label + np.arange(len(active))
         self._next_label += len(active)
@@ -148,14 +160,18 @@ class Clusterer:
         self._label, known = connect(self._points, self._label, active, self._bar)
         for label in np.unique(before[before != self._label]).tolist():
             self._factors.pop(label, None)
-        again = np.union1d(self._label[active], self._label[[p for p in touched if self._at[p]]].astype(np.int64))
+        again = np.union1d(
+            self._label[active], self._label[[p for p in touched if self._at[p]]].astype(np.int64)
+        )
         for label in again.tolist():
             self._factors.pop(label, None)
         self._refit(again, known)
 
     def factors(self) -> list[Factor]:
         """All factors, by ascending lesson id of the representative."""
-        return sorted((f for found in self._factors.values() for f in found), key=lambda f: f.representative)
+        return sorted(
+            (f for found in self._factors.values() for f in found), key=lambda f: f.representative
+        )
 
     def _put(self, member: Member, point: int) -> None:
         self._at[point][member.lesson_id] = member
@@ -183,13 +199,21 @@ class Clusterer:
                 if len(part) > 1 or len(self._at[part[0]]) > 1:
                     names.append(name)
                     blocks.append(part)
-        for name, block, similarity in zip(names, blocks, similarities(self._points, blocks, known), strict=True):
+        for name, block, similarity in zip(
+            names, blocks, similarities(self._points, blocks, known), strict=True
+        ):
             for inside in average_linkage(similarity, self._bar):
                 chosen = [self._at[block[i]] for i in inside]
                 members = [m for at in chosen for m in at.values()]
                 if len(members) > 1:
-                    within = similarity if len(inside) == len(block) else similarity[np.ix_(inside, inside)]
-                    self._factors.setdefault(name, []).append(_factor(members, within, np.array([len(at) for at in chosen], np.float64)))
+                    within = (
+                        similarity
+                        if len(inside) == len(block)
+                        else similarity[np.ix_(inside, inside)]
+                    )
+                    self._factors.setdefault(name, []).append(
+                        _factor(members, within, np.array([len(at) for at in chosen], np.float64))
+                    )
 
 
 def _rank(member: Member) -> tuple[int, int, str]:
@@ -198,8 +222,14 @@ def _rank(member: Member) -> tuple[int, int, str]:
 
 
 def _factor(members: list[Member], similarity: Floats, weight: Floats) -> Factor:
-    """The factor of these members, at points of these Jaccards (m, m) with so many members each (m,)."""
+    """The factor of these members, at points of these Jaccards (m, m) with so many members each
+    (m,)."""
     n_pairs = len(members) * (len(members) - 1) / 2
     cohesion = (float(weight @ similarity @ weight) - len(members)) / 2 / n_pairs
     representative = min(members, key=_rank).lesson_id
-    return Factor(factor_id(representative), representative, tuple(sorted(m.lesson_id for m in members)), cohesion)
+    return Factor(
+        factor_id(representative),
+        representative,
+        tuple(sorted(m.lesson_id for m in members)),
+        cohesion,
+    )

@@ -1,7 +1,8 @@
-"""One group as `integrated` learns it: which of its slices have an edge of their own, how large, and what is left of it now.
+"""One group as `integrated` learns it: which of its slices have an edge of their own, how large,
+and what is left of it now.
 
-May touch: nothing but its arguments.  A refit computes everything from the trades in the window, so that lessons are a function of the set
-of trades; what differs from the last refit is handed out.
+May touch: nothing but its arguments.  A refit computes everything from the trades in the window, so
+that lessons are a function of the set of trades; what differs from the last refit is handed out.
 """
 
 from __future__ import annotations
@@ -38,7 +39,16 @@ from edgeloop.identity import group_id, slice_id
 from edgeloop.overrides import Evidence
 from edgeloop.scope import canonical_text
 from schemas.kinds import LESSONS
-from schemas.lessons import Fit, GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics, Path
+from schemas.lessons import (
+    Fit,
+    GroupSummary,
+    HistoryCell,
+    Lesson,
+    LessonDecay,
+    Marginal,
+    Metrics,
+    Path,
+)
 
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""
@@ -60,10 +70,11 @@ class _Search(NamedTuple):
 
 
 class IntegratedLearner:
-    """Lessons of one group: its chosen effects, `{}`, and the strongest of the slices that were not chosen.
+    """Lessons of one group: its chosen effects, `{}`, and the strongest of the slices that were not
+    chosen.
 
-    The interface is that of `app.learning.engine.Learner`: `fold` takes trades in, `refit` returns what differs since the last refit, or
-    from what `adopt` says is published.
+    The interface is that of `app.learning.engine.Learner`: `fold` takes trades in, `refit` returns
+    what differs since the last refit, or from what `adopt` says is published.
 
     >>> learner = IntegratedLearner("pm", "pm.uptrend.S1.entry", "add", LearningConfig(n_min=20))
     >>> learner.fold(
@@ -77,7 +88,9 @@ class IntegratedLearner:
     Refit(lessons=[], retired=[], summary=None)
     """
 
-    def __init__(self, module: str, pattern_key: str, action_category: str, config: LearningConfig) -> None:
+    def __init__(
+        self, module: str, pattern_key: str, action_category: str, config: LearningConfig
+    ) -> None:
         self.module = module
         self.pattern_key = pattern_key
         self.action_category = action_category
@@ -106,19 +119,24 @@ class IntegratedLearner:
         self.window.fold(trades)
 
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
-        """What is published of this group: the next refit returns what differs from exactly this, and retires what is no longer right."""
+        """What is published of this group: the next refit returns what differs from exactly this,
+        and retires what is no longer right."""
         records = list(published)
         self._lessons.adopt(record for record in records if isinstance(record, Lesson))
         self._summary.adopt(record for record in records if isinstance(record, GroupSummary))
         self._learned = False
 
     def refit(self, version: int) -> Refit:
-        """The changes since the last refit (or `adopt`), marked with `version`.  Without changes: nothing, whatever the version.
+        """The changes since the last refit (or `adopt`), marked with `version`.  Without changes:
+        nothing, whatever the version.
 
         Raises `RebuildNeeded` while the window lacks trades.
         """
         if self.needs_rebuild:
-            raise RebuildNeeded(f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold the log again.")
+            raise RebuildNeeded(
+                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
+                " the log again."
+            )
         if not self.dirty:
             return Refit([], [], None)
         lessons: list[Lesson] = []
@@ -132,8 +150,14 @@ class IntegratedLearner:
         changed = self._lessons.replace(lessons, version)
         told = self._summary.replace([] if summary is None else [summary], version)
         if len(self._names) > 2 * len(lessons) + 64:
-            self._names = {key: name for key, name in self._names.items() if name[1] in self._lessons.held}
-        return Refit(changed.published, changed.retired + told.retired, told.published[0] if told.published else None)
+            self._names = {
+                key: name for key, name in self._names.items() if name[1] in self._lessons.held
+            }
+        return Refit(
+            changed.published,
+            changed.retired + told.retired,
+            told.published[0] if told.published else None,
+        )
 
     def lessons(self, version: int) -> list[Lesson]:
         """All lessons as of the last refit."""
@@ -147,7 +171,9 @@ class IntegratedLearner:
         raw = snapshot.outcome
         sd = robust_sd(raw)
         snapshot = replace(snapshot, outcome=np.clip(raw, low, high))
-        found = candidates(self.window, snapshot, config.n_min, config.max_dims, least_shared(config.n_min))
+        found = candidates(
+            self.window, snapshot, config.n_min, config.max_dims, least_shared(config.n_min)
+        )
         segments = sorted(snapshot.segments, key=segment_order)
         to_sorted = np.array([segments.index(s) for s in snapshot.segments], np.int64)
         segment_of = to_sorted[snapshot.segment]
@@ -158,12 +184,22 @@ class IntegratedLearner:
         indicator[np.arange(len(segment_of)), segment_of] = 1.0
         hours = (snapshot.exit_us - snapshot.exit_us[0]) / HOUR_US
         of_regime = with_dims(found, snapshot, config.regime_signature)
-        chosen = choose(found, snapshot.outcome, hours, indicator, config.n_min, of_regime, config.alpha)
+        chosen = choose(
+            found, snapshot.outcome, hours, indicator, config.n_min, of_regime, config.alpha
+        )
         regime_of, regimes = self._regimes(snapshot)
         hashes = trade_hashes(snapshot.trade_ids)
         blocks = block_of(snapshot.exit_us, config.window_us)
-        shared = shared_fit(snapshot.outcome, blocks - blocks[0], found, indicator, most_shared(config.lessons_per_group))
-        everything = _Search(snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes, shared)
+        shared = shared_fit(
+            snapshot.outcome,
+            blocks - blocks[0],
+            found,
+            indicator,
+            most_shared(config.lessons_per_group),
+        )
+        everything = _Search(
+            snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes, shared
+        )
         lessons = self._all_lessons(everything, version)
         path = Path(
             lesson_ids=tuple(self._name(found.items[step.candidate])[1] for step in chosen.steps),
@@ -171,7 +207,9 @@ class IntegratedLearner:
             fits=tuple(
                 Fit(
                     tuple(map(shortened, fit.coefficients.tolist())),
-                    tuple(map(shortened, np.sqrt(np.maximum(np.diag(fit.covariance), 0.0)).tolist())),
+                    tuple(
+                        map(shortened, np.sqrt(np.maximum(np.diag(fit.covariance), 0.0)).tolist())
+                    ),
                     tuple(tuple(map(shortened, row)) for row in fit.loadings.tolist()),
                 )
                 for fit in chosen.fits
@@ -196,16 +234,23 @@ class IntegratedLearner:
             persistence=packed(shared.products, int(blocks[0])),
             likeness=shortened(shared.likeness),
             shared=shared_sum(lessons),
-            record=self._record.cells(self.window, replace(snapshot, outcome=raw), config, config.regime_signature),
+            record=self._record.cells(
+                self.window, replace(snapshot, outcome=raw), config, config.regime_signature
+            ),
         )
         return lessons, summary
 
     def _regimes(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], list[str]]:
         """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""
         first = np.cumsum(snapshot.row_counts) - snapshot.row_counts
-        columns = [snapshot.dims.index(d) for d in self._config.regime_signature if d in snapshot.dims]
+        columns = [
+            snapshot.dims.index(d) for d in self._config.regime_signature if d in snapshot.dims
+        ]
         rows, inverse = np.unique(snapshot.codes[first][:, columns], axis=0, return_inverse=True)
-        texts = [canonical_text(dict(self.window.pair(item) for item in row if item)) for row in rows.tolist()]
+        texts = [
+            canonical_text(dict(self.window.pair(item) for item in row if item))
+            for row in rows.tolist()
+        ]
         regimes = sorted(texts)
         return np.array([regimes.index(text) for text in texts], np.int64)[inverse.ravel()], regimes
 
@@ -216,13 +261,30 @@ class IntegratedLearner:
         level = chosen.fits[-1].coefficients[0]
         trades = [np.arange(len(search.snapshot.exit_us)), *(self._trades(found, j) for j in kept)]
         effects = [float(b) for b in chosen.fits[-1].coefficients]
-        noise = [float(np.sqrt(chosen.residuals @ chosen.residuals / len(chosen.residuals))), *chosen.noise_sd.tolist()]
-        stories = [self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)]
+        noise = [
+            float(np.sqrt(chosen.residuals @ chosen.residuals / len(chosen.residuals))),
+            *chosen.noise_sd.tolist(),
+        ]
+        stories = [
+            self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)
+        ]
         states = self._edges_now(search, trades[1:], effects[1:], noise[1:])
         sketched, moments = self._sketches(search, trades), self._moments(search, trades)
         marginal = self._level(search, level, noise[0])
         shared = self._shared(search)
-        lessons = [self._lesson(search, None, trades[0], moments[0], version, marginal, *stories[0], None, sketched[0])]
+        lessons = [
+            self._lesson(
+                search,
+                None,
+                trades[0],
+                moments[0],
+                version,
+                marginal,
+                *stories[0],
+                None,
+                sketched[0],
+            )
+        ]
         sds = np.sqrt(np.maximum(np.diag(chosen.fits[-1].covariance), 0.0))
         for k, (step, state) in enumerate(zip(chosen.steps, states, strict=True), 1):
             marginal = Marginal(
@@ -240,7 +302,19 @@ class IntegratedLearner:
                 aliases=self._aliases(found, step.candidate),
                 **shared.get(step.candidate, {}),
             )
-            lessons.append(self._lesson(search, step.candidate, trades[k], moments[k], version, marginal, *stories[k], state, sketched[k]))
+            lessons.append(
+                self._lesson(
+                    search,
+                    step.candidate,
+                    trades[k],
+                    moments[k],
+                    version,
+                    marginal,
+                    *stories[k],
+                    state,
+                    sketched[k],
+                )
+            )
         return lessons + self._rejected(search, set(kept), shared, version)
 
     def _shared(self, search: _Search) -> dict[int, dict[str, Any]]:
@@ -255,7 +329,9 @@ class IntegratedLearner:
             for k, place in enumerate(fit.slices.tolist())
         }
 
-    def _rejected(self, search: _Search, kept: set[int], shared: dict[int, dict[str, Any]], version: int) -> list[Lesson]:
+    def _rejected(
+        self, search: _Search, kept: set[int], shared: dict[int, dict[str, Any]], version: int
+    ) -> list[Lesson]:
         chosen, found = search.chosen, search.found
         size = np.round(np.abs(chosen.marginal), 6)
         of_shared = np.zeros(len(size), np.bool_)
@@ -264,7 +340,9 @@ class IntegratedLearner:
         judged[found.judged] = True
         size[list(kept)] = -1.0
         size[~judged & ~of_shared] = -1.0
-        room = min(self._config.lessons_per_group - 1 - len(kept), int(np.count_nonzero(size >= 0.0)))
+        room = min(
+            self._config.lessons_per_group - 1 - len(kept), int(np.count_nonzero(size >= 0.0))
+        )
         if room <= 0:
             return []
         strongest = np.lexsort((found.order, -size, ~of_shared))[:room].tolist()
@@ -277,7 +355,9 @@ class IntegratedLearner:
         outcome_sd = max(float(search.snapshot.outcome.std()), 1e-150)
         noise_sd = shortened(outcome_sd)
         if kept:
-            overlap = (found.members[strongest] @ found.members[[s.candidate for s in chosen.steps]].T).toarray()
+            overlap = (
+                found.members[strongest] @ found.members[[s.candidate for s in chosen.steps]].T
+            ).toarray()
             size_kept = np.diff(found.members.indptr)[[s.candidate for s in chosen.steps]]
         lessons = []
         for row, j in enumerate(strongest):
@@ -285,24 +365,31 @@ class IntegratedLearner:
             z, given = float(chosen.marginal[j]), float(chosen.conditional[j])
             n = len(trades)
             if not judged[j]:
-                reason = f"Its {n} trades are below the minimum of {self._config.n_min}; it counts only as a shared effect."
+                reason = (
+                    f"Its {n} trades are below the minimum of {self._config.n_min}; it counts only"
+                    " as a shared effect."
+                )
             elif kept and abs(z) > bar >= abs(given):
                 likeness = np.abs(overlap[row] - n * size_kept / total) / np.sqrt(n * size_kept)
                 reason = (
-                    f"Explained by {ids[int(np.argmax(likeness))]}: given the chosen slices, its statistic is {given:+.2f} against a "
-                    f"threshold of {bar:.2f}."
+                    f"Explained by {ids[int(np.argmax(likeness))]}: given the chosen slices, its"
+                    f" statistic is {given:+.2f} against a threshold of {bar:.2f}."
                 )
             elif abs(given) > bar and len(kept) >= MAX_STEPS:
-                reason = f"The group already has {MAX_STEPS} effects, the maximum, and its statistic of {given:+.2f} is weaker than theirs."
+                reason = (
+                    f"The group already has {MAX_STEPS} effects, the maximum, and its statistic of"
+                    f" {given:+.2f} is weaker than theirs."
+                )
             elif abs(given) > bar:
                 reason = (
-                    f"Passes the approximate threshold ({given:+.2f} against {bar:.2f}) but not the exact test, which allows for heavy "
-                    "tails, autocorrelation and the number of slices searched."
+                    f"Passes the approximate threshold ({given:+.2f} against {bar:.2f}) but not the"
+                    " exact test, which allows for heavy tails, autocorrelation and the number of"
+                    " slices searched."
                 )
             else:
                 reason = (
-                    f"Its statistic of {given:+.2f} could be chance: with {len(found.judged):,} slices searched, the threshold "
-                    f"is {bar:.2f}."
+                    f"Its statistic of {given:+.2f} could be chance: with {len(found.judged):,}"
+                    f" slices searched, the threshold is {bar:.2f}."
                 )
             marginal = Marginal(
                 step=None,
@@ -319,7 +406,20 @@ class IntegratedLearner:
                 aliases=self._aliases(found, j),
                 **shared.get(j, {}),
             )
-            lessons.append(self._lesson(search, j, trades, moments[row], version, marginal, (), None, None, sketched[row]))
+            lessons.append(
+                self._lesson(
+                    search,
+                    j,
+                    trades,
+                    moments[row],
+                    version,
+                    marginal,
+                    (),
+                    None,
+                    None,
+                    sketched[row],
+                )
+            )
         return lessons
 
     @staticmethod
@@ -358,16 +458,29 @@ class IntegratedLearner:
         )
 
     @staticmethod
-    def _edges_now(search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]) -> list[EdgeState]:
+    def _edges_now(
+        search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]
+    ) -> list[EdgeState]:
         if not trades:
             return []
         hours = search.snapshot.exit_us / HOUR_US
         starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
-        uplift = np.concatenate([search.chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)])
-        # Now is the group's newest trade, its summary's `as_of`: from there on the reader lets the edge fade.
-        return edge_states(np.concatenate([hours[t] for t in trades]), uplift, starts, np.array(noise), float(hours[-1]))
+        uplift = np.concatenate(
+            [search.chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)]
+        )
+        # Now is the group's newest trade, its summary's `as_of`: from there on the reader lets the
+        # edge fade.
+        return edge_states(
+            np.concatenate([hours[t] for t in trades]),
+            uplift,
+            starts,
+            np.array(noise),
+            float(hours[-1]),
+        )
 
-    def _story(self, search: _Search, trades: NDArray[np.int64], effect: float, noise_sd: float) -> tuple[tuple[HistoryCell, ...], Metrics]:
+    def _story(
+        self, search: _Search, trades: NDArray[np.int64], effect: float, noise_sd: float
+    ) -> tuple[tuple[HistoryCell, ...], Metrics]:
         shot = search.snapshot
         return history(
             EffectTrades(
@@ -424,18 +537,24 @@ class IntegratedLearner:
 
     @staticmethod
     def _trades(found: Candidates, j: int) -> NDArray[np.int64]:
-        return np.asarray(found.members.indices[found.members.indptr[j] : found.members.indptr[j + 1]])
+        return np.asarray(
+            found.members.indices[found.members.indptr[j] : found.members.indptr[j + 1]]
+        )
 
     def _scope(self, items: NDArray[np.uint32]) -> dict[str, str]:
         return dict(sorted(self.window.pair(item) for item in items.tolist() if item))
 
     def _name(self, items: NDArray[np.uint32]) -> tuple[dict[str, str], str]:
-        """Scope and lesson id.  A refit mostly finds the slices of the one before, and ids take time."""
+        """Scope and lesson id.  A refit mostly finds the slices of the one before, and ids take
+        time."""
         key = items.tobytes()
         name = self._names.get(key)
         if name is None:
             scope = self._scope(items)
-            name = self._names[key] = scope, slice_id(self.module, self.pattern_key, self.action_category, scope)
+            name = self._names[key] = (
+                scope,
+                slice_id(self.module, self.pattern_key, self.action_category, scope),
+            )
         return name
 
     def _aliases(self, found: Candidates, j: int) -> tuple[dict[str, str], ...]:

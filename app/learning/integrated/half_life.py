@@ -2,20 +2,23 @@
 
 May touch: nothing but its arguments.
 
-The uplift of a slice is a state x(t) that each trade shows with noise, y = x(t) + noise.  A bank of models (cells) is run over the trades
-and weighted by likelihood × prior (a class I multi-process model; West & Harrison, Bayesian Forecasting and Dynamic Models, ch. 12):
+The uplift of a slice is a state x(t) that each trade shows with noise, y = x(t) + noise.  A bank of
+models (cells) is run over the trades and weighted by likelihood × prior (a class I multi-process
+model; West & Harrison, Bayesian Forecasting and Dynamic Models, ch. 12):
 
 * constant: x = a;
-* decay: x = a · 2^(−(t − t0)/h), 48 half-lives h, and a third of them with Ornstein-Uhlenbeck noise of four strengths (Kalman filters);
+* decay: x = a · 2^(−(t − t0)/h), 48 half-lives h, and a third of them with Ornstein-Uhlenbeck noise
+  of four strengths (Kalman filters);
 * walk: the local level, a random walk (Kalman filters);
 * growth: x rises to its last value, linearly from zero or by doubling;
 * change: one level before a moment (or none), another from it on;
 * onset: one level before a moment (or none), a decay from it on;
 * cycle: x = a cos + b sin of a period.
 
-Deterministic cells are Bayesian regressions in closed form, the others one vectorised Kalman filter over effects × strengths × half-lives;
-all of them give a Gaussian for x now and a marginal likelihood.  All amplitudes have proper priors of the data's own scale; the constant,
-the decays and the walks have the same one for their first state, so that the comparison between them is fair.
+Deterministic cells are Bayesian regressions in closed form, the others one vectorised Kalman filter
+over effects × strengths × half-lives; all of them give a Gaussian for x now and a marginal
+likelihood.  All amplitudes have proper priors of the data's own scale; the constant, the decays and
+the walks have the same one for their first state, so that the comparison between them is fair.
 Times are in units of the effect's span (first to last trade), in [0, 1].
 """
 
@@ -29,18 +32,23 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 MAX_BINS = 128
-"""More trades than this are gathered in so many bins of equal width over the span (each at its trades' mean time)."""
+"""More trades than this are gathered in so many bins of equal width over the span (each at its
+trades' mean time)."""
 FINE_BINS = 256
-"""The same for changes and onsets: a moment that is missed by a bin costs what the first trades after it say."""
+"""The same for changes and onsets: a moment that is missed by a bin costs what the first trades
+after it say."""
 HALF_LIVES = np.geomspace(1 / 64, 4.0, 48)
 """Half-lives in spans.  Beyond four spans a decay cannot be told from a constant."""
 DECAY_SHARES = 1.0 / (1.0 + HALF_LIVES**2)
-"""Prior over the half-lives: even in ln h up to one span; what takes longer is hardly a decay within what is seen."""
+"""Prior over the half-lives: even in ln h up to one span; what takes longer is hardly a decay
+within what is seen."""
 COARSE = 3
-"""Every so many half-lives is enough for cells that show less sharply (process noise), or of which there are many (onsets)."""
+"""Every so many half-lives is enough for cells that show less sharply (process noise), or of which
+there are many (onsets)."""
 COARSE_HALF_LIVES = HALF_LIVES[::COARSE]
 OU_LEVELS = np.array([0.1, 0.3, 0.6, 1.0])
-"""Stationary sd of the mean-reverting cells over the edge's rms (with the decays proper, 0, five process noises)."""
+"""Stationary sd of the mean-reverting cells over the edge's rms (with the decays proper, 0, five
+process noises)."""
 WALK_LEVELS = np.array([0.5, 1.0, 2.0, 4.0])
 """Sd of the walks over one span, over the edge's rms; one for each of `OU_LEVELS`."""
 WALK_HALF_LIFE = 64.0
@@ -65,10 +73,12 @@ PRIOR = {
     "onset": 0.005,
     "cycle": 0.015,
 }
-"""Prior weight of each kind, shared equally among its cells (decays: by `DECAY_SHARES`; onsets: by the like in units of the time left).
+"""Prior weight of each kind, shared equally among its cells (decays: by `DECAY_SHARES`; onsets: by
+the like in units of the time left).
 
-Weight on the constant is paid by the decays: doubling it brings the sd of constant edges now, over that of their mean, from 1.08 to 1.05,
-and lowers the gain from decays that begin with their slice (half-lives of 3 to 30 days in 15 to 50) from 84 to 81 %."""
+Weight on the constant is paid by the decays: doubling it brings the sd of constant edges now, over
+that of their mean, from 1.08 to 1.05, and lowers the gain from decays that begin with their slice
+(half-lives of 3 to 30 days in 15 to 50) from 84 to 81 %."""
 CLAIM_ODDS = 3.0
 """A half-life is claimed when mean reversion beats the constant by these posterior odds."""
 CLIP_SD = 1.5
@@ -78,26 +88,30 @@ PILOT_TRADES = 15
 MIN_TRADES = 10
 MIN_TIMES = 5
 MIN_Z = 2.5
-"""`insufficient` with fewer trades, fewer times, or where no early or late part of the span, nor all of it, is so many se from 0."""
+"""`insufficient` with fewer trades, fewer times, or where no early or late part of the span, nor
+all of it, is so many se from 0."""
 CLEAR_Z = 1.645
 """By how many sd something is clearly below or above."""
 BLOCKS = 8
 """Parts of the span in which the edge's rms is taken and early and late parts begin and end."""
 LOG_EVERY = 8
-"""Determinants are gathered as products for so many steps (far from overflow) before their logarithm is taken."""
+"""Determinants are gathered as products for so many steps (far from overflow) before their
+logarithm is taken."""
 
 
 class EdgeState(NamedTuple):
     """What is known of one effect.
 
-    `state`: `insufficient` (see `MIN_TRADES`, `MIN_TIMES`, `MIN_Z`); `reversed` (an early part of the span significantly of one sign, now
-    the other); `improving` (now clearly stronger than in the first half; but what began and now falls is `decaying`); `decaying` (mean
-    reversion beats the constant at `CLAIM_ODDS`, and it is the best account or the edge is clearly below its first half); else `stable`.
-    `half_life_hours` and its 80 % `interval`: always with `decaying`, never with `stable` and `insufficient`; with the other two when mean
-    reversion is the best account of how the edge moves (a seasonal edge, which will come back), else None.
-    `now`, `now_sd`: posterior mean and sd of the edge at the time asked for, over all cells.  `level`: the mean of all trades, which is the
-    estimate if the edge is constant.  `odds`: posterior odds of mean reversion (decay, onset, Ornstein-Uhlenbeck, cycle) against the
-    constant.
+    `state`: `insufficient` (see `MIN_TRADES`, `MIN_TIMES`, `MIN_Z`); `reversed` (an early part of
+    the span significantly of one sign, now the other); `improving` (now clearly stronger than in
+    the first half; but what began and now falls is `decaying`); `decaying` (mean reversion beats
+    the constant at `CLAIM_ODDS`, and it is the best account or the edge is clearly below its first
+    half); else `stable`. `half_life_hours` and its 80 % `interval`: always with `decaying`, never
+    with `stable` and `insufficient`; with the other two when mean reversion is the best account of
+    how the edge moves (a seasonal edge, which will come back), else None. `now`, `now_sd`:
+    posterior mean and sd of the edge at the time asked for, over all cells.  `level`: the mean of
+    all trades, which is the estimate if the edge is constant.  `odds`: posterior odds of mean
+    reversion (decay, onset, Ornstein-Uhlenbeck, cycle) against the constant.
     """
 
     state: str
@@ -110,9 +124,10 @@ class EdgeState(NamedTuple):
 
 
 class _Observations(NamedTuple):
-    """Binned trades of K effects, padded to B bins: `time` (K, B) in spans; `value` (K, B) mean uplift; `precision` (K, B) 1/variance of
-    the value (0: padding); `gap` (K,) spans from the last trade to now; `scale2` (K,) mean square of the edge; `first2` (K,) variance of
-    the first state; `parts_z` (K, 2·BLOCKS−1) z of the mean of the early parts, the whole span and the late parts;
+    """Binned trades of K effects, padded to B bins: `time` (K, B) in spans; `value` (K, B) mean
+    uplift; `precision` (K, B) 1/variance of the value (0: padding); `gap` (K,) spans from the last
+    trade to now; `scale2` (K,) mean square of the edge; `first2` (K,) variance of the first state;
+    `parts_z` (K, 2·BLOCKS−1) z of the mean of the early parts, the whole span and the late parts;
     `early`, `early_se` (K,) mean of the first half."""
 
     time: Floats
@@ -127,10 +142,11 @@ class _Observations(NamedTuple):
 
 
 class _Cells(NamedTuple):
-    """C models of one kind for K effects: `mean`, `variance` (K, C) of x at the last trade; `log_weight` (K, C) log prior + log marginal
-    likelihood (relative to x = 0); `half_life` (C,) in spans of what x does afterwards (inf: stays); `stationary` (K, C) variance that it
-    tends to meanwhile; `falls` (C,) whether x decays without process noise; `width` (C,) how many steps of `HALF_LIVES`
-    its own one stands for."""
+    """C models of one kind for K effects: `mean`, `variance` (K, C) of x at the last trade;
+    `log_weight` (K, C) log prior + log marginal likelihood (relative to x = 0); `half_life` (C,) in
+    spans of what x does afterwards (inf: stays); `stationary` (K, C) variance that it tends to
+    meanwhile; `falls` (C,) whether x decays without process noise; `width` (C,) how many steps of
+    `HALF_LIVES` its own one stands for."""
 
     mean: Floats
     variance: Floats
@@ -141,15 +157,19 @@ class _Cells(NamedTuple):
     width: NDArray[np.int64]
 
 
-def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float) -> list[EdgeState]:
+def edge_states(
+    hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
+) -> list[EdgeState]:
     """State of K effects, each from its own trades.
 
-    `hours`, `uplift` (N,): trades of all effects, one effect after the other, each by time; uplift is relative to the level without the
-    effect.  `starts` (K+1,): where the effects begin and end in N.  `noise_sd` (K,): sd of one trade's noise (inflated for autocorrelation
-    if there is some).  `now_hours`: time asked for, on the clock of `hours`; before an effect's last trade it means that trade.
+    `hours`, `uplift` (N,): trades of all effects, one effect after the other, each by time; uplift
+    is relative to the level without the effect.  `starts` (K+1,): where the effects begin and end
+    in N.  `noise_sd` (K,): sd of one trade's noise (inflated for autocorrelation if there is some).
+    `now_hours`: time asked for, on the clock of `hours`; before an effect's last trade it means
+    that trade.
 
-    The edge now is continuous in the outcomes, and time without trades moves it to 0, never past it.
-    Raises `ValueError` for an effect without trades.
+    The edge now is continuous in the outcomes, and time without trades moves it to 0, never past
+    it. Raises `ValueError` for an effect without trades.
 
     >>> t = np.arange(200) * 3.6
     >>> bumps = 0.3 * np.sin(2.4 * np.arange(200.0) ** 2)
@@ -171,9 +191,13 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
     level = np.add.reduceat(uplift, starts[:-1]) / n
     rms = np.sqrt(np.add.reduceat(uplift * uplift, starts[:-1]) / n)
     noise = np.maximum(noise_sd, np.maximum(1e-6 * rms, 1e-12))
-    seen, fine, shape_sd, n_times = _observe(hours, uplift, starts, noise, (first, span, np.maximum(now_hours - last, 0.0) / span))
+    seen, fine, shape_sd, n_times = _observe(
+        hours, uplift, starts, noise, (first, span, np.maximum(now_hours - last, 0.0) / span)
+    )
     kinds = [_curves(seen), _changes(fine), _cycles(seen), _filters(seen)]
-    mean, spread, log_weight, half_life, stationary, falls, width = (np.concatenate(part, axis=-1) for part in zip(*kinds, strict=True))
+    mean, spread, log_weight, half_life, stationary, falls, width = (
+        np.concatenate(part, axis=-1) for part in zip(*kinds, strict=True)
+    )
 
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
@@ -183,7 +207,8 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
     spread = stationary + (spread - stationary) * fading**2
     forecast = (weight * mean).sum(axis=1)
     variance = (weight * (spread + (mean - forecast[:, None]) ** 2)).sum(axis=1)
-    # Cells of different signs fade at different speeds; their sum may not pass zero or grow by itself.
+    # Cells of different signs fade at different speeds; their sum may not pass zero or grow by
+    # itself.
     now = np.clip(forecast, np.minimum(at_last, 0.0), np.maximum(at_last, 0.0))
     # What was cut off the tails went back into the level, with its noise.
     now_sd = np.sqrt(variance + np.maximum(noise**2 - shape_sd**2, 0.0) / n)
@@ -194,14 +219,19 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
     p_other = 1.0 - constant - p_reverting
     odds = p_reverting / constant
     moves = (1.0 - constant) / constant > CLAIM_ODDS
-    quantiles = _half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting]) * span[:, None]
+    quantiles = (
+        _half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting])
+        * span[:, None]
+    )
 
     sign = np.sign(now)
     clear = np.abs(now) > CLEAR_Z * now_sd
     early_z = seen.parts_z[:, : BLOCKS - 1] * sign[:, None]
     rise = (now - seen.early) / np.hypot(now_sd, seen.early_se)
     fall = np.abs(seen.early) - np.abs(now) > CLEAR_Z * np.hypot(now_sd, seen.early_se)
-    enough = (n >= MIN_TRADES) & (n_times >= MIN_TIMES) & (np.abs(seen.parts_z).max(axis=1) >= MIN_Z)
+    enough = (
+        (n >= MIN_TRADES) & (n_times >= MIN_TIMES) & (np.abs(seen.parts_z).max(axis=1) >= MIN_Z)
+    )
     turned = moves & clear & (early_z.min(axis=1) <= -MIN_Z)
     better = moves & clear & (rise * sign > CLEAR_Z)
     claimed = (odds > CLAIM_ODDS) & (p_reverting > p_other)
@@ -220,14 +250,29 @@ def edge_states(hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_
             state = "decaying" if shown else "stable"
         low, mid, high = quantiles[k].tolist()
         life, interval = (mid, (low, high)) if shown else (None, None)
-        states.append(EdgeState(state, life, interval, float(now[k]), float(now_sd[k]), float(level[k]), float(odds[k])))
+        states.append(
+            EdgeState(
+                state,
+                life,
+                interval,
+                float(now[k]),
+                float(now_sd[k]),
+                float(level[k]),
+                float(odds[k]),
+            )
+        )
     return states
 
 
 def _observe(
-    hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise: Floats, clock: tuple[Floats, Floats, Floats]
+    hours: Floats,
+    uplift: Floats,
+    starts: NDArray[np.int64],
+    noise: Floats,
+    clock: tuple[Floats, Floats, Floats],
 ) -> tuple[_Observations, _Observations, Floats, NDArray[np.int64]]:
-    """Observations in `MAX_BINS` and in `FINE_BINS`, a trade's noise sd in them (K,), distinct times (K,).
+    """Observations in `MAX_BINS` and in `FINE_BINS`, a trade's noise sd in them (K,), distinct
+    times (K,).
 
     `clock`: first hour, span, gap from last to now (K,).
     """
@@ -244,7 +289,10 @@ def _observe(
         fine_columns.append(_binned(time, value, FINE_BINS))
     time, value, weight = _padded(columns)
 
-    block = np.minimum((time * BLOCKS).astype(np.int64), BLOCKS - 1) + BLOCKS * np.arange(len(noise))[:, None]
+    block = (
+        np.minimum((time * BLOCKS).astype(np.int64), BLOCKS - 1)
+        + BLOCKS * np.arange(len(noise))[:, None]
+    )
     grid = (len(noise), BLOCKS)
     counts = np.bincount(block.ravel(), weight.ravel(), len(noise) * BLOCKS).reshape(grid)
     sums = np.bincount(block.ravel(), (weight * value).ravel(), len(noise) * BLOCKS).reshape(grid)
@@ -267,14 +315,21 @@ def _observe(
         noise / np.sqrt(half),
     )
     time, value, weight = _padded(fine_columns)
-    return seen, seen._replace(time=time, value=value, precision=weight / shape_sd[:, None] ** 2), shape_sd, n_times
+    return (
+        seen,
+        seen._replace(time=time, value=value, precision=weight / shape_sd[:, None] ** 2),
+        shape_sd,
+        n_times,
+    )
 
 
 def _binned(time: Floats, value: Floats, bins: int) -> tuple[Floats, Floats, Floats]:
     """Mean times, mean values and numbers of trades of at most `bins` bins."""
     if len(time) <= bins:
         return time, value, np.ones(len(time))
-    places = np.flatnonzero(np.diff(np.minimum((time * bins).astype(np.int64), bins - 1), prepend=-1))
+    places = np.flatnonzero(
+        np.diff(np.minimum((time * bins).astype(np.int64), bins - 1), prepend=-1)
+    )
     weight = np.diff(np.append(places, len(time))).astype(np.float64)
     return np.add.reduceat(time, places) / weight, np.add.reduceat(value, places) / weight, weight
 
@@ -290,17 +345,21 @@ def _padded(columns: list[tuple[Floats, Floats, Floats]]) -> Floats:
 
 
 def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
-    """Pseudo-values with the tails of the noise drawn in, and their noise sd: one step of an M-estimate about a running median.
+    """Pseudo-values with the tails of the noise drawn in, and their noise sd: one step of an
+    M-estimate about a running median.
 
-    The score is r / √(1 + (r/c)²) (pseudo-Huber), over its mean slope, so that a pilot which is off is corrected to first order.  What it
-    takes off goes back evenly: the mean of all trades is kept, as skewed noise would otherwise be taken for an edge.  Continuous in y.
+    The score is r / √(1 + (r/c)²) (pseudo-Huber), over its mean slope, so that a pilot which is off
+    is corrected to first order.  What it takes off goes back evenly: the mean of all trades is
+    kept, as skewed noise would otherwise be taken for an edge.  Continuous in y.
     """
     n = len(y)
     if n < MIN_TIMES:
         return y, noise_sd
     width = min(PILOT_TRADES, n - 1 + n % 2)
     middle = np.median(np.lib.stride_tricks.sliding_window_view(y, width), axis=1)
-    pilot = np.concatenate((np.full(width // 2, middle[0]), middle, np.full(width // 2, middle[-1])))
+    pilot = np.concatenate(
+        (np.full(width // 2, middle[0]), middle, np.full(width // 2, middle[-1]))
+    )
     residual = y - pilot
     steep = 1.0 + (residual / (CLIP_SD * noise_sd)) ** 2
     score = residual / np.sqrt(steep)
@@ -330,19 +389,33 @@ def _curves(seen: _Observations) -> _Cells:
     amplitude = _dot(shape, seen.precision * seen.value) / precision
     log_likelihood = 0.5 * (amplitude**2 * precision - np.log(seen.first2[:, None] * precision))
     n_growths = len(GROWTHS) + 1
-    prior = np.concatenate((_prior("constant", 1), np.log(PRIOR["decay"] * DECAY_SHARES / DECAY_SHARES.sum()), _prior("growth", n_growths)))
+    prior = np.concatenate(
+        (
+            _prior("constant", 1),
+            np.log(PRIOR["decay"] * DECAY_SHARES / DECAY_SHARES.sum()),
+            _prior("growth", n_growths),
+        )
+    )
     half_life = np.concatenate((np.full(1, np.inf), HALF_LIVES, np.full(n_growths, np.inf)))
     falls = np.isfinite(half_life)
     log_weight = log_likelihood + prior
     return _Cells(
-        amplitude * end, end**2 / precision, log_weight, half_life, np.zeros_like(amplitude), falls, np.ones(len(falls), np.int64)
+        amplitude * end,
+        end**2 / precision,
+        log_weight,
+        half_life,
+        np.zeros_like(amplitude),
+        falls,
+        np.ones(len(falls), np.int64),
     )
 
 
 def _changes(seen: _Observations) -> _Cells:
-    """x = a · 2^(−(t − c)/h) from a bin's time c on, with h = ∞ last; before it x = 0, or b ~ N(0, first2) as is a.
+    """x = a · 2^(−(t − c)/h) from a bin's time c on, with h = ∞ last; before it x = 0, or b ~ N(0,
+    first2) as is a.
 
-    What is before a moment and what is after it are independent, so the likelihood is a product; all moments come from cumulative sums.
+    What is before a moment and what is after it are independent, so the likelihood is a product;
+    all moments come from cumulative sums.
     """
     half_life = np.append(COARSE_HALF_LIVES, np.inf)[:, None]
     prior_variance = seen.first2[:, None]
@@ -375,7 +448,9 @@ def _changes(seen: _Observations) -> _Cells:
     log_weight *= mean
     log_weight -= np.log(precision * prior_variance[:, None])
     log_weight *= 0.5
-    log_weight[:, :-1] += log_before_onset[:, None, :] + np.log(decay_share / decay_share.sum(axis=1, keepdims=True))
+    log_weight[:, :-1] += log_before_onset[:, None, :] + np.log(
+        decay_share / decay_share.sum(axis=1, keepdims=True)
+    )
     log_weight[:, -1] += log_before_change
     end = np.exp2(-1.0 / half_life) / keep
     mean *= end
@@ -394,17 +469,26 @@ def _changes(seen: _Observations) -> _Cells:
 
 
 def _sums_to_end(values: Floats) -> Floats:
-    """Of each place of the last axis the sum from it on; added from the end, where they may be very small."""
+    """Of each place of the last axis the sum from it on; added from the end, where they may be very
+    small."""
     return np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
 
 
 def _cycles(seen: _Observations) -> _Cells:
-    """x = a cos + b sin of a whole or broken number of cycles in the span, a and b ~ N(0, 4 scale2)."""
+    """x = a cos + b sin of a whole or broken number of cycles in the span, a and b ~ N(0, 4
+    scale2)."""
     turn = 2.0 * np.pi * CYCLES
-    cos, sin = np.cos(turn[:, None] * seen.time[:, None, :]), np.sin(turn[:, None] * seen.time[:, None, :])
+    cos, sin = (
+        np.cos(turn[:, None] * seen.time[:, None, :]),
+        np.sin(turn[:, None] * seen.time[:, None, :]),
+    )
     weighted = seen.precision * seen.value
     prior = 1.0 / (4.0 * seen.scale2[:, None])
-    cc, ss, cs = _dot(cos * cos, seen.precision) + prior, _dot(sin * sin, seen.precision) + prior, _dot(cos * sin, seen.precision)
+    cc, ss, cs = (
+        _dot(cos * cos, seen.precision) + prior,
+        _dot(sin * sin, seen.precision) + prior,
+        _dot(cos * sin, seen.precision),
+    )
     cy, sy = _dot(cos, weighted), _dot(sin, weighted)
     determinant = cc * ss - cs * cs
     a, b = (ss * cy - cs * sy) / determinant, (cc * sy - cs * cy) / determinant
@@ -424,10 +508,13 @@ def _cycles(seen: _Observations) -> _Cells:
 
 
 def _filters(seen: _Observations) -> _Cells:
-    """Kalman filters of Ornstein-Uhlenbeck states (K, levels, half-lives) and, as the last half-life, of walks; one pass over the bins."""
+    """Kalman filters of Ornstein-Uhlenbeck states (K, levels, half-lives) and, as the last
+    half-life, of walks; one pass over the bins."""
     half_life = np.append(COARSE_HALF_LIVES, WALK_HALF_LIFE)
     walk = WALK_LEVELS**2 * WALK_HALF_LIFE / (2.0 * np.log(2.0))
-    level = np.column_stack((np.repeat(OU_LEVELS[:, None] ** 2, len(COARSE_HALF_LIVES), axis=1), walk))
+    level = np.column_stack(
+        (np.repeat(OU_LEVELS[:, None] ** 2, len(COARSE_HALF_LIVES), axis=1), walk)
+    )
     stationary = seen.scale2[:, None, None] * level
     steps = np.diff(seen.time, axis=1, prepend=0.0)
     keep = np.exp2(-steps.T[:, :, None, None] / half_life)
@@ -477,18 +564,29 @@ def _filters(seen: _Observations) -> _Cells:
     )
 
 
-def _half_life_quantiles(weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]) -> Floats:
-    """The 10, 50 and 90 % points (K, 3) of the half-life, in spans; ln h is spread evenly within its cell."""
+def _half_life_quantiles(
+    weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]
+) -> Floats:
+    """The 10, 50 and 90 % points (K, 3) of the half-life, in spans; ln h is spread evenly within
+    its cell."""
     width = np.log(HALF_LIVES[1] / HALF_LIVES[0])
-    place = np.clip(np.rint(np.log(half_life / HALF_LIVES[0]) / width).astype(np.int64), 0, len(HALF_LIVES) - 1)
+    place = np.clip(
+        np.rint(np.log(half_life / HALF_LIVES[0]) / width).astype(np.int64), 0, len(HALF_LIVES) - 1
+    )
     edges = np.log(HALF_LIVES[0]) + width * (np.arange(len(HALF_LIVES) + 1) - 0.5)
     own = cell_width == 1
     quantiles = np.empty((len(weight), 3))
     for k, row in enumerate(weight):
         mass = np.bincount(place[own], row[own], len(HALF_LIVES))
-        mass += np.convolve(np.bincount(place[~own], row[~own], len(HALF_LIVES)), np.full(COARSE, 1.0 / COARSE), "same")
+        mass += np.convolve(
+            np.bincount(place[~own], row[~own], len(HALF_LIVES)),
+            np.full(COARSE, 1.0 / COARSE),
+            "same",
+        )
         below = np.append(0.0, np.cumsum(mass))
-        quantiles[k] = np.exp(np.interp((0.1, 0.5, 0.9), below / below[-1], edges)) if below[-1] > 0.0 else 1.0
+        quantiles[k] = (
+            np.exp(np.interp((0.1, 0.5, 0.9), below / below[-1], edges)) if below[-1] > 0.0 else 1.0
+        )
     return quantiles
 
 

@@ -1,12 +1,15 @@
-"""How an effect fared day by day: what its trades had promised before each day, and what the day's own trades then did.
+"""How an effect fared day by day: what its trades had promised before each day, and what the day's
+own trades then did.
 
 May touch: nothing but its arguments.
 
-The grid is of event time (24 hours UTC), so the history does not depend on when anybody looked.  Quality metrics, each from 0 to 1:
+The grid is of event time (24 hours UTC), so the history does not depend on when anybody looked.
+Quality metrics, each from 0 to 1:
 
 * time efficiency: mean of the trades' 1/(1 + days to payback, else held); 0.5 where none tells;
 * field coherence and recurrence: see `app.learning.integrated.regimes`;
-* support: 1 − exp(−n/50); stability: 1/(1 + variance / noise variance), 0.5 for a slice as noisy as its group's residuals;
+* support: 1 − exp(−n/50); stability: 1/(1 + variance / noise variance), 0.5 for a slice as noisy as
+  its group's residuals;
 * magnitude: Φ(|mean uplift| / noise).
 """
 
@@ -22,16 +25,29 @@ from app.learning.common.digits import shortened
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 from app.learning.integrated.half_life import EdgeState
 from app.learning.integrated.regimes import edge_sign, field_coherence, recurrence
-from schemas.lessons import CourseCell, EdgeHistory, HistoryCell, Lesson, LessonDecay, Metrics, RegimeCell
+from schemas.lessons import (
+    CourseCell,
+    EdgeHistory,
+    HistoryCell,
+    Lesson,
+    LessonDecay,
+    Metrics,
+    RegimeCell,
+)
 
 PRIOR_TRADES = 4.0
 HISTORY_DAYS = 400
-"""Days before its newest that a history tells of, however long the window: it travels with every lesson."""
+"""Days before its newest that a history tells of, however long the window: it travels with every
+lesson."""
 
 
 def decay_of(state: EdgeState) -> LessonDecay:
     """What is published of an edge's state: its half-life and interval in hours, shortened."""
-    interval = None if state.interval is None else (shortened(state.interval[0]), shortened(state.interval[1]))
+    interval = (
+        None
+        if state.interval is None
+        else (shortened(state.interval[0]), shortened(state.interval[1]))
+    )
     half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
     return LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
 
@@ -39,8 +55,9 @@ def decay_of(state: EdgeState) -> LessonDecay:
 class EffectTrades(NamedTuple):
     """The n trades of one effect, oldest first.
 
-    `exit_us` (n,); `uplift` (n,) what each made beyond all other effects; `time_efficiency` (n,) or NaN; `segment` (n,) small integers;
-    `regime` (n,) places in a list of texts; `noise_sd` per trade.
+    `exit_us` (n,); `uplift` (n,) what each made beyond all other effects; `time_efficiency` (n,) or
+    NaN; `segment` (n,) small integers; `regime` (n,) places in a list of texts; `noise_sd` per
+    trade.
     """
 
     exit_us: NDArray[np.int64]
@@ -52,10 +69,11 @@ class EffectTrades(NamedTuple):
 
 
 def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell, ...], Metrics]:
-    """One cell per day with trades (save the first, before which nothing is known) of the last 400, and the metrics after the last trade.
+    """One cell per day with trades (save the first, before which nothing is known) of the last 400,
+    and the metrics after the last trade.
 
-    The prediction is the mean uplift before the day, shrunk by n/(n + 4): the expected edge after n trades where edges are usually half as
-    large as the noise of a trade.
+    The prediction is the mean uplift before the day, shrunk by n/(n + 4): the expected edge after n
+    trades where edges are usually half as large as the noise of a trade.
     """
     day = trades.exit_us // DAY_US
     starts = np.flatnonzero(np.diff(day, prepend=-1))
@@ -80,13 +98,22 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
     day_mean = np.diff(sums) / np.maximum(day_count, 1.0)
     spread, sign = np.full(len(mean), noise2), np.sign(mean)
     n_segments = int(trades.segment.max(initial=0)) + 1
-    by_segment = np.stack([before(np.where(trades.segment == s, u, 0.0)) for s in range(n_segments)], axis=1)
-    in_segment = np.stack([before((trades.segment == s).astype(np.float64)) for s in range(n_segments)], axis=1)
+    by_segment = np.stack(
+        [before(np.where(trades.segment == s, u, 0.0)) for s in range(n_segments)], axis=1
+    )
+    in_segment = np.stack(
+        [before((trades.segment == s).astype(np.float64)) for s in range(n_segments)], axis=1
+    )
     metrics = np.column_stack(
         (
             efficiency,
             field_coherence(by_segment / np.maximum(in_segment, 1.0), in_segment, spread, sign),
-            recurrence(days, edge_sign(day_mean, day_count, np.full(len(days), noise2)), np.append(days, days[-1] + 1), sign),
+            recurrence(
+                days,
+                edge_sign(day_mean, day_count, np.full(len(days), noise2)),
+                np.append(days, days[-1] + 1),
+                sign,
+            ),
             1.0 - np.exp(-count / 50.0),
             1.0 / (1.0 + np.where(count > 1, variance, noise2) / noise2),
             ndtr(np.abs(mean) / np.sqrt(noise2)),
@@ -96,7 +123,13 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
     rows = [tuple(map(shortened, row)) for row in metrics.tolist()]
     cells = tuple(
         HistoryCell(*cell)  # type: ignore[arg-type]
-        for cell in zip(days.tolist()[1:], map(shortened, predicted.tolist()[1:]), rows[1:], parts[1:], strict=False)
+        for cell in zip(
+            days.tolist()[1:],
+            map(shortened, predicted.tolist()[1:]),
+            rows[1:],
+            parts[1:],
+            strict=False,
+        )
         if cell[0] > days[-1] - HISTORY_DAYS
     )
     return cells, Metrics(*rows[-1])
@@ -106,7 +139,9 @@ COURSE_CELLS = 128
 """Cells of a course in a window, however long it is; none is shorter than a day."""
 
 
-def course(exit_us: NDArray[np.int64], outcome: NDArray[np.float64], window_us: int) -> tuple[CourseCell, ...]:
+def course(
+    exit_us: NDArray[np.int64], outcome: NDArray[np.float64], window_us: int
+) -> tuple[CourseCell, ...]:
     """How the outcomes (T,) of a group went over the whole window, on a fixed grid of days.
 
     >>> course(np.array([0, 1, 5]) * DAY_US, np.array([1.0, 3.0, 5.0]), 256 * DAY_US)
@@ -118,7 +153,8 @@ def course(exit_us: NDArray[np.int64], outcome: NDArray[np.float64], window_us: 
     n = np.diff(np.append(first, len(cell)))
     means = np.add.reduceat(outcome, first) / n
     return tuple(
-        CourseCell(int(day), int(count), shortened(float(mean))) for day, count, mean in zip(cell[first] * days, n, means, strict=True)
+        CourseCell(int(day), int(count), shortened(float(mean)))
+        for day, count, mean in zip(cell[first] * days, n, means, strict=True)
     )
 
 
@@ -127,7 +163,9 @@ def course_days(window_us: int) -> int:
     return int(max(-(-window_us // (COURSE_CELLS * DAY_US)), 1))
 
 
-def _by_regime(trades: EffectTrades, regimes: list[str], starts: NDArray[np.int64]) -> list[tuple[RegimeCell, ...]]:
+def _by_regime(
+    trades: EffectTrades, regimes: list[str], starts: NDArray[np.int64]
+) -> list[tuple[RegimeCell, ...]]:
     """Of each cell, which begins at the trade `starts`, its regimes in the order of their texts."""
     rank = np.argsort(sorted(range(len(regimes)), key=regimes.__getitem__))
     cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(trades.uplift))))
@@ -138,7 +176,9 @@ def _by_regime(trades: EffectTrades, regimes: list[str], starts: NDArray[np.int6
     mean = np.add.reduceat(trades.uplift[order], first) / n
     parts: list[list[RegimeCell]] = [[] for _ in starts]
     place = order[first]
-    for i, r, count, value in zip(cell[place].tolist(), trades.regime[place].tolist(), n.tolist(), mean.tolist(), strict=True):
+    for i, r, count, value in zip(
+        cell[place].tolist(), trades.regime[place].tolist(), n.tolist(), mean.tolist(), strict=True
+    ):
         parts[i].append(RegimeCell(regimes[r], count, shortened(value)))
     return list(map(tuple, parts))
 
@@ -152,9 +192,13 @@ def history_records(lesson: Lesson, old: Lesson | None) -> list[EdgeHistory]:
 def withdrawn_days(lesson: Lesson, old: Lesson) -> set[int]:
     """The days of `old`'s history that corrections have left without a trade.
 
-    Those up to the day of the lesson's oldest trade, and those that the history no longer tells of, stay as they were said.
+    Those up to the day of the lesson's oldest trade, and those that the history no longer tells of,
+    stay as they were said.
     """
-    oldest, newest = (micros_from_text(text) // DAY_US for text in (lesson.evidence.from_ts, lesson.evidence.to_ts))
+    oldest, newest = (
+        micros_from_text(text) // DAY_US
+        for text in (lesson.evidence.from_ts, lesson.evidence.to_ts)
+    )
     first = max(oldest, newest - HISTORY_DAYS)
     held = {cell.day for cell in lesson.history}
     return {cell.day for cell in old.history if cell.day > first} - held
@@ -182,6 +226,8 @@ def _history_record(lesson: Lesson, cell: HistoryCell) -> EdgeHistory:
         predicted=cell.predicted,
         uplift=shortened(sum(part.n * part.uplift for part in cell.regimes) / n),
         metrics=Metrics(*cell.metrics),
-        regimes={part.regime: RegimeCell(part.regime, part.n, part.uplift) for part in cell.regimes},
+        regimes={
+            part.regime: RegimeCell(part.regime, part.n, part.uplift) for part in cell.regimes
+        },
         version=lesson.version,
     )

@@ -18,7 +18,8 @@ from app.learning.integrated.sketches import HASH_BITS, SKETCH_SIZE, Floats, Int
 ROUNDING = 1e-9
 """What rounding may take from a mean of Jaccards that is exactly at the bar."""
 SMALL_BLOCK = 24
-"""The pairs of all smaller components are counted in one go; a larger one's are a matrix product."""
+"""The pairs of all smaller components are counted in one go; a larger one's are a matrix product.
+"""
 CHUNK_PAIRS = 1 << 11
 CHUNK_COLUMNS = 1 << 10
 """Pairs, and hashes of a large block, that are counted at a time."""
@@ -41,19 +42,26 @@ def jaccards(points: Points, a: Ints, b: Ints) -> Floats:
     start = np.cumsum(length) - length
     left, right = at[: len(a)], at[len(a) :]
     common = np.concatenate(
-        [_common(hashes, start, length, left[i : i + CHUNK_PAIRS], right[i : i + CHUNK_PAIRS]) for i in range(0, len(left), CHUNK_PAIRS)]
+        [
+            _common(hashes, start, length, left[i : i + CHUNK_PAIRS], right[i : i + CHUNK_PAIRS])
+            for i in range(0, len(left), CHUNK_PAIRS)
+        ]
     )
     n = points.n[used]
     end = np.where(n > SKETCH_SIZE, hashes[start + length - 1], np.iinfo(np.int64).max)
     n_left, n_right = length[left], length[right]
     uneven = end[left] != end[right]
     if uneven.any():
-        # Of both only what lies up to the first end counts: how much that is, a search in the sketches laid end to end tells.
+        # Of both only what lies up to the first end counts: how much that is, a search in the
+        # sketches laid end to end tells.
         place = np.arange(len(used)) << HASH_BITS
         whole = hashes + np.repeat(place, length)
         for count, side, other in ((n_left, left, right), (n_right, right, left)):
             cut = np.flatnonzero(end[side] > end[other])
-            count[cut] = np.searchsorted(whole, place[side[cut]] + end[other[cut]], side="right") - start[side[cut]]
+            count[cut] = (
+                np.searchsorted(whole, place[side[cut]] + end[other[cut]], side="right")
+                - start[side[cut]]
+            )
     return index_of(common, n_left, n_right, n[left], n[right])
 
 
@@ -63,7 +71,10 @@ def similarities(points: Points, blocks: list[list[int]], known: Known) -> Itera
     point = np.array([p for block in small for p in block], np.int64)
     size = np.array([len(block) for block in small], np.int64)
     area = size * size
-    size_of, place = np.repeat(size, area), np.arange(area.sum()) - np.repeat(np.cumsum(area) - area, area)
+    size_of, place = (
+        np.repeat(size, area),
+        np.arange(area.sum()) - np.repeat(np.cumsum(area) - area, area),
+    )
     first = np.repeat(np.cumsum(size) - size, area)
     left, right = point[first + place // size_of], point[first + place % size_of]
     code = (np.minimum(left, right) << 24) | np.maximum(left, right)
@@ -86,17 +97,22 @@ def similarities(points: Points, blocks: list[list[int]], known: Known) -> Itera
 
 
 def _all_pairs(points: Points, block: Ints) -> Floats:
-    """Jaccards (m, m) of a large block: its incidence of sketches × hashes times itself, some columns at a time."""
+    """Jaccards (m, m) of a large block: its incidence of sketches × hashes times itself, some
+    columns at a time."""
     m = len(block)
     length, n = points.length[block], points.n[block]
     hashes = np.concatenate([points.sketch[p] for p in block.tolist()])
-    tagged = np.sort((hashes << np.uint64(64 - HASH_BITS)) | np.repeat(np.arange(m, dtype=np.uint64), length))
+    tagged = np.sort(
+        (hashes << np.uint64(64 - HASH_BITS)) | np.repeat(np.arange(m, dtype=np.uint64), length)
+    )
     row = (tagged & np.uint64((1 << (64 - HASH_BITS)) - 1)).astype(np.int64)
     tagged >>= np.uint64(64 - HASH_BITS)
     new = np.append(True, tagged[1:] != tagged[:-1])
     column = np.cumsum(new) - 1
     n_columns = int(column[-1]) + 1
-    last = np.where(n > SKETCH_SIZE, np.searchsorted(tagged[new], hashes[np.cumsum(length) - 1]), n_columns)
+    last = np.where(
+        n > SKETCH_SIZE, np.searchsorted(tagged[new], hashes[np.cumsum(length) - 1]), n_columns
+    )
     common = np.zeros((m, m), np.float32)
     within = np.repeat(length[:, None], m, axis=1).astype(np.int32)
     """(i, j): how many hashes of i lie up to the end of j."""
@@ -125,13 +141,17 @@ def among(code: Ints, known: Ints) -> NDArray[np.bool_]:
 
 
 def _common(hashes: Ints, start: Ints, length: Ints, left: Ints, right: Ints) -> Ints:
-    """How many hashes each pair of sketches has in common: a merge of two sorted lists each, in compiled code."""
+    """How many hashes each pair of sketches has in common: a merge of two sorted lists each, in
+    compiled code."""
     rows = []
     for side in (left, right):
         n = length[side]
         ends = np.cumsum(n)
         columns = hashes[np.arange(ends[-1]) + np.repeat(start[side] - (ends - n), n)]
-        matrix = csr_array((np.ones(len(columns), np.bool_), columns, np.append(0, ends)), shape=(len(side), 1 << HASH_BITS))
+        matrix = csr_array(
+            (np.ones(len(columns), np.bool_), columns, np.append(0, ends)),
+            shape=(len(side), 1 << HASH_BITS),
+        )
         matrix.has_canonical_format = True
         rows.append(matrix)
     counts: Ints = np.diff(rows[0].multiply(rows[1]).indptr).astype(np.int64)

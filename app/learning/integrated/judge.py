@@ -1,16 +1,22 @@
-"""Judgement of `integrated`: of a module's lessons, which are sure enough among all that was searched, and what sizes do they make?
+"""Judgement of `integrated`: of a module's lessons, which are sure enough among all that was
+searched, and what sizes do they make?
 
-May touch: nothing but its arguments.  What is published is a function of the lessons and summaries held, save for versions.
+May touch: nothing but its arguments.  What is published is a function of the lessons and summaries
+held, save for versions.
 
 The way of an effect to its override:
 
-1. netted: what the baselines of its trades' segments explain is taken off (`netting.py`; `paths.py` has the fits);
-2. judged: it stays if its p-value passes for the whole module (Bonferroni over all slices searched in it: a false override costs real
-   money, and controlling false discoveries instead, Benjamini & Hochberg 1995, let one through for each twenty that are true), and comes
-   in continuously over half a standard error beyond that bar; so do the levels of whole groups (`whole_groups.py`);
-3. merged: effects of several groups that the same trades made are one piece of evidence, the representative's (`merging.py`);
+1. netted: what the baselines of its trades' segments explain is taken off (`netting.py`; `paths.py`
+   has the fits);
+2. judged: it stays if its p-value passes for the whole module (Bonferroni over all slices searched
+   in it: a false override costs real money, and controlling false discoveries instead, Benjamini &
+   Hochberg 1995, let one through for each twenty that are true), and comes in continuously over
+   half a standard error beyond that bar; so do the levels of whole groups (`whole_groups.py`);
+3. merged: effects of several groups that the same trades made are one piece of evidence, the
+   representative's (`merging.py`);
 4. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
-5. given its regime gains (`regime_gains.py`) and its multiplier on the grid, and put into records (`records.py`).
+5. given its regime gains (`regime_gains.py`) and its multiplier on the grid, and put into records
+   (`records.py`).
 """
 
 from __future__ import annotations
@@ -59,17 +65,35 @@ from app.learning.integrated.weights import (
     shared_evidence,
     weight,
 )
-from app.learning.integrated.whole_groups import Level, Spread, levels, record_of_level, shared_level, spread_of, whole_effect, whole_id
+from app.learning.integrated.whole_groups import (
+    Level,
+    Spread,
+    levels,
+    record_of_level,
+    shared_level,
+    spread_of,
+    whole_effect,
+    whole_id,
+)
 from edgeloop.overrides import Override
-from schemas.lessons import Baseline, GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.lessons import (
+    Baseline,
+    GroupSummary,
+    LatentFactor,
+    Lesson,
+    LessonVerdict,
+    RegimeWeight,
+)
 
 
 class Standings(NamedTuple):
-    """How surely effects pass: `searched` slices and levels in the module, the |z| that it takes (`bar`), and by lesson id of each effect
-    that passes its |z| (or that of the effect whose evidence it shares) and how far, from 0 to 1, it has come in beyond the bar.
+    """How surely effects pass: `searched` slices and levels in the module, the |z| that it takes
+    (`bar`), and by lesson id of each effect that passes its |z| (or that of the effect whose
+    evidence it shares) and how far, from 0 to 1, it has come in beyond the bar.
 
-    `shared` are the ids of those that only count together, which need not pass; `counts` by action category how far each learner counts;
-    `shares` by summary id the persistent share of each group that has one."""
+    `shared` are the ids of those that only count together, which need not pass; `counts` by action
+    category how far each learner counts; `shares` by summary id the persistent share of each group
+    that has one."""
 
     searched: int
     bar: float
@@ -90,7 +114,8 @@ class _Judged(NamedTuple):
 
 
 class IntegratedMaterializer:
-    """The lessons of one module and what was handed out about them; the interface is that of `app.learning.engine.Judge`."""
+    """The lessons of one module and what was handed out about them; the interface is that of
+    `app.learning.engine.Judge`."""
 
     def __init__(self, module: str, config: LearningConfig) -> None:
         self.module = module
@@ -100,7 +125,8 @@ class IntegratedMaterializer:
         self._clusterer = Clusterer(config.factor_jaccard)
         self._changed: dict[str, None] = {}  # lessons whose trades the clusterer has not seen
         self._published = Outboxes(urgent)
-        self._paths: dict[str, GroupPath] = {}  # the last of each group whose lessons were all of one refit
+        # the last of each group whose lessons were all of one refit
+        self._paths: dict[str, GroupPath] = {}
         self._rejected: dict[str, tuple[Lesson, Rejection, LessonVerdict]] = {}
         self._counted: dict[str, Counts] = {}
 
@@ -110,13 +136,17 @@ class IntegratedMaterializer:
         return len(self._lessons)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired.  A later record replaces an earlier one of its id.
+        """Take in lessons and group summaries, then the ids of those that were retired.  A later
+        record replaces an earlier one of its id.
 
         Raises `ValueError` if a record is another module's.
         """
         for record in records:
             if record.module != self.module:
-                raise ValueError(f"The record {record.lesson_id} is of module {record.module!r}, not of {self.module!r}.")
+                raise ValueError(
+                    f"The record {record.lesson_id} is of module {record.module!r}, not of"
+                    f" {self.module!r}."
+                )
             if isinstance(record, GroupSummary):
                 self._summaries[record.lesson_id] = record
             else:
@@ -130,20 +160,25 @@ class IntegratedMaterializer:
             self._summaries.pop(lesson_id, None)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """What is published of this module, records of any kind: from here on `judge` returns what differs from exactly this."""
+        """What is published of this module, records of any kind: from here on `judge` returns what
+        differs from exactly this."""
         self._published.adopt(published)
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
-        """What differs from what was handed out, marked with `version`; a second call in a row returns nothing.
+        """What differs from what was handed out, marked with `version`; a second call in a row
+        returns nothing.
 
-        With `urgent_only`, what a position manager would not notice (other digits, the same multiplier and decay) waits for a full call.
+        With `urgent_only`, what a position manager would not notice (other digits, the same
+        multiplier and decay) waits for a full call.
         """
         now, out = self._judged(version), self._published
         return Changes(
             overrides=out.overrides.replace(now.overrides, version, urgent_only=urgent_only),
             verdicts=out.verdicts.replace(now.verdicts, version, urgent_only=urgent_only),
             baselines=out.baselines.replace(now.baselines, version, urgent_only=urgent_only),
-            regime_weights=out.regime_weights.replace(now.weights, version, urgent_only=urgent_only),
+            regime_weights=out.regime_weights.replace(
+                now.weights, version, urgent_only=urgent_only
+            ),
             factors=out.factors.replace(now.factors, version, urgent_only=urgent_only),
         )
 
@@ -154,7 +189,14 @@ class IntegratedMaterializer:
         effects, counts, shares = self._effects(self._baselines(0), factor_of, scale)
         searched, bar = self._bar(self._whole_paths())
         shared = frozenset(i for i, e in effects.items() if e.part == "shared")
-        return Standings(searched, bar, {i: (e.statistic, e.ramp) for i, e in effects.items()}, shared, counts, shares)
+        return Standings(
+            searched,
+            bar,
+            {i: (e.statistic, e.ramp) for i, e in effects.items()},
+            shared,
+            counts,
+            shares,
+        )
 
     def counts(self) -> dict[str, Counts]:
         """How far each learner counted at the last judgement, by category."""
@@ -169,19 +211,32 @@ class IntegratedMaterializer:
         factor_of = {member: factor for factor in factors for member in factor.members}
         scale = unit_of_size(self._config.outcome, self._summaries.values())
         effects, self._counted, _ = self._effects(baselines, factor_of, scale)
-        weights = weights_of(effects.values(), self._config.regime_signature) if self._config.regime_weights is not False else []
-        verdicts, overrides = self._handed_out(effects, factor_of, weights, scale, baselines, version)
+        weights = (
+            weights_of(effects.values(), self._config.regime_signature)
+            if self._config.regime_weights is not False
+            else []
+        )
+        verdicts, overrides = self._handed_out(
+            effects, factor_of, weights, scale, baselines, version
+        )
         as_of = max((s.as_of for s in self._summaries.values()), default="")
         return _Judged(
             verdicts,
             overrides,
             [baseline_record(record) for record in baselines.records],
             [weight_record(w, self.module, as_of, version) for w in weights],
-            [factor_record(f, self.module, max(self._lessons[i].as_of for i in f.members), version) for f in factors],
+            [
+                factor_record(
+                    f, self.module, max(self._lessons[i].as_of for i in f.members), version
+                )
+                for f in factors
+            ],
         )
 
     def _baselines(self, version: int) -> SegmentBaselines:
-        return segment_baselines(self.module, self._summaries.values(), self._config.baseline_default, version)
+        return segment_baselines(
+            self.module, self._summaries.values(), self._config.baseline_default, version
+        )
 
     def _factors(self) -> list[Factor]:
         if self._config.latent_factors is False:
@@ -190,7 +245,9 @@ class IntegratedMaterializer:
             held = [self._lessons[i] for i in self._changed if i in self._lessons]
             sketches = decoded([x.sketch for x in held])
             members = [
-                Member(x.lesson_id, f"{x.pattern_key}|{x.action_category}", x.n, len(x.scope), sketch)
+                Member(
+                    x.lesson_id, f"{x.pattern_key}|{x.action_category}", x.n, len(x.scope), sketch
+                )
                 for x, sketch in zip(held, sketches, strict=True)
             ]
             self._clusterer.update(members, [i for i in self._changed if i not in self._lessons])
@@ -200,16 +257,28 @@ class IntegratedMaterializer:
     def _effects(
         self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float
     ) -> tuple[dict[str, Effect], dict[str, Counts], dict[str, float]]:
-        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups, and what is shared), by category how far
-        each learner counts, and by summary id each group's persistent share."""
+        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups,
+        and what is shared), by category how far each learner counts, and by summary id each group's
+        persistent share."""
         config = self._config
         groups = self._whole_paths()
         _, bar = self._bar(groups)
         lessons = {i: lesson for group in groups for i, lesson in group.lessons.items()}
-        statistics = {i: z for group in groups for i, z in zip(group.path.lesson_ids, group.path.statistics, strict=True)}
+        statistics = {
+            i: z
+            for group in groups
+            for i, z in zip(group.path.lesson_ids, group.path.statistics, strict=True)
+        }
         lead = representatives(lessons, factor_of)
-        ramps = {g.summary.lesson_id: path_ramps([statistics[lead.get(i, i)] for i in g.path.lesson_ids], bar) for g in groups}
-        passed = {g.summary.lesson_id: blended(g.path.fits, ramps[g.summary.lesson_id]) for g in groups}
+        ramps = {
+            g.summary.lesson_id: path_ramps(
+                [statistics[lead.get(i, i)] for i in g.path.lesson_ids], bar
+            )
+            for g in groups
+        }
+        passed = {
+            g.summary.lesson_id: blended(g.path.fits, ramps[g.summary.lesson_id]) for g in groups
+        }
         found_levels = levels(groups, passed, baselines)
         found: dict[str, Effect] = {}
         by_category: dict[str, tuple[list[GroupPath], Spread, Counts, dict[str, float]]] = {}
@@ -221,8 +290,19 @@ class IntegratedMaterializer:
             sure = max(ramp_of(found_levels[whole_id(group.summary)].z, bar) for group in alike)
             for group in alike:
                 fit = passed[group.summary.lesson_id]
-                for j, i in enumerate(group.path.lesson_ids[: len(ramps[group.summary.lesson_id])], 1):
-                    found[i] = netted(lessons[i], group, fit, j, statistics[lead.get(i, i)], bar, baselines, half_lives[0])
+                for j, i in enumerate(
+                    group.path.lesson_ids[: len(ramps[group.summary.lesson_id])], 1
+                ):
+                    found[i] = netted(
+                        lessons[i],
+                        group,
+                        fit,
+                        j,
+                        statistics[lead.get(i, i)],
+                        bar,
+                        baselines,
+                        half_lives[0],
+                    )
                     sure = max(sure, found[i].ramp)
             shares = _shares(alike)
             counts = self._counts(alike, half_lives, spread, sure, len(categories), shares)
@@ -240,9 +320,15 @@ class IntegratedMaterializer:
                 share = shares.get(group.summary.lesson_id, 0.0)
                 found.update(with_shared(group, whole, found, pooled, counts, share, scale))
         counts_of = {category: counts for category, (_, _, counts, _) in by_category.items()}
-        return found, counts_of, {i: share for *_, shares in by_category.values() for i, share in shares.items()}
+        return (
+            found,
+            counts_of,
+            {i: share for *_, shares in by_category.values() for i, share in shares.items()},
+        )
 
-    def _half_lives(self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread) -> tuple[float, float]:
+    def _half_lives(
+        self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread
+    ) -> tuple[float, float]:
         """How far half-lives of slices and of whole groups count in the groups of one category."""
         config = self._config
         slices = half_life_evidence(cell for group in groups for cell in group.summary.record)
@@ -250,8 +336,12 @@ class IntegratedMaterializer:
         if config.half_life is None:
             for group in groups:
                 i = whole_id(group.summary)
-                levels_ = levels_.plus(record_of_level(group.summary, found[i], spread.noise2[i], config))
-        return weight(slices, HALF_LIFE, config.half_life), weight(levels_, LEVEL_HALF_LIFE, config.half_life)
+                levels_ = levels_.plus(
+                    record_of_level(group.summary, found[i], spread.noise2[i], config)
+                )
+        return weight(slices, HALF_LIFE, config.half_life), weight(
+            levels_, LEVEL_HALF_LIFE, config.half_life
+        )
 
     def _counts(
         self,
@@ -262,12 +352,19 @@ class IntegratedMaterializer:
         categories: int,
         shares: Mapping[str, float],
     ) -> Counts:
-        """How far each learner counts in the groups of one of so many categories, of whose effects the surest has come in by `sure`."""
+        """How far each learner counts in the groups of one of so many categories, of whose effects
+        the surest has come in by `sure`."""
         config = self._config
-        cells = [(cell, between(shares.get(g.summary.lesson_id, 0.0))) for g in groups for cell in g.summary.record]
+        cells = [
+            (cell, between(shares.get(g.summary.lesson_id, 0.0)))
+            for g in groups
+            for cell in g.summary.record
+        ]
         shared = weight(shared_evidence(cells, half_lives[0]), SHARED, config.shared_effects)
         slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
-        log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(2.0 * categories)
+        log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(
+            2.0 * categories
+        )
         is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
         return Counts(*half_lives, shared, is_open)
 
@@ -280,23 +377,31 @@ class IntegratedMaterializer:
         return found
 
     def _bar(self, groups: Iterable[GroupPath]) -> tuple[int, float]:
-        """Hypotheses of the module (each group's level is one more), and the |z| that an effect needs among them."""
+        """Hypotheses of the module (each group's level is one more), and the |z| that an effect
+        needs among them."""
         searched = sum(group.path.hypotheses + 1 for group in groups)
         return searched, z_of_log_p(entry_log_p(self._config.alpha, searched))
 
     def _whole_paths(self) -> list[GroupPath]:
-        """Each group's path with its lessons, all of one refit: a batch may part what was sent together.
+        """Each group's path with its lessons, all of one refit: a batch may part what was sent
+        together.
 
         Until the rest has arrived the refit before counts.
         """
         slices = self._by_group()
         for key, summary in self._summaries.items():
             path = summary.path
-            lessons = {} if path is None else {i: self._lessons[i] for i in path.lesson_ids if i in self._lessons}
+            lessons = (
+                {}
+                if path is None
+                else {i: self._lessons[i] for i in path.lesson_ids if i in self._lessons}
+            )
             shared = tuple(slices.get((summary.pattern_key, summary.action_category), ()))
             if path is not None and of_one_refit(summary, path, lessons, shared):
                 self._paths[key] = GroupPath(summary, path, lessons, shared)
-        self._paths = {key: whole for key, whole in sorted(self._paths.items()) if key in self._summaries}
+        self._paths = {
+            key: whole for key, whole in sorted(self._paths.items()) if key in self._summaries
+        }
         return list(self._paths.values())
 
     # -- records
@@ -312,7 +417,9 @@ class IntegratedMaterializer:
     ) -> tuple[list[LessonVerdict], list[Override]]:
         verdicts: dict[str, LessonVerdict] = {}
         overrides: dict[str, Override] = {}
-        silent = silent_members({f.factor_id: f for f in factor_of.values()}.values(), effects, self._lessons)
+        silent = silent_members(
+            {f.factor_id: f for f in factor_of.values()}.values(), effects, self._lessons
+        )
         newest_us = max((micros_from_text(s.as_of) for s in self._summaries.values()), default=0)
         covered: dict[str, str] = {}
         for i, effect in sorted(effects.items()):
@@ -322,22 +429,38 @@ class IntegratedMaterializer:
             if times != 1.0:
                 members: tuple[str, ...] = ()
                 if factor is not None:
-                    members = tuple(m for m in silent.get((factor.factor_id, group_of(effect.lesson)), ()) if m not in covered)
+                    members = tuple(
+                        m
+                        for m in silent.get((factor.factor_id, group_of(effect.lesson)), ())
+                        if m not in covered
+                    )
                     covered.update(dict.fromkeys(members, i))
                 gains = gains_of(effect.lesson, weights)
-                overrides[i] = override_record(effect, size, times, members, factor, gains, scale, newest_us, version)
+                overrides[i] = override_record(
+                    effect, size, times, members, factor, gains, scale, newest_us, version
+                )
             verdicts[i] = verdict_record(effect, size, times, factor, scale, version)
-        centre = coarse(baselines.records[0].mean if baselines.records else self._config.baseline_default, scale)
-        on_path = {i for s in self._summaries.values() if s.path is not None for i in s.path.lesson_ids}
+        centre = coarse(
+            baselines.records[0].mean if baselines.records else self._config.baseline_default, scale
+        )
+        on_path = {
+            i for s in self._summaries.values() if s.path is not None for i in s.path.lesson_ids
+        }
         for i, lesson in self._lessons.items():
             if i not in verdicts:
-                why = Rejection(covered.get(i), factor_of[i].factor_id if i in factor_of else None, centre, i in on_path)
+                why = Rejection(
+                    covered.get(i),
+                    factor_of[i].factor_id if i in factor_of else None,
+                    centre,
+                    i in on_path,
+                )
                 verdicts[i] = self._rejection(lesson, why, version)
         self._rejected = {i: made for i, made in self._rejected.items() if i in self._lessons}
         return list(verdicts.values()), list(overrides.values())
 
     def _rejection(self, lesson: Lesson, why: Rejection, version: int) -> LessonVerdict:
-        """The verdict on a lesson without an effect: the one made before, while the lesson and the reason are the same."""
+        """The verdict on a lesson without an effect: the one made before, while the lesson and the
+        reason are the same."""
         made = self._rejected.get(lesson.lesson_id)
         if made is not None and made[0] is lesson and made[1] == why:
             return made[2]

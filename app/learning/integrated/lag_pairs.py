@@ -1,4 +1,5 @@
-"""Outcomes near in time are alike: how much, by their distance in time, and what that makes of the variance of a sum.
+"""Outcomes near in time are alike: how much, by their distance in time, and what that makes of the
+variance of a sum.
 
 May touch: nothing but its arguments.
 """
@@ -17,7 +18,8 @@ LAGS = 8
 class LagPairs:
     """Pairs of trades by their distance in time, without listing them: `hours` (T,) ascending.
 
-    Lag 0 holds the pairs up to half the typical gap apart, each later lag is twice as long as all before.
+    Lag 0 holds the pairs up to half the typical gap apart, each later lag is twice as long as all
+    before.
     """
 
     def __init__(self, hours: Floats) -> None:
@@ -36,12 +38,17 @@ class LagPairs:
             self._lo.append(lower)
             self._hi.append(upper)
             lower = upper
-        self.n_pairs = np.array([float((hi - lo).sum()) for lo, hi in zip(self._lo, self._hi, strict=True)])
+        self.n_pairs = np.array(
+            [float((hi - lo).sum()) for lo, hi in zip(self._lo, self._hi, strict=True)]
+        )
 
     def products(self, x: Floats) -> Floats:
         """Σ x_i x_k over the pairs of each lag: `x` (T, K) → (lags, K)."""
         sums = self._cumulated(x)
-        rows = [np.einsum("ij,ij->j", x, sums[hi] - sums[lo]) for lo, hi in zip(self._lo, self._hi, strict=True)]
+        rows = [
+            np.einsum("ij,ij->j", x, sums[hi] - sums[lo])
+            for lo, hi in zip(self._lo, self._hi, strict=True)
+        ]
         return np.array(rows) if rows else np.zeros((0, x.shape[1]))
 
     def weighted(self, rho: Floats, x: Floats) -> Floats:
@@ -60,7 +67,8 @@ class LagPairs:
         return sums
 
     def autocorrelation(self, residuals: Floats) -> Floats:
-        """(lags,) of the residuals (T,), 0 or more; what is within twice its standard error of 0 counts as 0, continuously."""
+        """(lags,) of the residuals (T,), 0 or more; what is within twice its standard error of 0
+        counts as 0, continuously."""
         variance = float(residuals @ residuals) / max(len(residuals), 1)
         if not variance > 0 or not self.n_pairs.size:
             return np.zeros(len(self.n_pairs))

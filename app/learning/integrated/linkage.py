@@ -13,20 +13,25 @@ from app.learning.integrated.points import Points
 from app.learning.integrated.sketches import Floats
 
 MAX_BLOCK = 2048
-"""Points of a component that are clustered in one go (200 MB at work).  A larger component is cut in the order of the sketches (points with
-the smallest trade hash in common are neighbours): factors in it may be split, but they are still a function of the set of slices."""
+"""Points of a component that are clustered in one go (200 MB at work).  A larger component is cut
+in the order of the sketches (points with the smallest trade hash in common are neighbours): factors
+in it may be split, but they are still a function of the set of slices."""
 
 
 def parts_of(points: Points, block: list[int]) -> list[list[int]]:
-    """A component as it is or, if it has too many points, cut in the order of their sketches into parts of at most `MAX_BLOCK`."""
+    """A component as it is or, if it has too many points, cut in the order of their sketches into
+    parts of at most `MAX_BLOCK`."""
     if len(block) <= MAX_BLOCK:
         return [block]
-    ordered = sorted(block, key=lambda p: (points.sketch[p].astype(">u8").tobytes(), int(points.n[p])))
+    ordered = sorted(
+        block, key=lambda p: (points.sketch[p].astype(">u8").tobytes(), int(points.n[p]))
+    )
     return [ordered[i : i + MAX_BLOCK] for i in range(0, len(ordered), MAX_BLOCK)]
 
 
 def average_linkage(similarity: Floats, bar: float) -> list[list[int]]:
-    """The clusters of m points (m, m): average linkage, cut where the mean Jaccard falls below the bar; the first of equals goes first."""
+    """The clusters of m points (m, m): average linkage, cut where the mean Jaccard falls below the
+    bar; the first of equals goes first."""
     m = len(similarity)
     if m == 1 or similarity.min() >= bar - ROUNDING:
         return [list(range(m))]

@@ -1,4 +1,5 @@
-"""Merging: effects of several groups that the same trades made are one piece of evidence, and one of them speaks for it.
+"""Merging: effects of several groups that the same trades made are one piece of evidence, and one
+of them speaks for it.
 
 May touch: nothing but its arguments.
 """
@@ -15,10 +16,14 @@ Group = tuple[str, str]
 """(pattern key, category)."""
 
 
-def representatives(chosen: Mapping[str, Lesson], factor_of: Mapping[str, Factor]) -> dict[str, str]:
-    """Chosen effect → the effect of another group that is the same evidence, or itself: a factor's first by trades, generality, id.
+def representatives(
+    chosen: Mapping[str, Lesson], factor_of: Mapping[str, Factor]
+) -> dict[str, str]:
+    """Chosen effect → the effect of another group that is the same evidence, or itself: a factor's
+    first by trades, generality, id.
 
-    Within a group every chosen effect counts, so of each group only the one most like the representative (the first) is merged.
+    Within a group every chosen effect counts, so of each group only the one most like the
+    representative (the first) is merged.
     """
     members: dict[str, list[Lesson]] = {}
     for i, lesson in chosen.items():
@@ -43,13 +48,21 @@ def merged(effects: Mapping[str, Effect], lead: Mapping[str, str]) -> dict[str, 
         if i != representative and i in found and representative in found:
             source = found[representative]
             found[i] = found[i]._replace(
-                raw=source.raw, sd=source.sd, effect=source.effect, effect_sd=source.effect_sd, decay=source.decay, as_of=source.as_of
+                raw=source.raw,
+                sd=source.sd,
+                effect=source.effect,
+                effect_sd=source.effect_sd,
+                decay=source.decay,
+                as_of=source.as_of,
             )
     return found
 
 
-def silent_members(factors: Iterable[Factor], effects: Container[str], lessons: Mapping[str, Lesson]) -> dict[tuple[str, Group], list[str]]:
-    """Lessons of each factor (by its id) and group that have no effect themselves: an override of both speaks for their trades."""
+def silent_members(
+    factors: Iterable[Factor], effects: Container[str], lessons: Mapping[str, Lesson]
+) -> dict[tuple[str, Group], list[str]]:
+    """Lessons of each factor (by its id) and group that have no effect themselves: an override of
+    both speaks for their trades."""
     silent: dict[tuple[str, Group], list[str]] = {}
     for factor in factors:
         for i in factor.members:

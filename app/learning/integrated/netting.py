@@ -17,16 +17,18 @@ from schemas.lessons import Fit, Lesson, LessonDecay
 RAMP_SDS = 0.5
 """Standard errors beyond the bar over which an effect comes in."""
 SHRINK = 0.5
-"""Share of the James–Stein shrinkage that is applied: the filters shrink by themselves, but an edge of nearly 0 was published as a
-hundredth or two of the wrong sign half of the time (void overrides 3.9 %; 2.1 % with all of it, for half a point of the gain)."""
+"""Share of the James–Stein shrinkage that is applied: the filters shrink by themselves, but an edge
+of nearly 0 was published as a hundredth or two of the wrong sign half of the time (void overrides
+3.9 %; 2.1 % with all of it, for half a point of the gain)."""
 
 TOLD = 0.5
 """Weight of half-lives from which on they are told to the reader."""
 
 
 class Effect(NamedTuple):
-    """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`; `effect` what is left of it now, in force,
-    `ramp` of 0 to 1 how far it has come in; now is `as_of`.  `part` is `selected` or `shared`."""
+    """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`;
+    `effect` what is left of it now, in force, `ramp` of 0 to 1 how far it has come in; now is
+    `as_of`.  `part` is `selected` or `shared`."""
 
     lesson: Lesson
     statistic: float
@@ -51,7 +53,8 @@ def ramp_of(z: float, bar: float) -> float:
 
 
 def path_ramps(statistics: Iterable[float], bar: float) -> list[float]:
-    """How far each of the first effects of a path has come in, up to the first that has not; none farther than the one before it.
+    """How far each of the first effects of a path has come in, up to the first that has not; none
+    farther than the one before it.
 
     >>> path_ramps([6.0, 4.75, 5.0, 4.5, 7.0], 4.5)
     [1.0, 0.5, 0.5]
@@ -66,32 +69,63 @@ def path_ramps(statistics: Iterable[float], bar: float) -> list[float]:
 
 
 def netted(
-    lesson: Lesson, group: GroupPath, fit: Fit, j: int, statistic: float, bar: float, baselines: SegmentBaselines, half_life: float
+    lesson: Lesson,
+    group: GroupPath,
+    fit: Fit,
+    j: int,
+    statistic: float,
+    bar: float,
+    baselines: SegmentBaselines,
+    half_life: float,
 ) -> Effect:
-    """The j-th of the effects of a fit, beyond what the segments of its trades explain; its half-life counts by `half_life`, 0 to 1."""
+    """The j-th of the effects of a fit, beyond what the segments of its trades explain; its
+    half-life counts by `half_life`, 0 to 1."""
     marginal = lesson.marginal
     if marginal is None:
-        raise ValueError(f"The lesson {lesson.lesson_id} is on its group's path without having been chosen.")
+        raise ValueError(
+            f"The lesson {lesson.lesson_id} is on its group's path without having been chosen."
+        )
     by_segments, variance = explained(fit.loadings[j], group.path, baselines)
     level, _ = explained(fit.loadings[0], group.path, baselines)
     fitted, sd = fit.coefficients[j], fit.sds[j]
-    now, now_sd, decay = moved(marginal.effect, marginal.effect_sd, marginal.now, marginal.now_sd, lesson.decay, half_life)
+    now, now_sd, decay = moved(
+        marginal.effect, marginal.effect_sd, marginal.now, marginal.now_sd, lesson.decay, half_life
+    )
     now += fitted - marginal.effect
-    share = max(_share(fitted, by_segments), _share(now, by_segments)) * sd / max(np.sqrt(sd * sd + variance), 1e-300)
+    share = (
+        max(_share(fitted, by_segments), _share(now, by_segments))
+        * sd
+        / max(np.sqrt(sd * sd + variance), 1e-300)
+    )
     ramp = ramp_of(min(statistic, statistic * share), bar)
     left = (now - by_segments) * ramp * kept(now - by_segments, now_sd**2 + variance)
     return Effect(
-        lesson, statistic, ramp, fitted - by_segments, float(np.sqrt(sd * sd + variance)), left, float(np.sqrt(now_sd**2 + variance)),
-        decay, level + by_segments, group.summary.as_of,
-    )  # fmt: skip
+        lesson,
+        statistic,
+        ramp,
+        fitted - by_segments,
+        float(np.sqrt(sd * sd + variance)),
+        left,
+        float(np.sqrt(now_sd**2 + variance)),
+        decay,
+        level + by_segments,
+        group.summary.as_of,
+    )
 
 
 def moved(
-    constant: float, constant_sd: float, now: float, now_sd: float, decay: LessonDecay, weight: float
+    constant: float,
+    constant_sd: float,
+    now: float,
+    now_sd: float,
+    decay: LessonDecay,
+    weight: float,
 ) -> tuple[float, float, LessonDecay]:
-    """An edge between its mean and what its half-life leaves of it now, by `weight` from 0 to 1: edge, standard error and decay.
+    """An edge between its mean and what its half-life leaves of it now, by `weight` from 0 to 1:
+    edge, standard error and decay.
 
-    The reader lets the whole edge fade or none of it, so a half-life is told where it has most of the weight.
+    The reader lets the whole edge fade or none of it, so a half-life is told where it has most of
+    the weight.
 
     >>> moved(0.4, 0.1, 0.2, 0.1, LessonDecay("decaying", half_life_hours=24.0), 0.5)[:2]
     (0.30000000000000004, 0.1)
@@ -101,7 +135,8 @@ def moved(
 
 
 def kept(now: float, variance: float) -> float:
-    """How much of an edge is published: 1 − SHRINK · variance/edge², not below 0 (James & Stein 1961).  What may as well be gone is gone.
+    """How much of an edge is published: 1 − SHRINK · variance/edge², not below 0 (James & Stein
+    1961).  What may as well be gone is gone.
 
     >>> round(kept(0.4, 0.01), 3), kept(0.05, 0.01)
     (0.969, 0.0)

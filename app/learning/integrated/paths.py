@@ -1,4 +1,5 @@
-"""A group's path as its module's judge reads it: the effects that were chosen in the group, in order, and the fits of the first of them.
+"""A group's path as its module's judge reads it: the effects that were chosen in the group, in
+order, and the fits of the first of them.
 
 May touch: nothing but its arguments.
 """
@@ -27,12 +28,19 @@ class GroupPath(NamedTuple):
 
 def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
     """How many lessons have a shared effect, and the sum of these, in whatever order they come."""
-    effects = [lesson.marginal.shared for lesson in lessons if lesson.marginal is not None and lesson.marginal.shared]
+    effects = [
+        lesson.marginal.shared
+        for lesson in lessons
+        if lesson.marginal is not None and lesson.marginal.shared
+    ]
     return len(effects), shortened(fsum(x for told in effects for x in told))
 
 
-def of_one_refit(summary: GroupSummary, path: Path, lessons: Mapping[str, Lesson], shared: Sequence[Lesson]) -> bool:
-    """Whether the lessons of a path are there, and say the coefficients that its last fit has; and whether all that is shared is."""
+def of_one_refit(
+    summary: GroupSummary, path: Path, lessons: Mapping[str, Lesson], shared: Sequence[Lesson]
+) -> bool:
+    """Whether the lessons of a path are there, and say the coefficients that its last fit has; and
+    whether all that is shared is."""
     if summary.shared is not None and summary.shared != shared_sum(shared):
         return False
     found = [lesson.marginal for i in path.lesson_ids if (lesson := lessons.get(i)) is not None]
@@ -43,10 +51,11 @@ def of_one_refit(summary: GroupSummary, path: Path, lessons: Mapping[str, Lesson
 
 
 def blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
-    """The fit of the first k effects, of which each has come in as far as `ramps` (k,) says, from 1 down to 0.
+    """The fit of the first k effects, of which each has come in as far as `ramps` (k,) says, from 1
+    down to 0.
 
-    A mean of the fits of 0, 1, … k effects, each of which counts as far as the effect after it has not come in: so that what an effect
-    takes from the others, as it comes in, does not jump either.
+    A mean of the fits of 0, 1, … k effects, each of which counts as far as the effect after it has
+    not come in: so that what an effect takes from the others, as it comes in, does not jump either.
 
     >>> fits = [Fit((1.0,), (0.1,), ((1.0,),)), Fit((0.5, 2.0), (0.1, 0.2), ((1.0,), (0.0,)))]
     >>> [blended(fits, ramps).coefficients for ramps in ([], [0.25], [1.0])]
@@ -54,15 +63,23 @@ def blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
     """
     came = np.array([1.0, *ramps])
     weight = came - np.append(came[1:], 0.0)
-    columns = [np.column_stack((fit.coefficients, fit.sds, fit.loadings)) for fit in fits[: len(came)]]
+    columns = [
+        np.column_stack((fit.coefficients, fit.sds, fit.loadings)) for fit in fits[: len(came)]
+    ]
     total = np.zeros_like(columns[-1])
     for share, column in zip(weight.tolist(), columns, strict=True):
         total[: len(column)] += share * column
     total /= came[:, None]
-    return Fit(tuple(total[:, 0].tolist()), tuple(total[:, 1].tolist()), tuple(map(tuple, total[:, 2:].tolist())))
+    return Fit(
+        tuple(total[:, 0].tolist()),
+        tuple(total[:, 1].tolist()),
+        tuple(map(tuple, total[:, 2:].tolist())),
+    )
 
 
-def explained(loadings: Sequence[float], path: Path, baselines: SegmentBaselines) -> tuple[float, float]:
+def explained(
+    loadings: Sequence[float], path: Path, baselines: SegmentBaselines
+) -> tuple[float, float]:
     """What the segments explain of a coefficient, and the variance of that."""
     total = variance = 0.0
     for loading, key in zip(loadings, path.segments, strict=True):

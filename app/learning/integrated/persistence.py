@@ -1,12 +1,15 @@
-"""Persistence: does what slices earned in one stretch of time tell what they earn in another, beyond chance?
+"""Persistence: does what slices earned in one stretch of time tell what they earn in another,
+beyond chance?
 
 May touch: nothing but its arguments.
 
-Outcomes of trades that were open at the same time share moves of the market, so their products say nothing of an edge.  Time is cut into
-blocks on a fixed grid (24 a window), and only pairs of trades at least two blocks apart count.  With A (B, B) the products of what slices
-earned in each two blocks, Q is the sum over the far pairs.  Under no edge the sign of each block is a toss of a coin (the blocks are
-independent and as likely to be good as bad), which gives Q's mean, variance and third moment exactly; the tail is that of the
-gamma distribution with these three (a Pearson type III approximation to the permutation distribution; Mielke & Berry 2007).
+Outcomes of trades that were open at the same time share moves of the market, so their products say
+nothing of an edge.  Time is cut into blocks on a fixed grid (24 a window), and only pairs of trades
+at least two blocks apart count.  With A (B, B) the products of what slices earned in each two
+blocks, Q is the sum over the far pairs.  Under no edge the sign of each block is a toss of a coin
+(the blocks are independent and as likely to be good as bad), which gives Q's mean, variance and
+third moment exactly; the tail is that of the gamma distribution with these three (a Pearson type
+III approximation to the permutation distribution; Mielke & Berry 2007).
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BLOCKS = 24
-"""Blocks a window: enough for a test, few enough that a block is longer than most trades are open."""
+"""Blocks a window: enough for a test, few enough that a block is longer than most trades are open.
+"""
 APART = 2
 """Blocks between two trades whose outcomes have nothing to do with each other."""
 LEAST_BLOCKS = 8
@@ -32,7 +36,8 @@ LEAST_BLOCKS = 8
 
 
 def block_of(exit_us: Ints, window_us: int) -> Ints:
-    """Number of the block of each exit (T,) on the grid of a window of `window_us`, counted from 1970.
+    """Number of the block of each exit (T,) on the grid of a window of `window_us`, counted from
+    1970.
 
     >>> block_of(np.array([0, 23, 24, 49]), 24 * 24).tolist()
     [0, 0, 1, 2]
@@ -47,7 +52,8 @@ def far_pairs(blocks: int) -> NDArray[np.bool_]:
 
 
 def packed(products: Floats, first: int) -> BlockProducts:
-    """The upper half of symmetric `products` (B, B) of blocks from number `first` on, with the digits that are published."""
+    """The upper half of symmetric `products` (B, B) of blocks from number `first` on, with the
+    digits that are published."""
     return BlockProducts(first, len(products), upper_half(products))
 
 
@@ -87,7 +93,8 @@ def total(parts: Iterable[BlockProducts]) -> Floats:
 
 
 def sign_flip_log_p(products: Floats) -> float:
-    """ln of the one-sided p-value of the sum of `products` (B, B) over far pairs of blocks, when each block's sign is a toss of a coin.
+    """ln of the one-sided p-value of the sum of `products` (B, B) over far pairs of blocks, when
+    each block's sign is a toss of a coin.
 
     0.0 (p = 1) with fewer than `LEAST_BLOCKS` blocks in which anything happened.
 

@@ -15,8 +15,9 @@ from app.learning.integrated.sketches import SKETCH_SIZE, Hashes, Ints
 MINIMA = 128
 """Min-wise hashes of a sketch; a pair of Jaccard J agrees in a share J of them."""
 BANDS = 48
-"""Bands of four minima each (fewer for a bar below 0.7); a pair is looked at if it agrees in one.  Of 361 000 pairs just at the bar 0.7,
-of 10 to 3 000 trades, 6 were not (32 bands: 79); that matters only if no chain of other pairs links the two."""
+"""Bands of four minima each (fewer for a bar below 0.7); a pair is looked at if it agrees in one.
+Of 361 000 pairs just at the bar 0.7, of 10 to 3 000 trades, 6 were not (32 bands: 79); that matters
+only if no chain of other pairs links the two."""
 STEPS = ((1, 0), (3, 31), (5, 67), (7, 101))
 """Band b consists of the minima (step · b + offset) mod 128."""
 LEAST_AGREEMENT = 0.235
@@ -32,16 +33,23 @@ _WORD = (1 << 64) - 1
 
 
 class Points:
-    """Distinct sketches, each at a place that may be taken again after it was removed, and the table of their bands.
+    """Distinct sketches, each at a place that may be taken again after it was removed, and the
+    table of their bands.
 
-    The minima of a sketch are those of 2^level bins under 2^(7 − level) permutations (one-permutation hashing, Li et al. 2012), so that two
-    to four hashes are in a bin.  A sketch that a pair at the bar may have a smaller level with is in the table at that level as well.  The
-    one permutation of the top level is the order of the hashes themselves, whose minima a truncated sketch has like the whole.
+    The minima of a sketch are those of 2^level bins under 2^(7 − level) permutations
+    (one-permutation hashing, Li et al. 2012), so that two to four hashes are in a bin.  A sketch
+    that a pair at the bar may have a smaller level with is in the table at that level as well.  The
+    one permutation of the top level is the order of the hashes themselves, whose minima a truncated
+    sketch has like the whole.
     """
 
     def __init__(self, bar: float) -> None:
         self._bar = bar
-        rows = len(STEPS) if bar == 1 else min(len(STEPS), int(math.log(LEAST_AGREEMENT) / math.log(bar)))
+        rows = (
+            len(STEPS)
+            if bar == 1
+            else min(len(STEPS), int(math.log(LEAST_AGREEMENT) / math.log(bar)))
+        )
         self._steps = STEPS[:rows]
         self.size = 0
         self.n = np.zeros(0, np.int64)
@@ -51,7 +59,8 @@ class Points:
         self.minima = np.zeros((0, MINIMA), np.uint8)
         """Entry 2 · point + (1 if it is at the lower level): a byte of each minimum."""
         self.bands = np.zeros((0, BANDS), np.uint64)
-        """Of each entry: 40 bits of the band's key, 24 of the entry; 0 if there is no such entry."""
+        """Of each entry: 40 bits of the band's key, 24 of the entry; 0 if there is no such entry.
+        """
         self.table = np.zeros((BANDS, 0), np.uint64)
         """The bands of all E entries, ascending in each row (BANDS, E)."""
 
@@ -96,7 +105,8 @@ class Points:
         level = np.clip(np.frexp(np.maximum(self.length[points], 1))[1] - 2, 0, TOP)
         for at in range(TOP + 1):
             own = points[level == at]
-            # Of a pair at the bar ≥ 1/2 the smaller is at most one level lower, and never if the larger is truncated.
+            # Of a pair at the bar ≥ 1/2 the smaller is at most one level lower, and never if the
+            # larger is truncated.
             smaller = self._bar * self.n[points] < 1 << (at + 2)
             lower = points[(level == at + 1) & smaller & (self.n[points] <= SKETCH_SIZE)]
             entries = np.concatenate([2 * own, 2 * lower + 1])
@@ -106,7 +116,12 @@ class Points:
         if not self.table.shape[1]:
             self.table = fresh
         else:
-            self.table = np.stack([np.insert(old, np.searchsorted(old, more), more) for old, more in zip(self.table, fresh, strict=True)])
+            self.table = np.stack(
+                [
+                    np.insert(old, np.searchsorted(old, more), more)
+                    for old, more in zip(self.table, fresh, strict=True)
+                ]
+            )
         return points
 
     def _place(self, entries: Ints, level: int) -> None:
@@ -126,13 +141,18 @@ class Points:
         minima = np.full(len(points) * MINIMA, _WORD, np.uint64)
         for turn in range(1 << (TOP - level)):
             mixed = _mixed(hashes, 101 + turn)
-            bins = (mixed >> np.uint64(64 - level)).astype(np.int64) if level else np.zeros(len(hashes), np.int64)
+            bins = (
+                (mixed >> np.uint64(64 - level)).astype(np.int64)
+                if level
+                else np.zeros(len(hashes), np.int64)
+            )
             np.minimum.at(minima, row + (turn << level) + bins, hashes if level == TOP else mixed)
         return minima.reshape(-1, MINIMA)
 
 
 def _mixed(words: Hashes, salt: int) -> Hashes:
-    """A bijection of 64-bit words that lets every bit depend on all lower and many upper ones (as SplitMix64's finaliser)."""
+    """A bijection of 64-bit words that lets every bit depend on all lower and many upper ones (as
+    SplitMix64's finaliser)."""
     words = (words + np.uint64(salt * _GOLDEN & _WORD)) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(29))

@@ -2,9 +2,10 @@
 
 May touch: nothing but its arguments.
 
-Each group has an estimate of it, the products of what its slices earned in blocks of time that lie apart, per how alike the trades are
-(Haseman & Elston 1972).  One group's is worth little, so the groups' mean, by trades, is the mean of the prior of each (empirical Bayes;
-Morris 1983).  Shares are taken to be exponential: most are small, a few are not.
+Each group has an estimate of it, the products of what its slices earned in blocks of time that lie
+apart, per how alike the trades are (Haseman & Elston 1972).  One group's is worth little, so the
+groups' mean, by trades, is the mean of the prior of each (empirical Bayes; Morris 1983).  Shares
+are taken to be exponential: most are small, a few are not.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from schemas.lessons import GroupSummary
 Floats = NDArray[np.float64]
 
 SHARES = (0.0005, 0.002, 0.008, 0.032, 0.128, 0.512)
-"""Shares for which effects are told.  On logs of real trades it was 0 to 3 % in most groups, up to 30 % in a few."""
+"""Shares for which effects are told.  On logs of real trades it was 0 to 3 % in most groups, up to
+30 % in a few."""
 PRIOR_SHARE = 0.01
 """Mean persistent share of a module, before anything is seen."""
 LEAST_SHARE = 1e-6
 MOST_SHARE = 0.5
 FAR_OUT = -30.0
-"""Standard deviations below 0 from which on the tail of a normal distribution is told by its asymptotic series."""
+"""Standard deviations below 0 from which on the tail of a normal distribution is told by its
+asymptotic series."""
 
 
 class Told(NamedTuple):
@@ -50,7 +53,8 @@ def told(summary: GroupSummary) -> Told | None:
 
 
 def estimated(products: Floats, likeness: float) -> tuple[float, float]:
-    """The persistent share by products (B, B) of blocks, in units of the variance, and its standard error."""
+    """The persistent share by products (B, B) of blocks, in units of the variance, and its standard
+    error."""
     far = products[far_pairs(len(products))]
     return float(far.sum()) / likeness, float(np.sqrt(2.0 * (far * far).sum())) / likeness
 
@@ -69,11 +73,15 @@ def persistent_shares(groups: Sequence[Told]) -> list[float]:
     estimate = float(part @ [group.estimate for group in groups])
     sd = float(np.sqrt((part * part) @ [group.sd**2 for group in groups]))
     mean = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
-    return [min(max(posterior_share(group.estimate, group.sd, mean), LEAST_SHARE), MOST_SHARE) for group in groups]
+    return [
+        min(max(posterior_share(group.estimate, group.sd, mean), LEAST_SHARE), MOST_SHARE)
+        for group in groups
+    ]
 
 
 def posterior_share(estimate: float, sd: float, prior: float) -> float:
-    """Mean of the share given its estimate with standard error `sd`, where it is exponential with mean `prior`.
+    """Mean of the share given its estimate with standard error `sd`, where it is exponential with
+    mean `prior`.
 
     >>> [round(posterior_share(x, 0.01, 0.003), 4) for x in (-0.02, 0.0, 0.02, 0.2)]
     [0.0018, 0.0026, 0.0046, 0.1667]
@@ -87,8 +95,8 @@ def posterior_share(estimate: float, sd: float, prior: float) -> float:
 
 
 def between(share: float) -> Floats:
-    """Weights (len(SHARES),) by which effects told for `SHARES` make those for `share`: linear in its logarithm, below the first share in
-    proportion to it, above the last as there.
+    """Weights (len(SHARES),) by which effects told for `SHARES` make those for `share`: linear in
+    its logarithm, below the first share in proportion to it, above the last as there.
 
     >>> between(0.004).round(2).tolist(), between(0.00025).tolist(), between(0.9).tolist()
     ([0.0, 0.5, 0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0])

@@ -2,12 +2,12 @@
 
 May touch: nothing but its arguments.
 
-At four times on a fixed grid (an eighth of the window apart), everything is learned from the half window before, and said of the
-trades that closed in the eighth after it (prequential evaluation; Dawid 1984).  Three accounts are compared:
-`chosen` (the few chosen effects, constant), `moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of all
-slices).
-A past time's account depends on trades before it alone, so it is kept from refit to refit while these are the same; a time so near
-the window's start that not all of these are in the window is left out.
+At four times on a fixed grid (an eighth of the window apart), everything is learned from the half
+window before, and said of the trades that closed in the eighth after it (prequential evaluation;
+Dawid 1984).  Three accounts are compared: `chosen` (the few chosen effects, constant), `moving`
+(the same, each as its half-life leaves it) and `shared` (the posterior mean of all slices). A past
+time's account depends on trades before it alone, so it is kept from refit to refit while these are
+the same; a time so near the window's start that not all of these are in the window is left out.
 """
 
 from __future__ import annotations
@@ -37,15 +37,17 @@ Ints = NDArray[np.int64]
 STEPS = 8
 """Steps of the grid of past times in a window."""
 KNOWN_STEPS = 4
-"""Steps that are known at a past time.  With more, there are fewer past times; with fewer, what is sure of a window is not sure then."""
+"""Steps that are known at a past time.  With more, there are fewer past times; with fewer, what is
+sure of a window is not sure then."""
 LEAST_TRADES = 3
 """A past time counts with this many times `n_min` trades before it."""
 
 
 class Account(NamedTuple):
-    """What was known of a group at `cut_us`: `items` (K, width) of the chosen slices, their `effects` (K,), what was left of each then
-    (`now` (K,)) and its half-life in hours (K,), endless where none is claimed; `shared_items` (J, width) and `shared` (J,
-    len(SHARES)) effects, `bounds` of the outcomes, `segments` (S,) what each earned in the group."""
+    """What was known of a group at `cut_us`: `items` (K, width) of the chosen slices, their
+    `effects` (K,), what was left of each then (`now` (K,)) and its half-life in hours (K,), endless
+    where none is claimed; `shared_items` (J, width) and `shared` (J, len(SHARES)) effects, `bounds`
+    of the outcomes, `segments` (S,) what each earned in the group."""
 
     cut_us: int
     bounds: tuple[float, float]
@@ -59,13 +61,21 @@ class Account(NamedTuple):
 
 
 class Record:
-    """The accounts of one group's past times, kept while the trades that they were learned from are the same."""
+    """The accounts of one group's past times, kept while the trades that they were learned from are
+    the same."""
 
     def __init__(self) -> None:
         self._accounts: dict[bytes, Account | None] = {}
 
-    def cells(self, window: GroupWindow, snapshot: Snapshot, config: LearningConfig, regime_dims: Iterable[str]) -> tuple[RecordCell, ...]:
-        """What each past time said and what came, the oldest first; `snapshot` has the outcomes as they are."""
+    def cells(
+        self,
+        window: GroupWindow,
+        snapshot: Snapshot,
+        config: LearningConfig,
+        regime_dims: Iterable[str],
+    ) -> tuple[RecordCell, ...]:
+        """What each past time said and what came, the oldest first; `snapshot` has the outcomes as
+        they are."""
         step = max(config.window_us // STEPS, 1)
         newest = int(snapshot.exit_us[-1])
         known_us = step * KNOWN_STEPS
@@ -77,7 +87,11 @@ class Record:
             if known is None or len(known.exit_us) < LEAST_TRADES * config.n_min:
                 continue
             key = _digest(known, cut)
-            account = self._accounts[key] if key in self._accounts else _account(window, known, cut, config, regime_dims)
+            account = (
+                self._accounts[key]
+                if key in self._accounts
+                else _account(window, known, cut, config, regime_dims)
+            )
             kept[key] = account
             after = part(snapshot, cut, min(cut + step, newest))
             if account is not None and after is not None:
@@ -111,12 +125,24 @@ def _digest(known: Snapshot, cut_us: int) -> bytes:
     """Of everything that an account depends on."""
     made = hashlib.blake2b(str(cut_us).encode(), digest_size=16)
     made.update(repr(known.segments).encode())
-    for column in (known.exit_us, known.outcome, known.segment, known.row_counts, np.ascontiguousarray(known.codes)):
+    for column in (
+        known.exit_us,
+        known.outcome,
+        known.segment,
+        known.row_counts,
+        np.ascontiguousarray(known.codes),
+    ):
         made.update(column.tobytes())
     return made.digest()
 
 
-def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: LearningConfig, regime_dims: Iterable[str]) -> Account | None:
+def _account(
+    window: GroupWindow,
+    known: Snapshot,
+    cut_us: int,
+    config: LearningConfig,
+    regime_dims: Iterable[str],
+) -> Account | None:
     """What is learned of the group from these trades alone; None where no slice has enough of them."""
     n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
@@ -135,25 +161,47 @@ def _account(window: GroupWindow, known: Snapshot, cut_us: int, config: Learning
     effects = chosen.fits[-1].coefficients[1:]
     now, half_life = effects.copy(), np.full(len(places), np.inf)
     if places:
-        trades = [found.members.indices[found.members.indptr[j] : found.members.indptr[j + 1]] for j in places]
-        uplift = np.concatenate([chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)])
+        trades = [
+            found.members.indices[found.members.indptr[j] : found.members.indptr[j + 1]]
+            for j in places
+        ]
+        uplift = np.concatenate(
+            [chosen.residuals[t] + b for t, b in zip(trades, effects, strict=True)]
+        )
         starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
         end = (cut_us - int(known.exit_us[0])) / HOUR_US
-        states = edge_states(np.concatenate([hours[t] for t in trades]), uplift, starts, chosen.noise_sd, end)
+        states = edge_states(
+            np.concatenate([hours[t] for t in trades]), uplift, starts, chosen.noise_sd, end
+        )
         now = np.array([state.now for state in states])
         half_life = np.array([state.half_life_hours or np.inf for state in states])
     blocks = block_of(known.exit_us, config.window_us)
-    shared = shared_fit(outcome, blocks - blocks[0], found, level, most_shared(config.lessons_per_group))
-    return Account(cut_us, bounds, earned, found.items[places], effects, now, half_life, found.items[shared.slices], shared.effects)
+    shared = shared_fit(
+        outcome, blocks - blocks[0], found, level, most_shared(config.lessons_per_group)
+    )
+    return Account(
+        cut_us,
+        bounds,
+        earned,
+        found.items[places],
+        effects,
+        now,
+        half_life,
+        found.items[shared.slices],
+        shared.effects,
+    )
 
 
 def _cell(account: Account, after: Snapshot) -> RecordCell:
-    """Sums of squares and products of what the accounts say of the trades after, around their means."""
+    """Sums of squares and products of what the accounts say of the trades after, around their
+    means."""
     outcome = np.clip(after.outcome, *account.bounds) - account.segments[after.segment]
     chosen = matches(account.items, after)
     age = (after.exit_us - account.cut_us) / HOUR_US
     constant = account.effects @ chosen
-    moving = ((account.now[:, None] * np.exp2(-age / account.half_life[:, None])) * chosen).sum(axis=0)
+    moving = ((account.now[:, None] * np.exp2(-age / account.half_life[:, None])) * chosen).sum(
+        axis=0
+    )
     shared = account.shared.T @ matches(account.shared_items, after)
     columns = np.vstack((constant, moving, shared, outcome))
     columns -= columns.mean(axis=1, keepdims=True)
@@ -164,7 +212,11 @@ def matches(items: NDArray[np.uint32], snapshot: Snapshot) -> Floats:
     """(K, T) whether one action of a trade has all `items` (K, width; 0 is none) of a slice."""
     starts = np.cumsum(snapshot.row_counts) - snapshot.row_counts
     held = np.zeros((len(items), len(snapshot.exit_us)))
-    has = {item: snapshot.codes[:, snapshot.item_dims[item]] == item for item in np.unique(items).tolist() if item}
+    has = {
+        item: snapshot.codes[:, snapshot.item_dims[item]] == item
+        for item in np.unique(items).tolist()
+        if item
+    }
     for k, row in enumerate(items.tolist()):
         rows = np.ones(len(snapshot.codes), np.bool_)
         for item in row:

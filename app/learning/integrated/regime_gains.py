@@ -1,4 +1,5 @@
-"""Regime gains: from the histories of a module's effects the weights of its regimes, and from these the gains of an override.
+"""Regime gains: from the histories of a module's effects the weights of its regimes, and from these
+the gains of an override.
 
 May touch: nothing but its arguments.
 """
@@ -13,7 +14,9 @@ from edgeloop.scope import pairs_of
 from schemas.lessons import Lesson
 
 
-def weights_of(effects: Iterable[Effect], signature: tuple[str, ...]) -> list[regimes.RegimeWeights]:
+def weights_of(
+    effects: Iterable[Effect], signature: tuple[str, ...]
+) -> list[regimes.RegimeWeights]:
     """How far, in each regime, the quality metrics tell which of these effects persist."""
     cells: list[regimes.Cell] = []
     variance: list[float] = []
@@ -21,7 +24,11 @@ def weights_of(effects: Iterable[Effect], signature: tuple[str, ...]) -> list[re
     for effect in sorted(effects, key=lambda e: e.lesson.lesson_id):
         lesson = effect.lesson
         # A slice within one regime says nothing of how regimes differ.
-        if lesson.marginal is None or not lesson.scope or any(name in lesson.scope for name in signature):
+        if (
+            lesson.marginal is None
+            or not lesson.scope
+            or any(name in lesson.scope for name in signature)
+        ):
             continue
         number = len(variance)
         # What has hardly passed hardly counts, so that nothing jumps when it does.
@@ -31,8 +38,14 @@ def weights_of(effects: Iterable[Effect], signature: tuple[str, ...]) -> list[re
                 regime = regime_of.get(part.regime)
                 if regime is None:
                     values = dict(pairs_of(part.regime))
-                    regime = regime_of[part.regime] = tuple(values.get(name, "") for name in signature)
-                cells.append(regimes.Cell(number, cell.day, regime, cell.predicted, cell.metrics, part.n, part.uplift))
+                    regime = regime_of[part.regime] = tuple(
+                        values.get(name, "") for name in signature
+                    )
+                cells.append(
+                    regimes.Cell(
+                        number, cell.day, regime, cell.predicted, cell.metrics, part.n, part.uplift
+                    )
+                )
     return regimes.fit(regimes.history(cells, variance), signature) if cells else []
 
 
@@ -41,4 +54,6 @@ def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[s
     metrics = lesson.metrics
     if metrics is None or not lesson.scope:
         return {}
-    return regimes.gains(weights, tuple(getattr(metrics, name) for name in regimes.METRICS), lesson.scope)
+    return regimes.gains(
+        weights, tuple(getattr(metrics, name) for name in regimes.METRICS), lesson.scope
+    )

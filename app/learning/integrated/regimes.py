@@ -1,17 +1,21 @@
-"""Regime weights: in which market regimes do a module's edges persist, and which quality metrics tell the edges that will?
+"""Regime weights: in which market regimes do a module's edges persist, and which quality metrics
+tell the edges that will?
 
 May touch: nothing but its arguments.
 
-Each selected lesson has a history on a grid of 24 h cells of event time: what it predicted from the trades before a cell, its quality
-metrics then, and what the trades of the cell brought, regime by regime.  Within a regime
+Each selected lesson has a history on a grid of 24 h cells of event time: what it predicted from the
+trades before a cell, its quality metrics then, and what the trades of the cell brought, regime by
+regime.  Within a regime
 
     realised uplift = base · (1 + δ₀ + Σₖ δₖ · (metricₖ − centreₖ)) + noise,
 
-where the base is what the next coarser regime expects.  The coarsest, `()`, only calibrates the predictions: they are averages over the
-regimes, from fewer trades than today's effect, and their lessons were selected.  Whatever that does to them it does in all regimes, and
-must not look like a property of one of them.  So δ is a regime's difference from the blend, and the bracket is the gain that turns a
-blended effect into the regime's own.  A gain for `()` itself is never given: it would correct today's effects by the faults of
-predictions that were worse founded (in worlds without regimes it made sizes worse, however weakly or strongly they had been shrunk).
+where the base is what the next coarser regime expects.  The coarsest, `()`, only calibrates the
+predictions: they are averages over the regimes, from fewer trades than today's effect, and their
+lessons were selected.  Whatever that does to them it does in all regimes, and must not look like a
+property of one of them.  So δ is a regime's difference from the blend, and the bracket is the gain
+that turns a blended effect into the regime's own.  A gain for `()` itself is never given: it would
+correct today's effects by the faults of predictions that were worse founded (in worlds without
+regimes it made sizes worse, however weakly or strongly they had been shrunk).
 """
 
 from __future__ import annotations
@@ -32,14 +36,16 @@ Bools = NDArray[np.bool_]
 METRICS = ("time_efficiency", "field_coherence", "recurrence", "support", "stability", "magnitude")
 """The quality metrics of a lesson, each in [0, 1]; NaN is unknown and counts as the average."""
 MAX_GAIN = 2.5
-"""Gains are within [0, MAX_GAIN].  An edge that works a third of the time is blended down to a third of itself, but so small a blend is too
-near to noise to be tripled; and a gain never turns a sign."""
+"""Gains are within [0, MAX_GAIN].  An edge that works a third of the time is blended down to a
+third of itself, but so small a blend is too near to noise to be tripled; and a gain never turns a
+sign."""
 GAIN_GRID = 0.01
 """Gains are rounded to it, so that not every trade of the module changes all of its overrides."""
 LEVEL = 0.01
 """A regime's gain differs from 1 only if neutrality is rejected at LEVEL / regimes tested."""
 OFFSET_SHARE = 0.6
-"""The share of the level that is spent on the offset; the metrics have equal parts of the rest (Bonferroni)."""
+"""The share of the level that is spent on the offset; the metrics have equal parts of the rest
+(Bonferroni)."""
 SOFT_BAR = 2.0
 """In a regime that passes, the other weights come in from so many standard errors up."""
 RAMP = 0.5
@@ -47,25 +53,31 @@ RAMP = 0.5
 TAU_DAYS = 90.0
 """Forgetting: a cell so many days older than the newest weighs 1/e of it."""
 OFFSET_SD, METRIC_SD = 0.75, 1.5
-"""Prior sd of a regime's offset and of its slope per unit of a metric: how far regimes are from the coarser one before any evidence."""
+"""Prior sd of a regime's offset and of its slope per unit of a metric: how far regimes are from the
+coarser one before any evidence."""
 PRIOR_DOF = 12.0
-"""Degrees of freedom of the prior belief that a regime does the same to all lessons, see `_contrast`."""
+"""Degrees of freedom of the prior belief that a regime does the same to all lessons, see
+`_contrast`."""
 MIN_LESSONS, MIN_DAYS = 3, 8
-"""A regime is tested if it, and the remainder of the coarser one, have cells of so many lessons and days."""
+"""A regime is tested if it, and the remainder of the coarser one, have cells of so many lessons and
+days."""
 RECURRENCE_TAU_DAYS = 30.0
 PSEUDO_SEGMENTS = 2.0
 """Segments' worth of not knowing (0.5) in the field coherence."""
 NOISE_FLOOR = 0.01
-"""A trade's standard deviation is at least this share of the uplifts' root mean square: without any noise it would count infinitely."""
+"""A trade's standard deviation is at least this share of the uplifts' root mean square: without any
+noise it would count infinitely."""
 BASE_FLOOR, BASE_CEILING = 0.2, 3.0
-"""A regime's base is within these multiples of the coarser one's: never of the other sign, never far beyond what was seen."""
+"""A regime's base is within these multiples of the coarser one's: never of the other sign, never
+far beyond what was seen."""
 
 
 class Cell(NamedTuple):
     """One lesson in one grid cell and one regime.
 
-    `lesson` its index; `day` the cell, days since 1970; `regime` the values of the signature's dimensions, "" where unknown; `predicted`
-    uplift and `metrics` (6,) from the trades before the cell; `n` ≥ 1 trades of the slice in the cell in that regime, `uplift` their mean.
+    `lesson` its index; `day` the cell, days since 1970; `regime` the values of the signature's
+    dimensions, "" where unknown; `predicted` uplift and `metrics` (6,) from the trades before the
+    cell; `n` ≥ 1 trades of the slice in the cell in that regime, `uplift` their mean.
     """
 
     lesson: int
@@ -78,7 +90,8 @@ class Cell(NamedTuple):
 
 
 class History(NamedTuple):
-    """Cells as columns (N,), in any order: `regime` is the place in `regimes`; `variance` > 0 that of one trade's uplift."""
+    """Cells as columns (N,), in any order: `regime` is the place in `regimes`; `variance` > 0 that
+    of one trade's uplift."""
 
     lesson: Ints
     day: Ints
@@ -92,11 +105,14 @@ class History(NamedTuple):
 
 
 class RegimeWeights(NamedTuple):
-    """A regime's factor of an effect, on top of the coarser regimes': 1 + weights[0] + Σₖ weights[1 + k] · (metricₖ − centre[k]).
+    """A regime's factor of an effect, on top of the coarser regimes': 1 + weights[0] + Σₖ weights[1
+    + k] · (metricₖ − centre[k]).
 
-    `regime` (dimension, value) pairs, a prefix of the signature, () for all; `n_cells` and `n_trades` of the history in it; `weights` (7,)
-    in force, all 0 unless `active`; `sd` (7,) of the `estimate` (7,), the shrunk weights whether or not they pass; `p_value` of "as the
-    coarser regime", of all seven weights together (1 where it cannot be tested); `centre` (6,) the module's average metrics.
+    `regime` (dimension, value) pairs, a prefix of the signature, () for all; `n_cells` and
+    `n_trades` of the history in it; `weights` (7,) in force, all 0 unless `active`; `sd` (7,) of
+    the `estimate` (7,), the shrunk weights whether or not they pass; `p_value` of "as the coarser
+    regime", of all seven weights together (1 where it cannot be tested); `centre` (6,) the module's
+    average metrics.
     """
 
     regime: tuple[tuple[str, str], ...]
@@ -111,7 +127,8 @@ class RegimeWeights(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Cells (N,) in canonical order: clusters `lesson` and `day` (from 0), `z` (N, 6) centred metrics, `weight` precision × forgetting."""
+    """Cells (N,) in canonical order: clusters `lesson` and `day` (from 0), `z` (N, 6) centred
+    metrics, `weight` precision × forgetting."""
 
     lesson: Ints
     day: Ints
@@ -126,8 +143,9 @@ class _Rows(NamedTuple):
 
 
 class _Test(NamedTuple):
-    """`t` (2, 7) statistics of offset and metrics by day and by lesson with their degrees of freedom; `spread` ≥ 1 the variance of the
-    offset in multiples of what independent cells would have."""
+    """`t` (2, 7) statistics of offset and metrics by day and by lesson with their degrees of
+    freedom; `spread` ≥ 1 the variance of the offset in multiples of what independent cells would
+    have."""
 
     t: Floats
     dof: Floats
@@ -169,13 +187,21 @@ def history(cells: Iterable[Cell], variance: ArrayLike) -> History:
     )
 
 
-def fit(history: History, signature: tuple[str, ...], *, tau_days: float = TAU_DAYS, level: float = LEVEL) -> list[RegimeWeights]:
-    """The weights of `()` and of every regime of the history: values of the first, the first two, … dimensions of `signature`.
+def fit(
+    history: History,
+    signature: tuple[str, ...],
+    *,
+    tau_days: float = TAU_DAYS,
+    level: float = LEVEL,
+) -> list[RegimeWeights]:
+    """The weights of `()` and of every regime of the history: values of the first, the first two, …
+    dimensions of `signature`.
 
-    A cell counts in all regimes that it is in; one with an unknown value only in those that do without it.  Weights are precision
-    (trades / variance) × exp(−age in days / `tau_days`).  A regime is `active` if its difference from the coarser one passes, at `level` /
-    regimes tested, by days as well as by lessons.  The order of the cells is irrelevant.  Raises `ValueError` if a regime does not have
-    as many values as the signature.
+    A cell counts in all regimes that it is in; one with an unknown value only in those that do
+    without it.  Weights are precision (trades / variance) × exp(−age in days / `tau_days`).  A
+    regime is `active` if its difference from the coarser one passes, at `level` / regimes tested,
+    by days as well as by lessons.  The order of the cells is irrelevant.  Raises `ValueError` if a
+    regime does not have as many values as the signature.
 
     Four lessons, of whose edges all is earned in S1 and nothing in S3:
 
@@ -201,7 +227,11 @@ def fit(history: History, signature: tuple[str, ...], *, tau_days: float = TAU_D
     spread = overall.spread if overall else 1.0
     estimate, sd = _ridge(rows, spread)
     p_value = float(_p_values(overall).min()) if overall else 1.0
-    result = [RegimeWeights((), len(code), int(n.sum()), nothing, sd, min(1.0, p_value), False, estimate, centre)]
+    result = [
+        RegimeWeights(
+            (), len(code), int(n.sum()), nothing, sd, min(1.0, p_value), False, estimate, centre
+        )
+    ]
     base = _calibrated(rows, estimate)
 
     regimes: list[_Regime] = []
@@ -213,7 +243,10 @@ def fit(history: History, signature: tuple[str, ...], *, tau_days: float = TAU_D
             if not inside.any():
                 continue
             family = families[name[:-1]]
-            mine, others = rows._replace(base=base).part(inside), rows._replace(base=base).part(family & ~inside)
+            mine, others = (
+                rows._replace(base=base).part(inside),
+                rows._replace(base=base).part(family & ~inside),
+            )
             test = _contrast(mine, others)
             estimate, sd = _ridge(mine, test.spread if test else 1.0)
             finer[inside] = _calibrated(mine, estimate)
@@ -231,15 +264,23 @@ def fit(history: History, signature: tuple[str, ...], *, tau_days: float = TAU_D
             if let_in.any():
                 weights, _ = _ridge(mine, test.spread, let_in)
         active = bool(weights.any())
-        result.append(RegimeWeights(pairs, len(mine.base), n_trades, weights, sd, p_value, active, estimate, centre))
+        result.append(
+            RegimeWeights(
+                pairs, len(mine.base), n_trades, weights, sd, p_value, active, estimate, centre
+            )
+        )
     return result
 
 
-def gains(weights: Sequence[RegimeWeights], metrics: ArrayLike, own_scope: Mapping[str, str]) -> dict[str, float]:
-    """The gains of an effect whose lesson has `metrics` (6,) and the scope `own_scope`: canonical text of a regime → gain in [0, 2.5].
+def gains(
+    weights: Sequence[RegimeWeights], metrics: ArrayLike, own_scope: Mapping[str, str]
+) -> dict[str, float]:
+    """The gains of an effect whose lesson has `metrics` (6,) and the scope `own_scope`: canonical
+    text of a regime → gain in [0, 2.5].
 
-    To be read as the most specific match, 1 if there is none: a regime whose gain is that of the coarser one has no entry.  None either
-    along a dimension of the own scope: such an effect was learned within its regime, and is no blend.
+    To be read as the most specific match, 1 if there is none: a regime whose gain is that of the
+    coarser one has no entry.  None either along a dimension of the own scope: such an effect was
+    learned within its regime, and is no blend.
 
     >>> centre = np.full(6, 0.5)
     >>> def regime(w0, w1, *pairs):
@@ -263,27 +304,34 @@ def gains(weights: Sequence[RegimeWeights], metrics: ArrayLike, own_scope: Mappi
             factor *= max(0.0, 1.0 + float(w.weights[0] + (w.weights[1:] * z).sum()))
         factors[w.regime] = factor
         gain = _on_grid(factor)
-        if gain != _on_grid(coarser) and not any(dimension in own_scope for dimension, _ in w.regime):
+        if gain != _on_grid(coarser) and not any(
+            dimension in own_scope for dimension, _ in w.regime
+        ):
             result[canonical_text(dict(w.regime))] = gain
     return result
 
 
 def edge_sign(uplift: ArrayLike, n: ArrayLike, variance: ArrayLike) -> Floats:
-    """The signs, in [−1, 1], of mean uplifts of `n` trades of that `variance`: within half a standard error of 0 in proportion.
+    """The signs, in [−1, 1], of mean uplifts of `n` trades of that `variance`: within half a
+    standard error of 0 in proportion.
 
     >>> edge_sign([0.8, 0.1, -0.05, 0.3], [4, 4, 25, 0], 1.0).tolist()
     [1.0, 0.4, -0.5, 0.0]
     """
-    errors = np.asarray(uplift, np.float64) * np.sqrt(np.asarray(n) / np.asarray(variance, np.float64))
+    errors = np.asarray(uplift, np.float64) * np.sqrt(
+        np.asarray(n) / np.asarray(variance, np.float64)
+    )
     signs: Floats = np.clip(errors / RAMP, -1.0, 1.0)
     return signs
 
 
 def recurrence(days: ArrayLike, signs: ArrayLike, at: ArrayLike, edge: ArrayLike) -> Floats:
-    """How regularly an edge of sign `edge` (M,) came back in the cells before the days `at` (M,): in [0, 1], 0.5 if nothing is known.
+    """How regularly an edge of sign `edge` (M,) came back in the cells before the days `at` (M,):
+    in [0, 1], 0.5 if nothing is known.
 
-    The share of cells that agree, weighted by exp(−age / 30 days), with half a cell for and half a cell against from the start.  `days`
-    (N,), ascending, and `signs` (N,) of the realised uplift as `edge_sign` gives them.  A cell of the same day is not yet known.
+    The share of cells that agree, weighted by exp(−age / 30 days), with half a cell for and half a
+    cell against from the start.  `days` (N,), ascending, and `signs` (N,) of the realised uplift as
+    `edge_sign` gives them.  A cell of the same day is not yet known.
 
     >>> recurrence([20000, 20001, 20030], [1.0, 1.0, -1.0], [20000, 20002, 20031], [1.0, 1.0, 1.0]).round(3).tolist()
     [0.5, 0.828, 0.455]
@@ -299,11 +347,14 @@ def recurrence(days: ArrayLike, signs: ArrayLike, at: ArrayLike, edge: ArrayLike
     return share
 
 
-def field_coherence(uplift: ArrayLike, counts: ArrayLike, variance: ArrayLike, edge: ArrayLike) -> Floats:
-    """The share of a slice's segments whose uplift has the sign of its edge, shrunk toward 0.5 by two segments' worth: in (0, 1).
+def field_coherence(
+    uplift: ArrayLike, counts: ArrayLike, variance: ArrayLike, edge: ArrayLike
+) -> Floats:
+    """The share of a slice's segments whose uplift has the sign of its edge, shrunk toward 0.5 by
+    two segments' worth: in (0, 1).
 
-    `uplift` (…, S) mean uplift and `counts` (…, S) trades of each segment, those without trades do not count; `variance` (…) of a trade's
-    uplift and `edge` (…) sign of the slice's effect.
+    `uplift` (…, S) mean uplift and `counts` (…, S) trades of each segment, those without trades do
+    not count; `variance` (…) of a trade's uplift and `edge` (…) sign of the slice's effect.
 
     >>> field_coherence([[0.9, 0.7, 0.8, 0.0], [0.9, 0.7, -0.8, -0.9]], [[9, 9, 9, 0], [9, 9, 9, 9]], [1.0, 1.0], [1.0, -1.0]).tolist()
     [0.8, 0.5]
@@ -312,7 +363,9 @@ def field_coherence(uplift: ArrayLike, counts: ArrayLike, variance: ArrayLike, e
     signs = edge_sign(uplift, n, np.asarray(variance, np.float64)[..., None])
     agree = (1.0 + np.asarray(edge, np.float64)[..., None] * signs) / 2.0
     segments = (n > 0).sum(axis=-1)
-    share: Floats = (PSEUDO_SEGMENTS / 2.0 + np.where(n > 0, agree, 0.0).sum(axis=-1)) / (PSEUDO_SEGMENTS + segments)
+    share: Floats = (PSEUDO_SEGMENTS / 2.0 + np.where(n > 0, agree, 0.0).sum(axis=-1)) / (
+        PSEUDO_SEGMENTS + segments
+    )
     return share
 
 
@@ -321,11 +374,22 @@ def _on_grid(factor: float) -> float:
 
 
 def _prepare(history: History, tau_days: float) -> tuple[_Rows, Ints, Ints, Floats]:
-    """The usable cells in canonical order, their places in `history.regimes`, their trades, and the average metrics (6,)."""
-    usable = (history.n > 0) & np.isfinite(history.predicted) & np.isfinite(history.uplift) & (history.variance > 0)
+    """The usable cells in canonical order, their places in `history.regimes`, their trades, and the
+    average metrics (6,)."""
+    usable = (
+        (history.n > 0)
+        & np.isfinite(history.predicted)
+        & np.isfinite(history.uplift)
+        & (history.variance > 0)
+    )
     kept = np.flatnonzero(usable)
     order = kept[np.lexsort((history.regime[kept], history.lesson[kept], history.day[kept]))]
-    day, n, predicted, metrics = history.day[order], history.n[order], history.predicted[order], history.metrics[order]
+    day, n, predicted, metrics = (
+        history.day[order],
+        history.n[order],
+        history.predicted[order],
+        history.metrics[order],
+    )
     square = float(np.mean(predicted**2 + history.uplift[order] ** 2)) if len(order) else 0.0
     variance = np.maximum(history.variance[order], max(NOISE_FLOOR**2 * square, 1e-300))
     weight = n / variance * np.exp((day - day.max(initial=0)) / tau_days)
@@ -333,23 +397,34 @@ def _prepare(history: History, tau_days: float) -> tuple[_Rows, Ints, Ints, Floa
     share = np.where(known, (weight * predicted**2)[:, None], 0.0)
     total = share.sum(axis=0)
     some = total > 0
-    centre = np.where(some, (share * np.where(known, metrics, 0.0)).sum(axis=0) / np.where(some, total, 1.0), 0.5)
+    centre = np.where(
+        some, (share * np.where(known, metrics, 0.0)).sum(axis=0) / np.where(some, total, 1.0), 0.5
+    )
     z = np.where(known, metrics - centre, 0.0)
     _, lessons = np.unique(history.lesson[order], return_inverse=True)
     _, days = np.unique(day, return_inverse=True)
-    return _Rows(lessons, days, predicted, z, weight, history.uplift[order]), history.regime[order], n, centre
+    return (
+        _Rows(lessons, days, predicted, z, weight, history.uplift[order]),
+        history.regime[order],
+        n,
+        centre,
+    )
 
 
 def _calibrated(rows: _Rows, estimate: Floats) -> Floats:
     """What a regime with these weights expects, (N,): the base of the finer ones."""
-    base: Floats = rows.base * np.clip(1.0 + estimate[0] + rows.z @ estimate[1:], BASE_FLOOR, BASE_CEILING)
+    base: Floats = rows.base * np.clip(
+        1.0 + estimate[0] + rows.z @ estimate[1:], BASE_FLOOR, BASE_CEILING
+    )
     return base
 
 
 def _ridge(rows: _Rows, spread: float, let_in: Floats | None = None) -> tuple[Floats, Floats]:
-    """Weights (7,) and their sd: regression of uplift − base on base · (1, z), each weight shrunk to 0 by its prior.
+    """Weights (7,) and their sd: regression of uplift − base on base · (1, z), each weight shrunk
+    to 0 by its prior.
 
-    `let_in` (7,) in [0, 1] takes part of a weight in: its penalty grows such that, were it alone, it would be that part of itself.
+    `let_in` (7,) in [0, 1] takes part of a weight in: its penalty grows such that, were it alone,
+    it would be that part of itself.
     """
     k = rows.z.shape[1]
     prior_sd = np.append(OFFSET_SD, np.full(k, METRIC_SD))
@@ -359,7 +434,8 @@ def _ridge(rows: _Rows, spread: float, let_in: Floats | None = None) -> tuple[Fl
     information = np.einsum("ni,nj->ij", wx, x)
     precision = information * np.outer(part, part)
     np.fill_diagonal(precision, np.diag(information) + 1.0)
-    root = np.linalg.inv(np.linalg.cholesky(precision))  # its squares add up to variances, which are thus never negative
+    # its squares add up to variances, which are thus never negative
+    root = np.linalg.inv(np.linalg.cholesky(precision))
     covariance = root.T @ root
     scale = prior_sd * part
     estimate = scale * (covariance @ (part * np.einsum("ni,n->i", wx, rows.uplift - rows.base)))
@@ -367,13 +443,16 @@ def _ridge(rows: _Rows, spread: float, let_in: Floats | None = None) -> tuple[Fl
 
 
 def _contrast(mine: _Rows, others: _Rows | None) -> _Test | None:
-    """Does `mine` differ from the family that it makes with `others`?  Without others: does it differ from its base?
+    """Does `mine` differ from the family that it makes with `others`?  Without others: does it
+    differ from its base?
 
-    Looked at are the slope of uplift on base, and its change along each metric by itself.  Variances are those of the jackknife that
-    leaves out a cluster (CR3; conservative where clusters are few or unequal), once by day, once by lesson.  Degrees of freedom count the
-    clusters by weight.  So few lessons tell little about how much lessons differ.  Their variance is therefore moderated (as by Smyth 2004)
-    by the one by day, which would hold if a regime did the same to all lessons: with a handful of lessons a difference can still be seen,
-    and with many they speak for themselves.  None if there is too little of either.
+    Looked at are the slope of uplift on base, and its change along each metric by itself.
+    Variances are those of the jackknife that leaves out a cluster (CR3; conservative where clusters
+    are few or unequal), once by day, once by lesson.  Degrees of freedom count the clusters by
+    weight.  So few lessons tell little about how much lessons differ.  Their variance is therefore
+    moderated (as by Smyth 2004) by the one by day, which would hold if a regime did the same to all
+    lessons: with a handful of lessons a difference can still be seen, and with many they speak for
+    themselves.  None if there is too little of either.
     """
     tests: list[tuple[Floats, Floats, Floats]] = []
     k = mine.z.shape[1]
@@ -386,7 +465,10 @@ def _contrast(mine: _Rows, others: _Rows | None) -> _Test | None:
         a = _sums(mine, own, size)
         o = _sums(others, rest, size) if others is not None else np.zeros_like(a)
         least = MIN_DAYS if clusters == "day" else MIN_LESSONS
-        if min(int((part[:, 0] > 0).sum()) for part in ((a, o) if others is not None else (a,))) < least:
+        if (
+            min(int((part[:, 0] > 0).sum()) for part in ((a, o) if others is not None else (a,)))
+            < least
+        ):
             return None
         used = (a[:, 0] > 0) | (o[:, 0] > 0)
         a, o = a[used], o[used]
@@ -398,15 +480,23 @@ def _contrast(mine: _Rows, others: _Rows | None) -> _Test | None:
             full = (_slopes(mine_all[None]) - _slopes((mine_all + others_all)[None]))[0]
             left = _slopes(without_a) - _slopes(without_a + without_o)
         variance = (len(a) - 1) / len(a) * ((left - full) ** 2).sum(axis=0)
-        many = min(float(part[:, 0].sum() ** 2 / (part[:, 0] ** 2).sum()) for part in (a, o) if part[:, 0].any())
+        many = min(
+            float(part[:, 0].sum() ** 2 / (part[:, 0] ** 2).sum())
+            for part in (a, o)
+            if part[:, 0].any()
+        )
         dof = np.maximum(many - np.append(1.0, np.full(k, 2.0)), 1.0)
         if tests:
             _, by_day, _ = tests[0]
             variance = (PRIOR_DOF * by_day + dof * variance) / (PRIOR_DOF + dof)
             dof = PRIOR_DOF + dof
         some = variance > 0
-        tests.append((np.where(some, full / np.sqrt(np.where(some, variance, 1.0)), 0.0), variance, dof))
-    independent = 1.0 / mine_all[0] - (1.0 / (mine_all + others_all)[0] if others is not None else 0.0)
+        tests.append(
+            (np.where(some, full / np.sqrt(np.where(some, variance, 1.0)), 0.0), variance, dof)
+        )
+    independent = 1.0 / mine_all[0] - (
+        1.0 / (mine_all + others_all)[0] if others is not None else 0.0
+    )
     largest = max(float(variance[0]) for _, variance, _ in tests)
     spread = max(1.0, largest / independent) if independent > 0 else 1.0
     return _Test(np.array([t for t, _, _ in tests]), np.array([dof for _, _, dof in tests]), spread)
@@ -415,18 +505,27 @@ def _contrast(mine: _Rows, others: _Rows | None) -> _Test | None:
 def _sums(rows: _Rows, cluster: Ints, size: int) -> Floats:
     """Per cluster (size, 2 + 3·6): Σ b², Σ by, Σ b²z, Σ b²z², Σ byz, all weighted."""
     bb, by = rows.weight * rows.base**2, rows.weight * rows.base * rows.uplift
-    columns = (bb, by, *(bb * z for z in rows.z.T), *(bb * z**2 for z in rows.z.T), *(by * z for z in rows.z.T))
+    columns = (
+        bb,
+        by,
+        *(bb * z for z in rows.z.T),
+        *(bb * z**2 for z in rows.z.T),
+        *(by * z for z in rows.z.T),
+    )
     return np.column_stack([np.bincount(cluster, column, size) for column in columns])
 
 
 def _slopes(sums: Floats) -> Floats:
-    """Sums (G, 20) → (G, 7): the slope of uplift on base, and its change per unit of each metric (0 where that does not vary)."""
+    """Sums (G, 20) → (G, 7): the slope of uplift on base, and its change per unit of each metric (0
+    where that does not vary)."""
     k = (sums.shape[1] - 2) // 3
     bb, by, bbz, bbzz, byz = np.split(sums, [1, 2, 2 + k, 2 + 2 * k], axis=1)
     bb, by = np.where(bb > 0, bb, 1.0), np.where(bb > 0, by, 0.0)
     spread = bbzz - bbz**2 / bb
     varies = spread > 1e-9 * bb
-    return np.column_stack((by / bb, np.where(varies, (byz - bbz * by / bb) / np.where(varies, spread, 1.0), 0.0)))
+    return np.column_stack(
+        (by / bb, np.where(varies, (byz - bbz * by / bb) / np.where(varies, spread, 1.0), 0.0))
+    )
 
 
 def spending(k: int) -> Floats:
@@ -435,13 +534,15 @@ def spending(k: int) -> Floats:
 
 
 def _p_values(test: _Test) -> Floats:
-    """Two-sided p-values (7,), of days or lessons the larger, divided by their shares: the regime's is the least of them."""
+    """Two-sided p-values (7,), of days or lessons the larger, divided by their shares: the regime's
+    is the least of them."""
     p: Floats = (2.0 * stdtr(test.dof, -np.abs(test.t))).max(axis=0) / spending(test.t.shape[1] - 1)
     return p
 
 
 def _ramps(test: _Test, level: float) -> Floats:
-    """How far each of the seven weights comes in, [0, 1]: by its own bar, and once one of them is in, the others by the soft one."""
+    """How far each of the seven weights comes in, [0, 1]: by its own bar, and once one of them is
+    in, the others by the soft one."""
     bar = -stdtrit(test.dof, level * spending(test.t.shape[1] - 1) / 2.0)
     own = np.clip((np.abs(test.t) - bar).min(axis=0) / RAMP, 0.0, 1.0)
     soft = np.clip((np.abs(test.t).min(axis=0) - SOFT_BAR) / RAMP, 0.0, 1.0)

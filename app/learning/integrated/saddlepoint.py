@@ -1,4 +1,5 @@
-"""Tail probabilities of sums of few, skewed or heavy-tailed residuals, said as the z of a normal distribution.
+"""Tail probabilities of sums of few, skewed or heavy-tailed residuals, said as the z of a normal
+distribution.
 
 May touch: nothing but its arguments.
 """
@@ -16,10 +17,11 @@ SUPPORT = 160
 
 
 def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats) -> Floats:
-    """Standard scores as extreme, under a normal distribution, as `z` is for contrasts of residuals of this distribution.
+    """Standard scores as extreme, under a normal distribution, as `z` is for contrasts of residuals
+    of this distribution.
 
-    A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  Barndorff-Nielsen's r* = r + ln(u/r)/r of the saddlepoint
-    approximation to its tail.  A z within 1 stays as it is.
+    A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  Barndorff-Nielsen's
+    r* = r + ln(u/r)/r of the saddlepoint approximation to its tail.  A z within 1 stays as it is.
     """
     far = np.abs(z) >= 1.0
     if not far.all():
@@ -33,7 +35,8 @@ def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats
     n_in = np.clip(n, 1.0, t - 1.0)
     f = np.clip(1.0 - norm2 / np.maximum(n, 1e-9), 0.0, 0.98)
     a, c = 1.0 - f, f
-    n_out = np.where(f > 1e-9, n_in * (1.0 - f) / np.maximum(f, 1e-9), 0.0)  # so that the weights of both parts cancel
+    # so that the weights of both parts cancel
+    n_out = np.where(f > 1e-9, n_in * (1.0 - f) / np.maximum(f, 1e-9), 0.0)
     total = n_in * a * a + n_out * c * c
     sign = np.sign(z)
     size = np.abs(z)
@@ -70,14 +73,19 @@ def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats
 
 
 def student_z(z: Floats, dof: Floats) -> Floats:
-    """The z of the same p-value if the variance behind `z` is known to `dof` degrees of freedom only."""
+    """The z of the same p-value if the variance behind `z` is known to `dof` degrees of freedom
+    only."""
     size = np.abs(z)
     exact = np.log(np.maximum(stdtr(np.maximum(dof, 1.0), -size), 1e-290))
-    return np.asarray(np.sign(z) * np.where(dof > 1e6, size, np.maximum(-ndtri_exp(np.minimum(exact, np.log(0.5))), 0.0)))
+    return np.asarray(
+        np.sign(z)
+        * np.where(dof > 1e6, size, np.maximum(-ndtri_exp(np.minimum(exact, np.log(0.5))), 0.0))
+    )
 
 
 def _support(residuals: Floats) -> tuple[Floats, Floats]:
-    """A distribution of at most SUPPORT points like that of the standardised residuals: tails one by one, the middle in bins."""
+    """A distribution of at most SUPPORT points like that of the standardised residuals: tails one
+    by one, the middle in bins."""
     r = np.sort(residuals)
     n = len(r)
     if n <= SUPPORT:

@@ -1,20 +1,25 @@
-"""Selection of marginal effects: which few slices of a group explain its outcomes, and how sure that is.
+"""Selection of marginal effects: which few slices of a group explain its outcomes, and how sure
+that is.
 
 May touch: nothing but its arguments.
 
-Orthogonal forward selection: of all slices the one whose indicator, made orthogonal to those already chosen, explains the residuals best
-enters; then all chosen are swapped for something better while that helps; and again, until nothing is left that the search could not have
-found in noise.  The expected uplift of a context is the *sum* of the effects of the chosen slices that hold it, so that parents of a
-slice with an edge stay neutral and clones add nothing.
+Orthogonal forward selection: of all slices the one whose indicator, made orthogonal to those
+already chosen, explains the residuals best enters; then all chosen are swapped for something better
+while that helps; and again, until nothing is left that the search could not have found in noise.
+The expected uplift of a context is the *sum* of the effects of the chosen slices that hold it, so
+that parents of a slice with an edge stay neutral and clones add nothing.
 
-How sure: the statistic of a slice is a sum of residuals, weighted by its orthogonal indicator.  Three things make it less certain than a
-normal distribution with one variance says, and each is measured on the residuals themselves:
+How sure: the statistic of a slice is a sum of residuals, weighted by its orthogonal indicator.
+Three things make it less certain than a normal distribution with one variance says, and each is
+measured on the residuals themselves:
 
-* the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as it differs more than by chance;
-* outcomes near in time are alike (`lag_pairs.py`): the variance is multiplied by what the autocorrelation, pooled over all pairs by their
-  distance in time, makes of this slice's pairs;
-* outcomes are skewed and have heavy tails (`saddlepoint.py`): tail probabilities are those of sums drawn from the residuals' own
-  distribution (Daniels 1954; Barndorff-Nielsen 1986), far more exact at 10⁻⁶ than a normal one.
+* the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as
+  it differs more than by chance;
+* outcomes near in time are alike (`lag_pairs.py`): the variance is multiplied by what the
+  autocorrelation, pooled over all pairs by their distance in time, makes of this slice's pairs;
+* outcomes are skewed and have heavy tails (`saddlepoint.py`): tail probabilities are those of sums
+  drawn from the residuals' own distribution (Daniels 1954; Barndorff-Nielsen 1986), far more exact
+  at 10⁻⁶ than a normal one.
 """
 
 from __future__ import annotations
@@ -38,16 +43,21 @@ MAX_STEPS = 16
 EXACT = 64
 """Of all candidates the most promising, for which the exact statistics are computed."""
 WINDOW_HALF_LIFE = 0.15
-"""Half-life of the weights that look for recent and for early edges, in parts of the window's span."""
+"""Half-life of the weights that look for recent and for early edges, in parts of the window's span.
+"""
 GENERAL = 0.3
-"""A more general slice, one that holds all the trades of the best and has fewer dimensions, is preferred if its z is that near: of many
-refinements of a slice with an edge some are better by chance alone."""
+"""A more general slice, one that holds all the trades of the best and has fewer dimensions, is
+preferred if its z is that near: of many refinements of a slice with an edge some are better by
+chance alone."""
 GENERAL_REGIME = 1.5
-"""The same, where the general slice leaves out a dimension of the regimes' signature: how an edge differs between regimes is better
-learned from all edges together (`app.learning.integrated.regimes`) than by chopping each into the regimes where it happened to do best."""
+"""The same, where the general slice leaves out a dimension of the regimes' signature: how an edge
+differs between regimes is better learned from all edges together
+(`app.learning.integrated.regimes`) than by chopping each into the regimes where it happened to do
+best."""
 CHUNK = 8
 SLACK = 0.7
-"""Candidates are looked at exactly in chunks, until the rough z of the next, and this much more, is less than what was found."""
+"""Candidates are looked at exactly in chunks, until the rough z of the next, and this much more, is
+less than what was found."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
 """Where there is no slice to tell: equal variances, kurtosis 3."""
 SWEEPS = 2
@@ -55,7 +65,8 @@ SWEEPS = 2
 
 
 class Step(NamedTuple):
-    """One chosen slice: its place among the candidates, and its p-value on entering given those before, two-sided, as ln p and as |z|."""
+    """One chosen slice: its place among the candidates, and its p-value on entering given those
+    before, two-sided, as ln p and as |z|."""
 
     candidate: int
     statistic: float
@@ -65,8 +76,8 @@ class Step(NamedTuple):
 class Fit(NamedTuple):
     """Least squares of the outcomes on level and the first k chosen slices.
 
-    `coefficients` (k + 1,), the level first; `covariance` (k + 1, k + 1) robust; `loadings` (k + 1, S) of the same projection applied
-    to the S segment indicators.
+    `coefficients` (k + 1,), the level first; `covariance` (k + 1, k + 1) robust; `loadings` (k + 1,
+    S) of the same projection applied to the S segment indicators.
     """
 
     coefficients: Floats
@@ -75,9 +86,9 @@ class Fit(NamedTuple):
 
 
 class Path(NamedTuple):
-    """What was chosen, in order; `fits[k]` of the first k.  `marginal` (m,) is each candidate's statistic before anything is chosen and
-    `conditional` (m,) after all are; `residuals` (T,) of the last fit, `noise_sd` per trade of each chosen slice (K,), autocorrelation
-    included."""
+    """What was chosen, in order; `fits[k]` of the first k.  `marginal` (m,) is each candidate's
+    statistic before anything is chosen and `conditional` (m,) after all are; `residuals` (T,) of
+    the last fit, `noise_sd` per trade of each chosen slice (K,), autocorrelation included."""
 
     steps: list[Step]
     fits: list[Fit]
@@ -90,9 +101,10 @@ class Path(NamedTuple):
 class Selection:
     """The search in one group.
 
-    `outcome` (T,) clipped, `hours` (T,) ascending, `members` (m, T) sparse incidence of the candidates, `n_dims` (m,) their dimensions,
-    `order` (m,) a rank that breaks ties, `segments` (T, S) indicators of segments, `of_regime` (m,) whether a candidate has a dimension of
-    the regimes' signature.
+    `outcome` (T,) clipped, `hours` (T,) ascending, `members` (m, T) sparse incidence of the
+    candidates, `n_dims` (m,) their dimensions, `order` (m,) a rank that breaks ties, `segments` (T,
+    S) indicators of segments, `of_regime` (m,) whether a candidate has a dimension of the regimes'
+    signature.
     """
 
     def __init__(
@@ -116,14 +128,17 @@ class Selection:
         self._lags = LagPairs(hours)
         span = max(float(hours[-1] - hours[0]), 1e-9)
         fading = WINDOW_HALF_LIFE * span
-        self._windows = np.column_stack((np.exp2((hours - hours[-1]) / fading), np.exp2((hours[0] - hours) / fading)))
+        self._windows = np.column_stack(
+            (np.exp2((hours - hours[-1]) / fading), np.exp2((hours[0] - hours) / fading))
+        )
         self._windows2 = members @ (self._windows * self._windows)
         self._hetero: tuple[float, float] | None = None
         self._log_price = log_price(n_dims)
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
 
     def path(self, alpha: float) -> Path:
-        """Choose, until no candidate would be found at the error rate `alpha` over this group's candidates alone."""
+        """Choose, until no candidate would be found at the error rate `alpha` over this group's
+        candidates alone."""
         m = self._members.shape[0]
         bar = entry_log_p(alpha, m)
         chosen: list[int] = []
@@ -171,7 +186,8 @@ class Selection:
     # -- all candidates, roughly
 
     def _screen(self, basis: Floats) -> Floats:
-        """Signed statistic (m,) of every candidate given `basis`: the greatest of plain, recent and early, with moderated variance."""
+        """Signed statistic (m,) of every candidate given `basis`: the greatest of plain, recent and
+        early, with moderated variance."""
         t = len(self._y)
         if not self._members.shape[0]:
             return np.zeros(0)
@@ -186,14 +202,17 @@ class Selection:
         usable = norm2 >= self._least
         norm2 = np.where(usable, norm2, 1.0)
         inside = np.maximum(sums[:, 3] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
-        if self._hetero is None:  # as it is before anything is chosen: what is sure does not depend on the way it was found
+        # as it is before anything is chosen: what is sure does not depend on the way it was found
+        if self._hetero is None:
             self._hetero = _heteroscedasticity(r, inside / sigma2, n)
         own = self._weight(n)
         variance = own * inside + (1.0 - own) * sigma2
         plain = sums[:, 0] / np.sqrt(variance * norm2 + 1e-300)
         # The first term of what skewness does to a tail (Cornish & Fisher 1938).
         skewness = float((r * r * r).mean()) / max(float((r * r).mean()), 1e-200) ** 1.5
-        bend = np.clip(skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0, -1.5, 1.5)
+        bend = np.clip(
+            skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0, -1.5, 1.5
+        )
         plain = np.where(np.abs(plain) > 2.0, plain - bend, plain)
         shrink = norm2 / n
         windowed = sums[:, 1:3] / np.sqrt((variance * shrink)[:, None] * self._windows2 + 1e-300)
@@ -202,7 +221,9 @@ class Selection:
         for column, less in enumerate((0.25, 0.55)):
             z = windowed[:, column]
             found = np.where(np.abs(z) - less > np.abs(found), z - np.sign(z) * less, found)
-        found = np.sign(found) * np.maximum(np.abs(found) - self._log_price / np.maximum(np.abs(found), 3.0), 0.0)
+        found = np.sign(found) * np.maximum(
+            np.abs(found) - self._log_price / np.maximum(np.abs(found), 3.0), 0.0
+        )
         return np.where(usable, found, 0.0)
 
     def _weight(self, n: Floats) -> Floats:
@@ -213,7 +234,8 @@ class Selection:
     # -- the promising ones, exactly
 
     def _best(self, basis: Floats, scores: Floats, without: set[int]) -> Step | None:
-        """The candidate with the greatest statistic, or a more general one that is nearly as good; None without any.
+        """The candidate with the greatest statistic, or a more general one that is nearly as good;
+        None without any.
 
         The rough scores say in which order to look, and when nothing better can come.
         """
@@ -231,7 +253,9 @@ class Selection:
             return None
         place = self._first(candidates, z)
         trades = self._dense(candidates)
-        wider = (trades[:, place] @ trades >= self._n[candidates[place]]) & (self._n_dims[candidates] < self._n_dims[candidates[place]])
+        wider = (trades[:, place] @ trades >= self._n[candidates[place]]) & (
+            self._n_dims[candidates] < self._n_dims[candidates[place]]
+        )
         more = self._of_regime[candidates[place]] & ~self._of_regime[candidates]
         wider &= z >= z[place] - np.where(more, GENERAL_REGIME, GENERAL)
         if wider.any():
@@ -243,20 +267,33 @@ class Selection:
         value = float(z[place])
         return Step(candidates[place], value, float(log_ndtr(-value) + np.log(2.0)))
 
-    def _smallest_twin(self, basis: Floats, candidates: list[int], trades: Floats, place: int) -> int:
-        """Of the candidates that say the same as this one given `basis`, such as a slice and the rest, the place of the smallest.
+    def _smallest_twin(
+        self, basis: Floats, candidates: list[int], trades: Floats, place: int
+    ) -> int:
+        """Of the candidates that say the same as this one given `basis`, such as a slice and the
+        rest, the place of the smallest.
 
-        Their statistics differ by what is known of their variances alone, which may not decide whose edge it is.
+        Their statistics differ by what is known of their variances alone, which may not decide
+        whose edge it is.
         """
         x = trades - basis @ (basis.T @ trades)
         norm2 = np.einsum("ij,ij->j", x, x)
-        same = (np.abs(x[:, place] @ x) >= (1.0 - 1e-9) * np.sqrt(norm2 * norm2[place])) & (norm2 > 0.5 * norm2[place])
+        same = (np.abs(x[:, place] @ x) >= (1.0 - 1e-9) * np.sqrt(norm2 * norm2[place])) & (
+            norm2 > 0.5 * norm2[place]
+        )
         twins = [place, *np.flatnonzero(same).tolist()]
-        return min(twins, key=lambda k: (self._n[candidates[k]], int(self._n_dims[candidates[k]]), int(self._order[candidates[k]])))
+        return min(
+            twins,
+            key=lambda k: (
+                self._n[candidates[k]],
+                int(self._n_dims[candidates[k]]),
+                int(self._order[candidates[k]]),
+            ),
+        )
 
     def _first(self, candidates: list[int], z: Floats) -> int:
-        """Place of the greatest z.  What is one number but for rounding (a slice and its complement) ties: the smaller, then the more
-        general slice."""
+        """Place of the greatest z.  What is one number but for rounding (a slice and its
+        complement) ties: the smaller, then the more general slice."""
         keys = [
             (-round(v, 7), self._n[j], int(self._n_dims[j]), int(self._order[j]), i)
             for i, (j, v) in enumerate(zip(candidates, z.tolist(), strict=True))
@@ -270,11 +307,14 @@ class Selection:
         k = min(EXACT, len(size))
         bar = np.partition(size, len(size) - k)[len(size) - k]
         found = np.flatnonzero((size >= bar) & (size > 1.0))
-        order: list[int] = found[np.lexsort((self._order[found], -np.round(size[found], 7)))].tolist()
+        order: list[int] = found[
+            np.lexsort((self._order[found], -np.round(size[found], 7)))
+        ].tolist()
         return order
 
     def _exact(self, basis: Floats, r: Floats, rho: Floats, candidates: list[int]) -> Floats:
-        """Signed z (K,) of candidates given `basis`, its residuals and their autocorrelation, each as certain as its two-sided p-value."""
+        """Signed z (K,) of candidates given `basis`, its residuals and their autocorrelation, each
+        as certain as its two-sided p-value."""
         t, k = len(self._y), len(candidates)
         kinds = 1 + self._windows.shape[1]
         x = np.empty((t, kinds * k))
@@ -309,7 +349,11 @@ class Selection:
         z = sums / np.sqrt(variance + 1e-300)
         spread = np.sqrt(max(sigma2, 1e-300))
         z = saddlepoint_z(z, norm2, n, t, r / spread)
-        dof = 2.0 * n / (np.maximum(weight, 1e-9) ** 2 * (self._hetero or NO_HETEROSCEDASTICITY)[1] + 1e-12)
+        dof = (
+            2.0
+            * n
+            / (np.maximum(weight, 1e-9) ** 2 * (self._hetero or NO_HETEROSCEDASTICITY)[1] + 1e-12)
+        )
         return np.where(usable, student_z(z, dof), 0.0)
 
     def _rho(self, r: Floats) -> Floats:
@@ -318,7 +362,8 @@ class Selection:
     # -- refinement
 
     def _swapped(self, chosen: list[int], bar: float) -> list[int]:
-        """Each chosen slice given all others: dropped where it is no longer needed, swapped for a better one where there is one."""
+        """Each chosen slice given all others: dropped where it is no longer needed, swapped for a
+        better one where there is one."""
         if len(chosen) < 2:
             return chosen
         for _ in range(SWEEPS):
@@ -336,9 +381,11 @@ class Selection:
         return chosen
 
     def _ordered(self, chosen: list[int]) -> list[Step]:
-        """The chosen slices from the surest to the least, by taking away the least sure of those left, one after the other.
+        """The chosen slices from the surest to the least, by taking away the least sure of those
+        left, one after the other.
 
-        A step's statistic is that given the ones before it, or given all others if that is smaller, and never more than the one before it.
+        A step's statistic is that given the ones before it, or given all others if that is smaller,
+        and never more than the one before it.
         """
         if not chosen:
             return []
@@ -346,7 +393,9 @@ class Selection:
         given_all = {j: self._given(left, j) for j in left}
         reverse: list[tuple[int, float]] = []
         while left:
-            values = {j: self._given(left, j) for j in left} if len(left) < len(chosen) else given_all
+            values = (
+                {j: self._given(left, j) for j in left} if len(left) < len(chosen) else given_all
+            )
             j = min(left, key=lambda c: (round(values[c], 7), -self._order[c]))
             reverse.append((j, min(values[j], given_all[j])))
             left.remove(j)
@@ -385,7 +434,8 @@ class Selection:
         return Fit(beta, covariance, gram @ (x.T @ self._segments))
 
     def _noise(self, chosen: list[int], r: Floats) -> Floats:
-        """Standard deviation per trade of each chosen slice (K,), such that sd²/n is the variance of its mean."""
+        """Standard deviation per trade of each chosen slice (K,), such that sd²/n is the variance
+        of its mean."""
         if not chosen:
             return np.zeros(0)
         x = self._dense(chosen)
@@ -400,11 +450,26 @@ class Selection:
 
 
 def choose(
-    found: Candidates, outcome: Floats, hours: Floats, segments: Floats, n_min: int, of_regime: NDArray[np.bool_], alpha: float
+    found: Candidates,
+    outcome: Floats,
+    hours: Floats,
+    segments: Floats,
+    n_min: int,
+    of_regime: NDArray[np.bool_],
+    alpha: float,
 ) -> Path:
     """The path among the candidates that are `judged`; of the others the statistics are 0."""
     judged = found.judged
-    search = Selection(outcome, hours, found.members[judged], found.n_dims[judged], found.order[judged], segments, n_min, of_regime[judged])
+    search = Selection(
+        outcome,
+        hours,
+        found.members[judged],
+        found.n_dims[judged],
+        found.order[judged],
+        segments,
+        n_min,
+        of_regime[judged],
+    )
     path = search.path(alpha)
     marginal, conditional = np.zeros(len(found.n_dims)), np.zeros(len(found.n_dims))
     marginal[judged], conditional[judged] = path.marginal, path.conditional
@@ -413,9 +478,11 @@ def choose(
 
 
 def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, float]:
-    """Squared coefficient of variation of the slices' variances beyond chance, and kurtosis − 1 (what chance makes of it, times n).
+    """Squared coefficient of variation of the slices' variances beyond chance, and kurtosis − 1
+    (what chance makes of it, times n).
 
-    `ratio` (m,) is a slice's variance over the pooled one.  The variance of a sample variance of n is (kurtosis − 1)/n (large n).
+    `ratio` (m,) is a slice's variance over the pooled one.  The variance of a sample variance of n
+    is (kurtosis − 1)/n (large n).
     """
     t = len(r)
     r2 = r * r

@@ -1,16 +1,20 @@
-"""Shared effects: the posterior mean of all slices of a group together, instead of a verdict on each.
+"""Shared effects: the posterior mean of all slices of a group together, instead of a verdict on
+each.
 
 May touch: nothing but its arguments.
 
-Many slices that are too weak to be chosen one by one are together worth as much as the few that are.  Every slice s of one or two
-dimensions has an effect b_s ~ N(0, τ² w_s) around the group's level, and a trade earns the sum of those that hold it (random effects;
-Robinson 1991, "That BLUP is a good thing").  Slices of one dimension have half of the variance, those of two the other half.  So a parent
-and its child, or two near clones, share their evidence and never repeat it.
+Many slices that are too weak to be chosen one by one are together worth as much as the few that
+are.  Every slice s of one or two dimensions has an effect b_s ~ N(0, τ² w_s) around the group's
+level, and a trade earns the sum of those that hold it (random effects; Robinson 1991, "That BLUP is
+a good thing").  Slices of one dimension have half of the variance, those of two the other half.  So
+a parent and its child, or two near clones, share their evidence and never repeat it.
 
-How large τ² is comes from what *persists*: products of outcomes of trades at least two blocks of time apart (`persistence.py`), regressed
-on how alike the trades are (Haseman & Elston 1972).  One group alone tells little of it, so that is the module's to say (`prior_share.py`):
-here the effects are told for each of a few shares of the variance that may persist, and the judge reads between them.  What hangs together
-within a block only is noise of each slice, by which its evidence counts for less.
+How large τ² is comes from what *persists*: products of outcomes of trades at least two blocks of
+time apart (`persistence.py`), regressed on how alike the trades are (Haseman & Elston 1972).  One
+group alone tells little of it, so that is the module's to say (`prior_share.py`): here the effects
+are told for each of a few shares of the variance that may persist, and the judge reads between
+them.  What hangs together within a block only is noise of each slice, by which its evidence counts
+for less.
 """
 
 from __future__ import annotations
@@ -23,7 +27,13 @@ from scipy.sparse import csr_array
 
 from app.learning.integrated.candidates import SHARED_DIMS, Candidates
 from app.learning.integrated.persistence import APART, LEAST_BLOCKS, far_pairs
-from app.learning.integrated.prior_share import LEAST_SHARE, PRIOR_SHARE, SHARES, estimated, posterior_share
+from app.learning.integrated.prior_share import (
+    LEAST_SHARE,
+    PRIOR_SHARE,
+    SHARES,
+    estimated,
+    posterior_share,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,22 +47,25 @@ MAIN_PART = 0.5
 TRANSIENT_PART = 1.0
 """How much of what moves within a block any two trades of a slice have in common."""
 PAIRED_TRADES = 512
-"""Trades, evenly spaced, from which the likeness of pairs is taken; sums of outcomes use all of them."""
+"""Trades, evenly spaced, from which the likeness of pairs is taken; sums of outcomes use all of
+them."""
 SEGMENT_TRADES = 30.0
 """Trades' worth of the group's mean in what a segment earns in the group."""
 TOLERANCE = 1e-13
 GRID = 1e-6
-"""Standard deviations of an outcome to which effects are told, so that the last bits of linear algebra do not show."""
+"""Standard deviations of an outcome to which effects are told, so that the last bits of linear
+algebra do not show."""
 MOST_STEPS = 400
 
 
 class SharedFit(NamedTuple):
     """What is shared in a group.
 
-    `slices` (K,) places of the candidates that tell most; `effects` (K, len(SHARES)) around the group's level, for each share of the
-    variance that may persist; `precision` (K,) one over the variance of each slice's mean, and `prior` (K,) the variance of its effect per
-    share; `likeness` what far products are per share; `products` (B, B) of what slices earned in each two blocks beyond what their
-    segments earn in the group, in units of the variance of an outcome."""
+    `slices` (K,) places of the candidates that tell most; `effects` (K, len(SHARES)) around the
+    group's level, for each share of the variance that may persist; `precision` (K,) one over the
+    variance of each slice's mean, and `prior` (K,) the variance of its effect per share; `likeness`
+    what far products are per share; `products` (B, B) of what slices earned in each two blocks
+    beyond what their segments earn in the group, in units of the variance of an outcome."""
 
     slices: Ints
     effects: Floats
@@ -62,18 +75,24 @@ class SharedFit(NamedTuple):
     products: Floats
 
 
-def shared_fit(outcome: Floats, blocks: Ints, found: Candidates, segments: Floats, most: int) -> SharedFit:
-    """The posterior means of the effects of the slices of one or two dimensions, of the `most` that tell most.
+def shared_fit(
+    outcome: Floats, blocks: Ints, found: Candidates, segments: Floats, most: int
+) -> SharedFit:
+    """The posterior means of the effects of the slices of one or two dimensions, of the `most` that
+    tell most.
 
-    Parameters: `outcome` (T,) clipped; `blocks` (T,) from 0 on; `found` candidates; `segments` (T, S) indicators of the segments.  What
-    persists is taken from all slices and carried by the `most` alone: otherwise what the others say would be missing.
+    Parameters: `outcome` (T,) clipped; `blocks` (T,) from 0 on; `found` candidates; `segments` (T,
+    S) indicators of the segments.  What persists is taken from all slices and carried by the `most`
+    alone: otherwise what the others say would be missing.
     """
     t = len(outcome)
     slices = np.flatnonzero(found.n_dims <= SHARED_DIMS)
     b = int(blocks.max(initial=0)) + 1
     y = beyond_segments(outcome, segments)
     variance = float(y @ y) / max(t, 1)
-    nothing = SharedFit(slices[:0], np.zeros((0, len(SHARES))), np.zeros(0), np.zeros(0), 0.0, np.zeros((b, b)))
+    nothing = SharedFit(
+        slices[:0], np.zeros((0, len(SHARES))), np.zeros(0), np.zeros(0), 0.0, np.zeros((b, b))
+    )
     if not len(slices) or not variance > 0:
         return nothing
     held, n_dims = found.members[slices], found.n_dims[slices]
@@ -87,22 +106,39 @@ def shared_fit(outcome: Floats, blocks: Ints, found: Candidates, segments: Float
     estimate, sd = estimated(products / variance, like_far)
     near = float(products[~far_pairs(b)].sum()) - float(own @ (y * y))
     transient = max(near / max(like_near, 1e-9) / variance - max(estimate, 0.0), 0.0)
-    noisier = 1.0 + transient * TRANSIENT_PART * np.maximum((counts * counts).sum(axis=1) / n - 1.0, 0.0)
+    noisier = 1.0 + transient * TRANSIENT_PART * np.maximum(
+        (counts * counts).sum(axis=1) / n - 1.0, 0.0
+    )
     size = n * (1.0 - frequency)
     if len(slices) > most:
         share = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
-        told = np.abs(_solved(held, y[:, None], noisier[:, None] / (share * weight)[:, None], size)[:, 0])
+        told = np.abs(
+            _solved(held, y[:, None], noisier[:, None] / (share * weight)[:, None], size)[:, 0]
+        )
         tells = np.round(told * np.sqrt(n) / float(np.sqrt(variance)), 6)
         first = np.sort(np.lexsort((found.order[slices], -tells))[:most])
         slices, held, noisier, size = slices[first], held[first], noisier[first], size[first]
         weight = _weights(n_dims[first], frequency[first])
-    effects = _solved(held, np.repeat(y[:, None], len(SHARES), axis=1), noisier[:, None] / np.outer(weight, SHARES), size)
+    effects = _solved(
+        held,
+        np.repeat(y[:, None], len(SHARES), axis=1),
+        noisier[:, None] / np.outer(weight, SHARES),
+        size,
+    )
     unit = GRID * float(np.sqrt(variance))
-    return SharedFit(slices, np.round(effects / unit) * unit, size / noisier / variance, weight * variance, like_far, products / variance)
+    return SharedFit(
+        slices,
+        np.round(effects / unit) * unit,
+        size / noisier / variance,
+        weight * variance,
+        like_far,
+        products / variance,
+    )
 
 
 def most_shared(lessons_per_group: int) -> int:
-    """Slices of a group that are told for their shared effects; the rest of the room is for the strongest that were not chosen.
+    """Slices of a group that are told for their shared effects; the rest of the room is for the
+    strongest that were not chosen.
 
     >>> most_shared(200)
     160
@@ -111,7 +147,8 @@ def most_shared(lessons_per_group: int) -> int:
 
 
 def least_shared(n_min: int) -> int:
-    """Trades that a slice needs to share its evidence, where `n_min` are needed to be judged by itself.
+    """Trades that a slice needs to share its evidence, where `n_min` are needed to be judged by
+    itself.
 
     >>> least_shared(33), least_shared(2)
     (11, 1)
@@ -119,32 +156,43 @@ def least_shared(n_min: int) -> int:
     return max(n_min // SHARED_PART, 1)
 
 
-def _by_block(held: csr_array, y: Floats, blocks: Ints, b: int, frequency: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Products (B, B) of what slices earned in each two blocks, and the trades of each slice in each block (K, B)."""
+def _by_block(
+    held: csr_array, y: Floats, blocks: Ints, b: int, frequency: Floats, weight: Floats
+) -> tuple[Floats, Floats]:
+    """Products (B, B) of what slices earned in each two blocks, and the trades of each slice in
+    each block (K, B)."""
     place = np.repeat(np.arange(held.shape[0]), np.diff(held.indptr)) * b + blocks[held.indices]
-    earned: Floats = np.bincount(place, y[held.indices], held.shape[0] * b).reshape(-1, b).astype(np.float64)
+    earned: Floats = (
+        np.bincount(place, y[held.indices], held.shape[0] * b).reshape(-1, b).astype(np.float64)
+    )
     counts = np.bincount(place, minlength=held.shape[0] * b).reshape(-1, b).astype(np.float64)
     earned -= frequency[:, None] * np.bincount(blocks, y, b)
     return np.asarray((earned * weight[:, None]).T @ earned), counts
 
 
 def _weights(n_dims: Ints, frequency: Floats) -> Floats:
-    """Prior variance (K,) of each slice's effect, such that the outcomes' variance from all of them is 1.
+    """Prior variance (K,) of each slice's effect, such that the outcomes' variance from all of them
+    is 1.
 
     >>> _weights(np.array([1, 1, 2]), np.array([0.5, 0.5, 0.25])).round(3).tolist()
     [1.0, 1.0, 2.667]
     """
     spread = frequency * (1.0 - frequency)
     weight = np.zeros(len(n_dims))
-    parts = {depth: MAIN_PART if depth == 1 else 1.0 - MAIN_PART for depth in np.unique(n_dims).tolist()}
+    parts = {
+        depth: MAIN_PART if depth == 1 else 1.0 - MAIN_PART for depth in np.unique(n_dims).tolist()
+    }
     for depth, part in parts.items():
         of_depth = n_dims == depth
         weight[of_depth] = part / sum(parts.values()) / max(float(spread[of_depth].sum()), 1e-12)
     return weight
 
 
-def _likeness(held: csr_array, weight: Floats, frequency: Floats, blocks: Ints, t: int) -> tuple[float, float, Floats]:
-    """Sum of the squared likeness of all far pairs of trades, that of the near pairs, and each trade's likeness with itself (T,)."""
+def _likeness(
+    held: csr_array, weight: Floats, frequency: Floats, blocks: Ints, t: int
+) -> tuple[float, float, Floats]:
+    """Sum of the squared likeness of all far pairs of trades, that of the near pairs, and each
+    trade's likeness with itself (T,)."""
     centre = float((weight * frequency * frequency).sum())
     own = np.asarray(held.T @ (weight * (1.0 - 2.0 * frequency))).ravel() + centre
     some = np.unique(np.linspace(0, t - 1, min(t, PAIRED_TRADES)).astype(np.int64))
@@ -176,8 +224,9 @@ def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
 
 
 def _solved(held: csr_array, columns: Floats, penalty: Floats, size: Floats) -> Floats:
-    """Effects (K, C) that minimise |column − their sum|² + Σ penalty · effect² for each centred column (T, C) and its penalties (K, C), by
-    conjugate gradients, scaled by each slice's own curvature."""
+    """Effects (K, C) that minimise |column − their sum|² + Σ penalty · effect² for each centred
+    column (T, C) and its penalties (K, C), by conjugate gradients, scaled by each slice's own
+    curvature."""
     across = held.T.tocsr()
     frequency = np.diff(held.indptr) / len(columns)
     right = np.asarray(held @ columns)
@@ -195,7 +244,9 @@ def _solved(held: csr_array, columns: Floats, penalty: Floats, size: Floats) -> 
         fitted = across @ direction
         fitted -= frequency @ direction
         curved = np.asarray(held @ fitted) + penalty * direction
-        step = np.where(open_, power / np.maximum(np.einsum("ij,ij->j", direction, curved), 1e-300), 0.0)
+        step = np.where(
+            open_, power / np.maximum(np.einsum("ij,ij->j", direction, curved), 1e-300), 0.0
+        )
         effects += step * direction
         left -= step * curved
         z = left / scale

@@ -1,11 +1,13 @@
-"""Sharing: the chosen effects of a group and the posterior mean of all its slices, as one sum of effects.
+"""Sharing: the chosen effects of a group and the posterior mean of all its slices, as one sum of
+effects.
 
 May touch: nothing but its arguments.
 
-Two accounts of a group say what a context earns beyond the group's level: the few chosen effects, and the shared effects of all slices.
-What is published is their mean by the weight that the module's record gives the second one.  A slice that is in both gets one
-effect.  Shared effects are around the group's mean, while an override's are added where it matches: the difference goes to the whole
-group.
+Two accounts of a group say what a context earns beyond the group's level: the few chosen effects,
+and the shared effects of all slices. What is published is their mean by the weight that the
+module's record gives the second one.  A slice that is in both gets one effect.  Shared effects are
+around the group's mean, while an override's are added where it matches: the difference goes to the
+whole group.
 """
 
 from __future__ import annotations
@@ -34,13 +36,16 @@ def with_shared(
 ) -> dict[str, Effect]:
     """The effects of a group, chosen and shared ones weighed by `counts`.
 
-    `whole` is the lesson of the whole group, `found` the chosen effects, the whole group's among them;
-    `level` is the posterior mean of the group's, `share` that of the persistent share of its variance; `scale` units of the outcome are one
-    unit of size.
+    `whole` is the lesson of the whole group, `found` the chosen effects, the whole group's among
+    them; `level` is the posterior mean of the group's, `share` that of the persistent share of its
+    variance; `scale` units of the outcome are one unit of size.
     """
     if not counts.open or not share:
         return {}
-    chosen, own_level = [found[i] for i in group.path.lesson_ids if i in found], found.get(whole.lesson_id)
+    chosen, own_level = (
+        [found[i] for i in group.path.lesson_ids if i in found],
+        found.get(whole.lesson_id),
+    )
     # Without chosen effects that have come in there is nothing to weigh shared ones against.
     surest = max((effect.ramp for effect in chosen), default=0.0)
     weight = counts.open * (1.0 - surest * (1.0 - counts.shared))
@@ -61,7 +66,11 @@ def with_shared(
         if i in made:
             made[i] = made[i]._replace(effect=made[i].effect + size)
         elif abs(size) >= 0.5 / GRID * scale:
-            sd = 1.0 / float(np.sqrt(marginal.shared_precision + 1.0 / max(share * marginal.shared_prior, 1e-300)))
+            sd = 1.0 / float(
+                np.sqrt(
+                    marginal.shared_precision + 1.0 / max(share * marginal.shared_prior, 1e-300)
+                )
+            )
             made[i] = _shared(lesson, group, size, effect, sd)
         else:
             continue
@@ -76,7 +85,19 @@ def with_shared(
 
 def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float) -> Effect:
     z = abs(raw) / max(sd, 1e-300)
-    return Effect(lesson, z, 1.0, raw, sd, size, sd, LessonDecay(state="stable"), 0.0, group.summary.as_of, "shared")
+    return Effect(
+        lesson,
+        z,
+        1.0,
+        raw,
+        sd,
+        size,
+        sd,
+        LessonDecay(state="stable"),
+        0.0,
+        group.summary.as_of,
+        "shared",
+    )
 
 
 def _less(effect: Effect, share: float) -> Effect:

@@ -1,4 +1,5 @@
-"""Sketches of slices: the smallest hashes of their trades' ids, as text too, and the Jaccard index that two of them tell.
+"""Sketches of slices: the smallest hashes of their trades' ids, as text too, and the Jaccard index
+that two of them tell.
 
 May touch: nothing but its arguments.
 """
@@ -20,16 +21,20 @@ Floats = NDArray[np.float64]
 SKETCH_SIZE = 512
 """Hashes of a sketch: the Jaccard of larger slices has a standard error of at most 0.02."""
 HASH_BITS = 48
-"""Of a million trades two have the same hash in one module of 560, which moves a Jaccard by one trade; a sketch takes 4 kB as text."""
+"""Of a million trades two have the same hash in one module of 560, which moves a Jaccard by one
+trade; a sketch takes 4 kB as text."""
 
 
 def trade_hash(trade_id: str) -> int:
-    """A trade's hash in [0, 2^48): the first six bytes, big-endian, of the BLAKE2b-128 of its id in UTF-8.  The same on every machine.
+    """A trade's hash in [0, 2^48): the first six bytes, big-endian, of the BLAKE2b-128 of its id in
+    UTF-8.  The same on every machine.
 
     >>> trade_hash("t1")
     62791285183997
     """
-    return int.from_bytes(hashlib.blake2b(trade_id.encode(), digest_size=16).digest()[: HASH_BITS // 8], "big")
+    return int.from_bytes(
+        hashlib.blake2b(trade_id.encode(), digest_size=16).digest()[: HASH_BITS // 8], "big"
+    )
 
 
 def trade_hashes(trade_ids: Sequence[str]) -> Hashes:
@@ -39,12 +44,15 @@ def trade_hashes(trade_ids: Sequence[str]) -> Hashes:
     [62791285183997]
     """
     digest = hashlib.blake2b
-    digests = b"".join([digest(trade_id.encode(), digest_size=16).digest() for trade_id in trade_ids])
+    digests = b"".join(
+        [digest(trade_id.encode(), digest_size=16).digest() for trade_id in trade_ids]
+    )
     return np.frombuffer(digests, ">u8")[::2].astype(np.uint64) >> np.uint64(64 - HASH_BITS)
 
 
 def sketches(hashes: Hashes, members: NDArray[np.bool_]) -> list[Hashes]:
-    """Sketches of K slices: of each row of `members` (K, T) the 512 smallest `hashes` (T,) of its trades, ascending.
+    """Sketches of K slices: of each row of `members` (K, T) the 512 smallest `hashes` (T,) of its
+    trades, ascending.
 
     Bar-Yossef et al. 2002, "Counting distinct elements in a data stream" (k minimum values).
 
@@ -54,15 +62,22 @@ def sketches(hashes: Hashes, members: NDArray[np.bool_]) -> list[Hashes]:
     ordered, first = np.unique(hashes, return_index=True)
     if len(ordered) < len(hashes):  # two trades of one hash count as one
         columns = np.argsort(hashes, kind="stable")
-        members = np.logical_or.reduceat(members[:, columns], np.searchsorted(hashes[columns], ordered), axis=1)
+        members = np.logical_or.reduceat(
+            members[:, columns], np.searchsorted(hashes[columns], ordered), axis=1
+        )
         first = np.arange(len(ordered))
     found = []
     step = max(1, (1 << 24) // max(1, len(ordered)))
     for start in range(0, len(members), step):
         row, column = np.nonzero(members[start : start + step, first])
-        ends = np.searchsorted(row, np.arange(min(step, len(members) - start)), side="right").tolist()
+        ends = np.searchsorted(
+            row, np.arange(min(step, len(members) - start)), side="right"
+        ).tolist()
         kept = ordered[column]
-        found += [kept[a : min(a + SKETCH_SIZE, b)].copy() for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        found += [
+            kept[a : min(a + SKETCH_SIZE, b)].copy()
+            for a, b in zip([0, *ends[:-1]], ends, strict=True)
+        ]
     return found
 
 
@@ -72,11 +87,14 @@ def encode(sketch: Hashes) -> str:
     >>> encode(np.array([1, 258], np.uint64))
     'AAAAAAABAAAAAAEC'
     """
-    return base64.b64encode(sketch.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:].tobytes()).decode()
+    return base64.b64encode(
+        sketch.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:].tobytes()
+    ).decode()
 
 
 def decode(text: str) -> Hashes:
-    """The sketch of a text that `encode` made.  Raises `ValueError` if the text is not base64 of six bytes a hash.
+    """The sketch of a text that `encode` made.  Raises `ValueError` if the text is not base64 of
+    six bytes a hash.
 
     >>> decode("AAAAAAABAAAAAAEC").tolist()
     [1, 258]
@@ -97,18 +115,24 @@ def decoded(texts: Sequence[str]) -> list[Hashes]:
     >>> decoded([])
     []
     """
-    if any(len(text) % 8 for text in texts):  # six bytes are eight letters, so that texts laid end to end are one
+    # six bytes are eight letters, so that texts laid end to end are one
+    if any(len(text) % 8 for text in texts):
         return [decode(text) for text in texts]
-    whole, ends = decode("".join(texts)), list(itertools.accumulate(len(text) // 8 for text in texts))
+    whole, ends = (
+        decode("".join(texts)),
+        list(itertools.accumulate(len(text) // 8 for text in texts)),
+    )
     return [whole[start:end].copy() for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def jaccard(a: Hashes, n_a: int, b: Hashes, n_b: int) -> float:
-    """The Jaccard index |A ∩ B| / |A ∪ B| of two slices of `n_a` and `n_b` trades, from their sketches.
+    """The Jaccard index |A ∩ B| / |A ∪ B| of two slices of `n_a` and `n_b` trades, from their
+    sketches.
 
-    Exact if neither has more than 512 trades.  Otherwise it is that of all hashes up to the place where the first of the sketches ends:
-    a sample of the union without replacement, of at least 512 (so that no more than the smallest 512 of the union could say is lost);
-    and never above min(n) / max(n), which no Jaccard exceeds.  Two empty slices are equal: 1.
+    Exact if neither has more than 512 trades.  Otherwise it is that of all hashes up to the place
+    where the first of the sketches ends: a sample of the union without replacement, of at least 512
+    (so that no more than the smallest 512 of the union could say is lost); and never above min(n) /
+    max(n), which no Jaccard exceeds.  Two empty slices are equal: 1.
 
     >>> jaccard(np.arange(0, 7, dtype=np.uint64), 7, np.arange(1, 8, dtype=np.uint64), 7)
     0.75
@@ -119,12 +143,23 @@ def jaccard(a: Hashes, n_a: int, b: Hashes, n_b: int) -> float:
     if ends:
         a, b = (s[: np.searchsorted(s, np.uint64(min(ends)), side="right")] for s in (a, b))
     common = len(np.intersect1d(a, b, assume_unique=True))
-    return float(index_of(np.array(common), np.array(len(a)), np.array(len(b)), np.array(n_a), np.array(n_b)))
+    return float(
+        index_of(np.array(common), np.array(len(a)), np.array(len(b)), np.array(n_a), np.array(n_b))
+    )
 
 
-def index_of(common: NDArray[np.integer], a: NDArray[np.integer], b: NDArray[np.integer], n_a: Ints, n_b: Ints) -> Floats:
-    """Jaccard from the hashes in common and of each up to where both sketches are complete, and the numbers of trades."""
+def index_of(
+    common: NDArray[np.integer],
+    a: NDArray[np.integer],
+    b: NDArray[np.integer],
+    n_a: Ints,
+    n_b: Ints,
+) -> Floats:
+    """Jaccard from the hashes in common and of each up to where both sketches are complete, and the
+    numbers of trades."""
     union = a + b - common
     ratio = np.minimum(n_a, n_b) / np.maximum(np.maximum(n_a, n_b), 1)
-    index: Floats = np.where(union > 0, np.minimum(common / np.maximum(union, 1), np.where(n_a == n_b, 1.0, ratio)), 1.0)
+    index: Floats = np.where(
+        union > 0, np.minimum(common / np.maximum(union, 1), np.where(n_a == n_b, 1.0, ratio)), 1.0
+    )
     return index

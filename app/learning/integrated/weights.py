@@ -2,9 +2,10 @@
 
 May touch: nothing but its arguments.
 
-What a learner adds to the account without it, times its weight, should be what came beyond that account.  The weight is the
-coefficient of that regression over all records of the module, shrunk to a prior that says what works where nothing is known yet, and
-kept between 0 and 1 (stacking; Wolpert 1992, Breiman 1996).  A learner that is switched on has weight 1, one that is off 0.
+What a learner adds to the account without it, times its weight, should be what came beyond that
+account.  The weight is the coefficient of that regression over all records of the module, shrunk to
+a prior that says what works where nothing is known yet, and kept between 0 and 1 (stacking; Wolpert
+1992, Breiman 1996).  A learner that is switched on has weight 1, one that is off 0.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ Floats = NDArray[np.float64]
 class Counts(NamedTuple):
     """How far learners count in a module, each from 0 to 1.
 
-    `half_life` of slices and `level_half_life` of whole groups; `shared` effects beside the chosen ones; `open` how far the module has
-    shown that there is anything at all to size by.
+    `half_life` of slices and `level_half_life` of whole groups; `shared` effects beside the chosen
+    ones; `open` how far the module has shown that there is anything at all to size by.
     """
 
     half_life: float
@@ -42,20 +43,22 @@ class Prior(NamedTuple):
 
 
 OPEN_PART = 0.5
-"""Part of a module's error rate for the test that opens it; with the other part, the bar of single effects, it makes the whole."""
+"""Part of a module's error rate for the test that opens it; with the other part, the bar of single
+effects, it makes the whole."""
 OPEN_OVER = 10.0
 """Factor of the p-value over which a module opens."""
 HALF_LIFE = Prior(0.85, 0.5)
 LEVEL_HALF_LIFE = Prior(0.25, 0.3)
-"""Levels of whole groups move with the market as much as with the edge: on real prices their movement did not last."""
+"""Levels of whole groups move with the market as much as with the edge: on real prices their
+movement did not last."""
 SHARED = Prior(0.5, 1.0)
 DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time hang together."""
 
 
 class Evidence(NamedTuple):
-    """Sums over trades of a record, in units of the outcomes' variance: of squares of what a learner `said`, and of its products with what
-    `came`; `trades` that the record has."""
+    """Sums over trades of a record, in units of the outcomes' variance: of squares of what a
+    learner `said`, and of its products with what `came`; `trades` that the record has."""
 
     said: float = 0.0
     came: float = 0.0
@@ -67,7 +70,8 @@ class Evidence(NamedTuple):
 
 
 def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
-    """The weight of a learner, from 0 to 1; `switch`: True for on, False for off, None for as its record says.
+    """The weight of a learner, from 0 to 1; `switch`: True for on, False for off, None for as its
+    record says.
 
     >>> weight(Evidence(), SHARED, None), weight(Evidence(), SHARED, False)
     (0.5, 0.0)
@@ -91,10 +95,12 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
 
 
 def shared_evidence(cells: Iterable[tuple[RecordCell, Floats]], half_life: float) -> Evidence:
-    """Of shared effects: what they say beyond the chosen ones, and what came beyond these with their half-life by weight `half_life`.
+    """Of shared effects: what they say beyond the chosen ones, and what came beyond these with
+    their half-life by weight `half_life`.
 
-    `cells` with the weights of the shares that effects are told for, see `prior_share.between`.  A past time at which nothing had been
-    chosen does not tell which account is the better one: it would show what is lost until something is.
+    `cells` with the weights of the shares that effects are told for, see `prior_share.between`.  A
+    past time at which nothing had been chosen does not tell which account is the better one: it
+    would show what is lost until something is.
     """
     total = Evidence()
     for cell, shares in cells:
@@ -121,13 +127,17 @@ def _evidence(n: int, products: Floats, said: Floats, came: Floats) -> Evidence:
     variance = float(_came(len(products)) @ products @ _came(len(products))) / n
     if not variance > 0:
         return Evidence()
-    return Evidence(float(said @ products @ said) / variance, float(said @ products @ came) / variance, n)
+    return Evidence(
+        float(said @ products @ said) / variance, float(said @ products @ came) / variance, n
+    )
 
 
 def opened(log_p: float, alpha: float, sure: float) -> float:
-    """How far a module has shown that there is anything to size by: 0 with nothing, 1 from a tenth of its share of the error rate on.
+    """How far a module has shown that there is anything to size by: 0 with nothing, 1 from a tenth
+    of its share of the error rate on.
 
-    `log_p` is that of the module's test, `sure` how far the surest of its effects has come in by itself.
+    `log_p` is that of the module's test, `sure` how far the surest of its effects has come in by
+    itself.
 
     >>> [round(opened(np.log(p), 0.03, 0.0), 2) for p in (0.02, 0.01, 0.001)], opened(0.0, 0.03, 1.0)
     ([0.0, 0.18, 1.0], 1.0)

@@ -33,8 +33,9 @@ PRIOR_GROUPS = 2.0
 
 
 class Level(NamedTuple):
-    """A group's level against the baseline: |z|, net of the baseline, its standard error, and the baseline, all beyond the chosen effects;
-    `mean` is that of all trades net of the baseline, `mean_sd` its standard error."""
+    """A group's level against the baseline: |z|, net of the baseline, its standard error, and the
+    baseline, all beyond the chosen effects; `mean` is that of all trades net of the baseline,
+    `mean_sd` its standard error."""
 
     z: float
     net: float
@@ -44,8 +45,11 @@ class Level(NamedTuple):
     mean_sd: float
 
 
-def levels(groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: SegmentBaselines) -> dict[str, Level]:
-    """The level of each group, by the id of its whole lesson; `passed` has the fit of the effects that passed, by the summary's id.
+def levels(
+    groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: SegmentBaselines
+) -> dict[str, Level]:
+    """The level of each group, by the id of its whole lesson; `passed` has the fit of the effects
+    that passed, by the summary's id.
 
     |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where their signs differ.  What the chosen
     effects add to the average trade of the module is not held against a group without any: beyond the effects, levels are compared
@@ -53,7 +57,9 @@ def levels(groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: Se
     """
     home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, *_ in groups}
     added = sum(
-        home[summary.lesson_id] * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0]) for summary, path, *_ in groups
+        home[summary.lesson_id]
+        * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0])
+        for summary, path, *_ in groups
     ) / max(sum(home.values()), 1)
     found = {}
     for summary, path, *_ in groups:
@@ -71,16 +77,20 @@ def levels(groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: Se
 
 
 class Spread(NamedTuple):
-    """How levels of a module's groups differ: `tau2` their variance beyond chance, `noise2` by the id of the whole lesson the variance
-    of a level as outcomes cluster in time, `products` (B, B) of what levels earned in each two blocks."""
+    """How levels of a module's groups differ: `tau2` their variance beyond chance, `noise2` by the
+    id of the whole lesson the variance of a level as outcomes cluster in time, `products` (B, B) of
+    what levels earned in each two blocks."""
 
     tau2: float
     noise2: dict[str, float]
     products: Floats
 
 
-def spread_of(groups: Sequence[GroupPath], found: Mapping[str, Level], config: LearningConfig, scale: float) -> Spread:
-    """How far levels differ beyond chance, from blocks of time: `found` are the levels, `scale` units of the outcome are one of size."""
+def spread_of(
+    groups: Sequence[GroupPath], found: Mapping[str, Level], config: LearningConfig, scale: float
+) -> Spread:
+    """How far levels differ beyond chance, from blocks of time: `found` are the levels, `scale`
+    units of the outcome are one of size."""
     parts, nets, noise2 = [], [], {}
     for group in groups:
         i = whole_id(group.summary)
@@ -101,27 +111,55 @@ def spread_of(groups: Sequence[GroupPath], found: Mapping[str, Level], config: L
     net, variance = np.array(nets).T
     sure = 1.0 / np.maximum(variance + prior, 1e-300)
     beyond_chance = max(float(sure @ (net * net - variance)) / float(sure.sum()), 0.0)
-    return Spread((len(nets) * beyond_chance + PRIOR_GROUPS * prior) / (len(nets) + PRIOR_GROUPS), noise2, total(parts))
+    return Spread(
+        (len(nets) * beyond_chance + PRIOR_GROUPS * prior) / (len(nets) + PRIOR_GROUPS),
+        noise2,
+        total(parts),
+    )
 
 
-def whole_effect(lesson: Lesson, group: GroupPath, level: Level, counts: Counts, bar: float, config: LearningConfig) -> Effect:
+def whole_effect(
+    lesson: Lesson,
+    group: GroupPath,
+    level: Level,
+    counts: Counts,
+    bar: float,
+    config: LearningConfig,
+) -> Effect:
     """The edge of a whole group, now: its level, as far as it is sure by itself, and how it moved."""
     ramp = ramp_of(level.z, bar)
     now, now_sd, decay = level.net, level.sd, LessonDecay(state="stable")
     if ramp and counts.level_half_life and len(group.summary.course) > 1:
         state = _state(group.summary, level, micros_from_text(lesson.as_of), config)
-        now, now_sd, decay = moved(now, now_sd, state.now, state.now_sd, decay_of(state), counts.level_half_life)
+        now, now_sd, decay = moved(
+            now, now_sd, state.now, state.now_sd, decay_of(state), counts.level_half_life
+        )
     size = now * ramp * kept(now, now_sd**2)
-    return Effect(lesson, level.z, ramp, level.net, level.sd, size, now_sd, decay, level.baseline, lesson.as_of)
+    return Effect(
+        lesson,
+        level.z,
+        ramp,
+        level.net,
+        level.sd,
+        size,
+        now_sd,
+        decay,
+        level.baseline,
+        lesson.as_of,
+    )
 
 
 def shared_level(level: Level, noise2: float, tau2: float) -> float:
-    """The posterior mean of a group's level, as far as levels differ in the module (James & Stein 1961)."""
+    """The posterior mean of a group's level, as far as levels differ in the module (James & Stein
+    1961)."""
     return level.mean * tau2 / max(tau2 + noise2, 1e-300)
 
 
-def record_of_level(summary: GroupSummary, level: Level, noise2: float, config: LearningConfig) -> Evidence:
-    """What the half-life of a whole group would have said at past times beyond its mean, and what came (see `record.py`)."""
+def record_of_level(
+    summary: GroupSummary, level: Level, noise2: float, config: LearningConfig
+) -> Evidence:
+    """What the half-life of a whole group would have said at past times beyond its mean, and what
+    came (see `record.py`)."""
     step = max(config.window_us // STEPS, 1)
     half = step * STEPS // 2
     newest = micros_from_text(summary.as_of)
@@ -139,12 +177,16 @@ def record_of_level(summary: GroupSummary, level: Level, noise2: float, config: 
         if n[known].sum() < LEAST_TRADES * config.n_min or known.sum() < 2 or not after.any():
             continue
         mean = float(n[known] @ beyond[known] / n[known].sum())
-        state = _edge_state(starts[known] + length / 2, n[known], beyond[known], np.sqrt(noise), cut)
+        state = _edge_state(
+            starts[known] + length / 2, n[known], beyond[known], np.sqrt(noise), cut
+        )
         age = (starts[after] + length / 2 - cut) / HOUR_US
         moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - mean
         found = found.plus(
             Evidence(
-                unit * float(n[after] @ (moving * moving)), unit * float(n[after] @ (moving * (beyond[after] - mean))), int(n[after].sum())
+                unit * float(n[after] @ (moving * moving)),
+                unit * float(n[after] @ (moving * (beyond[after] - mean))),
+                int(n[after].sum()),
             )
         )
     return found
@@ -161,9 +203,13 @@ def _state(summary: GroupSummary, level: Level, now_us: int, config: LearningCon
     n = np.array([cell.n for cell in cells], np.float64)
     mean = np.array([cell.mean for cell in cells])
     shift = level.net - float(n @ mean) / float(n.sum())
-    at_us = np.array([cell.day for cell in cells]) * DAY_US + course_days(config.window_us) * DAY_US / 2
+    at_us = (
+        np.array([cell.day for cell in cells]) * DAY_US + course_days(config.window_us) * DAY_US / 2
+    )
     # A cell at the window's end is not full yet: its trades closed by now.
-    return _edge_state(np.minimum(at_us, now_us), n, mean + shift, level.sd * float(np.sqrt(n.sum())), now_us)
+    return _edge_state(
+        np.minimum(at_us, now_us), n, mean + shift, level.sd * float(np.sqrt(n.sum())), now_us
+    )
 
 
 def _edge_state(at_us: Floats, n: Floats, mean: Floats, noise_sd: float, now_us: int) -> EdgeState:
@@ -171,9 +217,18 @@ def _edge_state(at_us: Floats, n: Floats, mean: Floats, noise_sd: float, now_us:
     count = n.astype(np.int64)
     hours = np.asarray(at_us, np.float64) / HOUR_US
     noise = np.array([max(noise_sd, 1e-12)])
-    return edge_states(np.repeat(hours, count), np.repeat(mean, count), np.array([0, count.sum()]), noise, now_us / HOUR_US)[0]
+    return edge_states(
+        np.repeat(hours, count),
+        np.repeat(mean, count),
+        np.array([0, count.sum()]),
+        noise,
+        now_us / HOUR_US,
+    )[0]
 
 
 def _blocks(summary: GroupSummary, config: LearningConfig) -> NDArray[np.int64]:
-    middle = np.array([cell.day for cell in summary.course], np.int64) * DAY_US + course_days(config.window_us) * DAY_US // 2
+    middle = (
+        np.array([cell.day for cell in summary.course], np.int64) * DAY_US
+        + course_days(config.window_us) * DAY_US // 2
+    )
     return block_of(middle, config.window_us)

@@ -1,4 +1,5 @@
-"""Which reading of columns that determine one another makes the rows add up: contract value, gross or net, fees, percent.
+"""Which reading of columns that determine one another makes the rows add up: contract value, gross
+or net, fees, percent.
 
 May touch: nothing.
 """
@@ -44,7 +45,8 @@ _MOST = 0.8
 
 @dataclass
 class Trade:
-    """A row of a table of positions as numbers: `fees` are as they stand there, `name` is what contract values are told apart by."""
+    """A row of a table of positions as numbers: `fees` are as they stand there, `name` is what
+    contract values are told apart by."""
 
     name: str
     side: int
@@ -59,9 +61,10 @@ class Trade:
 
 @dataclass
 class Reading:
-    """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees, contract values by name, whether returns are
-    percent (None: not told), on a margin or on something else, the sides exchanged, the share of rows that add up exactly, and the
-    lines of those that do not."""
+    """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees,
+    contract values by name, whether returns are percent (None: not told), on a margin or on
+    something else, the sides exchanged, the share of rows that add up exactly, and the lines of
+    those that do not."""
 
     profit: str | None = None
     fee_scale: int = 1
@@ -91,7 +94,8 @@ def nice(value: float) -> float | None:
 
 
 def half_unit(numbers: Sequence[float | None]) -> float:
-    """Half of the last digit that the numbers have, so far they can be off by rounding; at most half of a hundredth.
+    """Half of the last digit that the numbers have, so far they can be off by rounding; at most
+    half of a hundredth.
 
     >>> half_unit([12.5, 3.25, None]), half_unit([0.02272727]), half_unit([100.0])
     (0.005, 5e-09, 0.005)
@@ -104,12 +108,17 @@ def read_positions(trades: Sequence[Trade]) -> Reading:
     """The reading of closed positions that explains most rows."""
     found = Reading()
     priced = [t for t in trades if t.profit is not None and t.entry > 0 and t.exit > 0]
-    moved = [t for t in priced if t.exit != t.entry and abs(t.profit or 0) > abs(t.fees) * 1.05 + 0.011]
+    moved = [
+        t for t in priced if t.exit != t.entry and abs(t.profit or 0) > abs(t.fees) * 1.05 + 0.011
+    ]
     against = [t for t in moved if ((t.profit or 0) > 0) != (t.side * (t.exit - t.entry) > 0)]
     found.n_compared, found.n_against = len(moved), len(against)
     if moved and len(against) > _MOST * len(moved):
         found.exchanged = True
-        trades = [Trade(t.name, -t.side, t.entry, t.exit, t.quantity, t.profit, t.fees, t.ret, t.line) for t in trades]
+        trades = [
+            Trade(t.name, -t.side, t.entry, t.exit, t.quantity, t.profit, t.fees, t.ret, t.line)
+            for t in trades
+        ]
         priced = [t for t in trades if t.profit is not None and t.entry > 0 and t.exit > 0]
         found.n_against = len(moved) - len(against)
     _read_profit(priced, found)
@@ -130,7 +139,11 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
     if not sized:
         return
     has_fees = any(t.fees for t in sized)
-    signs = (1, -1) if sum(t.fees < 0 for t in sized) > len(sized) / 2 or any(t.fees < 0 for t in sized) else (1,)
+    signs = (
+        (1, -1)
+        if sum(t.fees < 0 for t in sized) > len(sized) / 2 or any(t.fees < 0 for t in sized)
+        else (1,)
+    )
     best: tuple[float, int] | None = None
     hypotheses = [("gross", 1)]
     if has_fees:
@@ -141,7 +154,12 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
             key = (exact, -rank)
             if best is None or key[0] > best[0] + 1e-9:
                 best = key
-                found.inverse, found.exact, found.values, found.off = inverse, exact, values, [sized[i].line for i in off]
+                found.inverse, found.exact, found.values, found.off = (
+                    inverse,
+                    exact,
+                    values,
+                    [sized[i].line for i in off],
+                )
                 found.profit, found.fee_scale = kind if has_fees else None, sign
         if best and best[0] >= _MOST:
             break
@@ -149,14 +167,23 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
         found.inverse = False
         found.values = {}
         found.profit = None
-        found.fee_scale = -1 if has_fees and sum(t.fees < 0 for t in sized) > sum(t.fees > 0 for t in sized) else 1
+        found.fee_scale = (
+            -1
+            if has_fees and sum(t.fees < 0 for t in sized) > sum(t.fees > 0 for t in sized)
+            else 1
+        )
         _read_about(sized, found)
     elif has_fees and found.profit is not None:
-        found.fee_scale = -1 if sum(t.fees < 0 for t in sized) > sum(t.fees > 0 for t in sized) else 1
+        found.fee_scale = (
+            -1 if sum(t.fees < 0 for t in sized) > sum(t.fees > 0 for t in sized) else 1
+        )
 
 
-def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> tuple[dict[str, float], float, list[int]]:
-    """(contract values by name, the share of rows that they explain to the cent, the others' indices)."""
+def _explained(
+    trades: Sequence[Trade], kind: str, sign: int, inverse: bool
+) -> tuple[dict[str, float], float, list[int]]:
+    """(contract values by name, the share of rows that they explain to the cent, the others'
+    indices)."""
     by_name: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     for i, trade in enumerate(trades):
         before = (trade.profit or 0) + (sign * trade.fees if kind == "net" else 0)
@@ -172,7 +199,8 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
         value = nice(middle) or (float(f"{middle:.6g}") if len(ratios) >= 2 else None)
         if value is None or value <= 0:
             if len(ratios) == 1 and middle > 0:
-                alone += len(rows)  # One row alone: its profit may be in another currency than its price.
+                # One row alone: its profit may be in another currency than its price.
+                alone += len(rows)
             else:
                 off += [i for i, _, _ in rows]
             continue
@@ -189,10 +217,17 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
 
 
 def _read_about(trades: Sequence[Trade], found: Reading) -> None:
-    """Profits that agree with the prices but for fees that no column has: the contract value by the largest moves."""
+    """Profits that agree with the prices but for fees that no column has: the contract value by the
+    largest moves."""
     weight = sum(_gain(t, False) ** 2 for t in trades)
     slope = sum((t.profit or 0) * _gain(t, False) for t in trades) / weight if weight else 0.0
-    less = [t for t in trades if -1e-6 <= _gain(t, False) - (t.profit or 0) <= 0.005 * abs(t.quantity or 0) * max(t.entry, t.exit) + 0.02]
+    less = [
+        t
+        for t in trades
+        if -1e-6
+        <= _gain(t, False) - (t.profit or 0)
+        <= 0.005 * abs(t.quantity or 0) * max(t.entry, t.exit) + 0.02
+    ]
     if 0.9 <= slope <= 1.1 and len(less) >= 0.9 * len(trades):
         found.values = {"*": 1}
         found.profit = None if any(t.fees for t in trades) else "net"
@@ -213,14 +248,20 @@ def _read_about(trades: Sequence[Trade], found: Reading) -> None:
             t
             for t in own
             if abs((t.profit or 0) - value * _gain(t, False))
-            <= 0.005 * abs(t.quantity or 0) * max(t.entry, t.exit) * value + abs(t.fees) * 1.1 + 0.02
+            <= 0.005 * abs(t.quantity or 0) * max(t.entry, t.exit) * value
+            + abs(t.fees) * 1.1
+            + 0.02
         ]
         near += len(close)
         if len(close) * 2 >= len(own):
             values[name] = value
     if near >= _MOST * len(trades):
         found.values = values
-        n_less = sum((t.profit or 0) < values.get(t.name, 1) * _gain(t, False) - 1e-9 for t in trades if t.name in values)
+        n_less = sum(
+            (t.profit or 0) < values.get(t.name, 1) * _gain(t, False) - 1e-9
+            for t in trades
+            if t.name in values
+        )
         if not any(t.fees for t in trades) and n_less >= _MOST * near:
             found.profit = "net"
 
@@ -251,8 +292,8 @@ def _read_return(trades: Sequence[Trade], found: Reading) -> None:
 
 @dataclass
 class Amount:
-    """Which column has the amount of fills, whether fees are taken off it (`net`), whether it is what price times quantity gives (then
-    every contract value is 1), and what else the rows say."""
+    """Which column has the amount of fills, whether fees are taken off it (`net`), whether it is
+    what price times quantity gives (then every contract value is 1), and what else the rows say."""
 
     column: str = ""
     kind: str = ""
@@ -267,7 +308,8 @@ def read_amounts(
     fees: Sequence[float],
     buys: Sequence[bool | None],
 ) -> Amount | None:
-    """The column that is price × quantity × contract value, before or after fees; `sizes` are price × quantity, without sign.
+    """The column that is price × quantity × contract value, before or after fees; `sizes` are price
+    × quantity, without sign.
 
     None where no column is one.
     """
@@ -278,7 +320,11 @@ def read_amounts(
                 continue
             share, values = _amount_share(numbers, names, sizes, fees, buys, kind)
             if share >= _MOST and (best is None or share > best[0] + 1e-9):
-                best = (share, rank, Amount(column, kind, all(v == 1 for v in values.values()), values))
+                best = (
+                    share,
+                    rank,
+                    Amount(column, kind, all(v == 1 for v in values.values()), values),
+                )
     if best is not None:
         return best[2]
     for column, numbers in columns:
@@ -310,7 +356,9 @@ def _amount_share(
     for name, own in rows.items():
         middle = statistics.median(paid / size for paid, size in own)
         value = nice(middle) or float(f"{middle:.5g}")
-        close = sum(abs(paid - value * size) <= max(1.2 * rounding, paid * 1e-4) for paid, size in own)
+        close = sum(
+            abs(paid - value * size) <= max(1.2 * rounding, paid * 1e-4) for paid, size in own
+        )
         # One row explains itself with any value, so only a usual one counts.
         if len(own) == 1 and nice(middle) is None:
             close = 0
@@ -319,7 +367,9 @@ def _amount_share(
     return (good / n if n else 0.0), values
 
 
-def _nearly(numbers: Sequence[float | None], names: Sequence[str], sizes: Sequence[float | None]) -> tuple[float, dict[str, float]]:
+def _nearly(
+    numbers: Sequence[float | None], names: Sequence[str], sizes: Sequence[float | None]
+) -> tuple[float, dict[str, float]]:
     """Amounts from which small fees that no column has are taken off."""
     rows = [(abs(a), name, s) for a, name, s in zip(numbers, names, sizes, strict=True) if a and s]
     good, values = 0, {}

@@ -1,4 +1,5 @@
-"""Which column is which field: by the names that people and programs give to columns, and by what stands in them.
+"""Which column is which field: by the names that people and programs give to columns, and by what
+stands in them.
 
 May touch: nothing.
 """
@@ -16,39 +17,128 @@ from app.sources.drafting.contents import Contents, alike
 from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 POSITIONS = (
-    "exit_timestamp", "entry_timestamp", "trade_id", "symbol", "side", "rr", "roi", "pnl_usd", "stake", "max_drawdown", "max_gain",
-    "entry_price", "exit_price", "quantity", "fees_usd", "hold_time_days", "timeframe", "bucket", "chain", "currency", "revision",
+    "exit_timestamp",
+    "entry_timestamp",
+    "trade_id",
+    "symbol",
+    "side",
+    "rr",
+    "roi",
+    "pnl_usd",
+    "stake",
+    "max_drawdown",
+    "max_gain",
+    "entry_price",
+    "exit_price",
+    "quantity",
+    "fees_usd",
+    "hold_time_days",
+    "timeframe",
+    "bucket",
+    "chain",
+    "currency",
+    "revision",
     "multiplier",
-)  # fmt: skip
+)
 FILLS = (
-    "time", "symbol", "side", "open_close", "quantity", "price", "fee", "fee_currency", "fill_id", "account", "timeframe", "bucket",
-    "chain", "currency", "multiplier",
-)  # fmt: skip
+    "time",
+    "symbol",
+    "side",
+    "open_close",
+    "quantity",
+    "price",
+    "fee",
+    "fee_currency",
+    "fill_id",
+    "account",
+    "timeframe",
+    "bucket",
+    "chain",
+    "currency",
+    "multiplier",
+)
 TIMES = frozenset({"entry_timestamp", "exit_timestamp", "time"})
 NUMBERS = frozenset(
-    {"rr", "roi", "pnl_usd", "max_drawdown", "max_gain", "entry_price", "exit_price", "quantity", "fees_usd", "hold_time_days", "price"}
+    {
+        "rr",
+        "roi",
+        "pnl_usd",
+        "max_drawdown",
+        "max_gain",
+        "entry_price",
+        "exit_price",
+        "quantity",
+        "fees_usd",
+        "hold_time_days",
+        "price",
+    }
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision|kommission|frais|comisi|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
-_NO_FEE = re.compile(r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl")
+_NO_FEE = re.compile(
+    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl"
+)
 _LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
 _NO_FILL_TIME = re.compile(r"exp|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 _OPTION_PARTS = (
-    re.compile(r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"),
+    re.compile(
+        r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"
+    ),
     re.compile(r"^strike|strike_price$"),
     re.compile(r"^(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
 )
 _CURRENCIES = frozenset(
-    ["USD", "EUR", "GBP", "GBX", "GBp", "JPY", "CHF", "CAD", "AUD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "HKD", "SGD",
-     "INR", "CNY",
-     "KRW", "BRL", "MXN", "ZAR", "TRY", "TWD"]
-)  # fmt: skip
+    [
+        "USD",
+        "EUR",
+        "GBP",
+        "GBX",
+        "GBp",
+        "JPY",
+        "CHF",
+        "CAD",
+        "AUD",
+        "NZD",
+        "SEK",
+        "NOK",
+        "DKK",
+        "PLN",
+        "CZK",
+        "HUF",
+        "HKD",
+        "SGD",
+        "INR",
+        "CNY",
+        "KRW",
+        "BRL",
+        "MXN",
+        "ZAR",
+        "TRY",
+        "TWD",
+    ]
+)
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
-_EFFECT = frozenset(["open", "close", "opening", "closing", "to_open", "to_close", "o", "c", "offset", "opened", "closed", "entry", "exit"])
+_EFFECT = frozenset(
+    [
+        "open",
+        "close",
+        "opening",
+        "closing",
+        "to_open",
+        "to_close",
+        "o",
+        "c",
+        "offset",
+        "opened",
+        "closed",
+        "entry",
+        "exit",
+    ]
+)
 
 
 @dataclass
@@ -81,13 +171,29 @@ class Chooser:
             used = {column for spec in found.values() for column in spec.columns}
             spec = self._special(name, used)
             if spec is None and name not in _SPECIAL and name not in TIMES:
-                column = next((c for c in self._candidates(name) if c not in used and self._fits(name, c)), None)
+                column = next(
+                    (c for c in self._candidates(name) if c not in used and self._fits(name, c)),
+                    None,
+                )
                 spec = Spec([column]) if column is not None else None
-            if name == "currency" and "pnl_usd" in found and (own := self._profit_currency()) is not None:
+            if (
+                name == "currency"
+                and "pnl_usd" in found
+                and (own := self._profit_currency()) is not None
+            ):
                 spec = Spec([own])
-            if spec is None and name == "fee_currency" and "fee" in found and (column := self._next_currency(found["fee"].columns[-1])):
+            if (
+                spec is None
+                and name == "fee_currency"
+                and "fee" in found
+                and (column := self._next_currency(found["fee"].columns[-1]))
+            ):
                 spec = Spec([column])
-            if spec is None and name == "currency" and (column := self._currency_column(found)) is not None:
+            if (
+                spec is None
+                and name == "currency"
+                and (column := self._currency_column(found)) is not None
+            ):
                 spec = Spec([column])
             if spec is not None:
                 found[name] = spec
@@ -108,35 +214,55 @@ class Chooser:
         return None
 
     def _candidates(self, name: str) -> Iterator[str]:
-        """Columns that may be the field, the likeliest first: by the whole name, then by all words of a name among others."""
+        """Columns that may be the field, the likeliest first: by the whole name, then by all words
+        of a name among others."""
         c = self._contents
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
         for word in known:
             for column, own in self._names.items():
                 if own != word:
                     continue
-                if name in ("roi", "pnl_usd") and word in NAMES["pnl_usd"] and c.has_percent(column) != (name == "roi"):
+                if (
+                    name in ("roi", "pnl_usd")
+                    and word in NAMES["pnl_usd"]
+                    and c.has_percent(column) != (name == "roi")
+                ):
                     continue  # A profit in percent is a return.
                 yield column
         if name == "fee_currency":
             yield from (
-                column for column in c.columns if re.search(r"currency.*(fee|commission)|(fee|commission).*currency", column, re.IGNORECASE)
+                column
+                for column in c.columns
+                if re.search(
+                    r"currency.*(fee|commission)|(fee|commission).*currency", column, re.IGNORECASE
+                )
             )
         for word in NAMES[name]:
             parts = word.split("_")
             for column, own in self._names.items():
-                if len(parts) > 1 and own != word and set(parts) < set(own.split("_")) and not self._other(name, own):
+                if (
+                    len(parts) > 1
+                    and own != word
+                    and set(parts) < set(own.split("_"))
+                    and not self._other(name, own)
+                ):
                     yield column
 
     def _profit_currency(self) -> str | None:
         """The column with the currency of the profit, where there are several with currencies."""
         pattern = re.compile(
-            r"(currency|ccy).*(result|profit|p ?[&/]? ?l\b|pnl|gain)|(profit|pnl|p&l|result).*(currency|ccy)", re.IGNORECASE
+            r"(currency|ccy).*(result|profit|p ?[&/]?"
+            r" ?l\b|pnl|gain)|(profit|pnl|p&l|result).*(currency|ccy)",
+            re.IGNORECASE,
         )
-        return next((c for c in self._contents.columns if pattern.search(c) and self._fits("currency", c)), None)
+        return next(
+            (c for c in self._contents.columns if pattern.search(c) and self._fits("currency", c)),
+            None,
+        )
 
     def _currency_column(self, found: Fields) -> str | None:
-        """A column with nothing but codes of currencies, next to the price or the profit, without a name that says so."""
+        """A column with nothing but codes of currencies, next to the price or the profit, without a
+        name that says so."""
         for name in ("pnl_usd", "price", "exit_price"):
             if name in found and (column := self._next_currency(found[name].column)) is not None:
                 return column
@@ -154,9 +280,16 @@ class Chooser:
         if _LIMIT.search(own):
             return True
         if name == "pnl_usd":
-            return bool(re.search(r"pct|percent|unreal|cum|day|mtm|per_share|points|ticks|gross_loss|currency", own))
+            return bool(
+                re.search(
+                    r"pct|percent|unreal|cum|day|mtm|per_share|points|ticks|gross_loss|currency",
+                    own,
+                )
+            )
         if name in ("price", "entry_price", "exit_price", "quantity"):
-            return bool(re.search(r"value|pct|currency|time|date|fee|commission|remaining|source|type", own))
+            return bool(
+                re.search(r"value|pct|currency|time|date|fee|commission|remaining|source|type", own)
+            )
         return name in ("fee", "fees_usd") and bool(_NO_FEE.search(own))
 
     def _fits(self, name: str, column: str) -> bool:
@@ -165,17 +298,27 @@ class Chooser:
         if not values:
             return False
         if name in NUMBERS:
-            if name == "roi" and any(len(unit) == 3 or unit in ("USDT", "USDC") for unit in c.signs(column)):
+            if name == "roi" and any(
+                len(unit) == 3 or unit in ("USDT", "USDC") for unit in c.signs(column)
+            ):
                 return False  # A cell with a currency sign is no fraction.
-            if name in ("price", "entry_price", "exit_price", "quantity") and c.time(column) is not None and not c.is_numeric(column):
+            if (
+                name in ("price", "entry_price", "exit_price", "quantity")
+                and c.time(column) is not None
+                and not c.is_numeric(column)
+            ):
                 return False
-            return c.is_numeric(column) and (name != "multiplier" or all(n > 0 for n in c.read_numbers(column)))
+            return c.is_numeric(column) and (
+                name != "multiplier" or all(n > 0 for n in c.read_numbers(column))
+            )
         if name in ("trade_id", "fill_id"):
             unique = len(set(map(str, values))) == c.n_rows and c.time(column) is None
             return unique and not all(isinstance(read_side(word), Side) for word in c.words(column))
         if name in ("currency", "fee_currency"):
             return all(
-                re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", str(v).strip().upper()) and not str(v).strip().isdigit() for v in c.words(column)
+                re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", str(v).strip().upper())
+                and not str(v).strip().isdigit()
+                for v in c.words(column)
             )
         if name == "open_close":
             return all(opens_or_closes(word) is not None for word in c.words(column))
@@ -183,21 +326,37 @@ class Chooser:
             return not c.is_numeric(column) or name == "timeframe"
         return True
 
-    # --- times -----------------------------------------------------------------------------------------------------------------------
+    # --- times
+    # -----------------------------------------------------------------------------------------------------------------------
 
     def _time(self, name: str, used: set[str]) -> Spec | None:
-        """The column with a time of day before the one with a bare day; a day and a time of day in two columns are put together."""
+        """The column with a time of day before the one with a bare day; a day and a time of day in
+        two columns are put together."""
         c = self._contents
-        found = [column for column in dict.fromkeys(self._candidates(name)) if column not in used and c.time(column) is not None]
+        found = [
+            column
+            for column in dict.fromkeys(self._candidates(name))
+            if column not in used and c.time(column) is not None
+        ]
         exact = [column for column in found if self._names[column] in NAMES[name]]
         found = exact or found
         if not found and name == "time":
             # The only time there is, whatever it is called.
-            others = [column for column in c.time_columns if column not in used and not _NO_FILL_TIME.search(self._names[column])]
+            others = [
+                column
+                for column in c.time_columns
+                if column not in used and not _NO_FILL_TIME.search(self._names[column])
+            ]
             found = others if len(others) == 1 else []
         if not found:
             return None
-        full = [column for column in found if (t := c.time(column)) is not None and t.has_clock and len(c.values(column)) * 2 >= c.n_rows]
+        full = [
+            column
+            for column in found
+            if (t := c.time(column)) is not None
+            and t.has_clock
+            and len(c.values(column)) * 2 >= c.n_rows
+        ]
         if full:
             return self._time_spec([full[0]])
         day = found[0]
@@ -205,12 +364,20 @@ class Chooser:
         return self._time_spec([day, clock] if clock else [day])
 
     def _clock_of(self, day: str, used: set[str]) -> str | None:
-        clocks = [column for column in self._contents.columns if column not in used and self._contents.is_clock(column)]
+        clocks = [
+            column
+            for column in self._contents.columns
+            if column not in used and self._contents.is_clock(column)
+        ]
         stem = self._stem(day)
         same = [column for column in clocks if self._stem(column) == stem]
         if same:
             return same[0]
-        return clocks[0] if len(clocks) == 1 and not stem & {"entry", "exit", "open", "close"} else None
+        return (
+            clocks[0]
+            if len(clocks) == 1 and not stem & {"entry", "exit", "open", "close"}
+            else None
+        )
 
     def _stem(self, column: str) -> set[str]:
         return set(self._names[column].split("_")) - {
@@ -236,11 +403,20 @@ class Chooser:
         return None if reading is None else Spec(columns, dict(reading.keys))
 
     def _twofold(self, found: Fields) -> None:
-        """Two columns of one name: of the time and the price of positions the first is the entry's, the second the exit's."""
+        """Two columns of one name: of the time and the price of positions the first is the entry's,
+        the second the exit's."""
         c = self._contents
         pairs = [(column, f"{column} (2)") for column in c.columns if f"{column} (2)" in c.columns]
-        times = [pair for pair in pairs if c.time(pair[0]) is not None and c.time(pair[1]) is not None]
-        prices = [pair for pair in pairs if c.is_numeric(pair[0]) and c.is_numeric(pair[1]) and self._names[pair[0]] in NAMES["price"]]
+        times = [
+            pair for pair in pairs if c.time(pair[0]) is not None and c.time(pair[1]) is not None
+        ]
+        prices = [
+            pair
+            for pair in pairs
+            if c.is_numeric(pair[0])
+            and c.is_numeric(pair[1])
+            and self._names[pair[0]] in NAMES["price"]
+        ]
         if times:
             for name, column in zip(("entry_timestamp", "exit_timestamp"), times[0], strict=True):
                 if (spec := self._time_spec([column])) is not None:
@@ -248,15 +424,21 @@ class Chooser:
         if prices and (times or {"entry_timestamp", "exit_timestamp"} <= found.keys()):
             found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])
 
-    # --- sides -----------------------------------------------------------------------------------------------------------------------
+    # --- sides
+    # -----------------------------------------------------------------------------------------------------------------------
 
     def side_column(self, used: set[str]) -> str | None:
-        """The column in which most cells say a side (or an expiry, a split), by what stands in them; of equals the better name."""
+        """The column in which most cells say a side (or an expiry, a split), by what stands in
+        them; of equals the better name."""
         best: tuple[float, int, str] | None = None
         for column in self._contents.columns:
             name = self._names[column]
             rank = NAMES["side"].index(name) if name in NAMES["side"] else None
-            if column in used or self._contents.is_numeric(column) or self._contents.time(column) is not None:
+            if (
+                column in used
+                or self._contents.is_numeric(column)
+                or self._contents.time(column) is not None
+            ):
                 continue
             words = self._contents.words(column)
             if not words or (rank is None and len(words) > 40):
@@ -264,9 +446,17 @@ class Chooser:
             said = {word: read_side(word) for word in words}
             sides = sum(n for word, n in words.items() if isinstance(said[word], Side))
             extra = sum(n for word, n in words.items() if isinstance(said[word], Event))
-            plain = sum(n for word, n in words.items() if not isinstance(said[word], Side) and not is_no_trade(word))
+            plain = sum(
+                n
+                for word, n in words.items()
+                if not isinstance(said[word], Side) and not is_no_trade(word)
+            )
             gone = sum(n for word, n in words.items() if said[word] is None and is_no_trade(word))
-            if not sides or sides < 0.2 * self._contents.n_rows or (rank is None and sides + extra + gone < 0.9 * sum(words.values())):
+            if (
+                not sides
+                or sides < 0.2 * self._contents.n_rows
+                or (rank is None and sides + extra + gone < 0.9 * sum(words.values()))
+            ):
                 continue
             if name == "description" and sides < 0.5 * self._contents.n_rows:
                 continue
@@ -277,30 +467,48 @@ class Chooser:
         return best[2] if best else None
 
     def _with_effect(self, column: str, used: set[str]) -> Spec:
-        """With the column that says whether it opens or closes, where the side's is the position's: a long one is bought and sold."""
+        """With the column that says whether it opens or closes, where the side's is the position's:
+        a long one is bought and sold."""
         c = self._contents
-        if any(isinstance(s := read_side(word), Side) and s.opens is not None for word in c.words(column)):
+        if any(
+            isinstance(s := read_side(word), Side) and s.opens is not None
+            for word in c.words(column)
+        ):
             return Spec([column])
         if not all(re.search(r"long|short", word, re.IGNORECASE) for word in c.words(column)):
             return Spec([column])
         for other in c.columns:
             words = {re.sub(r"\W+", "_", word.strip().lower()) for word in c.words(other)}
-            if other not in used and other != column and words and words <= _EFFECT and len(words) <= 4:
+            if (
+                other not in used
+                and other != column
+                and words
+                and words <= _EFFECT
+                and len(words) <= 4
+            ):
                 both = {f"{a} {b}" for a in c.words(column) for b in c.words(other)}
                 if all(isinstance(read_side(text), Side) for text in both):
                     return Spec([column, other])
         return Spec([column])
 
-    # --- symbols and fees ------------------------------------------------------------------------------------------------------------
+    # --- symbols and fees
+    # ------------------------------------------------------------------------------------------------------------
 
     def _symbol(self, used: set[str]) -> Spec | None:
         c = self._contents
         found = [
             column
             for column in dict.fromkeys(self._candidates("symbol"))
-            if column not in used and c.values(column) and not c.is_numeric(column) and c.time(column) is None and not c.is_clock(column)
-            and (self._names[column] not in ("market", "action") or not any(isinstance(read_side(w), Side) for w in c.words(column)))
-        ]  # fmt: skip
+            if column not in used
+            and c.values(column)
+            and not c.is_numeric(column)
+            and c.time(column) is None
+            and not c.is_clock(column)
+            and (
+                self._names[column] not in ("market", "action")
+                or not any(isinstance(read_side(w), Side) for w in c.words(column))
+            )
+        ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         if not found:
             return None
@@ -310,10 +518,17 @@ class Chooser:
         parts = [self._part(pattern, symbol) for pattern in _OPTION_PARTS]
         parts[2] = parts[2] or self._right(symbol)
         if parts[0] and parts[1] and self._is_underlying(symbol):
-            return Spec([symbol, *(part for part in parts if part)], comment="an option is an instrument of its own")
+            return Spec(
+                [symbol, *(part for part in parts if part)],
+                comment="an option is an instrument of its own",
+            )
         for column in alike(c.columns, r"^description|^name$|^security"):
             if column != symbol and any(option_contract(word) for word in c.words(column)):
-                return Spec([symbol], {"option": column}, "an option named in the other column is an instrument of its own")
+                return Spec(
+                    [symbol],
+                    {"option": column},
+                    "an option named in the other column is an instrument of its own",
+                )
         return Spec([symbol])
 
     def _is_underlying(self, symbol: str) -> bool:
@@ -322,7 +537,11 @@ class Chooser:
 
     def _part(self, pattern: re.Pattern[str], symbol: str) -> str | None:
         return next(
-            (column for column, name in self._names.items() if pattern.search(name) and column != symbol and self._contents.values(column)),
+            (
+                column
+                for column, name in self._names.items()
+                if pattern.search(name) and column != symbol and self._contents.values(column)
+            ),
             None,
         )
 
@@ -333,7 +552,19 @@ class Chooser:
             if (
                 column != symbol
                 and words & {"call", "put"}
-                and words <= {"call", "put", "c", "p", "stock", "equity", "etf", "future", "none", "-"}
+                and words
+                <= {
+                    "call",
+                    "put",
+                    "c",
+                    "p",
+                    "stock",
+                    "equity",
+                    "etf",
+                    "future",
+                    "none",
+                    "-",
+                }
             ):
                 return column
         return None
@@ -361,4 +592,8 @@ def no_trade_words(contents: Contents, column: str) -> list[str]:
 
 def rows_of(contents: Contents, column: str, word: str) -> list[int]:
     """The rows in which the word stands."""
-    return [i for i, value in enumerate(contents.cells(column)) if value is not None and as_text(value) == word]
+    return [
+        i
+        for i, value in enumerate(contents.cells(column))
+        if value is not None and as_text(value) == word
+    ]

@@ -24,7 +24,9 @@ def settle_times(decided: Decided) -> None:
     for name, spec in decided.fields.items():
         if name not in TIMES:
             continue
-        reading = contents.time(spec.column) if len(spec.columns) == 1 else contents.joined(*spec.columns)
+        reading = (
+            contents.time(spec.column) if len(spec.columns) == 1 else contents.joined(*spec.columns)
+        )
         if reading is None:
             continue
         if reading.ambiguous:
@@ -32,7 +34,10 @@ def settle_times(decided: Decided) -> None:
             if order:
                 spec.keys["format"] = order
             else:
-                spec.comment = f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a format such as "%y/%m/%d"'
+                spec.comment = (
+                    f'"md" if {reading.ambiguous} begins with the month, "dm" if with the day; or a'
+                    ' format such as "%y/%m/%d"'
+                )
                 open_orders.append(spec.column)
                 example = example or reading.ambiguous
         elif reading.told:
@@ -48,23 +53,38 @@ def settle_times(decided: Decided) -> None:
             day_only.append(spec.column)
     if open_orders:
         columns = " and ".join(open_orders)
-        decided.asked.append(f"Whether the day or the month comes first in {columns}: {example} and all others can be both.")
+        decided.asked.append(
+            f"Whether the day or the month comes first in {columns}: {example} and all others can"
+            " be both."
+        )
     zone, line = _zone_of_texts(contents.texts) if naive else (None, "")
     if zone:
         decided.guessed.append(f"The time zone of {' and '.join(naive)} is {zone}, by the {line}.")
         decided.keys["timezone"] = (zone, f"by the {line[:60]}")
         return
     if naive:
-        decided.left.append(f"The time zone of {' and '.join(naive)}: they have no offset and are read as UTC.")
-    decided.keys["timezone"] = ("UTC", f"of times without an offset{', such as those of ' + ' and '.join(naive) if naive else ''}")
+        decided.left.append(
+            f"The time zone of {' and '.join(naive)}: they have no offset and are read as UTC."
+        )
+    decided.keys["timezone"] = (
+        "UTC",
+        f"of times without an offset{', such as those of ' + ' and '.join(naive) if naive else ''}",
+    )
     if day_only and decided.rows == "fills":
-        decided.guessed.append(f"{' and '.join(day_only)} has days without a time: fills of one day are taken in the order of the rows.")
+        decided.guessed.append(
+            f"{' and '.join(day_only)} has days without a time: fills of one day are taken in the"
+            " order of the rows."
+        )
 
 
 def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
     """(the time zone that a line of text around the table names, the line)."""
     for text in texts:
-        told = re.search(r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?|E[SD]?T)\b", text, re.IGNORECASE)
+        told = re.search(
+            r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?|E[SD]?T)\b",
+            text,
+            re.IGNORECASE,
+        )
         said = re.search(r"time ?zone|all times|times? (?:are|is|in)\b", text, re.IGNORECASE)
         zone = zone_of_name(f"({told[1]})" if told else text) if told or said else None
         if zone:

@@ -1,4 +1,5 @@
-"""The columns of a table with what stands in them: numbers, times, words, and how each is to be read.
+"""The columns of a table with what stands in them: numbers, times, words, and how each is to be
+read.
 
 May touch: nothing.
 """
@@ -24,9 +25,12 @@ from app.sources.mapping import OPEN_QUESTION, Column
 from app.sources.tables import Row
 
 MOST = 0.75
-"""Share of a column's cells that have to be readable as what it is taken for; the others will be dead letters with their line."""
+"""Share of a column's cells that have to be readable as what it is taken for; the others will be
+dead letters with their line."""
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE
+)
 _ID_WORDS = frozenset(
     [
         "id",
@@ -86,8 +90,9 @@ _UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True)
 class TimeReading:
-    """How a column is read as times: `keys` are those of its entry in a mapping; whether it has a time of day; whether all cells have an
-    offset; the zone that its name or its cells say; and, where day and month can change places, an example."""
+    """How a column is read as times: `keys` are those of its entry in a mapping; whether it has a
+    time of day; whether all cells have an offset; the zone that its name or its cells say; and,
+    where day and month can change places, an example."""
 
     keys: dict[str, Any]
     has_clock: bool
@@ -122,19 +127,31 @@ class Contents:
 
     def cells(self, column: str) -> list[Any]:
         """What stands in each row, trimmed; None where there is nothing."""
-        return self._cached("cells", column, lambda: [_cell(row.cells.get(column)) for row in self.rows])  # type: ignore[no-any-return]
+        found = self._cached(
+            "cells", column, lambda: [_cell(row.cells.get(column)) for row in self.rows]
+        )
+        return found  # type: ignore[no-any-return]
 
     def values(self, column: str) -> list[Any]:
         """What stands in the column where something does."""
-        return self._cached("values", column, lambda: [v for v in self.cells(column) if v is not None])  # type: ignore[no-any-return]
+        found = self._cached(
+            "values", column, lambda: [v for v in self.cells(column) if v is not None]
+        )
+        return found  # type: ignore[no-any-return]
 
     def words(self, column: str) -> Counter[str]:
         """How often each text stands in the column."""
-        return self._cached("words", column, lambda: Counter(as_text(v) for v in self.values(column)))  # type: ignore[no-any-return]
+        found = self._cached(
+            "words", column, lambda: Counter(as_text(v) for v in self.values(column))
+        )
+        return found  # type: ignore[no-any-return]
 
     def numbers(self, column: str) -> list[float | None]:
         """The number in each row, None where there is none."""
-        return self._cached("numbers", column, lambda: [self._number(v) for v in self.cells(column)])  # type: ignore[no-any-return]
+        found = self._cached(
+            "numbers", column, lambda: [self._number(v) for v in self.cells(column)]
+        )
+        return found  # type: ignore[no-any-return]
 
     def read_numbers(self, column: str) -> list[float]:
         return [n for n in self.numbers(column) if n is not None]
@@ -170,18 +187,22 @@ class Contents:
         return any(isinstance(v, str) and "%" in v for v in self.values(column)[:50])
 
     def _decimal_mark(self) -> str:
-        """`,` where numbers are written `1.234,5`; `?` where both marks could be meant and nothing decides."""
+        """`,` where numbers are written `1.234,5`; `?` where both marks could be meant and nothing
+        decides."""
         seen: Counter[str] = Counter()
         for column in self.columns:
             texts = [v for v in self.values(column)[:400] if isinstance(v, str)]
-            if not texts or sum(written(t) is not None or written(t, ",") is not None for t in texts) < MOST * len(texts):
+            if not texts or sum(
+                written(t) is not None or written(t, ",") is not None for t in texts
+            ) < MOST * len(texts):
                 continue
             seen.update(marks(t) for t in texts)
         if seen[","] or seen["."]:
             return "," if seen[","] > seen["."] else "."
         return OPEN_QUESTION if seen["?,"] else "."
 
-    # --- times -----------------------------------------------------------------------------------------------------------------------
+    # --- times
+    # -----------------------------------------------------------------------------------------------------------------------
 
     def time(self, column: str) -> TimeReading | None:
         """How to read the column as times, None if it holds none."""
@@ -195,12 +216,16 @@ class Contents:
     def is_clock(self, column: str) -> bool:
         """Whether the column holds times of day without a day."""
         values = self.values(column)
-        return bool(values) and all(isinstance(v, time) or (isinstance(v, str) and _CLOCK.fullmatch(v)) for v in values)
+        return bool(values) and all(
+            isinstance(v, time) or (isinstance(v, str) and _CLOCK.fullmatch(v)) for v in values
+        )
 
     def joined(self, day: str, clock: str) -> TimeReading | None:
         """How to read a day and a time of day in two columns, with a space between."""
         cells = [
-            f"{_text(a)} {_text(b)}" if b is not None else _text(a) for a, b in zip(self.cells(day), self.cells(clock), strict=True) if a
+            f"{_text(a)} {_text(b)}" if b is not None else _text(a)
+            for a, b in zip(self.cells(day), self.cells(clock), strict=True)
+            if a
         ]
         return self._read_texts(day, cells)
 
@@ -210,20 +235,25 @@ class Contents:
         if not values:
             return None
         if all(isinstance(v, (datetime, date)) for v in values):
-            clock = any(isinstance(v, datetime) and (v.hour or v.minute or v.second) for v in values)
-            return TimeReading({}, clock, all(isinstance(v, datetime) and v.tzinfo is not None for v in values))
+            clock = any(
+                isinstance(v, datetime) and (v.hour or v.minute or v.second) for v in values
+            )
+            return TimeReading(
+                {}, clock, all(isinstance(v, datetime) and v.tzinfo is not None for v in values)
+            )
         texts = [_text(v) for v in values]
         if words & _ID_WORDS and not words & _TIME_WORDS:
             return None
         if all(_EPOCH.fullmatch(text) for text in texts):
             middle = sorted(float(text) for text in texts)[len(texts) // 2]
-            units = [unit for unit, us in UNITS.items() if 3e14 < middle * us < 4e15]  # 1979 to 2096
+            # 1979 to 2096
+            units = [unit for unit, us in UNITS.items() if 3e14 < middle * us < 4e15]
             return TimeReading({"unit": units[0]}, True, True) if units else None
         if words & _TIME_WORDS and (serial := self._serial(texts)) is not None:
             return serial
-        if all(re.fullmatch(r"[\d.,]+", t) and (len(t) != 8 or not words & _TIME_WORDS) for t in texts) and not all(
-            re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{4}", t) for t in texts
-        ):
+        if all(
+            re.fullmatch(r"[\d.,]+", t) and (len(t) != 8 or not words & _TIME_WORDS) for t in texts
+        ) and not all(re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{4}", t) for t in texts):
             return None
         return self._read_texts(column, texts)
 
@@ -240,7 +270,11 @@ class Contents:
         if not texts:
             return None
         zone = zone_of_name(column)
-        iso = sum(is_time(parse_time(t, Column(column), _UTC)) for t in texts if not re.fullmatch(r"\d+", t))
+        iso = sum(
+            is_time(parse_time(t, Column(column), _UTC))
+            for t in texts
+            if not re.fullmatch(r"\d+", t)
+        )
         read = [times.parsed(t) for t in texts]
         n_read = sum(r is not None for r in read)
         clock = any(r is not None and r.clock is not None for r in read)
@@ -253,11 +287,15 @@ class Contents:
         possible, _ = times.orders(good)
         if not possible:
             return None
-        cells_zone = "America/New_York" if any(t.rstrip().upper().endswith(" ET") for t in good) else None
+        cells_zone = (
+            "America/New_York" if any(t.rstrip().upper().endswith(" ET") for t in good) else None
+        )
         offset = all(r.offset is not None for r in read if r is not None)
         order, ambiguous, told = next(iter(possible)), "", ""
         if _year_may_be_first(good):
-            return TimeReading({"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, good[0])
+            return TimeReading(
+                {"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, good[0]
+            )
         if len(possible) == 2:
             order, told = self._order_from_rows(good)
             ambiguous = "" if order != OPEN_QUESTION else good[0]
@@ -265,24 +303,39 @@ class Contents:
             first = "the day before the month" if order == "dm" else "the month before the day"
             told = f"{column} has {first}: only so can every cell be read."
         if order == OPEN_QUESTION:
-            return TimeReading({"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, ambiguous)
+            return TimeReading(
+                {"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, ambiguous
+            )
         sample = sorted(set(good), key=lambda t: (len(t), t))
         form = times.strptime_format([*sample[:200], *sample[-200:]], order)
         if form and not all(times._reads(form, t, order) for t in good):
             form = None
-        return TimeReading({"format": form or (order or "any")}, clock, offset, zone or cells_zone, "", told)
+        return TimeReading(
+            {"format": form or (order or "any")}, clock, offset, zone or cells_zone, "", told
+        )
 
     def _order_from_rows(self, texts: list[str]) -> tuple[str, str]:
-        """The order of day and month with which alone the rows are in order of time; `?` where that tells nothing."""
+        """The order of day and month with which alone the rows are in order of time; `?` where that
+        tells nothing."""
         rising: dict[str, bool] = {}
         for order in ("dm", "md"):
-            found = [m[0].replace(tzinfo=None) for t in texts if (m := times.moment(t, order)) is not None]
+            found = [
+                m[0].replace(tzinfo=None)
+                for t in texts
+                if (m := times.moment(t, order)) is not None
+            ]
             steps = list(pairwise(found))
             rising[order] = all(a <= b for a, b in steps) or all(a >= b for a, b in steps)
         days = {text.split(" ")[0] for text in texts}
         if len(days) >= 4 and rising["dm"] != rising["md"]:
             order = "dm" if rising["dm"] else "md"
-            return order, f"The {'day' if order == 'dm' else 'month'} comes first in times: only so are the rows in order of time."
+            return (
+                order,
+                (
+                    f"The {'day' if order == 'dm' else 'month'} comes first in times: only so are"
+                    " the rows in order of time."
+                ),
+            )
         return OPEN_QUESTION, ""
 
     @cached_property
@@ -291,12 +344,21 @@ class Contents:
 
 
 def _year_may_be_first(texts: list[str]) -> bool:
-    """Whether days are written with two digits three times, and the first ones could be those of a year: they hardly change."""
-    found = [match.groups() for text in texts if (match := re.match(r"(\d\d)[/.-](\d\d)[/.-](\d\d)(?!\d)", text))]
+    """Whether days are written with two digits three times, and the first ones could be those of a
+    year: they hardly change."""
+    found = [
+        match.groups()
+        for text in texts
+        if (match := re.match(r"(\d\d)[/.-](\d\d)[/.-](\d\d)(?!\d)", text))
+    ]
     if len(found) < len(texts):
         return False
     years, days = {int(a) for a, _, _ in found}, {int(c) for _, _, c in found}
-    return all(10 <= year <= 40 for year in years) and len(years) <= 2 and (len(days) > len(years) or max(days) > 31 or min(days) < 10)
+    return (
+        all(10 <= year <= 40 for year in years)
+        and len(years) <= 2
+        and (len(days) > len(years) or max(days) > 31 or min(days) < 10)
+    )
 
 
 def _cell(value: Any) -> Any:

@@ -22,16 +22,33 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
         if root is not None and name not in options:
             roots.setdefault(root, []).append(name)
     for pattern in _option_patterns(options, names):
-        decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
-                    "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+        decided.ask(
+            pattern,
+            "How many units an option contract is for (most are for 100 shares): nothing in the"
+            " file tells it.",
+            "units a contract; 100 for most options on shares",
+            section="multipliers",
+        )
         decided.asked[:] = list(dict.fromkeys(decided.asked))
     for root, own in roots.items():
         usual = POINT_VALUES.get(root)
-        hint = f"money per point; {usual:g} is usual for {root}" if usual else "money per point of the contract"
-        pattern = f"{root}*" if all(name in own or not name.startswith(root) for name in names) else escaped(own[0])
+        hint = (
+            f"money per point; {usual:g} is usual for {root}"
+            if usual
+            else "money per point of the contract"
+        )
+        pattern = (
+            f"{root}*"
+            if all(name in own or not name.startswith(root) for name in names)
+            else escaped(own[0])
+        )
         for text in [pattern] if pattern.endswith("*") else [escaped(name) for name in own]:
             decided.ask(
-                text, f"What a point of the future {root} is worth a contract: nothing in the file tells it.", hint, section="multipliers"
+                text,
+                f"What a point of the future {root} is worth a contract: nothing in the file"
+                " tells it.",
+                hint,
+                section="multipliers",
             )
     decided.asked[:] = list(dict.fromkeys(decided.asked))
 

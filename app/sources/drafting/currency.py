@@ -1,4 +1,5 @@
-"""In which currency the profits of a table are: by a column, signs in cells, names of columns, pairs, lines around the table; else asked.
+"""In which currency the profits of a table are: by a column, signs in cells, names of columns,
+pairs, lines around the table; else asked.
 
 May touch: nothing.
 """
@@ -20,26 +21,44 @@ _ABROAD = re.compile(
 
 
 def _isin_abroad(decided: Decided) -> bool:
-    """Whether the identifiers of the securities are those of other countries than the United States."""
+    """Whether the identifiers of the securities are those of other countries than the United
+    States."""
     contents = decided.kept.contents
-    found = [word for column in contents.columns if known_as(column) == "isin" for word in contents.words(column)]
+    found = [
+        word
+        for column in contents.columns
+        if known_as(column) == "isin"
+        for word in contents.words(column)
+    ]
     return bool(found) and not any(word.startswith("US") for word in found)
 
 
 def settle_currency(decided: Decided) -> None:
-    """The currency of profits: its own column, signs in the cells, the columns' names, the pairs, else a question."""
+    """The currency of profits: its own column, signs in the cells, the columns' names, the pairs,
+    else a question."""
     contents, fields = decided.kept.contents, decided.fields
     if "currency" in fields:
         words = contents.words(fields["currency"].column)
-        decided.guessed.append(f"Currencies are in {fields['currency'].column}: {', '.join(list(words)[:6])}.")
+        decided.guessed.append(
+            f"Currencies are in {fields['currency'].column}: {', '.join(list(words)[:6])}."
+        )
         return
-    money = [fields[name].column for name in ("pnl_usd", "price", "entry_price", "exit_price", "fees_usd", "fee") if name in fields]
+    money = [
+        fields[name].column
+        for name in ("pnl_usd", "price", "entry_price", "exit_price", "fees_usd", "fee")
+        if name in fields
+    ]
     money += [
         column
         for column in contents.columns
-        if known_as(column) in (*NAMES["gross"], *NAMES["net"], *NAMES["pnl_usd"]) and column not in money
+        if known_as(column) in (*NAMES["gross"], *NAMES["net"], *NAMES["pnl_usd"])
+        and column not in money
     ]
-    symbols = list(contents.words(fields["symbol"].column)) if "symbol" in fields and len(fields["symbol"].columns) == 1 else []
+    symbols = (
+        list(contents.words(fields["symbol"].column))
+        if "symbol" in fields and len(fields["symbol"].columns) == 1
+        else []
+    )
     pairs = bool(symbols) and all(pair_of(symbol) for symbol in symbols)
     profit = [fields["pnl_usd"].column] if "pnl_usd" in fields else []
     signs: dict[str, int] = {}
@@ -51,46 +70,75 @@ def settle_currency(decided: Decided) -> None:
         likeliest = max(signs, key=lambda unit: signs[unit])
         decided.keys["currency"] = (likeliest, "the sign that stands with most amounts")
         several = (
-            f"; {', '.join(unit for unit in signs if unit != likeliest)} stands with some, and is kept apart" if len(signs) > 1 else ""
+            f"; {', '.join(unit for unit in signs if unit != likeliest)} stands with some, and is"
+            " kept apart"
+            if len(signs) > 1
+            else ""
         )
         decided.guessed.append(f"The currency is {likeliest}, by the signs in the cells{several}.")
         return
     named = next((code for column in (*profit, *money) if (code := currency_in(column))), None)
-    if named and not (decided.rows == "fills" and pairs and len({pair_of(s)[1] for s in symbols if pair_of(s)}) > 1):  # type: ignore[index]
+    if named and not (
+        decided.rows == "fills"
+        and pairs
+        and len({pair[1] for s in symbols if (pair := pair_of(s))}) > 1
+    ):
         decided.keys["currency"] = (named, "by the name of a column")
         decided.guessed.append(f"The currency is {named}, by the name of a column.")
         return
-    if pairs and (decided.rows == "fills" or "pnl_usd" not in fields or all(is_crypto(symbol) for symbol in symbols)):
+    if pairs and (
+        decided.rows == "fills"
+        or "pnl_usd" not in fields
+        or all(is_crypto(symbol) for symbol in symbols)
+    ):
         decided.keys["currency"] = ("quote", "that in which each pair is priced")
         decided.guessed.append("The currency is that in which each pair is priced.")
         return
     chain = fields.get("chain")
-    if any(word.startswith("INE") for c in contents.columns if known_as(c) == "isin" for word in contents.words(c)) or (
+    if any(
+        word.startswith("INE")
+        for c in contents.columns
+        if known_as(c) == "isin"
+        for word in contents.words(c)
+    ) or (
         chain is not None and all(_RUPEES.fullmatch(word) for word in contents.words(chain.column))
     ):
         decided.keys["currency"] = ("INR", "by the exchange")
         decided.guessed.append("The currency is INR, by the exchange.")
         return
-    if not ("pnl_usd" in fields or decided.rows == "fills" or {"entry_price", "exit_price"} <= fields.keys()):
+    if not (
+        "pnl_usd" in fields
+        or decided.rows == "fills"
+        or {"entry_price", "exit_price"} <= fields.keys()
+    ):
         return  # No profit comes out.
     for text in contents.texts:
-        told = re.search(r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|USDT)\b", text)
+        told = re.search(
+            r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|USDT)\b", text
+        )
         if told and re.search(r"account|currency|konto|balance|compte|cuenta", text, re.IGNORECASE):
             decided.keys["currency"] = (told[1], f"by the line: {text[:40]}")
             decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
             return
     if contents.decimal == "," or _isin_abroad(decided):
         decided.ask(
-            "currency", "In which currency the profits are: the file is not written as in America, and nothing says it.",
+            "currency",
+            "In which currency the profits are: the file is not written as in America, and nothing"
+            " says it.",
             'such as "EUR"; pnl_usd is for dollars only',
-        )  # fmt: skip
+        )
         return
     foreign = [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]
     if foreign:
         decided.ask(
-            "currency", f"In which currency the profits are: {', '.join(foreign[:4])} are not traded in dollars, and nothing says it.",
+            "currency",
+            f"In which currency the profits are: {', '.join(foreign[:4])} are not traded in"
+            " dollars, and nothing says it.",
             'such as "EUR"; pnl_usd is for dollars only',
-        )  # fmt: skip
+        )
         return
     decided.keys["currency"] = ("USD", "nothing says it; pnl_usd is for dollars only")
-    decided.left.append("In which currency the profits are: nothing says it, and they are read as US dollars (currency).")
+    decided.left.append(
+        "In which currency the profits are: nothing says it, and they are read as US dollars"
+        " (currency)."
+    )

@@ -1,4 +1,5 @@
-"""How a table is to be read: which rows count, positions or fills, which column is which field, and what the user has to be asked.
+"""How a table is to be read: which rows count, positions or fills, which column is which field, and
+what the user has to be asked.
 
 May touch: nothing.
 """
@@ -40,7 +41,14 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
 
     Raises `BadDataError` if no column could be the time of a close or of a fill.
     """
-    filled = next((c for c in contents.columns if re.match(r"filled|executed|exec_q|fill_q", known_as(c)) and contents.is_numeric(c)), None)
+    filled = next(
+        (
+            c
+            for c in contents.columns
+            if re.match(r"filled|executed|exec_q|fill_q", known_as(c)) and contents.is_numeric(c)
+        ),
+        None,
+    )
     kept = by_status(contents, filled)
     asked_for = rows
     fields, rows, said = _fields(path, kept.contents, asked_for)
@@ -49,15 +57,26 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     incomplete(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(_TAKEN)]
-    decided = Decided(rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken)
+    decided = Decided(
+        rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken
+    )
     if legs:
-        decided.keys["fill_down"] = (legs, "an empty cell is as the one above it: further legs of one order")
-        decided.guessed.append(f"Empty cells of {' and '.join(legs)} are as those above them: further legs of one order.")
+        decided.keys["fill_down"] = (
+            legs,
+            "an empty cell is as the one above it: further legs of one order",
+        )
+        decided.guessed.append(
+            f"Empty cells of {' and '.join(legs)} are as those above them: further legs of one"
+            " order."
+        )
     _decimal(decided)
     settle_times(decided)
     settle_sides(decided, unknown)
     if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):
-        decided.asked.append("Which column has the quantities: times, prices and sides are there as fills have them, and no quantity.")
+        decided.asked.append(
+            "Which column has the quantities: times, prices and sides are there as fills have them,"
+            " and no quantity."
+        )
     if rows == "fills":
         settle_trade_ids(decided)
         settle_books(decided)
@@ -77,50 +96,85 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     there = as_positions.keys()
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
-    if {"exit_timestamp", "exit_price"} <= there and "entry_price" not in as_positions and {"time", "price"} <= as_fills.keys():
+    if (
+        {"exit_timestamp", "exit_price"} <= there
+        and "entry_price" not in as_positions
+        and {"time", "price"} <= as_fills.keys()
+    ):
         # The entry's columns have no word that says so, beside those of the exit.
         as_positions["entry_price"] = as_fills["price"]
         as_positions.setdefault("entry_timestamp", as_fills["time"])
     pair_of_prices = {"entry_price", "exit_price"} <= there
     pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
-    fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(as_fills.keys() & {"symbol", "side"})
-    certain_exit = "exit_timestamp" in as_positions and known_as(as_positions["exit_timestamp"].column) in _CERTAIN_EXITS
+    fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(
+        as_fills.keys() & {"symbol", "side"}
+    )
+    certain_exit = (
+        "exit_timestamp" in as_positions
+        and known_as(as_positions["exit_timestamp"].column) in _CERTAIN_EXITS
+    )
     outcome = bool(there & {"pnl_usd", "roi", "rr"})
     if pair_of_prices or (pair_of_times and not (fills and not outcome)):
         why = "an entry and an exit stand in one row" if pair_of_times or pair_of_prices else ""
-        if "exit_timestamp" not in as_positions and "entry_timestamp" not in as_positions and "time" in as_fills:
+        if (
+            "exit_timestamp" not in as_positions
+            and "entry_timestamp" not in as_positions
+            and "time" in as_fills
+        ):
             as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
         if "exit_timestamp" in as_positions:
             return as_positions, "positions", [f"Each row is a closed position: {why}."]
     if certain_exit and not (fills and not outcome):
-        return as_positions, "positions", ["Each row is a closed position: it has the time of the close."]
+        return (
+            as_positions,
+            "positions",
+            ["Each row is a closed position: it has the time of the close."],
+        )
     if fills:
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
     _refuse_ledger(path, contents, as_fills, outcome)
-    if {"time", "price", "side"} <= as_fills.keys() and len(_directions(contents, as_fills["side"])) == 2:
-        as_fills["quantity"] = Spec([OPEN_QUESTION], comment="the column with the quantity of the fill")
+    if {"time", "price", "side"} <= as_fills.keys() and len(
+        _directions(contents, as_fills["side"])
+    ) == 2:
+        as_fills["quantity"] = Spec(
+            [OPEN_QUESTION], comment="the column with the quantity of the fill"
+        )
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a side."]
     time = as_positions.get("exit_timestamp") or as_fills.get("time")
     if outcome and time is not None:
         return (
-            {"exit_timestamp": time, **{f: s for f, s in as_positions.items() if s.column not in time.columns}},
+            {
+                "exit_timestamp": time,
+                **{f: s for f, s in as_positions.items() if s.column not in time.columns},
+            },
             "positions",
-            ["Each row is taken for a closed position, as it has an outcome and no price of a fill."],
+            [
+                "Each row is taken for a closed position, as it has an outcome and no price of a"
+                " fill."
+            ],
         )
     if not contents.time_columns:
         mixed = next((column for column in contents.columns if contents.is_mixed(column)), None)
         if mixed is not None:
             raise BadDataError(
-                f"In {mixed} of {path} some days can only be read with the day first, and some only with the month first.",
+                f"In {mixed} of {path} some days can only be read with the day first, and some only"
+                " with the month first.",
                 "Export the file with one form of days.",
             )
         raise BadDataError(
-            f"No column of {path} looks like the time of a close: its columns are {', '.join(contents.columns)}.",
+            f"No column of {path} looks like the time of a close: its columns are"
+            f" {', '.join(contents.columns)}.",
             "Write the mapping by hand; docs/adapters.md has one to begin with.",
         )
     if "exit_timestamp" in as_positions:
-        return as_positions, "positions", ["Each row is taken for a closed position, as it has the time of a close."]
-    likely = [name for name in contents.time_columns if not re.search("exp|settle|matur", known_as(name))]
+        return (
+            as_positions,
+            "positions",
+            ["Each row is taken for a closed position, as it has the time of a close."],
+        )
+    likely = [
+        name for name in contents.time_columns if not re.search("exp|settle|matur", known_as(name))
+    ]
     column = (likely or contents.time_columns)[-1]
     reading = contents.time(column)
     spec = Spec([column], dict(reading.keys) if reading else {})
@@ -136,15 +190,27 @@ def _directions(contents: Contents, spec: Spec) -> set[int]:
 def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
     """Raises for a ledger, in which what was given and what was got are rows of their own."""
     names = {known_as(column) for column in contents.columns}
-    moved = names & {"amount", "change", "amount_change", "quantity"} and names & {"asset", "coin", "currency"}
-    if moved and names & {"refid", "operation", "reference", "transfer_id", "type", "account"} and "price" not in as_fills and not outcome:
+    moved = names & {"amount", "change", "amount_change", "quantity"} and names & {
+        "asset",
+        "coin",
+        "currency",
+    }
+    if (
+        moved
+        and names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
+        and "price" not in as_fills
+        and not outcome
+    ):
         raise BadDataError(
-            f"{path} looks like a ledger: what was paid and what was got stand in rows of their own, without a price.",
+            f"{path} looks like a ledger: what was paid and what was got stand in rows of their"
+            " own, without a price.",
             "Export the trades (or trade history, fills) of the same time instead.",
         )
 
 
-def _as_asked(path: str, as_positions: Fields, as_fills: Fields, rows: str) -> tuple[Fields, str, list[str]]:
+def _as_asked(
+    path: str, as_positions: Fields, as_fills: Fields, rows: str
+) -> tuple[Fields, str, list[str]]:
     """The fields of what the user says that a row is."""
     if rows == "positions" and "exit_timestamp" not in as_positions and "time" in as_fills:
         as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
@@ -152,22 +218,32 @@ def _as_asked(path: str, as_positions: Fields, as_fills: Fields, rows: str) -> t
     lacking = [name for name in REQUIRED[rows] if name not in fields and name != "symbol"]
     if lacking:
         raise BadDataError(
-            f"{path} has no column that could be {' or '.join(lacking)}, which rows = {rows!r} needs.",
-            "Leave out --rows, or write the mapping by hand; docs/adapters.md has one to begin with.",
+            f"{path} has no column that could be {' or '.join(lacking)}, which rows = {rows!r}"
+            " needs.",
+            "Leave out --rows, or write the mapping by hand; docs/adapters.md has one to begin"
+            " with.",
         )
     return fields, rows, []
 
 
 def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
-    """The time columns of fills that stand in the first leg of an order alone: the cells of its other legs are filled from above."""
+    """The time columns of fills that stand in the first leg of an order alone: the cells of its
+    other legs are filled from above."""
     if rows != "fills" or not {"time", "quantity", "price", "side"} <= fields.keys():
         return []
     contents = kept.contents
-    quantity, price = contents.numbers(fields["quantity"].column), contents.numbers(fields["price"].column)
+    quantity, price = (
+        contents.numbers(fields["quantity"].column),
+        contents.numbers(fields["price"].column),
+    )
     found = []
     for column in fields["time"].columns:
         cells = contents.cells(column)
-        legs = [i for i, cell in enumerate(cells) if cell is None and quantity[i] and price[i] is not None]
+        legs = [
+            i
+            for i, cell in enumerate(cells)
+            if cell is None and quantity[i] and price[i] is not None
+        ]
         if legs and legs[0] > 0:
             found.append(column)
     if found:
@@ -175,24 +251,42 @@ def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
     return found
 
 
-def _again(path: str, contents: Contents, fields: Fields, rows: str, asked_for: str | None) -> Fields:
-    """The fields chosen once more, now that only rows of trades are left: their ids are unique, and all of their numbers can be read."""
+def _again(
+    path: str, contents: Contents, fields: Fields, rows: str, asked_for: str | None
+) -> Fields:
+    """The fields chosen once more, now that only rows of trades are left: their ids are unique, and
+    all of their numbers can be read."""
     try:
         found, kind, _ = _fields(path, contents, asked_for)
     except BadDataError:
         return fields
-    return found if kind == rows and fields.keys() <= found.keys() else {**found, **fields} if kind == rows else fields
+    return (
+        found
+        if kind == rows and fields.keys() <= found.keys()
+        else {**found, **fields}
+        if kind == rows
+        else fields
+    )
 
 
 def _numbered(decided: Decided) -> None:
     """Say that ids which count the rows of this file are those of other rows in the next."""
-    spec = decided.fields.get("trade_id") if decided.rows == "positions" else decided.fields.get("fill_id")
+    spec = (
+        decided.fields.get("trade_id")
+        if decided.rows == "positions"
+        else decided.fields.get("fill_id")
+    )
     if spec is None:
         return
     numbers = sorted(n for n in decided.kept.contents.read_numbers(spec.column))
-    if len(numbers) > 1 and numbers[0] in (0, 1) and numbers == [numbers[0] + i for i in range(len(numbers))]:
+    if (
+        len(numbers) > 1
+        and numbers[0] in (0, 1)
+        and numbers == [numbers[0] + i for i in range(len(numbers))]
+    ):
         decided.left.append(
-            f"Whether {spec.column} counts on from file to file: another file that begins with {numbers[0]:g} needs its own --module."
+            f"Whether {spec.column} counts on from file to file: another file that begins with"
+            f" {numbers[0]:g} needs its own --module."
         )
 
 
@@ -200,7 +294,8 @@ def _decimal(decided: Decided) -> None:
     if decided.kept.contents.decimal == OPEN_QUESTION:
         decided.ask(
             "decimal",
-            "Whether 1,234 is a thousand or 1.234: no number in the file tells which mark comes before the fraction.",
+            "Whether 1,234 is a thousand or 1.234: no number in the file tells which mark comes"
+            " before the fraction.",
             '"." if 1,234 is a thousand, "," if it is a little more than one',
         )
     elif decided.kept.contents.decimal == ",":
@@ -209,9 +304,14 @@ def _decimal(decided: Decided) -> None:
     for name in ("price", "entry_price", "exit_price"):
         spec = decided.fields.get(name)
         cells = [str(v) for v in contents.values(spec.column)] if spec else []
-        if cells and all(re.fullmatch(r"\d{2,3}['’]\d{2,3}", cell) for cell in cells) and "apostrophe" not in decided.keys:
+        if (
+            cells
+            and all(re.fullmatch(r"\d{2,3}['’]\d{2,3}", cell) for cell in cells)
+            and "apostrophe" not in decided.keys
+        ):
             decided.ask(
                 "apostrophe",
-                f"Whether prices such as {cells[0]} are in 32nds of a point, as those of bonds, or have an apostrophe between thousands.",
+                f"Whether prices such as {cells[0]} are in 32nds of a point, as those of bonds, or"
+                " have an apostrophe between thousands.",
                 '"32nds" or "thousands"',
             )

@@ -15,8 +15,9 @@ from app.sources.mapping import OPEN_QUESTION
 
 @dataclass
 class Decided:
-    """How a table is read.  `keys` are top-level keys of the mapping with their comments, `sections` further sections by name (their values
-    with comments); `asked` are questions that stand in the mapping as `"?"`, `left` those that do not stop anything."""
+    """How a table is read.  `keys` are top-level keys of the mapping with their comments,
+    `sections` further sections by name (their values with comments); `asked` are questions that
+    stand in the mapping as `"?"`, `left` those that do not stop anything."""
 
     rows: str
     fields: Fields
@@ -45,11 +46,29 @@ class Decided:
         there = self.fields.keys()
         points = 3.0 if self.rows == "fills" and {"side", "symbol"} & there else 1.0
         if self.rows == "positions":
-            points = 1.0 + 1.5 * ({"entry_price", "exit_price"} <= there) + 1.5 * ({"entry_timestamp", "exit_timestamp"} <= there)
+            points = (
+                1.0
+                + 1.5 * ({"entry_price", "exit_price"} <= there)
+                + 1.5 * ({"entry_timestamp", "exit_timestamp"} <= there)
+            )
             points += 0.5 * bool({"pnl_usd", "roi"} & there)
         words = title.lower()
-        points += 0.6 * any(word in words for word in ("trade", "position", "closed", "deal", "execution", "transaction", "fill"))
+        points += 0.6 * any(
+            word in words
+            for word in ("trade", "position", "closed", "deal", "execution", "transaction", "fill")
+        )
         points -= 0.8 * any(
-            word in words for word in ("order", "open", "cash", "summary", "pending", "working", "balance", "lots", "dividend")
+            word in words
+            for word in (
+                "order",
+                "open",
+                "cash",
+                "summary",
+                "pending",
+                "working",
+                "balance",
+                "lots",
+                "dividend",
+            )
         )
         return points - 0.3 * len(self.asked)

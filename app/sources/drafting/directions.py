@@ -1,4 +1,5 @@
-"""The sides of a table: what they mean, what to ask where there are none; rows that are one trade, and books of one symbol.
+"""The sides of a table: what they mean, what to ask where there are none; rows that are one trade,
+and books of one symbol.
 
 May touch: nothing.
 """
@@ -15,7 +16,20 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Event, Side, read_side
 
 _STILL_OPEN = frozenset(
-    ["open", "offen", "ouvert", "ouverte", "abierto", "abierta", "aperto", "未平倉", "未平仓", "持倉中", "持仓中", "進行中"]
+    [
+        "open",
+        "offen",
+        "ouvert",
+        "ouverte",
+        "abierto",
+        "abierta",
+        "aperto",
+        "未平倉",
+        "未平仓",
+        "持倉中",
+        "持仓中",
+        "進行中",
+    ]
 )
 
 
@@ -25,15 +39,21 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
         _no_side(decided)
         return
     words = contents.words(spec.column)
-    events = [word for word in words if isinstance(read_side(word), Event) and len(spec.columns) == 1]
+    events = [
+        word for word in words if isinstance(read_side(word), Event) and len(spec.columns) == 1
+    ]
     if events and decided.rows == "fills":
         decided.guessed.append(
-            f"{', '.join(events[:4])} in {spec.column} is an expiry (what is held ends at 0) or a split (units are added)."
+            f"{', '.join(events[:4])} in {spec.column} is an expiry (what is held ends at 0) or a"
+            " split (units are added)."
         )
-    closing = [word for word in words if isinstance(s := read_side(word), Side) and s.opens is False]
+    closing = [
+        word for word in words if isinstance(s := read_side(word), Side) and s.opens is False
+    ]
     if closing and decided.rows == "positions":
         decided.guessed.append(
-            f"{', '.join(closing[:4])} in {spec.column} says how the position was closed: the side is that of the position."
+            f"{', '.join(closing[:4])} in {spec.column} says how the position was closed: the side"
+            " is that of the position."
         )
     if unknown:
         shown = ", ".join(repr(word) for word in unknown[:6])
@@ -41,7 +61,10 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             [OPEN_QUESTION],
             f"which of {shown} is a purchase or a long position; the others as sell",
         )
-        decided.asked.append(f"Which side {shown} in {spec.column} is: name the words in [sides], as buy, sell, expiry or split.")
+        decided.asked.append(
+            f"Which side {shown} in {spec.column} is: name the words in [sides], as buy, sell,"
+            " expiry or split."
+        )
 
 
 def _no_side(decided: Decided) -> None:
@@ -73,9 +96,16 @@ def _no_side(decided: Decided) -> None:
         if words and words <= {"true", "false"}:
             fields["side"] = Spec([column])
             buy = "true" if re.search("buyer|long", known_as(column)) else "false"
-            decided.sections["sides"] = {"buy": ([buy], ""), "sell": (["false" if buy == "true" else "true"], "")}
+            decided.sections["sides"] = {
+                "buy": ([buy], ""),
+                "sell": (["false" if buy == "true" else "true"], ""),
+            }
             return
-        if words and words <= {"0", "1"} and {"entry_price", "exit_price", "pnl_usd"} <= fields.keys():
+        if (
+            words
+            and words <= {"0", "1"}
+            and {"entry_price", "exit_price", "pnl_usd"} <= fields.keys()
+        ):
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["0"], ""), "sell": (["1"], "")}
             return
@@ -90,7 +120,10 @@ def _no_side(decided: Decided) -> None:
             decided.guessed.append("A quantity below 0 is a sale.")
             return
         fields["side"] = Spec([OPEN_QUESTION], comment="the column that says buy or sell")
-        decided.asked.append("Which fills are purchases and which are sales: no column says it, and no quantity is below 0.")
+        decided.asked.append(
+            "Which fills are purchases and which are sales: no column says it, and no quantity is"
+            " below 0."
+        )
     elif negative:
         decided.guessed.append("A quantity below 0 is a short position.")
 
@@ -99,12 +132,25 @@ def _unknown_words(decided: Decided) -> bool:
     """A column that is called as sides are, with words that nobody knows: which is which is asked."""
     for column in decided.kept.contents.columns:
         words = list(decided.kept.contents.words(column))
-        if known_as(column) in NAMES["side"][:20] and 1 < len(words) <= 4 and column not in decided.used():
+        if (
+            known_as(column) in NAMES["side"][:20]
+            and 1 < len(words) <= 4
+            and column not in decided.used()
+        ):
             decided.fields["side"] = Spec([column])
             shown = ", ".join(words)
-            for side, kind in (("buy", "purchases or long positions"), ("sell", "sales or short positions")):
-                decided.sections.setdefault("sides", {})[side] = ([OPEN_QUESTION], f"which of {shown} are {kind}")
-            decided.asked.append(f"Which of {shown} in {column} is a purchase and which a sale: name them in [sides].")
+            for side, kind in (
+                ("buy", "purchases or long positions"),
+                ("sell", "sales or short positions"),
+            ):
+                decided.sections.setdefault("sides", {})[side] = (
+                    [OPEN_QUESTION],
+                    f"which of {shown} are {kind}",
+                )
+            decided.asked.append(
+                f"Which of {shown} in {column} is a purchase and which a sale: name them in"
+                " [sides]."
+            )
             return True
     return False
 
@@ -119,30 +165,53 @@ def settle_trade_ids(decided: Decided) -> None:
         return
     for column in contents.columns:
         name = known_as(column)
-        if not {name, name.removesuffix("_no")} & set(NAMES["trade_id"]) or contents.time(column) is not None:
+        if (
+            not {name, name.removesuffix("_no")} & set(NAMES["trade_id"])
+            or contents.time(column) is not None
+        ):
             continue
         groups: dict[str, set[bool | None]] = {}
         for value, one in zip(contents.cells(column), said, strict=True):
             if value is not None and isinstance(one, Side):
                 groups.setdefault(as_text(value), set()).add(one.opens)
-        if len(groups) > 1 and sum(opens >= {True, False} for opens in groups.values()) >= 0.8 * len(groups):
-            decided.fields["trade_id"] = Spec([column], comment="rows with one number are one trade")
-            for name in [name for name, spec in decided.fields.items() if name != "trade_id" and column in spec.columns]:
+        if len(groups) > 1 and sum(
+            opens >= {True, False} for opens in groups.values()
+        ) >= 0.8 * len(groups):
+            decided.fields["trade_id"] = Spec(
+                [column], comment="rows with one number are one trade"
+            )
+            for name in [
+                name
+                for name, spec in decided.fields.items()
+                if name != "trade_id" and column in spec.columns
+            ]:
                 del decided.fields[name]
             decided.two_rows = True
             _leave_out_open(decided)
-            decided.guessed.append(f"The entry and the exit of a trade are two rows with one {column}.")
+            decided.guessed.append(
+                f"The entry and the exit of a trade are two rows with one {column}."
+            )
             return
 
 
 def _leave_out_open(decided: Decided) -> None:
-    """Exits that a program has put where a trade is still open: it says `Open` for the signal of the exit."""
+    """Exits that a program has put where a trade is still open: it says `Open` for the signal of
+    the exit."""
     contents, side = decided.kept.contents, decided.fields["side"].column
-    closes = [isinstance(s := read_side(as_text(v or "")), Side) and s.opens is False for v in contents.cells(side)]
+    closes = [
+        isinstance(s := read_side(as_text(v or "")), Side) and s.opens is False
+        for v in contents.cells(side)
+    ]
     for column in contents.columns:
         cells = ["" if v is None else as_text(v) for v in contents.cells(column)]
         words = {cell for cell in cells if cell.strip().lower() in _STILL_OPEN}
-        if column != side and words and all(closing or cell not in words for closing, cell in zip(closes, cells, strict=True)):
+        if (
+            column != side
+            and words
+            and all(
+                closing or cell not in words for closing, cell in zip(closes, cells, strict=True)
+            )
+        ):
             decided.kept.drop(column, sorted(words), "the trade is still open")
             decided.guessed.append(decided.kept.said[-1])
             return
@@ -160,7 +229,10 @@ def settle_books(decided: Decided) -> None:
         ):
             account = fields.get("account")
             fields["account"] = Spec(
-                [*(account.columns if account else []), column], comment="long and short positions are books of their own"
+                [*(account.columns if account else []), column],
+                comment="long and short positions are books of their own",
             )
-            decided.guessed.append(f"Long and short positions of one symbol are kept apart, by {column}.")
+            decided.guessed.append(
+                f"Long and short positions of one symbol are kept apart, by {column}."
+            )
             return

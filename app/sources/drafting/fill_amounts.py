@@ -1,4 +1,5 @@
-"""Which column of fills is their amount, and what it tells of contract values, fees, the sign of prices and inverse contracts.
+"""Which column of fills is their amount, and what it tells of contract values, fees, the sign of
+prices and inverse contracts.
 
 May touch: nothing.
 """
@@ -16,7 +17,10 @@ from app.sources.pairs import may_be_inverse
 def read_amount(decided: Decided) -> Amount | None:
     """The column that is price × quantity × contract value, with or without fees."""
     contents, fields = decided.kept.contents, decided.fields
-    quantity, price = contents.numbers(fields["quantity"].column), contents.numbers(fields["price"].column)
+    quantity, price = (
+        contents.numbers(fields["quantity"].column),
+        contents.numbers(fields["price"].column),
+    )
     sizes = [abs(q * p) if q and p else None for q, p in zip(quantity, price, strict=True)]
     used = decided.used()
     names = [*NAMES["gross"], *NAMES["net"]]
@@ -25,9 +29,17 @@ def read_amount(decided: Decided) -> Amount | None:
         for column in contents.columns
         if column not in used
         and contents.is_numeric(column)
-        and any(word in names for word in (known_as(column), known_as(column).removeprefix("quote_")))
+        and any(
+            word in names for word in (known_as(column), known_as(column).removeprefix("quote_"))
+        )
     ]
-    columns.sort(key=lambda one: min(names.index(w) for w in (known_as(one[0]), known_as(one[0]).removeprefix("quote_")) if w in names))
+    columns.sort(
+        key=lambda one: min(
+            names.index(w)
+            for w in (known_as(one[0]), known_as(one[0]).removeprefix("quote_"))
+            if w in names
+        )
+    )
     if not columns:
         return None
     _negative_prices(decided)
@@ -36,21 +48,36 @@ def read_amount(decided: Decided) -> Amount | None:
     if "fee" in fields and "fee_currency" not in fields:
         scale = float(fields["fee"].keys.get("scale", 1))
         by_column = [contents.numbers(column) for column in fields["fee"].columns]
-        fees = [scale * sum(column[i] or 0.0 for column in by_column) for i in range(contents.n_rows)]
+        fees = [
+            scale * sum(column[i] or 0.0 for column in by_column) for i in range(contents.n_rows)
+        ]
     found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
     if found is None:
         return _inverse_amount(decided, columns, symbols, quantity, price)
     if found.plain and (found.kind == "gross" or any(fees)):
         decided.guessed.append(
-            f"A unit is a unit: price × quantity is {found.column} in the rows{' (fees taken off)' if found.kind == 'net' else ''}."
+            f"A unit is a unit: price × quantity is {found.column} in the"
+            f" rows{' (fees taken off)' if found.kind == 'net' else ''}."
         )
         return found
     if found.kind == "gross":
-        fields["gross"] = Spec([found.column], comment="price × quantity × contract value: it tells the contract value row by row")
+        fields["gross"] = Spec(
+            [found.column],
+            comment="price × quantity × contract value: it tells the contract value row by row",
+        )
     else:
-        fields["net"] = Spec([found.column], comment="what was paid or got after fees: it tells the contract value and the fee row by row")
+        fields["net"] = Spec(
+            [found.column],
+            comment=(
+                "what was paid or got after fees: it tells the contract value and the fee row"
+                " by row"
+            ),
+        )
     if not found.plain:
-        shown = ", ".join(f"{name} {value:g}" for name, value in sorted(found.values.items(), key=lambda item: item[1] == 1)[:6])
+        shown = ", ".join(
+            f"{name} {value:g}"
+            for name, value in sorted(found.values.items(), key=lambda item: item[1] == 1)[:6]
+        )
         decided.guessed.append(f"Contract values are told by {found.column}: {shown}.")
     return found
 
@@ -58,7 +85,11 @@ def read_amount(decided: Decided) -> Amount | None:
 def _negative_prices(decided: Decided) -> None:
     """Prices with the sign of the cash: below 0 in all purchases and above in all sales."""
     numbers = decided.kept.contents.numbers(decided.fields["price"].column)
-    signs = {(buy, n < 0) for buy, n in zip(purchases(decided), numbers, strict=True) if n and buy is not None}
+    signs = {
+        (buy, n < 0)
+        for buy, n in zip(purchases(decided), numbers, strict=True)
+        if n and buy is not None
+    }
     if signs == {(True, True), (False, False)} or signs == {(True, True)}:
         decided.fields["price"].keys["absolute"] = True
         decided.fields["price"].comment = "below 0 where it is paid: the sign is that of the cash"
@@ -73,7 +104,10 @@ def drop_doubled_multiplier(decided: Decided, amount: Amount) -> None:
     numbers = {symbol_of(decided, i): n for i, n in enumerate(contents.numbers(column)) if n}
     if any(abs(amount.values.get(name, n) - n) > 0.01 * n for name, n in numbers.items()):
         del fields["multiplier"]
-        decided.guessed.append(f"{column} is not used: {amount.column} is price × quantity without it, so it is in the price already.")
+        decided.guessed.append(
+            f"{column} is not used: {amount.column} is price × quantity without it, so it is in the"
+            " price already."
+        )
 
 
 def _inverse_amount(
@@ -83,14 +117,23 @@ def _inverse_amount(
     quantity: list[float | None],
     price: list[float | None],
 ) -> Amount | None:
-    """Amounts that are quantity / price × contract value: the contracts are counted in dollars and settled in their coin."""
+    """Amounts that are quantity / price × contract value: the contracts are counted in dollars and
+    settled in their coin."""
     if not all(may_be_inverse(symbol) for symbol in symbols):
         return None
     sizes = [abs(q / p) if q and p else None for q, p in zip(quantity, price, strict=True)]
     found = read_amounts(columns, symbols, sizes, [0.0] * len(sizes), purchases(decided))
     if found is None or found.kind != "gross":
         return None
-    decided.fields["gross"] = Spec([found.column], comment="in the coin: it tells the contract value row by row")
-    decided.keys["inverse"] = (sorted(set(symbols)), f"counted in dollars and settled in the coin: {found.column} is quantity / price")
-    decided.guessed.append(f"The contracts are inverse, settled in their coin: {found.column} is quantity / price. There is no pnl_usd.")
+    decided.fields["gross"] = Spec(
+        [found.column], comment="in the coin: it tells the contract value row by row"
+    )
+    decided.keys["inverse"] = (
+        sorted(set(symbols)),
+        f"counted in dollars and settled in the coin: {found.column} is quantity / price",
+    )
+    decided.guessed.append(
+        f"The contracts are inverse, settled in their coin: {found.column} is quantity / price."
+        " There is no pnl_usd."
+    )
     return found

@@ -16,17 +16,28 @@ def symbol_of(decided: Decided, i: int) -> str:
     if spec is None:
         return ""
     columns = [*spec.columns, *([spec.keys["option"]] if "option" in spec.keys else [])]
-    return " ".join(as_text(v) for column in columns if (v := contents.cells(column)[i]) is not None)
+    return " ".join(
+        as_text(v) for column in columns if (v := contents.cells(column)[i]) is not None
+    )
 
 
 def purchases(decided: Decided) -> list[bool | None]:
     contents, spec = decided.kept.contents, decided.fields.get("side")
     if spec is None:
-        return [None if q is None else q > 0 for q in contents.numbers(decided.fields["quantity"].column)]
+        return [
+            None if q is None else q > 0
+            for q in contents.numbers(decided.fields["quantity"].column)
+        ]
     if spec.column == OPEN_QUESTION:
         return [None] * contents.n_rows
     found: list[bool | None] = []
     for i in range(contents.n_rows):
-        side = read_side(" ".join(as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None))
+        side = read_side(
+            " ".join(
+                as_text(v)
+                for column in spec.columns
+                if (v := contents.cells(column)[i]) is not None
+            )
+        )
         found.append(side.fill > 0 if isinstance(side, Side) else None)
     return found

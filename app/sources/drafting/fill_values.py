@@ -1,4 +1,5 @@
-"""Fills: what amounts and realised profits tell of contract values and fees, whether a sale of more than is held is a short, and questions.
+"""Fills: what amounts and realised profits tell of contract values and fees, whether a sale of more
+than is held is a short, and questions.
 
 May touch: nothing.
 """
@@ -24,7 +25,9 @@ from app.sources.mapping import BASE, OPEN_QUESTION
 from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
 
 _CONTRACTS = re.compile(
-    r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?", re.IGNORECASE
+    r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?)"
+    r" (options?|futures?)|cfds?",
+    re.IGNORECASE,
 )
 
 
@@ -33,15 +36,30 @@ def settle(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     _coin_of_amounts(decided)
     if "symbol" not in fields and decided.two_rows:
-        decided.sections.setdefault("constants", {})["symbol"] = ("none", "no column says what was traded")
+        decided.sections.setdefault("constants", {})["symbol"] = (
+            "none",
+            "no column says what was traded",
+        )
         decided.left.append("What was traded: no column says it, so all fills are of one symbol.")
     elif "symbol" not in fields:
-        question = "What was traded: no column says it, and fills of several instruments would be taken for one."
-        decided.ask("symbol", question, "the name of the one instrument; or the column that says it, in [columns]", section="constants")
+        question = (
+            "What was traded: no column says it, and fills of several instruments would be taken"
+            " for one."
+        )
+        decided.ask(
+            "symbol",
+            question,
+            "the name of the one instrument; or the column that says it, in [columns]",
+            section="constants",
+        )
     _fees(decided)
     if {"quantity", "price"} <= fields.keys():
         amount = read_amount(decided)
-        if amount is not None and "multiplier" in fields and any(n != 1 for n in contents.read_numbers(fields["multiplier"].column)):
+        if (
+            amount is not None
+            and "multiplier" in fields
+            and any(n != 1 for n in contents.read_numbers(fields["multiplier"].column))
+        ):
             drop_doubled_multiplier(decided, amount)
         if "multiplier" not in fields:
             _realized_values(decided, amount)
@@ -61,15 +79,21 @@ def _coin_of_amounts(decided: Decided) -> None:
         return
     units = contents.signs(quantity.column)
     if units and sum(units.values()) == len(contents.values(quantity.column)):
-        decided.fields["symbol"] = Spec([quantity.column], {"coin": True}, "the unit that stands with the quantity")
-        decided.guessed.append(f"What was traded is the unit in {quantity.column}: {', '.join(list(units)[:6])}.")
+        decided.fields["symbol"] = Spec(
+            [quantity.column], {"coin": True}, "the unit that stands with the quantity"
+        )
+        decided.guessed.append(
+            f"What was traded is the unit in {quantity.column}: {', '.join(list(units)[:6])}."
+        )
 
 
 def _fees(decided: Decided) -> None:
     spec = decided.fields.get("fee")
     if spec is None:
         return
-    numbers = [n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n]
+    numbers = [
+        n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
+    ]
     if sum(n < 0 for n in numbers) > len(decided.kept.contents.values(spec.column)) / 2 or (
         numbers and sum(n < 0 for n in numbers) > len(numbers) / 2
     ):
@@ -81,25 +105,42 @@ def _fees(decided: Decided) -> None:
 def _fees_of_another_unit(decided: Decided, spec: Spec) -> None:
     """Fees that are larger than what was traded are no fees in its currency."""
     contents, fields = decided.kept.contents, decided.fields
-    if not {"quantity", "price"} <= fields.keys() or "fee_currency" in fields or contents.signs(spec.column):
+    if (
+        not {"quantity", "price"} <= fields.keys()
+        or "fee_currency" in fields
+        or contents.signs(spec.column)
+    ):
         return
-    quantity, price = contents.numbers(fields["quantity"].column), contents.numbers(fields["price"].column)
+    quantity, price = (
+        contents.numbers(fields["quantity"].column),
+        contents.numbers(fields["price"].column),
+    )
     sizes = sum(abs(q * p) for q, p in zip(quantity, price, strict=True) if q and p)
     paid = sum(abs(n) for column in spec.columns for n in contents.read_numbers(column))
     symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
-    if sizes and paid > sizes and not any(is_option(s) or future_of(s) or may_be_inverse(s) for s in symbols):
-        decided.left.append(f"What {' and '.join(spec.columns)} is: larger than what was traded, it is not read as fees.")
+    if (
+        sizes
+        and paid > sizes
+        and not any(is_option(s) or future_of(s) or may_be_inverse(s) for s in symbols)
+    ):
+        decided.left.append(
+            f"What {' and '.join(spec.columns)} is: larger than what was traded, it is not read as"
+            " fees."
+        )
         del fields["fee"]
 
 
 def _realized_values(decided: Decided, amount: Amount | None) -> None:
-    """Contract values by the profits that the table says its closing fills have made; options and futures of which neither they nor the
-    amounts tell any are asked about."""
+    """Contract values by the profits that the table says its closing fills have made; options and
+    futures of which neither they nor the amounts tell any are asked about."""
     contents, fields = decided.kept.contents, decided.fields
     columns = [
         c
         for c in contents.columns
-        if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c) and any(contents.read_numbers(c))
+        if c not in decided.used()
+        and known_as(c) in NAMES["pnl_usd"]
+        and contents.is_numeric(c)
+        and any(contents.read_numbers(c))
     ]
     if columns and not contents.has_percent(columns[0]):
         values = _by_profits(decided, columns[0])
@@ -107,17 +148,28 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
             told = amount.values if amount else {}
             values = {name: value for name, value in values.items() if name not in told}
             if decided.two_rows:
-                fields["pnl_usd"] = Spec([columns[0]], comment="of the row of the exit; fees that no column has are taken off it")
-                decided.guessed.append(f"The profit of a trade is {columns[0]} in the row of its exit.")
+                fields["pnl_usd"] = Spec(
+                    [columns[0]],
+                    comment="of the row of the exit; fees that no column has are taken off it",
+                )
+                decided.guessed.append(
+                    f"The profit of a trade is {columns[0]} in the row of its exit."
+                )
             if any(value != 1 for value in values.values()):
                 for name, value in values.items():
                     key = "*" if len(set(values.values())) == 1 and not told else escaped(name)
-                    decided.sections.setdefault("multipliers", {})[key] = (value, f"so {columns[0]} is what the prices give")
+                    decided.sections.setdefault("multipliers", {})[key] = (
+                        value,
+                        f"so {columns[0]} is what the prices give",
+                    )
                 decided.guessed.append(
-                    f"Contract values are told by {columns[0]}: {', '.join(f'{n} {v:g}' for n, v in list(values.items())[:6])}."
+                    f"Contract values are told by {columns[0]}:"
+                    f" {', '.join(f'{n} {v:g}' for n, v in list(values.items())[:6])}."
                 )
             elif not told:
-                decided.guessed.append(f"A unit is a unit: {columns[0]} is what prices and quantities give.")
+                decided.guessed.append(
+                    f"A unit is a unit: {columns[0]} is what prices and quantities give."
+                )
             _ask_the_rest(decided, {*told, *values})
             return
     _ask_the_rest(decided, set(amount.values) if amount else set())
@@ -128,26 +180,40 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
     contents, fields = decided.kept.contents, decided.fields
     if "symbol" not in fields or "none" in told:
         return
-    names = [name for name in contents.words(fields["symbol"].column) if not any(name in one for one in told)]
+    names = [
+        name
+        for name in contents.words(fields["symbol"].column)
+        if not any(name in one for one in told)
+    ]
     if not names or (told and len(fields["symbol"].columns) > 1):
         return
-    if "symbol" in fields and (len(fields["symbol"].columns) > 1 or "option" in fields["symbol"].keys):
+    if "symbol" in fields and (
+        len(fields["symbol"].columns) > 1 or "option" in fields["symbol"].keys
+    ):
         mapping = simulate.mapping_of(decided)
         if mapping is not None:
             names = sorted({str(Cells(mapping).symbol(row.cells)) for row in contents.rows})
-            names = [name for name in names if not any(one in name or name in one for one in told if one)]
+            names = [
+                name for name in names if not any(one in name or name in one for one in told if one)
+            ]
     parts = len(fields["symbol"].columns) > 1 if "symbol" in fields else False
     ask_contract_values(decided, names)
     _ask_by_class(decided, names)
     _ask_for_lots(decided, names, told)
     if parts and not told and not decided.sections.get("multipliers"):
         pattern = "* *"
-        decided.ask(pattern, "How many units an option contract is for (most are for 100 shares): nothing in the file tells it.",
-                    "units a contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+        decided.ask(
+            pattern,
+            "How many units an option contract is for (most are for 100 shares): nothing in the"
+            " file tells it.",
+            "units a contract; 100 for most options on shares",
+            section="multipliers",
+        )
 
 
 def _ask_by_class(decided: Decided, names: list[str]) -> None:
-    """Contracts that are told by a column of asset classes alone: their symbols look like those of shares."""
+    """Contracts that are told by a column of asset classes alone: their symbols look like those of
+    shares."""
     contents, fields = decided.kept.contents, decided.fields
     if len(fields["symbol"].columns) > 1:
         return
@@ -157,14 +223,23 @@ def _ask_by_class(decided: Decided, names: list[str]) -> None:
             continue
         symbols = {
             as_text(s)
-            for s, v in zip(contents.cells(fields["symbol"].column), contents.cells(column), strict=True)
+            for s, v in zip(
+                contents.cells(fields["symbol"].column), contents.cells(column), strict=True
+            )
             if s and v and as_text(v) in words
         }
         for symbol in sorted(symbols & set(names)):
-            if not any(fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})):
+            if not any(
+                fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})
+            ):
                 key = escaped(symbol)
-                decided.ask(key, f"What a point of {symbol} is worth a contract: {column} says {', '.join(sorted(words))}.",
-                            "money per point and contract; 100 for most options on shares", section="multipliers")  # fmt: skip
+                decided.ask(
+                    key,
+                    f"What a point of {symbol} is worth a contract: {column} says"
+                    f" {', '.join(sorted(words))}.",
+                    "money per point and contract; 100 for most options on shares",
+                    section="multipliers",
+                )
         return
 
 
@@ -176,10 +251,14 @@ def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
     counted = [
         c
         for c in contents.columns
-        if {w.strip().lower() for w in contents.words(c)} <= {"cont", "conts", "contract", "contracts", "lot", "lots"} and contents.words(c)
+        if {w.strip().lower() for w in contents.words(c)}
+        <= {"cont", "conts", "contract", "contracts", "lot", "lots"}
+        and contents.words(c)
     ]
     counted = counted or [
-        c for c in [decided.fields["quantity"].column] if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
+        c
+        for c in [decided.fields["quantity"].column]
+        if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
     ]
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
     if not sizes:
@@ -187,47 +266,78 @@ def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
     pairs = [pair_of(name) for name in names]
     lots = (
         pairs
-        and all(p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True))
+        and all(
+            p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True)
+        )
         and statistics.median(sizes) < 500
     )
     if counted or lots:
-        decided.ask("*", "How many units a lot or a contract is: quantities are counted in them, and nothing tells it.",
-                    "units a lot; 100000 for most currencies, 1 if quantities are units", section="multipliers")  # fmt: skip
+        decided.ask(
+            "*",
+            "How many units a lot or a contract is: quantities are counted in them, and nothing"
+            " tells it.",
+            "units a lot; 100000 for most currencies, 1 if quantities are units",
+            section="multipliers",
+        )
 
 
 def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     """Contract value by symbol, None where the profits are explained by none."""
     tried = simulate.fills(decided, "yes")
-    numbers = {id(row.cells): n for row, n in zip(decided.kept.contents.rows, decided.kept.contents.numbers(column), strict=True)}
+    numbers = {
+        id(row.cells): n
+        for row, n in zip(
+            decided.kept.contents.rows, decided.kept.contents.numbers(column), strict=True
+        )
+    }
     ratios: dict[str, list[float]] = defaultdict(list)
     for position in tried.closed:
         steps = {id(step.fill.row): step for step in position.steps if step.realized is not None}
         said = [numbers.get(key) for key in steps]
         if decided.two_rows and not any(n is not None for n in said):
-            said = [numbers.get(id(step.fill.row)) for step in position.steps if step.realized is None]
-        made = float(sum(step.realized + step.fee for step in steps.values() if step.realized is not None))
+            said = [
+                numbers.get(id(step.fill.row)) for step in position.steps if step.realized is None
+            ]
+        made = float(
+            sum(step.realized + step.fee for step in steps.values() if step.realized is not None)
+        )
         made += float(sum(step.fee for step in position.steps if step.realized is None))
         if None not in said and made and any(said):
-            ratios[str(position.steps[0].fill.book[1])].append(sum(n for n in said if n is not None) / made)
+            ratios[str(position.steps[0].fill.book[1])].append(
+                sum(n for n in said if n is not None) / made
+            )
     if not ratios:
         return None
     values = {}
     for name, own in ratios.items():
         middle = statistics.median(own)
         value = nice(middle) or (
-            min((1, 100, 10, 50, 20, 5, 2, 0.5, 1000, 0.1, 0.01), key=lambda v: abs(v - middle) / v) if middle > 0 else None
+            min((1, 100, 10, 50, 20, 5, 2, 0.5, 1000, 0.1, 0.01), key=lambda v: abs(v - middle) / v)
+            if middle > 0
+            else None
         )
-        if value is None or abs(value - middle) > 0.2 * value or sum(abs(r - middle) <= 0.25 * middle for r in own) * 2 < len(own):
+        if (
+            value is None
+            or abs(value - middle) > 0.2 * value
+            or sum(abs(r - middle) <= 0.25 * middle for r in own) * 2 < len(own)
+        ):
             return None
         values[name] = value
     return values
 
 
 def _fees_in_the_coin(decided: Decided, fee: Spec) -> bool:
-    """Whether the fees of purchases are usual ones as a share of the quantity, and next to nothing as a share of the price."""
+    """Whether the fees of purchases are usual ones as a share of the quantity, and next to nothing
+    as a share of the price."""
     contents, fields = decided.kept.contents, decided.fields
-    columns = [contents.numbers(fields[name].column) for name in ("quantity", "price")] + [contents.numbers(fee.column)]
-    bought = [(q, p, f) for q, p, f, buy in zip(*columns, purchases(decided), strict=True) if buy and q and p and f]
+    columns = [contents.numbers(fields[name].column) for name in ("quantity", "price")] + [
+        contents.numbers(fee.column)
+    ]
+    bought = [
+        (q, p, f)
+        for q, p, f, buy in zip(*columns, purchases(decided), strict=True)
+        if buy and q and p and f
+    ]
     if not bought:
         return False
     of_quantity = statistics.median(abs(f / q) for q, _, f in bought)
@@ -236,66 +346,116 @@ def _fees_in_the_coin(decided: Decided, fee: Spec) -> bool:
 
 
 def _compare(decided: Decided) -> None:
-    """Say where the profits that the table has are not those that the fills make as they are read now."""
+    """Say where the profits that the table has are not those that the fills make as they are read
+    now."""
     contents = decided.kept.contents
-    columns = [c for c in contents.columns if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)]
+    columns = [
+        c
+        for c in contents.columns
+        if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)
+    ]
     columns = [c for c in columns if any(contents.read_numbers(c)) and not contents.has_percent(c)]
-    if not columns or decided.two_rows or any(OPEN_QUESTION in spec.columns for spec in decided.fields.values()):
+    if (
+        not columns
+        or decided.two_rows
+        or any(OPEN_QUESTION in spec.columns for spec in decided.fields.values())
+    ):
         return
-    numbers = {id(row.cells): n for row, n in zip(contents.rows, contents.numbers(columns[0]), strict=True)}
+    numbers = {
+        id(row.cells): n for row, n in zip(contents.rows, contents.numbers(columns[0]), strict=True)
+    }
     made: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for position in simulate.fills(decided).closed:
         sums = made[str(position.steps[0].fill.book[1])]
         for step in position.steps:
             sums[0] += float(step.realized or 0)
             sums[1] += (
-                (numbers.get(id(step.fill.row)) or 0.0) * float(step.quantity / abs(step.fill.quantity))
+                (numbers.get(id(step.fill.row)) or 0.0)
+                * float(step.quantity / abs(step.fill.quantity))
                 if step.realized is not None
                 else 0.0
             )
             sums[2] += float(abs(step.fee))
-    off = {s: (a, b) for s, (a, b, fees) in made.items() if abs(a - b) > 1.1 * fees + 0.02 * max(abs(a), abs(b)) + 0.05}
+    off = {
+        s: (a, b)
+        for s, (a, b, fees) in made.items()
+        if abs(a - b) > 1.1 * fees + 0.02 * max(abs(a), abs(b)) + 0.05
+    }
     if off:
-        shown = "; ".join(f"{symbol}: {b:,.2f}, and the fills make {a:,.2f}" for symbol, (a, b) in list(off.items())[:5])
-        decided.left.append(f"Why {columns[0]} is another than what the fills make: {shown}.  Profits are worked out from the fills.")
+        shown = "; ".join(
+            f"{symbol}: {b:,.2f}, and the fills make {a:,.2f}"
+            for symbol, (a, b) in list(off.items())[:5]
+        )
+        decided.left.append(
+            f"Why {columns[0]} is another than what the fills make: {shown}.  Profits are worked"
+            " out from the fills."
+        )
 
 
 def _inverse(decided: Decided) -> None:
     spec = decided.fields.get("symbol")
     if spec is None or "inverse" in decided.keys:
         return
-    found = [symbol for symbol in decided.kept.contents.words(spec.column) if may_be_inverse(symbol)]
+    found = [
+        symbol for symbol in decided.kept.contents.words(spec.column) if may_be_inverse(symbol)
+    ]
     if not found:
         return
     contents = decided.kept.contents
-    whole = all(float(n).is_integer() for n in contents.read_numbers(decided.fields["quantity"].column))
+    whole = all(
+        float(n).is_integer() for n in contents.read_numbers(decided.fields["quantity"].column)
+    )
     if not whole:
         return  # Contracts of dollars are whole ones.
     if _inverse_profits(decided, found):
         return
     if "gross" not in decided.fields and "multiplier" not in decided.fields:
         for symbol in found:
-            decided.ask(symbol, f"How many dollars a contract of {', '.join(found[:4])} is.",
-                        "dollars a contract: 1 at some, 100 or 10 at others; 1 if a unit is a coin", section="multipliers")  # fmt: skip
+            decided.ask(
+                symbol,
+                f"How many dollars a contract of {', '.join(found[:4])} is.",
+                "dollars a contract: 1 at some, 100 or 10 at others; 1 if a unit is a coin",
+                section="multipliers",
+            )
     decided.ask(
-        "inverse", f"Whether {', '.join(found[:4])} are inverse contracts, counted in dollars and settled in their coin.",
+        "inverse",
+        f"Whether {', '.join(found[:4])} are inverse contracts, counted in dollars and settled in"
+        " their coin.",
         "[" + ", ".join(f'"{symbol}"' for symbol in found[:8]) + "] if so, [] if a unit is a coin",
-    )  # fmt: skip
+    )
 
 
 def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
-    """Whether the profits that the table has are those of inverse contracts: then nothing has to be asked."""
-    columns = [c for c in decided.kept.contents.columns if known_as(c) in NAMES["pnl_usd"] and decided.kept.contents.is_numeric(c)]
+    """Whether the profits that the table has are those of inverse contracts: then nothing has to be
+    asked."""
+    columns = [
+        c
+        for c in decided.kept.contents.columns
+        if known_as(c) in NAMES["pnl_usd"] and decided.kept.contents.is_numeric(c)
+    ]
     for column in columns:
         decided.keys["inverse"] = (
             sorted(symbols),
-            f"counted in dollars and settled in the coin, since so {column} is what the prices give",
+            (
+                f"counted in dollars and settled in the coin, since so {column} is what the prices"
+                " give"
+            ),
         )
         values = _by_profits(decided, column)
-        if values and set(symbols) <= values.keys() and all(nice(value) for value in values.values()):
+        if (
+            values
+            and set(symbols) <= values.keys()
+            and all(nice(value) for value in values.values())
+        ):
             for symbol in symbols:
-                decided.sections.setdefault("multipliers", {})[symbol] = (values[symbol], "dollars a contract")
-            decided.guessed.append(f"The contracts are inverse, settled in their coin: only so is {column} what the prices give.")
+                decided.sections.setdefault("multipliers", {})[symbol] = (
+                    values[symbol],
+                    "dollars a contract",
+                )
+            decided.guessed.append(
+                f"The contracts are inverse, settled in their coin: only so is {column} what the"
+                " prices give."
+            )
             return True
         del decided.keys["inverse"]
     return False
@@ -316,9 +476,15 @@ def _fee_coins(decided: Decided) -> None:
         base = [coin for coin in coins if coin in bases]
         other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
         if base:
-            decided.guessed.append(f"Fees in the coin that is traded ({', '.join(base[:4])}) are taken off its quantity.")
+            decided.guessed.append(
+                f"Fees in the coin that is traded ({', '.join(base[:4])}) are taken off its"
+                " quantity."
+            )
         if other:
-            decided.guessed.append(f"Fees in {', '.join(other[:4])} are left out: what they are worth in the quote currency is not known.")
+            decided.guessed.append(
+                f"Fees in {', '.join(other[:4])} are left out: what they are worth in the quote"
+                " currency is not known."
+            )
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
         if _fees_in_the_coin(decided, fee):
             decided.sections.setdefault("constants", {})["fee_currency"] = (
@@ -326,7 +492,11 @@ def _fee_coins(decided: Decided) -> None:
                 "of purchases in the coin that is bought, of sales in the other",
             )
             decided.guessed.append(
-                f"{fee.column} of purchases is in the coin that is bought: as the quote currency it would be next to nothing."
+                f"{fee.column} of purchases is in the coin that is bought: as the quote currency it"
+                " would be next to nothing."
             )
             return
-        decided.left.append(f"In which coin the fees are: nothing says it, and {fee.column} is read as the quote currency.")
+        decided.left.append(
+            f"In which coin the fees are: nothing says it, and {fee.column} is read as the quote"
+            " currency."
+        )

@@ -1,4 +1,5 @@
-"""Closed positions: which reading of profit, fees, returns, sides and contract values makes the rows add up, and what has to be asked.
+"""Closed positions: which reading of profit, fees, returns, sides and contract values makes the
+rows add up, and what has to be asked.
 
 May touch: nothing.
 """
@@ -20,7 +21,9 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, may_be_inverse
 from app.sources.sides import Side, read_side
 
-_SIZES = frozenset(["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"])
+_SIZES = frozenset(
+    ["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"]
+)
 _LARGEST_FRACTION = 0.3
 """What a return or an excursion that does not say percent may be, to be taken for a fraction."""
 _FRACTIONS = ("max_drawdown", "max_gain")
@@ -29,10 +32,14 @@ _FRACTIONS = ("max_drawdown", "max_gain")
 def settle(decided: Decided) -> None:
     """Decide what the rows themselves decide; ask the rest."""
     contents, fields = decided.kept.contents, decided.fields
-    if "stake" in fields and ("pnl_usd" not in fields or "roi" in fields or {"entry_price", "exit_price"} <= fields.keys()):
+    if "stake" in fields and (
+        "pnl_usd" not in fields or "roi" in fields or {"entry_price", "exit_price"} <= fields.keys()
+    ):
         del fields["stake"]
     elif "stake" in fields:
-        decided.guessed.append(f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}.")
+        decided.guessed.append(
+            f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}."
+        )
     _exchanged_times(decided)
     trades = _trades(decided)
     reading = read_positions(trades) if trades else Reading()
@@ -61,7 +68,11 @@ def _trades(decided: Decided) -> list[Trade]:
         return contents.numbers(fields[name].column) if name in fields else [None] * contents.n_rows
 
     def fees() -> list[float]:
-        columns = [contents.numbers(column) for column in fields["fees_usd"].columns] if "fees_usd" in fields else []
+        columns = (
+            [contents.numbers(column) for column in fields["fees_usd"].columns]
+            if "fees_usd" in fields
+            else []
+        )
         return [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
 
     quantities = numbers("quantity")
@@ -69,7 +80,10 @@ def _trades(decided: Decided) -> list[Trade]:
     names = [_name(decided, i) for i in range(contents.n_rows)]
     entries, exits = numbers("entry_price"), numbers("exit_price")
     if "bought_sold" in decided.keys:
-        bought, sold = simulate.moments(decided, "entry_timestamp"), simulate.moments(decided, "exit_timestamp")
+        bought, sold = (
+            simulate.moments(decided, "entry_timestamp"),
+            simulate.moments(decided, "exit_timestamp"),
+        )
         for i, (a, b) in enumerate(zip(bought, sold, strict=True)):
             sides[i] = -1 if a and b and a > b else 1
             if sides[i] == -1 and "buy" in fields["entry_price"].column.lower():
@@ -77,13 +91,24 @@ def _trades(decided: Decided) -> list[Trade]:
     return [
         Trade(name, side, entry, left, quantity, profit, fee, ret, row.line)
         for name, side, entry, left, quantity, profit, fee, ret, row in zip(
-            names, sides, entries, exits, quantities, numbers("pnl_usd"), fees(), numbers("roi"), contents.rows, strict=True
+            names,
+            sides,
+            entries,
+            exits,
+            quantities,
+            numbers("pnl_usd"),
+            fees(),
+            numbers("roi"),
+            contents.rows,
+            strict=True,
         )
         if side is not None and entry is not None and left is not None
     ]
 
 
-def _other_quantity(decided: Decided, trades: list[Trade], reading: Reading) -> tuple[list[Trade], Reading]:
+def _other_quantity(
+    decided: Decided, trades: list[Trade], reading: Reading
+) -> tuple[list[Trade], Reading]:
     """Another column as the quantity, where only with it the rows add up."""
     first = decided.fields["quantity"]
     for column in decided.kept.contents.columns:
@@ -97,7 +122,10 @@ def _other_quantity(decided: Decided, trades: list[Trade], reading: Reading) -> 
             again = _trades(decided)
             found = read_positions(again)
             if found.exact >= 0.8:
-                decided.guessed.append(f"The quantity is {column}, not {first.column}: with it the profits agree with the prices.")
+                decided.guessed.append(
+                    f"The quantity is {column}, not {first.column}: with it the profits agree with"
+                    " the prices."
+                )
                 return again, found
     decided.fields["quantity"] = first
     return trades, reading
@@ -107,7 +135,9 @@ def _side(decided: Decided, i: int, quantity: float | None) -> int | None:
     spec, contents = decided.fields.get("side"), decided.kept.contents
     if spec is None:
         return -1 if quantity is not None and quantity < 0 else 1
-    text = " ".join(as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None)
+    text = " ".join(
+        as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None
+    )
     own = decided.sections.get("sides", {})
     for name, side in (("buy", 1), ("sell", -1)):
         if name in own and text.strip().lower() in own[name][0]:
@@ -126,59 +156,112 @@ def _name(decided: Decided, i: int) -> str:
 
 
 def _exchanged_times(decided: Decided) -> None:
-    """Entries after their exits: shorts whose purchase closed them, or two columns that are the other way round."""
+    """Entries after their exits: shorts whose purchase closed them, or two columns that are the
+    other way round."""
     fields = decided.fields
     if not {"entry_timestamp", "exit_timestamp"} <= fields.keys():
         return
-    entries, exits = simulate.moments(decided, "entry_timestamp"), simulate.moments(decided, "exit_timestamp")
+    entries, exits = (
+        simulate.moments(decided, "entry_timestamp"),
+        simulate.moments(decided, "exit_timestamp"),
+    )
     both = [(a, b) for a, b in zip(entries, exits, strict=True) if a and b]
     late = sum(a > b for a, b in both)
     if not late:
         return
-    bought = {known_as(fields[name].column).split("_")[0] for name in ("entry_timestamp", "exit_timestamp")}
-    if bought <= {"bought", "buy", "sold", "sell", "boughttimestamp", "soldtimestamp", "acquired", "date"}:
-        decided.keys["bought_sold"] = (True, "the columns of the entry are those of the purchase: what was sold first is a short")
-        decided.guessed.append(f"{late:,} rows were sold before they were bought: they are short positions, whose entry is the sale.")
+    bought = {
+        known_as(fields[name].column).split("_")[0]
+        for name in ("entry_timestamp", "exit_timestamp")
+    }
+    if bought <= {
+        "bought",
+        "buy",
+        "sold",
+        "sell",
+        "boughttimestamp",
+        "soldtimestamp",
+        "acquired",
+        "date",
+    }:
+        decided.keys["bought_sold"] = (
+            True,
+            "the columns of the entry are those of the purchase: what was sold first is a short",
+        )
+        decided.guessed.append(
+            f"{late:,} rows were sold before they were bought: they are short positions, whose"
+            " entry is the sale."
+        )
         fields.pop("side", None)
     elif late > 0.8 * len(both):
-        fields["entry_timestamp"], fields["exit_timestamp"] = fields["exit_timestamp"], fields["entry_timestamp"]
-        decided.guessed.append("The two times were exchanged: as their columns are called, nearly all exits would be before their entries.")
+        fields["entry_timestamp"], fields["exit_timestamp"] = (
+            fields["exit_timestamp"],
+            fields["entry_timestamp"],
+        )
+        decided.guessed.append(
+            "The two times were exchanged: as their columns are called, nearly all exits would be"
+            " before their entries."
+        )
     elif "side" in fields and all(
-        (a > b) == (_side(decided, i, None) == -1) for i, (a, b) in enumerate(zip(entries, exits, strict=True)) if a and b and a != b
+        (a > b) == (_side(decided, i, None) == -1)
+        for i, (a, b) in enumerate(zip(entries, exits, strict=True))
+        if a and b and a != b
     ):
-        decided.keys["bought_sold"] = (True, "the first time is that of the purchase: a short was sold first")
-        decided.guessed.append("In short positions the two times are those of the purchase and the sale: they change places.")
+        decided.keys["bought_sold"] = (
+            True,
+            "the first time is that of the purchase: a short was sold first",
+        )
+        decided.guessed.append(
+            "In short positions the two times are those of the purchase and the sale: they change"
+            " places."
+        )
     else:
-        decided.left.append(f"Why {late:,} rows have their exit before their entry: they will be refused.")
+        decided.left.append(
+            f"Why {late:,} rows have their exit before their entry: they will be refused."
+        )
 
 
 def _exchange_sides(decided: Decided, reading: Reading) -> None:
     spec = decided.fields.get("side")
     if spec is None:
         decided.ask(
-            "side", "Whether the positions are shorts: their profits have the other sign than their prices, and no column says a side.",
-            'the column that says long or short; if all are shorts, instead of this: [constants] side = "short"', section="columns",
-        )  # fmt: skip
+            "side",
+            "Whether the positions are shorts: their profits have the other sign than their prices,"
+            " and no column says a side.",
+            "the column that says long or short; if all are shorts, instead of this: [constants]"
+            ' side = "short"',
+            section="columns",
+        )
         return
     words = decided.kept.contents.words(spec.column)
-    buy = sorted({w.strip().lower() for w in words if isinstance(s := read_side(w), Side) and s.position < 0})
-    sell = sorted({w.strip().lower() for w in words if isinstance(s := read_side(w), Side) and s.position > 0})
+    buy = sorted(
+        {w.strip().lower() for w in words if isinstance(s := read_side(w), Side) and s.position < 0}
+    )
+    sell = sorted(
+        {w.strip().lower() for w in words if isinstance(s := read_side(w), Side) and s.position > 0}
+    )
     decided.sections["sides"] = {
-        "buy": (buy, "the side is that of the order that closed the position: so profits agree with prices"),
+        "buy": (
+            buy,
+            "the side is that of the order that closed the position: so profits agree with prices",
+        ),
         "sell": (sell, ""),
     }
-    decided.guessed.append(f"{spec.column} is the side of the closing order: only so do profits agree with prices.")
+    decided.guessed.append(
+        f"{spec.column} is the side of the closing order: only so do profits agree with prices."
+    )
 
 
 def _against(decided: Decided, reading: Reading) -> None:
     if "side" in decided.fields:
         decided.left.append(
-            f"Why {reading.n_against:,} of {reading.n_compared:,} profits have another sign than their prices and side: they are refused."
+            f"Why {reading.n_against:,} of {reading.n_compared:,} profits have another sign than"
+            " their prices and side: they are refused."
         )
         return
     decided.fields["side"] = Spec([OPEN_QUESTION], comment="the column that says long or short")
     decided.asked.append(
-        f"Which rows are shorts: no column says it, and {reading.n_against:,} of {reading.n_compared:,} profits go against their prices."
+        f"Which rows are shorts: no column says it, and {reading.n_against:,} of"
+        f" {reading.n_compared:,} profits go against their prices."
     )
 
 
@@ -188,37 +271,58 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     if reading.inverse and reading.exact >= 0.8:
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
         decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
-        decided.guessed.append("The contracts are inverse: only so do profits agree with prices. There is no pnl_usd.")
+        decided.guessed.append(
+            "The contracts are inverse: only so do profits agree with prices. There is no pnl_usd."
+        )
     if reading.profit is not None:
         said = "before" if reading.profit == "gross" else "after"
         decided.keys["profit"] = (
             reading.profit,
-            f"{decided.fields['pnl_usd'].column} is {said} fees, since so the prices give it"
-            if has_fees
-            else "after fees that no column has",
+            (
+                f"{decided.fields['pnl_usd'].column} is {said} fees, since so the prices give it"
+                if has_fees
+                else "after fees that no column has"
+            ),
         )
-        share = f"{round(reading.exact * n_sized):,} of {n_sized:,} rows add up" if reading.exact >= 0.8 else "by the prices, nearly"
+        share = (
+            f"{round(reading.exact * n_sized):,} of {n_sized:,} rows add up"
+            if reading.exact >= 0.8
+            else "by the prices, nearly"
+        )
         decided.guessed.append(f"{decided.fields['pnl_usd'].column} is {said} fees ({share}).")
         if reading.profit == "gross" and has_fees:
             decided.guessed.append("Fees are taken off: pnl_usd and roi are after them.")
         if reading.profit == "gross" and has_fees:
             decided.left.append(
-                f'Whether fees are to be taken off {decided.fields["pnl_usd"].column}: they are; profit = "shown" leaves it as it stands.'
+                f"Whether fees are to be taken off {decided.fields['pnl_usd'].column}: they are;"
+                ' profit = "shown" leaves it as it stands.'
             )
     elif has_fees and reading.exact < 0.8 and not reading.values:
-        decided.ask("profit", f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up neither way.",
-                    '"gross" if fees are still to be taken off, "net" if they are')  # fmt: skip
+        decided.ask(
+            "profit",
+            f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up"
+            " neither way.",
+            '"gross" if fees are still to be taken off, "net" if they are',
+        )
     elif not has_fees and reading.exact >= 0.8:
         decided.keys["profit"] = ("net", "there are no fees")
-        decided.guessed.append(f"Profits are what the prices give, in {round(reading.exact * n_sized):,} of {n_sized:,} rows.")
+        decided.guessed.append(
+            f"Profits are what the prices give, in {round(reading.exact * n_sized):,} of"
+            f" {n_sized:,} rows."
+        )
     if reading.values and any(value != 1 for value in reading.values.values()):
         shown = ", ".join(f"{name} {value:g}" for name, value in list(reading.values.items())[:8])
         decided.guessed.append(f"Contract values, by which profits agree with prices: {shown}.")
-    if reading.values and (not has_fees or any(value != 1 for value in reading.values.values())) and not reading.inverse:
+    if (
+        reading.values
+        and (not has_fees or any(value != 1 for value in reading.values.values()))
+        and not reading.inverse
+    ):
         _write_values(decided, reading.values)
     if reading.off and reading.exact >= 0.8:
         decided.left.append(
-            f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their profit is not what quantity and prices give."
+            f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
+            " profit is not what quantity and prices give."
         )
 
 
@@ -226,23 +330,38 @@ def _write_values(decided: Decided, values: dict[str, float]) -> None:
     section = decided.sections.setdefault("multipliers", {})
     if set(values.values()) == {1} or "symbol" not in decided.fields:
         if set(values.values()) != {1} or "fees_usd" not in decided.fields:
-            section["*"] = (next(iter(values.values())), "money per point and unit, as the profits say")
+            section["*"] = (
+                next(iter(values.values())),
+                "money per point and unit, as the profits say",
+            )
         return
-    symbols = decided.kept.contents.words(decided.fields["symbol"].column) if "symbol" in decided.fields else {}
+    symbols = (
+        decided.kept.contents.words(decided.fields["symbol"].column)
+        if "symbol" in decided.fields
+        else {}
+    )
     for name, value in values.items():
         exact = name in symbols
         section[escaped(name) if exact else f"{name}*"] = (value, "")
 
 
 def _contracts(decided: Decided) -> None:
-    """Options and futures whose profit has to be worked out from prices: what a point is worth has to be known."""
-    if "quantity" not in decided.fields or "symbol" not in decided.fields or "multiplier" in decided.fields:
+    """Options and futures whose profit has to be worked out from prices: what a point is worth has
+    to be known."""
+    if (
+        "quantity" not in decided.fields
+        or "symbol" not in decided.fields
+        or "multiplier" in decided.fields
+    ):
         return
     ask_contract_values(decided, decided.kept.contents.words(decided.fields["symbol"].column))
-    inverse = [s for s in decided.kept.contents.words(decided.fields["symbol"].column) if may_be_inverse(s)]
+    inverse = [
+        s for s in decided.kept.contents.words(decided.fields["symbol"].column) if may_be_inverse(s)
+    ]
     if inverse:
         decided.left.append(
-            f"Whether {', '.join(inverse[:4])} are inverse contracts, settled in their coin: if so, name them in inverse = [...]."
+            f"Whether {', '.join(inverse[:4])} are inverse contracts, settled in their coin: if so,"
+            " name them in inverse = [...]."
         )
 
 
@@ -250,7 +369,9 @@ def _fees(decided: Decided, reading: Reading) -> None:
     spec = decided.fields.get("fees_usd")
     if spec is None:
         return
-    numbers = [n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n]
+    numbers = [
+        n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
+    ]
     if numbers and sum(n < 0 for n in numbers) > len(numbers) / 2:
         spec.keys["scale"], spec.comment = -1, "what is paid is negative in this table"
     if len(spec.columns) > 1:
@@ -262,36 +383,61 @@ def _returns(decided: Decided, reading: Reading) -> None:
     spec = decided.fields.get("roi")
     if spec is not None and (reading.of_another or reading.leverage):
         del decided.fields["roi"]
-        what = "on a margin, as it is larger than the prices make it" if reading.leverage else "on something else than what was bought"
-        decided.guessed.append(f"{spec.column} is not read: it is a return {what}. The return is worked out from the prices.")
+        what = (
+            "on a margin, as it is larger than the prices make it"
+            if reading.leverage
+            else "on something else than what was bought"
+        )
+        decided.guessed.append(
+            f"{spec.column} is not read: it is a return {what}. The return is worked out from the"
+            " prices."
+        )
         return
     if spec is None or decided.kept.contents.has_percent(spec.column):
         return
     if reading.percent is not None:
         if reading.percent:
             spec.keys["scale"], spec.comment = 0.01, "percent, since so it agrees with the prices"
-        decided.guessed.append(f"{spec.column} is {'percent' if reading.percent else 'a fraction'}, since so it agrees with the prices.")
+        decided.guessed.append(
+            f"{spec.column} is {'percent' if reading.percent else 'a fraction'}, since so it agrees"
+            " with the prices."
+        )
         return
     _by_size(decided, spec)
 
 
 def _fractions(contents: Contents, decided: Decided) -> None:
-    """Greatest losses and gains of a trade: fractions of the stake or percent, or amounts of money, which are not read."""
+    """Greatest losses and gains of a trade: fractions of the stake or percent, or amounts of money,
+    which are not read."""
     specs = {name: decided.fields[name] for name in _FRACTIONS if name in decided.fields}
-    named = [spec for spec in specs.values() if _named_percent(spec.column) and not contents.has_percent(spec.column)]
+    named = [
+        spec
+        for spec in specs.values()
+        if _named_percent(spec.column) and not contents.has_percent(spec.column)
+    ]
     percent = any(abs(n) > 1 for spec in named for n in contents.read_numbers(spec.column))
     for name, spec in specs.items():
         largest = max(map(abs, contents.read_numbers(spec.column)), default=0.0)
         if contents.has_percent(spec.column):
             continue
         if spec in named and percent:
-            spec.keys["scale"], spec.comment = 0.01, "taken as percent: leave the scale out if 0.05 is five percent"
-            decided.left.append(f"Whether {spec.column} is in percent: it was taken so, since its numbers are that large.")
+            spec.keys["scale"], spec.comment = (
+                0.01,
+                "taken as percent: leave the scale out if 0.05 is five percent",
+            )
+            decided.left.append(
+                f"Whether {spec.column} is in percent: it was taken so, since its numbers are that"
+                " large."
+            )
         elif contents.signs(spec.column) or spec in named or largest > _LARGEST_FRACTION:
             del decided.fields[name]
-            decided.guessed.append(f"{spec.column} is not read: nothing tells that it is a fraction of the stake.")
+            decided.guessed.append(
+                f"{spec.column} is not read: nothing tells that it is a fraction of the stake."
+            )
         elif largest:
-            decided.left.append(f"Whether {spec.column} is a fraction of the stake: it was taken so.")
+            decided.left.append(
+                f"Whether {spec.column} is a fraction of the stake: it was taken so."
+            )
 
 
 def _named_percent(column: str) -> bool:
@@ -299,18 +445,34 @@ def _named_percent(column: str) -> bool:
 
 
 def _by_size(decided: Decided, spec: Spec) -> None:
-    """Percent or fraction where no prices tell: by the name and the size of the numbers, and asked where both are possible."""
+    """Percent or fraction where no prices tell: by the name and the size of the numbers, and asked
+    where both are possible."""
     numbers = [abs(n) for n in decided.kept.contents.read_numbers(spec.column)]
     largest = max(numbers, default=0.0)
     named = _named_percent(spec.column)
     if named and largest > 1.5 and statistics.median(numbers) > 0.1:
-        spec.keys["scale"], spec.comment = 0.01, "taken as percent: leave the scale out if 0.05 is five percent"
-        decided.left.append(f"Whether {spec.column} is in percent: it was taken so, since its numbers are that large.")
+        spec.keys["scale"], spec.comment = (
+            0.01,
+            "taken as percent: leave the scale out if 0.05 is five percent",
+        )
+        decided.left.append(
+            f"Whether {spec.column} is in percent: it was taken so, since its numbers are that"
+            " large."
+        )
     elif largest and (named or largest > _LARGEST_FRACTION):
-        spec.keys["scale"], spec.comment = OPEN_QUESTION, f"0.01 if {largest:g} is {largest:g} percent, 1 if it is a fraction"
-        decided.asked.append(f"Whether {spec.column} is in percent or a fraction: its largest number is {largest:g}, and no prices tell.")
+        spec.keys["scale"], spec.comment = (
+            OPEN_QUESTION,
+            f"0.01 if {largest:g} is {largest:g} percent, 1 if it is a fraction",
+        )
+        decided.asked.append(
+            f"Whether {spec.column} is in percent or a fraction: its largest number is {largest:g},"
+            " and no prices tell."
+        )
     elif largest:
-        decided.left.append(f"Whether {spec.column} is a fraction: it was taken so, since its largest number is {largest:g}.")
+        decided.left.append(
+            f"Whether {spec.column} is a fraction: it was taken so, since its largest number is"
+            f" {largest:g}."
+        )
 
 
 def _outcome(decided: Decided) -> None:
@@ -319,7 +481,8 @@ def _outcome(decided: Decided) -> None:
     outcomes = [name for name in ("rr", "roi", "pnl_usd") if name in fields]
     if not outcomes and not has_prices:
         decided.left.append(
-            "What the trades earned: no column was taken for a return, a profit or two prices, and without one nothing is learned."
+            "What the trades earned: no column was taken for a return, a profit or two prices, and"
+            " without one nothing is learned."
         )
     elif not outcomes:
         decided.guessed.append("The return is worked out from the two prices.")

@@ -1,4 +1,5 @@
-"""Which rows of a table are trades: by columns that say a status, a level of detail or a kind of transaction.
+"""Which rows of a table are trades: by columns that say a status, a level of detail or a kind of
+transaction.
 
 May touch: nothing.
 """
@@ -111,7 +112,19 @@ _NOT_DONE = frozenset(
 )
 _LEVELS = (("execution",), ("order",), ("trade",))
 _LEVEL_WORDS = frozenset(
-    ["execution", "order", "trade", "closedlot", "closed_lot", "subtotal", "total", "symbol_summary", "asset_summary", "wash_sale", "lot"]
+    [
+        "execution",
+        "order",
+        "trade",
+        "closedlot",
+        "closed_lot",
+        "subtotal",
+        "total",
+        "symbol_summary",
+        "asset_summary",
+        "wash_sale",
+        "lot",
+    ]
 )
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
@@ -153,16 +166,24 @@ class Kept:
             return
         self.contents = self.contents.with_rows(rows)
         self.keep[column] = words
-        self.said.append(f"{n_gone:,} rows are left out, as only those count in which {column} is {', '.join(words)}: {why}.")
+        self.said.append(
+            f"{n_gone:,} rows are left out, as only those count in which {column} is"
+            f" {', '.join(words)}: {why}."
+        )
 
 
 def by_status(contents: Contents, filled: str | None = None) -> Kept:
-    """Rows of trades that were done; where a column `filled` has the filled quantity, it decides what of a cancelled order counts."""
+    """Rows of trades that were done; where a column `filled` has the filled quantity, it decides
+    what of a cancelled order counts."""
     kept = Kept(contents)
     for column in contents.columns:
         words = kept.contents.words(column)
-        if known_as(column) in ("is_open", "isopen", "open") and {w.strip().lower() for w in words} == {"true", "false"}:
-            kept.drop(column, [w for w in words if w.strip().lower() == "true"], "the trade is not over")
+        if known_as(column) in ("is_open", "isopen", "open") and {
+            w.strip().lower() for w in words
+        } == {"true", "false"}:
+            kept.drop(
+                column, [w for w in words if w.strip().lower() == "true"], "the trade is not over"
+            )
             continue
         folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
         if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
@@ -172,12 +193,22 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             if {"order", "trade"} <= set(folded.values()):
                 level = ("order",)
             if level:
-                kept.only(column, [w for w, f in folded.items() if f in level], "the others repeat or add up the same trades")
+                kept.only(
+                    column,
+                    [w for w, f in folded.items() if f in level],
+                    "the others repeat or add up the same trades",
+                )
             continue
         of_fills = known_as(column).endswith("_type")
-        undone = [word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))]
+        undone = [
+            word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
+        ]
         undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
-        if not undone or (len(undone) == len(words)) or not any(f in _DONE for f in folded.values()):
+        if (
+            not undone
+            or (len(undone) == len(words))
+            or not any(f in _DONE for f in folded.values())
+        ):
             continue
         if filled is not None and filled in contents.columns:
             numbers = kept.contents.numbers(filled)
@@ -193,14 +224,17 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
 
 
 def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
-    """Leave out rows whose side says that they are no trades; gives the unknown words whose rows have a quantity and a price."""
+    """Leave out rows whose side says that they are no trades; gives the unknown words whose rows
+    have a quantity and a price."""
     spec = fields.get("side")
     unknown: list[str] = []
     if spec is not None and len(spec.columns) == 1:
         contents, column = kept.contents, spec.column
         words = contents.words(column)
         pending = (
-            [w for w in words if _PENDING.fullmatch(w.strip().lower())] if {"buy", "sell"} & {w.strip().lower() for w in words} else []
+            [w for w in words if _PENDING.fullmatch(w.strip().lower())]
+            if {"buy", "sell"} & {w.strip().lower() for w in words}
+            else []
         )
         gone = []
         said = {w: s for w in words if isinstance(s := read_side(w), Side)}
@@ -211,7 +245,9 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
         for word in words:
             if word in pending or read_side(word) is not None:
                 continue
-            if _is_number(word) or (not is_no_trade(word) and _complete(contents, fields, column, word, rows)):
+            if _is_number(word) or (
+                not is_no_trade(word) and _complete(contents, fields, column, word, rows)
+            ):
                 unknown.append(word)
             else:
                 gone.append(word)
@@ -219,7 +255,9 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
             kept.drop(column, pending, "orders that were never filled")
         if gone:
             kept.drop(column, gone, "no trades")
-        if any(value is None for value in kept.contents.cells(column)) and not _complete(kept.contents, fields, column, "", rows):
+        if any(value is None for value in kept.contents.cells(column)) and not _complete(
+            kept.contents, fields, column, "", rows
+        ):
             kept.drop(column, [""], "no trades")
     return unknown
 
@@ -234,7 +272,11 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         zero = sorted(
             {
                 as_text(v)
-                for v, n in zip(kept.contents.cells(quantity.column), kept.contents.numbers(quantity.column), strict=True)
+                for v, n in zip(
+                    kept.contents.cells(quantity.column),
+                    kept.contents.numbers(quantity.column),
+                    strict=True,
+                )
                 if n == 0
             }
         )
@@ -243,7 +285,9 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
     if symbol is not None and any(v is None for v in kept.contents.cells(symbol.column)):
         events = side is not None and any(
             isinstance(read_side(as_text(v)), Event)
-            for v, s in zip(kept.contents.cells(side.column), kept.contents.cells(symbol.column), strict=True)
+            for v, s in zip(
+                kept.contents.cells(side.column), kept.contents.cells(symbol.column), strict=True
+            )
             if s is None and v is not None
         )
         if not events:
@@ -257,9 +301,15 @@ def _is_number(word: str) -> bool:
 def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: str) -> bool:
     """Whether a row with the word has what a trade has."""
     names = ("quantity", "price") if rows == "fills" else ("exit_price", "pnl_usd", "roi")
-    there: list[list[Any]] = [contents.numbers(fields[name].column) for name in names if name in fields]
+    there: list[list[Any]] = [
+        contents.numbers(fields[name].column) for name in names if name in fields
+    ]
     enough = len(there) if rows == "fills" else 1
     for i, value in enumerate(contents.cells(column)):
-        if ("" if value is None else as_text(value)) == word and there and sum(bool(numbers[i]) for numbers in there) >= max(1, enough):
+        if (
+            ("" if value is None else as_text(value)) == word
+            and there
+            and sum(bool(numbers[i]) for numbers in there) >= max(1, enough)
+        ):
             return True
     return False

@@ -1,4 +1,5 @@
-"""What was known at the entry: the pattern of a table's trades and the dimensions of their scope, with edges of buckets.
+"""What was known at the entry: the pattern of a table's trades and the dimensions of their scope,
+with edges of buckets.
 
 May touch: nothing.
 """
@@ -15,7 +16,24 @@ from app.sources.drafting.decided import Decided
 
 _LABELS = {1: ("low", "high"), 2: ("low", "mid", "high")}
 """Labels by the number of edges."""
-_NUMBERING = frozenset(["id", "ids", "orderid", "ticket", "order", "ref", "reference", "number", "no", "nr", "uid", "txid", "hash", "bar"])
+_NUMBERING = frozenset(
+    [
+        "id",
+        "ids",
+        "orderid",
+        "ticket",
+        "order",
+        "ref",
+        "reference",
+        "number",
+        "no",
+        "nr",
+        "uid",
+        "txid",
+        "hash",
+        "bar",
+    ]
+)
 _N_BUCKETS = 3
 _MOST_VALUES = 40
 """A text column with more values than this says too little about each of them to be a dimension."""
@@ -23,8 +41,8 @@ _MOST_VALUES = 40
 
 @dataclass
 class Scoped:
-    """Template by category, the columns in it that have empty cells, column by dimension, edges and labels by column, and by column why it
-    was left out."""
+    """Template by category, the columns in it that have empty cells, column by dimension, edges and
+    labels by column, and by column why it was left out."""
 
     pattern: dict[str, str] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
@@ -37,7 +55,11 @@ def scoped(contents: Contents, decided: Decided) -> Scoped:
     """The pattern and the scope of the kept rows; what was guessed is added to `decided`."""
     found = Scoped()
     in_pattern = _pattern(contents, decided, found)
-    found.empty = [column for column in contents.columns if column in in_pattern and len(contents.values(column)) < contents.n_rows]
+    found.empty = [
+        column
+        for column in contents.columns
+        if column in in_pattern and len(contents.values(column)) < contents.n_rows
+    ]
     _scope(contents, decided, found, in_pattern)
     return found
 
@@ -46,20 +68,33 @@ def _pattern(contents: Contents, decided: Decided, found: Scoped) -> set[str]:
     """The columns in the pattern."""
     used = decided.used()
     by_name = {folded(column): column for column in contents.columns if column not in used}
-    names = [by_name[name] for name in PATTERNS if name in by_name and contents.values(by_name[name])][:2]
+    names = [
+        by_name[name] for name in PATTERNS if name in by_name and contents.values(by_name[name])
+    ][:2]
     names.sort(key=contents.columns.index)
     stem = ".".join(f"{{{name}}}" for name in names) or "trades"
     if names:
         decided.guessed.append(f"The pattern is {' and '.join(names)}.")
     else:
-        decided.left.append("Which column says what kind of trade it was (setup, strategy): all rows are one pattern, `trades`.")
-    reason = next((by_name[name] for name in REASONS if name in by_name and contents.values(by_name[name])), None)
+        decided.left.append(
+            "Which column says what kind of trade it was (setup, strategy): all rows are one"
+            " pattern, `trades`."
+        )
+    reason = next(
+        (by_name[name] for name in REASONS if name in by_name and contents.values(by_name[name])),
+        None,
+    )
     if decided.rows == "fills":
-        found.pattern = {category: f"{stem}.{category}" for category in ("entry", "add", "trim", "exit")}
+        found.pattern = {
+            category: f"{stem}.{category}" for category in ("entry", "add", "trim", "exit")
+        }
         return set(names)
     if reason:
         decided.guessed.append(f"Exits are told apart by {reason}.")
-    found.pattern = {"entry": f"{stem}.entry", "exit": f"{stem}.{{{reason}}}" if reason else f"{stem}.exit"}
+    found.pattern = {
+        "entry": f"{stem}.entry",
+        "exit": f"{stem}.{{{reason}}}" if reason else f"{stem}.exit",
+    }
     return {*names, *([reason] if reason else [])}
 
 
@@ -76,12 +111,16 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
             continue
         distinct = len(contents.words(column))
         if distinct < 2:
-            found.left_out[column] = "it is empty" if not contents.values(column) else "it is always the same"
+            found.left_out[column] = (
+                "it is empty" if not contents.values(column) else "it is always the same"
+            )
         elif AFTERWARDS.search(column.lower()) and column not in named:
             found.left_out[column] = "by its name it may be known only after the entry"
         elif contents.time(column) is not None or contents.is_clock(column):
             found.left_out[column] = "it is a time"
-        elif _NUMBERING & set(folded(column).split("_")) and distinct * 2 > len(contents.values(column)):
+        elif _NUMBERING & set(folded(column).split("_")) and distinct * 2 > len(
+            contents.values(column)
+        ):
             found.left_out[column] = "it numbers the rows"
         elif contents.is_numeric(column) and distinct > 8:
             if edges := _edges(contents, column):
@@ -94,7 +133,9 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
         else:
             found.scope[named.get(column, folded(column))] = column
     if not found.scope:
-        decided.left.append("What was known at the entry: no column was taken as a dimension of the scope.")
+        decided.left.append(
+            "What was known at the entry: no column was taken as a dimension of the scope."
+        )
     else:
         decided.guessed.append(f"Known at the entry: {', '.join(found.scope)}.")
     if found.left_out:

@@ -16,7 +16,9 @@ from app.sources.drafting.simulate import Tried
 from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
 from app.sources.sides import Side, read_side
 
-_NO_SHORTS_NEEDED = re.compile(r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE)
+_NO_SHORTS_NEEDED = re.compile(
+    r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE
+)
 
 
 def settle_shorts(decided: Decided) -> None:
@@ -31,18 +33,31 @@ def settle_shorts(decided: Decided) -> None:
     if all(_sold_first(symbol) for symbol in tried.oversold):
         return
     if not simulate.fills(decided, "no", newest_first=True).oversold:
-        decided.keys["newest_first"] = (True, "of fills of one time, the last row is the first: so no more is sold than is held")
-        decided.guessed.append("The rows have the newest fill first: only so is nothing sold before it was bought.")
+        decided.keys["newest_first"] = (
+            True,
+            "of fills of one time, the last row is the first: so no more is sold than is held",
+        )
+        decided.guessed.append(
+            "The rows have the newest fill first: only so is nothing sold before it was bought."
+        )
         return
     side = fields.get("side")
     said = []
     if side is not None:
         for i in range(contents.n_rows):
-            said.append(read_side(" ".join(as_text(v) for c in side.columns if (v := contents.cells(c)[i]) is not None)))
+            said.append(
+                read_side(
+                    " ".join(
+                        as_text(v) for c in side.columns if (v := contents.cells(c)[i]) is not None
+                    )
+                )
+            )
     opening_shorts = any(isinstance(s, Side) and s.fill < 0 and s.opens for s in said)
     short_word = (
         any(
-            isinstance(s, Side) and s == Side(-1, -1) and "short" in as_text(contents.cells(side.column)[i] or "").lower()
+            isinstance(s, Side)
+            and s == Side(-1, -1)
+            and "short" in as_text(contents.cells(side.column)[i] or "").lower()
             for i, s in enumerate(said)
         )
         if side
@@ -51,16 +66,24 @@ def settle_shorts(decided: Decided) -> None:
     every_says = bool(said) and all(not isinstance(s, Side) or s.opens is not None for s in said)
     if every_says:
         return
-    names = ", ".join(f"{symbol} ({rest.normalize():f})" for symbol, rest in list(tried.oversold.items())[:6])
+    names = ", ".join(
+        f"{symbol} ({rest.normalize():f})" for symbol, rest in list(tried.oversold.items())[:6]
+    )
     if opening_shorts:
         again = simulate.fills(decided, "said")
         if not again.oversold:
             decided.keys["shorts"] = ("said", "only where the side says so")
             return
-        names = ", ".join(f"{symbol} ({rest.normalize():f})" for symbol, rest in list(again.oversold.items())[:6])
-        decided.keys["shorts"] = ("said", "only where the side says so; other sales of more than is held are left out")
+        names = ", ".join(
+            f"{symbol} ({rest.normalize():f})" for symbol, rest in list(again.oversold.items())[:6]
+        )
+        decided.keys["shorts"] = (
+            "said",
+            "only where the side says so; other sales of more than is held are left out",
+        )
         decided.guessed.append(
-            f"More was sold than was held, and not as a short: {names}. The rest is left out, as bought before the file begins."
+            f"More was sold than was held, and not as a short: {names}. The rest is left out, as"
+            " bought before the file begins."
         )
         return
     if short_word or _derivatives(decided) or _bought_with_profit(decided):
@@ -70,14 +93,26 @@ def settle_shorts(decided: Decided) -> None:
 
 def _sold_first(symbol: str) -> bool:
     """Whether what is traded can be sold first anyway: options, futures, perpetuals."""
-    return bool(is_option(symbol) or future_of(symbol) or may_be_inverse(symbol) or _NO_SHORTS_NEEDED.search(symbol))
+    return bool(
+        is_option(symbol)
+        or future_of(symbol)
+        or may_be_inverse(symbol)
+        or _NO_SHORTS_NEEDED.search(symbol)
+    )
 
 
 def _bought_with_profit(decided: Decided) -> bool:
-    """Whether the table says of purchases that they have made a profit or a loss: they closed shorts."""
+    """Whether the table says of purchases that they have made a profit or a loss: they closed
+    shorts."""
     contents = decided.kept.contents
-    columns = [c for c in contents.columns if known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)]
-    return any(buy and n for c in columns for buy, n in zip(purchases(decided), contents.numbers(c), strict=True))
+    columns = [
+        c for c in contents.columns if known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)
+    ]
+    return any(
+        buy and n
+        for c in columns
+        for buy, n in zip(purchases(decided), contents.numbers(c), strict=True)
+    )
 
 
 def _derivatives(decided: Decided) -> bool:
@@ -91,17 +126,26 @@ def _derivatives(decided: Decided) -> bool:
     fiat = [pair_of(w) for w in words]
     if (
         fiat
-        and all(p and len(p[0]) == 3 and len(p[1]) == 3 and p[1] not in ("BTC", "ETH", "BNB") for p in fiat)
+        and all(
+            p and len(p[0]) == 3 and len(p[1]) == 3 and p[1] not in ("BTC", "ETH", "BNB")
+            for p in fiat
+        )
         and not any(p and p[0] in ("BTC", "ETH", "SOL", "XRP") for p in fiat)
     ):
         return True
-    return any(_NO_SHORTS_NEEDED.search(word) for c in contents.columns if len(contents.words(c)) <= 4 for word in contents.words(c))
+    return any(
+        _NO_SHORTS_NEEDED.search(word)
+        for c in contents.columns
+        if len(contents.words(c)) <= 4
+        for word in contents.words(c)
+    )
 
 
 def _ask_shorts(decided: Decided, tried: Tried, names: str) -> None:
     decided.ask(
         "shorts",
-        f"Whether a sale of more than is held opens a short position: {names}. If not, they were bought before the file begins.",
+        f"Whether a sale of more than is held opens a short position: {names}. If not, they were"
+        " bought before the file begins.",
         '"yes" if it opens a short, "no" if what is sold then was bought before the file begins',
     )
     _ = tried

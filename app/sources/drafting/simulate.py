@@ -24,7 +24,8 @@ _MOST_ROWS = 20_000
 
 @dataclass
 class Tried:
-    """What the fills make: closed positions, those still open, what was sold without being held, and rows that are no fills."""
+    """What the fills make: closed positions, those still open, what was sold without being held,
+    and rows that are no fills."""
 
     closed: list[Position] = field(default_factory=list)
     open: list[Position] = field(default_factory=list)

@@ -19,24 +19,39 @@ from app.sources.tables import UTF_8
 _SECTIONS = ("constants", "sides", "multipliers", "splits")
 _TITLES = {
     "sides": "what else the words for sides mean, in small letters",
-    "multipliers": "symbol (* stands for anything) = money per point and unit; the first that fits counts",
+    "multipliers": (
+        "symbol (* stands for anything) = money per point and unit; the first that fits counts"
+    ),
     "constants": "field = value",
     "splits": 'symbol = ["day factor"]',
 }
 
 
-def written(name: str, contents: Contents, decided: Decided, found: Scoped, encoding: str, table: str | None) -> str:
-    """The whole mapping of the file `name`; `table` is the title of the table that was chosen among several."""
+def written(
+    name: str, contents: Contents, decided: Decided, found: Scoped, encoding: str, table: str | None
+) -> str:
+    """The whole mapping of the file `name`; `table` is the title of the table that was chosen among
+    several."""
     if encoding != UTF_8:
-        decided.left.append(f"Whether letters beyond English read well: the file is not UTF-8, and was read as {encoding}.")
-    columns = ", ".join(f"{field} is {' + '.join(spec.columns)}" for field, spec in decided.fields.items() if "?" not in spec.columns)
+        decided.left.append(
+            "Whether letters beyond English read well: the file is not UTF-8, and was read as"
+            f" {encoding}."
+        )
+    columns = ", ".join(
+        f"{field} is {' + '.join(spec.columns)}"
+        for field, spec in decided.fields.items()
+        if "?" not in spec.columns
+    )
     decided.guessed.append(f"Columns: {columns}.")
     return "\n".join(_lines(name, contents, decided, found, encoding, table)) + "\n"
 
 
 def mapping_only(decided: Decided, encoding: str = UTF_8) -> str:
-    """As much of the mapping as reads the rows, to try it; open questions are answered in any way that can be read."""
-    text = "\n".join(_lines("", decided.kept.contents, decided, Scoped({"entry": "x"}), encoding, None))
+    """As much of the mapping as reads the rows, to try it; open questions are answered in any way
+    that can be read."""
+    text = "\n".join(
+        _lines("", decided.kept.contents, decided, Scoped({"entry": "x"}), encoding, None)
+    )
     text = re.sub(r'format = "\?"', 'format = "md"', text)
     text = re.sub(r'^symbol = "\?".*$', 'symbol = "none"', text, flags=re.MULTILINE)
     text = re.sub(r'^decimal = "\?".*$', 'decimal = "."', text, flags=re.MULTILINE)
@@ -44,15 +59,27 @@ def mapping_only(decided: Decided, encoding: str = UTF_8) -> str:
     return re.sub(r'^(?!\[).*"\?".*$', "", text, flags=re.MULTILINE)
 
 
-def _lines(name: str, contents: Contents, decided: Decided, found: Scoped, encoding: str, table: str | None) -> Iterator[str]:
+def _lines(
+    name: str, contents: Contents, decided: Decided, found: Scoped, encoding: str, table: str | None
+) -> Iterator[str]:
     n_rows = contents.n_rows
-    yield f"# What the columns of {quoted(name)[1:-1]} mean, guessed from {n_rows:,} rows.  Read it, correct it, keep it with the table."
+    yield (
+        f"# What the columns of {quoted(name)[1:-1]} mean, guessed from {n_rows:,} rows.  Read it,"
+        " correct it, keep it with the table."
+    )
     yield "# docs/adapters.md describes each key."
     if decided.asked:
-        yield '# Each "?" is a question that the file does not answer: nothing is read until all are replaced.'
+        yield (
+            '# Each "?" is a question that the file does not answer: nothing is read until all are'
+            " replaced."
+        )
     yield ""
     fills = decided.rows == "fills"
-    what = "each row is a fill; positions are made of them first in, first out" if fills else "each row is a closed position"
+    what = (
+        "each row is a fill; positions are made of them first in, first out"
+        if fills
+        else "each row is a closed position"
+    )
     yield f'rows = "{decided.rows}"  # {what}'
     if table is not None:
         yield f"table = {quoted(table)}  # the title of the table in the file"
@@ -73,7 +100,11 @@ def _lines(name: str, contents: Contents, decided: Decided, found: Scoped, encod
                 yield f"{bare(key)} = {toml(value)}" + _comment(comment)
     for section, rows, title in (
         ("keep", decided.kept.keep, "column = what has to stand in it for a row to count"),
-        ("leave_out", decided.kept.leave_out, 'column = what stands in it in rows that are no trades ("" is nothing)'),
+        (
+            "leave_out",
+            decided.kept.leave_out,
+            'column = what stands in it in rows that are no trades ("" is nothing)',
+        ),
     ):
         if rows:
             yield ""
@@ -87,15 +118,26 @@ def _lines(name: str, contents: Contents, decided: Decided, found: Scoped, encod
         yield "[defaults]  # what an empty cell of the column is taken for"
         yield from (f'{bare(column)} = "none"' for column in found.empty)
     yield ""
-    yield "[scope]  # dimension = column, as it was known at the entry.  Nothing that was known only afterwards"
-    yield from (f"{bare(dimension)} = {quoted(column)}" for dimension, column in found.scope.items())
+    yield (
+        "[scope]  # dimension = column, as it was known at the entry.  Nothing that was known only"
+        " afterwards"
+    )
+    yield from (
+        f"{bare(dimension)} = {quoted(column)}" for dimension, column in found.scope.items()
+    )
     for column, why in found.left_out.items():
         yield f"# {folded(column)} = {quoted(column)}{_comment(f'left out: {why}')}"
     if found.buckets:
         yield ""
-        yield f"[buckets]  # edges between labels: quantiles of these {n_rows:,} rows, fixed so that a label keeps its meaning"
+        yield (
+            f"[buckets]  # edges between labels: quantiles of these {n_rows:,} rows, fixed so that"
+            " a label keeps its meaning"
+        )
         for column, (edges, labels) in found.buckets.items():
-            yield f"{bare(column)} = {{edges = [{', '.join(map(repr, edges))}], labels = [{', '.join(map(quoted, labels))}]}}"
+            yield (
+                f"{bare(column)} = {{edges = [{', '.join(map(repr, edges))}], labels ="
+                f" [{', '.join(map(quoted, labels))}]}}"
+            )
 
 
 def _comment(text: str) -> str:
@@ -106,8 +148,17 @@ def _comment(text: str) -> str:
 def _spec(spec: Spec) -> str:
     if not spec.keys and len(spec.columns) == 1:
         return quoted(spec.column)
-    columns = f"column = {quoted(spec.column)}" if len(spec.columns) == 1 else f"columns = {toml(spec.columns)}"
-    return "{" + columns + "".join(f", {key} = {toml(value)}" for key, value in spec.keys.items()) + "}"
+    columns = (
+        f"column = {quoted(spec.column)}"
+        if len(spec.columns) == 1
+        else f"columns = {toml(spec.columns)}"
+    )
+    return (
+        "{"
+        + columns
+        + "".join(f", {key} = {toml(value)}" for key, value in spec.keys.items())
+        + "}"
+    )
 
 
 def toml(value: Any) -> str:

@@ -1,4 +1,5 @@
-"""Gradient boosting on pattern and dimensions, held back by much regularisation and stopped by later trades than it learns from.
+"""Gradient boosting on pattern and dimensions, held back by much regularisation and stopped by
+later trades than it learns from.
 
 May touch: nothing but its arguments.
 """
@@ -25,7 +26,8 @@ def boosting(lesson: Lesson) -> Floats:
         return np.zeros(len(lesson.asked_group))
     x, asked = _features(lesson.seen, lesson.group), _features(lesson.asked, lesson.asked_group)
     cut = int(n * (1.0 - LATER))
-    # What closed before the newest trades were opened is all that is known: leave out a strip of exits between the two.
+    # What closed before the newest trades were opened is all that is known: leave out a strip of
+    # exits between the two.
     gap = max(1, cut // 50)
     rounds = _rounds(x[: cut - gap], lesson.uplift[: cut - gap], x[cut:], lesson.uplift[cut:])
     if rounds == 0:
@@ -46,13 +48,21 @@ def _model(rounds: int, columns: int) -> Any:
     except ImportError as error:
         raise missing("Boosting is done", "scikit-learn") from error
     return HistGradientBoostingRegressor(
-        learning_rate=0.05, max_iter=rounds, max_leaf_nodes=8, min_samples_leaf=100, l2_regularization=100.0, max_features=0.5,
-        categorical_features=list(range(columns)), early_stopping=False, random_state=1,
-    )  # fmt: skip
+        learning_rate=0.05,
+        max_iter=rounds,
+        max_leaf_nodes=8,
+        min_samples_leaf=100,
+        l2_regularization=100.0,
+        max_features=0.5,
+        categorical_features=list(range(columns)),
+        early_stopping=False,
+        random_state=1,
+    )
 
 
 def _rounds(x: Floats, y: Floats, later: Floats, truth: Floats) -> int:
-    """After how many rounds the later trades are foretold best; 0 if by none better than by the mean."""
+    """After how many rounds the later trades are foretold best; 0 if by none better than by the
+    mean."""
     model = _model(ROUNDS, x.shape[1])
     model.fit(x, y)
     errors = [float(np.mean((truth - y.mean()) ** 2))]

@@ -1,11 +1,13 @@
-"""A mixed model: random effects of slices of one and two dimensions within each group and of the groups, noise that is shared in time.
+"""A mixed model: random effects of slices of one and two dimensions within each group and of the
+groups, noise that is shared in time.
 
 May touch: nothing but its arguments.
 
-The variances come from products of the outcomes of two trades, at least two blocks of time apart so that they share no noise: what the
-products of trades are above zero, the more of their dimensions are the same, is the variance of those dimensions' effects (Haseman & Elston
-1972 for relatives).  The same products within a block tell how much noise is shared.  The effects are then the best linear predictions
-(Henderson 1975), with the noise of each block as one more effect.
+The variances come from products of the outcomes of two trades, at least two blocks of time apart so
+that they share no noise: what the products of trades are above zero, the more of their dimensions
+are the same, is the variance of those dimensions' effects (Haseman & Elston 1972 for relatives).
+The same products within a block tell how much noise is shared.  The effects are then the best
+linear predictions (Henderson 1975), with the noise of each block as one more effect.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ PAIRS = 200_000
 
 
 class Variances(NamedTuple):
-    """Of each dimension's effects (D,), of all pairs' together, of the groups' means, of the noise a block shares, and of the rest."""
+    """Of each dimension's effects (D,), of all pairs' together, of the groups' means, of the noise
+    a block shares, and of the rest."""
 
     single: Floats
     double: float
@@ -52,7 +55,8 @@ def mixed(lesson: Lesson) -> Floats:
 
 
 def _far_sums(x: sparse.csr_matrix, y: Floats, block: Ints, blocks: int) -> Floats:
-    """Of each column the sum of products of outcomes over pairs of its trades that are far apart, and of such pairs with y = 1."""
+    """Of each column the sum of products of outcomes over pairs of its trades that are far apart,
+    and of such pairs with y = 1."""
     rows = sparse.csr_matrix((y, (block, np.arange(len(y)))), (blocks, len(y)))
     sums = np.asarray((rows @ x).todense())
     total = sums.sum(axis=0) ** 2
@@ -67,7 +71,9 @@ def _variances(lesson: Lesson, y: Floats, block: Ints) -> Variances:
     d, blocks = lesson.seen.shape[1], int(block.max()) + 1
     rng = np.random.default_rng(1)
     left, right = rng.integers(0, len(y), (2, 20 * PAIRS))
-    good = (lesson.group[left] == lesson.group[right]) & (np.abs(block[left] - block[right]) >= APART)
+    good = (lesson.group[left] == lesson.group[right]) & (
+        np.abs(block[left] - block[right]) >= APART
+    )
     left, right = left[good][:PAIRS], right[good][:PAIRS]
     variance = float(y @ y / len(y))
     if len(left) < 1000:
@@ -79,13 +85,22 @@ def _variances(lesson: Lesson, y: Floats, block: Ints) -> Variances:
     normal = design.T @ design / len(design)
     wanted = _products(lesson, y, block, blocks)
     scale = np.sqrt(np.diag(normal)) + 1e-12
-    # Sums of squares as a root: the solution without negative parts needs the design, not its products.
+    # Sums of squares as a root: the solution without negative parts needs the design, not its
+    # products.
     root = linalg.cholesky(normal / np.outer(scale, scale) + 1e-6 * np.eye(d + 2))
-    solved = optimize.nnls(root, linalg.solve_triangular(root, wanted / scale, trans="T"))[0] / scale
+    solved = (
+        optimize.nnls(root, linalg.solve_triangular(root, wanted / scale, trans="T"))[0] / scale
+    )
     effects = float(same.mean(axis=0) @ solved[:d] + doubles.mean() * solved[d] + solved[d + 1])
     total = float(solved[:d].sum() + solved[d] * d * (d - 1) / 2 + solved[d + 1])
     shared = max(0.0, _within_block(lesson, y, block) - effects)
-    return Variances(solved[:d], float(solved[d]), float(solved[d + 1]), shared, max(variance - total - shared, 0.1 * variance))
+    return Variances(
+        solved[:d],
+        float(solved[d]),
+        float(solved[d + 1]),
+        shared,
+        max(variance - total - shared, 0.1 * variance),
+    )
 
 
 def _products(lesson: Lesson, y: Floats, block: Ints, blocks: int) -> Floats:
@@ -102,7 +117,9 @@ def _products(lesson: Lesson, y: Floats, block: Ints, blocks: int) -> Floats:
             out[a] += _far_sums(_columns(codes[:, a], codes[:, a] > 0), outcomes, at, blocks).sum()
             for b in range(a + 1, d):
                 both = (codes[:, a] > 0) & (codes[:, b] > 0)
-                out[d] += _far_sums(_columns(codes[:, a] * 10_000 + codes[:, b], both), outcomes, at, blocks).sum()
+                out[d] += _far_sums(
+                    _columns(codes[:, a] * 10_000 + codes[:, b], both), outcomes, at, blocks
+                ).sum()
     return out / max(pairs, 1.0)
 
 

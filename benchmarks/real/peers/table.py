@@ -1,6 +1,8 @@
-"""What a peer learns from and is asked: the known entries as rows, the decisions as rows, in the same codes.
+"""What a peer learns from and is asked: the known entries as rows, the decisions as rows, in the
+same codes.
 
-May touch: nothing but its arguments.  The table is that of the audit's own peers (`app.audit.peers`).
+May touch: nothing but its arguments.  The table is that of the audit's own peers
+(`app.audit.peers`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,12 @@ from app.learning.common.window import SegmentKey, Trade
 __all__ = ["Floats", "Ints", "Lesson", "Slices", "lesson", "slices"]
 
 
-def lesson(known: Mapping[Group, Sequence[Trade]], asked: Sequence[Decision], categories: Collection[str], unit: float) -> Lesson:
+def lesson(
+    known: Mapping[Group, Sequence[Trade]],
+    asked: Sequence[Decision],
+    categories: Collection[str],
+    unit: float,
+) -> Lesson:
     """The table of the known trades of these categories, against the plain mean of each segment."""
     segments: dict[SegmentKey, list[float]] = {}
     for group, trades in known.items():
