@@ -142,7 +142,7 @@ class Settings:
         }
 
     def environment(self) -> dict[str, str]:
-        """The variables that make `from_environment` return an equal object (for a child process)."""
+        """Variables from which `from_environment` makes an equal object (for a child process)."""
         return {PREFIX + f.name.upper(): _as_text(getattr(self, f.name)) for f in fields(self)}
 
 

@@ -42,7 +42,12 @@ HARDLY = 0.05
 def answer(figure: Estimate, material: float) -> str:
     """What an interval says of a benefit.
 
-    >>> [answer(Estimate(*figure), 0.1) for figure in ((0.3, 0.1, 0.5), (0.02, -0.05, 0.08), (0.02, -0.05, 0.2), (0.05, 0.01, 0.15))]
+    >>> [
+    ...     answer(Estimate(*figure), 0.1)
+    ...     for figure in (
+    ...         (0.3, 0.1, 0.5), (0.02, -0.05, 0.08), (0.02, -0.05, 0.2), (0.05, 0.01, 0.15),
+    ...     )
+    ... ]
     ['yes', 'no', 'not enough data', 'not enough data']
     """
     if figure.low > 0 and figure.value >= material:

@@ -214,7 +214,7 @@ class EffectCurve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """An override of `integrated` now, why it is there, whom it speaks for, and how its edge went."""
+    """A current override of `integrated`: its reason, its evidence, and its edge over time."""
 
     override: Override
     reason: str

@@ -33,7 +33,8 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
     factors`, `no shared effects`, `classic`.
 
     >>> list(variants(LearningConfig()))
-    ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'no shared effects', 'classic']
+    ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'no shared effects', \
+'classic']
     """
     auto: dict[str, Any] = dict.fromkeys(LEARNERS.values())
     integrated = replace(config, learning="integrated", **auto)
@@ -52,7 +53,10 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
 def always(config: LearningConfig) -> dict[str, LearningConfig]:
     """By learner of `WEIGHED`: `integrated` with that one on, whatever its record says.
 
-    >>> [(name, made.half_life, made.shared_effects) for name, made in always(LearningConfig()).items()]
+    >>> [
+    ...     (name, made.half_life, made.shared_effects)
+    ...     for name, made in always(LearningConfig()).items()
+    ... ]
     [('half-life', True, None), ('shared effects', None, True)]
     """
     integrated = variants(config)["integrated"]

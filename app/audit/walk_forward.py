@@ -8,8 +8,8 @@ after the newest trade, then expire: a cut answers for those days only.
 What sizing is worth: with u what a decision's trade made beyond the baseline, in units of size, and
 p = multiplier − 1, per decision
 
-    outcome added   cov(p, u)                  what it made to size this one more than that one
-    value           cov(p, u) − var(p)/2       the same, less the price of the risk that larger differences of size bring
+    outcome added   cov(p, u)               what sizing one trade more than another has earned
+    value           cov(p, u) − var(p)/2    the same, less the cost of the added risk
 
 Means count for nothing: to size everything up, or down, is no skill.  The outcome added grows with
 every exaggeration of what is right on average.  The value is greatest where differences of p are

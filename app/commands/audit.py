@@ -56,7 +56,8 @@ from edgeloop.identity import CATEGORIES
 @source_options
 @click.option("--module", help="Only this module (default: all).")
 @click.option(
-    "--category", "categories", type=click.Choice(CATEGORIES), multiple=True, default=SIZED, show_default=True,
+    "--category", "categories", type=click.Choice(CATEGORIES), multiple=True,
+    default=SIZED, show_default=True,
     help="Judge decisions in this category; repeatable.",
 )  # fmt: skip
 @click.option(

@@ -29,7 +29,8 @@ PLURAL = {"half-life": "half-lives"}
 
 @overrides.command("diff")
 @click.option(
-    "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]), default="classic", show_default=True,
+    "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]),
+    default="classic", show_default=True,
     help="What to compare with: the batch jobs' formulas, or `integrated` with one learner off.",
 )  # fmt: skip
 @click.option(

@@ -76,7 +76,8 @@ def replay() -> None:
 )
 @click.option(
     "--topic", type=click.Choice(["facts", "closes"]), default="facts", show_default=True,
-    help="Without FILES: read the facts that ingest produced, or the closes themselves under the current settings.",
+    help="Without FILES: read the facts that ingest produced, or the closes themselves under the"
+    " current settings.",
 )  # fmt: skip
 @click.option(
     "--kind", type=click.Choice(KINDS), help="Format of FILES (default: detected per file)."
@@ -433,7 +434,8 @@ def _told(side: Override | None) -> str:
 @click.argument("name")
 @click.option(
     "--accept", multiple=True, type=click.Choice(promotion.REFUSALS),
-    help="Promote even though: settings differ, the range is not the whole log, it is older than the log, workers are running.",
+    help="Promote even though: settings differ, the range is not the whole log, it is older than"
+    " the log, workers are running.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(

@@ -60,8 +60,9 @@ for _option in _command.params:
 _command.callback = _worker
 _command.help = """Start a worker: all agents, or those in EDGELOOP_AGENTS.
 
-It waits up to a minute for the broker and refuses to start if a topic differs from its declaration.  Any number of workers can run
-on one machine.  SIGTERM or Ctrl-C shuts it down cleanly.
+It waits up to a minute for the broker and refuses to start if a topic differs from its
+declaration.  Any number of workers can run on one machine.  SIGTERM or Ctrl-C shuts it down
+cleanly.
 
 \b
 Examples:

@@ -141,7 +141,10 @@ def path_fits(pattern: str, path: str) -> bool:
     """Whether a path begins with `pattern` or, if that has `*` or `?`, is like it as a whole;
     brackets are themselves.
 
-    >>> path_fits("$.actions", "$.actions[3].scope.chain"), path_fits("$.actions[*].ts", "$.actions[3].ts"), path_fits("$.a?", "$.abc")
+    >>> (
+    ...     path_fits("$.actions", "$.actions[3].scope.chain"),
+    ...     path_fits("$.actions[*].ts", "$.actions[3].ts"), path_fits("$.a?", "$.abc"),
+    ... )
     (True, True, False)
     """
     if not re.search(r"[*?]", pattern):

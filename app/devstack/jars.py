@@ -149,7 +149,8 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
         raise UnreachableError(
             f"Apache Kafka could not be downloaded from the Maven repository: {error}",
             processes.remedy(str(error))
-            or "Check the network and the proxy settings (HTTPS_PROXY), then try again. Completed files are kept.",
+            or "Check the network and the proxy settings (HTTPS_PROXY), then try again. Completed"
+            " files are kept.",
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

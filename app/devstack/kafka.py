@@ -54,7 +54,7 @@ class Kafka:
 
     @property
     def ports(self) -> list[int]:
-        """The ports of the broker and of the controller as last used; empty before the first start."""
+        """The last ports of the broker and the controller; empty before the first start."""
         try:
             return list(json.loads(self._ports_file.read_text()))
         except (FileNotFoundError, ValueError):

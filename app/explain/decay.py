@@ -71,7 +71,9 @@ def stretches(days: Sequence[DecayLine]) -> tuple[DecayLine, ...]:
 
     >>> from app.explain.document import DecayLine
     >>> days = ("2025-01-01", 1, 0.0, 1.0), ("2025-01-03", 3, 0.4, 0.2)
-    >>> found = stretches([DecayLine(day, day, n, predicted, uplift, 0.5) for day, n, predicted, uplift in days])
+    >>> found = stretches(
+    ...     [DecayLine(day, day, n, predicted, uplift, 0.5) for day, n, predicted, uplift in days]
+    ... )
     >>> [(s.first_day, s.last_day, s.n, round(s.predicted, 3), round(s.uplift, 3)) for s in found]
     [('2025-01-01', '2025-01-03', 4, 0.3, 0.4)]
     """

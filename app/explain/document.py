@@ -13,7 +13,7 @@ from schemas.lessons import Metrics
 
 
 class SegmentLine(msgspec.Struct, frozen=True):
-    """Trades of one segment among the evidence, and what a trade of the segment earns on average."""
+    """Trades of one segment among the evidence, and the mean outcome of that segment."""
 
     bucket: str | None
     timeframe: str | None

@@ -150,7 +150,9 @@ def matches(trade: Trade, scope: Scope) -> bool:
     """Whether one of the trade's actions in the group has all of `scope`: the core's rule.
 
     >>> from app.learning.common.window import Trade
-    >>> trade = Trade("t", (0, 2, 0, "e", "00"), 0, 1.0, (None, None), True, ({"a": "1"}, {"b": "2"}))
+    >>> trade = Trade(
+    ...     "t", (0, 2, 0, "e", "00"), 0, 1.0, (None, None), True, ({"a": "1"}, {"b": "2"})
+    ... )
     >>> matches(trade, {"a": "1"}), matches(trade, {"a": "1", "b": "2"}), matches(trade, {})
     (True, False, True)
     """

@@ -93,12 +93,13 @@ def drawing(decay: DecayLines) -> str:
         f" {p.uplift:+.3f}</title></circle>"
         for p in points
     )
+    marks = [v for v in (high, 0.0, low) if v == 0.0 or abs(v) > 0.1 * (high - low)]
     return (
         f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="promised'
         ' and made by day">'
         f'<line class="zero" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y(0.0)}" y2="{y(0.0)}"'
         ' stroke="currentColor" stroke-opacity="0.3"/>'
-        f"{''.join(tick(value) for value in (high, 0.0, low) if value == 0.0 or abs(value) > 0.1 * (high - low))}"
+        f"{''.join(map(tick, marks))}"
         f'<polyline class="promised" points="{promised}" fill="none" stroke="currentColor"'
         ' stroke-opacity="0.5" stroke-dasharray="4 3"/>'
         f'<polyline class="fitted" points="{fitted}" fill="none" stroke="currentColor"'

@@ -85,8 +85,11 @@ class Engine:
     """One module: trades in, overrides out.
 
     >>> engine = Engine(LearningConfig(learning="classic", n_min=2, max_dims=1))
-    >>> engine.fold({("pm.a", "add"): [
-    ...     Trade(str(i), (0, 1, i, "e", "00"), i, float(i > 1), ("micro", "1h"), True, ({"x": str(i % 2)},)) for i in range(6)]})
+    >>> def close(i):
+    ...     evidence = (0, 1, i, "e", "00")
+    ...     scopes = ({"x": str(i % 2)},)
+    ...     return Trade(str(i), evidence, i, float(i > 1), ("micro", "1h"), True, scopes)
+    >>> engine.fold({("pm.a", "add"): [close(i) for i in range(6)]})
     >>> [(o.scope, o.multiplier) for o in engine.learn() if o.multiplier > 1]
     []
     """

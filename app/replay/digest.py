@@ -21,7 +21,10 @@ def bare(value: bytes) -> bytes:
     """A record's value in canonical JSON, without what depends on when one looked: its version, and
     that of its lesson.
 
-    >>> bare(b'{"version": 7, "n": 1.0, "evidence": {"to": "b", "lesson_version": 6, "from": "a"}, "lesson_version": 6}')
+    >>> bare(
+    ...     b'{"version": 7, "n": 1.0, "lesson_version": 6,'
+    ...     b' "evidence": {"to": "b", "lesson_version": 6, "from": "a"}}'
+    ... )
     b'{"evidence":{"from":"a","to":"b"},"n":1.0}'
     """
     record: dict[str, Any] = orjson.loads(value)
@@ -36,7 +39,9 @@ def digest(records: Records) -> str:
     """SHA-256, in hex, over the bare records of `LEARNED`, by topic and key: whatever the order in
     which they came.
 
-    >>> digest({"pm_overrides": {"b": b'{"version": 1}', "a": b'{}'}}) == digest({"pm_overrides": {"a": b'{"version": 2}', "b": b"{}"}})
+    >>> digest({"pm_overrides": {"b": b'{"version": 1}', "a": b"{}"}}) == digest(
+    ...     {"pm_overrides": {"a": b'{"version": 2}', "b": b"{}"}}
+    ... )
     True
     """
     found = hashlib.sha256()

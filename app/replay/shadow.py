@@ -201,7 +201,7 @@ class Shadow:
         )
 
     async def state(self) -> State:
-        """What the shadow is and how far it has got.  Raises `ConfigurationError` if there is none."""
+        """The shadow's description and progress.  Raises `ConfigurationError` if there is none."""
         if not await self.exists():
             raise ConfigurationError(
                 f"There is no shadow {self.name}.",

@@ -29,7 +29,10 @@ class Sieve:
     `app.learning.common.window.GroupWindow`.
 
     >>> def close(trade_id, exit_us, revision=0):
-    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
+    ...     return Trade(
+    ...         trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True,
+    ...         ({"chain": "sol"},),
+    ...     )
     >>> sieve = Sieve(window_us=100, window_trades=10)
     >>> sieve.add([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
     >>> sorted(trade.trade_id for trade in sieve.inside())

@@ -69,9 +69,15 @@ def span_of(
     it was used.
 
     >>> now = datetime(2026, 1, 31, tzinfo=UTC)
-    >>> span_of(everything=False, from_time=None, to_time=None, by_duration="P1DT12H", offsets=None, now=now).from_us
+    >>> span_of(
+    ...     everything=False, from_time=None, to_time=None, by_duration="P1DT12H", offsets=None,
+    ...     now=now,
+    ... ).from_us
     1769688000000000
-    >>> span_of(everything=False, from_time=None, to_time=None, by_duration=None, offsets="0:5-7,2:9-", now=now).offsets
+    >>> span_of(
+    ...     everything=False, from_time=None, to_time=None, by_duration=None, offsets="0:5-7,2:9-",
+    ...     now=now,
+    ... ).offsets
     {'0': (5, 7), '2': (9, 9223372036854775807)}
     """
     ways = [

@@ -54,7 +54,10 @@ def show(found: Audit, console: Console) -> None:
 def figure(estimate: Estimate | None, digits: int = 4, *, sign: bool = True) -> str:
     """A figure and its interval.
 
-    >>> figure(Estimate(0.5, 0.25, 0.75), 2), figure(None), figure(Estimate(0.0, float("-inf"), float("inf")))
+    >>> (
+    ...     figure(Estimate(0.5, 0.25, 0.75), 2), figure(None),
+    ...     figure(Estimate(0.0, float("-inf"), float("inf"))),
+    ... )
     ('+0.50 (+0.25 … +0.75)', '–', '+0.0000 (unknown)')
     """
     if estimate is None:
@@ -195,9 +198,9 @@ def _overrides(found: Audit) -> Table | None:
     if not found.overrides:
         return None
     shown = found.overrides[:OVERRIDES]
+    which = f"the {len(shown)} strongest" if len(found.overrides) > len(shown) else "all"
     table = _table(
-        "Overrides of `integrated` now:"
-        f" {'the ' + str(len(shown)) + ' strongest' if len(found.overrides) > len(shown) else 'all'}",
+        f"Overrides of `integrated` now: {which}",
         "group",
         "scope",
         "×",

@@ -14,7 +14,7 @@ _NEARLY = Decimal("0.002")
 
 
 class Told(NamedTuple):
-    """The contract's value (None: the amount tells none) and the fee (None: the amount tells none)."""
+    """The contract's value and the fee; None where the amount does not show it."""
 
     multiplier: Decimal | None
     fee: Decimal | None
@@ -23,7 +23,10 @@ class Told(NamedTuple):
 def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal | None:
     """Money per point and unit, from what was paid or got before fees; None where one of them is 0.
 
-    >>> contract_value(Decimal(-6), Decimal("0.55"), Decimal("330.00")), contract_value(Decimal(3), Decimal("0.3333"), Decimal("1"))
+    >>> (
+    ...     contract_value(Decimal(-6), Decimal("0.55"), Decimal("330.00")),
+    ...     contract_value(Decimal(3), Decimal("0.3333"), Decimal("1")),
+    ... )
     (Decimal('100'), Decimal('1'))
     """
     size = abs(quantity) * abs(price)

@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A table: its title (empty if it has none), the line of its header, its columns and its rows."""
+    """A table: its title (empty if none), the line of its header, its columns and its rows."""
 
     title: str
     line: int

@@ -244,7 +244,7 @@ class Books:
             )
 
     def _doubt_flip(self, position: Position, fill: Fill) -> None:
-        """A fill of more than is held: whether it looks like something that the file does not tell."""
+        """Ask about a fill larger than the position if it may be an event that the file omits."""
         symbol = str(fill.book[1])
         held, price = position.held, position.lots[-1].price
         times = abs(fill.quantity) / held

@@ -197,7 +197,7 @@ class Cells:
         return parse_time(value, column, self.mapping.timezone)
 
     def side(self, row: Mapping[str, Any]) -> Side | Event | None:
-        """What the row's side says, in the mapping's own words first; None where it cannot be told."""
+        """What the row's side means, by the mapping's own words first; None if unknown."""
         value = self.field(row, "side")
         if value is None:
             return None
@@ -264,7 +264,10 @@ def _joined(part: Any) -> str:
 def option_contract(text: str) -> str | None:
     """The option that a text names, always written the same way.
 
-    >>> option_contract("Expiration for CROX 7/17/2026 Call $120.00"), option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C")
+    >>> (
+    ...     option_contract("Expiration for CROX 7/17/2026 Call $120.00"),
+    ...     option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C"),
+    ... )
     ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
     """
     found = _OPTION.search(text)
@@ -287,7 +290,10 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
     """A finite number, None for nothing, else the text.  A percent sign divides by 100; `scale` is
     for numbers without one.
 
-    >>> parse_number("12.3%"), parse_number("12.3", scale=0.01), parse_number("n/a"), parse_number("nan"), parse_number("1,200")
+    >>> (
+    ...     parse_number("12.3%"), parse_number("12.3", scale=0.01), parse_number("n/a"),
+    ...     parse_number("nan"), parse_number("1,200"),
+    ... )
     (0.123, 0.123, 'n/a', 'nan', 1200.0)
     """
     if value is None:
@@ -316,9 +322,15 @@ def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
     time zone, or in `timezone`; a day without a time is its midnight.
 
     >>> berlin = ZoneInfo("Europe/Berlin")
-    >>> parse_time("31.01.2024 09:30", Column("t", format="%d.%m.%Y %H:%M"), berlin), parse_time("2024-07-01", Column("t"), berlin)
+    >>> (
+    ...     parse_time("31.01.2024 09:30", Column("t", format="%d.%m.%Y %H:%M"), berlin),
+    ...     parse_time("2024-07-01", Column("t"), berlin),
+    ... )
     ('2024-01-31T08:30:00Z', '2024-06-30T22:00:00Z')
-    >>> parse_time("1706693400", Column("t", unit="s"), berlin), parse_time("soon", Column("t"), berlin)
+    >>> (
+    ...     parse_time("1706693400", Column("t", unit="s"), berlin),
+    ...     parse_time("soon", Column("t"), berlin),
+    ... )
     ('2024-01-31T09:30:00Z', 'soon')
     """
     if value is None:

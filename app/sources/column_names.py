@@ -104,11 +104,17 @@ def known_as(column: str) -> str:
     """A column's name as names are compared: as `folded`, without its unit, currency, time zone or
     number.
 
-    >>> known_as("Closed P&L"), known_as("PnL (USDT)"), known_as("Price ($)"), known_as("價格 USDT"), known_as("Trade Time(UTC+0)")
+    >>> (
+    ...     known_as("Closed P&L"), known_as("PnL (USDT)"), known_as("Price ($)"),
+    ...     known_as("價格 USDT"), known_as("Trade Time(UTC+0)"),
+    ... )
     ('closed_pnl', 'pnl', 'price', '價格', 'trade_time')
     >>> known_as("EXITEDAT"), known_as("CLOSEDPNL"), known_as("Avg. Fill Price")
     ('exited_at', 'closed_pnl', 'avg_fill_price')
-    >>> known_as("ReturnPct"), known_as("Net P&L %"), known_as("Trade #"), known_as("Prix d’entrée"), known_as("Fill qty"), known_as("P/L")
+    >>> (
+    ...     known_as("ReturnPct"), known_as("Net P&L %"), known_as("Trade #"),
+    ...     known_as("Prix d’entrée"), known_as("Fill qty"), known_as("P/L"),
+    ... )
     ('return_pct', 'net_pnl_pct', 'trade_no', 'prix_d_entrée', 'fill_qty', 'pnl')
     """
     text = re.sub(r"\(\s*%\s*\)", " % ", column)
@@ -126,7 +132,10 @@ def known_as(column: str) -> str:
 def currency_in(column: str) -> str | None:
     """The currency that a column's name ends with or has in brackets.
 
-    >>> currency_in("PnL (USDT)"), currency_in("Net P&L USD"), currency_in("Profit"), currency_in("Price (€)"), currency_in("價格 USDT")
+    >>> (
+    ...     currency_in("PnL (USDT)"), currency_in("Net P&L USD"), currency_in("Profit"),
+    ...     currency_in("Price (€)"), currency_in("價格 USDT"),
+    ... )
     ('USDT', 'USD', None, 'EUR', 'USDT')
     """
     for sign, code in (("€", "EUR"), ("£", "GBP"), ("₹", "INR"), ("$", "USD")):

@@ -40,7 +40,10 @@ _SIGNS = {
     "₫": "VND",
     "₴": "UAH",
 }
-_CODES = "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
+_CODES = (
+    "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK"
+    "|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
+)
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|stk|coins?))"
@@ -63,9 +66,15 @@ class Written(NamedTuple):
 def written(text: str, decimal: str = ".") -> Written | None:
     """What `text` says, None where it is no number; `decimal` is the mark before the fraction.
 
-    >>> written("$1,234.50"), written("(12,5 %)", ",").text, written("1.234,5", ",").text, written("- 0.42").text
+    >>> (
+    ...     written("$1,234.50"), written("(12,5 %)", ",").text, written("1.234,5", ",").text,
+    ...     written("- 0.42").text,
+    ... )
     (Written(text='1234.50', percent=False, unit='USD'), '-12.5', '1234.5', '-0.42')
-    >>> written("0.4000ETH"), written("-300,00 €", ",").unit, written("1e3").text, written("12-").text, written("1'234.5").text
+    >>> (
+    ...     written("0.4000ETH"), written("-300,00 €", ",").unit, written("1e3").text,
+    ...     written("12-").text, written("1'234.5").text,
+    ... )
     (Written(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
     [None, None, None, None, None, None, None]
@@ -103,7 +112,13 @@ def marks(text: str) -> str:
     """Which decimal mark the number in `text` shows: `.`, `,`, `?` where it can be read both ways,
     nothing where it tells nothing.
 
-    >>> [marks(t) for t in ("1.5", "0,25", "1,234", "1.234,5", "1,234.5", "12", "1.234", "x", "1,234,567", "1.0502")]
+    >>> [
+    ...     marks(t)
+    ...     for t in (
+    ...         "1.5", "0,25", "1,234", "1.234,5", "1,234.5", "12", "1.234", "x", "1,234,567",
+    ...         "1.0502",
+    ...     )
+    ... ]
     ['.', ',', '?,', ',', '.', '', '?.', '', '.', '.']
     """
     found = re.sub(r"[^\d.,]", "", text) if any(c.isdigit() for c in text) else ""

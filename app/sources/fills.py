@@ -213,8 +213,9 @@ class Fills:
             return Closing(self._unreadable(row, True), place, row.position)
         book = (cells.text(row.cells, "account"), symbol, cells.text(row.cells, "trade_id"))
         own_id = self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
+        applied = {"expiry": "expiries that close what is held at 0"}
         self._notes.add(
-            f"{'expiries that close what is held at 0' if event.kind == 'expiry' else 'splits that were applied'}",
+            applied.get(event.kind, "splits that were applied"),
             name=str(symbol),
         )
         return Fill(

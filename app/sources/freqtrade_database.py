@@ -197,7 +197,10 @@ class _Orders:
 def timeframe(minutes: Any) -> str | None:
     """freqtrade's timeframe, which its database has in minutes, as it is written everywhere else.
 
-    >>> timeframe(5), timeframe(60), timeframe(1440), timeframe(10080), timeframe("4h"), timeframe(None)
+    >>> (
+    ...     timeframe(5), timeframe(60), timeframe(1440), timeframe(10080), timeframe("4h"),
+    ...     timeframe(None),
+    ... )
     ('5m', '1h', '1d', '1w', '4h', None)
     """
     if isinstance(minutes, int) and minutes > 0:

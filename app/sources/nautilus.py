@@ -78,7 +78,7 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
 
 
 def kind_of(event: Any) -> str | None:
-    """Which position event it is: by its `type`, and for Parquet, which has none, by its columns."""
+    """The kind of position event: from its `type`, or for Parquet, which has none, its columns."""
     if not isinstance(event, dict):
         return None
     if "type" in event:
@@ -173,7 +173,10 @@ def _money(event: Mapping[str, Any]) -> tuple[Any, str]:
     """The realised profit and its currency: `12.30 USD` in `to_dict`, a number beside the column
     `currency` in Parquet.
 
-    >>> _money({"realized_pnl": "-1_200.50 USDT"}), _money({"realized_pnl": 3.5, "currency": "EUR"}), _money({"realized_pnl": "lots"})
+    >>> (
+    ...     _money({"realized_pnl": "-1_200.50 USDT"}),
+    ...     _money({"realized_pnl": 3.5, "currency": "EUR"}), _money({"realized_pnl": "lots"}),
+    ... )
     ((-1200.5, 'USDT'), (3.5, 'EUR'), ('lots', ''))
     """
     value, currency = event.get("realized_pnl"), str(event.get("currency") or "")

@@ -164,9 +164,15 @@ contract: offered where a draft has to ask."""
 def pair_of(symbol: str) -> tuple[str, str] | None:
     """(base, quote) of a pair, None where the symbol is none.
 
-    >>> pair_of("ETHUSDT"), pair_of("BTC/EUR"), pair_of("XBT-PERP"), pair_of("EURUSD"), pair_of("AAPL"), pair_of("1000BONKUSDT")
+    >>> (
+    ...     pair_of("ETHUSDT"), pair_of("BTC/EUR"), pair_of("XBT-PERP"), pair_of("EURUSD"),
+    ...     pair_of("AAPL"), pair_of("1000BONKUSDT"),
+    ... )
     (('ETH', 'USDT'), ('BTC', 'EUR'), None, ('EUR', 'USD'), None, ('1000BONK', 'USDT'))
-    >>> pair_of("SOL/USDT:USDT"), pair_of("BRK.B"), pair_of("BTC-USD"), pair_of("BTCUSDT_PERP"), pair_of("XXBTZUSD")
+    >>> (
+    ...     pair_of("SOL/USDT:USDT"), pair_of("BRK.B"), pair_of("BTC-USD"), pair_of("BTCUSDT_PERP"),
+    ...     pair_of("XXBTZUSD"),
+    ... )
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
     """
     name = (
@@ -210,7 +216,13 @@ def is_crypto(symbol: str) -> bool:
 def is_option(symbol: str) -> bool:
     """Whether the symbol is an option of the kind that counts a hundred shares.
 
-    >>> [is_option(s) for s in ("EXMP251121C00009000", "PINS 21MAR25 40 C", "NIFTY2561225000CE", "AAPL", "-SPY240119P450")]
+    >>> [
+    ...     is_option(s)
+    ...     for s in (
+    ...         "EXMP251121C00009000", "PINS 21MAR25 40 C", "NIFTY2561225000CE", "AAPL",
+    ...         "-SPY240119P450",
+    ...     )
+    ... ]
     [True, True, False, False, True]
     """
     text = symbol.strip().upper()
@@ -224,7 +236,13 @@ def is_option(symbol: str) -> bool:
 def future_of(symbol: str) -> str | None:
     """The root of a future, None where the symbol is none.
 
-    >>> [future_of(s) for s in ("ESH4", "MNQZ25", "NQ JUN26", "/ESM24", "ES 03-24", "CME_MINI:ES1!", "AAPL", "F", "NQ 09-25", "/MES")]
+    >>> [
+    ...     future_of(s)
+    ...     for s in (
+    ...         "ESH4", "MNQZ25", "NQ JUN26", "/ESM24", "ES 03-24", "CME_MINI:ES1!", "AAPL", "F",
+    ...         "NQ 09-25", "/MES",
+    ...     )
+    ... ]
     ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES']
     """
     text = _VENUE.sub("", symbol.strip().upper())
@@ -246,7 +264,10 @@ def future_of(symbol: str) -> str | None:
 def may_be_inverse(symbol: str) -> bool:
     """Whether the symbol may be a contract that is counted in dollars and settled in its coin.
 
-    >>> [may_be_inverse(s) for s in ("XBTUSD", "BTCUSD_PERP", "BTCUSDT", "BTC-USD", "ETHUSD_240329")]
+    >>> [
+    ...     may_be_inverse(s)
+    ...     for s in ("XBTUSD", "BTCUSD_PERP", "BTCUSDT", "BTC-USD", "ETHUSD_240329")
+    ... ]
     [True, True, False, False, True]
     """
     text = symbol.strip().upper()

@@ -325,6 +325,6 @@ def _numbers(*values: Any) -> bool:
 
 
 def row_id(cells: Mapping[str, Any]) -> str:
-    """The id of a row that has none of its own: from all that stands in it, whatever the order of
-    its columns."""
-    return f"row-{making.digest(*sorted(f'{name}={as_text(value)}' for name, value in cells.items() if value not in (None, '')))}"
+    """The id of a row that has none of its own: a digest of its cells, in any column order."""
+    filled = sorted(f"{n}={as_text(v)}" for n, v in cells.items() if v not in (None, ""))
+    return f"row-{making.digest(*filled)}"

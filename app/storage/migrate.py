@@ -106,7 +106,8 @@ async def _apply(
         await connection.execute(f'CREATE SCHEMA "{schema}"')
     await connection.execute(
         f"""CREATE TABLE IF NOT EXISTS {LEDGER} (
-            number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
+            number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now())"""
     )
     pending = await _pending(connection, schema, known)
     for migration in pending:
@@ -151,7 +152,7 @@ async def _pending(
 
 
 async def require_migrated(database_url: str, schema: str) -> None:
-    """Raise `ConfigurationError` unless `schema` holds every migration of this release, unchanged."""
+    """Raise `ConfigurationError` unless `schema` has all migrations of this release, unchanged."""
     pending = await migrate(database_url, schema, dry_run=True)
     if pending:
         raise ConfigurationError(

@@ -222,8 +222,10 @@ def _facts_sql() -> str:
     return f"""{_BEGIN.format(table=table)}
         DELETE FROM {stage} s USING {table} t WHERE {same_group} AND ({rank_t}) > ({rank_s});
         DELETE FROM {table} t USING {stage} s WHERE {same_group} AND ({rank_t}) < ({rank_s});
-        INSERT INTO {table} AS t ({", ".join(names)}) SELECT {_select(names, _FACT_JSON)} FROM {stage}
-        ON CONFLICT ({", ".join(key)}) DO UPDATE SET {updates} WHERE excluded.version >= t.version;"""
+        INSERT INTO {table} AS t ({", ".join(names)})
+            SELECT {_select(names, _FACT_JSON)} FROM {stage}
+            ON CONFLICT ({", ".join(key)}) DO UPDATE SET {updates}
+                WHERE excluded.version >= t.version;"""
 
 
 _FACTS_SQL = _facts_sql()
@@ -304,19 +306,26 @@ class Keyed:
         self._upsert = f"""{_BEGIN.format(table=table)}
             DELETE FROM {self._stage} s USING projection_tombstones m
                 WHERE m.topic = '{topic}' AND m.key = {record_key} AND m.version > s.{version};
-            DELETE FROM projection_tombstones m USING {self._stage} s WHERE m.topic = '{topic}' AND m.key = {record_key} AND NOT s.retired;
-            INSERT INTO {table} AS t ({", ".join(names)}) SELECT {_select(names, json_columns)} FROM {self._stage} WHERE NOT retired
-                ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {updates} WHERE excluded.{version} >= coalesce(t.{version}, -1);"""
+            DELETE FROM projection_tombstones m USING {self._stage} s
+                WHERE m.topic = '{topic}' AND m.key = {record_key} AND NOT s.retired;
+            INSERT INTO {table} AS t ({", ".join(names)})
+                SELECT {_select(names, json_columns)} FROM {self._stage} WHERE NOT retired
+                ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {updates}
+                    WHERE excluded.{version} >= coalesce(t.{version}, -1);"""
         self._retire = f"""
-            DELETE FROM {self._stage} s USING {table} t WHERE s.retired AND {same_row} AND t.{version} > s.{version};
+            DELETE FROM {self._stage} s USING {table} t
+                WHERE s.retired AND {same_row} AND t.{version} > s.{version};
             INSERT INTO projection_tombstones AS m (topic, key, version)
                 SELECT '{topic}', {record_key}, {version} FROM {self._stage} s WHERE retired
-                ON CONFLICT (topic, key) DO UPDATE SET version = excluded.version WHERE excluded.version >= m.version;
+                ON CONFLICT (topic, key) DO UPDATE SET version = excluded.version
+                    WHERE excluded.version >= m.version;
             """ + (
             f"DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND {same_row};"
             if whole
-            else f"""UPDATE {table} t SET {emptied} FROM {self._stage} s WHERE s.retired AND {same_row};
-            DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND {same_row} AND {nothing_left};"""
+            else f"""UPDATE {table} t SET {emptied} FROM {self._stage} s
+                WHERE s.retired AND {same_row};
+            DELETE FROM {table} t USING {self._stage} s
+                WHERE s.retired AND {same_row} AND {nothing_left};"""
         )
 
     def decode(self, record: ConsumerRecord) -> Record | None:

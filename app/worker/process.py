@@ -55,7 +55,7 @@ class CommittedTransport(Transport):
 
 
 class EdgeloopApp(faust.App):
-    """Faust's app without folders on disk: there are no tables, so there is nothing to keep there."""
+    """Faust's app without folders on disk: without tables there is nothing to store."""
 
     settings: Settings
     agent_modules: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ class EdgeloopWorker(faust.Worker):
 
 
 def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopApp:
-    """A Faust app with our settings; `agent_modules` are attached when a command needs the agents."""
+    """A Faust app with our settings; `agent_modules` are attached when a command needs them."""
     app = EdgeloopApp(
         settings.consumer_group,
         broker=faust_broker(settings),
@@ -158,7 +158,7 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
 
 
 def raw_topic(app: faust.App, settings: Settings, name: str) -> Any:
-    """A topic as bytes: decoding is ours, since a decoding error inside Faust restarts the agent."""
+    """A topic as bytes; we decode, since a decoding error inside Faust restarts the agent."""
     return app.topic(
         settings.topic(name),
         key_type=bytes,

@@ -51,7 +51,10 @@ def answers_of(found: Audit) -> dict[str, str]:
 def outcome(answer: str, truth: str) -> str:
     """right, wrong, or withheld.
 
-    >>> outcome("yes", "yes"), outcome("no", "yes"), outcome("not enough data", "yes"), outcome("no", "not enough data")
+    >>> (
+    ...     outcome("yes", "yes"), outcome("no", "yes"), outcome("not enough data", "yes"),
+    ...     outcome("no", "not enough data"),
+    ... )
     ('right', 'wrong', 'withheld', 'wrong')
     """
     if answer == truth:

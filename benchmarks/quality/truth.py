@@ -190,7 +190,7 @@ class World:
         )
 
     def row_effect(self, planted: Planted) -> NDArray[np.float64]:
-        """(R,) what `planted` adds to the expected outcome at each row's action; 0 outside of it."""
+        """(R,) what `planted` adds to the expected outcome at each row's action; 0 outside."""
         inside = self.row_inside(planted)
         effect = np.zeros(len(self.codes))
         effect[inside] = planted.size * planted.profile(self.action_day[self.row_trade[inside]])

@@ -243,12 +243,30 @@ NOTHING = Estimate(0.0, -0.1, 0.1)
 @pytest.mark.parametrize(
     ("ours", "means", "ridge", "words"),
     [
-        (SURE, (Estimate(0.1, 0.0, 0.2), GOOD), (NOTHING, Estimate(0.2, 0.1, 0.3)), "is worth running beside them"),
-        (SURE, (SURE, Estimate(0.0, -0.02, 0.01)), (NOTHING, Estimate(0.2, 0.1, 0.3)), "mean of each group was worth as much: +0.2"),
-        (SURE, (NOTHING, Estimate(0.2, 0.1, 0.3)), (Estimate(0.3, 0.2, 0.4), BAD), "regression on all dimensions was worth more: +0.3"),
-        (SURE, (SURE, CHANCE), (NOTHING, CHANCE), "cannot be told: a shrunk mean of each group was worth +0.2"),
-        (NOTHING, (NOTHING, CHANCE), (NOTHING, CHANCE), "Nor did simple tools find anything that is sure"),
-        (NOTHING, (SURE, Estimate(-0.2, -0.4, 0.1)), (NOTHING, CHANCE), "Yet a shrunk mean of each group was worth +0.2"),
+        (
+            SURE, (Estimate(0.1, 0.0, 0.2), GOOD), (NOTHING, Estimate(0.2, 0.1, 0.3)),
+            "is worth running beside them",
+        ),
+        (
+            SURE, (SURE, Estimate(0.0, -0.02, 0.01)), (NOTHING, Estimate(0.2, 0.1, 0.3)),
+            "mean of each group was worth as much: +0.2",
+        ),
+        (
+            SURE, (NOTHING, Estimate(0.2, 0.1, 0.3)), (Estimate(0.3, 0.2, 0.4), BAD),
+            "regression on all dimensions was worth more: +0.3",
+        ),
+        (
+            SURE, (SURE, CHANCE), (NOTHING, CHANCE),
+            "cannot be told: a shrunk mean of each group was worth +0.2",
+        ),
+        (
+            NOTHING, (NOTHING, CHANCE), (NOTHING, CHANCE),
+            "Nor did simple tools find anything that is sure",
+        ),
+        (
+            NOTHING, (SURE, Estimate(-0.2, -0.4, 0.1)), (NOTHING, CHANCE),
+            "Yet a shrunk mean of each group was worth +0.2",
+        ),
         (UNKNOWN, (UNKNOWN, UNKNOWN), (UNKNOWN, UNKNOWN), ""),
     ],
 )  # fmt: skip

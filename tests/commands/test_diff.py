@@ -38,7 +38,7 @@ def told(settings: Settings, *words: str) -> dict[str, Any]:
 
 @pytest.fixture
 def installation(stack_settings: Settings) -> Settings:
-    """With two modules: one whose edge on {d0=0} halves every thirty days, and one without an edge."""
+    """Two modules: one whose edge on {d0=0} halves every thirty days, and one without."""
     settings = dataclasses.replace(
         stack_settings, n_min=20, dimensions=("d0", "d1"), regime_signature=()
     )

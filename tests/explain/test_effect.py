@@ -143,7 +143,7 @@ def test_other_outcomes_are_in_their_own_units() -> None:
 
 
 def test_trades_of_one_day_are_one_piece_of_evidence() -> None:
-    """Four equal days of two equal trades say no more than four trades, and one day says nothing."""
+    """Four equal days of two equal trades count as four trades; one day shows nothing."""
     days, twice = [0, 1, 2, 3], [0, 0, 1, 1, 2, 2, 3, 3]
     assert mean_interval([1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 5.0, 5.0], twice) == pytest.approx(
         mean_interval([1.0, 2.0, 4.0, 5.0], days)

@@ -54,10 +54,11 @@ def test_a_contract_without_a_value_is_refused_beside_others_that_have_one(tmp_p
 
 def test_amounts_tell_the_value_of_each_row(tmp_path: Path) -> None:
     rows = (
-        "time,symbol,side,qty,price,amount,cash\n2024-01-15,SPY 19JAN24 470"
-        " C,buy,2,1.5,300.00,-301.30\n"
-        "2024-01-16,SPY 19JAN24 470"
-        " C,sell,2,2.5,500.00,498.70\n2024-01-15,SPY,buy,1,470,470,-470\n2024-01-16,SPY,sell,1,471,471,471\n"
+        "time,symbol,side,qty,price,amount,cash\n"
+        "2024-01-15,SPY 19JAN24 470 C,buy,2,1.5,300.00,-301.30\n"
+        "2024-01-16,SPY 19JAN24 470 C,sell,2,2.5,500.00,498.70\n"
+        "2024-01-15,SPY,buy,1,470,470,-470\n"
+        "2024-01-16,SPY,sell,1,471,471,471\n"
     )
     for more, profit in (('gross = "amount"', 200.0), ('net = "cash"', 197.4)):
         table, mapping = written(tmp_path, FILLS.format(more=more), rows)

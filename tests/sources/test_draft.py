@@ -87,15 +87,19 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
         (
             "Trade #|Open Date|Close Date|Pair|Direction|Strategy|Profit %",
             ("1", "2024-03-01 10:00", "2024-03-02 11:00", "BTC/USDT", "long", "x", "3.5%"),
-            {"entry_timestamp": "Open Date", "exit_timestamp": "Close Date", "symbol": "Pair", "side": "Direction", "roi": "Profit %"},
+            {
+                "entry_timestamp": "Open Date", "exit_timestamp": "Close Date", "symbol": "Pair",
+                "side": "Direction", "roi": "Profit %",
+            },
         ),
         (
             "entryTime|exitTime|Ticker|P&L|R|qty|entryPrice|exitPrice|Commission",
             ("1709287200", "1709290800", "SPY", "$12.50", "1.5", "10", "100", "101.25", "1"),
             {
-                "entry_timestamp": {"column": "entryTime", "unit": "s"}, "exit_timestamp": {"column": "exitTime", "unit": "s"},
-                "symbol": "Ticker", "pnl_usd": "P&L", "rr": "R", "quantity": "qty", "entry_price": "entryPrice", "exit_price": "exitPrice",
-                "fees_usd": "Commission",
+                "entry_timestamp": {"column": "entryTime", "unit": "s"},
+                "exit_timestamp": {"column": "exitTime", "unit": "s"},
+                "symbol": "Ticker", "pnl_usd": "P&L", "rr": "R", "quantity": "qty",
+                "entry_price": "entryPrice", "exit_price": "exitPrice", "fees_usd": "Commission",
             },
         ),
         (
@@ -103,7 +107,8 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
             ("13/02/2024 10:00", "14/02/2024 10:00", "EURUSD", "0.02"),
             {
                 "entry_timestamp": {"column": "opened_at", "format": "%d/%m/%Y %H:%M"},
-                "exit_timestamp": {"column": "closed_at", "format": "%d/%m/%Y %H:%M"}, "symbol": "instrument", "roi": "return",
+                "exit_timestamp": {"column": "closed_at", "format": "%d/%m/%Y %H:%M"},
+                "symbol": "instrument", "roi": "return",
             },
         ),
         (
@@ -115,7 +120,8 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
             "close_time|pnl_pct|mae_pct",
             ("1709287200123", "2.5", "-1.2"),
             {
-                "exit_timestamp": {"column": "close_time", "unit": "ms"}, "roi": {"column": "pnl_pct", "scale": 0.01},
+                "exit_timestamp": {"column": "close_time", "unit": "ms"},
+                "roi": {"column": "pnl_pct", "scale": 0.01},
                 "max_drawdown": {"column": "mae_pct", "scale": 0.01},
             },
         ),

@@ -295,7 +295,12 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('refid,time,type,asset,amount,fee\nT1,2024-01-15 10:00,trade,USD,-10,0\nT1,2024-01-15 10:00,trade,BTC,1,0\n', "a ledger"),
+        (
+            "refid,time,type,asset,amount,fee\n"
+            "T1,2024-01-15 10:00,trade,USD,-10,0\n"
+            "T1,2024-01-15 10:00,trade,BTC,1,0\n",
+            "a ledger",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

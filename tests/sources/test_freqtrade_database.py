@@ -1,4 +1,4 @@
-"""freqtrade's database: every layout, orders as actions, shorts, what is open, what cannot be read."""
+"""freqtrade's database: all layouts, orders as actions, shorts, open and unreadable trades."""
 
 from __future__ import annotations
 

@@ -41,9 +41,15 @@ class GroupLearner:
     `window_us` in microseconds, `window_trades` a count; `outcome` names what trades are measured
     by: all but `rr` need a unit of size.
 
-    >>> learner = GroupLearner("pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2, max_dims=3)
+    >>> learner = GroupLearner(
+    ...     "pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2,
+    ...     max_dims=3,
+    ... )
     >>> learner.fold(
-    ...     Trade(str(i), (0, 1, i, "e", "00"), i, float(i), ("micro", "1h"), True, ({"chain": "sol"} if i else {},))
+    ...     Trade(
+    ...         str(i), (0, 1, i, "e", "00"), i, float(i), ("micro", "1h"), True,
+    ...         ({"chain": "sol"} if i else {},),
+    ...     )
     ...     for i in range(4)
     ... )
     >>> lessons, retired, summary = learner.refit(version=7)

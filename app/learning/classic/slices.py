@@ -101,7 +101,10 @@ class Incidence:
         >>> from app.learning.common.window import GroupWindow, Trade
         >>> window = GroupWindow(10**9, 100)
         >>> window.fold(
-        ...     Trade(str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True, ({"x": "1", "y": str(i % 2)}, {"x": "2"}))
+        ...     Trade(
+        ...         str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True,
+        ...         ({"x": "1", "y": str(i % 2)}, {"x": "2"}),
+        ...     )
         ...     for i in range(4)
         ... )
         >>> for items, trades, n in Incidence(window.snapshot()).mine(n_min=2, max_dims=2):

@@ -47,12 +47,20 @@ def slice_statistics(
     >>> from app.learning.common.window import GroupWindow, Trade
     >>> window = GroupWindow(10**12, 100)
     >>> window.fold(
-    ...     Trade(str(h), (0, 1, h * HOUR_US, "e", "00"), h * HOUR_US, float(y), (None, None), True, ({},))
+    ...     Trade(
+    ...         str(h), (0, 1, h * HOUR_US, "e", "00"), h * HOUR_US, float(y), (None, None), True,
+    ...         ({},),
+    ...     )
     ...     for h, y in enumerate([1, 2, 3, 4, 6])
     ... )
     >>> shot = window.snapshot()
     >>> whole = next(Incidence(shot).mine(1, 0))
-    >>> [column.tolist() for column in slice_statistics(Incidence(shot), whole.trades, shot.exit_us, shot.outcome)]
+    >>> [
+    ...     column.tolist()
+    ...     for column in slice_statistics(
+    ...         Incidence(shot), whole.trades, shot.exit_us, shot.outcome
+    ...     )
+    ... ]
     [[5], [3.2], [3.7], [1.2], [5], [0], [14400000000]]
     """
     step = max(1, CHUNK_WORDS // max(1, incidence.n_words))

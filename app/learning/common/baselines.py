@@ -30,8 +30,12 @@ def module_baseline(
 
     >>> from schemas.lessons import SegmentSum
     >>> group = GroupSummary(
-    ...     learning="classic", lesson_id="g", module="pm", pattern_key="pm.a", action_category="add", n=4, n_slices=1, version=1,
-    ...     as_of="2024-01-01T00:00:00Z", segments=(SegmentSum("micro", "1h", 3, 2.0, 2.0), SegmentSum("mega", "1h", 1, 0.0, 0.0)))
+    ...     learning="classic", lesson_id="g", module="pm", pattern_key="pm.a",
+    ...     action_category="add", n=4, n_slices=1, version=1, as_of="2024-01-01T00:00:00Z",
+    ...     segments=(
+    ...         SegmentSum("micro", "1h", 3, 2.0, 2.0), SegmentSum("mega", "1h", 1, 0.0, 0.0),
+    ...     ),
+    ... )
     >>> baseline = module_baseline("pm", [group], default=0.0, version=1)
     >>> baseline.n, baseline.mean, baseline.variance
     (4, 0.5, 0.3333333333333333)
@@ -88,8 +92,13 @@ def segment_baselines(
 
     >>> from schemas.lessons import SegmentSum
     >>> group = GroupSummary(
-    ...     learning="integrated", lesson_id="g", module="pm", pattern_key="pm.a", action_category="add", n=200, n_slices=1, version=1,
-    ...     as_of="2024-01-01T00:00:00Z", segments=(SegmentSum("micro", "1h", 90, 90.0, 180.0), SegmentSum("mega", "1h", 100, 0.0, 100.0)))
+    ...     learning="integrated", lesson_id="g", module="pm", pattern_key="pm.a",
+    ...     action_category="add", n=200, n_slices=1, version=1, as_of="2024-01-01T00:00:00Z",
+    ...     segments=(
+    ...         SegmentSum("micro", "1h", 90, 90.0, 180.0),
+    ...         SegmentSum("mega", "1h", 100, 0.0, 100.0),
+    ...     ),
+    ... )
     >>> found = segment_baselines("pm", [group], 0.0, 1)
     >>> {key: round(mean, 3) for key, mean in found.means.items()}
     {('mega', '1h'): 0.009, ('micro', '1h'): 0.988}

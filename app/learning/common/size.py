@@ -17,7 +17,10 @@ from schemas.lessons import GroupSummary
 def robust_sd(outcome: NDArray[np.float64]) -> float:
     """1.4826 times the median absolute deviation; the standard deviation where that is 0.
 
-    >>> robust_sd(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])), robust_sd(np.array([2.0, 2.0, 2.0, 6.0])) == 3**0.5
+    >>> (
+    ...     robust_sd(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])),
+    ...     robust_sd(np.array([2.0, 2.0, 2.0, 6.0])) == 3**0.5,
+    ... )
     (1.4826, True)
     """
     mad = float(np.median(np.abs(outcome - np.median(outcome))))

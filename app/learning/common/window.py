@@ -154,7 +154,10 @@ class GroupWindow:
     slides over the log in batches may let the same trades go again.)
 
     >>> def close(trade_id, exit_us, revision=0):
-    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
+    ...     return Trade(
+    ...         trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True,
+    ...         ({"chain": "sol"},),
+    ...     )
     >>> window = GroupWindow(window_us=100, window_trades=10)
     >>> window.fold([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
     >>> window.snapshot().trade_ids
@@ -207,7 +210,7 @@ class GroupWindow:
 
     @property
     def newest_us(self) -> int:
-        """The newest exit, in microseconds since 1970.  Raises `ValueError` if the window is empty."""
+        """The newest exit, in µs since 1970.  Raises `ValueError` if the window is empty."""
         if not self._slot_of:
             raise ValueError("The window is empty, so it has no newest exit.")
         return self._newest

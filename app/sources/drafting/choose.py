@@ -276,7 +276,7 @@ class Chooser:
         return columns[at] if words and all(word.strip() in _CURRENCIES for word in words) else None
 
     def _other(self, name: str, own: str) -> bool:
-        """Whether the words that come on top make it another thing: a limit price is not a price."""
+        """Whether the additional words change the meaning: a limit price is not a price."""
         if _LIMIT.search(own):
             return True
         if name == "pnl_usd":
@@ -327,7 +327,7 @@ class Chooser:
         return True
 
     # --- times
-    # -----------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def _time(self, name: str, used: set[str]) -> Spec | None:
         """The column with a time of day before the one with a bare day; a day and a time of day in
@@ -425,7 +425,7 @@ class Chooser:
             found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])
 
     # --- sides
-    # -----------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def side_column(self, used: set[str]) -> str | None:
         """The column in which most cells say a side (or an expiry, a split), by what stands in
@@ -492,7 +492,7 @@ class Chooser:
         return Spec([column])
 
     # --- symbols and fees
-    # ------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def _symbol(self, used: set[str]) -> Spec | None:
         c = self._contents

@@ -202,7 +202,7 @@ class Contents:
         return OPEN_QUESTION if seen["?,"] else "."
 
     # --- times
-    # -----------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def time(self, column: str) -> TimeReading | None:
         """How to read the column as times, None if it holds none."""
@@ -375,7 +375,10 @@ def _text(value: Any) -> str:
 def zone_of_name(column: str) -> str | None:
     """The zone in a column's name, as zoneinfo calls it.
 
-    >>> [zone_of_name(name) for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")]
+    >>> [
+    ...     zone_of_name(name)
+    ...     for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")
+    ... ]
     ['UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York']
     """
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):

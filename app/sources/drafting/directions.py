@@ -129,7 +129,7 @@ def _no_side(decided: Decided) -> None:
 
 
 def _unknown_words(decided: Decided) -> bool:
-    """A column that is called as sides are, with words that nobody knows: which is which is asked."""
+    """A column named like a side, with unknown words: ask which means what."""
     for column in decided.kept.contents.columns:
         words = list(decided.kept.contents.words(column))
         if (
@@ -156,7 +156,7 @@ def _unknown_words(decided: Decided) -> bool:
 
 
 def settle_trade_ids(decided: Decided) -> None:
-    """A number that the entry and the exit of a trade share, where each stands in a row of its own."""
+    """A number shared by the entry and the exit of a trade if each has a row of its own."""
     contents, side = decided.kept.contents, decided.fields.get("side")
     if side is None or side.column == OPEN_QUESTION or len(side.columns) > 1:
         return

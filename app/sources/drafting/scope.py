@@ -144,7 +144,7 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
 
 
 def _edges(contents: Contents, column: str) -> list[float]:
-    """Quantiles of the column's numbers, rounded to three significant digits, without repetitions."""
+    """Distinct quantiles of the column's numbers, rounded to three significant digits."""
     numbers = contents.read_numbers(column)
     quantiles = np.quantile(numbers, [i / _N_BUCKETS for i in range(1, _N_BUCKETS)])
     return sorted({float(f"{edge:.3g}") for edge in quantiles.tolist()} - {float(min(numbers))})

@@ -22,7 +22,7 @@ _NO_SHORTS_NEEDED = re.compile(
 
 
 def settle_shorts(decided: Decided) -> None:
-    """Whether a sale of more than is held opens a short: asked where it happens and nothing tells."""
+    """Ask whether a sale of more than is held opens a short, if that happens and nothing tells."""
     if decided.two_rows:
         return
     if "open_close" in decided.fields:

@@ -104,7 +104,7 @@ def _variances(lesson: Lesson, y: Floats, block: Ints) -> Variances:
 
 
 def _products(lesson: Lesson, y: Floats, block: Ints, blocks: int) -> Floats:
-    """The mean over far pairs within a group of product times design: exact, by sums over blocks."""
+    """The mean of product times design over far pairs within a group: exact, by block sums."""
     d = lesson.seen.shape[1]
     out, pairs = np.zeros(d + 2), 0.0
     for group in np.unique(lesson.group).tolist():
