@@ -27,7 +27,8 @@ _STEP = bytes(range(256)).translate(bytes.maketrans(b"{[}]", bytes((1, 1, 0, 0))
 # Every escape is one match, so that an escaped backslash before `u0000` is not mistaken for a NUL;
 # group 1 is a NUL or a lone surrogate.
 _ESCAPE = re.compile(
-    rb"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(0000|[dD][89a-fA-F][0-9a-fA-F]{2}))|.)",
+    rb"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(0000|[dD][89a-fA-F][0-9a-fA-F]{2}))|.)",
     re.DOTALL,
 )
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

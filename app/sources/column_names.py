@@ -34,8 +34,10 @@ REASONS = ("exit_reason", "close_reason", "exit_tag", "sell_reason", "exit_type"
 """Names of columns that say why a trade was left."""
 
 AFTERWARDS = re.compile(
-    r"(exit|close|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe|draw|gain|peak|worst|best|after|balance|equity|"
-    r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade|mistake|lesson|review|screenshot|url)"
+    r"(exit|close|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe"
+    r"|draw|gain|peak|worst|best|after|balance|equity|"
+    r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade"
+    r"|mistake|lesson|review|screenshot|url)"
 )
 """In the name of a column that is likely to hold what nobody knew at the entry."""
 

@@ -46,7 +46,8 @@ _CODES = (
 )
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
-    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|stk|coins?))"
+    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs"
+    r"|stk|coins?))"
 )
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")

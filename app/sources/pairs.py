@@ -65,8 +65,8 @@ _COINS = frozenset(
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
 _OCC = re.compile(r"\.?-?([A-Z]{1,6})\d?\s*(\d{6})([CP])(\d{8}|\d{1,6}(\.\d+)?)")
 _NAMED_OPTION = re.compile(
-    r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\d{1,2}/\d{1,2}/\d{2,4}"
-    r" \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\b(CALL|PUT)\b"
+    r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b"
+    r"|\d{1,2}/\d{1,2}/\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\b(CALL|PUT)\b"
     r"|\d{1,2}/\d{1,2}/\d{2,4} (CALL|PUT|C|P) ?\$?[\d.]+",
     re.IGNORECASE,
 )
@@ -76,13 +76,15 @@ _MONTHLY = re.compile(
     r" ?'?\d{2}|\(?[FGHJKMNQUVXZ]\d{1,2}\)?)"
 )
 _VENUE = re.compile(
-    r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX):(?=.*\d\d?$))"
-    r"|[-.@_:"
-    r" ](FUT_)?(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
+    r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX)"
+    r":(?=.*\d\d?$))"
+    r"|[-.@_: ](FUT_)?"
+    r"(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
 )
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
 _COIN_IN_DOLLARS = re.compile(
-    r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
+    r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}"
+    r"|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
 )
 POINT_VALUES = {
     "ES": 50,

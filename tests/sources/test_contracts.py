@@ -37,7 +37,8 @@ def written(folder: Path, mapping: str, rows: str) -> tuple[Path, Path]:
 def test_a_contract_without_a_value_is_refused_beside_others_that_have_one(tmp_path: Path) -> None:
     rows = (
         "time,symbol,side,qty,price\n2024-01-15,ESH4,buy,1,4800\n2024-01-16,ESH4,sell,1,4810\n"
-        "2024-01-15,NQH4,buy,1,17000\n2024-01-16,NQH4,sell,1,17010\n2024-01-15,SPY,buy,1,470\n2024-01-16,SPY,sell,1,471\n"
+        "2024-01-15,NQH4,buy,1,17000\n2024-01-16,NQH4,sell,1,17010\n2024-01-15,SPY,buy,1,470\n"
+        "2024-01-16,SPY,sell,1,471\n"
     )
     table, mapping = written(tmp_path, FILLS.format(more='[multipliers]\n"ES*" = 50'), rows)
     events, _ = read(table, mapping=mapping)
@@ -68,8 +69,10 @@ def test_amounts_tell_the_value_of_each_row(tmp_path: Path) -> None:
 
 def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
     rows = (
-        "time,symbol,side,qty,price\n2024-01-02,A,buy,10,400\n2024-01-05,A,sell,40,110\n2024-01-02,B,sell,5,10\n"
-        "2024-01-03,B,buy,5,9\n2024-01-04,B,sell,5,11\n2024-01-02,C,buy,1,3\n2024-01-19,C,abgelaufen,1,\n"
+        "time,symbol,side,qty,price\n2024-01-02,A,buy,10,400\n2024-01-05,A,sell,40,110\n"
+        "2024-01-02,B,sell,5,10\n"
+        "2024-01-03,B,buy,5,9\n2024-01-04,B,sell,5,11\n2024-01-02,C,buy,1,3\n"
+        "2024-01-19,C,abgelaufen,1,\n"
     )
     more = '[sides]\nexpiry = ["abgelaufen"]\n[splits]\nA = ["2024-01-03 4:1"]'
     table, mapping = written(tmp_path, 'shorts = "no"\n' + FILLS.format(more=more), rows)
@@ -121,7 +124,8 @@ def test_a_profit_against_its_prices_is_refused_with_the_reason(tmp_path: Path) 
         tmp_path,
         '[columns]\nexit_timestamp = "t"\nside = "side"\nentry_price = "a"\nexit_price ='
         ' "b"\npnl_usd = "p"\n[pattern]\nentry = "x"\n',
-        "t,side,a,b,p\n2024-01-15,Long,100,110,10\n2024-01-16,Long,100,100.5,-0.2\n2024-01-16,Long,110,100,9\n",
+        "t,side,a,b,p\n2024-01-15,Long,100,110,10\n2024-01-16,Long,100,100.5,-0.2\n"
+        "2024-01-16,Long,110,100,9\n",
     )
     good, fees, wrong = (
         json.loads(closed.value) for closed in closes([str(table)], mapping=mapping)
@@ -135,7 +139,8 @@ def test_a_profit_against_its_prices_is_refused_with_the_reason(tmp_path: Path) 
 
 def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
     rows = (
-        "time,symbol,side,qty,price,amount\n2024-01-15,SPY,buy,100,470,47000\n2024-01-16,SPY,sell,1,2.5,250\n2024-01-17,SPY,sell,99,471,46629\n"
+        "time,symbol,side,qty,price,amount\n2024-01-15,SPY,buy,100,470,47000\n"
+        "2024-01-16,SPY,sell,1,2.5,250\n2024-01-17,SPY,sell,99,471,46629\n"
         "2024-01-15,KO,buy,1,60,60\n2024-01-16,KO,sell,1,61,61\n"
     )
     table, mapping = written(tmp_path, FILLS.format(more='gross = "amount"'), rows)

@@ -75,13 +75,15 @@ NUMBERS = frozenset(
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision|kommission|frais|comisi|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
+    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
+    r"|kommission|frais|comisi|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl"
 )
 _LIMIT = re.compile(
-    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike|last_price|fair|c_price|close_price_prior|cost_basis|liq"
+    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
+    r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
 _NO_FILL_TIME = re.compile(r"exp|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 _OPTION_PARTS = (
@@ -251,8 +253,8 @@ class Chooser:
     def _profit_currency(self) -> str | None:
         """The column with the currency of the profit, where there are several with currencies."""
         pattern = re.compile(
-            r"(currency|ccy).*(result|profit|p ?[&/]?"
-            r" ?l\b|pnl|gain)|(profit|pnl|p&l|result).*(currency|ccy)",
+            r"(currency|ccy).*(result|profit|p ?[&/]? ?l\b|pnl|gain)"
+            r"|(profit|pnl|p&l|result).*(currency|ccy)",
             re.IGNORECASE,
         )
         return next(

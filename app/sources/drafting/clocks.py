@@ -81,7 +81,8 @@ def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
     """(the time zone that a line of text around the table names, the line)."""
     for text in texts:
         told = re.search(
-            r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?|E[SD]?T)\b",
+            r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?"
+            r"|E[SD]?T)\b",
             text,
             re.IGNORECASE,
         )

@@ -16,7 +16,9 @@ _RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
 
 
 _ABROAD = re.compile(
-    r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX|ASX|HKEX|TSE):.+"
+    r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
+    r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX"
+    r"|ASX|HKEX|TSE):.+"
 )
 
 

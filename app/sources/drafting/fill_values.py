@@ -25,8 +25,8 @@ from app.sources.mapping import BASE, OPEN_QUESTION
 from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
 
 _CONTRACTS = re.compile(
-    r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?)"
-    r" (options?|futures?)|cfds?",
+    r"fut(ures?)?|opt(n|ions?)?|fop"
+    r"|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?",
     re.IGNORECASE,
 )
 

@@ -17,7 +17,9 @@ from app.sources.drafting.contents import Contents
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _COLUMN = re.compile(
-    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato|estado|statut"
+    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
+    r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
+    r"|estado|statut"
 )
 _DONE = frozenset(
     [
