@@ -213,7 +213,7 @@ class EffectCurve(msgspec.Struct, frozen=True, kw_only=True):
     exponential: tuple[float, ...]
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class AuditedOverride(msgspec.Struct, frozen=True, kw_only=True):
     """A current override of `integrated`: its reason, its evidence, and its edge over time."""
 
     override: Override
@@ -238,5 +238,5 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     regimes: Regimes
     curves: tuple[Curve, ...]
     calibration: dict[str, tuple[Bin, ...]]
-    overrides: tuple[Told, ...]
+    overrides: tuple[AuditedOverride, ...]
     seconds: float

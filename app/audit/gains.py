@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from app.audit.resample import UNKNOWN, Estimate, Resampler
-from app.audit.walk_forward import MODEL, Judged
+from app.audit.walk_forward import MODEL, Judgements
 
 MIN_DECISIONS = 30
 """Regimes with fewer decisions that a blended effect matches are put together."""
@@ -48,7 +48,7 @@ class Gains(NamedTuple):
     attainable: Estimate
 
 
-def gains(judged: Judged, draws: Resampler) -> Gains:
+def gains(judged: Judgements, draws: Resampler) -> Gains:
     """The gains of the regimes in `judged`, against what `MODEL` says."""
     c = judged.blend
     used = c != 0.0

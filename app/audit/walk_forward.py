@@ -56,7 +56,7 @@ MODEL = "no regime weights"
 """The variant on which regimes are looked for: what it says does not know them."""
 
 
-class Judged(NamedTuple):
+class Judgements(NamedTuple):
     """N decisions, what each variant sized them by, and what their trades made.
 
     `at_us` (N,) decision, `cut_us` (N,) the cut that answers; `uplift` (N,) outcome beyond the
@@ -88,7 +88,7 @@ class Cut(NamedTuple):
     by variant, and how well each form of decay foretold the trades after it."""
 
     cut_us: int
-    judged: Judged
+    judged: Judgements
     probes: dict[str, Floats]
     decay: decay.Densities
 
@@ -189,7 +189,7 @@ def judge_cut(
     )
     distinct, merged = _merged(readers["classic"], lead, asked)
     blend, own = _by_regime(overrides[MODEL], config.regime_signature, answers[MODEL])
-    judged = Judged(
+    judged = Judgements(
         np.array([d.at_us for d in asked], np.int64),
         np.full(len(asked), cut_us, np.int64),
         np.array([(d.outcome - expected(d.segment)) / unit for d in asked], np.float64),
@@ -265,7 +265,7 @@ def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Segm
     return expected
 
 
-def summary(cuts: Sequence[Cut]) -> Judged:
+def summary(cuts: Sequence[Cut]) -> Judgements:
     """Several cuts, of several modules, as one; the decisions by time."""
     parts = [cut.judged for cut in cuts]
     names = list(variants(LearningConfig()))
@@ -278,7 +278,7 @@ def summary(cuts: Sequence[Cut]) -> Judged:
     def joined(values: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
         return np.concatenate(values)[order] if values else np.zeros(0, kind)
 
-    return Judged(
+    return Judgements(
         joined([p.at_us for p in parts], np.int64),
         joined([p.cut_us for p in parts], np.int64),
         joined([p.uplift for p in parts], np.float64),
@@ -294,13 +294,13 @@ def summary(cuts: Sequence[Cut]) -> Judged:
     )
 
 
-def values(multiplier: Floats, judged: Judged) -> Floats:
+def values(multiplier: Floats, judged: Judgements) -> Floats:
     """(N,) what sizing by `multiplier` was worth, decision by decision; their mean is the value."""
     p, u = multiplier - multiplier.mean(), judged.uplift - judged.uplift.mean()
     return np.asarray(p * u - 0.5 * p * p)
 
 
-def worths(multiplier: Floats, judged: Judged, draws: Resampler) -> tuple[Floats, Floats]:
+def worths(multiplier: Floats, judged: Judgements, draws: Resampler) -> tuple[Floats, Floats]:
     """Value and outcome added (1 + draws,) of these multipliers (N,)."""
     p, u = multiplier - 1.0, judged.uplift
     n, sp, su, spp, spu = draws.sums(np.ones(len(p)), p, u, p * p, p * u).T
@@ -308,7 +308,7 @@ def worths(multiplier: Floats, judged: Judged, draws: Resampler) -> tuple[Floats
     return added - 0.5 * (spp / n - (sp / n) ** 2), added
 
 
-def score(multiplier: Floats, judged: Judged, draws: Resampler) -> Score:
+def score(multiplier: Floats, judged: Judgements, draws: Resampler) -> Score:
     """What these multipliers (N,) were worth."""
     if not len(multiplier):
         return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
@@ -321,7 +321,7 @@ def score(multiplier: Floats, judged: Judged, draws: Resampler) -> Score:
     )
 
 
-def compared(one: Floats, other: Floats, judged: Judged, draws: Resampler) -> Score:
+def compared(one: Floats, other: Floats, judged: Judgements, draws: Resampler) -> Score:
     """What sizing by `one` (N,) was worth beyond sizing by `other` (N,); `sized` is the share of
     decisions that they size differently."""
     if not len(one):

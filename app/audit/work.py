@@ -30,7 +30,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
-class Plan:
+class AuditPlan:
     """What to audit and how: `cuts` learnings of the past, `placebos` learnings of shuffled
     outcomes, over `jobs` processes."""
 
@@ -55,7 +55,7 @@ class Now(NamedTuple):
     verdicts: list[LessonVerdict]
     factors: list[LatentFactor]
     weights: list[RegimeWeight]
-    effects: list[decay.Effect]
+    effects: list[decay.TrackedEffect]
     changes: dict[str, tuple[int, float]]
     counts: dict[str, Counts]
 
@@ -72,7 +72,7 @@ class Done(NamedTuple):
 class _Desk:
     """What one process has at hand."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: AuditPlan) -> None:
         self.plan = plan
         self.timelines = {
             name: Timeline(module, plan.config, plan.categories)
@@ -155,7 +155,7 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
     )
 
 
-def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:
+def run(plan: AuditPlan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:
     """Do it all; `progress` is told how many pieces are done, and of how many."""
     desk = _Desk(plan)
     tasks = desk.tasks()
@@ -179,7 +179,7 @@ def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: N
 
 
 def _done(
-    plan: Plan, desk: _Desk, tasks: Sequence[tuple[str, str, int]]
+    plan: AuditPlan, desk: _Desk, tasks: Sequence[tuple[str, str, int]]
 ) -> Iterator[tuple[tuple[str, str, int], object]]:
     if plan.jobs <= 1:
         for task in tasks:
@@ -200,7 +200,7 @@ def _done(
 _desk: _Desk | None = None
 
 
-def _sit_down(plan: Plan) -> None:
+def _sit_down(plan: AuditPlan) -> None:
     global _desk
     _desk = _Desk(plan)
 

@@ -34,7 +34,7 @@ from app.audit.trades import (
     read_modules,
 )
 from app.audit.walk_forward import SIZED
-from app.audit.work import Plan, run
+from app.audit.work import AuditPlan, run
 from app.commands.base import (
     cli,
     console,
@@ -144,7 +144,7 @@ def audit(
                 "Each close must be a valid position_closed event with the configured outcome; see"
                 " docs/data.md.",
             )
-        plan = Plan(
+        plan = AuditPlan(
             modules,
             settings.learning_config,
             tuple(dict.fromkeys(categories)),

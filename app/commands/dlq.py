@@ -28,7 +28,7 @@ from app.commands.base import cli, console, echo_json, handle_errors, json_optio
 from app.commands.resolve import parse_time
 from app.deadletters.letters import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.marking import marked
-from app.deadletters.redrive import Plan, plan, send, whole_value
+from app.deadletters.redrive import Redrive, plan, send, whole_value
 from app.errors import BadDataError, UsageError
 from app.log.fetcher import Fetcher
 from app.settings import Settings
@@ -321,7 +321,7 @@ def redrive(
         sys.exit(BadDataError.exit_code)
 
 
-def _tell(made: Plan, everything: bool) -> None:
+def _tell(made: Redrive, everything: bool) -> None:
     click.echo(f"{made.valid:,} would be accepted now.")
     for reason, n in made.refused.most_common():
         click.echo(

@@ -460,7 +460,7 @@ def replay_promote(
     """
     settings = Settings.from_environment()
 
-    def agreed(plan: promotion.Plan) -> bool:
+    def agreed(plan: promotion.Promotion) -> bool:
         if not as_json:
             for topic, (put, retired) in plan.counts.items():
                 click.echo(f"{topic}: {put:,} to publish, {retired:,} to retire")

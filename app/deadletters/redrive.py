@@ -42,7 +42,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass
-class Plan:
+class Redrive:
     """What would be done with the wanted letters.
 
     `send` in their order; `refused` counts, by reason, those that the door would refuse again (not
@@ -66,13 +66,13 @@ async def plan(
     everything: bool = False,
     limit: int | None = None,
     progress: Progress = lambda n: None,
-) -> Plan:
+) -> Redrive:
     """Look, and send nothing.  `everything`: also what the door would refuse again.
 
     Raises `UnreachableError`, `ConfigurationError` without the topics.
     """
     await require_existence(settings, [CLOSES, DEAD_LETTERS])
-    made, now_ms = Plan(), round(time.time() * 1000)
+    made, now_ms = Redrive(), round(time.time() * 1000)
     sources: dict[Place, Place | None] = {}
     found: list[tuple[Letter, str | None]] = []
     async for letter, record in letters(settings, on_batch=progress):

@@ -25,7 +25,7 @@ from app.explain.document import (
 from app.explain.known import Known, matches
 from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_micros
 from edgeloop.canonical import CanonicalError
-from edgeloop.overrides import Override
+from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.resolution import Resolution, contained, prepare, resolve
 from edgeloop.scope import canonical_text, canonical_value, pairs_of
@@ -289,7 +289,10 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
             " the context."
         )
         if abs(1.0 + sum(line.contribution for line in live) - context.multiplier) > 1e-12:
-            said.append("The sum exceeds the bounds of 0.3 to 3.0 and is clamped.")
+            said.append(
+                f"The sum exceeds the bounds of {MIN_MULTIPLIER} to {MAX_MULTIPLIER} and is"
+                " clamped."
+            )
     elif context.n_group is None:
         said.append(f"No trade of {context.pattern_key} {context.action_category} is known.")
         if context.similar:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.explain.document import Attribution
 from app.explain.known import Counted, Known
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
@@ -46,7 +46,7 @@ class Part(NamedTuple):
 def attribution(known: Known, override_id: str) -> Attribution | None:
     """The effect attribution of one override of the group whose facts and changes are `known`; None
     if no trade names it."""
-    by_id: dict[str, list[Change]] = {}
+    by_id: dict[str, list[OverrideChange]] = {}
     for change in known.changes:
         by_id.setdefault(change.override_id, []).append(change)
     held = [change.record for change in by_id.get(override_id, ()) if change.record is not None]
@@ -92,7 +92,9 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
     )
 
 
-def part_of(override_id: str, action: FactAction, changes: Mapping[str, Sequence[Change]]) -> Part:
+def part_of(
+    override_id: str, action: FactAction, changes: Mapping[str, Sequence[OverrideChange]]
+) -> Part:
     """The part of one override in an action that names it.  `changes` are those of each override,
     oldest first."""
     at_us = micros_from_text(action.ts)
@@ -115,7 +117,7 @@ def part_of(override_id: str, action: FactAction, changes: Mapping[str, Sequence
     return Part(own, total, own * (found.multiplier - 1.0) / total if total else 0.0, assumed)
 
 
-def _held_at(changes: Iterable[Change], at_us: int) -> tuple[Override | None, bool]:
+def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:
     """What the last change before `at_us` said, and whether the earliest that is known stands in
     for it.
 

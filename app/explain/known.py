@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.size import unit_of_size
@@ -54,7 +54,7 @@ class Known:
     factors: Mapping[str, LatentFactor] = field(default_factory=dict)
     days: Sequence[EdgeHistory] = ()
     facts: Sequence[PatternTradeEvent] = ()
-    changes: Sequence[Change] = ()
+    changes: Sequence[OverrideChange] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from app.changes import Change, expired
+from app.changes import OverrideChange, expired
 from app.errors import BadDataError
 from app.explain.decay import decay_lines
 from app.explain.document import (
@@ -345,7 +345,7 @@ def _factor(known: Known, override: Override) -> FactorLines | None:
     )
 
 
-def _change(change: Change) -> ChangeLine:
+def _change(change: OverrideChange) -> ChangeLine:
     record = change.record
     return ChangeLine(
         published_at=text_from_micros(change.published_us),

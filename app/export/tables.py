@@ -21,7 +21,7 @@ from app.log.reader import scan
 from app.log.snapshot import current, decoder
 from app.matching import matching
 from app.settings import Settings
-from edgeloop.overrides import Override
+from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent
 from schemas.lessons import LatentFactor, Lesson, LessonVerdict
@@ -88,7 +88,7 @@ def _prefixed(prefix: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
 # -- lessons
 
 
-class Judged(NamedTuple):
+class LessonAndVerdict(NamedTuple):
     """A lesson with its verdict, if there is one."""
 
     lesson: Lesson
@@ -195,7 +195,7 @@ async def _lessons(settings: Settings, filters: Filters, notes: Notes) -> Rows:
     verdicts = await current(settings, kinds.VERDICTS)
     for record in sorted(filters.of(records), key=lambda r: r.lesson_id):
         if isinstance(record, Lesson):
-            yield Judged(record, verdicts.get(record.lesson_id))
+            yield LessonAndVerdict(record, verdicts.get(record.lesson_id))
 
 
 # -- overrides and their changes
@@ -208,7 +208,11 @@ _OVERRIDE = (
     column(
         "part", "text", "selected: sure by itself; shared: one of many that only count together."
     ),
-    column("multiplier", "number", "Size factor that it makes alone, 0.3 to 3.0."),
+    column(
+        "multiplier",
+        "number",
+        f"Size factor of this override alone, {MIN_MULTIPLIER} to {MAX_MULTIPLIER}.",
+    ),
     column("effect", "number", "Expected uplift at as_of, in units of size."),
     column("effect_sd", "number", "Its standard error."),
     column("confidence", "number", "Probability that the edge has this sign."),

@@ -20,10 +20,10 @@ from app.log.admin import admin
 from app.log.records import MAX_RECORD_BYTES
 from app.settings import Settings
 from schemas.kinds import KINDS, Kind
+from schemas.times import DAY_MS
 
 VISIBLE_WITHIN_S = 30.0
 
-_DAY_MS = 86_400_000
 _LOOK_AT_LOGS = "Check the brokers' logs, then run the command again."
 
 
@@ -38,10 +38,10 @@ class Topic:
 
 def declaration(settings: Settings) -> tuple[Topic, ...]:
     """Every topic of this installation."""
-    retention = str(round(settings.log_retention_days * _DAY_MS))
+    retention = str(round(settings.log_retention_days * DAY_MS))
     log = {"retention.ms": retention, "message.timestamp.type": "CreateTime"}
     # Tombstones stay for a month: a reader who was away that long still sees every retirement.
-    table = {"delete.retention.ms": str(30 * _DAY_MS), "message.timestamp.type": "CreateTime"}
+    table = {"delete.retention.ms": str(30 * DAY_MS), "message.timestamp.type": "CreateTime"}
     door = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
 
     def config(kind: Kind) -> dict[str, str]:

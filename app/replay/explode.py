@@ -41,7 +41,7 @@ CHECKPOINT_EVERY = 20_000
 FILE_BATCH = 2_000
 
 
-class Task(NamedTuple):
+class ExplodeTask(NamedTuple):
     """A partition of `position_closed`, from `start` to before `end`."""
 
     settings: Settings
@@ -97,13 +97,13 @@ def explode_batch(
     )
 
 
-def explode_partition(task: Task) -> None:
+def explode_partition(task: ExplodeTask) -> None:
     """The task of a process of the pool."""
     asyncio.run(_explode_partition(task))
 
 
-async def _explode_partition(task: Task) -> None:
-    target = spool.Source(Path(task.spool_folder), task.partition)
+async def _explode_partition(task: ExplodeTask) -> None:
+    target = spool.Spool(Path(task.spool_folder), task.partition)
     checkpoint = target.resume(task.start)
     pool.advance(task.slot, max(0, checkpoint.position - task.start))
     waiting: list[tuple[bytes | None, int]] = []
@@ -143,7 +143,7 @@ def explode_files(
 
     Raises `UsageError` and `BadDataError` as `app.sources.closes` does.
     """
-    target = spool.Source(folder, 0)
+    target = spool.Spool(folder, 0)
     checkpoint = target.resume(0)
     paths = [path for path, _, _ in source.files]
     read = closes(paths, source.file_kind, None if source.mapping is None else Path(source.mapping))
@@ -180,7 +180,7 @@ def explode_files(
 
 
 def _write(
-    target: spool.Source, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]
+    target: spool.Spool, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]
 ) -> None:
     blocks: dict[int, list[bytes]] = {}
     for n, exploded in batches:

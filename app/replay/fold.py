@@ -29,7 +29,7 @@ from app.learning.integrated.history import history_records
 from app.log.reader import read_range
 from app.log.records import encode
 from app.replay import pool, spool
-from app.replay.shadow import Folded, Written, opened
+from app.replay.shadow import Folded, ShadowRecord, opened
 from app.replay.sieve import Sieve
 from app.replay.span import Span
 from app.settings import Settings
@@ -40,7 +40,7 @@ Group = tuple[str, str, str]
 """(module, pattern key, category)."""
 
 
-class Task(NamedTuple):
+class FoldTask(NamedTuple):
     """A partition of groups: from the facts in the topic (`start` to before `end`), or from
     `spool_folder`."""
 
@@ -123,9 +123,9 @@ class Groups:
             if group in missing:
                 self.sieves[group].restore(batch, missing[group])
 
-    def records(self, version: int) -> list[Written]:
+    def records(self, version: int) -> list[ShadowRecord]:
         """All that the groups have to say, as records: lessons, summaries, edge history."""
-        found: list[Written] = []
+        found: list[ShadowRecord] = []
         for group in sorted(self.sieves, key=lambda g: group_key(g[1], g[2])):
             learner = group_learner(self.config, *group)
             learner.fold(self.sieves.pop(group).inside())
@@ -138,16 +138,16 @@ class Groups:
         return found
 
 
-def _written(topic: str, record: Any) -> Written:
-    return Written(topic, kinds.KINDS[topic].key_of(record), record.version, encode(record))
+def _written(topic: str, record: Any) -> ShadowRecord:
+    return ShadowRecord(topic, kinds.KINDS[topic].key_of(record), record.version, encode(record))
 
 
-def fold_partition(task: Task) -> Folded:
+def fold_partition(task: FoldTask) -> Folded:
     """The task of a process of the pool."""
     return asyncio.run(_fold_partition(task))
 
 
-async def _fold_partition(task: Task) -> Folded:
+async def _fold_partition(task: FoldTask) -> Folded:
     groups, counts = Groups(task.settings.learning_config), Counts()
     async for trades in _trades(task, counts):
         await asyncio.to_thread(groups.add, trades)
@@ -165,7 +165,9 @@ async def _fold_partition(task: Task) -> Folded:
     return done
 
 
-async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Group, list[Trade]]]:
+async def _trades(
+    task: FoldTask, counts: Counts | None
+) -> AsyncIterator[Mapping[Group, list[Trade]]]:
     """The trades of the partition in batches, by group; `counts` is None when they are read once
     more."""
     if task.spool_folder is not None:
@@ -194,7 +196,7 @@ async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Gr
 
 
 def _by_group(
-    decode: Any, values: Iterable[tuple[bytes | None, int]], task: Task, counts: Counts | None
+    decode: Any, values: Iterable[tuple[bytes | None, int]], task: FoldTask, counts: Counts | None
 ) -> Mapping[Group, list[Trade]]:
     found: dict[Group, list[Trade]] = {}
     outcome, span, whole = (

@@ -49,7 +49,7 @@ REFUSALS = ("settings", "range", "age", "workers")
 """What may be accepted."""
 
 
-class Plan(NamedTuple):
+class Promotion(NamedTuple):
     """What a promotion would publish.  `counts` has (records, tombstones) by topic, `refusals`
     (sentence, remedy) by the word that accepts it."""
 
@@ -74,8 +74,8 @@ async def promote(
     *,
     accept: Collection[str] = (),
     dry_run: bool = False,
-    agreed: Callable[[Plan], bool] = lambda plan: True,
-) -> tuple[Plan, bool]:
+    agreed: Callable[[Promotion], bool] = lambda plan: True,
+) -> tuple[Promotion, bool]:
     """Plan, and, unless `dry_run`, publish if `agreed` says so; returns the plan, and whether it
     was published.
 
@@ -89,7 +89,7 @@ async def promote(
         records = await shadow.records()
         live = await read_live(settings)
         outgoing = changes(settings, records, live, f"{name}-{time.time_ns():x}")
-        plan = Plan(
+        plan = Promotion(
             _id_of(outgoing),
             outgoing,
             _counts(settings, outgoing),

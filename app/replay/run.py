@@ -237,7 +237,7 @@ class _Replay:
             return
         first = 1 + self._settings.partitions
         tasks = [
-            explode.Task(
+            explode.ExplodeTask(
                 self._settings,
                 first + int(p),
                 int(p),
@@ -283,7 +283,7 @@ class _Replay:
             start, end = (0, versions[str(p)]) if spooled else bounds[str(p)]
             folder = str(self._folder) if spooled else None
             tasks.append(
-                fold.Task(
+                fold.FoldTask(
                     self._settings,
                     self._state.name,
                     1 + p,
@@ -306,7 +306,7 @@ class _Replay:
             self._records = sum(workers.done[1 : 1 + self._settings.partitions])
         return folded
 
-    def _left(self, task: fold.Task) -> int:
+    def _left(self, task: fold.FoldTask) -> int:
         """Sorts partitions, the longest first, by their records, or by the bytes of their spool."""
         if task.spool_folder is None:
             return task.start - task.end
@@ -319,7 +319,7 @@ class _Replay:
 
     def _judge(self, workers: Pool, modules: Sequence[str]) -> None:
         """Step 4."""
-        tasks = [judge.Task(self._settings, self._state.name, module) for module in modules]
+        tasks = [judge.JudgeTask(self._settings, self._state.name, module) for module in modules]
         for done, _ in enumerate(workers.run(judge.judge_module, tasks, lambda: None), 1):
             self._report("judging", done, len(modules))
 
@@ -342,5 +342,5 @@ class _Replay:
         )
 
 
-def _fold_numbered(task: fold.Task) -> tuple[int, Folded]:
+def _fold_numbered(task: fold.FoldTask) -> tuple[int, Folded]:
     return task.partition, fold.fold_partition(task)

@@ -110,7 +110,7 @@ class State(msgspec.Struct, frozen=True):
     digest: str | None
 
 
-class Written(NamedTuple):
+class ShadowRecord(NamedTuple):
     """A record as a worker would publish it; `topic` is without the prefix."""
 
     topic: str
@@ -229,10 +229,12 @@ class Shadow:
             row["digest"],
         )
 
-    async def commit(self, records: Sequence[Written], step: str, part: str, note: Any) -> None:
+    async def commit(
+        self, records: Sequence[ShadowRecord], step: str, part: str, note: Any
+    ) -> None:
         """Write the records, and that `part` of `step` (`folded` or `judged`) is done, in one
         transaction."""
-        by_topic: dict[str, list[Written]] = {}
+        by_topic: dict[str, list[ShadowRecord]] = {}
         for record in records:
             by_topic.setdefault(record.topic, []).append(record)
         now_ms = round(datetime.now(UTC).timestamp() * 1000)
@@ -244,7 +246,7 @@ class Shadow:
                     await self._connection.copy_records_to_table(
                         "replay_records",
                         records=written,
-                        columns=Written._fields,
+                        columns=ShadowRecord._fields,
                         timeout=WRITE_TIMEOUT_S,
                     )
             await self._connection.execute(
@@ -304,7 +306,7 @@ class Shadow:
         )
 
 
-def _row(record: Written, now_ms: int) -> Record | None:
+def _row(record: ShadowRecord, now_ms: int) -> Record | None:
     headers = (("version", str(record.version).encode()),)
     return PROJECTIONS[record.topic].decode(
         _LogRecord(record.key.encode(), record.value, headers, now_ms)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.audit.document import Audit, Question, Setting, Told
+from app.audit.document import Audit, AuditedOverride, Question, Setting
 from app.audit.resample import Estimate
 from app.report import plots
 from app.report.style import STYLE
@@ -373,8 +373,8 @@ def _overrides(found: Audit, explanations: Mapping[str, str]) -> str:
             "There is none: nothing passes among all that was searched.",
         )
     parts = [
-        _override(told, k, explanations.get(told.override.override_id, ""))
-        for k, told in enumerate(found.overrides)
+        _override(shown, k, explanations.get(shown.override.override_id, ""))
+        for k, shown in enumerate(found.overrides)
     ]
     total = next(s.overrides for s in found.settings if s.name == "integrated")
     said = (
@@ -383,8 +383,8 @@ def _overrides(found: Audit, explanations: Mapping[str, str]) -> str:
     return _section("overrides", "Overrides now", said, *parts)
 
 
-def _override(told: Told, k: int, explanation: str) -> str:
-    o = told.override
+def _override(shown: AuditedOverride, k: int, explanation: str) -> str:
+    o = shown.override
     scope = canonical_text(o.scope).replace("|", ", ") or "every context"
     life, interval = o.decay.half_life_hours, o.decay.interval
     facts = [
@@ -406,18 +406,18 @@ def _override(told: Told, k: int, explanation: str) -> str:
             else []
         ),
         *(
-            [("Same evidence", f"{len(told.members):,} other slices of its factor")]
-            if told.members
+            [("Same evidence", f"{len(shown.members):,} other slices of its factor")]
+            if shown.members
             else []
         ),
-        ("Why", told.reason),
+        ("Why", shown.reason),
         ("Id", o.override_id),
     ]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     drawn = ""
-    if told.curve is not None and k < DRAWN:
+    if shown.curve is not None and k < DRAWN:
         label = f"Uplift of {scope} over time, with constant, linear and exponential fits"
-        drawn = f"<div>{plots.effect(f'effect-{k}', label, told.curve)}</div>"
+        drawn = f"<div>{plots.effect(f'effect-{k}', label, shown.curve)}</div>"
     behind = (
         f'<details class="behind"><summary>Everything behind it</summary>{explanation}</details>'
         if explanation

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.sources.making import joined
-from app.sources.positions import Told
+from app.sources.positions import ClosedTrade
 
 _SHOWN = 12
 _CENT = 0.02
@@ -43,7 +43,7 @@ class Account:
     last: str = ""
     turned: int = 0
 
-    def add(self, told: Told) -> None:
+    def add(self, told: ClosedTrade) -> None:
         """Count one close."""
         self.by_symbol[told.symbol][told.side] += 1
         if told.exit:

@@ -13,7 +13,7 @@ _ROUND_VALUES = tuple(Decimal(n) for n in ("0.01", "0.1", "1", "10", "100", "100
 _NEARLY = Decimal("0.002")
 
 
-class Told(NamedTuple):
+class ContractTerms(NamedTuple):
     """The contract's value and the fee; None where the amount does not show it."""
 
     multiplier: Decimal | None
@@ -39,28 +39,30 @@ def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal
     return near if abs(value - near) <= max(near * _NEARLY, min(rounding, near / 10)) else value
 
 
-def from_net(quantity: Decimal, price: Decimal, net: Decimal, fee: Decimal | None) -> Told | None:
+def from_net(
+    quantity: Decimal, price: Decimal, net: Decimal, fee: Decimal | None
+) -> ContractTerms | None:
     """What the cash of a fill (fees taken off) tells; `fee` is that of its own column.  None where
     no usual contract value explains it.
 
     >>> from_net(Decimal(-4), Decimal("6.35"), Decimal("2539.84"), None)
-    Told(multiplier=Decimal('100'), fee=Decimal('0.16'))
+    ContractTerms(multiplier=Decimal('100'), fee=Decimal('0.16'))
     >>> from_net(Decimal(-2), Decimal("1.05"), Decimal("208.68"), Decimal("1.32"))
-    Told(multiplier=Decimal('100'), fee=Decimal('1.32'))
+    ContractTerms(multiplier=Decimal('100'), fee=Decimal('1.32'))
     """
     size = abs(quantity) * abs(price)
     if not size or not net:
-        return Told(None, fee)
+        return ContractTerms(None, fee)
     paid = abs(net)
     if fee is not None:
         value = contract_value(quantity, price, paid - fee if quantity > 0 else paid + fee)
         if value is not None and value in _ROUND_VALUES:
-            return Told(value, fee)
+            return ContractTerms(value, fee)
     near = min(_ROUND_VALUES, key=lambda value: abs(size * value - paid) / (size * value))
     found = paid - size * near if quantity > 0 else size * near - paid
     if abs(found) > size * near * Decimal("0.4") and abs(found) > 30:
         return None
-    return Told(near, found if fee is None else fee)
+    return ContractTerms(near, found if fee is None else fee)
 
 
 def is_cent_rounding(fee: Decimal, size: Decimal) -> bool:

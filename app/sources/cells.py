@@ -22,6 +22,7 @@ from app.sources.figures import written
 from app.sources.mapping import COMPOSED, Column, TableMapping, Template
 from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, read_side
+from schemas.times import DAY_S
 
 QUOTE = "QUOTE"
 """`currency = "quote"` of a mapping: each pair's own quote currency."""
@@ -358,7 +359,7 @@ def _serial_day(value: Any, zone: ZoneInfo) -> Any:
     try:
         days = float(value.replace(",", ".") if isinstance(value, str) else value)
         return _in_utc(
-            _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * 86_400) * 1_000_000), zone
+            _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * DAY_S) * 1_000_000), zone
         )
     except (ValueError, OverflowError, TypeError):
         return str(value)

@@ -20,7 +20,7 @@ from app.sources.fills import Fills
 from app.sources.filters import kept
 from app.sources.mapping import TableMapping, load
 from app.sources.notes import Notes
-from app.sources.positions import Positions, Told
+from app.sources.positions import ClosedTrade, Positions
 from app.sources.tables import Row, is_parquet, is_table, table
 from schemas.events import DEFAULT_MODULE
 
@@ -41,7 +41,7 @@ class Closed(NamedTuple):
     key: bytes | None
     place: str
     position: int
-    told: Told | None = None
+    told: ClosedTrade | None = None
 
 
 def closes(

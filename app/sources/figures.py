@@ -54,7 +54,7 @@ _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
 
 
-class Written(NamedTuple):
+class WrittenNumber(NamedTuple):
     """A number as Python reads it, whether it was a percentage, and the currency or unit that
     stands with it (`USD`, `ETH`)."""
 
@@ -64,25 +64,25 @@ class Written(NamedTuple):
 
 
 @lru_cache(maxsize=65_536)
-def written(text: str, decimal: str = ".") -> Written | None:
+def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     """What `text` says, None where it is no number; `decimal` is the mark before the fraction.
 
     >>> (
     ...     written("$1,234.50"), written("(12,5 %)", ",").text, written("1.234,5", ",").text,
     ...     written("- 0.42").text,
     ... )
-    (Written(text='1234.50', percent=False, unit='USD'), '-12.5', '1234.5', '-0.42')
+    (WrittenNumber(text='1234.50', percent=False, unit='USD'), '-12.5', '1234.5', '-0.42')
     >>> (
     ...     written("0.4000ETH"), written("-300,00 €", ",").unit, written("1e3").text,
     ...     written("12-").text, written("1'234.5").text,
     ... )
-    (Written(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
+    (WrittenNumber(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
     [None, None, None, None, None, None, None]
     """
     found = _SPACES.sub("", text).translate(_MINUS)
     if _EXPONENT.fullmatch(found):
-        return Written(found, False, None)
+        return WrittenNumber(found, False, None)
     percent = found.endswith(("%", "%)")) or found.startswith("%")
     found = found.replace("%", "")
     unit: str | None = None
@@ -106,7 +106,7 @@ def written(text: str, decimal: str = ".") -> Written | None:
         return None
     found = found.replace("'", "")
     plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
-    return Written(plain, percent, unit)
+    return WrittenNumber(plain, percent, unit)
 
 
 def marks(text: str) -> str:

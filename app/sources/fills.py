@@ -21,7 +21,7 @@ from app.sources.cells import Cells
 from app.sources.mapping import BASE, TableMapping
 from app.sources.notes import Notes
 from app.sources.pairs import future_of, is_option, pair_of
-from app.sources.positions import Told, row_id
+from app.sources.positions import ClosedTrade, row_id
 from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
 
@@ -41,7 +41,7 @@ class Closing(NamedTuple):
     event: dict[str, Any]
     place: str
     position: int
-    told: Told | None = None
+    told: ClosedTrade | None = None
 
 
 class Fills:
@@ -463,14 +463,14 @@ class Fills:
                 return own, fees + made - own
         return made, fees
 
-    def _told(self, position: Position) -> Told | None:
+    def _told(self, position: Position) -> ClosedTrade | None:
         if position.doubt:
             return None
         first, last = position.steps[0].fill, position.steps[-1].fill
         entered = [step for step in position.steps if step.realized is None]
         pnl, fees = self._profit(position)
         quantity = sum((step.quantity for step in entered), ZERO)
-        return Told(
+        return ClosedTrade(
             str(first.book[1]),
             "long" if position.direction > 0 else "short",
             first.ts,

@@ -19,6 +19,8 @@ from typing import Any
 
 import orjson
 
+from schemas.times import EPOCH
+
 DRAWDOWN_FLOOR = 0.001
 """Least drawdown by which a return is divided, a fraction: a trade that never looked back has no
 endless `rr`."""
@@ -54,7 +56,6 @@ DAYS = "days"
 """The unit of a spreadsheet's serial day: days since the end of 1899, in the table's own time zone.
 """
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_SEGMENT = re.compile(r"[\s.|=\x00-\x1f\x7f\ud800-\udfff]+")
 _SEGMENT_CODE_POINTS = 60
 _MADE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
@@ -142,7 +143,7 @@ def from_epoch(value: Any, unit: str = "ms") -> Any:
         us = (
             exact // 1000 if unit == "ns" and isinstance(exact, int) else round(exact * UNITS[unit])
         )
-        return rfc3339(_EPOCH + timedelta(microseconds=us))
+        return rfc3339(EPOCH + timedelta(microseconds=us))
     except (ValueError, OverflowError, TypeError):
         return str(value)
 

@@ -29,7 +29,7 @@ _EATEN = 0.01
 DISAGREE = "rows whose profit has another sign than their prices and side"
 
 
-class Told(NamedTuple):
+class ClosedTrade(NamedTuple):
     """A close as a trader sees it: `pnl` and `fees` in `currency`, `net` whether the fees are taken
     off, times in RFC 3339."""
 
@@ -57,7 +57,7 @@ class Positions:
         self._labels = [name for name in _LABELS if self._cells.has(name)]
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
-    def event(self, row: Row) -> tuple[dict[str, Any], Told | None] | None:
+    def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
         """The `position_closed` event of `row` and what it says to a trader; None for a trade that
         is still open."""
         cells, mapping = self._cells, self._mapping
@@ -134,7 +134,7 @@ class Positions:
             {"ts": ts, "pattern_key": key, "action_category": category, "scope": scope}
         )
 
-    def _summary(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], Told]:
+    def _summary(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], ClosedTrade]:
         cells = self._cells
         summary: dict[str, Any] = {name: cells.number(row, name) for name in self._numbers}
         summary["entry_timestamp"] = cells.time(row, "entry_timestamp")
@@ -151,7 +151,7 @@ class Positions:
         in_dollars, currency = cells.in_dollars(row)
         pnl, fees = summary.get("pnl_usd"), summary.get("fees_usd")
         quantity = cells.number(row, "quantity")
-        told = Told(
+        told = ClosedTrade(
             str(cells.symbol(row) or "(none)"),
             {1: "long", -1: "short"}.get(direction or 0, "unknown"),
             str(summary.get("entry_timestamp") or ""),

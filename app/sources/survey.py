@@ -22,7 +22,7 @@ from app.sources import Closed
 from app.sources.account import Account
 from app.sources.making import joined
 from app.sources.mapping import TableMapping
-from app.sources.positions import Told
+from app.sources.positions import ClosedTrade
 from app.sources.words import in_words
 from edgeloop.scope import DEFAULT_DIMENSIONS
 
@@ -56,7 +56,7 @@ class Survey:
     dimensions: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
-    first: list[tuple[str, dict[str, Any], Told | None]] = field(default_factory=list)
+    first: list[tuple[str, dict[str, Any], ClosedTrade | None]] = field(default_factory=list)
     exits: list[str] = field(default_factory=list)
     repeated: int = 0
     _ids: set[bytes] = field(default_factory=set)
@@ -90,7 +90,7 @@ class Survey:
                 refused.words.append(in_words(event, error.path, error.reason, self.mapping))
             return
         if event is not None:
-            self.account.add(closed.told or _told(event))
+            self.account.add(closed.told or _as_trader_sees(event))
         self.facts += len(facts)
         for fact in facts:
             self.groups[f"{fact.pattern_key}|{fact.action_category}"] += 1
@@ -216,7 +216,7 @@ class Survey:
         }
 
 
-def _told(event: dict[str, Any]) -> Told:
+def _as_trader_sees(event: dict[str, Any]) -> ClosedTrade:
     """What an event of another kind than a table's says to a trader."""
     summary, scopes = _parts(event)
     pnl: Any = summary.get("pnl_usd")
@@ -231,7 +231,7 @@ def _told(event: dict[str, Any]) -> Told:
     side = "unknown" if short is None else ("short" if short else "long")
     entry, left = (str(summary.get(name) or "") for name in ("entry_timestamp", "exit_timestamp"))
     profit = float(pnl) if type(pnl) in (int, float) else None
-    return Told(
+    return ClosedTrade(
         str(event.get("symbol") or "(none)"), side, entry, left, None, profit, None, "USD", True
     )
 

@@ -35,6 +35,7 @@ from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
 from app.worker.fatal import fatal_exit
+from schemas.times import DAY_MS
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ LOG_EVERY_S = 30.0
 # The client leaves the group when nothing was asked for that long.  We ask for nothing while
 # PostgreSQL is away, and no other member would fare better; a dead process is noticed by its
 # missing heartbeats.
-MAX_POLL_INTERVAL_MS = 7 * 86_400_000
+MAX_POLL_INTERVAL_MS = 7 * DAY_MS
 
 _REFUSED = (
     asyncpg.DataError,

@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 import pytest
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.errors import BadDataError
 from app.explain import OverrideDocument, explain_override
 from app.explain.sections import sections
@@ -201,7 +201,9 @@ def test_history_retirement_and_expiry() -> None:
     found = override_of(known, chain="sol")
     at = micros_from_text(found.as_of)
     assert not explain_override(known, found.override_id, at + 31 * DAY_US).in_force
-    gone = replace(known, changes=[*known.changes, Change(found.override_id, 9, at + DAY_US, None)])
+    gone = replace(
+        known, changes=[*known.changes, OverrideChange(found.override_id, 9, at + DAY_US, None)]
+    )
     d = explain_override(gone, found.override_id, at + 2 * DAY_US)
     assert not d.in_force
     assert [(c.retired, c.multiplier) for c in d.history] == [

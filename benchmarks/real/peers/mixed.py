@@ -18,8 +18,9 @@ import numpy as np
 from scipy import linalg, optimize, sparse
 
 from benchmarks.real.peers.table import Floats, Ints, Lesson, Slices, slices
+from schemas.times import DAY_US
 
-BLOCK_US = 30 * 86_400_000_000
+BLOCK_US = 30 * DAY_US
 APART = 2
 """Blocks between two trades that share no noise."""
 PAIRS = 200_000
