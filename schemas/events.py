@@ -49,7 +49,7 @@ PatternKey = Annotated[
     str,
     Meta(
         description=(
-            "Dotted, e.g. pm.uptrend.S1.entry; a missing module is put in front. Canonical: at most"
+            "Dotted, e.g. pm.uptrend.S1.entry; a missing module is prepended. Canonical: at most"
             " 200 code points."
         )
     ),
@@ -95,7 +95,7 @@ class TradeSummary(Struct, frozen=True, kw_only=True):
         None
     )
     time_to_payback_days: Annotated[
-        float | None, Meta(description="Days until the trade had paid back its stake.")
+        float | None, Meta(description="Days until the trade had earned back its stake.")
     ] = None
     max_drawdown: Annotated[float | None, Meta(description="A fraction.")] = None
     max_gain: Annotated[float | None, Meta(description="A fraction.")] = None
@@ -138,7 +138,7 @@ class PositionClosed(Struct, Generic[ScopeT], frozen=True, kw_only=True):
         Annotated[
             int,
             Meta(
-                ge=0, le=MAX_REVISION, description="A correction of a close raises it; null is 0."
+                ge=0, le=MAX_REVISION, description="Corrections of a close increase it; null is 0."
             ),
         ]
         | None
@@ -153,7 +153,8 @@ class PositionClosed(Struct, Generic[ScopeT], frozen=True, kw_only=True):
         ScopeT | None,
         Meta(
             description=(
-                "Scope at entry; fills what an action's scope misses, save regime dimensions."
+                "Scope at entry; used where an action's scope lacks a dimension, except regime"
+                " dimensions."
             )
         ),
     ] = None

@@ -78,13 +78,13 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
     elif not sure:
         said, why = (
             UNSURE,
-            "Sizing by what was learned has no clear value, so regimes have nothing to improve.",
+            "Sizing has no clear value here, so regimes have nothing to improve.",
         )
     else:
         said = answer(gain, material)
         if said == NO and found.attainable.high >= material:
             said = UNSURE
-            why = f"The weights add {number(gain)} a decision and so could as well be off; but "
+            why = f"The weights add {number(gain)} per decision, so they could be off; but "
             if found.attainable.high == float("inf"):
                 why += (
                     "too few decisions were sized by effects learned over all regimes to see how"
@@ -92,24 +92,23 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
                 )
             else:
                 why += (
-                    "if it were known how edges differ by regime, that could be worth up to"
-                    f" {found.attainable.high:+.4f}, and more than {material:.4f} would matter."
+                    "knowing how edges differ by regime could be worth up to"
+                    f" {found.attainable.high:+.4f}, and more than {material:.4f} would be"
+                    " material."
                 )
         elif said == NO:
             why = (
-                f"Pattern and regime in scope are enough: the weights add {number(gain)} a"
-                " decision, and even if it were known how edges differ by regime, that would be"
-                f" worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what"
+                f"Pattern and regime in scope are enough: the weights add {number(gain)} per"
+                " decision, and even knowing how edges differ by regime would be worth"
+                f" {number(found.attainable)}; {material:.4f} would be material, a tenth of what"
                 " sizing is worth."
             )
         elif said == YES:
-            why = (
-                f"They add {number(gain)} of value a decision, of {worth:.4f} that sizing is worth."
-            )
+            why = f"They add {number(gain)} per decision, of the {worth:.4f} that sizing is worth."
         else:
             why = (
-                f"They add {number(gain)} a decision; {material:.4f} would matter, and the interval"
-                " has room for both."
+                f"They add {number(gain)} per decision; {material:.4f} would be material, and the"
+                " interval includes both."
             )
     return Question(
         question=(
@@ -131,7 +130,7 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
     figure = found.exponential_over_linear
     material = MATERIAL_SHARE * found.skill.value
     sure = found.skill.low > 0
-    on = f"In sizing, half-lives add {number(_beyond(without).value)} of value a decision."
+    on = f"In sizing, half-lives add {number(_beyond(without).value)} of value per decision."
     if not found.trades:
         said, why = UNSURE, "No effect was chosen at any cut, so decay could not be observed."
     elif not sure:
@@ -148,27 +147,27 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
         if said == YES:
             why = (
                 f"Exponential decay predicts later trades better than linear: {number(figure)} nats"
-                f" a trade. {on}"
+                f" per trade. {on}"
             )
         elif said == NO and falls:
             why = (
-                f"Edges fade, and linear decay predicts it as well as exponential: {number(figure)}"
-                f" nats a trade to its disadvantage. {on}"
+                "Edges fade, and linear decay predicts that as well as exponential, which gains"
+                f" {number(figure)} nats per trade. {on}"
             )
         elif said == NO:
             why = (
                 "Edges hardly fade within the window, so the form makes no difference:"
-                f" {number(figure)} nats a trade. {on}"
+                f" {number(figure)} nats per trade. {on}"
             )
         else:
             why = (
-                f"The difference is {number(figure)} nats a trade; {material:.4f} would matter, and"
-                f" the interval has room for both. {on}"
+                f"The difference is {number(figure)} nats per trade; {material:.4f} would be"
+                f" material, and the interval includes both. {on}"
             )
     return Question(
         question="Do you need exponential (half-life) decay, or is linear decay good enough?",
         answer=said,
-        name="log predictive density a trade, exponential less linear (nats)",
+        name="log predictive density per trade, exponential minus linear (nats)",
         figure=figure,
         material=material if sure else None,
         why=why,
@@ -188,8 +187,8 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
             f" {found.distinct:.1f} pieces of evidence"
         )
         merging = (
-            f"with one vote each the multiplier changes by {found.change.value:.3f} on average,"
-            f" worth {number(found.worth)} a decision"
+            "with one vote per piece of evidence, the multiplier changes by"
+            f" {found.change.value:.3f} on average, worth {number(found.worth)} per decision"
         )
         hardly = (
             " The difference is negligible." if said == YES and found.change.high < HARDLY else ""
@@ -233,9 +232,9 @@ def headline(settings: Mapping[str, Setting]) -> str:
             f" `integrated` {number(ours)}."
         )
     return (
-        f"There is nothing to size by in this log: sizing would have been worth {number(ours)} a"
-        f" decision by `integrated` and {number(theirs)} by `classic`, and neither is surely more"
-        " than nothing. Leave sizes unchanged."
+        f"This log has no edge to size by: sizing would have been worth {number(ours)} per decision"
+        f" by `integrated` and {number(theirs)} by `classic`, and neither is clearly above zero."
+        " Leave sizes unchanged."
     )
 
 
@@ -250,31 +249,28 @@ def beside(settings: Mapping[str, Setting], peers: Sequence[Peer]) -> str:
         best = max(better, key=lambda p: p.score.value.value)
         return (
             f"{_called(best)} was worth more: {number(best.score.value)}, and `integrated`"
-            f" {number(best.beyond.value)} beyond it. Its sizes are not worth running beside that."
+            f" {number(best.beyond.value)} beyond it. Running it as well is not worthwhile."
         )
     level = [p for p in peers if p.beyond.value.low <= 0]
     if not level:
         beyond = " and ".join(f"{number(p.beyond.value)} beyond {CALLED[p.name]}" for p in peers)
         return (
-            f"That is more than simple tools make of the same trades, {beyond}: it is worth running"
-            " beside them."
+            f"That is more than simple tools make of the same trades, {beyond}: it is worth"
+            " running."
         )
     if max(ours.low, *(p.score.value.low for p in peers)) <= 0:
-        return f"Nor did simple tools find anything that is sure: {', '.join(map(_worth, peers))}."
+        return f"Simple tools found nothing certain either: {', '.join(map(_worth, peers))}."
     best = max(level, key=lambda p: p.score.value.value)
     difference = f"`integrated` {number(best.beyond.value)} beyond it"
     if ours.low <= 0 < best.score.value.low:
-        return (
-            f"Yet {_worth(best)}, and {difference}: of the two it alone is sure to be worth"
-            " anything."
-        )
+        return f"Yet {_worth(best)}, and {difference}: only its value is clearly above zero."
     if best.beyond.value.high < MATERIAL_SHARE * max(ours.value, best.score.value.value):
         return (
             f"{_called(best)} was worth as much: {number(best.score.value)}, and {difference}. For"
             " sizes alone, that is enough."
         )
     return (
-        f"Whether it is worth running beside simple tools cannot be told: {_worth(best)}, and"
+        f"It is not clear whether it is worth running beside simple tools: {_worth(best)}, and"
         f" {difference}."
     )
 
@@ -302,23 +298,23 @@ def switches(
     recommended, reason = "integrated", ""
     if not edge:
         reason = (
-            "Neither way of learning has a sure value here: keep sizes as they are, and let"
-            " nothing read the overrides until that changes. Of the two `integrated` has"
-            f" {_false(ours)}, `classic` {_false(theirs)}."
+            "Neither learning method has a clear value here: keep sizes as they are, and do not"
+            f" apply the overrides until that changes. `integrated` has {_false(ours)}, `classic`"
+            f" {_false(theirs)}."
         )
     elif against.high < 0:
         recommended, reason = (
             "classic",
             (
-                f"Its sizes are worth more: {number(against)} a decision for `integrated` over"
+                f"Its sizes are worth more: {number(against)} per decision for `integrated` over"
                 " `classic`."
             ),
         )
     elif against.low > 0:
-        reason = f"Its sizes are worth more: {number(against)} a decision over `classic`."
+        reason = f"Its sizes are worth more: {number(against)} per decision over `classic`."
     else:
         reason = (
-            f"Which of the two is worth more cannot be told ({number(against)} a decision for"
+            f"It is not clear which is worth more ({number(against)} per decision for"
             f" `integrated`). `integrated` has {_false(ours)}, `classic` {_false(theirs)}."
         )
     made = [
@@ -343,7 +339,7 @@ def switches(
             between = f"{min(counts):.2f}" + (
                 f" to {max(counts):.2f}" if f"{min(counts):.2f}" != f"{max(counts):.2f}" else ""
             )
-            reason += f" Its record gives it a weight of {between} now, of 1."
+            reason += f" Its past accuracy gives it a weight of {between} now (at most 1)."
         made.append(
             Switch(
                 variable=f"EDGELOOP_{field.upper()}",
@@ -365,24 +361,24 @@ def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
     only where that is material, too.
     """
     if gain.value.high < 0:
-        return OFF, f"It has a cost: {number(gain.value)} of value a decision."
+        return OFF, f"It has a cost: {number(gain.value)} of value per decision."
     if on is not None and on.value.low > 0 and on.value.value >= material:
         return (
             ON,
             (
-                f"Always on it adds {number(on.value)} of value a decision to what it adds by its"
-                f" record, {number(gain.value)}."
+                f"Always on, it adds {number(on.value)} of value per decision to the"
+                f" {number(gain.value)} that it adds as weighted by its past accuracy."
             ),
         )
     if gain.sized == 0.0:
         return AUTO, "It changed no judged size, so it costs nothing."
     if gain.value.low > 0:
-        return AUTO, f"It adds {number(gain.value)} of value a decision."
+        return AUTO, f"It adds {number(gain.value)} of value per decision."
     return (
         AUTO,
         (
-            f"It adds {number(gain.value)} a decision, which could be chance; there is no reason to"
-            " change the default."
+            f"It adds {number(gain.value)} per decision, which could be chance; there is no reason"
+            " to change the default."
         ),
     )
 
@@ -410,7 +406,7 @@ def _false(setting: Setting) -> str:
     placebo = setting.placebo
     if placebo is None or not placebo.counts:
         return f"{setting.overrides:,} overrides"
-    return f"{placebo.real:,} overrides where chance alone makes {placebo.mean:,.1f}"
+    return f"{placebo.real:,} overrides where chance alone gives {placebo.mean:,.1f}"
 
 
 def _beyond(setting: Setting) -> Score:
@@ -421,11 +417,11 @@ def _beyond(setting: Setting) -> Score:
 
 def _switching(setting: Setting, what: str) -> str:
     if not setting.changed:
-        return f"{what} the overrides of today are the same."
+        return f"{what} today's overrides are the same."
     n = setting.changed
     return (
         f"{what} {n:,} override{'s' * (n != 1)} of today {'are' if n != 1 else 'is'} different, the"
-        f" greatest difference of a multiplier is {setting.greatest:.2f}, and"
+        f" largest difference of a multiplier is {setting.greatest:.2f}, and"
         f" {setting.beyond.sized if setting.beyond else 0.0:.0%} of the judged decisions would have"
         " had another size."
     )

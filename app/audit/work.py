@@ -207,7 +207,7 @@ def _sit_down(plan: AuditPlan) -> None:
 
 def _do(what: str, name: str, number: int) -> object:
     if _desk is None:
-        raise RuntimeError("The worker process received no plan.")
+        raise RuntimeError("The worker process has no plan.")
     return _desk.do(what, name, number)
 
 

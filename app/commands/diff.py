@@ -139,7 +139,7 @@ def _print(
         if f"no {name}" != other:
             changed = told[f"no {name}"]
             what = (
-                f"What {PLURAL.get(name, name)} change: {len(changed):,}"
+                f"Changed by {PLURAL.get(name, name)}: {len(changed):,}"
                 f" override{'s' * (len(changed) != 1)}"
             )
             _print_told(what, "without", changed, max(3, limit // 4))

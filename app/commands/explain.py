@@ -108,16 +108,17 @@ def explain(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    """Say why a context resolves to what it does, also when there is no override for it.
+    """Explain the size of a context, even if no override matches it.
 
-    What of the scope counts, which overrides match and what each adds, which have expired or nearly
-    match, what was made of the slices that the context is in, and how many trades there are of it.
+    Shows which parts of the scope count, which overrides match and what each adds, which have
+    expired or nearly match, the verdicts on the slices that contain the context, and how many
+    trades it has.
 
     \b
     Examples:
-      faust -A app explain --pattern dip.S1.entry --category entry --scope
-      curator=oversold,A_mode=fast faust -A app explain --pattern uptrend.S1.entry --category add
-      --scope chain=sol --at 2026-01-31T12:00:00Z --json
+      faust -A app explain --pattern dip.S1.entry --category entry --scope curator=oversold
+      faust -A app explain --pattern uptrend.S1.entry --category add --scope chain=sol \\
+          --at 2026-01-31T12:00:00Z --json
     """
     settings, scope, at = Settings.from_environment(), parse_scope(scope_text), parse_time(at_text)
 

@@ -157,7 +157,7 @@ def _print_result(result: Result) -> None:
     if rejected:
         click.echo(f"Rejected closes: {rejected}.")
     if result.unreadable:
-        click.echo(f"Skipped facts that no version of this program wrote: {result.unreadable:,}.")
+        click.echo(f"Skipped facts in an unknown form: {result.unreadable:,}.")
     took = (
         f"{result.records:,} records in {result.seconds:.1f} s ({result.rate:,.0f}/s), peak"
         f" {result.peak_memory_bytes / 2**20:,.0f} MiB; "
@@ -283,7 +283,7 @@ def replay_show(name: str, as_json: bool) -> None:
     click.echo(f"{state.name}: {described(state.source)}")
     click.echo(f"  tables in the schema {schema}, {size / 2**20:,.1f} MiB")
     click.echo(
-        f"  begun {state.started_at:%Y-%m-%d %H:%M:%S %Z}, "
+        f"  started {state.started_at:%Y-%m-%d %H:%M:%S %Z}, "
         + (
             f"finished {state.finished_at:%Y-%m-%d %H:%M:%S %Z}, digest {state.digest}"
             if state.finished_at

@@ -30,10 +30,7 @@ from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.resolution import Resolution, contained, prepare, resolve
 from edgeloop.scope import canonical_text, canonical_value, pairs_of
 
-EARLY = (
-    "Nothing had been published by then: the overrides as they are now stand in for what was in"
-    " force."
-)
+EARLY = "Nothing was published by then, so the current overrides are shown instead."
 MOST_NEAR = 8
 MOST_LESSONS = 20
 MOST_SIMILAR = 5
@@ -138,7 +135,7 @@ def _counts(
             ignored.append(IgnoredKey(name, value, error.message))
             continue
         if text is None:
-            ignored.append(IgnoredKey(name, value, "The value means that it is unknown."))
+            ignored.append(IgnoredKey(name, value, "The value means unknown."))
         else:
             counted[name] = text
     return dict(sorted(counted.items())), tuple(ignored)
@@ -296,14 +293,14 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
     elif context.n_group is None:
         said.append(f"No trade of {context.pattern_key} {context.action_category} is known.")
         if context.similar:
-            said.append(f"There is: {', '.join(context.similar)}.")
+            said.append(f"Similar groups: {', '.join(context.similar)}.")
     elif any(line.state == "expired" for line in context.matches):
         said.append(
             "The matching overrides have expired: their group and module have had no trade for 30"
             " days."
         )
     elif context.near:
-        said.append("Overrides of the group have another scope.")
+        said.append("The group's overrides have other scopes.")
     elif not live:
         said.append("The group has no override.")
     if live or context.n_group is None:

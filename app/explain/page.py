@@ -95,8 +95,8 @@ def drawing(decay: DecayLines) -> str:
     )
     marks = [v for v in (high, 0.0, low) if v == 0.0 or abs(v) > 0.1 * (high - low)]
     return (
-        f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="promised'
-        ' and made by day">'
+        f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        ' aria-label="predicted and realised uplift by day">'
         f'<line class="zero" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y(0.0)}" y2="{y(0.0)}"'
         ' stroke="currentColor" stroke-opacity="0.3"/>'
         f"{''.join(map(tick, marks))}"
@@ -109,7 +109,6 @@ def drawing(decay: DecayLines) -> str:
         f'<text class="day" x="{WIDTH - 8}" y="{HEIGHT - 6}" font-size="11" text-anchor="end"'
         ' fill="currentColor">'
         f"{decay.days[-1].last_day}</text></svg>"
-        '<p class="explain-legend">Dots: what the trades made. Dashed: what those before had'
-        " promised. Line: the edge, as its half-life "
-        "draws it.</p>"
+        '<p class="explain-legend">Dots: realised. Dashed: predicted from earlier trades. Line: the'
+        " edge with its half-life.</p>"
     )

@@ -103,7 +103,7 @@ async def read_known(
         if record.module == module and record.learning == settings.learning:
             (lessons if isinstance(record, Lesson) else summaries)[key] = record
     own = partition_of(module, settings.partitions)
-    said("what was made of them")
+    said("their verdicts")
     verdicts = await current(settings, kinds.VERDICTS, partition=own)
     weights = await current(settings, kinds.REGIME_WEIGHTS, partition=own)
     factors = await current(settings, kinds.FACTORS, partition=own)

@@ -203,7 +203,7 @@ async def _mended(settings: Settings) -> None:
     while any(m.remedy == MEND for m in await check(settings)):
         if time.monotonic() > deadline:
             raise UnreachableError(
-                "The broker accepted the change of the topics, but it is not visible after "
+                "The broker accepted the change, but it is not visible after "
                 f"{VISIBLE_WITHIN_S:.0f} s.",
                 _LOOK_AT_LOGS,
             )

@@ -76,9 +76,6 @@ def _known(
             if group_of(o) == group
         ],
         notes=(
-            (
-                "Learned from the audited log; what is published, and when it changed, is not"
-                " looked at."
-            ),
+            ("Learned from the audited log; published records and their changes are not read."),
         ),
     )

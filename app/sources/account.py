@@ -82,7 +82,7 @@ class Account:
             )
             or "no profit at all"
         )
-        return False, f"The expected profit is {total:,.2f}, and these closes make {shown}."
+        return False, f"The expected profit is {total:,.2f}, but these closes make {shown}."
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -107,7 +107,7 @@ class Account:
         """A few lines of text; none where nothing was counted."""
         if not self.by_symbol:
             return
-        yield "To compare with what the broker or the program shows:"
+        yield "To compare with the broker or the program:"
         symbols = [
             f"{symbol} {', '.join(f'{n:,} {side}' for side, n in sorted(sides.items()))}"
             for symbol, sides in sorted(

@@ -19,7 +19,7 @@ from app.sources.notes import Notes
 from app.sources.sheets import Line, Sheet
 from app.sources.times import parsed
 
-TEXT_LINES = "lines that are no rows of a table (titles, totals, footers), left out"
+TEXT_LINES = "lines that are not table rows (titles, totals, footers), left out"
 _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
 _SECTION_KINDS = frozenset({"header", "data", "subtotal", "total", "notes"})

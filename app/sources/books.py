@@ -215,13 +215,13 @@ class Books:
 
     def _split_by_row(self, position: Position | None, fill: Fill) -> None:
         if position is None or position.held + position.direction * fill.quantity <= 0:
-            self.odd.append(("splits of what is not held, left out", fill))
+            self.odd.append(("splits of symbols not held, left out", fill))
             return
         position.split((position.held + fill.quantity) / position.held)
 
     def _expire(self, position: Position | None, fill: Fill) -> Position | None:
         if position is None:
-            self.odd.append(("expiries of what is not held, left out", fill))
+            self.odd.append(("expiries of symbols not held, left out", fill))
             return None
         position.doubt = position.doubt or self._doubt.get(fill.book, "")
         position.leave(fill._replace(quantity=-position.direction * position.held), position.held)
@@ -239,8 +239,8 @@ class Books:
         ):
             self._doubt[fill.book] = (
                 f"{fill.book[1]} has the contract values {value.normalize():f} and"
-                f" {other.normalize():f}: different instruments go by one symbol. Name the columns"
-                " that tell them apart, as in symbol = {columns = [...]}."
+                f" {other.normalize():f}: different instruments share one symbol. Name the columns"
+                f" that distinguish them, as in symbol = {{columns = [...]}}."
             )
 
     def _doubt_flip(self, position: Position, fill: Fill) -> None:

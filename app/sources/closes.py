@@ -94,10 +94,10 @@ def kind_of(path: str) -> str:
         return "jsonl"
     if name.endswith((".ods", ".numbers")):
         raise UsageError(
-            f"{path} is a spreadsheet in a form of its own.", "Save it as .xlsx or CSV."
+            f"{path} is a spreadsheet in a format that cannot be read.", "Save it as .xlsx or CSV."
         )
     raise UsageError(
-        f"What {path} holds cannot be told from its name.",
+        f"The kind of {path} is not clear from its name.",
         f"Name its kind with --from: {', '.join(KINDS)}.",
     )
 
@@ -149,7 +149,7 @@ def _is_nautilus_parquet(path: str) -> bool:
 def _jsonl(paths: Sequence[str], module: str | None) -> Iterator[Closed]:
     if module is not None:
         raise UsageError(
-            "Events in JSON lines have a module of their own.",
+            "Events in JSON lines carry their own module.",
             "Leave out --module, or change the field in the file.",
         )
     for path in paths:
@@ -203,7 +203,7 @@ def _tables(
 ) -> Iterator[Closed]:
     if mapping is None:
         raise UsageError(
-            f"{paths[0]} is a table, and nothing says what its columns mean.",
+            f"{paths[0]} is a table, and its columns need a mapping.",
             f"Draft a mapping with: faust -A app import {paths[0]} --draft mapping.toml; then name"
             " it with --mapping mapping.toml.",
         )

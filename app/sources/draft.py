@@ -68,25 +68,25 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
         if not found:
             raise BadDataError(
                 f"{path} has no table {which!r}.",
-                "Name it by its title, by its number, or as in: line 12.",
+                "Name it by its title, by its number, or by its line: line 12.",
             )
     with_rows = [table for table in found if table.rows]
     if not with_rows and not is_parquet(path) and form_of(path) == "html":
         raise BadDataError(
             f"{path} is HTML and has no table with rows.",
-            "Save the report itself, as HTML or CSV; this may be a page to log in.",
+            "Save the report itself as HTML or CSV; this may be a login page.",
         )
     if not with_rows:
         raise BadDataError(
             f"{path} has no row.",
-            "The first line names the columns; at least one row has to follow.",
+            "The first line names the columns; at least one row must follow.",
         )
     chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))
     if len(with_rows) > 1:
         others = ", ".join(f"{t.name} ({len(t.rows):,} rows)" for t in with_rows if t is not chosen)
         decided.guessed.insert(
             0,
-            f"Of the {len(with_rows)} tables in the file, {chosen.name} is read; choose another"
+            f"Of the {len(with_rows)} tables in the file, {chosen.name} is used; choose another"
             f" with --table: {others}.",
         )
     contents = decided.kept.contents
@@ -95,7 +95,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     text = written(name, contents, decided, found_scope, encoding, title)
     if notes.names(TEXT_LINES):
         decided.guessed.append(
-            "Lines that are no rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
+            "Lines that are not rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
         )
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
 
@@ -142,7 +142,7 @@ def _best(
     if not tried:
         titles = ", ".join(table.name for table in found)
         raise BadDataError(
-            f"None of the tables in {path} looks like one of trades: {titles}.",
+            f"None of the tables in {path} looks like a table of trades: {titles}.",
             "Name one with --table, and map it by hand.",
         )
     _, _, table, decided = max(tried, key=lambda one: one[:2])

@@ -28,8 +28,8 @@ from app.sources.tables import Row
 __all__ = ["Closing", "Fill", "Fills", "positions"]
 
 UNREADABLE = "rows that cannot be read as fills; positions of their symbols may be wrong"
-STILL_OPEN = "positions that are still open and no closes, left out"
-OVERSOLD = "symbols of which more was sold than was held; the rest was left out"
+STILL_OPEN = "positions that are still open, left out"
+OVERSOLD = "symbols with more sold than was held; the rest was left out"
 _BITCOIN = ("XBT", "BTC")
 _LABELS = ("chain", "timeframe", "bucket")
 
@@ -152,15 +152,13 @@ class Fills:
         )
         wrong = ""
         if row.beyond:
-            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
+            wrong = f"The row has {len(row.beyond)} more cells than there are columns."
         elif against:
-            wrong = "The side is a purchase, and the quantity is below 0."
+            wrong = "The side is a purchase, but the quantity is negative."
         elif readable and told is None:
-            wrong = "The amount is not price times quantity with any usual contract value and fee."
+            wrong = "The amount is not price × quantity for any usual contract value and fee."
         elif told is not None and told[3] is None and self._lacks_value(str(symbol)):
-            wrong = (
-                f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
-            )
+            wrong = f"[multipliers] lacks {symbol}, which looks like an option or a future."
         if (
             wrong
             or not readable
@@ -182,7 +180,7 @@ class Fills:
         fill_id = cells.text(row.cells, "fill_id")
         if fill_id is not None:
             if (book, fill_id) in self._seen:
-                self._notes.add("fills whose id was there before, left out")
+                self._notes.add("fills with an id that occurred before, left out")
                 return None
             self._seen.add((book, fill_id))
         own_id = fill_id or self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
@@ -213,7 +211,7 @@ class Fills:
             return Closing(self._unreadable(row, True), place, row.position)
         book = (cells.text(row.cells, "account"), symbol, cells.text(row.cells, "trade_id"))
         own_id = self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
-        applied = {"expiry": "expiries that close what is held at 0"}
+        applied = {"expiry": "expiries that close the position at 0"}
         self._notes.add(
             applied.get(event.kind, "splits that were applied"),
             name=str(symbol),
@@ -303,7 +301,7 @@ class Fills:
         if pair is not None and coin == pair[0] and abs(signed) > fee:
             moved = signed - fee  # Less arrives where it was bought, more leaves where it was sold.
             return moved, price * signed / moved, ZERO
-        self._notes.add(f"fees in {coin}, which is not the currency of the trade, left out")
+        self._notes.add(f"fees in {coin}, which is not the trade's currency, left out")
         return signed, price, ZERO
 
     def _lacks_value(self, symbol: str) -> bool:
@@ -416,7 +414,7 @@ class Fills:
         in_dollars = currency in making.US_DOLLARS
         if not in_dollars:
             self._notes.add(
-                f"positions without pnl_usd, as their currency {currency} is no US dollar"
+                f"positions without pnl_usd, as their currency {currency} is not the US dollar"
             )
         return making.without_nothing(
             {

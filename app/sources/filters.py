@@ -30,7 +30,7 @@ def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[R
             yield row
             continue
         value = _text(row.cells.get(column)) or "(empty)"
-        notes.add(f"rows left out by the mapping, for what stands in {column}", name=value)
+        notes.add(f"rows left out by the mapping, by their {column}", name=value)
 
 
 def filled_down(rows: Iterable[Row], columns: Collection[str]) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from app.sources import making
 from app.sources.freqtrade import Order, Trade, close
 from app.sources.notes import Notes
 
-OPEN = "trades that are still open and no closes, left out"
+OPEN = "trades that are still open, left out"
 _FILLED = frozenset({"closed", None})
 """The states of an order that is known to be filled though nobody noted how much: then it was all
 of it."""
@@ -39,7 +39,7 @@ def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
     `BadDataError` if it is no such database."""
     if not Path(path).is_file():
         raise UsageError(
-            f"{path} cannot be read: there is no such file.",
+            f"{path} does not exist.",
             "Name freqtrade's database, such as tradesv3.sqlite.",
         )
     try:

@@ -62,13 +62,13 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
                 and "event_id" in event
             ):
                 notes.add(
-                    f"events of the type {event['type']}, which is no position event, left out"
+                    f"events of the type {event['type']}, which is not a position event, left out"
                 )
             else:
                 closed.append(Read(raw, place, position))
     still_open = len(steps.keys() - ended)
     if still_open:
-        notes.add("positions that are still open and no closes, left out", still_open)
+        notes.add("positions that are still open, left out", still_open)
     for found in closed:
         if isinstance(found, Read):
             yield found
@@ -153,8 +153,8 @@ def _summary(event: Mapping[str, Any], opened: Any, closed: Any, notes: Notes) -
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
         notes.add(
-            f"positions without pnl_usd, as their currency {currency or '(not known)'} is no US"
-            " dollar"
+            f"positions without pnl_usd, as their currency {currency or '(not known)'} is not the"
+            " US dollar"
         )
     return making.without_nothing(
         {

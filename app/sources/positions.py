@@ -26,7 +26,7 @@ _WRONG = "wrong"
 _BOUGHT = re.compile(r"buy|bought|acquired", re.IGNORECASE)
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
-DISAGREE = "rows whose profit has another sign than their prices and side"
+DISAGREE = "rows whose profit contradicts their prices and side"
 
 
 class ClosedTrade(NamedTuple):
@@ -72,7 +72,7 @@ class Positions:
             return None
         if self._is_open(row.cells):
             self._notes.add(
-                "rows without an exit, open trades and no closes, left out",
+                "rows without an exit (open trades), left out",
                 name=str(cells.symbol(row.cells) or row.line),
             )
             return None
@@ -93,7 +93,7 @@ class Positions:
             )
         if row.beyond:
             # The columns have slipped: no cell of this row can be trusted.
-            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
+            wrong = f"The row has {len(row.beyond)} more cells than there are columns."
         revision = cells.number(row.cells, "revision") if cells.has("revision") else None
         event = making.without_nothing(
             {
@@ -164,7 +164,9 @@ class Positions:
         )
         if not in_dollars and pnl is not None:
             summary["pnl_usd"] = summary["fees_usd"] = None
-            self._notes.add(f"rows without pnl_usd, as their currency {currency} is no US dollar")
+            self._notes.add(
+                f"rows without pnl_usd, as their currency {currency} is not the US dollar"
+            )
         return making.without_nothing(summary), told
 
     def _turned(self, summary: dict[str, Any]) -> bool:
@@ -228,7 +230,7 @@ class Positions:
         if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
             symbol = self._cells.symbol(row)
             summary[_WRONG] = (
-                f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+                f"[multipliers] lacks {symbol}, which looks like an option or a future."
             )
             return
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
@@ -250,8 +252,8 @@ class Positions:
             self._notes.add(DISAGREE, name=str(self._cells.symbol(row) or ""))
             summary[_WRONG] = (
                 f"The profit is {pnl:g}, and a {'long' if side > 0 else 'short'} position from"
-                f" {entered:g} to {left:g} makes the opposite: the side, the prices or the sign of"
-                " the profit are read wrongly."
+                f" {entered:g} to {left:g} gives the opposite sign: the side, the prices or the"
+                " profit's sign are misread."
             )
         if summary.get("roi") is None:
             summary["roi"] = self._return(

@@ -159,9 +159,7 @@ class Survey:
             return ""
         others = [name for name, held in OUTCOME_FIELDS.items() if self.outcomes[held]]
         if not others:
-            return (
-                "They have no other outcome either: map a return (roi), a profit (pnl_usd) or rr."
-            )
+            return "They have no other outcome: map a return (roi), a profit (pnl_usd) or rr."
         best = max(others, key=lambda name: self.outcomes[OUTCOME_FIELDS[name]])
         held = " and ".join(
             f"{OUTCOME_FIELDS[name]} ({self.outcomes[OUTCOME_FIELDS[name]]:,})" for name in others
@@ -174,8 +172,8 @@ class Survey:
         if remedy := self.outcome_remedy():
             raise ConfigurationError(
                 f"None of the {'first ' if self.closes > 1 else ''}{self.closes:,} closes has the"
-                f" outcome {self.outcome_field}, which {PREFIX}OUTCOME={self.settings.outcome} asks"
-                " for; all would be dead letters.",
+                f" outcome {self.outcome_field}, which {PREFIX}OUTCOME={self.settings.outcome}"
+                " requires; all would be dead letters.",
                 remedy,
             )
 
@@ -282,4 +280,4 @@ def unconfigured_sentence(survey: Survey) -> str:
     """What to say of dimensions that nobody configured; empty where there are none."""
     if not survey.unconfigured:
         return ""
-    return f"Not in {PREFIX}DIMENSIONS, and so ignored: {joined(survey.unconfigured, 12)}."
+    return f"Not in {PREFIX}DIMENSIONS, so ignored: {joined(survey.unconfigured, 12)}."

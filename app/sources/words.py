@@ -20,10 +20,10 @@ _FILL_FIELDS = {
     "action_category": "side",
 }
 _EXPECTED = {
-    "exit_timestamp": "no time that the mapping's format reads",
-    "entry_timestamp": "no time that the mapping's format reads",
-    "ts": "no time that the mapping's format reads",
-    "action_category": "no known side; name it in [sides]",
+    "exit_timestamp": "not a time in the mapping's format",
+    "entry_timestamp": "not a time in the mapping's format",
+    "ts": "not a time in the mapping's format",
+    "action_category": "not a known side; name it in [sides]",
 }
 
 

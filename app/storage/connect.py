@@ -47,9 +47,9 @@ async def connect(
         ) from error
     except (ValueError, asyncpg.InterfaceError) as error:
         raise ConfigurationError(
-            f"EDGELOOP_DATABASE_URL ({redact_url(database_url)}) makes no sense to the PostgreSQL"
+            f"EDGELOOP_DATABASE_URL ({redact_url(database_url)}) is not valid for the PostgreSQL"
             f" client: {error}.",
-            "It has to be a URL such as postgresql://user:password@host:5432/name.",
+            "Expected a URL such as postgresql://user:password@host:5432/name.",
         ) from error
 
 

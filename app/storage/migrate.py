@@ -51,7 +51,7 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
         raise ConfigurationError(
             f"The migrations are not numbered 1 to {len(found)}:"
             f" {', '.join(m.name for m in found)}.",
-            "Install Edgeloop anew; when you write a migration, give it the next number.",
+            "Reinstall Edgeloop; if you wrote a migration, give it the next number.",
         )
     return tuple(found)
 
@@ -84,7 +84,7 @@ async def migrate(
     except asyncpg.PostgresError as error:
         raise ConfigurationError(
             f"PostgreSQL refused to migrate the schema {schema}: {error}.",
-            "Nothing of the failed migration was kept; mend the cause (often: the user may not"
+            "The failed migration was rolled back; fix the cause (often a user without the right to"
             " create schemas or tables) and try again.",
         ) from error
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:

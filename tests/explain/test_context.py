@@ -75,7 +75,7 @@ def test_keys_that_do_not_count() -> None:
     assert set(why) == {"btc_macro", "y", "btc_marco", "zz", "note"}
     assert "did you mean btc_macro?" in why["btc_marco"]
     assert why["zz"] == "It is not one of EDGELOOP_DIMENSIONS"
-    assert why["y"] == why["btc_macro"] == "The value means that it is unknown."
+    assert why["y"] == why["btc_macro"] == "The value means unknown."
 
 
 def test_an_override_that_has_expired() -> None:
@@ -104,7 +104,7 @@ def test_overrides_that_nearly_match() -> None:
         ("near", [("y", "2", None)]),
         ("far", [("x", "3", "1"), ("y", "3", None)]),
     ]
-    assert d.because[0] == "Overrides of the group have another scope."
+    assert d.because[0] == "The group's overrides have other scopes."
     assert (d.n_group, d.n_context) == (8, 4)
 
 
@@ -155,10 +155,7 @@ def test_the_overrides_are_those_of_the_time() -> None:
     d = explained(early, {"x": "1"})
     assert d.multiplier == 1.5
     assert d.notes == (
-        (
-            "Nothing had been published by then: the overrides as they are now stand in for what"
-            " was in force."
-        ),
+        ("Nothing was published by then, so the current overrides are shown instead."),
     )
 
 

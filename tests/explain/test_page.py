@@ -83,4 +83,4 @@ def test_an_edge_of_a_single_day_is_not_drawn() -> None:
     )
     document = explain_override(known, "a", START_US)
     assert "<svg" not in html(document)
-    assert "There is no history of it by day." in html(document)
+    assert "It has no daily history." in html(document)

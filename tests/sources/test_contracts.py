@@ -85,9 +85,7 @@ def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
         "B": (9.0, 10.0),
         "C": (3.0, -3.0),
     }
-    assert notes.names("symbols of which more was sold than was held; the rest was left out") == [
-        "B 5"
-    ]
+    assert notes.names("symbols with more sold than was held; the rest was left out") == ["B 5"]
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,10 @@ def test_what_was_known_only_afterwards_is_left_out_with_the_reason(tmp_path: Pa
     assert document["scope"] == {"stars": "stars", "atr": "atr"}
     assert document["pattern"] == {"entry": "trades.entry", "exit": "trades.{exit_reason}"}
     for line in (
-        '# hold_hours = "hold_hours"  # left out: by its name it may be known only after the entry',
+        '# hold_hours = "hold_hours"  # left out: its name suggests that it is known only after the'
+        " entry",
         '# remark = "remark"  # left out: it has 60 different values',
-        '# desk = "desk"  # left out: it is always the same',
+        '# desk = "desk"  # left out: it is constant',
         '# nothing = "nothing"  # left out: it is empty',
     ):
         assert line in made.text.splitlines()

@@ -233,7 +233,7 @@ def test_open_trades_are_counted_and_not_sent(tmp_path: Path) -> None:
     ]
     events, notes = read(database(tmp_path / "t.sqlite", NEWEST, rows))
     assert len(events) == 1
-    assert dict(notes) == {"trades that are still open and no closes, left out": 2}
+    assert dict(notes) == {"trades that are still open, left out": 2}
 
 
 def test_a_profit_in_another_currency_is_no_pnl_usd(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_what_is_open_or_broken(tmp_path: Path) -> None:
     ]
     events, notes = read(written(tmp_path / "r.json", result(Trend=trades)))
     assert [event["trade_summary"]["roi"] for event in events] == ["?", 0.0489]
-    assert dict(notes) == {"trades that are still open and no closes, left out": 1}
+    assert dict(notes) == {"trades that are still open, left out": 1}
 
 
 def test_ratios_without_a_divisor_are_no_obstacle(tmp_path: Path) -> None:

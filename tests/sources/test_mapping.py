@@ -35,10 +35,10 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
         (
             'rows = "positions"',
             'row = "positions"',
-            "line 1: row is no key of a mapping. Did you mean 'rows'?",
+            "line 1: row is not a key of a mapping. Did you mean 'rows'?",
         ),
         ('rows = "positions"', 'rows = "fills"', "line 4: [columns] exit_timestamp is no key"),
-        ("roi =", "rio =", "line 5: [columns] rio is no key of a mapping. Did you mean 'roi'?"),
+        ("roi =", "rio =", "line 5: [columns] rio is not a key of a mapping. Did you mean 'roi'?"),
         ("scale = 0.01", "scale = 0", "line 5: [columns] roi has the scale 0"),
         ("scale = 0.01", 'scale = "x"', "line 5: [columns] roi has the scale 'x'"),
         ("scale = 0.01", 'unit = "ms"', "line 5: [columns] roi is no time"),

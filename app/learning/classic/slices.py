@@ -114,7 +114,7 @@ class Incidence:
         [[('x', '1'), ('y', '0')], [('x', '1'), ('y', '1')]] [2, 2]
         """
         if n_min < 1:
-            raise ValueError(f"n_min is {n_min}; it has to be at least 1.")
+            raise ValueError(f"n_min is {n_min}; it must be at least 1.")
         if not self.n_words or (fresh and not self._fresh_words.size):
             return
         everything = self.trades_of(self._all_rows[None, :].copy())

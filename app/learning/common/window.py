@@ -78,7 +78,7 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
     elif outcome == "pnl":
         value, limit = fact.pnl_usd, AMOUNT_LIMIT
     else:
-        raise ValueError(f"The outcome is {outcome!r}; it has to be rr, roi or pnl.")
+        raise ValueError(f"The outcome is {outcome!r}; expected rr, roi or pnl.")
     if value is None:
         return None
     exit_us = micros_from_text(fact.exit_ts)

@@ -301,7 +301,7 @@ class Contents:
             ambiguous = "" if order != OPEN_QUESTION else good[0]
         elif order:
             first = "the day before the month" if order == "dm" else "the month before the day"
-            told = f"{column} has {first}: only so can every cell be read."
+            told = f"{column} has {first}: every cell can be read only this way."
         if order == OPEN_QUESTION:
             return TimeReading(
                 {"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, ambiguous
@@ -332,8 +332,8 @@ class Contents:
             return (
                 order,
                 (
-                    f"The {'day' if order == 'dm' else 'month'} comes first in times: only so are"
-                    " the rows in order of time."
+                    f"The {'day' if order == 'dm' else 'month'} comes first in times: only this way"
+                    " are the rows in order of time."
                 ),
             )
         return OPEN_QUESTION, ""
