@@ -1,6 +1,6 @@
-"""Overrides as they were: every published change, and what was in force at a time.
+"""The history of overrides: every published change, and those in force at a given time.
 
-May touch: the broker and, where it answers, PostgreSQL (both read only).
+May touch: the broker and, if available, PostgreSQL (both read only).
 
 The topic holds at least the last change of each override; compaction removes the earlier ones after
 a while.  `pm_overrides_history` in PostgreSQL keeps all that the projector saw.  A change counts
@@ -39,14 +39,14 @@ class OverrideChange(NamedTuple):
 
 
 class OverrideHistory(NamedTuple):
-    """All changes that are known, oldest first, and a sentence of what may be missing, or `""`."""
+    """All known changes, oldest first, and a sentence on what may be missing, or `""`."""
 
     changes: list[OverrideChange]
     note: str
 
 
 def in_force(changes: Iterable[OverrideChange], at_us: int) -> dict[str, Override]:
-    """Override id → what a reader went by at `at_us`: what held then and had not expired.
+    """Override id → the override that a reader used at `at_us`: in force and not expired.
 
     >>> in_force([OverrideChange("a", 1, 10, None)], 11)
     {}
@@ -55,8 +55,8 @@ def in_force(changes: Iterable[OverrideChange], at_us: int) -> dict[str, Overrid
 
 
 def held(changes: Iterable[OverrideChange], at_us: int) -> dict[str, Override]:
-    """Override id → what the topic held at `at_us`: of the changes up to then the one that counts,
-    unless it is retired."""
+    """Override id → what the topic held at `at_us`: the latest version until then, unless it is
+    retired."""
     latest: Latest[str, Override | None] = Latest()
     for change in sorted(changes, key=_order):
         if change.published_us <= at_us:
@@ -65,7 +65,7 @@ def held(changes: Iterable[OverrideChange], at_us: int) -> dict[str, Override]:
 
 
 def expired(record: Override, at_us: int) -> bool:
-    """Whether a reader at `at_us` ignores the override for its age."""
+    """Whether a reader at `at_us` ignores the override because of its age."""
     return record.expires_at is not None and micros_from_text(record.expires_at) <= at_us
 
 
@@ -86,8 +86,8 @@ def merged(*several: Iterable[OverrideChange]) -> list[OverrideChange]:
 async def read(settings: Settings) -> OverrideHistory:
     """Every change that the topic or the database knows.
 
-    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  A database
-    that is not set, away or not migrated is told in the note, and the topic alone counts.
+    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  If the
+    database is not set, not reachable or not migrated, the note says so and only the topic is used.
     """
     held = await _from_topic(settings)
     try:
@@ -116,7 +116,7 @@ async def _from_topic(settings: Settings) -> list[OverrideChange]:
 
 
 async def _from_database(settings: Settings) -> list[OverrideChange]:
-    """The rows of pm_overrides_history.  Raises an `EdgeloopError` if they cannot be had."""
+    """The rows of pm_overrides_history.  Raises an `EdgeloopError` if they cannot be read."""
     connection = await connect(settings.database_url, settings.database_schema)
     try:
         rows = await connection.fetch(

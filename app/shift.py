@@ -41,8 +41,8 @@ def _parsed(text: str) -> datetime:
 
 
 def shifted(value: bytes, by: timedelta) -> bytes:
-    """The event with every time of it moved by `by`; what is no JSON, and any time that cannot be
-    read, is left as it is."""
+    """The event with all its times moved by `by`; invalid JSON and unreadable times stay
+    unchanged."""
     try:
         event = orjson.loads(value)
     except orjson.JSONDecodeError:

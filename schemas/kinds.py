@@ -1,4 +1,4 @@
-"""The registry of record kinds: each one's topic, struct, key and source, said once.
+"""The registry of record kinds: each one's topic, struct, key and source.
 
 May touch: nothing of ours.  Topics, tables, documents, learners and readers are made from it.  To
 add a kind, add it here.
@@ -42,7 +42,7 @@ class Kind:
     `topic` is the topic's name without a prefix.  `struct` is the type of its values, None for
     bytes as they came.  `key` names the fields that the message key joins with `|`; it is empty
     where any key will do.  `source` is the topic that it is derived from: its versions are offsets
-    of that. `by_module` tells that it is partitioned by module instead of by key.  `cleanup` is
+    of that. `by_module`: it is partitioned by module instead of by key.  `cleanup` is
     Kafka's `cleanup.policy`.  `key_text` and `description` are for the documents.
     """
 
@@ -184,7 +184,7 @@ _KINDS = (
 )
 
 KINDS: dict[str, Kind] = {kind.topic: kind for kind in _KINDS}
-"""Every kind by its topic, in the order of the data's way."""
+"""Every kind by its topic, in the order of the data flow."""
 
 DERIVED = tuple(kind.topic for kind in _KINDS if kind.source)
 """What workers write and the projector copies into PostgreSQL."""

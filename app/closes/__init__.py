@@ -1,4 +1,5 @@
-"""The door: from the bytes of a closed position to facts, or to a dead letter that says why not.
+"""Input validation: from the bytes of a closed position to facts, or to a dead letter with the
+reason.
 
 May touch: nothing.  Pure functions; `explode` is the way in.
 """

@@ -57,9 +57,9 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 class DeadLetterError(Exception):
     """A record that cannot become facts.
 
-    `reason` is one of `REASONS`, `path` the JSON path of the culprit (`$.actions[3].scope.chain`,
-    `$` for the whole), `exception` the name of the error and its message.  All three are UTF-8 text
-    of bounded length, fit for a header.
+    `reason` is one of `REASONS`, `path` the JSON path of the error (`$.actions[3].scope.chain`,
+    `$` for the whole), `exception` the error's name and message.  All three are UTF-8 text of
+    bounded length, suitable for a header.
     """
 
     def __init__(self, reason: str, path: str, message: str, name: str = "InvalidEvent") -> None:
@@ -71,7 +71,7 @@ class DeadLetterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where the parts of a close are in its JSON: the older envelope keeps them elsewhere."""
+    """The JSON paths of a close's parts, which differ in the older envelope."""
 
     module: str = "$.module"
     entry_context: str = "$.entry_context"
@@ -90,8 +90,8 @@ NEW_ENVELOPE = Paths()
 
 
 def dead_letter(error: msgspec.ValidationError, prefix: str = "$") -> DeadLetterError:
-    """The dead letter of a value that is JSON but not what the schema says; `prefix` replaces the
-    `$` of its path."""
+    """The dead letter of a value that is JSON but violates the schema; `prefix` replaces the `$` of
+    its path."""
     message, found, path = str(error).rpartition(" - at `")
     if not found:
         message, path = str(error), "$`"

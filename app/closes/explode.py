@@ -144,8 +144,8 @@ def _groups(
 def _inherited(
     close: PositionClosed[Any], paths: Paths, dimensions: tuple[str, ...]
 ) -> dict[str, str]:
-    """What the entry context fills in: not regimes, for a state at entry says nothing about a later
-    action."""
+    """The dimensions filled from the entry context: not regimes, since the state at entry says
+    nothing about a later action."""
     if close.entry_context is None:
         return {}
     try:

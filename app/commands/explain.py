@@ -1,4 +1,4 @@
-"""`faust -A app overrides explain ID` and `explain`: why an override says what it says, and why a
+"""`faust -A app overrides explain ID` and `explain`: why an override is what it is, and why a
 context resolves to what it does.
 
 May touch: the broker and, for older changes, PostgreSQL (read only); `overrides explain --html`

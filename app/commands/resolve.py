@@ -1,5 +1,5 @@
-"""`faust -A app resolve`: what the position manager would get for a context, and from which
-overrides.
+"""`faust -A app resolve`: the size that the position manager would get for a context, and the
+overrides behind it.
 
 May touch: the broker (read only).
 """

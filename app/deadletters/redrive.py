@@ -2,7 +2,7 @@
 
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `position_closed`.
 
-1. Every letter is read and, if it is wanted, tried at the door with today's settings and the time
+1. Every letter is read and, if it matches, validated with the current settings and the time
    of now, which is the timestamp that the record will have.
 2. `position_closed` is read from the time of the oldest wanted letter on.  A record that was sent
    again carries the header `redriven.from` with the place of its letter; that letter, and any other
@@ -43,7 +43,7 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Redrive:
-    """What would be done with the wanted letters.
+    """What would be done with the matching letters.
 
     `send` in their order; `refused` counts, by reason, those that the door would refuse again (not
     in `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
@@ -67,7 +67,7 @@ async def plan(
     limit: int | None = None,
     progress: Progress = lambda n: None,
 ) -> Redrive:
-    """Look, and send nothing.  `everything`: also what the door would refuse again.
+    """Plan only, send nothing.  `everything`: also those that would be rejected again.
 
     Raises `UnreachableError`, `ConfigurationError` without the topics.
     """

@@ -1,4 +1,4 @@
-"""Topics as they have to be: created, checked and mended by one declaration.
+"""The topics: created, checked and corrected by one declaration.
 
 May touch: the broker, through an admin client.
 """
@@ -29,7 +29,7 @@ _LOOK_AT_LOGS = "Check the brokers' logs, then run the command again."
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic as it has to be on the broker.  `config` holds Kafka's own names."""
+    """The declaration of one topic.  `config` uses Kafka's names."""
 
     name: str
     partitions: int
@@ -109,7 +109,7 @@ MEND = "faust -A app topics mend"
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One thing about a topic that is not as declared, and the command that mends it."""
+    """One difference between a topic and its declaration, and the command that fixes it."""
 
     topic: str
     problem: str
@@ -198,7 +198,7 @@ async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
 
 
 async def _mended(settings: Settings) -> None:
-    """Return once the broker shows the change: it accepts one before it is visible."""
+    """Return once the broker shows the change, which it accepts before it is visible."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
     while any(m.remedy == MEND for m in await check(settings)):
         if time.monotonic() > deadline:

@@ -1,14 +1,14 @@
-"""The first stage, where the source is closes: each is validated and becomes trades, by today's
-settings, in the spool.
+"""The first stage, if the source is closes: validate each under the current settings and write its
+trades to the spool.
 
 May touch: the broker (read only, no group), files (read only), the spool.
 
-1. From the topic, each of its partitions is read by one process, which writes a checkpoint after
-   every so many closes.
+1. From the topic, each of its partitions is read by one process, which regularly writes a
+   checkpoint.
 2. From files, this process reads, others explode batches of closes, and this one writes what they
    return, in the order of the files.
-3. What the door would refuse is counted by reason and left out; what lies outside the span is left
-   out.
+3. Closes that input validation rejects are counted by reason and skipped, as are those outside the
+   span.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class ExplodeTask(NamedTuple):
 
 
 class Exploded(NamedTuple):
-    """A batch of closes: a block of trades for each partition of groups, what was refused by
-    reason, how many facts."""
+    """A batch of closes: a block of trades for each partition of groups, the number of rejected
+    closes by reason, and of facts."""
 
     blocks: dict[int, bytes]
     rejected: dict[str, int]
@@ -139,7 +139,7 @@ def explode_files(
     slot: int,
     tick: Callable[[int], None],
 ) -> None:
-    """Stage 1 from files; `tick` is told how many closes there may be in all, by the bytes read.
+    """Stage 1 from files; `tick` gets the estimated number of closes in total, from the bytes read.
 
     Raises `UsageError` and `BadDataError` as `app.sources.closes` does.
     """

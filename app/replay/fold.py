@@ -1,14 +1,13 @@
-"""One partition of groups: its trades sifted, each group's window learned from once, the lessons
-written to the shadow.
+"""One partition of groups: sift its trades, learn once from each group's window, and write the
+lessons to the shadow.
 
 May touch: the broker (read only, no group), the spool (read only), PostgreSQL (the shadow).
 
 1. Read batch after batch, from the topic of the facts or from the spool, and sift it (`sieve.py`).
-2. If a correction moved a window back over trades that had been let go, read everything once more,
-   for those trades.
+2. If a correction moved a window back over dropped trades, read everything again for those.
 3. Fold what is inside each group's window into its learner, and refit it: lessons, summary, the
    days of its edge history.
-4. Write them, and that the partition is done, in one transaction.
+4. Write them and the partition's progress in one transaction.
 
 Only one partition's windows are in memory at a time.
 """
@@ -110,7 +109,7 @@ class Groups:
             sieve.add(batch)
 
     def missing(self) -> dict[Group, set[str]]:
-        """Trades that have to be read once more, by group."""
+        """Trades that must be read again, by group."""
         return {
             group: missing for group, sieve in self.sieves.items() if (missing := sieve.missing())
         }
@@ -124,7 +123,7 @@ class Groups:
                 self.sieves[group].restore(batch, missing[group])
 
     def records(self, version: int) -> list[ShadowRecord]:
-        """All that the groups have to say, as records: lessons, summaries, edge history."""
+        """The groups' records: lessons, summaries, edge history."""
         found: list[ShadowRecord] = []
         for group in sorted(self.sieves, key=lambda g: group_key(g[1], g[2])):
             learner = group_learner(self.config, *group)
@@ -168,8 +167,8 @@ async def _fold_partition(task: FoldTask) -> Folded:
 async def _trades(
     task: FoldTask, counts: Counts | None
 ) -> AsyncIterator[Mapping[Group, list[Trade]]]:
-    """The trades of the partition in batches, by group; `counts` is None when they are read once
-    more."""
+    """The trades of the partition in batches, by group; `counts` is None when they are read
+    again."""
     if task.spool_folder is not None:
         for group_trades in spool.read(Path(task.spool_folder), task.partition):
             n = sum(map(len, group_trades.values()))

@@ -1,4 +1,4 @@
-"""One module: all its lessons judged at once, and what that comes to written to the shadow.
+"""One module: judge all its lessons at once, and write the results to the shadow.
 
 May touch: PostgreSQL (the shadow).
 """

@@ -1,5 +1,4 @@
-"""Which closed trades a replay takes: all, those of a time, of offsets, or of the last so many
-days.
+"""The closed trades of a replay: all, or those of a period, of offsets, or of the last days.
 
 May touch: nothing but its arguments.  Times are event time, the exits of trades, as everywhere
 here.

@@ -25,8 +25,8 @@ from app.sources.tables import Row, is_parquet, is_table, table
 from schemas.events import DEFAULT_MODULE
 
 KINDS = ("jsonl", "freqtrade", "nautilus", "table")
-"""What can be read: a JSON event a line; freqtrade's database or backtest result; nautilus_trader's
-position events; CSV and Parquet with a mapping."""
+"""What can be read: one JSON event per line; freqtrade's database or backtest result;
+nautilus_trader's position events; CSV and Parquet with a mapping."""
 
 _DATABASES = (".sqlite", ".sqlite3", ".db")
 _LOOKED_AT_BYTES = 65_536

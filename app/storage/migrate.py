@@ -1,5 +1,5 @@
-"""Numbered SQL migrations, each applied once, in order, in a transaction of its own, and never
-changed afterwards.
+"""Numbered SQL migrations, each applied once, in order, in its own transaction, and never changed
+afterwards.
 
 May touch: PostgreSQL, the files in `app/migrations`.
 """
@@ -62,9 +62,9 @@ async def migrate(
     """Bring `schema` (made if it is missing) up to date; returns the names of the migrations
     applied, or with `dry_run` to be applied.
 
-    Safe to run twice at once: the second waits for the first.  A migration that fails leaves
-    nothing of itself behind. Raises `ConfigurationError` when the database was migrated with files
-    that differ from these, `UnreachableError`.
+    Safe to run twice at once: the second waits for the first.  A migration that fails is rolled
+    back. Raises `ConfigurationError` when the database was migrated with files that differ from
+    these, `UnreachableError`.
     """
     known = migrations(folder)
     connection = await connect(database_url, schema, command_timeout_s=_STATEMENT_TIMEOUT_S)

@@ -25,7 +25,7 @@ from schemas.lessons import GroupSummary, Lesson
 
 
 class BadRecord(ValueError):
-    """A record of a derived topic that is not what the topic holds."""
+    """A record of a derived topic that is invalid for the topic."""
 
 
 Row = tuple[Any, ...]
@@ -43,7 +43,7 @@ class Record(NamedTuple):
 
 
 class Projection(Protocol):
-    """What the projector needs of a topic."""
+    """The projector's interface to a topic."""
 
     @property
     def topic(self) -> str: ...
@@ -52,7 +52,7 @@ class Projection(Protocol):
         """The record as rows, or None where it has none.  Pure.  Raises `BadRecord`."""
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
-        """Write a batch, in log order, in one transaction; returns the rows it came to.  Writing it
+        """Write a batch, in log order, in one transaction; returns the number of rows.  Writing it
         twice changes nothing."""
 
 
@@ -187,8 +187,8 @@ def fact_rows(fact: PatternTradeEvent, version: int) -> list[Row]:
 
 
 class Facts:
-    """`pattern_trade_events`: of several closes of a trade the highest rank has its rows, group by
-    group, and the others have none."""
+    """`pattern_trade_events`: of several closes of a trade only the one with the highest rank has
+    rows, group by group."""
 
     topic = kinds.FACTS
     _decoder = msgspec.json.Decoder(kinds.KINDS[topic].struct)
@@ -256,9 +256,9 @@ class Keyed:
     """A topic whose key has one row, or one half of a row.
 
     `shared` columns belong to the key itself and are written by either half; `own` ones are this
-    topic's.  `halves` names the version columns of all topics which write the table: a row goes
-    when none of them has anything left to say.  Where the kind's key is an id and a day, so is the
-    table's.  `prune` is a statement that ends each batch.
+    topic's.  `halves` names the version columns of all topics which write the table: a row is
+    deleted when all of them are null.  Where the kind's key is an id and a day, so is the table's.
+    `prune` is a statement that ends each batch.
     """
 
     def __init__(
@@ -422,7 +422,7 @@ _LESSON_HALVES = ("lesson_version", "verdict_version")
 
 
 def _stats(lesson: Lesson) -> str:
-    """What has no column of its own; the ids in the sketch are left out, and of `classic` what it
+    """Everything without its own column, except the ids in the sketch and fields that `classic`
     does not have."""
     decay = lesson.decay
     stats: dict[str, Any] = {

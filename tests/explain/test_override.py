@@ -142,7 +142,7 @@ def test_the_days_of_a_whole_group_are_told_relative_to_its_baseline() -> None:
 
 
 def test_a_whole_group_that_fades_is_held_against_what_it_made_over_the_window() -> None:
-    """What is left of its edge says nothing of the level that the trades of the window are measured
+    """What is left of its edge lacks the level that the trades of the window are measured
     from."""
     r = Random(5)
     trades = [
@@ -191,8 +191,8 @@ def test_classic_has_no_search_no_history_and_promises_nothing() -> None:
     assert d.evidence.uplift == d.evidence.beyond == pytest.approx(d.evidence.mean - found.baseline)
     assert d.attribution.mean_multiplier == pytest.approx(found.multiplier)
     said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
-    assert "Every slice is judged by itself" in said
-    assert "It had promised" not in said
+    assert "Every slice is judged alone" in said
+    assert "It predicted" not in said
     assert "in units of rr: the sum of" in said
 
 

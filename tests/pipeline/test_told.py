@@ -200,7 +200,7 @@ def test_an_override_is_explained_and_its_effect_adds_up(told: Told) -> None:
     assert a["made"] < a["promised"] - 0.3
     text = told.run(explain_one, OVERRIDE).output
     assert "It touched 40 actions of 40 closed trades" in text
-    assert f"It had promised {size:+.3f} a trade" in text
+    assert f"It predicted {size:+.3f} per trade" in text
 
 
 def version(record: Any) -> int:

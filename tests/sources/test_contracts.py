@@ -1,4 +1,4 @@
-"""A mapping that was drafted from one export and reads the next: contracts that it says nothing of
+"""A mapping that was drafted from one export and reads the next: contracts that it lacks
 are refused, not counted as one unit."""
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_a_contract_without_a_value_is_refused_beside_others_that_have_one(tmp_p
         if event not in refused
     } == {"ESH4": 500.0, "SPY": 1.0}
     assert {event["trade_summary"] for event in refused} == {
-        "[multipliers] says nothing of NQH4, which looks like an option or a future."
+        "[multipliers] lacks NQH4, which looks like an option or a future."
     }
 
 
@@ -95,11 +95,11 @@ def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
         ('profit = "all"', "profit is 'all'"),
         ('apostrophe = "x"', "apostrophe is 'x'"),
         ('bought_sold = "yes"', "bought_sold is 'yes'"),
-        ('fill_down = "time"', "fill_down has to be a list of texts"),
+        ('fill_down = "time"', "fill_down must be a list of strings"),
         ('[splits]\nA = ["soon 3"]', "[splits] A has 'soon 3'"),
         ('[multipliers]\nA = "?"', '[multipliers] A is still "?"'),
         ('[multipliers]\nA = 0', "[multipliers] A has 0"),
-        ('[keep]\nstatus = "Filled"', "[keep] status has to be a list of texts"),
+        ('[keep]\nstatus = "Filled"', "[keep] status must be a list of strings"),
         ('[leave_out]\nstate = ["x"]', "[leave_out] state names the column 'state', which"),
     ],
 )  # fmt: skip
@@ -131,7 +131,7 @@ def test_a_profit_against_its_prices_is_refused_with_the_reason(tmp_path: Path) 
     assert good["trade_summary"]["roi"] == 0.1
     assert fees["trade_summary"]["roi"] == 0.005  # Fees that no column has may have eaten the gain.
     assert wrong["trade_summary"].startswith(
-        "The profit is 9, and a long position from 110 to 100 makes the opposite"
+        "The profit is 9, and a long position from 110 to 100 gives the opposite sign"
     )
 
 
@@ -148,5 +148,5 @@ def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
     )
     assert good["trade_summary"]["pnl_usd"] == 1.0
     assert wrong["trade_summary"].startswith(
-        "SPY has the contract values 1 and 100: different instruments go by one symbol."
+        "SPY has the contract values 1 and 100: different instruments share one symbol."
     )

@@ -49,7 +49,7 @@ def test_the_sample_journal_goes_in_as_it_is_drafted(tmp_path: Path) -> None:
     assert all(0.2 < volatility.count(label) / len(found) < 0.5 for label in ("low", "mid", "high"))
     assert (
         made.left[0]
-        == "The time zone of closed and opened: they have no offset and are read as UTC."
+        == "The time zone of closed and opened: without an offset, they are read as UTC."
     )
 
 
@@ -274,4 +274,4 @@ def test_nothing_to_guess_from(tmp_path: Path) -> None:
         draft(table(tmp_path / "b.csv", "colour|shape", [("red", "round")]), "b")
     (made,) = [draft(table(tmp_path / "c.csv", "day|colour", [("2024-01-01", "red")]), "c")]
     assert made.left[0] == "Which column is the time of the close: day was taken."
-    assert any("without one nothing is learned" in sentence for sentence in made.left)
+    assert any("without one nothing can be learned" in sentence for sentence in made.left)

@@ -104,7 +104,7 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
         (
             "[scope]",
             '[sides]\nbuy = "x"\n[scope]',
-            "line 11: [sides] buy has to be a list of texts",
+            "line 11: [sides] buy must be a list of strings",
         ),
     ],
 )

@@ -1,5 +1,4 @@
-"""The `classic` setting: the batch jobs' own "6-D" edge, kept to the digit as the reference to
-compare with.
+"""The formulas of `classic`: the batch jobs' "6-D" edge, kept to the digit as a reference.
 
 May touch: nothing but its arguments.  All functions take scalars or arrays (K,) of slices and
 return arrays of that shape.

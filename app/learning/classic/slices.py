@@ -1,10 +1,10 @@
-"""Exact mining of slices: which combinations of dimension values do enough trades have in one
+"""Exact mining of slices: which combinations of dimension values do enough trades share in one
 action?
 
 May touch: nothing but its arguments.
 
 A bit stands for a distinct scope of a trade (a row).  The AND of the bitsets of a slice's values
-tells the rows that have them all, so a trade is in the slice when *one* of its actions is.  The
+gives the rows that have them all, so a trade is in the slice when *one* of its actions is.  The
 rows of a trade are neighbours and never cross a word, so that "any row of the trade" is an
 addition: below a trade's last bit, adding ones to whatever is set carries into the last bit.  Bits
 are in canonical trade order.

@@ -1,8 +1,8 @@
-"""Statistics of slices: what the outcomes of a slice's trades are, and how they move with time.
+"""Statistics of slices: moments of their trades' outcomes, and the slope over time.
 
 May touch: nothing but its arguments.  Each slice's sums are made from its own trades in canonical
-order (exit, trade id) and from nothing else, so that they are the same to the last bit however, and
-together with whatever, they are computed.
+order (exit, trade id) and from nothing else, so that they are identical to the last bit however
+they are computed.
 """
 
 from __future__ import annotations

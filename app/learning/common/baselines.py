@@ -1,4 +1,4 @@
-"""Baselines: what a trade of the module earns on average, whatever its pattern.
+"""Baselines: the mean outcome of a module's trades, regardless of their pattern.
 
 May touch: nothing but its arguments.
 """

@@ -1,5 +1,5 @@
-"""Units of size: how far apart outcomes usually are, so that an edge in whatever unit says by how
-much to change a size.
+"""Units of size: the usual spread of outcomes, by which an edge in any unit translates to a change
+of size.
 
 May touch: nothing but its arguments.
 """

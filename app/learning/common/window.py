@@ -1,4 +1,4 @@
-"""The sliding window of one group: of each trade the close that counts, as long as it is recent
+"""The sliding window of one group: for each trade the close that counts, as long as it is recent
 enough.
 
 May touch: nothing but its arguments.  The state is a function of the *set* of records folded,
@@ -146,7 +146,7 @@ class GroupWindow:
 
     One exactly as old as the window is inside; of too many the greatest (exit, trade id) stay.
     Each trade is held by the greatest of its records.  Of a trade outside the window only the rank
-    is remembered, so that a lesser record of it, inside, has no effect whenever it is redelivered.
+    is remembered, so that a redelivered record with a lower rank has no effect.
 
     A correction can take the newest exit back, or free a place, so that trades outside belong
     inside again.  Their data is gone: then `needs_rebuild` is true until they have been folded
@@ -512,8 +512,7 @@ def _code_type(n_items: int) -> type[np.unsignedinteger]:
 
 
 def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
-    """The array with room for at least `needed` rows, doubled so that many small growths cost
-    little."""
+    """The array with room for at least `needed` rows; doubling makes repeated growth cheap."""
     grown = np.zeros((max(needed, 2 * len(array)), *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
     return grown

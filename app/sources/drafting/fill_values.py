@@ -410,7 +410,7 @@ def _inverse(decided: Decided) -> None:
         for symbol in found:
             decided.ask(
                 symbol,
-                f"How many dollars per contract of {', '.join(found[:4])} is worth.",
+                f"How many dollars a contract of {', '.join(found[:4])} is worth.",
                 "dollars per contract: 1 at some exchanges, 100 or 10 at others; 1 if a unit is a"
                 " coin",
                 section="multipliers",
