@@ -187,7 +187,7 @@ GOOD, BAD, CHANCE = (
         (GOOD, None, "auto", "It adds +"),
         (CHANCE, CHANCE, "auto", "It adds +"),
         (UNKNOWN, UNKNOWN, "auto", "It adds +"),
-        (GOOD, GOOD, "on", "Always on it adds +"),
+        (GOOD, GOOD, "on", "Always on, it adds +"),
         (CHANCE, BAD, "auto", "It adds +"),
         (GOOD, Estimate(0.01, 0.005, 0.015), "auto", "It adds +"),
         (Estimate(-0.002, -0.003, -0.001), None, "off", "It has a cost: -"),
@@ -223,8 +223,8 @@ def test_the_weights_of_now_are_told_with_the_advice() -> None:
             settings(half_life=GOOD), LearningConfig(), forms(ZERO), {}, weights
         )
     }
-    assert made["EDGELOOP_HALF_LIFE"].reason.endswith("a weight of 0.25 to 0.50 now, of 1.")
-    assert made["EDGELOOP_SHARED_EFFECTS"].reason.endswith("a weight of 0.60 now, of 1.")
+    assert made["EDGELOOP_HALF_LIFE"].reason.endswith("a weight of 0.25 to 0.50 now (at most 1).")
+    assert made["EDGELOOP_SHARED_EFFECTS"].reason.endswith("a weight of 0.60 now (at most 1).")
     assert "weight" not in made["EDGELOOP_LATENT_FACTORS"].reason
 
 
@@ -245,7 +245,7 @@ NOTHING = Estimate(0.0, -0.1, 0.1)
     [
         (
             SURE, (Estimate(0.1, 0.0, 0.2), GOOD), (NOTHING, Estimate(0.2, 0.1, 0.3)),
-            "is worth running beside them",
+            "it is worth running",
         ),
         (
             SURE, (SURE, Estimate(0.0, -0.02, 0.01)), (NOTHING, Estimate(0.2, 0.1, 0.3)),

@@ -78,7 +78,7 @@ def test_it_tells_override_by_override(installation: Settings) -> None:
     assert "; the 3 greatest:" in result.stdout
     assert re.search(r"What half-lives change: [1-9]\d* override", result.stdout)
     assert "pm.a.b entry in d0=0" in result.stdout
-    assert "What regime weights change: 0 overrides." in result.stdout
+    assert "Changed by regime weights: 0 overrides." in result.stdout
 
 
 def test_the_document_says_the_same(installation: Settings) -> None:

@@ -240,8 +240,8 @@ def test_the_part_of_an_override_and_what_is_left_of_its_mean() -> None:
             assert w.kept == pytest.approx(w.shared / w.mean)
             assert 0.0 < w.kept < 1.0
         said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
-        assert ("it is sure by itself" in said) == (w.part == "selected")
-        assert ("does not pass by itself" in said) == (w.part == "shared")
+        assert ("its evidence is sufficient alone" in said) == (w.part == "selected")
+        assert ("does not pass alone" in said) == (w.part == "shared")
     alone = learned(planted.half_life("pm", 20.0), ALONE, "pm.edge.S1")
     found = override_of(alone, chain="sol")
     w = explain_override(alone, found.override_id, micros_from_text(found.as_of)).weighing

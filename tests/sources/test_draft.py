@@ -169,7 +169,7 @@ def test_what_was_known_only_afterwards_is_left_out_with_the_reason(tmp_path: Pa
         '# nothing = "nothing"  # left out: it is empty',
     ):
         assert line in made.text.splitlines()
-    assert any("which column says what kind of trade" in sentence.lower() for sentence in made.left)
+    assert any("which column has the kind of trade" in sentence.lower() for sentence in made.left)
 
 
 def test_fills_are_recognised_and_go_in(tmp_path: Path) -> None:

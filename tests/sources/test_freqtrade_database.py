@@ -295,8 +295,8 @@ def test_what_is_no_database_is_said_in_a_sentence(tmp_path: Path) -> None:
         other.commit()
     for name, kind, says in (
         ("text.sqlite", BadDataError, "as an SQLite database"),
-        ("other.db", UsageError, "nothing says what its columns mean"),
-        ("missing.db", UsageError, "no such file"),
+        ("other.db", UsageError, "its columns need a mapping"),
+        ("missing.db", UsageError, "does not exist"),
     ):
         with pytest.raises(kind, match=says):
             list(closes([str(tmp_path / name)]))

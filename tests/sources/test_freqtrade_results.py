@@ -200,5 +200,5 @@ def test_what_is_no_result_is_said_in_a_sentence(tmp_path: Path) -> None:
     oldest = written(
         tmp_path / "oldest.json", {"strategy": {"Old": {"trades": [["ADA/BTC", 0.1]]}}}
     )
-    with pytest.raises(BadDataError, match=r"trades\[0\] is no object"):
+    with pytest.raises(BadDataError, match=r"trades\[0\] is not an object"):
         list(closes([oldest]))

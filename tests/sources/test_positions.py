@@ -345,7 +345,7 @@ def test_damage_is_said_in_a_sentence(tmp_path: Path, mapping: Path) -> None:
         ("empty.csv", BadDataError, "is empty"),
         ("bad.parquet", BadDataError, "as Parquet"),
         ("missing.csv", UsageError, "cannot be read"),
-        ("missing.parquet", UsageError, "no such file"),
+        ("missing.parquet", UsageError, "does not exist"),
     ):
         with pytest.raises(kind, match=says):
             list(closes([str(tmp_path / name)], "table", mapping))

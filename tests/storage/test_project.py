@@ -71,6 +71,7 @@ ACTIONS = "SELECT trade_id, pattern_key, action_id, rr FROM pattern_trade_events
 
 
 async def test_a_fact_is_a_row_per_action(database: asyncpg.Connection):
+    """I19: an action's `applied_overrides` reach the table."""
     await put(database, fact())
     assert await rows(database, ACTIONS) == [
         ("t1", "pm.uptrend.S1.entry", "t1/0", 1.5),
