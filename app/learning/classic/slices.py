@@ -91,12 +91,31 @@ class Incidence:
         self._fresh = fresh[self._fresh_words]
 
     def mine(self, n_min: int, max_dims: int, *, fresh: bool = False) -> Iterator[Block]:
-        """All slices that at least `n_min` (≥ 1) trades have, of at most `max_dims` dimensions (0:
-        any number), `{}` first.
+        """Find all slices with enough trades, each once, `{}` first.
 
-        With `fresh`, only those that a fresh trade has: all which became frequent, or changed, by
-        the trades that came. Each slice comes once.  Exact: Apriori prunes by trade counts (a
-        child's trades are a part of its parent's). Raises `ValueError` if `n_min` is below 1.
+        Exact: Apriori prunes by trade counts, since a child's trades are a subset of its parent's.
+
+        Parameters
+        ----------
+        n_min
+            Trades that a slice needs, at least 1.
+        max_dims
+            Maximum number of dimensions of a slice; 0: any number.
+        fresh
+            Only slices with a fresh trade: all that became frequent, or changed, by new trades.
+
+        Returns
+        -------
+        Blocks of slices with equally many dimensions.
+
+        Raises
+        ------
+        ValueError
+            If `n_min` is below 1.
+
+        References
+        ----------
+        Agrawal & Srikant 1994, "Fast algorithms for mining association rules", VLDB.
 
         >>> from app.learning.common.window import GroupWindow, Trade
         >>> window = GroupWindow(10**9, 100)

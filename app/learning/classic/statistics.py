@@ -39,10 +39,28 @@ class SliceStatistics(NamedTuple):
 def slice_statistics(
     incidence: Incidence, trades: Words, exit_us: NDArray[np.int64], outcome: NDArray[np.float64]
 ) -> SliceStatistics:
-    """Statistics of K slices given as trade bitsets (K, W), each with at least one trade; `exit_us`
-    and `outcome` (T,) in canonical order.
+    """Statistics of K slices.
 
-    Two passes: means first, then centred squares and products (no cancellation).
+    Two passes: means first, then centred squares and products, so that nothing cancels.
+
+    Parameters
+    ----------
+    incidence
+        Of the window that the slices come from.
+    trades
+        The slices as trade bitsets (K, W), each with at least one trade.
+    exit_us
+        Exits (T,) in µs since 1970, in canonical order.
+    outcome
+        Outcomes (T,), in the same order.
+
+    Returns
+    -------
+    Arrays (K,), in units of the outcome; the slope is per hour.
+
+    References
+    ----------
+    Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", Am. Stat. 37.
 
     >>> from app.learning.common.window import GroupWindow, Trade
     >>> window = GroupWindow(10**12, 100)

@@ -14,8 +14,12 @@ __all__ = ["DAY_US", "HOUR_US", "micros_from_text", "text_from_micros"]
 
 
 def micros_from_text(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 time.  Raises `ValueError` if `text` is none or has no
-    offset.
+    """Microseconds since 1970 of an RFC 3339 time.
+
+    Raises
+    ------
+    ValueError
+        If `text` is not a time, or has no offset from UTC.
 
     >>> micros_from_text("1970-01-02T00:00:00.000001Z")
     86400000001

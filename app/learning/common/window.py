@@ -65,11 +65,23 @@ class Trade(NamedTuple):
 
 
 def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
-    """The trade of a fact, with the outcome `rr` (clipped to ±33), `roi` or `pnl`; None if the fact
-    lacks this outcome.
+    """The trade of a fact.
 
-    Raises `ValueError` if `outcome` is none of the three, or the fact's exit time or SHA-256 cannot
-    be read.
+    Parameters
+    ----------
+    fact
+        A record of `pattern_trade_events`.
+    outcome
+        `rr` (clipped to ±33), `roi` or `pnl`.
+
+    Returns
+    -------
+    The trade, with the outcome in its own unit; None if the fact lacks this outcome.
+
+    Raises
+    ------
+    ValueError
+        If `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
     """
     if outcome == "rr":
         value, limit = fact.rr, RR_LIMIT
@@ -141,17 +153,22 @@ class Snapshot:
 
 
 class GroupWindow:
-    """Trades of one group not older than `window_us` before its newest exit, and of these at most
-    `window_trades`.
+    """The recent trades of one group.
 
-    One exactly as old as the window is inside; of too many the greatest (exit, trade id) stay.
-    Each trade is held by the greatest of its records.  Of a trade outside the window only the rank
-    is remembered, so that a redelivered record with a lower rank has no effect.
+    Each trade has the data of its highest-ranked record.  Of a trade outside the window only the
+    rank is remembered, so that a redelivered record with a lower rank has no effect.
 
-    A correction can take the newest exit back, or free a place, so that trades outside belong
+    A correction can move the newest exit back, or free a place, so that trades outside belong
     inside again.  Their data is gone: then `needs_rebuild` is true until they have been folded
-    again: from the log, into this same window, in any order and batching.  (A fresh window that
-    slides over the log in batches may let the same trades go again.)
+    again, from the log into this same window, in any order and batching.  (A new window that slides
+    over the log in batches may drop the same trades again.)
+
+    Parameters
+    ----------
+    window_us
+        Length of the window in µs before the newest exit; a trade exactly that old is inside.
+    window_trades
+        Maximum number of trades; of too many, the greatest (exit, trade id) stay.
 
     >>> def close(trade_id, exit_us, revision=0):
     ...     return Trade(
