@@ -46,7 +46,7 @@ def _worker(*args: Any, with_web: bool, web_port: int | None, **kwargs: Any) -> 
 # never starts.  Its switch and its port apply to app.worker.health instead, because scripts of
 # Faust users pass them.
 HELP = {
-    "with_web": "Serve /healthz, /readyz and /metrics, or not (default: serve).",
+    "with_web": "Serve /healthz, /readyz and /metrics over HTTP, or do not (default: serve).",
     "web_port": "Port for /healthz, /readyz and /metrics (default: EDGELOOP_METRICS_PORT).",
 }
 _command.params = [
