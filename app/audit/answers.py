@@ -1,10 +1,9 @@
-"""Yes, no, or not enough data: what the figures say of the three questions, and of each switch.
+"""Yes, no, or not enough data: answer the three questions, and recommend each switch.
 
 May touch: nothing but its arguments.
 
-A *yes* needs an interval that leaves nothing out on the one side: all of it above 0, and its middle
-at what is material.  A *no* needs evidence as well: an interval that ends below what is material.
-Everything else is *not enough data*.
+*Yes* needs an interval above 0 and a material estimate.  *No* needs evidence as well: an interval
+that ends below what is material.  Everything else is *not enough data*.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
 MATERIAL_SHARE = 0.1
-"""What is less than a tenth of the value of sizing (of the skill of a forecast, of the overrides
-that vote) does not matter."""
+"""A benefit is material from this part of the value of sizing (of the skill of a forecast, of the
+overrides that vote)."""
 YES, NO, UNSURE = "yes", "no", "not enough data"
 AUTO, ON, OFF = "auto", "on", "off"
 COUNTED = {"half-life": "half_life", "shared effects": "shared_effects"}
 """Learners that are weighed, by their place in `Weight`."""
 HARDLY = 0.05
-"""A change of a multiplier that nobody would notice."""
+"""A negligible change of a multiplier."""
 
 
 def answer(figure: Estimate, material: float) -> str:
-    """What an interval says of a benefit.
+    """The answer that an interval of a benefit gives.
 
     >>> [
     ...     answer(Estimate(*figure), 0.1)
@@ -56,7 +55,7 @@ def answer(figure: Estimate, material: float) -> str:
 
 
 def has_edge(settings: Mapping[str, Setting]) -> bool:
-    """Whether any way of learning would have added value for sure."""
+    """Whether any learning method would clearly have added value."""
     return any(s.score.value.low > 0 for s in settings.values())
 
 
@@ -125,7 +124,7 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
 
 
 def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
-    """Exponential or linear?  Which of them foretold better."""
+    """Exponential or linear?  Which of them predicted better."""
     without = settings["no half-life"]
     figure = found.exponential_over_linear
     material = MATERIAL_SHARE * found.skill.value
@@ -176,7 +175,7 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
 
 
 def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Question:
-    """Do several overrides that are one piece of evidence match a decision?"""
+    """Do several overrides with the same evidence match a decision?"""
     ours = settings["integrated"].overlap
     if not found.decisions:
         said, why = UNSURE, "No override of the batch jobs' formulas matches any decision."
@@ -239,8 +238,7 @@ def headline(settings: Mapping[str, Setting]) -> str:
 
 
 def beside(settings: Mapping[str, Setting], peers: Sequence[Peer]) -> str:
-    """Whether the product is worth running beside what is simple, in a sentence; nothing where
-    nothing can be told."""
+    """A sentence on whether `integrated` is worth running beside simple tools; empty if unknown."""
     ours = settings["integrated"].score.value
     if not peers or ours.low == float("-inf"):
         return ""
@@ -290,8 +288,8 @@ def switches(
     always: Mapping[str, Score] = MappingProxyType({}),
     weights: Sequence[Weight] = (),
 ) -> list[Switch]:
-    """What to set, and why; `always` is by learner what it would add to its record's weight if it
-    were always on."""
+    """The recommended settings with reasons; `always`: by learner, what it would add if always on,
+    compared with its weight by past accuracy."""
     edge = has_edge(settings)
     ours, theirs = settings["integrated"], settings["classic"]
     against = _beyond(theirs).value
@@ -357,8 +355,8 @@ def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
     """What to set of a learner that by its record adds `gain` beyond off, and if it were always on
     `on` beyond that; and why.
 
-    A default that surely cost is never kept, however little that was; it makes room for always on
-    only where that is material, too.
+    A default with a certain cost is never kept, however small the cost; it is replaced by always on
+    only if that gain is material, too.
     """
     if gain.value.high < 0:
         return OFF, f"It has a cost: {number(gain.value)} of value per decision."
@@ -392,7 +390,7 @@ def _sure(figure: Estimate) -> bool:
 
 
 def number(figure: Estimate) -> str:
-    """A figure with its interval in words.
+    """A figure with its interval, as text.
 
     >>> number(Estimate(0.1, 0.05, 0.2)), number(Estimate(0.0, float("-inf"), float("inf")))
     ('+0.1000 (0.0500 to 0.2000)', '+0.0000 (unknown)')

@@ -1,4 +1,4 @@
-"""From the pieces of work to the document.
+"""Assemble the document from the pieces of work.
 
 May touch: nothing but its arguments.
 """
@@ -224,8 +224,8 @@ def bins(multiplier: Floats, uplift: Floats) -> tuple[Bin, ...]:
 
 
 def turnover(modules: Sequence[Sequence[Cut]], name: str) -> float | None:
-    """Mean change, from cut to cut, of the multiplier that a context is told, a month; None with
-    less than two cuts."""
+    """Mean change of a context's multiplier from cut to cut, per month; None with fewer than two
+    cuts."""
     moved = months = 0.0
     for cuts in modules:
         for before, after in pairwise(cuts):
@@ -236,7 +236,7 @@ def turnover(modules: Sequence[Sequence[Cut]], name: str) -> float | None:
 
 
 def decay_of(cuts: Sequence[Cut], seed: int) -> Decay:
-    """How well each form of decay foretold."""
+    """How well each form of decay predicted."""
     found = decay.together([cut.decay for cut in cuts])
     if not len(found.at_us):
         return Decay(

@@ -1,5 +1,5 @@
-"""How edges go: constant, linear to nothing, or by halves?  Each is fitted to the trades before a
-cut and held against those after it.
+"""The form of decay: constant, linear or exponential?  Each is fitted to the trades before a cut
+and tested on those after it.
 
 May touch: nothing but its arguments.
 
@@ -9,10 +9,10 @@ Uplift of a trade at t (in spans of the effect's trades, from the first): a · f
     linear        f = max(0, 1 − t/T)
     exponential   f = 2^(−t/h)
 
-The two that fall have two parameters each, on grids that match (half is gone at h, and at T/2) and
-that end with "not at all".  The amplitude has the same normal prior in all three; the time has the
-same prior over the grid.  All are Bayesian regressions in closed form, so that what is scored is
-the predictive density of a later trade: noise, amplitude and time all uncertain.
+The two decaying forms have two parameters each, on grids that match (half is gone at h, and at T/2)
+and that end with "not at all".  The amplitude has the same normal prior in all three; the time has
+the same prior over the grid.  All are Bayesian regressions in closed form, so that what is scored
+is the predictive density of a later trade: noise, amplitude and time all uncertain.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FORMS = ("constant", "linear", "exponential")
 HALF_GONE = np.append(np.geomspace(1 / 32, 4.0, 29), np.inf)
 """When half of the edge is gone, in spans."""
 STAYS = 0.5
-"""Prior weight of "not at all" in the two forms that fall; the rest is even in ln(time)."""
+"""Prior weight of "no decay" in the two decaying forms; the rest is uniform in ln(time)."""
 
 
 class TrackedEffect(NamedTuple):
@@ -136,7 +136,7 @@ class Densities(NamedTuple):
 
 
 def densities(effects: Sequence[TrackedEffect]) -> Densities:
-    """How well each form foretold the trades after the cut."""
+    """How well each form predicted the trades after the cut."""
     at, rows, n = [np.zeros(0, np.int64)], [np.zeros((0, 1 + len(FORMS)))], 0
     for e in effects:
         if not len(e.after) or len(e.uplift) < 2 or not e.noise_sd > 0:

@@ -1,9 +1,9 @@
-"""Would it have helped?  Learn up to a day, size the decisions of the days after it, look at how
-their trades ended; and again.
+"""Would it have helped?  Repeatedly learn up to a day, size the decisions after it, and score how
+their trades ended.
 
-May touch: nothing but its arguments.  No peeking: what sizes a decision was learned from trades
-that had closed by the cut, and the decision was taken after it.  Overrides are meant for the days
-after the newest trade, then expire: a cut answers for those days only.
+May touch: nothing but its arguments.  No look-ahead: a decision is sized from trades closed by the
+cut, and was taken after it.  Overrides are meant for the days after the newest trade, then expire:
+a cut answers for those days only.
 
 What sizing is worth: with u what a decision's trade made beyond the baseline, in units of size, and
 p = multiplier − 1, per decision
@@ -11,10 +11,10 @@ p = multiplier − 1, per decision
     outcome added   cov(p, u)               what sizing one trade more than another has earned
     value           cov(p, u) − var(p)/2    the same, less the cost of the added risk
 
-Means count for nothing: to size everything up, or down, is no skill.  The outcome added grows with
-every exaggeration of what is right on average.  The value is greatest where differences of p are
-the expected differences of u, no more and no less, which is what a multiplier is meant to say (the
-quadratic score; Brier 1950, Gneiting & Raftery 2007): by it settings are compared.
+Means do not count: sizing everything up, or down, is not a skill.  The outcome added grows with any
+exaggeration that is right on average.  The value is greatest where differences of p are the
+expected differences of u, which is what a multiplier should be (the quadratic score; Brier 1950,
+Gneiting & Raftery 2007): by it settings are compared.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ from schemas.lessons import Baseline
 Floats = NDArray[np.float64]
 
 SIZED = ("entry",)
-"""Categories whose decisions count, unless told otherwise: an entry chooses a size knowing nothing,
-while what an add or an exit is called tells how the trade went so far."""
+"""Default categories of judged decisions: an entry knows nothing of its trade, while adds and exits
+depend on how the trade went so far."""
 HORIZON_US = LIFETIME_US
-"""A cut answers for decisions so long after it."""
+"""How long after it a cut sizes decisions."""
 PROBES = 400
-"""Contexts that are asked at every cut, to see how what they are told changes."""
+"""Contexts resolved at every cut, to measure how their multipliers change."""
 MODEL = "no regime weights"
-"""The variant on which regimes are looked for: what it says does not know them."""
+"""The variant in which regimes are examined: its predictions do not use them."""
 
 
 class Judgements(NamedTuple):

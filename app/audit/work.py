@@ -1,4 +1,4 @@
-"""The audit's work in pieces, over processes: cuts, placebos, and what is said now.
+"""The audit's work, spread over processes: cuts, placebos and the current overrides.
 
 May touch: the processes of its own pool.
 """
@@ -26,13 +26,13 @@ from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""One thread a process: there is a process a core."""
+"""One thread per process, since there is one process per core."""
 
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What to audit and how: `cuts` learnings of the past, `placebos` learnings of shuffled
-    outcomes, over `jobs` processes."""
+    """What to audit and how: `cuts` past times, `placebos` shuffles of outcomes, `jobs`
+    processes."""
 
     modules: Mapping[str, Module]
     config: LearningConfig
@@ -44,7 +44,7 @@ class AuditPlan:
 
 
 class Now(NamedTuple):
-    """What is said now of a module: overrides of the categories by variant; of `integrated` its
+    """The current state of a module: overrides of the categories by variant; of `integrated` its
     lessons, summaries, verdicts, factors and regime weights, and the effects behind its overrides;
     by variant how many overrides differ from `integrated`, with the largest difference; and by
     category how far each of its learners counts."""
@@ -70,7 +70,7 @@ class Done(NamedTuple):
 
 
 class _Desk:
-    """What one process has at hand."""
+    """The data of one process."""
 
     def __init__(self, plan: AuditPlan) -> None:
         self.plan = plan
@@ -156,7 +156,7 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
 
 
 def run(plan: AuditPlan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:
-    """Do it all; `progress` is told how many pieces are done, and of how many."""
+    """Do all the work; `progress` gets the number of finished pieces and their total."""
     desk = _Desk(plan)
     tasks = desk.tasks()
     results: dict[tuple[str, str, int], object] = {}

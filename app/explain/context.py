@@ -1,4 +1,4 @@
-"""The document of a context: why it resolves to what it does, also when there is nothing to find.
+"""The document of a context: why it resolves as it does, even if nothing matches.
 
 May touch: nothing but its arguments.
 """
@@ -59,7 +59,7 @@ def explain_context(
 
     `known` is of the module and has the facts and changes of that group; `dimensions` are those of
     the settings, `groups` all (pattern key, category) that there are, of any module, so that a
-    mistyped one can be told from one without trades.
+    mistyped one can be distinguished from one without trades.
     """
     key = canonical_or_none(asked, known.module)
     counted, ignored = _counts(scope, dimensions)
@@ -120,7 +120,7 @@ def explain_context(
 def _counts(
     scope: Mapping[str, str], dimensions: Sequence[str]
 ) -> tuple[dict[str, str], tuple[IgnoredKey, ...]]:
-    """What counts of a scope as it was given, and what does not."""
+    """The parts of a given scope that count, and those that do not."""
     counted: dict[str, str] = {}
     ignored: list[IgnoredKey] = []
     for name, value in scope.items():
@@ -188,7 +188,7 @@ def _contributions(
 
 
 def _gain(override: Override, scope: Mapping[str, str]) -> tuple[str | None, float]:
-    """The regime that holds, as the reader chooses it, and its gain."""
+    """The regime that the reader applies, and its gain."""
     for items, gain in prepare(override).gains:
         if contained(items, scope):
             return next(text for text in override.regime_gains if pairs_of(text) == items), gain
@@ -260,7 +260,7 @@ def _lessons(
 
 
 def _similar(group: tuple[str, str], groups: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """Groups that may have been meant, as `pattern key category`: the same key with other
+    """Similar groups, as `pattern key category`: the same key with other
     categories first."""
     key, category = group
     same = [f"{key} {c}" for k, c in sorted(groups) if k == key]
@@ -275,7 +275,7 @@ def _similar(group: tuple[str, str], groups: Collection[tuple[str, str]]) -> tup
 
 
 def _because(context: ContextDocument, known: Known) -> list[str]:
-    """The reasons in sentences, the one that settles it first."""
+    """The reasons as sentences, the decisive one first."""
     if context.pattern_key is None or context.reason == "error":
         return [f"The position manager is answered × 1: {context.detail}"]
     live = [line for line in context.matches if line.state == "matched"]

@@ -35,7 +35,7 @@ LEVEL = 0.90
 class Part(NamedTuple):
     """What one override had to do with one action: its contribution, that of all that the action
     names, its part of the size that was taken (1 + part is what it made of the size), and whether a
-    later change stands in for the one that was in force."""
+    later change is used instead of the one in force."""
 
     promised: float
     promised_by_all: float

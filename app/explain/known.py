@@ -30,7 +30,7 @@ from schemas.lessons import (
 
 @dataclass(frozen=True)
 class Counted:
-    """A trade of the group as the close that counts tells it."""
+    """A trade of the group according to the close that counts."""
 
     trade: Trade
     actions: tuple[FactAction, ...]

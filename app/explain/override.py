@@ -37,7 +37,7 @@ from edgeloop.scope import canonical_text
 from schemas.lessons import Lesson, RegimeWeight
 
 MOST_SLICES = 12
-"""Slices of each relation that a document tells of: those with the greatest statistics."""
+"""Maximum number of slices per relation: those with the largest statistics."""
 
 
 def explain_override(

@@ -446,7 +446,7 @@ async def _baselines(settings: Settings, filters: Filters, notes: Notes) -> Rows
 
 
 class Acted(NamedTuple):
-    """One action of a trade, as the close that counts tells it."""
+    """One action of a trade, according to the close that counts."""
 
     fact: PatternTradeEvent
     action: FactAction

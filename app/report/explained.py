@@ -1,4 +1,4 @@
-"""Everything behind the overrides that the audit tells of, as `overrides explain` tells it, learned
+"""Explain the overrides of the audit as `overrides explain` does, learned
 from the audited log alone.
 
 May touch: nothing but its arguments.

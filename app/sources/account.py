@@ -1,4 +1,4 @@
-"""The account of a dry run: what a trader would check against the broker's own figures.
+"""The account of a dry run: figures that a trader can compare with the broker's.
 
 May touch: nothing.
 """
@@ -22,8 +22,7 @@ trade."""
 
 @dataclass
 class Money:
-    """Sums of one currency: profit after and before fees (the same where nobody knows the fees),
-    and fees."""
+    """Sums of one currency: profit after and before fees (equal if fees are unknown), and fees."""
 
     after: float = 0.0
     before: float = 0.0

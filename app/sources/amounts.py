@@ -1,5 +1,5 @@
-"""What a fill's amounts tell: the contract's value from a gross or net amount, the fee from a net
-one, a fee in another coin.
+"""What follows from a fill's amounts: the contract value from a gross or net amount, the fee from a
+net one, a fee in another coin.
 
 May touch: nothing.
 """
@@ -66,5 +66,5 @@ def from_net(
 
 
 def is_cent_rounding(fee: Decimal, size: Decimal) -> bool:
-    """Whether a fee that an amount tells is nothing but the rounding of the amount."""
+    """Whether a fee inferred from an amount is merely the amount's rounding."""
     return abs(fee) <= max(Decimal("0.006"), size * Decimal("0.00002"))

@@ -1,8 +1,8 @@
 """Finds the tables among the lines of a sheet: titles, headers (also repeated ones), rows, totals,
 footers, sections of a statement.
 
-May touch: nothing.  A line that is no row of a table is counted with its place; none is passed over
-in silence.
+May touch: nothing.  Lines that are not table rows are counted with their place; none is skipped
+silently.
 """
 
 from __future__ import annotations

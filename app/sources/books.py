@@ -21,8 +21,8 @@ ZERO = Decimal(0)
 _SAME_VALUE = Decimal("0.05")
 """By how much, as a share, two contract values may differ by the rounding of amounts."""
 _JUMP = Decimal("1.5")
-"""By how much a price has to have changed, as a factor, for a sale of a multiple of what is held to
-look like a split that nobody told."""
+"""Minimum change of price, as a factor, for a sale of a multiple of the position to look like an
+unreported split."""
 
 
 class Fill(NamedTuple):

@@ -1,8 +1,8 @@
 """One cell of a table as what a mapping makes of it: a text, a number, an exact number, a time, a
 bucket, a side, a pattern key.
 
-May touch: nothing.  A cell that cannot be read stays the text that stands there, for the door to
-refuse; an empty one is None.
+May touch: nothing.  A cell that cannot be read stays text, which input validation rejects; an empty
+one is None.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ QUOTE = "QUOTE"
 """`currency = "quote"` of a mapping: each pair's own quote currency."""
 UNKNOWN = "unknown"
 NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
-"""What programs write where they have no number."""
+"""Texts that programs write for "no number"."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
@@ -134,7 +134,7 @@ class Cells:
         return self._plain(self.field(row, name)) is None
 
     def _plain(self, value: Any) -> Any:
-        """None for what stands for nothing; a price in 32nds of a point as a number, where the
+        """None for texts that mean "nothing"; a price in 32nds of a point as a number, where the
         mapping says that apostrophes mean that."""
         if isinstance(value, str) and value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING:
             return None
@@ -148,8 +148,7 @@ class Cells:
         return value
 
     def exact(self, row: Mapping[str, Any], name: str) -> Decimal | None:
-        """The field as a decimal number, scaled, digit by digit as it stands there; None where it
-        is none."""
+        """The field as a decimal number, scaled, exactly as written; None if it is not a number."""
         column = self.mapping.columns.get(name)
         if column is None or not column.more:
             return self._exact(self.field(row, name), column)
@@ -190,7 +189,7 @@ class Cells:
         return told.unit if told else None
 
     def time(self, row: Mapping[str, Any], name: str) -> Any:
-        """The field as RFC 3339; its text where it is no time."""
+        """The field as RFC 3339; its text if it is not a time."""
         column = self.mapping.columns.get(name)
         if column is None:
             return None
@@ -218,8 +217,8 @@ class Cells:
         }
 
     def dimension(self, row: Mapping[str, Any], column: str) -> Any:
-        """A scope value: the bucket's label where the column has buckets.  What is in no bucket
-        because it is no number becomes a list, which no door takes for a scope value."""
+        """A scope value: the bucket's label where the column has buckets.  A value that is not a
+        number becomes a list, which input validation rejects as a scope value."""
         value, buckets = self.raw(row, column), self.mapping.buckets.get(column)
         if value is None:
             return None
@@ -233,7 +232,7 @@ class Cells:
         )
 
     def pattern_key(self, row: Mapping[str, Any], template: Template, module: str) -> str:
-        """The template with each column as a segment, the module in front."""
+        """The template with each column as a segment, preceded by the module."""
         parts = [template.texts[0]]
         for column, text in zip(template.columns, template.texts[1:], strict=True):
             parts += (making.segment(self.dimension(row, column)), text)

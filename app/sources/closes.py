@@ -1,4 +1,4 @@
-"""The one way in: files of any known kind to closed positions, in the order of the files.
+"""The entry point: closed positions from files of any known kind, in the order of the files.
 
 May touch: the files it is given (read only).
 """
@@ -57,8 +57,8 @@ def closes(
     their own), and `notes` takes what was left out and why.
 
     The same files give the same events, with the same ids.  Raises `UsageError` for a file that
-    cannot be read or a kind that cannot be told, `ConfigurationError` for a mapping that does not
-    fit, and `BadDataError` for a file that is damaged.
+    cannot be read or an unknown kind, `ConfigurationError` for a mapping that does not fit, and
+    `BadDataError` for a damaged file.
     """
     notes = Notes() if notes is None else notes
     meaning = None if mapping is None else load(mapping)
@@ -75,7 +75,7 @@ def closes(
 
 
 def kind_of(path: str) -> str:
-    """The kind of a file, by its name, and where that does not tell by what it holds.  Raises
+    """The kind of a file, by its name or else its content.  Raises
     `UsageError`."""
     name = plain_name(path)
     if path.lower().endswith(_DATABASES):

@@ -1,5 +1,4 @@
-"""What people call the columns of a trade log, and how they write times: the vocabulary of a
-mapping's draft.
+"""Column names of trade logs, by which a draft recognises fields.
 
 May touch: nothing.
 """
@@ -11,7 +10,7 @@ import re
 from app.sources.vocabulary import WORDS
 
 NAMES = {field: tuple(words.split()) for field, words in WORDS.items()}
-"""Names that a field goes by, the likeliest first, as `folded` writes them."""
+"""Names of each field, the likeliest first, in the form of `folded`."""
 
 PATTERNS = (
     "setup",
@@ -28,10 +27,10 @@ PATTERNS = (
     "algo",
     "setup_name",
 )
-"""Names of columns that say what kind of trade it was, the likeliest first."""
+"""Names of columns with the kind of trade, the likeliest first."""
 
 REASONS = ("exit_reason", "close_reason", "exit_tag", "sell_reason", "exit_type", "exit_setup")
-"""Names of columns that say why a trade was left."""
+"""Names of columns with the reason of an exit."""
 
 AFTERWARDS = re.compile(
     r"(exit|close|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe"
@@ -39,7 +38,7 @@ AFTERWARDS = re.compile(
     r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade"
     r"|mistake|lesson|review|screenshot|url)"
 )
-"""In the name of a column that is likely to hold what nobody knew at the entry."""
+"""Words in names of columns that are probably known only after the entry."""
 
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _SQUASHED = {name.replace("_", ""): name for name in sorted(_KNOWN) if len(name) > 3}

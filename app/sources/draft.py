@@ -1,9 +1,8 @@
-"""A first mapping for a table, guessed from its columns and their contents, with every quantile
-edge worked out and fixed in it.
+"""Draft a mapping for a table from its columns and their contents, with all quantile edges fixed.
 
-May touch: the table (read only).  `draft` returns text; whoever asks for it writes the file.  What
-the file itself does not decide is a question: a sentence, and where a wrong guess would change what
-is learned, a `"?"` that has to be replaced before anything is read.
+May touch: the table (read only).  `draft` returns text; the caller writes the file.  Whatever the
+file does not decide becomes a question: a sentence, and where a wrong guess would change the
+result, a `"?"` that must be replaced before anything is read.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ ROWS_READ = 200_000
 
 @dataclass
 class Drafted:
-    """The mapping's text; what was guessed, what is left to decide, and what has to be answered
-    before anything is read: sentences."""
+    """The mapping's text; guesses, open decisions, and questions to answer before anything is read,
+    as sentences."""
 
     text: str
     guessed: list[str] = field(default_factory=list)
@@ -101,7 +100,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
 
 
 def named_as(table: _Found, which: str) -> bool:
-    """Whether the user means this table."""
+    """Whether the user selected this table."""
     return named(Block(table.title, table.line, table.columns, iter(())), table.number, which)
 
 
@@ -129,7 +128,7 @@ def _merged(found: list[_Found]) -> list[_Found]:
 def _best(
     path: str, found: Sequence[_Found], rows: str | None, texts: list[str]
 ) -> tuple[_Found, Decided]:
-    """The table that holds trades, and how it is read."""
+    """The table with the trades, and how to read it."""
     if len(found) == 1:
         return found[0], decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
     tried: list[tuple[float, int, _Found, Decided]] = []

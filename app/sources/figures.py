@@ -1,8 +1,8 @@
-"""Numbers as people and programs write them: thousands, currency signs and codes, units, percent
-signs, accountants' brackets.
+"""Parse numbers as people and programs write them: thousands, currency signs and codes, units,
+percent signs, accountants' brackets.
 
-May touch: nothing.  What can be read in two ways is not read: `1,5` is no number where the decimal
-mark is a point.
+May touch: nothing.  Ambiguous numbers are not read: `1,5` is not a number if the decimal mark is a
+point.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
 
 def marks(text: str) -> str:
     """Which decimal mark the number in `text` shows: `.`, `,`, `?` where it can be read both ways,
-    nothing where it tells nothing.
+    empty if it shows none.
 
     >>> [
     ...     marks(t)

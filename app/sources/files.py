@@ -1,5 +1,4 @@
-"""Opening what is read: plain, `.gz`, `.zst` or standard input, always together with how far it has
-been read.
+"""Open files (plain, `.gz`, `.zst` or standard input), with the number of bytes read so far.
 
 May touch: the files it is given (read only).
 """
@@ -19,7 +18,7 @@ import zstandard
 from app.errors import BadDataError, UsageError
 
 DAMAGE = (EOFError, gzip.BadGzipFile, zstandard.ZstdError)
-"""What a damaged file raises while it is read."""
+"""Exceptions of a damaged file while it is read."""
 
 
 @contextmanager

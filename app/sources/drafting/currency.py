@@ -1,5 +1,5 @@
-"""In which currency the profits of a table are: by a column, signs in cells, names of columns,
-pairs, lines around the table; else asked.
+"""Find the currency of a table's profits: by a column, signs in cells, names of columns, pairs, or
+lines around the table; else ask.
 
 May touch: nothing.
 """

@@ -1,5 +1,5 @@
-"""How a table is to be read: which rows count, positions or fills, which column is which field, and
-what the user has to be asked.
+"""Decide how to read a table: which rows count, positions or fills, which column is which field,
+and what to ask the user.
 
 May touch: nothing.
 """
@@ -187,7 +187,7 @@ def _directions(contents: Contents, spec: Spec) -> set[int]:
 
 
 def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
-    """Raises for a ledger, in which what was given and what was got are rows of their own."""
+    """Raises for a ledger, which has payments and receipts in separate rows."""
     names = {known_as(column) for column in contents.columns}
     moved = names & {"amount", "change", "amount_change", "quantity"} and names & {
         "asset",
@@ -210,7 +210,7 @@ def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: boo
 def _as_asked(
     path: str, as_positions: Fields, as_fills: Fields, rows: str
 ) -> tuple[Fields, str, list[str]]:
-    """The fields of what the user says that a row is."""
+    """The fields of the kind of row that the user chose."""
     if rows == "positions" and "exit_timestamp" not in as_positions and "time" in as_fills:
         as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
     fields = as_positions if rows == "positions" else as_fills
@@ -269,7 +269,7 @@ def _again(
 
 
 def _numbered(decided: Decided) -> None:
-    """Say that ids which count the rows of this file are those of other rows in the next."""
+    """Warn that ids which number the rows of this file recur in the next one."""
     spec = (
         decided.fields.get("trade_id")
         if decided.rows == "positions"

@@ -1,5 +1,5 @@
-"""The sides of a table: what they mean, what to ask where there are none; rows that are one trade,
-and books of one symbol.
+"""The sides of a table: their meaning, questions if there are none, rows that belong to one trade,
+and separate books of one symbol.
 
 May touch: nothing.
 """
@@ -218,7 +218,7 @@ def _leave_out_open(decided: Decided) -> None:
 
 
 def settle_books(decided: Decided) -> None:
-    """Long and short positions that are held side by side are books of their own."""
+    """Long and short positions held at the same time are kept in separate books."""
     contents, fields = decided.kept.contents, decided.fields
     for column in contents.columns:
         words = {word.strip().lower() for word in contents.words(column)}

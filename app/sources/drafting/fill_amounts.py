@@ -1,5 +1,5 @@
-"""Which column of fills is their amount, and what it tells of contract values, fees, the sign of
-prices and inverse contracts.
+"""Find the column with the fills' amounts, and infer contract values, fees, the sign of prices and
+inverse contracts from it.
 
 May touch: nothing.
 """

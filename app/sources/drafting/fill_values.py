@@ -1,4 +1,4 @@
-"""Fills: what amounts and realised profits tell of contract values and fees, whether a sale of more
+"""Fills: infer contract values and fees from amounts and realised profits, whether a sale of more
 than is held is a short, and questions.
 
 May touch: nothing.
@@ -32,7 +32,7 @@ _CONTRACTS = re.compile(
 
 
 def settle(decided: Decided) -> None:
-    """Decide what the rows themselves decide; ask the rest."""
+    """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
     _coin_of_amounts(decided)
     if "symbol" not in fields and decided.two_rows:
@@ -72,7 +72,7 @@ def settle(decided: Decided) -> None:
 
 
 def _coin_of_amounts(decided: Decided) -> None:
-    """What was traded as the unit of the quantities, where no column says it."""
+    """Use the unit of the quantities as the symbol, if no column has it."""
     contents, quantity = decided.kept.contents, decided.fields.get("quantity")
     if "symbol" in decided.fields or quantity is None or quantity.column == OPEN_QUESTION:
         return
@@ -241,7 +241,7 @@ def _ask_by_class(decided: Decided, names: list[str]) -> None:
 
 
 def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
-    """Quantities that are lots or contracts, of which nothing tells how many units they are."""
+    """Ask for the size of lots or contracts in which quantities are counted."""
     contents = decided.kept.contents
     if told or decided.sections.get("multipliers"):
         return
@@ -343,8 +343,7 @@ def _fees_in_the_coin(decided: Decided, fee: Spec) -> bool:
 
 
 def _compare(decided: Decided) -> None:
-    """Say where the profits that the table has are not those that the fills make as they are read
-    now."""
+    """Report where the table's profits differ from those computed from the fills."""
     contents = decided.kept.contents
     columns = [
         c
@@ -424,8 +423,7 @@ def _inverse(decided: Decided) -> None:
 
 
 def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
-    """Whether the profits that the table has are those of inverse contracts: then nothing has to be
-    asked."""
+    """Whether the table's profits are those of inverse contracts: then there is nothing to ask."""
     columns = [
         c
         for c in decided.kept.contents.columns

@@ -1,5 +1,5 @@
-"""Closed positions: which reading of profit, fees, returns, sides and contract values makes the
-rows add up, and what has to be asked.
+"""Closed positions: find the reading of profit, fees, returns, sides and contract values under
+which the rows add up, and ask about the rest.
 
 May touch: nothing.
 """
@@ -30,7 +30,7 @@ _FRACTIONS = ("max_drawdown", "max_gain")
 
 
 def settle(decided: Decided) -> None:
-    """Decide what the rows themselves decide; ask the rest."""
+    """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
     if "stake" in fields and (
         "pnl_usd" not in fields or "roi" in fields or {"entry_price", "exit_price"} <= fields.keys()

@@ -1,5 +1,5 @@
-"""Which rows of a table are trades: by columns that say a status, a level of detail or a kind of
-transaction.
+"""Find the rows of a table that are trades, by columns with a status, a level of detail or a kind
+of transaction.
 
 May touch: nothing.
 """
@@ -133,7 +133,7 @@ _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 @dataclass
 class Kept:
-    """The rows that count, and what in the mapping says so."""
+    """The rows that count, and the keys of the mapping that select them."""
 
     contents: Contents
     keep: dict[str, list[str]] = field(default_factory=dict)

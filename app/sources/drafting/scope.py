@@ -36,7 +36,7 @@ _NUMBERING = frozenset(
 )
 _N_BUCKETS = 3
 _MOST_VALUES = 40
-"""A text column with more values than this says too little about each of them to be a dimension."""
+"""Maximum number of values of a text column that becomes a dimension."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Whether a sale of more than is held opens a short position: told by the rows, else asked.
+"""Whether a sale of more than is held opens a short position: inferred from the rows, else asked.
 
 May touch: nothing.
 """

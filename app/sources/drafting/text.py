@@ -1,4 +1,4 @@
-"""The mapping's text: TOML with what was found as comments.
+"""The mapping's text: TOML with comments on the findings.
 
 May touch: nothing.
 """
