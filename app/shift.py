@@ -31,7 +31,8 @@ def _exits(line: bytes) -> Iterator[datetime]:
             if summary and isinstance(text := summary.get("exit_timestamp"), str):
                 yield _parsed(text)
     except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
-        # no close that could be shifted: `shifted` sends it unchanged, and the door judges it
+        # no close that could be shifted: `shifted` sends it unchanged, and input validation rejects
+        # it
         return
 
 

@@ -1,7 +1,7 @@
 """`position_closed`, version 1: what a trading system sends when a position is closed.
 
-May touch: nothing of ours.  The JSON Schema is made from these structs, and the door (`app.closes`)
-decodes with them.
+May touch: nothing of ours.  The JSON Schema is made from these structs, and input validation
+(`app.closes`) decodes with them.
 
 Times are RFC 3339 texts with `T`, seconds and `Z` or `±hh:mm`.  Numbers are finite IEEE doubles.
 Unknown fields are ignored; fields with a default may be null.

@@ -85,7 +85,7 @@ class Judgements(NamedTuple):
 
 class Cut(NamedTuple):
     """All that is kept of one cut: the decisions after it, what `PROBES` contexts were told at it
-    by variant, and how well each form of decay foretold the trades after it."""
+    by variant, and how well each form of decay predicted the trades after it."""
 
     cut_us: int
     judged: Judgements

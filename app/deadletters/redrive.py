@@ -45,7 +45,7 @@ Progress = Callable[[int], None]
 class Redrive:
     """What would be done with the matching letters.
 
-    `send` in their order; `refused` counts, by reason, those that the door would refuse again (not
+    `send` in their order; `refused` counts, by reason, those that would be rejected again (not
     in `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
     whose whole value is no more in `position_closed`; `left` are those beyond the limit.
     """

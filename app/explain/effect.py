@@ -3,7 +3,7 @@ earned.
 
 May touch: nothing but its arguments.
 
-A trade counts once, whichever of its actions name the override.  What the override promised for it
+A trade counts once, whichever of its actions name the override.  What the override predicted for it
 is its contribution to the size when the action was taken (effect · regime gain · what had not
 faded), as the reader's own function works it out from the change that was in force then; what its
 sizing added is its part of the size that was in fact taken, after the clamp to 0.3 … 3.0, times the

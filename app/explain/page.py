@@ -54,7 +54,7 @@ def _table(table: Table) -> str:
 
 def drawing(decay: DecayLines) -> str:
     """The decay as SVG: what each stretch's trades made (a dot, larger with more trades), what had
-    been promised, and the fitted curve."""
+    been predicted, and the fitted curve."""
     points = decay.stretches if len(decay.stretches) > 2 else decay.days
     first, last = (date.fromisoformat(decay.days[i].first_day).toordinal() for i in (0, -1))
     values = [v for p in points for v in (p.uplift, p.predicted)]

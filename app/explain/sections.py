@@ -354,7 +354,7 @@ def _attribution(d: OverrideDocument) -> Section:
 
 
 def kept_promise(a: Attribution) -> str:
-    """Whether the trades made what was promised for them."""
+    """Whether the trades' outcomes agree with the prediction."""
     said = f"It predicted {a.promised:+.3f} per trade"
     if abs(a.promised_by_all - a.promised) > 5e-4:
         said += f", and all overrides of these actions together {a.promised_by_all:+.3f}"

@@ -361,7 +361,7 @@ def _regimes(found: Audit) -> str:
         f" these gains were known, sizing by them would be worth {figure(r.attainable)} per"
         " decision.",
         f'<div class="pair">{_plot("Gain by regime", plots.regimes(found))}'
-        f"{table('Gains by regime', ('regime', 'decisions', 'promised', 'gain'), rows)}</div>",
+        f"{table('Gains by regime', ('regime', 'decisions', 'predicted', 'gain'), rows)}</div>",
     )
 
 

@@ -286,7 +286,7 @@ def regimes(found: Audit) -> str:
 
 
 def forms(found: Audit) -> str:
-    """How well the three forms of decay foretold."""
+    """How well the three forms of decay predicted."""
     d = found.decay
     rows = [
         ("exponential − linear", d.exponential_over_linear, COLOURS["integrated"]),

@@ -315,7 +315,7 @@ class Fills:
         )
 
     def _unreadable(self, row: Row, no_side: bool, wrong: str = "") -> dict[str, Any]:
-        """An event with what the row has: the door refuses it at the cell that cannot be read."""
+        """An event with the row's values: input validation rejects it at the unreadable cell."""
         cells, columns = self._cells, self._mapping.columns
         fill_id = cells.text(row.cells, "fill_id") or self._twins.unique(row_id(row.cells))
         ts = cells.time(row.cells, "time")

@@ -2,7 +2,7 @@
 nobody has given it.
 
 May touch: nothing.  A value that cannot be read is handed on as text where a number or a time was
-expected, so that the door refuses it with a path; nothing here raises for bad data.
+expected, so that input validation rejects it with a path; nothing here raises for bad data.
 """
 
 from __future__ import annotations

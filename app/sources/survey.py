@@ -1,4 +1,4 @@
-"""What is in a log before it is sent: what the door would make of each close, which outcomes and
+"""A survey of a log before it is sent: whether each close would be accepted, which outcomes and
 dimensions it has, and what the settings would have to be.
 
 May touch: nothing.
@@ -62,7 +62,7 @@ class Survey:
     _ids: set[bytes] = field(default_factory=set)
 
     def see(self, closed: Closed, timestamp_ms: int, show: int = 0) -> None:
-        """Add one close, judged as the door would at `timestamp_ms`; the first `show` events are
+        """Add one close, validated as ingest would at `timestamp_ms`; the first `show` events are
         kept in whole."""
         self.closes += 1
         event = _event(closed.value)

@@ -30,8 +30,8 @@ _EXPECTED = {
 def in_words(
     event: Mapping[str, Any] | None, path: str, reason: str, mapping: TableMapping | None
 ) -> str:
-    """What is wrong with the row of `event`, which the door refuses for `reason` at `path`; empty
-    where the path says it all."""
+    """The error in the row of `event`, rejected for `reason` at `path`; empty if the path says
+    enough."""
     if event is None:
         return ""
     summary = event.get("trade_summary")

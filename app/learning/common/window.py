@@ -286,7 +286,7 @@ class GroupWindow:
             self._slide(True)
 
     def settle(self) -> None:
-        """From here on `Snapshot.fresh` and `removed_rows` count anew."""
+        """From here on `Snapshot.fresh` and `removed_rows` start again."""
         self._fresh.clear()
         self._removed.clear()
 

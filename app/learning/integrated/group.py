@@ -1,8 +1,8 @@
-"""One group as `integrated` learns it: which of its slices have an edge of their own, how large,
+"""One group's learner in `integrated`: which of its slices have their own edge, how large it is,
 and what is left of it now.
 
 May touch: nothing but its arguments.  A refit computes everything from the trades in the window, so
-that lessons are a function of the set of trades; what differs from the last refit is handed out.
+that lessons are a function of the set of trades; differences from the last refit are returned.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The edge now: how strong a selected effect is today, and how fast it goes.
+"""The half-life and the current edge: how strong a selected effect is today, and how fast it
+decays.
 
 May touch: nothing but its arguments.
 
