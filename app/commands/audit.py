@@ -102,11 +102,10 @@ def audit(
 ) -> None:
     """Test on your own history whether regime weights, half-lives and merging pay off.
 
-    From the closed trades in the log, or straight from FILES, without a broker.  It learns at
-    --cuts times of the past from what had closed by then, sizes the decisions of the next 30 days,
-    and looks at how their trades ended; learns from --placebos logs whose outcomes changed places;
-    and answers three questions with yes, no, or not enough data.  Nothing is published.  See
-    docs/audit.md.
+    Uses the closed trades in the log, or in FILES, without a broker.  At --cuts past times it
+    learns from the trades closed by then, sizes the decisions of the next 30 days, and scores how
+    their trades ended.  It also learns from --placebos logs with shuffled outcomes, and answers
+    three questions with yes, no, or not enough data.  Nothing is published.  See docs/audit.md.
 
     \b
     Examples:

@@ -48,8 +48,8 @@ PLURAL = {"half-life": "half-lives"}
 def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
     """Compare `integrated` with another learner, on the closed trades in the log.
 
-    Both sides learn from the facts in the log as they are now, in this process; nothing is
-    published.  To see whether the difference would have helped, run `faust -A app audit`.
+    Both sides learn from the current facts in the log, in this process; nothing is published.  To
+    see whether the difference would have helped, run `faust -A app audit`.
 
     \b
     Examples:

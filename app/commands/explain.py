@@ -54,13 +54,12 @@ html_option = click.option(
 def explain_one(
     override_id: str, trades: int, at_text: str | None, page: Path | None, as_json: bool
 ) -> None:
-    """Say everything behind one override, in force or not; the first characters of its id are
-    enough.
+    """Explain one override, in force or not; the first characters of its id are enough.
 
-    The trades behind it, the slices that were considered beside it, what was searched, how its edge
-    moves, what regimes make of it, the slices of its latent factor, its history, and what the
-    trades earned that name it among their `applied_overrides`.  From the topics; PostgreSQL, where
-    it answers, adds changes that compaction has removed.
+    Shows the trades behind it, the other slices considered, the search, its edge over time, its
+    gains by regime, the slices of its latent factor, its history, and the results of trades that
+    name it in their `applied_overrides`.  Reads the topics and, if reachable, PostgreSQL for
+    changes that compaction has removed.
 
     \b
     Examples:

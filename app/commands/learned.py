@@ -54,7 +54,7 @@ def _dicts(records: list[Any]) -> list[dict[str, Any]]:
 
 @cli.group("overrides")
 def overrides() -> None:
-    """Look at the overrides that the position manager reads."""
+    """Show the overrides that the position manager reads."""
 
 
 import_later(overrides, {"diff": "diff", "explain": "explain"})
@@ -211,7 +211,7 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
 
 @cli.group("lessons")
 def lessons() -> None:
-    """Look at the evidence behind the overrides."""
+    """Show the evidence behind the overrides."""
 
 
 @lessons.command("list")
