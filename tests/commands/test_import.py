@@ -150,12 +150,12 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(
         (["{trades}", "--mapping", "{trades}"], 3, "not TOML"),
         (["{trades}", "--draft", "{new}", "--json"], 0, ""),
         (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft needs exactly one table"),
-        (["{closes}", "--module", "x"], 2, "module of their own"),
-        (["{what}"], 2, "cannot be told from its name"),
+        (["{closes}", "--module", "x"], 2, "carry their own module"),
+        (["{what}"], 2, "is not clear from its name"),
         (["journal.ods"], 2, "Save it as .xlsx or CSV"),
         (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "not a time"),
         (["{open}", "--dry-run"], 0, ""),
-        (["{open}"], 5, "Trades that are still open and no closes, left out: 1."),
+        (["{open}"], 5, "Trades that are still open, left out: 1."),
         (["{trades}", "--from", "freqtrade"], 5, "is not JSON"),
     ],
 )
@@ -316,7 +316,7 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
     shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
     for said in (
         (
-            "Positions that are still open and no closes, left out: 3 (EXMP251121C00012500 2,"
+            "Positions that are still open, left out: 3 (EXMP251121C00012500 2,"
             " EXMP251121C00009000 -2, TWFD -1100)."
         ),
         "Rows left out by the mapping, for what stands in Filled: 1 (0).",
