@@ -86,7 +86,7 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
         f"{trades}:9",
         "bad_time",
         "Outcomes found: roi 38. EDGELOOP_OUTCOME=roi learns from roi.",
-        "Not in EDGELOOP_DIMENSIONS, and so ignored: atr, symbol.",
+        "Not in EDGELOOP_DIMENSIONS, so ignored: atr, symbol.",
         "export EDGELOOP_DIMENSIONS=atr,symbol",
         '"pattern_key": "pm.gap.entry"',
     ):
@@ -269,7 +269,7 @@ def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> N
         drafted("ninjatrader-executions.csv", tmp_path / "again.toml", "--json").stdout
     )["asked"]
     assert asked == [
-        "What a point of the future ES is worth a contract: nothing in the file tells it."
+        "What a point of the future ES is worth per contract: the file does not say."
     ]
 
 
@@ -285,7 +285,7 @@ def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> N
         (
             "188 EUR",
             5,
-            "The expected profit is 188.00, and these closes make 190.00 EUR after fees",
+            "The expected profit is 188.00, but these closes make 190.00 EUR after fees",
         ),
         ("much", 2, "--expect-pnl is 'much'"),
     ],
@@ -319,9 +319,9 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
             "Positions that are still open, left out: 3 (EXMP251121C00012500 2,"
             " EXMP251121C00009000 -2, TWFD -1100)."
         ),
-        "Rows left out by the mapping, for what stands in Filled: 1 (0).",
+        "Rows left out by the mapping, by their Filled: 1 (0).",
         "Rows that cannot be read as fills; positions of their symbols may be wrong: 1 (TWFD).",
-        "Line 3: The row has 1 cells more than there are columns.",
+        "Line 3: The row has 1 more cells than there are columns.",
         "2150 TWFD are sold on 2025-11-03, and 1050 were held; a row of TWFD could not be read.",
     ):
         assert said in shown.stdout, said
@@ -332,7 +332,7 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
     )
     assert len(document["first"]) == document["closes"] == 4
     assert document["account"]["by_symbol"] == {"EXMP": {"long": 1, "short": 1}}
-    assert document["named"]["rows left out by the mapping, for what stands in Symbol"] == [
+    assert document["named"]["rows left out by the mapping, by their Symbol"] == [
         "(empty)"
     ]
     assert run(NO_BROKER, *words, "--show", "few").exit_code == 2
