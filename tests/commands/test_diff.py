@@ -76,7 +76,7 @@ def test_it_tells_override_by_override(installation: Settings) -> None:
     assert result.exit_code == 0, result.output
     assert "by `classic`.\n\nThey differ in" in result.stdout
     assert "; the 3 greatest:" in result.stdout
-    assert re.search(r"What half-lives change: [1-9]\d* override", result.stdout)
+    assert re.search(r"Changed by half-lives: [1-9]\d* override", result.stdout)
     assert "pm.a.b entry in d0=0" in result.stdout
     assert "Changed by regime weights: 0 overrides." in result.stdout
 
