@@ -268,9 +268,7 @@ def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> N
     asked = json.loads(
         drafted("ninjatrader-executions.csv", tmp_path / "again.toml", "--json").stdout
     )["asked"]
-    assert asked == [
-        "What a point of the future ES is worth per contract: the file does not say."
-    ]
+    assert asked == ["What a point of the future ES is worth per contract: the file does not say."]
 
 
 @pytest.mark.parametrize(
@@ -332,9 +330,7 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
     )
     assert len(document["first"]) == document["closes"] == 4
     assert document["account"]["by_symbol"] == {"EXMP": {"long": 1, "short": 1}}
-    assert document["named"]["rows left out by the mapping, by their Symbol"] == [
-        "(empty)"
-    ]
+    assert document["named"]["rows left out by the mapping, by their Symbol"] == ["(empty)"]
     assert run(NO_BROKER, *words, "--show", "few").exit_code == 2
 
 
