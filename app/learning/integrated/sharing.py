@@ -107,5 +107,5 @@ def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float
 
 
 def _less(effect: Effect, share: float) -> Effect:
-    """A chosen effect without the part that the shared one takes over, which knows of no movement."""
+    """A chosen effect less the part that the shared effect, constant over time, takes over."""
     return effect._replace(effect=effect.effect * (1.0 - share))

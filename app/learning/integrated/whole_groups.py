@@ -51,9 +51,10 @@ def levels(
     """The level of each group, by the id of its whole lesson; `passed` has the fit of the effects
     that passed, by the summary's id.
 
-    |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where their signs differ.  What the chosen
-    effects add to the average trade of the module is not held against a group without any: beyond the effects, levels are compared
-    with a baseline beyond them.
+    |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where
+    their signs differ.  What the chosen effects add to the average trade of the module is not held
+    against a group without any: beyond the effects, levels are compared with a baseline beyond
+    them.
     """
     home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, *_ in groups}
     added = sum(
@@ -139,7 +140,7 @@ def whole_effect(
     bar: float,
     config: LearningConfig,
 ) -> Effect:
-    """The edge of a whole group, now: its level, as far as it is sure by itself, and how it moved."""
+    """The edge of a whole group now, from its level and its movement over time."""
     ramp = ramp_of(level.z, bar)
     now, now_sd, decay = level.net, level.sd, LessonDecay(state="stable")
     if ramp and counts.level_half_life and len(group.summary.course) > 1:
