@@ -14,13 +14,12 @@ from app.learning.integrated.merging import group_of
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath, of_one_refit, shared_sum
 from app.learning.integrated.prior_share import between
-from app.learning.integrated.sharing import with_shared
+from app.learning.integrated.sharing import shared_part, shared_weight, with_shared
 from app.learning.integrated.weights import Counts
 from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import Lesson, LessonDecay
 from tests.learning.making import GROUPS, learned, market
 
-LEVEL = PooledLevel(0.2, 0.2, 0.0)
 FINE = 1e-9
 """A unit of size so small that no effect is left out for being less than a step of the multiplier.
 """
@@ -70,10 +69,10 @@ def made(
 ) -> dict[str, Effect]:
     path, whole, _ = group()
     level = PooledLevel(mean, mean - added, added)
-    return {
-        **found,
-        **with_shared(path, whole, found, level, Counts(0.0, 0.0, share, 1.0), PERSISTENT, scale),
-    }
+    chosen = tuple(i for i in path.path.lesson_ids if i in found)
+    weight = shared_weight([found[i] for i in chosen], Counts(0.0, 0.0, share, 1.0))
+    part = shared_part(path, chosen, weight, PERSISTENT, scale)
+    return {**found, **with_shared(path, whole, found, level, part, weight, 1.0, scale)}
 
 
 def net(lesson: Lesson) -> float:
@@ -81,7 +80,7 @@ def net(lesson: Lesson) -> float:
     return float(between(PERSISTENT) @ lesson.marginal.shared)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 0.6, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.26, 0.6, 1.0])
 @pytest.mark.parametrize("level", [0.0, -0.3])
 @pytest.mark.parametrize("added", [0.0, 0.4])
 @pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
@@ -117,9 +116,9 @@ def test_every_context_gets_the_weighed_mean_of_both_accounts(
 def test_what_chosen_effects_add_to_the_level_counts_once() -> None:
     path, whole, _ = group()
     slices = {i: e for i, e in chosen(0.0, 1.5).items() if i != whole.lesson_id}
-    result = made(slices, 0.5, 0.25, added=0.4)
+    result = made(slices, 0.5, 0.2, added=0.4)
     centre = sum(net(x) * x.n for x in path.shared) / path.summary.n
-    assert result[whole.lesson_id].effect == pytest.approx(0.25 * (0.5 - centre) + 0.75 * 0.1)
+    assert result[whole.lesson_id].effect == pytest.approx(0.2 * (0.5 - centre) + 0.8 * 0.1)
 
 
 def test_the_average_trade_is_told_the_level() -> None:
@@ -146,15 +145,6 @@ def test_what_would_not_move_a_multiplier_is_left_out() -> None:
     result = made({}, 0.0, 0.5, scale=1.0)
     assert 0 < len(result) < len(made({}, 0.0, 0.5))
     assert all(abs(e.effect) >= 0.005 for e in result.values())
-    path, whole, _ = group()
-    assert (
-        with_shared(path, whole, {}, LEVEL, Counts(0.0, 0.0, 0.5, 0.0), PERSISTENT, FINE) == {}
-    ), "the module has not opened"
-
-
-def test_a_group_without_a_persistent_share_has_none() -> None:
-    path, whole, _ = group()
-    assert with_shared(path, whole, {}, LEVEL, Counts(0.0, 0.0, 0.5, 1.0), 0.0, FINE) == {}
 
 
 def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:

@@ -69,7 +69,7 @@ def test_evidence_is_that_of_a_regression() -> None:
     rng = np.random.default_rng(1)
     constant, moving, shared, outcome = rng.normal(size=(4, 200))
     held = cell(constant, moving, shared, outcome)
-    found = shared_evidence([(held, SHARES)], 0.5)
+    found = shared_evidence([held], SHARES, 0.5)
     said, came, beyond, moved = (
         x - x.mean()
         for x in (
@@ -89,12 +89,12 @@ def test_evidence_is_that_of_a_regression() -> None:
 def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
     rng = np.random.default_rng(2)
     parts = [rng.normal(size=(4, 50)) for _ in range(4)]
-    one = shared_evidence([(cell(*p), SHARES) for p in parts], 0.7)
-    other = shared_evidence([(cell(*(30.0 * p)), SHARES) for p in parts[::-1]], 0.7)
+    one = shared_evidence([cell(*p) for p in parts], SHARES, 0.7)
+    other = shared_evidence([cell(*(30.0 * p)) for p in parts[::-1]], SHARES, 0.7)
     assert other.said == pytest.approx(one.said)
     assert other.came == pytest.approx(one.came)
     assert other.trades == one.trades == 200
-    assert shared_evidence([(cell(*np.zeros((4, 5))), SHARES)], 0.7) == Evidence()
+    assert shared_evidence([cell(*np.zeros((4, 5)))], SHARES, 0.7) == Evidence()
 
 
 @given(st.lists(st.floats(-100, 0), min_size=2, max_size=6), st.floats(0.001, 0.2), st.floats(0, 1))

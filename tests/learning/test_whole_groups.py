@@ -19,6 +19,7 @@ from app.learning.integrated.weights import Counts
 from app.learning.integrated.whole_groups import (
     PRIOR_GROUPS,
     PRIOR_LEVEL_SD2,
+    coarse_level,
     levels,
     pooled_level,
     record_of_level,
@@ -176,7 +177,7 @@ def test_the_record_of_a_level_is_told_in_trades() -> None:
     spread = spread_of(held, found, CONFIG, 1.0)
     for group in held:
         i = whole_id(group.summary)
-        evidence = record_of_level(group.summary, found[i], spread.noise2[i], CONFIG)
+        evidence = record_of_level(group.summary, *coarse_level(found[i], spread.noise2[i]), CONFIG)
         assert evidence.said >= 0
         assert 0 < evidence.trades <= group.summary.n
     young = groups(learned({("pm.y", "add"): market(3, 25)}))
@@ -186,4 +187,6 @@ def test_the_record_of_a_level_is_told_in_trades() -> None:
         segment_baselines("pm", [young[0].summary], 0.0, 1),
     )
     i = whole_id(young[0].summary)
-    assert record_of_level(young[0].summary, lone[i], 0.1, LearningConfig(n_min=10)).trades == 0
+    assert (
+        record_of_level(young[0].summary, lone[i].mean, 0.1, LearningConfig(n_min=10)).trades == 0
+    )

@@ -55,7 +55,8 @@ def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
     Returns
     -------
     1 for `rr`, else the module's robust standard deviation: the root mean square of the groups',
-    weighted by trades, or 1 if no group has any spread.
+    weighted by trades, or 1 if no group has any spread.  It has three significant digits: the next
+    trade of one group does not change the sizes of all.
     """
     if outcome == "rr":
         return 1.0
@@ -65,4 +66,6 @@ def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
     ]
     spread = [(sd, n) for sd, n in groups if sd is not None and sd > 0]
     trades = sum(n for _, n in spread)
-    return float(np.sqrt(sum(sd * sd * n for sd, n in spread) / trades)) if trades else 1.0
+    if not trades:
+        return 1.0
+    return float(f"{np.sqrt(sum(sd * sd * n for sd, n in spread) / trades):.3g}")

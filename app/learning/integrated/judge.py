@@ -22,6 +22,7 @@ The way of an effect to its override:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,8 +39,9 @@ from app.learning.integrated.merging import Group, group_of, merged, representat
 from app.learning.integrated.netting import Effect, netted, path_ramps, ramp_of
 from app.learning.integrated.paths import GroupPath, blended, of_one_refit
 from app.learning.integrated.persistence import sign_flip_log_p, total
-from app.learning.integrated.prior_share import between, persistent_shares, told
+from app.learning.integrated.prior_share import Told, between, persistent_shares, told
 from app.learning.integrated.records import (
+    ALIVE_US,
     Rejection,
     baseline_record,
     coarse,
@@ -52,7 +54,13 @@ from app.learning.integrated.records import (
 )
 from app.learning.integrated.regime_gains import gains_of, weights_of
 from app.learning.integrated.regimes import RegimeWeights
-from app.learning.integrated.sharing import with_shared
+from app.learning.integrated.remembered import Remembered
+from app.learning.integrated.sharing import (
+    SharedPart,
+    shared_part,
+    shared_weight,
+    with_shared,
+)
 from app.learning.integrated.sketches import decoded
 from app.learning.integrated.weights import (
     HALF_LIFE,
@@ -68,6 +76,7 @@ from app.learning.integrated.weights import (
 from app.learning.integrated.whole_groups import (
     Level,
     Spread,
+    coarse_level,
     levels,
     pooled_level,
     record_of_level,
@@ -129,6 +138,16 @@ class IntegratedMaterializer:
         self._paths: dict[str, GroupPath] = {}
         self._rejected: dict[str, tuple[Lesson, Rejection, LessonVerdict]] = {}
         self._counted: dict[str, Counts] = {}
+        # what was made of a group or a lesson, by the id of the summary or the lesson
+        self._told: Remembered[Told | None] = Remembered()
+        self._moving: Remembered[Evidence] = Remembered()
+        self._moving_levels: Remembered[Evidence] = Remembered()
+        self._sharing: Remembered[Evidence] = Remembered()
+        self._parts: Remembered[SharedPart] = Remembered()
+        self._handed: Remembered[tuple[LessonVerdict, Override | None]] = Remembered()
+        # groups of which something has come or gone, and lessons with a shared effect by group
+        self._touched: set[Group] = set()
+        self._sharers: dict[Group, dict[str, Lesson]] = {}
 
     @property
     def n_lessons(self) -> int:
@@ -147,17 +166,30 @@ class IntegratedMaterializer:
                     f"The record {record.lesson_id} is of module {record.module!r}, not of"
                     f" {self.module!r}."
                 )
+            self._touched.add(group_of(record))
             if isinstance(record, GroupSummary):
                 self._summaries[record.lesson_id] = record
             else:
                 old = self._lessons.get(record.lesson_id)
                 self._lessons[record.lesson_id] = record
+                self._note(record)
                 if old is None or old.sketch != record.sketch or old.n != record.n:
                     self._changed[record.lesson_id] = None
         for lesson_id in retired:
-            if self._lessons.pop(lesson_id, None) is not None:
+            gone = self._lessons.pop(lesson_id, None)
+            if gone is not None:
                 self._changed[lesson_id] = None
+                self._touched.add(group_of(gone))
+                self._sharers.get(group_of(gone), {}).pop(lesson_id, None)
             self._summaries.pop(lesson_id, None)
+
+    def _note(self, lesson: Lesson) -> None:
+        """Keep the lesson with those of its group that have a shared effect, if it has one."""
+        sharers = self._sharers.setdefault(group_of(lesson), {})
+        if lesson.marginal is not None and lesson.marginal.shared:
+            sharers[lesson.lesson_id] = lesson
+        else:
+            sharers.pop(lesson.lesson_id, None)
 
     def adopt(self, published: Iterable[Any]) -> None:
         """What is published of this module, records of any kind: from here on `judge` returns what
@@ -304,7 +336,7 @@ class IntegratedMaterializer:
                         half_lives[0],
                     )
                     sure = max(sure, found[i].ramp)
-            shares = _shares(alike)
+            shares = self._shares(alike)
             counts = self._counts(alike, half_lives, spread, sure, len(categories), shares)
             by_category[category] = alike, spread, counts, shares
         found = merged(found, lead)
@@ -322,9 +354,20 @@ class IntegratedMaterializer:
                     continue
                 if level.z > bar:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
-                pooled = pooled_level(level, spread.noise2[i], spread)
                 share = shares.get(group.summary.lesson_id, 0.0)
-                found.update(with_shared(group, whole, found, pooled, counts, share, scale))
+                if not counts.open or not share:
+                    continue
+                chosen = tuple(i for i in group.path.lesson_ids if i in found)
+                count = shared_weight([found[i] for i in chosen], counts)
+                part = self._parts.get(
+                    group.summary.lesson_id,
+                    (group, chosen, count, share, scale),
+                    partial(shared_part, group, chosen, count, share, scale),
+                )
+                pooled = pooled_level(level, spread.noise2[i], spread)
+                found.update(
+                    with_shared(group, whole, found, pooled, part, count, counts.open, scale)
+                )
         counts_of = {category: counts for category, (_, _, counts, _) in by_category.items()}
         return (
             found,
@@ -332,19 +375,29 @@ class IntegratedMaterializer:
             {i: share for *_, shares in by_category.values() for i, share in shares.items()},
         )
 
+    def _shares(self, groups: Sequence[GroupPath]) -> dict[str, float]:
+        """The persistent share of each group that is old enough to have one, by its summary."""
+        known = {
+            summary.lesson_id: self._told.get(summary.lesson_id, (summary,), partial(told, summary))
+            for summary in (group.summary for group in groups)
+        }
+        old_enough = {i: found for i, found in known.items() if found is not None}
+        return dict(zip(old_enough, persistent_shares(list(old_enough.values())), strict=True))
+
     def _half_lives(
         self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread
     ) -> tuple[float, float]:
         """How far half-lives of slices and of whole groups count in the groups of one category."""
         config = self._config
-        slices = half_life_evidence(cell for group in groups for cell in group.summary.record)
-        levels_ = Evidence()
-        if config.half_life is None:
-            for group in groups:
-                i = whole_id(group.summary)
-                levels_ = levels_.plus(
-                    record_of_level(group.summary, found[i], spread.noise2[i], config)
-                )
+        slices, levels_ = Evidence(), Evidence()
+        for summary in (group.summary for group in groups) if config.half_life is None else ():
+            key, i = summary.lesson_id, whole_id(summary)
+            slices = slices.plus(
+                self._moving.get(key, (summary,), partial(half_life_evidence, summary.record))
+            )
+            mean, noise2 = coarse_level(found[i], spread.noise2[i])
+            record = partial(record_of_level, summary, mean, noise2, config)
+            levels_ = levels_.plus(self._moving_levels.get(key, (summary, mean, noise2), record))
         return weight(slices, HALF_LIFE, config.half_life), weight(
             levels_, LEVEL_HALF_LIFE, config.half_life
         )
@@ -361,26 +414,20 @@ class IntegratedMaterializer:
         """How far each learner counts in the groups of one of so many categories, of whose effects
         the surest has come in by `sure`."""
         config = self._config
-        cells = [
-            (cell, between(shares.get(g.summary.lesson_id, 0.0)))
-            for g in groups
-            for cell in g.summary.record
-        ]
-        shared = weight(shared_evidence(cells, half_lives[0]), SHARED, config.shared_effects)
+        came = Evidence()
+        for summary in (g.summary for g in groups) if config.shared_effects is None else ():
+            share = shares.get(summary.lesson_id, 0.0)
+            record = partial(shared_evidence, summary.record, between(share), half_lives[0])
+            came = came.plus(
+                self._sharing.get(summary.lesson_id, (summary, share, half_lives[0]), record)
+            )
+        shared = weight(came, SHARED, config.shared_effects)
         slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
         log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(
             2.0 * categories
         )
         is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
         return Counts(*half_lives, shared, is_open)
-
-    def _by_group(self) -> dict[Group, list[Lesson]]:
-        """The lessons with a shared effect, by group."""
-        found: dict[Group, list[Lesson]] = {}
-        for _, lesson in sorted(self._lessons.items()):
-            if lesson.marginal is not None and lesson.marginal.shared:
-                found.setdefault(group_of(lesson), []).append(lesson)
-        return found
 
     def _bar(self, groups: Iterable[GroupPath]) -> tuple[int, float]:
         """Hypotheses of the module (each group's level is one more), and the |z| that an effect
@@ -394,17 +441,20 @@ class IntegratedMaterializer:
 
         Until the rest has arrived the refit before counts.
         """
-        slices = self._by_group()
         for key, summary in self._summaries.items():
+            if group_of(summary) not in self._touched:
+                continue
             path = summary.path
             lessons = (
                 {}
                 if path is None
                 else {i: self._lessons[i] for i in path.lesson_ids if i in self._lessons}
             )
-            shared = tuple(slices.get((summary.pattern_key, summary.action_category), ()))
+            sharers = self._sharers.get(group_of(summary), {})
+            shared = tuple(lesson for _, lesson in sorted(sharers.items()))
             if path is not None and of_one_refit(summary, path, lessons, shared):
                 self._paths[key] = GroupPath(summary, path, lessons, shared)
+        self._touched = set()
         self._paths = {
             key: whole for key, whole in sorted(self._paths.items()) if key in self._summaries
         }
@@ -426,26 +476,40 @@ class IntegratedMaterializer:
         silent = silent_members(
             {f.factor_id: f for f in factor_of.values()}.values(), effects, self._lessons
         )
-        newest_us = max((micros_from_text(s.as_of) for s in self._summaries.values()), default=0)
+        newest = max((s.as_of for s in self._summaries.values()), default="")
+        newest_us = micros_from_text(newest) // ALIVE_US * ALIVE_US if newest else 0
         covered: dict[str, str] = {}
-        for i, effect in sorted(effects.items()):
-            size = effect.effect / scale
-            times = float(on_grid(multiplier(size)))
+        ordered = sorted(effects.items())
+        sizes = np.array([effect.effect for _, effect in ordered]) / scale
+        multipliers = on_grid(multiplier(sizes)).tolist()
+        in_force = [w for w in weights if w.active]
+        for (i, effect), size, times in zip(ordered, sizes.tolist(), multipliers, strict=True):
             factor = factor_of.get(i)
-            if times != 1.0:
-                members: tuple[str, ...] = ()
-                if factor is not None:
-                    members = tuple(
-                        m
-                        for m in silent.get((factor.factor_id, group_of(effect.lesson)), ())
-                        if m not in covered
-                    )
-                    covered.update(dict.fromkeys(members, i))
-                gains = gains_of(effect.lesson, weights)
-                overrides[i] = override_record(
-                    effect, size, times, members, factor, gains, scale, newest_us, version
+            members: tuple[str, ...] = ()
+            if times != 1.0 and factor is not None:
+                members = tuple(
+                    m
+                    for m in silent.get((factor.factor_id, group_of(effect.lesson)), ())
+                    if m not in covered
                 )
-            verdicts[i] = verdict_record(effect, size, times, factor, scale, version)
+                covered.update(dict.fromkeys(members, i))
+            gains = gains_of(effect.lesson, weights) if in_force and times != 1.0 else {}
+            verdicts[i], made = self._handed.get(
+                i,
+                (
+                    effect,
+                    members,
+                    factor and factor.factor_id,
+                    tuple(gains.items()),
+                    scale,
+                    newest_us,
+                ),
+                partial(
+                    _records, effect, size, times, members, factor, gains, scale, newest_us, version
+                ),
+            )
+            if made is not None:
+                overrides[i] = made
         centre = coarse(
             baselines.records[0].mean if baselines.records else self._config.baseline_default, scale
         )
@@ -462,6 +526,15 @@ class IntegratedMaterializer:
                 )
                 verdicts[i] = self._rejection(lesson, why, version)
         self._rejected = {i: made for i, made in self._rejected.items() if i in self._lessons}
+        self._handed.keep(effects)
+        for of_groups in (
+            self._told,
+            self._moving,
+            self._moving_levels,
+            self._sharing,
+            self._parts,
+        ):
+            of_groups.keep(self._summaries)
         return list(verdicts.values()), list(overrides.values())
 
     def _rejection(self, lesson: Lesson, why: Rejection, version: int) -> LessonVerdict:
@@ -475,8 +548,21 @@ class IntegratedMaterializer:
         return verdict
 
 
-def _shares(groups: Sequence[GroupPath]) -> dict[str, float]:
-    """The persistent share of each group that is old enough to have one, by its summary's id."""
-    known = {group.summary.lesson_id: told(group.summary) for group in groups}
-    old_enough = {i: found for i, found in known.items() if found is not None}
-    return dict(zip(old_enough, persistent_shares(list(old_enough.values())), strict=True))
+def _records(
+    effect: Effect,
+    size: float,
+    times: float,
+    members: tuple[str, ...],
+    factor: Factor | None,
+    gains: dict[str, float],
+    scale: float,
+    newest_us: int,
+    version: int,
+) -> tuple[LessonVerdict, Override | None]:
+    """The verdict on an effect, and its override where it has one."""
+    verdict = verdict_record(effect, size, times, factor, scale, version)
+    if times == 1.0:
+        return verdict, None
+    return verdict, override_record(
+        effect, size, times, members, factor, gains, scale, newest_us, version
+    )

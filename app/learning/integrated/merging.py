@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.netting import Effect
-from schemas.lessons import Lesson
+from schemas.lessons import GroupSummary, Lesson
 
 Group = tuple[str, str]
 """(pattern key, category)."""
@@ -71,6 +71,6 @@ def silent_members(
     return silent
 
 
-def group_of(lesson: Lesson) -> Group:
-    """The group that a lesson is of."""
+def group_of(lesson: Lesson | GroupSummary) -> Group:
+    """The group that a lesson or a summary is of."""
     return lesson.pattern_key, lesson.action_category

@@ -29,6 +29,9 @@ PRIOR_SHARE = 0.01
 """Mean persistent share of a module, before anything is seen."""
 LEAST_SHARE = 1e-6
 MOST_SHARE = 0.5
+SHARE_STEPS = 32
+"""Steps of the share to each factor of two: the next trade of one group does not change the effects
+of all."""
 FAR_OUT = -30.0
 """Standard deviations below 0 from which on the tail of a normal distribution is told by its
 asymptotic series."""
@@ -60,7 +63,7 @@ def estimated(products: Floats, likeness: float) -> tuple[float, float]:
 
 
 def persistent_shares(groups: Sequence[Told]) -> list[float]:
-    """The posterior mean of each group's persistent share, in (0, `MOST_SHARE`].
+    """The posterior mean of each group's persistent share, in (0, `MOST_SHARE`], in steps.
 
     >>> small, large = Told(0.001, 0.01, 500), Told(0.05, 0.01, 500)
     >>> (
@@ -77,9 +80,15 @@ def persistent_shares(groups: Sequence[Told]) -> list[float]:
     sd = float(np.sqrt((part * part) @ [group.sd**2 for group in groups]))
     mean = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
     return [
-        min(max(posterior_share(group.estimate, group.sd, mean), LEAST_SHARE), MOST_SHARE)
+        _in_steps(
+            min(max(posterior_share(group.estimate, group.sd, mean), LEAST_SHARE), MOST_SHARE)
+        )
         for group in groups
     ]
+
+
+def _in_steps(share: float) -> float:
+    return float(np.exp2(np.round(np.log2(share) * SHARE_STEPS) / SHARE_STEPS))
 
 
 def posterior_share(estimate: float, sd: float, prior: float) -> float:

@@ -21,7 +21,8 @@ def weights_of(
     cells: list[regimes.Cell] = []
     variance: list[float] = []
     regime_of: dict[str, tuple[str, ...]] = {}
-    for effect in sorted(effects, key=lambda e: e.lesson.lesson_id):
+    tracked = [effect for effect in effects if effect.lesson.history]
+    for effect in sorted(tracked, key=lambda e: e.lesson.lesson_id):
         lesson = effect.lesson
         # A slice within one regime says nothing of how regimes differ.
         if (
@@ -52,7 +53,7 @@ def weights_of(
 def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[str, float]:
     """The gains of a lesson's override, by regime; a whole group has none."""
     metrics = lesson.metrics
-    if metrics is None or not lesson.scope:
+    if metrics is None or not lesson.scope or not any(w.active for w in weights):
         return {}
     return regimes.gains(
         weights, tuple(getattr(metrics, name) for name in regimes.METRICS), lesson.scope

@@ -12,8 +12,9 @@ whole group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import fsum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,41 +22,41 @@ from app.learning.common.multiplier import GRID
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.prior_share import between
-from app.learning.integrated.weights import Counts
+from app.learning.integrated.weights import Counts, in_steps
 from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import Lesson, LessonDecay
 
 
-def with_shared(
-    group: GroupPath,
-    whole: Lesson,
-    found: Mapping[str, Effect],
-    level: PooledLevel,
-    counts: Counts,
-    share: float,
-    scale: float,
-) -> dict[str, Effect]:
-    """The effects of a group, chosen and shared ones weighed by `counts`.
+class SharedPart(NamedTuple):
+    """What the shared effects of a group's slices come to: `effects` of slices that are not chosen,
+    by lesson id; what is `added` to those that are; `mean`, what the average trade of the group
+    gets of both."""
 
-    `whole` is the lesson of the whole group, `found` the chosen effects, the whole group's among
-    them; `level` is the posterior mean of the group's, `share` that of the persistent share of its
-    variance; `scale` units of the outcome are one unit of size.
+    effects: dict[str, Effect]
+    added: dict[str, float]
+    mean: float
+
+
+def shared_weight(chosen: Iterable[Effect], counts: Counts) -> float:
+    """How far shared effects count beside these chosen ones of a group, from 0 to 1.
+
+    Without chosen effects that have come in there is nothing to weigh them against.
     """
-    if not counts.open or not share:
-        return {}
-    chosen, own_level = (
-        [found[i] for i in group.path.lesson_ids if i in found],
-        found.get(whole.lesson_id),
-    )
-    # Without chosen effects that have come in there is nothing to weigh shared ones against.
     surest = max((effect.ramp for effect in chosen), default=0.0)
-    weight = counts.open * (1.0 - surest * (1.0 - counts.shared))
-    made = {e.lesson.lesson_id: _less(e, weight) for e in chosen}
-    of_level = counts.open
-    if own_level is not None:  # one that is sure by itself needs no others, and has moved as it has
-        of_level *= 1.0 - own_level.ramp
-        made[whole.lesson_id] = _less(own_level, of_level)
-    told = between(share)
+    return in_steps(counts.open * (1.0 - surest * (1.0 - counts.shared)))
+
+
+def shared_part(
+    group: GroupPath, chosen: tuple[str, ...], weight: float, share: float, scale: float
+) -> SharedPart:
+    """The shared effects of a group's slices by `weight`, where lessons of the ids `chosen` have
+    effects already.
+
+    `share` is the posterior mean of the persistent share of the group's variance; `scale` units of
+    the outcome are one unit of size.  What would not move a multiplier is left out.
+    """
+    told, have = between(share), frozenset(chosen)
+    part = SharedPart({}, {}, 0.0)
     moved = []
     for lesson in group.shared:
         marginal = lesson.marginal
@@ -63,29 +64,53 @@ def with_shared(
             continue
         effect = float(told @ marginal.shared)
         size = weight * effect
-        i = lesson.lesson_id
-        if i in made:
-            made[i] = made[i]._replace(effect=made[i].effect + size)
+        if lesson.lesson_id in have:
+            part.added[lesson.lesson_id] = size
         elif abs(size) >= 0.5 / GRID * scale:
             sd = 1.0 / float(
                 np.sqrt(
                     marginal.shared_precision + 1.0 / max(share * marginal.shared_prior, 1e-300)
                 )
             )
-            made[i] = _shared(lesson, group, size, effect, sd)
+            part.effects[lesson.lesson_id] = _shared(lesson, group, size, effect, sd)
         else:
             continue
         moved.append(size * lesson.n / max(group.summary.n, 1))
+    return part._replace(mean=fsum(moved))
+
+
+def with_shared(
+    group: GroupPath,
+    whole: Lesson,
+    found: Mapping[str, Effect],
+    level: PooledLevel,
+    part: SharedPart,
+    weight: float,
+    opened: float,
+    scale: float,
+) -> dict[str, Effect]:
+    """The effects of a group, chosen and shared ones weighed.
+
+    `whole` is the lesson of the whole group, `found` the chosen effects, the whole group's among
+    them; `level` is the posterior mean of the group's, `part` what its slices share by `weight`;
+    `opened` is how far the module has opened, `scale` units of the outcome are one unit of size.
+    """
+    made = dict(part.effects)
+    for i in group.path.lesson_ids:
+        if i in found:
+            made[i] = _plus(found[i], weight, part.added.get(i, 0.0))
+    of_level, own_level = opened, found.get(whole.lesson_id)
+    if own_level is not None:  # one that is sure by itself needs no others, and has moved as it has
+        of_level *= 1.0 - own_level.ramp
     # The mean of a group has what its chosen effects add to it: only the account without these
     # begins there.
-    part = weight / counts.open
-    pooled = part * level.mean + (1.0 - part) * level.net
-    size = of_level * pooled + (counts.open - of_level) * part * level.added - fsum(moved)
-    i = whole.lesson_id
-    if i in made:
-        made[i] = made[i]._replace(effect=made[i].effect + size)
+    of_mean = weight / opened
+    pooled = of_mean * level.mean + (1.0 - of_mean) * level.net
+    size = of_level * pooled + (opened - of_level) * of_mean * level.added - part.mean
+    if own_level is not None:
+        made[whole.lesson_id] = _plus(own_level, of_level, size)
     elif abs(size) >= 0.5 / GRID * scale:
-        made[i] = _shared(whole, group, size, pooled, abs(pooled))
+        made[whole.lesson_id] = _shared(whole, group, size, pooled, abs(pooled))
     return made
 
 
@@ -106,6 +131,7 @@ def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float
     )
 
 
-def _less(effect: Effect, share: float) -> Effect:
-    """A chosen effect less the part that the shared effect, constant over time, takes over."""
-    return effect._replace(effect=effect.effect * (1.0 - share))
+def _plus(effect: Effect, share: float, size: float) -> Effect:
+    """A chosen effect less the `share` that the shared effect, constant over time, takes over, plus
+    the `size` of that."""
+    return effect._replace(effect=effect.effect * (1.0 - share) + size)

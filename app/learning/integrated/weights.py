@@ -52,6 +52,9 @@ LEVEL_HALF_LIFE = Prior(0.25, 0.3)
 """Levels of whole groups move with the market as much as with the edge: on real prices their
 movement did not last."""
 SHARED = Prior(0.5, 1.0)
+STEPS = 100
+"""Steps of a weight between 0 and 1: the next trade of one group does not change the effects of
+all."""
 DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time hang together."""
 
@@ -85,7 +88,16 @@ def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
         return float(switch)
     sure = 1.0 / prior.sd**2
     found = (prior.mean * sure + evidence.came / DISCOUNT) / (sure + evidence.said / DISCOUNT)
-    return min(max(found, 0.0), 1.0)
+    return in_steps(min(max(found, 0.0), 1.0))
+
+
+def in_steps(weight: float) -> float:
+    """The nearest of the weights that are used.
+
+    >>> in_steps(0.333)
+    0.33
+    """
+    return round(weight * STEPS) / STEPS
 
 
 def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
@@ -97,16 +109,16 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
     return total
 
 
-def shared_evidence(cells: Iterable[tuple[RecordCell, Floats]], half_life: float) -> Evidence:
+def shared_evidence(cells: Iterable[RecordCell], shares: Floats, half_life: float) -> Evidence:
     """Of shared effects: what they say beyond the chosen ones, and what came beyond these with
     their half-life by weight `half_life`.
 
-    `cells` with the weights of the shares that effects are told for, see `prior_share.between`.  A
+    `shares` are the weights of the shares that effects are told for, see `prior_share.between`.  A
     past time at which nothing had been chosen does not tell which account is the better one: it
     would show what is lost until something is.
     """
     total = Evidence()
-    for cell, shares in cells:
+    for cell in cells:
         products = symmetric(cell.products)
         if not products[0, 0] > 0:
             continue

@@ -185,11 +185,19 @@ def pooled_level(level: Level, noise2: float, spread: Spread) -> PooledLevel:
     )
 
 
+def coarse_level(level: Level, noise2: float) -> tuple[float, float]:
+    """A level's mean and the variance of its noise, on a grid: another group's next trade moves the
+    baseline a little, and this group's record must not have to be made again for it."""
+    noise2 = float(np.exp2(np.round(4.0 * np.log2(max(noise2, 1e-300))) / 4.0))
+    step = float(np.sqrt(noise2)) / 8.0
+    return round(level.mean / step) * step, noise2
+
+
 def record_of_level(
-    summary: GroupSummary, level: Level, noise2: float, config: LearningConfig
+    summary: GroupSummary, mean: float, noise2: float, config: LearningConfig
 ) -> Evidence:
     """What the half-life of a whole group would have said at past times beyond its mean, and what
-    came (see `record.py`)."""
+    came (see `record.py`); `mean` of all trades net of the baseline, with `noise2` its variance."""
     step = max(config.window_us // STEPS, 1)
     half = step * STEPS // 2
     newest = micros_from_text(summary.as_of)
@@ -197,7 +205,7 @@ def record_of_level(
     starts = np.array([cell.day * DAY_US for cell in summary.course])
     n = np.array([cell.n for cell in summary.course], np.float64)
     beyond = np.array([cell.mean for cell in summary.course])
-    beyond += level.mean - float(n @ beyond) / float(n.sum())
+    beyond += mean - float(n @ beyond) / float(n.sum())
     noise = max(noise2 * float(n.sum()), 1e-300)
     unit = DISCOUNT / noise  # the noise of levels already has what hangs together in time
     found = Evidence()
@@ -206,16 +214,16 @@ def record_of_level(
         after = (starts >= cut) & (starts < cut + step)
         if n[known].sum() < LEAST_TRADES * config.n_min or known.sum() < 2 or not after.any():
             continue
-        mean = float(n[known] @ beyond[known] / n[known].sum())
+        before = float(n[known] @ beyond[known] / n[known].sum())
         state = _edge_state(
             starts[known] + length / 2, n[known], beyond[known], np.sqrt(noise), cut
         )
         age = (starts[after] + length / 2 - cut) / HOUR_US
-        moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - mean
+        moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - before
         found = found.plus(
             Evidence(
                 unit * float(n[after] @ (moving * moving)),
-                unit * float(n[after] @ (moving * (beyond[after] - mean))),
+                unit * float(n[after] @ (moving * (beyond[after] - before))),
                 int(n[after].sum()),
             )
         )
