@@ -25,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from edgeloop import explore
 from edgeloop.identity import check_category
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
@@ -61,15 +62,16 @@ class OverrideBook:
     """The overrides in memory.
 
         async with OverrideBook("127.0.0.1:9092") as book:
-            await book.ready(timeout=30) size *= book.resolve("uptrend.S1.entry", "add", {"chain":
-            "sol", "btc_macro": "S1"}).multiplier
+            await book.ready(timeout=30)
+            size *= book.resolve("uptrend.S1.entry", "add", {"chain": "sol"}).multiplier
 
     `broker`: host:port, several with commas.  `stale_after_s`: without proof of being current for
     so long, every answer is neutral.  `client_options` go to `aiokafka.AIOKafkaConsumer` (for TLS,
     SASL).  Everything runs in the loop of the `async with`; `resolve` may be called from any
     thread.  The broker may be away at the start or at any time: the book reconnects by itself and
     is neutral meanwhile.  `enabled` may be set to False at any time: the switch that makes every
-    answer neutral.
+    answer neutral.  `explore_share` is the share of decisions that explore (see
+    `edgeloop.explore`); default EDGELOOP_EXPLORE, or none.
     """
 
     def __init__(
@@ -80,10 +82,12 @@ class OverrideBook:
         stale_after_s: float = 60.0,
         enabled: bool = True,
         client_options: Mapping[str, Any] | None = None,
+        explore_share: float | None = None,
     ) -> None:
         if not stale_after_s > 0:
             raise ValueError(f"stale_after_s is {stale_after_s}; it must be greater than 0.")
         self.enabled = enabled
+        self._explore = explore.share(explore_share)
         self._broker = broker
         self._topic = topic_prefix + TOPIC
         self._stale_after_s = stale_after_s
@@ -132,10 +136,12 @@ class OverrideBook:
         *,
         module: str = "pm",
         emergency: bool = False,
+        decision_id: str | None = None,
     ) -> Resolution:
         """The size multiplier for an action: see `edgeloop.resolution.resolve`.
 
-        Neither waits nor raises; 1.0 whenever in doubt.
+        Neither waits nor raises; 1.0 whenever in doubt.  Where exploration is on, `decision_id`
+        determines what is drawn; a decision without an id does not explore.
         """
         if emergency:
             return EMERGENCY
@@ -148,11 +154,15 @@ class OverrideBook:
             if time.monotonic() - self._current_at > self._stale_after_s:
                 return _STALE
             at_s = time.time() if at is None else unix_seconds(at)
-            group = shelf.group(
-                canonical_pattern_key(pattern_key, module), check_category(action_category)
-            )
+            key = canonical_pattern_key(pattern_key, module)
+            group = shelf.group(key, check_category(action_category))
             matched = group.match(scope) if group is not None else None
-            return combine(matched, scope, at_s) if matched else NO_MATCH
+            if not matched:
+                return NO_MATCH
+            found = combine(matched, scope, at_s)
+            if decision_id is None or not self._explore:
+                return found
+            return explore.explored(found, self._explore, key, action_category, decision_id)
         except Exception as error:
             return failed(error)
 
