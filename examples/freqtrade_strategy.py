@@ -1,13 +1,14 @@
 """A freqtrade strategy, and the same connected to Edgeloop: the last three lines.
 
-    freqtrade backtesting --strategy RsiDipSized ...
+freqtrade backtesting --strategy RsiDipSized ...
 """
 
 from datetime import datetime
 
-from edgeloop.integrations.freqtrade import EdgeloopMixin
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
+
+from edgeloop.integrations.freqtrade import EdgeloopMixin
 
 
 class RsiDip(IStrategy):

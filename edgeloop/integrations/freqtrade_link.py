@@ -101,8 +101,11 @@ class Link:
         atexit.unregister(self.finish)
         try:
             self.report()
+            sent = -1
+            while not self._connection.flush(5.0) and self._connection.status.sent > sent:
+                sent = self._connection.status.sent
         finally:
-            if not self._connection.stop(timeout=60.0 if self._backtest else 5.0):
+            if not self._connection.stop(timeout=0.1):
                 log.warning("Edgeloop: closes wait in the spool; the next start sends them.")
 
     # questions

@@ -49,11 +49,11 @@ def market(pair: str) -> dict:
     }
 
 
-async def fetch_markets(self, params=None):  # noqa: ANN001
+async def fetch_markets(self, params=None):
     return [market(pair) for pair in PAIRS]
 
 
-async def fetch_currencies(self, params=None):  # noqa: ANN001
+async def fetch_currencies(self, params=None):
     return {}
 
 
