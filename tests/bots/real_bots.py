@@ -211,6 +211,58 @@ async def test_a_freqtrade_backtest_goes_on_without_a_broker(
     assert not list((tmp_path / "user_data" / "edgeloop" / "backtest" / "queue").iterdir())
 
 
+async def test_a_freqtrade_dry_run_goes_on_after_a_restart_and_sends_its_close(
+    stack_settings: Settings, run: Callable[..., str], tmp_path: Path
+) -> None:
+    key = "pm.ClimbSized"
+    await publish(
+        stack_settings,
+        override("o-entry", f"{key}.dip", "entry", 0.5, symbol="BTC/USDT"),
+        override("o-add", f"{key}.higher", "add", -0.4),
+        override("o-exit", f"{key}.top", "exit", -0.25),
+    )
+    strategies = tmp_path / "user_data" / "strategies"
+    strategies.mkdir(parents=True)
+    source = (ROOT / "tests" / "bots" / "live_strategy.py").read_text()
+    (strategies / "live_strategy.py").write_text(source)
+    configured = configuration(stack_settings) | {
+        "strategy": "ClimbSized",
+        "db_url": "sqlite:///trades.sqlite",
+        "initial_state": "running",
+    }
+    configured["exchange"]["enable_ws"] = False
+    configured["entry_pricing"]["price_side"] = configured["exit_pricing"]["price_side"] = "other"
+    (tmp_path / "config.json").write_text(json.dumps(configured))
+    program = str(ROOT / "tests" / "bots" / "freqtrade_dry_run.py")
+    for price, rounds in ((100, 2), (105, 2)):  # each in a process of its own
+        run("freqtrade", program, str(price), str(rounds))
+        assert await in_kafka(stack_settings) == []
+    run("freqtrade", program, "115", "3")
+    found = {close["symbol"]: close for close in await in_kafka(stack_settings)}
+    assert found.keys() == {"BTC/USDT", "ETH/USDT"}
+    database = tmp_path / "trades.sqlite"
+    imported = {c["symbol"]: c for c in (json.loads(c.value) for c in closes([str(database)]))}
+    for symbol, close in found.items():
+        said = [(a["action_category"], *a["applied_overrides"]) for a in close["actions"]]
+        entry = ("entry", "o-entry") if symbol == "BTC/USDT" else ("entry",)
+        # A quarter stays at the first exit, and leaves whole with the next.
+        assert said == [entry, ("add", "o-add"), ("exit", "o-exit"), ("exit",)]
+        bought = [a["size_frac"] for a in close["actions"][:2]]
+        stakes = (150 if symbol == "BTC/USDT" else 100, 30)
+        units = stakes[0] / 100, stakes[1] / 105
+        assert bought == pytest.approx([unit / sum(units) for unit in units], rel=0.01)
+        assert [a["size_frac"] for a in close["actions"][2:]] == pytest.approx(
+            [0.75, 1.0], rel=0.01
+        )
+        other = imported[symbol]
+        assert (close["trade_id"], close["event_id"]) == (other["trade_id"], other["event_id"])
+        assert close["trade_summary"] == other["trade_summary"]
+        assert close["revision"] == 1
+    # Nothing is sent again at the next start.
+    run("freqtrade", program, "115", "0")
+    assert len(await in_kafka(stack_settings)) == 2
+
+
 # -- nautilus_trader
 NAUTILUS = (
     override("n-entry", "pm.Swing-000.low", "entry", 0.5, symbol="ETHUSDT"),
