@@ -69,13 +69,14 @@ class Connection:
         **book_options: Any,
     ) -> None:
         self.module = module
+        self.spool = Spool(spool)
+        self._started = False
         self._own_book: ThreadedOverrideBook | None = None
         if book is None:
             book = self._own_book = ThreadedOverrideBook(
                 broker, topic_prefix=topic_prefix, client_options=client_options, **book_options
             )
         self.book: Book = book
-        self.spool = Spool(spool)
         self.sender = CloseSender(
             broker, self.spool, topic_prefix=topic_prefix, client_options=client_options
         )
@@ -104,6 +105,7 @@ class Connection:
 
     def start(self) -> None:
         """Follow the overrides, and send what waits in the spool."""
+        self._started = True
         if self._own_book is not None:
             self._own_book.__enter__()
         self.sender.start()
@@ -111,7 +113,7 @@ class Connection:
     def stop(self, timeout: float = 10.0) -> bool:
         """Send what can be sent within `timeout` seconds, and end.  Whether nothing is left."""
         done = self.sender.stop(timeout)
-        if self._own_book is not None:
+        if self._own_book is not None and self._started:
             self._own_book.__exit__(None, None, None)
         self.spool.close()
         return done

@@ -80,6 +80,8 @@ class Link:
         broker = own.get("broker") or os.environ.get("EDGELOOP_BROKER") or "127.0.0.1:9092"
         prefix = own.get("topic_prefix", os.environ.get("EDGELOOP_TOPIC_PREFIX", ""))
         spool = own.get("spool") or Path(strategy.config["user_data_dir"]) / "edgeloop" / mode
+        if (before := _LINKS.pop(str(spool), None)) is not None:
+            before.finish()  # the bot has been reloaded, or back-tests one strategy after another
         history = _history(own, broker, prefix) if backtest else None
         connection = Connection(
             broker,
@@ -92,6 +94,7 @@ class Link:
         if not connection.ready(float(own.get("ready_s", 10.0))):
             log.warning("Edgeloop: the overrides are not known yet; sizes stay as they are.")
         link = cls(strategy, connection, connection.book, backtest)
+        _LINKS[str(spool)] = link
         if not backtest:
             link.recover()
         return link
@@ -297,6 +300,10 @@ class Link:
             log.exception("Edgeloop: the scope of %s could not be made; the size is neutral.", pair)
             found = failed(error)
         return Decision.of(key, category, scope, found)
+
+
+_LINKS: dict[str, Link] = {}
+"""The links of this process by their spool, which can have one only."""
 
 
 def section(config: Mapping[str, Any]) -> Mapping[str, Any]:
