@@ -20,25 +20,27 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from edgeloop.history import OverrideHistory
 from edgeloop.integrations import making
 from edgeloop.integrations.connection import Book, Connection
 from edgeloop.integrations.decision import Decision
-from edgeloop.integrations.freqtrade_close import Order, Trade, close
+from edgeloop.integrations.freqtrade_close import Trade, close
+from edgeloop.integrations.freqtrade_parts import (
+    KEY,
+    candle,
+    data,
+    history,
+    order_of,
+    section,
+    sold,
+)
 from edgeloop.resolution import Resolution, failed
 
 log = logging.getLogger(__name__)
 
-KEY = "edgeloop"
-"""Where the section of the configuration and a trade's custom data are."""
-KEYS = frozenset(
-    {"broker", "topic_prefix", "spool", "module", "overrides", "by", "send_backtests", "ready_s"}
-)
 REVISION = 1
 """Above an import of the same trade, which knows no overrides."""
 RECOVER = timedelta(days=30)
 """Trades that closed within this time before a start, and were not sent, are sent then."""
-_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 class Part(NamedTuple):
@@ -82,13 +84,13 @@ class Link:
         spool = own.get("spool") or Path(strategy.config["user_data_dir"]) / "edgeloop" / mode
         if (before := _LINKS.pop(str(spool), None)) is not None:
             before.finish()  # the bot has been reloaded, or back-tests one strategy after another
-        history = _history(own, broker, prefix) if backtest else None
+        past = history(own, broker, prefix) if backtest else None
         connection = Connection(
             broker,
             spool=spool,
             topic_prefix=prefix,
             module=own.get("module", "pm"),
-            book=history,
+            book=past,
         )
         connection.start()
         if not connection.ready(float(own.get("ready_s", 10.0))):
@@ -134,7 +136,7 @@ class Link:
         stake = part.stake * decision.multiplier
         if adds:
             return min(max(stake, min(part.min_stake, part.stake)), part.max_stake)
-        return -_sold(trade, -stake, part.rate, part.min_stake)
+        return -sold(trade, -stake, part.rate, part.min_stake)
 
     def whole_exit(self, trade: Any, at: datetime, reason: str, emergency: bool) -> bool:
         """Whether the exit happens whole; if not, `smaller_exit` says how much leaves."""
@@ -164,7 +166,7 @@ class Link:
         decision = msgspec.convert(waiting["decision"], Decision)
         self._asked[trade.pair, "exit"] = Asked(waiting["tag"], decision)
         wanted = trade.stake_amount * decision.multiplier
-        return -_sold(trade, wanted, rate, min_stake or 0.0), waiting["tag"]
+        return -sold(trade, wanted, rate, min_stake or 0.0), waiting["tag"]
 
     # orders and closes
     def filled(self, trade: Any, order: Any) -> None:
@@ -237,7 +239,7 @@ class Link:
             max_rate=trade.max_rate,
             is_short=bool(trade.is_short),
             leverage=trade.leverage,
-            orders=[made for order in trade.orders if (made := _order(trade, order, decisions))],
+            orders=[made for order in trade.orders if (made := order_of(trade, order, decisions))],
             revision=REVISION,
         )
         return close(made, self._connection.module)
@@ -304,69 +306,3 @@ class Link:
 
 _LINKS: dict[str, Link] = {}
 """The links of this process by their spool, which can have one only."""
-
-
-def section(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The section of the configuration.  Raises `ValueError` for a key that it does not have."""
-    own: Mapping[str, Any] = config.get(KEY) or {}
-    if unknown := sorted(own.keys() - KEYS):
-        raise ValueError(
-            f"The section `edgeloop` of the configuration has no {unknown[0]!r}; it has:"
-            f" {', '.join(sorted(KEYS))}."
-        )
-    return own
-
-
-def data(trade: Any) -> dict[str, Any]:
-    """What is kept with a trade."""
-    return dict(trade.get_custom_data(KEY) or {})
-
-
-def candle(at: datetime, timeframe: str) -> int:
-    """The candle in which `at` is, by its start in Unix seconds.
-
-    >>> candle(datetime(2026, 1, 31, 9, 37, tzinfo=UTC), "1h") % 86_400 / 3_600
-    9.0
-    """
-    seconds = int(timeframe[:-1]) * _SECONDS.get(timeframe[-1], 1)
-    return int(at.timestamp()) // seconds * seconds
-
-
-def _sold(trade: Any, stake: float, rate: float, min_stake: float) -> float:
-    """How much of `trade` to sell: no more than there is, and all of it where what is sold or what
-    is left would be less than the exchange takes."""
-    held: float = trade.stake_amount
-    worth = trade.amount * rate / (trade.leverage or 1.0)
-    share = min(1.0, stake / held) if held > 0 else 1.0
-    too_small = min(share, 1.0 - share) * worth < min_stake
-    return held if share >= 1.0 or too_small else held * share
-
-
-def _order(trade: Any, order: Any, decisions: Mapping[str, Any]) -> Order | None:
-    """None for an order of which nothing was filled."""
-    filled = order.order_filled_utc
-    amount = making.real(order.filled or order.safe_filled)
-    if filled is None or not amount:
-        return None
-    decision = decisions.get(str(order.order_id))
-    return Order(
-        is_entry=order.ft_order_side == trade.entry_side,
-        amount=amount,
-        price=making.real(order.safe_price),
-        placed=making.from_utc(order.order_date_utc),
-        filled=making.from_utc(filled),
-        tag=order.ft_order_tag,
-        decision=None if decision is None else msgspec.convert(decision, Decision),
-    )
-
-
-def _history(own: Mapping[str, Any], broker: str, prefix: str) -> OverrideHistory:
-    """The overrides of a back-test; nothing, and so neutral sizes, where they cannot be read."""
-    by = own.get("by", "published_at")
-    try:
-        if own.get("overrides"):
-            return OverrideHistory.from_file(own["overrides"], by=by)
-        return OverrideHistory.from_topic(broker, topic_prefix=prefix, by=by)
-    except Exception:
-        log.exception("Edgeloop: the overrides cannot be read; every size stays as it is.")
-        return OverrideHistory(())
