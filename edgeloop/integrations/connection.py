@@ -120,6 +120,8 @@ class Connection:
 
     def ready(self, timeout: float) -> bool:
         """Wait until the overrides are known; False after `timeout` seconds."""
+        if not self._started:
+            raise RuntimeError("The connection has not been started; call start() or use `with`.")
         return self._own_book is None or self._own_book.ready(timeout)
 
     def flush(self, timeout: float) -> bool:

@@ -106,12 +106,13 @@ class Link:
         atexit.unregister(self.finish)
         try:
             self.report()
-            sent = -1
-            while not self._connection.flush(5.0) and self._connection.status.sent > sent:
-                sent = self._connection.status.sent
-        finally:
-            if not self._connection.stop(timeout=0.1):
-                log.warning("Edgeloop: closes wait in the spool; the next start sends them.")
+        except Exception:
+            log.exception("Edgeloop: closes could not be spooled; the next start sends them.")
+        sent = -1
+        while not self._connection.flush(5.0) and self._connection.status.sent > sent:
+            sent = self._connection.status.sent
+        if not self._connection.stop(timeout=0.1):
+            log.warning("Edgeloop: closes wait in the spool; the next start sends them.")
 
     # questions
     def entry(self, pair: str, at: datetime, side: str, tag: str | None, leverage: float) -> float:

@@ -157,6 +157,7 @@ class Sizer:
         if kind == "OrderFilled":
             self._last_fill[str(event.position_id)] = order_id
         elif kind in _NEVER_FILLED:
+            self._decisions.pop(order_id, None)
             self._safely(lambda: self._forget(f"order/{order_id}"))
 
     def _position_event(self, event: Any) -> None:

@@ -103,8 +103,9 @@ class Trade:
             "size_frac": size_frac,
             **decision.fields(),
         }
-        self._actions.append(without_nothing(action))
-        self._spool.remember(self._name, {"about": self._about, "actions": self._actions})
+        actions = [*self._actions, without_nothing(action)]
+        self._spool.remember(self._name, {"about": self._about, "actions": actions})
+        self._actions = actions
 
     def entry(
         self, pattern_key: str, scope: Mapping[str, Any] | None = None, **how: Any
