@@ -9,7 +9,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from itertools import count as numbers
 
@@ -53,7 +53,7 @@ async def _refresh(
     settings: Settings, roles: tuple[str, ...], every_s: float, times: int | None, as_json: bool
 ) -> None:
     """Show the lags again and again; a broker that is away is said, and waited for."""
-    with refreshing(console()) as show:
+    with nullcontext(click.echo) if as_json else refreshing(console()) as show:
         for number in numbers(1):
             try:
                 async with LagReader(settings) as status:
