@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 
 from app.audit import exploration
 from app.audit.assess import audit
@@ -18,6 +20,8 @@ from app.closes import explode
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, text_from_micros
 from app.learning.common.size import unit_of_size
+from app.report.page import page
+from app.report.text import figure, show
 from edgeloop.explore import explored, propensities, scaled
 from edgeloop.resolution import Resolution
 from schemas.events import Sizing
@@ -152,8 +156,16 @@ def test_an_audit_of_closes_says_what_sizing_is_worth(outcome: str) -> None:
     config = LearningConfig(outcome=outcome, regime_signature=())
     plan = Plan(closes(6_000, 0.4, outcome), config, SIZED, cuts=3, placebos=0, seed=1, jobs=1)
     done = run(plan)
-    found = audit(plan, done, "a test", [], 0.0).exploration
+    whole = audit(plan, done, "a test", [], 0.0)
+    found = whole.exploration
     assert found is not None
+    out = Console(file=StringIO(), width=160)
+    show(whole, out)
+    for text in (out.file.getvalue(), page(whole)):  # type: ignore[attr-defined]
+        assert "one and a half times" in text
+        assert figure(found.policies[1].dr) in text
+        assert figure(found.on_chosen_sizes) in text
+    assert f"{found.explored:,} of 6,000 decisions" in page(whole)
     assert found.decisions == 6_000
     assert found.unusable == 0
     assert found.share == pytest.approx(0.4)
