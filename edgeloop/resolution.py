@@ -34,8 +34,8 @@ class Match(msgspec.Struct, frozen=True):
 class Resolution(msgspec.Struct, frozen=True):
     """The answer.
 
-    `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` says
-    what).  `sizing`: where exploration is on, how the multiplier was drawn (see
+    `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` has
+    the error).  `sizing`: where exploration is on, how the multiplier was drawn (see
     `edgeloop.explore`).
     """
 

@@ -2,16 +2,17 @@
 
 May touch: nothing but its arguments.
 
-Walk-forward scores sizes by the outcomes of the trades that were made, as if the outcome of one unit
-did not depend on how many were taken.  Where it does (slippage, fills, what the position manager
-does with a larger position), only decisions that were sized otherwise, with a known probability, can
-tell.  Each decision i drew its multiplier m with the propensity p; with u what a unit made beyond the
-baseline, r = m · u.  A policy (so much of the learned distance from neutral) would have chosen m*:
+Walk-forward scores sizes by the outcomes of the trades that were made, as if the outcome of one
+unit did not depend on how many were taken.  Where it does (slippage, fills, what the position
+manager does with a larger position), only decisions that were sized otherwise, with a known
+probability, can tell.  Each decision drew its multiplier m with the propensity p; with u what a
+unit made beyond the baseline, r = m · u.  A policy (so much of the learned distance from neutral)
+would have chosen m*:
 
     w     = 1 / p where m = m*, else 0
-    IPS   = mean of w · r                                        Horvitz & Thompson 1952
-    SNIPS = Σ w · r / Σ w                                        Hájek 1971; Swaminathan & Joachims 2015
-    DR    = mean of q(m*) + w · (r − q(m))                       Robins et al. 1994; Dudík et al. 2011
+    IPS   = mean of w · r                       Horvitz & Thompson 1952
+    SNIPS = Σ w · r / Σ w                       Hájek 1971; Swaminathan & Joachims 2015
+    DR    = mean of q(m*) + w · (r − q(m))      Robins et al. 1994; Dudík et al. 2011
 
 q is a ridge regression of u on the learned multiplier, the one taken and their product, fitted to
 the other folds (stretches of days).  A policy's worth is its estimate less that of neutral sizes.

@@ -59,13 +59,13 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
                 and "event_id" in event
             ):
                 notes.add(
-                    f"events of the type {event['type']}, which is no position event, left out"
+                    f"events of the type {event['type']}, which is not a position event, left out"
                 )
             else:
                 closed.append(Read(raw, place, position))
     still_open = len(steps.keys() - ended)
     if still_open:
-        notes.add("positions that are still open and no closes, left out", still_open)
+        notes.add("positions that are still open, left out", still_open)
     for found in closed:
         if isinstance(found, Read):
             yield found

@@ -1,4 +1,4 @@
-"""A decision that was asked about: what was asked, what the answer was, and what goes into the close.
+"""A decision that was asked about: the question, the answer, and what goes into the close.
 
 May touch: nothing.
 """

@@ -3,9 +3,9 @@ their closes.
 
 May touch: what `Connection` touches, and the custom data of the bot's trades.
 
-Live and in dry runs a book on the broker answers.  In a back-test an `OverrideHistory` answers as of
-the simulated time, from a file or from what the topic holds, so that it sees no future; its closes
-are sent only where the configuration says so.  Hyperopt and all else stay unconnected.
+Live and in dry runs a book on the broker answers.  In a back-test an `OverrideHistory` answers as
+of the simulated time, from a file or from what the topic holds, so that it sees no future; its
+closes are sent only where the configuration says so.  Hyperopt and all else stay unconnected.
 """
 
 from __future__ import annotations

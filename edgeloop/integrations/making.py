@@ -86,7 +86,10 @@ def number(value: Any) -> Any:
     """`value` if it is a finite number, None if it is nothing, else its text (which no door takes
     for a number).
 
-    >>> number(1.5), number(None), number(float("nan")), number("abc"), number(Decimal("0.5")), number(True)
+    >>> (
+    ...     number(1.5), number(None), number(float("nan")), number("abc"), number(Decimal("0.5")),
+    ...     number(True),
+    ... )
     (1.5, None, 'nan', 'abc', 0.5, 'True')
     """
     if value is None or (type(value) is float and math.isfinite(value)) or type(value) is int:
@@ -142,7 +145,10 @@ def from_utc(value: Any) -> Any:
     """A time as text, `datetime` or `date`; without an offset it is UTC.  None stays None, what
     cannot be read its text.
 
-    >>> from_utc("2018-01-10 07:15:00+00:00"), from_utc("2022-10-18 09:12:42.684000"), from_utc("no time")
+    >>> (
+    ...     from_utc("2018-01-10 07:15:00+00:00"), from_utc("2022-10-18 09:12:42.684000"),
+    ...     from_utc("no time"),
+    ... )
     ('2018-01-10T07:15:00Z', '2022-10-18T09:12:42.684000Z', 'no time')
     """
     if value is None:
@@ -163,7 +169,10 @@ def days_between(start: Any, end: Any) -> float | None:
     """Days from one made time to another; None where one could not be read or they are in the wrong
     order.
 
-    >>> days_between("2020-01-01T00:00:00Z", "2020-01-02T12:00:00Z"), days_between("soon", "2020-01-02T12:00:00Z")
+    >>> (
+    ...     days_between("2020-01-01T00:00:00Z", "2020-01-02T12:00:00Z"),
+    ...     days_between("soon", "2020-01-02T12:00:00Z"),
+    ... )
     (1.5, None)
     """
     if not (is_time(start) and is_time(end)):
@@ -178,7 +187,10 @@ def return_to_drawdown(
     """`rr` = roi / max(drawdown, -roi, floor): a trade's drawdown is at least what it has lost in
     the end.
 
-    >>> return_to_drawdown(0.06, 0.02), return_to_drawdown(-0.05, 0.02), return_to_drawdown(0.05, 0.0), return_to_drawdown(0.05, None)
+    >>> (
+    ...     return_to_drawdown(0.06, 0.02), return_to_drawdown(-0.05, 0.02),
+    ...     return_to_drawdown(0.05, 0.0), return_to_drawdown(0.05, None),
+    ... )
     (3.0, -1.0, 50.0, None)
     """
     if roi is None or drawdown is None:

@@ -1,4 +1,4 @@
-"""nautilus_trader's position events as closes: what its files and a connected strategy have in common.
+"""nautilus_trader's position events as closes: what its files and connected strategies share.
 
 May touch: nothing.
 """
@@ -17,7 +17,7 @@ COLUMNS = frozenset({"position_id", "instrument_id", "opening_order_id", "strate
 
 
 def kind_of(event: Any) -> str | None:
-    """Which position event it is: by its `type`, and for Parquet, which has none, by its columns."""
+    """The kind of position event: from its `type`, or for Parquet, which has none, its columns."""
     if not isinstance(event, dict):
         return None
     if "type" in event:
@@ -104,8 +104,8 @@ def _summary(
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
         note(
-            f"positions without pnl_usd, as their currency {currency or '(not known)'} is no US"
-            " dollar"
+            f"positions without pnl_usd, as their currency {currency or '(not known)'} is not the"
+            " US dollar"
         )
     return making.without_nothing(
         {
@@ -124,7 +124,10 @@ def _money(event: Mapping[str, Any]) -> tuple[Any, str]:
     """The realised profit and its currency: `12.30 USD` in `to_dict`, a number beside the column
     `currency` in Parquet.
 
-    >>> _money({"realized_pnl": "-1_200.50 USDT"}), _money({"realized_pnl": 3.5, "currency": "EUR"}), _money({"realized_pnl": "lots"})
+    >>> (
+    ...     _money({"realized_pnl": "-1_200.50 USDT"}),
+    ...     _money({"realized_pnl": 3.5, "currency": "EUR"}), _money({"realized_pnl": "lots"}),
+    ... )
     ((-1200.5, 'USDT'), (3.5, 'EUR'), ('lots', ''))
     """
     value, currency = event.get("realized_pnl"), str(event.get("currency") or "")

@@ -3,7 +3,7 @@
 May touch: its folder.
 
     queue/00000000000000000042-<digest>.json    a close that waits, in the order of the numbers
-    refused/…                                   closes that the broker will never take, with a reason
+    refused/…                                   closes that the broker never takes, and why
     open/<digest>.json                          what is known of an open trade
 
 Every file appears whole: it is written beside its place, flushed to the disk (fsync) and renamed,

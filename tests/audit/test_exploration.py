@@ -15,7 +15,7 @@ from app.audit.assess import audit
 from app.audit.exploration import Drawn
 from app.audit.trades import Decision, Module, into
 from app.audit.walk_forward import SIZED, baseline_of
-from app.audit.work import Plan, run
+from app.audit.work import AuditPlan, run
 from app.closes import explode
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, text_from_micros
@@ -154,7 +154,7 @@ def closes(n: int, explore: float, outcome: str) -> dict[str, Module]:
 @pytest.mark.parametrize("outcome", ["rr", "pnl"])
 def test_an_audit_of_closes_says_what_sizing_is_worth(outcome: str) -> None:
     config = LearningConfig(outcome=outcome, regime_signature=())
-    plan = Plan(closes(6_000, 0.4, outcome), config, SIZED, cuts=3, placebos=0, seed=1, jobs=1)
+    plan = AuditPlan(closes(6_000, 0.4, outcome), config, SIZED, cuts=3, placebos=0, seed=1, jobs=1)
     done = run(plan)
     whole = audit(plan, done, "a test", [], 0.0)
     found = whole.exploration

@@ -19,12 +19,15 @@ from tests.client.test_resolve import make
 
 HOUR_NS = 3_600_000_000_000
 START_NS = 1_709_300_000_000_000_000
-HISTORY = OverrideHistory(
-    [
-        Change("n1", 1, 0.0, make("n1", effect=0.5, pattern_key="pm.Mine-0.dip", action_category="entry")),
-        Change("n2", 1, 0.0, make("n2", effect=1.0, pattern_key="pm.Mine-0.top", action_category="exit")),
-    ]
-)  # fmt: skip
+
+
+def change(name: str, pattern: str, category: str, effect: float) -> Change:
+    key = f"pm.Mine-0.{pattern}"
+    record = make(name, effect=effect, pattern_key=key, action_category=category)
+    return Change(name, 1, 0.0, record)
+
+
+HISTORY = OverrideHistory([change("n1", "dip", "entry", 0.5), change("n2", "top", "exit", 1.0)])
 
 
 class Bus:
