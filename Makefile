@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BOTS := build/bots
 TEST_WORKERS ?= 2  # each has a Kafka and a PostgreSQL of its own: 1 GB
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check format bench speed quality real programs lock sample clean
+.PHONY: help demo demo-down test check format bench speed quality real programs bots lock sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -64,6 +65,15 @@ programs: $(VENV)/.dev  ## Read the exports of other programs as they write them
 	@$(PIP) install backtesting vectorbt
 	$(BIN)/python -m pytest tests/sources/real_programs.py
 
+$(BOTS)/%/.installed: requirements/%.lock | $(VENV)/bin/python
+	@echo "installing the packages of requirements/$*.lock into $(BOTS)/$*"
+	@$(BIN)/python -m venv $(BOTS)/$*
+	@$(BOTS)/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/$*.lock
+	@touch $@
+
+bots: $(VENV)/.dev $(BOTS)/freqtrade/.installed $(BOTS)/nautilus/.installed  ## freqtrade and nautilus_trader, connected, in environments of their own
+	$(BIN)/python -m pytest tests/bots/real_bots.py
+
 $(VENV)/.real: pyproject.toml | $(VENV)/.dev
 	@echo "installing scikit-learn and the packages that prices come with into $(VENV)"
 	@$(PIP) install 'scikit-learn>=1.5' 'pandas>=2.2'
@@ -78,6 +88,8 @@ lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
 	$(LOCK) $(VENV)/build.in -o requirements/worker.lock
 	$(LOCK) $(VENV)/build.in --extra devstack --extra files --extra report -o requirements/demo.lock
 	$(LOCK) $(VENV)/build.in --extra dev -o requirements/dev.lock
+	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra freqtrade -o requirements/freqtrade.lock
+	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra nautilus -o requirements/nautilus.lock
 	echo 'skfolio==1.12.2' | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate - -o requirements/sample.lock
 
 sample: $(VENV)/.dev  ## Build the sample anew from its source data

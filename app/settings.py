@@ -146,8 +146,9 @@ class Settings:
         return {PREFIX + f.name.upper(): _as_text(getattr(self, f.name)) for f in fields(self)}
 
 
-OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR"})
-"""Variables of the dev stack, which is not part of a worker's settings."""
+OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR", PREFIX + "EXPLORE"})
+"""Variables of the dev stack and of the position manager's side, which are no settings of a
+worker."""
 
 _MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url", "regime_signature"})
 

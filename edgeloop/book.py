@@ -25,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from edgeloop import explore
 from edgeloop.identity import check_category
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
@@ -74,6 +75,8 @@ class OverrideBook:
         Seconds without proof of being current after which every answer is neutral.
     client_options
         Passed to `aiokafka.AIOKafkaConsumer` (for TLS, SASL).
+    explore_share
+        Share of decisions that explore (see `edgeloop.explore`); default EDGELOOP_EXPLORE, or none.
 
     Everything runs in the loop of the `async with`; `resolve` may be called from any thread.
     Setting `enabled` to False makes every answer neutral.
@@ -87,10 +90,12 @@ class OverrideBook:
         stale_after_s: float = 60.0,
         enabled: bool = True,
         client_options: Mapping[str, Any] | None = None,
+        explore_share: float | None = None,
     ) -> None:
         if not stale_after_s > 0:
             raise ValueError(f"stale_after_s is {stale_after_s}; it must be greater than 0.")
         self.enabled = enabled
+        self._explore = explore.share(explore_share)
         self._broker = broker
         self._topic = topic_prefix + TOPIC
         self._stale_after_s = stale_after_s
@@ -139,10 +144,12 @@ class OverrideBook:
         *,
         module: str = "pm",
         emergency: bool = False,
+        decision_id: str | None = None,
     ) -> Resolution:
         """The size multiplier for an action: see `edgeloop.resolution.resolve`.
 
-        Neither waits nor raises; 1.0 whenever in doubt.
+        Neither waits nor raises; 1.0 whenever in doubt.  Where exploration is on, `decision_id`
+        determines what is drawn; a decision without an id does not explore.
         """
         if emergency:
             return EMERGENCY
@@ -155,11 +162,15 @@ class OverrideBook:
             if time.monotonic() - self._current_at > self._stale_after_s:
                 return _STALE
             at_s = time.time() if at is None else unix_seconds(at)
-            group = shelf.group(
-                canonical_pattern_key(pattern_key, module), check_category(action_category)
-            )
+            key = canonical_pattern_key(pattern_key, module)
+            group = shelf.group(key, check_category(action_category))
             matched = group.match(scope) if group is not None else None
-            return combine(matched, scope, at_s) if matched else NO_MATCH
+            if not matched:
+                return NO_MATCH
+            found = combine(matched, scope, at_s)
+            if decision_id is None or not self._explore:
+                return found
+            return explore.explored(found, self._explore, key, action_category, decision_id)
         except Exception as error:
             return failed(error)
 

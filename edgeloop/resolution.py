@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from math import exp2, fsum, isfinite
+from typing import Any
 
 import msgspec
 
@@ -34,7 +35,8 @@ class Resolution(msgspec.Struct, frozen=True):
     """The answer.
 
     `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` has
-    the error).
+    the error).  `sizing`: where exploration is on, how the multiplier was drawn (see
+    `edgeloop.explore`).
     """
 
     multiplier: float
@@ -42,6 +44,13 @@ class Resolution(msgspec.Struct, frozen=True):
     detail: str = ""
     ids: tuple[str, ...] = ()
     contributions: tuple[float, ...] = ()
+    sizing: dict[str, Any] | None = None
+
+    @property
+    def applied(self) -> tuple[Any, ...]:
+        """What goes into the action's `applied_overrides`: the ids, and the sizing if there is
+        one."""
+        return self.ids if self.sizing is None else (*self.ids, self.sizing)
 
     @property
     def matches(self) -> tuple[Match, ...]:

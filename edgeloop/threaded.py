@@ -36,6 +36,7 @@ class ThreadedOverrideBook:
         stale_after_s: float = 60.0,
         enabled: bool = True,
         client_options: Mapping[str, Any] | None = None,
+        explore_share: float | None = None,
     ) -> None:
         self._book = OverrideBook(
             broker,
@@ -43,6 +44,7 @@ class ThreadedOverrideBook:
             stale_after_s=stale_after_s,
             enabled=enabled,
             client_options=client_options,
+            explore_share=explore_share,
         )
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -77,10 +79,17 @@ class ThreadedOverrideBook:
         *,
         module: str = "pm",
         emergency: bool = False,
+        decision_id: str | None = None,
     ) -> Resolution:
         """The size multiplier for an action: see `OverrideBook.resolve`."""
         return self._book.resolve(
-            pattern_key, action_category, scope, at, module=module, emergency=emergency
+            pattern_key,
+            action_category,
+            scope,
+            at,
+            module=module,
+            emergency=emergency,
+            decision_id=decision_id,
         )
 
     def overrides(self) -> list[Override]:

@@ -102,6 +102,21 @@ class TradeSummary(Struct, frozen=True, kw_only=True):
     fees_usd: Annotated[float | None, Meta(description="US dollars.")] = None
 
 
+class Sizing(Struct, frozen=True, kw_only=True):
+    """How a multiplier was drawn where the reader explores (EDGELOOP_EXPLORE): what was learned,
+    what the action was sized by, and how likely that was."""
+
+    multiplier: Annotated[float, Meta(gt=0, description="What the action was sized by.")]
+    learned: Annotated[float, Meta(gt=0, description="What the overrides say.")]
+    propensity: Annotated[
+        float, Meta(gt=0, le=1, description="Probability with which `multiplier` was drawn.")
+    ]
+    explore: Annotated[float, Meta(gt=0, le=1, description="Share of decisions that explore.")]
+    decision_id: Annotated[
+        Identifier | None, Meta(description="Determines, with the pattern, what was drawn.")
+    ] = None
+
+
 class Action(Struct, Generic[ScopeT], frozen=True, kw_only=True):
     """One decision of the position manager inside the trade."""
 
@@ -122,7 +137,13 @@ class Action(Struct, Generic[ScopeT], frozen=True, kw_only=True):
         float | None, Meta(description="Size of the action as a fraction of the full position.")
     ] = None
     applied_overrides: Annotated[
-        tuple[Identifier, ...] | None, Meta(description="Ids of the overrides that sized it.")
+        tuple[Identifier | Sizing, ...] | None,
+        Meta(
+            description=(
+                "Ids of the overrides that sized it; where the reader explores, at most one object"
+                " that says how the multiplier was drawn."
+            )
+        ),
     ] = None
 
 

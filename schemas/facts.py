@@ -1,7 +1,7 @@
 """`pattern_trade_events`: one fact per closed trade and group, written by ingest and folded by the
 lesson builder.
 
-May touch: nothing of ours.
+May touch: nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from edgeloop.overrides import SCHEMA_VERSION
+from schemas.events import Sizing
 
 
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
@@ -20,13 +21,14 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
 
 class FactAction(msgspec.Struct, frozen=True):
     """One action of the trade in this group; `scope` is canonical (entry context filled in, missing
-    values left out)."""
+    values left out), `sizing` is there where the reader explored."""
 
     action_id: str
     ts: str
     scope: dict[str, str]
     size_frac: float | None = None
     applied_overrides: tuple[str, ...] = ()
+    sizing: Sizing | msgspec.UnsetType = msgspec.UNSET
 
 
 class TradeMetrics(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audit import answers, decay
+from app.audit import answers, decay, exploration
 from app.audit.document import (
     Audit,
     AuditedOverride,
@@ -21,6 +21,7 @@ from app.audit.document import (
     Decay,
     DoubleCounting,
     EffectCurve,
+    Exploration,
     Overlap,
     Peer,
     Placebo,
@@ -34,9 +35,19 @@ from app.audit.placebo import counted
 from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.trades import Refused
 from app.audit.variants import LEARNERS, variants
-from app.audit.walk_forward import HORIZON_US, Cut, Judgements, compared, score, summary, values
+from app.audit.walk_forward import (
+    HORIZON_US,
+    Cut,
+    Judgements,
+    baseline_of,
+    compared,
+    score,
+    summary,
+    values,
+)
 from app.audit.work import AuditPlan, Done, Now
 from app.learning.common.event_time import DAY_US, text_from_micros
+from app.learning.common.size import unit_of_size
 
 Floats = NDArray[np.float64]
 
@@ -89,6 +100,7 @@ def audit(
             for name in ("integrated", "classic")
         },
         overrides=_told(done.now),
+        exploration=_exploration(plan, done),
         seconds=seconds,
     )
 
@@ -122,6 +134,22 @@ def _data(
         seed=plan.seed,
         refused=tuple(Refusal(*r) for r in refused),
     )
+
+
+def _exploration(plan: AuditPlan, done: Done) -> Exploration | None:
+    """What the decisions that logged their draw say, of all modules."""
+    outcome, parts = plan.config.outcome, []
+    for name, module in sorted(plan.modules.items()):
+        now = done.now[name]
+        expected = baseline_of(now.baselines, plan.config.baseline_default)
+        unit = unit_of_size(outcome, now.summaries)
+        parts.append(exploration.drawn(module.decisions(plan.categories), expected, unit, outcome))
+    if not parts:
+        return None
+    found = exploration.joined([part for part, _, _ in parts])
+    n = sum(len(part.u) for part, _, _ in parts)
+    share = sum(len(part.u) * share for part, _, share in parts) / n if n else 0.0
+    return exploration.exploration(found, sum(unusable for _, unusable, _ in parts), share)
 
 
 def _setting(

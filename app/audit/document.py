@@ -221,8 +221,36 @@ class AuditedOverride(msgspec.Struct, frozen=True, kw_only=True):
     curve: EffectCurve | None
 
 
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of sizing, `scale` times as far from neutral as learned: what it is worth per
+    decision beyond neutral sizes, by three estimates; `decisions` that were sized so, and their
+    effective number under the weights (`effective`, of neutral sizes `effective_neutral`)."""
+
+    name: str
+    scale: float
+    decisions: int
+    effective: float
+    effective_neutral: float
+    ips: Estimate
+    snips: Estimate
+    dr: Estimate
+
+
+class Exploration(msgspec.Struct, frozen=True, kw_only=True):
+    """Decisions whose draw is logged, of them those that `explored`, those whose numbers do not fit
+    (`unusable`, left out), and the mean `share` that was to explore.  `on_chosen_sizes` is what
+    outcomes at the learned sizes alone would say of sizing as learned."""
+
+    decisions: int
+    explored: int
+    unusable: int
+    share: float
+    on_chosen_sizes: Estimate
+    policies: tuple[Policy, ...]
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything."""
+    """Everything; `exploration` is null where no decision logged a draw."""
 
     data: Data
     edge: bool
@@ -238,4 +266,5 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     curves: tuple[Curve, ...]
     calibration: dict[str, tuple[Bin, ...]]
     overrides: tuple[AuditedOverride, ...]
+    exploration: Exploration | None
     seconds: float

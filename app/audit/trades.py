@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.sources import Closed
 from edgeloop.identity import CATEGORIES
 from schemas import kinds
+from schemas.events import Sizing
 from schemas.facts import PatternTradeEvent
 
 Group = tuple[str, str]
@@ -30,7 +31,7 @@ Group = tuple[str, str]
 
 class Decision(NamedTuple):
     """One action that was taken, at `at_us`, in a trade that closed at `exit_us` (µs since 1970)
-    with this outcome."""
+    with this outcome; `sizing` says how its multiplier was drawn where the reader explored."""
 
     group: Group
     scope: Mapping[str, str]
@@ -39,6 +40,7 @@ class Decision(NamedTuple):
     trade_id: str
     outcome: float
     segment: SegmentKey
+    sizing: Sizing | None = None
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Module:
                         trade.trade_id,
                         trade.outcome,
                         trade.segment,
+                        None if isinstance(a.sizing, msgspec.UnsetType) else a.sizing,
                     )
                     for a in fact.actions
                 ],

@@ -23,7 +23,14 @@ from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
 from app.learning.integrated.weights import Counts
 from edgeloop.overrides import Override
-from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.lessons import (
+    Baseline,
+    GroupSummary,
+    LatentFactor,
+    Lesson,
+    LessonVerdict,
+    RegimeWeight,
+)
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """One thread per process, since there is one process per core."""
@@ -46,8 +53,8 @@ class AuditPlan:
 class Now(NamedTuple):
     """The current state of a module: overrides of the categories by variant; of `integrated` its
     lessons, summaries, verdicts, factors and regime weights, and the effects behind its overrides;
-    by variant how many overrides differ from `integrated`, with the largest difference; and by
-    category how far each of its learners counts."""
+    by variant how many overrides differ from `integrated`, with the largest difference; by category
+    how far each of its learners counts; and the baselines."""
 
     overrides: dict[str, list[Override]]
     lessons: list[Lesson]
@@ -58,6 +65,7 @@ class Now(NamedTuple):
     effects: list[decay.TrackedEffect]
     changes: dict[str, tuple[int, float]]
     counts: dict[str, Counts]
+    baselines: list[Baseline]
 
 
 class Done(NamedTuple):
@@ -152,6 +160,7 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
             for category, counts in integrated.counts().items()
             if category in categories
         },
+        integrated.baselines(),
     )
 
 

@@ -26,7 +26,9 @@ REASONS: dict[str, str] = {
         " nor strings from numbers)."
     ),
     "bad_number": "A number is not finite as an IEEE double.",
-    "out_of_range": "The revision is not from 0 to 2^53-1.",
+    "out_of_range": (
+        "The revision is not from 0 to 2^53-1, or a number of a sizing is not in its range."
+    ),
     "unsupported_version": "The schema_version is not 1.",
     "empty_text": "An identifier is empty.",
     "too_long": (
@@ -51,6 +53,7 @@ REASONS: dict[str, str] = {
 """The value of a dead letter's header `reason`: a stable word each, and what it means."""
 
 _MAX_MESSAGE = 500
+_OUTSIDE = re.compile(r"Expected `(int|float)` [<>]")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
@@ -112,6 +115,6 @@ def _reason(message: str, path: str) -> str:
         return "no_actions" if message.startswith("Expected `array`") else "empty_text"
     if " of length <= " in message:
         return "too_long"
-    if message.startswith(("Expected `int` >=", "Expected `int` <=")):
+    if _OUTSIDE.match(message):
         return "out_of_range"
     return "wrong_type"

@@ -9,6 +9,7 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from app.closes.decode import decode
@@ -18,7 +19,7 @@ from app.closes.times import canonical_time, epoch_us
 from edgeloop.canonical import CanonicalError
 from edgeloop.pattern_key import canonical_pattern_key, check_module
 from edgeloop.scope import canonical_value, canonical_values, is_regime
-from schemas.events import DEFAULT_MODULE, PositionClosed, TradeSummary
+from schemas.events import DEFAULT_MODULE, PositionClosed, Sizing, TradeSummary
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
 from schemas.times import DAY_MS
 
@@ -133,12 +134,30 @@ def _groups(
         group = (key, action.action_category)
         if ts < earliest:
             home, earliest = group, ts
-        fact = FactAction(action_id, ts, scope, action.size_frac, action.applied_overrides or ())
+        applied, sizing = _applied(action.applied_overrides or (), f"{paths.actions}[{index}]")
+        fact = FactAction(action_id, ts, scope, action.size_frac, applied, sizing)
         if group in groups:
             groups[group].append(fact)
         else:
             groups[group] = [fact]
     return groups, home
+
+
+def _applied(
+    applied: tuple[str | Sizing, ...], path: str
+) -> tuple[tuple[str, ...], Sizing | UnsetType]:
+    """The ids of the overrides, and the sizing where there is one."""
+    if not any(type(entry) is Sizing for entry in applied):
+        return applied, UNSET  # type: ignore[return-value]
+    places = [place for place, entry in enumerate(applied) if isinstance(entry, Sizing)]
+    if len(places) > 1:
+        raise DeadLetterError(
+            "wrong_type",
+            f"{path}.applied_overrides[{places[1]}]",
+            "An action has one object that says how its multiplier was drawn, not several.",
+        )
+    ids = tuple(entry for entry in applied if isinstance(entry, str))
+    return ids, next(entry for entry in applied if isinstance(entry, Sizing))
 
 
 def _inherited(

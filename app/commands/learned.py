@@ -7,15 +7,29 @@ May touch: the broker (read only).
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import click
 import msgspec
 from rich.table import Table
+from rich.text import Text
 
-from app.commands.base import cli, console, echo_json, handle_errors, import_later, json_option
+from app.commands.base import (
+    cli,
+    console,
+    echo_json,
+    handle_errors,
+    import_later,
+    json_option,
+    now_ms,
+)
+from app.commands.refresh import refreshing
 from app.commands.resolve import parse_time
 from app.errors import BadDataError
+from app.explain.spark import curve
 from app.export.tables import overrides_at
 from app.log.reader import follow
 from app.log.snapshot import current
@@ -145,7 +159,9 @@ def list_overrides(
 @json_option
 @handle_errors
 def show_override(override_id: str, as_json: bool) -> None:
-    """Show one override in full; the first characters of its id are enough.
+    """Show one override in full, with the curve of its effect until it expires.
+
+    The first characters of its id are enough.
 
     \b
     Examples:
@@ -165,6 +181,8 @@ def show_override(override_id: str, as_json: bool) -> None:
         return
     for name, value in msgspec.to_builtins(found[0]).items():
         click.echo(f"{name:18} {value}")
+    for number, line in enumerate(curve(found[0], now_ms() * 1000)):
+        click.echo(f"{'curve' if number == 0 else '':18} {line}")
 
 
 @overrides.command("watch")
@@ -174,39 +192,65 @@ def show_override(override_id: str, as_json: bool) -> None:
 @json_option
 @handle_errors
 def watch_overrides(count: int | None, as_json: bool) -> None:
-    """Print each change of an override as it is published.
+    """Show each change of an override as it is published.
+
+    On a terminal the newest changes are shown in place; elsewhere each is a line.
 
     \b
     Examples:
       faust -A app overrides watch
       faust -A app overrides watch --count 10 --json
     """
+    out = console()
+    in_place = out.is_terminal and not as_json
 
     async def watch() -> None:
-        seen = 0
-        async for key, version, value in follow(Settings.from_environment(), kinds.OVERRIDES):
-            record = None if value is None else msgspec.json.decode(value, type=Override)
-            if as_json:
-                echo_json(
-                    {
-                        "override_id": key,
-                        "version": version,
-                        "override": None if record is None else msgspec.to_builtins(record),
-                    }
-                )
-            elif record is None:
-                click.echo(f"{key[:12]} retired")
-            else:
-                scope = canonical_text(record.scope) or "(all)"
-                click.echo(
-                    f"{key[:12]} ×{record.multiplier:.2f} {record.pattern_key}"
-                    f" {record.action_category} {scope}"
-                )
-            seen += 1
-            if seen == count:
-                return
+        seen, newest = 0, deque[tuple[str, ...]](maxlen=max(5, out.height - 6))
+        with refreshing(out) if in_place else nullcontext(out.print) as show:
+            if in_place:
+                show(_changes(newest, seen))
+            async for key, version, value in follow(Settings.from_environment(), kinds.OVERRIDES):
+                record = None if value is None else msgspec.json.decode(value, type=Override)
+                seen += 1
+                if as_json:
+                    echo_json(
+                        {
+                            "override_id": key,
+                            "version": version,
+                            "override": None if record is None else msgspec.to_builtins(record),
+                        }
+                    )
+                elif in_place:
+                    newest.appendleft(_change(key, record))
+                    show(_changes(newest, seen))
+                else:
+                    click.echo(" ".join(part for part in _change(key, record) if part))
+                if seen == count:
+                    return
 
     asyncio.run(watch())
+
+
+def _change(key: str, record: Override | None) -> tuple[str, ...]:
+    if record is None:
+        return key[:12], "retired", "", "", ""
+    scope = canonical_text(record.scope) or "(all)"
+    return (
+        key[:12],
+        f"×{record.multiplier:.2f}",
+        record.pattern_key,
+        record.action_category,
+        scope,
+    )
+
+
+def _changes(newest: Iterable[tuple[str, ...]], seen: int) -> Table:
+    table = Table(
+        "override", "×", "pattern", "category", "scope", caption=f"{seen:,} changes; Ctrl-C ends"
+    )
+    for change in newest:
+        table.add_row(*map(Text, change))
+    return table
 
 
 @cli.group("lessons")

@@ -8,19 +8,26 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from datetime import UTC, datetime
+from itertools import count as numbers
 
 import click
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.refresh import refreshing
+from app.errors import UnreachableError, UsageError
 from app.log.lag import Lag, LagReader
 from app.settings import AGENTS, Settings
 
 POLL_S = 0.2
 
 
-async def _watch(
+async def _wait(
     settings: Settings, roles: tuple[str, ...], until_idle: bool, timeout_s: float, show: bool
 ) -> tuple[list[Lag], bool]:
     deadline = time.monotonic() + timeout_s
@@ -42,6 +49,57 @@ async def _watch(
                 await asyncio.sleep(POLL_S)
 
 
+async def _refresh(
+    settings: Settings, roles: tuple[str, ...], every_s: float, times: int | None, as_json: bool
+) -> None:
+    """Show the lags again and again; a broker that is away is said, and waited for."""
+    with nullcontext(click.echo) if as_json else refreshing(console()) as show:
+        for number in numbers(1):
+            try:
+                async with LagReader(settings) as status:
+                    lags = [lag for lag in await status.lags() if not roles or lag.role in roles]
+            except UnreachableError as error:
+                if number == 1:
+                    raise
+                shown: RenderableType = Text(f"{error.what} Trying again every {every_s:g} s.")
+                document: dict[str, object] = {"error": error.what}
+            else:
+                at = datetime.now(UTC).isoformat(timespec="seconds")
+                shown, document = (
+                    Group(_table(lags), Text(f"{_said(lags)} at {at}")),
+                    _document(lags),
+                )
+            if as_json:
+                echo_json(document)
+            else:
+                show(shown)
+            if number == times:
+                return
+            await asyncio.sleep(every_s)
+
+
+def _table(lags: Sequence[Lag]) -> Table:
+    table = Table("role", "topic", "behind")
+    table.columns[2].justify = "right"
+    for lag in lags:
+        table.add_row(lag.role, lag.topic, f"{lag.records:,}")
+    return table
+
+
+def _said(lags: Sequence[Lag]) -> str:
+    return "not idle" if any(lag.records for lag in lags) else "idle"
+
+
+def _document(lags: Sequence[Lag]) -> dict[str, object]:
+    return {
+        "idle": _said(lags) == "idle",
+        "lags": [
+            {"role": lag.role, "topic": lag.topic, "group": lag.group, "records": lag.records}
+            for lag in lags
+        ],
+    }
+
+
 @cli.command("status")
 @click.option(
     "--until-idle",
@@ -58,41 +116,58 @@ async def _watch(
     show_default=True,
     help="Seconds to wait before giving up with exit code 1.",
 )
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Show it again and again until Ctrl-C: in place on a terminal, else one after the other.",
+)
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="With --watch: seconds from one to the next.",
+)
+@click.option(
+    "--count", type=click.IntRange(min=1), help="With --watch: stop after showing it N times."
+)
 @json_option
 @handle_errors
-def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
+def status(
+    until_idle: bool,
+    roles: tuple[str, ...],
+    timeout_s: float,
+    watch: bool,
+    every_s: float,
+    count: int | None,
+    as_json: bool,
+) -> None:
     """Show how many records each role is behind.
 
     \b
     Examples:
       faust -A app status
+      faust -A app status --watch
       faust -A app status --until-idle --timeout 60
       faust -A app status --until-idle --role lesson_builder --role projector
       faust -A app status --json
     """
     settings = Settings.from_environment()
-    lags, idle = asyncio.run(_watch(settings, roles, until_idle, timeout_s, show=not as_json))
-    if as_json:
-        echo_json(
-            {
-                "idle": idle,
-                "lags": [
-                    {
-                        "role": lag.role,
-                        "topic": lag.topic,
-                        "group": lag.group,
-                        "records": lag.records,
-                    }
-                    for lag in lags
-                ],
-            }
+    if watch and until_idle:
+        raise UsageError(
+            "--watch and --until-idle exclude each other.",
+            "Use --watch to look, --until-idle to wait.",
         )
+    if watch:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_refresh(settings, roles, every_s, count, as_json))
+        return
+    lags, idle = asyncio.run(_wait(settings, roles, until_idle, timeout_s, show=not as_json))
+    if as_json:
+        echo_json(_document(lags))
     else:
-        table = Table("role", "topic", "behind")
-        table.columns[2].justify = "right"
-        for lag in lags:
-            table.add_row(lag.role, lag.topic, f"{lag.records:,}")
-        console().print(table)
+        console().print(_table(lags))
         click.echo("idle" if idle else "not idle")
     if until_idle and not idle:
         sys.exit(1)

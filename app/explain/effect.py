@@ -6,8 +6,8 @@ May touch: nothing but its arguments.
 A trade counts once, whichever of its actions name the override.  What the override predicted for it
 is its contribution to the size when the action was taken (effect · regime gain · what had not
 faded), as the reader's own function works it out from the change that was in force then; what its
-sizing added is its part of the size that was in fact taken, after the clamp to 0.3 … 3.0, times the
-trade's uplift.
+sizing added is its part of the size that was in fact taken, after the clamp to 0.3 … 3.0 or as the
+reader drew it where it explored, times the trade's uplift.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
@@ -114,7 +115,9 @@ def part_of(
     )
     total = sum(found.contributions)
     own = sum(c for i, c in zip(found.ids, found.contributions, strict=True) if i == override_id)
-    return Part(own, total, own * (found.multiplier - 1.0) / total if total else 0.0, assumed)
+    sizing = action.sizing
+    taken = found.multiplier if isinstance(sizing, msgspec.UnsetType) else sizing.multiplier
+    return Part(own, total, own * (taken - 1.0) / total if total else 0.0, assumed)
 
 
 def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:

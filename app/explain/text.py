@@ -11,6 +11,7 @@ from rich.text import Text
 
 from app.explain.document import ContextDocument, OverrideDocument
 from app.explain.sections import sections
+from app.explain.spark import history
 
 
 def show(document: OverrideDocument | ContextDocument, console: Console) -> None:
@@ -19,6 +20,9 @@ def show(document: OverrideDocument | ContextDocument, console: Console) -> None
         console.print(Text(f"{'' if number == 0 else chr(10)}{section.title}", style="bold"))
         for sentence in section.sentences:
             console.print(Text(sentence))
+        if section.plot is not None:
+            for name, line in history(section.plot):
+                console.print(Text(f"{name:9} {line}"))
         if section.table is not None:
             table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
             for place, name in enumerate(section.table.columns):

@@ -473,6 +473,16 @@ _ACTION = (
     json_column(
         "applied_overrides", "Ids of the overrides that sized it.", "action.applied_overrides"
     ),
+    Column(
+        "sizing",
+        "json",
+        "How its multiplier was drawn, where the reader explored.",
+        lambda x: (
+            None
+            if isinstance(x.action.sizing, msgspec.UnsetType)
+            else json_text(msgspec.to_builtins(x.action.sizing))
+        ),
+    ),
     column("rr", "number", "Return / maximum drawdown of the trade.", "fact.rr"),
     column("roi", "number", "Return of the trade as a fraction.", "fact.roi"),
     column("pnl_usd", "number", "Profit of the trade in US dollars.", "fact.pnl_usd"),

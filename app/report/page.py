@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.audit.document import Audit, AuditedOverride, Question, Setting
+from app.audit.document import Audit, AuditedOverride, Exploration, Question, Setting
 from app.audit.resample import Estimate
 from app.report import plots
 from app.report.style import STYLE
@@ -38,6 +38,8 @@ def page(found: Audit, explanations: Mapping[str, str] | None = None) -> str:
     ]
     if data.judged:
         parts += [_walk(found), _chance(found), _double(found), _decay(found), _regimes(found)]
+    if found.exploration is not None:
+        parts.append(_exploration(found.exploration))
     parts += [_overrides(found, explanations or {}), _method(found)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -362,6 +364,29 @@ def _regimes(found: Audit) -> str:
         " decision.",
         f'<div class="pair">{_plot("Gain by regime", plots.regimes(found))}'
         f"{table('Gains by regime', ('regime', 'decisions', 'predicted', 'gain'), rows)}</div>",
+    )
+
+
+def _exploration(e: Exploration) -> str:
+    rows = [
+        (p.name, figure(p.dr), figure(p.snips), figure(p.ips), f"{p.decisions:,}")
+        for p in e.policies
+    ]
+    rows.append(("as learned, by chosen sizes alone", figure(e.on_chosen_sizes), "", "", ""))
+    left_out = (
+        f" {e.unusable:,} draws whose numbers do not fit were left out." if e.unusable else ""
+    )
+    return _section(
+        "exploration",
+        "What sizing is worth, by exploration",
+        f"{e.explored:,} of {e.decisions:,} decisions drew another size than the learned one, with"
+        " a known probability. From these, what each way of sizing is worth beyond neutral sizes,"
+        f" even where outcomes depend on the size itself.{left_out}",
+        table(
+            "Worth beyond neutral sizes, a decision",
+            ("sizing", "doubly robust", "self-normalised IPS", "IPS", "decisions"),
+            rows,
+        ),
     )
 
 

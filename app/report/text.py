@@ -43,6 +43,7 @@ def show(found: Audit, console: Console) -> None:
             _forms(found),
             _regimes(found),
             _overrides(found),
+            _exploration(found),
         ):
             if table is not None:
                 console.print()
@@ -191,6 +192,33 @@ def _regimes(found: Audit) -> Table | None:
             g.regime, f"{g.decisions:,}", f"{g.promised:.3f}", figure(g.gain, 2, sign=False)
         )
     table.add_row("all", "", "", figure(found.regimes.overall, 2, sign=False))
+    return table
+
+
+def _exploration(found: Audit) -> Table | None:
+    e = found.exploration
+    if e is None:
+        return None
+    table = _table(
+        f"What sizing is worth by exploration: {e.explored:,} of {e.decisions:,} decisions drew"
+        " another size (beyond neutral, a decision)",
+        "sizing",
+        "doubly robust",
+        "self-normalised IPS",
+        "IPS",
+        "decisions",
+    )
+    for policy in e.policies:
+        table.add_row(
+            policy.name,
+            figure(policy.dr),
+            figure(policy.snips),
+            figure(policy.ips),
+            f"{policy.decisions:,}",
+        )
+    table.add_row("as learned, by chosen sizes alone", figure(e.on_chosen_sizes), "", "", "")
+    if e.unusable:
+        table.caption = f"{e.unusable:,} logged draws whose numbers do not fit were left out."
     return table
 
 

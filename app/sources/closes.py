@@ -22,6 +22,7 @@ from app.sources.mapping import TableMapping, load
 from app.sources.notes import Notes
 from app.sources.positions import ClosedTrade, Positions
 from app.sources.tables import Row, is_parquet, is_table, table
+from edgeloop.integrations import nautilus_close
 from schemas.events import DEFAULT_MODULE
 
 KINDS = ("jsonl", "freqtrade", "nautilus", "table")
@@ -104,7 +105,7 @@ def kind_of(path: str) -> str:
 
 def _kind_of_lines(path: str) -> str:
     with suppress(orjson.JSONDecodeError, StopIteration):
-        if nautilus.kind_of(orjson.loads(next(jsonl.lines(path))[0])):
+        if nautilus_close.kind_of(orjson.loads(next(jsonl.lines(path))[0])):
             return "nautilus"
     return "jsonl"
 
@@ -119,7 +120,7 @@ def _kind_of_json(path: str) -> str:
         return "table"
     if isinstance(event, dict) and (
         event.keys() & {"trade_id", "trade_summary", "schema_version", "event_id", "kind"}
-        or nautilus.kind_of(event)
+        or nautilus_close.kind_of(event)
     ):
         return _kind_of_lines(path)
     return (
@@ -143,7 +144,7 @@ def _is_result(path: str) -> bool:
 
 def _is_nautilus_parquet(path: str) -> bool:
     with table(path) as found:
-        return nautilus.COLUMNS.issubset(found.columns)
+        return nautilus_close.COLUMNS.issubset(found.columns)
 
 
 def _jsonl(paths: Sequence[str], module: str | None) -> Iterator[Closed]:

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from app.errors import BadDataError, UsageError
 from app.sources import making
-from app.sources.freqtrade import Order, Trade, close
 from app.sources.notes import Notes
+from edgeloop.integrations.freqtrade_close import Order, Trade, close
 
 OPEN = "trades that are still open, left out"
 _FILLED = frozenset({"closed", None})
@@ -103,7 +103,7 @@ def _trades(
         if row.get("is_open"):
             notes.add(OPEN)
             continue
-        yield Read(close(_trade(row, own), module, notes), row["id"], done, of)
+        yield Read(close(_trade(row, own), module, notes.add), row["id"], done, of)
 
 
 def _trade(row: Mapping[str, Any], orders: list[Mapping[str, Any]]) -> Trade:

@@ -17,10 +17,10 @@ import orjson
 from app.errors import BadDataError, UsageError
 from app.sources import making
 from app.sources.files import opened
-from app.sources.freqtrade import Order, Trade, close
 from app.sources.freqtrade_database import OPEN, quote_currency
 from app.sources.notes import Notes
 from app.sources.sheets import check_archive
+from edgeloop.integrations.freqtrade_close import Order, Trade, close
 
 _MOST_BYTES = 4 * 1024**3
 """Of what a zip of results may unpack to."""
@@ -58,7 +58,7 @@ def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
                 notes.add(OPEN)
                 continue
             yield Read(
-                close(_trade(name, result, stored, ids), module, notes),
+                close(_trade(name, result, stored, ids), module, notes.add),
                 f"{name}/trades[{index}]",
                 done,
                 of,

@@ -175,7 +175,9 @@ def test_the_wheel_installs_alone_and_runs_the_documented_programs(
 
 def test_nothing_of_the_workers_is_there(installed: Path, tmp_path: Path) -> None:
     program = (
-        "import importlib.util, sys, edgeloop, edgeloop.threaded\nfound = [n for n in ('app',"
+        "import importlib.util, sys, edgeloop, edgeloop.threaded, edgeloop.integrations\n"
+        "import edgeloop.integrations.freqtrade, edgeloop.integrations.nautilus\n"
+        "found = [n for n in ('app',"
         " 'agents', 'schemas', 'faust', 'numpy', 'asyncpg') if importlib.util.find_spec(n)]\nassert"
         " not found, found\nprint(edgeloop.__version__, edgeloop.__file__)\n"
     )

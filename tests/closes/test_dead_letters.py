@@ -133,13 +133,45 @@ def json_path(path: str) -> str:
 @pytest.mark.parametrize(
     ("path", "value"),
     [(p, v) for p in NUMBERS for v in ("1", "", True, False, [], {}, [1])]
-    + [(p, v) for p in TEXTS for v in (1, 1.5, True, [], {}, ["a"])]
+    + [
+        (p, v)
+        for p in TEXTS
+        for v in (1, 1.5, True, [], {}, ["a"])
+        if v != {} or "applied_overrides" not in p
+    ]
     + [(p, v) for p in OBJECTS for v in ("x", 1, True, [], [{}])]
     + [(p, v) for p in ARRAYS for v in ("x", 1, True, {}, {"0": 1})],
     ids=str,
 )
 def test_types_are_strict(path: str, value: object) -> None:
     assert refused(broken(NEW, path, value)) == ("wrong_type", json_path(path))
+
+
+SIZING = {"multiplier": 1.0, "learned": 1.4, "propensity": 0.0125, "explore": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("sizing", "reason", "field"),
+    [
+        *(
+            ({k: v for k, v in SIZING.items() if k != name}, "missing_field", f".{name}")
+            for name in SIZING
+        ),
+        *((SIZING | {name: 0}, "out_of_range", f".{name}") for name in SIZING),
+        *((SIZING | {name: 1.5}, "out_of_range", f".{name}") for name in ("propensity", "explore")),
+        *((SIZING | {name: "1"}, "wrong_type", f".{name}") for name in SIZING),
+        (SIZING | {"decision_id": ""}, "empty_text", ".decision_id"),
+    ],
+    ids=str,
+)
+def test_a_sizing_has_its_numbers(sizing: dict, reason: str, field: str) -> None:
+    path = "actions.0.applied_overrides.1"
+    assert refused(broken(NEW, path, sizing)) == (reason, json_path(path) + field)
+
+
+def test_an_action_has_one_sizing() -> None:
+    value = broken(NEW, "actions.0.applied_overrides", ["o-1", SIZING, "o-2", SIZING])
+    assert refused(value) == ("wrong_type", "$.actions[0].applied_overrides[3]")
 
 
 @pytest.mark.parametrize("path", [p for p in NUMBERS if p != "revision"])

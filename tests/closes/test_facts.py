@@ -408,3 +408,19 @@ def test_a_big_trade_is_like_a_small_one() -> None:
     ]
     (fact,) = facts(json.dumps(tree).encode())
     assert len(fact.actions) == fact.n_actions == 2_000
+
+
+def test_how_a_multiplier_was_drawn_is_beside_the_ids() -> None:
+    sizing = {
+        "multiplier": 1.0,
+        "learned": 1.4,
+        "propensity": 0.0125,
+        "explore": 0.05,
+        "decision_id": "d-1",
+    }
+    value = broken(NEW, "actions.0.applied_overrides", ["o-1", sizing, "o-2"])
+    with_it, without = facts(value)[0].actions[0], facts(VALUE)[0].actions[0]
+    assert with_it.applied_overrides == ("o-1", "o-2")
+    assert msgspec.to_builtins(with_it.sizing) == sizing
+    assert msgspec.json.decode(msgspec.json.encode(with_it), type=FactAction) == with_it
+    assert "sizing" not in msgspec.to_builtins(without)

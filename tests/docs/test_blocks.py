@@ -33,6 +33,7 @@ README = ROOT / "README.md"
 DATA, RUNTIME, OPERATIONS, ADAPTERS = (
     ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "adapters")
 )
+OWN_BOT = ROOT / "docs" / "integrations" / "own-bot.md"
 LIMIT_S = 300
 
 
@@ -135,6 +136,21 @@ def test_the_position_managers_side_runs(stack_settings: Settings, tmp_path: Pat
     agreed = re.search(r"^(\d+) vectors agree$", text, flags=re.MULTILINE)
     assert agreed is not None, text
     assert int(agreed[1]) > 30
+
+
+def test_an_own_bot_runs_as_documented(stack_settings: Settings, tmp_path: Path) -> None:
+    asyncio.run(topics.create(stack_settings))
+    text = run(OWN_BOT, stack_settings, tmp_path)
+    assert "sent SenderStatus(waiting=0, sent=1" in text, text
+    (close,) = asyncio.run(_records(stack_settings, kinds.CLOSES))
+    assert close.key == b"T-2001"
+    facts = explode(close.value, close.timestamp, dimensions=DEFAULT_DIMENSIONS, outcome="rr")
+    assert [f.action_category for f in facts] == ["entry", "trim", "exit"]
+
+
+def test_the_guide_shows_the_example() -> None:
+    (block,) = (block for block in blocks(OWN_BOT) if block.language == "python")
+    assert block.text.strip() == (ROOT / "examples" / "own_bot.py").read_text().strip()
 
 
 @pytest.mark.slow

@@ -338,6 +338,12 @@ ELSEWHERE = {
     "kubectl apply -f docs/deploy/kubernetes.yaml": (
         "needs a cluster; tests/compose compares the file with the code"
     ),
+    "from edgeloop.integrations.freqtrade import EdgeloopMixin": (
+        "tests/bots/real_bots.py::test_a_freqtrade_backtest_sizes_by_overrides_and_sends_its_closes"
+    ),
+    "from edgeloop.integrations import Connection": (
+        "tests/bots/real_bots.py::test_a_nautilus_backtest_sizes_by_overrides_and_sends_its_closes"
+    ),
     "faust -A app replay run now --all": "tests/replay/test_replay.py::test_the_documented_steps",
     "export EDGELOOP_HALF_LIFE=off": "tests/replay/test_replay.py::test_the_documented_steps",
     "faust -A app replay drop steady --yes": (

@@ -11,6 +11,7 @@ import pytest
 from app.changes import OverrideChange
 from app.explain.effect import attribution, mean_interval
 from edgeloop.overrides import OverrideDecay
+from schemas.events import Sizing
 from schemas.facts import PatternTradeEvent
 from schemas.times import DAY_US, HOUR_US
 from tests.audit.making import fact
@@ -65,6 +66,16 @@ def test_the_numbers_of_three_trades() -> None:
     assert found.added == pytest.approx(0.5 * (1.0 + 2.0 + 3.0))
     assert (found.low, found.high) == pytest.approx((0.3141, 3.6859), abs=1e-4)
     assert found.first_exit_ts[:10] < found.last_exit_ts[:10]
+
+
+def test_a_size_that_was_drawn_counts_as_it_was_taken() -> None:
+    trade = touched("t1", 1, 2.0, "a")
+    sizing = Sizing(multiplier=1.25, learned=1.5, propensity=0.02, explore=0.06)
+    drawn = msgspec.structs.replace(trade.actions[0], sizing=sizing)
+    fact = msgspec.structs.replace(trade, actions=(drawn, trade.actions[1]))
+    found = attribution(by_hand([OverrideChange("a", 1, START_US, A)], [fact]), "a")
+    assert found is not None
+    assert (found.promised, found.mean_multiplier, found.added) == (0.5, 1.25, 0.5)
 
 
 def test_each_trade_has_the_change_that_was_in_force_at_its_action() -> None:

@@ -1,23 +1,24 @@
-"""freqtrade's trades as closes: what its database and its backtest results have in common.
+"""freqtrade's trades as closes: what its database, its backtest results and a connected bot have in
+common.
 
-May touch: nothing; `freqtrade_database` and `freqtrade_results` read the files and call `close`.
+May touch: nothing.
 
 A trade's fills become actions: the first filled entry order is the `entry`, later ones are `add`s,
 the last exit order is the `exit`, those before it are `trim`s.  A pattern key is
 `<module>.<strategy>.<tag>`: the enter tag for entries and adds, the exit's own tag or reason for
 trims and exits.  In scope is what was known at the action: pair, timeframe, exchange, side,
 leverage; for adds and exits also the tag with which the trade was entered, for adds which entry it
-is.
+is.  An order of a connected bot brings its decision along, which then says what the action was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.sources import making
-from app.sources.notes import Notes
+from edgeloop.integrations import making
+from edgeloop.integrations.decision import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Order:
     placed: Any
     filled: Any
     tag: Any
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +62,16 @@ class Trade:
     is_short: bool
     leverage: Any
     orders: Sequence[Order] = ()
+    revision: int | None = None
+    scope: Mapping[str, Any] | None = None
 
 
-def close(trade: Trade, module: str, notes: Notes) -> dict[str, Any]:
-    """The `position_closed` event of `trade`."""
+def ignore(phrase: str) -> None:
+    """For those who need no notes."""
+
+
+def close(trade: Trade, module: str, note: Callable[[str], None] = ignore) -> dict[str, Any]:
+    """The `position_closed` event of `trade`.  `note` is told what could not be found out."""
     pair = _label(trade.pair)
     context = making.without_nothing(
         {
@@ -72,6 +80,7 @@ def close(trade: Trade, module: str, notes: Notes) -> dict[str, Any]:
             "exchange": trade.exchange or None,
             "is_short": trade.is_short,
             "leverage": trade.leverage,
+            **(trade.scope or {}),
         }
     )
     return making.without_nothing(
@@ -80,11 +89,12 @@ def close(trade: Trade, module: str, notes: Notes) -> dict[str, Any]:
             "schema_version": 1,
             "module": module,
             "trade_id": trade.trade_id,
+            "revision": trade.revision,
             "symbol": pair,
             "chain": trade.exchange or None,
             "timeframe": trade.timeframe,
             "entry_context": context,
-            "trade_summary": _summary(trade, notes),
+            "trade_summary": _summary(trade, note),
             "actions": _actions(trade, module),
         }
     )
@@ -103,13 +113,21 @@ def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
     bought = sum(o.amount or 0.0 for o in entries)
     actions: list[dict[str, Any]] = []
 
-    def act(category: str, tag: str, ts: Any, size: float | None, scope: dict[str, Any]) -> None:
+    def act(
+        category: str,
+        tag: str,
+        ts: Any,
+        size: float | None,
+        scope: dict[str, Any],
+        decision: Decision | None = None,
+    ) -> None:
         made = {
             "ts": ts,
             "pattern_key": f"{stem}.{tag}",
             "action_category": category,
             "size_frac": None if size is None else round(size, 6),
             "scope": scope,
+            **(decision.fields(scope) if decision is not None else {}),
         }
         actions.append(making.without_nothing(made))
 
@@ -123,7 +141,7 @@ def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
             held += amount
             size = amount / bought if bought > 0 else None
             if n_entries == 1:
-                act("entry", entered, order.placed, size, {})
+                act("entry", entered, order.placed, size, {}, order.decision)
             else:
                 act(
                     "add",
@@ -131,6 +149,7 @@ def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
                     order.placed,
                     size,
                     {"enter_tag": entered, "n_entry": n_entries},
+                    order.decision,
                 )
             continue
         size = min(1.0, amount / held) if held > 0 else None
@@ -142,6 +161,7 @@ def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
                 order.placed,
                 size,
                 {"enter_tag": entered},
+                order.decision,
             )
         else:
             act(
@@ -150,6 +170,7 @@ def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
                 order.placed,
                 size,
                 {"enter_tag": entered},
+                order.decision,
             )
     if last is None:
         act(
@@ -162,13 +183,13 @@ def _actions(trade: Trade, module: str) -> list[dict[str, Any]]:
     return actions
 
 
-def _summary(trade: Trade, notes: Notes) -> dict[str, Any]:
+def _summary(trade: Trade, note: Callable[[str], None]) -> dict[str, Any]:
     roi = making.number(trade.profit_ratio)
     drawdown, gain = _excursions(trade)
     currency = str(trade.stake_currency or "").upper()
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
-        notes.add(
+        note(
             f"trades without pnl_usd, as their stake currency {currency or '(not known)'} is not"
             " the US dollar"
         )

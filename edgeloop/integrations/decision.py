@@ -1,0 +1,43 @@
+"""A decision that was asked about: the question, the answer, and what goes into the close.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from edgeloop.resolution import Resolution
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One action that a size was asked for; kept with the open trade, on disk or in the bot's own
+    database."""
+
+    pattern_key: str
+    action_category: str
+    scope: dict[str, Any]
+    multiplier: float = 1.0
+    reason: str = ""
+    applied: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(
+        cls, pattern_key: str, category: str, scope: Mapping[str, Any], found: Resolution
+    ) -> Decision:
+        """The decision that `found` answers."""
+        return cls(
+            pattern_key, category, dict(scope), found.multiplier, found.reason, found.applied
+        )
+
+    def fields(self, scope: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The fields of an action of `position_closed`; `scope` is what else is known of it."""
+        return {
+            "pattern_key": self.pattern_key,
+            "action_category": self.action_category,
+            "scope": {**(scope or {}), **self.scope},
+            "applied_overrides": list(self.applied),
+        }

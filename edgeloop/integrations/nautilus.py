@@ -1,0 +1,214 @@
+"""nautilus_trader, connected: sizes for a strategy's orders, and its positions as closes.
+
+May touch: what `Connection` touches, and the strategy's message bus.
+
+    class Mine(Strategy):
+        def on_start(self):
+            self.edgeloop = Sizer(self, connection)
+            self.edgeloop.start()
+
+        def buy(self):
+            sized = self.edgeloop.size(self.instrument, Decimal("0.10"), "dip", "entry")
+            order = self.order_factory.market(self.instrument.id, OrderSide.BUY, sized.quantity)
+            self.edgeloop.submit(order, sized)
+
+The sizer listens to the strategy's own orders and positions and sends a close for every
+`PositionClosed`.  Its only clock is the strategy's: a back-test with an `OverrideHistory` gives the
+same sizes and closes every time.  What is known of an open position is on disk, so a live strategy
+that is started anew loses nothing.  What goes wrong here is logged and leaves the size as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edgeloop.integrations import making
+from edgeloop.integrations.connection import Connection
+from edgeloop.integrations.decision import Decision
+from edgeloop.integrations.nautilus_close import Live, close, kind_of, position_of
+
+log = logging.getLogger(__name__)
+
+REVISION = 1
+"""Above an import of the same position, which knows no overrides."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Sized(NamedTuple):
+    """The answer: a `Quantity` of the instrument, and the decision that made it."""
+
+    quantity: Any
+    decision: Decision
+
+    @property
+    def multiplier(self) -> float:
+        """What the quantity was multiplied by."""
+        return self.decision.multiplier
+
+
+class Sizer:
+    """The connection of one strategy.
+
+    `scope`: dimensions that hold for all decisions of this strategy.  Pattern keys are
+    `<module>.<strategy id>.<pattern>`.  `keep`: whether open positions are kept on disk; by default
+    where the strategy runs on a live clock.
+    """
+
+    def __init__(
+        self,
+        strategy: Any,
+        connection: Connection,
+        *,
+        scope: Mapping[str, Any] | None = None,
+        keep: bool | None = None,
+    ) -> None:
+        self._strategy, self._connection = strategy, connection
+        self._scope = dict(scope or {})
+        live = type(strategy.clock).__name__ == "LiveClock"
+        self._spool = connection.spool if (live if keep is None else keep) else None
+        self._open: dict[str, dict[str, Any]] = {}
+        self._decisions: dict[str, Any] = {}
+        self._last_fill: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Listen to the strategy's orders and positions.  Call it in `on_start`."""
+        for topic, handler in self._topics():
+            self._strategy.msgbus.subscribe(topic=topic, handler=handler)
+
+    def stop(self) -> None:
+        """Listen no more.  Call it in `on_stop`, unless positions are closed there."""
+        for topic, handler in self._topics():
+            self._strategy.msgbus.unsubscribe(topic=topic, handler=handler)
+
+    def _topics(self) -> tuple[tuple[str, Any], ...]:
+        name = self._strategy.id
+        return (
+            (f"events.order.{name}", self._order_event),
+            (f"events.position.{name}", self._position_event),
+        )
+
+    def size(
+        self,
+        instrument: Any,
+        quantity: Any,
+        pattern: str,
+        category: str,
+        scope: Mapping[str, Any] | None = None,
+        *,
+        emergency: bool = False,
+        at_most: Any = None,
+    ) -> Sized:
+        """`quantity` times the multiplier, as a `Quantity` that the instrument takes.
+
+        `category` is entry, add, trim or exit.  `at_most`: for exits the quantity held, of which no
+        more can be sold.  Never raises for the multiplier; what is smaller than the instrument
+        takes stays as it was.
+        """
+        decision = self._decide(instrument, pattern, category, scope, emergency)
+        wanted = float(quantity) * decision.multiplier
+        if at_most is not None:
+            wanted = min(wanted, float(at_most))
+        least = float(instrument.min_quantity or instrument.size_increment)
+        if wanted < min(least, float(quantity)):
+            wanted = float(quantity)
+        if instrument.max_quantity is not None:
+            wanted = min(wanted, float(instrument.max_quantity))
+        return Sized(instrument.make_qty(wanted), decision)
+
+    def submit(self, order: Any, sized: Sized, **how: Any) -> None:
+        """Submit the order through the strategy, and remember the decision behind it."""
+        order_id = str(order.client_order_id)
+        decision = self._decisions[order_id] = msgspec.to_builtins(sized.decision)
+        self._safely(lambda: self._remember(f"order/{order_id}", decision))
+        self._strategy.submit_order(order, **how)
+
+    def _decide(
+        self,
+        instrument: Any,
+        pattern: str,
+        category: str,
+        scope: Mapping[str, Any] | None,
+        emergency: bool,
+    ) -> Decision:
+        own = {**self._scope, **(scope or {})}
+        strategy, at_ns = str(self._strategy.id), int(self._strategy.clock.timestamp_ns())
+        module = self._connection.module
+        key = f"{module}.{making.segment(strategy)}.{making.segment(pattern, category)}"
+        symbol, _, venue = str(instrument.id).rpartition(".")
+        found = self._connection.book.resolve(
+            key,
+            category,
+            {"symbol": symbol, "venue": venue, **own},
+            _EPOCH + timedelta(microseconds=at_ns // 1000),
+            module=module,
+            emergency=emergency,
+            decision_id=f"{strategy}/{instrument.id}/{category}/{at_ns}",
+        )
+        return Decision.of(key, category, own, found)
+
+    def _order_event(self, event: Any) -> None:
+        """Published before the position event that a fill makes."""
+        order_id, kind = str(getattr(event, "client_order_id", "")), type(event).__name__
+        if kind == "OrderFilled":
+            self._last_fill[str(event.position_id)] = order_id
+        elif kind in _NEVER_FILLED:
+            self._decisions.pop(order_id, None)
+            self._safely(lambda: self._forget(f"order/{order_id}"))
+
+    def _position_event(self, event: Any) -> None:
+        self._safely(lambda: self._take(type(event).to_dict(event)))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        place = "/".join(("nautilus", *position_of(event)))
+        known = self._open.get(place) or self._recall(place) or {"steps": [], "orders": {}}
+        order_id = self._last_fill.get(str(event["position_id"]))
+        if order_id is not None:
+            decision = self._decisions.get(order_id) or self._recall(f"order/{order_id}")
+            known["orders"][event["event_id"]] = order_id
+            if decision is not None:
+                known.setdefault("decisions", {})[order_id] = decision
+        if kind_of(event) != "PositionClosed":
+            known["steps"].append(event)
+            self._open[place] = known
+            self._remember(place, known)
+            return
+        decisions = known.get("decisions", {})
+        live = Live(
+            REVISION,
+            self._scope,
+            known["orders"],
+            {i: msgspec.convert(decision, Decision) for i, decision in decisions.items()},
+        )
+        made = close(event, known["steps"], self._connection.module, log.debug, live)
+        self._connection.sender.send(made)
+        self._open.pop(place, None)
+        self._forget(place)
+        for order_id in decisions:
+            self._decisions.pop(order_id, None)
+            self._forget(f"order/{order_id}")
+
+    def _remember(self, name: str, state: Mapping[str, Any]) -> None:
+        if self._spool is not None:
+            self._spool.remember(name, state)
+
+    def _recall(self, name: str) -> dict[str, Any] | None:
+        return None if self._spool is None else self._spool.recall(name)
+
+    def _forget(self, name: str) -> None:
+        if self._spool is not None:
+            self._spool.forget(name)
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        """Do `work`; where it fails, the strategy must go on."""
+        try:
+            work()
+        except Exception:
+            log.exception("Edgeloop: something went wrong; the strategy goes on without it here.")
+
+
+_NEVER_FILLED = frozenset({"OrderDenied", "OrderRejected", "OrderCanceled", "OrderExpired"})
