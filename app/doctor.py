@@ -15,9 +15,10 @@ from app.errors import EdgeloopError
 from app.log import topics
 from app.log.admin import admin
 from app.log.reader import log_bounds, scan
-from app.settings import Settings, redact_url
+from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import require_migrated
+from app.urls import redact_url
 from schemas import kinds
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}

@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 import orjson
+from aiokafka.errors import KafkaError
 from faust.cli.base import cli
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
 from app.errors import EdgeloopError
+from app.log.trouble import explained
 from app.sources import KINDS
 
 __all__ = [
@@ -98,12 +100,20 @@ def handle_errors(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except EdgeloopError as error:
-            click.echo(f"Error: {error.what}", err=True)
-            if error.remedy:
-                click.echo(f"       {error.remedy}", err=True)
-            sys.exit(error.exit_code)
+            _exit_with(error)
+        except KafkaError as error:
+            if (refusal := explained(error)) is None:
+                raise
+            _exit_with(refusal)
 
     return wrapper  # type: ignore[return-value]
+
+
+def _exit_with(error: EdgeloopError) -> NoReturn:
+    click.echo(f"Error: {error.what}", err=True)
+    if error.remedy:
+        click.echo(f"       {error.remedy}", err=True)
+    sys.exit(error.exit_code)
 
 
 def now_ms() -> int:

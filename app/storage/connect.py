@@ -10,7 +10,7 @@ import asyncio
 import asyncpg
 
 from app.errors import ConfigurationError, UnreachableError
-from app.settings import redact_url
+from app.urls import redact_url
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 20.0
