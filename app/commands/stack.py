@@ -8,6 +8,7 @@ time.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,8 +33,8 @@ directory_option = click.option(
 def stack() -> None:
     """Run an own Kafka and PostgreSQL on this machine; neither Docker nor Java is needed.
 
-    Both listen on the loopback interface only. Kafka asks for no password, PostgreSQL does (it is
-    in the URL). Made for development: PostgreSQL does not wait for the disk (fsync is off).
+    Both listen on the loopback interface only. Kafka asks for no password (with `up --secure` it
+    does), PostgreSQL does (it is in the URL). Made for development: PostgreSQL does not wait for the disk (fsync is off).
 
     \b
     Examples:
@@ -57,21 +58,32 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _addresses(info: devstack.StackInfo) -> dict[str, Any]:
-    return {"broker": info.broker, "database_url": info.database_url}
+    more = {"settings": dict(info.security)} if info.security else {}
+    return {"broker": info.broker, "database_url": info.database_url, **more}
 
 
 def _echo_addresses(info: devstack.StackInfo) -> None:
     click.echo("The stack is up. Set these for the other commands:")
     click.echo(f"  export EDGELOOP_BROKER={info.broker}")
     click.echo(f"  export EDGELOOP_DATABASE_URL={info.database_url}")
+    for name, value in info.security.items():
+        click.echo(f"  export {name}={shlex.quote(value)}")
+    if info.security:
+        folder = Path(info.security["EDGELOOP_KAFKA_CA"]).parent
+        click.echo(f"That is Kafka's administrator. Other users, to be sourced: {folder}/*.env")
     click.echo(f"Data and logs: {info.directory}")
 
 
 @stack.command("up")
 @directory_option
+@click.option(
+    "--secure",
+    is_flag=True,
+    help="Make Kafka with TLS, passwords and access control (for a new stack).",
+)
 @json_option
 @handle_errors
-def stack_up(directory: Path, as_json: bool) -> None:
+def stack_up(directory: Path, secure: bool, as_json: bool) -> None:
     """Start the stack and return once it is ready; it keeps running in the background.
 
     Does nothing if it is already running. The first run downloads Kafka (44 MB) into a per-user
@@ -79,14 +91,19 @@ def stack_up(directory: Path, as_json: bool) -> None:
     ~/.cache/edgeloop); later no network is needed. With --json, the last line on stdout is
     {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
 
+    With --secure, Kafka takes TLS only, knows a user for each role and gives none of them any right
+    until `topics acls --apply` has. A stack stays what it was made as. --json then has "settings",
+    too.
+
     \b
     Examples:
       faust -A app stack up
       faust -A app stack up --dir /tmp/second-stack
+      faust -A app stack up --dir /tmp/secure-stack --secure
       faust -A app stack up --json | tail -n 1
     """
     with _progress() as report:
-        info = devstack.up(directory, report=report)
+        info = devstack.up(directory, report=report, secure=secure)
     if as_json:
         echo_json(_addresses(info))
     else:

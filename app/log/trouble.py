@@ -27,10 +27,11 @@ from app.settings import Settings
 from edgeloop.security import SecurityError
 
 _NOT_ALLOWED = {
-    TopicAuthorizationFailedError: "a topic",
-    GroupAuthorizationFailedError: "a consumer group",
-    ClusterAuthorizationFailedError: "the cluster",
-    TransactionalIdAuthorizationFailed: "a transactional id",
+    TopicAuthorizationFailedError: "use a topic",
+    GroupAuthorizationFailedError: "use a consumer group",
+    # What an idempotent producer hears that may write to no topic at all.
+    ClusterAuthorizationFailedError: "write to any topic, or administer the cluster",
+    TransactionalIdAuthorizationFailed: "use a transactional id",
 }
 _EXPIRED, _NOT_YET_VALID = 10, 9  # OpenSSL's codes
 _TIMEOUT_MS = 5_000
@@ -41,7 +42,7 @@ def explained(error: BaseException) -> EdgeloopError | None:
     for kind, what in _NOT_ALLOWED.items():
         if isinstance(error, kind):
             return ConfigurationError(
-                f"Kafka does not let this user use {what}: {_details(error)}.",
+                f"Kafka does not let this user {what}: {_details(error)}.",
                 "`faust -A app topics acls` shows the rights that each role needs.",
             )
     if isinstance(error, InvalidTimestampError):
