@@ -221,9 +221,11 @@ async def require_existence(settings: Settings, names: Iterable[str]) -> None:
         missing = sorted(wanted - set(await client.list_topics()))
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        plain = settings.kafka_security == "plaintext"
         raise ConfigurationError(
-            f"The topic {missing[0]}{more} does not exist on {settings.broker}.",
-            "Run: faust -A app topics create",
+            f"The topic {missing[0]}{more} does not exist on {settings.broker}"
+            f"{'' if plain else ', or this user may not see it'}.",
+            f"Run: faust -A app topics create{'' if plain else f', or see: {ALLOW}'}",
         )
 
 

@@ -20,6 +20,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
 from app.log.client import client_options
@@ -75,13 +76,17 @@ async def why_unreachable(settings: Settings, error: BaseException) -> EdgeloopE
     options = client_options(settings, request_timeout_ms=_TIMEOUT_MS)
     for address in options.pop("bootstrap_servers").split(","):
         host, _, port = address.rpartition(":")
+        connection = None
         try:
             connection = await create_conn(host.strip("[]"), int(port), **options)
+            # A broker that wants SASL ends a connection without it at the first question.
+            await connection.send(MetadataRequest([]))
         except (KafkaError, OSError, SecurityError, ValueError, TimeoutError) as cause:
             if found := _refusal(settings, address, cause):
                 return found
-        else:
-            connection.close()
+        finally:
+            if connection is not None:
+                connection.close()
     return UnreachableError(
         f"No Kafka broker responds at {settings.broker} ({type(error).__name__}).",
         "Start one (`faust -A app stack up` starts a local one) or set EDGELOOP_BROKER.",
