@@ -31,11 +31,9 @@ def test_a_url_is_shown_without_its_passwords(url: str, shown: str | None) -> No
     assert "hunter2" not in str(Settings(database_url=url).redacted())
 
 
-@pytest.mark.parametrize("mark", ["@", "/", "#", "?", "[", "]", "\\", '"', " ", "%", "é"])
+@pytest.mark.parametrize("mark", ["@", "/", "#", "?", "[", "]", "\\", '"', " ", "é"])
 def test_an_unescaped_character_gives_a_sentence_without_the_password(mark: str) -> None:
     url = f"postgresql://me:hunter{mark}sesame@host:5432/name"
-    if mark == "%":  # cannot be told from an escape, and the client takes it as it is
-        return
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_environment({"EDGELOOP_DATABASE_URL": url})
     assert "percent-encoded" in caught.value.what

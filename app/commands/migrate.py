@@ -44,6 +44,12 @@ def migrate(dry_run: bool, as_json: bool) -> None:
     else:
         for name in names:
             click.echo(f"{'Would apply' if dry_run else 'Applied'} {name}")
+        if names[0].startswith("0001_"):
+            click.echo(
+                "These tables are new. If workers have run before, fill them from the topics: faust"
+                " -A app rebuild",
+                err=True,
+            )
 
 
 @cli.command("rebuild")
