@@ -25,10 +25,12 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 from app.errors import EdgeloopError
 from app.log.trouble import explained
 from app.sources import KINDS
+from app.terminal import console, echo
 
 __all__ = [
     "cli",
     "console",
+    "echo",
     "echo_json",
     "handle_errors",
     "import_later",
@@ -110,9 +112,9 @@ def handle_errors(command: F) -> F:
 
 
 def _exit_with(error: EdgeloopError) -> NoReturn:
-    click.echo(f"Error: {error.what}", err=True)
+    echo(f"Error: {error.what}", err=True)
     if error.remedy:
-        click.echo(f"       {error.remedy}", err=True)
+        echo(f"       {error.remedy}", err=True)
     sys.exit(error.exit_code)
 
 
@@ -135,13 +137,6 @@ def working(*columns: ProgressColumn) -> Progress:
     )
 
 
-def console() -> Console:
-    """Where tables are printed: as wide as the terminal, and wide enough for any table where there
-    is none."""
-    found = Console()
-    return found if found.is_terminal else Console(width=320)
-
-
 def echo_json(document: Any) -> None:
     """Print `document` as one line of JSON with sorted keys."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())
+    echo(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())

@@ -13,7 +13,15 @@ import click
 import msgspec
 from rich.table import Table
 
-from app.commands.base import cli, console, echo_json, handle_errors, import_later, json_option
+from app.commands.base import (
+    cli,
+    console,
+    echo,
+    echo_json,
+    handle_errors,
+    import_later,
+    json_option,
+)
 from app.commands.resolve import parse_time
 from app.errors import BadDataError
 from app.export.tables import overrides_at
@@ -119,7 +127,7 @@ def list_overrides(
         )
         return
     for note in notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     table = Table(
         "override", "pattern", "category", "scope", "×", "trades", "effect", "confidence", "decay"
     )
@@ -138,7 +146,7 @@ def list_overrides(
             o.decay.state,
         )
     console().print(table)
-    click.echo(f"{min(limit, len(found)):,} of {len(found):,} overrides")
+    echo(f"{min(limit, len(found)):,} of {len(found):,} overrides")
 
 
 @overrides.command("show")
@@ -165,7 +173,7 @@ def show_override(override_id: str, as_json: bool) -> None:
         echo_json(msgspec.to_builtins(found[0]))
         return
     for name, value in msgspec.to_builtins(found[0]).items():
-        click.echo(f"{name:18} {value}")
+        echo(f"{name:18} {value}")
 
 
 @overrides.command("watch")
@@ -196,10 +204,10 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
                     }
                 )
             elif record is None:
-                click.echo(f"{key[:12]} retired")
+                echo(f"{key[:12]} retired")
             else:
                 scope = canonical_text(record.scope) or "(all)"
-                click.echo(
+                echo(
                     f"{key[:12]} ×{record.multiplier:.2f} {record.pattern_key}"
                     f" {record.action_category} {scope}"
                 )
@@ -273,4 +281,4 @@ def list_lessons(
             verdict.reason if verdict else "",
         )
     console().print(table)
-    click.echo(f"{min(limit, len(found)):,} of {len(found):,} lessons")
+    echo(f"{min(limit, len(found)):,} of {len(found):,} lessons")

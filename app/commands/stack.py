@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from app import devstack
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 
 directory_option = click.option(
     "--dir",
@@ -51,7 +51,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda message: click.echo(message, err=True)
+        yield lambda message: echo(message, err=True)
         return
     with console.status("Checking the stack") as line:
         yield line.update
@@ -63,15 +63,15 @@ def _addresses(info: devstack.StackInfo) -> dict[str, Any]:
 
 
 def _echo_addresses(info: devstack.StackInfo) -> None:
-    click.echo("The stack is up. Set these for the other commands:")
-    click.echo(f"  export EDGELOOP_BROKER={info.broker}")
-    click.echo(f"  export EDGELOOP_DATABASE_URL={info.database_url}")
+    echo("The stack is up. Set these for the other commands:")
+    echo(f"  export EDGELOOP_BROKER={info.broker}")
+    echo(f"  export EDGELOOP_DATABASE_URL={info.database_url}")
     for name, value in info.security.items():
-        click.echo(f"  export {name}={shlex.quote(value)}")
+        echo(f"  export {name}={shlex.quote(value)}")
     if info.security:
         folder = Path(info.security["EDGELOOP_KAFKA_CA"]).parent
-        click.echo(f"That is Kafka's administrator. Other users, to be sourced: {folder}/*.env")
-    click.echo(f"Data and logs: {info.directory}")
+        echo(f"That is Kafka's administrator. Other users, to be sourced: {folder}/*.env")
+    echo(f"Data and logs: {info.directory}")
 
 
 @stack.command("up")
@@ -137,16 +137,14 @@ def stack_status(directory: Path, as_json: bool) -> None:
         )
     elif status.info:
         _echo_addresses(status.info)
-        click.echo(
-            f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}"
-        )
+        echo(f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}")
     else:
         for name, running in (
             ("Kafka", status.broker_running),
             ("PostgreSQL", status.database_running),
         ):
-            click.echo(f"{name} is {'running' if running else 'not running'}.")
-        click.echo("Start the stack with: faust -A app stack up")
+            echo(f"{name} is {'running' if running else 'not running'}.")
+        echo("Start the stack with: faust -A app stack up")
     sys.exit(0 if status.is_up else 4)
 
 
@@ -165,7 +163,7 @@ def stack_down(directory: Path, as_json: bool) -> None:
     if as_json:
         echo_json({"up": False})
     else:
-        click.echo("The stack is stopped; its data is kept (`stack reset` deletes it).")
+        echo("The stack is stopped; its data is kept (`stack reset` deletes it).")
 
 
 @stack.command("reset")
@@ -195,9 +193,9 @@ def stack_reset(directory: Path, yes: bool, dry_run: bool, as_json: bool) -> Non
             }
         )
     elif not folders:
-        click.echo(f"There is no stack in {directory}.")
+        echo(f"There is no stack in {directory}.")
     else:
-        click.echo(
+        echo(
             ("Would stop the stack and delete: " if dry_run else "Deleted: ")
             + ", ".join(map(str, folders))
         )

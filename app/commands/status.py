@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
 from app.log.lag import Lag, LagReader
 from app.settings import AGENTS, Settings
 
@@ -92,6 +92,6 @@ def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: 
         for lag in lags:
             table.add_row(lag.role, lag.topic, f"{lag.records:,}")
         console().print(table)
-        click.echo("idle" if idle else "not idle")
+        echo("idle" if idle else "not idle")
     if until_idle and not idle:
         sys.exit(1)

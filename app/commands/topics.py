@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UsageError
 from app.log import acls as access
 from app.log import topics as declared
@@ -41,9 +41,9 @@ def create(dry_run: bool, as_json: bool) -> None:
         echo_json({"created": made, "dry_run": dry_run})
         return
     for name in made:
-        click.echo(f"{'would create' if dry_run else 'created'} {name}")
+        echo(f"{'would create' if dry_run else 'created'} {name}")
     if not made:
-        click.echo("Every topic exists.")
+        echo("Every topic exists.")
 
 
 @topics.command("check")
@@ -69,9 +69,9 @@ def check(as_json: bool) -> None:
         )
     else:
         for m in mismatches:
-            click.echo(f"{m.topic} {m.problem}\n    fix it with: {m.remedy}")
+            echo(f"{m.topic} {m.problem}\n    fix it with: {m.remedy}")
         if not mismatches:
-            click.echo("Every topic matches its declaration.")
+            echo("Every topic matches its declaration.")
     if mismatches:
         sys.exit(3)
 
@@ -100,9 +100,9 @@ def mend(dry_run: bool, as_json: bool) -> None:
         )
         return
     for m in differed:
-        click.echo(f"{'would fix' if dry_run else 'fixed'} {m.topic}, which {m.problem}")
+        echo(f"{'would fix' if dry_run else 'fixed'} {m.topic}, which {m.problem}")
     if not differed:
-        click.echo("Every configuration matches its declaration.")
+        echo("Every configuration matches its declaration.")
 
 
 @topics.command("acls")
@@ -154,13 +154,13 @@ def acls(
     if as_json:
         echo_json({"acls": access.describe(wanted, names), "applied": applied})
     elif applied:
-        click.echo(f"{len(wanted)} rights given to {', '.join(_users(wanted, names))}.")
+        echo(f"{len(wanted)} rights given to {', '.join(_users(wanted, names))}.")
     else:
         for role in dict.fromkeys(acl.role for acl in wanted):
-            click.echo(f"# {role}: {access.ROLES[role]}")
+            echo(f"# {role}: {access.ROLES[role]}")
             of_role = [acl for acl in wanted if acl.role == role]
             for line in access.commands(settings, of_role, names):
-                click.echo(line)
+                echo(line)
 
 
 def _users(wanted: list[access.Acl], names: dict[str, str]) -> list[str]:
