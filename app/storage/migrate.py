@@ -180,5 +180,5 @@ async def require_migrated(database_url: str, schema: str) -> None:
     if pending:
         raise ConfigurationError(
             f"The schema {schema} lacks {len(pending)} migration(s): {', '.join(pending)}.",
-            "Run `faust -A app migrate`; or, if the tables were lost, `faust -A app rebuild`.",
+            "Run `faust -A app migrate`.",
         )
