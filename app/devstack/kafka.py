@@ -251,8 +251,14 @@ class Kafka:
             if log4j
             else []
         )
+        keys = (
+            [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.secure.jwks.as_uri()}"]
+            if self.secure
+            else []
+        )
         return [
             JAVA,
+            *keys,
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseSerialGC",
             # An out-of-memory error ends the broker, and is found in its log, where it would

@@ -1,14 +1,17 @@
 """What a secure Kafka has beside its data: certificates, users with passwords, access control.
 
-May touch: the folder it is given.  trustme makes the certificates; nothing in the folder is for
-other users of the machine.
+May touch: the folder it is given.  trustme makes the certificates, PyJWT the tokens; nothing in the
+folder is for other users of the machine.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from app.devstack import processes
 from app.devstack.ports import HOST
@@ -24,7 +27,10 @@ USERS = (
     ),
 )
 _BROKER = "broker"
-_MECHANISMS = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
+_MECHANISMS = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER"
+_OAUTH = "org.apache.kafka.common.security.oauthbearer"
+_AUDIENCE = "edgeloop"
+_TOKEN_DAYS = 3650
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
@@ -45,6 +51,11 @@ class Secure:
         return self.directory / "server.pem"
 
     @property
+    def jwks(self) -> Path:
+        """The public key with which the broker checks tokens."""
+        return self.directory / "jwks.json"
+
+    @property
     def scram(self) -> Path:
         """Arguments for Kafka's format tool: a password never stands on a command line."""
         return self.directory / "scram.arguments"
@@ -54,17 +65,30 @@ class Secure:
         if self.scram.exists():
             return
         try:
+            import jwt
             import trustme
         except ImportError as error:
             raise ConfigurationError(
-                "The package trustme is not installed.",
+                f"The package {error.name} is not installed.",
                 "Install the extra: pip install 'edgeloop[devstack]'.",
             ) from error
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         authority = trustme.CA(organization_name="edgeloop dev stack")
         server = authority.issue_cert(HOST, "localhost", common_name=_BROKER)
         self._write(self._server, _pkcs8(server) + _chain(server))
+        signer = _private_key(authority.issue_cert("localhost"))
+        public = jwt.algorithms.ECAlgorithm.to_jwk(signer.public_key(), as_dict=True)
+        self._write(self.jwks, json.dumps({"keys": [{**public, "kid": "1", "use": "sig"}]}))
+        now = datetime.now(UTC)
         for user in USERS:
+            claims = {
+                "sub": user,
+                "aud": _AUDIENCE,
+                "iat": now,
+                "exp": now + timedelta(days=_TOKEN_DAYS),
+            }
+            token = jwt.encode(claims, signer, algorithm="ES256", headers={"kid": "1"})
+            self._write(self.directory / f"{user}.token", token + "\n")
             self._write(self.directory / f"{user}.password", secrets.token_urlsafe(24) + "\n")
             own = authority.issue_cert(HOST, common_name=user)
             self._write(self.directory / f"{user}.pem", _pkcs8(own) + _chain(own))
@@ -119,6 +143,14 @@ class Secure:
             "listener.name.controller.plain.sasl.jaas.config": f"{_PLAIN} {broker_login} {own};",
             "listener.name.broker.scram-sha-256.sasl.jaas.config": _SCRAM,
             "listener.name.broker.scram-sha-512.sasl.jaas.config": _SCRAM,
+            "listener.name.broker.oauthbearer.sasl.jaas.config": (
+                f"{_OAUTH}.OAuthBearerLoginModule required;"
+            ),
+            "listener.name.broker.oauthbearer.sasl.server.callback.handler.class": (
+                f"{_OAUTH}.OAuthBearerValidatorCallbackHandler"
+            ),
+            "sasl.oauthbearer.jwks.endpoint.url": self.jwks.as_uri(),
+            "sasl.oauthbearer.expected.audience": _AUDIENCE,
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": self._server,
             "ssl.truststore.type": "PEM",
@@ -141,14 +173,20 @@ def _chain(certificate: object) -> str:
     return "".join(pem.bytes().decode() for pem in pems)
 
 
+def _private_key(certificate: object) -> Any:
+    from cryptography.hazmat.primitives import serialization
+
+    pem = certificate.private_key_pem.bytes()  # type: ignore[attr-defined]
+    return serialization.load_pem_private_key(pem, None)
+
+
 def _pkcs8(certificate: object) -> str:
     """The private key in the only form that Kafka reads."""
     from cryptography.hazmat.primitives import serialization
 
-    pem = certificate.private_key_pem.bytes()  # type: ignore[attr-defined]
-    key = serialization.load_pem_private_key(pem, None)
-    return key.private_bytes(
+    found: bytes = _private_key(certificate).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
-    ).decode()
+    )
+    return found.decode()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
 from app.log.client import client_options
 from app.log.trouble import why_unreachable
@@ -28,5 +28,7 @@ async def admin(settings: Settings, timeout_s: float = 10.0) -> AsyncIterator[AI
         raise await why_unreachable(settings, error) from error
     try:
         yield client
+    except (KafkaConnectionError, NodeNotReadyError) as error:
+        raise await why_unreachable(settings, error) from error
     finally:
         await client.close()

@@ -120,18 +120,15 @@ def _refusal(settings: Settings, address: str, error: BaseException) -> Edgeloop
             f" {_details(error)}.",
             "Set EDGELOOP_KAFKA_MECHANISM to one that it accepts.",
         )
+    closed = isinstance(error, KafkaError) and re.search(r"closed|SASL", str(error), re.IGNORECASE)
+    # Of a token that is not accepted the client hears only that the connection ends.
+    if security.sasl and security.mechanism == "OAUTHBEARER" and closed:
+        return _not_accepted(address, "the token")
     if isinstance(error, SaslAuthenticationFailed):
-        who = (
-            "the token"
-            if security.mechanism == "OAUTHBEARER"
-            else f"the user {security.user!r} or its password"
+        return _not_accepted(
+            address, f"the user {security.user!r} or its password ({security.mechanism})"
         )
-        return ConfigurationError(
-            f"The broker {address} does not accept {who} ({security.mechanism}).",
-            "Correct EDGELOOP_KAFKA_USER and EDGELOOP_KAFKA_PASSWORD (or the files that"
-            " EDGELOOP_KAFKA_PASSWORD_FILE and EDGELOOP_KAFKA_TOKEN_FILE name).",
-        )
-    if isinstance(error, KafkaError) and re.search(r"closed|SASL", str(error), re.IGNORECASE):
+    if closed:
         return UnreachableError(
             f"The broker {address} ends the connection before it answers"
             f" (EDGELOOP_KAFKA_SECURITY={security.protocol}).",
@@ -139,6 +136,14 @@ def _refusal(settings: Settings, address: str, error: BaseException) -> Edgeloop
             " EDGELOOP_KAFKA_SECURITY and what belongs to it.",
         )
     return None
+
+
+def _not_accepted(address: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The broker {address} does not accept {what}.",
+        "Correct EDGELOOP_KAFKA_USER and EDGELOOP_KAFKA_PASSWORD (or the files that"
+        " EDGELOOP_KAFKA_PASSWORD_FILE and EDGELOOP_KAFKA_TOKEN_FILE name).",
+    )
 
 
 def _reason(error: ssl.SSLError) -> str:

@@ -164,6 +164,14 @@ def test_every_mechanism_and_a_client_certificate_connect(
 ) -> None:
     for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
         done(as_user("reader", kafka_mechanism=mechanism), "topics", "check")
+    token_file = str(Path(as_user("reader").kafka_ca).with_name("edgeloop-reader.token"))
+    bearer = as_user(
+        "reader", kafka_mechanism="OAUTHBEARER", kafka_password="", kafka_token_file=token_file
+    )
+    done(bearer, "topics", "check")
+    forged = run(replace(bearer, kafka_token="e30.e30.e30", kafka_token_file=""), "topics", "check")
+    assert forged.exit_code == 3, forged.output
+    assert "does not accept the token" in forged.stderr
     certificates = certificate_settings(as_user("reader"), secure_stack, "edgeloop-reader")
     done(certificates, "topics", "check")
     stranger = replace(certificates, kafka_certificate="")
@@ -184,12 +192,20 @@ def certificate_settings(settings: Settings, stack: StackInfo, user: str) -> Set
     )
 
 
-def test_a_worker_by_client_certificate_joins(
-    learned: Installation, as_user: As, secure_stack: StackInfo
+@pytest.mark.parametrize("by", ["certificate", "token"])
+def test_a_worker_by_client_certificate_or_token_joins(
+    learned: Installation, as_user: As, secure_stack: StackInfo, by: str
 ) -> None:
-    """Faust, too, and a bearer of the worker's certificate is the same user."""
-    settings = certificate_settings(as_user("worker"), secure_stack, "edgeloop-worker")
-    second = Installation(settings, learned.directory / "second")
+    """Faust, too, and a bearer of the worker's certificate, or token, is the same user."""
+    worker = as_user("worker")
+    token_file = str(Path(worker.kafka_ca).with_name("edgeloop-worker.token"))
+    bearer = {"kafka_mechanism": "OAUTHBEARER", "kafka_password": "", "kafka_user": ""}
+    settings = (
+        certificate_settings(worker, secure_stack, "edgeloop-worker")
+        if by == "certificate"
+        else replace(worker, kafka_token_file=token_file, **bearer)
+    )
+    second = Installation(settings, learned.directory / by)
     second.directory.mkdir()
     try:
         second.start_ready(1)
