@@ -1,4 +1,4 @@
-"""Addresses with passwords: never shown, and refused in a sentence where they are written wrongly."""
+"""Addresses with passwords: never shown, and refused in a sentence where written wrongly."""
 
 from __future__ import annotations
 

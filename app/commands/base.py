@@ -119,7 +119,7 @@ def _exit_with(error: EdgeloopError) -> NoReturn:
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970: what stands for a record's timestamp where closes come from files."""
+    """Milliseconds since 1970; closes from files get it as their record timestamp."""
     return time.time_ns() // 1_000_000
 
 

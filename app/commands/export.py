@@ -58,11 +58,11 @@ def export(
     describe: bool,
     as_json: bool,
 ) -> None:
-    """Write a table to a file, from the topics as they are now.
+    """Write a table to a file, from the current topics.
 
-    The file appears when it is whole.  Times are UTC, scopes JSON (with --wide a column per
-    dimension as well). In CSV, text that a spreadsheet would take as a formula (=1+1) begins with
-    an apostrophe; Parquet holds every text as it is.
+    The file appears once it is complete.  Times are UTC, scopes are JSON (with --wide also one
+    column per dimension). In CSV, text that a spreadsheet would take as a formula (=1+1) begins
+    with an apostrophe; Parquet holds every text as it is.
 
     \b
     Examples:

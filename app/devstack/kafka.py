@@ -40,7 +40,7 @@ class Kafka:
     jars: list[Path]
     heap_mb: int = 512
     make_secure: bool = False
-    """Whether a new one is to have TLS, users and access control; one that is there stays as it is."""
+    """Whether a new one is to have TLS, users and access control; an existing one stays as it is."""
 
     name = "Apache Kafka"
 
@@ -60,7 +60,7 @@ class Kafka:
 
     @property
     def ports(self) -> list[int]:
-        """The ports of the broker and of the controller as last used; empty before the first start."""
+        """The last ports of the broker and the controller; empty before the first start."""
         try:
             return list(json.loads(self._ports_file.read_text()))
         except (FileNotFoundError, ValueError):
@@ -96,7 +96,7 @@ class Kafka:
             if self.make_secure and self.secure is None:
                 raise ConfigurationError(
                     f"The stack in {self.directory.parent} was made without --secure.",
-                    "Use another folder (--dir), or delete its data with `faust -A app stack reset`.",
+                    "Use another folder (--dir), or delete its data: `faust -A app stack reset`.",
                 )
             return
         if self.make_secure:
@@ -176,7 +176,7 @@ class Kafka:
                 if cluster_id != self._cluster_id():
                     # Another broker has our port; ours is about to find out.
                     raise RuntimeError(
-                        f"the broker on {self.address} is another one ({cluster_id})"
+                        f"the broker on {self.address} belongs to another cluster ({cluster_id})"
                     )
                 response = await admin.create_topics([NewTopic(READY_TOPIC, 1, 1)])
                 code = response.topic_errors[0][1]
@@ -195,7 +195,7 @@ class Kafka:
                 received = await consumer.getone()
                 await admin.delete_topics([READY_TOPIC])
         if received.value != token:
-            raise RuntimeError(f"{READY_TOPIC} gave back {received.value!r}, not {token!r}")
+            raise RuntimeError(f"{READY_TOPIC} returned {received.value!r}, not {token!r}")
 
     def _cluster_id(self) -> str:
         lines = (self.directory / "data" / "meta.properties").read_text().splitlines()

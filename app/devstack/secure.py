@@ -134,12 +134,16 @@ class Secure:
             f"CONTROLLER://{HOST}:{controller}",
             "advertised.listeners": f"BROKER://{HOST}:{broker},"
             f"CERTIFICATES://{HOST}:{certificates}",
-            "listener.security.protocol.map": "BROKER:SASL_SSL,CERTIFICATES:SSL,CONTROLLER:SASL_SSL",
+            "listener.security.protocol.map": (
+                "BROKER:SASL_SSL,CERTIFICATES:SSL,CONTROLLER:SASL_SSL"
+            ),
             "sasl.enabled.mechanisms": _MECHANISMS,
             "sasl.mechanism.inter.broker.protocol": "PLAIN",
             "sasl.mechanism.controller.protocol": "PLAIN",
             "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.broker.plain.sasl.jaas.config": f"{_PLAIN} {broker_login} {own} {users};",
+            "listener.name.broker.plain.sasl.jaas.config": (
+                f"{_PLAIN} {broker_login} {own} {users};"
+            ),
             "listener.name.controller.plain.sasl.jaas.config": f"{_PLAIN} {broker_login} {own};",
             "listener.name.broker.scram-sha-256.sasl.jaas.config": _SCRAM,
             "listener.name.broker.scram-sha-512.sasl.jaas.config": _SCRAM,

@@ -59,7 +59,7 @@ def principals(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def rights(settings: Settings, roles: Iterable[str] = tuple(ROLES)) -> list[Acl]:
-    """What the `roles` need, literally by name: nothing that a new topic or group would fall under."""
+    """What the `roles` need, literally by name: no new topic or group falls under it."""
     return [acl for role in roles for acl in dict.fromkeys(_of(settings, role))]
 
 

@@ -80,7 +80,10 @@ async def why_unreachable(settings: Settings, error: BaseException) -> EdgeloopE
         try:
             connection = await create_conn(host.strip("[]"), int(port), **options)
             # A broker that wants SASL ends a connection without it at the first question.
-            await connection.send(MetadataRequest([]))
+            answer = await connection.send(MetadataRequest([]))
+            # What aiokafka takes for an answer is the broker's word on a token that it refuses.
+            if settings.kafka.mechanism == "OAUTHBEARER" and not answer.brokers:
+                return _not_accepted(address, "the token")
         except (KafkaError, OSError, SecurityError, ValueError, TimeoutError) as cause:
             if found := _refusal(settings, address, cause):
                 return found
@@ -121,9 +124,6 @@ def _refusal(settings: Settings, address: str, error: BaseException) -> Edgeloop
             "Set EDGELOOP_KAFKA_MECHANISM to one that it accepts.",
         )
     closed = isinstance(error, KafkaError) and re.search(r"closed|SASL", str(error), re.IGNORECASE)
-    # Of a token that is not accepted the client hears only that the connection ends.
-    if security.sasl and security.mechanism == "OAUTHBEARER" and closed:
-        return _not_accepted(address, "the token")
     if isinstance(error, SaslAuthenticationFailed):
         return _not_accepted(
             address, f"the user {security.user!r} or its password ({security.mechanism})"

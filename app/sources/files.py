@@ -70,7 +70,7 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}.",
-            "Name a file that is there, plain, .gz or .zst, or -.",
+            "Name an existing file (plain, .gz or .zst), or - for stdin.",
         ) from error
     with raw:
         stream: IO[bytes]
