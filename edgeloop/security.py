@@ -109,7 +109,15 @@ class KafkaSecurity:
                 f"{_PREFIX}KEY is set, but {_PREFIX}CERTIFICATE is not.",
                 "A client certificate has both; or leave both out.",
             )
-        if self.sasl and self.mechanism == "OAUTHBEARER":
+        bearer = self.mechanism == "OAUTHBEARER"
+        for name in ("password",) if bearer else ("token", "token_file"):
+            if self.sasl and getattr(self, name):
+                raise SecurityError(
+                    f"{_PREFIX}{name.upper()} is set, but {_PREFIX}MECHANISM is {self.mechanism},"
+                    " which does not use it.",
+                    f"Leave {_PREFIX}{name.upper()} out, or correct {_PREFIX}MECHANISM.",
+                )
+        if self.sasl and bearer:
             if bool(self.token) == bool(self.token_file):
                 raise SecurityError(
                     f"{_PREFIX}MECHANISM is OAUTHBEARER, which needs one token.",

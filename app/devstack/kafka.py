@@ -40,7 +40,7 @@ class Kafka:
     jars: list[Path]
     heap_mb: int = 512
     make_secure: bool = False
-    """Whether a new one is to have TLS, users and access control; an existing one stays as it is."""
+    """Whether a new one gets TLS, users and access control; an existing one stays as it is."""
 
     name = "Apache Kafka"
 

@@ -31,6 +31,7 @@ BEGIN
     END LOOP;
     -- The projector stages each batch in a temporary table.
     IF NOT 'edgeloop_writer' = ANY (missing)
+        AND NOT has_database_privilege('edgeloop_writer', current_database(), 'TEMPORARY')
         AND has_database_privilege(current_database(), 'TEMPORARY WITH GRANT OPTION') THEN
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO edgeloop_writer', current_database());
     END IF;

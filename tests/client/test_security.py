@@ -76,6 +76,11 @@ def test_a_token_is_read_for_each_connection(tmp_path: Path) -> None:
         ({"CA": "/ca.pem"}, "EDGELOOP_KAFKA_SECURITY is plaintext"),
         ({"SECURITY": "ssl", "KEY": "/key.pem"}, "EDGELOOP_KAFKA_CERTIFICATE is not"),
         ({"SECURITY": "sasl_ssl", "MECHANISM": "OAUTHBEARER"}, "needs one token"),
+        ({"SECURITY": "sasl_ssl", "USER": "a", "PASSWORD": "b", "TOKEN": "c"}, "does not use it"),
+        (
+            {"SECURITY": "sasl_ssl", "MECHANISM": "OAUTHBEARER", "TOKEN": "c", "PASSWORD": "b"},
+            "does not use it",
+        ),
         ({"USER": "a", "USER_FILE": "/b"}, "both set"),
         ({"SECURITY": "sasl_ssl", "USER": "a", "PASSWORD_FILE": "/none"}, "cannot be read"),
     ],
