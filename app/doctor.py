@@ -1,5 +1,5 @@
-"""The checks behind `faust -A app doctor`: broker, topics, database, versions, clock.  Each says
-what it found and what to do.
+"""The checks behind `faust -A app doctor`: broker, topics, database, rights, versions, clock.  Each
+says what it found and what to do.
 
 May touch: the broker and the database (read only).
 """
@@ -11,13 +11,16 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from app.errors import EdgeloopError
+from app.errors import ConfigurationError, EdgeloopError
 from app.log import topics
 from app.log.admin import admin
 from app.log.reader import log_bounds, scan
-from app.settings import Settings, redact_url
+from app.settings import Settings
 from app.storage.connect import close, connect
+from app.storage.filled import missing_trades, read_so_far
 from app.storage.migrate import require_migrated
+from app.storage.rights import require_rights
+from app.urls import redact_url
 from schemas import kinds
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -42,6 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
         await _topics(settings),
         await _clock(settings),
         await _database(settings),
+        *await _projection(settings),
     ]
 
 
@@ -142,9 +146,54 @@ async def _database(settings: Settings) -> Finding:
     try:
         await require_migrated(settings.database_url, settings.database_schema)
     except EdgeloopError as error:
-        return Finding("database", False, error.what, error.remedy)
+        return Finding("database", False, error.what, await _migrate_or_rebuild(settings, error))
     return Finding(
         "database",
         True,
         f"{redact_url(settings.database_url)}, schema {settings.database_schema} is up to date",
     )
+
+
+async def _migrate_or_rebuild(settings: Settings, error: EdgeloopError) -> str:
+    """What mends tables that are not there: if the projector has written before, they were lost."""
+    if isinstance(error, ConfigurationError):
+        with suppress(EdgeloopError):  # a broker that is away has its own finding
+            if await read_so_far(settings):
+                return (
+                    "the projector has written before: stop the workers, then"
+                    " `faust -A app rebuild` (`migrate` alone would leave the tables half empty)"
+                )
+    return error.remedy
+
+
+async def _projection(settings: Settings) -> list[Finding]:
+    """May the projector write, and do the tables hold what it says it has written?
+
+    Nothing where the database is not ready: that is a finding already.
+    """
+    if not settings.database_url:
+        return []
+    try:
+        await require_migrated(settings.database_url, settings.database_schema)
+    except EdgeloopError:
+        return []
+    findings = []
+    if "projector" in settings.agents:
+        findings.append(await _rights(settings))
+    with suppress(EdgeloopError):  # a broker or a topic that is not there has its own finding
+        missing, sampled = await missing_trades(settings)
+        if missing * 2 > sampled:
+            text = f"{missing} of {sampled} sampled trades that the projector has read are missing"
+            remedy = "stop the workers, then `faust -A app rebuild`"
+            findings.append(Finding("tables", False, text, remedy))
+        else:
+            findings.append(Finding("tables", True, f"{sampled} sampled trades, {missing} missing"))
+    return findings
+
+
+async def _rights(settings: Settings) -> Finding:
+    try:
+        await require_rights(settings)
+    except EdgeloopError as error:
+        return Finding("rights", False, error.what, error.remedy)
+    return Finding("rights", True, "the projector may write")

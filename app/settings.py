@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from app.errors import ConfigurationError
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US
+from app.urls import HIDDEN, read_broker, read_database_url, redact_url
 from edgeloop.scope import DEFAULT_DIMENSIONS
+from edgeloop.security import MECHANISMS, PROTOCOLS, KafkaSecurity, SecurityError, secret
 
 PREFIX = "EDGELOOP_"
 AGENTS = ("ingest", "lesson_builder", "override_materializer", "projector")
@@ -32,7 +33,17 @@ class Settings:
     each one's meaning."""
 
     broker: str = "127.0.0.1:9092"
-    database_url: str = ""
+    kafka_security: str = "plaintext"
+    kafka_ca: str = ""
+    kafka_certificate: str = ""
+    kafka_key: str = ""
+    kafka_key_password: str = field(default="", repr=False)
+    kafka_mechanism: str = KafkaSecurity.mechanism
+    kafka_user: str = ""
+    kafka_password: str = field(default="", repr=False)
+    kafka_token: str = field(default="", repr=False)
+    kafka_token_file: str = ""
+    database_url: str = field(default="", repr=False)
     learning: str = "integrated"
     half_life: bool | None = None
     regime_weights: bool | None = None
@@ -79,10 +90,13 @@ class Settings:
                 f"Known settings: {', '.join(sorted(known))}.",
             )
         given: dict[str, Any] = {}
-        for variable, field in known.items():
-            text = source.get(variable, "").strip()
-            if text or (variable in source and field.name in _MAY_BE_EMPTY):
-                given[field.name] = _READERS[field.name](variable, text)
+        for variable, known_field in known.items():
+            name = known_field.name
+            text = _secret(source, variable) if name in _SECRETS else source.get(variable, "")
+            if name not in _SECRETS or name == "database_url":
+                text = text.strip()
+            if text or (variable in source and name in _MAY_BE_EMPTY):
+                given[name] = _READERS.get(name, _as_it_is)(variable, text)
         given.setdefault("max_dims", MAX_DIMS[given.get("learning", cls.learning)])
         if "regime_signature" not in given and "dimensions" in given:
             given["regime_signature"] = tuple(
@@ -111,11 +125,22 @@ class Settings:
             window_us=self.window_us, **{name: getattr(self, name) for name in names}
         )
 
+    @property
+    def kafka(self) -> KafkaSecurity:
+        """How Kafka clients prove who they are and check the broker."""
+        names = {f.name: "kafka_" + f.name for f in fields(KafkaSecurity)}
+        names["protocol"] = "kafka_security"
+        return KafkaSecurity(**{name: getattr(self, ours) for name, ours in names.items()})
+
     def topic(self, name: str) -> str:
         """The name of a topic on the broker: the prefix, then `name`."""
         return self.topic_prefix + name
 
     def _check_together(self) -> None:
+        try:
+            self.kafka.check()
+        except SecurityError as error:
+            raise ConfigurationError(error.what, error.remedy) from error
         unknown = [name for name in self.regime_signature if name not in self.dimensions]
         if unknown:
             raise ConfigurationError(
@@ -132,10 +157,13 @@ class Settings:
             )
 
     def redacted(self) -> dict[str, Any]:
-        """Every setting by the name of its variable, the database password replaced by `***`."""
+        """Every setting by the name of its variable, passwords replaced by `***`."""
         shown: dict[str, Any] = {
             PREFIX + f.name.upper(): getattr(self, f.name) for f in fields(self)
         }
+        for name in _HIDDEN:
+            if getattr(self, name):
+                shown[PREFIX + name.upper()] = HIDDEN
         shown[PREFIX + "DATABASE_URL"] = redact_url(self.database_url)
         return {
             name: _as_text(v) if isinstance(v, (tuple, bool)) else v for name, v in shown.items()
@@ -146,9 +174,19 @@ class Settings:
         return {PREFIX + f.name.upper(): _as_text(getattr(self, f.name)) for f in fields(self)}
 
 
-OTHER_VARIABLES = frozenset({PREFIX + "CACHE_DIR", PREFIX + "EXPLORE"})
+_HIDDEN = ("kafka_key_password", "kafka_password", "kafka_token")
+_SECRETS = frozenset({*_HIDDEN, "kafka_user", "database_url"})
+_FROM_FILE = frozenset(_SECRETS - {"kafka_token"})  # whose file is read again and again
+
+OTHER_VARIABLES = frozenset(
+    {
+        PREFIX + "CACHE_DIR",
+        PREFIX + "EXPLORE",
+        *(f"{PREFIX}{name.upper()}_FILE" for name in _FROM_FILE),
+    }
+)
 """Variables of the dev stack and of the position manager's side, which are no settings of a
-worker."""
+worker, and files of secrets."""
 
 _MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url", "regime_signature"})
 
@@ -162,13 +200,18 @@ def _as_text(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def redact_url(url: str) -> str:
-    """`url` without its password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+def _secret(environment: Mapping[str, str], variable: str) -> str:
+    """A secret, or what is in the file that `variable` + `_FILE` names."""
+    if variable == PREFIX + "KAFKA_TOKEN":
+        return environment.get(variable, "")
+    try:
+        return secret(environment, variable)
+    except SecurityError as error:
+        raise ConfigurationError(error.what, error.remedy) from error
+
+
+def _as_it_is(_variable: str, text: str) -> str:
+    return text
 
 
 def _number(
@@ -202,8 +245,7 @@ def _choice(options: tuple[str, ...]) -> Callable[[str, str], str]:
 def _pattern(expression: str, words: str) -> Callable[[str, str], str]:
     def read(variable: str, text: str) -> str:
         if not re.fullmatch(expression, text):
-            shown = redact_url(text) if "://" in text else text
-            raise ConfigurationError(f"{variable} is {shown!r}.", f"Expected {words}.")
+            raise ConfigurationError(f"{variable} is {text!r}.", f"Expected {words}.")
         return text
 
     return read
@@ -244,12 +286,10 @@ def _switch(variable: str, text: str) -> bool | None:
 _DAYS = _number(float, 1 / 24, 36_500, "a number of days")
 _TOPIC = r"[A-Za-z0-9._-]{0,100}"
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    "broker": _pattern(
-        r"[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*", "host:port, or a comma-separated list of them"
-    ),
-    "database_url": _pattern(
-        r"|postgres(ql)?://\S+", "a URL such as postgresql://user:password@host:5432/name"
-    ),
+    "broker": read_broker,
+    "kafka_security": _choice(PROTOCOLS),
+    "kafka_mechanism": _choice(MECHANISMS),
+    "database_url": read_database_url,
     "learning": _choice(LEARNINGS),
     "half_life": _switch,
     "regime_weights": _switch,

@@ -17,6 +17,7 @@ from edgeloop.overrides import Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.resolution import Match, Resolution, resolve
 from edgeloop.scope import canonical_scope, canonical_value
+from edgeloop.security import KafkaSecurity, SecurityError
 from edgeloop.threaded import ThreadedOverrideBook
 
 __version__ = "0.1.0"
@@ -24,10 +25,12 @@ __version__ = "0.1.0"
 __all__ = [
     "BookStatus",
     "CanonicalError",
+    "KafkaSecurity",
     "Match",
     "Override",
     "OverrideBook",
     "Resolution",
+    "SecurityError",
     "ThreadedOverrideBook",
     "canonical_pattern_key",
     "canonical_scope",

@@ -31,6 +31,7 @@ from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.promotions import Promotions
 from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, combine, failed, unix_seconds
+from edgeloop.security import KafkaSecurity
 from edgeloop.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,11 @@ class OverrideBook:
         at any time: the book reconnects on its own and is neutral meanwhile.
     stale_after_s
         Seconds without proof of being current after which every answer is neutral.
+    security
+        TLS and SASL, for instance `KafkaSecurity.from_environment()`.  The user needs to read
+        `pm_overrides` and nothing else.
     client_options
-        Passed to `aiokafka.AIOKafkaConsumer` (for TLS, SASL).
+        Passed to `aiokafka.AIOKafkaConsumer`.
     explore_share
         Share of decisions that explore (see `edgeloop.explore`); default EDGELOOP_EXPLORE, or none.
 
@@ -89,9 +93,12 @@ class OverrideBook:
         topic_prefix: str = "",
         stale_after_s: float = 60.0,
         enabled: bool = True,
+        security: KafkaSecurity | None = None,
         client_options: Mapping[str, Any] | None = None,
         explore_share: float | None = None,
     ) -> None:
+        if security is not None:
+            security.client_options()  # what cannot work is said now, not at each attempt
         if not stale_after_s > 0:
             raise ValueError(f"stale_after_s is {stale_after_s}; it must be greater than 0.")
         self.enabled = enabled
@@ -100,6 +107,7 @@ class OverrideBook:
         self._topic = topic_prefix + TOPIC
         self._stale_after_s = stale_after_s
         self._probe_every_s = min(5.0, stale_after_s / 4)
+        self._security = security or KafkaSecurity()
         self._client_options = dict(client_options or {})
         self._shelf: Shelf | None = None
         self._current_at = -float("inf")  # monotonic seconds
@@ -226,6 +234,7 @@ class OverrideBook:
                 "fetch_max_wait_ms": round(1000 * min(0.5, self._probe_every_s)),
                 "request_timeout_ms": 10_000,
                 "metadata_max_age_ms": 30_000,
+                **self._security.client_options(),
                 **self._client_options,
                 "isolation_level": "read_committed",
             }

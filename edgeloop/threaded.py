@@ -15,6 +15,7 @@ from typing import Any
 from edgeloop.book import BookStatus, OverrideBook
 from edgeloop.overrides import Override
 from edgeloop.resolution import Resolution
+from edgeloop.security import KafkaSecurity
 
 
 class ThreadedOverrideBook:
@@ -35,6 +36,7 @@ class ThreadedOverrideBook:
         topic_prefix: str = "",
         stale_after_s: float = 60.0,
         enabled: bool = True,
+        security: KafkaSecurity | None = None,
         client_options: Mapping[str, Any] | None = None,
         explore_share: float | None = None,
     ) -> None:
@@ -43,6 +45,7 @@ class ThreadedOverrideBook:
             topic_prefix=topic_prefix,
             stale_after_s=stale_after_s,
             enabled=enabled,
+            security=security,
             client_options=client_options,
             explore_share=explore_share,
         )

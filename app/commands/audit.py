@@ -38,6 +38,7 @@ from app.audit.work import AuditPlan, run
 from app.commands.base import (
     cli,
     console,
+    echo,
     handle_errors,
     json_option,
     now_ms,
@@ -173,12 +174,10 @@ def audit(
                 )
             _write(html, page(found, explanations(found, done.now, plan.config, kept)))
     if as_json:
-        click.echo(msgspec.json.encode(found, order="sorted").decode())
+        echo(msgspec.json.encode(found, order="sorted").decode())
         return
     show(found, console())
-    click.echo(
-        f"\nDone in {found.seconds:.0f} s." + (f"  Report: {html}." if html else ""), err=True
-    )
+    echo(f"\nDone in {found.seconds:.0f} s." + (f"  Report: {html}." if html else ""), err=True)
 
 
 def _read(

@@ -13,20 +13,24 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 import orjson
+from aiokafka.errors import KafkaError
 from faust.cli.base import cli
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
 from app.errors import EdgeloopError
+from app.log.trouble import explained
 from app.sources import KINDS
+from app.terminal import console, echo
 
 __all__ = [
     "cli",
     "console",
+    "echo",
     "echo_json",
     "handle_errors",
     "import_later",
@@ -98,12 +102,20 @@ def handle_errors(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except EdgeloopError as error:
-            click.echo(f"Error: {error.what}", err=True)
-            if error.remedy:
-                click.echo(f"       {error.remedy}", err=True)
-            sys.exit(error.exit_code)
+            _exit_with(error)
+        except KafkaError as error:
+            if (refusal := explained(error)) is None:
+                raise
+            _exit_with(refusal)
 
     return wrapper  # type: ignore[return-value]
+
+
+def _exit_with(error: EdgeloopError) -> NoReturn:
+    echo(f"Error: {error.what}", err=True)
+    if error.remedy:
+        echo(f"       {error.remedy}", err=True)
+    sys.exit(error.exit_code)
 
 
 def now_ms() -> int:
@@ -125,13 +137,6 @@ def working(*columns: ProgressColumn) -> Progress:
     )
 
 
-def console() -> Console:
-    """Where tables are printed: as wide as the terminal, and wide enough for any table where there
-    is none."""
-    found = Console()
-    return found if found.is_terminal else Console(width=320)
-
-
 def echo_json(document: Any) -> None:
     """Print `document` as one line of JSON with sorted keys."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())
+    echo(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())

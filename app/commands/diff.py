@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, Time
 from app.audit.differences import Difference, Sides, differences, sides
 from app.audit.trades import read_modules
 from app.audit.variants import LEARNERS
-from app.commands.base import echo_json, handle_errors, json_option, working
+from app.commands.base import echo, echo_json, handle_errors, json_option, working
 from app.commands.learned import overrides
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
@@ -130,9 +130,7 @@ def _print(
         for name in ("integrated", other)
     }
     of = f" of category {category}" if category else ""
-    click.echo(
-        f"{counts['integrated']:,} overrides{of} by `integrated`, {counts[other]:,} by `{other}`."
-    )
+    echo(f"{counts['integrated']:,} overrides{of} by `integrated`, {counts[other]:,} by `{other}`.")
     by = "by classic" if other == "classic" else f"with {other}"
     _print_told(f"They differ in {len(told[other]):,} contexts", by, told[other], limit)
     for name in LEARNERS:
@@ -146,9 +144,7 @@ def _print(
 
 
 def _print_told(what: str, theirs: str, told: list[Difference], limit: int) -> None:
-    click.echo(
-        f"\n{what}" + (f"; the {limit} greatest:" if len(told) > limit else ":" if told else ".")
-    )
+    echo(f"\n{what}" + (f"; the {limit} greatest:" if len(told) > limit else ":" if told else "."))
     for d in told[:limit]:
         o, mine = d.of, d.ours
         gains = (
@@ -163,9 +159,9 @@ def _print_told(what: str, theirs: str, told: list[Difference], limit: int) -> N
             if mine and mine.decay.half_life_hours
             else ""
         )
-        click.echo(
+        echo(
             f"  × {mine.multiplier if mine else 1.0:.2f}, {theirs} ×"
             f" {d.theirs.multiplier if d.theirs else 1.0:.2f}   {o.pattern_key} {o.action_category}"
             f" in {canonical_text(o.scope) or 'every context'}, {o.n_trades:,} trades"
         )
-        click.echo(f"          {d.reason.removesuffix('.')}{gains}{fades}.")
+        echo(f"          {d.reason.removesuffix('.')}{gains}{fades}.")

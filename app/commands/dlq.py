@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.closes import REASONS, DeadLetterError
-from app.commands.base import cli, console, echo_json, handle_errors, json_option, working
+from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
 from app.commands.resolve import parse_time
 from app.deadletters.letters import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.marking import marked
@@ -174,7 +174,7 @@ def list_letters(
                 f"{letter.length:,}",
             )
         console().print(rows)
-    click.echo(f"{len(shown):,} of {total:,} dead letters")
+    echo(f"{len(shown):,} of {total:,} dead letters")
 
 
 @dlq.command("show")
@@ -217,27 +217,25 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
         )
         return
     for name, said in _plain(letter).items():
-        click.echo(f"{name:18} {'' if said is None else said}")
-    click.echo(f"\n{letter.reason}: {REASONS.get(letter.reason, 'Not written by Edgeloop.')}\n")
+        echo(f"{name:18} {'' if said is None else said}")
+    echo(f"\n{letter.reason}: {REASONS.get(letter.reason, 'Not written by Edgeloop.')}\n")
     lines = marked(value, letter.path, letter.reason, letter.exception)
     shown = lines if whole or len(lines) <= SHOWN_LINES else _around(lines, letter.reason)
     for line in shown:
-        click.echo(line)
-    click.echo("")
+        echo(line)
+    echo("")
     if not known:
-        click.echo(
+        echo(
             "Only the first MiB was kept, and the full value is no longer in position_closed: it"
             " cannot be resent."
         )
     elif problem is None:
-        click.echo(
+        echo(
             "It would be accepted now: faust -A app dlq redrive --source-partition"
             f" {_or(letter, 0)} --source-offset {_or(letter, 1)}"
         )
     else:
-        click.echo(
-            f"It would be rejected again: {problem.reason} at {problem.path}. {problem.exception}"
-        )
+        echo(f"It would be rejected again: {problem.reason} at {problem.path}. {problem.exception}")
 
 
 @dlq.command("redrive")
@@ -313,7 +311,7 @@ def redrive(
             }
         )
     else:
-        click.echo(
+        echo(
             f"{'would send' if dry_run else 'sent'} {len(made.send) if dry_run else sent:,} of"
             f" {made.wanted:,} dead letters"
         )
@@ -322,18 +320,18 @@ def redrive(
 
 
 def _tell(made: Redrive, everything: bool) -> None:
-    click.echo(f"{made.valid:,} would be accepted now.")
+    echo(f"{made.valid:,} would be accepted now.")
     for reason, n in made.refused.most_common():
-        click.echo(
+        echo(
             f"{n:,} would be rejected again{' and are sent anyway' if everything else ''}:"
             f" {reason}."
         )
     if made.already:
-        click.echo(f"{made.already:,} were already resent, or are duplicates.")
+        echo(f"{made.already:,} were already resent, or are duplicates.")
     if made.left:
-        click.echo(f"{made.left:,} exceed --limit.")
+        echo(f"{made.left:,} exceed --limit.")
     for letter in made.gone:
-        click.echo(
+        echo(
             f"{letter.place} holds only the first MiB, and the full value is no longer in"
             " position_closed: it cannot be resent."
         )

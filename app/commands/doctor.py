@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-import click
-
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.doctor import examine
 from app.settings import Settings
 
@@ -38,10 +36,10 @@ def doctor(as_json: bool) -> None:
         )
     else:
         for name, value in sorted(settings.redacted().items()):
-            click.echo(f"  {name}={value}")
+            echo(f"  {name}={value}")
         for f in findings:
-            click.echo(f"{'ok  ' if f.ok else 'FAIL'} {f.check}: {f.found}")
+            echo(f"{'ok  ' if f.ok else 'FAIL'} {f.check}: {f.found}")
             if not f.ok:
-                click.echo(f"     do: {f.remedy}")
+                echo(f"     do: {f.remedy}")
     if not all(f.ok for f in findings):
         sys.exit(4)

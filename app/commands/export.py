@@ -13,7 +13,7 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option, working
+from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
 from app.commands.resolve import parse_time
 from app.errors import UsageError
 from app.export.columns import Column, wide
@@ -61,7 +61,8 @@ def export(
     """Write a table to a file, from the current topics.
 
     The file appears once it is complete.  Times are UTC, scopes are JSON (with --wide also one
-    column per dimension).
+    column per dimension). In CSV, text that a spreadsheet would take as a formula (=1+1) begins
+    with an apostrophe; Parquet holds every text as it is.
 
     \b
     Examples:
@@ -119,10 +120,8 @@ def export(
         )
         return
     for note in notes:
-        click.echo(note, err=True)
-    click.echo(
-        f"{count:,} rows of {len(columns)} columns{'' if out == '-' else f' in {out}'}", err=True
-    )
+        echo(note, err=True)
+    echo(f"{count:,} rows of {len(columns)} columns{'' if out == '-' else f' in {out}'}", err=True)
 
 
 def _columns(exported: Exported, settings: Settings, is_wide: bool, table: str) -> list[Column]:
@@ -141,5 +140,5 @@ def _describe(name: str, exported: Exported, columns: list[Column], as_json: boo
     shown = Table("column", "kind", "meaning")
     for c in columns:
         shown.add_row(c.name, c.kind, Text(c.meaning))
-    click.echo(f"A row of {name}: {exported.meaning[0].lower()}{exported.meaning[1:]}")
+    echo(f"A row of {name}: {exported.meaning[0].lower()}{exported.meaning[1:]}")
     console().print(shown)

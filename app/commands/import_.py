@@ -20,6 +20,7 @@ from rich.table import Table
 from app.commands.base import (
     cli,
     console,
+    echo,
     echo_json,
     handle_errors,
     json_option,
@@ -193,13 +194,13 @@ def import_(
             }
         )
         return
-    click.echo(
+    echo(
         f"sent {sent.closes:,} closes in {sent.seconds:.1f} s"
         f" ({sent.closes / max(sent.seconds, 1e-9):,.0f}/s)",
         err=True,
     )
     for line in (*_note_lines(notes), *_dimension_lines(glance)):
-        click.echo(line, err=True)
+        echo(line, err=True)
 
 
 def _shown_events(show: str) -> int:
@@ -323,12 +324,12 @@ def _report(
     else:
         _print(seen, notes)
         for line in _reading_lines(seen.mapping):
-            click.echo(line)
+            echo(line)
         for line in seen.account.lines():
-            click.echo(line)
+            echo(line)
         if sentence and fits:
-            click.echo(sentence)
-        click.echo("Nothing was sent.", err=True)
+            echo(sentence)
+        echo("Nothing was sent.", err=True)
     if not fits:
         raise BadDataError(
             sentence, "Check what was skipped, rejected or is still open, then correct the mapping."
@@ -341,37 +342,37 @@ def _print(seen: Survey, notes: Notes) -> None:
         out.print(_first_events(seen))
         place, event, _ = seen.first[0]
         out.print(f"The first event in full ({place}):")
-        click.echo(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode())
-    click.echo(
+        echo(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode())
+    echo(
         f"{seen.closes:,} closes: {seen.closes - seen.dead_letters:,} would be accepted,"
         f" {seen.dead_letters:,} would become dead letters."
     )
     if seen.exits:
-        click.echo(
+        echo(
             f"{len(seen.groups):,} groups; exits from {min(seen.exits)[:10]} to"
             f" {max(seen.exits)[:10]}."
         )
-        click.echo(
+        echo(
             f"EDGELOOP_WINDOW_DAYS={seen.settings.window_days:g} before the newest exit holds"
             f" {seen.in_window():,} of them."
         )
     if seen.repeated:
-        click.echo(f"Closes with a repeated trade_id, of which one counts: {seen.repeated:,}.")
+        echo(f"Closes with a repeated trade_id, of which one counts: {seen.repeated:,}.")
     for line in _note_lines(notes):
-        click.echo(line)
+        echo(line)
     if seen.refused:
         out.print(_refused(seen))
         for line in _wrong(seen):
-            click.echo(line)
+            echo(line)
     shown = ", ".join(f"{name} {count:,}" for name, count in seen.outcomes.most_common()) or "none"
-    click.echo(
+    echo(
         f"Outcomes found: {shown}. EDGELOOP_OUTCOME={seen.settings.outcome} learns from"
         f" {seen.outcome_field}."
     )
     if remedy := seen.outcome_remedy():
-        click.echo(f"  No close has it, so all would become dead letters. {remedy}")
+        echo(f"  No close has it, so all would become dead letters. {remedy}")
     for line in _dimension_lines(seen):
-        click.echo(line)
+        echo(line)
 
 
 def _first_events(seen: Survey) -> Table:
@@ -462,7 +463,7 @@ def _draft(
             {"mapping": str(to), "guessed": made.guessed, "asked": made.asked, "left": made.left}
         )
         return
-    click.echo(f"{to} written.")
+    echo(f"{to} written.")
     asked = 'Answer these before importing: replace each "?" in the mapping.'
     for title, sentences in (
         ("Guessed:", made.guessed),
@@ -470,7 +471,7 @@ def _draft(
         ("Please check:", made.left),
     ):
         if sentences:
-            click.echo(title)
+            echo(title)
             for sentence in sentences:
-                click.echo(f"  {sentence}")
-    click.echo(f"Then: faust -A app import {files[0]} --mapping {to} --dry-run")
+                echo(f"  {sentence}")
+    echo(f"Then: faust -A app import {files[0]} --mapping {to} --dry-run")

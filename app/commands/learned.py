@@ -20,6 +20,7 @@ from rich.text import Text
 from app.commands.base import (
     cli,
     console,
+    echo,
     echo_json,
     handle_errors,
     import_later,
@@ -132,7 +133,7 @@ def list_overrides(
         )
         return
     for note in notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     table = Table(
         "override", "pattern", "category", "scope", "×", "trades", "effect", "confidence", "decay"
     )
@@ -151,7 +152,7 @@ def list_overrides(
             o.decay.state,
         )
     console().print(table)
-    click.echo(f"{min(limit, len(found)):,} of {len(found):,} overrides")
+    echo(f"{min(limit, len(found)):,} of {len(found):,} overrides")
 
 
 @overrides.command("show")
@@ -180,9 +181,9 @@ def show_override(override_id: str, as_json: bool) -> None:
         echo_json(msgspec.to_builtins(found[0]))
         return
     for name, value in msgspec.to_builtins(found[0]).items():
-        click.echo(f"{name:18} {value}")
+        echo(f"{name:18} {value}")
     for number, line in enumerate(curve(found[0], now_ms() * 1000)):
-        click.echo(f"{'curve' if number == 0 else '':18} {line}")
+        echo(f"{'curve' if number == 0 else '':18} {line}")
 
 
 @overrides.command("watch")
@@ -224,7 +225,7 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
                     newest.appendleft(_change(key, record))
                     show(_changes(newest, seen))
                 else:
-                    click.echo(" ".join(part for part in _change(key, record) if part))
+                    echo(" ".join(part for part in _change(key, record) if part))
                 if seen == count:
                     return
 
@@ -316,4 +317,4 @@ def list_lessons(
             verdict.reason if verdict else "",
         )
     console().print(table)
-    click.echo(f"{min(limit, len(found)):,} of {len(found):,} lessons")
+    echo(f"{min(limit, len(found)):,} of {len(found):,} lessons")

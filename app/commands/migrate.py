@@ -10,7 +10,7 @@ import asyncio
 
 import click
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UsageError
 from app.settings import Settings
 from app.storage.migrate import migrate as migrate_schema
@@ -40,10 +40,16 @@ def migrate(dry_run: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"schema": settings.database_schema, "dry_run": dry_run, "migrations": names})
     elif not names:
-        click.echo(f"The schema {settings.database_schema} is up to date.")
+        echo(f"The schema {settings.database_schema} is up to date.")
     else:
         for name in names:
-            click.echo(f"{'Would apply' if dry_run else 'Applied'} {name}")
+            echo(f"{'Would apply' if dry_run else 'Applied'} {name}")
+        if names[0].startswith("0001_"):
+            echo(
+                "These tables are new. If workers have run before, fill them from the topics: faust"
+                " -A app rebuild",
+                err=True,
+            )
 
 
 @cli.command("rebuild")
@@ -84,11 +90,9 @@ def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
             }
         )
     elif dry_run:
-        click.echo(
+        echo(
             f"Would empty {', '.join(REBUILT_TABLES)}; the projector would read"
             f" {sum(records.values()):,} records again."
         )
     else:
-        click.echo(
-            f"Emptied.  Start a worker: its projector reads {sum(records.values()):,} records."
-        )
+        echo(f"Emptied.  Start a worker: its projector reads {sum(records.values()):,} records.")

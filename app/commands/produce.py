@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import click
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.commands.sending import send, shift_by
 from app.errors import BadDataError
 from app.settings import Settings
@@ -88,7 +88,7 @@ def produce(
         )
     else:
         word = "read" if dry_run else "sent"
-        click.echo(
+        echo(
             f"{word} {sent:,} closes in {seconds:.1f} s ({sent / max(seconds, 1e-9):,.0f}/s)",
             err=True,
         )

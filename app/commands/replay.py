@@ -25,7 +25,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from app.audit.differences import Difference, differences
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
 from app.errors import ConfigurationError
 from app.replay import promote as promotion
 from app.replay.digest import bare, digest
@@ -155,14 +155,14 @@ def replay_run(
 def _print_result(result: Result) -> None:
     rejected = ", ".join(f"{n:,} {reason}" for reason, n in sorted(result.rejected.items()))
     if rejected:
-        click.echo(f"Rejected closes: {rejected}.")
+        echo(f"Rejected closes: {rejected}.")
     if result.unreadable:
-        click.echo(f"Skipped facts in an unknown form: {result.unreadable:,}.")
+        echo(f"Skipped facts in an unknown form: {result.unreadable:,}.")
     took = (
         f"{result.records:,} records in {result.seconds:.1f} s ({result.rate:,.0f}/s), peak"
         f" {result.peak_memory_bytes / 2**20:,.0f} MiB; "
     )
-    click.echo(
+    echo(
         f"{result.trades:,} trades, {result.facts:,} facts, {result.lessons:,} lessons,"
         f" {result.overrides:,} overrides; {took if result.records else ''}digest {result.digest}"
     )
@@ -206,7 +206,7 @@ def _reporting() -> Iterator[Report]:
             if bar.disable and now - state["said"] >= LINE_EVERY_S:
                 state["said"] = now
                 of = f" of {total:,}" if total else ""
-                click.echo(f"{stage}: {done:,}{of} ({rate:,.0f}/s{left})", err=True)
+                echo(f"{stage}: {done:,}{of} ({rate:,.0f}/s{left})", err=True)
 
         yield report
 
@@ -227,7 +227,7 @@ def replay_list(as_json: bool) -> None:
         echo_json([_plain(state) for state in states])
         return
     if not states:
-        click.echo("There is no shadow.  Create one: faust -A app replay run NAME --all")
+        echo("There is no shadow.  Create one: faust -A app replay run NAME --all")
         return
     table = Table("name", "of", "begun", "finished", "trades", "overrides", "digest")
     for state in states:
@@ -280,9 +280,9 @@ def replay_show(name: str, as_json: bool) -> None:
     if as_json:
         echo_json({**_plain(state), "schema": schema, "size_bytes": size})
         return
-    click.echo(f"{state.name}: {described(state.source)}")
-    click.echo(f"  tables in the schema {schema}, {size / 2**20:,.1f} MiB")
-    click.echo(
+    echo(f"{state.name}: {described(state.source)}")
+    echo(f"  tables in the schema {schema}, {size / 2**20:,.1f} MiB")
+    echo(
         f"  started {state.started_at:%Y-%m-%d %H:%M:%S %Z}, "
         + (
             f"finished {state.finished_at:%Y-%m-%d %H:%M:%S %Z}, digest {state.digest}"
@@ -291,16 +291,16 @@ def replay_show(name: str, as_json: bool) -> None:
         )
     )
     for partition, done in sorted(state.folded.items(), key=lambda item: int(item[0])):
-        click.echo(
+        echo(
             f"  partition {partition}: {done.records:,} records, {done.facts:,} facts,"
             f" {done.lessons:,} lessons"
         )
     for module, n in sorted(state.judged.items()):
-        click.echo(f"  module {module}: {n:,} overrides")
+        echo(f"  module {module}: {n:,} overrides")
     for reason, n in sorted(state.rejected.items()):
-        click.echo(f"  rejected: {n:,} closes, {reason}")
+        echo(f"  rejected: {n:,} closes, {reason}")
     for setting, value in sorted(state.settings.items()):
-        click.echo(f"  {setting}={value}")
+        echo(f"  {setting}={value}")
 
 
 @replay.command("diff")
@@ -387,9 +387,9 @@ def _print_diff(
     found: list[Difference],
     limit: int,
 ) -> None:
-    click.echo(f"live   {digests['live']}\nshadow {digests['shadow']}")
+    echo(f"live   {digests['live']}\nshadow {digests['shadow']}")
     if same:
-        click.echo("Shadow and live are equal: the same lessons, verdicts and overrides.")
+        echo("Shadow and live are equal: the same lessons, verdicts and overrides.")
         return
     table = Table("topic", "only live", "only shadow", "changed", "equal")
     for topic, n in counts.items():
@@ -399,20 +399,20 @@ def _print_diff(
         )
     console().print(table)
     if not found:
-        click.echo("A position manager would get the same answers.")
+        echo("A position manager would get the same answers.")
         return
-    click.echo(
+    echo(
         f"A position manager would get different answers in {len(found):,} contexts"
         + (f"; the {limit} greatest:" if len(found) > limit else ":")
     )
     for d in found[:limit]:
         o = d.of
         sides = [f"{word} {_told(side)}" for word, side in (("live", d.theirs), ("shadow", d.ours))]
-        click.echo(
+        echo(
             f"  {', '.join(sides)}   {o.pattern_key} {o.action_category} in"
             f" {canonical_text(o.scope) or 'every context'}"
         )
-        click.echo(f"          {o.override_id}: {d.reason}")
+        echo(f"          {o.override_id}: {d.reason}")
 
 
 def _told(side: Override | None) -> str:
@@ -463,9 +463,9 @@ def replay_promote(
     def agreed(plan: promotion.Promotion) -> bool:
         if not as_json:
             for topic, (put, retired) in plan.counts.items():
-                click.echo(f"{topic}: {put:,} to publish, {retired:,} to retire")
+                echo(f"{topic}: {put:,} to publish, {retired:,} to retire")
         for word, (what, _) in plan.refusals.items():
-            click.echo(f"{'Accepted' if word in accept else 'Refused'}: {what}", err=True)
+            echo(f"{'Accepted' if word in accept else 'Refused'}: {what}", err=True)
         if dry_run or not plan.records:
             return False
         if not yes:
@@ -494,11 +494,9 @@ def replay_promote(
             }
         )
     elif not plan.records:
-        click.echo("Live already matches.")
+        echo("Live already matches.")
     else:
-        click.echo(
-            f"Published {len(plan.records):,} records." if published else "Nothing was published."
-        )
+        echo(f"Published {len(plan.records):,} records." if published else "Nothing was published.")
 
 
 @replay.command("drop")
@@ -540,4 +538,4 @@ def replay_drop(name: str, work_dir: Path | None, yes: bool, dry_run: bool, as_j
     if as_json:
         echo_json({"name": name, "schema": schema, "dropped": not dry_run})
     else:
-        click.echo(f"{'Would drop' if dry_run else 'Dropped'} {' and '.join(what)}.")
+        echo(f"{'Would drop' if dry_run else 'Dropped'} {' and '.join(what)}.")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UsageError
 from app.log.snapshot import current
 from app.settings import Settings
@@ -91,14 +91,14 @@ def resolve(
             }
         )
         return
-    click.echo(
+    echo(
         f"size × {found.multiplier:.4f}"
         f" ({found.reason}{': ' + found.detail if found.detail else ''})"
     )
     for m in found.matches:
         o = overrides[m.override_id]
         context = canonical_text(o.scope) or "(all)"
-        click.echo(
+        echo(
             f"  {m.contribution:+.4f} from × {o.multiplier:.2f} {context}: {o.n_trades} trades,"
             f" override {o.override_id[:12]}"
         )

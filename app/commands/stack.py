@@ -8,6 +8,7 @@ time.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from app import devstack
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 
 directory_option = click.option(
     "--dir",
@@ -32,8 +33,9 @@ directory_option = click.option(
 def stack() -> None:
     """Run a local Kafka and PostgreSQL; neither Docker nor Java is needed.
 
-    Both listen on the loopback interface only. Kafka needs no password; PostgreSQL does (it is in
-    the URL). For development only: PostgreSQL does not wait for the disk (fsync is off).
+    Both listen on the loopback interface only. Kafka needs no password (with `up --secure` it
+    does); PostgreSQL does (it is in the URL). For development only: PostgreSQL does not wait for
+    the disk (fsync is off).
 
     \b
     Examples:
@@ -50,28 +52,39 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda message: click.echo(message, err=True)
+        yield lambda message: echo(message, err=True)
         return
     with console.status("Checking the stack") as line:
         yield line.update
 
 
 def _addresses(info: devstack.StackInfo) -> dict[str, Any]:
-    return {"broker": info.broker, "database_url": info.database_url}
+    more = {"settings": dict(info.security)} if info.security else {}
+    return {"broker": info.broker, "database_url": info.database_url, **more}
 
 
 def _echo_addresses(info: devstack.StackInfo) -> None:
-    click.echo("The stack is up. Set these for the other commands:")
-    click.echo(f"  export EDGELOOP_BROKER={info.broker}")
-    click.echo(f"  export EDGELOOP_DATABASE_URL={info.database_url}")
-    click.echo(f"Data and logs: {info.directory}")
+    echo("The stack is up. Set these for the other commands:")
+    echo(f"  export EDGELOOP_BROKER={info.broker}")
+    echo(f"  export EDGELOOP_DATABASE_URL={info.database_url}")
+    for name, value in info.security.items():
+        echo(f"  export {name}={shlex.quote(value)}")
+    if info.security:
+        folder = Path(info.security["EDGELOOP_KAFKA_CA"]).parent
+        echo(f"That is Kafka's administrator. Other users, to be sourced: {folder}/*.env")
+    echo(f"Data and logs: {info.directory}")
 
 
 @stack.command("up")
 @directory_option
+@click.option(
+    "--secure",
+    is_flag=True,
+    help="Make Kafka with TLS, passwords and access control (for a new stack).",
+)
 @json_option
 @handle_errors
-def stack_up(directory: Path, as_json: bool) -> None:
+def stack_up(directory: Path, secure: bool, as_json: bool) -> None:
     """Start the stack and return once it is ready; it keeps running in the background.
 
     Does nothing if it is already running. The first run downloads Kafka (44 MB) into a per-user
@@ -79,14 +92,19 @@ def stack_up(directory: Path, as_json: bool) -> None:
     ~/.cache/edgeloop); after that, no network is needed. With --json, the last line on stdout is
     {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
 
+    With --secure, Kafka takes TLS only, knows a user for each role and gives none of them any right
+    until `topics acls --apply` has. A stack stays what it was made as. --json then has "settings",
+    too.
+
     \b
     Examples:
       faust -A app stack up
       faust -A app stack up --dir /tmp/second-stack
+      faust -A app stack up --dir /tmp/secure-stack --secure
       faust -A app stack up --json | tail -n 1
     """
     with _progress() as report:
-        info = devstack.up(directory, report=report)
+        info = devstack.up(directory, report=report, secure=secure)
     if as_json:
         echo_json(_addresses(info))
     else:
@@ -120,16 +138,14 @@ def stack_status(directory: Path, as_json: bool) -> None:
         )
     elif status.info:
         _echo_addresses(status.info)
-        click.echo(
-            f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}"
-        )
+        echo(f"Process ids: Kafka {status.info.broker_pid}, PostgreSQL {status.info.database_pid}")
     else:
         for name, running in (
             ("Kafka", status.broker_running),
             ("PostgreSQL", status.database_running),
         ):
-            click.echo(f"{name} is {'running' if running else 'not running'}.")
-        click.echo("Start the stack with: faust -A app stack up")
+            echo(f"{name} is {'running' if running else 'not running'}.")
+        echo("Start the stack with: faust -A app stack up")
     sys.exit(0 if status.is_up else 4)
 
 
@@ -148,7 +164,7 @@ def stack_down(directory: Path, as_json: bool) -> None:
     if as_json:
         echo_json({"up": False})
     else:
-        click.echo("The stack is stopped; its data is kept (`stack reset` deletes it).")
+        echo("The stack is stopped; its data is kept (`stack reset` deletes it).")
 
 
 @stack.command("reset")
@@ -178,9 +194,9 @@ def stack_reset(directory: Path, yes: bool, dry_run: bool, as_json: bool) -> Non
             }
         )
     elif not folders:
-        click.echo(f"There is no stack in {directory}.")
+        echo(f"There is no stack in {directory}.")
     else:
-        click.echo(
+        echo(
             ("Would stop the stack and delete: " if dry_run else "Deleted: ")
             + ", ".join(map(str, folders))
         )

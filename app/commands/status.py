@@ -18,7 +18,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
 from app.commands.refresh import refreshing
 from app.errors import UnreachableError, UsageError
 from app.log.lag import Lag, LagReader
@@ -168,6 +168,6 @@ def status(
         echo_json(_document(lags))
     else:
         console().print(_table(lags))
-        click.echo("idle" if idle else "not idle")
+        echo("idle" if idle else "not idle")
     if until_idle and not idle:
         sys.exit(1)

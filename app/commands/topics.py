@@ -1,6 +1,7 @@
-"""`faust -A app topics create|check|mend`.
+"""`faust -A app topics create|check|mend|acls`.
 
-May touch: the broker's topics (`create` adds what is missing, `mend` changes configurations).
+May touch: the broker's topics (`create` adds what is missing, `mend` changes configurations) and
+access control lists (`acls --apply`).
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import sys
 
 import click
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
+from app.errors import UsageError
+from app.log import acls as access
 from app.log import topics as declared
 from app.settings import Settings
 
 
 @cli.group("topics")
 def topics() -> None:
-    """Create the topics, or check them against their declaration."""
+    """Create the topics, check them against their declaration, and say who may use them."""
 
 
 @topics.command("create")
@@ -38,9 +41,9 @@ def create(dry_run: bool, as_json: bool) -> None:
         echo_json({"created": made, "dry_run": dry_run})
         return
     for name in made:
-        click.echo(f"{'would create' if dry_run else 'created'} {name}")
+        echo(f"{'would create' if dry_run else 'created'} {name}")
     if not made:
-        click.echo("Every topic exists.")
+        echo("Every topic exists.")
 
 
 @topics.command("check")
@@ -66,9 +69,9 @@ def check(as_json: bool) -> None:
         )
     else:
         for m in mismatches:
-            click.echo(f"{m.topic} {m.problem}\n    fix it with: {m.remedy}")
+            echo(f"{m.topic} {m.problem}\n    fix it with: {m.remedy}")
         if not mismatches:
-            click.echo("Every topic matches its declaration.")
+            echo("Every topic matches its declaration.")
     if mismatches:
         sys.exit(3)
 
@@ -97,6 +100,79 @@ def mend(dry_run: bool, as_json: bool) -> None:
         )
         return
     for m in differed:
-        click.echo(f"{'would fix' if dry_run else 'fixed'} {m.topic}, which {m.problem}")
+        echo(f"{'would fix' if dry_run else 'fixed'} {m.topic}, which {m.problem}")
     if not differed:
-        click.echo("Every configuration matches its declaration.")
+        echo("Every configuration matches its declaration.")
+
+
+@topics.command("acls")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(list(access.ROLES)),
+    multiple=True,
+    help="Only this role; may be repeated (default: all).",
+)
+@click.option(
+    "--principal",
+    "given",
+    multiple=True,
+    metavar="ROLE=User:NAME",
+    help="The user of a role (default: User:edgeloop-ROLE); may be repeated.",
+)
+@click.option("--apply", "is_applied", is_flag=True, help="Give the rights, as this user.")
+@click.option("--dry-run", is_flag=True, help="With --apply: show what would be given.")
+@json_option
+@handle_errors
+def acls(
+    roles: tuple[str, ...],
+    given: tuple[str, ...],
+    is_applied: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Show the rights that each role needs on Kafka, as calls of kafka-acls.sh, or give them.
+
+    Names of topics and groups are those of this installation. Nothing is removed. --apply needs a
+    user who may alter the cluster. With client certificates a principal is User:CN=..., or what
+    the brokers map it to.
+
+    \b
+    Examples:
+      faust -A app topics acls
+      faust -A app topics acls --role position-manager --principal position-manager=User:pm
+      faust -A app topics acls --apply --dry-run --json
+      faust -A app topics acls --apply
+    """
+    settings, names = Settings.from_environment(), access.principals(_principals(given))
+    if dry_run and not is_applied:
+        raise UsageError("--dry-run changes nothing without --apply.", "Leave it out.")
+    wanted = access.rights(settings, roles or tuple(access.ROLES))
+    applied = is_applied and not dry_run
+    if applied:
+        asyncio.run(access.apply(settings, wanted, names))
+    if as_json:
+        echo_json({"acls": access.describe(wanted, names), "applied": applied})
+    elif applied:
+        echo(f"{len(wanted)} rights given to {', '.join(_users(wanted, names))}.")
+    else:
+        for role in dict.fromkeys(acl.role for acl in wanted):
+            echo(f"# {role}: {access.ROLES[role]}")
+            of_role = [acl for acl in wanted if acl.role == role]
+            for line in access.commands(settings, of_role, names):
+                echo(line)
+
+
+def _users(wanted: list[access.Acl], names: dict[str, str]) -> list[str]:
+    return list(dict.fromkeys(names[acl.role] for acl in wanted))
+
+
+def _principals(given: tuple[str, ...]) -> dict[str, str]:
+    found = dict(text.partition("=")[::2] for text in given)
+    for role, name in found.items():
+        if role not in access.ROLES or not name.startswith("User:") or name == "User:*":
+            raise UsageError(
+                f"--principal {role}={name} names no user of a role.",
+                f"Write ROLE=User:NAME; roles are {', '.join(access.ROLES)}.",
+            )
+    return found

@@ -14,7 +14,7 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from app.commands.base import cli, console, echo_json, handle_errors, json_option
+from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
 from app.errors import UnreachableError
 from app.log.groups import Group, Member, groups
 from app.settings import Settings
@@ -80,7 +80,7 @@ def workers(until: int | None, timeout_s: float, as_json: bool) -> None:
                 table.add_row(member.client, member.host, group.name, _partitions(settings, member))
         console().print(table)
         for group in found:
-            click.echo(f"{group.name}: {len(group.members)} members, {group.state}")
+            echo(f"{group.name}: {len(group.members)} members, {group.state}")
     if not done:
         sys.exit(1)
 

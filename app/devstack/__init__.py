@@ -16,9 +16,9 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.devstack import processes
@@ -70,6 +70,9 @@ class StackInfo:
     directory: Path
     broker_pid: int
     database_pid: int
+    security: Mapping[str, str] = field(default_factory=dict)
+    """Settings beside the address that clients of a secure stack need, for its administrator; the
+    files of the other users are beside EDGELOOP_KAFKA_CA."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,12 @@ def up(
     *,
     report: Callable[[str], None] = _silent,
     die_with_parent: bool = False,
+    secure: bool = False,
 ) -> StackInfo:
     """Bring the stack in `directory` up, or find it up; return once a produce, a consume and a
     query have succeeded.
+
+    `secure`: a Kafka that is made now has TLS, SASL and access control; it stays so.
 
     `report` is called with a line of progress now and then, from several threads.
     `die_with_parent`: servers started here end when this process ends, however it ends (for tests).
@@ -108,7 +114,9 @@ def up(
     with _os_errors_explained(directory), _exclusive(directory, report):
         _check_space(directory)
         postgres = Postgres(directory / "postgres")
-        kafka = Kafka(directory / "kafka", [])
+        kafka = Kafka(directory / "kafka", [], make_secure=secure)
+        if processes.running(kafka.record) is not None:
+            kafka.prepare()  # refuses an open one where a secure one is asked for
         started: list[Kafka | Postgres] = []
         interrupted = threading.Event()
 
@@ -194,12 +202,12 @@ def data_of(directory: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def temporary_stack(
-    directory: Path, *, report: Callable[[str], None] = _silent
+    directory: Path, *, report: Callable[[str], None] = _silent, secure: bool = False
 ) -> Iterator[StackInfo]:
     """A stack for as long as the `with` block runs, and never longer than this process; its data
     stay in `directory`."""
     try:
-        yield up(directory, report=report, die_with_parent=True)
+        yield up(directory, report=report, die_with_parent=True, secure=secure)
     finally:
         down(directory)
 
@@ -286,7 +294,8 @@ def _info(directory: Path, kafka: Kafka, postgres: Postgres) -> StackInfo:
             "A server of the stack exited right after it became ready.",
             processes.explain([*kafka.logs, *postgres.logs]),
         )
-    return StackInfo(kafka.address, postgres.address, directory, *pids)  # type: ignore[arg-type]
+    security = {} if kafka.secure is None else kafka.secure.environment()
+    return StackInfo(kafka.address, postgres.address, directory, *pids, security)  # type: ignore[arg-type,call-arg]
 
 
 @contextlib.contextmanager

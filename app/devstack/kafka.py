@@ -21,6 +21,10 @@ from pathlib import Path
 
 from app.devstack import processes
 from app.devstack.ports import HOST, free_ports, is_free
+from app.devstack.secure import Secure
+from app.errors import ConfigurationError
+from app.log.client import client_options
+from app.settings import Settings
 
 # What the dead-letter topic takes, plus a record's headers and a batch's.
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024
@@ -35,6 +39,8 @@ class Kafka:
     directory: Path
     jars: list[Path]
     heap_mb: int = 512
+    make_secure: bool = False
+    """Whether a new one gets TLS, users and access control; an existing one stays as it is."""
 
     name = "Apache Kafka"
 
@@ -61,6 +67,22 @@ class Kafka:
             return []
 
     @property
+    def secure(self) -> Secure | None:
+        """Certificates and users; None for an open broker."""
+        found = Secure(self.directory / "secure")
+        return found if found.scram.exists() else None
+
+    @property
+    def settings(self) -> Settings:
+        """With which its own probe connects."""
+        environment = {} if self.secure is None else self.secure.environment()
+        return Settings.from_environment({"EDGELOOP_BROKER": self.address, **environment})
+
+    @property
+    def _ports_needed(self) -> int:
+        return 2 if self.secure is None else 3
+
+    @property
     def address(self) -> str:
         """`host:port` for clients."""
         return f"{HOST}:{self.ports[0]}"
@@ -71,11 +93,18 @@ class Kafka:
         for folder in ("logs", "tmp"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         if (self.directory / "data").exists():
+            if self.make_secure and self.secure is None:
+                raise ConfigurationError(
+                    f"The stack in {self.directory.parent} was made without --secure.",
+                    "Use another folder (--dir), or delete its data: `faust -A app stack reset`.",
+                )
             return
+        if self.make_secure:
+            Secure(self.directory / "secure").prepare()
         # Into another folder, which gets its name when it is whole: a start that is killed here
         # leaves no half.
         shutil.rmtree(self.directory / "data.new", ignore_errors=True)
-        self._write_properties("format.properties", [1, 2], "data.new")
+        self._write_properties("format.properties", [1, 2, 3], "data.new")
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         # An id that starts with `-` would read as an option.
         cluster_id = "A" + cluster_id[1:]
@@ -86,6 +115,7 @@ class Kafka:
             cluster_id,
             "--config",
             "format.properties",
+            *([f"@{self.secure.scram}"] if self.secure else []),
             log4j=False,
         )
         processes.run_tool(
@@ -101,8 +131,9 @@ class Kafka:
         """Keep the ports of last time where they are free, so that the address stays; else, or
         `anew`, take others."""
         ports = self.ports
-        if anew or len(ports) != 2 or not all(is_free(port) for port in ports):
-            ports = free_ports(2)
+        needed = self._ports_needed
+        if anew or len(ports) != needed or not all(is_free(port) for port in ports):
+            ports = free_ports(needed)
         processes.write_atomically(self._ports_file, json.dumps(ports))
 
     def start(self, *, leash: bool) -> None:
@@ -135,11 +166,10 @@ class Kafka:
         from aiokafka.errors import TopicAlreadyExistsError, for_code
 
         token = secrets.token_bytes(16)
+        options = client_options(self.settings, request_timeout_ms=5_000)
         with _quiet_aiokafka():
             async with contextlib.AsyncExitStack() as clients:
-                admin = AIOKafkaAdminClient(
-                    bootstrap_servers=self.address, request_timeout_ms=5_000
-                )
+                admin = AIOKafkaAdminClient(**options)
                 clients.push_async_callback(admin.close)
                 await admin.start()
                 cluster_id = (await admin.describe_cluster())["cluster_id"]
@@ -152,15 +182,11 @@ class Kafka:
                 code = response.topic_errors[0][1]
                 if code not in (0, TopicAlreadyExistsError.errno):
                     raise for_code(code)(READY_TOPIC)
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self.address, request_timeout_ms=5_000
-                )
+                producer = AIOKafkaProducer(**options)
                 clients.push_async_callback(producer.stop)
                 await producer.start()
                 sent = await producer.send_and_wait(READY_TOPIC, token, partition=0)
-                consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self.address, request_timeout_ms=5_000
-                )
+                consumer = AIOKafkaConsumer(**options)
                 clients.push_async_callback(consumer.stop)
                 await consumer.start()
                 partition = TopicPartition(READY_TOPIC, 0)
@@ -178,8 +204,8 @@ class Kafka:
         )
 
     def _write_properties(self, name: str, ports: list[int], data: str) -> None:
-        broker_port, controller_port = ports
-        properties = {
+        broker_port, controller_port = ports[:2]
+        properties: dict[str, object] = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@{HOST}:{controller_port}",
@@ -211,6 +237,8 @@ class Kafka:
             "share.coordinator.state.topic.min.isr": 1,
             "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
         }
+        if self.secure is not None:
+            properties |= self.secure.properties(*ports)
         processes.write_atomically(
             self.directory / name, "".join(f"{key}={value}\n" for key, value in properties.items())
         )
@@ -223,8 +251,14 @@ class Kafka:
             if log4j
             else []
         )
+        keys = (
+            [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.secure.jwks.as_uri()}"]
+            if self.secure
+            else []
+        )
         return [
             JAVA,
+            *keys,
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseSerialGC",
             # An out-of-memory error ends the broker, and is found in its log, where it would

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,6 +21,8 @@ from app.errors import ConfigurationError, UsageError
 from app.export.columns import Column
 
 FORMATS = ("parquet", "csv")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 BATCH = 10_000
 """Rows that are held before they are written: also the size of Parquet's row groups."""
 
@@ -130,22 +133,35 @@ class _Writer(Protocol):
 
 class _Csv:
     """RFC 4180, UTF-8, with a header; null is an empty cell, flags are true and false, times RFC
-    3339 in UTC."""
+    3339 in UTC.  No text is a formula (see `inert`)."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
         self._writer = csv.writer(self._text)
-        self._writer.writerow([column.name for column in columns])
+        self._writer.writerow([inert(column.name) for column in columns])
 
     def write(self, rows: list[list[Any]]) -> None:
-        self._writer.writerows(
-            [("true" if cell else "false") if isinstance(cell, bool) else cell for cell in row]
-            for row in rows
-        )
+        self._writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
 
     def close(self) -> None:
         self._text.flush()
         self._text.detach()  # the stream is another's to close
+
+
+def _csv_cell(cell: Any) -> Any:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return inert(cell) if isinstance(cell, str) else cell
+
+
+def inert(text: str) -> str:
+    """`text` with an apostrophe before it where a spreadsheet would take it as a formula: it begins
+    with = + - @, a tab or a carriage return, and is no number.
+
+    >>> inert("=1+1"), inert("-3"), inert("sol")
+    ("'=1+1", '-3', 'sol')
+    """
+    return text if not text.startswith(_FORMULA) or _NUMBER.fullmatch(text) else f"'{text}"
 
 
 class _Parquet:

@@ -9,27 +9,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
-from app.errors import UnreachableError
 from app.log.client import client_options
+from app.log.trouble import why_unreachable
 from app.settings import Settings
 
 
 @asynccontextmanager
 async def admin(settings: Settings, timeout_s: float = 10.0) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client that is connected.  Raises `UnreachableError`."""
+    """An admin client that is connected.  Raises what `why_unreachable` finds."""
     options = client_options(settings, request_timeout_ms=round(timeout_s * 1000))
     client = AIOKafkaAdminClient(**options)
     try:
         await client.start()
     except (KafkaError, OSError) as error:
         await client.close()
-        raise UnreachableError(
-            f"No Kafka broker responds at {settings.broker} ({type(error).__name__}).",
-            "Start one (`faust -A app stack up` starts a local one) or set EDGELOOP_BROKER.",
-        ) from error
+        raise await why_unreachable(settings, error) from error
     try:
         yield client
+    except (KafkaConnectionError, NodeNotReadyError) as error:
+        raise await why_unreachable(settings, error) from error
     finally:
         await client.close()

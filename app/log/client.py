@@ -1,6 +1,6 @@
 """The options of every Kafka client, so that connections are configured in one place.
 
-May touch: nothing.
+May touch: the files of certificates and secrets (read only).
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import os
 import socket
 from typing import Any
 
+from app.errors import ConfigurationError
 from app.settings import Settings
+from edgeloop.security import SecurityError
 
 REQUEST_TIMEOUT_MS = 30_000
 
@@ -19,13 +21,40 @@ def client_options(settings: Settings, **more: Any) -> dict[str, Any]:
     return {
         "bootstrap_servers": settings.broker,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        **security_options(settings),
         **more,
     }
+
+
+def security_options(settings: Settings) -> dict[str, Any]:
+    """The part of the options that is about TLS and SASL.  Raises `ConfigurationError`."""
+    try:
+        return settings.kafka.client_options()
+    except SecurityError as error:
+        raise ConfigurationError(error.what, error.remedy) from error
 
 
 def faust_broker(settings: Settings) -> str:
     """The broker as Faust's setting `broker` names it."""
     return ";".join(f"kafka://{address}" for address in settings.broker.split(","))
+
+
+def faust_credentials(settings: Settings) -> Any:
+    """The same options as Faust's setting `broker_credentials` names them; None for neither."""
+    from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
+
+    options, security = security_options(settings), settings.kafka
+    context = options.get("ssl_context")
+    if not security.sasl:
+        return None if context is None else SSLCredentials(context)
+    if "sasl_oauth_token_provider" in options:
+        return OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
+    return SASLCredentials(
+        username=security.user,
+        password=security.password,
+        ssl_context=context,
+        mechanism=security.mechanism,
+    )
 
 
 def client_id() -> str:

@@ -18,6 +18,7 @@ from app.log.client import client_id, client_options
 from app.log.records import version_of
 from app.log.retry import Stopping
 from app.log.topics import require_existence
+from app.log.trouble import explained, why_unreachable
 from app.settings import Settings
 
 BATCH_RECORDS = 5_000
@@ -66,6 +67,8 @@ def unreachable(
     try:
         yield
     except (KafkaError, OSError) as error:
+        if refusal := explained(error):
+            raise refusal from error
         raise UnreachableError(
             f"{what} cannot be read from {settings.broker}: {error!r}.", remedy
         ) from error
@@ -78,8 +81,11 @@ async def started_reader(
     """A started reader, stopped on exit.  Raises as `unreachable` does."""
     consumer = reader(settings)
     try:
-        with unreachable(settings, what, **remedy):
+        try:
             await consumer.start()
+        except (KafkaError, OSError) as error:
+            raise await why_unreachable(settings, error) from error
+        with unreachable(settings, what, **remedy):
             yield consumer
     finally:
         with suppress(KafkaError, OSError):

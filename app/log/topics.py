@@ -13,7 +13,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from app.errors import ConfigurationError, UnreachableError
 from app.log.admin import admin
@@ -105,6 +105,7 @@ async def _visible(client: AIOKafkaAdminClient, names: list[str]) -> None:
 
 
 MEND = "faust -A app topics mend"
+ALLOW = "faust -A app topics acls (it shows the rights that each role needs)"
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,9 @@ async def check(settings: Settings) -> list[Mismatch]:
         configs = await _configs(client, present)
     found: list[Mismatch] = []
     for name, topic in wanted.items():
+        if described.get(name, {}).get("error_code") == TopicAuthorizationFailedError.errno:
+            found.append(Mismatch(name, "may not be described by this user", ALLOW))
+            continue
         if name not in present:
             found.append(Mismatch(name, "does not exist", "faust -A app topics create"))
             continue
@@ -217,9 +221,11 @@ async def require_existence(settings: Settings, names: Iterable[str]) -> None:
         missing = sorted(wanted - set(await client.list_topics()))
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        plain = settings.kafka_security == "plaintext"
         raise ConfigurationError(
-            f"The topic {missing[0]}{more} does not exist on {settings.broker}.",
-            "Run: faust -A app topics create",
+            f"The topic {missing[0]}{more} does not exist on {settings.broker}"
+            f"{'' if plain else ', or this user may not see it'}.",
+            f"Run: faust -A app topics create{'' if plain else f', or see: {ALLOW}'}",
         )
 
 

@@ -32,9 +32,11 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
+from app.log.acls import promotion_id
 from app.log.groups import group_of
 from app.log.producer import send_transaction
 from app.log.records import Outgoing, derived_headers, encode, partition_of
+from app.log.trouble import explained
 from app.replay.digest import Records, bare
 from app.replay.live import Live, decoded, read_live
 from app.replay.shadow import State, differing, learning_settings, opened
@@ -238,10 +240,10 @@ def _counts(settings: Settings, records: Sequence[Outgoing]) -> dict[str, tuple[
 async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
     """Step 4.  Raises `UnreachableError`; then none of it is visible."""
     try:
-        await send_transaction(
-            settings, records, f"{settings.topic_prefix}{settings.consumer_group}.promote"
-        )
+        await send_transaction(settings, records, promotion_id(settings))
     except (KafkaError, OSError) as error:
+        if refusal := explained(error):
+            raise refusal from error
         raise UnreachableError(
             f"The promotion was not published: {error!r}.",
             "Readers see none of it.  Run: faust -A app doctor, then promote again.",

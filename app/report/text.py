@@ -9,6 +9,7 @@ import textwrap
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from app.audit.document import Audit
 from app.audit.resample import Estimate
@@ -31,9 +32,10 @@ def show(found: Audit, console: Console) -> None:
     )
     for refusal in data.refused:
         console.print(
-            f"[yellow]{refusal.count:,} closes were refused: {refusal.reason}[/]  (the first:"
-            f" {refusal.first})",
-            highlight=False,
+            Text.assemble(
+                (f"{refusal.count:,} closes were refused: {refusal.reason}", "yellow"),
+                f"  (the first: {refusal.first})",
+            )
         )
     if data.judged:
         for table in (
@@ -256,13 +258,14 @@ def _answers(found: Audit, console: Console) -> None:
             markup=False,
         )
 
-    console.print("[bold]Answers[/]")
+    console.print("Answers", style="bold")
     say(found.headline)
     for number, q in enumerate(found.questions, 1):
         colour = {"yes": "green", "no": "cyan"}.get(q.answer, "yellow")
         console.print(
-            f"\n{number}. {q.question}  [bold {colour}]{q.answer.capitalize()}.[/]",
-            highlight=False,
+            Text.assemble(
+                f"\n{number}. {q.question}  ", (f"{q.answer.capitalize()}.", f"bold {colour}")
+            ),
             soft_wrap=True,
         )
         say(
@@ -272,7 +275,7 @@ def _answers(found: Audit, console: Console) -> None:
         )
         say(q.why, "   ")
         say(q.switching, "   ")
-    console.print("\n[bold]What to set[/]")
+    console.print("\nWhat to set", style="bold")
     for s in found.switches:
         change = "" if s.recommended.split()[0] == s.now else f" (now {s.now})"
         console.print(f"  {s.variable}={s.recommended}{change}", highlight=False, markup=False)

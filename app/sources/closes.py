@@ -15,7 +15,7 @@ import orjson
 
 from app.errors import UsageError
 from app.sources import freqtrade_database, freqtrade_results, jsonl, making, nautilus
-from app.sources.files import opened, plain_name
+from app.sources.files import opened, plain_name, read_whole
 from app.sources.fills import Fills
 from app.sources.filters import kept
 from app.sources.mapping import TableMapping, load
@@ -136,10 +136,10 @@ def _is_result(path: str) -> bool:
         start = stream.read(_LOOKED_AT_BYTES)
         if b'"strategy"' not in start:
             return False
-        try:
-            return freqtrade_results.is_result(freqtrade_results.parse(start + stream.read()))
-        except ValueError:
-            return False
+    try:
+        return freqtrade_results.is_result(freqtrade_results.parse(read_whole(path)))
+    except ValueError:
+        return False
 
 
 def _is_nautilus_parquet(path: str) -> bool:

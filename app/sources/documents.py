@@ -18,7 +18,8 @@ from xml.etree import ElementTree
 import orjson
 
 from app.errors import BadDataError
-from app.sources.sheets import MOST_COLUMNS, Line, Sheet, read_whole
+from app.sources.files import read_whole
+from app.sources.sheets import MOST_COLUMNS, Line, Sheet
 
 _DEEPEST = 40
 _LEAST_FIELDS = 3

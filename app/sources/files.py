@@ -1,4 +1,5 @@
-"""Open files (plain, `.gz`, `.zst` or standard input), with the number of bytes read so far.
+"""Opening what is read: plain, `.gz`, `.zst` or standard input, always together with how far it has
+been read, and never more of it than a trade log can be.
 
 May touch: the files it is given (read only).
 """
@@ -11,14 +12,46 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import zstandard
 
 from app.errors import BadDataError, UsageError
 
 DAMAGE = (EOFError, gzip.BadGzipFile, zstandard.ZstdError)
-"""Exceptions of a damaged file while it is read."""
+"""What a damaged file raises while it is read."""
+MOST_BYTES = 256 * 1024 * 1024
+"""Of what has to be held in memory: HTML, JSON, XML, the parts of a spreadsheet."""
+MOST_VALUES = 8_000_000
+"""Values of a document that is held in memory: each takes some hundred bytes, however short."""
+MOST_LINE_BYTES = 64 * 1024 * 1024
+"""Of an event in a line; the door takes a quarter of that."""
+_UNPACKS_FREELY_BYTES = 64 * 1024 * 1024
+_MOST_TIMES = 100
+"""A trade log of text unpacks to 5 to 50 times its size; a bomb to thousands."""
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a compressed file, as long as they are not too many for its size."""
+
+    def __init__(self, path: str, stream: IO[bytes], raw: IO[bytes]) -> None:
+        self._path, self._stream, self._raw = path, stream, raw
+        self._unpacked = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._unpacked += len(data)
+        if self._unpacked > max(_UNPACKS_FREELY_BYTES, _MOST_TIMES * self._raw.tell()):
+            raise BadDataError(
+                f"{self._path} unpacks to more than {_MOST_TIMES} times its size"
+                f" ({self._unpacked >> 20} MB so far).",
+                "That is no trade log; get the file again, or unpack it yourself if you trust it.",
+            )
+        return len(data)
 
 
 @contextmanager
@@ -43,16 +76,33 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
         stream: IO[bytes]
         if path.endswith(".gz"):
             stream = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
+            stream = io.BufferedReader(_Unpacked(path, stream, raw))
         elif path.endswith(".zst"):
-            stream = io.BufferedReader(
-                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            )
+            unpacked = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+            stream = io.BufferedReader(_Unpacked(path, unpacked, raw))
         else:
             stream = raw
         try:
             yield stream, raw.tell
         except DAMAGE as error:
             raise BadDataError(f"{path} is damaged: {error}.", "Get the file again.") from error
+
+
+def read_whole(path: str) -> bytes:
+    """All bytes of a file that has to be held in memory.  Raises `BadDataError` for one that is too
+    large."""
+    with opened(path) as (stream, _):
+        return bounded(path, stream.read(MOST_BYTES + 1))
+
+
+def bounded(path: str, raw: bytes) -> bytes:
+    """`raw`, if a document of it fits into memory; else raises `BadDataError`."""
+    smaller = "Export a shorter time, or the same trades as CSV."
+    if len(raw) > MOST_BYTES:
+        raise BadDataError(f"{path} is larger than {MOST_BYTES >> 20} MB.", smaller)
+    if sum(raw.count(mark) for mark in (b",", b"[", b"{", b"<")) > MOST_VALUES:
+        raise BadDataError(f"{path} holds more than {MOST_VALUES:,} values.", smaller)
+    return raw
 
 
 def plain_name(path: str) -> str:

@@ -16,13 +16,12 @@ import orjson
 
 from app.errors import BadDataError, UsageError
 from app.sources import making
-from app.sources.files import opened
+from app.sources.files import MOST_BYTES, bounded, read_whole
 from app.sources.freqtrade_database import OPEN, quote_currency
 from app.sources.notes import Notes
 from app.sources.sheets import check_archive
 from edgeloop.integrations.freqtrade_close import Order, Trade, close
 
-_MOST_BYTES = 4 * 1024**3
 """Of what a zip of results may unpack to."""
 _RUN_DONE = "Name a freqtrade result, such as backtest-result-2024-05-01_12-00-00.zip or .json."
 
@@ -83,7 +82,10 @@ def parse(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return json.loads(raw)
+        try:
+            return json.loads(raw)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
 
 
 def _strategies(path: str) -> dict[str, dict[str, Any]]:
@@ -99,10 +101,8 @@ def _strategies(path: str) -> dict[str, dict[str, Any]]:
 
 
 def _whole(path: str) -> Any:
-    with opened(path) as (stream, _):
-        raw = stream.read()
     try:
-        return parse(raw)
+        return parse(read_whole(path))
     except ValueError as error:
         raise BadDataError(f"{path} is not JSON: {error}.", _RUN_DONE) from error
 
@@ -111,12 +111,13 @@ def _members(path: str) -> Iterator[Any]:
     """The JSON documents in the zip; which of them is the result tells what they hold, not their
     names."""
     if Path(path).is_file():
-        check_archive(path, _MOST_BYTES)
+        check_archive(path)
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
                 if member.lower().endswith(".json"):
-                    yield parse(archive.read(member))
+                    with archive.open(member) as stream:
+                        yield parse(bounded(path, stream.read(MOST_BYTES + 1)))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", _RUN_DONE) from error
     except (zipfile.BadZipFile, ValueError) as error:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from app.sources.files import opened
+from app.errors import BadDataError
+from app.sources.files import MOST_LINE_BYTES, opened
 
 
 def lines(path: str) -> Iterator[tuple[bytes, int, int]]:
@@ -19,7 +20,14 @@ def lines(path: str) -> Iterator[tuple[bytes, int, int]]:
     Raises `UsageError` for a file that cannot be opened and `BadDataError` on a broken one.
     """
     with opened(path) as (stream, position):
-        for number, line in enumerate(stream, 1):
+        number = 0
+        while line := stream.readline(MOST_LINE_BYTES + 1):
+            number += 1
+            if len(line) > MOST_LINE_BYTES:
+                raise BadDataError(
+                    f"{path}, line {number} has more than {MOST_LINE_BYTES >> 20} MB.",
+                    "Each line has to be one event of JSON; get the file again.",
+                )
             if stripped := line.strip():
                 yield stripped, number, position()
 

@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from app.errors import BadDataError, ConfigurationError, UsageError
-from app.sources.files import opened
+from app.sources.files import MOST_BYTES, opened, read_whole
 
 UTF_8 = "utf-8-sig"
 """UTF-8, with a byte order mark or without."""
 MOST_COLUMNS = 2_000
 MOST_CHARACTERS = 1_000_000
 """Of a line of CSV."""
-MOST_BYTES = 256 * 1024 * 1024
-"""Of what has to be held in memory: HTML, JSON, XML, the parts of a spreadsheet."""
 MOST_LINES_OF_A_CELL = 100
 _DELIMITERS = ",;\t|"
 _HEAD_LINES = 200
@@ -148,19 +146,6 @@ def _encoding(stream: IO[bytes], encoding: str) -> str:
         if encoding == UTF_8 and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         else encoding
     )
-
-
-def read_whole(path: str) -> bytes:
-    """All bytes of a file that has to be held in memory.  Raises `BadDataError` for one that is too
-    large."""
-    with opened(path) as (stream, _):
-        raw = stream.read(MOST_BYTES + 1)
-    if len(raw) > MOST_BYTES:
-        raise BadDataError(
-            f"{path} is larger than {MOST_BYTES >> 20} MB.",
-            "Export a shorter period, or the same trades as CSV.",
-        )
-    return raw
 
 
 def _csv(

@@ -6,11 +6,12 @@ May touch: PostgreSQL.
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import asyncpg
 
 from app.errors import ConfigurationError, UnreachableError
-from app.settings import redact_url
+from app.urls import redact_url
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 20.0
@@ -31,19 +32,21 @@ async def connect(
             " postgresql://user:password@host:5432/name.",
         )
     try:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             database_url,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=command_timeout_s,
             server_settings={"search_path": schema, "application_name": "edgeloop"},
         )
+        pooled = await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid()
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+        if isinstance(error, asyncpg.PostgresError) and "startup parameter" in str(error):
+            raise _pooled(database_url) from error
         # The server's words name user or database, never the password.
         raise UnreachableError(
             f"PostgreSQL at {redact_url(database_url)} is not usable:"
             f" {str(error) or type(error).__name__}.",
-            "Start it (`faust -A app stack up` starts a local one) or correct"
-            " EDGELOOP_DATABASE_URL.",
+            _remedy(error),
         ) from error
     except (ValueError, asyncpg.InterfaceError) as error:
         raise ConfigurationError(
@@ -51,6 +54,34 @@ async def connect(
             f" client: {error}.",
             "Expected a URL such as postgresql://user:password@host:5432/name.",
         ) from error
+    if pooled:
+        await close(connection)
+        raise _pooled(database_url)
+    return connection
+
+
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError) or "SSL" in str(error):
+        return (
+            "Check sslmode and sslrootcert in EDGELOOP_DATABASE_URL, the server's certificate (its"
+            " dates, and the name that the URL gives the server) and this machine's clock."
+        )
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+        return (
+            "Correct user and password in EDGELOOP_DATABASE_URL, or the file that passfile names."
+        )
+    return "Start it (`faust -A app stack up` starts a local one) or correct EDGELOOP_DATABASE_URL."
+
+
+def _pooled(database_url: str) -> ConfigurationError:
+    """Migrations hold a lock and the projector a temporary table of their session, which a pooler
+    hands on to strangers; the server's own process id tells one."""
+    return ConfigurationError(
+        f"A connection pooler such as PgBouncer stands before PostgreSQL at"
+        f" {redact_url(database_url)}.",
+        "Name the server itself: a worker has one connection, which it keeps, and needs its search"
+        " path, locks and temporary tables.",
+    )
 
 
 async def close(connection: asyncpg.Connection, *, timeout_s: float = 2.0) -> None:

@@ -13,9 +13,12 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 import asyncpg
+import structlog
 
 from app.errors import ConfigurationError, UnreachableError
 from app.storage.connect import close, connect
+
+log = structlog.get_logger(__name__)
 
 LEDGER = "edgeloop_migrations"
 
@@ -56,6 +59,12 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
     return tuple(found)
 
 
+def tables(folder: Traversable | None = None) -> tuple[str, ...]:
+    """The tables that the migrations create, the ledger not among them."""
+    found = (re.findall(r"^CREATE TABLE (\w+)", m.sql, re.MULTILINE) for m in migrations(folder))
+    return tuple(dict.fromkeys(name for names in found for name in names))
+
+
 async def migrate(
     database_url: str, schema: str, *, dry_run: bool = False, folder: Traversable | None = None
 ) -> list[str]:
@@ -80,7 +89,9 @@ async def migrate(
                 " seconds.",
                 "Wait for it, then try again.",
             ) from error
-        return await _apply(connection, schema, known)
+        applied = await _apply(connection, schema, known)
+        await _grant(connection, tables(folder))
+        return applied
     except asyncpg.PostgresError as error:
         raise ConfigurationError(
             f"PostgreSQL refused to migrate the schema {schema}: {error}.",
@@ -120,6 +131,19 @@ async def _apply(
                 migration.sha256,
             )
     return [m.name for m in pending]
+
+
+async def _grant(connection: asyncpg.Connection, names: tuple[str, ...]) -> None:
+    """Give the roles of `0004_roles.sql` their rights; a role that may not be made is logged."""
+    if await connection.fetchval("SELECT to_regproc('edgeloop_grant')") is None:
+        return
+    missing = await connection.fetchval("SELECT edgeloop_grant($1, $2)", list(names), LEDGER)
+    if missing:
+        log.warning(
+            "migrate.roles_missing",
+            roles=missing,
+            do="have an administrator run CREATE ROLE for each, then migrate again",
+        )
 
 
 async def _pending(

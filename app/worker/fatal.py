@@ -13,6 +13,8 @@ from typing import NoReturn
 
 import structlog
 
+from app.log.trouble import explained
+
 log = structlog.get_logger(__name__)
 
 EXIT_FATAL = 70
@@ -25,7 +27,9 @@ _guarded = threading.Event()
 def fatal_exit(where: str, error: BaseException) -> NoReturn:
     """Log `error` with its traceback and end the process: nothing in flight is acknowledged, the
     next start reads it again."""
-    log.critical("worker.fatal", where=where, error=repr(error), exc_info=error)
+    refusal = explained(error)
+    more = {} if refusal is None else {"what": refusal.what, "do": refusal.remedy}
+    log.critical("worker.fatal", where=where, error=repr(error), exc_info=error, **more)
     sys.stderr.flush()
     os._exit(EXIT_FATAL)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from app import terminal
 from app.settings import Settings
 
 PER_MINUTE = 6
@@ -55,6 +56,7 @@ def handler(log_format: str) -> logging.Handler:
     else:
         # Plain tracebacks: the rich ones show local variables, which may hold secrets.
         plain = structlog.dev.plain_traceback
+        shared.append(_without_controls)
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=plain
         )
@@ -77,6 +79,16 @@ def handler(log_format: str) -> logging.Handler:
         lambda record: record.name.startswith(("app.", "agents.")) or limit.filter(record)
     )
     return stream
+
+
+def _without_controls(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """What records and names held reaches the terminal without escape sequences."""
+    return {
+        name: terminal.plain(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def logging_config(settings: Settings) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from app.log import topics
 from app.log.admin import admin
 from app.settings import Settings
 from app.storage.migrate import require_migrated
+from app.storage.rights import require_rights
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +42,9 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     """Raise unless a worker can start.
 
     `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared,
-    and where the projector is to run without a database or with one that is not migrated.  A
-    database that is merely unreachable is no obstacle: the projector waits for it.
+    and where the projector is to run without a database, with one that is not migrated, or without
+    the rights to write.  A database that is merely unreachable is no obstacle: the projector waits
+    for it.
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
@@ -54,5 +56,6 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
             )
         try:
             await require_migrated(settings.database_url, settings.database_schema)
+            await require_rights(settings)
         except UnreachableError as error:
             log.warning("worker.database_away", error=error.what)

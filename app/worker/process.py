@@ -18,7 +18,7 @@ from faust.cli.worker import worker as worker_command
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, EventT, StreamT
 
-from app.log.client import client_id, faust_broker
+from app.log.client import client_id, faust_broker, faust_credentials
 from app.settings import Settings
 from app.worker.fatal import guard_stop
 from app.worker.logs import logging_config
@@ -128,6 +128,7 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
     app = EdgeloopApp(
         settings.consumer_group,
         broker=faust_broker(settings),
+        broker_credentials=faust_credentials(settings),
         broker_client_id=client_id(),
         origin="app",
         Worker=EdgeloopWorker,

@@ -329,6 +329,9 @@ ELSEWHERE = {
     "faust -A app import samples/journal.csv.gz --draft mapping.toml": (
         "tests/docs/test_blocks.py::test_a_new_users_trade_log_is_audited"
     ),
+    "faust -A app stack up --dir .edgeloop/secure --secure": (
+        "tests/secure/test_pipeline.py does the same in code"
+    ),
     "docker compose up --build --scale worker=2": (
         "needs Docker; tests/compose compares the file with the code"
     ),

@@ -18,7 +18,12 @@ POSITION_MANAGER = ROOT / "app" / "runtime"
 def test_options_name_the_broker_and_may_be_added_to() -> None:
     settings = Settings(broker="a:1,b:2")
     options = client_options(settings, acks="all", request_timeout_ms=5)
-    assert options == {"bootstrap_servers": "a:1,b:2", "request_timeout_ms": 5, "acks": "all"}
+    assert options == {
+        "bootstrap_servers": "a:1,b:2",
+        "request_timeout_ms": 5,
+        "security_protocol": "PLAINTEXT",
+        "acks": "all",
+    }
     assert faust_broker(settings) == "kafka://a:1;kafka://b:2"
 
 

@@ -29,6 +29,7 @@ from confluent_kafka import ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
 
 from app.log import topics
+from app.log.client import client_options
 from app.log.lag import LagReader
 from app.settings import Settings
 from app.storage.migrate import migrate
@@ -39,6 +40,24 @@ ROOT = Path(__file__).parents[2]
 POLL_S = 0.1
 FIXED_DATES = {"retention_days": 100_000.0}
 """The generated trades have fixed dates; Kafka would delete them some day."""
+
+
+def confluent_options(settings: Settings) -> dict[str, Any]:
+    """What a client of confluent-kafka needs to connect as `settings` do."""
+    options: dict[str, Any] = {
+        "bootstrap.servers": settings.broker,
+        "log_level": 4,
+        "security.protocol": settings.kafka_security,
+    }
+    if settings.kafka.tls:
+        options["ssl.ca.location"] = settings.kafka_ca
+    if settings.kafka.sasl:
+        options |= {
+            "sasl.mechanism": settings.kafka_mechanism,
+            "sasl.username": settings.kafka_user,
+            "sasl.password": settings.kafka_password,
+        }
+    return options
 
 
 class Worker:
@@ -223,9 +242,8 @@ class Installation:
         delivered."""
         producer = Producer(
             {
-                "bootstrap.servers": self.settings.broker,
+                **confluent_options(self.settings),
                 "linger.ms": 5,
-                "log_level": 4,
                 "message.max.bytes": 100_000_000,
                 "queue.buffering.max.kbytes": 1_000_000,
                 **options,
@@ -261,7 +279,7 @@ class Installation:
 
     def send(self, topic: str, key: bytes, value: bytes | None, partition: int) -> None:
         """One record to any topic, as some other program might."""
-        producer = Producer({"bootstrap.servers": self.settings.broker, "log_level": 4})
+        producer = Producer(confluent_options(self.settings))
         errors: list[Any] = []
         producer.produce(
             self.settings.topic(topic),
@@ -279,7 +297,7 @@ class Installation:
 
     async def _read(self, topic: str) -> list[ConsumerRecord]:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.broker,
+            **client_options(self.settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
@@ -331,7 +349,7 @@ class Installation:
         """Topic → the end offset of each partition."""
 
         async def ask() -> dict[str, list[int]]:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.broker)
+            consumer = AIOKafkaConsumer(**client_options(self.settings))
             await consumer.start()
             try:
                 found = {}
@@ -353,7 +371,7 @@ class Installation:
 
     def members(self) -> int:
         """Workers in the consumer group; 0 while it is rebalancing."""
-        admin = AdminClient({"bootstrap.servers": self.settings.broker, "log_level": 4})
+        admin = AdminClient(confluent_options(self.settings))
         group = admin.describe_consumer_groups([self.settings.consumer_group])[
             self.settings.consumer_group
         ].result(20)

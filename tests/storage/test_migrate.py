@@ -104,7 +104,7 @@ async def test_errors_say_what_to_do():
     with pytest.raises(UnreachableError, match=r"not usable.*stack up") as caught:
         await migrate("postgresql://me:secret@127.0.0.1:1/x", "public")
     assert "secret" not in str(caught.value)
-    with pytest.raises(ConfigurationError, match="makes no sense"):
+    with pytest.raises(ConfigurationError, match="not valid for the PostgreSQL client"):
         await migrate("postgresql://127.0.0.1:notaport/x", "public")
 
 

@@ -1,0 +1,168 @@
+"""Which rights on Kafka each role needs, and no more: as data, as commands, and given to users.
+
+May touch: `apply` the broker's access control lists, through an admin client.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka.errors import for_code
+from aiokafka.protocol.admin import CreateAclsRequest
+
+from app.errors import ConfigurationError
+from app.log.admin import admin
+from app.log.groups import progress_group, projector_group
+from app.settings import Settings
+from schemas import kinds
+
+ROLES = {
+    "owner": "creates and mends the topics",
+    "producer": "sends closes: the trading system",
+    "worker": "runs the agents and the projector",
+    "position-manager": "follows the overrides",
+    "reader": "looks: status, overrides, lessons, explain, audit, export, dlq list, doctor",
+    "operator": "what a reader does, and produce, import, dlq redrive, replay promote, rebuild",
+}
+_RESOURCES = {"topic": 2, "group": 3, "transactional-id": 5}
+_OPERATIONS = {
+    "Read": 3,
+    "Write": 4,
+    "Create": 5,
+    "Alter": 7,
+    "Describe": 8,
+    "DescribeConfigs": 10,
+    "AlterConfigs": 11,
+}
+_LITERAL, _ALLOW = 3, 3
+_ALL_TOPICS = tuple(kinds.KINDS)
+
+
+class Acl(NamedTuple):
+    """One right: `operation` on the resource of that name."""
+
+    role: str
+    resource: str
+    name: str
+    operation: str
+
+
+def principals(given: Mapping[str, str]) -> dict[str, str]:
+    """Role → Kafka's name of the user; `User:edgeloop-ROLE` where none is given.
+
+    >>> principals({"worker": "User:CN=learner"})["worker"], principals({})["reader"]
+    ('User:CN=learner', 'User:edgeloop-reader')
+    """
+    return {role: given.get(role, f"User:edgeloop-{role}") for role in ROLES}
+
+
+def rights(settings: Settings, roles: Iterable[str] = tuple(ROLES)) -> list[Acl]:
+    """What the `roles` need, literally by name: no new topic or group falls under it."""
+    return [acl for role in roles for acl in dict.fromkeys(_of(settings, role))]
+
+
+def _of(settings: Settings, role: str) -> list[Acl]:
+    def topics(names: Iterable[str], *operations: str) -> list[Acl]:
+        return [
+            Acl(role, "topic", settings.topic(name), operation)
+            for name in names
+            for operation in operations
+        ]
+
+    def groups(names: Iterable[str], operation: str) -> list[Acl]:
+        return [Acl(role, "group", name, operation) for name in names]
+
+    progress = [progress_group(settings, r) for r in ("lesson_builder", "override_materializer")]
+    own_groups = [settings.consumer_group, *progress, projector_group(settings)]
+    looks = [
+        *topics(_ALL_TOPICS, "Read", "DescribeConfigs"),
+        *groups(own_groups, "Describe"),
+    ]
+    found = {
+        "owner": topics(
+            _ALL_TOPICS, "Create", "Alter", "Describe", "DescribeConfigs", "AlterConfigs"
+        ),
+        "producer": topics([kinds.CLOSES], "Write"),
+        "worker": [
+            *topics([kinds.CLOSES, *kinds.DERIVED], "Read"),
+            *topics([kinds.DEAD_LETTERS, *kinds.DERIVED], "Write"),
+            *topics(_ALL_TOPICS, "DescribeConfigs"),
+            *groups(own_groups, "Read"),
+        ],
+        "position-manager": topics([kinds.OVERRIDES], "Read"),
+        "reader": looks,
+        "operator": [
+            *looks,
+            *topics([kinds.CLOSES, *kinds.LEARNED], "Write"),
+            *groups([projector_group(settings)], "Read"),
+            Acl(role, "transactional-id", promotion_id(settings), "Describe"),
+            Acl(role, "transactional-id", promotion_id(settings), "Write"),
+        ],
+    }
+    return found[role]
+
+
+def promotion_id(settings: Settings) -> str:
+    """The transactional id under which a promotion is published."""
+    return f"{settings.topic_prefix}{settings.consumer_group}.promote"
+
+
+def commands(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str]) -> list[str]:
+    """A call of Kafka's own `kafka-acls.sh` for the resources of a role that need the same."""
+    operations: dict[tuple[str, str, str], list[str]] = {}
+    for acl in acls:
+        operations.setdefault(acl[:3], []).append(acl.operation)
+    resources: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (role, resource, name), allowed in operations.items():
+        resources.setdefault((role, resource, tuple(allowed)), []).append(name)
+    return [
+        shlex.join(
+            [
+                "kafka-acls.sh",
+                *("--bootstrap-server", settings.broker, "--command-config", "admin.properties"),
+                *("--add", "--allow-principal", names[role]),
+                *(word for operation in allowed for word in ("--operation", operation)),
+                *(word for name in found for word in (f"--{resource}", name)),
+            ]
+        )
+        for (role, resource, allowed), found in resources.items()
+    ]
+
+
+async def apply(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str]) -> int:
+    """Give the rights to the users; returns how many.  Giving one twice changes nothing.
+
+    Raises `ConfigurationError` where the broker refuses: the user needs Alter on the cluster.
+    """
+    count = 0
+    async with admin(settings) as client:
+        for acl in acls:
+            request = CreateAclsRequest(
+                _RESOURCES[acl.resource],
+                acl.name,
+                _LITERAL,
+                names[acl.role],
+                "*",
+                _OPERATIONS[acl.operation],
+                _ALLOW,
+            )
+            # aiokafka has the request, but no method for it yet.
+            response: Any = await client._send_request(request)
+            for code, message, *_ in response.creation_responses:
+                if code:
+                    raise ConfigurationError(
+                        f"The broker refused to give rights: {for_code(code).__name__}"
+                        f" {message or ''}".rstrip()
+                        + ".",
+                        "Run this as a user who may alter the cluster, on brokers with an"
+                        " authorizer (authorizer.class.name).",
+                    )
+            count += 1
+    return count
+
+
+def describe(acls: Iterable[Acl], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """The rights as plain data for `--json`."""
+    return [{**acl._asdict(), "principal": names[acl.role]} for acl in acls]

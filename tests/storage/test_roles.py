@@ -1,0 +1,141 @@
+"""Owner, writer and reader in PostgreSQL: each may do what it is for, and no more."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from app.doctor import examine
+from app.errors import ConfigurationError
+from app.settings import Settings
+from app.storage.connect import connect
+from app.storage.migrate import migrate, require_migrated, tables
+from app.storage.project import PROJECTIONS
+from app.storage.rights import missing_rights, require_rights
+from schemas import kinds
+
+pytestmark = pytest.mark.stack
+
+
+class LogIns:
+    """Users of the test's own, dropped at its end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._names: list[str] = []
+
+    async def add(self, *memberships: str) -> Settings:
+        name = f"u{uuid.uuid4().hex[:12]}"
+        owner = await asyncpg.connect(self._settings.database_url)
+        try:
+            await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+            for role in memberships:
+                await owner.execute(f"GRANT {role} TO {name}")
+        finally:
+            await owner.close()
+        self._names.append(name)
+        parts = urlsplit(self._settings.database_url)
+        host = parts.netloc.rpartition("@")[2]
+        url = urlunsplit(parts._replace(netloc=f"{name}:pw@{host}"))
+        return replace(self._settings, database_url=url)
+
+    async def drop(self) -> None:
+        owner = await asyncpg.connect(self._settings.database_url)
+        try:
+            for name in self._names:
+                await owner.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+        finally:
+            await owner.close()
+
+
+@pytest.fixture
+async def log_ins(stack_settings: Settings) -> AsyncIterator[LogIns]:
+    await migrate(stack_settings.database_url, stack_settings.database_schema)
+    made = LogIns(stack_settings)
+    yield made
+    await made.drop()
+
+
+async def refused(settings: Settings, statements: Iterable[str]) -> None:
+    connection = await connect(settings.database_url, settings.database_schema)
+    try:
+        for sql in statements:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def test_the_writer_projects_and_may_not_change_tables(log_ins: LogIns) -> None:
+    writer = await log_ins.add("edgeloop_writer")
+    await require_migrated(writer.database_url, writer.database_schema)
+    await require_rights(writer)
+    connection = await connect(writer.database_url, writer.database_schema)
+    try:
+        for name in tables():
+            await connection.execute(f"DELETE FROM {name}")
+            assert await connection.fetchval(f"SELECT count(*) FROM {name}") == 0
+        await connection.execute("CREATE TEMP TABLE stage (x int)")
+    finally:
+        await connection.close()
+    await refused(
+        writer,
+        [
+            "DROP TABLE pm_overrides",
+            "TRUNCATE pm_overrides",
+            "ALTER TABLE pm_overrides ADD x int",
+            "INSERT INTO edgeloop_migrations VALUES (9, 'x', 'y')",
+            "SELECT edgeloop_grant('{}', 'pm_overrides')",
+        ],
+    )
+
+
+async def test_the_reader_reads_everything_and_changes_nothing(log_ins: LogIns) -> None:
+    reader = await log_ins.add("edgeloop_reader")
+    connection = await connect(reader.database_url, reader.database_schema)
+    try:
+        for name in tables():
+            await connection.fetch(f"SELECT * FROM {name}")
+        assert await missing_rights(connection, reader.database_schema)
+    finally:
+        await connection.close()
+    await refused(reader, [f"DELETE FROM {name}" for name in tables()])
+    with pytest.raises(ConfigurationError, match="edgeloop_writer"):
+        await require_rights(reader)
+
+
+async def test_a_user_without_temp_is_found_before_it_waits_for_ever(
+    log_ins: LogIns, stack_settings: Settings
+) -> None:
+    owner = await asyncpg.connect(stack_settings.database_url)
+    writer = await log_ins.add("edgeloop_writer")
+    try:
+        await owner.execute("REVOKE TEMPORARY ON DATABASE edgeloop FROM PUBLIC, edgeloop_writer")
+        with pytest.raises(ConfigurationError, match="TEMPORARY on the database"):
+            await require_rights(writer)
+        (rights,) = [f for f in await examine(writer) if f.check == "rights"]
+        assert not rights.ok
+        assert "TEMPORARY" in rights.found
+    finally:
+        await owner.execute("GRANT TEMPORARY ON DATABASE edgeloop TO PUBLIC, edgeloop_writer")
+        await owner.close()
+    await require_rights(writer)
+
+
+async def test_a_stranger_sees_nothing(log_ins: LogIns) -> None:
+    stranger = await log_ins.add()
+    await refused(
+        stranger, [f"SELECT * FROM {stranger.database_schema}.{name}" for name in tables()]
+    )
+
+
+def test_every_projection_writes_a_table_that_the_roles_know() -> None:
+    assert set(kinds.DERIVED) == set(PROJECTIONS)
+    assert {getattr(p, "table", "pattern_trade_events") for p in PROJECTIONS.values()} <= set(
+        tables()
+    )
