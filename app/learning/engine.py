@@ -42,17 +42,30 @@ class Learner(Protocol):
     def needs_rebuild(self) -> bool: ...
     @property
     def dirty(self) -> bool: ...
+    @property
+    def touched(self) -> bool: ...
+    @property
+    def due(self) -> bool: ...
+    @property
+    def stale(self) -> float: ...
     def fold(self, trades: Iterable[Trade]) -> None: ...
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None: ...
     def refit(self, version: int) -> Refit: ...
+    def provisional(self, version: int) -> Refit: ...
 
 
 def group_learner(
-    config: LearningConfig, module: str, pattern_key: str, action_category: str
+    config: LearningConfig,
+    module: str,
+    pattern_key: str,
+    action_category: str,
+    *,
+    between: bool = False,
 ) -> Learner:
-    """A learner of one group, `classic` or `integrated`."""
+    """A learner of one group, `classic` or `integrated`; `between`: one that is asked for
+    provisional results between two refits, too."""
     if config.learning == "integrated":
-        return IntegratedLearner(module, pattern_key, action_category, config)
+        return IntegratedLearner(module, pattern_key, action_category, config, between)
     return GroupLearner(
         module,
         pattern_key,

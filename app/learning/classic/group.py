@@ -96,6 +96,25 @@ class GroupLearner:
         """Slices at the last refit."""
         return len(self._known.slot_of)
 
+    @property
+    def touched(self) -> bool:
+        """Never: a refit costs what has changed, so nothing is said in between."""
+        return False
+
+    @property
+    def due(self) -> bool:
+        """As `dirty`."""
+        return self.dirty
+
+    @property
+    def stale(self) -> float:
+        """1: what changed is not known before a refit."""
+        return 1.0
+
+    def provisional(self, version: int) -> Refit:
+        """The same as `refit`."""
+        return self.refit(version)
+
     def fold(self, trades: Iterable[Trade]) -> None:
         """Take records of trades in, in any order, repeated or not."""
         self.window.fold(trades)

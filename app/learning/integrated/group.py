@@ -23,10 +23,11 @@ from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.segments import segment_order, segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
+from app.learning.integrated.between import Between, Start
 from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.half_life import EdgeState, edge_states
+from app.learning.integrated.half_life import Bank, EdgeState, edges_and_banks
 from app.learning.integrated.history import EffectTrades, course, decay_of, history
 from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import block_of, packed
@@ -52,6 +53,8 @@ from schemas.lessons import (
 
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""
+WATCHED = 64
+"""Slices that were not chosen of which is watched whether they could be."""
 Floats = NDArray[np.float64]
 
 
@@ -74,7 +77,8 @@ class IntegratedLearner:
     chosen.
 
     The interface is that of `app.learning.engine.Learner`: `fold` takes trades in, `refit` returns
-    what differs since the last refit, or from what `adopt` says is published.
+    what differs since the last refit, or from what `adopt` says is published.  With `between`,
+    `provisional` tells in between, at the cost of what has moved, what one may go by until then.
 
     >>> learner = IntegratedLearner("pm", "pm.uptrend.S1.entry", "add", LearningConfig(n_min=20))
     >>> learner.fold(
@@ -89,7 +93,12 @@ class IntegratedLearner:
     """
 
     def __init__(
-        self, module: str, pattern_key: str, action_category: str, config: LearningConfig
+        self,
+        module: str,
+        pattern_key: str,
+        action_category: str,
+        config: LearningConfig,
+        between: bool = False,
     ) -> None:
         self.module = module
         self.pattern_key = pattern_key
@@ -101,6 +110,8 @@ class IntegratedLearner:
         self._summary: Outbox[GroupSummary] = Outbox(LESSONS)
         self._learned = False
         self._record = Record()
+        self._follows = between
+        self._between: Between | None = None
         self._names: dict[bytes, tuple[dict[str, str], str]] = {}
         """Scope and lesson id by item numbers, of the slices of the last refit."""
 
@@ -132,20 +143,19 @@ class IntegratedLearner:
 
         Raises `RebuildNeeded` while the window lacks trades.
         """
-        if self.needs_rebuild:
-            raise RebuildNeeded(
-                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
-                " the log again."
-            )
+        self._check()
         if not self.dirty:
             return Refit([], [], None)
         lessons: list[Lesson] = []
         summary: GroupSummary | None = None
+        self._between = None
         if len(self.window):
             lessons, summary = self._learn(version)
         self.window.settle()
+        if self._follows:
+            self.window.follow()
         if self.window.recode() is not None:
-            self._names, self._record = {}, Record()
+            self._names, self._record, self._between = {}, Record(), None
         self._learned = True
         changed = self._lessons.replace(lessons, version)
         told = self._summary.replace([] if summary is None else [summary], version)
@@ -159,9 +169,51 @@ class IntegratedLearner:
             told.published[0] if told.published else None,
         )
 
+    @property
+    def touched(self) -> bool:
+        """Whether `provisional` may have something to say."""
+        return self._between is not None and self.window.moved
+
+    @property
+    def due(self) -> bool:
+        """Whether a refit, and not `provisional`, is what the group needs next: its outcome can
+        have changed by more than digits."""
+        return self.dirty and (self._between is None or self._between.due)
+
+    @property
+    def stale(self) -> float:
+        """Part of the trades that came or went since the last refit; 1 where there was none."""
+        return 1.0 if self._between is None else self._between.stale
+
+    def provisional(self, version: int) -> Refit:
+        """The changes, as far as they can be told without a refit: see `between.py`.  Nothing where
+        a refit alone can tell; `due` is true then.
+
+        Raises `RebuildNeeded` as `refit` does.
+        """
+        self._check()
+        moves = self.window.moves() if self._between is not None else None
+        if self._between is None or moves is None:
+            self._between = None
+            return Refit([], [], None)
+        said = self._between.take(*moves, self.window.segments, version)
+        if said is None:
+            return Refit([], [], None)
+        lessons, summary = said
+        changed = self._lessons.update(lessons, (), version)
+        told = self._summary.update([summary], (), version)
+        return Refit(changed.published, [], told.published[0] if told.published else None)
+
     def lessons(self, version: int) -> list[Lesson]:
         """All lessons as of the last refit."""
         return list(self._lessons.held.values())
+
+    def _check(self) -> None:
+        if self.needs_rebuild:
+            raise RebuildNeeded(
+                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
+                " the log again."
+            )
 
     # -- learning
 
@@ -200,7 +252,7 @@ class IntegratedLearner:
         everything = _Search(
             snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes, shared
         )
-        lessons = self._all_lessons(everything, version)
+        lessons, banks = self._all_lessons(everything, version)
         path = Path(
             lesson_ids=tuple(self._name(found.items[step.candidate])[1] for step in chosen.steps),
             statistics=tuple(shortened(step.statistic) for step in chosen.steps),
@@ -238,7 +290,51 @@ class IntegratedLearner:
                 self.window, replace(snapshot, outcome=raw), config, config.regime_signature
             ),
         )
+        if self._follows:
+            start = self._start(everything, (low, high), lessons, summary, path, banks)
+            self._between = Between(start, snapshot.item_dims, config.window_us)
         return lessons, summary
+
+    def _start(
+        self,
+        search: _Search,
+        bounds: tuple[float, float],
+        lessons: list[Lesson],
+        summary: GroupSummary,
+        path: Path,
+        banks: list[Bank],
+    ) -> Start:
+        """What the account between this refit and the next goes on from."""
+        found, chosen = search.found, search.chosen
+        steps = [step.candidate for step in chosen.steps]
+        t = len(search.segment_of)
+        x = np.ones((t, 1 + len(steps)))
+        for k, j in enumerate(steps, 1):
+            x[:, k] = 0.0
+            x[self._trades(found, j), k] = 1.0
+        loads = np.zeros((1 + len(steps), len(search.segments)))
+        np.add.at(loads.T, search.segment_of, x)
+        given = np.abs(chosen.conditional)
+        given[steps] = 0.0
+        watched = np.argsort(-given[found.judged], kind="stable")[:WATCHED]
+        watched = found.judged[watched]
+        return Start(
+            lessons[: 1 + len(steps)],
+            summary,
+            path,
+            found.items[steps],
+            banks,
+            bounds,
+            x.T @ x,
+            x.T @ search.snapshot.outcome,
+            loads,
+            float(np.sqrt(chosen.residuals @ chosen.residuals / t)),
+            found.items[watched],
+            chosen.conditional[watched],
+            np.diff(found.members.indptr)[watched],
+            z_of_log_p(entry_log_p(self._config.alpha, len(found.judged))),
+            self._config.n_min,
+        )
 
     def _regimes(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], list[str]]:
         """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""
@@ -254,8 +350,9 @@ class IntegratedLearner:
         regimes = sorted(texts)
         return np.array([regimes.index(text) for text in texts], np.int64)[inverse.ravel()], regimes
 
-    def _all_lessons(self, search: _Search, version: int) -> list[Lesson]:
-        """`{}`, the chosen effects, and of the rest those with the greatest statistic."""
+    def _all_lessons(self, search: _Search, version: int) -> tuple[list[Lesson], list[Bank]]:
+        """`{}`, the chosen effects, and of the rest those with the greatest statistic; and the
+        models of the chosen ones."""
         chosen, found = search.chosen, search.found
         kept = [step.candidate for step in chosen.steps]
         level = chosen.fits[-1].coefficients[0]
@@ -268,7 +365,7 @@ class IntegratedLearner:
         stories = [
             self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)
         ]
-        states = self._edges_now(search, trades[1:], effects[1:], noise[1:])
+        states, banks = self._edges_now(search, trades[1:], effects[1:], noise[1:])
         sketched, moments = self._sketches(search, trades), self._moments(search, trades)
         marginal = self._level(search, level, noise[0])
         shared = self._shared(search)
@@ -315,7 +412,7 @@ class IntegratedLearner:
                     sketched[k],
                 )
             )
-        return lessons + self._rejected(search, set(kept), shared, version)
+        return lessons + self._rejected(search, set(kept), shared, version), banks
 
     def _shared(self, search: _Search) -> dict[int, dict[str, Any]]:
         """By candidate what is shared of it."""
@@ -460,9 +557,9 @@ class IntegratedLearner:
     @staticmethod
     def _edges_now(
         search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]
-    ) -> list[EdgeState]:
+    ) -> tuple[list[EdgeState], list[Bank]]:
         if not trades:
-            return []
+            return [], []
         hours = search.snapshot.exit_us / HOUR_US
         starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
         uplift = np.concatenate(
@@ -470,7 +567,7 @@ class IntegratedLearner:
         )
         # Now is the group's newest trade, its summary's `as_of`: from there on the reader lets the
         # edge fade.
-        return edge_states(
+        return edges_and_banks(
             np.concatenate([hours[t] for t in trades]),
             uplift,
             starts,
