@@ -1,20 +1,28 @@
 """lesson_builder: folds facts into the windows of their groups and makes lessons of them.
 
-May touch: nothing but its arguments.  A lesson is the evidence of a slice.
+May touch: nothing but its arguments, and the monotonic clock.  A lesson is the evidence of a slice.
+
+What comes is told twice: at once and cheaply by `provisional`, from what the last refit of its
+group chose; and exactly by a refit, when the group has been quiet, when its outcome can have
+changed, or after some time.  The clock decides when, never what: once nothing is owed, what is
+published is a function of the facts.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import structlog
 
 from app.learning.common.event_time import DAY_US
+from app.learning.common.refit import Refit
 from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import Learner, group_learner
+from app.learning.integrated.between import DUE_PART
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.settings import Settings
@@ -28,10 +36,28 @@ log = structlog.get_logger(__name__)
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
 REFIT_S = 1.0
-"""A refit of a large group takes half of it."""
+"""Refits of one call, while nothing comes."""
+BUSY_S = 0.1
+"""Refits of one call, while facts come: as long as they last nothing else is told."""
+REST = 3.0
+"""While facts come, refits rest so many times as long as they took."""
+QUIET_S = 0.5
+"""A group that got nothing for so long is refitted."""
+LATEST_S = 10.0
+"""So is a group that has waited for so long, however much it gets."""
 
 _decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
+
+
+class Wait(NamedTuple):
+    """When the first and the last came of what a group was not refitted with (monotonic clock)."""
+
+    first_s: float
+    last_s: float
+
+
+UNKNOWN = Wait(0.0, 0.0)
 
 
 class LessonBuilder:
@@ -69,6 +95,9 @@ class GroupStore:
         self._partition = partition
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
+        self._waiting: dict[str, Wait] = {}
+        self._touched: dict[str, None] = {}
+        self._rest_until_s = 0.0
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
@@ -97,8 +126,12 @@ class GroupStore:
                 WITHOUT_OUTCOME.inc()
             else:
                 trades.setdefault(key, []).append(trade)
+        now_s = time.monotonic()
         for key, batch in trades.items():
             self._groups[key].fold(batch)
+            self._touched[key] = None
+            first = self._waiting[key].first_s if key in self._waiting else now_s
+            self._waiting[key] = Wait(first, now_s)
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
@@ -130,21 +163,49 @@ class GroupStore:
     def changes(self, full: bool) -> list[Outgoing]:
         """Lessons, tombstones and summaries that differ from what is published.
 
-        In a full call also the days of edge histories.  After `REFIT_S` the groups that are left
-        wait for the next call, before those that had their turn: under a burst no group waits for
-        the refits of all others before its lessons go out, and facts are taken in between.
+        In a full call also the days of edge histories.  First what came is told provisionally.
+        Then groups are refitted: in a full call all that owe one, else those in need (`_line`).
+        Those left after some time wait for the next call.
         """
         records: list[Outgoing] = []
-        until = time.monotonic() + REFIT_S
-        for key in [key for key, group in self._groups.items() if group.dirty]:
-            group = self._groups.pop(key)
-            self._groups[key] = group  # at the end of the line
-            records += self._refit(group)
-            if time.monotonic() > until:
+        busy, self._touched = self._touched, {}
+        for key in busy:
+            group = self._groups[key]
+            if group.touched:
+                records += self._said(group, group.provisional(self._version))
+        began_s = time.monotonic()
+        until_s = began_s + (BUSY_S if busy else REFIT_S)
+        for key in self._line(full, began_s):
+            records += self._refit(key)
+            if time.monotonic() > until_s:
                 break
+        if not full:
+            ended_s = time.monotonic()
+            self._rest_until_s = max(self._rest_until_s, ended_s + REST * (ended_s - began_s))
         if full:
             records += self._histories.new_days()
         return records
+
+    def _line(self, full: bool, now_s: float) -> list[str]:
+        """The groups to be refitted, in the order of their need.
+
+        Those first that have told nothing yet; then by how stale they are, and how long they have
+        waited.
+        """
+        need: dict[str, float] = {}
+        for key, group in self._groups.items():
+            if not group.dirty:
+                continue
+            wait = self._waiting.get(key, UNKNOWN)
+            late = (now_s - wait.first_s) / LATEST_S
+            if group.stale >= 1.0:
+                need[key] = np.inf
+            elif full or (
+                now_s >= self._rest_until_s
+                and (group.due or late >= 1.0 or now_s - wait.last_s >= QUIET_S)
+            ):
+                need[key] = group.stale / DUE_PART + late
+        return sorted(need, key=lambda key: -need[key])
 
     @property
     def settled(self) -> bool:
@@ -157,12 +218,17 @@ class GroupStore:
         """A correction moved a window back over trades that had left it."""
         return any(group.needs_rebuild for group in self._groups.values())
 
-    def _refit(self, group: Learner) -> Iterator[Outgoing]:
+    def _refit(self, key: str) -> Iterator[Outgoing]:
+        group = self._groups[key]
+        self._waiting.pop(key, None)
         refit = group.refit(self._version)
         for lesson in refit.lessons:
             yield from self._histories.note(lesson)
         for lesson_id in refit.retired:
             self._histories.forget(lesson_id)
+        yield from self._said(group, refit)
+
+    def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
         said: list[Lesson | GroupSummary] = [*refit.lessons]
         if refit.summary is not None:
             said.append(refit.summary)
@@ -177,4 +243,5 @@ class GroupStore:
             record.module,
             record.pattern_key,
             record.action_category,
+            between=True,
         )

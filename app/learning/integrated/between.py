@@ -49,6 +49,8 @@ Floats = NDArray[np.float64]
 
 DUE_PART = 0.02
 """A refit is due when so great a part of the trades has come or gone since the last one."""
+MOST_PART = 0.25
+"""Beyond this part the sums of the last refit no longer tell what the group is."""
 DUE_Z = 0.25
 """It is also due when a slice has passed the bar by moving so far since the last one, in or out."""
 BIN_PART = 1 / 128
@@ -109,7 +111,7 @@ class Between:
     @property
     def stale(self) -> float:
         """Part of the trades that came or went since the refit."""
-        return self._moved / max(self._n, 1)
+        return min(self._moved / max(self._n, 1), 1.0)
 
     @property
     def due(self) -> bool:
@@ -139,7 +141,7 @@ class Between:
             (sign, self._count(sign, moves, segments)) for sign, moves in ((1, came), (-1, gone))
         ]
         inverses = _inverses(self._gram)
-        if self._fails or inverses is None or self._n < 1:
+        if self._fails or inverses is None or self.stale > MOST_PART:
             self._fails = True
             return None
         fits = self._fits(inverses)
