@@ -18,8 +18,8 @@ from scipy.special import ndtr
 from app.learning.common.config import LearningConfig
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US, text_from_micros
-from app.learning.common.outbox import Outbox
 from app.learning.common.refit import RebuildNeeded, Refit
+from app.learning.common.said import Said
 from app.learning.common.segments import segment_order, segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
@@ -106,14 +106,14 @@ class IntegratedLearner:
         self.window = GroupWindow(config.window_us, config.window_trades)
         self.summary_id = group_id(module, pattern_key, action_category)
         self._config = config
-        self._lessons: Outbox[Lesson] = Outbox(LESSONS)
-        self._summary: Outbox[GroupSummary] = Outbox(LESSONS)
+        self._lessons: Said[Lesson] = Said(LESSONS)
+        self._summary: Said[GroupSummary] = Said(LESSONS)
         self._learned = False
         self._record = Record()
         self._follows = between
         self._between: Between | None = None
-        self._names: dict[bytes, tuple[dict[str, str], str]] = {}
-        """Scope and lesson id by item numbers, of the slices of the last refit."""
+        self._names: dict[bytes, str] = {}
+        """Lesson ids by item numbers, of the slices of the last refit."""
 
     @property
     def needs_rebuild(self) -> bool:
@@ -160,9 +160,7 @@ class IntegratedLearner:
         changed = self._lessons.replace(lessons, version)
         told = self._summary.replace([] if summary is None else [summary], version)
         if len(self._names) > 2 * len(lessons) + 64:
-            self._names = {
-                key: name for key, name in self._names.items() if name[1] in self._lessons.held
-            }
+            self._names = {key: name for key, name in self._names.items() if name in self._lessons}
         return Refit(
             changed.published,
             changed.retired + told.retired,
@@ -200,13 +198,13 @@ class IntegratedLearner:
         if said is None:
             return Refit([], [], None)
         lessons, summary = said
-        changed = self._lessons.update(lessons, (), version)
-        told = self._summary.update([summary], (), version)
+        changed = self._lessons.update(lessons, version)
+        told = self._summary.update([summary], version)
         return Refit(changed.published, [], told.published[0] if told.published else None)
 
     def lessons(self, version: int) -> list[Lesson]:
-        """All lessons as of the last refit."""
-        return list(self._lessons.held.values())
+        """All lessons of the trades in the window, learned anew: no copy of what was said is kept."""
+        return self._learn(version)[0] if len(self.window) else []
 
     def _check(self) -> None:
         if self.needs_rebuild:
@@ -644,15 +642,13 @@ class IntegratedLearner:
     def _name(self, items: NDArray[np.uint32]) -> tuple[dict[str, str], str]:
         """Scope and lesson id.  A refit mostly finds the slices of the one before, and ids take
         time."""
-        key = items.tobytes()
+        scope, key = self._scope(items), items.tobytes()
         name = self._names.get(key)
         if name is None:
-            scope = self._scope(items)
-            name = self._names[key] = (
-                scope,
-                slice_id(self.module, self.pattern_key, self.action_category, scope),
+            name = self._names[key] = slice_id(
+                self.module, self.pattern_key, self.action_category, scope
             )
-        return name
+        return scope, name
 
     def _aliases(self, found: Candidates, j: int) -> tuple[dict[str, str], ...]:
         return tuple(self._scope(row) for row in found.aliases.get(j, ())[:MAX_ALIASES])
