@@ -177,11 +177,11 @@ class GroupStore:
         until_s = began_s + (BUSY_S if busy else REFIT_S)
         for key in self._line(full, began_s):
             records += self._refit(key)
-            if time.monotonic() > until_s:
-                break
-        if not full:
             ended_s = time.monotonic()
-            self._rest_until_s = max(self._rest_until_s, ended_s + REST * (ended_s - began_s))
+            if not full:
+                self._rest_until_s = ended_s + REST * (ended_s - began_s)
+            if ended_s > until_s:
+                break
         if full:
             records += self._histories.new_days()
         return records

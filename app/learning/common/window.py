@@ -269,7 +269,7 @@ class GroupWindow:
         if self._slot_of or self._missing:
             self._slide(corrected or self._missing > 0)
         # What moved is told from the places of trades that went: they are kept until it is read.
-        if self._gaps > (2.0 if self.moved else 1.0):
+        if self._gaps > (2.0 if self._unread else 1.0):
             self._compact()
 
     def prune(self, before_us: int) -> None:
@@ -324,6 +324,10 @@ class GroupWindow:
     @property
     def moved(self) -> bool:
         """Whether `moves` has something to tell."""
+        return self._came is None or self._unread
+
+    @property
+    def _unread(self) -> bool:
         return bool(self._came) or bool(self._gone)
 
     def _at(self, slots: NDArray[np.int64]) -> Moves:
@@ -474,7 +478,8 @@ class GroupWindow:
 
     def _compact(self) -> None:
         """Close the gaps that removed trades left."""
-        self._came, self._gone = (None, []) if self.moved else (self._came, self._gone)
+        if self._unread:
+            self._came, self._gone = None, []
         keep = np.flatnonzero(self._alive[: self._size])
         counts = self._row_count[keep].astype(np.int64)
         starts = np.cumsum(counts) - counts

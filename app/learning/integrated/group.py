@@ -112,6 +112,7 @@ class IntegratedLearner:
         self._record = Record()
         self._follows = between
         self._between: Between | None = None
+        self._said_between = False
         self._names: dict[bytes, str] = {}
         """Lesson ids by item numbers, of the slices of the last refit."""
 
@@ -123,7 +124,7 @@ class IntegratedLearner:
     @property
     def dirty(self) -> bool:
         """Whether a refit may have something to say."""
-        return self.window.changed or not self._learned
+        return self.window.changed or not self._learned or self._said_between
 
     def fold(self, trades: Iterable[Trade]) -> None:
         """Take records of trades in, in any order, repeated or not."""
@@ -148,7 +149,7 @@ class IntegratedLearner:
             return Refit([], [], None)
         lessons: list[Lesson] = []
         summary: GroupSummary | None = None
-        self._between = None
+        self._between, self._said_between = None, False
         if len(self.window):
             lessons, summary = self._learn(version)
         self.window.settle()
@@ -190,13 +191,16 @@ class IntegratedLearner:
         Raises `RebuildNeeded` as `refit` does.
         """
         self._check()
-        moves = self.window.moves() if self._between is not None else None
-        if self._between is None or moves is None:
+        if self._between is None or not self.touched:
+            return Refit([], [], None)
+        moves = self.window.moves()
+        if moves is None:
             self._between = None
             return Refit([], [], None)
         said = self._between.take(*moves, self.window.segments, version)
         if said is None:
             return Refit([], [], None)
+        self._said_between = True
         lessons, summary = said
         changed = self._lessons.update(lessons, version)
         told = self._summary.update([summary], version)
