@@ -14,7 +14,7 @@ from app.learning.classic.group import GroupLearner
 from app.learning.classic.materialize import Materializer
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
-from app.learning.common.refit import Refit
+from app.learning.common.refit import Refit, Work
 from app.learning.common.window import GroupWindow, Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
@@ -52,6 +52,8 @@ class Learner(Protocol):
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None: ...
     def refit(self, version: int) -> Refit: ...
     def provisional(self, version: int) -> Refit: ...
+    def begin(self, version: int) -> Work | None: ...
+    def finish(self, work: Any, version: int) -> Refit: ...
 
 
 def group_learner(

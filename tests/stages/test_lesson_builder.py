@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from app.learning.common.refit import Refit
+from app.learning.integrated.group import IntegratedLearner
 from app.log.records import Outgoing, version_of
+from app.stages import refit_line
 from app.stages.ingest import facts_of
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
@@ -94,13 +97,13 @@ def test_refits_rest_while_facts_come(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(time, "monotonic", ticking)
     refits: list[float] = []
-    refit = GroupStore._refit
+    refit = IntegratedLearner.refit
 
-    def noted(self: GroupStore, key: str) -> Iterator[Outgoing]:
+    def noted(self: IntegratedLearner, version: int) -> Refit:
         refits.append(clock[0])
-        return refit(self, key)
+        return refit(self, version)
 
-    monkeypatch.setattr(GroupStore, "_refit", noted)
+    monkeypatch.setattr(IntegratedLearner, "refit", noted)
     for n in range(100, 160, 10):
         made.fold(records[n : n + 10], n + 10)
         made.changes(full=False)
@@ -110,6 +113,44 @@ def test_refits_rest_while_facts_come(monkeypatch: pytest.MonkeyPatch) -> None:
     made.changes(full=True)
     assert not made.changes(full=True)
     assert made.settled
+
+
+def test_a_large_group_is_refitted_beside_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Facts are folded and told while the refit runs; what is published in the end is right."""
+    monkeypatch.setattr(refit_line, "LARGE_TRADES", 100)
+    records = facts(240)
+    made = store(records[:200])
+    held: dict[bytes | None, Outgoing] = {}
+
+    def read(sent: list[Outgoing]) -> int:
+        lessons = by_topic(sent).get(LESSONS, [])
+        held.update({record.key: record for record in lessons})
+        return len(lessons)
+
+    read(made.changes(full=True))
+    begun, go_on = threading.Event(), threading.Event()
+    learn = IntegratedLearner._learn
+
+    def slow(self: IntegratedLearner, *arguments: Any) -> Any:
+        begun.set()
+        assert go_on.wait(30.0)
+        return learn(self, *arguments)
+
+    monkeypatch.setattr(IntegratedLearner, "_learn", slow)
+    made.fold(records[200:210], 210)
+    read(made.changes(full=False))
+    assert begun.wait(30.0)
+    made.fold(records[210:211], 211)
+    assert read(made.changes(full=False)), "what comes is told meanwhile"
+    assert not made.settled
+    go_on.set()
+    deadline = time.monotonic() + 30.0
+    while not made.settled:
+        assert time.monotonic() < deadline
+        read(made.changes(full=True))
+    alone = by_topic(store(records[:211]).changes(full=True))
+    last = {key: record for key, record in held.items() if record.value is not None}
+    assert contents({LESSONS: list(last.values())}) == contents(alone)
 
 
 def test_the_days_of_a_history_go_out_in_a_full_call_only() -> None:

@@ -17,7 +17,7 @@ from app.learning.classic.statistics import SliceStatistics, joined, slice_stati
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import Outbox
-from app.learning.common.refit import RebuildNeeded, Refit
+from app.learning.common.refit import RebuildNeeded, Refit, Work
 from app.learning.common.segments import segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, Snapshot, Trade
@@ -114,6 +114,13 @@ class GroupLearner:
     def provisional(self, version: int) -> Refit:
         """The same as `refit`."""
         return self.refit(version)
+
+    def begin(self, version: int) -> None:
+        """Nothing: a refit is no work for another thread."""
+
+    def finish(self, work: Work, version: int) -> Refit:
+        """Never called, as `begin` begins nothing."""
+        raise NotImplementedError
 
     def fold(self, trades: Iterable[Trade]) -> None:
         """Take records of trades in, in any order, repeated or not."""

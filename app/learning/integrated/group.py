@@ -7,10 +7,11 @@ that lessons are a function of the set of trades; what differs from the last ref
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -22,7 +23,7 @@ from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.said import Said
 from app.learning.common.segments import segment_order, segment_sums
 from app.learning.common.size import robust_sd
-from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
+from app.learning.common.window import GroupWindow, Moves, SegmentKey, Snapshot, Trade
 from app.learning.integrated.between import Between, Start
 from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
@@ -72,6 +73,27 @@ class _Search(NamedTuple):
     shared: SharedFit
 
 
+Found = tuple[list[Lesson], GroupSummary | None, Between | None]
+"""The lessons of a group, its summary, and its account from here on."""
+
+
+class Learning:
+    """A refit under way: `run` it, on any thread, then have it finished by its learner."""
+
+    def __init__(
+        self,
+        learn: Callable[[Snapshot | None, int], Found],
+        snapshot: Snapshot | None,
+        version: int,
+    ) -> None:
+        self._learn, self._snapshot = learn, snapshot
+        self.version = version
+        self.found: Found = [], None, None
+
+    def run(self) -> None:
+        self.found = self._learn(self._snapshot, self.version)
+
+
 class IntegratedLearner:
     """Lessons of one group: its chosen effects, `{}`, and the strongest of the slices that were not
     chosen.
@@ -112,7 +134,9 @@ class IntegratedLearner:
         self._record = Record()
         self._follows = between
         self._between: Between | None = None
-        self._said_between = False
+        self._said_between = self._under_way = False
+        self._since: list[tuple[Moves, Moves] | None] = []
+        """What moved since the refit that is under way began."""
         self._names: dict[bytes, str] = {}
         """Lesson ids by item numbers, of the slices of the last refit."""
 
@@ -124,7 +148,7 @@ class IntegratedLearner:
     @property
     def dirty(self) -> bool:
         """Whether a refit may have something to say."""
-        return self.window.changed or not self._learned or self._said_between
+        return self.window.changed or not self._learned or self._said_between or self._under_way
 
     def fold(self, trades: Iterable[Trade]) -> None:
         """Take records of trades in, in any order, repeated or not."""
@@ -144,20 +168,53 @@ class IntegratedLearner:
 
         Raises `RebuildNeeded` while the window lacks trades.
         """
+        work = self.begin(version)
+        if work is None:
+            return Refit([], [], None)
+        work.run()
+        return self.finish(work, version)
+
+    def begin(self, version: int) -> Learning | None:
+        """A refit of the trades that are in the window now, to be run and then to be finished; None
+        without changes.
+
+        Meanwhile the group may fold, and tell what comes provisionally, but begin no other.  Raises
+        `RebuildNeeded` as `refit` does.
+        """
         self._check()
         if not self.dirty:
-            return Refit([], [], None)
-        lessons: list[Lesson] = []
-        summary: GroupSummary | None = None
-        self._between, self._said_between = None, False
-        if len(self.window):
-            lessons, summary = self._learn(version)
+            return None
+        if self.touched:
+            self._take(version)
+        snapshot = self.window.snapshot() if len(self.window) else None
         self.window.settle()
         if self._follows:
             self.window.follow()
-        if self.window.recode() is not None:
+        self._under_way, self._since = True, []
+        return Learning(self._learn, snapshot, version)
+
+    def finish(self, work: Learning, version: int) -> Refit:
+        """What a refit that has run says; of what came since it began as much as is told
+        provisionally.  Raises `RebuildNeeded` as `refit` does."""
+        self._check()
+        lessons, summary, self._between = work.found
+        self._under_way, self._learned, self._said_between = False, True, False
+        if version != work.version:
+            lessons = [_marked(lesson, version) for lesson in lessons]
+        parts = self._since
+        self._since = []
+        if self.touched:
+            parts.append(self.window.moves())
+        for moves in parts:
+            if self._between is None or moves is None:
+                self._between = None
+                break
+            said = self._between.take(*moves, self.window.segments, version)
+            if said is not None:
+                lessons[: len(said[0])], summary = said
+                self._said_between = True
+        if not self.window.changed and self.window.recode() is not None:
             self._names, self._record, self._between = {}, Record(), None
-        self._learned = True
         changed = self._lessons.replace(lessons, version)
         told = self._summary.replace([] if summary is None else [summary], version)
         if len(self._names) > 2 * len(lessons) + 64:
@@ -191,13 +248,7 @@ class IntegratedLearner:
         Raises `RebuildNeeded` as `refit` does.
         """
         self._check()
-        if self._between is None or not self.touched:
-            return Refit([], [], None)
-        moves = self.window.moves()
-        if moves is None:
-            self._between = None
-            return Refit([], [], None)
-        said = self._between.take(*moves, self.window.segments, version)
+        said = self._take(version) if self.touched else None
         if said is None:
             return Refit([], [], None)
         self._said_between = True
@@ -206,9 +257,19 @@ class IntegratedLearner:
         told = self._summary.update([summary], version)
         return Refit(changed.published, [], told.published[0] if told.published else None)
 
+    def _take(self, version: int) -> tuple[list[Lesson], GroupSummary] | None:
+        """Take what moved into the account between refits; what it says then, if it can."""
+        moves = self.window.moves()
+        if self._under_way:
+            self._since.append(moves)
+        if self._between is None or moves is None:
+            self._between = None
+            return None
+        return self._between.take(*moves, self.window.segments, version)
+
     def lessons(self, version: int) -> list[Lesson]:
         """All lessons of the trades in the window, learned anew: no copy of what was said is kept."""
-        return self._learn(version)[0] if len(self.window) else []
+        return self._learn(self.window.snapshot(), version)[0] if len(self.window) else []
 
     def _check(self) -> None:
         if self.needs_rebuild:
@@ -219,8 +280,11 @@ class IntegratedLearner:
 
     # -- learning
 
-    def _learn(self, version: int) -> tuple[list[Lesson], GroupSummary]:
-        config, snapshot = self._config, self.window.snapshot()
+    def _learn(self, snapshot: Snapshot | None, version: int) -> Found:
+        """Touches the window for the names of items alone, which stay."""
+        if snapshot is None:
+            return [], None, None
+        config = self._config
         low, high = clip_bounds(snapshot.outcome)
         raw = snapshot.outcome
         sd = robust_sd(raw)
@@ -292,10 +356,11 @@ class IntegratedLearner:
                 self.window, replace(snapshot, outcome=raw), config, config.regime_signature
             ),
         )
+        between = None
         if self._follows:
             start = self._start(everything, (low, high), lessons, summary, path, banks)
-            self._between = Between(start, snapshot.item_dims, config.window_us)
-        return lessons, summary
+            between = Between(start, snapshot.item_dims, config.window_us)
+        return lessons, summary, between
 
     def _start(
         self,
@@ -656,3 +721,8 @@ class IntegratedLearner:
 
     def _aliases(self, found: Candidates, j: int) -> tuple[dict[str, str], ...]:
         return tuple(self._scope(row) for row in found.aliases.get(j, ())[:MAX_ALIASES])
+
+
+def _marked(lesson: Lesson, version: int) -> Lesson:
+    evidence = msgspec.structs.replace(lesson.evidence, lesson_version=version)
+    return msgspec.structs.replace(lesson, version=version, evidence=evidence)
