@@ -99,7 +99,7 @@ class GroupStore:
                 trades.setdefault(key, []).append(trade)
         for key, batch in trades.items():
             self._groups[key].fold(batch)
-            self._line.touch(key)
+            self._line.touch(key, self._version)
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
@@ -146,6 +146,11 @@ class GroupStore:
         """No group has anything to publish."""
         dirty = any(group.dirty for group in self._groups.values())
         return not dirty and self._histories.settled
+
+    @property
+    def progress(self) -> int | None:
+        """Where groups always owe a refit, as facts never end: up to where none does."""
+        return self._line.exact_to(self._version) if self._histories.settled else None
 
     @property
     def needs_rebuild(self) -> bool:

@@ -35,10 +35,15 @@ LARGE_TRADES = 1_000
 
 
 class Wait(NamedTuple):
-    """When the first and the last came of what a group was not refitted with."""
+    """When the first and the last came of what a group was not refitted with, and the offset from
+    which on it came."""
 
     first_s: float
     last_s: float
+    since: int
+
+
+NEVER = Wait(0.0, 0.0, 0)
 
 
 class Beside(NamedTuple):
@@ -48,6 +53,7 @@ class Beside(NamedTuple):
     work: Work
     done: Future[None]
     began_s: float
+    since: int
 
 
 class RefitLine:
@@ -60,12 +66,21 @@ class RefitLine:
         self._beside: Beside | None = None
         self._rest_until_s = 0.0
 
-    def touch(self, key: str) -> None:
-        """Trades were folded into a group."""
+    def touch(self, key: str, since: int) -> None:
+        """Trades were folded into a group, of records from the offset `since` on."""
         now_s = time.monotonic()
         self._touched[key] = None
-        first_s = self._waiting[key].first_s if key in self._waiting else now_s
-        self._waiting[key] = Wait(first_s, now_s)
+        known = self._waiting.get(key, Wait(now_s, now_s, since))
+        self._waiting[key] = known._replace(last_s=now_s)
+
+    def exact_to(self, version: int) -> int:
+        """The offset, at most `version`, before which all is told as refits say it."""
+        for key, group in self._groups.items():
+            if self._is_beside(key) and self._beside is not None:
+                version = min(version, self._beside.since)
+            elif group.dirty:
+                version = min(version, self._waiting.get(key, NEVER).since)
+        return version
 
     def turn(self, full: bool, version: int) -> Iterator[tuple[Learner, Refit]]:
         """What groups say, one after the other: of what came, then of refits.
@@ -101,9 +116,9 @@ class RefitLine:
         yet; then by how stale they are, and how long they have waited."""
         need: dict[str, float] = {}
         for key, group in self._groups.items():
-            if not group.dirty or (self._beside is not None and key == self._beside.key):
+            if not group.dirty or self._is_beside(key):
                 continue
-            times = self._waiting.get(key, Wait(0.0, 0.0))
+            times = self._waiting.get(key, NEVER)
             late = (now_s - times.first_s) / LATEST_S
             if group.stale >= 1.0:
                 need[key] = np.inf
@@ -116,12 +131,16 @@ class RefitLine:
 
     # -- beside
 
+    def _is_beside(self, key: str) -> bool:
+        return self._beside is not None and self._beside.key == key
+
     def _start_beside(self, key: str, version: int) -> bool:
         work = self._groups[key].begin(version) if self._beside is None else None
         if work is None:
             return False
-        self._waiting.pop(key, None)
-        self._beside = Beside(key, work, _thread().submit(work.run), time.monotonic())
+        since = self._waiting.pop(key, NEVER).since
+        done = _thread().submit(work.run)
+        self._beside = Beside(key, work, done, time.monotonic(), since)
         return True
 
     def _from_beside(self, version: int, patience_s: float) -> Iterator[tuple[Learner, Refit]]:

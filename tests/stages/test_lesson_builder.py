@@ -65,8 +65,10 @@ def test_what_comes_is_told_at_once_and_exactly_later() -> None:
         assert kinds.count(GroupSummary) == 1
         assert {version_of(m) for m in read_back(told[LESSONS])} == {n}
         assert not made.settled, "a refit is owed"
+        assert made.progress == 230, "for the facts from there on"
     exact = by_topic(made.changes(full=True))
     assert made.settled
+    assert made.progress == 233
     assert made.changes(full=True) == []
     alone = by_topic(store(records[:233]).changes(full=True))
     last = {r.key: r.value for r in exact[LESSONS]}
