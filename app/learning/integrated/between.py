@@ -6,7 +6,7 @@ the window.
 
 A refit searches, weighs its tests and tells histories; all of that stays as it was.  Least squares
 of the outcomes on the chosen slices needs sums of products alone, and the models of an effect now
-(`half_life.py`) take one step each.  Standard errors change as the sums say, statistics with them;
+(`bank.py`) take one step each.  Standard errors change as the sums say, statistics with them;
 outcomes are clipped at the bounds of the refit; what is shared, the histories, the sketches, and
 the evidence of slices that were not chosen wait for the next refit.
 
@@ -32,7 +32,7 @@ from app.learning.common.event_time import (
 )
 from app.learning.common.segments import segment_order
 from app.learning.common.window import Moves, SegmentKey
-from app.learning.integrated.half_life import Bank, edge_of, later
+from app.learning.integrated.bank import Bank, edge_of, later
 from app.learning.integrated.history import course_days
 from schemas.lessons import (
     CourseCell,
