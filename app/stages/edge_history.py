@@ -44,6 +44,9 @@ class EdgeHistories:
         They are for days that were sent and no longer exist: a successor knows only the days of
         published lessons.
         """
+        known = self._newest.get(lesson.lesson_id)
+        if known is not None and known.history is lesson.history:
+            return  # told between two refits, with the days of the last one
         yield from self._withdrawn(lesson)
         if _has_history(lesson):
             self._newest[lesson.lesson_id] = lesson

@@ -1,11 +1,11 @@
 """lesson_builder: folds facts into the windows of their groups and makes lessons of them.
 
-May touch: nothing but its arguments.  A lesson is the evidence of a slice.
+May touch: nothing but its arguments, and what `refit_line` may.  A lesson is the evidence of a
+slice.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,12 +13,14 @@ import msgspec
 import structlog
 
 from app.learning.common.event_time import DAY_US
+from app.learning.common.refit import Refit
 from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
+from app.stages.refit_line import RefitLine
 from schemas.facts import PatternTradeEvent, group_key
 from schemas.kinds import FACTS, LESSONS
 from schemas.lessons import GroupSummary, Lesson
@@ -27,9 +29,6 @@ log = structlog.get_logger(__name__)
 
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
-REFIT_S = 1.0
-"""A refit of a large group takes half of it."""
-
 _decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -69,6 +68,7 @@ class GroupStore:
         self._partition = partition
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
+        self._line = RefitLine(self._groups)
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
@@ -99,6 +99,7 @@ class GroupStore:
                 trades.setdefault(key, []).append(trade)
         for key, batch in trades.items():
             self._groups[key].fold(batch)
+            self._line.touch(key, self._version)
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
@@ -128,20 +129,14 @@ class GroupStore:
         self._histories.adopt(lesson for lessons in by_group.values() for lesson in lessons)
 
     def changes(self, full: bool) -> list[Outgoing]:
-        """Lessons, tombstones and summaries that differ from what is published.
+        """Lessons, tombstones and summaries that differ from what is published, of the groups whose
+        turn it is (`refit_line`).
 
-        In a full call also the days of edge histories.  After `REFIT_S` the groups that are left
-        wait for the next call, before those that had their turn: under a burst no group waits for
-        the refits of all others before its lessons go out, and facts are taken in between.
+        In a full call also the days of edge histories.
         """
         records: list[Outgoing] = []
-        until = time.monotonic() + REFIT_S
-        for key in [key for key, group in self._groups.items() if group.dirty]:
-            group = self._groups.pop(key)
-            self._groups[key] = group  # at the end of the line
-            records += self._refit(group)
-            if time.monotonic() > until:
-                break
+        for group, refit in self._line.turn(full, self._version):
+            records += self._said(group, refit)
         if full:
             records += self._histories.new_days()
         return records
@@ -153,12 +148,16 @@ class GroupStore:
         return not dirty and self._histories.settled
 
     @property
+    def progress(self) -> int | None:
+        """Where groups always owe a refit, as facts never end: up to where none does."""
+        return self._line.exact_to(self._version) if self._histories.settled else None
+
+    @property
     def needs_rebuild(self) -> bool:
         """A correction moved a window back over trades that had left it."""
         return any(group.needs_rebuild for group in self._groups.values())
 
-    def _refit(self, group: Learner) -> Iterator[Outgoing]:
-        refit = group.refit(self._version)
+    def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
         for lesson in refit.lessons:
             yield from self._histories.note(lesson)
         for lesson_id in refit.retired:
@@ -177,4 +176,5 @@ class GroupStore:
             record.module,
             record.pattern_key,
             record.action_category,
+            between=True,
         )

@@ -24,11 +24,14 @@ def test_every_line_is_there(tmp_path: Path) -> None:
     names = [row["name"] for row in document["rows"]]
     for beginning in (
         "full refit",
+        "one more trade",
+        "100 more trades",
         "incremental batch",
         "the refits",
         "materialising",
         "the same module",
-        "memory",
+        "memory per trade",
+        "memory per lesson",
         "resolve",
     ):
         assert any(name.startswith(beginning) for name in names), beginning

@@ -158,6 +158,21 @@ class _Cells(NamedTuple):
     width: NDArray[np.int64]
 
 
+class Models(NamedTuple):
+    """All models of K effects after their last trades: cells by kind, their posterior `weight` (K,
+    C); of each effect (K,) the hour of its last trade, its span in hours, its trades, the noise sd
+    of one, the same with its tails drawn in, and the slope of what draws them in (0: nothing)."""
+
+    kinds: tuple[_Cells, _Cells, _Cells, _Cells]
+    weight: Floats
+    last: Floats
+    span: Floats
+    n: NDArray[np.int64]
+    noise_sd: Floats
+    shape_sd: Floats
+    slope: Floats
+
+
 def edge_states(
     hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
 ) -> list[EdgeState]:
@@ -186,9 +201,16 @@ def edge_states(
     >>> staying.state, staying.half_life_hours, round(staying.now, 2), round(staying.level, 2)
     ('stable', None, 0.8, 0.8)
     """
+    return edges(hours, uplift, starts, noise_sd, now_hours)[0]
+
+
+def edges(
+    hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
+) -> tuple[list[EdgeState], Models | None]:
+    """`edge_states`, and the models behind them; None without effects."""
     n = np.diff(starts)
     if not len(n):
-        return []
+        return [], None
     if n.min() < 1:
         raise ValueError("An effect has no trades.")
     first, last = hours[starts[:-1]], hours[starts[1:] - 1]
@@ -196,10 +218,10 @@ def edge_states(
     level = np.add.reduceat(uplift, starts[:-1]) / n
     rms = np.sqrt(np.add.reduceat(uplift * uplift, starts[:-1]) / n)
     noise = np.maximum(noise_sd, np.maximum(1e-6 * rms, 1e-12))
-    seen, fine, shape_sd, n_times = _observe(
+    seen, fine, shape_sd, slope, n_times = _observe(
         hours, uplift, starts, noise, (first, span, np.maximum(now_hours - last, 0.0) / span)
     )
-    kinds = [_curves(seen), _changes(fine), _cycles(seen), _filters(seen)]
+    kinds = _curves(seen), _changes(fine), _cycles(seen), _filters(seen)
     mean, spread, log_weight, half_life, stationary, falls, width = (
         np.concatenate(part, axis=-1) for part in zip(*kinds, strict=True)
     )
@@ -225,7 +247,7 @@ def edge_states(
     odds = p_reverting / constant
     moves = (1.0 - constant) / constant > CLAIM_ODDS
     quantiles = (
-        _half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting])
+        half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting])
         * span[:, None]
     )
 
@@ -266,7 +288,7 @@ def edge_states(
                 float(odds[k]),
             )
         )
-    return states
+    return states, Models(kinds, weight, last, span, n, noise, shape_sd, slope)
 
 
 def _observe(
@@ -275,21 +297,21 @@ def _observe(
     starts: NDArray[np.int64],
     noise: Floats,
     clock: tuple[Floats, Floats, Floats],
-) -> tuple[_Observations, _Observations, Floats, NDArray[np.int64]]:
-    """Observations in `MAX_BINS` and in `FINE_BINS`, a trade's noise sd in them (K,), distinct
-    times (K,).
+) -> tuple[_Observations, _Observations, Floats, Floats, NDArray[np.int64]]:
+    """Observations in `MAX_BINS` and in `FINE_BINS`, a trade's noise sd in them (K,), the slope of
+    what draws it in (K,), distinct times (K,).
 
     `clock`: first hour, span, gap from last to now (K,).
     """
     first, span, gap = clock
     columns: list[tuple[Floats, Floats, Floats]] = []
     fine_columns: list[tuple[Floats, Floats, Floats]] = []
-    shape_sd = np.zeros(len(noise))
+    shape_sd, slope = np.zeros(len(noise)), np.zeros(len(noise))
     n_times = np.zeros(len(noise), np.int64)
     for k, (start, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
         time = (hours[start:end] - first[k]) / span[k]
         n_times[k] = 1 + np.count_nonzero(np.diff(time))
-        value, shape_sd[k] = _drawn_in(uplift[start:end], float(noise[k]))
+        value, shape_sd[k], slope[k] = _drawn_in(uplift[start:end], float(noise[k]))
         columns.append(_binned(time, value, MAX_BINS))
         fine_columns.append(_binned(time, value, FINE_BINS))
     time, value, weight = _padded(columns)
@@ -324,6 +346,7 @@ def _observe(
         seen,
         seen._replace(time=time, value=value, precision=weight / shape_sd[:, None] ** 2),
         shape_sd,
+        slope,
         n_times,
     )
 
@@ -349,9 +372,9 @@ def _padded(columns: list[tuple[Floats, Floats, Floats]]) -> Floats:
     return padded
 
 
-def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
-    """Pseudo-values with the tails of the noise drawn in, and their noise sd: one step of an
-    M-estimate about a running median.
+def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float, float]:
+    """Pseudo-values with the tails of the noise drawn in, their noise sd, and the mean slope of the
+    score (0 where nothing is drawn in): one step of an M-estimate about a running median.
 
     The score is r / √(1 + (r/c)²) (pseudo-Huber), over its mean slope, so that a pilot which is off
     is corrected to first order.  What it takes off goes back evenly: the mean of all trades is
@@ -359,7 +382,7 @@ def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
     """
     n = len(y)
     if n < MIN_TIMES:
-        return y, noise_sd
+        return y, noise_sd, 0.0
     width = min(PILOT_TRADES, n - 1 + n % 2)
     middle = np.median(np.lib.stride_tricks.sliding_window_view(y, width), axis=1)
     pilot = np.concatenate(
@@ -368,12 +391,13 @@ def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
     residual = y - pilot
     steep = 1.0 + (residual / (CLIP_SD * noise_sd)) ** 2
     score = residual / np.sqrt(steep)
-    score /= np.mean(steep**-1.5)
+    slope = float(np.mean(steep**-1.5))
+    score /= slope
     power = float(np.mean(residual**2))
     ratio = min(float(np.mean(score**2)) / power, 1.0) if power > 0.0 else 1.0
     value = pilot + score
     value += np.mean(y) - np.mean(value)
-    return value, noise_sd * float(np.sqrt(max(ratio, 1e-6)))
+    return value, noise_sd * float(np.sqrt(max(ratio, 1e-6))), slope
 
 
 def _curves(seen: _Observations) -> _Cells:
@@ -569,9 +593,7 @@ def _filters(seen: _Observations) -> _Cells:
     )
 
 
-def _half_life_quantiles(
-    weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]
-) -> Floats:
+def half_life_quantiles(weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]) -> Floats:
     """The 10, 50 and 90 % points (K, 3) of the half-life, in spans; ln h is spread evenly within
     its cell."""
     width = np.log(HALF_LIVES[1] / HALF_LIVES[0])
