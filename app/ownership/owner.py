@@ -10,6 +10,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import faust
@@ -27,6 +29,7 @@ from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
 from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
+from app.worker.batches import batches
 from app.worker.fatal import fatal_exit
 
 log = structlog.get_logger(__name__)
@@ -36,6 +39,8 @@ MAX_PENDING = 20_000
 QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
+
+_partition_of = attrgetter("partition")
 
 
 class PartitionOwner:
@@ -69,20 +74,20 @@ class PartitionOwner:
 
     async def follow(self, stream: Any) -> AsyncIterator[None]:
         """Take in batch after batch, and only then let Faust acknowledge."""
-        async for events in stream.take_events(500, within=0.02):
+        async for records in batches(stream):
             try:
-                await self._receive([event.message for event in events])
+                await self._receive(records)
             except Exception as error:
                 fatal_exit(f"{self._stage.role}: receiving", error)
             yield
 
-    async def _receive(self, messages: Sequence[Any]) -> None:
-        """Take in messages (step 2); waits while too much is pending."""
+    async def _receive(self, records: Sequence[Any]) -> None:
+        """Take in records (step 2); waits while too much is pending."""
         now_s = time.monotonic()
-        for message in messages:
-            partition = self._partitions.get(message.partition)
+        for number, run in groupby(records, key=_partition_of):
+            partition = self._partitions.get(number)
             if partition is not None:
-                partition.receive(message, now_s)
+                partition.receive(list(run), now_s)
         self._wake.set()
         while self._n_pending() > MAX_PENDING and not self._stop_asked.is_set():
             self._taken.clear()

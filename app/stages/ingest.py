@@ -71,5 +71,5 @@ def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Out
 
 
 def _timestamp_ms(message: Any) -> int:
-    milliseconds: int = round(message.timestamp * 1000)
+    milliseconds: int = message.timestamp
     return milliseconds

@@ -26,7 +26,7 @@ class Message:
     partition: int = 0
     offset: int = 0
     headers: tuple[tuple[str, bytes], ...] = ()
-    timestamp: float = 2_000_000_000.0
+    timestamp: int = 2_000_000_000_000
 
 
 def close(number: int, rr: float, chain: str, revision: int = 0) -> Message:
