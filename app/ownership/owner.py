@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -36,9 +37,14 @@ log = structlog.get_logger(__name__)
 
 # Records taken and not yet folded: beyond, the agent waits, Faust's buffers fill, the fetch pauses.
 MAX_PENDING = 20_000
-QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
+QUIET_S = 0.25  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
+TURN_S = 0.05  # refits take so long, then what they say is sent and what has come is folded
+# While so many records come in so short a time, refits take one part of the time in 1 + REST: a
+# record costs the less the more of them one refit covers.
+BUSY_RECORDS, BUSY_S = 500, 0.25
+REST = 4.0
 
 _partition_of = attrgetter("partition")
 
@@ -61,6 +67,8 @@ class PartitionOwner:
         self._stopped = asyncio.Event()
         self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
+        self._came: deque[tuple[float, int]] = deque()  # when, and how many records
+        self._rest_until_s = self._noted_s = 0.0
         self._running = False  # a worker stopped before it has joined never runs the loop
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
@@ -182,7 +190,7 @@ class PartitionOwner:
             watched_s = time.monotonic()
             while not self._stop_asked.is_set():
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), PROGRESS_EVERY_S)
+                    await asyncio.wait_for(self._wake.wait(), self._idle_s())
                 self._wake.clear()
                 try:
                     async with self._lock:
@@ -210,6 +218,12 @@ class PartitionOwner:
                 await self._watch.stop()
             self._stopped.set()
 
+    def _idle_s(self) -> float:
+        """How long to wait for something new: not at all while refits are owed and may go on."""
+        if any(partition.folded for partition in self._partitions.values()):
+            return min(PROGRESS_EVERY_S, max(0.0, self._rest_until_s - time.monotonic()))
+        return PROGRESS_EVERY_S
+
     async def _cycle(self) -> int:
         """One round over all partitions; returns the number of records sent to the first output."""
         await self._read_on()
@@ -236,13 +250,22 @@ class PartitionOwner:
     def _fold_and_refit(
         self, taken: Sequence[tuple[Partition, list[Any], int]], now_s: float
     ) -> list[Outgoing]:
-        """On the thread of the state."""
-        pending = {partition.number: (batch, offset) for partition, batch, offset in taken}
+        """On the thread of the state: fold everything, then refit for `TURN_S`."""
+        for partition, batch, offset in taken:
+            partition.store.fold(batch, offset)
+            partition.folded = True
+        self._came.append((now_s, sum(len(batch) for _, batch, _ in taken)))
+        while now_s - self._came[0][0] > BUSY_S:
+            self._came.popleft()
+        busy = sum(n for _, n in self._came) >= BUSY_RECORDS
+        if busy and now_s < self._rest_until_s:
+            return []
+        began_s = time.monotonic()
         records: list[Outgoing] = []
-        for partition in self._partitions.values():
-            if partition.number in pending:
-                partition.store.fold(*pending[partition.number])
-                partition.folded = True
+        for partition in sorted(self._partitions.values(), key=lambda p: p.last_refit_s):
+            if partition.store.settled:
+                partition.folded = False
+                continue
             full = (
                 now_s - partition.last_new_s > QUIET_S
                 or now_s - partition.last_full_s > FULL_EVERY_S
@@ -251,9 +274,14 @@ class PartitionOwner:
             if (full or partition.folded) and partition.owes_refit:
                 with REFIT_SECONDS.labels(self._stage.role).time():
                     records += partition.store.changes(full)
-                partition.folded = False
+                partition.last_refit_s = time.monotonic()
+                partition.folded = partition.store.unfinished
                 if full:
                     partition.last_full_s = now_s
+                if partition.last_refit_s - began_s > TURN_S:
+                    break
+        ended_s = time.monotonic()
+        self._rest_until_s = ended_s + REST * (ended_s - began_s) if busy else 0.0
         return records
 
     async def _fold_pending(self) -> None:
@@ -285,6 +313,10 @@ class PartitionOwner:
     # -- progress, pace, thread --------------------------------------------------------------------
 
     async def _note_progress(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._noted_s < PROGRESS_EVERY_S:
+            return
+        self._noted_s = now_s
         changed = {
             TopicPartition(self._topic, p.number): p.done_offset
             for p in self._partitions.values()

@@ -33,6 +33,10 @@ class StateStore(Protocol):
         """True if `changes(full=True)` would be empty."""
 
     @property
+    def unfinished(self) -> bool:
+        """True if `changes` stopped before its end, so that others had their turn."""
+
+    @property
     def needs_rebuild(self) -> bool:
         """True if only folding the whole partition again gives the right state."""
 
@@ -87,6 +91,7 @@ class Partition:
     pending: list[Any] = field(default_factory=list)
     folded: bool = False
     last_new_s: float = 0.0
+    last_refit_s: float = 0.0
     last_full_s: float = 0.0
     done_offset: int | None = None
     noted_offset: int | None = None

@@ -13,13 +13,13 @@ import msgspec
 import structlog
 
 from app.learning.common.event_time import DAY_US
-from app.learning.common.window import Trade, trade_from_fact
+from app.learning.common.facts import trades_by_group
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
-from schemas.facts import PatternTradeEvent, group_key
+from schemas.facts import group_key
 from schemas.kinds import FACTS, LESSONS
 from schemas.lessons import GroupSummary, Lesson
 
@@ -27,10 +27,9 @@ log = structlog.get_logger(__name__)
 
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
-REFIT_S = 1.0
-"""A refit of a large group takes half of it."""
+REFIT_S = 0.05
+"""So long groups are refitted before what they say goes out; one group takes as long as it takes."""
 
-_decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
@@ -69,36 +68,34 @@ class GroupStore:
         self._partition = partition
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
+        self._touched: dict[str, None] = {}  # groups to refit, those first that wait longest
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
-        trades: dict[str, list[Trade]] = {}
-        for record in records:
-            try:
-                fact = _decode_fact(record.value)
-                trade = trade_from_fact(fact, self._settings.outcome)
-            except (msgspec.MsgspecError, ValueError, TypeError) as error:
-                # Only another program can have written this; ingest's facts can be read.
-                UNREADABLE.labels(LessonBuilder.role).inc()
-                log.error(
-                    "fact.unreadable",
-                    partition=self._partition,
-                    offset=record.offset,
-                    error=str(error),
-                )
-                continue
-            key = group_key(fact.pattern_key, fact.action_category)
-            if key not in self._groups:
-                self._groups[key] = self._learner(fact)
-            if trade is None:
-                WITHOUT_OUTCOME.inc()
-            else:
-                trades.setdefault(key, []).append(trade)
-        for key, batch in trades.items():
-            self._groups[key].fold(batch)
+
+        def unreadable(place: int, error: Exception) -> None:
+            # Only another program can have written this; ingest's facts can be read.
+            UNREADABLE.labels(LessonBuilder.role).inc()
+            log.error(
+                "fact.unreadable",
+                partition=self._partition,
+                offset=records[place].offset,
+                error=str(error),
+            )
+
+        values = (record.value for record in records)
+        found, without = trades_by_group(values, self._settings.outcome, unreadable)
+        WITHOUT_OUTCOME.inc(without)
+        for (module, pattern_key, category), trades in found.items():
+            key = group_key(pattern_key, category)
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = self._learner(module, pattern_key, category)
+            group.fold(trades)
+            self._touched.setdefault(key)
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
@@ -122,24 +119,31 @@ class GroupStore:
             key = group_key(lesson.pattern_key, lesson.action_category)
             by_group.setdefault(key, []).append(lesson)
             if key not in self._groups:
-                self._groups[key] = self._learner(lesson)
+                self._groups[key] = self._learner(
+                    lesson.module, lesson.pattern_key, lesson.action_category
+                )
         for key, group in self._groups.items():
             group.adopt(by_group.get(key, ()))
+            self._touched.setdefault(key)
         self._histories.adopt(lesson for lessons in by_group.values() for lesson in lessons)
 
     def changes(self, full: bool) -> list[Outgoing]:
         """Lessons, tombstones and summaries that differ from what is published.
 
         In a full call also the days of edge histories.  After `REFIT_S` the groups that are left
-        wait for the next call, before those that had their turn: under a burst no group waits for
-        the refits of all others before its lessons go out, and facts are taken in between.
+        wait for the next call: under a burst no group waits for the refits of all others before its
+        lessons go out, and facts are taken in between.
         """
         records: list[Outgoing] = []
         until = time.monotonic() + REFIT_S
-        for key in [key for key, group in self._groups.items() if group.dirty]:
-            group = self._groups.pop(key)
-            self._groups[key] = group  # at the end of the line
-            records += self._refit(group)
+        while self._touched:
+            key = next(iter(self._touched))
+            del self._touched[key]
+            group = self._groups[key]
+            if group.dirty:
+                records += self._refit(group)
+                if group.dirty:  # it has more to say: at the end of the line
+                    self._touched[key] = None
             if time.monotonic() > until:
                 break
         if full:
@@ -149,8 +153,12 @@ class GroupStore:
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
-        dirty = any(group.dirty for group in self._groups.values())
-        return not dirty and self._histories.settled
+        return not self._touched and self._histories.settled
+
+    @property
+    def unfinished(self) -> bool:
+        """Groups wait for their refit."""
+        return bool(self._touched)
 
     @property
     def needs_rebuild(self) -> bool:
@@ -171,10 +179,5 @@ class GroupStore:
         for lesson_id in refit.retired:
             yield tombstone(self._settings, LESSONS, group.module, lesson_id, self._version)
 
-    def _learner(self, record: PatternTradeEvent | Lesson | GroupSummary) -> Learner:
-        return group_learner(
-            self._settings.learning_config,
-            record.module,
-            record.pattern_key,
-            record.action_category,
-        )
+    def _learner(self, module: str, pattern_key: str, category: str) -> Learner:
+        return group_learner(self._settings.learning_config, module, pattern_key, category)

@@ -21,6 +21,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, EventT, StreamT
 from faust.types.tuples import ConsumerMessage, Message, ack_lock
@@ -48,7 +49,7 @@ class Batch(ConsumerMessage):
             first.offset,
             first.timestamp / 1000.0,
             first.timestamp_type,
-            (),
+            None,
             None,
             b"",
             None,
@@ -84,7 +85,7 @@ class BatchingConsumer(Consumer):
                 # Before anything else: fetches that return at once would starve the loop.
                 await self.sleep(0)
                 await self._hand_over_a_fetch()
-        except (*self.consumer_stopped_errors, asyncio.CancelledError):
+        except (ConsumerStoppedError, asyncio.CancelledError):
             if not self.transport.app.should_stop:
                 raise
 
@@ -181,7 +182,7 @@ async def batches(stream: StreamT[Any]) -> AsyncIterator[list[Any]]:
             room.set()
             if taken:
                 try:
-                    yield [record for event in taken for record in event.message.records]
+                    yield [r for event in taken for r in cast(Batch, event.message).records]
                 finally:
                     for event in taken:
                         await stream.ack(event)

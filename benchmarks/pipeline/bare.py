@@ -17,7 +17,6 @@ from app.worker.process import EdgeloopApp, make_app, raw_topic
 from schemas.kinds import CLOSES, FACTS, LESSONS, OVERRIDES
 
 
-
 class PlainApp(EdgeloopApp):
     """An app on Faust's own transport: an event a message."""
 

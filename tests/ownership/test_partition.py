@@ -30,6 +30,7 @@ class Store:
 
     def __init__(self) -> None:
         self.settled = True
+        self.unfinished = False
         self.needs_rebuild = False
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None: ...
