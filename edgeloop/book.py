@@ -29,7 +29,7 @@ from edgeloop.identity import check_category
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.promotions import Promotions
-from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, combine, failed, unix_seconds
+from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, failed, unix_seconds
 from edgeloop.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class OverrideBook:
                 canonical_pattern_key(pattern_key, module), check_category(action_category)
             )
             matched = group.match(scope) if group is not None else None
-            return combine(matched, scope, at_s) if matched else NO_MATCH
+            return matched.at(scope, at_s) if matched is not None else NO_MATCH
         except Exception as error:
             return failed(error)
 
