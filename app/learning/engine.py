@@ -14,7 +14,7 @@ from app.learning.classic.group import GroupLearner
 from app.learning.classic.materialize import Materializer
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
-from app.learning.common.refit import Refit
+from app.learning.common.refit import Refit, Work
 from app.learning.common.window import GroupWindow, Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
@@ -42,17 +42,32 @@ class Learner(Protocol):
     def needs_rebuild(self) -> bool: ...
     @property
     def dirty(self) -> bool: ...
+    @property
+    def touched(self) -> bool: ...
+    @property
+    def due(self) -> bool: ...
+    @property
+    def stale(self) -> float: ...
     def fold(self, trades: Iterable[Trade]) -> None: ...
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None: ...
     def refit(self, version: int) -> Refit: ...
+    def provisional(self, version: int) -> Refit: ...
+    def begin(self, version: int) -> Work | None: ...
+    def finish(self, work: Any, version: int) -> Refit: ...
 
 
 def group_learner(
-    config: LearningConfig, module: str, pattern_key: str, action_category: str
+    config: LearningConfig,
+    module: str,
+    pattern_key: str,
+    action_category: str,
+    *,
+    between: bool = False,
 ) -> Learner:
-    """A learner of one group, `classic` or `integrated`."""
+    """A learner of one group, `classic` or `integrated`; `between`: one that is asked for
+    provisional results between two refits, too."""
     if config.learning == "integrated":
-        return IntegratedLearner(module, pattern_key, action_category, config)
+        return IntegratedLearner(module, pattern_key, action_category, config, between)
     return GroupLearner(
         module,
         pattern_key,

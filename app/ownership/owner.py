@@ -40,6 +40,7 @@ MAX_PENDING = 20_000
 QUIET_S = 0.25  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
+AGAIN_S = 0.01
 TURN_S = 0.05  # refits take so long, then what they say is sent and what has come is folded
 # While so many records come in so short a time, refits take one part of the time in 1 + REST: a
 # record costs the less the more of them one refit covers.
@@ -219,9 +220,9 @@ class PartitionOwner:
             self._stopped.set()
 
     def _idle_s(self) -> float:
-        """How long to wait for something new: not at all while refits are owed and may go on."""
+        """How long to wait for something new: hardly while refits are owed and may go on."""
         if any(partition.folded for partition in self._partitions.values()):
-            return min(PROGRESS_EVERY_S, max(0.0, self._rest_until_s - time.monotonic()))
+            return min(PROGRESS_EVERY_S, max(AGAIN_S, self._rest_until_s - time.monotonic()))
         return PROGRESS_EVERY_S
 
     async def _cycle(self) -> int:

@@ -37,6 +37,10 @@ class StateStore(Protocol):
         """True if `changes` stopped before its end, so that others had their turn."""
 
     @property
+    def progress(self) -> int | None:
+        """While it is not settled, the offset before which all is; None if that is not known."""
+
+    @property
     def needs_rebuild(self) -> bool:
         """True if only folding the whole partition again gives the right state."""
 
@@ -146,6 +150,10 @@ class Partition:
         return not self.store.settled and not self.store.needs_rebuild
 
     def note_done(self) -> None:
-        """Step 4: nothing is left to fold or to send."""
-        if self.store.settled and not self.pending and not self.store.needs_rebuild:
+        """Step 4: nothing is left to fold or to send, or nothing of what came before some offset."""
+        if self.store.needs_rebuild:
+            return
+        if self.store.settled and not self.pending:
             self.done_offset = self.next_offset
+        elif progress := self.store.progress:
+            self.done_offset = max(progress, self.done_offset or 0)

@@ -1,11 +1,11 @@
 """lesson_builder: folds facts into the windows of their groups and makes lessons of them.
 
-May touch: nothing but its arguments.  A lesson is the evidence of a slice.
+May touch: nothing but its arguments, and what `refit_line` may.  A lesson is the evidence of a
+slice.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,11 +14,13 @@ import structlog
 
 from app.learning.common.event_time import DAY_US
 from app.learning.common.facts import trades_by_group
+from app.learning.common.refit import Refit
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
+from app.stages.refit_line import RefitLine
 from schemas.facts import group_key
 from schemas.kinds import FACTS, LESSONS
 from schemas.lessons import GroupSummary, Lesson
@@ -27,8 +29,6 @@ log = structlog.get_logger(__name__)
 
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
-REFIT_S = 0.05
-"""So long groups are refitted before what they say goes out; one group takes as long as it takes."""
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -68,7 +68,7 @@ class GroupStore:
         self._partition = partition
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
-        self._touched: dict[str, None] = {}  # groups to refit, those first that wait longest
+        self._line = RefitLine(self._groups)
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
@@ -94,8 +94,9 @@ class GroupStore:
             group = self._groups.get(key)
             if group is None:
                 group = self._groups[key] = self._learner(module, pattern_key, category)
-            group.fold(trades)
-            self._touched.setdefault(key)
+            if trades:
+                group.fold(trades)
+                self._line.touch(key, self._version)
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
@@ -124,28 +125,17 @@ class GroupStore:
                 )
         for key, group in self._groups.items():
             group.adopt(by_group.get(key, ()))
-            self._touched.setdefault(key)
         self._histories.adopt(lesson for lessons in by_group.values() for lesson in lessons)
 
     def changes(self, full: bool) -> list[Outgoing]:
-        """Lessons, tombstones and summaries that differ from what is published.
+        """Lessons, tombstones and summaries that differ from what is published, of the groups whose
+        turn it is (`refit_line`).
 
-        In a full call also the days of edge histories.  After `REFIT_S` the groups that are left
-        wait for the next call: under a burst no group waits for the refits of all others before its
-        lessons go out, and facts are taken in between.
+        In a full call also the days of edge histories.
         """
         records: list[Outgoing] = []
-        until = time.monotonic() + REFIT_S
-        while self._touched:
-            key = next(iter(self._touched))
-            del self._touched[key]
-            group = self._groups[key]
-            if group.dirty:
-                records += self._refit(group)
-                if group.dirty:  # it has more to say: at the end of the line
-                    self._touched[key] = None
-            if time.monotonic() > until:
-                break
+        for group, refit in self._line.turn(full, self._version):
+            records += self._said(group, refit)
         if full:
             records += self._histories.new_days()
         return records
@@ -153,20 +143,25 @@ class GroupStore:
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
-        return not self._touched and self._histories.settled
+        dirty = any(group.dirty for group in self._groups.values())
+        return not dirty and self._histories.settled
 
     @property
     def unfinished(self) -> bool:
-        """Groups wait for their refit."""
-        return bool(self._touched)
+        """Groups wait for their turn, or for a refit under way."""
+        return self._line.unfinished
+
+    @property
+    def progress(self) -> int | None:
+        """Where groups always owe a refit, as facts never end: up to where none does."""
+        return self._line.exact_to(self._version) if self._histories.settled else None
 
     @property
     def needs_rebuild(self) -> bool:
         """A correction moved a window back over trades that had left it."""
         return any(group.needs_rebuild for group in self._groups.values())
 
-    def _refit(self, group: Learner) -> Iterator[Outgoing]:
-        refit = group.refit(self._version)
+    def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
         for lesson in refit.lessons:
             yield from self._histories.note(lesson)
         for lesson_id in refit.retired:
@@ -180,4 +175,5 @@ class GroupStore:
             yield tombstone(self._settings, LESSONS, group.module, lesson_id, self._version)
 
     def _learner(self, module: str, pattern_key: str, category: str) -> Learner:
-        return group_learner(self._settings.learning_config, module, pattern_key, category)
+        config = self._settings.learning_config
+        return group_learner(config, module, pattern_key, category, between=True)

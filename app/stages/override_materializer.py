@@ -166,6 +166,11 @@ class ModuleStore:
                     WEIGHT.labels(module, category, learner).set(weight)
 
     @property
+    def progress(self) -> int | None:
+        """Not known before it is settled."""
+        return None
+
+    @property
     def settled(self) -> bool:
         """No module has anything to publish."""
         return not self._unjudged

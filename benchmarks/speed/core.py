@@ -29,10 +29,31 @@ class Sizes:
     batch_groups: int
     module_groups: int
     memory_trades: int
+    between: tuple[tuple[int, float], ...]
+    """(trades in the window, per cent of a full refit that one more may cost)."""
+    memory_groups: int
 
 
-FULL = Sizes(5, ((5_000, 19, (6, 7), 3, 0.5), (10_000, 12, (4,), 4, 2.0)), 1_000, 200, 100, 10_000)
-QUICK = Sizes(1, ((600, 8, (4,), 3, 0.5), (800, 6, (3,), 4, 2.0)), 50, 10, 3, 1_000)
+FULL = Sizes(
+    5,
+    ((5_000, 19, (6, 7), 3, 0.5), (10_000, 12, (4,), 4, 2.0)),
+    1_000,
+    200,
+    100,
+    10_000,
+    ((1_000, 5.0), (10_000, 1.0), (50_000, 0.5)),
+    40,
+)
+QUICK = Sizes(
+    1,
+    ((600, 8, (4,), 3, 0.5), (800, 6, (3,), 4, 2.0)),
+    50,
+    10,
+    3,
+    1_000,
+    ((500, 10.0), (2_000, 10.0)),
+    2,
+)
 
 Progress = Callable[[str], None]
 
@@ -43,12 +64,16 @@ def measure(sizes: Sizes, progress: Progress) -> list[Row]:
     for n, dims, values, depth, below in sizes.refits:
         progress(f"refit of {n:,} trades × {dims}")
         rows.append(full_refit(sizes.runs, n, dims, values, depth, below))
+    for n, part in sizes.between:
+        progress(f"one more trade into {n:,}")
+        rows += between(sizes.runs, n, part)
     progress("a batch into many groups")
     rows += batches(sizes)
     progress("a module")
     rows += module(sizes)
     progress("memory")
     rows.append(memory(sizes.memory_trades))
+    rows.append(memory_of_lessons(sizes.memory_groups))
     return rows
 
 
@@ -80,6 +105,47 @@ def full_refit(
     return row(
         f"full refit of one group: {n:,} trades × {dims} dims, depth {depth}", took, below, detail
     )
+
+
+def between(runs: int, n: int, part: float) -> list[Row]:
+    """One more trade, and 100, into a full window of `n`, until what they change is told: in per
+    cent of a full refit after one more trade, in the same run."""
+    made = trades(n + 10 * (runs + 1), 8, (4,), seed=1)
+    later = iter(made[n:])
+    config = LearningConfig(max_dims=3, window_trades=n)
+    one = IntegratedLearner("pm", group(0), CATEGORY, config, between=True)
+    one.fold(made[:n])
+
+    def refit(_: object) -> None:
+        assert one.refit(version=1).summary is not None
+
+    def tell(arrived: list[Trade]) -> None:
+        one.fold(arrived)
+        assert one.provisional(version=2).summary is not None
+
+    one.refit(version=1)
+    full = timed(min(runs, 3), refit, lambda: one.fold([next(later)]))
+    single = timed(4 * runs, tell, lambda: [next(later)])
+    many = trades(100, 8, (4,), seed=2)
+    seeds = itertools.count()
+
+    def hundred() -> list[Trade]:
+        one.refit(version=1)
+        seed = next(seeds)
+        return [trade._replace(trade_id=f"{seed}-{trade.trade_id}") for trade in many]
+
+    batch = timed(min(runs, 3), tell, hundred)
+    what = f"into {n:,} trades × 8 dims, depth 3"
+    unit = "% of a full refit"
+
+    def ratio(took: Took) -> float:
+        return 100.0 * took.cpu_s / full.cpu_s
+
+    detail = f"{{:.2f}} ms of CPU against {full.cpu_s:.3g} s"
+    return [
+        Row(f"one more trade {what}", ratio(single), unit, part, detail.format(1e3 * single.cpu_s)),
+        Row(f"100 more trades {what}", ratio(batch), unit, 5.0, detail.format(1e3 * batch.cpu_s)),
+    ]
 
 
 def batches(sizes: Sizes) -> list[Row]:
@@ -164,6 +230,24 @@ def memory(n: int) -> Row:
     tracemalloc.stop()
     detail = f"{n:,} trades × 19 dims; of it {one.window.nbytes / n:.0f} in arrays"
     return Row("memory per trade in the window", held / len(one.window), "bytes", 500.0, detail)
+
+
+def memory_of_lessons(groups: int) -> Row:
+    """What groups of 500 trades hold once they have told their lessons, beyond the windows."""
+    config = LearningConfig(max_dims=3)
+    held = [
+        IntegratedLearner("pm", group(g), CATEGORY, config, between=True) for g in range(groups)
+    ]
+    for g, one in enumerate(held):
+        one.fold(trades(500, 8, (4,), seed=g))
+    gc.collect()
+    tracemalloc.start()
+    lessons = sum(len(one.refit(version=1).lessons) for one in held)
+    gc.collect()
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    detail = f"{groups} groups of 500 trades, {lessons:,} lessons, histories included"
+    return Row("memory per lesson, once told", taken / lessons, "bytes", 1500.0, detail)
 
 
 def seconds(work: Callable[[], object]) -> Took:

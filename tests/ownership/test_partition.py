@@ -31,6 +31,7 @@ class Store:
     def __init__(self) -> None:
         self.settled = True
         self.unfinished = False
+        self.progress: int | None = None
         self.needs_rebuild = False
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None: ...
@@ -102,6 +103,16 @@ def test_progress_is_noted_when_nothing_is_left(partition: Partition) -> None:
     store.needs_rebuild = False
     partition.note_done()
     assert partition.done_offset == 11
+
+
+def test_progress_is_noted_while_something_is_always_left(partition: Partition) -> None:
+    store = partition.store
+    assert isinstance(store, Store)
+    store.settled = False
+    for progress, noted in ((0, None), (7, 7), (None, 7), (5, 7), (9, 9)):
+        store.progress = progress
+        partition.note_done()
+        assert partition.done_offset == noted
 
 
 def version(number: int, writer: bytes = b"w") -> tuple[tuple[str, bytes], ...]:

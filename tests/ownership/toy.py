@@ -32,6 +32,7 @@ class Numbers:
         self.version = 0
         self.needs_rebuild = False
         self.unfinished = False
+        self.progress = None
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         for record in records:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
+import time
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 
-from app.log.records import version_of
+from app.learning.common.refit import Refit
+from app.learning.integrated.group import IntegratedLearner
+from app.log.records import Outgoing, version_of
+from app.stages import refit_line
 from app.stages.ingest import facts_of
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
 from schemas.lessons import GroupSummary, Lesson
+from tests.learning.making import told
 from tests.stages.making import SETTINGS, Message, by_topic, close, facts, read_back
 
 _decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
@@ -26,6 +34,11 @@ def store(records: list[Message], *, learning: str = "integrated") -> GroupStore
     return made
 
 
+def contents(sent: dict[str, list[Outgoing]]) -> dict[bytes | None, dict[str, Any]]:
+    """What lessons and summaries say, by key, save for versions."""
+    return {r.key: told(msgspec.json.decode(r.value or b"null")) for r in sent[LESSONS]}
+
+
 @pytest.mark.parametrize("learning", ["integrated", "classic"])
 def test_facts_become_lessons_of_the_folded_offset(learning: str) -> None:
     sent = by_topic(store(facts(60), learning=learning).changes(full=True))
@@ -35,6 +48,111 @@ def test_facts_become_lessons_of_the_folded_offset(learning: str) -> None:
     assert {"chain": "sol"} in scopes
     assert {version_of(m) for m in read_back(sent[LESSONS])} == {60}
     assert {lesson.version for lesson in lessons} == {60}
+
+
+def test_what_comes_is_told_at_once_and_exactly_later() -> None:
+    records = facts(240)
+    made = store(records[:230])
+    made.changes(full=True)
+    all_told = {r.key: r for r in made.changes(full=True)}
+    assert made.settled
+    assert not all_told
+    for n, record in enumerate(records[230:233], 231):
+        made.fold([record], n)
+        told = by_topic(made.changes(full=False))
+        assert set(told) == {LESSONS}
+        kinds = [type(_decode(r.value or b"")) for r in told[LESSONS]]
+        assert kinds.count(GroupSummary) == 1
+        assert {version_of(m) for m in read_back(told[LESSONS])} == {n}
+        assert not made.settled, "a refit is owed"
+        assert made.progress == 230, "for the facts from there on"
+    exact = by_topic(made.changes(full=True))
+    assert made.settled
+    assert made.progress == 233
+    assert made.changes(full=True) == []
+    alone = by_topic(store(records[:233]).changes(full=True))
+    last = {r.key: r.value for r in exact[LESSONS]}
+    assert {key: value for key, value in contents(alone).items() if key in last} == contents(exact)
+
+
+def test_a_group_that_moved_far_is_refitted_while_facts_come() -> None:
+    records = facts(240)
+    made = store(records[:200])
+    made.changes(full=True)
+    made.fold(records[200:], 240)
+    made.changes(full=False)
+    sent = by_topic(made.changes(full=True))
+    assert set(sent) == {HISTORY}, "the call before has refitted: its lessons are right"
+
+
+def test_refits_rest_while_facts_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is due a second time within three times what the first refit took waits; a full call
+    does not."""
+    records = facts(240)
+    made = store(records[:100])
+    made.changes(full=True)
+    clock = [1_000.0]
+
+    def ticking() -> float:
+        clock[0] += 0.01
+        return clock[0]
+
+    monkeypatch.setattr(time, "monotonic", ticking)
+    refits: list[float] = []
+    refit = IntegratedLearner.refit
+
+    def noted(self: IntegratedLearner, version: int) -> Refit:
+        refits.append(clock[0])
+        return refit(self, version)
+
+    monkeypatch.setattr(IntegratedLearner, "refit", noted)
+    for n in range(100, 160, 10):
+        made.fold(records[n : n + 10], n + 10)
+        made.changes(full=False)
+    assert 1 < len(refits) < 6
+    assert all(after - before > 0.03 for before, after in itertools.pairwise(refits))
+    made.fold(records[160:170], 170)
+    made.changes(full=True)
+    assert not made.changes(full=True)
+    assert made.settled
+
+
+def test_a_large_group_is_refitted_beside_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Facts are folded and told while the refit runs; what is published in the end is right."""
+    monkeypatch.setattr(refit_line, "LARGE_TRADES", 100)
+    records = facts(240)
+    made = store(records[:200])
+    held: dict[bytes | None, Outgoing] = {}
+
+    def read(sent: list[Outgoing]) -> int:
+        lessons = by_topic(sent).get(LESSONS, [])
+        held.update({record.key: record for record in lessons})
+        return len(lessons)
+
+    read(made.changes(full=True))
+    begun, go_on = threading.Event(), threading.Event()
+    learn = IntegratedLearner._learn
+
+    def slow(self: IntegratedLearner, *arguments: Any) -> Any:
+        begun.set()
+        assert go_on.wait(30.0)
+        return learn(self, *arguments)
+
+    monkeypatch.setattr(IntegratedLearner, "_learn", slow)
+    made.fold(records[200:210], 210)
+    read(made.changes(full=False))
+    assert begun.wait(30.0)
+    made.fold(records[210:211], 211)
+    assert read(made.changes(full=False)), "what comes is told meanwhile"
+    assert not made.settled
+    go_on.set()
+    deadline = time.monotonic() + 30.0
+    while not made.settled:
+        assert time.monotonic() < deadline
+        read(made.changes(full=True))
+    alone = by_topic(store(records[:211]).changes(full=True))
+    last = {key: record for key, record in held.items() if record.value is not None}
+    assert contents({LESSONS: list(last.values())}) == contents(alone)
 
 
 def test_the_days_of_a_history_go_out_in_a_full_call_only() -> None:

@@ -17,7 +17,7 @@ from app.learning.classic.statistics import SliceStatistics, joined, slice_stati
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import Outbox
-from app.learning.common.refit import RebuildNeeded, Refit
+from app.learning.common.refit import RebuildNeeded, Refit, Work
 from app.learning.common.segments import segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, Snapshot, Trade
@@ -95,6 +95,32 @@ class GroupLearner:
     def n_slices(self) -> int:
         """Slices at the last refit."""
         return len(self._known.slot_of)
+
+    @property
+    def touched(self) -> bool:
+        """Never: a refit costs what has changed, so nothing is said in between."""
+        return False
+
+    @property
+    def due(self) -> bool:
+        """As `dirty`."""
+        return self.dirty
+
+    @property
+    def stale(self) -> float:
+        """1: what changed is not known before a refit."""
+        return 1.0
+
+    def provisional(self, version: int) -> Refit:
+        """The same as `refit`."""
+        return self.refit(version)
+
+    def begin(self, version: int) -> None:
+        """Nothing: a refit is no work for another thread."""
+
+    def finish(self, work: Work, version: int) -> Refit:
+        """Never called, as `begin` begins nothing."""
+        raise NotImplementedError
 
     def fold(self, trades: Iterable[Trade]) -> None:
         """Take records of trades in, in any order, repeated or not."""

@@ -120,8 +120,12 @@ def same(one: Any, other: Any) -> bool:
     """Whether two records say the same, whatever their versions and those of their lessons."""
     if other is None or type(one) is not type(other):
         return False
-    content = _content(one.__class__)
-    return bool(content(one) == content(other)) and _span(one) == _span(other)
+    return content_of(one) == content_of(other)
+
+
+def content_of(record: Any) -> tuple[Any, ...]:
+    """What a record says, whatever its version and those of its lessons."""
+    return (*_content(record.__class__)(record), _span(record))
 
 
 def _span(record: Any) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from schemas.lessons import GroupSummary, Lesson
 
@@ -21,3 +21,9 @@ class Refit(NamedTuple):
 
 class RebuildNeeded(RuntimeError):
     """The window lacks trades that belong inside; fold the log again before learning from it."""
+
+
+class Work(Protocol):
+    """A refit that was begun: `run` may be called on any thread, while the group folds on."""
+
+    def run(self) -> None: ...

@@ -140,6 +140,18 @@ class Snapshot:
     dims: list[str]
 
 
+@dataclass(frozen=True)
+class Moves:
+    """Trades that came into a window, or left it: columns as in `Snapshot`, in no order."""
+
+    exit_us: NDArray[np.int64]
+    outcome: NDArray[np.float64]
+    segment: NDArray[np.int32]
+    home: NDArray[np.bool_]
+    row_counts: NDArray[np.int64]
+    codes: NDArray[np.unsignedinteger]
+
+
 class GroupWindow:
     """Trades of one group not older than `window_us` before its newest exit, and of these at most
     `window_trades`.
@@ -195,6 +207,8 @@ class GroupWindow:
         self._newest = self._oldest = 0
         self._fresh: set[int] = set()
         self._removed: list[NDArray[np.unsignedinteger]] = []
+        self._came: set[int] | None = None
+        self._gone: list[int] = []
 
     def __len__(self) -> int:
         """Trades inside the window."""
@@ -220,6 +234,11 @@ class GroupWindow:
     def pair(self, item: int) -> tuple[str, str]:
         """(dimension, value) of an item."""
         return self._items[item]
+
+    @property
+    def segments(self) -> list[SegmentKey]:
+        """The segments, by the numbers that trades have of them."""
+        return list(self._segments)
 
     @property
     def n_items(self) -> int:
@@ -249,7 +268,8 @@ class GroupWindow:
         self._write_rows(cells)
         if self._slot_of or self._missing:
             self._slide(corrected or self._missing > 0)
-        if self._size - len(self._slot_of) > max(64, len(self._slot_of) // 2):
+        # What moved is told from the places of trades that went: they are kept until it is read.
+        if self._gaps > (2.0 if self._unread else 1.0):
             self._compact()
 
     def prune(self, before_us: int) -> None:
@@ -285,6 +305,47 @@ class GroupWindow:
         later dimensions may lack."""
         return self._removed
 
+    def follow(self) -> None:
+        """From here on `moves` tells what comes and goes."""
+        self._came, self._gone = set(), []
+
+    def moves(self) -> tuple[Moves, Moves] | None:
+        """The trades that came and those that went since `follow` or the last call; None where that
+        is not known, as their places were given away."""
+        if self._came is None:
+            return None
+        slots = sorted(self._came), self._gone
+        came, gone = (self._at(np.array(places, np.int64)) for places in slots)
+        self.follow()
+        if self._gaps > 1.0:
+            self._compact()
+        return came, gone
+
+    @property
+    def moved(self) -> bool:
+        """Whether `moves` has something to tell."""
+        return self._came is None or self._unread
+
+    @property
+    def _unread(self) -> bool:
+        return bool(self._came) or bool(self._gone)
+
+    def _at(self, slots: NDArray[np.int64]) -> Moves:
+        counts = self._row_count[slots].astype(np.int64)
+        return Moves(
+            self._exit[slots],
+            self._outcome[slots],
+            self._segment[slots],
+            self._home[slots],
+            counts,
+            self._codes[self._rows_at(slots, counts)],
+        )
+
+    def _rows_at(self, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Places of the rows of these slots, one slot after the other."""
+        starts = self._row_start[slots] - (np.cumsum(counts) - counts)
+        return np.asarray(np.repeat(starts, counts) + np.arange(counts.sum()))
+
     def snapshot(self) -> Snapshot:
         """The window as arrays; see `Snapshot`."""
         slots = np.flatnonzero(self._alive[: self._size])
@@ -301,9 +362,6 @@ class GroupWindow:
         fresh = np.zeros(self._size, np.bool_)
         fresh[list(self._fresh)] = True
         counts = self._row_count[slots].astype(np.int64)
-        rows = np.repeat(self._row_start[slots] - (np.cumsum(counts) - counts), counts) + np.arange(
-            counts.sum()
-        )
         return Snapshot(
             trade_ids=[self._trade_ids[s] for s in slots.tolist()],
             exit_us=exits,
@@ -314,7 +372,7 @@ class GroupWindow:
             fresh=fresh[slots],
             time_efficiency=self._efficiency[slots],
             row_counts=counts,
-            codes=self._codes[rows],
+            codes=self._codes[self._rows_at(slots, counts)],
             item_dims=np.array([-1, *(self._dims[d] for d, _ in self._items[1:])], np.int32),
             dims=list(self._dims),
         )
@@ -360,6 +418,8 @@ class GroupWindow:
         self._row_start[slot] = self._rows
         self._row_count[slot] = len(trade.scopes)
         self._fresh.add(slot)
+        if self._came is not None:
+            self._came.add(slot)
         rows, lengths, items = cells
         item_ids = self._item_ids
         for row, scope in enumerate(trade.scopes, self._rows):
@@ -403,10 +463,23 @@ class GroupWindow:
         else:
             start = self._row_start[slot]
             self._removed.append(self._codes[start : start + self._row_count[slot]].copy())
+        if self._came is not None:
+            if slot in self._came:
+                self._came.discard(slot)
+            else:
+                self._gone.append(slot)
         self._ranks[slot] = b""
+
+    @property
+    def _gaps(self) -> float:
+        """Places of trades that went, in units of how many are too many."""
+        held = len(self._slot_of)
+        return (self._size - held) / max(64, held // 2)
 
     def _compact(self) -> None:
         """Close the gaps that removed trades left."""
+        if self._unread:
+            self._came, self._gone = None, []
         keep = np.flatnonzero(self._alive[: self._size])
         counts = self._row_count[keep].astype(np.int64)
         starts = np.cumsum(counts) - counts

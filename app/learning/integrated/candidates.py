@@ -153,8 +153,9 @@ def with_dims(found: Candidates, snapshot: Snapshot, names: Iterable[str]) -> ND
 def _item_ranks(window: GroupWindow) -> NDArray[np.unsignedinteger]:
     """Place of each item among all (dimension, value) pairs in order; 0 for none."""
     # narrow ones are sorted several times faster
-    ranks = np.zeros(window.n_items, np.min_scalar_type(window.n_items))
-    for rank, item in enumerate(sorted(range(1, window.n_items), key=window.pair), 1):
+    n_items = window.n_items  # a window that folds on meanwhile gets more
+    ranks = np.zeros(n_items, np.min_scalar_type(n_items))
+    for rank, item in enumerate(sorted(range(1, n_items), key=window.pair), 1):
         ranks[item] = rank
     return ranks
 

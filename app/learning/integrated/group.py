@@ -7,10 +7,11 @@ that lessons are a function of the set of trades; what differs from the last ref
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -18,15 +19,16 @@ from scipy.special import ndtr
 from app.learning.common.config import LearningConfig
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US, text_from_micros
-from app.learning.common.outbox import Outbox
 from app.learning.common.refit import RebuildNeeded, Refit
+from app.learning.common.said import Said
 from app.learning.common.segments import segment_order, segment_sums
 from app.learning.common.size import robust_sd
-from app.learning.common.window import GroupWindow, SegmentKey, Snapshot, Trade
+from app.learning.common.window import GroupWindow, Moves, SegmentKey, Snapshot, Trade
+from app.learning.integrated.between import Between, Start
 from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.half_life import EdgeState, edge_states
+from app.learning.integrated.half_life import Bank, EdgeState, edges_and_banks
 from app.learning.integrated.history import EffectTrades, course, decay_of, history
 from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import block_of, packed
@@ -52,6 +54,8 @@ from schemas.lessons import (
 
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""
+WATCHED = 64
+"""Slices that were not chosen of which is watched whether they could be."""
 Floats = NDArray[np.float64]
 
 
@@ -69,12 +73,34 @@ class _Search(NamedTuple):
     shared: SharedFit
 
 
+Found = tuple[list[Lesson], GroupSummary | None, Between | None]
+"""The lessons of a group, its summary, and its account from here on."""
+
+
+class Learning:
+    """A refit under way: `run` it, on any thread, then have it finished by its learner."""
+
+    def __init__(
+        self,
+        learn: Callable[[Snapshot | None, int], Found],
+        snapshot: Snapshot | None,
+        version: int,
+    ) -> None:
+        self._learn, self._snapshot = learn, snapshot
+        self.version = version
+        self.found: Found = [], None, None
+
+    def run(self) -> None:
+        self.found = self._learn(self._snapshot, self.version)
+
+
 class IntegratedLearner:
     """Lessons of one group: its chosen effects, `{}`, and the strongest of the slices that were not
     chosen.
 
     The interface is that of `app.learning.engine.Learner`: `fold` takes trades in, `refit` returns
-    what differs since the last refit, or from what `adopt` says is published.
+    what differs since the last refit, or from what `adopt` says is published.  With `between`,
+    `provisional` tells in between, at the cost of what has moved, what one may go by until then.
 
     >>> learner = IntegratedLearner("pm", "pm.uptrend.S1.entry", "add", LearningConfig(n_min=20))
     >>> learner.fold(
@@ -89,7 +115,12 @@ class IntegratedLearner:
     """
 
     def __init__(
-        self, module: str, pattern_key: str, action_category: str, config: LearningConfig
+        self,
+        module: str,
+        pattern_key: str,
+        action_category: str,
+        config: LearningConfig,
+        between: bool = False,
     ) -> None:
         self.module = module
         self.pattern_key = pattern_key
@@ -97,12 +128,17 @@ class IntegratedLearner:
         self.window = GroupWindow(config.window_us, config.window_trades)
         self.summary_id = group_id(module, pattern_key, action_category)
         self._config = config
-        self._lessons: Outbox[Lesson] = Outbox(LESSONS)
-        self._summary: Outbox[GroupSummary] = Outbox(LESSONS)
+        self._lessons: Said[Lesson] = Said(LESSONS)
+        self._summary: Said[GroupSummary] = Said(LESSONS)
         self._learned = False
         self._record = Record()
-        self._names: dict[bytes, tuple[dict[str, str], str]] = {}
-        """Scope and lesson id by item numbers, of the slices of the last refit."""
+        self._follows = between
+        self._between: Between | None = None
+        self._said_between = self._under_way = False
+        self._since: list[tuple[Moves, Moves] | None] = []
+        """What moved since the refit that is under way began."""
+        self._names: dict[bytes, str] = {}
+        """Lesson ids by item numbers, of the slices of the last refit."""
 
     @property
     def needs_rebuild(self) -> bool:
@@ -112,7 +148,7 @@ class IntegratedLearner:
     @property
     def dirty(self) -> bool:
         """Whether a refit may have something to say."""
-        return self.window.changed or not self._learned
+        return self.window.changed or not self._learned or self._said_between or self._under_way
 
     def fold(self, trades: Iterable[Trade]) -> None:
         """Take records of trades in, in any order, repeated or not."""
@@ -132,41 +168,123 @@ class IntegratedLearner:
 
         Raises `RebuildNeeded` while the window lacks trades.
         """
-        if self.needs_rebuild:
-            raise RebuildNeeded(
-                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
-                " the log again."
-            )
-        if not self.dirty:
+        work = self.begin(version)
+        if work is None:
             return Refit([], [], None)
-        lessons: list[Lesson] = []
-        summary: GroupSummary | None = None
-        if len(self.window):
-            lessons, summary = self._learn(version)
+        work.run()
+        return self.finish(work, version)
+
+    def begin(self, version: int) -> Learning | None:
+        """A refit of the trades that are in the window now, to be run and then to be finished; None
+        without changes.
+
+        Meanwhile the group may fold, and tell what comes provisionally, but begin no other.  Raises
+        `RebuildNeeded` as `refit` does.
+        """
+        self._check()
+        if not self.dirty:
+            return None
+        if self.touched:
+            self._take(version)
+        snapshot = self.window.snapshot() if len(self.window) else None
         self.window.settle()
-        if self.window.recode() is not None:
-            self._names, self._record = {}, Record()
-        self._learned = True
+        if self._follows:
+            self.window.follow()
+        self._under_way, self._since = True, []
+        return Learning(self._learn, snapshot, version)
+
+    def finish(self, work: Learning, version: int) -> Refit:
+        """What a refit that has run says; of what came since it began as much as is told
+        provisionally.  Raises `RebuildNeeded` as `refit` does."""
+        self._check()
+        lessons, summary, self._between = work.found
+        self._under_way, self._learned, self._said_between = False, True, False
+        if version != work.version:
+            lessons = [_marked(lesson, version) for lesson in lessons]
+        parts = self._since
+        self._since = []
+        if self.touched:
+            parts.append(self.window.moves())
+        for moves in parts:
+            if self._between is None or moves is None:
+                self._between = None
+                break
+            said = self._between.take(*moves, self.window.segments, version)
+            if said is not None:
+                lessons[: len(said[0])], summary = said
+                self._said_between = True
+        if not self.window.changed and self.window.recode() is not None:
+            self._names, self._record, self._between = {}, Record(), None
         changed = self._lessons.replace(lessons, version)
         told = self._summary.replace([] if summary is None else [summary], version)
         if len(self._names) > 2 * len(lessons) + 64:
-            self._names = {
-                key: name for key, name in self._names.items() if name[1] in self._lessons.held
-            }
+            self._names = {key: name for key, name in self._names.items() if name in self._lessons}
         return Refit(
             changed.published,
             changed.retired + told.retired,
             told.published[0] if told.published else None,
         )
 
+    @property
+    def touched(self) -> bool:
+        """Whether `provisional` may have something to say."""
+        return self._between is not None and self.window.moved
+
+    @property
+    def due(self) -> bool:
+        """Whether a refit, and not `provisional`, is what the group needs next: its outcome can
+        have changed by more than digits."""
+        return self.dirty and (self._between is None or self._between.due)
+
+    @property
+    def stale(self) -> float:
+        """Part of the trades that came or went since the last refit; 1 where there was none."""
+        return 1.0 if self._between is None else self._between.stale
+
+    def provisional(self, version: int) -> Refit:
+        """The changes, as far as they can be told without a refit: see `between.py`.  Nothing where
+        a refit alone can tell; `due` is true then.
+
+        Raises `RebuildNeeded` as `refit` does.
+        """
+        self._check()
+        said = self._take(version) if self.touched else None
+        if said is None:
+            return Refit([], [], None)
+        self._said_between = True
+        lessons, summary = said
+        changed = self._lessons.update(lessons, version)
+        told = self._summary.update([summary], version)
+        return Refit(changed.published, [], told.published[0] if told.published else None)
+
+    def _take(self, version: int) -> tuple[list[Lesson], GroupSummary] | None:
+        """Take what moved into the account between refits; what it says then, if it can."""
+        moves = self.window.moves()
+        if self._under_way:
+            self._since.append(moves)
+        if self._between is None or moves is None:
+            self._between = None
+            return None
+        return self._between.take(*moves, self.window.segments, version)
+
     def lessons(self, version: int) -> list[Lesson]:
-        """All lessons as of the last refit."""
-        return list(self._lessons.held.values())
+        """All lessons of the trades in the window, learned anew: no copy of what was said is kept."""
+        return self._learn(self.window.snapshot(), version)[0] if len(self.window) else []
+
+    def _check(self) -> None:
+        if self.needs_rebuild:
+            raise RebuildNeeded(
+                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
+                " the log again."
+            )
 
     # -- learning
 
-    def _learn(self, version: int) -> tuple[list[Lesson], GroupSummary]:
-        config, snapshot = self._config, self.window.snapshot()
+    def _learn(self, snapshot: Snapshot | None, version: int) -> Found:
+        """Touches the window for the names of items alone, which stay."""
+        if snapshot is None:
+            return [], None, None
+        config = self._config
         low, high = clip_bounds(snapshot.outcome)
         raw = snapshot.outcome
         sd = robust_sd(raw)
@@ -200,7 +318,7 @@ class IntegratedLearner:
         everything = _Search(
             snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes, shared
         )
-        lessons = self._all_lessons(everything, version)
+        lessons, banks = self._all_lessons(everything, version)
         path = Path(
             lesson_ids=tuple(self._name(found.items[step.candidate])[1] for step in chosen.steps),
             statistics=tuple(shortened(step.statistic) for step in chosen.steps),
@@ -238,7 +356,52 @@ class IntegratedLearner:
                 self.window, replace(snapshot, outcome=raw), config, config.regime_signature
             ),
         )
-        return lessons, summary
+        between = None
+        if self._follows:
+            start = self._start(everything, (low, high), lessons, summary, path, banks)
+            between = Between(start, snapshot.item_dims, config.window_us)
+        return lessons, summary, between
+
+    def _start(
+        self,
+        search: _Search,
+        bounds: tuple[float, float],
+        lessons: list[Lesson],
+        summary: GroupSummary,
+        path: Path,
+        banks: list[Bank],
+    ) -> Start:
+        """What the account between this refit and the next goes on from."""
+        found, chosen = search.found, search.chosen
+        steps = [step.candidate for step in chosen.steps]
+        t = len(search.segment_of)
+        x = np.ones((t, 1 + len(steps)))
+        for k, j in enumerate(steps, 1):
+            x[:, k] = 0.0
+            x[self._trades(found, j), k] = 1.0
+        loads = np.zeros((1 + len(steps), len(search.segments)))
+        np.add.at(loads.T, search.segment_of, x)
+        given = np.abs(chosen.conditional)
+        given[steps] = 0.0
+        watched = np.argsort(-given[found.judged], kind="stable")[:WATCHED]
+        watched = found.judged[watched]
+        return Start(
+            lessons[: 1 + len(steps)],
+            summary,
+            path,
+            found.items[steps],
+            banks,
+            bounds,
+            x.T @ x,
+            x.T @ search.snapshot.outcome,
+            loads,
+            float(np.sqrt(chosen.residuals @ chosen.residuals / t)),
+            found.items[watched],
+            chosen.conditional[watched],
+            np.diff(found.members.indptr)[watched],
+            z_of_log_p(entry_log_p(self._config.alpha, len(found.judged))),
+            self._config.n_min,
+        )
 
     def _regimes(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], list[str]]:
         """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""
@@ -254,8 +417,9 @@ class IntegratedLearner:
         regimes = sorted(texts)
         return np.array([regimes.index(text) for text in texts], np.int64)[inverse.ravel()], regimes
 
-    def _all_lessons(self, search: _Search, version: int) -> list[Lesson]:
-        """`{}`, the chosen effects, and of the rest those with the greatest statistic."""
+    def _all_lessons(self, search: _Search, version: int) -> tuple[list[Lesson], list[Bank]]:
+        """`{}`, the chosen effects, and of the rest those with the greatest statistic; and the
+        models of the chosen ones."""
         chosen, found = search.chosen, search.found
         kept = [step.candidate for step in chosen.steps]
         level = chosen.fits[-1].coefficients[0]
@@ -268,7 +432,7 @@ class IntegratedLearner:
         stories = [
             self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)
         ]
-        states = self._edges_now(search, trades[1:], effects[1:], noise[1:])
+        states, banks = self._edges_now(search, trades[1:], effects[1:], noise[1:])
         sketched, moments = self._sketches(search, trades), self._moments(search, trades)
         marginal = self._level(search, level, noise[0])
         shared = self._shared(search)
@@ -315,7 +479,7 @@ class IntegratedLearner:
                     sketched[k],
                 )
             )
-        return lessons + self._rejected(search, set(kept), shared, version)
+        return lessons + self._rejected(search, set(kept), shared, version), banks
 
     def _shared(self, search: _Search) -> dict[int, dict[str, Any]]:
         """By candidate what is shared of it."""
@@ -460,9 +624,9 @@ class IntegratedLearner:
     @staticmethod
     def _edges_now(
         search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]
-    ) -> list[EdgeState]:
+    ) -> tuple[list[EdgeState], list[Bank]]:
         if not trades:
-            return []
+            return [], []
         hours = search.snapshot.exit_us / HOUR_US
         starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
         uplift = np.concatenate(
@@ -470,7 +634,7 @@ class IntegratedLearner:
         )
         # Now is the group's newest trade, its summary's `as_of`: from there on the reader lets the
         # edge fade.
-        return edge_states(
+        return edges_and_banks(
             np.concatenate([hours[t] for t in trades]),
             uplift,
             starts,
@@ -547,15 +711,18 @@ class IntegratedLearner:
     def _name(self, items: NDArray[np.uint32]) -> tuple[dict[str, str], str]:
         """Scope and lesson id.  A refit mostly finds the slices of the one before, and ids take
         time."""
-        key = items.tobytes()
+        scope, key = self._scope(items), items.tobytes()
         name = self._names.get(key)
         if name is None:
-            scope = self._scope(items)
-            name = self._names[key] = (
-                scope,
-                slice_id(self.module, self.pattern_key, self.action_category, scope),
+            name = self._names[key] = slice_id(
+                self.module, self.pattern_key, self.action_category, scope
             )
-        return name
+        return scope, name
 
     def _aliases(self, found: Candidates, j: int) -> tuple[dict[str, str], ...]:
         return tuple(self._scope(row) for row in found.aliases.get(j, ())[:MAX_ALIASES])
+
+
+def _marked(lesson: Lesson, version: int) -> Lesson:
+    evidence = msgspec.structs.replace(lesson.evidence, lesson_version=version)
+    return msgspec.structs.replace(lesson, version=version, evidence=evidence)

@@ -157,6 +157,31 @@ class _Cells(NamedTuple):
     width: NDArray[np.int64]
 
 
+class Bank(NamedTuple):
+    """What the models of one effect say after its last trade, at `last_hours`: of each of C cells
+    the `mean` and `variance` of x, its `log_weight`, and what x does afterwards (see `_Cells`).
+
+    The moments of a change or an onset are gathered into one cell a half-life, with their mean and
+    variance, so that what is said of any later time is the same.  `span` in hours; `noise_sd` of
+    one trade, `shape_sd` with its tails drawn in, `slope` of the score that does so (0: none);
+    `shown` whether a half-life is claimed.
+    """
+
+    mean: Floats
+    variance: Floats
+    log_weight: Floats
+    half_life: Floats
+    stationary: Floats
+    width: NDArray[np.int64]
+    last_hours: float
+    span: float
+    n: int
+    noise_sd: float
+    shape_sd: float
+    slope: float
+    shown: bool
+
+
 def edge_states(
     hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
 ) -> list[EdgeState]:
@@ -181,9 +206,16 @@ def edge_states(
     >>> staying.state, staying.half_life_hours, round(staying.now, 2), round(staying.level, 2)
     ('stable', None, 0.8, 0.8)
     """
+    return edges_and_banks(hours, uplift, starts, noise_sd, now_hours)[0]
+
+
+def edges_and_banks(
+    hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
+) -> tuple[list[EdgeState], list[Bank]]:
+    """`edge_states`, and the banks behind them, to go on from (`later`, `edge_of`)."""
     n = np.diff(starts)
     if not len(n):
-        return []
+        return [], []
     if n.min() < 1:
         raise ValueError("An effect has no trades.")
     first, last = hours[starts[:-1]], hours[starts[1:] - 1]
@@ -191,7 +223,7 @@ def edge_states(
     level = np.add.reduceat(uplift, starts[:-1]) / n
     rms = np.sqrt(np.add.reduceat(uplift * uplift, starts[:-1]) / n)
     noise = np.maximum(noise_sd, np.maximum(1e-6 * rms, 1e-12))
-    seen, fine, shape_sd, n_times = _observe(
+    seen, fine, shape_sd, slope, n_times = _observe(
         hours, uplift, starts, noise, (first, span, np.maximum(now_hours - last, 0.0) / span)
     )
     kinds = [_curves(seen), _changes(fine), _cycles(seen), _filters(seen)]
@@ -201,6 +233,7 @@ def edge_states(
 
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
+    gathered = _gathered(kinds, weight)
     fading = np.exp2(-seen.gap[:, None] / half_life)
     at_last = (weight * mean).sum(axis=1)
     mean *= fading
@@ -261,7 +294,119 @@ def edge_states(
                 float(odds[k]),
             )
         )
-    return states
+    banks = [
+        Bank(
+            gathered[0][k],
+            gathered[1][k],
+            gathered[2][k],
+            gathered[3],
+            gathered[4][k],
+            gathered[5],
+            float(last[k]),
+            float(span[k]),
+            int(n[k]),
+            float(noise[k]),
+            float(shape_sd[k]),
+            float(slope[k]),
+            state.half_life_hours is not None,
+        )
+        for k, state in enumerate(states)
+    ]
+    return states, banks
+
+
+def later(bank: Bank, hours: float, uplift: Floats) -> Bank:
+    """The bank after trades (n,) at about `hours` too, each cell by one step of its filter.
+
+    A growth or a cycle goes on as its cell says it does after the last trade; a change after that
+    has no cell: what moves in another way than before shows at the next refit.
+    """
+    after = max(hours - bank.last_hours, 0.0) / bank.span
+    fading = np.exp2(-after / bank.half_life)
+    mean = bank.mean * fading
+    variance = bank.stationary + (bank.variance - bank.stationary) * fading**2
+    value = uplift
+    if bank.slope:
+        weight = _normal(bank.log_weight)
+        beyond = uplift - float(weight @ mean)
+        steep = 1.0 + (beyond / (CLIP_SD * bank.noise_sd)) ** 2
+        value = uplift + beyond * (1.0 / (np.sqrt(steep) * bank.slope) - 1.0)
+    n = len(uplift)
+    noise2 = bank.shape_sd**2 / n
+    total = variance + noise2
+    innovation = float(value.mean()) - mean
+    gain = variance / total
+    log_weight = bank.log_weight - 0.5 * (innovation**2 / total + np.log(total))
+    return bank._replace(
+        mean=mean + gain * innovation,
+        variance=variance * (1.0 - gain),
+        log_weight=log_weight - float(log_weight.max()),
+        last_hours=max(hours, bank.last_hours),
+        n=bank.n + n,
+    )
+
+
+def edge_of(bank: Bank, now_hours: float) -> tuple[float, float, tuple[float, float, float] | None]:
+    """The edge at `now_hours`, its sd, and, where a half-life is claimed, its median and 80 %
+    interval in hours."""
+    weight = _normal(bank.log_weight)
+    after = max(now_hours - bank.last_hours, 0.0) / bank.span
+    fading = np.exp2(-after / bank.half_life)
+    mean = bank.mean * fading
+    spread = bank.stationary + (bank.variance - bank.stationary) * fading**2
+    at_last, forecast = float(weight @ bank.mean), float(weight @ mean)
+    variance = float(weight @ (spread + (mean - forecast) ** 2))
+    now = min(max(forecast, min(at_last, 0.0)), max(at_last, 0.0))
+    now_sd = float(np.sqrt(variance + max(bank.noise_sd**2 - bank.shape_sd**2, 0.0) / bank.n))
+    if not bank.shown:
+        return now, now_sd, None
+    reverting = bank.half_life < WALK_HALF_LIFE
+    low, mid, high = (
+        _half_life_quantiles(
+            weight[None, reverting], bank.half_life[reverting], bank.width[reverting]
+        )[0]
+        * bank.span
+    ).tolist()
+    return now, now_sd, (mid, low, high)
+
+
+def _normal(log_weight: Floats) -> Floats:
+    weight = np.exp(log_weight - log_weight.max())
+    return np.asarray(weight / weight.sum())
+
+
+def _gathered(
+    kinds: list[_Cells], weight: Floats
+) -> tuple[Floats, Floats, Floats, Floats, Floats, NDArray[np.int64]]:
+    """Mean, variance and log weight (K, C) of all cells, those of `_changes` gathered by half-life;
+    their half-lives (C,), stationary variances (K, C) and widths (C,)."""
+    curves, changes, cycles, filters = kinds
+    first = len(curves.half_life)
+    of_change = len(changes.half_life)
+    shape = (len(weight), len(COARSE_HALF_LIVES) + 1, -1)
+    own = weight[:, first : first + of_change].reshape(shape)
+    mean, variance = changes.mean.reshape(shape), changes.variance.reshape(shape)
+    total = np.maximum(own.sum(axis=2), 1e-300)
+    centre = (own * mean).sum(axis=2) / total
+    spread = (own * (variance + (mean - centre[:, :, None]) ** 2)).sum(axis=2) / total
+    half_life = changes.half_life.reshape(shape[1:])[:, 0]
+
+    def joined(one: str, gathered: Floats) -> Floats:
+        return np.concatenate(
+            (getattr(curves, one), gathered, getattr(cycles, one), getattr(filters, one)), axis=-1
+        )
+
+    rest = np.concatenate((weight[:, :first], total, weight[:, first + of_change :]), axis=1)
+    return (
+        joined("mean", centre),
+        joined("variance", np.maximum(spread, 1e-300)),
+        np.log(np.maximum(rest, 1e-300)),
+        joined("half_life", half_life),
+        joined("stationary", np.zeros_like(centre)),
+        np.concatenate(
+            (curves.width, np.full(len(half_life), COARSE), cycles.width, filters.width)
+        ),
+    )
 
 
 def _observe(
@@ -270,21 +415,21 @@ def _observe(
     starts: NDArray[np.int64],
     noise: Floats,
     clock: tuple[Floats, Floats, Floats],
-) -> tuple[_Observations, _Observations, Floats, NDArray[np.int64]]:
-    """Observations in `MAX_BINS` and in `FINE_BINS`, a trade's noise sd in them (K,), distinct
-    times (K,).
+) -> tuple[_Observations, _Observations, Floats, Floats, NDArray[np.int64]]:
+    """Observations in `MAX_BINS` and in `FINE_BINS`, a trade's noise sd in them (K,), the slope of
+    what draws it in (K,), distinct times (K,).
 
     `clock`: first hour, span, gap from last to now (K,).
     """
     first, span, gap = clock
     columns: list[tuple[Floats, Floats, Floats]] = []
     fine_columns: list[tuple[Floats, Floats, Floats]] = []
-    shape_sd = np.zeros(len(noise))
+    shape_sd, slope = np.zeros(len(noise)), np.zeros(len(noise))
     n_times = np.zeros(len(noise), np.int64)
     for k, (start, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
         time = (hours[start:end] - first[k]) / span[k]
         n_times[k] = 1 + np.count_nonzero(np.diff(time))
-        value, shape_sd[k] = _drawn_in(uplift[start:end], float(noise[k]))
+        value, shape_sd[k], slope[k] = _drawn_in(uplift[start:end], float(noise[k]))
         columns.append(_binned(time, value, MAX_BINS))
         fine_columns.append(_binned(time, value, FINE_BINS))
     time, value, weight = _padded(columns)
@@ -319,6 +464,7 @@ def _observe(
         seen,
         seen._replace(time=time, value=value, precision=weight / shape_sd[:, None] ** 2),
         shape_sd,
+        slope,
         n_times,
     )
 
@@ -344,9 +490,9 @@ def _padded(columns: list[tuple[Floats, Floats, Floats]]) -> Floats:
     return padded
 
 
-def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
-    """Pseudo-values with the tails of the noise drawn in, and their noise sd: one step of an
-    M-estimate about a running median.
+def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float, float]:
+    """Pseudo-values with the tails of the noise drawn in, their noise sd, and the mean slope of the
+    score (0 where nothing is drawn in): one step of an M-estimate about a running median.
 
     The score is r / √(1 + (r/c)²) (pseudo-Huber), over its mean slope, so that a pilot which is off
     is corrected to first order.  What it takes off goes back evenly: the mean of all trades is
@@ -354,7 +500,7 @@ def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
     """
     n = len(y)
     if n < MIN_TIMES:
-        return y, noise_sd
+        return y, noise_sd, 0.0
     width = min(PILOT_TRADES, n - 1 + n % 2)
     middle = np.median(np.lib.stride_tricks.sliding_window_view(y, width), axis=1)
     pilot = np.concatenate(
@@ -363,12 +509,13 @@ def _drawn_in(y: Floats, noise_sd: float) -> tuple[Floats, float]:
     residual = y - pilot
     steep = 1.0 + (residual / (CLIP_SD * noise_sd)) ** 2
     score = residual / np.sqrt(steep)
-    score /= np.mean(steep**-1.5)
+    slope = float(np.mean(steep**-1.5))
+    score /= slope
     power = float(np.mean(residual**2))
     ratio = min(float(np.mean(score**2)) / power, 1.0) if power > 0.0 else 1.0
     value = pilot + score
     value += np.mean(y) - np.mean(value)
-    return value, noise_sd * float(np.sqrt(max(ratio, 1e-6)))
+    return value, noise_sd * float(np.sqrt(max(ratio, 1e-6))), slope
 
 
 def _curves(seen: _Observations) -> _Cells:

@@ -276,11 +276,12 @@ class Selection:
         Their statistics differ by what is known of their variances alone, which may not decide
         whose edge it is.
         """
-        x = trades - basis @ (basis.T @ trades)
-        norm2 = np.einsum("ij,ij->j", x, x)
-        same = (np.abs(x[:, place] @ x) >= (1.0 - 1e-9) * np.sqrt(norm2 * norm2[place])) & (
-            norm2 > 0.5 * norm2[place]
-        )
+        known = basis.T @ trades
+        norm2 = self._n[candidates] - np.einsum("ij,ij->j", known, known)
+        products = trades[:, place] @ trades - known[:, place] @ known
+        same = (
+            np.abs(products) >= (1.0 - 1e-9) * np.sqrt(np.maximum(norm2, 0.0) * norm2[place])
+        ) & (norm2 > 0.5 * norm2[place])
         twins = [place, *np.flatnonzero(same).tolist()]
         return min(
             twins,

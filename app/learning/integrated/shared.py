@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
 from app.learning.integrated.candidates import SHARED_DIMS, Candidates
@@ -51,7 +52,11 @@ PAIRED_TRADES = 512
 them."""
 SEGMENT_TRADES = 30.0
 """Trades' worth of the group's mean in what a segment earns in the group."""
-TOLERANCE = 1e-13
+DIRECT = 1024
+"""Up to so many slices are solved directly, by how many trades each two of them share; of more the
+most telling ones are first found by conjugate gradients."""
+TOLERANCE = 1e-10
+"""At which conjugate gradients end: they only rank, to six decimals."""
 GRID = 1e-6
 """Standard deviations of an outcome to which effects are told, so that the last bits of linear
 algebra do not show."""
@@ -110,20 +115,24 @@ def shared_fit(
         (counts * counts).sum(axis=1) / n - 1.0, 0.0
     )
     size = n * (1.0 - frequency)
+    together = _together(held) if len(slices) <= max(DIRECT, most) else None
+    right = np.asarray(held @ y)
     if len(slices) > most:
         share = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
+        penalty = noisier / (share * weight)
         told = np.abs(
-            _solved(held, y[:, None], noisier[:, None] / (share * weight)[:, None], size)[:, 0]
+            _approached(held, right, penalty, size)
+            if together is None
+            else _solved(together, right, penalty)
         )
         tells = np.round(told * np.sqrt(n) / float(np.sqrt(variance)), 6)
         first = np.sort(np.lexsort((found.order[slices], -tells))[:most])
-        slices, held, noisier, size = slices[first], held[first], noisier[first], size[first]
+        together = _together(held[first]) if together is None else together[np.ix_(first, first)]
+        slices, right, noisier, size = slices[first], right[first], noisier[first], size[first]
         weight = _weights(n_dims[first], frequency[first])
-    effects = _solved(
-        held,
-        np.repeat(y[:, None], len(SHARES), axis=1),
-        noisier[:, None] / np.outer(weight, SHARES),
-        size,
+    assert together is not None
+    effects = np.column_stack(
+        [_solved(together, right, noisier / (weight * share)) for share in SHARES]
     )
     unit = GRID * float(np.sqrt(variance))
     return SharedFit(
@@ -223,33 +232,55 @@ def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
     return np.asarray(y - y.mean())
 
 
-def _solved(held: csr_array, columns: Floats, penalty: Floats, size: Floats) -> Floats:
-    """Effects (K, C) that minimise |column − their sum|² + Σ penalty · effect² for each centred
-    column (T, C) and its penalties (K, C), by conjugate gradients, scaled by each slice's own
+def _together(held: csr_array) -> Floats:
+    """Sums (K, K) of products of the centred indicators of each two slices (K, T).
+
+    How many trades two slices share is counted in bits, 64 trades a word: exact, whatever the
+    order.
+    """
+    k, t = held.shape
+    n = np.diff(held.indptr)
+    bits = np.zeros((k, -(-t // 64) * 64), np.bool_)
+    bits[np.repeat(np.arange(k), n), held.indices] = True
+    words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+    common = np.zeros((k, k))
+    for i in range(k):
+        common[i, i:] = np.bitwise_count(words[i:] & words[i]).sum(axis=1, dtype=np.uint32)
+    common += np.triu(common, 1).T
+    return np.asarray(common - np.outer(n, n / t))
+
+
+def _solved(together: Floats, right: Floats, penalty: Floats) -> Floats:
+    """Effects (K,) that minimise |outcome − their sum|² + Σ penalty · effect² for centred outcomes,
+    whose sums in the slices are `right` (K,)."""
+    curved = together.copy()
+    curved[np.diag_indices_from(curved)] += penalty
+    factor = cho_factor(curved, lower=True, overwrite_a=True, check_finite=False)
+    return np.asarray(cho_solve(factor, right, check_finite=False))
+
+
+def _approached(held: csr_array, right: Floats, penalty: Floats, size: Floats) -> Floats:
+    """`_solved` for many slices (K, T), by conjugate gradients, scaled by each slice's own
     curvature."""
     across = held.T.tocsr()
-    frequency = np.diff(held.indptr) / len(columns)
-    right = np.asarray(held @ columns)
-    scale = size[:, None] + penalty
+    frequency = np.diff(held.indptr) / held.shape[1]
+    scale = size + penalty
     effects = np.zeros_like(right)
     left = right.copy()
     z = left / scale
     direction = z.copy()
-    power = np.einsum("ij,ij->j", left, z)
-    enough = TOLERANCE**2 * np.einsum("ij,ij->j", right, right / scale)
+    power = float(left @ z)
+    enough = TOLERANCE**2 * power
     for _ in range(MOST_STEPS):
-        open_ = power > enough
-        if not open_.any():
+        if power <= enough:
             break
         fitted = across @ direction
         fitted -= frequency @ direction
         curved = np.asarray(held @ fitted) + penalty * direction
-        step = np.where(
-            open_, power / np.maximum(np.einsum("ij,ij->j", direction, curved), 1e-300), 0.0
-        )
+        step = power / max(float(direction @ curved), 1e-300)
         effects += step * direction
         left -= step * curved
         z = left / scale
-        before, power = power, np.where(open_, np.einsum("ij,ij->j", left, z), power)
-        direction = z + np.where(open_, power / np.maximum(before, 1e-300), 0.0) * direction
+        before, power = power, float(left @ z)
+        direction = z + power / before * direction
     return effects

@@ -1,0 +1,343 @@
+"""What a group says between two refits: the effects that the last one chose, estimated again from
+sums that each trade which came or went has changed.
+
+May touch: nothing but its arguments.  What one more trade costs depends on what it is in, not on
+the window.
+
+A refit searches, weighs its tests and tells histories; all of that stays as it was.  Least squares
+of the outcomes on the chosen slices needs sums of products alone, and the models of an effect now
+(`half_life.py`) take one step each.  Standard errors change as the sums say, statistics with them;
+outcomes are clipped at the bounds of the refit; what is shared, the histories, the sketches, and
+the evidence of slices that were not chosen wait for the next refit.
+
+It also watches whether that refit could choose otherwise: see `Between.due`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from app.learning.common.digits import shortened
+from app.learning.common.event_time import (
+    DAY_US,
+    HOUR_US,
+    micros_from_text,
+    text_from_micros,
+)
+from app.learning.common.segments import segment_order
+from app.learning.common.window import Moves, SegmentKey
+from app.learning.integrated.half_life import Bank, edge_of, later
+from app.learning.integrated.history import course_days
+from schemas.lessons import (
+    CourseCell,
+    Fit,
+    GroupSummary,
+    Lesson,
+    LessonDecay,
+    Marginal,
+    Path,
+    SegmentSum,
+)
+
+Floats = NDArray[np.float64]
+
+DUE_PART = 0.02
+"""A refit is due when so great a part of the trades has come or gone since the last one."""
+MOST_PART = 0.25
+"""Beyond this part the sums of the last refit no longer tell what the group is."""
+DUE_Z = 0.25
+"""It is also due when a slice has passed the bar by moving so far since the last one, in or out."""
+BIN_PART = 1 / 128
+"""Trades that are nearer in time than this part of an effect's span are one step of its models."""
+
+
+class Start(NamedTuple):
+    """What a refit leaves.
+
+    `lessons` are `{}` and the chosen ones in the order of the path, `items` (k, width) those of the
+    chosen ones, `banks` their models; `bounds` those of outcomes.  Sums of products of the level
+    and the chosen indicators with each other, `gram` (k + 1, k + 1), with the outcomes, `cross` (k
+    + 1,), and with the `segments`, `loads` (k + 1, S); `noise_sd` of a residual.  `watched` (J,
+    width) are the items of the strongest slices that were not chosen, `standing` (J,) their z given
+    the chosen ones, `held` (J,) how many trades each has; `bar` is the |z| that a choice needs,
+    `n_min` the trades.
+    """
+
+    lessons: Sequence[Lesson]
+    summary: GroupSummary
+    path: Path
+    items: NDArray[np.uint32]
+    banks: Sequence[Bank]
+    bounds: tuple[float, float]
+    gram: Floats
+    cross: Floats
+    loads: Floats
+    noise_sd: float
+    watched: NDArray[np.uint32]
+    standing: Floats
+    held: NDArray[np.int64]
+    bar: float
+    n_min: int
+
+
+class Between:
+    """A group's account from one refit to the next."""
+
+    def __init__(self, start: Start, item_dims: NDArray[np.int32], window_us: int) -> None:
+        self._start = start
+        self._gram, self._cross = start.gram.copy(), start.cross.copy()
+        self._loads = start.loads.copy()
+        self._before = [np.diag(inverse) for inverse in _inverses(start.gram) or ()]
+        self._banks = list(start.banks)
+        self._slices = Slices(start.items, item_dims)
+        self._watched = Slices(start.watched, item_dims)
+        self._drift = np.zeros(len(start.standing))
+        self._newest = [lesson.as_of for lesson in start.lessons]
+        self._as_of = start.summary.as_of
+        self._segment = {key: place for place, key in enumerate(start.path.segments)}
+        self._sums = {(part.bucket, part.timeframe): part for part in start.summary.segments}
+        self._cell_us = course_days(window_us) * DAY_US
+        self._course = {c.day * DAY_US // self._cell_us: c for c in start.summary.course}
+        self._n, self._moved = start.summary.n, 0
+        self._statistics = start.path.statistics
+        self._fails = not self._before
+
+    @property
+    def stale(self) -> float:
+        """Part of the trades that came or went since the refit."""
+        return min(self._moved / max(self._n, 1), 1.0)
+
+    @property
+    def due(self) -> bool:
+        """Whether a refit could choose otherwise: because of how much has moved, because something
+        came that it did not know, or because a slice is on the other side of the bar."""
+        start = self._start
+        z = np.abs(start.standing + self._drift)
+        entered = (z > start.bar) & (z > np.abs(start.standing) + DUE_Z)
+        left = any(
+            now < start.bar and now < then - DUE_Z
+            for now, then in zip(self._statistics, start.path.statistics, strict=True)
+        )
+        return bool(
+            self._fails
+            or left
+            or self.stale > DUE_PART
+            or entered.any()
+            or (np.diag(self._gram)[1:] < start.n_min).any()
+        )
+
+    def take(
+        self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
+    ) -> tuple[list[Lesson], GroupSummary] | None:
+        """The lessons and the summary that are now right, marked with `version`; None where a refit alone
+        can tell.  `segments` are what the numbers of the moves' segments mean."""
+        parts = [
+            (sign, self._count(sign, moves, segments)) for sign, moves in ((1, came), (-1, gone))
+        ]
+        inverses = _inverses(self._gram)
+        if self._fails or inverses is None or self.stale > MOST_PART:
+            self._fails = True
+            return None
+        fits = self._fits(inverses)
+        coefficients = np.array(fits[-1].coefficients)
+        for (sign, (x, y, watched)), moves in zip(parts, (came, gone), strict=True):
+            residuals = y - x @ coefficients
+            self._watch(sign * (residuals @ watched), sign * float(residuals.sum()))
+            if sign > 0 and len(y):
+                self._observe(moves, x, residuals, coefficients)
+        return self._said(fits, version)
+
+    # -- taking in
+
+    def _count(
+        self, sign: int, moves: Moves, segments: Sequence[SegmentKey]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Add trades to the sums, or take them off; returns their indicators (m, k + 1), outcomes
+        (m,), and those of the slices that are watched (m, J)."""
+        m = len(moves.exit_us)
+        y = np.clip(moves.outcome, *self._start.bounds)
+        x = np.ones((m, len(self._gram)))
+        x[:, 1:] = self._slices.matches(moves)
+        self._gram += sign * (x.T @ x)
+        self._cross += sign * (x.T @ y)
+        self._n += sign * m
+        self._moved += m
+        keys = [segments[place] for place in moves.segment.tolist()]
+        for key, row in zip(keys, x, strict=True):
+            place = self._segment.get(key)
+            if place is None:
+                self._fails = True
+            else:
+                self._loads[:, place] += sign * row
+        values = y.tolist()
+        for key, home, value in zip(keys, moves.home.tolist(), values, strict=True):
+            if home:
+                self._add_to_sums(key, sign, value)
+        for exit_us, value in zip(moves.exit_us.tolist(), values, strict=True):
+            self._add_to_course(exit_us, sign, value)
+        return x, y, self._watched.matches(moves)
+
+    def _add_to_sums(self, key: SegmentKey, sign: int, value: float) -> None:
+        old = self._sums.get(key) or SegmentSum(*key, 0, 0.0, 0.0)
+        if old.n + sign:
+            self._sums[key] = SegmentSum(
+                *key, old.n + sign, old.sum + sign * value, old.sum_sq + sign * value * value
+            )
+        else:
+            self._sums.pop(key, None)
+
+    def _add_to_course(self, exit_us: int, sign: int, value: float) -> None:
+        cell = exit_us // self._cell_us
+        old = self._course.get(cell) or CourseCell(cell * self._cell_us // DAY_US, 0, 0.0)
+        n = old.n + sign
+        if n:
+            mean = (old.n * old.mean + sign * value) / n
+            self._course[cell] = CourseCell(old.day, n, shortened(mean))
+        else:
+            self._course.pop(cell, None)
+
+    def _watch(self, sums: Floats, total: float) -> None:
+        """Move what is watched by sums (J,) of residuals inside, of `total` together."""
+        held, part = self._start.held, self._start.held / max(self._n, 1)
+        noise = self._start.noise_sd * np.sqrt(held * np.maximum(1.0 - part, 1e-9))
+        self._drift += (sums - part * total) / np.maximum(noise, 1e-300)
+
+    def _observe(self, came: Moves, x: Floats, residuals: Floats, coefficients: Floats) -> None:
+        """One step of the models of each effect for its new trades; those near in time are one."""
+        order = np.argsort(came.exit_us, kind="stable")
+        hours = came.exit_us[order] / HOUR_US
+        self._as_of = max(self._as_of, text_from_micros(int(came.exit_us[order[-1]])))
+        self._newest[0] = max(self._newest[0], self._as_of)
+        for k, bank in enumerate(self._banks, 1):
+            mine = np.flatnonzero(x[order, k])
+            if not len(mine):
+                continue
+            newest = text_from_micros(int(came.exit_us[order[mine[-1]]]))
+            self._newest[k] = max(self._newest[k], newest)
+            at, uplift = hours[mine], residuals[order[mine]] + coefficients[k]
+            step = ((at - at[0]) / (BIN_PART * bank.span)).astype(np.int64)
+            for places in np.split(np.arange(len(at)), np.flatnonzero(np.diff(step)) + 1):
+                bank = later(bank, float(at[places].mean()), uplift[places])
+            self._banks[k - 1] = bank
+
+    # -- saying
+
+    def _fits(self, inverses: Sequence[Floats]) -> list[Fit]:
+        fits = []
+        for size, (inverse, before, old) in enumerate(
+            zip(inverses, self._before, self._start.path.fits, strict=True), 1
+        ):
+            sds = np.array(old.sds) * np.sqrt(np.diag(inverse) / before)
+            fits.append(
+                Fit(
+                    tuple(map(shortened, (inverse @ self._cross[:size]).tolist())),
+                    tuple(map(shortened, sds.tolist())),
+                    tuple(
+                        tuple(map(shortened, row))
+                        for row in (inverse @ self._loads[:size]).tolist()
+                    ),
+                )
+            )
+        return fits
+
+    def _said(self, fits: list[Fit], version: int) -> tuple[list[Lesson], GroupSummary]:
+        path = self._start.path
+        last, first = fits[-1], path.fits[-1]
+        least, statistics = np.inf, []
+        for k, statistic in enumerate(path.statistics, 1):
+            then = max(abs(first.coefficients[k]), 1e-300) / max(first.sds[k], 1e-300)
+            now = abs(last.coefficients[k]) / max(last.sds[k], 1e-300)
+            least = min(least, statistic * now / then)
+            statistics.append(shortened(least))
+        self._statistics = tuple(statistics)
+        lessons = [self._level(last, version)]
+        hours = micros_from_text(self._as_of) / HOUR_US
+        for k, (lesson, bank) in enumerate(
+            zip(self._start.lessons[1:], self._banks, strict=True), 1
+        ):
+            now, now_sd, half_life = edge_of(bank, hours)
+            decay = lesson.decay
+            if half_life is not None:
+                life, low, high = map(shortened, half_life)
+                decay = msgspec.structs.replace(decay, half_life_hours=life, interval=(low, high))
+            assert lesson.marginal is not None
+            marginal = msgspec.structs.replace(
+                lesson.marginal,
+                statistic=statistics[k - 1],
+                conditional=statistics[k - 1],
+                p_value=shortened(float(np.exp(log_ndtr(-statistics[k - 1]) + np.log(2.0)))),
+                effect=last.coefficients[k],
+                effect_sd=last.sds[k],
+                now=shortened(now),
+                now_sd=shortened(now_sd),
+            )
+            lessons.append(self._dated(lesson, k, marginal, decay, version))
+        summary = msgspec.structs.replace(
+            self._start.summary,
+            n=self._n,
+            segments=tuple(self._sums[key] for key in sorted(self._sums, key=segment_order)),
+            as_of=self._as_of,
+            version=version,
+            path=msgspec.structs.replace(path, statistics=self._statistics, fits=tuple(fits)),
+            course=tuple(self._course[cell] for cell in sorted(self._course)),
+        )
+        return lessons, summary
+
+    def _level(self, fit: Fit, version: int) -> Lesson:
+        whole = self._start.lessons[0]
+        assert whole.marginal is not None
+        level, sd = fit.coefficients[0], fit.sds[0]
+        marginal = msgspec.structs.replace(
+            whole.marginal, effect=level, effect_sd=sd, now=level, now_sd=sd
+        )
+        return self._dated(whole, 0, marginal, whole.decay, version)
+
+    def _dated(
+        self, lesson: Lesson, place: int, marginal: Marginal, decay: LessonDecay, version: int
+    ) -> Lesson:
+        as_of = self._newest[place]
+        return msgspec.structs.replace(
+            lesson,
+            as_of=as_of,
+            evidence=msgspec.structs.replace(lesson.evidence, to_ts=as_of, lesson_version=version),
+            marginal=marginal,
+            decay=decay,
+            version=version,
+        )
+
+
+class Slices:
+    """Slices to which trades are matched, by the items (K, width; 0 is none) of each."""
+
+    def __init__(self, items: NDArray[np.uint32], item_dims: NDArray[np.int32]) -> None:
+        self._items = items
+        self._columns = item_dims[items]
+
+    def matches(self, trades: Moves) -> Floats:
+        """(m, K) whether one action of each trade has all items of each slice."""
+        m, k = len(trades.row_counts), len(self._items)
+        if not m or not k:
+            return np.zeros((m, k))
+        has = trades.codes[:, self._columns] == self._items
+        rows = (has | (self._items == 0)).all(axis=2)
+        starts = np.cumsum(trades.row_counts) - trades.row_counts
+        return np.logical_or.reduceat(rows, starts, axis=0).astype(np.float64)
+
+
+def _inverses(gram: Floats) -> list[Floats] | None:
+    """The inverses of the leading parts of sums of products (k + 1, k + 1), the smallest first;
+    None where a slice no longer differs from the others."""
+    try:
+        inverses = [
+            np.asarray(np.linalg.inv(gram[:size, :size]), np.float64)
+            for size in range(1, len(gram) + 1)
+        ]
+    except np.linalg.LinAlgError:
+        return None
+    return inverses if all((np.diag(inverse) > 0).all() for inverse in inverses) else None

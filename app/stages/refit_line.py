@@ -1,0 +1,173 @@
+"""Which groups of a partition are told of what, and when: provisionally, refitted, or not yet.
+
+May touch: the monotonic clock, and one thread for refits.  The clock decides when, never what: once
+nothing is owed, what was published is a function of the facts.
+
+What came into a group is told provisionally at once.  The group is refitted when the outcome can
+have changed (`Learner.due`), when nothing came for half a second, or when it has waited for ten.
+Refits of large groups run beside what is folded meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from app.learning.common.refit import Refit, Work
+from app.learning.engine import Learner
+from app.learning.integrated.between import DUE_PART
+
+REFIT_S = 1.0
+"""Refits of one turn, while nothing comes."""
+BUSY_S = 0.1
+"""Refits of one turn, while facts come: as long as they last nothing else is told."""
+REST = 3.0
+"""While facts come, refits rest so many times as long as they took."""
+QUIET_S = 0.5
+LATEST_S = 10.0
+LARGE_TRADES = 1_000
+"""A group of so many is refitted on the other thread, once it has told something."""
+
+
+class Wait(NamedTuple):
+    """When the first and the last came of what a group was not refitted with, and the offset from
+    which on it came."""
+
+    first_s: float
+    last_s: float
+    since: int
+
+
+NEVER = Wait(0.0, 0.0, 0)
+
+
+class Beside(NamedTuple):
+    """A refit on the other thread."""
+
+    key: str
+    work: Work
+    done: Future[None]
+    began_s: float
+    since: int
+
+
+class RefitLine:
+    """The turns of the groups of one partition."""
+
+    def __init__(self, groups: Mapping[str, Learner]) -> None:
+        self._groups = groups
+        self._waiting: dict[str, Wait] = {}
+        self._touched: dict[str, None] = {}
+        self._beside: Beside | None = None
+        self._cut = False
+        self._rest_until_s = 0.0
+
+    def touch(self, key: str, since: int) -> None:
+        """Trades were folded into a group, of records from the offset `since` on."""
+        now_s = time.monotonic()
+        self._touched[key] = None
+        known = self._waiting.get(key, Wait(now_s, now_s, since))
+        self._waiting[key] = known._replace(last_s=now_s)
+
+    @property
+    def unfinished(self) -> bool:
+        """The last turn ended before its line did, or a refit runs beside."""
+        return self._cut or self._beside is not None or bool(self._touched)
+
+    def exact_to(self, version: int) -> int:
+        """The offset, at most `version`, before which all is told as refits say it."""
+        for key, group in self._groups.items():
+            if self._is_beside(key) and self._beside is not None:
+                version = min(version, self._beside.since)
+            elif group.dirty:
+                version = min(version, self._waiting.get(key, NEVER).since)
+        return version
+
+    def turn(self, full: bool, version: int) -> Iterator[tuple[Learner, Refit]]:
+        """What groups say, one after the other: of what came, then of refits.
+
+        In a full turn all groups that owe a refit are in line, else those that need one by now.
+        After some time the others wait for the next turn.
+        """
+        busy, self._touched = self._touched, {}
+        self._cut = False
+        for key in busy:
+            group = self._groups[key]
+            if group.touched:
+                yield group, group.provisional(version)
+        quiet = full and not busy
+        yield from self._from_beside(version, BUSY_S if quiet else 0.0)
+        began_s = time.monotonic()
+        until_s = began_s + (REFIT_S if quiet else BUSY_S)
+        for key in self._line(full, began_s):
+            group = self._groups[key]
+            if len(group.window) >= LARGE_TRADES and group.stale < 1.0:
+                if self._start_beside(key, version) and quiet:
+                    yield from self._from_beside(version, BUSY_S)
+                continue
+            self._waiting.pop(key, None)
+            yield group, group.refit(version)
+            ended_s = time.monotonic()
+            if not full:
+                self._rest_until_s = ended_s + REST * (ended_s - began_s)
+            if ended_s > until_s:
+                self._cut = True
+                break
+
+    def _line(self, full: bool, now_s: float) -> list[str]:
+        """The groups to be refitted, those in greatest need first: those that have told nothing
+        yet; then by how stale they are, and how long they have waited."""
+        need: dict[str, float] = {}
+        for key, group in self._groups.items():
+            if not group.dirty or self._is_beside(key):
+                continue
+            times = self._waiting.get(key, NEVER)
+            late = (now_s - times.first_s) / LATEST_S
+            if group.stale >= 1.0:
+                need[key] = np.inf
+            elif full or (
+                now_s >= self._rest_until_s
+                and (group.due or late >= 1.0 or now_s - times.last_s >= QUIET_S)
+            ):
+                need[key] = group.stale / DUE_PART + late
+        return sorted(need, key=lambda key: -need[key])
+
+    # -- beside
+
+    def _is_beside(self, key: str) -> bool:
+        return self._beside is not None and self._beside.key == key
+
+    def _start_beside(self, key: str, version: int) -> bool:
+        work = self._groups[key].begin(version) if self._beside is None else None
+        if work is None:
+            return False
+        since = self._waiting.pop(key, NEVER).since
+        done = _thread().submit(work.run)
+        self._beside = Beside(key, work, done, time.monotonic(), since)
+        return True
+
+    def _from_beside(self, version: int, patience_s: float) -> Iterator[tuple[Learner, Refit]]:
+        """What the refit on the other thread says, if it has run by then."""
+        beside = self._beside
+        if beside is None:
+            return
+        done, _ = wait([beside.done], patience_s)
+        if done:
+            self._beside = None
+            beside.done.result()  # raises what it raised
+            now_s = time.monotonic()
+            self._rest_until_s = now_s + REST * (now_s - beside.began_s)
+            group = self._groups[beside.key]
+            yield group, group.finish(beside.work, version)
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    """One for all partitions of a process: two refits at once would take the interpreter from what
+    folds and tells."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="refit")
