@@ -37,7 +37,8 @@ from edgeloop.shelf import Shelf
 from schemas import kinds
 
 WARM = 3_000
-PROBES = 60
+PROBES_A_SECOND = 1.0
+"""Closes of the sample, for each of which the exact learner refits all that has changed."""
 STEP = 0.01
 
 
@@ -73,7 +74,8 @@ async def latency(
         came = await reading
     shown = f"{rate:.0f} closes/s, {warm // patterns:,} trades a group ({learning})"
     waits = in_evidence(came, messages[warm:], sent)
-    probes = exact(here.settings, messages, warm)
+    places = range(warm, len(messages), max(1, round(rate / PROBES_A_SECOND)))
+    probes = exact(here.settings, messages, places)
     rights = right(came, probes, sent)
     at_once = sum(wait == 0.0 for wait in rights)
     late = [wait for wait in rights if wait > 0.0] or [0.0]
@@ -123,11 +125,12 @@ def in_evidence(
     return sorted(waits) or [float("nan")]
 
 
-def exact(settings: Settings, messages: Sequence[tuple[str, bytes]], warm: int) -> list[Probe]:
-    """What a learner that refits everything says after each of `PROBES` closes behind `warm`."""
+def exact(
+    settings: Settings, messages: Sequence[tuple[str, bytes]], places: Sequence[int]
+) -> list[Probe]:
+    """What a learner that refits everything says after each of these closes."""
     engine = Engine(settings.learning_config)
-    places = range(warm, len(messages), max(1, (len(messages) - warm) // PROBES))
-    probes, folded = [], 0
+        probes, folded = [], 0
     for place in places:
         engine.fold(_trades(settings, messages[folded : place + 1]))
         folded = place + 1
