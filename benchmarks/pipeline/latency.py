@@ -130,7 +130,7 @@ def exact(
 ) -> list[Probe]:
     """What a learner that refits everything says after each of these closes."""
     engine = Engine(settings.learning_config)
-        probes, folded = [], 0
+    probes, folded = [], 0
     for place in places:
         engine.fold(_trades(settings, messages[folded : place + 1]))
         folded = place + 1
