@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.facts import Group, trades_by_group
+from app.learning.common.sieve import Sieve
 from app.learning.common.window import Trade
 from app.learning.engine import group_learner
 from app.learning.integrated.history import history_records
@@ -29,7 +30,6 @@ from app.log.reader import read_range
 from app.log.records import encode
 from app.replay import pool, spool
 from app.replay.shadow import Folded, Written, opened
-from app.replay.sieve import Sieve
 from app.replay.span import Span
 from app.settings import Settings
 from schemas import kinds

@@ -15,6 +15,8 @@ import structlog
 from app.learning.common.event_time import DAY_US
 from app.learning.common.facts import trades_by_group
 from app.learning.common.refit import Refit
+from app.learning.common.sieve import Sieve
+from app.learning.common.window import Trade
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.metrics import UNREADABLE, WITHOUT_OUTCOME
@@ -27,6 +29,8 @@ from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
 
+SIFTED_TRADES = 50_000
+"""Of one partition, while the log is read for the first time: some 50 MB."""
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
 
@@ -60,7 +64,9 @@ class LessonBuilder:
 class GroupStore:
     """The groups of one partition of facts.
 
-    The version of what they publish is the offset folded so far.
+    The version of what they publish is the offset folded so far.  Until it is asked anything, as
+    long as the log is read for the first time, trades are sifted: those that no window holds in the
+    end cost little.
     """
 
     def __init__(self, settings: Settings, partition: int) -> None:
@@ -69,6 +75,8 @@ class GroupStore:
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
         self._line = RefitLine(self._groups)
+        self._sieves: dict[str, Sieve] | None = {}  # None once the log was read to its end
+        self._sifted = 0
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
@@ -91,17 +99,43 @@ class GroupStore:
         WITHOUT_OUTCOME.inc(without)
         for (module, pattern_key, category), trades in found.items():
             key = group_key(pattern_key, category)
-            group = self._groups.get(key)
-            if group is None:
-                group = self._groups[key] = self._learner(module, pattern_key, category)
-            if trades:
-                group.fold(trades)
+            if key not in self._groups:
+                self._groups[key] = self._learner(module, pattern_key, category)
+            if not trades:
+                continue
+            if self._sieves is not None:
+                self._sift(self._sieves, key, trades)
+            else:
+                self._groups[key].fold(trades)
                 self._line.touch(key, self._version)
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
             self._folded = 0
             self._prune()
+
+    def _sift(self, sieves: dict[str, Sieve], key: str, trades: Sequence[Trade]) -> None:
+        config = self._settings.learning_config
+        if key not in sieves:
+            sieves[key] = Sieve(config.window_us, config.window_trades)
+        sieves[key].add(trades)
+        self._sifted += len(trades)
+        if self._sifted > SIFTED_TRADES:
+            self._sifted = sum(sieve.let_go() for sieve in sieves.values())
+            if self._sifted > SIFTED_TRADES // 2:  # most are inside: arrays hold them better
+                self._end_sifting()
+
+    def _end_sifting(self) -> None:
+        """From here on the windows are right after every batch."""
+        if self._sieves is None:
+            return
+        sieves, self._sieves = self._sieves, None
+        while sieves:
+            key, sieve = sieves.popitem()
+            group = self._groups[key]
+            group.fold(sieve.inside())
+            group.window.remember(sieve.outside())
+            self._line.touch(key, 0)
 
     def _prune(self) -> None:
         """Forget the ranks of trades that the log no longer holds: no record of them can come."""
@@ -114,6 +148,7 @@ class GroupStore:
 
         What belongs to no group any more is retired by the next changes.
         """
+        self._end_sifting()
         by_group: dict[str, list[Lesson | GroupSummary]] = {}
         for record in published:
             lesson = _decode_lesson(record.value)
@@ -133,6 +168,7 @@ class GroupStore:
 
         In a full call also the days of edge histories.
         """
+        self._end_sifting()
         records: list[Outgoing] = []
         for group, refit in self._line.turn(full, self._version):
             records += self._said(group, refit)
@@ -143,6 +179,7 @@ class GroupStore:
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
+        self._end_sifting()
         dirty = any(group.dirty for group in self._groups.values())
         return not dirty and self._histories.settled
 
@@ -159,6 +196,7 @@ class GroupStore:
     @property
     def needs_rebuild(self) -> bool:
         """A correction moved a window back over trades that had left it."""
+        self._end_sifting()
         return any(group.needs_rebuild for group in self._groups.values())
 
     def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
