@@ -15,6 +15,7 @@ _RFC3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_CACHED_LENGTH = 40
 
 
 def canonical_time(text: str) -> str:
@@ -29,6 +30,11 @@ def canonical_time(text: str) -> str:
     >>> canonical_time("2026-01-31T10:30:00.1234567+01:00")
     '2026-01-31T09:30:00.123456Z'
     """
+    # A close names the same few times again and again; no long text is remembered.
+    return _cached(text) if len(text) <= _CACHED_LENGTH else _canonical(text)
+
+
+def _canonical(text: str) -> str:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("The time is not RFC 3339 with T, seconds and Z or ±hh:mm.")
@@ -52,6 +58,9 @@ def canonical_time(text: str) -> str:
     except OverflowError:
         raise ValueError("The time is outside of the years 1 to 9999 in UTC.") from None
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+_cached = lru_cache(maxsize=4_096)(_canonical)
 
 
 def epoch_us(canonical: str) -> int:

@@ -31,6 +31,8 @@ MAX_BATCH = 1_000
 """Records."""
 MAX_BATCHES = 16
 """Batches that wait before a stream; beyond, no more is fetched of their partitions."""
+MAX_TAKEN = 4_000
+"""Records that an agent takes at a time, save for the rest of a batch."""
 
 
 class Batch(ConsumerMessage):
@@ -155,7 +157,7 @@ class BatchingConsumer(Consumer):
 
 
 async def batches(stream: StreamT[Any]) -> AsyncIterator[list[Any]]:
-    """The records of all batches that wait, as one list; of each partition they are in order.
+    """The records of the batches that wait, as one list; of each partition they are in order.
 
     They are acknowledged once the caller asks for the next list.  Nothing waits for more to come:
     under a light load a list is one record, under a heavy one thousands.
@@ -178,7 +180,13 @@ async def batches(stream: StreamT[Any]) -> AsyncIterator[list[Any]]:
         while not (pumping.done() and not waiting):
             await arrived.wait()
             arrived.clear()
-            taken, waiting[:] = list(waiting), []
+            taken: list[EventT[Any]] = []
+            n = 0
+            while waiting and n < MAX_TAKEN:
+                taken.append(waiting.pop(0))
+                n += len(cast(Batch, taken[-1].message).records)
+            if waiting:
+                arrived.set()
             room.set()
             if taken:
                 try:
