@@ -24,7 +24,7 @@ def attach(app: faust.App, settings: Settings) -> None:
 
     @app.agent(raw_topic(app, settings, CLOSES), concurrency=1, name="ingest")
     async def ingest(stream: Any) -> AsyncIterator[None]:
-        """Send what closes become, and only then let Faust acknowledge."""
+        """Send the facts and dead letters, and only then let Faust acknowledge the closes."""
         async for records in batches(stream):
             try:
                 await producer.send(await asyncio.to_thread(facts_of, settings, records))

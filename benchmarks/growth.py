@@ -45,7 +45,7 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 
 def by_trades(sizes: list[int], runs: int) -> Curves:
-    """A close into a group of so many trades: until it is told, and the refit that makes it exact."""
+    """A close into a group of so many trades: until it is told, and the exact refit."""
     curves: Curves = {"one more trade, told": [], "refit of its group": []}
     for size in sizes:
         made = trades(size + 40 * runs, DIMS, (4,), seed=1)

@@ -34,8 +34,8 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 class Resolution(msgspec.Struct, frozen=True, gc=False):
     """The answer.
 
-    `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` says
-    what).
+    `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` has
+    the error).
     """
 
     multiplier: float

@@ -1,4 +1,6 @@
-"""The bare chain: Faust as it comes, an event a message, the same messages per close, and no learning.
+"""The bare chain: Faust as it comes, an event a message, and no learning.
+
+Its messages per close are those of the workers.
 
 Run as `faust -A benchmarks.pipeline.bare worker`.
 """
