@@ -69,6 +69,8 @@ class RefitLine:
 
     def touch(self, key: str, since: int) -> None:
         """Trades were folded into a group, of records from the offset `since` on."""
+        if not self._groups[key].dirty:
+            return  # nothing that it did not know
         now_s = time.monotonic()
         self._touched[key] = None
         known = self._waiting.get(key, Wait(now_s, now_s, since))
@@ -132,7 +134,7 @@ class RefitLine:
                 need[key] = np.inf
             elif full or (
                 now_s >= self._rest_until_s
-                and (group.due or late >= 1.0 or now_s - times.last_s >= QUIET_S)
+                and (late >= 1.0 or now_s - times.last_s >= QUIET_S or group.due)
             ):
                 need[key] = group.stale / DUE_PART + late
         return sorted(need, key=lambda key: -need[key])

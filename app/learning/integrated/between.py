@@ -6,7 +6,7 @@ the window.
 
 A refit searches, weighs its tests and tells histories; all of that stays as it was.  Least squares
 of the outcomes on the chosen slices needs sums of products alone, and the models of an effect now
-(`half_life.py`) take one step each.  Standard errors change as the sums say, statistics with them;
+(`bank.py`) take one step each.  Standard errors change as the sums say, statistics with them;
 outcomes are clipped at the bounds of the refit; what is shared, the histories, the sketches, and
 the evidence of slices that were not chosen wait for the next refit.
 
@@ -32,7 +32,7 @@ from app.learning.common.event_time import (
 )
 from app.learning.common.segments import segment_order
 from app.learning.common.window import Moves, SegmentKey
-from app.learning.integrated.half_life import Bank, edge_of, later
+from app.learning.integrated.bank import Bank, edge_of, later
 from app.learning.integrated.history import course_days
 from schemas.lessons import (
     CourseCell,
@@ -106,7 +106,7 @@ class Between:
         self._course = {c.day * DAY_US // self._cell_us: c for c in start.summary.course}
         self._n, self._moved = start.summary.n, 0
         self._statistics = start.path.statistics
-        self._fails = not self._before
+        self._fails, self._crossed = not self._before, False
 
     @property
     def stale(self) -> float:
@@ -117,26 +117,13 @@ class Between:
     def due(self) -> bool:
         """Whether a refit could choose otherwise: because of how much has moved, because something
         came that it did not know, or because a slice is on the other side of the bar."""
-        start = self._start
-        z = np.abs(start.standing + self._drift)
-        entered = (z > start.bar) & (z > np.abs(start.standing) + DUE_Z)
-        left = any(
-            now < start.bar and now < then - DUE_Z
-            for now, then in zip(self._statistics, start.path.statistics, strict=True)
-        )
-        return bool(
-            self._fails
-            or left
-            or self.stale > DUE_PART
-            or entered.any()
-            or (np.diag(self._gram)[1:] < start.n_min).any()
-        )
+        return self._fails or self._crossed or self.stale > DUE_PART
 
     def take(
         self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
     ) -> tuple[list[Lesson], GroupSummary] | None:
-        """The lessons and the summary that are now right, marked with `version`; None where a refit alone
-        can tell.  `segments` are what the numbers of the moves' segments mean."""
+        """The lessons and the summary as they are now, marked with `version`; None where a refit
+        alone can tell.  `segments` are what the numbers of the moves' segments mean."""
         parts = [
             (sign, self._count(sign, moves, segments)) for sign, moves in ((1, came), (-1, gone))
         ]
@@ -151,7 +138,9 @@ class Between:
             self._watch(sign * (residuals @ watched), sign * float(residuals.sum()))
             if sign > 0 and len(y):
                 self._observe(moves, x, residuals, coefficients)
-        return self._said(fits, version)
+        said = self._said(fits, version)
+        self._crossed = self._has_crossed()
+        return said
 
     # -- taking in
 
@@ -225,6 +214,17 @@ class Between:
             for places in np.split(np.arange(len(at)), np.flatnonzero(np.diff(step)) + 1):
                 bank = later(bank, float(at[places].mean()), uplift[places])
             self._banks[k - 1] = bank
+
+    def _has_crossed(self) -> bool:
+        """Whether a slice that was not chosen could be by now, or a chosen one could not."""
+        start = self._start
+        z = np.abs(start.standing + self._drift)
+        entered = (z > start.bar) & (z > np.abs(start.standing) + DUE_Z)
+        left = any(
+            now < start.bar and now < then - DUE_Z
+            for now, then in zip(self._statistics, start.path.statistics, strict=True)
+        )
+        return bool(left or entered.any() or (np.diag(self._gram)[1:] < start.n_min).any())
 
     # -- saying
 

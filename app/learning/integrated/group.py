@@ -24,11 +24,12 @@ from app.learning.common.said import Said
 from app.learning.common.segments import segment_order, segment_sums
 from app.learning.common.size import robust_sd
 from app.learning.common.window import GroupWindow, Moves, SegmentKey, Snapshot, Trade
+from app.learning.integrated.bank import banks
 from app.learning.integrated.between import Between, Start
 from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.half_life import Bank, EdgeState, edges_and_banks
+from app.learning.integrated.half_life import EdgeState, Models, edges
 from app.learning.integrated.history import EffectTrades, course, decay_of, history
 from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import block_of, packed
@@ -325,7 +326,7 @@ class IntegratedLearner:
         everything = _Search(
             snapshot, found, chosen, segments, segment_of, regime_of, regimes, hashes, shared
         )
-        lessons, banks = self._all_lessons(everything, version)
+        lessons, models = self._all_lessons(everything, version)
         path = Path(
             lesson_ids=tuple(self._name(found.items[step.candidate])[1] for step in chosen.steps),
             statistics=tuple(shortened(step.statistic) for step in chosen.steps),
@@ -365,7 +366,7 @@ class IntegratedLearner:
         )
         between = None
         if self._follows:
-            start = self._start(everything, (low, high), lessons, summary, path, banks)
+            start = self._start(everything, (low, high), lessons, summary, path, models)
             between = Between(start, snapshot.item_dims, config.window_us)
         return lessons, summary, between
 
@@ -376,7 +377,7 @@ class IntegratedLearner:
         lessons: list[Lesson],
         summary: GroupSummary,
         path: Path,
-        banks: list[Bank],
+        models: Models | None,
     ) -> Start:
         """What the account between this refit and the next goes on from."""
         found, chosen = search.found, search.chosen
@@ -392,12 +393,13 @@ class IntegratedLearner:
         given[steps] = 0.0
         watched = np.argsort(-given[found.judged], kind="stable")[:WATCHED]
         watched = found.judged[watched]
+        chosen_lessons = lessons[1 : 1 + len(steps)]
         return Start(
-            lessons[: 1 + len(steps)],
+            [lessons[0], *chosen_lessons],
             summary,
             path,
             found.items[steps],
-            banks,
+            banks(models, [x.decay.half_life_hours is not None for x in chosen_lessons]),
             bounds,
             x.T @ x,
             x.T @ search.snapshot.outcome,
@@ -424,7 +426,7 @@ class IntegratedLearner:
         regimes = sorted(texts)
         return np.array([regimes.index(text) for text in texts], np.int64)[inverse.ravel()], regimes
 
-    def _all_lessons(self, search: _Search, version: int) -> tuple[list[Lesson], list[Bank]]:
+    def _all_lessons(self, search: _Search, version: int) -> tuple[list[Lesson], Models | None]:
         """`{}`, the chosen effects, and of the rest those with the greatest statistic; and the
         models of the chosen ones."""
         chosen, found = search.chosen, search.found
@@ -439,7 +441,7 @@ class IntegratedLearner:
         stories = [
             self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)
         ]
-        states, banks = self._edges_now(search, trades[1:], effects[1:], noise[1:])
+        states, models = self._edges_now(search, trades[1:], effects[1:], noise[1:])
         sketched, moments = self._sketches(search, trades), self._moments(search, trades)
         marginal = self._level(search, level, noise[0])
         shared = self._shared(search)
@@ -486,7 +488,7 @@ class IntegratedLearner:
                     sketched[k],
                 )
             )
-        return lessons + self._rejected(search, set(kept), shared, version), banks
+        return lessons + self._rejected(search, set(kept), shared, version), models
 
     def _shared(self, search: _Search) -> dict[int, dict[str, Any]]:
         """By candidate what is shared of it."""
@@ -631,9 +633,9 @@ class IntegratedLearner:
     @staticmethod
     def _edges_now(
         search: _Search, trades: list[NDArray[np.int64]], effects: list[float], noise: list[float]
-    ) -> tuple[list[EdgeState], list[Bank]]:
+    ) -> tuple[list[EdgeState], Models | None]:
         if not trades:
-            return [], []
+            return [], None
         hours = search.snapshot.exit_us / HOUR_US
         starts = np.concatenate(([0], np.cumsum([len(t) for t in trades])))
         uplift = np.concatenate(
@@ -641,7 +643,7 @@ class IntegratedLearner:
         )
         # Now is the group's newest trade, its summary's `as_of`: from there on the reader lets the
         # edge fade.
-        return edges_and_banks(
+        return edges(
             np.concatenate([hours[t] for t in trades]),
             uplift,
             starts,

@@ -158,29 +158,19 @@ class _Cells(NamedTuple):
     width: NDArray[np.int64]
 
 
-class Bank(NamedTuple):
-    """What the models of one effect say after its last trade, at `last_hours`: of each of C cells
-    the `mean` and `variance` of x, its `log_weight`, and what x does afterwards (see `_Cells`).
+class Models(NamedTuple):
+    """All models of K effects after their last trades: cells by kind, their posterior `weight` (K,
+    C); of each effect (K,) the hour of its last trade, its span in hours, its trades, the noise sd
+    of one, the same with its tails drawn in, and the slope of what draws them in (0: nothing)."""
 
-    The moments of a change or an onset are gathered into one cell a half-life, with their mean and
-    variance, so that what is said of any later time is the same.  `span` in hours; `noise_sd` of
-    one trade, `shape_sd` with its tails drawn in, `slope` of the score that does so (0: none);
-    `shown` whether a half-life is claimed.
-    """
-
-    mean: Floats
-    variance: Floats
-    log_weight: Floats
-    half_life: Floats
-    stationary: Floats
-    width: NDArray[np.int64]
-    last_hours: float
-    span: float
-    n: int
-    noise_sd: float
-    shape_sd: float
-    slope: float
-    shown: bool
+    kinds: tuple[_Cells, _Cells, _Cells, _Cells]
+    weight: Floats
+    last: Floats
+    span: Floats
+    n: NDArray[np.int64]
+    noise_sd: Floats
+    shape_sd: Floats
+    slope: Floats
 
 
 def edge_states(
@@ -211,16 +201,16 @@ def edge_states(
     >>> staying.state, staying.half_life_hours, round(staying.now, 2), round(staying.level, 2)
     ('stable', None, 0.8, 0.8)
     """
-    return edges_and_banks(hours, uplift, starts, noise_sd, now_hours)[0]
+    return edges(hours, uplift, starts, noise_sd, now_hours)[0]
 
 
-def edges_and_banks(
+def edges(
     hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
-) -> tuple[list[EdgeState], list[Bank]]:
-    """`edge_states`, and the banks behind them, to go on from (`later`, `edge_of`)."""
+) -> tuple[list[EdgeState], Models | None]:
+    """`edge_states`, and the models behind them; None without effects."""
     n = np.diff(starts)
     if not len(n):
-        return [], []
+        return [], None
     if n.min() < 1:
         raise ValueError("An effect has no trades.")
     first, last = hours[starts[:-1]], hours[starts[1:] - 1]
@@ -231,14 +221,13 @@ def edges_and_banks(
     seen, fine, shape_sd, slope, n_times = _observe(
         hours, uplift, starts, noise, (first, span, np.maximum(now_hours - last, 0.0) / span)
     )
-    kinds = [_curves(seen), _changes(fine), _cycles(seen), _filters(seen)]
+    kinds = _curves(seen), _changes(fine), _cycles(seen), _filters(seen)
     mean, spread, log_weight, half_life, stationary, falls, width = (
         np.concatenate(part, axis=-1) for part in zip(*kinds, strict=True)
     )
 
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
-    gathered = _gathered(kinds, weight)
     fading = np.exp2(-seen.gap[:, None] / half_life)
     at_last = (weight * mean).sum(axis=1)
     mean *= fading
@@ -258,7 +247,7 @@ def edges_and_banks(
     odds = p_reverting / constant
     moves = (1.0 - constant) / constant > CLAIM_ODDS
     quantiles = (
-        _half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting])
+        half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting])
         * span[:, None]
     )
 
@@ -299,119 +288,7 @@ def edges_and_banks(
                 float(odds[k]),
             )
         )
-    banks = [
-        Bank(
-            gathered[0][k],
-            gathered[1][k],
-            gathered[2][k],
-            gathered[3],
-            gathered[4][k],
-            gathered[5],
-            float(last[k]),
-            float(span[k]),
-            int(n[k]),
-            float(noise[k]),
-            float(shape_sd[k]),
-            float(slope[k]),
-            state.half_life_hours is not None,
-        )
-        for k, state in enumerate(states)
-    ]
-    return states, banks
-
-
-def later(bank: Bank, hours: float, uplift: Floats) -> Bank:
-    """The bank after trades (n,) at about `hours` too, each cell by one step of its filter.
-
-    A growth or a cycle goes on as its cell says it does after the last trade; a change after that
-    has no cell: what moves in another way than before shows at the next refit.
-    """
-    after = max(hours - bank.last_hours, 0.0) / bank.span
-    fading = np.exp2(-after / bank.half_life)
-    mean = bank.mean * fading
-    variance = bank.stationary + (bank.variance - bank.stationary) * fading**2
-    value = uplift
-    if bank.slope:
-        weight = _normal(bank.log_weight)
-        beyond = uplift - float(weight @ mean)
-        steep = 1.0 + (beyond / (CLIP_SD * bank.noise_sd)) ** 2
-        value = uplift + beyond * (1.0 / (np.sqrt(steep) * bank.slope) - 1.0)
-    n = len(uplift)
-    noise2 = bank.shape_sd**2 / n
-    total = variance + noise2
-    innovation = float(value.mean()) - mean
-    gain = variance / total
-    log_weight = bank.log_weight - 0.5 * (innovation**2 / total + np.log(total))
-    return bank._replace(
-        mean=mean + gain * innovation,
-        variance=variance * (1.0 - gain),
-        log_weight=log_weight - float(log_weight.max()),
-        last_hours=max(hours, bank.last_hours),
-        n=bank.n + n,
-    )
-
-
-def edge_of(bank: Bank, now_hours: float) -> tuple[float, float, tuple[float, float, float] | None]:
-    """The edge at `now_hours`, its sd, and, where a half-life is claimed, its median and 80 %
-    interval in hours."""
-    weight = _normal(bank.log_weight)
-    after = max(now_hours - bank.last_hours, 0.0) / bank.span
-    fading = np.exp2(-after / bank.half_life)
-    mean = bank.mean * fading
-    spread = bank.stationary + (bank.variance - bank.stationary) * fading**2
-    at_last, forecast = float(weight @ bank.mean), float(weight @ mean)
-    variance = float(weight @ (spread + (mean - forecast) ** 2))
-    now = min(max(forecast, min(at_last, 0.0)), max(at_last, 0.0))
-    now_sd = float(np.sqrt(variance + max(bank.noise_sd**2 - bank.shape_sd**2, 0.0) / bank.n))
-    if not bank.shown:
-        return now, now_sd, None
-    reverting = bank.half_life < WALK_HALF_LIFE
-    low, mid, high = (
-        _half_life_quantiles(
-            weight[None, reverting], bank.half_life[reverting], bank.width[reverting]
-        )[0]
-        * bank.span
-    ).tolist()
-    return now, now_sd, (mid, low, high)
-
-
-def _normal(log_weight: Floats) -> Floats:
-    weight = np.exp(log_weight - log_weight.max())
-    return np.asarray(weight / weight.sum())
-
-
-def _gathered(
-    kinds: list[_Cells], weight: Floats
-) -> tuple[Floats, Floats, Floats, Floats, Floats, NDArray[np.int64]]:
-    """Mean, variance and log weight (K, C) of all cells, those of `_changes` gathered by half-life;
-    their half-lives (C,), stationary variances (K, C) and widths (C,)."""
-    curves, changes, cycles, filters = kinds
-    first = len(curves.half_life)
-    of_change = len(changes.half_life)
-    shape = (len(weight), len(COARSE_HALF_LIVES) + 1, -1)
-    own = weight[:, first : first + of_change].reshape(shape)
-    mean, variance = changes.mean.reshape(shape), changes.variance.reshape(shape)
-    total = np.maximum(own.sum(axis=2), 1e-300)
-    centre = (own * mean).sum(axis=2) / total
-    spread = (own * (variance + (mean - centre[:, :, None]) ** 2)).sum(axis=2) / total
-    half_life = changes.half_life.reshape(shape[1:])[:, 0]
-
-    def joined(one: str, gathered: Floats) -> Floats:
-        return np.concatenate(
-            (getattr(curves, one), gathered, getattr(cycles, one), getattr(filters, one)), axis=-1
-        )
-
-    rest = np.concatenate((weight[:, :first], total, weight[:, first + of_change :]), axis=1)
-    return (
-        joined("mean", centre),
-        joined("variance", np.maximum(spread, 1e-300)),
-        np.log(np.maximum(rest, 1e-300)),
-        joined("half_life", half_life),
-        joined("stationary", np.zeros_like(centre)),
-        np.concatenate(
-            (curves.width, np.full(len(half_life), COARSE), cycles.width, filters.width)
-        ),
-    )
+    return states, Models(kinds, weight, last, span, n, noise, shape_sd, slope)
 
 
 def _observe(
@@ -716,9 +593,7 @@ def _filters(seen: _Observations) -> _Cells:
     )
 
 
-def _half_life_quantiles(
-    weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]
-) -> Floats:
+def half_life_quantiles(weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]) -> Floats:
     """The 10, 50 and 90 % points (K, 3) of the half-life, in spans; ln h is spread evenly within
     its cell."""
     width = np.log(HALF_LIVES[1] / HALF_LIVES[0])

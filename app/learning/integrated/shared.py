@@ -206,7 +206,8 @@ def _likeness(
     own = np.asarray(held.T @ (weight * (1.0 - 2.0 * frequency))).ravel() + centre
     some = np.unique(np.linspace(0, t - 1, min(t, PAIRED_TRADES)).astype(np.int64))
     dense = held[:, some].toarray() - frequency[:, None]
-    likeness = (dense * weight[:, None]).T @ dense
+    dense *= np.sqrt(weight)[:, None]
+    likeness = dense.T @ dense  # of one array: BLAS computes one half
     far = np.abs(blocks[some][:, None] - blocks[some]) >= APART
     squares = likeness * likeness
     scale = (t / len(some)) ** 2
