@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="write a plot, as SVG or PNG")
     options = parser.parse_args()
     sizes = [200, 400] if options.quick else [1_000, 3_000, 10_000, 30_000]
-    groups = [2, 4] if options.quick else [50, 100, 200, 400]
+    groups = [2, 4] if options.quick else [25, 50, 100, 200]
     window = by_trades(sizes, options.runs)
     show("CPU of a close, by trades in its group's window", "trades", window)
     module = by_lessons(groups, options.runs)

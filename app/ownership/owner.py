@@ -280,8 +280,8 @@ class PartitionOwner:
                 partition.folded = partition.store.unfinished
                 if full:
                     partition.last_full_s = now_s
-                if partition.last_refit_s - began_s > TURN_S:
-                    break
+                if partition.last_refit_s - began_s > TURN_S or self._stop_asked.is_set():
+                    break  # a stop waits for no more than is under way
         ended_s = time.monotonic()
         self._rest_until_s = ended_s + REST * (ended_s - began_s) if busy else 0.0
         return records
