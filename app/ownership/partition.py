@@ -150,7 +150,7 @@ class Partition:
         return not self.store.settled and not self.store.needs_rebuild
 
     def note_done(self) -> None:
-        """Step 4: nothing is left to fold or to send, or nothing of what came before an offset."""
+        """Step 4: nothing is left to fold or to send, or nothing that came before an offset."""
         if self.store.needs_rebuild:
             return
         if self.store.settled and not self.pending:

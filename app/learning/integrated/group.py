@@ -276,7 +276,7 @@ class IntegratedLearner:
         return self._between.take(*moves, self.window.segments, version)
 
     def lessons(self, version: int) -> list[Lesson]:
-        """All lessons of the trades in the window, learned anew: no copy of what was said is kept."""
+        """All lessons of the trades in the window, learned anew: what was said is not kept."""
         return self._learn(self.window.snapshot(), version)[0] if len(self.window) else []
 
     def _check(self) -> None:
