@@ -34,10 +34,6 @@ class Outgoing(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
     timestamp_ms: int | None = None
 
-    def with_headers(self, *headers: tuple[str, bytes]) -> Outgoing:
-        """The same record with more headers."""
-        return self._replace(headers=(*self.headers, *headers))
-
 
 @functools.lru_cache(maxsize=65_536)
 def partition_of(key: str, partitions: int) -> int:
