@@ -52,8 +52,13 @@ format: $(VENV)/.dev  ## Format the code, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev  ## Speed of the pipeline against a bare chain in the same run
-	$(BIN)/python -m benchmarks.pipeline
+$(VENV)/quix/bin/python: pyproject.toml | $(VENV)/.dev
+	@echo "installing quixstreams, the peer, into $(VENV)/quix"
+	@$(BIN)/python -m venv $(VENV)/quix
+	@$(VENV)/quix/bin/python -m pip --disable-pip-version-check --quiet install 'quixstreams>=3.20,<4'
+
+bench: $(VENV)/.dev $(VENV)/quix/bin/python  ## Speed of the pipeline against a bare chain and Quix Streams in the same run
+	$(BIN)/python -m benchmarks.pipeline --quix $(VENV)/quix/bin/python
 
 speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets and obvious peers
 	$(BIN)/python -m benchmarks.speed

@@ -12,6 +12,7 @@ from app.log.producer import Producer
 from app.log.retry import Stopping
 from app.settings import Settings
 from app.stages.ingest import facts_of
+from app.worker.batches import batches
 from app.worker.fatal import fatal_exit
 from app.worker.process import raw_topic
 from schemas.kinds import CLOSES
@@ -24,10 +25,9 @@ def attach(app: faust.App, settings: Settings) -> None:
     @app.agent(raw_topic(app, settings, CLOSES), concurrency=1, name="ingest")
     async def ingest(stream: Any) -> AsyncIterator[None]:
         """Send the facts and dead letters, and only then let Faust acknowledge the closes."""
-        async for events in stream.take_events(500, within=0.02):
+        async for records in batches(stream):
             try:
-                messages = [event.message for event in events]
-                await producer.send(await asyncio.to_thread(facts_of, settings, messages))
+                await producer.send(await asyncio.to_thread(facts_of, settings, records))
             except Stopping:
                 # `stream_wait_empty` holds the stop until here: end without acknowledging.
                 fatal_exit("ingest: stopped while the broker was unavailable", Stopping())

@@ -30,7 +30,7 @@ from edgeloop.identity import check_category
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.promotions import Promotions
-from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, combine, failed, unix_seconds
+from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, failed, unix_seconds
 from edgeloop.security import KafkaSecurity
 from edgeloop.shelf import Shelf
 
@@ -175,7 +175,7 @@ class OverrideBook:
             matched = group.match(scope) if group is not None else None
             if not matched:
                 return NO_MATCH
-            found = combine(matched, scope, at_s)
+            found = matched.at(scope, at_s)
             if decision_id is None or not self._explore:
                 return found
             return explore.explored(found, self._explore, key, action_category, decision_id)

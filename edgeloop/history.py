@@ -35,7 +35,6 @@ from edgeloop.resolution import (
     NO_MATCH,
     Prepared,
     Resolution,
-    combine,
     failed,
     prepare,
     unix_seconds,
@@ -157,7 +156,7 @@ class OverrideHistory:
             matched = index.match(scope) if index is not None else None
             if not matched:
                 return NO_MATCH
-            found = combine(matched, scope, at_s)
+            found = matched.at(scope, at_s)
             if decision_id is None or not self._explore:
                 return found
             return explore.explored(found, self._explore, key, action_category, decision_id)

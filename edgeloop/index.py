@@ -6,12 +6,15 @@ May touch: nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
-from edgeloop.resolution import Prepared
+from edgeloop.resolution import Prepared, Together
 from edgeloop.scope import canonical_value
 
 MAX_SPELLINGS = 10_000
 """Values of one dimension that an index remembers."""
+MAX_REMEMBERED = 4_096
+"""Sets of matching overrides that are remembered, of all indexes: some 4 kB for each with 30."""
 
 
 class GroupIndex:
@@ -32,7 +35,7 @@ class GroupIndex:
             for dimension, value in override.items:
                 values = wanted.setdefault(dimension, {})
                 values[value] = values.get(value, 0) | 1 << i
-        self._dimensions = []
+        self._dimensions: list[tuple[str, dict[str | None, int], int]] = []
         for dimension, values in wanted.items():
             choosy = 0
             for bits in values.values():
@@ -44,11 +47,33 @@ class GroupIndex:
         # The dimension that leaves the fewest first: the loop ends when none is left.
         self._dimensions.sort(key=lambda entry: entry[2].bit_count())
 
-    def match(self, context: Mapping[str, object]) -> list[Prepared]:
-        """The overrides whose scope is contained in `context`, by id.
+    def match(self, context: Mapping[str, object]) -> Together | None:
+        """The overrides whose scope is contained in `context`, by id; None where there are none.
 
         The context's values may be raw.  Raises `CanonicalError`.
         """
+        try:
+            left = self._left(context)
+        except TypeError:  # a value that cannot be looked up: an object or an array
+            left = self._left_of_any(context)
+        return _together(self, left) if left else None
+
+    def _left(self, context: Mapping[str, object]) -> int:
+        """The bits of the overrides that match."""
+        left = self._all
+        get = context.get
+        for dimension, by_value, indifferent in self._dimensions:
+            value = get(dimension)
+            bits = by_value.get(value)  # type: ignore[call-overload]  # no other type equals its keys
+            if bits is None:
+                bits = self._canonical(dimension, by_value, indifferent, value)
+            left &= bits
+            if not left:
+                break
+        return left
+
+    def _left_of_any(self, context: Mapping[str, object]) -> int:
+        """As `_left`, for values of any type."""
         left = self._all
         for dimension, by_value, indifferent in self._dimensions:
             value = context.get(dimension)
@@ -57,15 +82,17 @@ class GroupIndex:
                 bits = self._canonical(dimension, by_value, indifferent, value)
             left &= bits
             if not left:
-                return []
+                break
+        return left
+
+    def overrides_of(self, left: int) -> tuple[Prepared, ...]:
+        """The overrides of these bits, by id."""
         found = []
-        digits = bin(left)
-        last = len(digits) - 1
-        at = digits.rfind("1")
-        while at > 1:
-            found.append(self._overrides[last - at])
-            at = digits.rfind("1", 2, at)
-        return found
+        while left:
+            low = left & -left
+            found.append(self._overrides[low.bit_length() - 1])
+            left ^= low
+        return tuple(found)
 
     @staticmethod
     def _canonical(
@@ -77,3 +104,8 @@ class GroupIndex:
             # The next time this spelling, or this value that no override wants, is a look-up.
             by_value[value] = bits
         return bits
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _together(index: GroupIndex, left: int) -> Together:
+    return Together(index.overrides_of(left))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from math import exp2, fsum, isfinite
+from functools import lru_cache
+from math import exp2, fsum, inf, isfinite
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.scope import canonical_value, pairs_of
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """One override that took part.
 
     Before the clamp the multiplier is 1 + the sum of the contributions.
@@ -31,7 +32,7 @@ class Match(msgspec.Struct, frozen=True):
     contribution: float
 
 
-class Resolution(msgspec.Struct, frozen=True):
+class Resolution(msgspec.Struct, frozen=True, gc=False):
     """The answer.
 
     `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` has
@@ -74,10 +75,46 @@ def failed(error: Exception) -> Resolution:
 Items = tuple[tuple[str, str], ...]
 
 
+class Regimes:
+    """The regimes that overrides have gains for, the most specific first.
+
+    Overrides of the same regimes share one of these, so which of them holds is found out once for a
+    context.
+    """
+
+    __slots__ = ("conditions",)
+
+    def __init__(self, conditions: tuple[Items, ...]) -> None:
+        self.conditions = conditions
+
+    def holding(self, context: Mapping[str, object], texts: dict[str, str | None]) -> int:
+        """The place of the first that holds in `context`, else that behind the last.
+
+        `texts` remembers canonical values from one call to the next.
+        """
+        place = 0
+        for items in self.conditions:
+            for dimension, value in items:
+                raw = context.get(dimension)
+                if raw != value:
+                    if dimension not in texts:
+                        texts[dimension] = canonical_value(raw, dimension)
+                    if texts[dimension] != value:
+                        break
+            else:
+                return place
+            place += 1
+        return place
+
+
+_regimes = lru_cache(maxsize=4_096)(Regimes)
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """An override checked and made ready for use.
 
-    Times are Unix seconds, scope and regimes pairs of dimension and value.
+    Times are Unix seconds, scope and regimes pairs of dimension and value.  `gains` has one for
+    each of `regimes`, and 1 behind them, for when none holds; both are empty without gains.
     """
 
     override_id: str
@@ -88,7 +125,8 @@ class Prepared(msgspec.Struct, frozen=True):
     as_of_s: float
     expires_s: float
     half_life_s: float | None
-    gains: tuple[tuple[Items, float], ...]
+    regimes: Regimes | None
+    gains: tuple[float, ...]
     uplift: float
     weight: float
 
@@ -130,7 +168,8 @@ def prepare(override: Override) -> Prepared:
         _seconds(o.as_of),
         float("inf") if o.expires_at is None else _seconds(o.expires_at),
         None if half_life is None else half_life * 3600.0,
-        tuple(gains),
+        _regimes(tuple([items for items, _ in gains])) if gains else None,
+        (*(gain for _, gain in gains), 1.0),
         o.multiplier - 1.0,
         o.confidence * (len(o.scope) + 1) ** 1.5,
     )
@@ -160,37 +199,88 @@ def contained(items: Items, context: Mapping[str, object]) -> bool:
     )
 
 
-def combine(matched: Sequence[Prepared], context: Mapping[str, object], at_s: float) -> Resolution:
-    """The multiplier of overrides that all match `context`, at `at_s` (Unix seconds).
+class Together:
+    """Overrides that all match a context: what does not depend on the context or on the time is
+    computed once, since the same ones match again and again.
 
     integrated: clamp(1 + Σ effect · regime gain · 2^(−age / half-life)), age ≥ 0.  classic: the
     mean of the multipliers weighted by confidence · (dimensions + 1)^1.5, clamped.  Where both
     match, while a learner changes over, only the integrated ones count: they would be the same
     evidence twice.
     """
-    # Plain loops throughout: this is what the position manager waits for.
-    live, integrated = [], []
-    for o in matched:
-        if o.expires_s > at_s:
-            live.append(o)
-            if o.integrated:
-                integrated.append(o)
-    if integrated:
-        live = integrated
-        contributions = []
-        texts: dict[str, str | None] = {}
-        for o in live:
-            contribution = o.effect
-            if o.gains:
-                contribution *= _gain(o.gains, context, texts)
-            if o.half_life_s is not None and at_s > o.as_of_s:
-                contribution *= exp2((o.as_of_s - at_s) / o.half_life_s)
-            contributions.append(contribution)
-    else:
-        total = fsum([o.weight for o in live])
-        if total <= 0.0:
-            return NO_MATCH
-        contributions = [o.uplift * (o.weight / total) for o in live]
+
+    __slots__ = (
+        "_expires_s",
+        "_fixed",
+        "_ids",
+        "_live",
+        "_newest_s",
+        "_regimes",
+        "_terms",
+        "overrides",
+    )
+
+    def __init__(self, matched: Sequence[Prepared]) -> None:
+        self.overrides = matched
+        self._expires_s = min([o.expires_s for o in matched])
+        live = [o for o in matched if o.integrated]
+        self._live = live
+        self._fixed = None if live else _classic(matched)
+        self._ids = tuple([o.override_id for o in live])
+        self._newest_s = max([o.as_of_s for o in matched])
+        self._regimes = tuple(dict.fromkeys([o.regimes for o in live if o.regimes is not None]))
+        # By the regimes that hold: of each override its effect times its gain, the time since which
+        # it decays, and its half-life.
+        self._terms: dict[tuple[int, ...], list[tuple[float, float, float]]] = {}
+
+    def at(self, context: Mapping[str, object], at_s: float) -> Resolution:
+        """The multiplier in `context` at `at_s` (Unix seconds)."""
+        if at_s >= self._expires_s:
+            live = [o for o in self.overrides if o.expires_s > at_s]
+            return Together(live).at(context, at_s) if live else NO_MATCH
+        if self._fixed is not None:
+            return self._fixed
+        places: tuple[int, ...] = ()
+        if self._regimes:
+            texts: dict[str, str | None] = {}
+            places = tuple([regimes.holding(context, texts) for regimes in self._regimes])
+        terms = self._terms.get(places)
+        if terms is None:
+            terms = self._terms[places] = self._terms_in(places)
+        if at_s > self._newest_s:
+            contributions = [x * exp2((since - at_s) / life) for x, since, life in terms]
+        else:
+            contributions = [
+                x * exp2((since - at_s) / life) if at_s > since else x for x, since, life in terms
+            ]
+        return _sum(self._ids, contributions)
+
+    def _terms_in(self, places: tuple[int, ...]) -> list[tuple[float, float, float]]:
+        at = dict(zip(self._regimes, places, strict=True))
+        return [
+            (
+                o.effect if o.regimes is None else o.effect * o.gains[at[o.regimes]],
+                o.as_of_s,
+                inf if o.half_life_s is None else o.half_life_s,
+            )
+            for o in self._live
+        ]
+
+
+def combine(matched: Sequence[Prepared], context: Mapping[str, object], at_s: float) -> Resolution:
+    """The multiplier of overrides that all match `context`, at `at_s` (Unix seconds)."""
+    return Together(matched).at(context, at_s)
+
+
+def _classic(live: Sequence[Prepared]) -> Resolution:
+    total = fsum([o.weight for o in live])
+    if total <= 0.0:
+        return NO_MATCH
+    contributions = [o.uplift * (o.weight / total) for o in live]
+    return _sum(tuple([o.override_id for o in live]), contributions)
+
+
+def _sum(ids: tuple[str, ...], contributions: list[float]) -> Resolution:
     multiplier = 1.0 + fsum(contributions)
     if not isfinite(multiplier):
         raise ValueError("The contributions have no finite sum.")
@@ -201,31 +291,7 @@ def combine(matched: Sequence[Prepared], context: Mapping[str, object], at_s: fl
         if multiplier > MAX_MULTIPLIER
         else multiplier
     )
-    return Resolution(
-        clamped, "matched", "", tuple([o.override_id for o in live]), tuple(contributions)
-    )
-
-
-def _gain(
-    gains: tuple[tuple[Items, float], ...],
-    context: Mapping[str, object],
-    texts: dict[str, str | None],
-) -> float:
-    """The gain of the first regime that holds.
-
-    `texts` remembers canonical values from one override to the next.
-    """
-    for items, gain in gains:
-        for dimension, value in items:
-            raw = context.get(dimension)
-            if raw != value:
-                if dimension not in texts:
-                    texts[dimension] = canonical_value(raw, dimension)
-                if texts[dimension] != value:
-                    break
-        else:
-            return gain
-    return 1.0
+    return Resolution(clamped, "matched", "", ids, tuple(contributions))
 
 
 def resolve(

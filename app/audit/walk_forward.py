@@ -128,10 +128,11 @@ class Reader:
             )
         self._index = {group: GroupIndex(members) for group, members in groups.items()}
 
-    def match(self, decision: Decision) -> list[Prepared]:
+    def match(self, decision: Decision) -> Sequence[Prepared]:
         """The overrides that match, expired or not."""
         found = self._index.get(decision.group)
-        return found.match(decision.scope) if found is not None else []
+        together = found.match(decision.scope) if found is not None else None
+        return () if together is None else together.overrides
 
     def answer(self, decision: Decision, at_us: int | None = None) -> Resolution:
         """What `decision` is told, or was told if it were taken at `at_us`."""

@@ -17,6 +17,7 @@ _RFC3339 = re.compile(
     r"(?:\.(?P<fraction>[0-9]+))?"
     r"(?:Z|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9]))"
 )
+_CACHED_LENGTH = 40
 
 
 def canonical_time(text: str) -> str:
@@ -31,6 +32,11 @@ def canonical_time(text: str) -> str:
     >>> canonical_time("2026-01-31T10:30:00.1234567+01:00")
     '2026-01-31T09:30:00.123456Z'
     """
+    # A close names the same few times again and again; no long text is remembered.
+    return _cached(text) if len(text) <= _CACHED_LENGTH else _canonical(text)
+
+
+def _canonical(text: str) -> str:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("The time is not RFC 3339 with T, seconds and Z or ±hh:mm.")
@@ -54,6 +60,9 @@ def canonical_time(text: str) -> str:
     except OverflowError:
         raise ValueError("The time is outside of the years 1 to 9999 in UTC.") from None
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+_cached = lru_cache(maxsize=4_096)(_canonical)
 
 
 def epoch_us(canonical: str) -> int:

@@ -189,7 +189,12 @@ def _contributions(
 
 def _gain(override: Override, scope: Mapping[str, str]) -> tuple[str | None, float]:
     """The regime that the reader applies, and its gain."""
-    for items, gain in prepare(override).gains:
+    prepared = prepare(override)
+    for items, gain in zip(
+        () if prepared.regimes is None else prepared.regimes.conditions,
+        prepared.gains,
+        strict=False,
+    ):
         if contained(items, scope):
             return next(text for text in override.regime_gains if pairs_of(text) == items), gain
     return None, 1.0

@@ -64,8 +64,11 @@ class Producer:
                 self._producer = producer
             return self._producer
 
-    async def send(self, records: Sequence[Outgoing]) -> None:
-        """Send and await every delivery, in order per partition.
+    async def send(
+        self, records: Sequence[Outgoing], headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        """Send and await every delivery, in order per partition; `headers` come after each
+        record's own.
 
         Raises `Stopping`, or a `KafkaError` that no retry can fix.
         """
@@ -73,13 +76,15 @@ class Producer:
             left: Sequence[Outgoing] = records[start : start + _SEND_WINDOW]
             attempt = 0
             while left:
-                left = await self._attempt(left)
+                left = await self._attempt(left, headers)
                 if left:
                     log.warning("send.retry", records=len(left), attempt=attempt)
                     await back_off(attempt, self._should_stop)
                     attempt += 1
 
-    async def _attempt(self, records: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    async def _attempt(
+        self, records: Sequence[Outgoing], headers: Sequence[tuple[str, bytes]]
+    ) -> Sequence[Outgoing]:
         """Try once; returns what must be retried.
 
         That is everything from each partition's first failure on, to keep the order.
@@ -94,7 +99,7 @@ class Producer:
             _raise_if_fatal(error)
             return records
         lefts = await asyncio.gather(
-            *(_send_in_batches(producer, *tp, part) for tp, part in by_partition.items())
+            *(_send_in_batches(producer, *tp, part, headers) for tp, part in by_partition.items())
         )
         left = [record for part in lefts for record in part]
         if left:
@@ -151,7 +156,11 @@ def _options(settings: Settings, **more: Any) -> dict[str, Any]:
 
 
 async def _send_in_batches(
-    producer: Any, topic: str, partition: int, records: Sequence[Outgoing]
+    producer: Any,
+    topic: str,
+    partition: int,
+    records: Sequence[Outgoing],
+    headers: Sequence[tuple[str, bytes]],
 ) -> Sequence[Outgoing]:
     """Send records of one partition and await their deliveries.
 
@@ -166,7 +175,10 @@ async def _send_in_batches(
             while at < len(records):
                 r = records[at]
                 appended = batch.append(
-                    timestamp=r.timestamp_ms, key=r.key, value=r.value, headers=list(r.headers)
+                    timestamp=r.timestamp_ms,
+                    key=r.key,
+                    value=r.value,
+                    headers=[*r.headers, *headers],
                 )
                 if appended is None:
                     break

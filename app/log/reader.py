@@ -25,12 +25,12 @@ BATCH_RECORDS = 5_000
 _GROUP_TIMEOUT_MS = 12_000  # after so long a member that is gone loses its partitions
 
 
-def reader(settings: Settings) -> AIOKafkaConsumer:
-    """A consumer without a group; the caller starts, assigns and stops it.
+def reader(settings: Settings, **more: Any) -> AIOKafkaConsumer:
+    """A consumer without a group; the caller starts, assigns and stops it; `more` are its options.
 
     It reads committed records only: a transaction is seen whole or not at all.
     """
-    return AIOKafkaConsumer(**_options(settings), fetch_max_bytes=33_554_432)
+    return AIOKafkaConsumer(**_options(settings), fetch_max_bytes=33_554_432, **more)
 
 
 def group_reader(

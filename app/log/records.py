@@ -6,8 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -25,8 +24,7 @@ encode = msgspec.json.Encoder(order="deterministic").encode
 _JSON_HEADERS = (("content-type", b"application/json"), ("schema-version", b"1"))
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A record to send.  `topic` is the full name, `value` None a tombstone."""
 
     topic: str
@@ -35,10 +33,6 @@ class Outgoing:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
     timestamp_ms: int | None = None
-
-    def with_headers(self, *headers: tuple[str, bytes]) -> Outgoing:
-        """The same record with more headers."""
-        return replace(self, headers=(*self.headers, *headers))
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -52,7 +52,7 @@ class Hydration:
             await self.catch_up(consumer, [*kept, *fresh], aborted)
             # Now that the store knows every trade, the same records once more fill in those that it
             # had let go too early.
-            rebuild = [partition for partition in fresh if partition.store.needs_rebuild]
+            rebuild = [p for p in fresh if await self._run(_needs_rebuild, p)]
             await self.catch_up(consumer, rebuild, aborted)
             await self.adopt(consumer, [*kept, *others, *fresh], aborted)
         finally:
@@ -119,3 +119,8 @@ class Hydration:
             return covered
 
         await self._publication.send(await self._run(share_out))
+
+
+def _needs_rebuild(partition: Partition) -> bool:
+    """On the thread of the state, as a store may have to finish what it has read."""
+    return partition.store.needs_rebuild

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import faust
@@ -27,15 +30,24 @@ from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
 from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
+from app.worker.batches import batches
 from app.worker.fatal import fatal_exit
 
 log = structlog.get_logger(__name__)
 
 # Records taken and not yet folded: beyond, the agent waits, Faust's buffers fill, the fetch pauses.
 MAX_PENDING = 20_000
-QUIET_S = 0.5  # nothing new for so long: publish also what changed only in its last digits
+QUIET_S = 0.25  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
+AGAIN_S = 0.01
+TURN_S = 0.05  # refits take so long, then what they say is sent and what has come is folded
+# While so many records come in so short a time, refits take one part of the time in 1 + REST: a
+# record costs the less the more of them one refit covers.
+BUSY_RECORDS, BUSY_S = 500, 0.25
+REST = 4.0
+
+_partition_of = attrgetter("partition")
 
 
 class PartitionOwner:
@@ -56,6 +68,8 @@ class PartitionOwner:
         self._stopped = asyncio.Event()
         self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
+        self._came: deque[tuple[float, int]] = deque()  # when, and how many records
+        self._rest_until_s = self._noted_s = 0.0
         self._running = False  # a worker stopped before it has joined never runs the loop
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
@@ -69,20 +83,20 @@ class PartitionOwner:
 
     async def follow(self, stream: Any) -> AsyncIterator[None]:
         """Take in batch after batch, and only then let Faust acknowledge."""
-        async for events in stream.take_events(500, within=0.02):
+        async for records in batches(stream):
             try:
-                await self._receive([event.message for event in events])
+                await self._receive(records)
             except Exception as error:
                 fatal_exit(f"{self._stage.role}: receiving", error)
             yield
 
-    async def _receive(self, messages: Sequence[Any]) -> None:
-        """Take in messages (step 2); waits while too much is pending."""
+    async def _receive(self, records: Sequence[Any]) -> None:
+        """Take in records (step 2); waits while too much is pending."""
         now_s = time.monotonic()
-        for message in messages:
-            partition = self._partitions.get(message.partition)
+        for number, run in groupby(records, key=_partition_of):
+            partition = self._partitions.get(number)
             if partition is not None:
-                partition.receive(message, now_s)
+                partition.receive(list(run), now_s)
         self._wake.set()
         while self._n_pending() > MAX_PENDING and not self._stop_asked.is_set():
             self._taken.clear()
@@ -178,7 +192,7 @@ class PartitionOwner:
             watched_s = time.monotonic()
             while not self._stop_asked.is_set():
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), PROGRESS_EVERY_S)
+                    await asyncio.wait_for(self._wake.wait(), self._idle_s())
                 self._wake.clear()
                 try:
                     async with self._lock:
@@ -206,6 +220,12 @@ class PartitionOwner:
                 await self._watch.stop()
             self._stopped.set()
 
+    def _idle_s(self) -> float:
+        """How long to wait for something new: hardly while refits are owed and may go on."""
+        if any(partition.folded for partition in self._partitions.values()):
+            return min(PROGRESS_EVERY_S, max(AGAIN_S, self._rest_until_s - time.monotonic()))
+        return PROGRESS_EVERY_S
+
     async def _cycle(self) -> int:
         """One round over all partitions; returns the number of records sent to the first output."""
         await self._read_on()
@@ -232,13 +252,22 @@ class PartitionOwner:
     def _fold_and_refit(
         self, taken: Sequence[tuple[Partition, list[Any], int]], now_s: float
     ) -> list[Outgoing]:
-        """On the thread of the state."""
-        pending = {partition.number: (batch, offset) for partition, batch, offset in taken}
+        """On the thread of the state: fold everything, then refit for `TURN_S`."""
+        for partition, batch, offset in taken:
+            partition.store.fold(batch, offset)
+            partition.folded = True
+        self._came.append((now_s, sum(len(batch) for _, batch, _ in taken)))
+        while now_s - self._came[0][0] > BUSY_S:
+            self._came.popleft()
+        busy = sum(n for _, n in self._came) >= BUSY_RECORDS
+        if busy and now_s < self._rest_until_s:
+            return []
+        began_s = time.monotonic()
         records: list[Outgoing] = []
-        for partition in self._partitions.values():
-            if partition.number in pending:
-                partition.store.fold(*pending[partition.number])
-                partition.folded = True
+        for partition in sorted(self._partitions.values(), key=lambda p: p.last_refit_s):
+            if partition.store.settled:
+                partition.folded = False
+                continue
             full = (
                 now_s - partition.last_new_s > QUIET_S
                 or now_s - partition.last_full_s > FULL_EVERY_S
@@ -247,9 +276,14 @@ class PartitionOwner:
             if (full or partition.folded) and partition.owes_refit:
                 with REFIT_SECONDS.labels(self._stage.role).time():
                     records += partition.store.changes(full)
-                partition.folded = False
+                partition.last_refit_s = time.monotonic()
+                partition.folded = partition.store.unfinished
                 if full:
                     partition.last_full_s = now_s
+                if partition.last_refit_s - began_s > TURN_S or self._stop_asked.is_set():
+                    break  # a stop waits for no more than is under way
+        ended_s = time.monotonic()
+        self._rest_until_s = ended_s + REST * (ended_s - began_s) if busy else 0.0
         return records
 
     async def _fold_pending(self) -> None:
@@ -281,6 +315,10 @@ class PartitionOwner:
     # -- progress, pace, thread --------------------------------------------------------------------
 
     async def _note_progress(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._noted_s < PROGRESS_EVERY_S:
+            return
+        self._noted_s = now_s
         changed = {
             TopicPartition(self._topic, p.number): p.done_offset
             for p in self._partitions.values()

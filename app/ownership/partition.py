@@ -33,6 +33,10 @@ class StateStore(Protocol):
         """True if `changes(full=True)` would be empty."""
 
     @property
+    def unfinished(self) -> bool:
+        """True if `changes` stopped before its end, so that others had their turn."""
+
+    @property
     def progress(self) -> int | None:
         """While it is not settled, the offset before which all is; None if that is not known."""
 
@@ -91,20 +95,34 @@ class Partition:
     pending: list[Any] = field(default_factory=list)
     folded: bool = False
     last_new_s: float = 0.0
+    last_refit_s: float = 0.0
     last_full_s: float = 0.0
     done_offset: int | None = None
     noted_offset: int | None = None
 
-    def receive(self, message: Any, now_s: float) -> None:
-        """Take in a message from Faust (step 2)."""
-        if self.state is PartitionState.HYDRATING or message.offset < self.next_offset:
+    def receive(self, records: Sequence[Any], now_s: float) -> None:
+        """Take in records from Faust, in the order of their offsets (step 2)."""
+        if self.state is PartitionState.HYDRATING:
             return
-        if self.state is PartitionState.BEHIND or message.offset > self.next_offset:
-            self.fall_behind(message.offset + 1)
+        new = [record for record in records if record.offset >= self.next_offset]
+        if not new:
+            return
+        last = new[-1].offset
+        consecutive = new[0].offset == self.next_offset and last - new[0].offset == len(new) - 1
+        if self.state is PartitionState.CURRENT and consecutive:
+            self.pending += new
+            self.next_offset = last + 1
         else:
-            self.pending.append(message)
-            self.next_offset += 1
+            self._receive_one_by_one(new)
         self.last_new_s = now_s
+
+    def _receive_one_by_one(self, records: Sequence[Any]) -> None:
+        for record in records:
+            if self.state is PartitionState.BEHIND or record.offset > self.next_offset:
+                self.fall_behind(record.offset + 1)
+            elif record.offset == self.next_offset:
+                self.pending.append(record)
+                self.next_offset += 1
 
     def fall_behind(self, known_end: int) -> None:
         """The log must be read further, at least up to `known_end`."""

@@ -75,10 +75,10 @@ class Publication:
 
     async def send(self, records: Sequence[Outgoing]) -> None:
         """Send and await every delivery.  Raises `Stopping`."""
-        signed = [record.with_headers(("writer", self.writer)) for record in records]
-        await self._producer.send(signed)
-        self._sent.update(TopicPartition(r.topic, r.partition) for r in signed)
-        RECORDS_SENT.labels(self._role).inc(len(signed))
+        await self._producer.send(records, (("writer", self.writer),))
+        for (topic, partition), n in Counter((r.topic, r.partition) for r in records).items():
+            self._sent[TopicPartition(topic, partition)] += n
+        RECORDS_SENT.labels(self._role).inc(len(records))
 
     async def read(self, consumer: AIOKafkaConsumer, aborted: Callable[[], bool]) -> Published:
         """Read all that is published.  Raises `Stopping` and `KafkaError`."""

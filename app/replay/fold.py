@@ -19,24 +19,20 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade, trade_from_fact
+from app.learning.common.facts import Group, trades_by_group
+from app.learning.common.sieve import Sieve
+from app.learning.common.window import Trade
 from app.learning.engine import group_learner
 from app.learning.integrated.history import history_records
 from app.log.reader import read_range
 from app.log.records import encode
 from app.replay import pool, spool
 from app.replay.shadow import Folded, ShadowRecord, opened
-from app.replay.sieve import Sieve
 from app.replay.span import Span
 from app.settings import Settings
 from schemas import kinds
 from schemas.facts import group_key
-
-Group = tuple[str, str, str]
-"""(module, pattern key, category)."""
 
 
 class FoldTask(NamedTuple):
@@ -51,39 +47,6 @@ class FoldTask(NamedTuple):
     start: int
     end: int
     spool_folder: str | None
-
-
-# Of a fact only what a trade is made of: what is not named is not decoded.
-class _Segment(msgspec.Struct, gc=False, frozen=True):
-    bucket: str | None = None
-    timeframe: str | None = None
-
-
-class _Action(msgspec.Struct, gc=False):
-    scope: dict[str, str]
-
-
-class _Metrics(msgspec.Struct, gc=False, frozen=True):
-    time_efficiency: float | None = None
-
-
-class _Fact(msgspec.Struct, gc=False):
-    module: str
-    pattern_key: str
-    action_category: str
-    trade_id: str
-    revision: int
-    n_actions: int
-    exit_ts: str
-    event_id: str
-    value_sha256: str
-    actions: tuple[_Action, ...]
-    segment: _Segment
-    home: bool
-    rr: float | None = None
-    roi: float | None = None
-    pnl_usd: float | None = None
-    metrics: _Metrics = _Metrics()
 
 
 class Counts:
@@ -183,11 +146,10 @@ async def _trades(
         return
     if task.start >= task.end:
         return
-    decode = msgspec.json.Decoder(_Fact).decode
     async for values, _ in read_range(
         task.settings, kinds.FACTS, task.partition, task.start, task.end
     ):
-        trades = await asyncio.to_thread(_by_group, decode, values, task, counts)
+        trades = await asyncio.to_thread(_by_group, values, task, counts)
         if counts is not None:
             counts.records += len(values)
             pool.advance(task.slot, len(values))
@@ -195,34 +157,23 @@ async def _trades(
 
 
 def _by_group(
-    decode: Any, values: Iterable[tuple[bytes | None, int]], task: FoldTask, counts: Counts | None
+    values: Iterable[tuple[bytes | None, int]], task: FoldTask, counts: Counts | None
 ) -> Mapping[Group, list[Trade]]:
-    found: dict[Group, list[Trade]] = {}
-    outcome, span, whole = (
+    unreadable: list[int] = []  # a worker counts and skips them as well
+    found, _ = trades_by_group(
+        (value for value, _ in values),
         task.settings.outcome,
-        task.span,
-        task.span.is_all or task.span.offsets is not None,
+        lambda place, _: unreadable.append(place),
     )
-    facts = home = unreadable = 0
-    for value, _ in values:
-        try:
-            fact = decode(value)
-            trade = trade_from_fact(fact, outcome)
-        except (msgspec.MsgspecError, ValueError, TypeError):
-            # Only another program can have written this; a worker counts and skips it as well.
-            unreadable += 1
-            continue
-        if trade is None or not (whole or span.contains(trade.exit_us)):
-            continue
-        facts += 1
-        home += trade.home
-        group = (fact.module, fact.pattern_key, fact.action_category)
-        if (batch := found.get(group)) is not None:
-            batch.append(trade)
-        else:
-            found[group] = [trade]
+    span = task.span
+    if not (span.is_all or span.offsets is not None):
+        found = {
+            group: [trade for trade in trades if span.contains(trade.exit_us)]
+            for group, trades in found.items()
+        }
+    found = {group: trades for group, trades in found.items() if trades}
     if counts is not None:
-        counts.facts += facts
-        counts.trades += home
-        counts.unreadable += unreadable
+        counts.facts += sum(map(len, found.values()))
+        counts.trades += sum(trade.home for trades in found.values() for trade in trades)
+        counts.unreadable += len(unreadable)
     return found

@@ -10,14 +10,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.closes import DeadLetterError, explode
-from app.log.records import MAX_RECORD_BYTES, Outgoing, published
+from app.log.records import (
+    MAX_RECORD_BYTES,
+    Outgoing,
+    derived_headers,
+    encode,
+    partition_of,
+)
 from app.metrics import CLOSES as CLOSES_TOTAL
 from app.settings import Settings
+from schemas.facts import group_key
 from schemas.kinds import DEAD_LETTERS, FACTS
 
 CUT_BYTES = 1024 * 1024
 """How much is kept of a value too large for a record with headers."""
 _HEADER_BYTES = 16_384
+_EXPLODED = CLOSES_TOTAL.labels("facts")
 
 
 def facts_of(settings: Settings, messages: Sequence[Any]) -> list[Outgoing]:
@@ -36,13 +44,16 @@ def _outgoing(settings: Settings, message: Any) -> list[Outgoing]:
     except DeadLetterError as error:
         CLOSES_TOTAL.labels("dead_letter").inc()
         return [dead_letter(settings, message, error)]
-    CLOSES_TOTAL.labels("facts").inc()
-    return [
-        published(settings, FACTS, fact, message.offset).with_headers(
-            ("event-id", fact.event_id.encode())
+    _EXPLODED.inc()
+    headers = (*derived_headers(message.offset), ("event-id", facts[0].event_id.encode()))
+    topic, partitions = settings.topic(FACTS), settings.partitions
+    records = []
+    for fact in facts:
+        key = group_key(fact.pattern_key, fact.action_category)
+        records.append(
+            Outgoing(topic, partition_of(key, partitions), key.encode(), encode(fact), headers)
         )
-        for fact in facts
-    ]
+    return records
 
 
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
@@ -71,5 +82,5 @@ def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Out
 
 
 def _timestamp_ms(message: Any) -> int:
-    milliseconds: int = round(message.timestamp * 1000)
+    milliseconds: int = message.timestamp
     return milliseconds

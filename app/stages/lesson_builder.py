@@ -13,23 +13,27 @@ import msgspec
 import structlog
 
 from app.learning.common.event_time import DAY_US
+from app.learning.common.facts import trades_by_group
 from app.learning.common.refit import Refit
-from app.learning.common.window import Trade, trade_from_fact
+from app.learning.common.sieve import Sieve
+from app.learning.common.window import Trade
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.metrics import UNREADABLE, WITHOUT_OUTCOME
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
 from app.stages.refit_line import RefitLine
-from schemas.facts import PatternTradeEvent, group_key
+from schemas.facts import group_key
 from schemas.kinds import FACTS, LESSONS
 from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
 
+SIFTED_TRADES = 50_000
+"""Of one partition, while the log is read for the first time: some 50 MB."""
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
-_decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
+
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
@@ -60,7 +64,9 @@ class LessonBuilder:
 class GroupStore:
     """The groups of one partition of facts.
 
-    The version of what they publish is the offset folded so far.
+    The version of what they publish is the offset folded so far.  Until it is asked anything, as
+    long as the log is read for the first time, trades are sifted: those that no window holds in the
+    end cost little.
     """
 
     def __init__(self, settings: Settings, partition: int) -> None:
@@ -69,42 +75,67 @@ class GroupStore:
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
         self._line = RefitLine(self._groups)
+        self._sieves: dict[str, Sieve] | None = {}  # None once the log was read to its end
+        self._sifted = 0
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
-        trades: dict[str, list[Trade]] = {}
-        for record in records:
-            try:
-                fact = _decode_fact(record.value)
-                trade = trade_from_fact(fact, self._settings.outcome)
-            except (msgspec.MsgspecError, ValueError, TypeError) as error:
-                # Only another program can have written this; ingest's facts can be read.
-                UNREADABLE.labels(LessonBuilder.role).inc()
-                log.error(
-                    "fact.unreadable",
-                    partition=self._partition,
-                    offset=record.offset,
-                    error=str(error),
-                )
-                continue
-            key = group_key(fact.pattern_key, fact.action_category)
+
+        def unreadable(place: int, error: Exception) -> None:
+            # Only another program can have written this; ingest's facts can be read.
+            UNREADABLE.labels(LessonBuilder.role).inc()
+            log.error(
+                "fact.unreadable",
+                partition=self._partition,
+                offset=records[place].offset,
+                error=str(error),
+            )
+
+        values = (record.value for record in records)
+        found, without = trades_by_group(values, self._settings.outcome, unreadable)
+        WITHOUT_OUTCOME.inc(without)
+        for (module, pattern_key, category), trades in found.items():
+            key = group_key(pattern_key, category)
             if key not in self._groups:
-                self._groups[key] = self._learner(fact)
-            if trade is None:
-                WITHOUT_OUTCOME.inc()
+                self._groups[key] = self._learner(module, pattern_key, category)
+            if not trades:
+                continue
+            if self._sieves is not None:
+                self._sift(self._sieves, key, trades)
             else:
-                trades.setdefault(key, []).append(trade)
-        for key, batch in trades.items():
-            self._groups[key].fold(batch)
-            self._line.touch(key, self._version)
+                self._groups[key].fold(trades)
+                self._line.touch(key, self._version)
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
             self._folded = 0
             self._prune()
+
+    def _sift(self, sieves: dict[str, Sieve], key: str, trades: Sequence[Trade]) -> None:
+        config = self._settings.learning_config
+        if key not in sieves:
+            sieves[key] = Sieve(config.window_us, config.window_trades)
+        sieves[key].add(trades)
+        self._sifted += len(trades)
+        if self._sifted > SIFTED_TRADES:
+            self._sifted = sum(sieve.let_go() for sieve in sieves.values())
+            if self._sifted > SIFTED_TRADES // 2:  # most are inside: arrays hold them better
+                self._end_sifting()
+
+    def _end_sifting(self) -> None:
+        """From here on the windows are right after every batch."""
+        if self._sieves is None:
+            return
+        sieves, self._sieves = self._sieves, None
+        while sieves:
+            key, sieve = sieves.popitem()
+            group = self._groups[key]
+            group.fold(sieve.inside())
+            group.window.remember(sieve.outside())
+            self._line.touch(key, 0)
 
     def _prune(self) -> None:
         """Forget the ranks of trades that the log no longer holds: no record of them can come."""
@@ -117,13 +148,16 @@ class GroupStore:
 
         Records that belong to no group are retired by the next changes.
         """
+        self._end_sifting()
         by_group: dict[str, list[Lesson | GroupSummary]] = {}
         for record in published:
             lesson = _decode_lesson(record.value)
             key = group_key(lesson.pattern_key, lesson.action_category)
             by_group.setdefault(key, []).append(lesson)
             if key not in self._groups:
-                self._groups[key] = self._learner(lesson)
+                self._groups[key] = self._learner(
+                    lesson.module, lesson.pattern_key, lesson.action_category
+                )
         for key, group in self._groups.items():
             group.adopt(by_group.get(key, ()))
         self._histories.adopt(lesson for lessons in by_group.values() for lesson in lessons)
@@ -134,6 +168,7 @@ class GroupStore:
 
         In a full call also the days of edge histories.
         """
+        self._end_sifting()
         records: list[Outgoing] = []
         for group, refit in self._line.turn(full, self._version):
             records += self._said(group, refit)
@@ -144,8 +179,14 @@ class GroupStore:
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
+        self._end_sifting()
         dirty = any(group.dirty for group in self._groups.values())
         return not dirty and self._histories.settled
+
+    @property
+    def unfinished(self) -> bool:
+        """Groups wait for their turn, or for a refit under way."""
+        return self._line.unfinished
 
     @property
     def progress(self) -> int | None:
@@ -155,6 +196,7 @@ class GroupStore:
     @property
     def needs_rebuild(self) -> bool:
         """A correction moved a window back over trades that had left it."""
+        self._end_sifting()
         return any(group.needs_rebuild for group in self._groups.values())
 
     def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
@@ -170,11 +212,6 @@ class GroupStore:
         for lesson_id in refit.retired:
             yield tombstone(self._settings, LESSONS, group.module, lesson_id, self._version)
 
-    def _learner(self, record: PatternTradeEvent | Lesson | GroupSummary) -> Learner:
-        return group_learner(
-            self._settings.learning_config,
-            record.module,
-            record.pattern_key,
-            record.action_category,
-            between=True,
-        )
+    def _learner(self, module: str, pattern_key: str, category: str) -> Learner:
+        config = self._settings.learning_config
+        return group_learner(config, module, pattern_key, category, between=True)

@@ -176,6 +176,11 @@ class ModuleStore:
         return not self._unjudged
 
     @property
+    def unfinished(self) -> bool:
+        """Never: each call judges all modules that changed."""
+        return False
+
+    @property
     def needs_rebuild(self) -> bool:
         """Never: a compacted topic holds the last record of every key."""
         return False

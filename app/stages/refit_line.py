@@ -64,6 +64,7 @@ class RefitLine:
         self._waiting: dict[str, Wait] = {}
         self._touched: dict[str, None] = {}
         self._beside: Beside | None = None
+        self._cut = False
         self._rest_until_s = 0.0
 
     def touch(self, key: str, since: int) -> None:
@@ -74,6 +75,11 @@ class RefitLine:
         self._touched[key] = None
         known = self._waiting.get(key, Wait(now_s, now_s, since))
         self._waiting[key] = known._replace(last_s=now_s)
+
+    @property
+    def unfinished(self) -> bool:
+        """The last turn ended before its line did, or a refit runs beside."""
+        return self._cut or self._beside is not None or bool(self._touched)
 
     def exact_to(self, version: int) -> int:
         """The offset, at most `version`, before which all is told as refits say it."""
@@ -91,6 +97,7 @@ class RefitLine:
         After some time the others wait for the next turn.
         """
         busy, self._touched = self._touched, {}
+        self._cut = False
         for key in busy:
             group = self._groups[key]
             if group.touched:
@@ -111,6 +118,7 @@ class RefitLine:
             if not full:
                 self._rest_until_s = ended_s + REST * (ended_s - began_s)
             if ended_s > until_s:
+                self._cut = True
                 break
 
     def _line(self, full: bool, now_s: float) -> list[str]:

@@ -15,17 +15,22 @@ from typing import Any, ClassVar
 
 import faust
 from faust.cli.worker import worker as worker_command
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP, EventT, StreamT
 
 from app.log.client import client_id, faust_broker, faust_credentials
 from app.settings import Settings
+from app.worker.batches import MAX_BATCHES, BatchingConsumer
 from app.worker.fatal import guard_stop
 from app.worker.logs import logging_config
 
 # Prints of a library would become torn log lines; the setting `worker_redirect_stdouts` is not
 # looked at.
 worker_command.redirect_stdouts = False
+
+FETCH_WAIT_MS = 50
+"""So long a broker holds a fetch while nothing is new.  Faust's 1.5 s would be the delay of a
+record whose partition is not in the fetch under way."""
 
 
 class CommittedThread(AIOKafkaConsumerThread):
@@ -37,11 +42,13 @@ class CommittedThread(AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
+        # A fetch that waits for records of some partitions keeps those of the others waiting.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
 
-class CommittedConsumer(Consumer):
-    """Faust's consumer on a `CommittedThread`."""
+class CommittedConsumer(BatchingConsumer):
+    """Faust's consumer on a `CommittedThread`, one event for many records."""
 
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
@@ -123,10 +130,17 @@ class EdgeloopWorker(faust.Worker):
         super().on_worker_shutdown()
 
 
-def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopApp:
-    """A Faust app with our settings; `agent_modules` are attached when a command needs them."""
-    app = EdgeloopApp(
-        settings.consumer_group,
+def make_app(
+    settings: Settings,
+    agent_modules: Sequence[str] = (),
+    kind: type[EdgeloopApp] = EdgeloopApp,
+    **more: Any,
+) -> EdgeloopApp:
+    """A Faust app with our settings; `agent_modules` are attached when a command needs the agents.
+
+    `more` are settings of Faust that replace ours.
+    """
+    ours: dict[str, Any] = dict(
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_client_id=client_id(),
@@ -143,14 +157,15 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
         # the default of 60 s is how long a killed worker's partitions would lie idle
         broker_session_timeout=12.0,
         broker_heartbeat_interval=3.0,
-        broker_commit_interval=1.0,
+        broker_commit_interval=0.25,
         broker_request_timeout=40.0,
         stream_wait_empty=True,  # otherwise a stop acknowledges what it did not do
-        stream_buffer_maxsize=4_096,  # bounds a backlog's memory; more is not faster
+        stream_buffer_maxsize=MAX_BATCHES,  # bounds a backlog's memory; more is not faster
         consumer_max_fetch_size=4_194_304,
         worker_redirect_stdouts=False,
         logging_config=logging_config(settings),
     )
+    app = kind(settings.consumer_group, **ours | more)
     app.settings = settings
     app.agent_modules = tuple(agent_modules)
     return app

@@ -1,4 +1,6 @@
-"""The bare chain: the same Faust settings, the same messages per close, and no learning.
+"""The bare chain: Faust as it comes, an event a message, and no learning.
+
+Its messages per close are those of the workers.
 
 Run as `faust -A benchmarks.pipeline.bare worker`.
 """
@@ -8,15 +10,24 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from faust.transport.drivers.aiokafka import Transport
 
 from app.log.producer import Producer
 from app.log.records import Outgoing, partition_of
 from app.settings import Settings
-from app.worker.process import make_app, raw_topic
+from app.worker.process import EdgeloopApp, make_app, raw_topic
 from schemas.kinds import CLOSES, FACTS, LESSONS, OVERRIDES
 
+
+class PlainApp(EdgeloopApp):
+    """An app on Faust's own transport: an event a message."""
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+
 settings = Settings.from_environment()
-app = make_app(settings)
+app = make_app(settings, kind=PlainApp, stream_buffer_maxsize=4_096, broker_commit_interval=1.0)
 sender = Producer(settings)
 
 

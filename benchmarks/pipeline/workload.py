@@ -36,11 +36,13 @@ def exit_of(number: int) -> str:
     )
 
 
-def closes(count: int, first: int = 0, seed: int = 7) -> Iterator[tuple[str, bytes]]:
+def closes(
+    count: int, first: int = 0, seed: int = 7, patterns: int = PATTERNS
+) -> Iterator[tuple[str, bytes]]:
     """(trade id, event) of closes `first` … `first + count - 1`."""
     rng = random.Random(seed * 1_000_003 + first)
     for number in range(first, first + count):
-        state = rng.randrange(PATTERNS)
+        state = rng.randrange(patterns)
         pattern = f"pm.bench.S{state}"
         # far from the baseline, so that every group has an override that moves with each trade
         edge = 1.0 if state % 2 else -1.0

@@ -16,7 +16,7 @@ from benchmarks.quality import oracle
 from benchmarks.quality.truth import DAY_US, REGIME, T0_US, Group, Planted, World
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolution import Resolution, combine, prepare
+from edgeloop.resolution import Resolution, prepare
 from schemas.lessons import Lesson, LessonVerdict
 
 SAME_JACCARD = 0.8
@@ -113,8 +113,8 @@ def resolutions(
         scope = w.scope(row)
         day = w.action_day[w.row_trade[row]] if rows is None else cut.day
         at_s = (T0_US + day * DAY_US) / 1e6
-        matched = indices[group].match(scope) if group in indices else []
-        answers.append(combine(matched, scope, at_s) if matched else Resolution(1.0, "no_match"))
+        matched = indices[group].match(scope) if group in indices else None
+        answers.append(matched.at(scope, at_s) if matched else Resolution(1.0, "no_match"))
     return answers
 
 

@@ -192,13 +192,18 @@ def test_the_index_finds_what_the_plain_loop_finds(
     by_loop = sorted(
         (p for p in prepared if contained(p.items, context)), key=lambda p: p.override_id
     )
-    by_index = GroupIndex(prepared).match(context)
+    together = GroupIndex(prepared).match(context)
+    by_index = [] if together is None else list(together.overrides)
     assert by_index == by_loop
     plain = resolve(overrides, "pm.a.b", "add", context, AT)
-    if by_index:
-        assert combine(by_index, context, unix_seconds(AT)).multiplier == pytest.approx(
+    if together is not None:
+        assert together.at(context, unix_seconds(AT)).multiplier == pytest.approx(
             plain.multiplier, abs=1e-12
         )
+        # What is remembered of them for this context serves another time.
+        late = AT + timedelta(days=400)
+        again = together.at(context, unix_seconds(late))
+        assert again == combine(by_index, context, unix_seconds(late))
     else:
         assert plain.multiplier == 1.0
 

@@ -15,6 +15,7 @@ from typing import Any
 from faust.types import TP
 
 from app.settings import Settings
+from app.worker.batches import batches
 from app.worker.fatal import fatal_exit
 from app.worker.process import make_app, raw_topic
 from schemas.kinds import CLOSES, FACTS, LESSONS
@@ -48,25 +49,25 @@ async def commit_where_to_start(*_: Any, **__: Any) -> None:
 
 @app.agent(raw_topic(app, settings, LESSONS), concurrency=1)
 async def starting(stream: Any) -> Any:
-    async for events in stream.take_events(500, within=0.02):
-        note("started", offsets=[event.message.offset for event in events])
+    async for records in batches(stream):
+        note("started", offsets=[record.offset for record in records])
         yield
 
 
 @app.agent(raw_topic(app, settings, CLOSES), concurrency=1)
 async def raising(stream: Any) -> Any:
-    async for events in stream.take_events(500, within=0.2):
-        note("raising", offsets=[event.message.offset for event in events])
-        if any(event.message.value == b"raise" for event in events):
+    async for records in batches(stream):
+        note("raising", offsets=[record.offset for record in records])
+        if any(record.value == b"raise" for record in records):
             raise RuntimeError("an exception in an agent's body")
         yield
 
 
 @app.agent(raw_topic(app, settings, FACTS), concurrency=1)
 async def holding(stream: Any) -> Any:
-    async for events in stream.take_events(500, within=0.2):
-        note("holding", offsets=[event.message.offset for event in events])
-        if any(event.message.value == b"die" for event in events):
+    async for records in batches(stream):
+        note("holding", offsets=[record.offset for record in records])
+        if any(record.value == b"die" for record in records):
             fatal_exit("toy", RuntimeError("told to die"))
         while not RELEASE.exists():  # noqa: ASYNC110 (the test is another process)
             await asyncio.sleep(0.05)

@@ -244,7 +244,8 @@ def test_both_readers_agree(log: list[Trade], context: dict[str, str], hours: fl
     """The index of a book gives, of the core's overrides, what the plain function does."""
     engine = learned({GROUP: log})
     at = newest(engine) + timedelta(hours=hours)
-    matched = GroupIndex(prepare(o) for o in engine.overrides()).match(context)
+    together = GroupIndex(prepare(o) for o in engine.overrides()).match(context)
+    matched = () if together is None else together.overrides
     plain = resolve(engine.overrides(), *GROUP, context, at)
     if matched:
         found = combine(matched, context, unix_seconds(at))

@@ -30,6 +30,7 @@ class Store:
 
     def __init__(self) -> None:
         self.settled = True
+        self.unfinished = False
         self.progress: int | None = None
         self.needs_rebuild = False
 
@@ -56,16 +57,16 @@ def offsets(partition: Partition) -> list[int]:
 
 def test_the_next_offset_is_taken_in_and_older_ones_are_skipped(partition: Partition) -> None:
     for offset in (8, 10, 9, 11, 10):
-        partition.receive(Record(offset), now_s=1.0)
+        partition.receive([Record(offset)], now_s=1.0)
     assert offsets(partition) == [10, 11]
     assert (partition.state, partition.next_offset) == (PartitionState.CURRENT, 12)
     assert partition.last_new_s == 1.0
 
 
 def test_after_a_gap_the_log_is_read_up_to_what_came(partition: Partition) -> None:
-    partition.receive(Record(10), now_s=1.0)
-    partition.receive(Record(13), now_s=1.0)
-    partition.receive(Record(14), now_s=1.0)
+    partition.receive([Record(10)], now_s=1.0)
+    partition.receive([Record(13)], now_s=1.0)
+    partition.receive([Record(14)], now_s=1.0)
     assert (partition.state, partition.known_end) == (PartitionState.BEHIND, 15)
     assert offsets(partition) == [10], "what comes behind a gap is read from the log, in order"
     assert partition.take_pending() == ([Record(10)], 11)
@@ -75,13 +76,13 @@ def test_after_a_gap_the_log_is_read_up_to_what_came(partition: Partition) -> No
     partition.read_to(15)
     partition.caught_up()
     assert partition.state is PartitionState.CURRENT
-    partition.receive(Record(15), now_s=2.0)
+    partition.receive([Record(15)], now_s=2.0)
     assert offsets(partition) == [15]
 
 
 def test_a_hydrating_partition_takes_nothing_from_faust() -> None:
     partition = Partition(0, Store())
-    partition.receive(Record(0), now_s=1.0)
+    partition.receive([Record(0)], now_s=1.0)
     assert not partition.pending
     assert partition.state is PartitionState.HYDRATING
 
@@ -89,7 +90,7 @@ def test_a_hydrating_partition_takes_nothing_from_faust() -> None:
 def test_progress_is_noted_when_nothing_is_left(partition: Partition) -> None:
     store = partition.store
     assert isinstance(store, Store)
-    partition.receive(Record(10), now_s=1.0)
+    partition.receive([Record(10)], now_s=1.0)
     partition.note_done()
     assert partition.done_offset is None, "something is pending"
     partition.take_pending()

@@ -31,6 +31,7 @@ class Numbers:
         self.published: dict[str, bytes | None] = {}
         self.version = 0
         self.needs_rebuild = False
+        self.unfinished = False
         self.progress = None
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:

@@ -32,7 +32,9 @@ NONE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", ["app.replay.span", "app.replay.digest", "app.replay.sieve"])
+@pytest.mark.parametrize(
+    "name", ["app.replay.span", "app.replay.digest", "app.learning.common.sieve"]
+)
 def test_examples(name: str) -> None:
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
+from app.learning.common import sieve
+from app.learning.common.sieve import Sieve
 from app.learning.common.window import GroupWindow, Trade
-from app.replay import sieve
-from app.replay.sieve import Sieve
 
 
 def records(rng: random.Random) -> list[Trade]:

@@ -26,16 +26,18 @@ class Message:
     partition: int = 0
     offset: int = 0
     headers: tuple[tuple[str, bytes], ...] = ()
-    timestamp: float = 2_000_000_000.0
+    timestamp: int = 2_000_000_000_000
 
 
-def close(number: int, rr: float, chain: str, revision: int = 0) -> Message:
-    """A closed trade with one entry; one an hour."""
+def close(
+    number: int, rr: float, chain: str, revision: int = 0, trade: int | None = None
+) -> Message:
+    """A closed trade with one entry; one an hour.  `trade`: a close of that one instead."""
     exit_us = START_US + number * 3_600_000_000
     event: dict[str, Any] = {
         "event_id": f"e{number}-{revision}",
         "schema_version": 1,
-        "trade_id": f"t{number}",
+        "trade_id": f"t{number if trade is None else trade}",
         "revision": revision,
         "bucket": "micro",
         "timeframe": "1h",

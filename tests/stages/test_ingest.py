@@ -37,7 +37,7 @@ def test_the_settings_are_arguments() -> None:
 
 
 def test_a_bad_record_is_a_dead_letter_and_the_good_one_beside_it_a_fact() -> None:
-    bad = Message(b'{"event_id": 1}', b"key", partition=5, offset=9, timestamp=1.25)
+    bad = Message(b'{"event_id": 1}', b"key", partition=5, offset=9, timestamp=1250)
     letter, fact = facts_of(SETTINGS, [bad, close(1, 1.0, "sol")])
     headers = dict(letter.headers)
     assert (letter.topic, letter.key, letter.value) == (DEAD_LETTERS, b"key", bad.value)

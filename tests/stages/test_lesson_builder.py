@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import threading
 import time
 from dataclasses import replace
@@ -12,10 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.learning.common import sieve
 from app.learning.common.refit import Refit
 from app.learning.integrated.group import IntegratedLearner
 from app.log.records import Outgoing, version_of
-from app.stages import refit_line
+from app.stages import lesson_builder, refit_line
 from app.stages.ingest import facts_of
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
@@ -218,3 +220,42 @@ def test_a_lesson_is_routed_to_the_owner_of_its_group() -> None:
         assert stage.route(record) == records[0].partition
     assert stage.route(Message(b"no lesson")) is None
     assert (stage.role, stage.source, stage.outputs) == ("lesson_builder", FACTS, (LESSONS,))
+
+
+@pytest.mark.parametrize("sifted_trades", [20, 10_000])
+def test_a_log_that_is_sifted_comes_to_what_a_window_that_slides_holds(
+    monkeypatch: pytest.MonkeyPatch, sifted_trades: int
+) -> None:
+    """Closes and corrections that move windows, in any order: sifted to the end, or until too many
+    are held."""
+    monkeypatch.setattr(lesson_builder, "SIFTED_TRADES", sifted_trades)
+    monkeypatch.setattr(sieve, "SLACK", 0)
+    rng = random.Random(sifted_trades)
+    settings = replace(SETTINGS, window_days=3.0)
+    rebuilt = 0
+    for _ in range(12):
+        closes = [close(i, 0.1 * (i * 7 % 5 - 2), "sol" if i % 2 else "eth") for i in range(150)]
+        # The newest trades are moved back, so that others belong inside once more.
+        closes += [
+            close(rng.randrange(150), 1.0, "sol", revision=1 + n, trade=rng.randrange(140, 150))
+            for n in range(20)
+        ]
+        if rng.random() < 0.5:
+            rng.shuffle(closes)
+        records = read_back(facts_of(settings, closes))
+        sifted, slid = (LessonBuilder(settings).new_store(0) for _ in range(2))
+        assert slid.settled  # it is asked before it reads: nothing is sifted
+        for made in (sifted, slid):
+            for start in range(0, len(records), 16):
+                made.fold(records[start : start + 16], min(start + 16, len(records)))
+            if made.needs_rebuild:
+                rebuilt += 1
+                made.fold(records, len(records))
+            assert not made.needs_rebuild
+        found, expected = (by_topic(made.changes(full=True)) for made in (sifted, slid))
+        assert contents(found) == contents(expected)
+        # A lesser close that comes again has no effect on either.
+        for made in (sifted, slid):
+            made.fold(rng.sample(records, 40), len(records))
+            assert made.changes(full=True) == []
+    assert rebuilt > 3, "some windows moved back"

@@ -292,6 +292,14 @@ class GroupWindow:
         if self._gaps > (2.0 if self._unread else 1.0):
             self._compact()
 
+    def remember(self, outside: Mapping[str, bytes]) -> None:
+        """Take in the packed ranks of trades that are known to be outside, or to be missing: of
+        those the log has to be folded once more."""
+        if outside:
+            self._outside.update(outside)
+            self._outside_top_known = False
+            self._slide(True)
+
     def prune(self, before_us: int) -> None:
         """Forget the ranks of trades outside whose exit lies before `before_us`.
 

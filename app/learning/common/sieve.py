@@ -3,9 +3,9 @@ over all of it.
 
 May touch: nothing but its arguments.
 
-`GroupWindow` keeps arrays that are right after every batch, which a worker needs and a replay does
-not: here a trade costs two look-ups in dictionaries, and only those that are inside in the end go
-into the window.  The result is the same function of the set of records:
+`GroupWindow` keeps arrays that are right after every batch, which a replay, or a worker that
+catches up, does not need: here a trade costs two look-ups in dictionaries, and only those that are
+inside in the end go into the window.  The result is the same function of the set of records:
 
 1. Of each trade the greatest record is kept.
 2. Trades outside the window so far are dropped now and then; their ranks stay, so that a later
@@ -61,7 +61,7 @@ class Sieve:
                 del gone[trade_id]
                 best[trade_id] = trade
         if len(best) > self._limit:
-            self._let_go()
+            self.let_go()
 
     def missing(self) -> set[str]:
         """Trades inside the window that were dropped: pass their records to `restore`."""
@@ -79,6 +79,16 @@ class Sieve:
         inside = self._inside()
         return [trade for trade_id, trade in self._best.items() if trade_id in inside]
 
+    def outside(self) -> dict[str, bytes]:
+        """The packed ranks of the trades that `inside` does not return."""
+        inside = self._inside()
+        held = {
+            trade_id: packed(trade.rank)
+            for trade_id, trade in self._best.items()
+            if trade_id not in inside
+        }
+        return self._gone | held
+
     def _inside(self) -> set[str]:
         held = [(trade.exit_us, trade_id) for trade_id, trade in self._best.items()]
         return self._window(
@@ -95,8 +105,10 @@ class Sieve:
             inside = sorted(inside, reverse=True)[: self._window_trades]
         return {trade_id for _, trade_id in inside}
 
-    def _let_go(self) -> None:
+    def let_go(self) -> int:
+        """Let go of trades that are outside by what is known; returns how many are held."""
         inside = self._window([(trade.exit_us, trade_id) for trade_id, trade in self._best.items()])
         for trade_id in self._best.keys() - inside:
             self._gone[trade_id] = packed(self._best.pop(trade_id).rank)
         self._limit = 2 * len(self._best) + SLACK
+        return len(self._best)

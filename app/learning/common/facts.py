@@ -1,0 +1,85 @@
+"""From the bytes of facts to trades: what is read in bulk, by workers as they start and by replays.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from app.learning.common.window import Trade, trade_from_fact
+
+Group = tuple[str, str, str]
+"""(module, pattern key, category)."""
+
+
+# Of a fact only what a trade is made of: what is not named is not decoded.
+class _Segment(msgspec.Struct, gc=False, frozen=True):
+    bucket: str | None = None
+    timeframe: str | None = None
+
+
+class _Action(msgspec.Struct, gc=False):
+    scope: dict[str, str]
+
+
+class _Metrics(msgspec.Struct, gc=False, frozen=True):
+    time_efficiency: float | None = None
+
+
+class _Fact(msgspec.Struct, gc=False):
+    module: str
+    pattern_key: str
+    action_category: str
+    trade_id: str
+    revision: int
+    n_actions: int
+    exit_ts: str
+    event_id: str
+    value_sha256: str
+    actions: tuple[_Action, ...]
+    segment: _Segment
+    home: bool
+    rr: float | None = None
+    roi: float | None = None
+    pnl_usd: float | None = None
+    metrics: _Metrics = _Metrics()
+
+
+_decode = msgspec.json.Decoder(_Fact).decode
+
+
+def trades_by_group(
+    values: Iterable[bytes | None],
+    outcome: str,
+    unreadable: Callable[[int, Exception], None],
+) -> tuple[dict[Group, list[Trade]], int]:
+    """The trades of facts by group, in their order, and how many facts lack the outcome.
+
+    A group of which every fact lacks it has an empty list.  `unreadable` is told the place of each
+    value that is no fact, and why: only another program can have written it.
+
+    >>> trades_by_group([b"{}"], "rr", lambda place, error: print(place, error))
+    0 Object missing required field `module`
+    ({}, 0)
+    """
+    found: dict[Group, list[Trade]] = {}
+    without = 0
+    for place, value in enumerate(values):
+        try:
+            fact = _decode(value)  # type: ignore[arg-type]  # None raises TypeError
+            trade = trade_from_fact(fact, outcome)  # type: ignore[arg-type]  # has what it reads
+        except (msgspec.MsgspecError, ValueError, TypeError) as error:
+            unreadable(place, error)
+            continue
+        group = (fact.module, fact.pattern_key, fact.action_category)
+        batch = found.get(group)
+        if batch is None:
+            batch = found[group] = []
+        if trade is None:
+            without += 1
+        else:
+            batch.append(trade)
+    return found, without

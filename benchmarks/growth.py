@@ -1,0 +1,161 @@
+"""How the cost of a close grows with what is known already: trades in a group's window, and lessons
+of a module.
+
+Run: python -m benchmarks.growth --plot docs/growth.svg
+
+CPU time of this process, which other load on the machine disturbs less than the clock.  How the
+pipeline grows with workers, `python -m benchmarks.pipeline --only workers` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from app.learning.common.config import LearningConfig
+from app.learning.integrated.group import IntegratedLearner
+from app.learning.integrated.judge import IntegratedMaterializer
+from benchmarks.speed.core import learner
+from benchmarks.speed.worlds import CATEGORY, group, trades
+from schemas.lessons import GroupSummary, Lesson
+
+DIMS, DEPTH, GROUP_TRADES = 8, 3, 500
+
+
+@dataclass(frozen=True)
+class Point:
+    """Seconds of CPU at a size."""
+
+    size: int
+    seconds: float
+
+
+Curves = dict[str, list[Point]]
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    """Of one call."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def by_trades(sizes: list[int], runs: int) -> Curves:
+    """A close into a group of so many trades: until it is told, and the exact refit."""
+    curves: Curves = {"one more trade, told": [], "refit of its group": []}
+    for size in sizes:
+        made = trades(size + 40 * runs, DIMS, (4,), seed=1)
+        later = iter(made[size:])
+        config = LearningConfig(max_dims=DEPTH, window_trades=size)
+        one = IntegratedLearner("pm", group(0), CATEGORY, config, between=True)
+        one.fold(made[:size])
+        one.refit(version=1)
+
+        def tell(one: IntegratedLearner = one, later: Iterator = later) -> None:  # type: ignore[type-arg]
+            one.fold([next(later)])
+            one.provisional(version=2)
+
+        def refit(one: IntegratedLearner = one, later: Iterator = later) -> None:  # type: ignore[type-arg]
+            one.fold([next(later)])
+            one.refit(version=3)
+
+        told = statistics.median(cpu_s(tell) for _ in range(20))
+        exact = statistics.median(cpu_s(refit) for _ in range(runs))
+        curves["one more trade, told"].append(Point(size, told))
+        curves["refit of its group"].append(Point(size, exact))
+    return curves
+
+
+def by_lessons(groups: list[int], runs: int) -> Curves:
+    """A judgement of a module of so many lessons, once one group has changed."""
+    curve: list[Point] = []
+    config = LearningConfig(max_dims=DEPTH)
+    seeds = itertools.count(20_000)
+    for n in groups:
+        judge = IntegratedMaterializer("pm", config)
+        lessons = 0
+        first: IntegratedLearner | None = None
+        for number in range(n):
+            one = learner(config, number, trades(GROUP_TRADES, DIMS, (4,), seed=number))
+            found = one.refit(version=1)
+            records: list[Lesson | GroupSummary] = [*found.lessons]
+            if found.summary is not None:
+                records.append(found.summary)
+            judge.fold(records)
+            lessons += len(found.lessons)
+            first = first or one
+        judge.judge(version=1)
+        assert first is not None
+        took = []
+        for _ in range(runs):
+            first.fold(trades(5, DIMS, (4,), seed=next(seeds)))
+            changed = first.refit(version=2)
+            judge.fold(
+                [*changed.lessons, *([changed.summary] if changed.summary else [])],
+                changed.retired,
+            )
+            took.append(cpu_s(lambda judge=judge: judge.judge(version=2)))  # type: ignore[misc]
+        curve.append(Point(lessons, statistics.median(took)))
+    return {"judgement after one group's change": curve}
+
+
+def show(title: str, unit: str, curves: Curves) -> None:
+    """Print a table in Markdown."""
+    sizes = [point.size for point in next(iter(curves.values()))]
+    print(f"\n| {title} | " + " | ".join(f"{size:,} {unit}" for size in sizes) + " |")
+    print("|---|" + "---|" * len(sizes))
+    for name, points in curves.items():
+        print(f"| {name} | " + " | ".join(_time(p.seconds) for p in points) + " |")
+
+
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def plot(path: str, panels: dict[str, Curves]) -> None:
+    """Both curves on logarithmic axes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "growth"  # the same file from the same figures
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(9, 3.4))
+    for axis, (label, curves) in zip(axes, panels.items(), strict=True):
+        for name, points in curves.items():
+            axis.loglog(
+                [p.size for p in points], [1000 * p.seconds for p in points], "o-", label=name
+            )
+        axis.set_xlabel(label)
+        axis.set_ylabel("CPU, ms")
+        axis.grid(True, which="major", alpha=0.3)
+        axis.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None} if path.endswith(".svg") else None)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.growth", description=(__doc__ or "").partition("\n\n")[0]
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: that it runs")
+    parser.add_argument("--runs", type=int, default=3, help="medians of so many (default 3)")
+    parser.add_argument("--plot", metavar="FILE", help="write a plot, as SVG or PNG")
+    options = parser.parse_args()
+    sizes = [200, 400] if options.quick else [1_000, 3_000, 10_000, 30_000]
+    groups = [2, 4] if options.quick else [25, 50, 100, 200]
+    window = by_trades(sizes, options.runs)
+    show("CPU of a close, by trades in its group's window", "trades", window)
+    module = by_lessons(groups, options.runs)
+    show("CPU of a judgement, by lessons of its module", "lessons", module)
+    if options.plot:
+        plot(options.plot, {"trades in the window": window, "lessons of the module": module})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Producing in bulk against a bare producer, and catching up against a bare loop.
+
+May touch: the benchmark's stack, processes that it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import orjson
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from app import devstack
+from app.log.reader import read_to_end, reader
+from app.log.records import partition_of
+from benchmarks.pipeline import workload
+from benchmarks.pipeline.figures import Figure
+from benchmarks.pipeline.installation import Installation
+from schemas import kinds
+
+
+async def produce_rate(stack: devstack.StackInfo, count: int) -> Figure:
+    """Our sender against a bare idempotent aiokafka producer, the same messages, three times in
+    turn."""
+    here = Installation(stack)
+    await here.create()
+    messages = list(workload.closes(count))
+    ours, bare = [], []
+    for _ in range(3):
+        ours.append(count / await here.produce(kinds.CLOSES, messages))
+        bare.append(count / await _bare_produce(here, messages))
+    a, b = statistics.median(ours), statistics.median(bare)
+    return Figure(
+        "produce rate against bare aiokafka", f"{a:,.0f}/s against {b:,.0f}/s", a / b, "≥ 0.7"
+    )
+
+
+async def _bare_produce(here: Installation, messages: list[tuple[str, bytes]]) -> float:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=here.settings.broker,
+        enable_idempotence=True,
+        acks="all",
+        max_batch_size=1_048_576,
+    )
+    await producer.start()
+    started = time.perf_counter()
+    pending = [
+        await producer.send(
+            here.settings.topic(kinds.CLOSES),
+            value,
+            key.encode(),
+            partition=partition_of(key, here.settings.partitions),
+        )
+        for key, value in messages
+    ]
+    await asyncio.gather(*pending)
+    seconds = time.perf_counter() - started
+    await producer.stop()
+    return seconds
+
+
+async def backlog(stack: devstack.StackInfo, count: int, learning: str) -> list[Figure]:
+    """A worker started behind `count` facts: time until its lessons are published, against reading
+    and parsing the same topic."""
+    here = Installation(
+        stack,
+        EDGELOOP_DIMENSIONS=",".join(f"d{i}" for i in range(8)),
+        EDGELOOP_AGENTS="lesson_builder",
+        EDGELOOP_LEARNING=learning,
+    )
+    await here.create()
+    await here.produce(kinds.FACTS, workload.facts(count))
+    bare = min([await _bare_read(here) for _ in range(3)])
+    started = time.monotonic()
+    with here.worker() as process:
+        seconds = await here.idle(["lesson_builder"]) - started
+        peak = _peak_mb(process.pid)
+    return [
+        Figure(
+            f"idle behind {count:,} facts, start included ({learning})",
+            f"{seconds:.1f} s against {bare:.1f} s of getmany + orjson",
+            seconds / bare,
+            "≤ 3",
+        ),
+        Figure(
+            f"peak memory of that worker ({learning})", f"{peak:,.0f} MB", peak / 1024, "< 2 GB"
+        ),
+    ]
+
+
+def _peak_mb(pid: int) -> float:
+    """Greatest resident memory of a process so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+async def _bare_read(here: Installation) -> float:
+    consumer = reader(here.settings)
+    await consumer.start()
+    started = time.perf_counter()
+    starts: dict[TopicPartition, int | None] = {
+        TopicPartition(here.settings.topic(kinds.FACTS), p): None
+        for p in range(here.settings.partitions)
+    }
+    async for _, records, _ in read_to_end(consumer, starts):
+        for record in records:
+            orjson.loads(record.value)
+    seconds = time.perf_counter() - started
+    await consumer.stop()
+    return seconds

@@ -1,0 +1,18 @@
+"""The lines of the report.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the report; `target` is what the ratio (or value) is held against."""
+
+    name: str
+    value: str
+    ratio: float | None = None
+    target: str = ""

@@ -1,0 +1,250 @@
+"""From a close produced to a book that sizes by it.
+
+May touch: the benchmark's stack, processes that it started.
+
+Two moments are measured of each close:
+
+* *in evidence*: another reader has an override of its entry group whose evidence includes it.  A
+  record that differs in its last digits alone waits up to ten seconds, so this says how long digits
+  wait.
+* *right*: a book resolves, within a step of the grid, what an exact learner says of the log up to
+  this close, or up to a later one.  For a sample of closes the exact learner refits everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from aiokafka import TopicPartition
+
+from app import devstack
+from app.closes import explode
+from app.learning.common.window import Trade, trade_from_fact
+from app.learning.engine import Engine
+from app.log.reader import reader
+from app.settings import Settings
+from benchmarks.pipeline import workload
+from benchmarks.pipeline.figures import Figure
+from benchmarks.pipeline.installation import Installation
+from benchmarks.pipeline.peer import peer_delays
+from edgeloop import resolve
+from edgeloop.shelf import Shelf
+from schemas import kinds
+
+WARM = 3_000
+PROBES_A_SECOND = 1.0
+"""Closes of the sample, for each of which the exact learner refits all that has changed."""
+STEP = 0.01
+
+
+class Probe(NamedTuple):
+    """What the exact learner says after a close: by context of its groups the multiplier."""
+
+    exit: str
+    answers: dict[tuple[str, str, str], float]
+
+
+async def latency(
+    stack: devstack.StackInfo,
+    rate: float,
+    seconds: float,
+    learning: str,
+    quix: str | None,
+    warm: int = WARM,
+    patterns: int = workload.PATTERNS,
+) -> list[Figure]:
+    """Both moments at a steady rate, and the first one of the peer."""
+    here = Installation(stack, EDGELOOP_LEARNING=learning)
+    await here.create()
+    count = round(rate * seconds)
+    messages = list(workload.closes(warm + count, patterns=patterns))
+    sent: dict[str, float] = {}
+    with here.worker():
+        await here.produce(kinds.CLOSES, messages[:warm])
+        await here.idle()
+        reading = asyncio.create_task(_follow(here))
+        await here.pace(rate, messages[warm:], sent)
+        await here.idle()
+        reading.cancel()
+        came = await reading
+    shown = f"{rate:.0f} closes/s, {warm // patterns:,} trades a group ({learning})"
+    waits = in_evidence(came, messages[warm:], sent)
+    places = range(warm, len(messages), max(1, round(rate / PROBES_A_SECOND)))
+    probes = exact(here.settings, messages, places)
+    rights = right(came, probes, sent)
+    at_once = sum(wait == 0.0 for wait in rights)
+    late = [wait for wait in rights if wait > 0.0] or [0.0]
+    figures = [
+        Figure(
+            f"close to a book that is right, {shown}",
+            f"{_quantiles(rights)}; {at_once} of {len(rights)} right before; others"
+            f" {_quantiles(late)}",
+            1000 * _quantile(rights, 0.99),
+            "p50 < 60 ms, p99 < 200 ms",
+        ),
+        Figure(f"close in evidence, {shown}", _quantiles(waits), 1000 * _quantile(waits, 0.99)),
+    ]
+    if quix is not None:
+        theirs = await peer_delays(stack, quix, rate, count)
+        figures.append(
+            Figure(
+                f"close in the Quix peer's records, {rate:.0f} closes/s",
+                _quantiles(theirs),
+                1000 * _quantile(theirs, 0.99),
+            )
+        )
+    return figures
+
+
+def in_evidence(
+    came: Sequence[tuple[float, Any]],
+    messages: Sequence[tuple[str, bytes]],
+    sent: dict[str, float],
+) -> list[float]:
+    """Seconds, in order of size."""
+    waiting: dict[str, list[str]] = {}
+    for _, value in messages:
+        event = orjson.loads(value)
+        waiting.setdefault(event["actions"][0]["pattern_key"], []).append(
+            event["trade_summary"]["exit_timestamp"]
+        )
+    waits = []
+    for at, record in came:
+        if record.value is None:
+            continue
+        override = orjson.loads(record.value)
+        if override["action_category"] == "entry" and not override["scope"]:
+            exits = waiting.get(override["pattern_key"], [])
+            while exits and exits[0] <= override["as_of"]:
+                waits.append(at - sent[exits.pop(0)])
+    return sorted(waits) or [float("nan")]
+
+
+def exact(
+    settings: Settings, messages: Sequence[tuple[str, bytes]], places: Sequence[int]
+) -> list[Probe]:
+    """What a learner that refits everything says after each of these closes."""
+    engine = Engine(settings.learning_config)
+    probes, folded = [], 0
+    for place in places:
+        engine.fold(_trades(settings, messages[folded : place + 1]))
+        folded = place + 1
+        overrides = engine.learn()
+        event = orjson.loads(messages[place][1])
+        answers = {
+            key: resolve(overrides, key[0], key[1], orjson.loads(key[2]), _at()).multiplier
+            for key in _contexts(event)
+        }
+        probes.append(Probe(event["trade_summary"]["exit_timestamp"], answers))
+    return probes
+
+
+def right(
+    came: Sequence[tuple[float, Any]], probes: Sequence[Probe], sent: dict[str, float]
+) -> list[float]:
+    """Of each probe and group the seconds until a book is right, 0 where it was before; in order of
+    size, infinite where it never was."""
+    shelf = Shelf()
+    known: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    contexts = {key for probe in probes for key in probe.answers}
+
+    def note(at: float) -> None:
+        overrides = list(shelf.records.values())
+        for key in contexts:
+            now = resolve(overrides, key[0], key[1], orjson.loads(key[2]), _at()).multiplier
+            said = known.setdefault(key, [])
+            if not said or said[-1][1] != now:
+                said.append((at, now))
+
+    at = float("-inf")
+    for came_at, record in came:
+        if came_at != at:
+            note(at)
+            at = came_at
+        shelf.apply([record])
+    note(at)
+    waits = []
+    for i, probe in enumerate(probes):
+        for key, answer in probe.answers.items():
+            # (from when on it is right to say so, what)
+            goals = [(sent[probe.exit], answer)] + [
+                (sent[later.exit], later.answers[key])
+                for later in probes[i + 1 :]
+                if key in later.answers
+            ]
+            waits.append(_first(known[key], goals) - sent[probe.exit])
+    return sorted(waits)
+
+
+def _first(said: Sequence[tuple[float, float]], goals: Sequence[tuple[float, float]]) -> float:
+    """The first moment at which what is said is within a step of a goal that counts by then."""
+    best = float("inf")
+    for place, (since, multiplier) in enumerate(said):
+        until = said[place + 1][0] if place + 1 < len(said) else float("inf")
+        for counts_from, goal in goals:
+            start = max(since, counts_from)
+            if start < until and abs(multiplier - goal) < STEP + 1e-9:
+                best = min(best, start)
+    return best
+
+
+def _contexts(event: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for action in event["actions"]:
+        scope = orjson.dumps(action["scope"]).decode()
+        yield action["pattern_key"], action["action_category"], scope
+
+
+def _trades(
+    settings: Settings, messages: Sequence[tuple[str, bytes]]
+) -> dict[tuple[str, str], list[Trade]]:
+    found: dict[tuple[str, str], list[Trade]] = {}
+    now_ms = round(time.time() * 1000)
+    for _, value in messages:
+        for fact in explode(
+            value, now_ms, dimensions=settings.dimensions, outcome=settings.outcome
+        ):
+            trade = trade_from_fact(fact, settings.outcome)
+            if trade is not None:
+                found.setdefault((fact.pattern_key, fact.action_category), []).append(trade)
+    return found
+
+
+def _at() -> datetime:
+    """The same moment for all answers, after every close: decay is not what is compared."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+async def _follow(here: Installation) -> list[tuple[float, Any]]:
+    """All records of overrides with the time at which they came, until cancelled."""
+    consumer = reader(here.settings, fetch_max_wait_ms=20)
+    await consumer.start()
+    came: list[tuple[float, Any]] = []
+    consumer.assign(
+        [
+            TopicPartition(here.settings.topic(kinds.OVERRIDES), p)
+            for p in range(here.settings.partitions)
+        ]
+    )
+    try:
+        while True:
+            for records in (await consumer.getmany(timeout_ms=50)).values():
+                now = time.perf_counter()
+                came += [(now, record) for record in records]
+    except asyncio.CancelledError:
+        return came
+    finally:
+        await consumer.stop()
+
+
+def _quantile(waits: Sequence[float], q: float) -> float:
+    return waits[round(q * (len(waits) - 1))]
+
+
+def _quantiles(waits: Sequence[float]) -> str:
+    p50, p99 = (1000 * _quantile(sorted(waits), q) for q in (0.5, 0.99))
+    return f"p50 {p50:.0f} ms, p99 {p99:.0f} ms ({len(waits)})"
