@@ -10,6 +10,7 @@ import faust
 
 from app.log.producer import Producer
 from app.log.retry import Stopping
+from app.log.unread import Unread
 from app.settings import Settings
 from app.stages.ingest import facts_of
 from app.worker.fatal import fatal_exit
@@ -20,6 +21,8 @@ from schemas.kinds import CLOSES
 def attach(app: faust.App, settings: Settings) -> None:
     """Let `app` run this agent."""
     producer = Producer(settings, lambda: bool(app.should_stop))
+    topic = settings.topic(CLOSES)
+    unread = Unread(settings, topic)
 
     @app.agent(raw_topic(app, settings, CLOSES), concurrency=1, name="ingest")
     async def ingest(stream: Any) -> AsyncIterator[None]:
@@ -27,6 +30,7 @@ def attach(app: faust.App, settings: Settings) -> None:
         async for events in stream.take_events(500, within=0.02):
             try:
                 messages = [event.message for event in events]
+                await unread.passed(messages)
                 await producer.send(await asyncio.to_thread(facts_of, settings, messages))
             except Stopping:
                 # `stream_wait_empty` holds the stop until here: end without acknowledging.
@@ -35,6 +39,12 @@ def attach(app: faust.App, settings: Settings) -> None:
                 fatal_exit("ingest", error)
             yield
 
+    @app.on_rebalance_complete.connect
+    async def compare(*_: Any, **__: Any) -> None:
+        assignment = app.consumer.assignment()
+        await unread.assigned({tp.partition for tp in assignment if tp.topic == topic})
+
     @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
         await producer.stop()
+        await unread.stop()

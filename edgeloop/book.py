@@ -197,6 +197,9 @@ class OverrideBook:
         """
         from aiokafka import AIOKafkaConsumer, TopicPartition
 
+        from edgeloop import tolerant
+
+        tolerant.install()  # a header that is no UTF-8 is no reason to be neutral for ever
         consumer = AIOKafkaConsumer(
             **{
                 "bootstrap_servers": self._broker,

@@ -22,7 +22,7 @@ POLL_S = 0.2
 
 async def _watch(
     settings: Settings, roles: tuple[str, ...], until_idle: bool, timeout_s: float, show: bool
-) -> tuple[list[Lag], bool]:
+) -> tuple[list[Lag], bool, list[str]]:
     deadline = time.monotonic() + timeout_s
     terminal = Console(stderr=True)
     async with LagReader(settings) as status:
@@ -31,7 +31,9 @@ async def _watch(
                 lags = [lag for lag in await status.lags() if not roles or lag.role in roles]
                 idle = not any(lag.records for lag in lags)
                 if not until_idle or idle or time.monotonic() > deadline:
-                    return lags, idle
+                    problems = [text for lag in lags for text in lag.problems]
+                    problems += [f"{lost}." for lost in await status.lost()]
+                    return lags, idle, problems
                 if show:
                     line.update(
                         "waiting for "
@@ -61,7 +63,10 @@ async def _watch(
 @json_option
 @handle_errors
 def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: bool) -> None:
-    """Show how many records each role is behind.
+    """Show how many records each role is behind, and what is in their way.
+
+    Counted to the end of every partition, also behind a producer's open transaction.  Records that
+    were deleted before they were read are named; so is a log that is another one than before.
 
     \b
     Examples:
@@ -70,17 +75,23 @@ def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: 
       status --json
     """
     settings = Settings.from_environment()
-    lags, idle = asyncio.run(_watch(settings, roles, until_idle, timeout_s, show=not as_json))
+    lags, idle, problems = asyncio.run(
+        _watch(settings, roles, until_idle, timeout_s, show=not as_json)
+    )
     if as_json:
         echo_json(
             {
                 "idle": idle,
+                "problems": problems,
                 "lags": [
                     {
                         "role": lag.role,
                         "topic": lag.topic,
                         "group": lag.group,
                         "records": lag.records,
+                        "in_transaction": lag.in_transaction,
+                        "deleted": lag.deleted,
+                        "beyond": lag.beyond,
                     }
                     for lag in lags
                 ],
@@ -93,5 +104,7 @@ def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: 
             table.add_row(lag.role, lag.topic, f"{lag.records:,}")
         console().print(table)
         click.echo("idle" if idle else "not idle")
+        for text in problems:
+            click.echo(f"Note: {text}")
     if until_idle and not idle:
         sys.exit(1)

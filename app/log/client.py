@@ -1,6 +1,6 @@
 """The options of every Kafka client, so that a change of how we connect is made once.
 
-May touch: nothing.
+May touch: aiokafka: every consumer reads headers that are no UTF-8, too (`edgeloop.tolerant`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import socket
 from typing import Any
 
 from app.settings import Settings
+from edgeloop import tolerant
+
+tolerant.install()  # whoever makes a client comes by here, and so does Faust's consumer
 
 REQUEST_TIMEOUT_MS = 30_000
 

@@ -18,6 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from app.errors import EdgeloopError
 from app.log.progress import Progress
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
@@ -27,7 +28,7 @@ from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
 from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
-from app.worker.fatal import fatal_exit
+from app.worker.fatal import fatal_exit, refuse
 
 log = structlog.get_logger(__name__)
 
@@ -120,6 +121,8 @@ class PartitionOwner:
                 log.info("hydrated", role=self._stage.role, partitions=sorted(assigned))
         except Stopping:
             log.info("hydrate.aborted", role=self._stage.role)
+        except EdgeloopError as error:
+            refuse(error)
         except Exception as error:
             fatal_exit(f"{self._stage.role}: hydration", error)
         finally:
@@ -195,6 +198,8 @@ class PartitionOwner:
                 await self._pace(n_sent)
         except Stopping:
             pass
+        except EdgeloopError as error:
+            refuse(error)
         except Exception as error:
             fatal_exit(f"{self._stage.role}: work", error)
         finally:

@@ -16,6 +16,7 @@ import structlog
 from app.errors import ConfigurationError, UnreachableError
 from app.log import topics
 from app.log.admin import admin
+from app.log.identity import require_same_log
 from app.settings import Settings
 from app.storage.migrate import require_migrated
 
@@ -46,6 +47,7 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
+    await require_same_log(settings)
     if "projector" in settings.agents:
         if not settings.database_url:
             raise ConfigurationError(

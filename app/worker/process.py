@@ -141,6 +141,8 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
         topic_disable_leader=True,
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
+        # partitions that are added to `position_closed` are read after so long
+        consumer_metadata_max_age_ms=30_000,
         # the default of 60 s is how long a killed worker's partitions would lie idle
         broker_session_timeout=12.0,
         broker_heartbeat_interval=3.0,

@@ -304,12 +304,15 @@ class Installation:
         version counts, null is gone.
 
         Also checks what compaction relies on: the last record of a key is its highest, or as null
-        as that.
+        as that.  A record without a version is none of ours.
         """
         highest: dict[str, tuple[int, bytes | None]] = {}
         last: dict[str, tuple[int, bytes | None]] = {}
         for record in self.read(topic):
-            key, version = record.key.decode(), int(dict(record.headers).get("version", -1))
+            number = dict(record.headers).get("version") or b""
+            if not re.fullmatch(rb"\d{1,19}", number):
+                continue
+            key, version = record.key.decode(), int(number)
             last[key] = (version, record.value)
             if key not in highest or version >= highest[key][0]:
                 highest[key] = last[key]
