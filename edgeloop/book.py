@@ -198,6 +198,7 @@ class OverrideBook:
         from aiokafka import AIOKafkaConsumer, TopicPartition
 
         from edgeloop import tolerant
+        from edgeloop.cluster import SameLog
 
         tolerant.install()  # a header that is no UTF-8 is no reason to be neutral for ever
         consumer = AIOKafkaConsumer(
@@ -222,6 +223,8 @@ class OverrideBook:
             consumer.assign(tps)
             for tp, begin in (await consumer.beginning_offsets(tps)).items():
                 consumer.seek(tp, begin)
+            same_log = SameLog(consumer, self._topic)
+            await same_log.require()
             shelf, promotions = Shelf(), Promotions()
             asked_at = progress_at = time.monotonic()
             ends: dict[Any, int] | None = await consumer.end_offsets(tps)
@@ -244,6 +247,7 @@ class OverrideBook:
                     ends = await self._probe(consumer, tps)
                     if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
                         raise ConnectionError(f"The partitions of {self._topic} have changed.")
+                    await same_log.require()
                 if ends is not None and await self._reached(consumer, ends):
                     progress_at = time.monotonic()
                     shelf.apply(

@@ -94,6 +94,45 @@ async def ends_of_epochs(
     return found
 
 
+class SameLog:
+    """What a reader has of one topic, compared with what is there: an `AIOKafkaConsumer` with an
+    assignment, and the topic's full name."""
+
+    def __init__(self, consumer: Any, topic: str) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._was: Cluster | None = None
+        self._read: dict[int, tuple[int, int]] = {}  # partition → position, and an epoch after it
+
+    async def require(self) -> None:
+        """Raise `ConnectionError` unless what was read is of the log that is there.
+
+        A topic that was made anew, or a broker that was set back, begins again below what was read,
+        and by version what was read would win for ever.
+        """
+        client = self._consumer._client
+        positions = {
+            tp.partition: await self._consumer.position(tp) for tp in self._consumer.assignment()
+        }
+        now = await look(client, [self._topic])
+        if now is None or self._topic not in now.topics:
+            return  # too old to tell, or just being made anew
+        topic, was = now.topics[self._topic], self._was
+        if was is not None:
+            if (now.id, topic.id) != (was.id, was.topics[self._topic].id):
+                raise ConnectionError(f"{self._topic} was made anew.")
+            epochs = {(self._topic, number): epoch for number, (_, epoch) in self._read.items()}
+            for (_, number), end in (await ends_of_epochs(client, now, epochs)).items():
+                if end < self._read[number][0]:
+                    raise ConnectionError(f"{self._topic} was set back below what was read of it.")
+        self._was = now
+        self._read = {
+            number: (position, topic.leaders[number][1])
+            for number, position in positions.items()
+            if number in topic.leaders
+        }
+
+
 class _Uuid(AbstractType[str]):
     @classmethod
     def encode(cls, value: str) -> bytes:

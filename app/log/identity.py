@@ -27,7 +27,7 @@ from typing import NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupIdNotFound, KafkaError
+from aiokafka.errors import GroupIdNotFound, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import ConfigurationError
@@ -40,8 +40,9 @@ from app.settings import Settings
 from edgeloop.cluster import Cluster, ends_of_epochs, look
 from schemas.kinds import CLOSES, FACTS, KINDS, LESSONS
 
-
 COORDINATOR_WITHIN_S = 15.0
+_LOOKS = 3
+_LOOK_AGAIN_S = 0.5
 
 
 class End(NamedTuple):
@@ -145,6 +146,11 @@ class Identity:
             return Log(self.cluster.id)
         ends = await self._consumer.end_offsets(tps)
         begins = await self._consumer.beginning_offsets(tps)
+        # Once more: no record before an end is of a later epoch than is noted with it.
+        again = await look(self._consumer._client, self._names)
+        if again is None or again.topics.keys() != self.cluster.topics.keys():
+            raise UnknownTopicOrPartitionError("Topics are being made or deleted.")
+        self.cluster = again
         return Log(
             self.cluster.id,
             {name: topic.id for name, topic in self.cluster.topics.items()},
@@ -269,12 +275,6 @@ class Identity:
                     f"partition {number} ends at {now.ends[topic, number].offset:,}, before"
                     f" {end.offset:,}, where it has been: the broker was set back or lost records",
                 )
-            elif 0 <= now.ends[topic, number].epoch < end.epoch:
-                differs(
-                    topic,
-                    f"partition {number} is in epoch {now.ends[topic, number].epoch} of its leader,"
-                    f" before {end.epoch}, in which it has been: the broker was set back",
-                )
         left = {at: end.epoch for at, end in same.items() if at[0] not in found and end.epoch >= 0}
         if left and self.cluster is not None:
             reached = await ends_of_epochs(self._consumer._client, self.cluster, left)
@@ -287,6 +287,19 @@ class Identity:
                         " back and went on",
                     )
         return list(found.values())
+
+    async def changed_since(self, was: Log) -> list[Difference]:
+        """The differences between `was` and the log as it is, if they stay.
+
+        A leader that has just become one may not know its own epoch for a moment.
+        """
+        found = await self.differences(was, await self.now())
+        for _ in range(_LOOKS - 1):
+            if not found:
+                return []
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            found = await self.differences(was, await self.now())
+        return found
 
     async def beyond(self, now: Log) -> list[Difference]:
         """Topics of which more was read than there is."""
@@ -322,9 +335,9 @@ async def examine(settings: Settings) -> tuple[list[Difference], list[Lost]]:
     """
     async with Identity(settings) as identity:
         with unreachable(settings, "The log"):
-            now = await identity.now()
-            found = {d.topic: d for d in await identity.beyond(now)}
-            found |= {d.topic: d for d in await identity.differences(await identity.noted(), now)}
+            changed = await identity.changed_since(await identity.noted())
+            found = {d.topic: d for d in await identity.beyond(await identity.now())}
+            found |= {d.topic: d for d in changed}
             return [found[topic] for topic in sorted(found)], await identity.lost()
 
 
@@ -342,8 +355,8 @@ async def require_same_log(settings: Settings) -> None:
     """Raise `ConfigurationError` if the log is another one than was noted, else note it."""
     async with Identity(settings) as identity:
         with unreachable(settings, "The log"):
+            differences = await identity.changed_since(await identity.noted())
             now = await identity.now()
-            differences = await identity.differences(await identity.noted(), now)
             differences += await identity.beyond(now)
             if differences:
                 raise refusal(differences)

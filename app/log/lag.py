@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -32,7 +32,8 @@ class Lag:
     """Records of one topic that a role has not done yet.
 
     `group` is the consumer group whose committed offsets say so.  `in_transaction` of the records
-    wait behind a transaction that is open; `deleted` more were deleted before they were read;
+    wait behind a transaction that is open, in each partition from offset `open_at` on; `deleted`
+    more were deleted before they were read;
     `beyond` tells that more was read than there is: the log is another one.
     """
 
@@ -44,6 +45,7 @@ class Lag:
     in_transaction: int = 0
     deleted: int = 0
     beyond: bool = False
+    open_at: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
@@ -125,6 +127,7 @@ class LagReader:
         bounds = await self.identity.bounds(name)
         stable = await self._committed_ends.end_offsets(list(bounds))
         behind: dict[int, int] = {}
+        open_at: dict[int, int] = {}
         in_transaction = deleted = 0
         beyond = False
         for tp, (begin, end) in bounds.items():
@@ -135,8 +138,11 @@ class LagReader:
             if start < end and stable[tp] >= end and await self._is_nothing(tp, start, end):
                 start = end
             behind[tp.partition] = max(0, end - start)
-            in_transaction += max(0, end - max(start, stable[tp]))
-        return Lag(role, name, group, sum(behind.values()), behind, in_transaction, deleted, beyond)
+            if stable[tp] < end and start < end:
+                in_transaction += end - max(start, stable[tp])
+                open_at[tp.partition] = stable[tp]
+        records = sum(behind.values())
+        return Lag(role, name, group, records, behind, in_transaction, deleted, beyond, open_at)
 
     async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
         """Whether no record that is delivered lies from `start` to `end`.

@@ -23,6 +23,7 @@ REBUILT_TABLES = (
     "learning_edge_history",
     "pm_overrides",
     "projection_tombstones",
+    "projected_log",
 )
 """Emptied by `rebuild`; pm_overrides_history is not: compaction has removed from the topic what it
 remembers."""

@@ -18,6 +18,7 @@ from app.log import topics
 from app.log.admin import admin
 from app.log.identity import require_same_log
 from app.settings import Settings
+from app.storage import marks
 from app.storage.migrate import require_migrated
 
 log = structlog.get_logger(__name__)
@@ -56,5 +57,6 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
             )
         try:
             await require_migrated(settings.database_url, settings.database_schema)
+            await marks.require_same_log(settings)
         except UnreachableError as error:
             log.warning("worker.database_away", error=error.what)
