@@ -85,6 +85,13 @@ class Worker:
         except OSError:
             return 0, ""
 
+    def page(self, path: str) -> tuple[int, str]:
+        """As `get`, with the body of an answer that is an error, too."""
+        try:
+            return (0, "{}") if (url := self.url()) is None else _page(url + path)
+        except OSError:
+            return 0, "{}"
+
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric, 0 while there is none."""
         _, body = self.get("/metrics")
@@ -122,6 +129,14 @@ class Worker:
             raise AssertionError(
                 f"no end {deadline_s} s after SIGTERM:\n{self.text()[-8_000:]}"
             ) from None
+
+
+def _page(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 @dataclass
