@@ -33,6 +33,7 @@ from app.log.progress import rewind
 from app.log.reader import log_bounds, scan, unreachable
 from app.log.records import is_strangers, partition_of, version_of
 from app.settings import Settings
+from app.storage import marks
 from app.storage.rebuild import rebuild
 from schemas.facts import group_key
 from schemas.kinds import CLOSES, DERIVED, FACTS, HISTORY, JUDGED, KINDS, LESSONS
@@ -70,6 +71,8 @@ async def plan(settings: Settings) -> Plan:
     again = changed | recreate
     if FACTS in again:
         again.add(CLOSES)
+    tables = await marks.examine(settings) if settings.database_url else []
+    found += [Difference(f"{d.topic} in the tables", d.what) for d in tables]
     return Plan(
         found,
         lost,
@@ -79,7 +82,7 @@ async def plan(settings: Settings) -> Plan:
             for group, read in readers(settings).items()
             if (affected := [name for name in read if name in again])
         },
-        bool(settings.database_url) and bool(again & set(DERIVED)),
+        bool(settings.database_url) and bool(tables or again & set(DERIVED)),
     )
 
 

@@ -18,6 +18,7 @@ from aiokafka import TopicPartition
 from app.errors import ConfigurationError
 from app.log.groups import projector_group
 from app.log.identity import Difference, End, Identity, Log
+from app.log.reader import unreachable
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.cluster import Cluster
@@ -37,8 +38,11 @@ class Mark(NamedTuple):
 
 
 async def read(connection: asyncpg.Connection) -> list[Mark]:
-    """All marks."""
-    rows = await connection.fetch(f"SELECT {', '.join(Mark._fields)} FROM projected_log")
+    """All marks; none where the schema is not migrated."""
+    try:
+        rows = await connection.fetch(f"SELECT {', '.join(Mark._fields)} FROM projected_log")
+    except asyncpg.UndefinedTableError:
+        return []
     return [Mark(*row) for row in rows]
 
 
@@ -104,18 +108,27 @@ def refusal(settings: Settings, found: Iterable[Difference]) -> ConfigurationErr
     )
 
 
-async def require_same_log(settings: Settings) -> None:
-    """Raise `ConfigurationError` if the tables are of another log than Kafka has.
+async def examine(settings: Settings) -> list[Difference]:
+    """As `differences`, over connections of its own.
 
-    Raises `UnreachableError` without the database or the broker, and `KafkaError`.
+    Raises `UnreachableError` without the database or the broker.
     """
     connection = await connect(settings.database_url, settings.database_schema)
     try:
         async with Identity(settings) as identity:
-            if found := await differences(settings, connection, identity):
-                raise refusal(settings, found)
+            with unreachable(settings, "The log"):
+                return await differences(settings, connection, identity)
     finally:
         await close(connection)
+
+
+async def require_same_log(settings: Settings) -> None:
+    """Raise `ConfigurationError` if the tables are of another log than Kafka has.
+
+    Raises as `examine` does.
+    """
+    if found := await examine(settings):
+        raise refusal(settings, found)
 
 
 def marks_of(cluster: Cluster, positions: Mapping[TopicPartition, int]) -> list[Mark]:
