@@ -135,8 +135,9 @@ class LagReader:
             start = max(done, begin)
             beyond = beyond or done > end
             deleted += max(0, begin - done) if done >= 0 else 0
-            if start < end and stable[tp] >= end and await self._is_nothing(tp, start, end):
-                start = end
+            readable = min(end, stable[tp])
+            if start < readable and await self._is_nothing(tp, start, readable):
+                start = readable
             behind[tp.partition] = max(0, end - start)
             if stable[tp] < end and start < end:
                 in_transaction += end - max(start, stable[tp])

@@ -39,6 +39,7 @@ from schemas.facts import group_key
 from schemas.kinds import CLOSES, DERIVED, FACTS, HISTORY, JUDGED, KINDS, LESSONS
 
 _DELETED_WITHIN_S = 60.0
+_GONE_WITHIN_S = 15.0
 
 
 @dataclass
@@ -131,12 +132,16 @@ async def _beyond(settings: Settings) -> list[Difference]:
 
 
 async def _refuse_while_running(settings: Settings) -> None:
-    for group in await groups(settings):
-        if group.members:
+    """Wait for workers that have ended without a word: they count for another 12 seconds."""
+    give_up = time.monotonic() + _GONE_WITHIN_S
+    while running := [group for group in await groups(settings) if group.members]:
+        if time.monotonic() > give_up:
+            group = running[0]
             raise ConfigurationError(
                 f"{len(group.members)} worker(s) are running (group {group.name}, {group.state}).",
-                "Stop the workers first; one that was killed counts for another 12 seconds.",
+                "Stop the workers first.",
             )
+        await asyncio.sleep(0.2)
 
 
 async def _make_anew(settings: Settings, names: list[str]) -> None:

@@ -79,6 +79,11 @@ def run(installation: Installation, *words: str) -> Result:
     )
 
 
+def succeeded(installation: Installation, *words: str) -> None:
+    result = run(installation, *words)
+    assert result.exit_code == 0, (result.output, result.exception)
+
+
 def refused(
     installation: Installation, worker: Worker, *words: str, deadline_s: float = 60
 ) -> None:
@@ -159,7 +164,7 @@ def test_facts_made_anew_while_nobody_looks_and_no_note_is_left(
     client_sql = f'TRUNCATE "{installation.settings.database_schema}".projected_log'
     installation.query(client_sql)
     refused(installation, installation.start(), "records of version", ACCEPT)
-    assert run(installation, "topics", "accept", "--yes").exit_code == 0
+    succeeded(installation, "topics", "accept", "--yes")
     installation.start_ready()
     learned(installation, first)
 
@@ -174,7 +179,7 @@ def test_a_topic_made_anew_between_two_workers(install: Callable[..., Installati
     installation.terminate(worker)
     make_anew(installation, name)
     refused(installation, installation.start(), "made anew", ACCEPT)
-    assert run(installation, "topics", "accept", "--yes").exit_code == 0
+    succeeded(installation, "topics", "accept", "--yes")
     second = reversed_closes(first, "pm")
     installation.produce(second)
     installation.start_ready()
@@ -204,7 +209,7 @@ def test_partitions_are_added(install: Callable[..., Installation]):
     grow(installation, kinds.FACTS, 5)
     refused(installation, worker, "has 5 partitions, expected 2", ACCEPT)
     refused(installation, installation.start(), "has 5 partitions, expected 2", ACCEPT)
-    assert run(installation, "topics", "accept", "--yes").exit_code == 0
+    succeeded(installation, "topics", "accept", "--yes")
     installation.start_ready()
     learned(installation, first + second, 90)
 
@@ -271,7 +276,7 @@ def test_kafka_is_set_back_and_then_replaced(own_stack: tuple[Installation, Path
     up(folder, die_with_parent=True)
     refused(installation, worker, "was set back", deadline_s=90)
     refused(installation, installation.start(), "faust -A app rebuild", "of another log")
-    assert run(installation, "rebuild", "--yes").exit_code == 0
+    succeeded(installation, "rebuild", "--yes")
     (worker,) = installation.start_ready()
     learned(installation, first)
 
@@ -288,7 +293,7 @@ def test_kafka_is_set_back_and_then_replaced(own_stack: tuple[Installation, Path
         if check["check"] == "log"
     ]
     assert "another cluster" in log["found"]
-    assert run(installation, "rebuild", "--yes").exit_code == 0
+    succeeded(installation, "rebuild", "--yes")
     third = reversed_closes(second, "pm-2")
     installation.produce(third)
     installation.start_ready()
