@@ -247,7 +247,8 @@ class OverrideBook:
                     ends = await self._probe(consumer, tps)
                     if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
                         raise ConnectionError(f"The partitions of {self._topic} have changed.")
-                    await same_log.require()
+                    if ends is not None:
+                        await same_log.require()
                 if ends is not None and await self._reached(consumer, ends):
                     progress_at = time.monotonic()
                     shelf.apply(

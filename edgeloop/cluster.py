@@ -77,7 +77,8 @@ async def ends_of_epochs(
 ) -> dict[tuple[str, int], int]:
     """(topic, partition) → the end of what was written up to the given epoch, of each leader.
 
-    -1 where the log knows no epoch that late.  Partitions without a leader are left out.
+    -1 where the log knows no epoch that late.  Partitions without a leader are left out, and all
+    of them where the broker is too old to tell.
     """
     by_node: dict[int, dict[str, list[tuple[int, int, int, dict[int, bytes]]]]] = {}
     for (name, number), epoch in epochs.items():
@@ -86,7 +87,10 @@ async def ends_of_epochs(
     found: dict[tuple[str, int], int] = {}
     for node, topics in by_node.items():
         wanted: list[Any] = [(name, partitions, {}) for name, partitions in topics.items()]
-        response = await client.send(node, _EpochRequest(wanted))
+        try:
+            response = await client.send(node, _EpochRequest(wanted))
+        except (IncompatibleBrokerVersion, NotImplementedError):
+            continue
         for name, partitions, _ in response.topics:
             for code, number, _epoch, end, _ in partitions:
                 if code == _OK:

@@ -18,7 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from app.errors import EdgeloopError
+from app.errors import ConfigurationError
 from app.log.progress import Progress
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
@@ -121,7 +121,7 @@ class PartitionOwner:
                 log.info("hydrated", role=self._stage.role, partitions=sorted(assigned))
         except Stopping:
             log.info("hydrate.aborted", role=self._stage.role)
-        except EdgeloopError as error:
+        except ConfigurationError as error:
             refuse(error)
         except Exception as error:
             fatal_exit(f"{self._stage.role}: hydration", error)
@@ -198,7 +198,7 @@ class PartitionOwner:
                 await self._pace(n_sent)
         except Stopping:
             pass
-        except EdgeloopError as error:
+        except ConfigurationError as error:
             refuse(error)
         except Exception as error:
             fatal_exit(f"{self._stage.role}: work", error)
