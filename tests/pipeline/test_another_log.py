@@ -186,7 +186,7 @@ def test_a_topic_made_anew_between_two_workers(install: Callable[..., Installati
     learned(installation, first + second)
 
 
-def test_partitions_are_added(install: Callable[..., Installation]):
+def test_partitions_are_added(install: Callable[..., Installation], tmp_path: Path):
     """Of closes: all are read.  Of what has keys: the worker ends, and accept mends."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
@@ -205,6 +205,18 @@ def test_partitions_are_added(install: Callable[..., Installation]):
     assert status["lags"][0]["role"] == "ingest"
     worker.check()
     assert run(installation, "topics", "check").exit_code == 0
+    replayed = run(
+        installation,
+        "replay",
+        "run",
+        "all",
+        "--all",
+        "--topic",
+        "closes",
+        "--work-dir",
+        str(tmp_path),
+    )
+    assert replayed.exit_code == 0, (replayed.output, replayed.exception)
 
     grow(installation, kinds.FACTS, 5)
     refused(installation, worker, "has 5 partitions, expected 2", ACCEPT)
