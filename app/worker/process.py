@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import faust
+from aiokafka import TopicPartition
 from faust.cli.worker import worker as worker_command
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, EventT, StreamT
@@ -39,6 +40,20 @@ class CommittedThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         return consumer
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Look for stalls only where there is a position.
+
+        There is none while an offset that is gone is looked up anew (closes that were deleted, a
+        broker that was set back), and Faust asserts that there is: the worker would end.
+        """
+        subscription = self._ensure_consumer()._fetcher._subscriptions.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None:
+            return
+        state = assignment.state_value(TopicPartition(tp.topic, tp.partition))
+        if state is not None and state.has_valid_position:
+            super().verify_event_path(now, tp)
 
 
 class CommittedConsumer(Consumer):

@@ -69,7 +69,8 @@ def make_anew(installation: Installation, *names: str) -> None:
 
 def grow(installation: Installation, name: str, total: int) -> None:
     new = [NewPartitions(installation.settings.topic(name), total)]
-    for done in admin_of(installation).create_partitions(new).values():
+    client = admin_of(installation)  # it has to live until it is done
+    for done in client.create_partitions(new).values():
         done.result(30)
 
 

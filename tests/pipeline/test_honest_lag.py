@@ -194,7 +194,8 @@ def test_committed_offsets_that_are_gone_are_told_and_nothing_counts_twice(
     (worker,) = installation.workers
     installation.terminate(worker)
     group = installation.settings.consumer_group
-    admin_of(installation).delete_consumer_groups([group])[group].result(30)
+    client = admin_of(installation)  # it has to live until it is done
+    client.delete_consumer_groups([group])[group].result(30)
     (worker,) = installation.start_ready()
     topic = installation.settings.topic(kinds.CLOSES)
     assert worker.metric("edgeloop_offset_resets_total", topic=topic) >= 1
