@@ -72,6 +72,13 @@ def reasons(installation: Installation) -> list[str]:
     return [found["reason"] for found in document.get("reasons", [])]
 
 
+def produce(installation: Installation, sent: list[Close], count: int, module: str) -> None:
+    closes = good(count, module)
+    installation.produce(closes)
+    sent += closes
+    installation.until_idle()
+
+
 @pytest.fixture(scope="module")
 def installation(install: Callable[..., Installation]) -> Installation:
     made = install(**SETTINGS)
@@ -145,6 +152,7 @@ def test_an_open_transaction_is_lag_and_named(
 def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
     installation: Installation, sent: list[Close]
 ):
+    produce(installation, sent, 20, "before-lost")
     (worker,) = installation.workers
     installation.terminate(worker)
     lost = good(50, "lost")
@@ -191,6 +199,7 @@ def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
 def test_committed_offsets_that_are_gone_are_told_and_nothing_counts_twice(
     installation: Installation, sent: list[Close]
 ):
+    produce(installation, sent, 20, "before-gone")
     (worker,) = installation.workers
     installation.terminate(worker)
     group = installation.settings.consumer_group
