@@ -1,4 +1,4 @@
-"""Which log it is: the ids that Kafka gives a cluster and each topic, and the epochs of the leaders.
+"""Which log it is: the ids that Kafka gives clusters and topics, and the epochs of leaders.
 
 A name says little: a topic that was deleted and made anew has the same name, and so has an empty
 broker behind the same address.  aiokafka asks with a version of the protocol that has no ids, so

@@ -22,7 +22,7 @@ _PATH_CHARACTERS = 2_000
 
 
 def facts_of(settings: Settings, messages: Sequence[Any]) -> list[Outgoing]:
-    """What records of `position_closed` become: their facts, or a dead letter each."""
+    """The facts of records of `position_closed`, or a dead letter for each invalid one."""
     return [record for message in messages for record in _outgoing(settings, message)]
 
 
@@ -47,7 +47,7 @@ def _outgoing(settings: Settings, message: Any) -> list[Outgoing]:
 
 
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
-    """The record with key and value unchanged, and in the headers why and where from.
+    """The record with key and value unchanged; the headers give the reason and the origin.
 
     Where both are too large for a record, of each its first MiB, with its length and hash.  The
     record's own headers are left out.

@@ -213,7 +213,8 @@ def test_files_and_names_in_backticks_exist(document: Path) -> None:
         if name.startswith(rooms) and "::" not in name:
             assert (ROOT / name).exists(), name
         elif re.fullmatch(
-            r"(app|schemas|edgeloop(?!\.projector|\.log$|\.lost$|\.\w+\.done))\.[a-z_.]+(\([\w, ]*\))?",
+            r"(app|schemas|edgeloop(?!\.projector|\.log$|\.lost$|\.\w+\.done))"
+            r"\.[a-z_.]+(\([\w, ]*\))?",
             name,
         ):
             _resolve(name.partition("(")[0])

@@ -159,7 +159,7 @@ READERS: list[list[str]] = [
 def test_no_reader_ends_by_them_in_any_topic(
     installation: Installation, sent: list[Close], tmp_path: Path
 ):
-    """Ours with bad headers added (they count), and strangers' with keys and headers of all kinds."""
+    """Ours with bad headers added (they count), and strangers' keys and headers of all kinds."""
     partitions = installation.settings.partitions
     produce(installation, sent, 60, "earlier")
     installation.until_idle()
