@@ -223,6 +223,7 @@ class OverrideBook:
                 "isolation_level": "read_committed",
             }
         )
+        checked: asyncio.Task[None] | None = None
         try:
             await consumer.start()
             partitions = await self._partitions(consumer)
@@ -232,6 +233,7 @@ class OverrideBook:
                 consumer.seek(tp, begin)
             same_log = SameLog(consumer, self._topic)
             await same_log.require()
+            checked = asyncio.create_task(same_log.require())
             shelf, promotions = Shelf(), Promotions()
             asked_at = progress_at = time.monotonic()
             ends: dict[Any, int] | None = await consumer.end_offsets(tps)
@@ -254,8 +256,10 @@ class OverrideBook:
                     ends = await self._probe(consumer, tps)
                     if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
                         raise ConnectionError(f"The partitions of {self._topic} have changed.")
-                    if ends is not None:
-                        await same_log.require()
+                    if checked.done():
+                        checked.result()  # raises where it is another log
+                        # Beside the probes: each question waits behind a fetch.
+                        checked = asyncio.create_task(same_log.require())
                 if ends is not None and await self._reached(consumer, ends):
                     progress_at = time.monotonic()
                     shelf.apply(
@@ -270,6 +274,9 @@ class OverrideBook:
                         f"{time.monotonic() - progress_at:.0f} s."
                     )
         finally:
+            if checked is not None:
+                checked.cancel()
+                await asyncio.wait([checked])
             await _stop(consumer)
 
     async def _partitions(self, consumer: Any) -> set[int]:
