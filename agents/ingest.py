@@ -10,6 +10,7 @@ import faust
 
 from app.log.producer import Producer
 from app.log.retry import Stopping
+from app.log.unread import Unread
 from app.settings import Settings
 from app.stages.ingest import facts_of
 from app.worker.batches import batches
@@ -21,12 +22,15 @@ from schemas.kinds import CLOSES
 def attach(app: faust.App, settings: Settings) -> None:
     """Let `app` run this agent."""
     producer = Producer(settings, lambda: bool(app.should_stop))
+    topic = settings.topic(CLOSES)
+    unread = Unread(settings, topic)
 
     @app.agent(raw_topic(app, settings, CLOSES), concurrency=1, name="ingest")
     async def ingest(stream: Any) -> AsyncIterator[None]:
         """Send the facts and dead letters, and only then let Faust acknowledge the closes."""
         async for records in batches(stream):
             try:
+                await unread.passed(records)
                 await producer.send(await asyncio.to_thread(facts_of, settings, records))
             except Stopping:
                 # `stream_wait_empty` holds the stop until here: end without acknowledging.
@@ -35,6 +39,12 @@ def attach(app: faust.App, settings: Settings) -> None:
                 fatal_exit("ingest", error)
             yield
 
+    @app.on_rebalance_complete.connect
+    async def compare(*_: Any, **__: Any) -> None:
+        assignment = app.consumer.assignment()
+        await unread.assigned({tp.partition for tp in assignment if tp.topic == topic})
+
     @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
         await producer.stop()
+        await unread.stop()

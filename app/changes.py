@@ -17,8 +17,8 @@ import asyncpg
 from app.errors import EdgeloopError
 from app.learning.common.event_time import micros_from_text
 from app.log.reader import scan
-from app.log.records import version_of
-from app.log.snapshot import decoder, key_text
+from app.log.records import is_strangers, version_of
+from app.log.snapshot import decoder
 from app.log.topics import require_existence
 from app.settings import Settings
 from app.storage.connect import close, connect
@@ -106,12 +106,10 @@ async def _from_topic(settings: Settings) -> list[OverrideChange]:
     found = []
     async for records in scan(settings, OVERRIDES):
         for r in records:
+            if is_strangers(r):
+                continue
             record = None if r.value is None else decode(r.value)
-            found.append(
-                OverrideChange(
-                    key_text(settings, OVERRIDES, r.key), version_of(r), r.timestamp * 1000, record
-                )
-            )
+            found.append(OverrideChange(r.key.decode(), version_of(r), r.timestamp * 1000, record))
     return found
 
 

@@ -1,21 +1,30 @@
-"""The checks behind `faust -A app doctor`: broker, topics, database, rights, versions, clock.  Each
-says what it found and what to do.
+"""The checks behind `faust -A app doctor`: broker, topics, log, lag, database, rights, versions,
+clock.
+
+Each says what it found and what to do.
 
 May touch: the broker and the database (read only).
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from app.errors import ConfigurationError, EdgeloopError
-from app.log import topics
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from app.errors import ConfigurationError, EdgeloopError, UnreachableError
+from app.log import identity, topics
 from app.log.admin import admin
+from app.log.lag import Lag, LagReader
 from app.log.reader import log_bounds, scan
 from app.settings import Settings
+from app.storage import marks
 from app.storage.connect import close, connect
 from app.storage.filled import missing_trades, read_so_far
 from app.storage.migrate import require_migrated
@@ -25,6 +34,7 @@ from schemas import kinds
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 CLOCK_LIMIT_S = 60.0
+OPEN_FOR_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ async def examine(settings: Settings) -> list[Finding]:
         _versions(),
         await _broker(settings),
         await _topics(settings),
+        await _log(settings),
+        await _lag(settings),
         await _clock(settings),
         await _database(settings),
         *await _projection(settings),
@@ -85,6 +97,63 @@ async def _topics(settings: Settings) -> Finding:
     return Finding(
         "topics", True, f"{len(topics.declaration(settings))} topics match their declaration"
     )
+
+
+async def _log(settings: Settings) -> Finding:
+    """Whether the log is the one that was read: in Kafka as it was noted, and in PostgreSQL."""
+    try:
+        differences, lost = await identity.examine(settings)
+        if differences:
+            return _differ("log", identity.refusal(differences))
+        if settings.database_url:
+            with suppress(UnreachableError):  # has its own finding
+                await marks.require_same_log(settings)
+    except ConfigurationError as error:
+        return _differ("log", error)
+    except EdgeloopError as error:
+        return Finding("log", False, error.what, error.remedy)
+    except (KafkaError, asyncpg.PostgresError) as error:
+        return Finding("log", False, f"The log cannot be compared: {error!r}", "try again")
+    if lost:
+        more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+        remedy = f"send them again if you can; to be told no more: {topics.ACCEPT}"
+        return Finding("log", False, f"{lost[0]}{more}", remedy)
+    return Finding("log", True, "it is the one that was read before")
+
+
+def _differ(check: str, error: ConfigurationError) -> Finding:
+    return Finding(check, False, " ".join(error.what.split()), error.remedy)
+
+
+async def _lag(settings: Settings) -> Finding:
+    """What is in the way of records that are behind."""
+    try:
+        async with LagReader(settings) as reader:
+            lags = await reader.lags()
+            if any(lag.open_at for lag in lags):
+                # Every transaction is open for a moment: one in the way stays where it is.
+                before = {(lag.role, lag.topic): lag.open_at for lag in lags}
+                await asyncio.sleep(OPEN_FOR_S)
+                lags = [
+                    _without_moving(lag, before[lag.role, lag.topic]) for lag in await reader.lags()
+                ]
+    except ConfigurationError as error:  # the topics have their own finding
+        return Finding("lag", True, f"not looked at: {error.what}")
+    except EdgeloopError as error:
+        return Finding("lag", False, error.what, error.remedy)
+    except KafkaError as error:
+        return Finding("lag", False, f"The lag cannot be read: {error!r}", "try again")
+    problems = [text for lag in lags for text in lag.problems]
+    if problems:
+        return Finding("lag", False, " ".join(problems), "see `faust -A app status`")
+    records = sum(lag.records for lag in lags)
+    return Finding("lag", True, f"{records:,} records are behind, and nothing is in their way")
+
+
+def _without_moving(lag: Lag, before: Mapping[int, int]) -> Lag:
+    """`lag` without transactions that are not the ones of before."""
+    stays = any(before.get(partition) == offset for partition, offset in lag.open_at.items())
+    return lag if stays else replace(lag, in_transaction=0)
 
 
 async def _clock(settings: Settings) -> Finding:

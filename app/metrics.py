@@ -29,6 +29,19 @@ LAG_RECORDS = Gauge(
 REFIT_SECONDS = Histogram(
     "edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"]
 )
+IN_TRANSACTION = Gauge(
+    "edgeloop_in_transaction_records",
+    "Records that wait behind a producer's open transaction",
+    ["topic"],
+)
+LOST = Counter(
+    "edgeloop_lost_records_total", "Records that were deleted before they were read", ["topic"]
+)
+RESETS = Counter(
+    "edgeloop_offset_resets_total",
+    "Partitions whose committed offset was gone, so that they are read from their beginning",
+    ["topic"],
+)
 PROJECTED_ROWS = Counter(
     "edgeloop_projected_rows_total",
     "Rows written to PostgreSQL, including superseded ones",

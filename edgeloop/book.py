@@ -223,6 +223,10 @@ class OverrideBook:
         """
         from aiokafka import AIOKafkaConsumer, TopicPartition
 
+        from edgeloop import tolerant
+        from edgeloop.cluster import SameLog
+
+        tolerant.install()  # a header that is no UTF-8 is no reason to be neutral for ever
         consumer = AIOKafkaConsumer(
             **{
                 "bootstrap_servers": self._broker,
@@ -239,6 +243,7 @@ class OverrideBook:
                 "isolation_level": "read_committed",
             }
         )
+        checked: asyncio.Task[None] | None = None
         try:
             await consumer.start()
             partitions = await self._partitions(consumer)
@@ -246,6 +251,9 @@ class OverrideBook:
             consumer.assign(tps)
             for tp, begin in (await consumer.beginning_offsets(tps)).items():
                 consumer.seek(tp, begin)
+            same_log = SameLog(consumer, self._topic)
+            await same_log.require()
+            checked = asyncio.create_task(same_log.require())
             shelf, promotions = Shelf(), Promotions()
             asked_at = progress_at = time.monotonic()
             ends: dict[Any, int] | None = await consumer.end_offsets(tps)
@@ -268,6 +276,10 @@ class OverrideBook:
                     ends = await self._probe(consumer, tps)
                     if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
                         raise ConnectionError(f"The partitions of {self._topic} have changed.")
+                    if checked.done():
+                        checked.result()  # raises where it is another log
+                        # Beside the probes: each question waits behind a fetch.
+                        checked = asyncio.create_task(same_log.require())
                 if ends is not None and await self._reached(consumer, ends):
                     progress_at = time.monotonic()
                     shelf.apply(
@@ -282,6 +294,9 @@ class OverrideBook:
                         f"{time.monotonic() - progress_at:.0f} s."
                     )
         finally:
+            if checked is not None:
+                checked.cancel()
+                await asyncio.wait([checked])
             await _stop(consumer)
 
     async def _partitions(self, consumer: Any) -> set[int]:

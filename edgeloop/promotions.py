@@ -70,5 +70,5 @@ def _promotion(headers: Iterable[tuple[str, bytes]]) -> tuple[bytes, int] | None
     found = {name: value for name, value in headers if name in ("promotion", "promotion.records")}
     try:
         return found["promotion"], int(found["promotion.records"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):  # a header may be null
         return None

@@ -97,6 +97,6 @@ class Shelf:
 def _version(headers: Iterable[tuple[str, bytes]]) -> int:
     found = [value for name, value in headers if name == "version"]
     version = int(found[-1]) if found else -1
-    if version < 0:
-        raise ValueError("The header `version` is missing or negative.")
+    if not 0 <= version <= 2**53 - 1:
+        raise ValueError("The header `version` is missing or is no offset.")
     return version

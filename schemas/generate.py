@@ -48,6 +48,8 @@ _DEAD_LETTER_HEADERS = {
     "source.timestamp": "Required: milliseconds since 1970 as decimal text.",
     "value.length": "Where the value was cut to its first MiB: its length in bytes.",
     "value.sha256": "Where the value was cut: the SHA-256 of the whole in hex.",
+    "key.length": "Where the key was cut to its first MiB: its length in bytes.",
+    "key.sha256": "Where the key was cut: the SHA-256 of the whole in hex.",
 }
 
 

@@ -18,6 +18,7 @@ from app.learning.common.event_time import micros_from_text
 from app.learning.common.window import SegmentKey, Trade, trade_from_fact
 from app.log import topics
 from app.log.reader import scan
+from app.log.snapshot import read_fact
 from app.settings import Settings
 from app.sources import Closed
 from edgeloop.identity import CATEGORIES
@@ -121,7 +122,8 @@ async def read_facts(
     async for records in scan(settings, kinds.FACTS):
         for record in records:
             try:
-                take(decode(record.value))
+                if (fact := read_fact(decode, record)) is not None:
+                    take(fact)
             except (msgspec.MsgspecError, ValueError, TypeError) as error:
                 place = f"{record.topic}/{record.partition}/{record.offset}"
                 raise BadDataError(f"The fact at {place} cannot be read: {error}.") from error

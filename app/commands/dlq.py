@@ -35,6 +35,8 @@ from app.settings import Settings
 
 SHOWN_LINES = 400
 """Of the value of a letter, unless all of it is asked for."""
+SHOWN_KEY = 120
+"""Characters of a letter's key."""
 
 
 def _filters(command: Any) -> Any:
@@ -167,7 +169,7 @@ def list_letters(
             rows.add_row(
                 str(letter.place),
                 _time(_moment_ms(letter)),
-                Text(_key(letter)),
+                Text(_short(_key(letter))),
                 letter.reason,
                 Text(letter.path),
                 "" if letter.source is None else str(letter.source),
@@ -216,7 +218,7 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
             {**_plain(letter), "meaning": REASONS.get(letter.reason), "value": text, "now": now}
         )
         return
-    for name, said in _plain(letter).items():
+    for name, said in (_plain(letter) | {"key": _short(_key(letter))}).items():
         echo(f"{name:18} {'' if said is None else said}")
     echo(f"\n{letter.reason}: {REASONS.get(letter.reason, 'Not written by Edgeloop.')}\n")
     lines = marked(value, letter.path, letter.reason, letter.exception)
@@ -308,6 +310,7 @@ def redrive(
                 "already_redriven": made.already,
                 "beyond_limit": made.left,
                 "gone": [str(letter.place) for letter in made.gone],
+                "too_large": made.too_large,
             }
         )
     else:
@@ -328,6 +331,8 @@ def _tell(made: Redrive, everything: bool) -> None:
         )
     if made.already:
         echo(f"{made.already:,} were already resent, or are duplicates.")
+    if made.too_large:
+        echo(f"{made.too_large:,} are too large for a record: they cannot be resent.")
     if made.left:
         echo(f"{made.left:,} exceed --limit.")
     for letter in made.gone:
@@ -360,6 +365,7 @@ def _plain(letter: Letter) -> dict[str, Any]:
         "written": _time(letter.written_ms),
         "bytes": letter.length,
         "cut": letter.is_cut,
+        "key.length": letter.key_length,
     }
 
 
@@ -373,6 +379,11 @@ def _moment_ms(letter: Letter) -> int:
 
 def _key(letter: Letter) -> str:
     return (letter.key or b"").decode(errors="backslashreplace")
+
+
+def _short(text: str) -> str:
+    """For a terminal: a key may have a million characters."""
+    return text if len(text) <= SHOWN_KEY else f"{text[:SHOWN_KEY]}…"
 
 
 def _or(letter: Letter, which: int) -> str:

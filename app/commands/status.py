@@ -29,7 +29,7 @@ POLL_S = 0.2
 
 async def _wait(
     settings: Settings, roles: tuple[str, ...], until_idle: bool, timeout_s: float, show: bool
-) -> tuple[list[Lag], bool]:
+) -> tuple[list[Lag], bool, list[str]]:
     deadline = time.monotonic() + timeout_s
     terminal = Console(stderr=True)
     async with LagReader(settings) as status:
@@ -38,7 +38,7 @@ async def _wait(
                 lags = [lag for lag in await status.lags() if not roles or lag.role in roles]
                 idle = not any(lag.records for lag in lags)
                 if not until_idle or idle or time.monotonic() > deadline:
-                    return lags, idle
+                    return lags, idle, await _problems(status, lags)
                 if show:
                     line.update(
                         "waiting for "
@@ -58,6 +58,7 @@ async def _refresh(
             try:
                 async with LagReader(settings) as status:
                     lags = [lag for lag in await status.lags() if not roles or lag.role in roles]
+                    problems = await _problems(status, lags)
             except UnreachableError as error:
                 if number == 1:
                     raise
@@ -66,8 +67,12 @@ async def _refresh(
             else:
                 at = datetime.now(UTC).isoformat(timespec="seconds")
                 shown, document = (
-                    Group(_table(lags), Text(f"{_said(lags)} at {at}")),
-                    _document(lags),
+                    Group(
+                        _table(lags),
+                        Text(f"{_said(lags)} at {at}"),
+                        *(Text(f"Note: {text}") for text in problems),
+                    ),
+                    _document(lags, problems),
                 )
             if as_json:
                 echo_json(document)
@@ -90,14 +95,29 @@ def _said(lags: Sequence[Lag]) -> str:
     return "not idle" if any(lag.records for lag in lags) else "idle"
 
 
-def _document(lags: Sequence[Lag]) -> dict[str, object]:
+def _document(lags: Sequence[Lag], problems: Sequence[str]) -> dict[str, object]:
     return {
         "idle": _said(lags) == "idle",
+        "problems": list(problems),
         "lags": [
-            {"role": lag.role, "topic": lag.topic, "group": lag.group, "records": lag.records}
+            {
+                "role": lag.role,
+                "topic": lag.topic,
+                "group": lag.group,
+                "records": lag.records,
+                "in_transaction": lag.in_transaction,
+                "deleted": lag.deleted,
+                "beyond": lag.beyond,
+            }
             for lag in lags
         ],
     }
+
+
+async def _problems(status: LagReader, lags: Sequence[Lag]) -> list[str]:
+    """What is in the way of the roles, in sentences."""
+    found = [text for lag in lags for text in lag.problems]
+    return found + [f"{lost}." for lost in await status.lost()]
 
 
 @cli.command("status")
@@ -143,7 +163,10 @@ def status(
     count: int | None,
     as_json: bool,
 ) -> None:
-    """Show how many records each role is behind.
+    """Show how many records each role is behind, and what is in their way.
+
+    Counted to the end of every partition, also behind a producer's open transaction.  Records that
+    were deleted before they were read are named; so is a log that is another one than before.
 
     \b
     Examples:
@@ -163,11 +186,15 @@ def status(
         with suppress(KeyboardInterrupt):
             asyncio.run(_refresh(settings, roles, every_s, count, as_json))
         return
-    lags, idle = asyncio.run(_wait(settings, roles, until_idle, timeout_s, show=not as_json))
+    lags, idle, problems = asyncio.run(
+        _wait(settings, roles, until_idle, timeout_s, show=not as_json)
+    )
     if as_json:
-        echo_json(_document(lags))
+        echo_json(_document(lags, problems))
     else:
         console().print(_table(lags))
         echo("idle" if idle else "not idle")
+        for text in problems:
+            echo(f"Note: {text}")
     if until_idle and not idle:
         sys.exit(1)

@@ -1,7 +1,8 @@
-"""`faust -A app topics create|check|mend|acls`.
+"""`faust -A app topics create|check|mend|accept|acls`.
 
-May touch: the broker's topics (`create` adds what is missing, `mend` changes configurations) and
-access control lists (`acls --apply`).
+May touch: the broker's topics (`create` adds what is missing, `mend` changes configurations,
+`accept` makes derived topics anew) and access control lists (`acls --apply`); `accept` also
+committed offsets and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from app.errors import UsageError
 from app.log import acls as access
 from app.log import topics as declared
 from app.settings import Settings
+from app.storage.accept import accept as carry_out
+from app.storage.accept import plan
+from schemas.kinds import CLOSES
 
 
 @cli.group("topics")
@@ -176,3 +180,62 @@ def _principals(given: tuple[str, ...]) -> dict[str, str]:
                 f"Write ROLE=User:NAME; roles are {', '.join(access.ROLES)}.",
             )
     return found
+
+
+@topics.command("accept")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, without changing anything.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@json_option
+@handle_errors
+def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Go on with the log as it is, after topics were made anew, partitions were added, the broker
+    was set back, or closes were deleted before they were read.
+
+    Versions are offsets.  Where they would go back, what was published is deleted and made anew:
+    the workers publish it again, from the closes.  PostgreSQL is filled anew as by `rebuild`.
+    position_closed is never touched.  Refuses while workers are running: stop them, run this, start
+    them.  Until they have published again, the position manager sizes with 1.0.
+
+    \b
+    Examples:
+      faust -A app topics accept --dry-run
+      faust -A app topics accept --yes
+    """
+    settings = Settings.from_environment()
+    if as_json and not (yes or dry_run):
+        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+    made = asyncio.run(plan(settings))
+    if as_json:
+        if not dry_run:
+            asyncio.run(carry_out(settings, made))
+        echo_json(
+            {
+                "dry_run": dry_run,
+                "differences": [{"topic": d.topic, "what": d.what} for d in made.differences],
+                "lost": [lost._asdict() for lost in made.lost],
+                "recreated": made.recreate,
+                "read_again": made.read_again,
+                "rebuilt": made.rebuild,
+            }
+        )
+        return
+    for difference in made.differences:
+        echo(f"{difference.topic} {difference.what}")
+    for lost in made.lost:
+        echo(f"{lost}")
+    if not made.differences and not made.lost:
+        echo("The log is the one that was noted.")
+        return
+    would = "would be" if dry_run else "will be"
+    if made.recreate:
+        echo(f"{', '.join(made.recreate)} {would} deleted and made anew.")
+    if any(CLOSES in names for names in made.read_again.values()):
+        echo(f"All closes {would} read again; each trade counts once.")
+    if made.rebuild:
+        echo(f"The tables in the schema {settings.database_schema} {would} filled anew.")
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("Go on with the log as it is?", abort=True)
+    asyncio.run(carry_out(settings, made))
+    echo("Done.  Start the workers.")

@@ -52,9 +52,12 @@ def parse_place(text: str) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter without its value.  `source` is where the close was; of a value that was cut,
-    `length` (bytes) and `sha256` are those of the whole; `written_ms` is when the letter was
-    written, `source_ms` the close's own Kafka timestamp."""
+    """One dead letter without its value.
+
+    `source` is where the close was; of a value that was cut, `length` (bytes) and `sha256` are
+    those of the whole; `key_length` is that of a key that was cut; `written_ms` is when the
+    letter was written, `source_ms` the close's own Kafka timestamp.
+    """
 
     place: Place
     key: bytes | None
@@ -67,6 +70,7 @@ class Letter:
     written_ms: int
     length: int
     sha256: str | None
+    key_length: int | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -102,6 +106,7 @@ def letter_of(record: ConsumerRecord) -> Letter:
         written_ms=record.timestamp,
         length=len(record.value or b"") if length is None else length,
         sha256=None if length is None else text("value.sha256") or None,
+        key_length=number("key.length"),
     )
 
 

@@ -8,7 +8,7 @@ May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes
    again carries the header `redriven.from` with the place of its letter; that letter, and any other
    of the same source (a crash writes a letter twice), is done.
 3. What is left is sent, with that header, in the order of the letters, to the partition that the
-   close was in.
+   close was in.  A key that was cut is sent as the letter has it: any key will do.
 
 So running it again, also after a crash in the middle, sends nothing twice.  A letter that was sent
 again and refused again is a new letter, whose source is the new record: it can be sent again on its
@@ -28,7 +28,7 @@ from app.deadletters.letters import Letter, Place, Wanted, letters, problem_now
 from app.log.fetcher import Fetcher
 from app.log.producer import Producer
 from app.log.reader import offsets_at, scan
-from app.log.records import Outgoing, header, partition_of
+from app.log.records import MAX_RECORD_BYTES, Outgoing, header, partition_of
 from app.log.topics import require_existence
 from app.settings import Settings
 from schemas.kinds import CLOSES, DEAD_LETTERS
@@ -47,7 +47,8 @@ class Redrive:
 
     `send` in their order; `refused` counts, by reason, those that would be rejected again (not
     in `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
-    whose whole value is no more in `position_closed`; `left` are those beyond the limit.
+    whose whole value is no more in `position_closed`; `too_large` are those whose whole value fits
+    no record of ours; `left` are those beyond the limit.
     """
 
     wanted: int = 0
@@ -56,6 +57,7 @@ class Redrive:
     refused: Counter[str] = field(default_factory=Counter)
     already: int = 0
     gone: list[Letter] = field(default_factory=list)
+    too_large: int = 0
     left: int = 0
 
 
@@ -96,6 +98,9 @@ async def plan(
                 value = await whole_value(settings, fetcher, letter)
                 if value is None:
                     made.gone.append(letter)
+                    continue
+                if len(value) + len(letter.key or b"") > MAX_RECORD_BYTES:
+                    made.too_large += 1  # it came in compressed
                     continue
                 problem = problem_now(value, now_ms, settings)
                 reason = None if problem is None else problem.reason

@@ -17,7 +17,7 @@ from app.learning.common.window import Rank, trade_from_fact
 from app.log import topics
 from app.log.reader import scan
 from app.log.records import partition_of
-from app.log.snapshot import current, decoder
+from app.log.snapshot import current, decoder, read_fact
 from app.settings import Settings
 from schemas import kinds
 from schemas.facts import PatternTradeEvent, group_key
@@ -160,9 +160,11 @@ async def _facts(settings: Settings, pattern_key: str, category: str) -> list[Pa
         settings, kinds.FACTS, partition=partition_of(key.decode(), settings.partitions)
     ):
         for record in records:
-            if record.key != key or record.value is None:
+            fact: PatternTradeEvent | None = (
+                read_fact(decode, record) if record.key == key else None
+            )
+            if fact is None:
                 continue
-            fact: PatternTradeEvent = decode(record.value)
             try:
                 trade = trade_from_fact(fact, settings.outcome)
             except ValueError as error:

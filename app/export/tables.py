@@ -18,7 +18,7 @@ from app.learning.common.window import Rank
 from app.learning.integrated.regimes import METRICS
 from app.log import topics
 from app.log.reader import scan
-from app.log.snapshot import current, decoder
+from app.log.snapshot import current, decoder, read_fact
 from app.matching import matching
 from app.settings import Settings
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
@@ -533,9 +533,8 @@ async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
         best: dict[tuple[bytes, str], tuple[Rank, int]] = {}
         async for records in scan(settings, kinds.FACTS, partition=partition):
             for record in records:
-                if record.value is None:
+                if (h := read_fact(head, record)) is None:
                     continue
-                h = head(record.value)
                 rank = (
                     h.revision,
                     h.n_actions,

@@ -15,11 +15,12 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from app.errors import ConfigurationError
 from app.log.admin import admin
 from app.log.groups import progress_group, projector_group
+from app.log.identity import log_group, lost_group
 from app.settings import Settings
 from schemas import kinds
 
 ROLES = {
-    "owner": "creates and mends the topics",
+    "owner": "creates and mends the topics, and accepts another log",
     "producer": "sends closes: the trading system",
     "worker": "runs the agents and the projector",
     "position-manager": "follows the overrides",
@@ -31,6 +32,7 @@ _OPERATIONS = {
     "Read": 3,
     "Write": 4,
     "Create": 5,
+    "Delete": 6,
     "Alter": 7,
     "Describe": 8,
     "DescribeConfigs": 10,
@@ -75,15 +77,24 @@ def _of(settings: Settings, role: str) -> list[Acl]:
         return [Acl(role, "group", name, operation) for name in names]
 
     progress = [progress_group(settings, r) for r in ("lesson_builder", "override_materializer")]
-    own_groups = [settings.consumer_group, *progress, projector_group(settings)]
+    own_groups = [
+        settings.consumer_group,
+        *progress,
+        projector_group(settings),
+        log_group(settings),
+        lost_group(settings),
+    ]
     looks = [
         *topics(_ALL_TOPICS, "Read", "DescribeConfigs"),
         *groups(own_groups, "Describe"),
     ]
     found = {
-        "owner": topics(
-            _ALL_TOPICS, "Create", "Alter", "Describe", "DescribeConfigs", "AlterConfigs"
-        ),
+        "owner": [
+            *topics(_ALL_TOPICS, "Create", "Alter", "Describe", "DescribeConfigs", "AlterConfigs"),
+            *topics(_ALL_TOPICS, "Read"),
+            *topics(kinds.DERIVED, "Delete"),
+            *groups(own_groups, "Read"),
+        ],
         "producer": topics([kinds.CLOSES], "Write"),
         "worker": [
             *topics([kinds.CLOSES, *kinds.DERIVED], "Read"),

@@ -1,6 +1,7 @@
 """The options of every Kafka client, so that connections are configured in one place.
 
-May touch: the files of certificates and secrets (read only).
+May touch: the files of certificates and secrets (read only); aiokafka: every consumer reads
+headers that are no UTF-8, too (`edgeloop.tolerant`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import Any
 
 from app.errors import ConfigurationError
 from app.settings import Settings
+from edgeloop import tolerant
 from edgeloop.security import SecurityError
+
+tolerant.install()  # whoever makes a client comes by here, and so does Faust's consumer
 
 REQUEST_TIMEOUT_MS = 30_000
 

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from app.log.reader import reader, unreachable
 from app.settings import Settings
+from edgeloop.cluster import look
 
 READ_WITHIN_MS = 10_000
 
@@ -36,14 +37,18 @@ class Fetcher:
 
         Raises `UnreachableError`.
         """
-        if partition >= self._settings.partitions:
-            return None
         tp = TopicPartition(topic, partition)
         with unreachable(self._settings, topic):
             if self._consumer is None:
                 consumer = reader(self._settings)
                 await consumer.start()
                 self._consumer = consumer
+            seen = await look(self._consumer._client, [topic])
+            there = seen is None or (
+                topic in seen.topics and partition in seen.topics[topic].leaders
+            )
+            if not there:
+                return None
             self._consumer.assign([tp])
             begin = (await self._consumer.beginning_offsets([tp]))[tp]
             end = (await self._consumer.end_offsets([tp]))[tp]

@@ -1,31 +1,40 @@
-"""How far each role is behind: its lag in records, and whether the whole chain is idle.
+"""How far each role is behind: its lag in records, what is in its way, and whether all is idle.
 
-May touch: the broker (read only: end offsets and committed offsets).
+Lag counts to the end of each partition that exists (the high watermark), also behind an open
+transaction.  What is there and will never be delivered (aborted transactions, the marks that end
+them) is no lag: it is looked for by reading.
+
+May touch: the broker (read only).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from app.log.admin import admin
 from app.log.groups import progress_group, projector_group
-from app.log.reader import partitions_of, reader
+from app.log.identity import Identity, Lost
+from app.log.reader import reader, unreachable
 from app.log.topics import require_existence
 from app.settings import Settings
 from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS
+
+_LOOK_S = 2.0  # to find a record in what is behind; a fetch that finds one takes milliseconds
 
 
 @dataclass(frozen=True)
 class Lag:
     """Records of one topic that a role has not done yet.
 
-    `group` is the consumer group whose committed offsets say so.
+    `group` is the consumer group whose committed offsets say so.  `in_transaction` of the records
+    wait behind a transaction that is open, in each partition from offset `open_at` on; `deleted`
+    more were deleted before they were read;
+    `beyond` tells that more was read than there is: the log is another one.
     """
 
     role: str
@@ -33,6 +42,31 @@ class Lag:
     group: str
     records: int
     by_partition: Mapping[int, int]
+    in_transaction: int = 0
+    deleted: int = 0
+    beyond: bool = False
+    open_at: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is in the way of these records, in sentences."""
+        found = []
+        if self.in_transaction:
+            found.append(
+                f"{self.in_transaction:,} records of {self.topic} wait behind a producer's open"
+                " transaction: end it, or wait for its time-out."
+            )
+        if self.deleted:
+            found.append(
+                f"{self.deleted:,} records of {self.topic} were deleted before {self.role} had read"
+                " them."
+            )
+        if self.beyond:
+            found.append(
+                f"{self.role} has read more of {self.topic} than there is: it is another log. Run:"
+                " faust -A app doctor"
+            )
+        return found
 
 
 def chain(settings: Settings) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
@@ -55,17 +89,18 @@ class LagReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open = AsyncExitStack()
-        self._consumer: AIOKafkaConsumer
-        self._admin: AIOKafkaAdminClient
+        self._committed_ends: AIOKafkaConsumer  # ends where what is committed ends
+        self._nothing: dict[tuple[TopicPartition, int], int] = {}  # no record from here to there
 
     async def __aenter__(self) -> LagReader:
         """Raises `UnreachableError`, and `ConfigurationError` where a topic is missing."""
         names = [name for _, _, topics in chain(self._settings) for name in topics]
         await require_existence(self._settings, names)
-        self._admin = await self._open.enter_async_context(admin(self._settings))
-        self._consumer = reader(self._settings)
-        self._open.push_async_callback(self._consumer.stop)
-        await self._consumer.start()
+        self.identity = await self._open.enter_async_context(Identity(self._settings))
+        self._committed_ends = reader(self._settings)
+        self._open.push_async_callback(self._committed_ends.stop)
+        with unreachable(self._settings, "The lag"):
+            await self._committed_ends.start()
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -82,20 +117,52 @@ class LagReader:
             for topic in topics
         ]
 
-    async def _lag(self, role: str, group: str, topic: str) -> Lag:
-        committed = await self._committed(group)
-        partitions = partitions_of(self._settings, topic)
-        ends = await self._consumer.end_offsets(partitions)
-        begins = await self._consumer.beginning_offsets(partitions)
-        behind = {
-            tp.partition: max(0, ends[tp] - max(committed.get(tp, -1), begins[tp]))
-            for tp in partitions
-        }
-        return Lag(role, self._settings.topic(topic), group, sum(behind.values()), behind)
+    async def lost(self) -> list[Lost]:
+        """What was deleted unread and passed over, until it is accepted."""
+        return await self.identity.lost()
 
-    async def _committed(self, group: str) -> dict[TopicPartition, int]:
+    async def _lag(self, role: str, group: str, topic: str) -> Lag:
+        name = self._settings.topic(topic)
+        committed = {tp: at.offset for tp, at in (await self.identity.committed(group)).items()}
+        bounds = await self.identity.bounds(name)
+        stable = await self._committed_ends.end_offsets(list(bounds))
+        behind: dict[int, int] = {}
+        open_at: dict[int, int] = {}
+        in_transaction = deleted = 0
+        beyond = False
+        for tp, (begin, end) in bounds.items():
+            done = committed.get(tp, -1)
+            start = max(done, begin)
+            beyond = beyond or done > end
+            deleted += max(0, begin - done) if done >= 0 else 0
+            readable = min(end, stable[tp])
+            if start < readable and await self._is_nothing(tp, start, readable):
+                start = readable
+            behind[tp.partition] = max(0, end - start)
+            if stable[tp] < end and start < end:
+                in_transaction += end - max(start, stable[tp])
+                open_at[tp.partition] = stable[tp]
+        records = sum(behind.values())
+        return Lag(role, name, group, records, behind, in_transaction, deleted, beyond, open_at)
+
+    async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
+        """Whether no record that is delivered lies from `start` to `end`.
+
+        What was found is kept: aborted records stay aborted.
+        """
+        if self._nothing.get((tp, start), -1) >= end:
+            return True
+        consumer = self._committed_ends
+        consumer.assign([tp])
+        consumer.seek(tp, start)
+        give_up = time.monotonic() + _LOOK_S
         try:
-            found = await self._admin.list_consumer_group_offsets(group)
+            while time.monotonic() < give_up:
+                if (await consumer.getmany(tp, timeout_ms=200, max_records=1)).get(tp):
+                    return False
+                if await consumer.position(tp) >= end:
+                    self._nothing[tp, start] = end
+                    return True
         except KafkaError:
-            return {}  # a group that never committed
-        return {tp: committed.offset for tp, committed in found.items()}
+            return False  # it counts as behind until the broker says otherwise
+        return False

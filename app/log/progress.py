@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 from app.errors import UnreachableError
 from app.log.client import client_options
 from app.log.groups import progress_group
-from app.log.reader import partitions_of
+from app.log.reader import partitions_there
 from app.settings import Settings
 
 
@@ -66,7 +66,7 @@ async def rewind(
     try:
         await consumer.start()
         for name in topics:
-            partitions = partitions_of(settings, name)
+            partitions = await partitions_there(consumer, settings, name)
             begins = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)
             records[name] = sum(ends.values()) - sum(begins.values())

@@ -6,7 +6,7 @@ May touch: the broker (read only).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -15,11 +15,12 @@ from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
 from app.log.client import client_id, client_options
-from app.log.records import version_of
+from app.log.records import is_strangers, version_of
 from app.log.retry import Stopping
 from app.log.topics import require_existence
 from app.log.trouble import explained, why_unreachable
 from app.settings import Settings
+from edgeloop.cluster import look
 
 BATCH_RECORDS = 5_000
 _GROUP_TIMEOUT_MS = 12_000  # after so long a member that is gone loses its partitions
@@ -97,6 +98,20 @@ def partitions_of(settings: Settings, topic: str) -> list[TopicPartition]:
     return [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
 
 
+async def partitions_there(
+    consumer: AIOKafkaConsumer, settings: Settings, topic: str
+) -> list[TopicPartition]:
+    """All partitions that the topic `topic` (without prefix) has on the broker.
+
+    `position_closed` may have more than the setting says.
+    """
+    name = settings.topic(topic)
+    seen = await look(consumer._client, [name])
+    if seen is None or name not in seen.topics:
+        return partitions_of(settings, topic)
+    return [TopicPartition(name, number) for number in seen.topics[name].partitions]
+
+
 async def read_to_end(
     consumer: AIOKafkaConsumer,
     starts: Mapping[TopicPartition, int | None],
@@ -153,14 +168,16 @@ async def scan(
     `partition`: of this one only; `starts`: from these offsets on (partition → offset), and of
     those partitions only.  Raises `UnreachableError` without a broker.
     """
+    wanted = None if starts is None else sorted(starts)
     if partition is not None:
-        wanted: Sequence[int] = [partition]
-    else:
-        wanted = range(settings.partitions) if starts is None else sorted(starts)
-    if not wanted:
+        wanted = [partition]
+    if wanted is not None and not wanted:
         return  # a consumer that is stopped as soon as it has started cancels who stops it
     name = settings.topic(topic)
     async with started_reader(settings, name) as consumer:
+        if wanted is None:
+            there = await partitions_there(consumer, settings, topic)
+            wanted = [tp.partition for tp in there]
         begin = {TopicPartition(name, p): None if starts is None else starts.get(p) for p in wanted}
         async for _, records, _ in read_to_end(consumer, begin):
             if records:
@@ -208,14 +225,15 @@ async def log_bounds(settings: Settings, topic: str) -> tuple[dict[str, int], di
     """
     await require_existence(settings, [topic])
     async with started_reader(settings, settings.topic(topic)) as consumer:
-        begins = await consumer.beginning_offsets(partitions_of(settings, topic))
+        there = await partitions_there(consumer, settings, topic)
+        begins = await consumer.beginning_offsets(there)
         ends = await ends_of(consumer, settings, topic)
     return {str(tp.partition): offset for tp, offset in begins.items()}, ends
 
 
 async def ends_of(consumer: AIOKafkaConsumer, settings: Settings, topic: str) -> dict[str, int]:
     """Partition → the offset behind the last record."""
-    ends = await consumer.end_offsets(partitions_of(settings, topic))
+    ends = await consumer.end_offsets(await partitions_there(consumer, settings, topic))
     return {str(tp.partition): offset for tp, offset in ends.items()}
 
 
@@ -232,7 +250,8 @@ async def follow(settings: Settings, topic: str) -> AsyncIterator[tuple[str, int
         for tp in partitions:
             await consumer.position(tp)  # the end is asked for lazily: fix it now
         async for record in consumer:
-            yield record.key.decode(), version_of(record), record.value
+            if not is_strangers(record):
+                yield record.key.decode(), version_of(record), record.value
 
 
 async def offsets_at(settings: Settings, topic: str, since_ms: int) -> dict[int, int]:
@@ -241,6 +260,6 @@ async def offsets_at(settings: Settings, topic: str, since_ms: int) -> dict[int,
     Partitions without one are left out.  Raises `UnreachableError`.
     """
     async with started_reader(settings, settings.topic(topic)) as consumer:
-        times = dict.fromkeys(partitions_of(settings, topic), since_ms)
+        times = dict.fromkeys(await partitions_there(consumer, settings, topic), since_ms)
         found = await consumer.offsets_for_times(times)
     return {tp.partition: at.offset for tp, at in found.items() if at is not None}

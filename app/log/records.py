@@ -18,6 +18,9 @@ from schemas.kinds import KINDS
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """Largest record: room for all facts of a close, or for a rejected close as a dead letter."""
 
+MAX_VERSION = 2**53 - 1
+"""Beyond it, other languages round: no log is that long."""
+
 encode = msgspec.json.Encoder(order="deterministic").encode
 """The bytes of a record's value."""
 
@@ -75,8 +78,21 @@ def header(record: ConsumerRecord, name: str) -> bytes | None:
 
 
 def version_of(record: ConsumerRecord) -> int:
-    """The `version` header of a derived record; -1 if it is missing or not a number."""
+    """The `version` header of a derived record; -1 where there is none or it is no offset."""
     try:
-        return int(header(record, "version") or b"-1")
+        version = int(header(record, "version") or b"-1")
     except ValueError:
         return -1
+    return version if 0 <= version <= MAX_VERSION else -1
+
+
+def is_strangers(record: ConsumerRecord) -> bool:
+    """Whether something else than Edgeloop wrote this record of a derived topic: each of ours has a
+    version, and a key that is text."""
+    if record.key is None or version_of(record) < 0:
+        return True
+    try:
+        record.key.decode()
+    except UnicodeDecodeError:
+        return True
+    return False

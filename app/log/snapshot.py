@@ -1,5 +1,8 @@
 """What is published: the latest version of each key of a compacted topic.
 
+Records that something else wrote (without a version, or with a key that is no text) are passed
+over, as every reader of a derived topic does.
+
 May touch: the broker (read only).
 """
 
@@ -9,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from aiokafka import ConsumerRecord
 
 from app.errors import BadDataError
 from app.log.reader import scan
-from app.log.records import version_of
+from app.log.records import is_strangers, version_of
 from app.log.topics import require_existence
 from app.settings import Settings
 from edgeloop.versions import Latest
@@ -35,7 +39,7 @@ async def current(
     await require_existence(settings, [topic])
     latest = await _latest(settings, topic, partition)
     decode = decoder(settings, topic)
-    texts = {key_text(settings, topic, key): value for key, value in latest.items()}
+    texts = {key.decode(): value for key, value in latest.items()}
     return {k: decode(value) for k, value in texts.items() if value is not None and wanted(k)}
 
 
@@ -52,7 +56,7 @@ async def snapshots(settings: Settings, topics: Sequence[str]) -> dict[str, Snap
     found: dict[str, Snapshot] = {}
     for topic in topics:
         latest = await _latest(settings, topic, None)
-        texts = {key: key_text(settings, topic, key) for key, _ in latest.items()}
+        texts = {key: key.decode() for key, _ in latest.items()}
         values = {texts[key]: value for key, value in latest.items() if value is not None}
         versions = {texts[key]: version for key, version in latest.versions().items()}
         found[topic] = Snapshot(values, versions)
@@ -65,16 +69,9 @@ async def _latest(
     latest: Latest[bytes, bytes | None] = Latest()
     async for records in scan(settings, topic, partition=partition):
         for record in records:
-            latest.put(record.key, version_of(record), record.value)
+            if not is_strangers(record):
+                latest.put(record.key, version_of(record), record.value)
     return latest
-
-
-def key_text(settings: Settings, topic: str, key: bytes) -> str:
-    """A record's key as text.  Raises `BadDataError` if it is not text."""
-    try:
-        return key.decode()
-    except UnicodeDecodeError as error:
-        raise _foreign(settings, topic, error) from error
 
 
 def decoder(settings: Settings, topic: str, struct: Any = None) -> Callable[[bytes], Any]:
@@ -91,6 +88,19 @@ def decoder(settings: Settings, topic: str, struct: Any = None) -> Callable[[byt
             raise _foreign(settings, topic, error) from error
 
     return read
+
+
+def read_fact(decode: Callable[[bytes], Any], record: ConsumerRecord) -> Any:
+    """The decoded value of a record of facts; None where something else wrote what is no fact.
+
+    Raises as `decode` does for what is ours.
+    """
+    try:
+        return None if record.value is None else decode(record.value)
+    except (BadDataError, msgspec.MsgspecError):
+        if is_strangers(record):
+            return None
+        raise
 
 
 def _foreign(settings: Settings, topic: str, error: Exception) -> BadDataError:

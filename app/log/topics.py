@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from app.errors import ConfigurationError, UnreachableError
 from app.log.admin import admin
 from app.log.records import MAX_RECORD_BYTES
 from app.settings import Settings
-from schemas.kinds import KINDS, Kind
+from schemas.kinds import CLOSES, DEAD_LETTERS, KINDS, Kind
 from schemas.times import DAY_MS
 
 VISIBLE_WITHIN_S = 30.0
@@ -106,6 +106,7 @@ async def _visible(client: AIOKafkaAdminClient, names: list[str]) -> None:
 
 MEND = "faust -A app topics mend"
 ALLOW = "faust -A app topics acls (it shows the rights that each role needs)"
+ACCEPT = "faust -A app topics accept"
 
 
 @dataclass(frozen=True)
@@ -135,19 +136,32 @@ async def check(settings: Settings) -> list[Mismatch]:
         if name not in present:
             found.append(Mismatch(name, "does not exist", "faust -A app topics create"))
             continue
-        count = len(described[name]["partitions"])
-        if count != topic.partitions:
-            found.append(
-                Mismatch(
-                    name,
-                    f"has {count} partitions, expected {topic.partitions}",
-                    f"set EDGELOOP_PARTITIONS={count} for all workers, or recreate the topics",
-                )
-            )
+        found += partitions_wrong(settings, {name: len(described[name]["partitions"])})
         for key, value in topic.config.items():
             actual = configs[name].get(key)
             if actual != value:
                 found.append(Mismatch(name, f"has {key}={actual}, expected {value}", MEND))
+    return found
+
+
+def partitions_wrong(settings: Settings, counts: Mapping[str, int]) -> list[Mismatch]:
+    """The topics (full name → number of partitions) that have another number than declared.
+
+    `position_closed` and its dead letters may have more: closes have no place of their own, and
+    all are read.
+    """
+    free = (settings.topic(CLOSES), settings.topic(DEAD_LETTERS))
+    found = []
+    for topic in declaration(settings):
+        count = counts.get(topic.name, topic.partitions)
+        if count == topic.partitions or (topic.name in free and count > topic.partitions):
+            continue
+        remedy = f"set EDGELOOP_PARTITIONS={count} for all workers"
+        if topic.name not in free:
+            remedy += f", if all topics have that many; else stop them and run {ACCEPT}"
+        found.append(
+            Mismatch(topic.name, f"has {count} partitions, expected {topic.partitions}", remedy)
+        )
     return found
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from app.errors import ConfigurationError
 from app.log.reader import read_to_end, reader
-from app.metrics import FOLDED
+from app.log.topics import ACCEPT
+from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState, Stage
-from app.ownership.publication import Publication
+from app.ownership.publication import Publication, Published
 from app.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 Run = Callable[..., Awaitable[Any]]
 """Runs a function with its arguments on the thread of the state."""
@@ -88,14 +93,46 @@ class Hydration:
             )
             for number, partition in by_number.items()
         }
+        begins = await consumer.beginning_offsets(list(starts)) if starts else {}
+        told: set[TopicPartition] = set()
         async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
             partition = by_number[tp.partition]
+            start = starts[tp]
+            first = begins[tp]
+            if start is not None and first > start and tp not in told:
+                # Only what was never folded is lost: what was is in the state.
+                told.add(tp)
+                LOST.labels(self._topic).inc(first - start)
+                log.error(
+                    "log.records_lost",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    offset=start,
+                    before=first,
+                    records=first - start,
+                )
             await self._run(partition.store.fold, records, next_offset)
             FOLDED.labels(self.role).inc(len(records))
             partition.read_to(next_offset)
         for partition in by_number.values():
             if partition.state is PartitionState.BEHIND:
                 partition.caught_up()
+
+    async def _require_same_log(
+        self, consumer: AIOKafkaConsumer, published: Published, partitions: Collection[Partition]
+    ) -> None:
+        """Raise `ConfigurationError` if what is published is of a longer log than there is.
+
+        Its versions would win for ever over what is learned from this one.
+        """
+        numbers = [partition.number for partition in partitions]
+        # Asked for after what is published was read: another worker may be ahead of this one.
+        ends = await self.ends(consumer, numbers)
+        if what := await self._run(published.beyond, ends, self._stage.route):
+            raise ConfigurationError(
+                f"The log is another one than what was learned from: {what}",
+                f"Stop all workers, then run: {ACCEPT}",
+            )
 
     async def ends(self, consumer: AIOKafkaConsumer, numbers: Iterable[int]) -> dict[int, int]:
         """Partition → the end of its log."""
@@ -110,6 +147,7 @@ class Hydration:
     ) -> None:
         """Read everything published and give each store its part."""
         published = await self._publication.read(consumer, aborted)
+        await self._require_same_log(consumer, published, partitions)
         stores = {partition.number: partition.store for partition in partitions}
 
         def share_out() -> list[Any]:

@@ -21,6 +21,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from app.errors import ConfigurationError
 from app.log.progress import Progress
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
@@ -31,7 +32,7 @@ from app.ownership.publication import Publication
 from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
 from app.worker.batches import batches
-from app.worker.fatal import fatal_exit
+from app.worker.fatal import fatal_exit, refuse
 
 log = structlog.get_logger(__name__)
 
@@ -134,6 +135,8 @@ class PartitionOwner:
                 log.info("hydrated", role=self._stage.role, partitions=sorted(assigned))
         except Stopping:
             log.info("hydrate.aborted", role=self._stage.role)
+        except ConfigurationError as error:
+            refuse(error)
         except Exception as error:
             fatal_exit(f"{self._stage.role}: hydration", error)
         finally:
@@ -210,6 +213,8 @@ class PartitionOwner:
                 await self._pace(n_sent)
         except Stopping:
             pass
+        except ConfigurationError as error:
+            refuse(error)
         except Exception as error:
             fatal_exit(f"{self._stage.role}: work", error)
         finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -30,6 +30,21 @@ class Published:
     def __init__(self) -> None:
         self.latest: Latest[Key, Any] = Latest()
         self._last: dict[Key, Any] = {}
+
+    def beyond(self, ends: Mapping[int, int], route: Callable[[Any], int | None]) -> str:
+        """A sentence of a record whose version is beyond the end of the log that it is an offset
+        of, by input partition; empty if there is none."""
+        for (topic, _), record in self.latest.items():
+            version = version_of(record)
+            if record.value is None or version <= min(ends.values(), default=version):
+                continue
+            partition = route(record)
+            if partition is not None and version > ends.get(partition, version):
+                return (
+                    f"{topic} has records of version {version:,}, but partition {partition} of what"
+                    f" they were made of ends at {ends[partition]:,}."
+                )
+        return ""
 
     def add(self, record: Any) -> None:
         """Take in a record, in the order of the log."""

@@ -152,7 +152,7 @@ async def _begun(settings: Settings, shadow: Shadow, source: Source) -> State:
         return state
     if source.kind != "files":
         _, ends = await log_bounds(settings, topic_of(source))
-        check_partitions(source.span, range(settings.partitions))
+        check_partitions(source.span, range(len(ends)))
         source = Source(source.kind, source.span, ends)
     await make_schema(settings, shadow.name)
     await shadow.begin(mine, source)
@@ -204,7 +204,9 @@ class _Replay:
             )
             jobs = 1 if small else cores
         with ExitStack() as stack:
-            workers = stack.enter_context(Pool(jobs, 1 + 2 * self._settings.partitions))
+            partitions = self._settings.partitions
+            slots = 1 + partitions + max(partitions, len(bounds))  # closes may have more
+            workers = stack.enter_context(Pool(jobs, slots))
             if self._source.kind != "facts":
                 self._explode(workers, bounds, total)
                 await shadow.note_rejected(self._rejected())

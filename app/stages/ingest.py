@@ -23,9 +23,10 @@ from schemas.facts import group_key
 from schemas.kinds import DEAD_LETTERS, FACTS
 
 CUT_BYTES = 1024 * 1024
-"""How much is kept of a value too large for a record with headers."""
+"""What is kept of a key or a value where no record can hold both beside the headers."""
 _HEADER_BYTES = 16_384
 _EXPLODED = CLOSES_TOTAL.labels("facts")
+_PATH_CHARACTERS = 2_000
 
 
 def facts_of(settings: Settings, messages: Sequence[Any]) -> list[Outgoing]:
@@ -59,17 +60,18 @@ def _outgoing(settings: Settings, message: Any) -> list[Outgoing]:
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
     """The record with key and value unchanged; the headers give the reason and the origin.
 
-    A value too large for a record is cut to its first MiB, with its length and hash.
+    Where both are too large for a record, of each its first MiB, with its length and hash.  The
+    record's own headers are left out.
     """
-    value = message.value
+    key, value = message.key, message.value
     cut: tuple[tuple[str, bytes], ...] = ()
-    if len(message.key or b"") + len(value or b"") > MAX_RECORD_BYTES - _HEADER_BYTES:
-        digest = hashlib.sha256(value).hexdigest()
-        cut = (("value.length", str(len(value)).encode()), ("value.sha256", digest.encode()))
-        value = value[:CUT_BYTES]
+    if len(key or b"") + len(value or b"") > MAX_RECORD_BYTES - _HEADER_BYTES:
+        key, cut_key = _cut("key", key)
+        value, cut_value = _cut("value", value)
+        cut = (*cut_value, *cut_key)
     headers = (
         ("reason", error.reason.encode()),
-        ("path", error.path.encode()),
+        ("path", error.path[:_PATH_CHARACTERS].encode()),
         ("exception", error.exception.encode()),
         ("source.topic", message.topic.encode()),
         ("source.partition", str(message.partition).encode()),
@@ -78,7 +80,18 @@ def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Out
         *cut,
     )
     partition = message.partition % settings.partitions
-    return Outgoing(settings.topic(DEAD_LETTERS), partition, message.key, value, headers)
+    return Outgoing(settings.topic(DEAD_LETTERS), partition, key, value, headers)
+
+
+def _cut(name: str, content: bytes | None) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:
+    """The beginning of a key or value, and the headers that tell of the whole if it was longer."""
+    if content is None or len(content) <= CUT_BYTES:
+        return content, ()
+    digest = hashlib.sha256(content).hexdigest()
+    return content[:CUT_BYTES], (
+        (f"{name}.length", str(len(content)).encode()),
+        (f"{name}.sha256", digest.encode()),
+    )
 
 
 def _timestamp_ms(message: Any) -> int:

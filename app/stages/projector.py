@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -26,15 +26,18 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, UnreachableError
 from app.log.groups import projector_group
+from app.log.identity import Identity
 from app.log.reader import group_reader
 from app.log.retry import Stopping, back_off
 from app.metrics import BAD_RECORDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
+from app.storage.marks import differences, marks_of, refusal, write
 from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
-from app.worker.fatal import fatal_exit
+from app.worker.fatal import fatal_exit, refuse
+from edgeloop.cluster import Cluster, look
 from schemas.times import DAY_MS
 
 log = structlog.get_logger(__name__)
@@ -73,6 +76,8 @@ class Projector(mode.Service):
         self._written: dict[TopicPartition, int] = {}  # offsets to commit
         self._positions: dict[TopicPartition, int] = {}  # up to where everything is written
         self._last_log = -LOG_EVERY_S
+        self._cluster: Cluster | None = None  # as it was when this consumer began
+        self._marked: dict[TopicPartition, int] = {}  # up to where PostgreSQL knows that it is so
 
     async def on_start(self) -> None:
         """Start; neither broker nor database needs to be reachable yet."""
@@ -90,7 +95,7 @@ class Projector(mode.Service):
                 started = time.monotonic()
                 try:
                     await self._consume()
-                except (KafkaError, OSError) as error:
+                except (KafkaError, OSError, UnreachableError) as error:
                     attempt = 0 if time.monotonic() - started > 60 else attempt + 1
                     self._log_trouble("projector.broker_away", error)
                     await back_off(attempt, self._is_stopping)
@@ -114,13 +119,17 @@ class Projector(mode.Service):
         )
         self._written.clear()
         self._positions.clear()
+        self._marked.clear()
+        self._cluster = None
+        await self._disconnect()  # the next connection is compared with this log
         try:
             await consumer.start()
             while not self.should_stop:
                 got = await consumer.getmany(timeout_ms=250, max_records=BATCH_RECORDS)
                 await self._write(got)
                 await self._note_positions(consumer)
-                await self._commit(consumer)
+                if await self._mark(consumer):
+                    await self._commit(consumer)
                 if 0 < sum(map(len, got.values())) < BATCH_RECORDS // 2:
                     await self.sleep(PAUSE_S)
         finally:
@@ -141,6 +150,30 @@ class Projector(mode.Service):
                 return
             if position > self._positions.get(tp, -1):
                 self._positions[tp] = self._written[tp] = position
+
+    async def _mark(self, consumer: AIOKafkaConsumer) -> bool:
+        """Note in PostgreSQL, before the offsets are committed, up to where it has which log.
+
+        False where a topic has become another one meanwhile: then nothing is noted, nor committed.
+        """
+        changed = {tp: o for tp, o in self._written.items() if self._marked.get(tp) != o}
+        if not changed:
+            return True
+        cluster = await look(consumer._client, self._projections)
+        if cluster is None:
+            return True
+        was, self._cluster = self._cluster or cluster, cluster
+        same = all(
+            name in cluster.topics and topic.id == cluster.topics[name].id
+            for name, topic in was.topics.items()
+        )
+        if not same or was.id != cluster.id:
+            self._cluster = was
+            return False
+        marks = marks_of(cluster, changed)
+        await self._until_done(lambda connection: write(connection, marks), "projected_log")
+        self._marked.update(changed)
+        return True
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         if self._written:
@@ -167,15 +200,35 @@ class Projector(mode.Service):
                 await self._write_until_done(projection, batch)
 
     async def _write_until_done(self, projection: Projection, batch: Sequence[Record]) -> None:
+        await self._until_done(
+            lambda connection: self._write_or_skip(connection, projection, batch),
+            projection.topic,
+            records=len(batch),
+        )
+
+    async def _connected(self) -> asyncpg.Connection:
+        """A connection to tables that are of the log as it is; with others the worker ends."""
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        settings = self._settings
+        self._connection = await connect(settings.database_url, settings.database_schema)
+        async with Identity(settings) as identity:
+            found = await differences(settings, self._connection, identity)
+        if found:
+            refuse(refusal(settings, found))
+        return self._connection
+
+    async def _until_done(
+        self,
+        action: Callable[[asyncpg.Connection], Awaitable[object]],
+        topic: str,
+        **context: Any,
+    ) -> None:
         """Step 3.  Raises `Stopping`."""
         attempt = 0
         while True:
             try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(
-                        self._settings.database_url, self._settings.database_schema
-                    )
-                await self._write_or_skip(self._connection, projection, batch)
+                await action(await self._connected())
                 if attempt:
                     log.warning("projector.database_back", attempts=attempt)
                 PROJECTION_WAITING.set(0)
@@ -184,9 +237,7 @@ class Projector(mode.Service):
                 # Everything: a server that goes away midway shows as errors of the client, the
                 # server, asyncio and parsing.
                 PROJECTION_WAITING.set(1)
-                self._log_trouble(
-                    "projector.database_away", error, topic=projection.topic, records=len(batch)
-                )
+                self._log_trouble("projector.database_away", error, topic=topic, **context)
                 await self._disconnect()
                 await back_off(attempt, self._is_stopping)
                 attempt += 1

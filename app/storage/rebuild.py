@@ -23,6 +23,7 @@ REBUILT_TABLES = (
     "learning_edge_history",
     "pm_overrides",
     "projection_tombstones",
+    "projected_log",
 )
 """Emptied by `rebuild`.  Not pm_overrides_history: compaction has removed its records from the
 topic."""

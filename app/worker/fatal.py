@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import structlog
 
+from app.errors import EdgeloopError
 from app.log.trouble import explained
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,15 @@ def fatal_exit(where: str, error: BaseException) -> NoReturn:
     log.critical("worker.fatal", where=where, error=repr(error), exc_info=error, **more)
     sys.stderr.flush()
     os._exit(EXIT_FATAL)
+
+
+def refuse(error: EdgeloopError) -> NoReturn:
+    """Say what is wrong and what mends it, and end the process as a command would: nothing in
+    flight is acknowledged, and a restart would not help."""
+    log.critical("worker.refused", error=error.what, remedy=error.remedy)
+    sys.stderr.write(f"Error: {error.what}\n       {error.remedy}\n")
+    sys.stderr.flush()
+    os._exit(error.exit_code)
 
 
 def guard_stop(limit_s: float = STOP_LIMIT_S) -> None:

@@ -16,7 +16,9 @@ import structlog
 from app.errors import ConfigurationError, UnreachableError
 from app.log import topics
 from app.log.admin import admin
+from app.log.identity import require_same_log
 from app.settings import Settings
+from app.storage import marks
 from app.storage.migrate import require_migrated
 from app.storage.rights import require_rights
 
@@ -48,6 +50,7 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
+    await require_same_log(settings)
     if "projector" in settings.agents:
         if not settings.database_url:
             raise ConfigurationError(
@@ -57,5 +60,6 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
         try:
             await require_migrated(settings.database_url, settings.database_schema)
             await require_rights(settings)
+            await marks.require_same_log(settings)
         except UnreachableError as error:
             log.warning("worker.database_away", error=error.what)

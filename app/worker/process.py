@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import faust
+from aiokafka import TopicPartition
 from faust.cli.worker import worker as worker_command
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP, EventT, StreamT
@@ -45,6 +46,20 @@ class CommittedThread(AIOKafkaConsumerThread):
         # A fetch that waits for records of some partitions keeps those of the others waiting.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Look for stalls only where there is a position.
+
+        There is none while an offset that is gone is looked up anew (closes that were deleted, a
+        broker that was set back), and Faust asserts that there is: the worker would end.
+        """
+        subscription = self._ensure_consumer()._fetcher._subscriptions.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None:
+            return
+        state = assignment.state_value(TopicPartition(tp.topic, tp.partition))
+        if state is not None and state.has_valid_position:
+            super().verify_event_path(now, tp)
 
 
 class CommittedConsumer(BatchingConsumer):
@@ -154,6 +169,8 @@ def make_app(
         topic_disable_leader=True,
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
+        # partitions that are added to `position_closed` are read after so long
+        consumer_metadata_max_age_ms=30_000,
         # the default of 60 s is how long a killed worker's partitions would lie idle
         broker_session_timeout=12.0,
         broker_heartbeat_interval=3.0,

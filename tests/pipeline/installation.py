@@ -104,6 +104,13 @@ class Worker:
         except OSError:
             return 0, ""
 
+    def page(self, path: str) -> tuple[int, str]:
+        """As `get`, with the body of an answer that is an error, too."""
+        try:
+            return (0, "{}") if (url := self.url()) is None else _page(url + path)
+        except OSError:
+            return 0, "{}"
+
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric, 0 while there is none."""
         _, body = self.get("/metrics")
@@ -141,6 +148,14 @@ class Worker:
             raise AssertionError(
                 f"no end {deadline_s} s after SIGTERM:\n{self.text()[-8_000:]}"
             ) from None
+
+
+def _page(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 @dataclass
@@ -322,12 +337,15 @@ class Installation:
         version counts, null is gone.
 
         Also checks what compaction relies on: the last record of a key is its highest, or as null
-        as that.
+        as that.  A record without a version is none of ours.
         """
         highest: dict[str, tuple[int, bytes | None]] = {}
         last: dict[str, tuple[int, bytes | None]] = {}
         for record in self.read(topic):
-            key, version = record.key.decode(), int(dict(record.headers).get("version", -1))
+            number = dict(record.headers).get("version") or b""
+            if not re.fullmatch(rb"\d{1,19}", number):
+                continue
+            key, version = record.key.decode(), int(number)
             last[key] = (version, record.value)
             if key not in highest or version >= highest[key][0]:
                 highest[key] = last[key]

@@ -55,3 +55,18 @@ def test_a_value_that_fits_no_record_is_cut_and_its_hash_kept() -> None:
     assert letter.value == value[:CUT_BYTES]
     assert headers["value.length"] == str(len(value)).encode()
     assert headers["value.sha256"] == hashlib.sha256(value).hexdigest().encode()
+
+
+def test_a_key_that_fits_no_record_is_cut_and_so_is_the_value() -> None:
+    key = b"k" * MAX_RECORD_BYTES
+    (letter,) = facts_of(SETTINGS, [Message(None, key)])
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value) == (key[:CUT_BYTES], None)
+    assert headers["key.length"] == str(len(key)).encode()
+    assert headers["key.sha256"] == hashlib.sha256(key).hexdigest().encode()
+    assert "value.length" not in headers
+    (letter,) = facts_of(SETTINGS, [Message(b"x" * 2 * CUT_BYTES, key)])
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value) == (key[:CUT_BYTES], b"x" * CUT_BYTES)
+    assert headers["key.length"] == str(len(key)).encode()
+    assert headers["value.length"] == str(2 * CUT_BYTES).encode()

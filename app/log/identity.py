@@ -1,0 +1,374 @@
+"""Which log this installation has read: noted, and compared with the log that is there.
+
+Versions are offsets.  Where a topic was deleted and made anew, or the broker was set back, offsets
+begin again below what was published, and the highest version would win for ever.  So it is noted
+which log it was, in three places, and looked at by whoever starts, every few seconds while a worker
+runs, and by `doctor`:
+
+* in Kafka, as the committed offsets of the group `….log`: an offset is where a partition ended, its
+  metadata the leader's epoch then, and the ids of the cluster and of all topics.  (Kafka forgets
+  the offsets of a topic that is deleted, so each topic knows the ids of all.)
+* in PostgreSQL, by the projector: of each partition what the rows are of (`app.storage.marks`).
+* in what is published: no version is beyond the end of the log that it is an offset of
+  (`app.ownership.hydration`).
+
+May touch: the broker: reads offsets and ids, commits offsets of the groups `….log` and `….lost`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupIdNotFound, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.structs import OffsetAndMetadata
+
+from app.errors import ConfigurationError
+from app.log.admin import admin
+from app.log.client import client_options
+from app.log.groups import progress_group, projector_group
+from app.log.reader import unreachable
+from app.log.topics import ACCEPT
+from app.settings import Settings
+from edgeloop.cluster import Cluster, ends_of_epochs, look
+from schemas.kinds import CLOSES, FACTS, KINDS, LESSONS
+
+COORDINATOR_WITHIN_S = 15.0
+_LOOKS = 3
+_LOOK_AGAIN_S = 0.5
+
+
+class End(NamedTuple):
+    """Where a partition ended, and in which epoch of its leader."""
+
+    offset: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log as it was or is: ids of the cluster and, by full name, of the topics; ends and begins
+    by (topic, partition)."""
+
+    cluster: str = ""
+    topics: Mapping[str, str] = field(default_factory=dict)
+    ends: Mapping[tuple[str, int], End] = field(default_factory=dict)
+    begins: Mapping[tuple[str, int], int] = field(default_factory=dict)
+
+    def topics_partitions(self) -> dict[str, int]:
+        """Topic (full name) → how many partitions it has."""
+        return {topic: sum(name == topic for name, _ in self.ends) for topic in self.topics}
+
+
+class Difference(NamedTuple):
+    """What is another log than before: the topic's full name, and a sentence."""
+
+    topic: str
+    what: str
+
+
+class Lost(NamedTuple):
+    """Records that Kafka deleted before they were read: how many, up to which offset, and when that
+    was noticed (ms since 1970)."""
+
+    topic: str
+    partition: int
+    records: int
+    before: int
+    at_ms: int
+
+    def __str__(self) -> str:
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.at_ms / 1000))
+        return (
+            f"{self.records:,} records of {self.topic}/{self.partition} before offset"
+            f" {self.before:,} were deleted before they were read (noticed {when})"
+        )
+
+
+def log_group(settings: Settings) -> str:
+    """The group whose committed offsets note the log.  It has no members."""
+    return f"{settings.consumer_group}.log"
+
+
+def lost_group(settings: Settings) -> str:
+    """The group whose committed offsets note what was deleted unread.  It has no members."""
+    return f"{settings.consumer_group}.lost"
+
+
+class Identity:
+    """Looks at the log, and notes it: an async context manager that keeps its connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._names = [settings.topic(name) for name in KINDS]
+        self._open = AsyncExitStack()
+        self._consumer: AIOKafkaConsumer  # sees to the end, also what is not committed
+        self._admin: AIOKafkaAdminClient
+        self.cluster: Cluster | None = None
+
+    async def __aenter__(self) -> Identity:
+        """Raises `UnreachableError`."""
+        try:
+            self._admin = await self._open.enter_async_context(admin(self._settings))
+            self._consumer = AIOKafkaConsumer(
+                **client_options(self._settings, enable_auto_commit=False)
+            )
+            self._open.push_async_callback(self._consumer.stop)
+            with unreachable(self._settings, "The log"):
+                await self._consumer.start()
+        except BaseException:
+            await self._open.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        with suppress(KafkaError, OSError):
+            await self._open.aclose()
+
+    async def now(self) -> Log:
+        """The log as it is.  Raises `KafkaError`, `OSError`."""
+        self.cluster = await look(self._consumer._client, self._names)
+        if self.cluster is None:
+            return Log()
+        tps = [
+            TopicPartition(name, number)
+            for name, topic in self.cluster.topics.items()
+            for number in topic.partitions
+        ]
+        if not tps:
+            return Log(self.cluster.id)
+        ends = await self._consumer.end_offsets(tps)
+        begins = await self._consumer.beginning_offsets(tps)
+        # Once more: no record before an end is of a later epoch than is noted with it.
+        again = await look(self._consumer._client, self._names)
+        if again is None or again.topics.keys() != self.cluster.topics.keys():
+            raise UnknownTopicOrPartitionError("Topics are being made or deleted.")
+        self.cluster = again
+        return Log(
+            self.cluster.id,
+            {name: topic.id for name, topic in self.cluster.topics.items()},
+            {
+                (tp.topic, tp.partition): End(
+                    ends[tp], self.cluster.topics[tp.topic].leaders[tp.partition][1]
+                )
+                for tp in tps
+            },
+            {(tp.topic, tp.partition): begins[tp] for tp in tps},
+        )
+
+    async def bounds(self, name: str) -> dict[TopicPartition, tuple[int, int]]:
+        """Of each partition of a topic (full name) that there is, where it begins and ends."""
+        seen = await look(self._consumer._client, [name])
+        numbers = list(range(self._settings.partitions))
+        if seen is not None:
+            numbers = seen.topics[name].partitions if name in seen.topics else []
+        tps = [TopicPartition(name, number) for number in numbers]
+        begins = await self._consumer.beginning_offsets(tps) if tps else {}
+        ends = await self._consumer.end_offsets(tps) if tps else {}
+        return {tp: (begins[tp], ends[tp]) for tp in tps}
+
+    async def noted(self) -> Log:
+        """The log as it was noted in Kafka; empty where nothing is."""
+        cluster, topics, ends = "", {}, {}
+        for tp, committed in (await self.committed(log_group(self._settings))).items():
+            if tp.topic not in self._names:
+                continue
+            try:
+                note = msgspec.json.decode(committed.metadata or "", type=_Note)
+            except msgspec.MsgspecError:
+                continue
+            cluster = note.cluster or cluster
+            topics.update(note.topics)
+            ends[tp.topic, tp.partition] = End(committed.offset, note.epoch)
+        return Log(cluster, topics, ends)
+
+    async def note(self, log: Log) -> None:
+        """Note `log` in Kafka.  Raises `KafkaError`."""
+        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        for (name, number), end in log.ends.items():
+            first = _Note(end.epoch, log.cluster, dict(log.topics))
+            text = msgspec.json.encode(first if number == 0 else _Note(end.epoch)).decode()
+            offsets[TopicPartition(name, number)] = OffsetAndMetadata(end.offset, text)
+        await self._commit(log_group(self._settings), offsets)
+
+    async def lost(self) -> list[Lost]:
+        """What was deleted unread, until it is accepted."""
+        found = []
+        for tp, committed in (await self.committed(lost_group(self._settings))).items():
+            with suppress(msgspec.MsgspecError):
+                note = msgspec.json.decode(committed.metadata or "", type=_Lost)
+                found.append(
+                    Lost(tp.topic, tp.partition, note.records, committed.offset, note.at_ms)
+                )
+        return sorted(found)
+
+    async def note_lost(self, lost: Lost) -> None:
+        """Note it, beside what was lost of the partition before."""
+        tp = TopicPartition(lost.topic, lost.partition)
+        before = sum(o.records for o in await self.lost() if o[:2] == (tp.topic, tp.partition))
+        text = msgspec.json.encode(_Lost(before + lost.records, lost.at_ms)).decode()
+        await self._commit(lost_group(self._settings), {tp: OffsetAndMetadata(lost.before, text)})
+
+    async def forget_lost(self) -> None:
+        """What was lost is known to people: nobody needs to be told again."""
+        noted = await self.committed(lost_group(self._settings))
+        await self._commit(
+            lost_group(self._settings),
+            {tp: OffsetAndMetadata(at.offset, "") for tp, at in noted.items()},
+        )
+
+    async def committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+        """The committed offsets of a group; none where it never committed.  Raises `KafkaError`."""
+        give_up = time.monotonic() + COORDINATOR_WITHIN_S
+        while True:
+            try:
+                return dict(await self._admin.list_consumer_group_offsets(group))
+            except GroupIdNotFound:
+                return {}
+            except KafkaError as error:  # a new cluster has no coordinator at first
+                if not error.retriable or time.monotonic() > give_up:
+                    raise
+            await asyncio.sleep(0.1)
+
+    async def _commit(
+        self, group: str, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+    ) -> None:
+        if not offsets:
+            return
+        options = client_options(self._settings, group_id=group, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**options)
+        try:
+            await consumer.start()
+            consumer.assign(list(offsets))
+            await consumer.commit(dict(offsets))
+        finally:
+            await consumer.stop()
+
+    async def differences(self, was: Log, now: Log) -> list[Difference]:
+        """In what the log that `was` is another one `now`; of each topic the first that is seen.
+
+        `now` is what this object has looked at last.
+        """
+        found: dict[str, Difference] = {}
+
+        def differs(topic: str, what: str) -> None:
+            found.setdefault(topic, Difference(topic, what))
+
+        if was.cluster and now.cluster and was.cluster != now.cluster:
+            for topic in was.topics.keys() & now.topics.keys():
+                differs(topic, f"is on another cluster (id {now.cluster}, before {was.cluster})")
+        for topic in sorted(was.topics.keys() & now.topics.keys()):
+            if was.topics[topic] != now.topics[topic]:
+                differs(topic, "was deleted and made anew")
+        same = {at: end for at, end in was.ends.items() if at[0] not in found and at in now.ends}
+        for (topic, number), end in sorted(same.items()):
+            if now.ends[topic, number].offset < end.offset:
+                differs(
+                    topic,
+                    f"partition {number} ends at {now.ends[topic, number].offset:,}, before"
+                    f" {end.offset:,}, where it has been: the broker was set back or lost records",
+                )
+        left = {at: end.epoch for at, end in same.items() if at[0] not in found and end.epoch >= 0}
+        if left and self.cluster is not None:
+            reached = await ends_of_epochs(self._consumer._client, self.cluster, left)
+            for (topic, number), up_to in sorted(reached.items()):
+                if up_to < same[topic, number].offset:
+                    differs(
+                        topic,
+                        f"partition {number} was written anew below offset"
+                        f" {same[topic, number].offset:,}, where it has been: the broker was set"
+                        " back and went on",
+                    )
+        return list(found.values())
+
+    async def changed_since(self, was: Log) -> list[Difference]:
+        """The differences between `was` and the log as it is, if they stay.
+
+        A leader that has just become one may not know its own epoch for a moment.
+        """
+        found = await self.differences(was, await self.now())
+        for _ in range(_LOOKS - 1):
+            if not found:
+                return []
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            found = await self.differences(was, await self.now())
+        return found
+
+    async def beyond(self, now: Log) -> list[Difference]:
+        """Topics of which more was read than there is."""
+        found: dict[str, Difference] = {}
+        for group, topics in readers(self._settings).items():
+            names = {self._settings.topic(topic) for topic in topics}
+            for tp, at in (await self.committed(group)).items():
+                end = now.ends.get((tp.topic, tp.partition))
+                if tp.topic in names and end is not None and at.offset > end.offset:
+                    what = (
+                        f"partition {tp.partition} ends at {end.offset:,}, but the group {group}"
+                        f" has read up to {at.offset:,}: it is another log than the one it read"
+                    )
+                    found.setdefault(tp.topic, Difference(tp.topic, what))
+        return list(found.values())
+
+
+def readers(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Group → the topics (without prefix) whose offsets it commits."""
+    derived = tuple(kind.topic for kind in KINDS.values() if kind.source)
+    return {
+        settings.consumer_group: (CLOSES, FACTS, LESSONS),
+        progress_group(settings, "lesson_builder"): (FACTS,),
+        progress_group(settings, "override_materializer"): (LESSONS,),
+        projector_group(settings): derived,
+    }
+
+
+async def examine(settings: Settings) -> tuple[list[Difference], list[Lost]]:
+    """What has changed since the log was noted, and what was deleted unread.
+
+    Raises `UnreachableError`.
+    """
+    async with Identity(settings) as identity:
+        with unreachable(settings, "The log"):
+            changed = await identity.changed_since(await identity.noted())
+            found = {d.topic: d for d in await identity.beyond(await identity.now())}
+            found |= {d.topic: d for d in changed}
+            return [found[topic] for topic in sorted(found)], await identity.lost()
+
+
+def refusal(differences: list[Difference]) -> ConfigurationError:
+    """The sentence for people: what has changed, and what mends it."""
+    lines = "".join(f"\n  {d.topic} {d.what}" for d in differences)
+    return ConfigurationError(
+        f"The log is another one than before:{lines}",
+        f"Stop all workers, then run: {ACCEPT} --dry-run (and without it, to go on with the log as"
+        " it is).",
+    )
+
+
+async def require_same_log(settings: Settings) -> None:
+    """Raise `ConfigurationError` if the log is another one than was noted, else note it."""
+    async with Identity(settings) as identity:
+        with unreachable(settings, "The log"):
+            differences = await identity.changed_since(await identity.noted())
+            now = await identity.now()
+            differences += await identity.beyond(now)
+            if differences:
+                raise refusal(differences)
+            await identity.note(now)
+
+
+class _Note(msgspec.Struct, omit_defaults=True):
+    epoch: int = -1
+    cluster: str = ""
+    topics: dict[str, str] = {}
+
+
+class _Lost(msgspec.Struct):
+    records: int
+    at_ms: int

@@ -1,0 +1,129 @@
+"""Notice closes that Kafka deleted before they were read, and committed offsets that are gone.
+
+A consumer whose offset is no longer there goes on at the beginning of what is left, without a word.
+So the one who reads says: what was to come next, and what came.
+
+May touch: the broker: reads offsets, commits offsets of the group `….lost`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.errors import EdgeloopError
+from app.log.identity import Identity, Lost
+from app.log.retry import Stopping
+from app.metrics import LOST, RESETS
+from app.settings import Settings
+from schemas.kinds import FACTS
+
+log = structlog.get_logger(__name__)
+
+
+class Unread:
+    """What of one topic (full name) was deleted before this worker read it."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._next: dict[int, int] = {}  # partition → the offset that comes next
+        self._open = AsyncExitStack()
+        self._identity: Identity | None = None
+
+    async def assigned(self, partitions: Collection[int]) -> None:
+        """These partitions are this worker's from now on: compare where it goes on with where they
+        begin."""
+        for number in self._next.keys() - set(partitions):
+            del self._next[number]
+        fresh = sorted(set(partitions) - self._next.keys())
+        if fresh:
+            await self._attempt(self._compare(fresh))
+
+    async def passed(self, messages: Iterable[Any]) -> None:
+        """These messages came, in the order of their offsets."""
+        gaps: list[tuple[int, int, int]] = []
+        for message in messages:
+            expected = self._next.get(message.partition)
+            if expected is not None and message.offset > expected:
+                gaps.append((message.partition, expected, message.offset))
+            self._next[message.partition] = max(expected or 0, message.offset + 1)
+        if gaps:
+            await self._attempt(self._look_into(gaps))
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        self._identity = None
+        await self._open.aclose()
+
+    async def _attempt(self, looking: Any) -> None:
+        """The broker may be away: then what was looked for is left unsaid, not undone."""
+        try:
+            await looking
+        except (KafkaError, OSError, EdgeloopError, Stopping) as error:
+            log.warning("unread.look_failed", topic=self._topic, error=repr(error))
+            await self.stop()
+
+    async def _looked(self) -> Identity:
+        if self._identity is None:
+            self._identity = await self._open.enter_async_context(Identity(self._settings))
+        return self._identity
+
+    async def _compare(self, fresh: Iterable[int]) -> None:
+        identity = await self._looked()
+        group = self._settings.consumer_group
+        committed = await identity.committed(group)
+        bounds = await identity.bounds(self._topic)
+        noted = (await identity.noted()).ends
+        facts = await identity.bounds(self._settings.topic(FACTS))
+        begun_before = any(end > 0 for _, end in facts.values())
+        for number in fresh:
+            tp = TopicPartition(self._topic, number)
+            if tp not in bounds:
+                continue
+            begin, end = bounds[tp]
+            known = committed.get(tp)
+            if known is None or known.offset < 0:
+                was = noted.get((self._topic, number))
+                if begun_before and end > begin and was is not None and was.offset > 0:
+                    RESETS.labels(self._topic).inc()
+                    log.warning(
+                        "log.offset_missing",
+                        topic=self._topic,
+                        partition=number,
+                        group=group,
+                        read_again_from=begin,
+                    )
+            elif known.offset < begin:
+                await self._tell(identity, number, known.offset, begin)
+            self._next[number] = max(begin, known.offset if known is not None else begin)
+
+    async def _look_into(self, gaps: Iterable[tuple[int, int, int]]) -> None:
+        """Marks of transactions are gaps, too: only what lies before the beginning was deleted."""
+        identity = await self._looked()
+        bounds = await identity.bounds(self._topic)
+        for number, expected, came in gaps:
+            begin, _ = bounds.get(TopicPartition(self._topic, number), (0, 0))
+            if begin > expected:
+                await self._tell(identity, number, expected, min(begin, came))
+
+    async def _tell(self, identity: Identity, number: int, start: int, before: int) -> None:
+        records = before - start
+        LOST.labels(self._topic).inc(records)
+        log.error(
+            "log.records_lost",
+            topic=self._topic,
+            partition=number,
+            offset=start,
+            before=before,
+            records=records,
+        )
+        await identity.note_lost(
+            Lost(self._topic, number, records, before, round(time.time() * 1000))
+        )

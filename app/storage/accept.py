@@ -1,0 +1,169 @@
+"""Go on with the log as it is, after it has become another one: `faust -A app topics accept`.
+
+A version is an offset of the topic that a record was made of.  Where that topic was made anew or
+set back, versions begin again below what was published; so what was published is deleted, and
+workers publish all of it again, from the closes.  Nothing but `position_closed` cannot be made
+again, and it is never deleted.
+
+1. See what has changed: noted ids and ends, numbers of partitions, and versions that are beyond the
+   end of what they are offsets of.
+2. Delete and create each topic whose versions would go back, or that has partitions of the wrong
+   number.  Where facts are gone, all closes are to be read again.
+3. Set the committed offsets of what changed back to the beginning.
+4. Fill PostgreSQL anew (`rebuild`), if there is one.
+5. Note the log as it is now, and forget what was deleted unread.
+
+May touch: topics and committed offsets; PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from app.errors import ConfigurationError, UnreachableError
+from app.log import topics
+from app.log.admin import admin
+from app.log.groups import groups
+from app.log.identity import Difference, Identity, Lost, examine, readers
+from app.log.progress import rewind
+from app.log.reader import log_bounds, scan, unreachable
+from app.log.records import is_strangers, partition_of, version_of
+from app.settings import Settings
+from app.storage import marks
+from app.storage.rebuild import rebuild
+from schemas.facts import group_key
+from schemas.kinds import CLOSES, DERIVED, FACTS, HISTORY, JUDGED, KINDS, LESSONS
+
+_DELETED_WITHIN_S = 60.0
+_GONE_WITHIN_S = 15.0
+
+
+@dataclass
+class Plan:
+    """What has changed, and what is to be done: topics (without prefix) to make anew, and by group
+    those to read from the beginning; whether PostgreSQL is to be filled anew."""
+
+    differences: list[Difference] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    recreate: list[str] = field(default_factory=list)
+    read_again: dict[str, list[str]] = field(default_factory=dict)
+    rebuild: bool = False
+
+
+async def plan(settings: Settings) -> Plan:
+    """Look, and change nothing.  Raises `UnreachableError`, `ConfigurationError`."""
+    await topics.require_existence(settings, KINDS)
+    found, lost = await examine(settings)
+    wrong = [m for m in await topics.check(settings) if m.remedy != topics.MEND]
+    found += [Difference(m.topic, m.problem) for m in wrong]
+    found += await _beyond(settings)
+    names = {settings.topic(name): name for name in KINDS}
+    changed = {names[d.topic] for d in found if d.topic in names}
+    grown = {names[m.topic] for m in wrong if names[m.topic] in DERIVED}
+    recreate = set(grown)
+    if FACTS in changed:
+        recreate |= {LESSONS, HISTORY}
+    if LESSONS in changed | recreate:
+        recreate |= set(JUDGED)
+    again = changed | recreate
+    if FACTS in again:
+        again.add(CLOSES)
+    tables = await marks.examine(settings) if settings.database_url else []
+    found += [Difference(f"{d.topic} in the tables", d.what) for d in tables]
+    return Plan(
+        found,
+        lost,
+        [name for name in KINDS if name in recreate],
+        {
+            group: affected
+            for group, read in readers(settings).items()
+            if (affected := [name for name in read if name in again])
+        },
+        bool(settings.database_url) and bool(tables or again & set(DERIVED)),
+    )
+
+
+async def accept(settings: Settings, made: Plan) -> None:
+    """Do what was planned.  Raises as `plan` does; running it again goes on."""
+    await _refuse_while_running(settings)
+    await _make_anew(settings, made.recreate)
+    for group, names in made.read_again.items():
+        await rewind(settings, group, names)
+    if made.rebuild:
+        await rebuild(settings)
+    async with Identity(settings) as identity:
+        with unreachable(settings, "The log"):
+            await identity.note(await identity.now())
+            await identity.forget_lost()
+
+
+async def _beyond(settings: Settings) -> list[Difference]:
+    """Sources of which what is published has seen more than there is."""
+    ends = {source: (await log_bounds(settings, source))[1] for source in (FACTS, LESSONS)}
+    decode = msgspec.json.Decoder(_Head).decode
+    found: dict[str, Difference] = {}
+    for topic in (LESSONS, *JUDGED):
+        source = FACTS if topic == LESSONS else LESSONS
+        least = min(ends[source].values())
+        async for records in scan(settings, topic):
+            for record in records:
+                version = version_of(record)
+                if version <= least or record.value is None or is_strangers(record):
+                    continue
+                try:
+                    head = decode(record.value)
+                except msgspec.MsgspecError:
+                    continue
+                text = (
+                    group_key(head.pattern_key, head.action_category)
+                    if topic == LESSONS
+                    else head.module
+                )
+                end = ends[source].get(str(partition_of(text, settings.partitions)), version)
+                if version > end:
+                    what = f"ends at {end:,}, but {topic} has records of version {version:,}"
+                    name = settings.topic(source)
+                    found.setdefault(name, Difference(name, what))
+    return list(found.values())
+
+
+async def _refuse_while_running(settings: Settings) -> None:
+    """Wait for workers that have ended without a word: they count for another 12 seconds."""
+    give_up = time.monotonic() + _GONE_WITHIN_S
+    while running := [group for group in await groups(settings) if group.members]:
+        if time.monotonic() > give_up:
+            group = running[0]
+            raise ConfigurationError(
+                f"{len(group.members)} worker(s) are running (group {group.name}, {group.state}).",
+                "Stop the workers first.",
+            )
+        await asyncio.sleep(0.2)
+
+
+async def _make_anew(settings: Settings, names: list[str]) -> None:
+    """Delete topics and create them; what is deleted already is created."""
+    if not names:
+        return
+    full = [settings.topic(name) for name in names]
+    async with admin(settings) as client:
+        await client.delete_topics(full)
+        give_up = time.monotonic() + _DELETED_WITHIN_S
+        while set(full) & set(await client.list_topics()):
+            if time.monotonic() > give_up:
+                raise UnreachableError(
+                    f"{full[0]} is still there {_DELETED_WITHIN_S:.0f} s after it was deleted.",
+                    "Check that the broker allows deletion (delete.topic.enable), then run the"
+                    " command again.",
+                )
+            await asyncio.sleep(0.1)
+    await topics.create(settings)
+
+
+class _Head(msgspec.Struct):
+    module: str = ""
+    pattern_key: str = ""
+    action_category: str = ""

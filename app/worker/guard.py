@@ -1,0 +1,153 @@
+"""Looks at the log while the worker runs: whether it is the same one, and can be read to its end.
+
+* A topic that was made anew, a broker that was set back, another cluster, or partitions that were
+  added where keys would move: the worker ends with code 3 and the sentence that says what mends it.
+  What it has read and published is of another log than what it would read next.
+* A producer's transaction that stays open, and records that were deleted before they were read: the
+  worker goes on, is not ready, and says why.
+
+May touch: the broker (reads; commits offsets of the group `….log`), the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.errors import ConfigurationError, EdgeloopError
+from app.log.identity import Difference, End, Identity, Log, refusal
+from app.log.reader import reader
+from app.log.topics import ACCEPT, partitions_wrong
+from app.metrics import IN_TRANSACTION
+from app.settings import Settings
+from app.worker.fatal import refuse
+from schemas.kinds import CLOSES, FACTS, LESSONS
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 5.0
+NOTE_EVERY_S = 60.0
+OPEN_FOR_S = 60.0
+"""A transaction that is open for so long is in the way."""
+_SURE_AFTER = 3
+"""Looks in a row: a broker that starts may show less than it has, for a moment."""
+
+
+class Guard:
+    """`reasons`: a word and a sentence for each thing that is in the way, for readiness."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self._settings = settings
+        self._sources = [settings.topic(name) for name in (CLOSES, FACTS, LESSONS)]
+        self._was = Log()
+        self._seen = 0  # looks in a row that found another log
+        self._noted_s = time.monotonic()
+        self._open: dict[TopicPartition, tuple[int, float]] = {}  # stable end, and since when
+        self._stop = asyncio.Event()
+        self._in_the_way: list[tuple[str, str]] = []
+        app.on_before_shutdown.connect(self.stop)
+        app.task(self.run)
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """What is in the way."""
+        return list(self._in_the_way)
+
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """End the looking."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Look every few seconds, until stopped; a broker that is away is no finding."""
+        while not self._stop.is_set():
+            try:
+                await self._watch()
+            except (KafkaError, OSError, EdgeloopError) as error:
+                log.info("guard.broker_away", error=repr(error))
+            await self._pause()
+
+    async def _pause(self) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), LOOK_EVERY_S)
+
+    async def _watch(self) -> None:
+        """Look over connections that are kept; raises when they are lost."""
+        consumer = reader(self._settings)
+        try:
+            await consumer.start()
+            async with Identity(self._settings) as identity:
+                while not self._stop.is_set():
+                    await self._look(identity, consumer)
+                    await self._pause()
+        finally:
+            with suppress(KafkaError, OSError):
+                await consumer.stop()
+
+    async def _look(self, identity: Identity, consumer: AIOKafkaConsumer) -> None:
+        now = await identity.now()
+        differences = await identity.differences(self._was, now)
+        gone = [name for name in self._was.topics if name not in now.topics]
+        differences += [Difference(name, "is gone") for name in gone]
+        self._seen = self._seen + 1 if differences else 0
+        if differences:
+            log.warning("log.differs", found=[f"{d.topic} {d.what}" for d in differences])
+            if self._seen >= _SURE_AFTER:
+                refuse(refusal(differences))
+            return
+        if wrong := partitions_wrong(self._settings, now.topics_partitions()):
+            lines = "".join(f"\n  {m.topic} {m.problem}: {m.remedy}" for m in wrong)
+            refuse(ConfigurationError(f"Partitions were added:{lines}"))
+        self._was = _furthest(self._was, now)
+        found = await self._transactions(consumer, now)
+        for lost in await identity.lost():
+            found.append(("records_lost", f"{lost}. To be told no more: {ACCEPT}."))
+        self._in_the_way = found
+        if time.monotonic() - self._noted_s > NOTE_EVERY_S:
+            await identity.note(now)
+            self._noted_s = time.monotonic()
+
+    async def _transactions(self, consumer: AIOKafkaConsumer, now: Log) -> list[tuple[str, str]]:
+        """Open transactions that have been in the way for long."""
+        tps = [TopicPartition(*at) for at in now.ends if at[0] in self._sources]
+        stable = await consumer.end_offsets(tps) if tps else {}
+        waiting = {tp: now.ends[tp.topic, tp.partition].offset - stable[tp] for tp in tps}
+        moment = time.monotonic()
+        self._open = {
+            tp: (
+                self._open[tp]
+                if tp in self._open and self._open[tp][0] == stable[tp]
+                else (stable[tp], moment)
+            )
+            for tp, n in waiting.items()
+            if n > 0
+        }
+        for topic in self._sources:
+            records = sum(max(0, n) for tp, n in waiting.items() if tp.topic == topic)
+            IN_TRANSACTION.labels(topic).set(records)
+        return [
+            (
+                "open_transaction",
+                f"{waiting[tp]:,} records of {tp.topic}/{tp.partition} wait behind a producer's"
+                f" transaction that has been open for {moment - since:.0f} s.",
+            )
+            for tp, (_, since) in sorted(self._open.items())
+            if moment - since > OPEN_FOR_S
+        ]
+
+
+def _furthest(was: Log, now: Log) -> Log:
+    """`now`, but no end before one that was seen: two brokers may differ for a moment."""
+    ends = {
+        at: End(max(end.offset, was.ends[at].offset), max(end.epoch, was.ends[at].epoch))
+        if at in was.ends
+        else end
+        for at, end in now.ends.items()
+    }
+    return Log(now.cluster, now.topics, ends, now.begins)
