@@ -1,4 +1,4 @@
-"""The checks behind `faust -A app doctor`: broker, topics, database, versions, clock.  Each says
+"""The checks behind `faust -A app doctor`: broker, topics, agreed settings, database, versions, clock.  Each says
 what it found and what to do.
 
 May touch: the broker and the database (read only).
@@ -11,13 +11,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from app.errors import EdgeloopError
+from app.errors import ConfigurationError, EdgeloopError
 from app.log import topics
 from app.log.admin import admin
 from app.log.reader import log_bounds, scan
 from app.settings import Settings, redact_url
 from app.storage.connect import close, connect
 from app.storage.migrate import require_migrated
+from app.worker.agreement import REMEDY, agreed_settings, fingerprint, refusal
 from schemas import kinds
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -40,6 +41,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _versions(),
         await _broker(settings),
         await _topics(settings),
+        await _agreement(settings),
         await _clock(settings),
         await _database(settings),
     ]
@@ -81,6 +83,21 @@ async def _topics(settings: Settings) -> Finding:
     return Finding(
         "topics", True, f"{len(topics.declaration(settings))} topics match their declaration"
     )
+
+
+async def _agreement(settings: Settings) -> Finding:
+    """This environment's settings against those that the workers have agreed on."""
+    try:
+        agreed = await agreed_settings(settings)
+    except ConfigurationError as error:  # a missing topic has its own finding
+        return Finding("settings", True, f"nothing is agreed on: {error.what}")
+    except EdgeloopError as error:
+        return Finding("settings", False, error.what, error.remedy)
+    if agreed is None:
+        return Finding("settings", True, "nothing is agreed on: the first worker's will be")
+    if what := refusal(agreed, fingerprint(settings)):
+        return Finding("settings", False, what, REMEDY)
+    return Finding("settings", True, f"as agreed on since {agreed.at}, by {agreed.by}")
 
 
 async def _clock(settings: Settings) -> Finding:

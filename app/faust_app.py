@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from app.settings import AGENTS, Settings
 from app.worker import process
+from app.worker.agreement import AgreementGuard
 from app.worker.health import Health
 
 settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
+guard = AgreementGuard(app, settings)
 health = Health(app, settings)

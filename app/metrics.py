@@ -8,6 +8,12 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 CLOSES = Counter("edgeloop_closes_total", "Closed trades ingested, by result", ["result"])
+DOOR_REFUSALS = Counter(
+    "edgeloop_door_refusals_total",
+    "Closes refused by a quota or held for approval, by reason",
+    ["reason"],
+)
+ADMITTED = Gauge("edgeloop_admitted", "Groups and modules that closes may name", ["what"])
 FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
 RECORDS_SENT = Counter(
     "edgeloop_records_sent_total", "Records published and acknowledged", ["role"]

@@ -27,6 +27,7 @@ MODULES = {
     "rebuild": "migrate",
     "replay": "replay",
     "resolve": "resolve",
+    "settings": "settings",
     "stack": "stack",
     "status": "status",
     "topics": "topics",

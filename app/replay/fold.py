@@ -194,7 +194,7 @@ async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Gr
 
 
 def _by_group(
-    decode: Any, values: Iterable[tuple[bytes | None, int]], task: Task, counts: Counts | None
+    decode: Any, values: Iterable[tuple[bytes | None, int, int]], task: Task, counts: Counts | None
 ) -> Mapping[Group, list[Trade]]:
     found: dict[Group, list[Trade]] = {}
     outcome, span, whole = (
@@ -203,7 +203,7 @@ def _by_group(
         task.span.is_all or task.span.offsets is not None,
     )
     facts = home = unreadable = 0
-    for value, _ in values:
+    for value, *_ in values:
         try:
             fact = decode(value)
             trade = trade_from_fact(fact, outcome)

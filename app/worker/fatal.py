@@ -15,6 +15,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+EXIT_REFUSED = 3
 EXIT_FATAL = 70
 EXIT_STOP_HUNG = 75
 STOP_LIMIT_S = 20.0
@@ -28,6 +29,14 @@ def fatal_exit(where: str, error: BaseException) -> NoReturn:
     log.critical("worker.fatal", where=where, error=repr(error), exc_info=error)
     sys.stderr.flush()
     os._exit(EXIT_FATAL)
+
+
+def refused_exit(what: str, remedy: str) -> NoReturn:
+    """Log why this worker may not go on, and end it with the exit code of a wrong setting: a
+    restart mends nothing."""
+    log.critical("worker.refused", what=what, remedy=remedy)
+    sys.stderr.flush()
+    os._exit(EXIT_REFUSED)
 
 
 def guard_stop(limit_s: float = STOP_LIMIT_S) -> None:

@@ -1,9 +1,9 @@
 """Before a worker starts: the broker answers, the topics are as declared and visible, the database
 is migrated.
 
-May touch: the broker, the database (both read only).  Faust calls itself ready without a missing
-topic, and exits at once without a broker; this waits for the one and refuses the other, with the
-command that mends it.
+May touch: the broker, the database (read only, save that the first worker claims its settings).
+Faust calls itself ready without a missing topic, and exits at once without a broker; this waits for
+the one and refuses the other, with the command that mends it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from app.log import topics
 from app.log.admin import admin
 from app.settings import Settings
 from app.storage.migrate import require_migrated
+from app.worker.agreement import require_agreement
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +42,13 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     """Raise unless a worker can start.
 
     `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared,
-    and where the projector is to run without a database or with one that is not migrated.  A
+    where the installation has agreed on other settings (the first worker's are taken as agreed), and
+    where the projector is to run without a database or with one that is not migrated.  A
     database that is merely away is no obstacle: the projector waits for it.
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
+    await require_agreement(settings)
     if "projector" in settings.agents:
         if not settings.database_url:
             raise ConfigurationError(

@@ -9,11 +9,10 @@ import msgspec
 import pytest
 
 from app.log.records import version_of
-from app.stages.ingest import facts_of
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
 from schemas.lessons import GroupSummary, Lesson
-from tests.stages.making import SETTINGS, Message, by_topic, close, facts, read_back
+from tests.stages.making import SETTINGS, Message, by_topic, close, facts, facts_of, read_back
 
 _decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
 CLASSIC = replace(SETTINGS, learning="classic")
