@@ -5,6 +5,8 @@ May touch: prometheus-client's default registry.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import Counter, Gauge, Histogram
 
 CLOSES = Counter("edgeloop_closes_total", "Closed trades ingested, by result", ["result"])
@@ -14,6 +16,17 @@ DOOR_REFUSALS = Counter(
     ["reason"],
 )
 ADMITTED = Gauge("edgeloop_admitted", "Groups and modules that closes may name", ["what"])
+REWRITTEN = Counter(
+    "edgeloop_rewritten_trades_total", "Known trades replaced by a later close of theirs"
+)
+GROUPS = Gauge("edgeloop_groups", "Groups in memory", ["partition"])
+WINDOW_BYTES = Gauge("edgeloop_window_bytes", "Bytes of the windows' arrays", ["partition"])
+WAITING_GROUPS = Gauge(
+    "edgeloop_waiting_groups", "Groups that wait for a refit, by size", ["partition", "size"]
+)
+SEARCHES_CUT = Counter(
+    "edgeloop_searches_cut_total", "Refits whose search left out its deepest slices for memory"
+)
 FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
 RECORDS_SENT = Counter(
     "edgeloop_records_sent_total", "Records published and acknowledged", ["role"]
@@ -53,3 +66,22 @@ WEIGHT = Gauge(
     "Weight of a learner, from 0 to 1, according to its track record; first modules by name only",
     ["module", "category", "learner"],
 )
+
+
+def forget_partition(role: str, partition: str) -> None:
+    """Remove what is shown of a partition that moved away."""
+    for gauge, labels in (
+        (LAG_RECORDS, (role, partition)),
+        *(
+            ((GROUPS, (partition,)), (WINDOW_BYTES, (partition,)))
+            if role == "lesson_builder"
+            else ()
+        ),
+        *(
+            ((WAITING_GROUPS, (partition, size)) for size in ("large", "small"))
+            if role == "lesson_builder"
+            else ()
+        ),
+    ):
+        with suppress(KeyError):
+            gauge.remove(*labels)

@@ -21,7 +21,7 @@ from faust.types import TP
 from app.log.progress import Progress
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
-from app.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS
+from app.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS, forget_partition
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
@@ -154,8 +154,7 @@ class PartitionOwner:
 
     def _drop(self, number: int) -> None:
         del self._partitions[number]
-        with suppress(KeyError):
-            LAG_RECORDS.remove(self._stage.role, str(number))
+        forget_partition(self._stage.role, str(number))
 
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the loop and wait for it.

@@ -16,9 +16,11 @@ from app.learning.common.event_time import DAY_US
 from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
-from app.metrics import UNREADABLE, WITHOUT_OUTCOME
+from app.metrics import GROUPS, UNREADABLE, WAITING_GROUPS, WINDOW_BYTES, WITHOUT_OUTCOME
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
+from app.stages.rewrites import RewriteWatch, written_ms
+from app.stages.turns import Turns
 from schemas.facts import PatternTradeEvent, group_key
 from schemas.kinds import FACTS, LESSONS
 from schemas.lessons import GroupSummary, Lesson
@@ -29,6 +31,7 @@ PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
 REFIT_S = 1.0
 """A refit of a large group takes half of it."""
+SHOW_EVERY_S = 5.0
 
 _decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
@@ -72,6 +75,10 @@ class GroupStore:
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
+        self._least = max(1, settings.n_min // 3)
+        self._turns = Turns(self._least)
+        self._rewrites = RewriteWatch(settings, partition)
+        self._show_next_s = 0.0
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
@@ -98,12 +105,19 @@ class GroupStore:
             else:
                 trades.setdefault(key, []).append(trade)
         for key, batch in trades.items():
-            self._groups[key].fold(batch)
+            self._fold_group(self._groups[key], batch, records[-1])
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
             self._folded = 0
             self._prune()
+
+    def _fold_group(self, group: Learner, batch: list[Trade], last: Any) -> None:
+        before = group.window.rewritten
+        group.fold(batch)
+        if trades := group.window.rewritten - before:
+            now_ms = time.time_ns() // 1_000_000
+            self._rewrites.note(group.module, trades, written_ms(last), now_ms, last.offset)
 
     def _prune(self) -> None:
         """Forget the ranks of trades that the log no longer holds: no record of them can come."""
@@ -131,26 +145,37 @@ class GroupStore:
         """Lessons, tombstones and summaries that differ from what is published.
 
         In a full call also the days of edge histories.  After `REFIT_S` the groups that are left
-        wait for the next call, before those that had their turn: under a burst no group waits for
+        wait for the next call, in the order of `Turns`: under a burst no group waits for
         the refits of all others before its lessons go out, and facts are taken in between.
         """
         records: list[Outgoing] = []
         until = time.monotonic() + REFIT_S
-        for key in [key for key, group in self._groups.items() if group.dirty]:
-            group = self._groups.pop(key)
-            self._groups[key] = group  # at the end of the line
-            records += self._refit(group)
+        for key in self._turns.order({k: g for k, g in self._groups.items() if g.dirty}):
+            records += self._refit(self._groups[key])
             if time.monotonic() > until:
                 break
         if full:
             records += self._histories.new_days()
+        records += self._rewrites.alerts()
+        self._show()
         return records
+
+    def _show(self) -> None:
+        """Sizes as metrics."""
+        partition, groups = str(self._partition), self._groups.values()
+        large = sum(group.dirty and len(group.window) >= self._least for group in groups)
+        WAITING_GROUPS.labels(partition, "large").set(large)
+        WAITING_GROUPS.labels(partition, "small").set(sum(g.dirty for g in groups) - large)
+        if time.monotonic() >= self._show_next_s:
+            self._show_next_s = time.monotonic() + SHOW_EVERY_S
+            GROUPS.labels(partition).set(len(groups))
+            WINDOW_BYTES.labels(partition).set(sum(group.window.nbytes for group in groups))
 
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
         dirty = any(group.dirty for group in self._groups.values())
-        return not dirty and self._histories.settled
+        return not dirty and self._histories.settled and self._rewrites.settled
 
     @property
     def needs_rebuild(self) -> bool:

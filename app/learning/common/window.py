@@ -195,6 +195,8 @@ class GroupWindow:
         self._newest = self._oldest = 0
         self._fresh: set[int] = set()
         self._removed: list[NDArray[np.unsignedinteger]] = []
+        self.rewritten = 0
+        """Closes folded that replaced another of their trade, where this group is its home."""
 
     def __len__(self) -> int:
         """Trades inside the window."""
@@ -239,6 +241,7 @@ class GroupWindow:
                     continue
                 self._remove(slot)
                 corrected = True
+                self.rewritten += trade.home
             else:
                 outside = self._outside.get(trade.trade_id)
                 if outside is not None:
