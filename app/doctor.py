@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from app.errors import ConfigurationError, EdgeloopError
 from app.log import topics
 from app.log.admin import admin
+from app.log.control import ControlState
 from app.log.reader import log_bounds, scan
 from app.settings import Settings, redact_url
 from app.storage.connect import close, connect
 from app.storage.migrate import require_migrated
-from app.worker.agreement import REMEDY, agreed_settings, fingerprint, refusal
+from app.worker.agreement import REMEDY, control_state, fingerprint, refusal
 from schemas import kinds
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -41,7 +42,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _versions(),
         await _broker(settings),
         await _topics(settings),
-        await _agreement(settings),
+        *await _control(settings),
         await _clock(settings),
         await _database(settings),
     ]
@@ -85,19 +86,40 @@ async def _topics(settings: Settings) -> Finding:
     )
 
 
-async def _agreement(settings: Settings) -> Finding:
-    """This environment's settings against those that the workers have agreed on."""
+async def _control(settings: Settings) -> list[Finding]:
+    """What the control log says: the settings agreed on, and alerts of rewritten trades."""
     try:
-        agreed = await agreed_settings(settings)
+        state = await control_state(settings)
     except ConfigurationError as error:  # a missing topic has its own finding
-        return Finding("settings", True, f"nothing is agreed on: {error.what}")
+        return [Finding("settings", True, f"nothing is agreed on: {error.what}")]
     except EdgeloopError as error:
-        return Finding("settings", False, error.what, error.remedy)
+        return [Finding("settings", False, error.what, error.remedy)]
+    return [_agreement(settings, state), _rewrites(state)]
+
+
+def _agreement(settings: Settings, state: ControlState) -> Finding:
+    """This environment's settings against those that the workers have agreed on."""
+    agreed = state.agreed
     if agreed is None:
         return Finding("settings", True, "nothing is agreed on: the first worker's will be")
     if what := refusal(agreed, fingerprint(settings)):
         return Finding("settings", False, what, REMEDY)
     return Finding("settings", True, f"as agreed on since {agreed.at}, by {agreed.by}")
+
+
+def _rewrites(state: ControlState) -> Finding:
+    if not state.rewrites:
+        return Finding("rewrites", True, "no alert of trades rewritten in bulk")
+    module, alert = max(state.rewrites.items(), key=lambda item: item[1].trades)
+    more = f" (and {len(state.rewrites) - 1} more modules)" if len(state.rewrites) > 1 else ""
+    return Finding(
+        "rewrites",
+        False,
+        f"{alert.trades:,} known trades of {module} were rewritten within ten minutes, until"
+        f" {alert.at}{more}",
+        "find out who wrote them (docs/operations.md#rewritten-trades), then: faust -A app rewrites"
+        " acknowledge",
+    )
 
 
 async def _clock(settings: Settings) -> Finding:

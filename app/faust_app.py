@@ -10,8 +10,10 @@ from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard
 from app.worker.health import Health
+from app.worker.watchdog import Watchdog
 
 settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
-guard = AgreementGuard(app, settings)
-health = Health(app, settings)
+agreement = AgreementGuard(app, settings)
+watchdog = Watchdog(app, settings)
+health = Health(app, settings, watchdog)

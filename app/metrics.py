@@ -27,6 +27,13 @@ WAITING_GROUPS = Gauge(
 SEARCHES_CUT = Counter(
     "edgeloop_searches_cut_total", "Refits whose search left out its deepest slices for memory"
 )
+HELD_GROUPS = Gauge(
+    "edgeloop_held_groups", "Groups held back because a refit found no memory", ["partition"]
+)
+MEMORY_FULL = Gauge(
+    "edgeloop_memory_full", "1 while nothing is taken in because memory is nearly full", ["role"]
+)
+STALLED = Gauge("edgeloop_stalled", "1 while input waits and nothing moves", ["role"])
 FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
 RECORDS_SENT = Counter(
     "edgeloop_records_sent_total", "Records published and acknowledged", ["role"]
@@ -73,7 +80,7 @@ def forget_partition(role: str, partition: str) -> None:
     for gauge, labels in (
         (LAG_RECORDS, (role, partition)),
         *(
-            ((GROUPS, (partition,)), (WINDOW_BYTES, (partition,)))
+            ((gauge, (partition,)) for gauge in (GROUPS, WINDOW_BYTES, HELD_GROUPS))
             if role == "lesson_builder"
             else ()
         ),

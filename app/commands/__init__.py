@@ -27,6 +27,7 @@ MODULES = {
     "rebuild": "migrate",
     "replay": "replay",
     "resolve": "resolve",
+    "rewrites": "rewrites",
     "settings": "settings",
     "stack": "stack",
     "status": "status",

@@ -13,7 +13,7 @@ import click
 from app.commands.base import cli, echo_json, handle_errors, json_option
 from app.errors import UsageError
 from app.settings import PREFIX, Settings
-from app.worker.agreement import agree, agreed_settings, differences, fingerprint, shown
+from app.worker.agreement import agree, control_state, differences, fingerprint, shown
 
 
 @cli.group("settings")
@@ -34,7 +34,7 @@ def show(as_json: bool) -> None:
       faust -A app settings show --json
     """
     settings = Settings.from_environment()
-    agreed = asyncio.run(agreed_settings(settings))
+    agreed = asyncio.run(control_state(settings)).agreed
     mine = fingerprint(settings)
     differing = [] if agreed is None else differences(agreed.settings, mine)
     if as_json:

@@ -15,6 +15,7 @@ from app.metrics import FOLDED
 from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
 from app.settings import Settings
+from app.worker.memory import room
 
 Run = Callable[..., Awaitable[Any]]
 """Runs a function with its arguments on the thread of the state."""
@@ -90,6 +91,7 @@ class Hydration:
         }
         async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
             partition = by_number[tp.partition]
+            await room(self.role, aborted)
             await self._run(partition.store.fold, records, next_offset)
             FOLDED.labels(self.role).inc(len(records))
             partition.read_to(next_offset)

@@ -28,6 +28,8 @@ from app.ownership.publication import Publication
 from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
 from app.worker.fatal import fatal_exit
+from app.worker.memory import room
+from app.worker.watchdog import beat
 
 log = structlog.get_logger(__name__)
 
@@ -191,6 +193,7 @@ class PartitionOwner:
                     await back_off(3, self._stop_asked.is_set)
                     self._wake.set()
                     continue
+                beat(self._stage.role)
                 await self._pace(n_sent)
         except Stopping:
             pass
@@ -206,6 +209,7 @@ class PartitionOwner:
 
     async def _cycle(self) -> int:
         """One round over all partitions; returns the number of records sent to the first output."""
+        await room(self._stage.role, self._stop_asked.is_set)
         await self._read_on()
         await self._rebuild()
         records = await self._run(self._fold_and_refit, self._take_pending(), time.monotonic())

@@ -16,7 +16,15 @@ from app.learning.common.event_time import DAY_US
 from app.learning.common.window import Trade, trade_from_fact
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
-from app.metrics import GROUPS, UNREADABLE, WAITING_GROUPS, WINDOW_BYTES, WITHOUT_OUTCOME
+from app.metrics import (
+    GROUPS,
+    HELD_GROUPS,
+    SEARCHES_CUT,
+    UNREADABLE,
+    WAITING_GROUPS,
+    WINDOW_BYTES,
+    WITHOUT_OUTCOME,
+)
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
 from app.stages.rewrites import RewriteWatch, written_ms
@@ -32,6 +40,8 @@ PRUNE_EVERY = 200_000
 REFIT_S = 1.0
 """A refit of a large group takes half of it."""
 SHOW_EVERY_S = 5.0
+HOLD_S = 60.0
+"""So long a group waits whose refit found no memory."""
 
 _decode_fact = msgspec.json.Decoder(PatternTradeEvent).decode
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
@@ -79,6 +89,7 @@ class GroupStore:
         self._turns = Turns(self._least)
         self._rewrites = RewriteWatch(settings, partition)
         self._show_next_s = 0.0
+        self._held: dict[str, float] = {}
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
@@ -150,8 +161,11 @@ class GroupStore:
         """
         records: list[Outgoing] = []
         until = time.monotonic() + REFIT_S
-        for key in self._turns.order({k: g for k, g in self._groups.items() if g.dirty}):
-            records += self._refit(self._groups[key])
+        for key in self._turns.order(self._waiting()):
+            try:
+                records += list(self._refit(self._groups[key]))
+            except MemoryError:
+                self._hold(key)
             if time.monotonic() > until:
                 break
         if full:
@@ -160,12 +174,29 @@ class GroupStore:
         self._show()
         return records
 
+    def _waiting(self) -> dict[str, Learner]:
+        """The groups that have something to say; one that found no memory is held for a while."""
+        now_s = time.monotonic()
+        self._held = {key: until for key, until in self._held.items() if until > now_s}
+        return {k: g for k, g in self._groups.items() if g.dirty and k not in self._held}
+
+    def _hold(self, key: str) -> None:
+        self._held[key] = time.monotonic() + HOLD_S
+        log.error(
+            "group.held_back",
+            group=key,
+            trades=len(self._groups[key].window),
+            retry_s=HOLD_S,
+            do="Raise the memory limit, or lower EDGELOOP_MAX_DIMS or EDGELOOP_WINDOW_TRADES.",
+        )
+
     def _show(self) -> None:
         """Sizes as metrics."""
         partition, groups = str(self._partition), self._groups.values()
         large = sum(group.dirty and len(group.window) >= self._least for group in groups)
         WAITING_GROUPS.labels(partition, "large").set(large)
         WAITING_GROUPS.labels(partition, "small").set(sum(g.dirty for g in groups) - large)
+        HELD_GROUPS.labels(partition).set(len(self._held))
         if time.monotonic() >= self._show_next_s:
             self._show_next_s = time.monotonic() + SHOW_EVERY_S
             GROUPS.labels(partition).set(len(groups))
@@ -184,6 +215,7 @@ class GroupStore:
 
     def _refit(self, group: Learner) -> Iterator[Outgoing]:
         refit = group.refit(self._version)
+        SEARCHES_CUT.inc(group.search_cut)
         for lesson in refit.lessons:
             yield from self._histories.note(lesson)
         for lesson_id in refit.retired:

@@ -26,11 +26,11 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, UnreachableError
 from app.learning.common.config import LearningConfig
 from app.log.client import client_id
-from app.log.control import Claim, ControlLog
+from app.log.control import Claim, ControlLog, ControlState
 from app.log.groups import groups
 from app.log.topics import require_existence
 from app.settings import PREFIX, Settings
-from app.worker.fatal import fatal_exit, refused_exit
+from app.worker.fatal import fatal_exit, refuse
 from schemas.kinds import CONTROL
 
 log = structlog.get_logger(__name__)
@@ -160,12 +160,13 @@ async def agree(settings: Settings, *, dry_run: bool = False) -> list[tuple[str,
     return changed
 
 
-async def agreed_settings(settings: Settings) -> Claim | None:
-    """What is agreed on.  Raises `UnreachableError`, and `ConfigurationError` without the topic."""
+async def control_state(settings: Settings) -> ControlState:
+    """What the control log says.  Raises `UnreachableError`, and `ConfigurationError` without the
+    topic."""
     await require_existence(settings, [CONTROL])
     async with ControlLog(settings) as control:
         try:
-            return (await control.read()).agreed
+            return await control.read()
         except (KafkaError, OSError) as error:
             raise _unreachable(settings, error) from error
 
@@ -189,7 +190,7 @@ async def _refuse_while_running(settings: Settings) -> None:
 
 def _unreachable(settings: Settings, error: BaseException) -> UnreachableError:
     return UnreachableError(
-        f"The agreed settings cannot be read from {settings.broker}: {error!r}.",
+        f"The control log cannot be read from {settings.broker}: {error!r}.",
         "Run: faust -A app doctor",
     )
 
@@ -214,7 +215,7 @@ class AgreementGuard:
         except Exception as error:
             fatal_exit("agreement", error)
         if agreed is not None and (what := refusal(agreed, self._mine)):
-            refused_exit(what, REMEDY)
+            refuse(ConfigurationError(what, REMEDY))
 
     async def run(self) -> None:
         """Look every few seconds until the worker stops."""

@@ -13,9 +13,10 @@ from typing import NoReturn
 
 import structlog
 
+from app.errors import EdgeloopError
+
 log = structlog.get_logger(__name__)
 
-EXIT_REFUSED = 3
 EXIT_FATAL = 70
 EXIT_STOP_HUNG = 75
 STOP_LIMIT_S = 20.0
@@ -31,12 +32,13 @@ def fatal_exit(where: str, error: BaseException) -> NoReturn:
     os._exit(EXIT_FATAL)
 
 
-def refused_exit(what: str, remedy: str) -> NoReturn:
-    """Log why this worker may not go on, and end it with the exit code of a wrong setting: a
-    restart mends nothing."""
-    log.critical("worker.refused", what=what, remedy=remedy)
+def refuse(error: EdgeloopError) -> NoReturn:
+    """Say what is wrong and what mends it, and end the process as a command would: nothing in
+    flight is acknowledged, and a restart would not help."""
+    log.critical("worker.refused", error=error.what, remedy=error.remedy)
+    sys.stderr.write(f"Error: {error.what}\n       {error.remedy}\n")
     sys.stderr.flush()
-    os._exit(EXIT_REFUSED)
+    os._exit(error.exit_code)
 
 
 def guard_stop(limit_s: float = STOP_LIMIT_S) -> None:

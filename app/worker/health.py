@@ -14,16 +14,18 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.settings import Settings
+from app.worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
 
 class Health:
     """Serves the worker's state while it runs: healthy = the loop answers, ready = joined the
-    group, hydrated, not rebalancing."""
+    group, hydrated, not rebalancing, and nothing has stalled."""
 
-    def __init__(self, app: faust.App, settings: Settings) -> None:
+    def __init__(self, app: faust.App, settings: Settings, watchdog: Watchdog) -> None:
         self._app = app
+        self._watchdog = watchdog
         self._settings = settings
         self._runner: web.AppRunner | None = None
         self._joined = False
@@ -70,8 +72,24 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Joined, hydrated (the rebalance is complete only then) and not rebalancing."""
-        return self._joined and not self._app.rebalancing and not self._app.should_stop
+        """No reason not to be."""
+        return not self.reasons
+
+    @property
+    def reasons(self) -> list[dict[str, str]]:
+        """Why the worker is not ready: a word and a sentence each.
+
+        Hydrated it is as soon as the rebalance is complete.
+        """
+        found = []
+        if self._app.should_stop:
+            found.append(("stopping", "The worker is stopping."))
+        elif not self._joined or self._app.rebalancing:
+            found.append(
+                ("not_hydrated", "The worker is joining its group, or reading its partitions.")
+            )
+        found += self._watchdog.reasons
+        return [{"reason": word, "text": text} for word, text in found]
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response(
@@ -80,8 +98,10 @@ class Health:
         )
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        status = 200 if self.ready else 503
-        return web.json_response({"ready": self.ready}, status=status)
+        reasons = self.reasons
+        return web.json_response(
+            {"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200
+        )
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -49,7 +49,7 @@ def test_fausts_web_options_reach_the_health_server(
 
 
 def test_a_disabled_health_server_does_not_listen() -> None:
-    health = Health(MagicMock(), Settings())
+    health = Health(MagicMock(), Settings(), MagicMock())
     health.configure(enabled=False, port=None)
     asyncio.run(health.start())
     assert health._runner is None

@@ -25,8 +25,8 @@ from app.worker.agreement import (
     MAY_DIFFER,
     MUST_BE_EQUAL,
     agree,
-    agreed_settings,
     claim,
+    control_state,
     fingerprint,
     require_agreement,
 )
@@ -59,7 +59,7 @@ def test_of_two_claims_at_once_the_first_in_the_log_counts(stack_settings: Setti
     outcomes = asyncio.run(all_at_once())
     accepted = [s for s, outcome in zip(others, outcomes, strict=True) if outcome is None]
     assert len(accepted) == 1
-    agreed = asyncio.run(agreed_settings(stack_settings))
+    agreed = asyncio.run(control_state(stack_settings)).agreed
     assert agreed is not None
     assert agreed.settings["n_min"] == accepted[0].n_min
     for settings, outcome in zip(others, outcomes, strict=True):
