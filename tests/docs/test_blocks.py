@@ -142,8 +142,8 @@ def test_the_position_managers_side_runs(stack_settings: Settings, tmp_path: Pat
 def test_workers_are_managed_as_documented(stack_settings: Settings, tmp_path: Path) -> None:
     text = run(OPERATIONS, stack_settings, tmp_path)
     # The first `status` does not wait: it may find the workers at work.
-    assert text.count("\nidle") + text.count("\nnot idle") == 5, text
-    assert text.count("\nidle") >= 4, text
+    assert text.count("\nidle") + text.count("\nnot idle") == 6, text
+    assert text.count("\nidle") >= 5, text
     assert "worker.stop_hung" not in text, text
     assert "Emptied." in text, text
     assert asyncio.run(_records(stack_settings, kinds.LESSONS)), "nothing was learned"
