@@ -154,6 +154,9 @@ class ControlLog:
                     consumer = reader(self._settings)
                     await consumer.start()
                     self._consumer = consumer
+                ends = await self._consumer.end_offsets([self._tp])
+                if ends[self._tp] == self._next:
+                    return self.state
                 starts = {self._tp: self._next}
                 async for _, records, next_offset in read_to_end(self._consumer, starts):
                     for record in records:
