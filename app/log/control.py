@@ -136,6 +136,7 @@ class ControlLog:
         self._tp = TopicPartition(settings.topic(CONTROL), 0)
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
+        self._should_stop = should_stop
         self._producer = Producer(settings, should_stop)
         self._next: int | None = None
         self._reading = asyncio.Lock()
@@ -147,7 +148,7 @@ class ControlLog:
         await self.stop()
 
     async def read(self) -> ControlState:
-        """Read to the end as it is now."""
+        """Read to the end as it is now.  Raises `Stopping` when told to stop."""
         async with self._reading:
             try:
                 if self._consumer is None:
@@ -158,7 +159,8 @@ class ControlLog:
                 if ends[self._tp] == self._next:
                     return self.state
                 starts = {self._tp: self._next}
-                async for _, records, next_offset in read_to_end(self._consumer, starts):
+                reading = read_to_end(self._consumer, starts, should_stop=self._should_stop)
+                async for _, records, next_offset in reading:
                     for record in records:
                         if not self.state.take(record.key, record.value):
                             log.error("control.unreadable", offset=record.offset)

@@ -36,6 +36,7 @@ from schemas.kinds import CONTROL
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 5.0
+LOOK_WITHIN_S = 10.0
 REMEDY = (
     "Give all workers the same values.  To change them for all: stop the workers, run"
     " `faust -A app settings agree` with the new values, start the workers."
@@ -209,8 +210,8 @@ class AgreementGuard:
     async def look(self, *_: Any, **__: Any) -> None:
         """End the process unless we agree.  While the broker is away there is nothing to say."""
         try:
-            agreed = (await self._control.read()).agreed
-        except (KafkaError, OSError):
+            agreed = (await asyncio.wait_for(self._control.read(), LOOK_WITHIN_S)).agreed
+        except (KafkaError, OSError):  # also that it took too long
             return
         except Exception as error:
             fatal_exit("agreement", error)
