@@ -3,8 +3,8 @@
 May touch: /proc and /sys of this process (read only).
 
 Under a limit a worker that takes in more than fits is killed, reads the same again at its next
-start, and is killed again.  So near the limit it stops taking in: it says so, is not ready, and
-what it has learned so far goes on being published.
+start, and is killed again.  So near the limit it takes in nothing and refits nothing: it says so, and is not
+ready; what is published stays.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from app.metrics import MEMORY_FULL
 log = structlog.get_logger(__name__)
 
 FULL = 0.9
-"""Part of the limit from which on nothing more is taken in."""
+"""Part of the limit of what is resident from which on nothing more is taken in: beyond, the system
+kills."""
+FULL_SPACE = 0.97
+"""The same of the address space, most of which is never touched: beyond, only allocations fail."""
 LOG_EVERY_S = 30.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_LIMIT = 1 << 60
@@ -58,19 +61,20 @@ _LIMITS = limits()
 
 
 def part_used() -> float:
-    """The part of the nearest limit that is used; 0 without one."""
+    """The part of the nearest limit that is used, 1 when nothing more should be taken in; 0 without
+    a limit."""
     if _LIMITS == (None, None):
         return 0.0
     size, resident = (
         int(pages) * _PAGE for pages in Path("/proc/self/statm").read_text().split()[:2]
     )
-    used = ((resident, _LIMITS[0]), (size, _LIMITS[1]))
-    return max(bytes_ / limit for bytes_, limit in used if limit is not None)
+    used = ((resident, _LIMITS[0], FULL), (size, _LIMITS[1], FULL_SPACE))
+    return max(bytes_ / (part * limit) for bytes_, limit, part in used if limit is not None)
 
 
 def is_full() -> bool:
     """Whether nothing more should be taken in."""
-    return part_used() > FULL
+    return part_used() > 1.0
 
 
 async def room(role: str, aborted: Callable[[], bool]) -> None:

@@ -162,12 +162,12 @@ def test_limits_are_read_from_both_kinds_of_groups(tmp_path: Path) -> None:
 def test_near_the_limit_nothing_is_taken_in_until_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    used = [0.95, 0.95, 0.95, 0.5]
+    used = [1.1, 1.1, 1.1, 0.5]
     monkeypatch.setattr(memory, "part_used", lambda: used[0] if len(used) == 1 else used.pop(0))
     asyncio.run(memory.room("lesson_builder", lambda: False))
     assert used == [0.5]
     assert MEMORY_FULL.labels("lesson_builder")._value.get() == 0
-    used[:] = [0.95]
+    used[:] = [1.1]
     with pytest.raises(Stopping):
         asyncio.run(memory.room("lesson_builder", lambda: True))
 
