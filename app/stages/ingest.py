@@ -23,7 +23,7 @@ from schemas.facts import PatternTradeEvent
 from schemas.kinds import DEAD_LETTERS, FACTS
 
 CUT_BYTES = 1024 * 1024
-"""What is kept of a value that no record can hold beside the headers."""
+"""How much is kept of a value too large for a record with headers."""
 _HEADER_BYTES = 16_384
 ASK_EVERY_S = 5.0
 
@@ -116,9 +116,9 @@ class Door:
 
 
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
-    """The record with key and value unchanged, and in the headers why and where from.
+    """The record with key and value unchanged; the headers give the reason and the origin.
 
-    Of a value that is too large for a record its first MiB, with its length and hash.
+    A value too large for a record is cut to its first MiB, with its length and hash.
     """
     value = message.value
     cut: tuple[tuple[str, bytes], ...] = ()

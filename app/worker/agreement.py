@@ -1,6 +1,7 @@
 """The settings that must be equal for all workers, agreed on through the control log.
 
-May touch: the broker, through `app.log.control`; ends the process of a worker that no longer agrees.
+May touch: the broker, through `app.log.control`; the process of a worker that no longer agrees,
+which it ends.
 
 The first worker of an installation claims its settings; of two that claim at once the first in the
 log counts.  Whoever starts later with others is refused, and names what differs.  A change is a

@@ -1,4 +1,4 @@
-"""A watchdog for silent stalls: a worker that is alive and joined, and whose input waits all the same.
+"""A watchdog for silent stalls: a worker that is alive and joined, and whose input waits.
 
 May touch: the broker (read only), the process.
 
@@ -58,7 +58,7 @@ class Unmoved:
     def look(
         self, done: dict[TopicPartition, int], ends: dict[TopicPartition, int], now_s: float
     ) -> dict[TopicPartition, float]:
-        """The partitions that have not moved since the last look, with the seconds since they did."""
+        """The partitions that have not moved since the last look, and for how many seconds."""
         behind = {tp: at for tp, at in done.items() if ends.get(tp, 0) > at}
         before = self._since
         self._since = {

@@ -1,4 +1,4 @@
-"""Settings that must be equal are agreed on through Kafka; a second opinion is refused and named."""
+"""Settings that must be equal are agreed on through Kafka; others are refused and named."""
 
 from __future__ import annotations
 
