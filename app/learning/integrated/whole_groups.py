@@ -78,10 +78,12 @@ def levels(
 
 
 class Spread(NamedTuple):
-    """How levels of a module's groups differ: `tau2` their variance beyond chance, `net_tau2` that of
-    what is left of them beyond the chosen effects, `noise2` by the id of the whole lesson the
-    variance of a level as outcomes cluster in time, `products` (B, B) of what levels earned in each
-    two blocks."""
+    """How levels of a module's groups differ.
+
+    `tau2` is their variance beyond chance, `net_tau2` that of what is left of them beyond the
+    chosen effects; `noise2`, by the id of the whole lesson, the variance of a level as outcomes
+    cluster in time; `products` (B, B) of what levels earned in each two blocks.
+    """
 
     tau2: float
     net_tau2: float
