@@ -43,8 +43,8 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
 
     `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared,
     where the installation has agreed on other settings (the first worker's are taken as agreed),
-    and where the projector is to run without a database or with one that is not migrated.  A database
-    that is merely unreachable is no obstacle: the projector waits for it.
+    and where the projector is to run without a database or with one that is not migrated.  A
+    database that is merely unreachable is no obstacle: the projector waits for it.
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
