@@ -181,6 +181,7 @@ class PartitionOwner:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), PROGRESS_EVERY_S)
                 self._wake.clear()
+                beat(self._stage.role)
                 try:
                     async with self._lock:
                         n_sent = await self._cycle()
@@ -194,7 +195,6 @@ class PartitionOwner:
                     await back_off(3, self._stop_asked.is_set)
                     self._wake.set()
                     continue
-                beat(self._stage.role)
                 await self._pace(n_sent)
         except Stopping:
             pass

@@ -8,7 +8,7 @@ May touch: the broker (read only), the process.
   as a new one would do the same work again.
 * The event loop: it has not turned for two minutes, by a thread that has.  The process ends.
 
-While a rebalance is under way, or the broker is away, nothing is judged.
+While a rebalance is under way nothing is judged, and no closes while the broker is away.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _beats: dict[str, float] = {}
 
 
 def beat(role: str) -> None:
-    """A round of this role's loop has ended."""
+    """A round of this role's loop begins, so the one before has ended."""
     _beats[role] = time.monotonic()
 
 
