@@ -106,7 +106,7 @@ def differences(agreed: Mapping[str, Any], mine: Mapping[str, Any]) -> list[tupl
 def shown(value: Any) -> str:
     """A value as its variable has it."""
     if value is None:
-        return "not set"
+        return "auto"
     if isinstance(value, bool):
         return "on" if value else "off"
     return ",".join(value) if isinstance(value, list) else f"{value}"

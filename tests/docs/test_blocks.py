@@ -33,7 +33,7 @@ README = ROOT / "README.md"
 DATA, RUNTIME, OPERATIONS, ADAPTERS = (
     ROOT / "docs" / f"{name}.md" for name in ("data", "runtime", "operations", "adapters")
 )
-LIMIT_S = 300
+LIMIT_S = 420
 
 
 def script(document: Path, folder: Path) -> str:
@@ -94,7 +94,7 @@ def run(document: Path, settings: Settings, folder: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(480)
 def test_the_readme_runs(stack_settings: Settings, tmp_path: Path) -> None:
     text = run(README, stack_settings, tmp_path)
     assert "FAIL" not in text, text
@@ -138,7 +138,7 @@ def test_the_position_managers_side_runs(stack_settings: Settings, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(480)
 def test_workers_are_managed_as_documented(stack_settings: Settings, tmp_path: Path) -> None:
     text = run(OPERATIONS, stack_settings, tmp_path)
     # The first `status` does not wait: it may find the workers at work.
