@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import faust
+import structlog
+from aiokafka.errors import KafkaError
 
+from app.log.control import ControlLog
 from app.log.producer import Producer
-from app.log.retry import Stopping
+from app.log.records import Outgoing
+from app.log.retry import Stopping, back_off
 from app.log.unread import Unread
 from app.settings import Settings
-from app.stages.ingest import facts_of
+from app.stages.ingest import Door
 from app.worker.batches import batches
 from app.worker.fatal import fatal_exit
 from app.worker.process import raw_topic
 from schemas.kinds import CLOSES
 
+log = structlog.get_logger(__name__)
+
 
 def attach(app: faust.App, settings: Settings) -> None:
     """Let `app` run this agent."""
-    producer = Producer(settings, lambda: bool(app.should_stop))
+
+    def stopping() -> bool:
+        return bool(app.should_stop)
+
+    producer = Producer(settings, stopping)
     topic = settings.topic(CLOSES)
     unread = Unread(settings, topic)
+    control = ControlLog(settings, stopping)
+    door = Door(settings, control)
+
+    async def through(messages: list[Any]) -> list[Outgoing]:
+        """What the closes become; tries again while the broker is away.  Raises `Stopping`."""
+        attempt = 0
+        while True:
+            try:
+                return await door.through(messages)
+            except (KafkaError, OSError) as error:
+                log.warning("control.retry", error=repr(error), attempt=attempt)
+                await back_off(attempt, stopping)
+                attempt += 1
 
     @app.agent(raw_topic(app, settings, CLOSES), concurrency=1, name="ingest")
     async def ingest(stream: Any) -> AsyncIterator[None]:
@@ -31,7 +53,7 @@ def attach(app: faust.App, settings: Settings) -> None:
         async for records in batches(stream):
             try:
                 await unread.passed(records)
-                await producer.send(await asyncio.to_thread(facts_of, settings, records))
+                await producer.send(await through(records))
             except Stopping:
                 # `stream_wait_empty` holds the stop until here: end without acknowledging.
                 fatal_exit("ingest: stopped while the broker was unavailable", Stopping())
@@ -48,3 +70,4 @@ def attach(app: faust.App, settings: Settings) -> None:
     async def close(*_: Any, **__: Any) -> None:
         await producer.stop()
         await unread.stop()
+        await control.stop()

@@ -1,5 +1,5 @@
-"""The checks behind `faust -A app doctor`: broker, topics, log, lag, database, rights, versions,
-clock.
+"""The checks behind `faust -A app doctor`: broker, topics, log, lag, agreed settings, database,
+rights, versions, clock.
 
 Each says what it found and what to do.
 
@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
 from app.log import identity, topics
 from app.log.admin import admin
+from app.log.control import ControlState
 from app.log.lag import Lag, LagReader
 from app.log.reader import log_bounds, scan
 from app.settings import Settings
@@ -30,6 +31,7 @@ from app.storage.filled import missing_trades, read_so_far
 from app.storage.migrate import require_migrated
 from app.storage.rights import require_rights
 from app.urls import redact_url
+from app.worker.agreement import REMEDY, control_state, fingerprint, refusal
 from schemas import kinds
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -55,6 +57,7 @@ async def examine(settings: Settings) -> list[Finding]:
         await _topics(settings),
         await _log(settings),
         await _lag(settings),
+        *await _control(settings),
         await _clock(settings),
         await _database(settings),
         *await _projection(settings),
@@ -154,6 +157,42 @@ def _without_moving(lag: Lag, before: Mapping[int, int]) -> Lag:
     """`lag` without transactions that are not the ones of before."""
     stays = any(before.get(partition) == offset for partition, offset in lag.open_at.items())
     return lag if stays else replace(lag, in_transaction=0)
+
+
+async def _control(settings: Settings) -> list[Finding]:
+    """What the control log says: the settings agreed on, and alerts of rewritten trades."""
+    try:
+        state = await control_state(settings)
+    except ConfigurationError as error:  # a missing topic has its own finding
+        return [Finding("settings", True, f"nothing is agreed on: {error.what}")]
+    except EdgeloopError as error:
+        return [Finding("settings", False, error.what, error.remedy)]
+    return [_agreement(settings, state), _rewrites(state)]
+
+
+def _agreement(settings: Settings, state: ControlState) -> Finding:
+    """This environment's settings against those that the workers have agreed on."""
+    agreed = state.agreed
+    if agreed is None:
+        return Finding("settings", True, "nothing is agreed on: the first worker's will be")
+    if what := refusal(agreed, fingerprint(settings)):
+        return Finding("settings", False, what, REMEDY)
+    return Finding("settings", True, f"as agreed on since {agreed.at}, by {agreed.by}")
+
+
+def _rewrites(state: ControlState) -> Finding:
+    if not state.rewrites:
+        return Finding("rewrites", True, "no alert of trades rewritten in bulk")
+    module, alert = max(state.rewrites.items(), key=lambda item: item[1].trades)
+    more = f" (and {len(state.rewrites) - 1} more modules)" if len(state.rewrites) > 1 else ""
+    return Finding(
+        "rewrites",
+        False,
+        f"{alert.trades:,} known trades of {module} were rewritten within ten minutes, until"
+        f" {alert.at}{more}",
+        "find out who wrote them (docs/operations.md#rewritten-trades), then: faust -A app rewrites"
+        " acknowledge",
+    )
 
 
 async def _clock(settings: Settings) -> Finding:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from app.settings import AGENTS, Settings
 from app.worker import process
+from app.worker.agreement import AgreementGuard
 from app.worker.guard import Guard
 from app.worker.health import Health
+from app.worker.watchdog import Watchdog
 
 settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
 guard = Guard(app, settings)
-health = Health(app, settings, guard)
+agreement = AgreementGuard(app, settings)
+watchdog = Watchdog(app, settings)
+health = Health(app, settings, guard, watchdog)

@@ -5,9 +5,35 @@ May touch: prometheus-client's default registry.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import Counter, Gauge, Histogram
 
 CLOSES = Counter("edgeloop_closes_total", "Closed trades ingested, by result", ["result"])
+DOOR_REFUSALS = Counter(
+    "edgeloop_door_refusals_total",
+    "Closes refused by a quota or held for approval, by reason",
+    ["reason"],
+)
+ADMITTED = Gauge("edgeloop_admitted", "Groups and modules that closes may name", ["what"])
+REWRITTEN = Counter(
+    "edgeloop_rewritten_trades_total", "Known trades replaced by a later close of theirs"
+)
+GROUPS = Gauge("edgeloop_groups", "Groups in memory", ["partition"])
+WINDOW_BYTES = Gauge("edgeloop_window_bytes", "Bytes of the windows' arrays", ["partition"])
+WAITING_GROUPS = Gauge(
+    "edgeloop_waiting_groups", "Groups that wait for a refit, by size", ["partition", "size"]
+)
+SEARCHES_CUT = Counter(
+    "edgeloop_searches_cut_total", "Refits whose search left out its deepest slices for memory"
+)
+HELD_GROUPS = Gauge(
+    "edgeloop_held_groups", "Groups held back because a refit found no memory", ["partition"]
+)
+MEMORY_FULL = Gauge(
+    "edgeloop_memory_full", "1 while nothing is taken in because memory is nearly full", ["role"]
+)
+STALLED = Gauge("edgeloop_stalled", "1 while input waits and nothing moves", ["role"])
 FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
 RECORDS_SENT = Counter(
     "edgeloop_records_sent_total", "Records published and acknowledged", ["role"]
@@ -60,3 +86,22 @@ WEIGHT = Gauge(
     "Weight of a learner, from 0 to 1, according to its track record; first modules by name only",
     ["module", "category", "learner"],
 )
+
+
+def forget_partition(role: str, partition: str) -> None:
+    """Remove what is shown of a partition that moved away."""
+    for gauge, labels in (
+        (LAG_RECORDS, (role, partition)),
+        *(
+            ((gauge, (partition,)) for gauge in (GROUPS, WINDOW_BYTES, HELD_GROUPS))
+            if role == "lesson_builder"
+            else ()
+        ),
+        *(
+            ((WAITING_GROUPS, (partition, size)) for size in ("large", "small"))
+            if role == "lesson_builder"
+            else ()
+        ),
+    ):
+        with suppress(KeyError):
+            gauge.remove(*labels)

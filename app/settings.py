@@ -61,6 +61,12 @@ class Settings:
     edge_min: float = 0.05
     baseline_default: float = 0.0
     dimensions: tuple[str, ...] = DEFAULT_DIMENSIONS
+    max_actions: int = 500
+    max_groups_per_module: int = 1_000
+    max_groups: int = 5_000
+    max_modules: int = 100
+    max_revision: int = 2**53 - 1
+    rewrite_alert: int = 100
     agents: tuple[str, ...] = AGENTS
     topic_prefix: str = ""
     consumer_group: str = "edgeloop"
@@ -307,6 +313,12 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "edge_min": _number(float, 0.0, 10.0, "a number"),
     "baseline_default": _number(float, -1e9, 1e9, "a number"),
     "dimensions": _names(None, r"[^\x00-\x1f\x7f\"\\]{1,200}"),
+    "max_actions": _number(int, 1, 1_000_000, "a whole number"),
+    "max_groups_per_module": _number(int, 1, 10_000_000, "a whole number"),
+    "max_groups": _number(int, 1, 10_000_000, "a whole number"),
+    "max_modules": _number(int, 1, 10_000_000, "a whole number"),
+    "max_revision": _number(int, 0, 2**53 - 1, "a whole number"),
+    "rewrite_alert": _number(int, 1, 10_000_000, "a whole number"),
     "agents": _names(AGENTS),
     "topic_prefix": _pattern(_TOPIC, "at most 100 characters from A-Z a-z 0-9 . _ -"),
     "consumer_group": _pattern(

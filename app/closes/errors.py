@@ -48,6 +48,16 @@ REASONS: dict[str, str] = {
     "missing_outcome": "The configured outcome (rr, roi or pnl_usd) is absent or null.",
     "no_actions": "The trade has no action.",
     "duplicate_action_id": "Two actions of the trade have the same id.",
+    "too_many_actions": "The trade has more actions than `EDGELOOP_MAX_ACTIONS`.",
+    "too_many_groups": (
+        "The close would open a group beyond `EDGELOOP_MAX_GROUPS_PER_MODULE` or"
+        " `EDGELOOP_MAX_GROUPS`."
+    ),
+    "too_many_modules": "The close would open a module beyond `EDGELOOP_MAX_MODULES`.",
+    "held_revision": (
+        "The revision is above `EDGELOOP_MAX_REVISION`: the close waits for `faust -A app dlq"
+        " approve`."
+    ),
     "trade_not_found": "No element of completed_trades (older envelope) has the event's trade_id.",
 }
 """The value of a dead letter's header `reason`: a stable word each, and what it means."""

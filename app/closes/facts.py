@@ -28,14 +28,20 @@ OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 
 
 def explode(
-    value: bytes | None, timestamp_ms: int, *, dimensions: tuple[str, ...], outcome: str
+    value: bytes | None,
+    timestamp_ms: int,
+    *,
+    dimensions: tuple[str, ...],
+    outcome: str,
+    max_actions: int | None = None,
 ) -> tuple[PatternTradeEvent, ...]:
     """The facts of one record of `position_closed`: one per group, in the order of each group's
     first action.
 
     `value` is the record's value in either envelope, `timestamp_ms` its Kafka timestamp (ms since
-    1970), `dimensions` the configured scope dimensions, `outcome` a key of `OUTCOME_FIELDS`.  A
-    pure function: a replay gives the same facts.
+    1970), `dimensions` the configured scope dimensions, `outcome` a key of `OUTCOME_FIELDS`,
+    `max_actions` how many actions a close may have (None: any number).  A pure function: a replay
+    gives the same facts.
 
     Raises `DeadLetterError`, and nothing else, for every value that is not a valid close.
     """
@@ -43,6 +49,14 @@ def explode(
         raise DeadLetterError("null_value", "$", "The record has no value.")
     check_bytes(value)
     close, paths = decode(value, dimensions)
+    if max_actions is not None and len(close.actions) > max_actions:
+        raise DeadLetterError(
+            "too_many_actions",
+            paths.actions,
+            f"The trade has {len(close.actions)} actions, more than"
+            f" EDGELOOP_MAX_ACTIONS={max_actions}.",
+            "Quota",
+        )
     return _facts(
         close, paths, timestamp_ms, dimensions, outcome, hashlib.sha256(value).hexdigest()
     )

@@ -27,6 +27,8 @@ MODULES = {
     "rebuild": "migrate",
     "replay": "replay",
     "resolve": "resolve",
+    "rewrites": "rewrites",
+    "settings": "settings",
     "stack": "stack",
     "status": "status",
     "topics": "topics",

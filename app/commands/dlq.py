@@ -1,8 +1,8 @@
-"""`faust -A app dlq list|show|redrive`: closes that could not be read: what they are, why, and
-sending them again.
+"""`faust -A app dlq list|show|redrive|approve`: closes that were not let in: what they are, why,
+and sending them again.
 
-May touch: the broker: reads `position_closed.dlq` and `position_closed`; `redrive` writes
-`position_closed`.
+May touch: the broker: reads `position_closed.dlq` and `position_closed`; `redrive` and `approve`
+write `position_closed`, `approve` also `edgeloop_control`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from rich.text import Text
 from app.closes import REASONS, DeadLetterError
 from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
 from app.commands.resolve import parse_time
+from app.deadletters.approve import approve
 from app.deadletters.letters import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.marking import marked
 from app.deadletters.redrive import Redrive, plan, send, whole_value
@@ -39,7 +40,20 @@ SHOWN_KEY = 120
 """Characters of a letter's key."""
 
 
+_REASON = click.option(
+    "--reason",
+    "reasons",
+    multiple=True,
+    type=click.Choice(sorted(REASONS)),
+    help="Only this reason; repeatable.",
+)
+
+
 def _filters(command: Any) -> Any:
+    return _filters_but_reason(_REASON(command))
+
+
+def _filters_but_reason(command: Any) -> Any:
     for option in (
         click.option(
             "--source-offset",
@@ -59,13 +73,6 @@ def _filters(command: Any) -> Any:
             help=(
                 "Only errors whose JSON path starts with this, or matches this pattern of * and ?."
             ),
-        ),
-        click.option(
-            "--reason",
-            "reasons",
-            multiple=True,
-            type=click.Choice(sorted(REASONS)),
-            help="Only this reason; repeatable.",
         ),
     ):
         command = option(command)
@@ -231,6 +238,11 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
             "Only the first MiB was kept, and the full value is no longer in position_closed: it"
             " cannot be resent."
         )
+    elif problem is not None and problem.reason == "held_revision":
+        click.echo(
+            "It waits for approval: faust -A app dlq approve --source-partition"
+            f" {_or(letter, 0)} --source-offset {_or(letter, 1)}"
+        )
     elif problem is None:
         echo(
             "It would be accepted now: faust -A app dlq redrive --source-partition"
@@ -320,6 +332,73 @@ def redrive(
         )
     if made.gone:
         sys.exit(BadDataError.exit_code)
+
+
+@dlq.command("approve")
+@_filters_but_reason
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number to approve.")
+@click.option("--dry-run", is_flag=True, help="Show what would be approved, without approving it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@json_option
+@handle_errors
+def approve_command(
+    path: str | None,
+    since: str | None,
+    until: str | None,
+    key: str | None,
+    source_partition: int | None,
+    source_offset: int | None,
+    limit: int | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Approve closes that are held because their revision is above EDGELOOP_MAX_REVISION, and send
+    them to position_closed again.
+
+    The approval is of the exact bytes of each close.  What is not approved stays a dead letter and
+    changes nothing.
+
+    \b
+    Examples:
+      faust -A app dlq approve --dry-run
+      faust -A app dlq approve --key T-1001 --yes
+      faust -A app dlq approve --since 2026-01-31T00:00:00Z --until 2026-01-31T01:00:00Z --yes
+    """
+    settings = Settings.from_environment()
+    held = ("held_revision",)
+    wanted = _wanted(held, path, since, until, key, source_partition, source_offset)
+    if as_json and not (yes or dry_run):
+        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+    with _progress("reading") as advance:
+        made = asyncio.run(plan(settings, wanted, everything=True, limit=limit, progress=advance))
+    made.refused.pop("held_revision", None)
+    sent = 0
+    if not as_json:
+        trades = ", ".join(_key(letter) for letter in made.send[:5])
+        more = f", … ({len(made.send):,} in all)" if len(made.send) > 5 else ""
+        click.echo(f"{made.wanted:,} closes were held; {made.already:,} were approved before.")
+        if made.send:
+            click.echo(f"{'would approve' if dry_run else 'approving'}: {trades}{more}")
+    if made.send and not dry_run:
+        if not yes:
+            click.confirm(f"Let {len(made.send):,} closes replace those before them?", abort=True)
+        with _progress("approving", total=len(made.send)) as advance:
+            sent = asyncio.run(approve(settings, made.send, progress=advance))
+    if as_json:
+        echo_json(
+            {
+                "dry_run": dry_run,
+                "wanted": made.wanted,
+                "approved": sent,
+                "to_approve": [str(letter.place) for letter in made.send],
+                "already_approved": made.already,
+                "beyond_limit": made.left,
+                "refused_otherwise": dict(made.refused),
+            }
+        )
+    elif not dry_run:
+        click.echo(f"approved and sent {sent:,}")
 
 
 def _tell(made: Redrive, everything: bool) -> None:

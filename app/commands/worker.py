@@ -1,6 +1,6 @@
 """`faust -A app worker`: Faust's own command, with a check of everything it needs before it starts.
 
-May touch: the broker (read only), before Faust does.
+May touch: the broker, before Faust does: see `app.worker.preflight`.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ _command.callback = _worker
 _command.help = """Start a worker: all agents, or those in EDGELOOP_AGENTS.
 
 It waits up to a minute for the broker and refuses to start if a topic differs from its
-declaration.  Any number of workers can run on one machine.  SIGTERM or Ctrl-C shuts it down
-cleanly.
+declaration, or a setting from what the workers have agreed on.  Any number of workers can run on
+one machine.  SIGTERM or Ctrl-C shuts it down cleanly.
 
 \b
 Examples:

@@ -19,6 +19,7 @@ from app.log.reader import scan
 from app.log.records import header
 from app.log.topics import require_existence
 from app.settings import Settings
+from app.stages.admission import held_revision
 from schemas.kinds import DEAD_LETTERS
 
 FOREIGN = "(none)"
@@ -160,11 +161,19 @@ def path_fits(pattern: str, path: str) -> bool:
 
 def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> DeadLetterError | None:
     """The validation error of `value` under these settings, for a record with the timestamp
-    `at_ms`; None if it would become facts."""
+    `at_ms`; None if it would become facts, or meet a quota that only a worker knows."""
     try:
-        explode(value, at_ms, dimensions=settings.dimensions, outcome=settings.outcome)
+        facts = explode(
+            value,
+            at_ms,
+            dimensions=settings.dimensions,
+            outcome=settings.outcome,
+            max_actions=settings.max_actions,
+        )
     except DeadLetterError as error:
         return error
+    if facts[0].revision > settings.max_revision:
+        return held_revision(facts[0], settings.max_revision)
     return None
 
 

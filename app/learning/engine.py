@@ -37,6 +37,7 @@ class Learner(Protocol):
 
     module: str
     window: GroupWindow
+    search_cut: bool
 
     @property
     def needs_rebuild(self) -> bool: ...

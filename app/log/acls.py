@@ -25,7 +25,8 @@ ROLES = {
     "worker": "runs the agents and the projector",
     "position-manager": "follows the overrides",
     "reader": "looks: status, overrides, lessons, explain, audit, export, dlq list, doctor",
-    "operator": "what a reader does, and produce, import, dlq redrive, replay promote, rebuild",
+    "operator": "what a reader does, and produce, import, dlq redrive, replay promote, rebuild,"
+    " settings agree",
 }
 _RESOURCES = {"topic": 2, "group": 3, "transactional-id": 5}
 _OPERATIONS = {
@@ -97,8 +98,8 @@ def _of(settings: Settings, role: str) -> list[Acl]:
         ],
         "producer": topics([kinds.CLOSES], "Write"),
         "worker": [
-            *topics([kinds.CLOSES, *kinds.DERIVED], "Read"),
-            *topics([kinds.DEAD_LETTERS, *kinds.DERIVED], "Write"),
+            *topics([kinds.CLOSES, kinds.CONTROL, *kinds.DERIVED], "Read"),
+            *topics([kinds.DEAD_LETTERS, kinds.CONTROL, *kinds.DERIVED], "Write"),
             *topics(_ALL_TOPICS, "DescribeConfigs"),
             *groups(own_groups, "Read"),
         ],
@@ -106,7 +107,7 @@ def _of(settings: Settings, role: str) -> list[Acl]:
         "reader": looks,
         "operator": [
             *looks,
-            *topics([kinds.CLOSES, *kinds.LEARNED], "Write"),
+            *topics([kinds.CLOSES, kinds.CONTROL, *kinds.LEARNED], "Write"),
             *groups([projector_group(settings)], "Read"),
             Acl(role, "transactional-id", promotion_id(settings), "Describe"),
             Acl(role, "transactional-id", promotion_id(settings), "Write"),

@@ -5,6 +5,8 @@ May touch: the broker (read only).
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ from aiokafka.errors import KafkaError
 from app.errors import UnreachableError
 from app.log.admin import admin
 from app.settings import Settings
+
+COORDINATOR_WITHIN_S = 10.0
 
 
 def progress_group(settings: Settings, role: str) -> str:
@@ -67,15 +71,20 @@ async def groups(settings: Settings) -> list[Group]:
 
 async def group_of(settings: Settings, name: str) -> Group:
     """The group of that name, with its members.  Raises `UnreachableError`."""
+    give_up = time.monotonic() + COORDINATOR_WITHIN_S
     async with admin(settings) as client:
-        try:
-            (response,) = await client.describe_consumer_groups([name])
-        except KafkaError as error:
-            # A new cluster has no coordinator yet, and one that moves none for a moment.
-            raise UnreachableError(
-                f"The broker cannot describe the group {name}: {error!r}.",
-                "Try again in a few seconds.",
-            ) from error
+        while True:
+            try:
+                (response,) = await client.describe_consumer_groups([name])
+                break
+            except KafkaError as error:
+                # A new cluster has no coordinator yet, and one that moves none for a moment.
+                if not error.retriable or time.monotonic() > give_up:
+                    raise UnreachableError(
+                        f"The broker cannot describe the group {name}: {error!r}.",
+                        "Try again in a few seconds.",
+                    ) from error
+                await asyncio.sleep(0.2)
     _, _, state, _, _, members, *_ = response.groups[0]
     found = sorted((_member(name, m) for m in members), key=lambda m: m.client)
     return Group(name, state or "Dead", tuple(found))

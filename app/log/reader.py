@@ -186,8 +186,9 @@ async def scan(
 
 async def read_range(
     settings: Settings, topic: str, partition: int, start: int, end: int
-) -> AsyncIterator[tuple[list[tuple[bytes | None, int]], int]]:
-    """Yield (value, timestamp in ms) of the records from `start` to before `end`, in batches.
+) -> AsyncIterator[tuple[list[tuple[bytes | None, int, int]], int]]:
+    """Yield (value, timestamp in ms, offset) of the records from `start` to before `end`, in
+    batches.
 
     Each batch comes with the offset behind it; the next one is fetched meanwhile, provided that the
     caller works in a thread.  Raises `UnreachableError`.
@@ -208,7 +209,7 @@ async def read_range(
                 fetch = asyncio.create_task(_fetch(consumer, tp)) if position < end else None
                 if position > end:
                     records = [record for record in records if record.offset < end]
-                yield [(r.value, r.timestamp) for r in records], min(position, end)
+                yield [(r.value, r.timestamp, r.offset) for r in records], min(position, end)
         finally:
             if fetch is not None:
                 fetch.cancel()

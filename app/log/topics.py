@@ -19,7 +19,7 @@ from app.errors import ConfigurationError, UnreachableError
 from app.log.admin import admin
 from app.log.records import MAX_RECORD_BYTES
 from app.settings import Settings
-from schemas.kinds import CLOSES, DEAD_LETTERS, KINDS, Kind
+from schemas.kinds import CLOSES, CONTROL, DEAD_LETTERS, KINDS, Kind
 from schemas.times import DAY_MS
 
 VISIBLE_WITHIN_S = 30.0
@@ -49,13 +49,19 @@ def declaration(settings: Settings) -> tuple[Topic, ...]:
             return door
         return log if "delete" in kind.cleanup else table
 
-    return tuple(
-        Topic(
-            settings.topic(kind.topic),
-            settings.partitions,
-            {"cleanup.policy": kind.cleanup, **config(kind)},
-        )
-        for kind in KINDS.values()
+    control = Topic(
+        settings.topic(CONTROL), settings.partitions, {"cleanup.policy": "compact", **table}
+    )
+    return (
+        *(
+            Topic(
+                settings.topic(kind.topic),
+                settings.partitions,
+                {"cleanup.policy": kind.cleanup, **config(kind)},
+            )
+            for kind in KINDS.values()
+        ),
+        control,
     )
 
 

@@ -18,6 +18,7 @@ from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication, Published
 from app.settings import Settings
+from app.worker.memory import room
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +112,7 @@ class Hydration:
                     before=first,
                     records=first - start,
                 )
+            await room(self.role, aborted)
             await self._run(partition.store.fold, records, next_offset)
             FOLDED.labels(self.role).inc(len(records))
             partition.read_to(next_offset)

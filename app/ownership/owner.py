@@ -25,7 +25,7 @@ from app.errors import ConfigurationError
 from app.log.progress import Progress
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
-from app.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS
+from app.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS, forget_partition
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
@@ -33,6 +33,8 @@ from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
 from app.worker.batches import batches
 from app.worker.fatal import fatal_exit, refuse
+from app.worker.memory import room
+from app.worker.watchdog import beat
 
 log = structlog.get_logger(__name__)
 
@@ -172,8 +174,7 @@ class PartitionOwner:
 
     def _drop(self, number: int) -> None:
         del self._partitions[number]
-        with suppress(KeyError):
-            LAG_RECORDS.remove(self._stage.role, str(number))
+        forget_partition(self._stage.role, str(number))
 
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the loop and wait for it.
@@ -197,6 +198,7 @@ class PartitionOwner:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._idle_s())
                 self._wake.clear()
+                beat(self._stage.role)
                 try:
                     async with self._lock:
                         n_sent = await self._cycle()
@@ -233,6 +235,7 @@ class PartitionOwner:
 
     async def _cycle(self) -> int:
         """One round over all partitions; returns the number of records sent to the first output."""
+        await room(self._stage.role, self._stop_asked.is_set)
         await self._read_on()
         await self._rebuild()
         records = await self._run(self._fold_and_refit, self._take_pending(), time.monotonic())

@@ -9,6 +9,8 @@ May touch: the broker (read only, no group), files (read only), the spool.
    return, in the order of the files.
 3. Closes that input validation rejects are counted by reason and skipped, as are those outside the
    span.
+4. Closes that workers refused for a quota, or hold for approval, are dead letters, and are skipped
+   too: that depended on what came before them, and the letter records the decision.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.closes import DeadLetterError, explode
+from app.deadletters.letters import letter_of
 from app.errors import BadDataError
 from app.learning.common.window import Trade, trade_from_fact
-from app.log.reader import read_range
+from app.log.reader import read_range, scan
 from app.log.records import partition_of
 from app.replay import pool, spool
 from app.replay.pool import Pool
@@ -33,6 +36,7 @@ from app.replay.span import Span
 from app.replay.spool import Group
 from app.settings import Settings
 from app.sources import closes
+from app.stages.admission import DOOR_REASONS
 from schemas import kinds
 from schemas.facts import group_key
 
@@ -106,11 +110,15 @@ async def _explode_partition(task: ExplodeTask) -> None:
     target = spool.Spool(Path(task.spool_folder), task.partition)
     checkpoint = target.resume(task.start)
     pool.advance(task.slot, max(0, checkpoint.position - task.start))
+    refused = await _refused(task.settings, task.partition)
     waiting: list[tuple[bytes | None, int]] = []
+    left_out: Counter[str] = Counter()
 
     def write(position: int) -> None:
         exploded = explode_batch(task.settings, task.span, waiting)
-        _add(checkpoint, len(waiting), exploded)
+        exploded = exploded._replace(rejected=dict(Counter(exploded.rejected) + left_out))
+        _add(checkpoint, len(waiting) + left_out.total(), exploded)
+        left_out.clear()
         checkpoint.position = position
         target.write(checkpoint, {p: [block] for p, block in exploded.blocks.items()})
         waiting.clear()
@@ -118,11 +126,30 @@ async def _explode_partition(task: ExplodeTask) -> None:
     async for values, position in read_range(
         task.settings, kinds.CLOSES, task.partition, checkpoint.position, task.end
     ):
-        waiting += values
+        for value, timestamp_ms, offset in values:
+            if offset in refused:
+                left_out[refused[offset]] += 1
+            else:
+                waiting.append((value, timestamp_ms))
         pool.advance(task.slot, len(values))
         if len(waiting) >= CHECKPOINT_EVERY:
             await asyncio.to_thread(write, position)
     write(max(checkpoint.position, task.end))
+
+
+async def _refused(settings: Settings, partition: int) -> dict[int, str]:
+    """The offsets of a partition's closes that step 4 leaves out, each with the reason."""
+    found: dict[int, str] = {}
+    async for records in scan(settings, kinds.DEAD_LETTERS, partition=partition):
+        for record in records:
+            letter = letter_of(record)
+            if (
+                letter.reason in DOOR_REASONS
+                and letter.source is not None
+                and letter.source.partition == partition
+            ):
+                found[letter.source.offset] = letter.reason
+    return found
 
 
 def _add(checkpoint: spool.Checkpoint, n: int, exploded: Exploded) -> None:

@@ -157,11 +157,11 @@ async def _trades(
 
 
 def _by_group(
-    values: Iterable[tuple[bytes | None, int]], task: FoldTask, counts: Counts | None
+    values: Iterable[tuple[bytes | None, int, int]], task: FoldTask, counts: Counts | None
 ) -> Mapping[Group, list[Trade]]:
     unreadable: list[int] = []  # a worker counts and skips them as well
     found, _ = trades_by_group(
-        (value for value, _ in values),
+        (value for value, *_ in values),
         task.settings.outcome,
         lambda place, _: unreadable.append(place),
     )

@@ -1,15 +1,19 @@
-"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Keeps no state.
+"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Of state it keeps
+what the control log says of groups and approvals.
 
-May touch: nothing but its arguments.
+May touch: the control log, through its arguments.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.closes import DeadLetterError, explode
+from app.log.control import ControlLog
 from app.log.records import (
     MAX_RECORD_BYTES,
     Outgoing,
@@ -17,9 +21,11 @@ from app.log.records import (
     encode,
     partition_of,
 )
+from app.metrics import ADMITTED, DOOR_REFUSALS
 from app.metrics import CLOSES as CLOSES_TOTAL
 from app.settings import Settings
-from schemas.facts import group_key
+from app.stages.admission import DOOR_REASONS, Admission
+from schemas.facts import PatternTradeEvent, group_key
 from schemas.kinds import DEAD_LETTERS, FACTS
 
 CUT_BYTES = 1024 * 1024
@@ -27,34 +33,98 @@ CUT_BYTES = 1024 * 1024
 _HEADER_BYTES = 16_384
 _EXPLODED = CLOSES_TOTAL.labels("facts")
 _PATH_CHARACTERS = 2_000
+ASK_EVERY_S = 5.0
 
 
-def facts_of(settings: Settings, messages: Sequence[Any]) -> list[Outgoing]:
-    """The facts of records of `position_closed`, or a dead letter for each invalid one."""
-    return [record for message in messages for record in _outgoing(settings, message)]
+class Read(NamedTuple):
+    """A record of `position_closed` and what it holds: facts, or why it holds none."""
+
+    message: Any
+    facts: tuple[PatternTradeEvent, ...]
+    problem: DeadLetterError | None
 
 
-def _outgoing(settings: Settings, message: Any) -> list[Outgoing]:
+def read_closes(settings: Settings, messages: Sequence[Any]) -> list[Read]:
+    """Validate records of `position_closed`, each by itself."""
+    return [_read(settings, message) for message in messages]
+
+
+def _read(settings: Settings, message: Any) -> Read:
     try:
         facts = explode(
             message.value,
             _timestamp_ms(message),
             dimensions=settings.dimensions,
             outcome=settings.outcome,
+            max_actions=settings.max_actions,
         )
     except DeadLetterError as error:
+        return Read(message, (), error)
+    return Read(message, facts, None)
+
+
+def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> list[Outgoing]:
+    """What they become: their facts, or a dead letter each."""
+    return [record for one in read for record in _outgoing(settings, one, admission)]
+
+
+def _outgoing(settings: Settings, read: Read, admission: Admission) -> list[Outgoing]:
+    problem = read.problem or admission.problem(read.facts)
+    if problem is not None:
         CLOSES_TOTAL.labels("dead_letter").inc()
-        return [dead_letter(settings, message, error)]
+        if problem.reason in DOOR_REASONS:
+            DOOR_REFUSALS.labels(problem.reason).inc()
+        return [dead_letter(settings, read.message, problem)]
     _EXPLODED.inc()
-    headers = (*derived_headers(message.offset), ("event-id", facts[0].event_id.encode()))
+    offset, event_id = read.message.offset, read.facts[0].event_id.encode()
+    headers = (*derived_headers(offset), ("event-id", event_id))
     topic, partitions = settings.topic(FACTS), settings.partitions
     records = []
-    for fact in facts:
+    for fact in read.facts:
         key = group_key(fact.pattern_key, fact.action_category)
         records.append(
             Outgoing(topic, partition_of(key, partitions), key.encode(), encode(fact), headers)
         )
     return records
+
+
+class Door:
+    """Takes records of `position_closed` in, and asks the control log where it has to."""
+
+    def __init__(self, settings: Settings, control: ControlLog) -> None:
+        self._settings = settings
+        self._control = control
+        self._admission = Admission(settings, control.state)
+        self._asked_s: float | None = None
+
+    async def through(self, messages: Sequence[Any]) -> list[Outgoing]:
+        """Facts and dead letters of `messages`.
+
+        Raises `KafkaError` or `OSError` while the control log cannot be read, `Stopping`; calling
+        it again does no harm.
+        """
+        read = await asyncio.to_thread(read_closes, self._settings, messages)
+        valid = [one.facts for one in read if one.problem is None]
+        if any(self._admission.problem(facts) for facts in valid):
+            await self._ask(valid)
+        sent = await asyncio.to_thread(outgoing, self._settings, read, self._admission)
+        ADMITTED.labels("groups").set(self._admission.groups)
+        ADMITTED.labels("modules").set(self._admission.modules)
+        return sent
+
+    async def _ask(self, valid: Sequence[tuple[PatternTradeEvent, ...]]) -> None:
+        """Read on, and claim what there is room for.
+
+        Where there is none, only every few seconds: a flood of refused closes asks for nothing.
+        """
+        now_s = time.monotonic()
+        held = any(facts[0].revision > self._settings.max_revision for facts in valid)
+        wanted = self._admission.wanted(valid)
+        if wanted or held or self._asked_s is None or now_s - self._asked_s > ASK_EVERY_S:
+            await self._control.read()
+            self._asked_s = now_s
+            if wanted := self._admission.wanted(valid):
+                await self._control.write(wanted)
 
 
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:

@@ -6,6 +6,7 @@ slice.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,10 +20,19 @@ from app.learning.common.sieve import Sieve
 from app.learning.common.window import Trade
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
-from app.metrics import UNREADABLE, WITHOUT_OUTCOME
+from app.metrics import (
+    GROUPS,
+    HELD_GROUPS,
+    SEARCHES_CUT,
+    UNREADABLE,
+    WAITING_GROUPS,
+    WINDOW_BYTES,
+    WITHOUT_OUTCOME,
+)
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
 from app.stages.refit_line import RefitLine
+from app.stages.rewrites import RewriteWatch, written_ms
 from schemas.facts import group_key
 from schemas.kinds import FACTS, LESSONS
 from schemas.lessons import GroupSummary, Lesson
@@ -33,6 +43,8 @@ SIFTED_TRADES = 50_000
 """Of one partition, while the log is read for the first time: some 50 MB."""
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
+
+SHOW_EVERY_S = 5.0
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -74,7 +86,10 @@ class GroupStore:
         self._partition = partition
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
-        self._line = RefitLine(self._groups)
+        self._least = max(1, settings.n_min // 3)
+        self._line = RefitLine(self._groups, self._least)
+        self._rewrites = RewriteWatch(settings, partition)
+        self._show_next_s = 0.0
         self._sieves: dict[str, Sieve] | None = {}  # None once the log was read to its end
         self._sifted = 0
         self._version = 0
@@ -106,13 +121,21 @@ class GroupStore:
             if self._sieves is not None:
                 self._sift(self._sieves, key, trades)
             else:
-                self._groups[key].fold(trades)
-                self._line.touch(key, self._version)
+                self._fold_group(key, trades, records[-1])
         self._version = next_offset
         self._folded += len(records)
         if self._folded >= PRUNE_EVERY:
             self._folded = 0
             self._prune()
+
+    def _fold_group(self, key: str, trades: Sequence[Trade], last: Any) -> None:
+        group = self._groups[key]
+        before = group.window.rewritten
+        group.fold(trades)
+        self._line.touch(key, self._version)
+        if rewritten := group.window.rewritten - before:
+            now_ms = time.time_ns() // 1_000_000
+            self._rewrites.note(group.module, rewritten, written_ms(last), now_ms, last.offset)
 
     def _sift(self, sieves: dict[str, Sieve], key: str, trades: Sequence[Trade]) -> None:
         config = self._settings.learning_config
@@ -174,14 +197,28 @@ class GroupStore:
             records += self._said(group, refit)
         if full:
             records += self._histories.new_days()
+        records += self._rewrites.alerts()
+        self._show()
         return records
+
+    def _show(self) -> None:
+        """Sizes as metrics."""
+        partition, groups = str(self._partition), self._groups.values()
+        large = sum(group.dirty and len(group.window) >= self._least for group in groups)
+        WAITING_GROUPS.labels(partition, "large").set(large)
+        WAITING_GROUPS.labels(partition, "small").set(sum(g.dirty for g in groups) - large)
+        HELD_GROUPS.labels(partition).set(self._line.held)
+        if time.monotonic() >= self._show_next_s:
+            self._show_next_s = time.monotonic() + SHOW_EVERY_S
+            GROUPS.labels(partition).set(len(groups))
+            WINDOW_BYTES.labels(partition).set(sum(group.window.nbytes for group in groups))
 
     @property
     def settled(self) -> bool:
         """No group has anything to publish."""
         self._end_sifting()
         dirty = any(group.dirty for group in self._groups.values())
-        return not dirty and self._histories.settled
+        return not dirty and self._histories.settled and self._rewrites.settled
 
     @property
     def unfinished(self) -> bool:
@@ -200,6 +237,7 @@ class GroupStore:
         return any(group.needs_rebuild for group in self._groups.values())
 
     def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
+        SEARCHES_CUT.inc(group.search_cut)
         for lesson in refit.lessons:
             yield from self._histories.note(lesson)
         for lesson_id in refit.retired:

@@ -17,10 +17,14 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import structlog
 
 from app.learning.common.refit import Refit, Work
 from app.learning.engine import Learner
 from app.learning.integrated.between import DUE_PART
+from app.stages.turns import Turns
+
+log = structlog.get_logger(__name__)
 
 REFIT_S = 1.0
 """Refits of one turn, while nothing comes."""
@@ -30,6 +34,8 @@ REST = 3.0
 """While facts come, refits rest so many times as long as they took."""
 QUIET_S = 0.5
 LATEST_S = 10.0
+HOLD_S = 60.0
+"""So long a group waits whose refit found no memory."""
 LARGE_TRADES = 1_000
 """A group of so many is refitted on the other thread, once it has told something."""
 
@@ -57,10 +63,12 @@ class Beside(NamedTuple):
 
 
 class RefitLine:
-    """The turns of the groups of one partition."""
+    """The turns of the groups of one partition; with `least` trades a group may have lessons."""
 
-    def __init__(self, groups: Mapping[str, Learner]) -> None:
+    def __init__(self, groups: Mapping[str, Learner], least: int = 1) -> None:
         self._groups = groups
+        self._turns = Turns(least)
+        self._held: dict[str, float] = {}
         self._waiting: dict[str, Wait] = {}
         self._touched: dict[str, None] = {}
         self._beside: Beside | None = None
@@ -75,6 +83,11 @@ class RefitLine:
         self._touched[key] = None
         known = self._waiting.get(key, Wait(now_s, now_s, since))
         self._waiting[key] = known._replace(last_s=now_s)
+
+    @property
+    def held(self) -> int:
+        """Groups that wait for memory."""
+        return len(self._held)
 
     @property
     def unfinished(self) -> bool:
@@ -112,8 +125,13 @@ class RefitLine:
                 if self._start_beside(key, version) and quiet:
                     yield from self._from_beside(version, BUSY_S)
                 continue
+            try:
+                refit = group.refit(version)
+            except MemoryError:
+                self._hold(key)
+                continue
             self._waiting.pop(key, None)
-            yield group, group.refit(version)
+            yield group, refit
             ended_s = time.monotonic()
             if not full:
                 self._rest_until_s = ended_s + REST * (ended_s - began_s)
@@ -121,12 +139,25 @@ class RefitLine:
                 self._cut = True
                 break
 
-    def _line(self, full: bool, now_s: float) -> list[str]:
-        """The groups to be refitted, those in greatest need first: those that have told nothing
-        yet; then by how stale they are, and how long they have waited."""
+    def _hold(self, key: str) -> None:
+        """Let a group wait whose refit found no memory."""
+        self._held[key] = time.monotonic() + HOLD_S
+        log.error(
+            "group.held_back",
+            group=key,
+            trades=len(self._groups[key].window),
+            retry_s=HOLD_S,
+            do="Raise the memory limit, or lower EDGELOOP_MAX_DIMS or EDGELOOP_WINDOW_TRADES.",
+        )
+
+    def _line(self, full: bool, now_s: float) -> Iterator[str]:
+        """The groups to be refitted, in fair turns (`turns.py`); where none has used more time than
+        another, those in greatest need first: those that have told nothing yet; then by how stale
+        they are, and how long they have waited."""
+        self._held = {key: until for key, until in self._held.items() if until > now_s}
         need: dict[str, float] = {}
         for key, group in self._groups.items():
-            if not group.dirty or self._is_beside(key):
+            if not group.dirty or self._is_beside(key) or key in self._held:
                 continue
             times = self._waiting.get(key, NEVER)
             late = (now_s - times.first_s) / LATEST_S
@@ -137,7 +168,8 @@ class RefitLine:
                 and (late >= 1.0 or now_s - times.last_s >= QUIET_S or group.due)
             ):
                 need[key] = group.stale / DUE_PART + late
-        return sorted(need, key=lambda key: -need[key])
+        neediest = sorted(need, key=lambda key: -need[key])
+        return self._turns.order({key: self._groups[key] for key in neediest})
 
     # -- beside
 
@@ -161,7 +193,11 @@ class RefitLine:
         done, _ = wait([beside.done], patience_s)
         if done:
             self._beside = None
-            beside.done.result()  # raises what it raised
+            try:
+                beside.done.result()  # raises what it raised
+            except MemoryError:
+                self._hold(beside.key)
+                return
             now_s = time.monotonic()
             self._rest_until_s = now_s + REST * (now_s - beside.began_s)
             group = self._groups[beside.key]

@@ -79,7 +79,7 @@ async def missing_trades(settings: Settings) -> tuple[int, int]:
 async def _sample(settings: Settings, partition: int, start: int, end: int) -> list[_Trade]:
     found: list[_Trade] = []
     async for records, _ in read_range(settings, kinds.FACTS, partition, start, end):
-        found += _trades(value for value, _ in records if value is not None)
+        found += _trades(value for value, *_ in records if value is not None)
     return found
 
 

@@ -15,16 +15,21 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.settings import Settings
 from app.worker.guard import Guard
+from app.worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
 
 class Health:
     """Serves the worker's state while it runs: healthy = the loop answers, ready = joined the
-    group, hydrated, not rebalancing, and nothing is in the way of what there is to read."""
+    group, hydrated, not rebalancing, nothing is in the way of what there is to read, and nothing
+    has stalled."""
 
-    def __init__(self, app: faust.App, settings: Settings, guard: Guard) -> None:
+    def __init__(
+        self, app: faust.App, settings: Settings, guard: Guard, watchdog: Watchdog
+    ) -> None:
         self._app = app
+        self._watchdog = watchdog
         self._settings = settings
         self._guard = guard
         self._runner: web.AppRunner | None = None
@@ -89,6 +94,7 @@ class Health:
                 ("not_hydrated", "The worker is joining its group, or reading its partitions.")
             )
         found += self._guard.reasons
+        found += self._watchdog.reasons
         return [{"reason": word, "text": text} for word, text in found]
 
     async def _healthz(self, _: web.Request) -> web.Response:

@@ -1,9 +1,9 @@
 """Before a worker starts: the broker answers, the topics are as declared and visible, the database
 is migrated.
 
-May touch: the broker, the database (both read only).  Faust calls itself ready without a missing
-topic, and exits at once without a broker; this waits for the broker and refuses to start without a
-topic, naming the command that fixes it.
+May touch: the broker, the database (read only, save that the first worker claims its settings).
+Faust calls itself ready without a missing topic, and exits at once without a broker; this waits for
+the broker and refuses to start without a topic, naming the command that fixes it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.storage import marks
 from app.storage.migrate import require_migrated
 from app.storage.rights import require_rights
+from app.worker.agreement import require_agreement
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +45,15 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     """Raise unless a worker can start.
 
     `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared,
-    and where the projector is to run without a database, with one that is not migrated, or without
-    the rights to write.  A database that is merely unreachable is no obstacle: the projector waits
-    for it.
+    where the installation has agreed on other settings (the first worker's are taken as agreed),
+    and where the projector is to run without a database, with one that is not migrated, or
+    without the rights to write.  A database that is merely unreachable is no obstacle: the
+    projector waits for it.
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)
     await require_same_log(settings)
+    await require_agreement(settings)
     if "projector" in settings.agents:
         if not settings.database_url:
             raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 import agents.ingest
-from app.log.records import Outgoing
+from app.log.control import ControlState
+from app.log.records import Outgoing, encode
 from app.log.retry import Stopping
 from app.settings import AGENTS
 from app.worker.process import EdgeloopApp, make_app
@@ -43,15 +45,42 @@ class FakeProducer:
         pass
 
 
+class FakeControl:
+    """A control log in memory."""
+
+    def __init__(self, *_: Any) -> None:
+        self.state = ControlState()
+
+    async def read(self) -> None:
+        pass
+
+    async def write(self, records: list[tuple[str, Any]]) -> None:
+        for key, record in records:
+            assert self.state.take(key.encode(), encode(record))
+
+    async def stop(self) -> None:
+        pass
+
+
 class FakeStream:
-    """Batches of messages, as `take_events` hands them over."""
+    """Batches of messages, as Faust's stream hands them over; each comes once the one before it has
+    been acknowledged."""
 
-    def __init__(self, *batches: list[Message]) -> None:
-        self.batches = batches
+    def __init__(self, *held: list[Message]) -> None:
+        self.held = held
+        self.acked: list[Any] = []
+        self.enable_acks = True
+        self._next = asyncio.Event()
 
-    async def take_events(self, _size: int, *, within: float) -> AsyncIterator[list[Any]]:
-        for batch in self.batches:
-            yield [SimpleNamespace(message=message) for message in batch]
+    async def events(self) -> AsyncIterator[Any]:
+        for records in self.held:
+            yield SimpleNamespace(message=SimpleNamespace(records=records))
+            await self._next.wait()
+            self._next.clear()
+
+    async def ack(self, event: Any) -> None:
+        self.acked.append(event)
+        self._next.set()
 
 
 def app_of(*names: str, prefix: str = "") -> EdgeloopApp:
@@ -89,6 +118,7 @@ async def test_ingest_acknowledges_a_batch_after_it_is_sent(
 ) -> None:
     producer = FakeProducer()
     monkeypatch.setattr(agents.ingest, "Producer", lambda *_: producer)
+    monkeypatch.setattr(agents.ingest, "ControlLog", FakeControl)
     (agent,) = app_of("ingest").agents.values()
     bad = Message(b"not JSON", offset=2)
     sent_by_then = [
@@ -106,6 +136,7 @@ async def test_ingest_acknowledges_nothing_that_was_not_sent(
         raise SystemExit(where) from reason
 
     monkeypatch.setattr(agents.ingest, "Producer", lambda *_: FakeProducer(error))
+    monkeypatch.setattr(agents.ingest, "ControlLog", FakeControl)
     monkeypatch.setattr(agents.ingest, "fatal_exit", end)
     (agent,) = app_of("ingest").agents.values()
     with pytest.raises(SystemExit, match=r"^ingest"):

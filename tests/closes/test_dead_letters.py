@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import app.closes
+import app.stages.admission
 import edgeloop
 from app.closes import REASONS
 from tests.closes.events import ABSENT, NEW, OLDER, broken, facts, refused
@@ -389,6 +390,7 @@ def test_every_reason_is_documented_and_used() -> None:
         if p.name != "errors.py"
     )
     source += "".join(p.read_text() for p in Path(edgeloop.__file__).parent.glob("*.py"))
+    source += Path(app.stages.admission.__file__).read_text().partition("class Admission")[2]
     source += (
         (Path(app.closes.__file__).parent / "errors.py").read_text().partition("_MAX_MESSAGE")[2]
     )

@@ -49,7 +49,7 @@ def test_fausts_web_options_reach_the_health_server(
 
 
 def test_a_disabled_health_server_does_not_listen() -> None:
-    health = Health(MagicMock(), Settings(), MagicMock())
+    health = Health(MagicMock(), Settings(), MagicMock(), MagicMock())
     health.configure(enabled=False, port=None)
     asyncio.run(health.start())
     assert health._runner is None
@@ -57,7 +57,8 @@ def test_a_disabled_health_server_does_not_listen() -> None:
 
 def test_readiness_has_its_reasons() -> None:
     app, guard = MagicMock(should_stop=False, rebalancing=False), MagicMock(reasons=[])
-    health = Health(app, Settings(), guard)
+    watchdog = MagicMock(reasons=[])
+    health = Health(app, Settings(), guard, watchdog)
     assert [found["reason"] for found in health.reasons] == ["not_hydrated"]
     asyncio.run(health._on_joined())
     assert health.ready
@@ -65,5 +66,6 @@ def test_readiness_has_its_reasons() -> None:
     guard.reasons = [("records_lost", "50 records were deleted.")]
     assert not health.ready
     assert health.reasons == [{"reason": "records_lost", "text": "50 records were deleted."}]
+    watchdog.reasons = [("stalled", "No close was taken in for 60 s.")]
     app.should_stop = True
-    assert [found["reason"] for found in health.reasons] == ["stopping", "records_lost"]
+    assert [found["reason"] for found in health.reasons] == ["stopping", "records_lost", "stalled"]

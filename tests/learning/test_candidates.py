@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,3 +123,36 @@ def test_trades_of_many_actions_and_values_without_number() -> None:
     assert by_name[("k", "50"), ("x", "1")] == 50
     assert by_name[("x", "0"),] == 100
     assert ("k", "90") not in dict.fromkeys(pair for scope in by_name for pair in scope)
+
+
+def test_a_search_that_would_not_fit_leaves_out_its_deepest_slices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the order of trades and dimensions, the same ones, and all of a depth or none."""
+    rng = np.random.default_rng(5)
+    rows = rng.integers(0, 3, (200, 6)).tolist()
+    trades = [
+        Trade(
+            str(i), (0, 1, i, "e", "00"), i, 1.0, (None, None), True,
+            ({f"d{k}": str(v) for k, v in enumerate(row)},),
+        )
+        for i, row in enumerate(rows)
+    ]  # fmt: skip
+
+    def found(trades: list[Trade]) -> tuple[set[frozenset[tuple[str, str]]], bool]:
+        window = GroupWindow(10**9, 1_000)
+        window.fold(trades)
+        of = candidates(window, window.snapshot(), 5, 4)
+        slices = {frozenset(window.pair(i) for i in row if i) for row in of.items.tolist()}
+        return slices, of.cut
+
+    everything, cut = found(trades)
+    assert not cut
+    assert max(map(len, everything)) > 2
+    # One and two dimensions have 6 · 200 and 15 · 200 rows.
+    monkeypatch.setattr("app.learning.integrated.candidates.MAX_CELLS", 5_000)
+    fewer, cut = found(trades)
+    assert cut
+    assert fewer == {s for s in everything if len(s) <= 2}
+    turned = [t._replace(scopes=(dict(reversed(t.scopes[0].items())),)) for t in trades]
+    assert found(turned[::-1]) == (fewer, True)

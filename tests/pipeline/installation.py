@@ -33,6 +33,7 @@ from app.log.client import client_options
 from app.log.lag import LagReader
 from app.settings import Settings
 from app.storage.migrate import migrate
+from app.worker.agreement import agree
 from schemas import kinds
 from tests.pipeline.trades import Close
 
@@ -194,6 +195,10 @@ class Installation:
         )
         self.workers.append(worker)
         return worker
+
+    def agree(self) -> None:
+        """Make the settings, as they are now, those that workers have to have; none may run."""
+        asyncio.run(agree(self.settings))
 
     def start_ready(self, count: int = 1, deadline_s: float = 45.0) -> list[Worker]:
         """Start workers at once, and wait until each has joined and hydrated."""

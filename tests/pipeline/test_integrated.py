@@ -153,6 +153,7 @@ def restart_with(installation: Installation, settings: Settings) -> None:
     """One worker with other settings instead of all that there are."""
     installation.terminate_all()
     installation.settings = settings
+    installation.agree()
     installation.start_ready()
     installation.until_idle()
 

@@ -426,6 +426,7 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
     assert told.run(redrive, "--json", dimensions=NARROW).exit_code == 2
     assert installation.records_in(kinds.CLOSES) == before
     installation.settings = replace(installation.settings, dimensions=NARROW, agents=("ingest",))
+    installation.agree()
     installation.start_ready()
     assert told.json(redrive, "--yes", "--reason", "wrong_type")["sent"] == 1
     wait(

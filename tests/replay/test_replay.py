@@ -373,6 +373,7 @@ def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
     # And without workers it stays.
     assert document(classic, "promote", "classic", "--yes")["published"]
     learned.settings = classic
+    learned.agree()
     unchanged_by_a_start(learned, "classic")
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.learning.common.event_time import DAY_US, text_from_micros
-from app.log.records import Outgoing
+from app.log.control import ControlState
+from app.log.records import Outgoing, encode
 from app.settings import Settings
-from app.stages.ingest import facts_of
+from app.stages.admission import Admission
+from app.stages.ingest import outgoing, read_closes
 
 SETTINGS = Settings(n_min=10, max_dims=1, dimensions=("chain",), regime_signature=())
 START_US = 19_700 * DAY_US
@@ -52,6 +54,18 @@ def close(
         ],
     }
     return Message(json.dumps(event).encode(), offset=number)
+
+
+def facts_of(
+    settings: Settings, messages: Sequence[Message], state: ControlState | None = None
+) -> list[Outgoing]:
+    """What the door makes of records, with every claim of theirs at once in the control log."""
+    state = ControlState() if state is None else state
+    admission = Admission(settings, state)
+    read = read_closes(settings, messages)
+    for key, admitted in admission.wanted(one.facts for one in read if one.facts):
+        assert state.take(key.encode(), encode(admitted))
+    return outgoing(settings, read, admission)
 
 
 def read_back(sent: Iterable[Outgoing], start: int = 0) -> list[Message]:

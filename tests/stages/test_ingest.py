@@ -8,10 +8,10 @@ from dataclasses import replace
 import msgspec
 
 from app.log.records import MAX_RECORD_BYTES, partition_of
-from app.stages.ingest import CUT_BYTES, facts_of
+from app.stages.ingest import CUT_BYTES
 from schemas.facts import PatternTradeEvent
 from schemas.kinds import DEAD_LETTERS, FACTS
-from tests.stages.making import SETTINGS, Message, close
+from tests.stages.making import SETTINGS, Message, close, facts_of
 
 
 def test_a_close_becomes_a_fact_with_its_offset_as_version() -> None:

@@ -18,12 +18,11 @@ from app.learning.common.refit import Refit
 from app.learning.integrated.group import IntegratedLearner
 from app.log.records import Outgoing, version_of
 from app.stages import lesson_builder, refit_line
-from app.stages.ingest import facts_of
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning.making import told
-from tests.stages.making import SETTINGS, Message, by_topic, close, facts, read_back
+from tests.stages.making import SETTINGS, Message, by_topic, close, facts, facts_of, read_back
 
 _decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
 CLASSIC = replace(SETTINGS, learning="classic")
@@ -94,25 +93,22 @@ def test_refits_rest_while_facts_come(monkeypatch: pytest.MonkeyPatch) -> None:
     made = store(records[:100])
     made.changes(full=True)
     clock = [1_000.0]
-
-    def ticking() -> float:
-        clock[0] += 0.01
-        return clock[0]
-
-    monkeypatch.setattr(time, "monotonic", ticking)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     refits: list[float] = []
     refit = IntegratedLearner.refit
 
     def noted(self: IntegratedLearner, version: int) -> Refit:
         refits.append(clock[0])
+        clock[0] += 0.05
         return refit(self, version)
 
     monkeypatch.setattr(IntegratedLearner, "refit", noted)
     for n in range(100, 160, 10):
+        clock[0] += 0.06
         made.fold(records[n : n + 10], n + 10)
         made.changes(full=False)
     assert 1 < len(refits) < 6
-    assert all(after - before > 0.03 for before, after in itertools.pairwise(refits))
+    assert all(after - before > 0.15 for before, after in itertools.pairwise(refits))
     made.fold(records[160:170], 170)
     made.changes(full=True)
     assert not made.changes(full=True)

@@ -74,6 +74,7 @@ class GroupLearner:
         outcome: str = "rr",
     ) -> None:
         self.module = module
+        self.search_cut = False
         self.pattern_key = pattern_key
         self.action_category = action_category
         self.n_min = n_min

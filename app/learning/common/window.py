@@ -229,6 +229,8 @@ class GroupWindow:
         self._removed: list[NDArray[np.unsignedinteger]] = []
         self._came: set[int] | None = None
         self._gone: list[int] = []
+        self.rewritten = 0
+        """Closes folded that replaced another of their trade, where this group is its home."""
 
     def __len__(self) -> int:
         """Trades inside the window."""
@@ -278,6 +280,7 @@ class GroupWindow:
                     continue
                 self._remove(slot)
                 corrected = True
+                self.rewritten += trade.home
             else:
                 outside = self._outside.get(trade.trade_id)
                 if outside is not None:

@@ -21,6 +21,10 @@ from app.learning.common.window import GroupWindow, Snapshot
 
 CHUNK_ROWS = 1 << 16
 """Rows of slices looked at in one go."""
+MAX_CELLS = 8_000_000
+"""Most rows of all slices together that a search holds; each takes some forty bytes at the peak.  A
+depth that would bring more is left out, with all below it: its slices overlap so much that the
+module's bar, which rises with each, would let few of them pass."""
 SHARED_DIMS = 2
 """Dimensions of slices that share evidence: deeper ones have too few trades each for what they add
 to show; those that stand out are chosen one by one."""
@@ -35,7 +39,8 @@ class Candidates(NamedTuple):
     rank by canonical text, which depends on nothing but what they are; `aliases` item rows of
     slices with the same trades, by place; `whole` those of slices that all trades have.  `judged`
     (J,) are the places of those with enough trades to be judged by themselves, `n_slices` so many
-    there are of these before equal ones were collapsed, `{}` included.
+    there are of these before equal ones were collapsed, `{}` included.  `cut` tells that deeper
+    slices were left out (`MAX_CELLS`).
     """
 
     members: csr_array
@@ -46,6 +51,7 @@ class Candidates(NamedTuple):
     whole: NDArray[np.uint32]
     judged: Ints
     n_slices: int
+    cut: bool = False
 
 
 class _Run(NamedTuple):
@@ -88,7 +94,7 @@ def candidates(
     [[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
     """
     n_trades = len(snapshot.exit_us)
-    runs = list(_mined(snapshot, n_min, max_dims, n_min if least is None else min(least, n_min)))
+    runs, cut = _mined(snapshot, n_min, max_dims, n_min if least is None else min(least, n_min))
     width = max((run.items.shape[1] for run in runs), default=0) or 1
     n_slices = sum(len(run.n) for run in runs)
     items = np.zeros((n_slices, width), np.uint32)
@@ -144,6 +150,7 @@ def candidates(
         items[text_order[everything[text_order]]],
         np.flatnonzero(n[kept] >= n_min),
         int(np.count_nonzero(n >= n_min)) + (n_trades >= n_min),
+        cut,
     )
 
 
@@ -163,9 +170,9 @@ def _item_ranks(window: GroupWindow) -> NDArray[np.unsignedinteger]:
     return ranks
 
 
-def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> Iterator[_Run]:
+def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> tuple[list[_Run], bool]:
     """All candidates, level by level: `{}` makes the slices of one value, each of these those of
-    two, and so on.
+    two, and so on; and whether a level was left out for `MAX_CELLS`.
 
     Up to `SHARED_DIMS` dimensions they need `least` trades, above `n_min`.
     """
@@ -199,7 +206,8 @@ def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> Iterato
             np.zeros(1, np.uint64),
         )
     }
-    depth = 0
+    depth = cells = 0
+    found: list[_Run] = []
     while level and (not max_dims or depth < max_dims):
         depth += 1
         bar = least if depth <= SHARED_DIMS else n_min
@@ -212,11 +220,15 @@ def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> Iterato
                         items, slice_of, rows, columns[dim], values[dim], bar, trade_of, mixed
                     )
                     if child is not None:
+                        cells += len(child.rows)
+                        if cells > MAX_CELLS:
+                            return found, True
                         grown.setdefault(dim, []).append(child)
         level = {
             dim: _Run(*map(np.concatenate, zip(*runs, strict=True))) for dim, runs in grown.items()
         }
-        yield from level.values()
+        found += level.values()
+    return found, False
 
 
 def _chunks(run: _Run) -> Iterator[tuple[NDArray[np.uint32], Ints, Ints]]:

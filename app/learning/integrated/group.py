@@ -135,6 +135,8 @@ class IntegratedLearner:
         self.action_category = action_category
         self.window = GroupWindow(config.window_us, config.window_trades)
         self.summary_id = group_id(module, pattern_key, action_category)
+        self.search_cut = False
+        """Whether the last refit's search left out its deepest slices: see `MAX_CELLS`."""
         self._config = config
         self._lessons: Said[Lesson] = Said(LESSONS)
         self._summary: Said[GroupSummary] = Said(LESSONS)
@@ -300,6 +302,7 @@ class IntegratedLearner:
         found = candidates(
             self.window, snapshot, config.n_min, config.max_dims, least_shared(config.n_min)
         )
+        self.search_cut = found.cut
         segments = sorted(snapshot.segments, key=segment_order)
         to_sorted = np.array([segments.index(s) for s in snapshot.segments], np.int64)
         segment_of = to_sorted[snapshot.segment]

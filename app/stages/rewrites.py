@@ -1,0 +1,93 @@
+"""Known trades rewritten in bulk: counted, and told when there are many.
+
+May touch: nothing but its arguments.
+
+A correction replaces a close that counted before.  A few are everyday; very many within minutes are
+a mistake or an attack, since whoever writes them decides what was learned.  The alert is a metric,
+a line in the log, and a record in the control log, which `doctor` shows until it is acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from app.log.control import Rewrites
+from app.log.records import Outgoing
+from app.metrics import REWRITTEN
+from app.settings import Settings
+from schemas.kinds import CONTROL
+
+log = structlog.get_logger(__name__)
+
+WITHIN_MS = 600_000
+"""Rewrites within ten minutes are looked at together, by the time that their facts were written."""
+
+
+class RewriteWatch:
+    """Counts the rewritten trades of one partition of facts, module by module."""
+
+    def __init__(self, settings: Settings, partition: int) -> None:
+        self._settings = settings
+        self._partition = partition
+        self._recent: dict[str, deque[tuple[int, int]]] = {}
+        self._told: dict[str, int] = {}
+        self._alerts: dict[str, Rewrites] = {}
+
+    def note(self, module: str, trades: int, at_ms: int, now_ms: int, offset: int) -> None:
+        """`trades` of `module` were rewritten by facts that were written at `at_ms`.
+
+        What was written long ago, and is read again at a start, says nothing new.
+        """
+        if not trades or at_ms < now_ms - WITHIN_MS:
+            return
+        REWRITTEN.inc(trades)
+        for name in [name for name in self._recent if not self._count(name, now_ms)]:
+            del self._recent[name]
+            self._told.pop(name, None)
+        self._recent.setdefault(module, deque()).append((at_ms, trades))
+        count = self._count(module, now_ms)
+        limit = max(self._settings.rewrite_alert, 2 * self._told.get(module, 0))
+        if count > limit or (count > self._settings.rewrite_alert and module not in self._told):
+            self._told[module] = count
+            at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+            self._alerts[module] = Rewrites(count, at, self._partition, offset)
+            log.warning(
+                "trades.rewritten",
+                module=module,
+                trades=count,
+                within_s=WITHIN_MS // 1000,
+                partition=self._partition,
+                offset=offset,
+                do="faust -A app doctor",
+            )
+
+    @property
+    def settled(self) -> bool:
+        """There is no alert to tell."""
+        return not self._alerts
+
+    def alerts(self) -> list[Outgoing]:
+        """Records for the control log, which then count as told."""
+        alerts, self._alerts = self._alerts, {}
+        topic = self._settings.topic(CONTROL)
+        return [
+            Outgoing(topic, 0, f"rewrites|{module}".encode(), msgspec.json.encode(alert))
+            for module, alert in alerts.items()
+        ]
+
+    def _count(self, module: str, now_ms: int) -> int:
+        recent = self._recent[module]
+        while recent and recent[0][0] < now_ms - WITHIN_MS:
+            recent.popleft()
+        return sum(n for _, n in recent)
+
+
+def written_ms(record: Any) -> int:
+    """When a record was written, in ms since 1970: Faust tells seconds, the client milliseconds."""
+    at = record.timestamp or 0
+    return round(at if at > 100_000_000_000 else at * 1000)

@@ -1,0 +1,109 @@
+"""How much memory this process may use, and waiting while it has no more.
+
+May touch: /proc and /sys of this process (read only).
+
+Under a limit a worker that takes in more than fits is killed, reads the same again at its next
+start, and is killed again.  So near the limit it takes in nothing and refits nothing: it says so,
+and is not ready; what is published stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import resource
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from app.log.retry import Stopping
+from app.metrics import MEMORY_FULL
+
+log = structlog.get_logger(__name__)
+
+FULL = 0.9
+"""Part of the limit of what is resident from which on nothing more is taken in: beyond, the system
+kills."""
+FULL_SPACE = 0.97
+"""The same of the address space, most of which is never touched: beyond, only allocations fail."""
+LOG_EVERY_S = 30.0
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_NO_LIMIT = 1 << 60
+
+
+def limits(root: Path = Path("/")) -> tuple[int | None, int | None]:
+    """Bytes that may be resident (the cgroup's), and bytes of address space (`ulimit -v`)."""
+    found: list[int] = []
+    groups = ""
+    with suppress(OSError):
+        groups = (root / "proc/self/cgroup").read_text()
+    for line in groups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        base = root / ("sys/fs/cgroup/memory" if controllers else "sys/fs/cgroup")
+        name = "memory.limit_in_bytes" if controllers else "memory.max"
+        # In a container its own group is mounted as the root.
+        for folder in (base / path.lstrip("/"), base):
+            with suppress(OSError, ValueError):
+                found.append(int((folder / name).read_text()))
+    resident = min((limit for limit in found if 0 < limit < _NO_LIMIT), default=None)
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return resident, None if space == resource.RLIM_INFINITY else space
+
+
+_LIMITS = limits()
+
+
+def part_used() -> float:
+    """The part of the nearest limit that is used, 1 when nothing more should be taken in; 0 without
+    a limit."""
+    if _LIMITS == (None, None):
+        return 0.0
+    size, resident = (
+        int(pages) * _PAGE for pages in Path("/proc/self/statm").read_text().split()[:2]
+    )
+    used = ((resident, _LIMITS[0], FULL), (size, _LIMITS[1], FULL_SPACE))
+    return max(bytes_ / (part * limit) for bytes_, limit, part in used if limit is not None)
+
+
+def is_full() -> bool:
+    """Whether nothing more should be taken in."""
+    return part_used() > 1.0
+
+
+async def room(role: str, aborted: Callable[[], bool]) -> None:
+    """Return as soon as there is room for more.  Raises `Stopping` when aborted."""
+    if not is_full():
+        return
+    await asyncio.to_thread(_give_back)
+    told_s = 0.0
+    try:
+        while is_full():
+            if aborted():
+                raise Stopping
+            if time.monotonic() - told_s > LOG_EVERY_S:
+                told_s = time.monotonic()
+                MEMORY_FULL.labels(role).set(1)
+                log.error("memory.full", role=role, used=round(part_used(), 3), do=REMEDY)
+            await asyncio.sleep(0.5)
+    finally:
+        MEMORY_FULL.labels(role).set(0)
+
+
+REMEDY = (
+    "Raise the memory limit, spread the roles or partitions over more workers, or lower"
+    " EDGELOOP_WINDOW_TRADES or EDGELOOP_MAX_GROUPS."
+)
+
+
+def _give_back() -> None:
+    """Free what is garbage, and return it to the system where its allocator keeps it."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

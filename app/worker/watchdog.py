@@ -1,0 +1,188 @@
+"""A watchdog for silent stalls: a worker that is alive and joined, and whose input waits.
+
+May touch: the broker (read only), the process.
+
+* ingest: closes lie unread behind what was acknowledged, and that has not moved for two minutes.
+  Not ready, and after five minutes the process ends (code 70): a new one connects anew.
+* The learners: no round of their loop has ended for two minutes.  Not ready; the process goes on,
+  as a new one would do the same work again.
+* The event loop: it has not turned for two minutes, by a thread that has.  The process ends.
+
+While a rebalance is under way nothing is judged, and no closes while the broker is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.errors import UnreachableError
+from app.log.admin import admin
+from app.log.reader import reader
+from app.metrics import STALLED
+from app.settings import Settings
+from app.worker import memory
+from app.worker.fatal import EXIT_FATAL, fatal_exit
+from schemas.kinds import CLOSES
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 10.0
+STALLED_S = 120.0
+EXIT_S = 300.0
+_PEEK_MS = 2_000
+
+_beats: dict[str, float] = {}
+
+
+def beat(role: str) -> None:
+    """A round of this role's loop begins, so the one before has ended."""
+    _beats[role] = time.monotonic()
+
+
+class Unmoved:
+    """Since when each partition has stood at an offset with something behind it."""
+
+    def __init__(self) -> None:
+        self._since: dict[TopicPartition, tuple[int, float]] = {}
+
+    def look(
+        self, done: dict[TopicPartition, int], ends: dict[TopicPartition, int], now_s: float
+    ) -> dict[TopicPartition, float]:
+        """The partitions that have not moved since the last look, and for how many seconds."""
+        behind = {tp: at for tp, at in done.items() if ends.get(tp, 0) > at}
+        before = self._since
+        self._since = {
+            tp: before[tp] if tp in before and before[tp][0] == at else (at, now_s)
+            for tp, at in behind.items()
+        }
+        return {tp: now_s - since for tp, (_, since) in self._since.items()}
+
+    def passed(self, tp: TopicPartition) -> None:
+        """Nothing that could be delivered lies there."""
+        del self._since[tp]
+
+
+class Watchdog:
+    """`reasons`: a word and a sentence for each stall, for readiness."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+        self._unmoved = Unmoved()
+        self._stalled: dict[str, str] = {}
+        self._turns = 0
+        self._stop = asyncio.Event()
+        app.on_before_shutdown.connect(self.stop)
+        app.task(self.run)
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """What has stalled, and whether memory is full."""
+        found = [("stalled", text) for text in self._stalled.values()]
+        if memory.is_full():
+            found.append(("memory_full", f"The memory limit is nearly reached. {memory.REMEDY}"))
+        return found
+
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """End the looking."""
+        self._stop.set()
+        await self._drop()
+
+    async def run(self) -> None:
+        """Look every few seconds, until stopped."""
+        threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
+        looked_s = time.monotonic()
+        while not self._stop.is_set():
+            await asyncio.sleep(1.0)
+            self._turns += 1
+            if time.monotonic() - looked_s < LOOK_EVERY_S:
+                continue
+            looked_s = time.monotonic()
+            try:
+                await self._look()
+            except (KafkaError, OSError, UnreachableError) as error:
+                log.info("watchdog.broker_away", error=repr(error))
+                await self._drop()
+            except Exception as error:
+                fatal_exit("watchdog", error)
+
+    def _watch_loop(self) -> None:
+        """On a thread: end the process if the event loop turns no more.
+
+        Rounds are counted, not seconds: after a freeze this thread, too, has missed them.
+        """
+        seen, rounds = self._turns, 0
+        while not self._stop.is_set():
+            time.sleep(1.0)
+            rounds = rounds + 1 if self._turns == seen else 0
+            seen = self._turns
+            if rounds > STALLED_S:
+                log.critical("worker.stalled", what="the event loop", for_s=rounds)
+                sys.stderr.flush()
+                os._exit(EXIT_FATAL)
+
+    async def _look(self) -> None:
+        if self._app.rebalancing or self._app.should_stop:
+            self._unmoved = Unmoved()
+            return
+        now_s = time.monotonic()
+        stalled: dict[str, tuple[str, float]] = {}
+        for role, last_s in _beats.items():
+            if now_s - last_s > STALLED_S:
+                stalled[role] = (f"The {role} has been at one round of work", now_s - last_s)
+        for tp, seconds in (await self._unread(now_s)).items():
+            if seconds > STALLED_S:
+                stalled["ingest"] = (f"Closes of {tp.topic}:{tp.partition} lie unread", seconds)
+        for role in self._settings.agents:
+            STALLED.labels(role).set(role in stalled)
+        self._stalled = {
+            role: f"{what} for {seconds:.0f} s." for role, (what, seconds) in stalled.items()
+        }
+        for role, text in self._stalled.items():
+            log.error("worker.stalled", role=role, what=text)
+        if "ingest" in stalled and stalled["ingest"][1] > EXIT_S:
+            fatal_exit("watchdog", RuntimeError(self._stalled["ingest"]))
+
+    async def _unread(self, now_s: float) -> dict[TopicPartition, float]:
+        """Of ingest's partitions with closes that wait, the seconds since one was acknowledged."""
+        topic = self._settings.topic(CLOSES)
+        owned = [tp for tp in self._app.consumer.assignment() if tp.topic == topic]
+        if not owned or "ingest" not in self._settings.agents:
+            return {}
+        if self._consumer is None:
+            consumer = reader(self._settings)
+            await consumer.start()
+            self._consumer = consumer
+        partitions = [TopicPartition(tp.topic, tp.partition) for tp in owned]
+        ends = await self._consumer.end_offsets(partitions)
+        async with admin(self._settings) as client:
+            committed = await client.list_consumer_group_offsets(self._settings.consumer_group)
+        done = {tp: committed[tp].offset if tp in committed else 0 for tp in partitions}
+        found = self._unmoved.look(done, ends, now_s)
+        for tp, seconds in found.items():
+            if seconds > STALLED_S and not await self._has_record(self._consumer, tp, done[tp]):
+                self._unmoved.passed(tp)
+                return {}
+        return found
+
+    async def _has_record(self, consumer: AIOKafkaConsumer, tp: TopicPartition, at: int) -> bool:
+        """Whether something is delivered from `at` on: marks of transactions are not."""
+        consumer.assign([tp])
+        consumer.seek(tp, at)
+        return bool((await consumer.getmany(tp, timeout_ms=_PEEK_MS, max_records=1)).get(tp))
+
+    async def _drop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
