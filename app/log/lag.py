@@ -25,7 +25,8 @@ from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS
 class Lag:
     """Records of one topic that a role has not done yet.
 
-    `group` is the consumer group whose committed offsets say so.
+    `group` is the consumer group whose committed offsets say so.  `next_offsets` are the places of
+    the first such records, of partitions that have any.
     """
 
     role: str
@@ -33,6 +34,7 @@ class Lag:
     group: str
     records: int
     by_partition: Mapping[int, int]
+    next_offsets: Mapping[int, int]
 
 
 def chain(settings: Settings) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
@@ -91,7 +93,15 @@ class LagReader:
             tp.partition: max(0, ends[tp] - max(committed.get(tp, -1), begins[tp]))
             for tp in partitions
         }
-        return Lag(role, self._settings.topic(topic), group, sum(behind.values()), behind)
+        firsts = {tp.partition: ends[tp] - behind[tp.partition] for tp in partitions}
+        return Lag(
+            role,
+            self._settings.topic(topic),
+            group,
+            sum(behind.values()),
+            behind,
+            {partition: first for partition, first in firsts.items() if behind[partition]},
+        )
 
     async def _committed(self, group: str) -> dict[TopicPartition, int]:
         try:
