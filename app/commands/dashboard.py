@@ -40,8 +40,8 @@ from app.worker.logs import handler
     "--metrics",
     "metrics",
     multiple=True,
-    metavar="URL",
-    help="Address of a worker's /metrics, for refit times; repeatable.",
+    metavar="HOST:PORT",
+    help="Where a worker's /metrics listens, for refit times; repeatable.",
 )
 @click.option(
     "--audit",
@@ -68,10 +68,11 @@ def dashboard(
     Examples:
       faust -A app dashboard
       faust -A app dashboard --port 0 --audit audit.json
-      faust -A app dashboard --host 0.0.0.0 --token-file token --metrics http://worker:9464/metrics
+      faust -A app dashboard --host 0.0.0.0 --token-file token --metrics worker:9464
       faust -A app dashboard --json
     """
     try:
+        from app.dashboard.metrics import address as metrics_address
         from app.dashboard.server import link, listen, serve, token_for
         from app.dashboard.state import Options
     except ModuleNotFoundError as error:
@@ -90,4 +91,4 @@ def dashboard(
         echo_json({"url": address})
     else:
         click.echo(f"Dashboard: {address}")
-    serve(settings, Options(metrics, audit), sock, token)
+    serve(settings, Options(tuple(map(metrics_address, metrics)), audit), sock, token)

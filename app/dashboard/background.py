@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 TRADES = 50
 """Trades that an override's page lists: behind it, and touched by it."""
-MOST_DIFFERENCES = 500
+MOST_DIFFERENCES = 100
 
 
 class Touched(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ are in a table beside it or in the label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -23,10 +23,17 @@ from app.learning.common.event_time import micros_from_text
 from edgeloop.overrides import Override
 from edgeloop.resolution import Match
 
-WIDE, HALF, THIRD = 1120, 560, 360
+WIDE, HALF, NARROW = 1120, 560, 360
 """Widths of drawings, in their own units, so that text is as large as the page's in each place."""
 MOST_PARTS = 10
 """Parts of a size that are drawn one by one."""
+
+
+def _both(wide: Callable[[int], Markup], width: int) -> Markup:
+    """A drawing for wide screens and one for narrow ones, of which the style shows one."""
+    return Markup('<div class="on-wide">{}</div><div class="on-narrow">{}</div>').format(
+        wide(width), wide(NARROW)
+    )
 
 
 class Frame:
@@ -91,6 +98,10 @@ class Frame:
 def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Markup:
     """From the neutral size to the answer, part by part, the strongest first; the weakest of many
     are put together."""
+    return _both(lambda width: _waterfall(parts, size, width), WIDE)
+
+
+def _waterfall(parts: Sequence[tuple[Match, Override | None]], size: float, width: int) -> Markup:
     steps = [(m.contribution, scope_text(o.scope) if o else m.override_id[:12]) for m, o in parts]
     if len(steps) > MOST_PARTS:
         rest = steps[MOST_PARTS - 1 :]
@@ -105,10 +116,11 @@ def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Ma
     low, high = min(*values, size, 0.9), max(*values, size, 1.1)
     row, top = 26, 8
     height = top + row * (len(steps) + 2) + 4
-    frame = Frame(height, low, high, width=WIDE)
+    frame = Frame(height, low, high, width=width)
+    names, most = (330, 38) if width > NARROW else (128, 14)
 
     def x(value: float) -> float:
-        return round(330 + (value - low) / (high - low) * (WIDE - 330 - 80), 1)
+        return round(names + (value - low) / (high - low) * (width - names - 66), 1)
 
     out = frame.parts
     out.append(f'<line class="axis" x1="{x(1.0)}" x2="{x(1.0)}" y1="{top}" y2="{height - 4}"/>')
@@ -120,11 +132,11 @@ def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Ma
     rows.append(("size", 1.0, size, f"× {size:.2f}"))
     for i, (name, start, end, text) in enumerate(rows):
         y = top + row * i
-        shown = name if len(name) <= 38 else name[:37] + "…"
+        shown = name if len(name) <= most else name[: most - 1] + "…"
         kind = "sum" if name == "size" and i == len(rows) - 1 else "good" if end >= start else "bad"
         left, right = min(x(start), x(end)), max(x(start), x(end))
         out.append(
-            f'<text class="name" x="316" y="{y + 17}" text-anchor="end">{escape(shown)}</text>'
+            f'<text class="name" x="{names - 12}" y="{y + 17}" text-anchor="end">{escape(shown)}</text>'
             f'<rect class="bar {kind}" x="{left}" y="{y + 5}" width="{max(right - left, 2):.1f}"'
             f' height="{row - 10}" rx="2"><title>{escape(name)}: {escape(text)}</title></rect>'
             f'<text class="value" x="{right + 6}" y="{y + 17}">{escape(text)}</text>'
@@ -137,8 +149,12 @@ def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Ma
 
 def closes(days: Sequence[Day]) -> Markup:
     """Closed trades by day."""
+    return _both(lambda width: _closes(days, width), HALF)
+
+
+def _closes(days: Sequence[Day], width: int) -> Markup:
     top = max((day.trades for day in days), default=0) or 1
-    frame = Frame(150, 0.0, top)
+    frame = Frame(150, 0.0, top, width=width)
     frame.level(0.0, "0", "axis")
     frame.level(top, f"{top:,}")
     for i, day in enumerate(days):
@@ -157,10 +173,14 @@ def closes(days: Sequence[Day]) -> Markup:
 
 def promised_and_made(months: Sequence[Month], outcome: str) -> Markup:
     """What effects in force promised a trade and what was made in that direction, by month."""
+    return _both(lambda width: _promised_and_made(months, outcome, width), WIDE)
+
+
+def _promised_and_made(months: Sequence[Month], outcome: str, width: int) -> Markup:
     values = [v for m in months for v in (m.promised, m.made)]
     spread = max((abs(v) for v in values), default=1.0) or 1.0
     low, high = min(0.0, *values) - 0.06 * spread, max(0.0, *values) + 0.06 * spread
-    frame = Frame(230, low, high, width=WIDE)
+    frame = Frame(230, low, high, width=width)
     frame.level(0.0, "0", "axis")
     for edge in (min(values), max(values)):
         if abs(edge) > 0.12 * (high - low):
@@ -184,11 +204,14 @@ def promised_and_made(months: Sequence[Month], outcome: str) -> Markup:
 
 def added(months: Sequence[Sum], outcome: str) -> Markup:
     """What sizing added against neutral, by month, with 90 % intervals."""
+    return _both(lambda width: _added(months, outcome, width), HALF)
+
+
+def _added(months: Sequence[Sum], outcome: str, width: int) -> Markup:
     values = [v for m in months for v in (m.added, m.low, m.high) if v is not None]
     spread = max((abs(v) for v in values), default=1.0) or 1.0
-    frame = Frame(
-        210, min(0.0, *values) - 0.06 * spread, max(0.0, *values) + 0.06 * spread, left=56
-    )
+    low, high = min(0.0, *values) - 0.06 * spread, max(0.0, *values) + 0.06 * spread
+    frame = Frame(210, low, high, left=56, width=width)
     frame.level(0.0, "0", "axis")
     for edge in (min(values), max(values)):
         if abs(edge) > 0.12 * spread:
@@ -210,14 +233,25 @@ def added(months: Sequence[Sum], outcome: str) -> Markup:
     )
 
 
-def walked(cuts: Sequence[str], total: Sequence[float], low: Sequence[float],
-           high: Sequence[float]) -> Markup:  # fmt: skip
+def walked(
+    cuts: Sequence[str], total: Sequence[float], low: Sequence[float], high: Sequence[float]
+) -> Markup:
     """The value of sizing so far, walked forward, with its band; the first cut starts at 0."""
-    xs = [micros_from_text(cut) for cut in cuts]
+    return _both(lambda width: _walked(cuts, total, low, high, width), HALF)
+
+
+def _walked(
+    cuts: Sequence[str],
+    total: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    width: int,
+) -> Markup:
+    xs = [_noon(cut[:10]) for cut in cuts]
     span = (xs[-1] - xs[0]) or 1
     shares = [(x - xs[0]) / span for x in xs]
     bottom, top = min(0.0, *low), max(0.0, *high)
-    frame = Frame(210, bottom, top, left=56)
+    frame = Frame(210, bottom, top, left=56, width=width)
     band = [*zip(shares, high, strict=True), *reversed([*zip(shares, low, strict=True)])]
     points = " ".join(f"{frame.x(x)},{frame.y(y)}" for x, y in band)
     frame.parts.append(f'<polygon class="band" points="{points}"/>')
@@ -238,7 +272,7 @@ def weights(line: Weighed) -> Markup:
     """How far the learners of one category counted as their record grew."""
     first, last = line.points[0].at, line.points[-1].at
     span = (last - first) or 1.0
-    frame = Frame(130, 0.0, 1.0, left=24, width=THIRD)
+    frame = Frame(130, 0.0, 1.0, left=24, width=NARROW)
     frame.level(0.0, "0", "axis")
     frame.level(1.0, "1")
     for name, kind in (("half_life", "one"), ("shared_effects", "two")):
@@ -263,6 +297,10 @@ def _day(at: float) -> str:
 def decay(document: OverrideDocument) -> Markup:
     """How an effect moved: what trades made, what had been promised, and the fitted curve, which
     goes on into the future as the half-life draws it."""
+    return _both(lambda width: _decay(document, width), WIDE)
+
+
+def _decay(document: OverrideDocument, width: int) -> Markup:
     d: DecayLines = document.decay
     points = d.stretches if len(d.stretches) > 2 else d.days
     first = _noon(d.days[0].first_day)
@@ -272,7 +310,7 @@ def decay(document: OverrideDocument) -> Markup:
     span = (end - first) or 1
     values = [v for p in points for v in (p.uplift, p.predicted)] + [d.now, 0.0]
     top = max(map(abs, values)) or 1.0
-    frame = Frame(300, min(values) - 0.08 * top, max(values) + 0.08 * top, width=WIDE)
+    frame = Frame(300, min(values) - 0.08 * top, max(values) + 0.08 * top, width=width)
     frame.level(0.0, "0", "axis")
     for edge in (min(values), max(values)):
         if abs(edge) > 0.1 * top:

@@ -21,6 +21,15 @@ WITHIN_S = 3.0
 MOST_BYTES = 4_000_000
 
 
+def address(text: str) -> str:
+    """The URL of a worker's metrics, from that or from its host and port.
+
+    >>> address("worker:9464"), address("http://127.0.0.1:1/metrics")
+    ('http://worker:9464/metrics', 'http://127.0.0.1:1/metrics')
+    """
+    return text if text.startswith(("http://", "https://")) else f"http://{text}/metrics"
+
+
 class Refits(msgspec.Struct, frozen=True):
     """Refits of one role of one worker since it started."""
 

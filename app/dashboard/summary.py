@@ -54,11 +54,7 @@ def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = F
             return Answer("good", "Yes", said)
         return Answer("bad", "No", said) if t.high < 0 else Answer("unsure", "Not clear yet", said)
     if audit is not None:
-        return (
-            Answer("good", "It would have", audit.headline)
-            if audit.edge
-            else Answer("unsure", "Not shown", audit.headline)
-        )
+        return _walked(audit)
     said = "No closed trade names an override that it was sized by, and "
     said += (
         "the audit cannot be read yet."
@@ -66,6 +62,21 @@ def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = F
         else "no audit was given. `faust -A app audit` says whether it would have helped."
     )
     return Answer("none", "Not known yet", said)
+
+
+def _walked(audit: Audit) -> Answer:
+    """By the audit: what sizing of past decisions would have been worth."""
+    value = next((s.score.value for s in audit.settings if s.name == "integrated"), None)
+    if value is None or not audit.data.judged:
+        return Answer("unsure", "Not shown", audit.headline)
+    said = (
+        f"Learned at {audit.data.cuts} past times and asked for the {audit.data.judged:,} decisions"
+        f" that followed, sizing would have been worth {value.value:+.3f} each, in units of size"
+        f" (90 % interval {value.low:+.3f} to {value.high:+.3f})."
+    )
+    if not audit.edge:
+        return Answer("unsure", "Not shown", said)
+    return Answer("good", "It would have", said)
 
 
 def alive(feed: Feed) -> Answer:
@@ -115,9 +126,26 @@ def strongest(overrides: Sequence[Override], n: int) -> tuple[list[Override], li
             best.setdefault(key, o)
     found = sorted(best.values(), key=_weight)
     return (
-        [o for o in found if o.multiplier > 1.0][:n],
-        [o for o in found if o.multiplier < 1.0][:n],
+        _mixed([o for o in found if o.multiplier > 1.0], overrides, n),
+        _mixed([o for o in found if o.multiplier < 1.0], overrides, n),
     )
+
+
+def _mixed(groups: list[Override], overrides: Sequence[Override], n: int) -> list[Override]:
+    """Half of them as they come, half of them contexts inside a pattern."""
+    if not groups:
+        return []
+    up = groups[0].multiplier > 1.0
+    first = groups[: n - n // 2]
+    seen: set[tuple[str, str]] = {(o.pattern_key, o.action_category) for o in first if o.scope}
+    alike = (o for o in overrides if o.scope and (o.multiplier > 1.0) == up)
+    for o in sorted(alike, key=_weight):
+        group = (o.pattern_key, o.action_category)
+        if len(first) < n and abs(o.multiplier - 1.0) >= 0.005 and group not in seen:
+            first.append(o)
+            seen.add(group)
+    rest = [o for o in groups if o not in first]
+    return [*first, *rest][:n]
 
 
 def _weight(o: Override) -> tuple[bool, float, str]:
