@@ -29,8 +29,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from app.devstack import StackInfo, down, temporary_stack, up
 from app.devstack.kafka import Kafka
 from app.devstack.postgres import Postgres
-from app.log.producer import Outgoing, Producer
-from app.log.records import partition_of
+from app.log.producer import Producer
+from app.log.records import published
 from edgeloop.identity import slice_id
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text
@@ -133,18 +133,7 @@ async def _publish(installation: Installation, overrides: list[Override]) -> Non
     settings = installation.settings
     producer = Producer(settings)
     try:
-        await producer.send(
-            [
-                Outgoing(
-                    settings.topic(kinds.OVERRIDES),
-                    partition_of(o.module, settings.partitions),
-                    o.override_id.encode(),
-                    msgspec.json.encode(o),
-                    1,
-                )
-                for o in overrides
-            ]
-        )
+        await producer.send([published(settings, kinds.OVERRIDES, o, 1) for o in overrides])
     finally:
         await producer.stop()
 
