@@ -275,9 +275,9 @@ class Pool:
         if self._executor is executor:
             self._executor = None
         children = list((executor._processes or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
         for child in children:
             child.terminate()
+        executor.shutdown(wait=True, cancel_futures=True)  # soon, as its children have ended
 
 
 def _done(

@@ -84,11 +84,12 @@ class DeadLetters(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """The newest record of a stage's output; `at_ms` is None where there is none."""
+    """The newest record of a stage's output; `at_ms` is None where there is none, `end` is the sum
+    of the offsets behind the last records."""
 
     what: str
     topic: str
-    records: int
+    end: int
     at_ms: int | None
 
 
@@ -222,6 +223,6 @@ async def stages(settings: Settings) -> tuple[Stage, ...]:
                 places = {tp: max(begins[tp], ends[tp] - 3) for tp in tps}
                 records = await _records_from(consumer, places, most=3)
                 times = [r.timestamp for held in records.values() for r in held]
-                count = sum(ends[tp] - begins[tp] for tp in tps)
-                found.append(Stage(what, settings.topic(topic), count, max(times, default=None)))
+                end = sum(ends.values())
+                found.append(Stage(what, settings.topic(topic), end, max(times, default=None)))
     return tuple(found)

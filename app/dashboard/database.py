@@ -111,6 +111,11 @@ class Database:
             await close(connection)
 
 
+async def answers(connection: asyncpg.Connection) -> bool:
+    """Whether the server is there."""
+    return bool(await connection.fetchval("SELECT 1"))
+
+
 async def activity(connection: asyncpg.Connection) -> Activity:
     """Trades in all, and by day."""
     total, newest = await connection.fetchrow(

@@ -53,6 +53,7 @@ class Dashboard:
         self._slow = background.Pool(settings, within_s=600.0)
         self._pages = background.Pool(settings, within_s=120.0)
         self._one_at_a_time = asyncio.Lock()
+        self._of: dict[str, Any] = {}
         self._kept: dict[tuple[Any, ...], Any] = {}
         self._asking: dict[tuple[Any, ...], asyncio.Task[Any]] = {}
         self._sources: list[tuple[str, str, float, Callable[[], Awaitable[Any]], float]] = [
@@ -61,25 +62,31 @@ class Dashboard:
             ("workers", "workers", 4.0, lambda: broker.memberships(settings), 15.0),
             ("letters", "dead letters", 6.0, lambda: broker.dead_letters(settings), 20.0),
             ("stages", "last publications", 6.0, lambda: broker.stages(settings), 20.0),
-            ("activity", "closed trades", 10.0, self._ask(database.activity), 60.0),
-            ("learned", "lessons", 10.0, self._ask(database.learned), 30.0),
+            (
+                "activity",
+                "closed trades",
+                10.0,
+                self._ask_anew("activity", database.activity),
+                60.0,
+            ),
+            ("learned", "lessons", 10.0, self._ask_anew("learned", database.learned), 30.0),
             ("changes", "changes", 5.0, self._ask(database.changes), 20.0),
-            ("months", "promised and made", 30.0, self._ask(database.months), 60.0),
-            ("since", "since when", 15.0, self._ask(database.since), 30.0),
-            ("values", "known values", 30.0, self._ask(database.values), 60.0),
+            ("months", "promised and made", 30.0, self._ask_anew("months", database.months), 60.0),
+            ("since", "since when", 15.0, self._ask_anew("since", database.since), 30.0),
+            ("values", "known values", 30.0, self._ask_anew("values", database.values), 60.0),
             ("shadows", "replays", 10.0, lambda: database.shadows(settings), 20.0),
             (
                 "learners",
                 "record of learners",
                 120.0,
-                lambda: self._slow.run(background.learners),
+                lambda: self._anew("learners", lambda: self._slow.run(background.learners)),
                 600.0,
             ),
             (
                 "helped",
                 "attribution",
                 60.0,
-                lambda: self._slow.run(background.attribution),
+                lambda: self._anew("helped", lambda: self._slow.run(background.attribution)),
                 600.0,
             ),
         ]
@@ -140,6 +147,41 @@ class Dashboard:
 
         return ask
 
+    def _ask_anew(
+        self, name: str, question: Callable[[Any], Awaitable[Any]]
+    ) -> Callable[[], Awaitable[Any]]:
+        """As `_ask`, for what is dear: only when something was published or projected since."""
+        ask, look = self._ask(question), self._ask(database.answers)
+
+        async def ask_anew() -> Any:
+            return await self._anew(name, ask, look)
+
+        return ask_anew
+
+    async def _anew(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[Any]],
+        look: Callable[[], Awaitable[Any]] | None = None,
+    ) -> Any:
+        """The result of `work`, or the last one while the log is as it was; then `look` still asks
+        whether the server is there."""
+        stages, lags = self.feed.value("stages"), self.feed.value("lags")
+        now = None
+        if stages is not None and lags is not None:
+            now = (
+                tuple(s.end for s in stages),
+                tuple(lag.records for lag in lags if lag.role == "projector"),
+            )
+        if now is not None and self._of.get(name) == now:
+            if look is not None:
+                await look()
+            return self.feed.value(name)
+        result = await work()
+        # What could not be read whole is read again.
+        self._of[name] = None if getattr(result, "note", "") else now
+        return result
+
     async def _audit(self) -> Audit:
         assert self.options.audit is not None
         return await asyncio.to_thread(read_audit, self.options.audit)
@@ -161,8 +203,7 @@ class Dashboard:
         `EdgeloopError`s."""
         override = self.override(override_id)
         version = None if override is None else override.version
-        helped_at = self.feed["helped"].at
-        key = ("behind", override_id, version, helped_at)
+        key = ("behind", override_id, version, self._of.get("helped"))
         found: background.Behind = await self._once(key, background.behind, override_id)
         return found
 

@@ -34,7 +34,7 @@ def test_without_servers_every_page_says_what_is_away(tmp_path: Path) -> None:
             assert status == 200
             assert "Nothing has been read from it yet" in text
             assert "s3cret" not in text
-        assert "Cannot be read." in site.get("/overrides")[2]
+        wait(lambda: "Cannot be read." in site.get("/overrides")[2], 60, "state")
         assert "The audit" in site.get("/")[2]
         answer = json.loads(site.get("/api/resolve?pattern=a.b&category=entry")[2])
         assert (answer["multiplier"], answer["reason"], answer["age_s"]) == (1.0, "not_ready", None)

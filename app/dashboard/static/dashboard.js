@@ -132,7 +132,9 @@ for (const form of document.querySelectorAll("form[data-instant]")) {
   let timer = 0;
   const ask = () => {
     const query = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
+    for (const [name, value] of new FormData(form)) {
+      if (value && value !== form.elements[name].dataset.default) query.append(name, value);
+    }
     const address = form.getAttribute("action") + (query.size ? "?" + query : "");
     history.replaceState(null, "", address);
     refresh(address);
