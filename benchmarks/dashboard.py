@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -206,9 +206,26 @@ def main() -> None:
     parser.add_argument("--lessons", type=int, default=100_000)
     parser.add_argument("--times", type=int, default=7)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--here",
+        action="store_true",
+        help="on the servers of this shell's settings, under names of its own, which stay",
+    )
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, temporary_stack(Path(name) / "stack") as stack:
-        settings = Settings(broker=stack.broker, database_url=stack.database_url)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
+        if asked.here:
+            given = Settings.from_environment()
+            own = f"bench{os.getpid()}"
+            settings = Settings(
+                broker=given.broker,
+                database_url=given.database_url,
+                topic_prefix=f"{own}.",
+                consumer_group=own,
+                database_schema=own,
+            )
+        else:
+            stack = opened.enter_context(temporary_stack(Path(name) / "stack"))
+            settings = Settings(broker=stack.broker, database_url=stack.database_url)
         lessons, overrides = made(asked.overrides, asked.lessons)
         asyncio.run(fill(settings, lessons, overrides))
         pages = [path.replace("{id}", overrides[0].override_id) for path in PAGES]

@@ -207,6 +207,8 @@ class OverrideBook:
             while not (await asyncio.wait({follower}, timeout=_LOOK_EVERY_S))[0]:
                 if time.monotonic() - self._progress_at > limit_s:
                     raise ConnectionError(f"{self._broker} left a question without an answer.")
+            if follower.cancelled():
+                raise ConnectionError(f"The client of {self._broker} ended its reader.")
             follower.result()
         finally:
             if not follower.done():
@@ -320,15 +322,18 @@ class OverrideBook:
 
 
 def _noted(question: asyncio.Future[Any]) -> None:
-    """The answer to a question that nobody waits for any more."""
+    """What became of something that nobody waits for any more."""
     if not question.cancelled() and (error := question.exception()) is not None:
-        log.info("A late answer of the broker: %r", error)
+        log.info("The Kafka client failed on its way out: %r", error)
 
 
 async def _stop(consumer: Any) -> None:
-    try:
-        await asyncio.wait_for(consumer.stop(), 5)
-    except Exception as error:
-        # A client that cannot even be closed is left to the garbage collector; the next one does
-        # not depend on it.
-        log.info("Closing the Kafka client failed: %r", error)
+    # In a task of its own: a client whose broker is away answers a stop with the `CancelledError` of
+    # its own tasks, which would end whoever waits for it.
+    closing = asyncio.ensure_future(consumer.stop())
+    done, _ = await asyncio.wait({closing}, timeout=5)
+    closing.add_done_callback(_noted)
+    if not done:
+        # A client that cannot even be closed is left to the garbage collector; the next one does not
+        # depend on it.
+        closing.cancel()
