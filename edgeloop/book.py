@@ -211,6 +211,7 @@ class OverrideBook:
                 raise ConnectionError(f"The client of {self._broker} ended its reader.")
             follower.result()
         finally:
+            follower.add_done_callback(_noted)
             if not follower.done():
                 follower.cancel()
                 await asyncio.wait({follower}, timeout=_HUNG_AFTER_S)
