@@ -71,7 +71,7 @@ def made(n_overrides: int, n_lessons: int) -> tuple[list[Lesson], list[Override]
     lessons, overrides = [], []
     for i in range(n_lessons):
         key = f"pm.p{i % 60}.S{i % 4}.entry"
-        scope = {"chain": f"c{i // 60 % 40}", "btc_macro": f"S{i % 5}", "curator": f"w{i // 2400}"}
+        scope = {"chain": f"c{i // 60 % 40}", "btc_macro": f"S{i % 4}", "curator": f"w{i // 2400}"}
         lesson_id = slice_id("pm", key, "entry", scope)
         n, mean = random.randrange(33, 900), random.gauss(0.0, 0.4)
         lessons.append(
