@@ -141,8 +141,11 @@ async def _publish(installation: Installation, overrides: list[Override]) -> Non
 
 
 def _published(installation: Installation) -> list[Override]:
-    rows = installation.query("SELECT record FROM pm_overrides_history WHERE NOT retired")
-    found = [msgspec.convert(row["record"], Override) for row in rows]
+    rows = installation.query(
+        "SELECT record FROM pm_overrides_history WHERE NOT retired ORDER BY version, published_at"
+    )
+    newest = {row["record"]["override_id"]: row["record"] for row in rows}
+    found = [msgspec.convert(record, Override) for record in newest.values()]
     in_force = {
         r["override_id"] for r in installation.query("SELECT override_id FROM pm_overrides")
     }
