@@ -1,4 +1,4 @@
-"""The Faust agents: which topic goes into which stage, and where what it makes goes.
+"""The Faust agents: which topic feeds which stage, and where its results go.
 
-May touch: nothing when they are imported.  `attach` puts an agent on the app.
+May touch: nothing on import.  `attach` adds an agent to the app.
 """

@@ -23,7 +23,7 @@ def attach(app: faust.App, settings: Settings) -> None:
 
     @app.agent(raw_topic(app, settings, CLOSES), concurrency=1, name="ingest")
     async def ingest(stream: Any) -> AsyncIterator[None]:
-        """Send what closes become, and only then let Faust acknowledge."""
+        """Send the facts and dead letters, and only then let Faust acknowledge the closes."""
         async for events in stream.take_events(500, within=0.02):
             try:
                 messages = [event.message for event in events]

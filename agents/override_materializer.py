@@ -1,4 +1,4 @@
-"""override_materializer: `learning_lessons` → `pm_overrides` and all else that is judged."""
+"""override_materializer: `learning_lessons` → `pm_overrides` and all other judged records."""
 
 from __future__ import annotations
 

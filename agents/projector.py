@@ -23,6 +23,6 @@ def attach(app: faust.App, settings: Settings) -> None:
     # takes no one's partitions.
     @app.agent(raw_topic(app, settings, BASELINES), concurrency=1, name="projector")
     async def keep_faust_running(stream: Any) -> AsyncIterator[None]:
-        """Look at nothing."""
+        """Ignore the stream: the service reads the topics itself."""
         async for _ in stream:
             yield

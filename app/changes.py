@@ -1,6 +1,6 @@
-"""Overrides as they were: every published change, and what was in force at a time.
+"""The history of overrides: every published change, and those in force at a given time.
 
-May touch: the broker and, where it answers, PostgreSQL (both read only).
+May touch: the broker and, if available, PostgreSQL (both read only).
 
 The topic holds at least the last change of each override; compaction removes the earlier ones after
 a while.  `pm_overrides_history` in PostgreSQL keeps all that the projector saw.  A change counts
@@ -10,7 +10,6 @@ from its record's Kafka timestamp on.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -26,11 +25,10 @@ from app.storage.connect import close, connect
 from edgeloop.overrides import Override
 from edgeloop.versions import Latest
 from schemas.kinds import OVERRIDES
+from schemas.times import micros_since_epoch
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-class Change(NamedTuple):
+class OverrideChange(NamedTuple):
     """One publication: at `published_us` (µs since 1970) the override became `record`, or was
     retired (None)."""
 
@@ -40,25 +38,25 @@ class Change(NamedTuple):
     record: Override | None
 
 
-class Changes(NamedTuple):
-    """All changes that are known, oldest first, and a sentence of what may be missing, or `""`."""
+class OverrideHistory(NamedTuple):
+    """All known changes, oldest first, and a sentence on what may be missing, or `""`."""
 
-    changes: list[Change]
+    changes: list[OverrideChange]
     note: str
 
 
-def in_force(changes: Iterable[Change], at_us: int) -> dict[str, Override]:
-    """Override id → what a reader went by at `at_us`: what held then and had not expired.
+def in_force(changes: Iterable[OverrideChange], at_us: int) -> dict[str, Override]:
+    """Override id → the override that a reader used at `at_us`: in force and not expired.
 
-    >>> in_force([Change("a", 1, 10, None)], 11)
+    >>> in_force([OverrideChange("a", 1, 10, None)], 11)
     {}
     """
     return {i: record for i, record in held(changes, at_us).items() if not expired(record, at_us)}
 
 
-def held(changes: Iterable[Change], at_us: int) -> dict[str, Override]:
-    """Override id → what the topic held at `at_us`: of the changes up to then the one that counts,
-    unless it is retired."""
+def held(changes: Iterable[OverrideChange], at_us: int) -> dict[str, Override]:
+    """Override id → what the topic held at `at_us`: the latest version until then, unless it is
+    retired."""
     latest: Latest[str, Override | None] = Latest()
     for change in sorted(changes, key=_order):
         if change.published_us <= at_us:
@@ -67,15 +65,15 @@ def held(changes: Iterable[Change], at_us: int) -> dict[str, Override]:
 
 
 def expired(record: Override, at_us: int) -> bool:
-    """Whether a reader at `at_us` ignores the override for its age."""
+    """Whether a reader at `at_us` ignores the override because of its age."""
     return record.expires_at is not None and micros_from_text(record.expires_at) <= at_us
 
 
-def _order(change: Change) -> tuple[int, int, bool]:
+def _order(change: OverrideChange) -> tuple[int, int, bool]:
     return change.published_us, change.version, change.record is not None
 
 
-def merged(*several: Iterable[Change]) -> list[Change]:
+def merged(*several: Iterable[OverrideChange]) -> list[OverrideChange]:
     """The changes of several sources, each once, oldest first."""
     found = {
         (c.override_id, c.version, c.published_us, c.record is None): c
@@ -85,24 +83,24 @@ def merged(*several: Iterable[Change]) -> list[Change]:
     return sorted(found.values(), key=lambda c: (*_order(c), c.override_id))
 
 
-async def read(settings: Settings) -> Changes:
+async def read(settings: Settings) -> OverrideHistory:
     """Every change that the topic or the database knows.
 
-    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  A database
-    that is not set, away or not migrated is told in the note, and the topic alone counts.
+    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  If the
+    database is not set, not reachable or not migrated, the note says so and only the topic is used.
     """
     held = await _from_topic(settings)
     try:
-        return Changes(merged(held, await _from_database(settings)), "")
+        return OverrideHistory(merged(held, await _from_database(settings)), "")
     except EdgeloopError as error:
-        return Changes(
+        return OverrideHistory(
             merged(held),
             f"{error.what}  Changes that compaction removed from {settings.topic(OVERRIDES)} may be"
             " missing.",
         )
 
 
-async def _from_topic(settings: Settings) -> list[Change]:
+async def _from_topic(settings: Settings) -> list[OverrideChange]:
     await require_existence(settings, [OVERRIDES])
     decode = decoder(settings, OVERRIDES)
     found = []
@@ -110,15 +108,15 @@ async def _from_topic(settings: Settings) -> list[Change]:
         for r in records:
             record = None if r.value is None else decode(r.value)
             found.append(
-                Change(
+                OverrideChange(
                     key_text(settings, OVERRIDES, r.key), version_of(r), r.timestamp * 1000, record
                 )
             )
     return found
 
 
-async def _from_database(settings: Settings) -> list[Change]:
-    """The rows of pm_overrides_history.  Raises an `EdgeloopError` if they cannot be had."""
+async def _from_database(settings: Settings) -> list[OverrideChange]:
+    """The rows of pm_overrides_history.  Raises an `EdgeloopError` if they cannot be read."""
     connection = await connect(settings.database_url, settings.database_schema)
     try:
         rows = await connection.fetch(
@@ -132,10 +130,10 @@ async def _from_database(settings: Settings) -> list[Change]:
         await close(connection)
     decode = decoder(settings, OVERRIDES)
     return [
-        Change(
+        OverrideChange(
             i,
             version,
-            (published - _EPOCH) // timedelta(microseconds=1),
+            micros_since_epoch(published),
             None if record is None else decode(record.encode()),
         )
         for i, version, published, record in rows

@@ -84,11 +84,11 @@ async def _topics(settings: Settings) -> Finding:
 
 
 async def _clock(settings: Settings) -> Finding:
-    """Our clock against the other clocks at hand: the database's, and those of the producers of the
-    newest closes.
+    """Compare this machine's clock with the database's and with those of the newest closes'
+    producers.
 
     A close whose exit lies more than a day after its record's timestamp is a dead letter, and
-    overrides fade by the reader's clock.
+    overrides decay by the reader's clock.
     """
     clocks: dict[str, float] = {}
     with suppress(EdgeloopError):  # a broker or database that is away has its own finding
@@ -120,7 +120,7 @@ async def _database_clock(settings: Settings) -> dict[str, float]:
 
 
 async def _newest_close(settings: Settings) -> dict[str, float]:
-    """The newest close that claims to be of the future; older ones say nothing."""
+    """The newest close, if it is in the future; older ones show nothing about the clock."""
     begins, ends = await log_bounds(settings, kinds.CLOSES)
     last = {int(p): end - 1 for p, end in ends.items() if end > begins[p]}
     ahead = 0.0

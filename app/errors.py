@@ -1,4 +1,4 @@
-"""The errors a person sees: one sentence of what happened, one of what to do, and the exit code.
+"""Errors for people: one sentence on what happened, one on what to do, and the exit code.
 
 May touch: nothing.  Commands raise these; `app.commands.base` prints them and exits with
 `exit_code`.
@@ -26,7 +26,7 @@ class UsageError(EdgeloopError):
 
 
 class ConfigurationError(EdgeloopError):
-    """A setting, a topic or a table is not what it has to be."""
+    """A setting, a topic or a table is not as required."""
 
     exit_code = 3
 

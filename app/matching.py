@@ -1,4 +1,4 @@
-"""Records of the groups that were asked for.
+"""Select the records of the requested groups.
 
 May touch: nothing.
 """
@@ -12,9 +12,9 @@ from typing import Any
 def matching(
     records: Mapping[str, Any], *, module: str | None, pattern: str | None, category: str | None
 ) -> Iterator[Any]:
-    """Those of the records (overrides, lessons, verdicts) whose group fits.
+    """The records (overrides, lessons, verdicts) whose group matches.
 
-    None fits any; `pattern` may end in `*`.
+    None matches any; `pattern` may end in `*`.
     """
     for record in records.values():
         if module is not None and record.module != module:

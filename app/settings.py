@@ -23,7 +23,7 @@ AGENTS = ("ingest", "lesson_builder", "override_materializer", "projector")
 OUTCOMES = ("rr", "roi", "pnl")
 LEARNINGS = ("classic", "integrated")
 MAX_DIMS = {"classic": 3, "integrated": 4}
-"""Where EDGELOOP_MAX_DIMS is not set."""
+"""Default where EDGELOOP_MAX_DIMS is not set."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read and validate.  Raises `ConfigurationError` naming the variable, what it holds and
-        what it may hold."""
+        """Read and validate.  Raises `ConfigurationError` with the variable, its value and the
+        allowed values."""
         source = os.environ if environment is None else environment
         known = {PREFIX + f.name.upper(): f for f in fields(cls)}
         unknown = sorted(
@@ -142,7 +142,7 @@ class Settings:
         }
 
     def environment(self) -> dict[str, str]:
-        """The variables that make `from_environment` return an equal object (for a child process)."""
+        """Variables from which `from_environment` makes an equal object (for a child process)."""
         return {PREFIX + f.name.upper(): _as_text(getattr(self, f.name)) for f in fields(self)}
 
 

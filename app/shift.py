@@ -31,7 +31,8 @@ def _exits(line: bytes) -> Iterator[datetime]:
             if summary and isinstance(text := summary.get("exit_timestamp"), str):
                 yield _parsed(text)
     except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
-        # no close that could be shifted: `shifted` sends it unchanged, and the door judges it
+        # no close that could be shifted: `shifted` sends it unchanged, and input validation rejects
+        # it
         return
 
 
@@ -41,8 +42,8 @@ def _parsed(text: str) -> datetime:
 
 
 def shifted(value: bytes, by: timedelta) -> bytes:
-    """The event with every time of it moved by `by`; what is no JSON, and any time that cannot be
-    read, is left as it is."""
+    """The event with all its times moved by `by`; invalid JSON and unreadable times stay
+    unchanged."""
     try:
         event = orjson.loads(value)
     except orjson.JSONDecodeError:

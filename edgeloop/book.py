@@ -64,15 +64,22 @@ class OverrideBook:
     """The overrides in memory.
 
         async with OverrideBook("127.0.0.1:9092") as book:
-            await book.ready(timeout=30) size *= book.resolve("uptrend.S1.entry", "add", {"chain":
-            "sol", "btc_macro": "S1"}).multiplier
+            await book.ready(timeout=30)
+            scope = {"chain": "sol", "btc_macro": "S1"}
+            size *= book.resolve("uptrend.S1.entry", "add", scope).multiplier
 
-    `broker`: host:port, several with commas.  `stale_after_s`: without proof of being current for
-    so long, every answer is neutral.  `client_options` go to `aiokafka.AIOKafkaConsumer` (for TLS,
-    SASL).  Everything runs in the loop of the `async with`; `resolve` may be called from any
-    thread.  The broker may be away at the start or at any time: the book reconnects by itself and
-    is neutral meanwhile.  `enabled` may be set to False at any time: the switch that makes every
-    answer neutral.
+    Parameters
+    ----------
+    broker
+        host:port, or a comma-separated list of them.  The broker may be unreachable at the start or
+        at any time: the book reconnects on its own and is neutral meanwhile.
+    stale_after_s
+        Seconds without proof of being current after which every answer is neutral.
+    client_options
+        Passed to `aiokafka.AIOKafkaConsumer` (for TLS, SASL).
+
+    Everything runs in the loop of the `async with`; `resolve` may be called from any thread.
+    Setting `enabled` to False makes every answer neutral.
     """
 
     def __init__(
@@ -120,7 +127,7 @@ class OverrideBook:
     async def ready(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until all overrides that there were at the start have been read.
 
-        False after `timeout` seconds; the book goes on trying.
+        False after `timeout` seconds; the book keeps trying.
         """
         try:
             await asyncio.wait_for(self._filled.wait(), timeout)
@@ -221,7 +228,7 @@ class OverrideBook:
 
         Raises when a new client is needed.
         The old shelf answers until the new one is complete, so a reconnection is not seen, and a
-        topic that was made anew is read anew.
+        recreated topic is read again from its beginning.
         """
         from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -329,12 +336,12 @@ def _noted(question: asyncio.Future[Any]) -> None:
 
 
 async def _stop(consumer: Any) -> None:
-    # In a task of its own: a client whose broker is away answers a stop with the `CancelledError` of
-    # its own tasks, which would end whoever waits for it.
+    # In a task of its own: a client whose broker is away answers a stop with the `CancelledError`
+    # of its own tasks, which would end whoever waits for it.
     closing = asyncio.ensure_future(consumer.stop())
     done, _ = await asyncio.wait({closing}, timeout=5)
     closing.add_done_callback(_noted)
     if not done:
-        # A client that cannot even be closed is left to the garbage collector; the next one does not
-        # depend on it.
+        # A client that cannot even be closed is left to the garbage collector; the next one does
+        # not depend on it.
         closing.cancel()

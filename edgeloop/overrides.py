@@ -42,7 +42,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
 
     `effect` is the expected uplift at `as_of` (classic: edge_raw), `multiplier` the size factor it
     makes alone, in [0.3, 3.0] on a grid of 0.01.  `part` says where it comes from: `selected`, an
-    effect that is sure by itself, or `shared`, one of many that only count together.
+    effect that passes alone, or `shared`, one of many that count together.
     `regime_gains` maps a regime's canonical text to a gain of the effect; missing = 1.
     """
 

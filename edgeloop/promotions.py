@@ -1,18 +1,15 @@
-"""Take a promotion in whole: hundreds of records that become effective at once, or not at all.
+"""Apply a promotion as a whole: hundreds of records become effective at once, or not at all.
 
 May touch: nothing.
 
-1. A promotion is one transaction, and the book reads what is committed only: of one that was cut
-   short it sees nothing.
-2. Each of its records names it, and says how many records of it are in the partition.  From the
-first
-   of them on, what comes of the partition is held back, until so many have come.
-3. Compaction may have removed some.  But no end that the broker names lies within a transaction:
-once
-   everything before such an end has been read, all there is of the promotions that began before it
-   has come.
-4. Then all that was held back becomes effective in one assignment, between two questions.  A module
-is
+1. A promotion is one transaction, and the book reads committed records only: it sees nothing of an
+   aborted one.
+2. Each of its records has the promotion's id and the number of its records in the partition.  From
+   the first one on, records of the partition are held back until all of them have arrived.
+3. Compaction may have removed some.  But no log end that the broker reports lies within a
+   transaction: once everything before such an end has been read, all remaining records of the
+   promotions that began before it have arrived.
+4. Then all records held back become effective in one assignment, between two queries.  A module is
    in one partition.
 """
 

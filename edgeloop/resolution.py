@@ -33,8 +33,8 @@ class Match(msgspec.Struct, frozen=True):
 class Resolution(msgspec.Struct, frozen=True):
     """The answer.
 
-    `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` says
-    what).
+    `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` has
+    the error).
     """
 
     multiplier: float

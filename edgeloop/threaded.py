@@ -1,4 +1,4 @@
-"""`ThreadedOverrideBook`: the book for programs without asyncio, in a thread of its own.
+"""`ThreadedOverrideBook`: the book for programs without asyncio, in its own thread.
 
 May touch: the broker (read only), a daemon thread.
 """
@@ -64,7 +64,7 @@ class ThreadedOverrideBook:
     def ready(self, timeout: float | None = None) -> bool:
         """Wait until all overrides that there were at the start have been read.
 
-        False after `timeout` seconds; the book goes on trying.
+        False after `timeout` seconds; the book keeps trying.
         """
         return asyncio.run_coroutine_threadsafe(self._book.ready(timeout), self._loop).result()
 

@@ -173,8 +173,8 @@ def up() -> None:
     processes.write_atomically(AUDIT, told)
     show(msgspec.json.decode(told, type=Audit), Console())
     console.print(
-        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {page} in a browser:[/bold] what"
-        f" was learned, whether it helps, and why a size is what it is.  The audit in full is"
+        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {page} in a browser:[/bold]"
+        f" what was learned, whether it helps, and why a size is what it is.  The audit in full is"
         f" {PAGE.relative_to(ROOT)}.  To explore further:"
     )
     for command in (

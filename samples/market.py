@@ -137,7 +137,7 @@ def growth(close: Ints, n: int) -> Floats:
 
 
 def volatility(close: Ints, n: int) -> Floats:
-    """Standard deviation of the last n daily returns (a fraction per day); NaN until there are n."""
+    """Standard deviation of the last n daily returns (a fraction); NaN until there are n."""
     returns = growth(close, 1)[1:]
     sums = np.concatenate([[0.0], np.cumsum(returns)])
     squares = np.concatenate([[0.0], np.cumsum(returns * returns)])

@@ -215,7 +215,8 @@ def actions(trade: Trade, market: Market) -> Iterator[dict[str, Any]]:
 
 def trade_id(trade: Trade, market: Market) -> str:
     """Rule, parameters, symbol and day of the entry decision."""
-    return f"{trade.rule.curator}-{trade.rule.a_mode}-{trade.symbol}-{market.prices.days[trade.decisions[0].t]}"
+    day = market.prices.days[trade.decisions[0].t]
+    return f"{trade.rule.curator}-{trade.rule.a_mode}-{trade.symbol}-{day}"
 
 
 def event(trade: Trade, market: Market, prices: list[float]) -> dict[str, Any]:

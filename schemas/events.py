@@ -1,7 +1,7 @@
 """`position_closed`, version 1: what a trading system sends when a position is closed.
 
-May touch: nothing of ours.  The JSON Schema is made from these structs, and the door (`app.closes`)
-decodes with them.
+May touch: nothing of ours.  The JSON Schema is made from these structs, and input validation
+(`app.closes`) decodes with them.
 
 Times are RFC 3339 texts with `T`, seconds and `Z` or `±hh:mm`.  Numbers are finite IEEE doubles.
 Unknown fields are ignored; fields with a default may be null.
@@ -38,7 +38,8 @@ Time = Annotated[
         extra_json_schema={
             "format": "date-time",
             "pattern": (
-                r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+                r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+                r"(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
             ),
         },
     ),
@@ -48,7 +49,7 @@ PatternKey = Annotated[
     str,
     Meta(
         description=(
-            "Dotted, e.g. pm.uptrend.S1.entry; a missing module is put in front. Canonical: at most"
+            "Dotted, e.g. pm.uptrend.S1.entry; a missing module is prepended. Canonical: at most"
             " 200 code points."
         )
     ),
@@ -94,7 +95,7 @@ class TradeSummary(Struct, frozen=True, kw_only=True):
         None
     )
     time_to_payback_days: Annotated[
-        float | None, Meta(description="Days until the trade had paid back its stake.")
+        float | None, Meta(description="Days until the trade had earned back its stake.")
     ] = None
     max_drawdown: Annotated[float | None, Meta(description="A fraction.")] = None
     max_gain: Annotated[float | None, Meta(description="A fraction.")] = None
@@ -137,7 +138,7 @@ class PositionClosed(Struct, Generic[ScopeT], frozen=True, kw_only=True):
         Annotated[
             int,
             Meta(
-                ge=0, le=MAX_REVISION, description="A correction of a close raises it; null is 0."
+                ge=0, le=MAX_REVISION, description="Corrections of a close increase it; null is 0."
             ),
         ]
         | None
@@ -152,7 +153,8 @@ class PositionClosed(Struct, Generic[ScopeT], frozen=True, kw_only=True):
         ScopeT | None,
         Meta(
             description=(
-                "Scope at entry; fills what an action's scope misses, save regime dimensions."
+                "Scope at entry; used where an action's scope lacks a dimension, except regime"
+                " dimensions."
             )
         ),
     ] = None

@@ -30,7 +30,7 @@ class FactAction(msgspec.Struct, frozen=True):
 
 
 class TradeMetrics(msgspec.Struct, frozen=True):
-    """What the trade tells beyond its outcome; days are days, fractions are fractions, null is
+    """Further data of the trade; days are days, fractions are fractions, null is
     unknown."""
 
     time_efficiency: float | None = None

@@ -40,7 +40,7 @@ _CLOSE_HEADERS = {
 _FACT_HEADERS = {"event-id": "The event_id of the close."}
 _DEAD_LETTER_HEADERS = {
     "reason": "Required: a short stable word, e.g. wrong_type.",
-    "path": "Required: the JSON path of the culprit, e.g. $.actions[3].scope.chain.",
+    "path": "Required: the JSON path of the error, e.g. $.actions[3].scope.chain.",
     "exception": "Required: name and message of the error.",
     "source.topic": "Required.",
     "source.partition": "Required: decimal text.",
@@ -89,8 +89,8 @@ def asyncapi() -> dict[str, Any]:
             "title": "Edgeloop",
             "version": f"{SCHEMA_VERSION}.0.0",
             "description": (
-                "Closed positions in, position-size overrides out. Topics carry"
-                " EDGELOOP_TOPIC_PREFIX in front of these names; all of them use CreateTime."
+                "Closed positions in, position-size overrides out. Topic names are prefixed with"
+                " EDGELOOP_TOPIC_PREFIX; all of them use CreateTime."
             ),
             "license": {"name": "Apache-2.0"},
         },

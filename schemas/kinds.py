@@ -1,4 +1,4 @@
-"""The registry of record kinds: each one's topic, struct, key and source, said once.
+"""The registry of record kinds: each one's topic, struct, key and source.
 
 May touch: nothing of ours.  Topics, tables, documents, learners and readers are made from it.  To
 add a kind, add it here.
@@ -42,7 +42,7 @@ class Kind:
     `topic` is the topic's name without a prefix.  `struct` is the type of its values, None for
     bytes as they came.  `key` names the fields that the message key joins with `|`; it is empty
     where any key will do.  `source` is the topic that it is derived from: its versions are offsets
-    of that. `by_module` tells that it is partitioned by module instead of by key.  `cleanup` is
+    of that. `by_module`: it is partitioned by module instead of by key.  `cleanup` is
     Kafka's `cleanup.policy`.  `key_text` and `description` are for the documents.
     """
 
@@ -81,9 +81,9 @@ _KINDS = (
         False,
         "delete",
         "Any; the trade_id is recommended.",
-        "Closed positions, from the trading system. Of several closes of one trade one counts,"
+        "Closed positions, from the trading system. Of several closes of one trade, one counts as a"
         " whole: the one with the greatest (revision, number of actions, exit_timestamp, event_id"
-        " as text, SHA-256 of the value). A later close names every group of the earlier.",
+        " as text, SHA-256 of the value). A later close must name every group of the earlier one.",
     ),
     Kind(
         DEAD_LETTERS,
@@ -92,7 +92,7 @@ _KINDS = (
         None,
         False,
         "delete",
-        "The key of the record that was refused.",
+        "The key of the rejected record.",
         "Records of position_closed that cannot become facts: key and value unchanged, at least"
         " once per source offset.",
     ),
@@ -125,7 +125,7 @@ _KINDS = (
         True,
         "compact",
         "The lesson id.",
-        "What was made of each lesson, and why. A null value retires its key.",
+        "The verdict on each lesson, with its reason. A null value retires its key.",
     ),
     Kind(
         OVERRIDES,
@@ -135,7 +135,7 @@ _KINDS = (
         True,
         "compact",
         "The override id.",
-        "What the position manager reads. A null value retires its override.",
+        "Overrides, which the position manager reads. A null value retires its override.",
     ),
     Kind(
         BASELINES,
@@ -145,7 +145,7 @@ _KINDS = (
         True,
         "compact",
         "The baseline id.",
-        "What trades earn on average. A null value retires its key.",
+        "Mean outcomes of trades. A null value retires its key.",
     ),
     Kind(
         REGIME_WEIGHTS,
@@ -155,7 +155,8 @@ _KINDS = (
         True,
         "compact",
         "The regime id.",
-        "How far each quality metric tells, in a regime, which edges persist. A null value retires"
+        "How well each quality metric predicts, in a regime, which edges persist. A null value"
+        " retires"
         " its key.",
     ),
     Kind(
@@ -166,7 +167,7 @@ _KINDS = (
         True,
         "compact",
         "The factor id.",
-        "Slices that (nearly) the same trades match: one piece of evidence. A null value retires"
+        "Slices that match (nearly) the same trades: one piece of evidence. A null value retires"
         " its key.",
     ),
     Kind(
@@ -177,13 +178,13 @@ _KINDS = (
         True,
         "compact,delete",
         "Lesson id and day: 0123456789abcdef0123456789abcdef|2024-03-02.",
-        "What was predicted for a lesson's slice before a day, and what its trades of that day "
-        "brought; partitioned by module. A null value withdraws its day.",
+        "The uplift predicted for a lesson's slice before a day, and that day's realised uplift;"
+        " partitioned by module. A null value withdraws its day.",
     ),
 )
 
 KINDS: dict[str, Kind] = {kind.topic: kind for kind in _KINDS}
-"""Every kind by its topic, in the order of the data's way."""
+"""Every kind by its topic, in the order of the data flow."""
 
 DERIVED = tuple(kind.topic for kind in _KINDS if kind.source)
 """What workers write and the projector copies into PostgreSQL."""

@@ -1,5 +1,5 @@
-"""`learning_lessons` and `lesson_verdicts`: the evidence of a slice, and what the materializer made
-of it.
+"""`learning_lessons` and `lesson_verdicts`: the evidence of a slice, and the materializer's
+verdict.
 
 May touch: nothing of ours.
 """
@@ -93,7 +93,7 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="lesson"):
-    """Evidence of one slice: what its trades in the sliding window say, before anyone judges it.
+    """Evidence of one slice, from its trades in the sliding window, before it is judged.
 
     `n` trades with `mean` and sample `variance` of the outcome.  `as_of` is the newest exit among
     them.  In `integrated` also: `marginal`, `metrics`, the `history` of chosen slices and of the
@@ -141,8 +141,8 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):
-    """The effects that a group's search chose, surest first: lesson ids, |z| of each step, and the
-    fit of the first 0, 1, … of them.
+    """The effects that a group's search chose, most certain first: lesson ids, |z| of each step,
+    and the fit of the first 0, 1, … of them.
 
     `hypotheses` distinct slices were searched; `robust_sd` is that of the outcomes, `segments` are
     those that `Fit.loadings` are about.
@@ -251,8 +251,8 @@ class LessonVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_baselines`: what a trade of the module earns on average, whatever its pattern;
-    `mean` is what is subtracted."""
+    """`learning_baselines`: the mean outcome of a module's trades, regardless of their pattern;
+    `mean` is subtracted from outcomes."""
 
     learning: str
     baseline_id: str
@@ -268,7 +268,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_regime_weights`: how far, in one regime, each quality metric tells which edges
+    """`learning_regime_weights`: how well, in one regime, each quality metric predicts which edges
     persist.
 
     See `app.learning.integrated.regimes`.  `regime` is its canonical text (`""`: all).  `weights`

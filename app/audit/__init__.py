@@ -1,2 +1,2 @@
-"""What the learners change and whether it would have helped, told from the closed trades
-themselves.  Reads the log, writes nothing."""
+"""What the learners change and whether it would have helped, from the closed trades.  Reads the
+log, writes nothing."""

@@ -1,10 +1,9 @@
-"""Yes, no, or not enough data: what the figures say of the three questions, and of each switch.
+"""Yes, no, or not enough data: answer the three questions, and recommend each switch.
 
 May touch: nothing but its arguments.
 
-A *yes* needs an interval that leaves nothing out on the one side: all of it above 0, and its middle
-at what is material.  A *no* needs evidence as well: an interval that ends below what is material.
-Everything else is *not enough data*.
+*Yes* needs an interval above 0 and a material estimate.  *No* needs evidence as well: an interval
+that ends below what is material.  Everything else is *not enough data*.
 """
 
 from __future__ import annotations
@@ -29,20 +28,25 @@ from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
 MATERIAL_SHARE = 0.1
-"""What is less than a tenth of the value of sizing (of the skill of a forecast, of the overrides
-that vote) does not matter."""
+"""A benefit is material from this part of the value of sizing (of the skill of a forecast, of the
+overrides that vote)."""
 YES, NO, UNSURE = "yes", "no", "not enough data"
 AUTO, ON, OFF = "auto", "on", "off"
 COUNTED = {"half-life": "half_life", "shared effects": "shared_effects"}
 """Learners that are weighed, by their place in `Weight`."""
 HARDLY = 0.05
-"""A change of a multiplier that nobody would notice."""
+"""A negligible change of a multiplier."""
 
 
 def answer(figure: Estimate, material: float) -> str:
-    """What an interval says of a benefit.
+    """The answer that an interval of a benefit gives.
 
-    >>> [answer(Estimate(*figure), 0.1) for figure in ((0.3, 0.1, 0.5), (0.02, -0.05, 0.08), (0.02, -0.05, 0.2), (0.05, 0.01, 0.15))]
+    >>> [
+    ...     answer(Estimate(*figure), 0.1)
+    ...     for figure in (
+    ...         (0.3, 0.1, 0.5), (0.02, -0.05, 0.08), (0.02, -0.05, 0.2), (0.05, 0.01, 0.15),
+    ...     )
+    ... ]
     ['yes', 'no', 'not enough data', 'not enough data']
     """
     if figure.low > 0 and figure.value >= material:
@@ -51,7 +55,7 @@ def answer(figure: Estimate, material: float) -> str:
 
 
 def has_edge(settings: Mapping[str, Setting]) -> bool:
-    """Whether any way of learning would have added value for sure."""
+    """Whether any learning method would clearly have added value."""
     return any(s.score.value.low > 0 for s in settings.values())
 
 
@@ -73,13 +77,13 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
     elif not sure:
         said, why = (
             UNSURE,
-            "Sizing by what was learned has no clear value, so regimes have nothing to improve.",
+            "Sizing has no clear value here, so regimes have nothing to improve.",
         )
     else:
         said = answer(gain, material)
         if said == NO and found.attainable.high >= material:
             said = UNSURE
-            why = f"The weights add {number(gain)} a decision and so could as well be off; but "
+            why = f"The weights add {number(gain)} per decision, so they could be off; but "
             if found.attainable.high == float("inf"):
                 why += (
                     "too few decisions were sized by effects learned over all regimes to see how"
@@ -87,24 +91,23 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
                 )
             else:
                 why += (
-                    "if it were known how edges differ by regime, that could be worth up to"
-                    f" {found.attainable.high:+.4f}, and more than {material:.4f} would matter."
+                    "knowing how edges differ by regime could be worth up to"
+                    f" {found.attainable.high:+.4f}, and more than {material:.4f} would be"
+                    " material."
                 )
         elif said == NO:
             why = (
-                f"Pattern and regime in scope are enough: the weights add {number(gain)} a"
-                " decision, and even if it were known how edges differ by regime, that would be"
-                f" worth {number(found.attainable)}; {material:.4f} would matter, a tenth of what"
+                f"Pattern and regime in scope are enough: the weights add {number(gain)} per"
+                " decision, and even knowing how edges differ by regime would be worth"
+                f" {number(found.attainable)}; {material:.4f} would be material, a tenth of what"
                 " sizing is worth."
             )
         elif said == YES:
-            why = (
-                f"They add {number(gain)} of value a decision, of {worth:.4f} that sizing is worth."
-            )
+            why = f"They add {number(gain)} per decision, of the {worth:.4f} that sizing is worth."
         else:
             why = (
-                f"They add {number(gain)} a decision; {material:.4f} would matter, and the interval"
-                " has room for both."
+                f"They add {number(gain)} per decision; {material:.4f} would be material, and the"
+                " interval includes both."
             )
     return Question(
         question=(
@@ -121,12 +124,12 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
 
 
 def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
-    """Exponential or linear?  Which of them foretold better."""
+    """Exponential or linear?  Which of them predicted better."""
     without = settings["no half-life"]
     figure = found.exponential_over_linear
     material = MATERIAL_SHARE * found.skill.value
     sure = found.skill.low > 0
-    on = f"In sizing, half-lives add {number(_beyond(without).value)} of value a decision."
+    on = f"In sizing, half-lives add {number(_beyond(without).value)} of value per decision."
     if not found.trades:
         said, why = UNSURE, "No effect was chosen at any cut, so decay could not be observed."
     elif not sure:
@@ -143,27 +146,27 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
         if said == YES:
             why = (
                 f"Exponential decay predicts later trades better than linear: {number(figure)} nats"
-                f" a trade. {on}"
+                f" per trade. {on}"
             )
         elif said == NO and falls:
             why = (
-                f"Edges fade, and linear decay predicts it as well as exponential: {number(figure)}"
-                f" nats a trade to its disadvantage. {on}"
+                "Edges fade, and linear decay predicts that as well as exponential, which gains"
+                f" {number(figure)} nats per trade. {on}"
             )
         elif said == NO:
             why = (
                 "Edges hardly fade within the window, so the form makes no difference:"
-                f" {number(figure)} nats a trade. {on}"
+                f" {number(figure)} nats per trade. {on}"
             )
         else:
             why = (
-                f"The difference is {number(figure)} nats a trade; {material:.4f} would matter, and"
-                f" the interval has room for both. {on}"
+                f"The difference is {number(figure)} nats per trade; {material:.4f} would be"
+                f" material, and the interval includes both. {on}"
             )
     return Question(
         question="Do you need exponential (half-life) decay, or is linear decay good enough?",
         answer=said,
-        name="log predictive density a trade, exponential less linear (nats)",
+        name="log predictive density per trade, exponential minus linear (nats)",
         figure=figure,
         material=material if sure else None,
         why=why,
@@ -172,7 +175,7 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
 
 
 def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Question:
-    """Do several overrides that are one piece of evidence match a decision?"""
+    """Do several overrides with the same evidence match a decision?"""
     ours = settings["integrated"].overlap
     if not found.decisions:
         said, why = UNSURE, "No override of the batch jobs' formulas matches any decision."
@@ -183,8 +186,8 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
             f" {found.distinct:.1f} pieces of evidence"
         )
         merging = (
-            f"with one vote each the multiplier changes by {found.change.value:.3f} on average,"
-            f" worth {number(found.worth)} a decision"
+            "with one vote per piece of evidence, the multiplier changes by"
+            f" {found.change.value:.3f} on average, worth {number(found.worth)} per decision"
         )
         hardly = (
             " The difference is negligible." if said == YES and found.change.high < HARDLY else ""
@@ -228,15 +231,14 @@ def headline(settings: Mapping[str, Setting]) -> str:
             f" `integrated` {number(ours)}."
         )
     return (
-        f"There is nothing to size by in this log: sizing would have been worth {number(ours)} a"
-        f" decision by `integrated` and {number(theirs)} by `classic`, and neither is surely more"
-        " than nothing. Leave sizes unchanged."
+        f"This log has no edge to size by: sizing would have been worth {number(ours)} per decision"
+        f" by `integrated` and {number(theirs)} by `classic`, and neither is clearly above zero."
+        " Leave sizes unchanged."
     )
 
 
 def beside(settings: Mapping[str, Setting], peers: Sequence[Peer]) -> str:
-    """Whether the product is worth running beside what is simple, in a sentence; nothing where
-    nothing can be told."""
+    """A sentence on whether `integrated` is worth running beside simple tools; empty if unknown."""
     ours = settings["integrated"].score.value
     if not peers or ours.low == float("-inf"):
         return ""
@@ -245,31 +247,28 @@ def beside(settings: Mapping[str, Setting], peers: Sequence[Peer]) -> str:
         best = max(better, key=lambda p: p.score.value.value)
         return (
             f"{_called(best)} was worth more: {number(best.score.value)}, and `integrated`"
-            f" {number(best.beyond.value)} beyond it. Its sizes are not worth running beside that."
+            f" {number(best.beyond.value)} beyond it. Running it as well is not worthwhile."
         )
     level = [p for p in peers if p.beyond.value.low <= 0]
     if not level:
         beyond = " and ".join(f"{number(p.beyond.value)} beyond {CALLED[p.name]}" for p in peers)
         return (
-            f"That is more than simple tools make of the same trades, {beyond}: it is worth running"
-            " beside them."
+            f"That is more than simple tools make of the same trades, {beyond}: it is worth"
+            " running."
         )
     if max(ours.low, *(p.score.value.low for p in peers)) <= 0:
-        return f"Nor did simple tools find anything that is sure: {', '.join(map(_worth, peers))}."
+        return f"Simple tools found nothing certain either: {', '.join(map(_worth, peers))}."
     best = max(level, key=lambda p: p.score.value.value)
     difference = f"`integrated` {number(best.beyond.value)} beyond it"
     if ours.low <= 0 < best.score.value.low:
-        return (
-            f"Yet {_worth(best)}, and {difference}: of the two it alone is sure to be worth"
-            " anything."
-        )
+        return f"Yet {_worth(best)}, and {difference}: only its value is clearly above zero."
     if best.beyond.value.high < MATERIAL_SHARE * max(ours.value, best.score.value.value):
         return (
             f"{_called(best)} was worth as much: {number(best.score.value)}, and {difference}. For"
             " sizes alone, that is enough."
         )
     return (
-        f"Whether it is worth running beside simple tools cannot be told: {_worth(best)}, and"
+        f"It is not clear whether it is worth running beside simple tools: {_worth(best)}, and"
         f" {difference}."
     )
 
@@ -289,31 +288,31 @@ def switches(
     always: Mapping[str, Score] = MappingProxyType({}),
     weights: Sequence[Weight] = (),
 ) -> list[Switch]:
-    """What to set, and why; `always` is by learner what it would add to its record's weight if it
-    were always on."""
+    """The recommended settings with reasons; `always`: by learner, what it would add if always on,
+    compared with its weight by past accuracy."""
     edge = has_edge(settings)
     ours, theirs = settings["integrated"], settings["classic"]
     against = _beyond(theirs).value
     recommended, reason = "integrated", ""
     if not edge:
         reason = (
-            "Neither way of learning has a sure value here: keep sizes as they are, and let"
-            " nothing read the overrides until that changes. Of the two `integrated` has"
-            f" {_false(ours)}, `classic` {_false(theirs)}."
+            "Neither learning method has a clear value here: keep sizes as they are, and do not"
+            f" apply the overrides until that changes. `integrated` has {_false(ours)}, `classic`"
+            f" {_false(theirs)}."
         )
     elif against.high < 0:
         recommended, reason = (
             "classic",
             (
-                f"Its sizes are worth more: {number(against)} a decision for `integrated` over"
+                f"Its sizes are worth more: {number(against)} per decision for `integrated` over"
                 " `classic`."
             ),
         )
     elif against.low > 0:
-        reason = f"Its sizes are worth more: {number(against)} a decision over `classic`."
+        reason = f"Its sizes are worth more: {number(against)} per decision over `classic`."
     else:
         reason = (
-            f"Which of the two is worth more cannot be told ({number(against)} a decision for"
+            f"It is not clear which is worth more ({number(against)} per decision for"
             f" `integrated`). `integrated` has {_false(ours)}, `classic` {_false(theirs)}."
         )
     made = [
@@ -338,7 +337,7 @@ def switches(
             between = f"{min(counts):.2f}" + (
                 f" to {max(counts):.2f}" if f"{min(counts):.2f}" != f"{max(counts):.2f}" else ""
             )
-            reason += f" Its record gives it a weight of {between} now, of 1."
+            reason += f" Its past accuracy gives it a weight of {between} now (at most 1)."
         made.append(
             Switch(
                 variable=f"EDGELOOP_{field.upper()}",
@@ -356,28 +355,28 @@ def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
     """What to set of a learner that by its record adds `gain` beyond off, and if it were always on
     `on` beyond that; and why.
 
-    A default that surely cost is never kept, however little that was; it makes room for always on
-    only where that is material, too.
+    A default with a certain cost is never kept, however small the cost; it is replaced by always on
+    only if that gain is material, too.
     """
     if gain.value.high < 0:
-        return OFF, f"It has a cost: {number(gain.value)} of value a decision."
+        return OFF, f"It has a cost: {number(gain.value)} of value per decision."
     if on is not None and on.value.low > 0 and on.value.value >= material:
         return (
             ON,
             (
-                f"Always on it adds {number(on.value)} of value a decision to what it adds by its"
-                f" record, {number(gain.value)}."
+                f"Always on, it adds {number(on.value)} of value per decision to the"
+                f" {number(gain.value)} that it adds as weighted by its past accuracy."
             ),
         )
     if gain.sized == 0.0:
         return AUTO, "It changed no judged size, so it costs nothing."
     if gain.value.low > 0:
-        return AUTO, f"It adds {number(gain.value)} of value a decision."
+        return AUTO, f"It adds {number(gain.value)} of value per decision."
     return (
         AUTO,
         (
-            f"It adds {number(gain.value)} a decision, which could be chance; there is no reason to"
-            " change the default."
+            f"It adds {number(gain.value)} per decision, which could be chance; there is no reason"
+            " to change the default."
         ),
     )
 
@@ -391,7 +390,7 @@ def _sure(figure: Estimate) -> bool:
 
 
 def number(figure: Estimate) -> str:
-    """A figure with its interval in words.
+    """A figure with its interval, as text.
 
     >>> number(Estimate(0.1, 0.05, 0.2)), number(Estimate(0.0, float("-inf"), float("inf")))
     ('+0.1000 (0.0500 to 0.2000)', '+0.0000 (unknown)')
@@ -405,7 +404,7 @@ def _false(setting: Setting) -> str:
     placebo = setting.placebo
     if placebo is None or not placebo.counts:
         return f"{setting.overrides:,} overrides"
-    return f"{placebo.real:,} overrides where chance alone makes {placebo.mean:,.1f}"
+    return f"{placebo.real:,} overrides where chance alone gives {placebo.mean:,.1f}"
 
 
 def _beyond(setting: Setting) -> Score:
@@ -416,11 +415,11 @@ def _beyond(setting: Setting) -> Score:
 
 def _switching(setting: Setting, what: str) -> str:
     if not setting.changed:
-        return f"{what} the overrides of today are the same."
+        return f"{what} today's overrides are the same."
     n = setting.changed
     return (
         f"{what} {n:,} override{'s' * (n != 1)} of today {'are' if n != 1 else 'is'} different, the"
-        f" greatest difference of a multiplier is {setting.greatest:.2f}, and"
+        f" largest difference of a multiplier is {setting.greatest:.2f}, and"
         f" {setting.beyond.sized if setting.beyond else 0.0:.0%} of the judged decisions would have"
         " had another size."
     )

@@ -1,4 +1,4 @@
-"""From the pieces of work to the document.
+"""Assemble the document from the pieces of work.
 
 May touch: nothing but its arguments.
 """
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.audit import answers, decay
 from app.audit.document import (
     Audit,
+    AuditedOverride,
     Bin,
     Curve,
     Data,
@@ -26,7 +27,6 @@ from app.audit.document import (
     Refusal,
     Regimes,
     Setting,
-    Told,
     Weight,
 )
 from app.audit.gains import gains
@@ -34,8 +34,8 @@ from app.audit.placebo import counted
 from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.trades import Refused
 from app.audit.variants import LEARNERS, variants
-from app.audit.walk_forward import HORIZON_US, Cut, Judged, compared, score, summary, values
-from app.audit.work import Done, Now, Plan
+from app.audit.walk_forward import HORIZON_US, Cut, Judgements, compared, score, summary, values
+from app.audit.work import AuditPlan, Done, Now
 from app.learning.common.event_time import DAY_US, text_from_micros
 
 Floats = NDArray[np.float64]
@@ -48,7 +48,9 @@ MONTH_US = 30 * DAY_US
 CURVES = ("integrated", "classic", *(f"no {name}" for name in LEARNERS))
 
 
-def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], seconds: float) -> Audit:
+def audit(
+    plan: AuditPlan, done: Done, source: str, refused: Sequence[Refused], seconds: float
+) -> Audit:
     """Everything that `done` says."""
     cuts = [cut for of_module in done.cuts.values() for cut in of_module]
     judged = summary(cuts)
@@ -91,7 +93,9 @@ def audit(plan: Plan, done: Done, source: str, refused: Sequence[Refused], secon
     )
 
 
-def _data(plan: Plan, done: Done, judged: Judged, source: str, refused: Sequence[Refused]) -> Data:
+def _data(
+    plan: AuditPlan, done: Done, judged: Judgements, source: str, refused: Sequence[Refused]
+) -> Data:
     exits = [
         t.exit_us for m in plan.modules.values() for trades in m.trades.values() for t in trades
     ]
@@ -120,7 +124,9 @@ def _data(plan: Plan, done: Done, judged: Judged, source: str, refused: Sequence
     )
 
 
-def _setting(name: str, plan: Plan, done: Done, judged: Judged, draws: Resampler) -> Setting:
+def _setting(
+    name: str, plan: AuditPlan, done: Done, judged: Judgements, draws: Resampler
+) -> Setting:
     overrides = [o for now in done.now.values() for o in now.overrides[name]]
     counts = done.placebos.get(name, [])
     slope, intercept = calibration(judged.multipliers[name], judged.uplift, draws)
@@ -144,7 +150,7 @@ def _setting(name: str, plan: Plan, done: Done, judged: Judged, draws: Resampler
     )
 
 
-def _peer(name: str, judged: Judged, draws: Resampler) -> Peer:
+def _peer(name: str, judged: Judgements, draws: Resampler) -> Peer:
     multiplier = judged.peers[name]
     return Peer(
         name=name,
@@ -218,8 +224,8 @@ def bins(multiplier: Floats, uplift: Floats) -> tuple[Bin, ...]:
 
 
 def turnover(modules: Sequence[Sequence[Cut]], name: str) -> float | None:
-    """Mean change, from cut to cut, of the multiplier that a context is told, a month; None with
-    less than two cuts."""
+    """Mean change of a context's multiplier from cut to cut, per month; None with fewer than two
+    cuts."""
     moved = months = 0.0
     for cuts in modules:
         for before, after in pairwise(cuts):
@@ -230,7 +236,7 @@ def turnover(modules: Sequence[Sequence[Cut]], name: str) -> float | None:
 
 
 def decay_of(cuts: Sequence[Cut], seed: int) -> Decay:
-    """How well each form of decay foretold."""
+    """How well each form of decay predicted."""
     found = decay.together([cut.decay for cut in cuts])
     if not len(found.at_us):
         return Decay(
@@ -254,7 +260,7 @@ def decay_of(cuts: Sequence[Cut], seed: int) -> Decay:
     )
 
 
-def regimes_of(judged: Judged, draws: Resampler) -> Regimes:
+def regimes_of(judged: Judgements, draws: Resampler) -> Regimes:
     """How edges differ by regime."""
     found = gains(judged, draws)
     seen = len(np.unique(judged.regime[judged.regime != ""])) > 1
@@ -263,7 +269,7 @@ def regimes_of(judged: Judged, draws: Resampler) -> Regimes:
     )
 
 
-def double_counting_of(judged: Judged, draws: Resampler) -> DoubleCounting:
+def double_counting_of(judged: Judgements, draws: Resampler) -> DoubleCounting:
     """How often `classic` counts one piece of evidence twice, and what that changes."""
     matched = judged.matched["classic"]
     any_ = matched > 0
@@ -293,7 +299,7 @@ def double_counting_of(judged: Judged, draws: Resampler) -> DoubleCounting:
     )
 
 
-def _curve(name: str, judged: Judged, draws: Resampler) -> Curve:
+def _curve(name: str, judged: Judgements, draws: Resampler) -> Curve:
     total, low, high = draws.band(values(judged.multipliers[name], judged))
     return Curve(
         name=name,
@@ -304,7 +310,7 @@ def _curve(name: str, judged: Judged, draws: Resampler) -> Curve:
     )
 
 
-def _told(now: dict[str, Now]) -> tuple[Told, ...]:
+def _told(now: dict[str, Now]) -> tuple[AuditedOverride, ...]:
     found = []
     for said in now.values():
         reasons = {v.lesson_id: v.reason for v in said.verdicts}
@@ -317,7 +323,7 @@ def _told(now: dict[str, Now]) -> tuple[Told, ...]:
             )
             curve = effect_curve(effect) if effect is not None else None
             found.append(
-                Told(
+                AuditedOverride(
                     override=o, reason=reasons.get(o.override_id, ""), members=members, curve=curve
                 )
             )
@@ -328,7 +334,7 @@ def _told(now: dict[str, Now]) -> tuple[Told, ...]:
     )
 
 
-def effect_curve(effect: decay.Effect) -> EffectCurve:
+def effect_curve(effect: decay.TrackedEffect) -> EffectCurve:
     """The trades of an effect in stretches of as many each, and the three forms."""
     newest = float(effect.hours[-1])
     parts = np.array_split(

@@ -1,5 +1,5 @@
-"""How edges go: constant, linear to nothing, or by halves?  Each is fitted to the trades before a
-cut and held against those after it.
+"""The form of decay: constant, linear or exponential?  Each is fitted to the trades before a cut
+and tested on those after it.
 
 May touch: nothing but its arguments.
 
@@ -9,10 +9,10 @@ Uplift of a trade at t (in spans of the effect's trades, from the first): a · f
     linear        f = max(0, 1 − t/T)
     exponential   f = 2^(−t/h)
 
-The two that fall have two parameters each, on grids that match (half is gone at h, and at T/2) and
-that end with "not at all".  The amplitude has the same normal prior in all three; the time has the
-same prior over the grid.  All are Bayesian regressions in closed form, so that what is scored is
-the predictive density of a later trade: noise, amplitude and time all uncertain.
+The two decaying forms have two parameters each, on grids that match (half is gone at h, and at T/2)
+and that end with "not at all".  The amplitude has the same normal prior in all three; the time has
+the same prior over the grid.  All are Bayesian regressions in closed form, so that what is scored
+is the predictive density of a later trade: noise, amplitude and time all uncertain.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ FORMS = ("constant", "linear", "exponential")
 HALF_GONE = np.append(np.geomspace(1 / 32, 4.0, 29), np.inf)
 """When half of the edge is gone, in spans."""
 STAYS = 0.5
-"""Prior weight of "not at all" in the two forms that fall; the rest is even in ln(time)."""
+"""Prior weight of "no decay" in the two decaying forms; the rest is uniform in ln(time)."""
 
 
-class Effect(NamedTuple):
+class TrackedEffect(NamedTuple):
     """A chosen effect that passed, at a cut: its trades before it and after it.
 
     `hours` (n,) exits since 1970, ascending, `uplift` (n,) what each made beyond all other effects,
@@ -57,7 +57,7 @@ class Effect(NamedTuple):
     after: Floats
 
 
-class Fit(NamedTuple):
+class DecayFit(NamedTuple):
     """One form fitted: C cells with weights `log_weight`, amplitudes' `mean` and `variance` (C,),
     `half_gone` (C,) in spans."""
 
@@ -100,7 +100,7 @@ def shapes(form: str, t: Floats, half_gone: Floats) -> Floats:
     return np.exp2(-t / half_gone[:, None])
 
 
-def fit(form: str, hours: Floats, uplift: Floats, noise_sd: float) -> Fit:
+def fit(form: str, hours: Floats, uplift: Floats, noise_sd: float) -> DecayFit:
     """`form`, of `FORMS`, fitted to trades at `hours` (n,).
 
     >>> hours = np.arange(200.0)
@@ -120,7 +120,7 @@ def fit(form: str, hours: Floats, uplift: Floats, noise_sd: float) -> Fit:
         log_weight += np.log(
             np.append(np.full(len(half_gone) - 1, (1.0 - STAYS) / (len(half_gone) - 1)), STAYS)
         )
-    return Fit(
+    return DecayFit(
         form, first, span, log_weight - logsumexp(log_weight), mean, 1.0 / precision, half_gone
     )
 
@@ -135,8 +135,8 @@ class Densities(NamedTuple):
     n_effects: int
 
 
-def densities(effects: Sequence[Effect]) -> Densities:
-    """How well each form foretold the trades after the cut."""
+def densities(effects: Sequence[TrackedEffect]) -> Densities:
+    """How well each form predicted the trades after the cut."""
     at, rows, n = [np.zeros(0, np.int64)], [np.zeros((0, 1 + len(FORMS)))], 0
     for e in effects:
         if not len(e.after) or len(e.uplift) < 2 or not e.noise_sd > 0:
@@ -166,7 +166,7 @@ def together(parts: Sequence[Densities]) -> Densities:
 
 def effects(
     engine: Engine, known: Mapping[Group, Sequence[Trade]], asked: Sequence[Decision]
-) -> list[Effect]:
+) -> list[TrackedEffect]:
     """The effects of `engine`'s judgement that passed, their trades of `known`, and the decisions
     `asked` that they match."""
     passed = {v.lesson_id for v in engine.verdicts() if v.confidence > 0.0}
@@ -204,7 +204,7 @@ def effects(
         ):
             if lesson.lesson_id in passed and lesson.marginal is not None and mine.any():
                 found.append(
-                    Effect(
+                    TrackedEffect(
                         lesson,
                         hours[mine],
                         residual[mine] + b,

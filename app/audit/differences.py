@@ -1,4 +1,4 @@
-"""Two sets of overrides side by side: what one way of learning says where, and the other.
+"""Compare two sets of overrides, context by context.
 
 May touch: nothing but its arguments.
 """
@@ -17,8 +17,8 @@ from schemas.lessons import LessonVerdict
 
 
 class Difference(NamedTuple):
-    """One context: the override of each side (None: it has none there), and the first side's reason
-    for what it says, if it has one."""
+    """One context: the override of each side (None if it has none), and the first side's reason, if
+    any."""
 
     ours: Override | None
     theirs: Override | None
@@ -26,7 +26,7 @@ class Difference(NamedTuple):
 
     @property
     def of(self) -> Override:
-        """Whichever there is."""
+        """The override that exists."""
         found = self.ours or self.theirs
         if found is None:
             raise ValueError("A difference needs at least one side.")
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 
     @property
     def size(self) -> float:
-        """How far the two multipliers, and what regimes make of them, are apart."""
+        """The distance between the two multipliers, including regime gains."""
         return max(abs(one - other) for one in _range(self.ours) for other in _range(self.theirs))
 
 
@@ -50,8 +50,8 @@ def _range(override: Override | None) -> tuple[float, ...]:
 def differences(
     ours: Iterable[Override], theirs: Iterable[Override], verdicts: Iterable[LessonVerdict]
 ) -> list[Difference]:
-    """The contexts where a reader would be told something else, the greatest difference first:
-    another multiplier, half-life or gains."""
+    """The contexts in which a reader would get a different multiplier, half-life or gains, the
+    largest difference first."""
     mine, other = {o.override_id: o for o in ours}, {o.override_id: o for o in theirs}
     reasons = {v.lesson_id: v.reason for v in verdicts}
     found = [
@@ -74,7 +74,7 @@ def _told(override: Override | None) -> tuple[object, ...] | None:
 
 
 class Sides(NamedTuple):
-    """What each variant says now: overrides by variant, and the verdicts of `integrated`."""
+    """The current overrides by variant, and the verdicts of `integrated`."""
 
     overrides: dict[str, list[Override]]
     verdicts: list[LessonVerdict]
@@ -89,7 +89,7 @@ class Sides(NamedTuple):
 def sides(
     name: str, trades: Mapping[tuple[str, str], Iterable[Trade]], config: LearningConfig
 ) -> Sides:
-    """What each variant says of module `name` after these trades."""
+    """Each variant's overrides of module `name` after these trades."""
     configs = variants(config)
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
     integrated.fold(trades)

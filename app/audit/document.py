@@ -1,4 +1,4 @@
-"""The audit as a document: what `--json` prints and what the page and the tables are made from.
+"""The audit as a document: the output of `--json`, and the source of the page and the tables.
 
 May touch: nothing.  docs/audit.md says what each key means.
 """
@@ -14,7 +14,7 @@ from edgeloop.overrides import Override
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Closes that were refused for one reason, with the first of them."""
+    """Closes rejected for one reason, with the first of them."""
 
     reason: str
     count: int
@@ -22,10 +22,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """What was looked at: `trades`, `decisions` of the categories, how many of them `judged` after
+    """The audited data: `trades`, `decisions` of the categories, how many of them `judged` after
     `cuts`; times are RFC 3339.
 
-    `outcome` is the configured one; `unit` says what one unit of size is in it.
+    `outcome` is the configured one; `unit` is one unit of size in it.
     """
 
     source: str
@@ -46,8 +46,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placebo(msgspec.Struct, frozen=True, kw_only=True):
-    """`real` overrides now; `counts` after outcomes changed places, their `mean`, and the `share`
-    of the real ones that it is."""
+    """`real` overrides now; `counts` after shuffling outcomes, their `mean`, and its `share` of the
+    real ones."""
 
     real: int
     counts: tuple[int, ...]
@@ -65,10 +65,10 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One way of learning, walked forward.
+    """One variant, walked forward.
 
-    `overrides` now; `slope` and `intercept` of what decisions made on (multiplier − 1); `turnover`:
-    mean change of the multiplier that a context is told, a month; `beyond`: what sizing by
+    `overrides` now; `slope` and `intercept` of the decisions' outcomes on (multiplier − 1);
+    `turnover`: mean change of a context's multiplier per month; `beyond`: what sizing by
     `integrated` is worth beyond this one (null for itself); `changed`: overrides that differ from
     those of `integrated` now, `greatest` the largest difference of their multipliers.
     """
@@ -103,8 +103,8 @@ class DoubleCounting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decay(msgspec.Struct, frozen=True, kw_only=True):
-    """How well the three forms foretold `trades` after the cuts in `effects` fitted: log predictive
-    density per trade, in nats.
+    """How well the three forms, fitted to `effects`, predicted the `trades` after the cuts: log
+    predictive density per trade, in nats.
 
     `skill`: the best form beyond no edge at all.  The others are differences.
     """
@@ -129,7 +129,7 @@ class Regimes(msgspec.Struct, frozen=True, kw_only=True):
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """`answer`: yes, no, or not enough data; `figure` is the number behind it with what it is
-    called; `material` is what it would have to come to to matter; `why` and `switching` (what on or
+    called; `material` is the value from which it matters; `why` and `switching` (what on or
     off does to the overrides) are sentences."""
 
     question: str
@@ -142,11 +142,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Switch(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting, as it is, as it should be, and why.
+    """A setting: its current and its recommended value, with the reason.
 
     Of a learner also the value per decision that it adds by its record beyond off (`adds`), and
-    that it would add beyond that if it were always on (`always`; null where the record is not
-    asked).
+    that it would add beyond that if it were always on (`always`; null where no record is used).
     """
 
     variable: str
@@ -158,9 +157,9 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Weight(msgspec.Struct, frozen=True, kw_only=True):
-    """How far, from 0 to 1, the record of a module says that learners count now in a category:
-    `half_life`, `shared_effects`; and `opened`: how far the module has shown that there is anything
-    to size by, without which shared effects count for nothing."""
+    """The learners' current weights in a category of a module, from 0 to 1, by their past accuracy:
+    `half_life`, `shared_effects`; and `opened`: the evidence that the module has any edge, by which
+    shared effects are scaled."""
 
     module: str
     category: str
@@ -170,7 +169,7 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """A simple tool, walked forward from the same trades: `beyond` is what sizing by `integrated`
+    """A simple tool, walked forward on the same trades: `beyond` is what sizing by `integrated`
     is worth beyond it, as in `Setting`."""
 
     name: str
@@ -191,8 +190,8 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bin(msgspec.Struct, frozen=True, array_like=True):
-    """Decisions of similar multipliers: mean of (multiplier − 1), mean of what they made, its
-    standard error, how many."""
+    """Decisions of similar multipliers: mean of (multiplier − 1), their mean outcome, its standard
+    error, and their number."""
 
     told: float
     made: float
@@ -213,8 +212,8 @@ class EffectCurve(msgspec.Struct, frozen=True, kw_only=True):
     exponential: tuple[float, ...]
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """An override of `integrated` now, why it is there, whom it speaks for, and how its edge went."""
+class AuditedOverride(msgspec.Struct, frozen=True, kw_only=True):
+    """A current override of `integrated`: its reason, its evidence, and its edge over time."""
 
     override: Override
     reason: str
@@ -238,5 +237,5 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     regimes: Regimes
     curves: tuple[Curve, ...]
     calibration: dict[str, tuple[Bin, ...]]
-    overrides: tuple[Told, ...]
+    overrides: tuple[AuditedOverride, ...]
     seconds: float

@@ -1,5 +1,4 @@
-"""Which overrides are one piece of evidence under several names: those that (nearly) the same
-trades made.
+"""Find overrides with the same evidence: those made by (nearly) the same trades.
 
 May touch: nothing but its arguments.
 """
@@ -24,7 +23,7 @@ CHUNK = 256
 def representatives(
     overrides: Iterable[Override], known: Mapping[Group, Sequence[Trade]], jaccard: float
 ) -> dict[str, str]:
-    """Override id → the id of the one that speaks for it, in its own group: itself, or the first
+    """Override id → the id of the one that represents it in its group: itself, or the first
     (by trades, generality, id) of those whose trades in the window are alike on average to
     `jaccard` at least, as latent factors are made (`app.learning.integrated.factors`)."""
     by_group: dict[Group, list[Override]] = {}

@@ -1,18 +1,18 @@
-"""Do edges hold in one market regime and not in another?  What decisions made against what they
-were told, regime by regime.
+"""Do edges hold in one market regime and not in another?  Realised against predicted outcomes, by
+regime.
 
-May touch: nothing but its arguments.  This does not ask the learner's own test, and looks only at
+May touch: nothing but its arguments.  This does not use the learner's own test, and uses only
 decisions after the cuts.
 
-With c what effects learned over all regimes promised a decision, and e what it made beyond
-everything else it was told, the gain of a regime is the slope of e on c among all of its decisions:
-those that an effect matches against those that none does, so that a regime which is good or bad for
-every trade has no part in it.  If every regime's gain were known, sizing by it would be worth
+With c the prediction of effects learned over all regimes for a decision, and e its outcome beyond
+all other predictions, the gain of a regime is the slope of e on c among all of its decisions: those
+that an effect matches against those that none does, so that a regime which is good or bad for every
+trade has no part in it.  If every regime's gain were known, sizing by it would be worth
 
     ½ Σ_r n_r var_r(c) (gain_r − gain)² / N        more per decision,
 
 with `gain` that of all together.  Measured gains differ by chance alone, which makes this too
-large; what chance adds is taken off.
+large; the part due to chance is subtracted.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ import msgspec
 import numpy as np
 
 from app.audit.resample import UNKNOWN, Estimate, Resampler
-from app.audit.walk_forward import MODEL, Judged
+from app.audit.walk_forward import MODEL, Judgements
 
 MIN_DECISIONS = 30
-"""Regimes with fewer decisions that a blended effect matches are put together."""
+"""Regimes with fewer decisions matched by a blended effect are merged."""
 REST = "(rest)"
 
 
 class RegimeGain(msgspec.Struct, frozen=True):
     """Of one regime: decisions that an effect learned over all regimes matches, the mean size of
-    what they were promised, and the gain: what came of it, in parts of what was promised."""
+    their predictions, and the gain: the realised part of the prediction."""
 
     regime: str
     decisions: int
@@ -41,15 +41,15 @@ class RegimeGain(msgspec.Struct, frozen=True):
 
 
 class Gains(NamedTuple):
-    """By regime, of all together, and what knowing them would be worth per decision."""
+    """By regime and overall, and the value per decision of knowing them."""
 
     regimes: list[RegimeGain]
     overall: Estimate
     attainable: Estimate
 
 
-def gains(judged: Judged, draws: Resampler) -> Gains:
-    """The gains of the regimes in `judged`, against what `MODEL` says."""
+def gains(judged: Judgements, draws: Resampler) -> Gains:
+    """The gains of the regimes in `judged`, relative to the predictions of `MODEL`."""
     c = judged.blend
     used = c != 0.0
     if not used.any():

@@ -1,4 +1,4 @@
-"""What simple tools make of the same trades: the mean of each pattern, drawn to that of all, and a
+"""Simple tools on the same trades: the mean of each pattern, shrunk to the overall mean, and a
 ridge regression.
 
 May touch: nothing but its arguments.  Peers learn at the cuts of the audit from the trades that are
@@ -23,11 +23,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LEAST_OF_ONE, LEAST_OF_TWO = 30, 100
-"""A value of a dimension, or of two, that fewer known trades have is no column."""
+"""Trades that a value of one or two dimensions needs to become a column."""
 MOST_COLUMNS = 1_000
-"""Of more columns those that most trades have."""
+"""Maximum number of columns: those with the most trades."""
 LEAST_TRADES = 400
-"""Of fewer known trades a regression says nothing: which penalty is right is a lottery then."""
+"""Trades that a regression needs: with fewer, the choice of the penalty is arbitrary."""
 FOLDS = 4
 PENALTIES = (30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 1e6)
 

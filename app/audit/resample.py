@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from schemas.times import DAY_US
+
 Floats = NDArray[np.float64]
 
-BLOCK_US = 60 * 86_400_000_000
+BLOCK_US = 60 * DAY_US
 """Length of a block: longer than a cut's horizon, so that it takes in some slow change of markets;
 docs/audit.md says what that covers."""
 LEAST_BLOCKS = 4

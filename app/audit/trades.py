@@ -1,5 +1,4 @@
-"""The closed trades of the log, or of files, as the core takes them, and the decisions that were
-taken in them.
+"""The closed trades of the log, or of files, in the core's form, and the decisions in them.
 
 May touch: the broker (read only).
 """
@@ -44,8 +43,8 @@ class Decision(NamedTuple):
 
 @dataclass
 class Module:
-    """All trades of one module, by group, and the decisions in them, each by trade and group as the
-    close that counts tells it."""
+    """All trades of one module, by group, and the decisions in them, each by trade and group
+    according to the close that counts."""
 
     trades: dict[Group, list[Trade]] = field(default_factory=dict)
     _decided: dict[tuple[str, Group], tuple[Trade, list[Decision]]] = field(default_factory=dict)
@@ -88,7 +87,7 @@ class Module:
 
 
 Take = Callable[[PatternTradeEvent], None]
-"""What is done with each fact.  Raises `ValueError` for one that makes no sense."""
+"""Called for each fact.  Raises `ValueError` for an invalid one."""
 
 
 def into(modules: dict[str, Module], outcome: str) -> Take:
@@ -109,7 +108,7 @@ def of_groups(kept: dict[tuple[str, str, str], list[PatternTradeEvent]]) -> Take
 async def read_facts(
     settings: Settings, take: Take, progress: Callable[[int], None] = lambda n: None
 ) -> None:
-    """Have all facts of the log taken; `progress` is told the number of records of each batch.
+    """Have all facts of the log taken; `progress` gets the number of records of each batch.
 
     Raises `UnreachableError` without a broker, `ConfigurationError` without the topic and
     `BadDataError` for a fact that cannot be read.
@@ -151,11 +150,11 @@ def explode_all(
     take: Take,
     progress: Callable[[Closed], None] = lambda closed: None,
 ) -> list[Refused]:
-    """Have the facts of closes taken that files hold; what ingest would refuse is returned by
-    reason, the most frequent first.
+    """Have the facts of closes taken that files hold; rejected closes are returned by reason, the
+    most frequent first.
 
     `now_ms` (since 1970) stands for the records' timestamp: no exit may lie more than a day after
-    it.  `progress` is told each close.
+    it.  `progress` gets each close.
     """
     reasons: Counter[str] = Counter()
     first: dict[str, str] = {}
@@ -178,6 +177,6 @@ def modules_of(
     now_ms: int,
     progress: Callable[[Closed], None] = lambda closed: None,
 ) -> tuple[dict[str, Module], list[Refused]]:
-    """The modules that closes of files make, and what ingest would refuse; see `explode_all`."""
+    """The modules of closes in files, and the rejected closes; see `explode_all`."""
     modules: dict[str, Module] = {}
     return modules, explode_all(found, settings, now_ms, into(modules, settings.outcome), progress)

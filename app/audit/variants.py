@@ -1,4 +1,4 @@
-"""The ways of learning that are compared: as configured, `classic`, and `integrated` with each of
+"""The variants that are compared: as configured, `classic`, and `integrated` with each of
 its meta-learners off.
 
 May touch: nothing.
@@ -23,8 +23,8 @@ LEARNERS = {
 }
 """The meta-learners and their switches."""
 WEIGHED = ("half-life", "shared effects")
-"""Those that the module's record weighs between off and on; the others are on unless they are
-switched off."""
+"""Learners weighted between off and on by the module's record; the others are on unless switched
+off."""
 CLASSIC_MAX_DIMS = 3
 
 
@@ -33,7 +33,8 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
     factors`, `no shared effects`, `classic`.
 
     >>> list(variants(LearningConfig()))
-    ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'no shared effects', 'classic']
+    ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'no shared effects', \
+'classic']
     """
     auto: dict[str, Any] = dict.fromkeys(LEARNERS.values())
     integrated = replace(config, learning="integrated", **auto)
@@ -50,9 +51,12 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
 
 
 def always(config: LearningConfig) -> dict[str, LearningConfig]:
-    """By learner of `WEIGHED`: `integrated` with that one on, whatever its record says.
+    """By learner of `WEIGHED`: `integrated` with that one on, regardless of its record.
 
-    >>> [(name, made.half_life, made.shared_effects) for name, made in always(LearningConfig()).items()]
+    >>> [
+    ...     (name, made.half_life, made.shared_effects)
+    ...     for name, made in always(LearningConfig()).items()
+    ... ]
     [('half-life', True, None), ('shared effects', None, True)]
     """
     integrated = variants(config)["integrated"]
@@ -63,8 +67,8 @@ def always(config: LearningConfig) -> dict[str, LearningConfig]:
 def told(
     integrated: Engine, classic: Engine, configs: Mapping[str, LearningConfig]
 ) -> dict[str, list[Override]]:
-    """What each of `configs` (`variants`, and more of `integrated`) says now, by name.  Those of
-    `integrated` judge the same lessons, as they would in production."""
+    """What each of `configs` (`variants`, and more of `integrated`) currently publishes, by name.
+    Those of `integrated` judge the same lessons, as in production."""
     overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
     evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
     for name, config in configs.items():

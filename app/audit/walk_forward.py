@@ -1,20 +1,20 @@
-"""Would it have helped?  Learn up to a day, size the decisions of the days after it, look at how
-their trades ended; and again.
+"""Would it have helped?  Repeatedly learn up to a day, size the decisions after it, and score how
+their trades ended.
 
-May touch: nothing but its arguments.  No peeking: what sizes a decision was learned from trades
-that had closed by the cut, and the decision was taken after it.  Overrides are meant for the days
-after the newest trade, then expire: a cut answers for those days only.
+May touch: nothing but its arguments.  No look-ahead: a decision is sized from trades closed by the
+cut, and was taken after it.  Overrides are meant for the days after the newest trade, then expire:
+a cut answers for those days only.
 
 What sizing is worth: with u what a decision's trade made beyond the baseline, in units of size, and
 p = multiplier − 1, per decision
 
-    outcome added   cov(p, u)                  what it made to size this one more than that one
-    value           cov(p, u) − var(p)/2       the same, less the price of the risk that larger differences of size bring
+    outcome added   cov(p, u)               what sizing one trade more than another has earned
+    value           cov(p, u) − var(p)/2    the same, less the cost of the added risk
 
-Means count for nothing: to size everything up, or down, is no skill.  The outcome added grows with
-every exaggeration of what is right on average.  The value is greatest where differences of p are
-the expected differences of u, no more and no less, which is what a multiplier is meant to say (the
-quadratic score; Brier 1950, Gneiting & Raftery 2007): by it settings are compared.
+Means do not count: sizing everything up, or down, is not a skill.  The outcome added grows with any
+exaggeration that is right on average.  The value is greatest where differences of p are the
+expected differences of u, which is what a multiplier should be (the quadratic score; Brier 1950,
+Gneiting & Raftery 2007): by it settings are compared.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ from schemas.lessons import Baseline
 Floats = NDArray[np.float64]
 
 SIZED = ("entry",)
-"""Categories whose decisions count, unless told otherwise: an entry chooses a size knowing nothing,
-while what an add or an exit is called tells how the trade went so far."""
+"""Default categories of judged decisions: an entry knows nothing of its trade, while adds and exits
+depend on how the trade went so far."""
 HORIZON_US = LIFETIME_US
-"""A cut answers for decisions so long after it."""
+"""How long after it a cut sizes decisions."""
 PROBES = 400
-"""Contexts that are asked at every cut, to see how what they are told changes."""
+"""Contexts resolved at every cut, to measure how their multipliers change."""
 MODEL = "no regime weights"
-"""The variant on which regimes are looked for: what it says does not know them."""
+"""The variant in which regimes are examined: its predictions do not use them."""
 
 
-class Judged(NamedTuple):
+class Judgements(NamedTuple):
     """N decisions, what each variant sized them by, and what their trades made.
 
     `at_us` (N,) decision, `cut_us` (N,) the cut that answers; `uplift` (N,) outcome beyond the
@@ -85,10 +85,10 @@ class Judged(NamedTuple):
 
 class Cut(NamedTuple):
     """All that is kept of one cut: the decisions after it, what `PROBES` contexts were told at it
-    by variant, and how well each form of decay foretold the trades after it."""
+    by variant, and how well each form of decay predicted the trades after it."""
 
     cut_us: int
-    judged: Judged
+    judged: Judgements
     probes: dict[str, Floats]
     decay: decay.Densities
 
@@ -189,7 +189,7 @@ def judge_cut(
     )
     distinct, merged = _merged(readers["classic"], lead, asked)
     blend, own = _by_regime(overrides[MODEL], config.regime_signature, answers[MODEL])
-    judged = Judged(
+    judged = Judgements(
         np.array([d.at_us for d in asked], np.int64),
         np.full(len(asked), cut_us, np.int64),
         np.array([(d.outcome - expected(d.segment)) / unit for d in asked], np.float64),
@@ -265,7 +265,7 @@ def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Segm
     return expected
 
 
-def summary(cuts: Sequence[Cut]) -> Judged:
+def summary(cuts: Sequence[Cut]) -> Judgements:
     """Several cuts, of several modules, as one; the decisions by time."""
     parts = [cut.judged for cut in cuts]
     names = list(variants(LearningConfig()))
@@ -278,7 +278,7 @@ def summary(cuts: Sequence[Cut]) -> Judged:
     def joined(values: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
         return np.concatenate(values)[order] if values else np.zeros(0, kind)
 
-    return Judged(
+    return Judgements(
         joined([p.at_us for p in parts], np.int64),
         joined([p.cut_us for p in parts], np.int64),
         joined([p.uplift for p in parts], np.float64),
@@ -294,13 +294,13 @@ def summary(cuts: Sequence[Cut]) -> Judged:
     )
 
 
-def values(multiplier: Floats, judged: Judged) -> Floats:
+def values(multiplier: Floats, judged: Judgements) -> Floats:
     """(N,) what sizing by `multiplier` was worth, decision by decision; their mean is the value."""
     p, u = multiplier - multiplier.mean(), judged.uplift - judged.uplift.mean()
     return np.asarray(p * u - 0.5 * p * p)
 
 
-def worths(multiplier: Floats, judged: Judged, draws: Resampler) -> tuple[Floats, Floats]:
+def worths(multiplier: Floats, judged: Judgements, draws: Resampler) -> tuple[Floats, Floats]:
     """Value and outcome added (1 + draws,) of these multipliers (N,)."""
     p, u = multiplier - 1.0, judged.uplift
     n, sp, su, spp, spu = draws.sums(np.ones(len(p)), p, u, p * p, p * u).T
@@ -308,7 +308,7 @@ def worths(multiplier: Floats, judged: Judged, draws: Resampler) -> tuple[Floats
     return added - 0.5 * (spp / n - (sp / n) ** 2), added
 
 
-def score(multiplier: Floats, judged: Judged, draws: Resampler) -> Score:
+def score(multiplier: Floats, judged: Judgements, draws: Resampler) -> Score:
     """What these multipliers (N,) were worth."""
     if not len(multiplier):
         return Score(UNKNOWN, UNKNOWN, 0.0, 0.0)
@@ -321,7 +321,7 @@ def score(multiplier: Floats, judged: Judged, draws: Resampler) -> Score:
     )
 
 
-def compared(one: Floats, other: Floats, judged: Judged, draws: Resampler) -> Score:
+def compared(one: Floats, other: Floats, judged: Judgements, draws: Resampler) -> Score:
     """What sizing by `one` (N,) was worth beyond sizing by `other` (N,); `sized` is the share of
     decisions that they size differently."""
     if not len(one):

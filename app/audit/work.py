@@ -1,4 +1,4 @@
-"""The audit's work in pieces, over processes: cuts, placebos, and what is said now.
+"""The audit's work, spread over processes: cuts, placebos and the current overrides.
 
 May touch: the processes of its own pool.
 """
@@ -26,13 +26,13 @@ from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""One thread a process: there is a process a core."""
+"""One thread per process, since there is one process per core."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to audit and how: `cuts` learnings of the past, `placebos` learnings of shuffled
-    outcomes, over `jobs` processes."""
+class AuditPlan:
+    """What to audit and how: `cuts` past times, `placebos` shuffles of outcomes, `jobs`
+    processes."""
 
     modules: Mapping[str, Module]
     config: LearningConfig
@@ -44,7 +44,7 @@ class Plan:
 
 
 class Now(NamedTuple):
-    """What is said now of a module: overrides of the categories by variant; of `integrated` its
+    """The current state of a module: overrides of the categories by variant; of `integrated` its
     lessons, summaries, verdicts, factors and regime weights, and the effects behind its overrides;
     by variant how many overrides differ from `integrated`, with the largest difference; and by
     category how far each of its learners counts."""
@@ -55,7 +55,7 @@ class Now(NamedTuple):
     verdicts: list[LessonVerdict]
     factors: list[LatentFactor]
     weights: list[RegimeWeight]
-    effects: list[decay.Effect]
+    effects: list[decay.TrackedEffect]
     changes: dict[str, tuple[int, float]]
     counts: dict[str, Counts]
 
@@ -70,9 +70,9 @@ class Done(NamedTuple):
 
 
 class _Desk:
-    """What one process has at hand."""
+    """The data of one process."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: AuditPlan) -> None:
         self.plan = plan
         self.timelines = {
             name: Timeline(module, plan.config, plan.categories)
@@ -155,8 +155,8 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
     )
 
 
-def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:
-    """Do it all; `progress` is told how many pieces are done, and of how many."""
+def run(plan: AuditPlan, progress: Callable[[int, int], None] = lambda done, total: None) -> Done:
+    """Do all the work; `progress` gets the number of finished pieces and their total."""
     desk = _Desk(plan)
     tasks = desk.tasks()
     results: dict[tuple[str, str, int], object] = {}
@@ -179,7 +179,7 @@ def run(plan: Plan, progress: Callable[[int, int], None] = lambda done, total: N
 
 
 def _done(
-    plan: Plan, desk: _Desk, tasks: Sequence[tuple[str, str, int]]
+    plan: AuditPlan, desk: _Desk, tasks: Sequence[tuple[str, str, int]]
 ) -> Iterator[tuple[tuple[str, str, int], object]]:
     if plan.jobs <= 1:
         for task in tasks:
@@ -200,14 +200,14 @@ def _done(
 _desk: _Desk | None = None
 
 
-def _sit_down(plan: Plan) -> None:
+def _sit_down(plan: AuditPlan) -> None:
     global _desk
     _desk = _Desk(plan)
 
 
 def _do(what: str, name: str, number: int) -> object:
     if _desk is None:
-        raise RuntimeError("The worker process received no plan.")
+        raise RuntimeError("The worker process has no plan.")
     return _desk.do(what, name, number)
 
 

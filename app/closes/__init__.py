@@ -1,9 +1,10 @@
-"""The door: from the bytes of a closed position to facts, or to a dead letter that says why not.
+"""Input validation: from the bytes of a closed position to facts, or to a dead letter with the
+reason.
 
 May touch: nothing.  Pure functions; `explode` is the way in.
 """
 
 from app.closes.errors import REASONS, DeadLetterError
-from app.closes.explode import OUTCOME_FIELDS, explode
+from app.closes.facts import OUTCOME_FIELDS, explode
 
 __all__ = ["OUTCOME_FIELDS", "REASONS", "DeadLetterError", "explode"]

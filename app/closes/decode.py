@@ -18,7 +18,7 @@ KIND = "position_closed"
 
 
 class Head(msgspec.Struct):
-    """What tells the envelopes apart."""
+    """The fields that distinguish the envelopes."""
 
     schema_version: msgspec.Raw = msgspec.Raw(b"null")
     kind: msgspec.Raw = msgspec.Raw(b"null")
@@ -34,7 +34,8 @@ def _decoder(dimensions: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
 
 
 def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
-    """The close in `value`.  Raises `DeadLetterError` for all that the schema does not allow."""
+    """The close in `value`.  Raises `DeadLetterError` for anything that the schema does not
+    allow."""
     try:
         return _decoder(dimensions).decode(value), NEW_ENVELOPE
     except msgspec.DecodeError:
@@ -60,8 +61,8 @@ def _decode_older(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionCl
 
 
 def _is_older(value: bytes) -> bool:
-    """Whether the value is in the older envelope; raises `DeadLetterError` for what is no JSON
-    object or of an unknown version."""
+    """Whether the value is in the older envelope; raises `DeadLetterError` if it is not a JSON
+    object or has an unknown version."""
     try:
         msgspec.json.decode(value, type=msgspec.Raw)
     except msgspec.DecodeError as error:

@@ -18,26 +18,27 @@ REASONS: dict[str, str] = {
     "byte_order_mark": "The value begins with a byte order mark.",
     "not_utf8": "The value is not UTF-8.",
     "too_deep": "Objects and arrays are nested over 64 levels (the event is level 1).",
-    "not_json": "The value is not JSON (NaN and Infinity are not).",
-    "bad_text": "A text or a key, wherever in the event, holds a NUL or a lone surrogate.",
+    "not_json": "The value is not JSON (NaN and Infinity are not allowed).",
+    "bad_text": "A string or a key in the event contains a NUL or a lone surrogate.",
     "missing_field": "A required field is absent.",
     "wrong_type": (
-        "A field is of another type than the schema's (numbers are never read from text or"
-        " booleans, nor text from numbers)."
+        "A field's type differs from the schema's (numbers are never read from strings or booleans,"
+        " nor strings from numbers)."
     ),
     "bad_number": "A number is not finite as an IEEE double.",
     "out_of_range": "The revision is not from 0 to 2^53-1.",
     "unsupported_version": "The schema_version is not 1.",
     "empty_text": "An identifier is empty.",
     "too_long": (
-        "An identifier, a label, a canonical pattern key or a scope value has over 200 code points."
+        "An identifier, a label, a canonical pattern key or a scope value is longer than 200 code"
+        " points."
     ),
-    "bad_module": "The module is not 1 to 200 of A-Z a-z 0-9 _ -.",
+    "bad_module": "The module is not 1 to 200 of the characters A-Z a-z 0-9 _ -.",
     "bad_pattern_key": "The pattern key has no canonical form, or names another module.",
     "unknown_category": "The action category is not exactly entry, add, trim or exit.",
     "bad_time": (
-        "A time is not RFC 3339 with T, seconds and Z or ±hh:mm, or not a moment of the years 1 to"
-        " 9999 in UTC."
+        "A time is not RFC 3339 with T, seconds and Z or ±hh:mm, or not within the years 1 to 9999"
+        " in UTC."
     ),
     "exit_before_entry": "The exit is before the entry.",
     "ancient_exit": "The exit is before 1970.",
@@ -56,9 +57,9 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 class DeadLetterError(Exception):
     """A record that cannot become facts.
 
-    `reason` is one of `REASONS`, `path` the JSON path of the culprit (`$.actions[3].scope.chain`,
-    `$` for the whole), `exception` the name of the error and its message.  All three are UTF-8 text
-    of bounded length, fit for a header.
+    `reason` is one of `REASONS`, `path` the JSON path of the error (`$.actions[3].scope.chain`,
+    `$` for the whole), `exception` the error's name and message.  All three are UTF-8 text of
+    bounded length, suitable for a header.
     """
 
     def __init__(self, reason: str, path: str, message: str, name: str = "InvalidEvent") -> None:
@@ -70,7 +71,7 @@ class DeadLetterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where the parts of a close are in its JSON: the older envelope keeps them elsewhere."""
+    """The JSON paths of a close's parts, which differ in the older envelope."""
 
     module: str = "$.module"
     entry_context: str = "$.entry_context"
@@ -89,8 +90,8 @@ NEW_ENVELOPE = Paths()
 
 
 def dead_letter(error: msgspec.ValidationError, prefix: str = "$") -> DeadLetterError:
-    """The dead letter of a value that is JSON but not what the schema says; `prefix` replaces the
-    `$` of its path."""
+    """The dead letter of a value that is JSON but violates the schema; `prefix` replaces the `$` of
+    its path."""
     message, found, path = str(error).rpartition(" - at `")
     if not found:
         message, path = str(error), "$`"

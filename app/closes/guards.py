@@ -1,5 +1,5 @@
-"""What is checked of a value before and beside its decoding: size, encoding, depth, and text that
-PostgreSQL cannot hold.
+"""Checks of a value before and beside its decoding: size, encoding, depth, and text that PostgreSQL
+cannot store.
 
 May touch: nothing but the bytes it is given.  Every check is linear in the value's length and free
 of recursion.
@@ -27,7 +27,8 @@ _STEP = bytes(range(256)).translate(bytes.maketrans(b"{[}]", bytes((1, 1, 0, 0))
 # Every escape is one match, so that an escaped backslash before `u0000` is not mistaken for a NUL;
 # group 1 is a NUL or a lone surrogate.
 _ESCAPE = re.compile(
-    rb"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(0000|[dD][89a-fA-F][0-9a-fA-F]{2}))|.)",
+    rb"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(0000|[dD][89a-fA-F][0-9a-fA-F]{2}))|.)",
     re.DOTALL,
 )
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -36,8 +37,8 @@ _MAX_PATH = 500
 
 
 def check_bytes(value: bytes) -> None:
-    """Raise `DeadLetterError` (too_large, byte_order_mark, not_utf8, too_deep, bad_text) for what
-    no decoder should see."""
+    """Raise `DeadLetterError` (too_large, byte_order_mark, not_utf8, too_deep, bad_text) for values
+    that no decoder should see."""
     if len(value) > MAX_EVENT_BYTES:
         raise DeadLetterError(
             "too_large",
@@ -85,7 +86,7 @@ def last_wins(value: bytes) -> bytes:
     """JSON `value` with the last of duplicate keys only, and integral floats as integers (`1.0` is
     an integer in JSON Schema).
 
-    Other numbers keep their text.  `value` has to be valid JSON of bounded depth.
+    Other numbers keep their text.  `value` must be valid JSON of bounded depth.
     """
     return msgspec.json.encode(json.loads(value.decode(), parse_int=_raw, parse_float=_raw_float))
 

@@ -5,7 +5,8 @@ May touch: nothing but the bytes it is given.
 
 1. `content.completed_trades` is the whole history of the position: the last element with the
    content's `trade_id` counts.
-2. `content.trade_summary` wins over that element's `summary`, field by field; null does not win.
+2. `content.trade_summary` takes precedence over that element's `summary`, field by field, unless
+   null.
 3. `event_id` is `id`, or the SHA-256 of the content's bytes; `action_id` is `strand_id`; `revision`
    is 0.
 4. `roi` is `rpnl_pct` / 100, `pnl_usd` is `rpnl_usd`.

@@ -1,20 +1,22 @@
 """Times of events: strict RFC 3339 in, one canonical text out.
 
-May touch: nothing.
+May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
+from schemas.times import micros_since_epoch
+
 _RFC3339 = re.compile(
-    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})T(?P<minute>(?:[01][0-9]|2[0-3]):[0-5][0-9]):(?P<second>[0-5][0-9]|60)"
-    r"(?:\.(?P<fraction>[0-9]+))?(?:Z|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9]))"
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})T"
+    r"(?P<minute>(?:[01][0-9]|2[0-3]):[0-5][0-9]):(?P<second>[0-5][0-9]|60)"
+    r"(?:\.(?P<fraction>[0-9]+))?"
+    r"(?:Z|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9]))"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def canonical_time(text: str) -> str:
@@ -56,7 +58,7 @@ def canonical_time(text: str) -> str:
 
 def epoch_us(canonical: str) -> int:
     """Microseconds since 1970 of a canonical time."""
-    return (datetime.fromisoformat(canonical) - _EPOCH) // _MICROSECOND
+    return micros_since_epoch(datetime.fromisoformat(canonical))
 
 
 @lru_cache(maxsize=4_096)

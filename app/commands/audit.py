@@ -34,7 +34,7 @@ from app.audit.trades import (
     read_modules,
 )
 from app.audit.walk_forward import SIZED
-from app.audit.work import Plan, run
+from app.audit.work import AuditPlan, run
 from app.commands.base import (
     cli,
     console,
@@ -56,7 +56,8 @@ from edgeloop.identity import CATEGORIES
 @source_options
 @click.option("--module", help="Only this module (default: all).")
 @click.option(
-    "--category", "categories", type=click.Choice(CATEGORIES), multiple=True, default=SIZED, show_default=True,
+    "--category", "categories", type=click.Choice(CATEGORIES), multiple=True,
+    default=SIZED, show_default=True,
     help="Judge decisions in this category; repeatable.",
 )  # fmt: skip
 @click.option(
@@ -101,11 +102,10 @@ def audit(
 ) -> None:
     """Test on your own history whether regime weights, half-lives and merging pay off.
 
-    From the closed trades in the log, or straight from FILES, without a broker.  It learns at
-    --cuts times of the past from what had closed by then, sizes the decisions of the next 30 days,
-    and looks at how their trades ended; learns from --placebos logs whose outcomes changed places;
-    and answers three questions with yes, no, or not enough data.  Nothing is published.  See
-    docs/audit.md.
+    Uses the closed trades in the log, or in FILES, without a broker.  At --cuts past times it
+    learns from the trades closed by then, sizes the decisions of the next 30 days, and scores how
+    their trades ended.  It also learns from --placebos logs with shuffled outcomes, and answers
+    three questions with yes, no, or not enough data.  Nothing is published.  See docs/audit.md.
 
     \b
     Examples:
@@ -143,7 +143,7 @@ def audit(
                 "Each close must be a valid position_closed event with the configured outcome; see"
                 " docs/data.md.",
             )
-        plan = Plan(
+        plan = AuditPlan(
             modules,
             settings.learning_config,
             tuple(dict.fromkeys(categories)),

@@ -107,7 +107,7 @@ def handle_errors(command: F) -> F:
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970: what stands for a record's timestamp where closes come from files."""
+    """Milliseconds since 1970; closes from files get it as their record timestamp."""
     return time.time_ns() // 1_000_000
 
 

@@ -29,7 +29,8 @@ PLURAL = {"half-life": "half-lives"}
 
 @overrides.command("diff")
 @click.option(
-    "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]), default="classic", show_default=True,
+    "--against", type=click.Choice([name.replace(" ", "-") for name in AGAINST]),
+    default="classic", show_default=True,
     help="What to compare with: the batch jobs' formulas, or `integrated` with one learner off.",
 )  # fmt: skip
 @click.option(
@@ -47,8 +48,8 @@ PLURAL = {"half-life": "half-lives"}
 def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
     """Compare `integrated` with another learner, on the closed trades in the log.
 
-    Both sides learn from the facts in the log as they are now, in this process; nothing is
-    published.  To see whether the difference would have helped, run `faust -A app audit`.
+    Both sides learn from the current facts in the log, in this process; nothing is published.  To
+    see whether the difference would have helped, run `faust -A app audit`.
 
     \b
     Examples:
@@ -138,7 +139,7 @@ def _print(
         if f"no {name}" != other:
             changed = told[f"no {name}"]
             what = (
-                f"What {PLURAL.get(name, name)} change: {len(changed):,}"
+                f"Changed by {PLURAL.get(name, name)}: {len(changed):,}"
                 f" override{'s' * (len(changed) != 1)}"
             )
             _print_told(what, "without", changed, max(3, limit // 4))

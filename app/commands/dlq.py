@@ -28,7 +28,7 @@ from app.commands.base import cli, console, echo_json, handle_errors, json_optio
 from app.commands.resolve import parse_time
 from app.deadletters.letters import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.marking import marked
-from app.deadletters.redrive import Plan, plan, send, whole_value
+from app.deadletters.redrive import Redrive, plan, send, whole_value
 from app.errors import BadDataError, UsageError
 from app.log.fetcher import Fetcher
 from app.settings import Settings
@@ -92,7 +92,7 @@ def _wanted(
 
 @cli.group("dlq")
 def dlq() -> None:
-    """Look at dead letters, and send them again."""
+    """Show dead letters, and resend them."""
 
 
 @dlq.command("list")
@@ -183,7 +183,7 @@ def list_letters(
 @json_option
 @handle_errors
 def show_letter(place: str, whole: bool, as_json: bool) -> None:
-    """Show one dead letter: its headers, its value with the culprit marked, and whether it would be
+    """Show one dead letter: its headers, its value with the error marked, and whether it would be
     accepted now.
 
     PLACE is partition:offset in position_closed.dlq, as `dlq list` shows it.
@@ -267,12 +267,12 @@ def redrive(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Send dead letters to position_closed again, the same bytes under the same key: those that
-    would be accepted now.
+    """Resend dead letters that would be accepted now to position_closed, with the same bytes and
+    key.
 
-    For instance after a setting was changed that had made them invalid.  What was sent again before
-    is recognised and left alone.  Exit code 5 if the whole of a value is gone that was too large
-    for the dead letter.
+    For instance, after changing a setting that made them invalid.  Letters that were already resent
+    are recognised and skipped.  Exit code 5 if a value was too large for the dead letter and its
+    original is gone.
 
     \b
     Examples:
@@ -321,7 +321,7 @@ def redrive(
         sys.exit(BadDataError.exit_code)
 
 
-def _tell(made: Plan, everything: bool) -> None:
+def _tell(made: Redrive, everything: bool) -> None:
     click.echo(f"{made.valid:,} would be accepted now.")
     for reason, n in made.refused.most_common():
         click.echo(
@@ -340,7 +340,7 @@ def _tell(made: Plan, everything: bool) -> None:
 
 
 def _around(lines: list[str], reason: str) -> list[str]:
-    """The lines around the mark, where they are too many."""
+    """The lines around the mark, if there are too many."""
     at = next((i for i, line in enumerate(lines) if f"◀── {reason}" in line), 0)
     start = max(at - SHOWN_LINES // 2, 0)
     part = lines[start : start + SHOWN_LINES]

@@ -1,4 +1,4 @@
-"""`faust -A app overrides explain ID` and `explain`: why an override says what it says, and why a
+"""`faust -A app overrides explain ID` and `explain`: why an override is what it is, and why a
 context resolves to what it does.
 
 May touch: the broker and, for older changes, PostgreSQL (read only); `overrides explain --html`
@@ -54,13 +54,12 @@ html_option = click.option(
 def explain_one(
     override_id: str, trades: int, at_text: str | None, page: Path | None, as_json: bool
 ) -> None:
-    """Say everything behind one override, in force or not; the first characters of its id are
-    enough.
+    """Explain one override, in force or not; the first characters of its id are enough.
 
-    The trades behind it, the slices that were considered beside it, what was searched, how its edge
-    moves, what regimes make of it, the slices of its latent factor, its history, and what the
-    trades earned that name it among their `applied_overrides`.  From the topics; PostgreSQL, where
-    it answers, adds changes that compaction has removed.
+    Shows the trades behind it, the other slices considered, the search, its edge over time, its
+    gains by regime, the slices of its latent factor, its history, and the results of trades that
+    name it in their `applied_overrides`.  Reads the topics and, if reachable, PostgreSQL for
+    changes that compaction has removed.
 
     \b
     Examples:
@@ -108,16 +107,17 @@ def explain(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    """Say why a context resolves to what it does, also when there is no override for it.
+    """Explain the size of a context, even if no override matches it.
 
-    What of the scope counts, which overrides match and what each adds, which have expired or nearly
-    match, what was made of the slices that the context is in, and how many trades there are of it.
+    Shows which parts of the scope count, which overrides match and what each adds, which have
+    expired or nearly match, the verdicts on the slices that contain the context, and how many
+    trades it has.
 
     \b
     Examples:
-      faust -A app explain --pattern dip.S1.entry --category entry --scope
-      curator=oversold,A_mode=fast faust -A app explain --pattern uptrend.S1.entry --category add
-      --scope chain=sol --at 2026-01-31T12:00:00Z --json
+      faust -A app explain --pattern dip.S1.entry --category entry --scope curator=oversold
+      faust -A app explain --pattern uptrend.S1.entry --category add --scope chain=sol \\
+          --at 2026-01-31T12:00:00Z --json
     """
     settings, scope, at = Settings.from_environment(), parse_scope(scope_text), parse_time(at_text)
 

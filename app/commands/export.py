@@ -58,10 +58,10 @@ def export(
     describe: bool,
     as_json: bool,
 ) -> None:
-    """Write a table to a file, from the topics as they are now.
+    """Write a table to a file, from the current topics.
 
-    The file appears when it is whole.  Times are UTC, scopes JSON (with --wide a column per
-    dimension as well).
+    The file appears once it is complete.  Times are UTC, scopes are JSON (with --wide also one
+    column per dimension).
 
     \b
     Examples:

@@ -117,11 +117,11 @@ def import_(
     as_json: bool,
 ) -> None:
     """Send closed positions from FILES of other programs: freqtrade, nautilus_trader, and tables of
-    whatever broker or platform (CSV, spreadsheets, HTML, XML, JSON, SQLite, Parquet).
+    any broker or platform (CSV, spreadsheets, HTML, XML, JSON, SQLite, Parquet).
 
-    The same files give the same events with the same ids, so to import them again changes nothing.
-    What cannot be read is sent as it is and ends as a dead letter with a reason; --dry-run shows
-    which.
+    The same files give the same events with the same ids, so importing them again changes nothing.
+    Unreadable values are sent unchanged and become dead letters with a reason; --dry-run lists
+    them.
 
     \b
     Examples:
@@ -211,7 +211,7 @@ def _shown_events(show: str) -> int:
 
 
 def _reading_lines(mapping: TableMapping | None) -> list[str]:
-    """How the mapping has the rows read, as far as it changes what comes out."""
+    """The parts of the mapping that affect the result, as text."""
     if mapping is None:
         return []
     said = [

@@ -1,5 +1,5 @@
-"""`faust -A app overrides list|show|watch` and `lessons list`: what was learned, straight from the
-topics.
+"""`faust -A app overrides list|show|watch` and `lessons list`: show overrides and lessons, read
+from the topics.
 
 May touch: the broker (read only).
 """
@@ -54,7 +54,7 @@ def _dicts(records: list[Any]) -> list[dict[str, Any]]:
 
 @cli.group("overrides")
 def overrides() -> None:
-    """Look at the overrides that the position manager reads."""
+    """Show the overrides that the position manager reads."""
 
 
 import_later(overrides, {"diff": "diff", "explain": "explain"})
@@ -86,8 +86,7 @@ def list_overrides(
 ) -> None:
     """List the overrides in force.
 
-    With --as-of, from the changes that the topic still holds and those in PostgreSQL, where that
-    answers.
+    With --as-of, from the changes in the topic and, if reachable, in PostgreSQL.
 
     \b
     Examples:
@@ -146,7 +145,7 @@ def list_overrides(
 @json_option
 @handle_errors
 def show_override(override_id: str, as_json: bool) -> None:
-    """Show one override whole; the first characters of its id are enough.
+    """Show one override in full; the first characters of its id are enough.
 
     \b
     Examples:
@@ -212,7 +211,7 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
 
 @cli.group("lessons")
 def lessons() -> None:
-    """Look at the evidence behind the overrides."""
+    """Show the evidence behind the overrides."""
 
 
 @lessons.command("list")
@@ -222,7 +221,7 @@ def lessons() -> None:
 def list_lessons(
     module: str | None, pattern: str | None, category: str | None, limit: int, as_json: bool
 ) -> None:
-    """List lessons with what was made of each: most trades first.
+    """List lessons with their verdicts, most trades first.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`faust -A app migrate` and `rebuild`: bring the tables up to date, or fill them anew from the
+"""`faust -A app migrate` and `rebuild`: bring the tables up to date, or refill them from the
 topics.
 
 May touch: PostgreSQL; `rebuild` also the projector's committed offsets on the broker.
@@ -56,8 +56,8 @@ def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     the database was lost.
 
     Refuses while a projector is running: stop the workers, run this, start them.  Migrates first.
-    Not touched: the topics, what the agents have learned, and pm_overrides_history, which holds
-    more than the topic still does.
+    Unchanged: the topics, the workers' state, and pm_overrides_history, which holds more than the
+    topic.
 
     \b
     Examples:

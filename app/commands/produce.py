@@ -1,5 +1,5 @@
-"""`faust -A app produce FILE…`: send a trade log in our own form to `position_closed`, line by line
-as it is.
+"""`faust -A app produce FILE…`: send a trade log in Edgeloop's own format to `position_closed`,
+line by line and unchanged.
 
 May touch: the files (read only), the topic `position_closed`.
 """
@@ -44,10 +44,10 @@ def produce(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send closed positions from FILES: a JSON event a line, plain, .gz or .zst, or - for standard
-    input.
+    """Send closed positions from FILES: one JSON event per line, plain, .gz or .zst, or - for
+    standard input.
 
-    Lines are sent as they are (broken ones too: they end as dead letters with a reason), keyed by
+    Lines are sent unchanged (invalid ones become dead letters with a reason), keyed by
     their trade_id.  Other logs: `import`.
 
     \b

@@ -1,4 +1,4 @@
-"""`faust -A app replay run|list|show|diff|promote|drop`: learn the log anew beside what is live,
+"""`faust -A app replay run|list|show|diff|promote|drop`: relearn the log beside the live records;
 compare, promote or drop.
 
 May touch: the broker (read only, but for `promote`), files (read only), PostgreSQL (the shadow's
@@ -52,7 +52,7 @@ work_dir_option = click.option(
 
 @cli.group("replay")
 def replay() -> None:
-    """Learn the log anew in bulk, beside the live workers and without touching them; compare, then
+    """Relearn the log in bulk, beside the live workers and without affecting them; compare, then
     promote or drop."""
 
 
@@ -76,7 +76,8 @@ def replay() -> None:
 )
 @click.option(
     "--topic", type=click.Choice(["facts", "closes"]), default="facts", show_default=True,
-    help="Without FILES: read the facts that ingest produced, or the closes themselves under the current settings.",
+    help="Without FILES: read the facts that ingest produced, or the closes themselves under the"
+    " current settings.",
 )  # fmt: skip
 @click.option(
     "--kind", type=click.Choice(KINDS), help="Format of FILES (default: detected per file)."
@@ -111,9 +112,9 @@ def replay_run(
 ) -> None:
     """Learn from closed trades, by this environment's settings, into the shadow NAME.
 
-    The trades come from the topics, or from FILES.  One range has to be given; times are the exits
-    of trades.  Nothing is published, and no consumer group is joined.  A run that was cut short
-    goes on where it was when it is started again.
+    The trades come from the topics, or from FILES.  Give exactly one range; times are the exits of
+    trades.  Nothing is published, and no consumer group is joined.  An interrupted run resumes when
+    started again.
 
     \b
     Examples:
@@ -156,7 +157,7 @@ def _print_result(result: Result) -> None:
     if rejected:
         click.echo(f"Rejected closes: {rejected}.")
     if result.unreadable:
-        click.echo(f"Skipped facts that no version of this program wrote: {result.unreadable:,}.")
+        click.echo(f"Skipped facts in an unknown form: {result.unreadable:,}.")
     took = (
         f"{result.records:,} records in {result.seconds:.1f} s ({result.rate:,.0f}/s), peak"
         f" {result.peak_memory_bytes / 2**20:,.0f} MiB; "
@@ -214,7 +215,7 @@ def _reporting() -> Iterator[Report]:
 @json_option
 @handle_errors
 def replay_list(as_json: bool) -> None:
-    """List the shadows that there are.
+    """List the existing shadows.
 
     \b
     Examples:
@@ -282,7 +283,7 @@ def replay_show(name: str, as_json: bool) -> None:
     click.echo(f"{state.name}: {described(state.source)}")
     click.echo(f"  tables in the schema {schema}, {size / 2**20:,.1f} MiB")
     click.echo(
-        f"  begun {state.started_at:%Y-%m-%d %H:%M:%S %Z}, "
+        f"  started {state.started_at:%Y-%m-%d %H:%M:%S %Z}, "
         + (
             f"finished {state.finished_at:%Y-%m-%d %H:%M:%S %Z}, digest {state.digest}"
             if state.finished_at
@@ -433,7 +434,8 @@ def _told(side: Override | None) -> str:
 @click.argument("name")
 @click.option(
     "--accept", multiple=True, type=click.Choice(promotion.REFUSALS),
-    help="Promote even though: settings differ, the range is not the whole log, it is older than the log, workers are running.",
+    help="Promote even though: settings differ, the range is not the whole log, it is older than"
+    " the log, workers are running.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
@@ -444,11 +446,11 @@ def _told(side: Override | None) -> str:
 def replay_promote(
     name: str, accept: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Publish what the shadow NAME says and live does not, all at once: a reader sees all of it or
-    nothing.
+    """Publish the differences between the shadow NAME and the live records, all at once: readers
+    see all of them or none.
 
-    Stop the workers first, start them afterwards: with the settings of the shadow they have nothing
-    to add.
+    Stop the workers first, start them afterwards: with the shadow's settings they publish nothing
+    new.
 
     \b
     Examples:
@@ -458,7 +460,7 @@ def replay_promote(
     """
     settings = Settings.from_environment()
 
-    def agreed(plan: promotion.Plan) -> bool:
+    def agreed(plan: promotion.Promotion) -> bool:
         if not as_json:
             for topic, (put, retired) in plan.counts.items():
                 click.echo(f"{topic}: {put:,} to publish, {retired:,} to retire")
@@ -507,7 +509,7 @@ def replay_promote(
 @json_option
 @handle_errors
 def replay_drop(name: str, work_dir: Path | None, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Drop the shadow NAME: its schema, and what waits on disk for it.
+    """Drop the shadow NAME: its schema, and its spool on disk.
 
     \b
     Examples:

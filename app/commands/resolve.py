@@ -1,5 +1,5 @@
-"""`faust -A app resolve`: what the position manager would get for a context, and from which
-overrides.
+"""`faust -A app resolve`: the size that the position manager would get for a context, and the
+overrides behind it.
 
 May touch: the broker (read only).
 """
@@ -70,9 +70,9 @@ def resolve(
 
     \b
     Examples:
-      faust -A app resolve --pattern pm.donchian.S1.entry --category entry --scope
-      curator=donchian_fast,vol_bucket=low faust -A app resolve --pattern uptrend.S1.entry
-      --category add --scope chain=sol --json
+      faust -A app resolve --pattern pm.donchian.S1.entry --category entry \\
+          --scope curator=donchian_fast,vol_bucket=low
+      faust -A app resolve --pattern uptrend.S1.entry --category add --scope chain=sol --json
     """
     scope, at = parse_scope(scope_text), parse_time(at_text)
     overrides = asyncio.run(current(Settings.from_environment(), kinds.OVERRIDES))

@@ -1,5 +1,5 @@
-"""`faust -A app stack`: an own Kafka and PostgreSQL below a folder, for development, the demo,
-tests and benchmarks.
+"""`faust -A app stack`: a local Kafka and PostgreSQL in a folder, for development, the demo, tests
+and benchmarks.
 
 May touch: the stack's folder, the per-user cache, processes of the stack; the network, the first
 time.
@@ -30,10 +30,10 @@ directory_option = click.option(
 
 @cli.group("stack")
 def stack() -> None:
-    """Run an own Kafka and PostgreSQL on this machine; neither Docker nor Java is needed.
+    """Run a local Kafka and PostgreSQL; neither Docker nor Java is needed.
 
-    Both listen on the loopback interface only. Kafka asks for no password, PostgreSQL does (it is
-    in the URL). Made for development: PostgreSQL does not wait for the disk (fsync is off).
+    Both listen on the loopback interface only. Kafka needs no password; PostgreSQL does (it is in
+    the URL). For development only: PostgreSQL does not wait for the disk (fsync is off).
 
     \b
     Examples:
@@ -76,7 +76,7 @@ def stack_up(directory: Path, as_json: bool) -> None:
 
     Does nothing if it is already running. The first run downloads Kafka (44 MB) into a per-user
     cache shared by all clones ($EDGELOOP_CACHE_DIR, else $XDG_CACHE_HOME/edgeloop, else
-    ~/.cache/edgeloop); later no network is needed. With --json, the last line on stdout is
+    ~/.cache/edgeloop); after that, no network is needed. With --json, the last line on stdout is
     {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
 
     \b

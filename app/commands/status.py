@@ -65,9 +65,10 @@ def status(until_idle: bool, roles: tuple[str, ...], timeout_s: float, as_json: 
 
     \b
     Examples:
-      faust -A app status faust -A app status --until-idle --timeout 60 faust -A app status
-      --until-idle --role lesson_builder --role override_materializer --role projector faust -A app
-      status --json
+      faust -A app status
+      faust -A app status --until-idle --timeout 60
+      faust -A app status --until-idle --role lesson_builder --role projector
+      faust -A app status --json
     """
     settings = Settings.from_environment()
     lags, idle = asyncio.run(_watch(settings, roles, until_idle, timeout_s, show=not as_json))

@@ -46,7 +46,7 @@ def _worker(*args: Any, with_web: bool, web_port: int | None, **kwargs: Any) -> 
 # never starts.  Its switch and its port apply to app.worker.health instead, because scripts of
 # Faust users pass them.
 HELP = {
-    "with_web": "Serve /healthz, /readyz and /metrics, or not (default: serve).",
+    "with_web": "Serve /healthz, /readyz and /metrics over HTTP, or do not (default: serve).",
     "web_port": "Port for /healthz, /readyz and /metrics (default: EDGELOOP_METRICS_PORT).",
 }
 _command.params = [
@@ -60,8 +60,9 @@ for _option in _command.params:
 _command.callback = _worker
 _command.help = """Start a worker: all agents, or those in EDGELOOP_AGENTS.
 
-It waits up to a minute for the broker and refuses to start if a topic differs from its declaration.  Any number of workers can run
-on one machine.  SIGTERM or Ctrl-C shuts it down cleanly.
+It waits up to a minute for the broker and refuses to start if a topic differs from its
+declaration.  Any number of workers can run on one machine.  SIGTERM or Ctrl-C shuts it down
+cleanly.
 
 \b
 Examples:

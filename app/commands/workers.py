@@ -1,4 +1,4 @@
-"""`faust -A app workers`: who works on what, or wait until so many workers have joined.
+"""`faust -A app workers`: show the workers and their partitions, or wait until workers have joined.
 
 May touch: the broker (read only).
 """

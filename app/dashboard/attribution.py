@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.explain.effect import mean_interval, part_of
 from app.explain.known import Known
 from app.explain.reading import read_changes
@@ -70,7 +70,7 @@ def helped(settings: Settings) -> Helped:
 
 async def _read(settings: Settings) -> Helped:
     held = await read_changes(settings)
-    by_id: dict[str, list[Change]] = {}
+    by_id: dict[str, list[OverrideChange]] = {}
     for change in held.changes:
         by_id.setdefault(change.override_id, []).append(change)
     facts = await _naming(settings)
@@ -107,7 +107,7 @@ async def _naming(settings: Settings) -> list[PatternTradeEvent]:
 
 def sized(
     facts: Iterable[PatternTradeEvent],
-    changes: Mapping[str, Sequence[Change]],
+    changes: Mapping[str, Sequence[OverrideChange]],
     known: Mapping[str, Known],
     settings: Settings,
 ) -> list[Sized]:

@@ -136,7 +136,8 @@ def _waterfall(parts: Sequence[tuple[Match, Override | None]], size: float, widt
         kind = "sum" if name == "size" and i == len(rows) - 1 else "good" if end >= start else "bad"
         left, right = min(x(start), x(end)), max(x(start), x(end))
         out.append(
-            f'<text class="name" x="{names - 12}" y="{y + 17}" text-anchor="end">{escape(shown)}</text>'
+            f'<text class="name" x="{names - 12}" y="{y + 17}" text-anchor="end">'
+            f"{escape(shown)}</text>"
             f'<rect class="bar {kind}" x="{left}" y="{y + 5}" width="{max(right - left, 2):.1f}"'
             f' height="{row - 10}" rx="2"><title>{escape(name)}: {escape(text)}</title></rect>'
             f'<text class="value" x="{right + 6}" y="{y + 17}">{escape(text)}</text>'

@@ -88,7 +88,7 @@ class Feed:
         self._changed = asyncio.Event()
 
     async def changed(self, since: int, within_s: float) -> int:
-        """The revision, as soon as it is not `since` any more, and at the latest after `within_s`."""
+        """The revision, as soon as it is not `since` any more, or after `within_s`."""
         if self.revision == since and not self.closed:
             try:
                 await asyncio.wait_for(self._changed.wait(), within_s)

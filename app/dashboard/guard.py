@@ -2,8 +2,8 @@
 
 May touch: nothing but the requests.
 
-On loopback everyone on the machine may ask, as with the worker's health pages; the `Host` header has
-to name loopback, so that no web page elsewhere can reach it by a name of its own.  On any other
+On loopback everyone on the machine may ask, as with the worker's health pages; the `Host` header
+has to name loopback, so that no web page elsewhere can reach it by a name of its own.  On any other
 address a token is needed: once as `?token=`, which becomes a cookie, or as a Bearer token.
 """
 

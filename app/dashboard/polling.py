@@ -33,7 +33,7 @@ TROUBLE = (
 async def poll(
     feed: Feed, name: str, ask: Callable[[], Awaitable[Any]], *, within_s: float = 30.0
 ) -> None:
-    """Put what `ask` returns into `feed`, every so often as the feed says; trouble goes there, too."""
+    """Put what `ask` returns into `feed`, as often as the feed says; trouble goes there, too."""
     reading = feed[name]
     while True:
         try:

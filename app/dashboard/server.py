@@ -96,8 +96,8 @@ def serve(settings: Settings, options: Options, sock: socket.socket, token: str 
         lifespan="on",
     )
     server = _Server(config, dashboard.feed.close)
-    # uvicorn raises the signal again when it has stopped, for whoever handled it before: a stop that
-    # was asked for ends well, with exit code 0.
+    # uvicorn raises the signal again when it has stopped, for whoever handled it before: a stop
+    # that was asked for ends well, with exit code 0.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     asyncio.run(server.serve(sockets=[sock]))

@@ -1,5 +1,4 @@
-"""Dead letters: what the door refused, to be looked at, and to be sent again when it has become
-valid.
+"""Dead letters: show rejected closes, and resend those that have become valid.
 
 May touch: `letters` reads the broker; `redrive` reads it and writes `position_closed`; `marking`
 nothing.

@@ -1,4 +1,4 @@
-"""The records of `position_closed.dlq`, read, filtered, and tried at the door again.
+"""The records of `position_closed.dlq`: read, filter and validate them again.
 
 May touch: the broker (read only).
 """
@@ -107,7 +107,7 @@ def letter_of(record: ConsumerRecord) -> Letter:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which letters: every filter that is set has to fit.
+    """A filter of letters: every condition that is set must match.
 
     `path` fits its beginning, or the whole where it has `*` (anything) or `?` (one character);
     times are milliseconds since 1970 of the close's own Kafka timestamp, from `since_ms` on and
@@ -141,7 +141,10 @@ def path_fits(pattern: str, path: str) -> bool:
     """Whether a path begins with `pattern` or, if that has `*` or `?`, is like it as a whole;
     brackets are themselves.
 
-    >>> path_fits("$.actions", "$.actions[3].scope.chain"), path_fits("$.actions[*].ts", "$.actions[3].ts"), path_fits("$.a?", "$.abc")
+    >>> (
+    ...     path_fits("$.actions", "$.actions[3].scope.chain"),
+    ...     path_fits("$.actions[*].ts", "$.actions[3].ts"), path_fits("$.a?", "$.abc"),
+    ... )
     (True, True, False)
     """
     if not re.search(r"[*?]", pattern):
@@ -151,8 +154,8 @@ def path_fits(pattern: str, path: str) -> bool:
 
 
 def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> DeadLetterError | None:
-    """What the door says of `value` with these settings, for a record that is stamped `at_ms`; None
-    if it would become facts."""
+    """The validation error of `value` under these settings, for a record with the timestamp
+    `at_ms`; None if it would become facts."""
     try:
         explode(value, at_ms, dimensions=settings.dimensions, outcome=settings.outcome)
     except DeadLetterError as error:

@@ -2,7 +2,7 @@
 
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `position_closed`.
 
-1. Every letter is read and, if it is wanted, tried at the door with today's settings and the time
+1. Every letter is read and, if it matches, validated with the current settings and the time
    of now, which is the timestamp that the record will have.
 2. `position_closed` is read from the time of the oldest wanted letter on.  A record that was sent
    again carries the header `redriven.from` with the place of its letter; that letter, and any other
@@ -42,10 +42,10 @@ Progress = Callable[[int], None]
 
 
 @dataclass
-class Plan:
-    """What would be done with the wanted letters.
+class Redrive:
+    """What would be done with the matching letters.
 
-    `send` in their order; `refused` counts, by reason, those that the door would refuse again (not
+    `send` in their order; `refused` counts, by reason, those that would be rejected again (not
     in `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
     whose whole value is no more in `position_closed`; `left` are those beyond the limit.
     """
@@ -66,13 +66,13 @@ async def plan(
     everything: bool = False,
     limit: int | None = None,
     progress: Progress = lambda n: None,
-) -> Plan:
-    """Look, and send nothing.  `everything`: also what the door would refuse again.
+) -> Redrive:
+    """Plan only, send nothing.  `everything`: also those that would be rejected again.
 
     Raises `UnreachableError`, `ConfigurationError` without the topics.
     """
     await require_existence(settings, [CLOSES, DEAD_LETTERS])
-    made, now_ms = Plan(), round(time.time() * 1000)
+    made, now_ms = Redrive(), round(time.time() * 1000)
     sources: dict[Place, Place | None] = {}
     found: list[tuple[Letter, str | None]] = []
     async for letter, record in letters(settings, on_batch=progress):

@@ -5,7 +5,7 @@ May touch: the per-user cache; the network, through jgo, for what is not there.
 
 `jgo` fetches but compares no sums with the lock, and a process killed while it writes leaves half a
 file.  So every jar's sum is checked here before each start (44 MB take 0.1 s), and what does not
-agree is removed and fetched anew, once.
+agree is removed and downloaded again, once.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def ensure_jars(
     cache: Path, report: Callable[[str], None], jars: list[Jar] | None = None
 ) -> list[Path]:
     """Paths of all locked jars, each checked against the lock just now; what is missing or altered
-    is fetched (anew).
+    is downloaded (again).
 
     Raises `UnreachableError` when a jar cannot be fetched, or when what was fetched is not what the
     lock names.
@@ -149,7 +149,8 @@ def _fetch(wanted: list[Jar], repository: Path, report: Callable[[str], None]) -
         raise UnreachableError(
             f"Apache Kafka could not be downloaded from the Maven repository: {error}",
             processes.remedy(str(error))
-            or "Check the network and the proxy settings (HTTPS_PROXY), then try again. Completed files are kept.",
+            or "Check the network and the proxy settings (HTTPS_PROXY), then try again. Completed"
+            " files are kept.",
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -54,7 +54,7 @@ class Kafka:
 
     @property
     def ports(self) -> list[int]:
-        """The ports of the broker and of the controller as last used; empty before the first start."""
+        """The last ports of the broker and the controller; empty before the first start."""
         try:
             return list(json.loads(self._ports_file.read_text()))
         except (FileNotFoundError, ValueError):
@@ -146,7 +146,7 @@ class Kafka:
                 if cluster_id != self._cluster_id():
                     # Another broker has our port; ours is about to find out.
                     raise RuntimeError(
-                        f"the broker on {self.address} is another one ({cluster_id})"
+                        f"the broker on {self.address} belongs to another cluster ({cluster_id})"
                     )
                 response = await admin.create_topics([NewTopic(READY_TOPIC, 1, 1)])
                 code = response.topic_errors[0][1]
@@ -169,7 +169,7 @@ class Kafka:
                 received = await consumer.getone()
                 await admin.delete_topics([READY_TOPIC])
         if received.value != token:
-            raise RuntimeError(f"{READY_TOPIC} gave back {received.value!r}, not {token!r}")
+            raise RuntimeError(f"{READY_TOPIC} returned {received.value!r}, not {token!r}")
 
     def _cluster_id(self) -> str:
         lines = (self.directory / "data" / "meta.properties").read_text().splitlines()

@@ -103,7 +103,7 @@ class Postgres:
         if data.exists():
             if "password" not in self._settings:
                 raise ConfigurationError(
-                    f"The password of {data} is lost.",
+                    f"The password file of {data} is missing.",
                     "Delete the data with `faust -A app stack reset`.",
                 )
             self._remove_stale_lock()

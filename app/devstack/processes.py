@@ -171,7 +171,7 @@ REMEDIES = {
         "The limit of open files is too low: raise it (ulimit -n 4096), then try again."
     ),
     "could not look up effective user ID": (
-        "PostgreSQL runs only for a user that has a name on this machine (an entry in /etc/passwd)."
+        "PostgreSQL needs a user with a name on this machine (an entry in /etc/passwd)."
     ),
     "database files are incompatible with server": (
         "The data was written by another version: `faust -A app stack reset` deletes it."

@@ -1,4 +1,4 @@
-"""Write `jgo.lock.toml` anew from `jgo.toml`: `python -m app.devstack.relock`, for who moves Kafka
+"""Rewrite `jgo.lock.toml` from `jgo.toml`: `python -m app.devstack.relock`, after upgrading Kafka
 to another version.
 
 May touch: the network, the per-user cache, `jgo.lock.toml` beside this file.

@@ -1,4 +1,4 @@
-"""Why an override says what it says, and why a context resolves to what it does: one document,
+"""Why an override is what it is, and why a context resolves as it does: one document,
 three ways to show it.
 
 May touch: nothing but their arguments, save `reading` (the broker and PostgreSQL, read only).

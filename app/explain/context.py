@@ -1,4 +1,4 @@
-"""The document of a context: why it resolves to what it does, also when there is nothing to find.
+"""The document of a context: why it resolves as it does, even if nothing matches.
 
 May touch: nothing but its arguments.
 """
@@ -25,15 +25,12 @@ from app.explain.document import (
 from app.explain.known import Known, matches
 from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_micros
 from edgeloop.canonical import CanonicalError
-from edgeloop.overrides import Override
+from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.resolution import Resolution, contained, prepare, resolve
 from edgeloop.scope import canonical_text, canonical_value, pairs_of
 
-EARLY = (
-    "Nothing had been published by then: the overrides as they are now stand in for what was in"
-    " force."
-)
+EARLY = "Nothing was published by then, so the current overrides are shown instead."
 MOST_NEAR = 8
 MOST_LESSONS = 20
 MOST_SIMILAR = 5
@@ -62,7 +59,7 @@ def explain_context(
 
     `known` is of the module and has the facts and changes of that group; `dimensions` are those of
     the settings, `groups` all (pattern key, category) that there are, of any module, so that a
-    mistyped one can be told from one without trades.
+    mistyped one can be distinguished from one without trades.
     """
     key = canonical_or_none(asked, known.module)
     counted, ignored = _counts(scope, dimensions)
@@ -123,7 +120,7 @@ def explain_context(
 def _counts(
     scope: Mapping[str, str], dimensions: Sequence[str]
 ) -> tuple[dict[str, str], tuple[IgnoredKey, ...]]:
-    """What counts of a scope as it was given, and what does not."""
+    """The parts of a given scope that count, and those that do not."""
     counted: dict[str, str] = {}
     ignored: list[IgnoredKey] = []
     for name, value in scope.items():
@@ -138,7 +135,7 @@ def _counts(
             ignored.append(IgnoredKey(name, value, error.message))
             continue
         if text is None:
-            ignored.append(IgnoredKey(name, value, "The value means that it is unknown."))
+            ignored.append(IgnoredKey(name, value, "The value means unknown."))
         else:
             counted[name] = text
     return dict(sorted(counted.items())), tuple(ignored)
@@ -191,7 +188,7 @@ def _contributions(
 
 
 def _gain(override: Override, scope: Mapping[str, str]) -> tuple[str | None, float]:
-    """The regime that holds, as the reader chooses it, and its gain."""
+    """The regime that the reader applies, and its gain."""
     for items, gain in prepare(override).gains:
         if contained(items, scope):
             return next(text for text in override.regime_gains if pairs_of(text) == items), gain
@@ -263,7 +260,7 @@ def _lessons(
 
 
 def _similar(group: tuple[str, str], groups: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """Groups that may have been meant, as `pattern key category`: the same key with other
+    """Similar groups, as `pattern key category`: the same key with other
     categories first."""
     key, category = group
     same = [f"{key} {c}" for k, c in sorted(groups) if k == key]
@@ -278,7 +275,7 @@ def _similar(group: tuple[str, str], groups: Collection[tuple[str, str]]) -> tup
 
 
 def _because(context: ContextDocument, known: Known) -> list[str]:
-    """The reasons in sentences, the one that settles it first."""
+    """The reasons as sentences, the decisive one first."""
     if context.pattern_key is None or context.reason == "error":
         return [f"The position manager is answered × 1: {context.detail}"]
     live = [line for line in context.matches if line.state == "matched"]
@@ -289,18 +286,21 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
             " the context."
         )
         if abs(1.0 + sum(line.contribution for line in live) - context.multiplier) > 1e-12:
-            said.append("The sum exceeds the bounds of 0.3 to 3.0 and is clamped.")
+            said.append(
+                f"The sum exceeds the bounds of {MIN_MULTIPLIER} to {MAX_MULTIPLIER} and is"
+                " clamped."
+            )
     elif context.n_group is None:
         said.append(f"No trade of {context.pattern_key} {context.action_category} is known.")
         if context.similar:
-            said.append(f"There is: {', '.join(context.similar)}.")
+            said.append(f"Similar groups: {', '.join(context.similar)}.")
     elif any(line.state == "expired" for line in context.matches):
         said.append(
             "The matching overrides have expired: their group and module have had no trade for 30"
             " days."
         )
     elif context.near:
-        said.append("Overrides of the group have another scope.")
+        said.append("The group's overrides have other scopes.")
     elif not live:
         said.append("The group has no override.")
     if live or context.n_group is None:

@@ -1,5 +1,5 @@
-"""How an effect moved: the days of its history, the same by week or month, and the curve that its
-published half-life draws.
+"""An effect over time: the days of its history, the same by week or month, and the curve of its
+published half-life.
 
 May touch: nothing but its arguments.
 """
@@ -16,14 +16,14 @@ from edgeloop.overrides import Override
 from schemas.lessons import EdgeHistory
 
 WEEKS = 26
-"""Up to so many weeks the stretches are weeks (from Monday), else months."""
+"""Maximum number of weeks shown as weeks (from Monday); beyond, months."""
 
 
 def decay_lines(
     override: Override, days: Sequence[EdgeHistory], unit: float, shift: float = 0.0
 ) -> DecayLines:
     """The decay of `override`, whose lesson has the history `days`; `unit` units of the outcome are
-    one of size, and `shift` is added to what was promised and made.
+    one of size, and `shift` is added to predicted and realised uplift.
 
     The curve is the effect now, backwards by the half-life (without one it is level), in units of
     the outcome.
@@ -53,10 +53,9 @@ def _day(override: Override, day: EdgeHistory, unit: float, shift: float) -> Dec
 
 
 def fitted_at(override: Override, at_us: int) -> float:
-    """The effect at `at_us` as its half-life draws it from now, in units of size.
+    """The effect at `at_us`, extrapolated from now by its half-life, in units of size.
 
-    Long before, a short half-life would make any number of it: no more than eight half-lives are
-    gone back.
+    At most eight half-lives back: beyond, a short half-life would give arbitrarily large numbers.
     """
     half_life = override.decay.half_life_hours
     if half_life is None:
@@ -71,7 +70,9 @@ def stretches(days: Sequence[DecayLine]) -> tuple[DecayLine, ...]:
 
     >>> from app.explain.document import DecayLine
     >>> days = ("2025-01-01", 1, 0.0, 1.0), ("2025-01-03", 3, 0.4, 0.2)
-    >>> found = stretches([DecayLine(day, day, n, predicted, uplift, 0.5) for day, n, predicted, uplift in days])
+    >>> found = stretches(
+    ...     [DecayLine(day, day, n, predicted, uplift, 0.5) for day, n, predicted, uplift in days]
+    ... )
     >>> [(s.first_day, s.last_day, s.n, round(s.predicted, 3), round(s.uplift, 3)) for s in found]
     [('2025-01-01', '2025-01-03', 4, 0.3, 0.4)]
     """

@@ -13,7 +13,7 @@ from schemas.lessons import Metrics
 
 
 class SegmentLine(msgspec.Struct, frozen=True):
-    """Trades of one segment among the evidence, and what a trade of the segment earns on average."""
+    """Trades of one segment among the evidence, and the mean outcome of that segment."""
 
     bucket: str | None
     timeframe: str | None
@@ -34,10 +34,10 @@ class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
     """The trades behind an override.
 
     `n` is what its lesson counted between the exits `from_ts` and `to_ts`; `n_now` match in the
-    window as the facts are now, and all that follows is about these: their mean outcome, the mean
-    `uplift` beyond the baselines of their segments, and the mean `beyond` what trades of the group
-    make without its effects, which is what an effect is about.  `trades`: the newest first, as many
-    as were asked for.
+    window as the facts are now, and the rest is about these: their mean outcome, the mean
+    `uplift` beyond the baselines of their segments, and and the mean `beyond` the group's trades
+    without its effects, which an effect measures.  `trades`: the newest first, as many as
+    requested.
     """
 
     from_ts: str
@@ -69,11 +69,11 @@ class SliceLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchLines(msgspec.Struct, frozen=True, kw_only=True):
-    """What was searched, and how surely the effect passes.
+    """The search, and how clearly the effect passes.
 
     `group_hypotheses` distinct slices were searched in the group, `module_hypotheses` in the module
-    (each group's level is one more).  At the error rate `alpha` it takes |z| = `bar`; the effect
-    has `statistic`, and `share` of it (0 to 1) has come in.
+    (each group's level is one more).  At the error rate `alpha` the threshold is |z| = `bar`; the
+    effect has `statistic`, and `share` of it (0 to 1) counts.
     """
 
     group_hypotheses: int
@@ -87,11 +87,10 @@ class SearchLines(msgspec.Struct, frozen=True, kw_only=True):
 class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
     """How the two accounts of a group came together in the effect.
 
-    `part` is selected (sure by itself) or shared (one of many that only count together).  Its
-    trades make `mean` more than the group's on average, of which `shared` is left beside all other
-    slices: the share `kept`; None without a shared effect.  `half_life` and `shared_effects` are
-    how far these learners count, `open` how far there is anything in the groups of its category to
-    size by; 0 to 1.
+    `part` is selected (passes alone) or shared (one of many that count together).  Its
+    trades average `mean` more than the group's, of which `shared` remains given all other slices:
+    the share `kept`; None without a shared effect.  `half_life` and `shared_effects` are these
+    learners' weights, `open` the evidence that the groups of its category have any edge; 0 to 1.
     """
 
     part: str
@@ -104,8 +103,9 @@ class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecayLine(msgspec.Struct, frozen=True):
-    """A day, or a longer stretch from `first_day` to `last_day` (YYYY-MM-DD): `n` trades, what
-    those before each day had promised, what the day's own made, and where the fitted curve is."""
+    """A day, or a longer stretch from `first_day` to `last_day` (YYYY-MM-DD): `n` trades, the
+    uplift predicted from those before each day, the realised uplift of the day, and the fitted
+    curve."""
 
     first_day: str
     last_day: str
@@ -139,7 +139,7 @@ class GainTerm(msgspec.Struct, frozen=True):
 
 
 class GainLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What one regime makes of the effect: `gain` (1: nothing), and the weights behind it.  Without
+    """One regime's effect on the override: `gain` (1: none), and the weights behind it.  Without
     `active` the weights are not used."""
 
     regime: str
@@ -153,7 +153,7 @@ class GainLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A lesson of the same latent factor; `covered`: this override speaks for its trades."""
+    """A lesson of the same latent factor; `covered`: this override covers its trades."""
 
     lesson_id: str
     pattern_key: str
@@ -173,7 +173,7 @@ class FactorLines(msgspec.Struct, frozen=True):
 
 
 class ChangeLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One publication of the override; what it said is null where it was retired."""
+    """One publication of the override; its content is null where it was retired."""
 
     published_at: str
     version: int
@@ -191,11 +191,11 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 
     `n` trades with `n_actions` such actions; `mean_uplift` is the mean outcome beyond the segments'
     baselines, with its 90 % interval `low` to `high` (null with fewer than two days).  `promised`
-    is what the override promised for them, `promised_by_all` what all overrides did that their
-    actions name, each as it was at the action's time; `made` is what came of it, beyond what trades
-    of the group make without its effects, with its 90 % interval.  `added` is the outcome that its
-    sizing added: the sum of (its part of the size − 1) · uplift.  Of `n_assumed` trades no change
-    before the action is known; the earliest that is known stands in.
+    is the override's prediction for them, `promised_by_all` that of all overrides that their
+    actions name, each as of the action's time; `made` is the realised outcome relative to the group
+    without its effects, with its 90 % interval.  `added` is the outcome that its sizing added: the
+    sum of (its part of the size − 1) · uplift.  For `n_assumed` trades no change before the action
+    is known; the earliest known one is used.
     """
 
     n: int
@@ -220,8 +220,8 @@ class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kin
     """Everything behind one override.
 
     `in_force` is false if it is retired, or expired at `at`; then `override` is the last that was
-    published.  `slices` are the strongest of `n_slices` that have to do with it.  `attribution` is
-    null where no closed trade names it; parts that a way of learning does not have are null or
+    published.  `slices` are the strongest of `n_slices` related ones.  `attribution` is
+    null where no closed trade names it; parts that a learning method does not have are null or
     empty.
     """
 

@@ -3,7 +3,7 @@ earned.
 
 May touch: nothing but its arguments.
 
-A trade counts once, whichever of its actions name the override.  What the override promised for it
+A trade counts once, whichever of its actions name the override.  What the override predicted for it
 is its contribution to the size when the action was taken (effect · regime gain · what had not
 faded), as the reader's own function works it out from the change that was in force then; what its
 sizing added is its part of the size that was in fact taken, after the clamp to 0.3 … 3.0, times the
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.explain.document import Attribution
 from app.explain.known import Counted, Known
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
@@ -35,7 +35,7 @@ LEVEL = 0.90
 class Part(NamedTuple):
     """What one override had to do with one action: its contribution, that of all that the action
     names, its part of the size that was taken (1 + part is what it made of the size), and whether a
-    later change stands in for the one that was in force."""
+    later change is used instead of the one in force."""
 
     promised: float
     promised_by_all: float
@@ -46,7 +46,7 @@ class Part(NamedTuple):
 def attribution(known: Known, override_id: str) -> Attribution | None:
     """The effect attribution of one override of the group whose facts and changes are `known`; None
     if no trade names it."""
-    by_id: dict[str, list[Change]] = {}
+    by_id: dict[str, list[OverrideChange]] = {}
     for change in known.changes:
         by_id.setdefault(change.override_id, []).append(change)
     held = [change.record for change in by_id.get(override_id, ()) if change.record is not None]
@@ -92,7 +92,9 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
     )
 
 
-def part_of(override_id: str, action: FactAction, changes: Mapping[str, Sequence[Change]]) -> Part:
+def part_of(
+    override_id: str, action: FactAction, changes: Mapping[str, Sequence[OverrideChange]]
+) -> Part:
     """The part of one override in an action that names it.  `changes` are those of each override,
     oldest first."""
     at_us = micros_from_text(action.ts)
@@ -115,7 +117,7 @@ def part_of(override_id: str, action: FactAction, changes: Mapping[str, Sequence
     return Part(own, total, own * (found.multiplier - 1.0) / total if total else 0.0, assumed)
 
 
-def _held_at(changes: Iterable[Change], at_us: int) -> tuple[Override | None, bool]:
+def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:
     """What the last change before `at_us` said, and whether the earliest that is known stands in
     for it.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.size import unit_of_size
@@ -30,7 +30,7 @@ from schemas.lessons import (
 
 @dataclass(frozen=True)
 class Counted:
-    """A trade of the group as the close that counts tells it."""
+    """A trade of the group according to the close that counts."""
 
     trade: Trade
     actions: tuple[FactAction, ...]
@@ -54,7 +54,7 @@ class Known:
     factors: Mapping[str, LatentFactor] = field(default_factory=dict)
     days: Sequence[EdgeHistory] = ()
     facts: Sequence[PatternTradeEvent] = ()
-    changes: Sequence[Change] = ()
+    changes: Sequence[OverrideChange] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -150,7 +150,9 @@ def matches(trade: Trade, scope: Scope) -> bool:
     """Whether one of the trade's actions in the group has all of `scope`: the core's rule.
 
     >>> from app.learning.common.window import Trade
-    >>> trade = Trade("t", (0, 2, 0, "e", "00"), 0, 1.0, (None, None), True, ({"a": "1"}, {"b": "2"}))
+    >>> trade = Trade(
+    ...     "t", (0, 2, 0, "e", "00"), 0, 1.0, (None, None), True, ({"a": "1"}, {"b": "2"})
+    ... )
     >>> matches(trade, {"a": "1"}), matches(trade, {"a": "1", "b": "2"}), matches(trade, {})
     (True, False, True)
     """

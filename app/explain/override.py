@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from app.changes import Change, expired
+from app.changes import OverrideChange, expired
 from app.errors import BadDataError
 from app.explain.decay import decay_lines
 from app.explain.document import (
@@ -37,7 +37,7 @@ from edgeloop.scope import canonical_text
 from schemas.lessons import Lesson, RegimeWeight
 
 MOST_SLICES = 12
-"""Slices of each relation that a document tells of: those with the greatest statistics."""
+"""Maximum number of slices per relation: those with the largest statistics."""
 
 
 def explain_override(
@@ -103,7 +103,7 @@ def _notes(evidence: EvidenceLines, published: bool, lesson: Lesson | None) -> l
     if lesson is not None and evidence.n_now != lesson.n:
         notes.append(
             f"The lesson counted {lesson.n:,} trades and the facts now hold {evidence.n_now:,}: a"
-            " refit is still to come, the settings here are not the workers', or the log has lost"
+            " refit is pending, the settings here differ from the workers', or the log has lost"
             " old trades."
         )
     if not published:
@@ -175,10 +175,7 @@ def _slices(known: Known, override: Override, lesson: Lesson | None) -> list[Sli
     for scope in (
         lesson.marginal.aliases if lesson is not None and lesson.marginal is not None else ()
     ):
-        reason = (
-            "Exactly the same trades match it: it is the same slice, and the more general one has"
-            " the lesson."
-        )
+        reason = "It matches exactly the same trades as a more general slice, which has the lesson."
         found.append(
             SliceLine(
                 relation="alias",
@@ -345,7 +342,7 @@ def _factor(known: Known, override: Override) -> FactorLines | None:
     )
 
 
-def _change(change: Change) -> ChangeLine:
+def _change(change: OverrideChange) -> ChangeLine:
     record = change.record
     return ChangeLine(
         published_at=text_from_micros(change.published_us),

@@ -54,7 +54,7 @@ def _table(table: Table) -> str:
 
 def drawing(decay: DecayLines) -> str:
     """The decay as SVG: what each stretch's trades made (a dot, larger with more trades), what had
-    been promised, and the fitted curve."""
+    been predicted, and the fitted curve."""
     points = decay.stretches if len(decay.stretches) > 2 else decay.days
     first, last = (date.fromisoformat(decay.days[i].first_day).toordinal() for i in (0, -1))
     values = [v for p in points for v in (p.uplift, p.predicted)]
@@ -93,12 +93,13 @@ def drawing(decay: DecayLines) -> str:
         f" {p.uplift:+.3f}</title></circle>"
         for p in points
     )
+    marks = [v for v in (high, 0.0, low) if v == 0.0 or abs(v) > 0.1 * (high - low)]
     return (
-        f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="promised'
-        ' and made by day">'
+        f'<svg class="explain-decay" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        ' aria-label="predicted and realised uplift by day">'
         f'<line class="zero" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y(0.0)}" y2="{y(0.0)}"'
         ' stroke="currentColor" stroke-opacity="0.3"/>'
-        f"{''.join(tick(value) for value in (high, 0.0, low) if value == 0.0 or abs(value) > 0.1 * (high - low))}"
+        f"{''.join(map(tick, marks))}"
         f'<polyline class="promised" points="{promised}" fill="none" stroke="currentColor"'
         ' stroke-opacity="0.5" stroke-dasharray="4 3"/>'
         f'<polyline class="fitted" points="{fitted}" fill="none" stroke="currentColor"'
@@ -108,7 +109,6 @@ def drawing(decay: DecayLines) -> str:
         f'<text class="day" x="{WIDTH - 8}" y="{HEIGHT - 6}" font-size="11" text-anchor="end"'
         ' fill="currentColor">'
         f"{decay.days[-1].last_day}</text></svg>"
-        '<p class="explain-legend">Dots: what the trades made. Dashed: what those before had'
-        " promised. Line: the edge, as its half-life "
-        "draws it.</p>"
+        '<p class="explain-legend">Dots: realised. Dashed: predicted from earlier trades. Line: the'
+        " edge with its half-life.</p>"
     )

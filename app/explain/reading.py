@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import changes
-from app.changes import Change
+from app.changes import OverrideChange
 from app.errors import BadDataError
 from app.explain.known import Known
 from app.learning.common.window import Rank, trade_from_fact
@@ -49,14 +49,14 @@ class Found:
     action_category: str
 
 
-async def read_changes(settings: Settings) -> changes.Changes:
+async def read_changes(settings: Settings) -> changes.OverrideHistory:
     """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError`
     without the topics of `READ`."""
     await topics.require_existence(settings, READ)
     return await changes.read(settings)
 
 
-def find_override(held: changes.Changes, prefix: str) -> Found:
+def find_override(held: changes.OverrideHistory, prefix: str) -> Found:
     """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if
     there is none, or more than one."""
     records = {
@@ -81,7 +81,7 @@ def find_override(held: changes.Changes, prefix: str) -> Found:
 
 async def read_known(
     settings: Settings,
-    held: changes.Changes,
+    held: changes.OverrideHistory,
     module: str,
     pattern_key: str,
     category: str,
@@ -103,7 +103,7 @@ async def read_known(
         if record.module == module and record.learning == settings.learning:
             (lessons if isinstance(record, Lesson) else summaries)[key] = record
     own = partition_of(module, settings.partitions)
-    said("what was made of them")
+    said("their verdicts")
     verdicts = await current(settings, kinds.VERDICTS, partition=own)
     weights = await current(settings, kinds.REGIME_WEIGHTS, partition=own)
     factors = await current(settings, kinds.FACTORS, partition=own)
@@ -140,7 +140,7 @@ async def read_known(
     return known, groups
 
 
-def of_group(held: list[Change], pattern_key: str, category: str) -> list[Change]:
+def of_group(held: list[OverrideChange], pattern_key: str, category: str) -> list[OverrideChange]:
     """The changes of the overrides of one group, their retirements too."""
     ids = {
         c.override_id

@@ -76,7 +76,7 @@ def _head(d: OverrideDocument) -> Section:
         d.reason,
     ]
     if o.expires_at is not None:
-        said.append(f"It speaks of {_time(o.as_of)} and expires {_time(o.expires_at)}.")
+        said.append(f"It is as of {_time(o.as_of)} and expires at {_time(o.expires_at)}.")
     if o.learning == "integrated" and o.effect_sd is not None:
         said.append(
             f"Its effect is {o.effect:+.3f} ± {o.effect_sd:.3f} (standard error); its sign is right"
@@ -102,13 +102,13 @@ def _evidence(d: OverrideDocument) -> Section:
     said = [f"{_count(e.n, 'trade')} with exits from {_time(e.from_ts)} to {_time(e.to_ts)}."]
     if e.mean is not None and e.uplift is not None:
         said.append(
-            f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} beyond the baselines of"
-            " their segments."
+            f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} above the baselines of their"
+            " segments."
         )
     if e.beyond is not None and d.override.learning == "integrated":
         said.append(
-            f"That is {e.beyond:+.3f} beyond what trades of the group make without its effects;"
-            " whatever effects match them are in it."
+            f"That is {e.beyond:+.3f} beyond the group's trades without its effects; it includes"
+            " all effects that match these trades."
         )
     rows = tuple(
         (s.bucket or "–", s.timeframe or "–", f"{s.n:,}", f"{s.baseline:+.3f}") for s in e.segments
@@ -141,30 +141,29 @@ def _considered(d: OverrideDocument) -> Section:
         said.append(
             f"{_count(s.group_hypotheses, 'slice')} of the group were searched,"
             f" {s.module_hypotheses:,} hypotheses in the module. At an error rate of {s.alpha:.3g}"
-            f" over all of them it takes {s.bar:.2f} standard errors."
+            f" for all of them, an effect needs {s.bar:.2f} standard errors."
         )
         if d.override.part == "shared":
-            said.append(
-                "The effect does not pass by itself; it is one of many that count together."
-            )
+            said.append("The effect does not pass alone; it is one of many shared effects.")
         elif s.statistic is None or s.share is None:
-            said.append("As the lessons are now, the effect does not pass.")
+            said.append("With the current lessons, the effect does not pass.")
         else:
             came = (
                 ""
                 if s.share >= 1.0
                 else (
-                    f" {s.share:.0%} of it has come in: it is near the bar, or its trades' segments"
-                    " explain a part of it."
+                    f" {s.share:.0%} of it counts: it is near the threshold, or its trades'"
+                    " segments explain part of it."
                 )
             )
             said.append(
-                f"The effect has {s.statistic:.2f}, {s.statistic - s.bar:.2f} beyond that.{came}"
+                f"The effect has {s.statistic:.2f}, which is {s.statistic - s.bar:.2f} above the"
+                f" threshold.{came}"
             )
     else:
         said.append(
-            "Every slice is judged by itself: none was weighed against another, and no error rate"
-            " covers the search."
+            "Every slice is judged alone: it is not compared with others, and no error rate covers"
+            " the search."
         )
     rows = tuple(
         (
@@ -179,7 +178,7 @@ def _considered(d: OverrideDocument) -> Section:
         for x in d.slices
     )
     if len(rows) < d.n_slices:
-        said.append(f"The {len(rows)} strongest of {d.n_slices} slices that have to do with it:")
+        said.append(f"The {len(rows)} strongest of {d.n_slices} related slices:")
     columns = ("", "slice", "trades", "mean", "z", "decision", "why")
     return Section(
         "What else was considered",
@@ -193,23 +192,23 @@ def _weighing(d: OverrideDocument) -> Section:
     assert w is not None
     said = [
         (
-            "It was chosen: it is sure by itself."
+            "It was chosen: its evidence is sufficient alone."
             if w.part == "selected"
             else (
-                "It is shared: too weak alone, it counts as a part of the posterior mean of all"
-                " slices of its group."
+                "It is shared: too weak alone, it is part of the posterior mean of all slices of"
+                " its group."
             )
         )
     ]
     if w.mean is not None and w.shared is not None:
         left = "" if w.kept is None else f", {w.kept:.0%} of it"
         said.append(
-            f"Its trades make {w.mean:+.3f} more than all of the group on average, of which"
-            f" {w.shared:+.3f}{left}, is its own beside all other slices."
+            f"Its trades average {w.mean:+.3f} more than the whole group, of which"
+            f" {w.shared:+.3f}{left}, is its own, given all other slices."
         )
     said.append(
-        f"By their record half-lives count by {w.half_life:.2f} here, and shared effects by"
-        f" {w.shared_effects:.2f} where there is anything to size by, which is shown by"
+        f"By their past accuracy, half-lives have a weight of {w.half_life:.2f} here, and shared"
+        f" effects {w.shared_effects:.2f}. The evidence that the module has any edge is"
         f" {w.open:.2f} (0 to 1)."
     )
     return Section("How it is weighed", tuple(said))
@@ -219,11 +218,11 @@ def _decay(d: OverrideDocument) -> Section:
     x = d.decay
     if d.override.learning == "classic":
         return Section(
-            "How it moves",
+            "Over time",
             (
                 (
-                    f"The outcomes of its trades are {x.state}; there is no half-life and no"
-                    " history by day."
+                    f"The outcomes of its trades are {x.state}; there is no half-life and no daily"
+                    " history."
                 ),
             ),
         )
@@ -237,8 +236,8 @@ def _decay(d: OverrideDocument) -> Section:
         f" {d.outcome}."
     ]
     if not x.stretches:
-        said.append("There is no history of it by day.")
-        return Section("How it moves", tuple(said))
+        said.append("It has no daily history.")
+        return Section("Over time", tuple(said))
     top = max(max(abs(s.uplift), abs(s.predicted)) for s in x.stretches)
     rows = tuple(
         (
@@ -252,11 +251,11 @@ def _decay(d: OverrideDocument) -> Section:
         for s in x.stretches
     )
     said.append(
-        "What its trades had promised before each day, and what each day's trades then made"
+        "Uplift predicted before each day, and the realised uplift of each day's trades"
         f" ({len(x.days):,} days):"
     )
-    columns = ("from", "trades", "promised", "made", "fitted", "")
-    return Section("How it moves", tuple(said), Table(columns, rows, frozenset({1, 2, 3, 4})), x)
+    columns = ("from", "trades", "predicted", "realised", "fitted", "")
+    return Section("Over time", tuple(said), Table(columns, rows, frozenset({1, 2, 3, 4})), x)
 
 
 def _gains(d: OverrideDocument) -> Section:
@@ -274,8 +273,8 @@ def _gains(d: OverrideDocument) -> Section:
     )
     count = sum(g.gain != 1.0 for g in d.gains)
     said = (
-        f"{_count(len(rows), 'regime')} weighed, of which {count} make another effect of it. A gain"
-        " is 1 + offset + what the metrics add: weight · (metric − its centre)."
+        f"{_count(len(rows), 'regime')} assessed; {count} of them change the effect. A gain is 1 +"
+        " offset + the sum over the metrics of weight · (metric − centre)."
     )
     columns = ("regime", "gain", "test passed", "p", "trades", "offset", "metrics add")
     return Section("Regimes", (said,), Table(columns, rows, frozenset({1, 3, 4, 5})))
@@ -294,8 +293,8 @@ def _factor(d: OverrideDocument) -> Section:
         for m in factor.members
     )
     said = (
-        f"Nearly the same trades match these {len(rows)} slices (mean Jaccard index"
-        f" {factor.cohesion:.2f}); they are one piece of evidence."
+        f"These {len(rows)} slices match nearly the same trades (mean Jaccard index"
+        f" {factor.cohesion:.2f}), so they count as one piece of evidence."
     )
     return Section(
         "Latent factor", (said,), Table(("group", "slice", "trades", ""), rows, frozenset({2}))
@@ -326,18 +325,18 @@ def _attribution(d: OverrideDocument) -> Section:
     a = d.attribution
     if a is None:
         return Section(
-            "What it has done",
+            "Realised effect",
             ("No closed trade lists it in the `applied_overrides` of its actions.",),
         )
     interval = "" if a.low is None else f" (90 % interval {a.low:+.3f} to {a.high:+.3f})"
     said = [
         (
-            f"It touched {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, exits"
-            f" from {_time(a.first_exit_ts)} to {_time(a.last_exit_ts)}: × {a.mean_multiplier:.2f}"
-            " on average."
+            f"It sized {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, with exits"
+            f" from {_time(a.first_exit_ts)} to {_time(a.last_exit_ts)}, by ×"
+            f" {a.mean_multiplier:.2f} on average."
         ),
         (
-            f"They made {a.mean_outcome:+.3f} on average, {a.mean_uplift:+.3f} beyond their"
+            f"They made {a.mean_outcome:+.3f} on average, {a.mean_uplift:+.3f} above their"
             f" baselines{interval}."
         ),
         *([kept_promise(a)] if d.override.learning == "integrated" else []),
@@ -348,26 +347,26 @@ def _attribution(d: OverrideDocument) -> Section:
     ]
     if a.n_assumed:
         said.append(
-            f"Of {_count(a.n_assumed, 'trade')} no change before the action is known; the earliest"
-            " that is known stands in for it."
+            f"For {_count(a.n_assumed, 'trade')} no change before the action is known; the earliest"
+            " known one is used."
         )
-    return Section("What it has done", tuple(said))
+    return Section("Realised effect", tuple(said))
 
 
 def kept_promise(a: Attribution) -> str:
-    """Whether the trades made what was promised for them."""
-    said = f"It had promised {a.promised:+.3f} a trade"
+    """Whether the trades' outcomes agree with the prediction."""
+    said = f"It predicted {a.promised:+.3f} per trade"
     if abs(a.promised_by_all - a.promised) > 5e-4:
-        said += f", and all overrides together that the actions name {a.promised_by_all:+.3f}"
-    said += f"; beyond what trades of the group make without its effects they made {a.made:+.3f}"
+        said += f", and all overrides of these actions together {a.promised_by_all:+.3f}"
+    said += f"; relative to the group without its effects, they made {a.made:+.3f}"
     if a.made_low is None or a.made_high is None:
-        return f"{said}: of too few days to tell whether it was kept."
+        return f"{said}: too few days to tell whether the prediction held."
     said += f" ({a.made_low:+.3f} to {a.made_high:+.3f})"
     if a.made_low <= a.promised_by_all <= a.made_high:
-        unclear = ", though nothing at all is as well" if a.made_low <= 0.0 <= a.made_high else ""
-        return f"{said}: the promise is within the interval{unclear}."
+        unclear = ", but so is zero" if a.made_low <= 0.0 <= a.made_high else ""
+        return f"{said}: the prediction is within the interval{unclear}."
     less = a.made < a.promised_by_all if a.promised_by_all >= 0 else a.made > a.promised_by_all
-    return f"{said}: clearly {'less' if less else 'more'} than that."
+    return f"{said}: clearly {'less' if less else 'more'} than predicted."
 
 
 # -- a context
@@ -396,7 +395,7 @@ def _of_context(d: ContextDocument) -> list[Section]:
             Section(
                 "Overrides of the group that do not match",
                 (),
-                Table(("slice", "size", "in what", "override"), near, frozenset({1})),
+                Table(("slice", "size", "difference", "override"), near, frozenset({1})),
             )
         )
     if d.lessons:
@@ -415,15 +414,15 @@ def _of_context(d: ContextDocument) -> list[Section]:
         columns = ("slice", "trades", "mean", "z", "edge", "decision", "why")
         parts.append(
             Section(
-                "Slices that the context is in",
+                "Slices that contain the context",
                 (),
                 Table(columns, lessons, frozenset({1, 2, 3, 4})),
             )
         )
     if d.n_group is not None:
         counts = (
-            f"{_count(d.n_group, 'trade')} in the group's window, {d.n_context:,} of them with all"
-            f" of the context; it takes {d.n_min}."
+            f"{_count(d.n_group, 'trade')} in the group's window, {d.n_context:,} of them with the"
+            f" whole context; a slice needs {d.n_min}."
         )
         values = tuple((f"{x.dimension}={x.value}", f"{x.n:,}") for x in d.values)
         parts.append(
@@ -454,8 +453,8 @@ def _matches(d: ContextDocument) -> Section:
         for x in d.matches
     )
     total = 1.0 + sum(x.contribution for x in d.matches)
-    columns = ("slice", "effect", "regime", "not faded", "adds", "trades", "override")
-    said = f"1 + the sum of what they add = {total:.4f}."
+    columns = ("slice", "effect", "regime", "remaining", "adds", "trades", "override")
+    said = f"1 + the sum of their contributions = {total:.4f}."
     return Section(
         "Overrides that match", (said,), Table(columns, rows, frozenset({1, 2, 3, 4, 5}))
     )

@@ -84,7 +84,7 @@ async def write(
 
 @contextmanager
 def _opened(out: str, force: bool) -> Iterator[IO[bytes]]:
-    """A temporary file that takes the place of `out` at the end, if no exception came in between."""
+    """A temporary file that replaces `out` at the end, unless an exception occurs."""
     if out == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

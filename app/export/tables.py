@@ -21,7 +21,7 @@ from app.log.reader import scan
 from app.log.snapshot import current, decoder
 from app.matching import matching
 from app.settings import Settings
-from edgeloop.overrides import Override
+from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent
 from schemas.lessons import LatentFactor, Lesson, LessonVerdict
@@ -88,7 +88,7 @@ def _prefixed(prefix: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
 # -- lessons
 
 
-class Judged(NamedTuple):
+class LessonAndVerdict(NamedTuple):
     """A lesson with its verdict, if there is one."""
 
     lesson: Lesson
@@ -143,48 +143,48 @@ _LESSON = (
     column(
         "statistic",
         "number",
-        "|z| it was chosen with; if not chosen, its signed z by itself.",
+        "|z| at which it was chosen; if not chosen, its own signed z.",
         "marginal.statistic",
     ),
-    column("conditional", "number", "z beside all that was chosen.", "marginal.conditional"),
+    column("conditional", "number", "z given all chosen slices.", "marginal.conditional"),
     column(
         "p_value",
         "number",
-        "Its two-sided p-value, before it is corrected for the search.",
+        "Its two-sided p-value, not corrected for the search.",
         "marginal.p_value",
     ),
     column("hypotheses", "integer", "Slices searched in the group.", "marginal.hypotheses"),
     column("marginal_effect", "number", "Coefficient over the window.", "marginal.effect"),
     column("marginal_effect_sd", "number", "Its standard error.", "marginal.effect_sd"),
-    column("marginal_now", "number", "The same now, by the half-life.", "marginal.now"),
+    column("marginal_now", "number", "Current coefficient, by the half-life.", "marginal.now"),
     column("marginal_now_sd", "number", "Its standard error.", "marginal.now_sd"),
-    column("noise_sd", "number", "Spread of single trades.", "marginal.noise_sd"),
+    column("noise_sd", "number", "Standard deviation of single trades.", "marginal.noise_sd"),
     json_column(
         "shared",
-        "Its posterior means beside all slices of the group, for each share that may persist.",
+        "Its posterior means given all slices of the group, one for each assumed persistent share.",
         "marginal.shared",
     ),
     column(
         "shared_precision",
         "number",
-        "One over the variance of its mean.",
+        "1 / variance of its mean.",
         "marginal.shared_precision",
     ),
     column("shared_prior", "number", "Variance of its effect per share.", "marginal.shared_prior"),
-    json_column("aliases", "Scopes that exactly the same trades match.", "marginal.aliases"),
+    json_column("aliases", "Other scopes that match exactly the same trades.", "marginal.aliases"),
     *(column(name, "number", "Quality from 0 to 1.", f"metrics.{name}") for name in METRICS),
     column("version", "integer", "Version of the lesson."),
 )
 _VERDICT = (
     column("decision", "text", "override, covered, neutral or insufficient."),
-    column("reason", "text", "Why, in words."),
-    column("edge", "number", "The edge that counts now, in units of size."),
-    column("edge_raw", "number", "The edge over the window, before it is shrunk."),
+    column("reason", "text", "The reason, as a sentence."),
+    column("edge", "number", "The edge now in effect, in units of size."),
+    column("edge_raw", "number", "The edge over the window, before shrinkage."),
     column("effect_sd", "number", "Standard error of the edge."),
-    column("baseline", "number", "What its trades make on average where they are made."),
+    column("baseline", "number", "Mean outcome of its trades' segments."),
     column("multiplier", "number", "Size factor."),
     column("confidence", "number", "Probability that the edge has this sign."),
-    column("override_id", "text", "The override that speaks for it."),
+    column("override_id", "text", "The override that covers it."),
     column("latent_factor_id", "text", "Its latent factor."),
     column("verdict_version", "integer", "Version of the verdict.", "version"),
 )
@@ -195,7 +195,7 @@ async def _lessons(settings: Settings, filters: Filters, notes: Notes) -> Rows:
     verdicts = await current(settings, kinds.VERDICTS)
     for record in sorted(filters.of(records), key=lambda r: r.lesson_id):
         if isinstance(record, Lesson):
-            yield Judged(record, verdicts.get(record.lesson_id))
+            yield LessonAndVerdict(record, verdicts.get(record.lesson_id))
 
 
 # -- overrides and their changes
@@ -204,16 +204,20 @@ _OVERRIDE = (
     column("override_id", "text", "Id of the slice, its lesson and its override."),
     column("learning", "text", "classic or integrated."),
     *_GROUP,
-    json_column("scope", "The scope that a context has to have."),
+    json_column("scope", "The scope that a context must contain."),
     column(
-        "part", "text", "selected: sure by itself; shared: one of many that only count together."
+        "part", "text", "selected: passes alone; shared: one of many effects that count together."
     ),
-    column("multiplier", "number", "Size factor that it makes alone, 0.3 to 3.0."),
+    column(
+        "multiplier",
+        "number",
+        f"Size factor of this override alone, {MIN_MULTIPLIER} to {MAX_MULTIPLIER}.",
+    ),
     column("effect", "number", "Expected uplift at as_of, in units of size."),
     column("effect_sd", "number", "Its standard error."),
     column("confidence", "number", "Probability that the edge has this sign."),
     column("n_trades", "integer", "Trades behind it."),
-    column("baseline", "number", "What its trades make on average where they are made."),
+    column("baseline", "number", "Mean outcome of its trades' segments."),
     column(
         "decay_state",
         "text",
@@ -223,7 +227,7 @@ _OVERRIDE = (
     column(
         "half_life_hours",
         "number",
-        "Half-life by which it fades after as_of.",
+        "Half-life with which it decays after as_of.",
         "decay.half_life_hours",
     ),
     column(
@@ -240,11 +244,11 @@ _OVERRIDE = (
     ),
     json_column("regime_gains", "Regime → gain of the effect."),
     column("latent_factor_id", "text", "Its latent factor."),
-    json_column("covers", "Lessons that it speaks for too."),
+    json_column("covers", "Further lessons that it covers."),
     column("evidence_from", "time", "First exit.", "evidence.from_ts"),
     column("evidence_to", "time", "Last exit.", "evidence.to_ts"),
-    column("as_of", "time", "Time of which the effect is."),
-    column("expires_at", "time", "From then on it is ignored."),
+    column("as_of", "time", "Time at which the effect holds."),
+    column("expires_at", "time", "Time from which it is ignored."),
     column("version", "integer", "Version of the record."),
 )
 
@@ -282,7 +286,7 @@ _CHANGE = (
     column(
         "retired",
         "flag",
-        "The override was retired; then the rest is null.",
+        "The override was retired; the other columns are null.",
         lambda x: x.record is None,
     ),
     *_prefixed("record", _OVERRIDE[1:-1]),
@@ -341,7 +345,7 @@ _WEIGHT = (
     column("learning", "text", "integrated."),
     column("module", "text", "Module."),
     column("regime", "text", "Canonical text of the regime; empty: all."),
-    column("active", "flag", "The test passed, so overrides carry gains of it."),
+    column("active", "flag", "The test passed, so overrides have gains for it."),
     column("p_value", "number", "p-value of the test."),
     column("n_cells", "integer", "Lessons × days behind it."),
     column("n_trades", "integer", "Trades behind it."),
@@ -390,7 +394,7 @@ _MEMBER = (
     column(
         "representative",
         "flag",
-        "It gives the factor its effect.",
+        "The member whose effect the factor has.",
         lambda x: x.factor.representative == x.lesson_id,
     ),
     column("pattern_key", "text", "Canonical pattern key of the member.", "lesson.pattern_key"),
@@ -422,7 +426,7 @@ _BASELINE = (
     column("bucket", "text", "Bucket of the segment; null: all."),
     column("timeframe", "text", "Timeframe of the segment; null: all."),
     column("n", "integer", "Trades."),
-    column("mean", "number", "What is subtracted from their outcomes."),
+    column("mean", "number", "Mean outcome, subtracted from outcomes."),
     column("variance", "number", "Sample variance of their outcomes."),
     column("as_of", "time", "Newest exit of the module."),
     column("version", "integer", "Version of the record."),
@@ -442,7 +446,7 @@ async def _baselines(settings: Settings, filters: Filters, notes: Notes) -> Rows
 
 
 class Acted(NamedTuple):
-    """One action of a trade, as the close that counts tells it."""
+    """One action of a trade, according to the close that counts."""
 
     fact: PatternTradeEvent
     action: FactAction
@@ -469,7 +473,7 @@ _ACTION = (
     json_column(
         "applied_overrides", "Ids of the overrides that sized it.", "action.applied_overrides"
     ),
-    column("rr", "number", "Return / greatest drawdown of the trade.", "fact.rr"),
+    column("rr", "number", "Return / maximum drawdown of the trade.", "fact.rr"),
     column("roi", "number", "Return of the trade as a fraction.", "fact.roi"),
     column("pnl_usd", "number", "Profit of the trade in US dollars.", "fact.pnl_usd"),
     column("bucket", "text", "Bucket of the trade's segment.", "fact.segment.bucket"),
@@ -479,7 +483,7 @@ _ACTION = (
     column(
         "home",
         "flag",
-        "The group of the trade's earliest action: here it counts in baselines.",
+        "This is the group of the trade's earliest action, in which it counts in baselines.",
         "fact.home",
     ),
     column("revision", "integer", "Revision of the close that counts.", "fact.revision"),
@@ -547,13 +551,13 @@ async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
 
 TABLES: dict[str, Exported] = {
     "lessons": Exported(
-        "A lesson with its verdict, which is null until it has been judged.",
+        "A lesson with its verdict; null until it has been judged.",
         (*_prefixed("lesson", _LESSON), *_prefixed("verdict", _VERDICT)),
         _lessons,
         scope=lambda row: row.lesson.scope,
     ),
     "overrides": Exported(
-        "An override in force, now or at a time.",
+        "An override in force, now or at a given time.",
         _OVERRIDE,
         _overrides,
         scope=lambda row: row.scope,
@@ -564,7 +568,7 @@ TABLES: dict[str, Exported] = {
         _changes,
         scope=lambda row: None if row.record is None else row.record.scope,
     ),
-    "history": Exported("A lesson on a day: what was promised, and what came.", _DAY, _days),
+    "history": Exported("A lesson on a day: predicted and realised uplift.", _DAY, _days),
     "weights": Exported("The weights of a regime.", _WEIGHT, _weights, grouped=False),
     "factors": Exported(
         "A member of a latent factor.",
@@ -574,7 +578,7 @@ TABLES: dict[str, Exported] = {
     ),
     "baselines": Exported("A baseline.", _BASELINE, _baselines, grouped=False),
     "trades": Exported(
-        "An action of a closed trade, as the close that counts tells it.",
+        "An action of a closed trade, from the close that counts.",
         _ACTION,
         _actions,
         scope=lambda row: row.action.scope,

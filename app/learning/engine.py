@@ -1,8 +1,8 @@
 """The whole core in one process, from closed trades to overrides: what benchmarks, tests, backfill
 and audit call.
 
-May touch: nothing but its arguments.  It alone knows both ways of learning.  The agents do the same
-with Kafka in between.
+May touch: nothing but its arguments.  Only this module imports both learning methods.  The agents
+do the same with Kafka in between.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from schemas.lessons import (
 
 
 class Learner(Protocol):
-    """One group, in whichever way of learning; see `app.learning.classic.group.GroupLearner`."""
+    """One group, with either learning method; see `app.learning.classic.group.GroupLearner`."""
 
     module: str
     window: GroupWindow
@@ -85,8 +85,11 @@ class Engine:
     """One module: trades in, overrides out.
 
     >>> engine = Engine(LearningConfig(learning="classic", n_min=2, max_dims=1))
-    >>> engine.fold({("pm.a", "add"): [
-    ...     Trade(str(i), (0, 1, i, "e", "00"), i, float(i > 1), ("micro", "1h"), True, ({"x": str(i % 2)},)) for i in range(6)]})
+    >>> def close(i):
+    ...     evidence = (0, 1, i, "e", "00")
+    ...     scopes = ({"x": str(i % 2)},)
+    ...     return Trade(str(i), evidence, i, float(i > 1), ("micro", "1h"), True, scopes)
+    >>> engine.fold({("pm.a", "add"): [close(i) for i in range(6)]})
     >>> [(o.scope, o.multiplier) for o in engine.learn() if o.multiplier > 1]
     []
     """
@@ -151,11 +154,11 @@ class Engine:
         return self._records(OVERRIDES)
 
     def verdicts(self) -> list[LessonVerdict]:
-        """What was made of each lesson."""
+        """The verdict on each lesson."""
         return self._records(VERDICTS)
 
     def baselines(self) -> list[Baseline]:
-        """What trades earn on average."""
+        """The mean outcomes of trades."""
         return self._records(BASELINES)
 
     def regime_weights(self) -> list[RegimeWeight]:
@@ -163,7 +166,7 @@ class Engine:
         return self._records(REGIME_WEIGHTS)
 
     def counts(self) -> dict[str, Counts]:
-        """How far each learner counts now, by category; nothing with `classic`, which has none."""
+        """The current weight of each learner, by category; empty with `classic`."""
         return self._judge.counts()
 
     def latent_factors(self) -> list[LatentFactor]:

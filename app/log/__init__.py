@@ -1,4 +1,4 @@
-"""Kafka I/O outside Faust: everything that is sent, read in bulk, looked up or managed in the log.
+"""Kafka I/O outside Faust: sending, bulk reading, look-ups and administration.
 
 May touch: the broker.  Agents receive through Faust; every other client is made here.
 
@@ -6,14 +6,14 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 |---|---|
 | `client.py` | the options of every client |
 | `admin.py` | an admin client |
-| `topics.py` | the topics as they have to be: create, check, mend |
-| `records.py` | a record on its way out, and what its headers say |
+| `topics.py` | the declared topics: create, check, mend |
+| `records.py` | records to send, and their headers |
 | `producer.py` | send and await every delivery; one transaction as a whole |
 | `reader.py` | read in bulk, without a consumer group |
-| `fetcher.py` | single records by their places |
-| `snapshot.py` | what is published: of each key the record that counts |
+| `fetcher.py` | single records by topic, partition and offset |
+| `snapshot.py` | what is published: the latest version of each key |
 | `groups.py` | the names of the consumer groups, and their members |
 | `progress.py` | committed offsets: how far a role is done |
 | `lag.py` | how far each role is behind |
-| `retry.py` | back off, and stop when told to |
+| `retry.py` | back-off that can be stopped |
 """

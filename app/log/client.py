@@ -1,4 +1,4 @@
-"""The options of every Kafka client, so that a change of how we connect is made once.
+"""The options of every Kafka client, so that connections are configured in one place.
 
 May touch: nothing.
 """
@@ -15,7 +15,7 @@ REQUEST_TIMEOUT_MS = 30_000
 
 
 def client_options(settings: Settings, **more: Any) -> dict[str, Any]:
-    """The keyword arguments of an aiokafka client of this installation; `more` are its own."""
+    """The keyword arguments of an aiokafka client of this installation; `more` are added."""
     return {
         "bootstrap_servers": settings.broker,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
@@ -29,5 +29,6 @@ def faust_broker(settings: Settings) -> str:
 
 
 def client_id() -> str:
-    """The name of this worker's connections: `faust -A app workers` tells workers apart by it."""
+    """The client id of this worker's connections, by which `faust -A app workers` distinguishes
+    workers."""
     return f"edgeloop-{socket.gethostname()}-{os.getpid()}"

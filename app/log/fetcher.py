@@ -1,4 +1,4 @@
-"""Single records by their places.
+"""Read single records by topic, partition and offset.
 
 May touch: the broker (read only).
 """
@@ -32,7 +32,7 @@ class Fetcher:
                 await self._consumer.stop()
 
     async def fetch(self, topic: str, partition: int, offset: int) -> ConsumerRecord | None:
-        """The record at a place of `topic` (full name); None if it is gone or never was.
+        """The record at a position of `topic` (full name); None if it does not exist (any more).
 
         Raises `UnreachableError`.
         """

@@ -1,6 +1,6 @@
-"""The consumer groups of an installation: their names, and the members that they have now.
+"""The consumer groups of an installation: their names, and their current members.
 
-May touch: the broker (read only, what Kafka's own tools show).
+May touch: the broker (read only).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Group:
 
     @property
     def settled(self) -> bool:
-        """Nothing is being handed over."""
+        """Whether no partition is being reassigned."""
         return self.state in ("Stable", "Empty", "Dead")
 
 

@@ -38,10 +38,10 @@ class Lag:
 
 
 def chain(settings: Settings) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """(role, group, topics) in the order of the data's way.
+    """(role, group, topics) in the order of the data flow.
 
-    ingest is done with what Faust has committed; the learners with what their progress says
-    (folded, refitted and published); the projector with what it has committed after writing.
+    The progress of ingest is what Faust has committed; of the learners, what they have folded,
+    refitted and published; of the projector, what it has committed after writing.
     """
     return (
         ("ingest", settings.consumer_group, (CLOSES,)),
@@ -52,7 +52,7 @@ def chain(settings: Settings) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 
 class LagReader:
-    """Keeps its connections open, for those who ask again and again: an async context manager."""
+    """Keeps its connections open for repeated queries: an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -74,9 +74,9 @@ class LagReader:
         await self._open.aclose()
 
     async def lags(self) -> list[Lag]:
-        """Lag per role and topic, read in the order of the data's way.
+        """Lag per role and topic, read in the order of the data flow.
 
-        If all are 0, nothing was under way when the first was read.
+        If all are 0, nothing was in flight when the first was read.
         """
         return [
             await self._lag(role, group, topic)

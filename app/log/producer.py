@@ -33,16 +33,16 @@ log = structlog.get_logger(__name__)
 _SEND_WINDOW = 20_000
 BATCH_BYTES = 1_048_576
 _TRANSACTION_TIMEOUT_MS = 60_000
-"""So long, at the worst, readers wait behind a transaction whose process was killed."""
+"""Longest time that readers wait behind a transaction whose process was killed."""
 
 
 class Producer:
     """An idempotent producer (`acks=all`) whose `send` returns when every record is on the broker.
 
     A transient failure is retried in place until it works or the worker stops: with a new client,
-    since an idempotent one that lost a batch may not go on.  The retry may repeat records; every
-    reader folds by key and version, so a repetition changes nothing.  What is not transient is a
-    bug or a broken installation and raises.
+    since an idempotent one cannot continue after losing a batch.  The retry may repeat records;
+    every reader folds by key and version, so a repetition changes nothing.  A permanent failure is
+    a bug or a broken installation and raises.
     """
 
     def __init__(self, settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -67,7 +67,7 @@ class Producer:
     async def send(self, records: Sequence[Outgoing]) -> None:
         """Send and await every delivery, in order per partition.
 
-        Raises `Stopping`, or a `KafkaError` that no retry can mend.
+        Raises `Stopping`, or a `KafkaError` that no retry can fix.
         """
         for start in range(0, len(records), _SEND_WINDOW):
             left: Sequence[Outgoing] = records[start : start + _SEND_WINDOW]
@@ -80,9 +80,9 @@ class Producer:
                     attempt += 1
 
     async def _attempt(self, records: Sequence[Outgoing]) -> Sequence[Outgoing]:
-        """Try once; returns what has to be tried again.
+        """Try once; returns what must be retried.
 
-        That is, of each partition, all from its first failure on, so that their order stays.
+        That is everything from each partition's first failure on, to keep the order.
         """
         by_partition: dict[tuple[str, int], list[Outgoing]] = {}
         for record in records:
@@ -117,10 +117,10 @@ class Producer:
 async def send_transaction(
     settings: Settings, records: Sequence[Outgoing], transactional_id: str
 ) -> None:
-    """Send all records in one transaction: readers of what is committed see all of it or nothing.
+    """Send all records in one transaction: readers of committed records see all of it or nothing.
 
     A transaction that an earlier process of this id left open is ended first.  Raises `KafkaError`
-    or `OSError`; then nothing is seen of it.
+    or `OSError`; then none of it is visible.
     """
     options = _options(settings, transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS)
     producer = AIOKafkaProducer(transactional_id=transactional_id, **options)
@@ -196,7 +196,7 @@ _LOST_SEQUENCE = (
 
 
 def _raise_if_fatal(error: BaseException) -> None:
-    """Raise what no retry mends."""
+    """Raise permanent failures."""
     transient = isinstance(error, (OSError, *_LOST_SEQUENCE))
     if not transient and not (isinstance(error, KafkaError) and error.retriable):
         raise error

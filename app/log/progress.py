@@ -1,4 +1,4 @@
-"""Committed offsets: how far a role is done with its input.
+"""Committed offsets: how much of its input a role has processed.
 
 May touch: committed offsets of consumer groups.
 """
@@ -20,9 +20,9 @@ from app.settings import Settings
 
 
 class Progress:
-    """How far a role is *done* with its input: a consumer group without members.
+    """How much of its input a role has *completed*: a consumer group without members.
 
-    Faust's own committed offsets say what was folded; these say what was folded, refitted and
+    Faust's own committed offsets show what was folded; these show what was folded, refitted and
     published.  Any Kafka tool can read them.
     """
 
@@ -34,7 +34,7 @@ class Progress:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Note `offsets`.  Raises `KafkaError`.
 
-        The caller may try again: what is noted is a hint for people, never state.
+        The caller may retry: this is information for people, never state.
         """
         if self._consumer is None:
             consumer = _group_consumer(self._settings, self._group)

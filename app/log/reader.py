@@ -1,4 +1,4 @@
-"""Read in bulk, without a consumer group: to the end as it is now, a range, or from now on.
+"""Read in bulk, without a consumer group: to the current end, a range, or from now on.
 
 May touch: the broker (read only).
 """
@@ -27,7 +27,7 @@ _GROUP_TIMEOUT_MS = 12_000  # after so long a member that is gone loses its part
 def reader(settings: Settings) -> AIOKafkaConsumer:
     """A consumer without a group; the caller starts, assigns and stops it.
 
-    It ends where what is committed ends: a transaction is seen whole or not at all.
+    It reads committed records only: a transaction is seen whole or not at all.
     """
     return AIOKafkaConsumer(**_options(settings), fetch_max_bytes=33_554_432)
 
@@ -62,7 +62,7 @@ def _options(settings: Settings) -> dict[str, Any]:
 def unreachable(
     settings: Settings, what: str, remedy: str = "Run: faust -A app doctor"
 ) -> Iterator[None]:
-    """Turn trouble with the broker into an `UnreachableError` that says what cannot be read."""
+    """Turn broker errors into an `UnreachableError` that names what cannot be read."""
     try:
         yield
     except (KafkaError, OSError) as error:
@@ -75,7 +75,7 @@ def unreachable(
 async def started_reader(
     settings: Settings, what: str, **remedy: str
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """A reader that is started, and stopped in the end.  Raises as `unreachable` does."""
+    """A started reader, stopped on exit.  Raises as `unreachable` does."""
     consumer = reader(settings)
     try:
         with unreachable(settings, what, **remedy):
@@ -97,7 +97,7 @@ async def read_to_end(
     *,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord], int]]:
-    """Yield `(partition, records, next offset)` from each start to the end as it is now.
+    """Yield `(partition, records, next offset)` from each start to the current end.
 
     A start of None is the beginning.  The last yield of a partition has its end offset as the next
     offset, even if its records are fewer (compaction, retention).  Raises `Stopping` when told to
@@ -142,7 +142,7 @@ async def scan(
     partition: int | None = None,
     starts: Mapping[int, int] | None = None,
 ) -> AsyncIterator[list[ConsumerRecord]]:
-    """Yield all records of `topic` in batches, each partition's in order, to the end as it is now.
+    """Yield all records of `topic` in batches, in order within each partition, to the current end.
 
     `partition`: of this one only; `starts`: from these offsets on (partition → offset), and of
     those partitions only.  Raises `UnreachableError` without a broker.
@@ -166,8 +166,8 @@ async def read_range(
 ) -> AsyncIterator[tuple[list[tuple[bytes | None, int]], int]]:
     """Yield (value, timestamp in ms) of the records from `start` to before `end`, in batches.
 
-    Each batch comes with the offset behind it; the next one is on its way meanwhile, provided that
-    the caller works in a thread.  Raises `UnreachableError`.
+    Each batch comes with the offset behind it; the next one is fetched meanwhile, provided that the
+    caller works in a thread.  Raises `UnreachableError`.
     """
     tp = TopicPartition(settings.topic(topic), partition)
     fetch: asyncio.Task[Any] | None = None

@@ -1,4 +1,4 @@
-"""A record on its way out, and what the headers of one that was read say.
+"""Records to send, and the headers of records read.
 
 May touch: nothing.
 """
@@ -17,7 +17,7 @@ from app.settings import Settings
 from schemas.kinds import KINDS
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
-"""The largest close that the door takes: it ends in the facts or, whole, as a dead letter."""
+"""Largest record: room for all facts of a close, or for a rejected close as a dead letter."""
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 """The bytes of a record's value."""
@@ -66,7 +66,7 @@ def published(settings: Settings, topic: str, record: Any, version: int) -> Outg
 
 
 def tombstone(settings: Settings, topic: str, module: str, key: str, version: int) -> Outgoing:
-    """What retires a key of a topic that is partitioned by module."""
+    """The tombstone of a key of a topic that is partitioned by module."""
     partition = partition_of(module, settings.partitions)
     return Outgoing(settings.topic(topic), partition, key.encode(), None, derived_headers(version))
 
@@ -81,7 +81,7 @@ def header(record: ConsumerRecord, name: str) -> bytes | None:
 
 
 def version_of(record: ConsumerRecord) -> int:
-    """The `version` header of a derived record; -1 where there is none or it is no number."""
+    """The `version` header of a derived record; -1 if it is missing or not a number."""
     try:
         return int(header(record, "version") or b"-1")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Retries in place: back off, and stop when told to.
+"""Retries in place, with a back-off that can be stopped.
 
 May touch: nothing.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 class Stopping(Exception):
-    """The caller is being stopped: the next start reads from the log what was under way."""
+    """The caller is being stopped: the next start reads unfinished work from the log."""
 
 
 async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:

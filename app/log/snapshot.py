@@ -1,4 +1,4 @@
-"""What is published: of each key of a compacted topic the record that counts.
+"""What is published: the latest version of each key of a compacted topic.
 
 May touch: the broker (read only).
 """
@@ -29,8 +29,8 @@ async def current(
     """Key → decoded record for every key that is not retired and that is `wanted`.
 
     Of `topic`, or of one partition of it.  Raises `UnreachableError` without a broker,
-    `ConfigurationError` where the topic is missing, and `BadDataError` if a record is not what this
-    version writes.
+    `ConfigurationError` where the topic is missing, and `BadDataError` if a record is not in the
+    form that this version writes.
     """
     await require_existence(settings, [topic])
     latest = await _latest(settings, topic, partition)
@@ -40,7 +40,7 @@ async def current(
 
 
 class Snapshot(NamedTuple):
-    """One topic: key → value of what is in force, key → highest version, of what is retired too."""
+    """One topic: key → value in force, and key → highest version, including retired keys."""
 
     values: dict[str, bytes]
     versions: dict[str, int]
@@ -70,7 +70,7 @@ async def _latest(
 
 
 def key_text(settings: Settings, topic: str, key: bytes) -> str:
-    """A record's key as text.  Raises `BadDataError` if it is none."""
+    """A record's key as text.  Raises `BadDataError` if it is not text."""
     try:
         return key.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Topics as they have to be: created, checked and mended by one declaration.
+"""The topics: created, checked and corrected by one declaration.
 
 May touch: the broker, through an admin client.
 """
@@ -20,16 +20,16 @@ from app.log.admin import admin
 from app.log.records import MAX_RECORD_BYTES
 from app.settings import Settings
 from schemas.kinds import KINDS, Kind
+from schemas.times import DAY_MS
 
 VISIBLE_WITHIN_S = 30.0
 
-_DAY_MS = 86_400_000
 _LOOK_AT_LOGS = "Check the brokers' logs, then run the command again."
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic as it has to be on the broker.  `config` holds Kafka's own names."""
+    """The declaration of one topic.  `config` uses Kafka's names."""
 
     name: str
     partitions: int
@@ -38,10 +38,10 @@ class Topic:
 
 def declaration(settings: Settings) -> tuple[Topic, ...]:
     """Every topic of this installation."""
-    retention = str(round(settings.log_retention_days * _DAY_MS))
+    retention = str(round(settings.log_retention_days * DAY_MS))
     log = {"retention.ms": retention, "message.timestamp.type": "CreateTime"}
     # Tombstones stay for a month: a reader who was away that long still sees every retirement.
-    table = {"delete.retention.ms": str(30 * _DAY_MS), "message.timestamp.type": "CreateTime"}
+    table = {"delete.retention.ms": str(30 * DAY_MS), "message.timestamp.type": "CreateTime"}
     door = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
 
     def config(kind: Kind) -> dict[str, str]:
@@ -109,7 +109,7 @@ MEND = "faust -A app topics mend"
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One thing about a topic that is not as declared, and the command that mends it."""
+    """One difference between a topic and its declaration, and the command that fixes it."""
 
     topic: str
     problem: str
@@ -198,12 +198,12 @@ async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
 
 
 async def _mended(settings: Settings) -> None:
-    """Return once the broker shows the change: it accepts one before it is visible."""
+    """Return once the broker shows the change, which it accepts before it is visible."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
     while any(m.remedy == MEND for m in await check(settings)):
         if time.monotonic() > deadline:
             raise UnreachableError(
-                "The broker accepted the change of the topics, but it is not visible after "
+                "The broker accepted the change, but it is not visible after "
                 f"{VISIBLE_WITHIN_S:.0f} s.",
                 _LOOK_AT_LOGS,
             )

@@ -1,7 +1,7 @@
 """Ownership of partitions: state is read from the log, folded once, and published until right.
 
-May touch: the broker.  What the state is, a stage says; here are records, offsets and rebalances,
-and nothing of learning.
+May touch: the broker.  A stage defines the state; this package handles records, offsets and
+rebalances, and knows nothing about learning.
 
 The log is the state and memory is a cache, so everything here follows one protocol:
 
@@ -9,15 +9,15 @@ The log is the state and memory is a cache, so everything here follows one proto
    lost partitions and read each owned one from its own folded offset, or the beginning, to the end;
    then commit that end, so that Faust starts there (`hydration.py`).
 2. An event from Faust is folded if its offset is the next one, skipped if it is older; if it is
-   newer, what lies between is read from the log.  So whatever Faust repeats or leaves out, each
-   record is folded once and in order.  Events of partitions without state are left alone: the
-   rebalance under way reads them (`partition.py`).
+   newer, the gap is read from the log.  So each record is folded once and in order, whatever Faust
+   repeats or omits.  Events of partitions without state are ignored: the rebalance in progress
+   reads them (`partition.py`).
 3. Folding and refitting happen on one thread, off the event loop.  What differs from what was last
    published is sent with the folded offset as its version; every delivery is awaited (`owner.py`).
 4. When nothing is left to fold or to send, the folded offset is noted as progress.
 5. Records that another worker wrote (a predecessor that was frozen publishes its last batch late)
-   are noticed by the `writer` header; then all that is published is read again, and the next refit
-   corrects what differs (`watch.py`, `publication.py`).
+   are recognised by the `writer` header; then everything published is read again, and the next
+   refit corrects what differs (`watch.py`, `publication.py`).
 """
 
 from app.ownership.owner import PartitionOwner

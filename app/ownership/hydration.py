@@ -1,6 +1,6 @@
 """Hydration: bring partitions to the end of the log, and compare them with what is published.
 
-May touch: the broker (read only), save that `Publication` sends what was covered by a late record.
+May touch: the broker (read only), except that `Publication` resends records hidden by a late one.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Hydration:
         others: Collection[Partition],
         aborted: Callable[[], bool],
     ) -> None:
-        """Bring partitions to the end of the log and tell them what is published (step 1).
+        """Bring partitions to the end of the log and compare them with what is published (step 1).
 
         `fresh` ones are read from the beginning, `kept` ones, of which nothing is pending, from
-        where they are; `others` are only told what is published.  Raises `Stopping` when aborted,
-        and `KafkaError` or `OSError`; then the fresh ones are worth nothing.
+        where they are; `others` are only compared with what is published.  Raises `Stopping` when
+        aborted, and `KafkaError` or `OSError`; then discard the fresh ones.
         """
         consumer = reader(self._settings)
         try:
@@ -108,7 +108,7 @@ class Hydration:
         partitions: Collection[Partition],
         aborted: Callable[[], bool],
     ) -> None:
-        """Read all that is published and tell each store its share."""
+        """Read everything published and give each store its part."""
         published = await self._publication.read(consumer, aborted)
         stores = {partition.number: partition.store for partition in partitions}
 

@@ -95,7 +95,7 @@ class PartitionOwner:
     async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
         """Hydrate (step 1).
 
-        A newer rebalance or a stop aborts it; the next rebalance does it again.
+        A newer rebalance or a stop aborts it; the next rebalance repeats it.
         """
         generation = self._app.consumer_generation_id
         assignment = self._app.consumer.assignment()
@@ -126,7 +126,8 @@ class PartitionOwner:
             self._wake.set()
 
     async def _hydrate(self, numbers: set[int], aborted: Callable[[], bool]) -> None:
-        """Hydrate these partitions, trying again while the broker is away.  Raises `Stopping`."""
+        """Hydrate these partitions, retrying while the broker is unreachable.  Raises
+        `Stopping`."""
         attempt = 0
         while True:
             try:
@@ -160,7 +161,7 @@ class PartitionOwner:
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the loop and wait for it.
 
-        What is pending needs no care: the next owner reads it from the log.
+        Pending records can be dropped: the next owner reads them from the log.
         """
         self._stop_asked.set()
         self._wake.set()
@@ -218,7 +219,7 @@ class PartitionOwner:
         return sum(record.topic == first for record in records)
 
     def _take_pending(self) -> list[tuple[Partition, list[Any], int]]:
-        """Of each partition what is pending and the offset behind it: both at once."""
+        """The pending records of each partition and the offset after them, taken together."""
         taken = [
             (partition, *partition.take_pending())
             for partition in self._partitions.values()
@@ -264,7 +265,7 @@ class PartitionOwner:
             await self._hydration.read_on(behind, self._stop_asked.is_set)
 
     async def _rebuild(self) -> None:
-        """Hydrate anew the partitions whose state is no longer right, and put them in place."""
+        """Hydrate again the partitions whose state is no longer valid, and replace them."""
         fresh = [self._new(n) for n, p in self._partitions.items() if p.store.needs_rebuild]
         if not fresh:
             return
@@ -294,9 +295,9 @@ class PartitionOwner:
             lag.set(len(partition.pending))
 
     async def _pace(self, n_sent: int) -> None:
-        """Wait so long that downstream gets no more than the configured records per second.
+        """Wait so that downstream gets at most the configured records per second.
 
-        Small batches wait next to nothing.
+        Small batches hardly wait.
         """
         if n_sent and not self._stop_asked.is_set():
             with suppress(asyncio.TimeoutError):

@@ -1,4 +1,4 @@
-"""An owned partition: its state, and how far it has got.
+"""An owned partition: its state and its progress.
 
 May touch: nothing but its arguments.
 """
@@ -14,18 +14,18 @@ from app.log.records import Outgoing
 
 
 class StateStore(Protocol):
-    """What a stage knows of one input partition.  Every call comes from one thread."""
+    """A stage's state of one input partition.  Every call comes from one thread."""
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Take in records in the order of their offsets; `next_offset` is the store's version."""
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Take these records, and nothing else, as what is published."""
+        """Adopt exactly these records as the published ones."""
 
     def changes(self, full: bool) -> list[Outgoing]:
-        """What has to be sent, which then counts as published.
+        """The records to send, which then count as published.
 
-        Not `full`: only what a reader would notice.
+        Unless `full`: only differences that a reader would notice.
         """
 
     @property
@@ -34,7 +34,7 @@ class StateStore(Protocol):
 
     @property
     def needs_rebuild(self) -> bool:
-        """True if only folding the whole partition again gives the right state."""
+        """Whether the state is valid only after folding the whole partition again."""
 
 
 class Stage(Protocol):
@@ -60,22 +60,22 @@ class Stage(Protocol):
 
 
 class PartitionState(Enum):
-    """Where a partition is on its way through the protocol."""
+    """The state of a partition in the protocol."""
 
     HYDRATING = auto()
     """Being read from the beginning; it takes nothing from Faust."""
     CURRENT = auto()
     """Everything before its next offset is folded or pending."""
     BEHIND = auto()
-    """The log has to be read from its next offset on, at least up to `known_end`."""
+    """The log must be read from its next offset on, at least up to `known_end`."""
 
 
 @dataclass(slots=True)
 class Partition:
     """One partition that this worker owns.
 
-    `next_offset` is the next one to take in, `pending` what was taken in and is not folded.
-    `folded` tells that something was folded since the last refit.  Times are of the monotonic
+    `next_offset` is the next offset to accept, `pending` the accepted records not yet folded.
+    `folded`: something was folded since the last refit.  Times are of the monotonic
     clock.  `done_offset` is the progress to note, `noted_offset` the one that was noted.
     """
 
@@ -103,7 +103,7 @@ class Partition:
         self.last_new_s = now_s
 
     def fall_behind(self, known_end: int) -> None:
-        """The log has to be read on, at least up to `known_end`."""
+        """The log must be read further, at least up to `known_end`."""
         self.known_end = max(self.known_end, known_end)
         self.state = PartitionState.BEHIND
 
@@ -118,7 +118,7 @@ class Partition:
             self.state = PartitionState.CURRENT
 
     def take_pending(self) -> tuple[list[Any], int]:
-        """What is pending, to be folded, and the offset behind it."""
+        """The pending records, to be folded, and the offset after them."""
         batch, self.pending = self.pending, []
         return batch, self.next_offset
 

@@ -1,4 +1,4 @@
-"""What an owner publishes, signed; and what others published in its place.
+"""The records that an owner publishes, with its `writer` header, and those that others published.
 
 May touch: the broker: sends to the stage's outputs, and reads them.
 """
@@ -25,7 +25,7 @@ Key = tuple[str, bytes]
 
 
 class Published:
-    """All that is published: of each key the record that counts, and the last one in the log."""
+    """Everything published: the latest version of each key, and the last record in the log."""
 
     def __init__(self) -> None:
         self.latest: Latest[Key, Any] = Latest()
@@ -40,10 +40,10 @@ class Published:
     def share(
         self, partitions: Collection[int], route: Callable[[Any], int | None]
     ) -> tuple[dict[int, list[Any]], list[Outgoing]]:
-        """By input partition the records in force, and those to send once more.
+        """The records in force by input partition, and those to resend.
 
-        Readers go by the highest version and compaction keeps the last: where a late record of
-        lower version is the last, the highest is sent once more, as it was.
+        Readers go by the highest version and compaction keeps the last: where a late record with a
+        lower version is the last, the highest version is resent unchanged.
         """
         shares: dict[int, list[Any]] = {p: [] for p in partitions}
         covered: list[Outgoing] = []
@@ -61,7 +61,7 @@ class Published:
 
 
 class Publication:
-    """The outputs of one stage, as this worker writes them and as it finds them."""
+    """The outputs of one stage: writes them, and reads what others wrote."""
 
     def __init__(self, settings: Settings, stage: Stage, should_stop: Callable[[], bool]) -> None:
         self.writer = f"{stage.role}-{time.time_ns():x}".encode()
@@ -93,7 +93,8 @@ class Publication:
     async def overwritten(self, consumer: AIOKafkaConsumer, owned: Collection[int]) -> bool:
         """Whether another worker has published something of the partitions `owned` (step 5).
 
-        Since we last looked; also what only may be of them.  Raises `Stopping` and `KafkaError`.
+        Since the last check; records that may belong to them count as well.  Raises `Stopping` and
+        `KafkaError`.
         """
         found = False
         starts = await self._unknown(consumer)
@@ -109,7 +110,7 @@ class Publication:
         return found
 
     async def _unknown(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int | None]:
-        """Where to read on, of the outputs that hold more than what we have sent."""
+        """Where to continue reading the outputs that hold more than this worker has sent."""
         ends = await consumer.end_offsets(self._outputs)
         starts: dict[TopicPartition, int | None] = {}
         for tp in self._outputs:

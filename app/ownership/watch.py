@@ -1,6 +1,7 @@
-"""Step 5 of the protocol: look for what Faust never delivers, and for what others published.
+"""Step 5 of the protocol: look for records that Faust never delivers and records that others
+published.
 
-May touch: the broker (read only), save that `Hydration` has records that were covered sent again.
+May touch: the broker (read only), except that `Hydration` has records hidden by a late one resent.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WATCH_EVERY_S = 5.0
 
 
 class Watch:
-    """Looks at the logs beside the stream, over one connection that is kept from look to look.
+    """Checks the logs beside the stream, over one connection that stays open.
 
     `read_on` reads the log for partitions that are behind.
     """
@@ -63,9 +64,9 @@ class Watch:
     async def _pass_markers(
         self, consumer: AIOKafkaConsumer, partitions: Mapping[int, Partition]
     ) -> bool:
-        """Count as read what Faust never delivers.
+        """Count offsets that Faust never delivers as read.
 
-        The mark that ends a transaction takes an offset, and may be the last of the log.
+        The marker that ends a transaction has an offset, which may be the last of the log.
         """
         now_s = time.monotonic()
         quiet = [
@@ -90,7 +91,7 @@ class Watch:
         partitions: Mapping[int, Partition],
         should_stop: Callable[[], bool],
     ) -> None:
-        """Read all that is published once more: the next refit corrects what differs."""
+        """Read everything published again: the next refit corrects the differences."""
         log.warning("output.overwritten", role=self._hydration.role)
         # If it is we who were frozen, the other knows more than we do: catch up before judging what
         # it wrote.

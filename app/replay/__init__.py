@@ -1,5 +1,5 @@
-"""Backfill: the whole log, or a part of it, learned anew in bulk into a shadow beside what is live;
-compared, and promoted or dropped.
+"""Backfill: relearn the whole log, or a part of it, in bulk into a shadow beside the live records;
+compare, then promote or drop it.
 
 1. `span.py` says which closed trades count, `run.py` runs the stages below, `pool.py` spreads them
    over processes.
@@ -9,8 +9,8 @@ compared, and promoted or dropped.
    window is learned from once, at the end.
 4. `judge.py`: module by module, the lessons are judged.
 5. Every result is written to the shadow (`shadow.py`), a PostgreSQL schema of its own, in one
-   transaction with the note that it is done: what was killed goes on from there.
-6. `digest.py` says in one word whether two sets of records say the same; `live.py` reads what is
+   transaction with its progress, so that an interrupted run resumes there.
+6. `digest.py` hashes a set of records, to compare two of them; `live.py` reads what is
    published.
 7. `promote.py` publishes what differs, as one Kafka transaction.
 

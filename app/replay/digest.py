@@ -1,4 +1,4 @@
-"""One word for everything that was learned: equal digests, equal lessons and overrides.
+"""A hash of everything learned: equal digests mean equal lessons and overrides.
 
 May touch: nothing but its arguments.
 """
@@ -18,10 +18,13 @@ Records = Mapping[str, Mapping[str, bytes]]
 
 
 def bare(value: bytes) -> bytes:
-    """A record's value in canonical JSON, without what depends on when one looked: its version, and
-    that of its lesson.
+    """A record's value in canonical JSON, without its version and that of its lesson, which depend
+    on the time of reading.
 
-    >>> bare(b'{"version": 7, "n": 1.0, "evidence": {"to": "b", "lesson_version": 6, "from": "a"}, "lesson_version": 6}')
+    >>> bare(
+    ...     b'{"version": 7, "n": 1.0, "lesson_version": 6,'
+    ...     b' "evidence": {"to": "b", "lesson_version": 6, "from": "a"}}'
+    ... )
     b'{"evidence":{"from":"a","to":"b"},"n":1.0}'
     """
     record: dict[str, Any] = orjson.loads(value)
@@ -33,10 +36,11 @@ def bare(value: bytes) -> bytes:
 
 
 def digest(records: Records) -> str:
-    """SHA-256, in hex, over the bare records of `LEARNED`, by topic and key: whatever the order in
-    which they came.
+    """SHA-256, in hex, over the bare records of `LEARNED`, sorted by topic and key.
 
-    >>> digest({"pm_overrides": {"b": b'{"version": 1}', "a": b'{}'}}) == digest({"pm_overrides": {"a": b'{"version": 2}', "b": b"{}"}})
+    >>> digest({"pm_overrides": {"b": b'{"version": 1}', "a": b"{}"}}) == digest(
+    ...     {"pm_overrides": {"a": b'{"version": 2}', "b": b"{}"}}
+    ... )
     True
     """
     found = hashlib.sha256()

@@ -1,14 +1,14 @@
-"""The first stage, where the source is closes: each is validated and becomes trades, by today's
-settings, in the spool.
+"""The first stage, if the source is closes: validate each under the current settings and write its
+trades to the spool.
 
 May touch: the broker (read only, no group), files (read only), the spool.
 
-1. From the topic, each of its partitions is read by one process, which writes a checkpoint after
-   every so many closes.
+1. From the topic, each of its partitions is read by one process, which regularly writes a
+   checkpoint.
 2. From files, this process reads, others explode batches of closes, and this one writes what they
    return, in the order of the files.
-3. What the door would refuse is counted by reason and left out; what lies outside the span is left
-   out.
+3. Closes that input validation rejects are counted by reason and skipped, as are those outside the
+   span.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CHECKPOINT_EVERY = 20_000
 FILE_BATCH = 2_000
 
 
-class Task(NamedTuple):
+class ExplodeTask(NamedTuple):
     """A partition of `position_closed`, from `start` to before `end`."""
 
     settings: Settings
@@ -54,8 +54,8 @@ class Task(NamedTuple):
 
 
 class Exploded(NamedTuple):
-    """A batch of closes: a block of trades for each partition of groups, what was refused by
-    reason, how many facts."""
+    """A batch of closes: a block of trades for each partition of groups, the number of rejected
+    closes by reason, and of facts."""
 
     blocks: dict[int, bytes]
     rejected: dict[str, int]
@@ -97,13 +97,13 @@ def explode_batch(
     )
 
 
-def explode_partition(task: Task) -> None:
+def explode_partition(task: ExplodeTask) -> None:
     """The task of a process of the pool."""
     asyncio.run(_explode_partition(task))
 
 
-async def _explode_partition(task: Task) -> None:
-    target = spool.Source(Path(task.spool_folder), task.partition)
+async def _explode_partition(task: ExplodeTask) -> None:
+    target = spool.Spool(Path(task.spool_folder), task.partition)
     checkpoint = target.resume(task.start)
     pool.advance(task.slot, max(0, checkpoint.position - task.start))
     waiting: list[tuple[bytes | None, int]] = []
@@ -139,11 +139,11 @@ def explode_files(
     slot: int,
     tick: Callable[[int], None],
 ) -> None:
-    """Stage 1 from files; `tick` is told how many closes there may be in all, by the bytes read.
+    """Stage 1 from files; `tick` gets the estimated number of closes in total, from the bytes read.
 
     Raises `UsageError` and `BadDataError` as `app.sources.closes` does.
     """
-    target = spool.Source(folder, 0)
+    target = spool.Spool(folder, 0)
     checkpoint = target.resume(0)
     paths = [path for path, _, _ in source.files]
     read = closes(paths, source.file_kind, None if source.mapping is None else Path(source.mapping))
@@ -180,7 +180,7 @@ def explode_files(
 
 
 def _write(
-    target: spool.Source, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]
+    target: spool.Spool, checkpoint: spool.Checkpoint, batches: Sequence[tuple[int, Exploded]]
 ) -> None:
     blocks: dict[int, list[bytes]] = {}
     for n, exploded in batches:

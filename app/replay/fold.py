@@ -1,14 +1,13 @@
-"""One partition of groups: its trades sifted, each group's window learned from once, the lessons
-written to the shadow.
+"""One partition of groups: sift its trades, learn once from each group's window, and write the
+lessons to the shadow.
 
 May touch: the broker (read only, no group), the spool (read only), PostgreSQL (the shadow).
 
 1. Read batch after batch, from the topic of the facts or from the spool, and sift it (`sieve.py`).
-2. If a correction moved a window back over trades that had been let go, read everything once more,
-   for those trades.
+2. If a correction moved a window back over dropped trades, read everything again for those.
 3. Fold what is inside each group's window into its learner, and refit it: lessons, summary, the
    days of its edge history.
-4. Write them, and that the partition is done, in one transaction.
+4. Write them and the partition's progress in one transaction.
 
 Only one partition's windows are in memory at a time.
 """
@@ -29,7 +28,7 @@ from app.learning.integrated.history import history_records
 from app.log.reader import read_range
 from app.log.records import encode
 from app.replay import pool, spool
-from app.replay.shadow import Folded, Written, opened
+from app.replay.shadow import Folded, ShadowRecord, opened
 from app.replay.sieve import Sieve
 from app.replay.span import Span
 from app.settings import Settings
@@ -40,7 +39,7 @@ Group = tuple[str, str, str]
 """(module, pattern key, category)."""
 
 
-class Task(NamedTuple):
+class FoldTask(NamedTuple):
     """A partition of groups: from the facts in the topic (`start` to before `end`), or from
     `spool_folder`."""
 
@@ -110,7 +109,7 @@ class Groups:
             sieve.add(batch)
 
     def missing(self) -> dict[Group, set[str]]:
-        """Trades that have to be read once more, by group."""
+        """Trades that must be read again, by group."""
         return {
             group: missing for group, sieve in self.sieves.items() if (missing := sieve.missing())
         }
@@ -123,9 +122,9 @@ class Groups:
             if group in missing:
                 self.sieves[group].restore(batch, missing[group])
 
-    def records(self, version: int) -> list[Written]:
-        """All that the groups have to say, as records: lessons, summaries, edge history."""
-        found: list[Written] = []
+    def records(self, version: int) -> list[ShadowRecord]:
+        """The groups' records: lessons, summaries, edge history."""
+        found: list[ShadowRecord] = []
         for group in sorted(self.sieves, key=lambda g: group_key(g[1], g[2])):
             learner = group_learner(self.config, *group)
             learner.fold(self.sieves.pop(group).inside())
@@ -138,16 +137,16 @@ class Groups:
         return found
 
 
-def _written(topic: str, record: Any) -> Written:
-    return Written(topic, kinds.KINDS[topic].key_of(record), record.version, encode(record))
+def _written(topic: str, record: Any) -> ShadowRecord:
+    return ShadowRecord(topic, kinds.KINDS[topic].key_of(record), record.version, encode(record))
 
 
-def fold_partition(task: Task) -> Folded:
+def fold_partition(task: FoldTask) -> Folded:
     """The task of a process of the pool."""
     return asyncio.run(_fold_partition(task))
 
 
-async def _fold_partition(task: Task) -> Folded:
+async def _fold_partition(task: FoldTask) -> Folded:
     groups, counts = Groups(task.settings.learning_config), Counts()
     async for trades in _trades(task, counts):
         await asyncio.to_thread(groups.add, trades)
@@ -165,9 +164,11 @@ async def _fold_partition(task: Task) -> Folded:
     return done
 
 
-async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Group, list[Trade]]]:
-    """The trades of the partition in batches, by group; `counts` is None when they are read once
-    more."""
+async def _trades(
+    task: FoldTask, counts: Counts | None
+) -> AsyncIterator[Mapping[Group, list[Trade]]]:
+    """The trades of the partition in batches, by group; `counts` is None when they are read
+    again."""
     if task.spool_folder is not None:
         for group_trades in spool.read(Path(task.spool_folder), task.partition):
             n = sum(map(len, group_trades.values()))
@@ -194,7 +195,7 @@ async def _trades(task: Task, counts: Counts | None) -> AsyncIterator[Mapping[Gr
 
 
 def _by_group(
-    decode: Any, values: Iterable[tuple[bytes | None, int]], task: Task, counts: Counts | None
+    decode: Any, values: Iterable[tuple[bytes | None, int]], task: FoldTask, counts: Counts | None
 ) -> Mapping[Group, list[Trade]]:
     found: dict[Group, list[Trade]] = {}
     outcome, span, whole = (

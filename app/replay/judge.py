@@ -1,4 +1,4 @@
-"""One module: all its lessons judged at once, and what that comes to written to the shadow.
+"""One module: judge all its lessons at once, and write the results to the shadow.
 
 May touch: PostgreSQL (the shadow).
 """
@@ -13,7 +13,7 @@ import msgspec
 from app.learning.common.changes import Changes
 from app.learning.engine import materializer
 from app.log.records import encode
-from app.replay.shadow import Written, opened
+from app.replay.shadow import ShadowRecord, opened
 from app.settings import Settings
 from schemas.kinds import KINDS
 from schemas.lessons import GroupSummary, Lesson
@@ -21,7 +21,7 @@ from schemas.lessons import GroupSummary, Lesson
 _decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
-class Task(NamedTuple):
+class JudgeTask(NamedTuple):
     """A module of a shadow."""
 
     settings: Settings
@@ -29,12 +29,12 @@ class Task(NamedTuple):
     module: str
 
 
-def judge_module(task: Task) -> int:
+def judge_module(task: JudgeTask) -> int:
     """The task of a process of the pool; returns the number of overrides."""
     return asyncio.run(_judge_module(task))
 
 
-async def _judge_module(task: Task) -> int:
+async def _judge_module(task: JudgeTask) -> int:
     async with opened(task.settings, task.name) as shadow:
         lessons = await shadow.lessons(task.module)
         judge = materializer(task.settings.learning_config, task.module)
@@ -45,9 +45,9 @@ async def _judge_module(task: Task) -> int:
     return overrides
 
 
-def _records(changes: Changes) -> list[Written]:
+def _records(changes: Changes) -> list[ShadowRecord]:
     return [
-        Written(topic, KINDS[topic].key_of(record), record.version, encode(record))
+        ShadowRecord(topic, KINDS[topic].key_of(record), record.version, encode(record))
         for topic, difference in changes.by_topic()
         for record in difference.published
     ]

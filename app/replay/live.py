@@ -1,5 +1,4 @@
-"""What is published: the records that count in the topics, with their versions, and where the logs
-end.
+"""What is published: the latest version of every record, and the ends of the logs.
 
 May touch: the broker (read only, no group).
 """
@@ -22,8 +21,8 @@ _decoders = {topic: msgspec.json.Decoder(KINDS[topic].struct).decode for topic i
 
 
 class Live(NamedTuple):
-    """What is in force, by topic and key; the highest version of each key, also of what is retired,
-    by topic and key; and the offset behind the last record, by topic and partition."""
+    """The records in force, by topic and key; the highest version of each key, including retired
+    ones; and the offset after the last record, by topic and partition."""
 
     records: Records
     versions: dict[str, dict[str, int]]

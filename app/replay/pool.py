@@ -1,12 +1,12 @@
-"""Processes that do a replay's tasks, and what they tell of their progress.
+"""Processes that run a replay's tasks, and their progress.
 
 May touch: processes of its own, which end with this one.
 
 1. Tasks are plain functions of one argument, run by spawned processes; with one job, by a thread of
    this one.
 2. Each task has a slot in an array of shared memory, where it counts the records that it has done:
-   no queue, which a process that is killed while it writes would lock for the others.
-3. The array's last slot says stop: a task looks at it between batches.
+   not a queue, which a process killed while writing would leave locked.
+3. The array's last slot means stop: tasks check it between batches.
 4. A process watches the pipe that ties it to its parent, and ends with it, also when the parent is
    killed.
 """
@@ -38,13 +38,13 @@ from app.errors import EdgeloopError
 T = TypeVar("T")
 POLL_S = 0.2
 STOP = -1
-"""The slot that says stop."""
+"""The slot that means stop."""
 
 _counters: Any = None
 
 
 class Stopped(Exception):
-    """The task was told to stop: what it did not finish is done by the next run."""
+    """The task was stopped: the next run does the rest."""
 
 
 class Lost(EdgeloopError):
@@ -61,7 +61,7 @@ def advance(slot: int, n: int) -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held."""
+    """Peak memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
@@ -86,13 +86,12 @@ def _end_with_parent() -> None:
 
 
 class Pool:
-    """`jobs` processes, and `slots` counters.  Use as a context manager; leaving it stops what is
-    under way."""
+    """`jobs` processes and `slots` counters.  A context manager; leaving it stops running tasks."""
 
     def __init__(self, jobs: int, slots: int) -> None:
         self.jobs = jobs
         self.peaks: dict[int, int] = {}
-        """The greatest memory of each process that has returned something, by process id."""
+        """Peak memory of each process that has returned a result, by process id."""
         self._slots = slots
 
     def __enter__(self) -> Pool:
@@ -126,7 +125,7 @@ class Pool:
         return self._executor.submit(_measured, task, arguments)  # type: ignore[arg-type]
 
     def result(self, future: Future[Any]) -> Any:
-        """What a task that is done returned."""
+        """The result of a finished task."""
         try:
             pid, peak, value = future.result()
         except BrokenProcessPool as error:

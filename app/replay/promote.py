@@ -1,23 +1,23 @@
-"""Promotion: what a shadow says and live does not is published, whole or not at all.
+"""Promotion: publish what differs between a shadow and the live records, all of it or nothing.
 
 May touch: the broker: reads the topics, and writes `learning_lessons`, `lesson_verdicts`,
 `pm_overrides`, `learning_baselines`, `learning_regime_weights`, `learning_latent_factors`;
 PostgreSQL (the shadow, read only).
 
-1. What is published is read, and compared with the shadow key by key.  What says something else
-   goes out, what the shadow does not have is retired.  (Edge history is left to the workers, who
-   send the days of all lessons when they start.)
-2. It is refused, unless accepted one by one, if the settings differ, if the shadow is not of the
-   whole log, if the log has gone on, and while workers run, who would publish over it.
+1. Compare the published records with the shadow key by key.  Send records that differ, retire those
+   that the shadow does not have.  (Edge history is left to the workers, which send the days of all
+   lessons when they start.)
+2. Refuse, unless each reason is accepted, if the settings differ, the shadow does not cover the
+   whole log, the log has grown, or workers are running, which would overwrite it.
 3. Versions: of a lesson the end of its group's facts, of what was judged the end of its module's
    lessons, both as they are now, and not below what live has.  So it is not below what any worker
    has written, and not above what one that starts later will write.  With the shadow's settings
    that worker finds what it would say itself, and publishes nothing.
-4. Everything is one Kafka transaction.  Readers of what is committed see nothing of it before its
-   end, and nothing at all if it is cut short; the next promotion, under the same transactional id,
-   then first puts an end to it.
+4. Everything is one Kafka transaction.  Readers of committed records see nothing of it before its
+   end, and nothing at all if it is interrupted; the next promotion, with the same transactional id,
+   first aborts it.
 5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many
-   records of it are in this partition, so that a reader in memory can take them in at once
+   records of it are in this partition, so that a reader in memory can apply them at once
    (`edgeloop.book`).
 """
 
@@ -49,8 +49,8 @@ REFUSALS = ("settings", "range", "age", "workers")
 """What may be accepted."""
 
 
-class Plan(NamedTuple):
-    """What a promotion would publish.  `counts` has (records, tombstones) by topic, `refusals`
+class Promotion(NamedTuple):
+    """What a promotion would publish.  `counts`: (records, tombstones) by topic; `refusals`:
     (sentence, remedy) by the word that accepts it."""
 
     id: str
@@ -74,9 +74,9 @@ async def promote(
     *,
     accept: Collection[str] = (),
     dry_run: bool = False,
-    agreed: Callable[[Plan], bool] = lambda plan: True,
-) -> tuple[Plan, bool]:
-    """Plan, and, unless `dry_run`, publish if `agreed` says so; returns the plan, and whether it
+    agreed: Callable[[Promotion], bool] = lambda plan: True,
+) -> tuple[Promotion, bool]:
+    """Plan and, unless `dry_run`, publish if `agreed` returns true; returns the plan and whether it
     was published.
 
     Raises `ConfigurationError` for the first refusal that was not accepted, `UnreachableError`.
@@ -89,7 +89,7 @@ async def promote(
         records = await shadow.records()
         live = await read_live(settings)
         outgoing = changes(settings, records, live, f"{name}-{time.time_ns():x}")
-        plan = Plan(
+        plan = Promotion(
             _id_of(outgoing),
             outgoing,
             _counts(settings, outgoing),
@@ -155,7 +155,7 @@ def refusals(
 
 
 def changes(settings: Settings, records: Records, live: Live, name: str) -> list[Outgoing]:
-    """Steps 1, 3 and 5: what has to be sent, by topic and key."""
+    """Steps 1, 3 and 5: the records to send, by topic and key."""
     lesson_versions: dict[str, int] = {}
     found: list[tuple[str, int, str, bytes | None, int]] = []
     for topic in SENT:
@@ -212,7 +212,7 @@ def _version_now(settings: Settings, topic: str, record: Any, live: Live) -> int
 
 
 def _versioned(record: Any, version: int, lesson_versions: Mapping[str, int]) -> Any:
-    """The record with its version, and that of the lesson that it tells of."""
+    """The record with its version and that of its lesson."""
     changed: dict[str, Any] = {"version": version}
     lesson_id = getattr(record, "lesson_id", None) or getattr(record, "override_id", None)
     lesson_version = lesson_versions.get(lesson_id or "", version)
@@ -236,7 +236,7 @@ def _counts(settings: Settings, records: Sequence[Outgoing]) -> dict[str, tuple[
 
 
 async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
-    """Step 4.  Raises `UnreachableError`; then nothing is seen of it."""
+    """Step 4.  Raises `UnreachableError`; then none of it is visible."""
     try:
         await send_transaction(
             settings, records, f"{settings.topic_prefix}{settings.consumer_group}.promote"

@@ -1,11 +1,10 @@
-"""A replay from beginning to end, or on from where an earlier one was cut short.
+"""A replay from beginning to end, or resumed from where an earlier one was interrupted.
 
 May touch: the broker (read only, no group), files (read only), the work folder, PostgreSQL (the
 shadow).
 
-1. The shadow is begun: settings, source and range are noted, and where the log ends now.  If it is
-   there already, it has to have been asked for in the same words, with the same settings; then what
-   is done is left out below.
+1. Start the shadow: record settings, source, range and the current end of the log.  An existing
+   shadow must have the same source, range and settings; then finished parts are skipped below.
 2. From closes and files: explode into the spool.
 3. Fold each partition of groups.
 4. Judge each module.
@@ -43,16 +42,16 @@ from schemas import kinds
 
 WORK_FOLDER = Path(".edgeloop/replay")
 SMALL = 20_000
-"""Records for which a second process is not worth its start."""
+"""Number of records below which a second process is not worth starting."""
 Report = Callable[[str, int, int | None], None]
-"""Told (stage, records done, records in all or None), every POLL_S seconds and at the end of each
+"""Called with (stage, records done, total or None) every POLL_S seconds and at the end of each
 stage."""
 
 
 class Result(NamedTuple):
-    """What a replay came to.  `trades` counts closed trades (facts in their home group), `rejected`
-    closes by reason; `seconds` and `records`, read from the source, are this run's alone;
-    `peak_memory_bytes` is that of all processes together."""
+    """The result of a replay.  `trades` counts closed trades (facts in their home group),
+    `rejected` closes by reason; `seconds` and `records`, read from the source, are this run's
+    alone; `peak_memory_bytes` is that of all processes together."""
 
     name: str
     trades: int
@@ -71,8 +70,8 @@ class Result(NamedTuple):
 def source_of_files(
     span: Span, paths: Sequence[str], file_kind: str | None, mapping: Path | None
 ) -> Source:
-    """Files as a source.  Raises `UsageError` for one that cannot be looked at, and for standard
-    input, which cannot be read again."""
+    """Files as a source.  Raises `UsageError` for files that cannot be read, and for standard
+    input, which cannot be read twice."""
     if span.offsets is not None:
         raise UsageError(
             "--offsets applies to topics; FILES have none.",
@@ -99,7 +98,7 @@ def source_of_files(
 
 
 def work_folder(name: str, chosen: Path | None) -> Path:
-    """Where a replay has its spool."""
+    """The folder of a replay's spool."""
     return (WORK_FOLDER if chosen is None else chosen) / name
 
 
@@ -114,8 +113,8 @@ async def run(
     cores: int,
     report: Report,
 ) -> Result:
-    """Steps 1 to 5.  Raises `ConfigurationError` where the shadow is another one, and what the
-    stages raise."""
+    """Steps 1 to 5.  Raises `ConfigurationError` if the shadow has another source or other
+    settings, and whatever the stages raise."""
     started = time.monotonic()
     async with opened(settings, name) as shadow:
         await shadow.lock()
@@ -237,7 +236,7 @@ class _Replay:
             return
         first = 1 + self._settings.partitions
         tasks = [
-            explode.Task(
+            explode.ExplodeTask(
                 self._settings,
                 first + int(p),
                 int(p),
@@ -269,7 +268,7 @@ class _Replay:
     def _fold(
         self, workers: Pool, bounds: dict[str, tuple[int, int]], total: int
     ) -> dict[str, Folded]:
-        """Step 3; returns what each partition came to."""
+        """Step 3; returns each partition's result."""
         folded = dict(self._state.folded)
         spooled = self._source.kind != "facts"
         versions = {
@@ -283,7 +282,7 @@ class _Replay:
             start, end = (0, versions[str(p)]) if spooled else bounds[str(p)]
             folder = str(self._folder) if spooled else None
             tasks.append(
-                fold.Task(
+                fold.FoldTask(
                     self._settings,
                     self._state.name,
                     1 + p,
@@ -306,7 +305,7 @@ class _Replay:
             self._records = sum(workers.done[1 : 1 + self._settings.partitions])
         return folded
 
-    def _left(self, task: fold.Task) -> int:
+    def _left(self, task: fold.FoldTask) -> int:
         """Sorts partitions, the longest first, by their records, or by the bytes of their spool."""
         if task.spool_folder is None:
             return task.start - task.end
@@ -319,12 +318,12 @@ class _Replay:
 
     def _judge(self, workers: Pool, modules: Sequence[str]) -> None:
         """Step 4."""
-        tasks = [judge.Task(self._settings, self._state.name, module) for module in modules]
+        tasks = [judge.JudgeTask(self._settings, self._state.name, module) for module in modules]
         for done, _ in enumerate(workers.run(judge.judge_module, tasks, lambda: None), 1):
             self._report("judging", done, len(modules))
 
     def result(self, state: State, seconds: float) -> Result:
-        """What the shadow holds, and what it took."""
+        """The shadow's contents and its cost."""
         folded = state.folded.values()
         return Result(
             name=state.name,
@@ -342,5 +341,5 @@ class _Replay:
         )
 
 
-def _fold_numbered(task: fold.Task) -> tuple[int, Folded]:
+def _fold_numbered(task: fold.FoldTask) -> tuple[int, Folded]:
     return task.partition, fold.fold_partition(task)

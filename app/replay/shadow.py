@@ -9,9 +9,9 @@ May touch: PostgreSQL, schemas `<EDGELOOP_DATABASE_SCHEMA>_shadow_<name>` only.
    shadow's key space.
 3. `replay_state` has one row: the settings, the source and the range, what is done, and in the end
    the digest.
-4. A result is written in one transaction with the note in `replay_state.progress` that it is done.
-5. Whoever writes holds an advisory lock: two runs of one name do not meet, and a shadow that is
-   being filled is not dropped.
+4. A result is written in one transaction with its progress in `replay_state.progress`.
+5. Writers hold an advisory lock: two runs of one name cannot overlap, and a shadow being filled
+   cannot be dropped.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Source(msgspec.Struct, frozen=True):
     at_ms: int = 0
 
     def asks_as(self, other: Source) -> bool:
-        """Whether both were asked for in the same words."""
+        """Whether both have the same source and range."""
         mine, theirs = (
             (s.kind, s.span.asked, s.files, s.file_kind, s.mapping) for s in (self, other)
         )
@@ -110,7 +110,7 @@ class State(msgspec.Struct, frozen=True):
     digest: str | None
 
 
-class Written(NamedTuple):
+class ShadowRecord(NamedTuple):
     """A record as a worker would publish it; `topic` is without the prefix."""
 
     topic: str
@@ -120,7 +120,7 @@ class Written(NamedTuple):
 
 
 class _LogRecord(NamedTuple):
-    """What the projections ask of a record of Kafka."""
+    """The attributes of a Kafka record that the projections need."""
 
     key: bytes
     value: bytes
@@ -129,7 +129,7 @@ class _LogRecord(NamedTuple):
 
 
 def schema_of(settings: Settings, name: str) -> str:
-    """The schema of a shadow.  Raises `UsageError` for a name that makes none."""
+    """The schema of a shadow.  Raises `UsageError` for an invalid name."""
     schema = f"{_prefix(settings)}{name}"
     if not _NAME.fullmatch(name) or len(schema) > _MAX_SCHEMA:
         room = min(40, _MAX_SCHEMA - len(_prefix(settings)))
@@ -178,8 +178,8 @@ class Shadow:
         )
 
     async def lock(self) -> None:
-        """Be the only one who writes, until the connection closes.  Raises `ConfigurationError` if
-        another one does."""
+        """Become the only writer until the connection closes.  Raises `ConfigurationError` if there
+        is another one."""
         if not await self._connection.fetchval(
             "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"replay {self.schema}"
         ):
@@ -201,7 +201,7 @@ class Shadow:
         )
 
     async def state(self) -> State:
-        """What the shadow is and how far it has got.  Raises `ConfigurationError` if there is none."""
+        """The shadow's description and progress.  Raises `ConfigurationError` if there is none."""
         if not await self.exists():
             raise ConfigurationError(
                 f"There is no shadow {self.name}.",
@@ -229,10 +229,12 @@ class Shadow:
             row["digest"],
         )
 
-    async def commit(self, records: Sequence[Written], step: str, part: str, note: Any) -> None:
-        """Write the records, and that `part` of `step` (`folded` or `judged`) is done, in one
+    async def commit(
+        self, records: Sequence[ShadowRecord], step: str, part: str, note: Any
+    ) -> None:
+        """Write the records and the progress of `step` (`folded` or `judged`) for `part` in one
         transaction."""
-        by_topic: dict[str, list[Written]] = {}
+        by_topic: dict[str, list[ShadowRecord]] = {}
         for record in records:
             by_topic.setdefault(record.topic, []).append(record)
         now_ms = round(datetime.now(UTC).timestamp() * 1000)
@@ -244,7 +246,7 @@ class Shadow:
                     await self._connection.copy_records_to_table(
                         "replay_records",
                         records=written,
-                        columns=Written._fields,
+                        columns=ShadowRecord._fields,
                         timeout=WRITE_TIMEOUT_S,
                     )
             await self._connection.execute(
@@ -289,7 +291,7 @@ class Shadow:
         return found
 
     async def drop(self) -> None:
-        """Remove the schema with all that is in it."""
+        """Remove the schema with all its contents."""
         await self._connection.execute(f'DROP SCHEMA IF EXISTS "{self.schema}" CASCADE')
 
     async def size_bytes(self) -> int:
@@ -304,7 +306,7 @@ class Shadow:
         )
 
 
-def _row(record: Written, now_ms: int) -> Record | None:
+def _row(record: ShadowRecord, now_ms: int) -> Record | None:
     headers = (("version", str(record.version).encode()),)
     return PROJECTIONS[record.topic].decode(
         _LogRecord(record.key.encode(), record.value, headers, now_ms)
@@ -317,8 +319,7 @@ def _text(value: Any) -> str:
 
 @asynccontextmanager
 async def opened(settings: Settings, name: str) -> AsyncIterator[Shadow]:
-    """A shadow, which need not exist.  Trouble with PostgreSQL on the way becomes an
-    `UnreachableError`."""
+    """A shadow, which need not exist.  PostgreSQL errors become an `UnreachableError`."""
     schema = schema_of(settings, name)
     connection = await connect(settings.database_url, schema, command_timeout_s=WRITE_TIMEOUT_S)
     try:

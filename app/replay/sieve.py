@@ -1,5 +1,5 @@
-"""Which trades of a group are inside its window in the end: what a whole log comes to, without
-sliding the window over all of it.
+"""Find the trades that are inside a group's window at the end of a log, without sliding the window
+over all of it.
 
 May touch: nothing but its arguments.
 
@@ -8,10 +8,10 @@ not: here a trade costs two look-ups in dictionaries, and only those that are in
 into the window.  The result is the same function of the set of records:
 
 1. Of each trade the greatest record is kept.
-2. Now and then those that are outside by what is known so far are let go; their ranks stay, so that
-   a lesser record of one, inside, has no effect whenever it comes.
-3. In the end the window is told from the exits of all.  If a correction has moved it back over
-   trades that were let go, the log has to be read once more for them (`missing`).
+2. Trades outside the window so far are dropped now and then; their ranks stay, so that a later
+   record with a lower rank has no effect.
+3. In the end the window follows from all exits.  If a correction has moved it back over dropped
+   trades, the log must be read again for them (`missing`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from app.learning.common.window import Trade, exit_of, packed
 
 SLACK = 4_096
-"""Trades kept beyond twice the window's, before any is let go."""
+"""Trades kept beyond twice the window's, before any is dropped."""
 
 
 class Sieve:
@@ -29,7 +29,10 @@ class Sieve:
     `app.learning.common.window.GroupWindow`.
 
     >>> def close(trade_id, exit_us, revision=0):
-    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
+    ...     return Trade(
+    ...         trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True,
+    ...         ({"chain": "sol"},),
+    ...     )
     >>> sieve = Sieve(window_us=100, window_trades=10)
     >>> sieve.add([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
     >>> sorted(trade.trade_id for trade in sieve.inside())
@@ -61,11 +64,11 @@ class Sieve:
             self._let_go()
 
     def missing(self) -> set[str]:
-        """Trades that are inside and were let go: give `restore` their records again."""
+        """Trades inside the window that were dropped: pass their records to `restore`."""
         return self._inside() & self._gone.keys()
 
     def restore(self, trades: Iterable[Trade], missing: set[str]) -> None:
-        """Take those of the records in that are the greatest of trades of `missing`."""
+        """Take in the highest-ranked records of the trades in `missing`."""
         for trade in trades:
             if trade.trade_id in missing and packed(trade.rank) == self._gone.get(trade.trade_id):
                 del self._gone[trade.trade_id]

@@ -1,5 +1,4 @@
-"""Which closed trades a replay takes: all, those of a time, of offsets, or of the last so many
-days.
+"""The closed trades of a replay: all, or those of a period, of offsets, or of the last days.
 
 May touch: nothing but its arguments.  Times are event time, the exits of trades, as everywhere
 here.
@@ -9,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from app.errors import UsageError
 from app.learning.common.event_time import micros_from_text
+from schemas.times import micros_since_epoch
 
 REMEDY = (
     "Name one: --all, --from TIME and/or --to TIME, --by-duration P30D, or --offsets"
@@ -68,10 +68,16 @@ def span_of(
     """The span of the command line's options.  Raises `UsageError` unless exactly one way of saying
     it was used.
 
-    >>> now = datetime(2026, 1, 31, tzinfo=UTC)
-    >>> span_of(everything=False, from_time=None, to_time=None, by_duration="P1DT12H", offsets=None, now=now).from_us
+    >>> now = datetime.fromisoformat("2026-01-31T00:00:00Z")
+    >>> span_of(
+    ...     everything=False, from_time=None, to_time=None, by_duration="P1DT12H", offsets=None,
+    ...     now=now,
+    ... ).from_us
     1769688000000000
-    >>> span_of(everything=False, from_time=None, to_time=None, by_duration=None, offsets="0:5-7,2:9-", now=now).offsets
+    >>> span_of(
+    ...     everything=False, from_time=None, to_time=None, by_duration=None, offsets="0:5-7,2:9-",
+    ...     now=now,
+    ... ).offsets
     {'0': (5, 7), '2': (9, 9223372036854775807)}
     """
     ways = [
@@ -87,7 +93,7 @@ def span_of(
         return Span("all")
     if by_duration is not None:
         began = now - duration_of(by_duration)
-        return Span(f"by-duration {by_duration}", from_us=_micros(began))
+        return Span(f"by-duration {by_duration}", from_us=micros_since_epoch(began))
     if offsets is not None:
         return Span(f"offsets {offsets}", offsets=offsets_of(offsets))
     from_us, to_us = (None if text is None else _time(text) for text in (from_time, to_time))
@@ -155,10 +161,6 @@ def _time(text: str) -> int:
             f"{text!r} is not a time with a UTC offset.",
             "Expected a form like 2026-01-31T12:00:00Z.",
         ) from None
-
-
-def _micros(moment: datetime) -> int:
-    return (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def check_partitions(span: Span, partitions: Sequence[int]) -> None:

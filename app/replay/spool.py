@@ -47,7 +47,7 @@ def packed(trades: dict[Group, list[Trade]]) -> bytes:
     return len(frame).to_bytes(4, "big") + frame
 
 
-class Source:
+class Spool:
     """What one process writes of one source."""
 
     def __init__(self, folder: Path, source: int) -> None:

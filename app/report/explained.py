@@ -1,4 +1,4 @@
-"""Everything behind the overrides that the audit tells of, as `overrides explain` tells it, learned
+"""Explain the overrides of the audit as `overrides explain` does, learned
 from the audited log alone.
 
 May touch: nothing but its arguments.
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from app.audit.document import Audit
 from app.audit.variants import variants
 from app.audit.work import Now
-from app.changes import Change
+from app.changes import OverrideChange
 from app.explain import Known, explain_override, html
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
@@ -71,14 +71,11 @@ def _known(
         ],
         facts=facts[group],
         changes=[
-            Change(o.override_id, o.version, micros_from_text(o.as_of), o)
+            OverrideChange(o.override_id, o.version, micros_from_text(o.as_of), o)
             for o in said.overrides["integrated"]
             if group_of(o) == group
         ],
         notes=(
-            (
-                "Learned from the audited log; what is published, and when it changed, is not"
-                " looked at."
-            ),
+            ("Learned from the audited log; published records and their changes are not read."),
         ),
     )

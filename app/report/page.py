@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.audit.document import Audit, Question, Setting, Told
+from app.audit.document import Audit, AuditedOverride, Question, Setting
 from app.audit.resample import Estimate
 from app.report import plots
 from app.report.style import STYLE
@@ -27,7 +27,7 @@ def page(found: Audit, explanations: Mapping[str, str] | None = None) -> str:
     """The page.  `explanations` are fragments of HTML by override id, put below what is said of the
     override here."""
     data = found.data
-    title = "Does what is learned pay off?"
+    title = "Does learning pay off?"
     parts = [
         _header(found, title),
         (
@@ -176,9 +176,8 @@ def _switches(found: Audit) -> str:
         for w in found.weights
     ]
     said = (
-        '<p class="soft">How far learners count now, by their record, from 0 to 1. Opened: how far'
-        " the module has shown that there is anything to size by; shared effects count as far as it"
-        " is.</p>"
+        '<p class="soft">Current weights of the learners, from 0 to 1, by their past accuracy.'
+        " Opened: the evidence that the module has any edge, which scales shared effects.</p>"
         + table(
             "Weights of learners",
             ("module and category", "half-life", "shared effects", "opened"),
@@ -240,13 +239,13 @@ def _walk(found: Audit) -> str:
     return _section(
         "walk",
         "Would it have helped?",
-        "Learned from what had closed before each cut, asked for the decisions after it. Value is"
-        " the outcome that differences of size added, less half their variance: it is greatest"
-        " where sizes say exactly what is to be expected. In units of size; turnover is the mean"
-        " change of a multiplier a month.",
+        "Each cut learns from the trades closed before it and sizes the decisions after it. Value"
+        " is the outcome added by differences of size, less half their variance: it is greatest"
+        " where sizes equal the expected outcomes. In units of size; turnover is the mean change of"
+        " a multiplier per month.",
         f'<div class="trio">{_plot("Value so far, with 90 % bands", plots.value_over_time(found))}'
         f"{_plot('Value per decision', plots.settings_forest(found.settings, found.peers))}"
-        f"{_plot('Calibration: made against told', plots.calibration(found))}</div>",
+        f"{_plot('Calibration: realised against predicted', plots.calibration(found))}</div>",
         table(
             "Settings, walked forward",
             head,
@@ -262,7 +261,8 @@ def _chance(found: Audit) -> str:
     if not tested:
         return ""
     drawn = "".join(
-        _plot(f"Overrides by {s.name}: real, and by chance", plots.placebo(s)) for s in tested
+        _plot(f"Overrides by {s.name}: real, and from shuffled logs", plots.placebo(s))
+        for s in tested
     )
     rows = [
         (
@@ -278,9 +278,9 @@ def _chance(found: Audit) -> str:
     return _section(
         "chance",
         "How many overrides are false?",
-        "Stretches of outcomes change places, so that scopes say nothing any more, while what"
-        " clusters in time still does. Whatever is learned then is false: as many are to be"
-        " expected among the real ones.",
+        "Blocks of outcomes are shuffled, so that scopes carry no information but clusters in time"
+        " remain. Any override then learned is false; expect as many false ones among the real"
+        " ones.",
         f'<div class="pair">{drawn}</div>',
         table(
             "Overrides and placebos",
@@ -302,9 +302,9 @@ def _double(found: Audit) -> str:
     said = (
         f"{d.matched:.1f} overrides of the batch jobs' formulas match each of the {d.decisions:,}"
         f" decisions that they size, which are {d.distinct:.1f} pieces of evidence:"
-        f" {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote each the"
-        f" multiplier changes by {figure(d.change, 3, sign=False)}, worth {figure(d.worth)} a"
-        " decision."
+        f" {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote per piece"
+        f" of evidence, the multiplier changes by {figure(d.change, 3, sign=False)}, worth"
+        f" {figure(d.worth)} per decision."
         if d.decisions
         else "The batch jobs' formulas size no decision."
     )
@@ -320,7 +320,7 @@ def _decay(found: Audit) -> str:
         return _section(
             "decay",
             "How edges go",
-            "No effect was chosen at any cut, so there is nothing that could fade.",
+            "No effect was chosen at any cut, so no decay could be observed.",
         )
     rows = [
         (name, figure(e))
@@ -335,9 +335,9 @@ def _decay(found: Audit) -> str:
         "decay",
         "How edges go",
         "Constant, linear and exponential edges were fitted to the trades before each cut"
-        f" ({d.effects:,} fits), and foretold the {d.trades:,} trades after it. The best form is"
-        f" {figure(d.skill)} nats a trade better than no edge at all.",
-        f'<div class="pair">{_plot("Which form foretells better?", plots.forms(found))}'
+        f" ({d.effects:,} fits), and predicted the {d.trades:,} trades after it. The best form is"
+        f" {figure(d.skill)} nats per trade better than no edge.",
+        f'<div class="pair">{_plot("Which form predicts better?", plots.forms(found))}'
         f"{table('Forms of decay', ('form', 'nats a trade'), rows)}</div>",
     )
 
@@ -357,11 +357,11 @@ def _regimes(found: Audit) -> str:
     return _section(
         "regimes",
         "Regimes",
-        "What came of what effects learned over all regimes had promised, regime by regime. If"
-        f" these gains were known, sizing by them would be worth {figure(r.attainable)} a"
+        "The realised part of the predictions of effects learned over all regimes, by regime. If"
+        f" these gains were known, sizing by them would be worth {figure(r.attainable)} per"
         " decision.",
         f'<div class="pair">{_plot("Gain by regime", plots.regimes(found))}'
-        f"{table('Gains by regime', ('regime', 'decisions', 'promised', 'gain'), rows)}</div>",
+        f"{table('Gains by regime', ('regime', 'decisions', 'predicted', 'gain'), rows)}</div>",
     )
 
 
@@ -370,21 +370,22 @@ def _overrides(found: Audit, explanations: Mapping[str, str]) -> str:
         return _section(
             "overrides",
             "Overrides now",
-            "There is none: nothing passes among all that was searched.",
+            "There are none: no effect passes among all that were searched.",
         )
     parts = [
-        _override(told, k, explanations.get(told.override.override_id, ""))
-        for k, told in enumerate(found.overrides)
+        _override(shown, k, explanations.get(shown.override.override_id, ""))
+        for k, shown in enumerate(found.overrides)
     ]
     total = next(s.overrides for s in found.settings if s.name == "integrated")
     said = (
-        f"What `integrated` says now, the strongest first ({len(found.overrides):,} of {total:,})."
+        f"The current overrides of `integrated`, strongest first ({len(found.overrides):,} of"
+        f" {total:,})."
     )
     return _section("overrides", "Overrides now", said, *parts)
 
 
-def _override(told: Told, k: int, explanation: str) -> str:
-    o = told.override
+def _override(shown: AuditedOverride, k: int, explanation: str) -> str:
+    o = shown.override
     scope = canonical_text(o.scope).replace("|", ", ") or "every context"
     life, interval = o.decay.half_life_hours, o.decay.interval
     facts = [
@@ -406,20 +407,20 @@ def _override(told: Told, k: int, explanation: str) -> str:
             else []
         ),
         *(
-            [("Same evidence", f"{len(told.members):,} other slices of its factor")]
-            if told.members
+            [("Same evidence", f"{len(shown.members):,} other slices of its factor")]
+            if shown.members
             else []
         ),
-        ("Why", told.reason),
+        ("Why", shown.reason),
         ("Id", o.override_id),
     ]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     drawn = ""
-    if told.curve is not None and k < DRAWN:
+    if shown.curve is not None and k < DRAWN:
         label = f"Uplift of {scope} over time, with constant, linear and exponential fits"
-        drawn = f"<div>{plots.effect(f'effect-{k}', label, told.curve)}</div>"
+        drawn = f"<div>{plots.effect(f'effect-{k}', label, shown.curve)}</div>"
     behind = (
-        f'<details class="behind"><summary>Everything behind it</summary>{explanation}</details>'
+        f'<details class="behind"><summary>Full explanation</summary>{explanation}</details>'
         if explanation
         else ""
     )
@@ -441,7 +442,7 @@ def _method(found: Audit) -> str:
     return (
         "<footer><p>Intervals are 90 %, by a block bootstrap over cuts. Window"
         f" {data.window_days:g} days, horizon {data.horizon_days:g} days, {data.placebos} shuffled"
-        f" logs, seed {data.seed}. A yes needs an interval above nothing and an estimate that"
-        " matters; a no needs one that ends below what matters; everything else is not enough"
-        " data. Times are UTC.</p></footer>"
+        f" logs, seed {data.seed}. Yes: the interval is above zero and the estimate is material."
+        " No: the interval ends below what is material. Otherwise there is not enough data. Times"
+        " are UTC.</p></footer>"
     )

@@ -231,8 +231,8 @@ def calibration(found: Audit) -> str:
             )
         pad = 0.08 * ((high - low) or 1.0)
         axes.set_xlim(low - pad, high + pad)
-        axes.set_xlabel("told: multiplier − 1")
-        axes.set_ylabel("made beyond the baseline")
+        axes.set_xlabel("predicted: multiplier − 1")
+        axes.set_ylabel("realised, above the baseline")
         axes.legend(loc="best")
 
     slopes = ", ".join(
@@ -242,7 +242,7 @@ def calibration(found: Audit) -> str:
     )
     return svg(
         "calibration",
-        f"What decisions made against what they were told; slopes: {slopes or 'none'}",
+        f"Realised against predicted outcome of decisions; slopes: {slopes or 'none'}",
         draw,
         width_pt=NARROW_PT,
     )
@@ -252,7 +252,7 @@ def placebo(setting: Setting) -> str:
     """How many overrides chance makes, against how many there are."""
     p = setting.placebo
     if p is None:
-        raise ValueError(f"There is no placebo of {setting.name}.")
+        raise ValueError(f"There are no shuffled logs for {setting.name}.")
 
     def draw(axes: Any) -> None:
         top = max(*p.counts, p.real, 1)
@@ -282,11 +282,11 @@ def regimes(found: Audit) -> str:
         ("all", found.regimes.overall, INK)
     ]
     label = "Gain by regime: " + ", ".join(f"{name} {e.value:.2f}" for name, e, _ in rows)
-    return forest("regimes", label, rows, "what came of what was promised (1: all of it)", 1.0)
+    return forest("regimes", label, rows, "realised part of the prediction (1: all of it)", 1.0)
 
 
 def forms(found: Audit) -> str:
-    """How well the three forms of decay foretold."""
+    """How well the three forms of decay predicted."""
     d = found.decay
     rows = [
         ("exponential − linear", d.exponential_over_linear, COLOURS["integrated"]),
@@ -294,7 +294,7 @@ def forms(found: Audit) -> str:
         ("linear − constant", d.linear_over_constant, COLOURS["no half-life"]),
     ]
     label = "Log predictive density: " + ", ".join(f"{name} {e.value:+.4f}" for name, e, _ in rows)
-    return forest("forms", label, rows, "nats a trade, 90 % interval")
+    return forest("forms", label, rows, "nats per trade, 90 % interval")
 
 
 def effect(name: str, label: str, curve: EffectCurve) -> str:

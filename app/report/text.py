@@ -26,7 +26,7 @@ def show(found: Audit, console: Console) -> None:
         f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]}"
         f" to {data.to_ts[:10]}, from {data.source}.  {data.judged:,} of {data.decisions:,}"
         f" {' and '.join(data.categories)} decisions judged: those within {data.horizon_days:g}"
-        f" days after {data.cuts} cuts, sized by what had closed before the cut.",
+        f" days after {data.cuts} cuts, sized by the trades closed before the cut.",
         highlight=False,
     )
     for refusal in data.refused:
@@ -54,7 +54,10 @@ def show(found: Audit, console: Console) -> None:
 def figure(estimate: Estimate | None, digits: int = 4, *, sign: bool = True) -> str:
     """A figure and its interval.
 
-    >>> figure(Estimate(0.5, 0.25, 0.75), 2), figure(None), figure(Estimate(0.0, float("-inf"), float("inf")))
+    >>> (
+    ...     figure(Estimate(0.5, 0.25, 0.75), 2), figure(None),
+    ...     figure(Estimate(0.0, float("-inf"), float("inf"))),
+    ... )
     ('+0.50 (+0.25 … +0.75)', '–', '+0.0000 (unknown)')
     """
     if estimate is None:
@@ -82,7 +85,7 @@ def _settings(found: Audit) -> Table:
         "calibration slope",
         "sized",
         "sd of ×",
-        "turnover a month",
+        "turnover per month",
         "integrated beyond it",
     )
     for s in found.settings:
@@ -116,7 +119,7 @@ def _weights(found: Audit) -> Table | None:
     if not found.weights:
         return None
     table = _table(
-        "How far learners count now, by their record (0 to 1)",
+        "Current weights of the learners, by their past accuracy (0 to 1)",
         "",
         "half-life",
         "shared effects",
@@ -134,7 +137,7 @@ def _weights(found: Audit) -> Table | None:
 
 def _learned(found: Audit) -> Table:
     table = _table(
-        "What is said now, and what chance would say",
+        "Current overrides, and what chance would give",
         "setting",
         "overrides",
         "by chance",
@@ -161,8 +164,8 @@ def _forms(found: Audit) -> Table | None:
         return None
     d = found.decay
     table = _table(
-        f"How edges go: log predictive density of {d.trades:,} later trades in {d.effects:,}"
-        " effects (nats a trade)",
+        f"Decay of edges: log predictive density of {d.trades:,} later trades in {d.effects:,}"
+        " effects (nats per trade)",
         "",
         "",
     )
@@ -181,7 +184,7 @@ def _regimes(found: Audit) -> Table | None:
     if not found.regimes.gains:
         return None
     table = _table(
-        "What came of what was promised, by regime", "regime", "decisions", "promised", "gain"
+        "Realised part of the prediction, by regime", "regime", "decisions", "predicted", "gain"
     )
     for g in found.regimes.gains:
         table.add_row(
@@ -195,9 +198,9 @@ def _overrides(found: Audit) -> Table | None:
     if not found.overrides:
         return None
     shown = found.overrides[:OVERRIDES]
+    which = f"the {len(shown)} strongest" if len(found.overrides) > len(shown) else "all"
     table = _table(
-        "Overrides of `integrated` now:"
-        f" {'the ' + str(len(shown)) + ' strongest' if len(found.overrides) > len(shown) else 'all'}",
+        f"Overrides of `integrated` now: {which}",
         "group",
         "scope",
         "×",

@@ -1,8 +1,8 @@
-"""Trade logs of other programs, and our own, as closed positions: each line, row or trade becomes
-one `position_closed` event.
+"""Read trade logs of other programs, and our own, as closed positions: each line, row or trade
+becomes one `position_closed` event.
 
-May touch: the files it is given (read only).  What cannot be mapped is passed on as it is, so that
-the door refuses it with a reason and a path; nothing is dropped here.
+May touch: the files it is given (read only).  Values that cannot be mapped are passed on unchanged,
+so that input validation rejects them with a reason and a path; nothing is dropped here.
 """
 
 from app.sources.closes import KINDS, Closed, closes

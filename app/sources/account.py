@@ -1,4 +1,4 @@
-"""The account of a dry run: what a trader would check against the broker's own figures.
+"""The account of a dry run: figures that a trader can compare with the broker's.
 
 May touch: nothing.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.sources.making import joined
-from app.sources.positions import Told
+from app.sources.positions import ClosedTrade
 
 _SHOWN = 12
 _CENT = 0.02
@@ -22,8 +22,7 @@ trade."""
 
 @dataclass
 class Money:
-    """Sums of one currency: profit after and before fees (the same where nobody knows the fees),
-    and fees."""
+    """Sums of one currency: profit after and before fees (equal if fees are unknown), and fees."""
 
     after: float = 0.0
     before: float = 0.0
@@ -43,7 +42,7 @@ class Account:
     last: str = ""
     turned: int = 0
 
-    def add(self, told: Told) -> None:
+    def add(self, told: ClosedTrade) -> None:
         """Count one close."""
         self.by_symbol[told.symbol][told.side] += 1
         if told.exit:
@@ -82,7 +81,7 @@ class Account:
             )
             or "no profit at all"
         )
-        return False, f"The expected profit is {total:,.2f}, and these closes make {shown}."
+        return False, f"The expected profit is {total:,.2f}, but these closes make {shown}."
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -107,7 +106,7 @@ class Account:
         """A few lines of text; none where nothing was counted."""
         if not self.by_symbol:
             return
-        yield "To compare with what the broker or the program shows:"
+        yield "To compare with the broker or the program:"
         symbols = [
             f"{symbol} {', '.join(f'{n:,} {side}' for side, n in sorted(sides.items()))}"
             for symbol, sides in sorted(

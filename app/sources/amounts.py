@@ -1,5 +1,5 @@
-"""What a fill's amounts tell: the contract's value from a gross or net amount, the fee from a net
-one, a fee in another coin.
+"""What follows from a fill's amounts: the contract value from a gross or net amount, the fee from a
+net one, a fee in another coin.
 
 May touch: nothing.
 """
@@ -13,8 +13,8 @@ _ROUND_VALUES = tuple(Decimal(n) for n in ("0.01", "0.1", "1", "10", "100", "100
 _NEARLY = Decimal("0.002")
 
 
-class Told(NamedTuple):
-    """The contract's value (None: the amount tells none) and the fee (None: the amount tells none)."""
+class ContractTerms(NamedTuple):
+    """The contract's value and the fee; None where the amount does not show it."""
 
     multiplier: Decimal | None
     fee: Decimal | None
@@ -23,7 +23,10 @@ class Told(NamedTuple):
 def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal | None:
     """Money per point and unit, from what was paid or got before fees; None where one of them is 0.
 
-    >>> contract_value(Decimal(-6), Decimal("0.55"), Decimal("330.00")), contract_value(Decimal(3), Decimal("0.3333"), Decimal("1"))
+    >>> (
+    ...     contract_value(Decimal(-6), Decimal("0.55"), Decimal("330.00")),
+    ...     contract_value(Decimal(3), Decimal("0.3333"), Decimal("1")),
+    ... )
     (Decimal('100'), Decimal('1'))
     """
     size = abs(quantity) * abs(price)
@@ -36,30 +39,32 @@ def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal
     return near if abs(value - near) <= max(near * _NEARLY, min(rounding, near / 10)) else value
 
 
-def from_net(quantity: Decimal, price: Decimal, net: Decimal, fee: Decimal | None) -> Told | None:
+def from_net(
+    quantity: Decimal, price: Decimal, net: Decimal, fee: Decimal | None
+) -> ContractTerms | None:
     """What the cash of a fill (fees taken off) tells; `fee` is that of its own column.  None where
     no usual contract value explains it.
 
     >>> from_net(Decimal(-4), Decimal("6.35"), Decimal("2539.84"), None)
-    Told(multiplier=Decimal('100'), fee=Decimal('0.16'))
+    ContractTerms(multiplier=Decimal('100'), fee=Decimal('0.16'))
     >>> from_net(Decimal(-2), Decimal("1.05"), Decimal("208.68"), Decimal("1.32"))
-    Told(multiplier=Decimal('100'), fee=Decimal('1.32'))
+    ContractTerms(multiplier=Decimal('100'), fee=Decimal('1.32'))
     """
     size = abs(quantity) * abs(price)
     if not size or not net:
-        return Told(None, fee)
+        return ContractTerms(None, fee)
     paid = abs(net)
     if fee is not None:
         value = contract_value(quantity, price, paid - fee if quantity > 0 else paid + fee)
         if value is not None and value in _ROUND_VALUES:
-            return Told(value, fee)
+            return ContractTerms(value, fee)
     near = min(_ROUND_VALUES, key=lambda value: abs(size * value - paid) / (size * value))
     found = paid - size * near if quantity > 0 else size * near - paid
     if abs(found) > size * near * Decimal("0.4") and abs(found) > 30:
         return None
-    return Told(near, found if fee is None else fee)
+    return ContractTerms(near, found if fee is None else fee)
 
 
 def is_cent_rounding(fee: Decimal, size: Decimal) -> bool:
-    """Whether a fee that an amount tells is nothing but the rounding of the amount."""
+    """Whether a fee inferred from an amount is merely the amount's rounding."""
     return abs(fee) <= max(Decimal("0.006"), size * Decimal("0.00002"))

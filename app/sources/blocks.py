@@ -1,8 +1,8 @@
 """Finds the tables among the lines of a sheet: titles, headers (also repeated ones), rows, totals,
 footers, sections of a statement.
 
-May touch: nothing.  A line that is no row of a table is counted with its place; none is passed over
-in silence.
+May touch: nothing.  Lines that are not table rows are counted with their place; none is skipped
+silently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.sources.notes import Notes
 from app.sources.sheets import Line, Sheet
 from app.sources.times import parsed
 
-TEXT_LINES = "lines that are no rows of a table (titles, totals, footers), left out"
+TEXT_LINES = "lines that are not table rows (titles, totals, footers), left out"
 _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
 _SECTION_KINDS = frozenset({"header", "data", "subtotal", "total", "notes"})
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A table: its title (empty if it has none), the line of its header, its columns and its rows."""
+    """A table: its title (empty if none), the line of its header, its columns and its rows."""
 
     title: str
     line: int

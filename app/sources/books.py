@@ -21,8 +21,8 @@ ZERO = Decimal(0)
 _SAME_VALUE = Decimal("0.05")
 """By how much, as a share, two contract values may differ by the rounding of amounts."""
 _JUMP = Decimal("1.5")
-"""By how much a price has to have changed, as a factor, for a sale of a multiple of what is held to
-look like a split that nobody told."""
+"""Minimum change of price, as a factor, for a sale of a multiple of the position to look like an
+unreported split."""
 
 
 class Fill(NamedTuple):
@@ -215,13 +215,13 @@ class Books:
 
     def _split_by_row(self, position: Position | None, fill: Fill) -> None:
         if position is None or position.held + position.direction * fill.quantity <= 0:
-            self.odd.append(("splits of what is not held, left out", fill))
+            self.odd.append(("splits of symbols not held, left out", fill))
             return
         position.split((position.held + fill.quantity) / position.held)
 
     def _expire(self, position: Position | None, fill: Fill) -> Position | None:
         if position is None:
-            self.odd.append(("expiries of what is not held, left out", fill))
+            self.odd.append(("expiries of symbols not held, left out", fill))
             return None
         position.doubt = position.doubt or self._doubt.get(fill.book, "")
         position.leave(fill._replace(quantity=-position.direction * position.held), position.held)
@@ -239,12 +239,12 @@ class Books:
         ):
             self._doubt[fill.book] = (
                 f"{fill.book[1]} has the contract values {value.normalize():f} and"
-                f" {other.normalize():f}: different instruments go by one symbol. Name the columns"
-                " that tell them apart, as in symbol = {columns = [...]}."
+                f" {other.normalize():f}: different instruments share one symbol. Name the columns"
+                f" that distinguish them, as in symbol = {{columns = [...]}}."
             )
 
     def _doubt_flip(self, position: Position, fill: Fill) -> None:
-        """A fill of more than is held: whether it looks like something that the file does not tell."""
+        """Ask about a fill larger than the position if it may be an event that the file omits."""
         symbol = str(fill.book[1])
         held, price = position.held, position.lots[-1].price
         times = abs(fill.quantity) / held

@@ -1,8 +1,8 @@
 """One cell of a table as what a mapping makes of it: a text, a number, an exact number, a time, a
 bucket, a side, a pattern key.
 
-May touch: nothing.  A cell that cannot be read stays the text that stands there, for the door to
-refuse; an empty one is None.
+May touch: nothing.  A cell that cannot be read stays text, which input validation rejects; an empty
+one is None.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from app.sources.figures import written
 from app.sources.mapping import COMPOSED, Column, TableMapping, Template
 from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, read_side
+from schemas.times import DAY_S
 
 QUOTE = "QUOTE"
 """`currency = "quote"` of a mapping: each pair's own quote currency."""
 UNKNOWN = "unknown"
 NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
-"""What programs write where they have no number."""
+"""Texts that programs write for "no number"."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
@@ -133,7 +134,7 @@ class Cells:
         return self._plain(self.field(row, name)) is None
 
     def _plain(self, value: Any) -> Any:
-        """None for what stands for nothing; a price in 32nds of a point as a number, where the
+        """None for texts that mean "nothing"; a price in 32nds of a point as a number, where the
         mapping says that apostrophes mean that."""
         if isinstance(value, str) and value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING:
             return None
@@ -147,8 +148,7 @@ class Cells:
         return value
 
     def exact(self, row: Mapping[str, Any], name: str) -> Decimal | None:
-        """The field as a decimal number, scaled, digit by digit as it stands there; None where it
-        is none."""
+        """The field as a decimal number, scaled, exactly as written; None if it is not a number."""
         column = self.mapping.columns.get(name)
         if column is None or not column.more:
             return self._exact(self.field(row, name), column)
@@ -189,7 +189,7 @@ class Cells:
         return told.unit if told else None
 
     def time(self, row: Mapping[str, Any], name: str) -> Any:
-        """The field as RFC 3339; its text where it is no time."""
+        """The field as RFC 3339; its text if it is not a time."""
         column = self.mapping.columns.get(name)
         if column is None:
             return None
@@ -197,7 +197,7 @@ class Cells:
         return parse_time(value, column, self.mapping.timezone)
 
     def side(self, row: Mapping[str, Any]) -> Side | Event | None:
-        """What the row's side says, in the mapping's own words first; None where it cannot be told."""
+        """What the row's side means, by the mapping's own words first; None if unknown."""
         value = self.field(row, "side")
         if value is None:
             return None
@@ -217,8 +217,8 @@ class Cells:
         }
 
     def dimension(self, row: Mapping[str, Any], column: str) -> Any:
-        """A scope value: the bucket's label where the column has buckets.  What is in no bucket
-        because it is no number becomes a list, which no door takes for a scope value."""
+        """A scope value: the bucket's label where the column has buckets.  A value that is not a
+        number becomes a list, which input validation rejects as a scope value."""
         value, buckets = self.raw(row, column), self.mapping.buckets.get(column)
         if value is None:
             return None
@@ -232,7 +232,7 @@ class Cells:
         )
 
     def pattern_key(self, row: Mapping[str, Any], template: Template, module: str) -> str:
-        """The template with each column as a segment, the module in front."""
+        """The template with each column as a segment, preceded by the module."""
         parts = [template.texts[0]]
         for column, text in zip(template.columns, template.texts[1:], strict=True):
             parts += (making.segment(self.dimension(row, column)), text)
@@ -264,7 +264,10 @@ def _joined(part: Any) -> str:
 def option_contract(text: str) -> str | None:
     """The option that a text names, always written the same way.
 
-    >>> option_contract("Expiration for CROX 7/17/2026 Call $120.00"), option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C")
+    >>> (
+    ...     option_contract("Expiration for CROX 7/17/2026 Call $120.00"),
+    ...     option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C"),
+    ... )
     ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
     """
     found = _OPTION.search(text)
@@ -287,7 +290,10 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
     """A finite number, None for nothing, else the text.  A percent sign divides by 100; `scale` is
     for numbers without one.
 
-    >>> parse_number("12.3%"), parse_number("12.3", scale=0.01), parse_number("n/a"), parse_number("nan"), parse_number("1,200")
+    >>> (
+    ...     parse_number("12.3%"), parse_number("12.3", scale=0.01), parse_number("n/a"),
+    ...     parse_number("nan"), parse_number("1,200"),
+    ... )
     (0.123, 0.123, 'n/a', 'nan', 1200.0)
     """
     if value is None:
@@ -316,9 +322,15 @@ def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
     time zone, or in `timezone`; a day without a time is its midnight.
 
     >>> berlin = ZoneInfo("Europe/Berlin")
-    >>> parse_time("31.01.2024 09:30", Column("t", format="%d.%m.%Y %H:%M"), berlin), parse_time("2024-07-01", Column("t"), berlin)
+    >>> (
+    ...     parse_time("31.01.2024 09:30", Column("t", format="%d.%m.%Y %H:%M"), berlin),
+    ...     parse_time("2024-07-01", Column("t"), berlin),
+    ... )
     ('2024-01-31T08:30:00Z', '2024-06-30T22:00:00Z')
-    >>> parse_time("1706693400", Column("t", unit="s"), berlin), parse_time("soon", Column("t"), berlin)
+    >>> (
+    ...     parse_time("1706693400", Column("t", unit="s"), berlin),
+    ...     parse_time("soon", Column("t"), berlin),
+    ... )
     ('2024-01-31T09:30:00Z', 'soon')
     """
     if value is None:
@@ -346,7 +358,7 @@ def _serial_day(value: Any, zone: ZoneInfo) -> Any:
     try:
         days = float(value.replace(",", ".") if isinstance(value, str) else value)
         return _in_utc(
-            _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * 86_400) * 1_000_000), zone
+            _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * DAY_S) * 1_000_000), zone
         )
     except (ValueError, OverflowError, TypeError):
         return str(value)

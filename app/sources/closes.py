@@ -1,4 +1,4 @@
-"""The one way in: files of any known kind to closed positions, in the order of the files.
+"""The entry point: closed positions from files of any known kind, in the order of the files.
 
 May touch: the files it is given (read only).
 """
@@ -20,13 +20,13 @@ from app.sources.fills import Fills
 from app.sources.filters import kept
 from app.sources.mapping import TableMapping, load
 from app.sources.notes import Notes
-from app.sources.positions import Positions, Told
+from app.sources.positions import ClosedTrade, Positions
 from app.sources.tables import Row, is_parquet, is_table, table
 from schemas.events import DEFAULT_MODULE
 
 KINDS = ("jsonl", "freqtrade", "nautilus", "table")
-"""What can be read: a JSON event a line; freqtrade's database or backtest result; nautilus_trader's
-position events; CSV and Parquet with a mapping."""
+"""What can be read: one JSON event per line; freqtrade's database or backtest result;
+nautilus_trader's position events; CSV and Parquet with a mapping."""
 
 _DATABASES = (".sqlite", ".sqlite3", ".db")
 _LOOKED_AT_BYTES = 65_536
@@ -41,7 +41,7 @@ class Closed(NamedTuple):
     key: bytes | None
     place: str
     position: int
-    told: Told | None = None
+    told: ClosedTrade | None = None
 
 
 def closes(
@@ -57,8 +57,8 @@ def closes(
     their own), and `notes` takes what was left out and why.
 
     The same files give the same events, with the same ids.  Raises `UsageError` for a file that
-    cannot be read or a kind that cannot be told, `ConfigurationError` for a mapping that does not
-    fit, and `BadDataError` for a file that is damaged.
+    cannot be read or an unknown kind, `ConfigurationError` for a mapping that does not fit, and
+    `BadDataError` for a damaged file.
     """
     notes = Notes() if notes is None else notes
     meaning = None if mapping is None else load(mapping)
@@ -75,7 +75,7 @@ def closes(
 
 
 def kind_of(path: str) -> str:
-    """The kind of a file, by its name, and where that does not tell by what it holds.  Raises
+    """The kind of a file, by its name or else its content.  Raises
     `UsageError`."""
     name = plain_name(path)
     if path.lower().endswith(_DATABASES):
@@ -94,10 +94,10 @@ def kind_of(path: str) -> str:
         return "jsonl"
     if name.endswith((".ods", ".numbers")):
         raise UsageError(
-            f"{path} is a spreadsheet in a form of its own.", "Save it as .xlsx or CSV."
+            f"{path} is a spreadsheet in a format that cannot be read.", "Save it as .xlsx or CSV."
         )
     raise UsageError(
-        f"What {path} holds cannot be told from its name.",
+        f"The kind of {path} is not clear from its name.",
         f"Name its kind with --from: {', '.join(KINDS)}.",
     )
 
@@ -149,7 +149,7 @@ def _is_nautilus_parquet(path: str) -> bool:
 def _jsonl(paths: Sequence[str], module: str | None) -> Iterator[Closed]:
     if module is not None:
         raise UsageError(
-            "Events in JSON lines have a module of their own.",
+            "Events in JSON lines carry their own module.",
             "Leave out --module, or change the field in the file.",
         )
     for path in paths:
@@ -203,7 +203,7 @@ def _tables(
 ) -> Iterator[Closed]:
     if mapping is None:
         raise UsageError(
-            f"{paths[0]} is a table, and nothing says what its columns mean.",
+            f"{paths[0]} is a table, and its columns need a mapping.",
             f"Draft a mapping with: faust -A app import {paths[0]} --draft mapping.toml; then name"
             " it with --mapping mapping.toml.",
         )

@@ -1,5 +1,4 @@
-"""What people call the columns of a trade log, and how they write times: the vocabulary of a
-mapping's draft.
+"""Column names of trade logs, by which a draft recognises fields.
 
 May touch: nothing.
 """
@@ -11,7 +10,7 @@ import re
 from app.sources.vocabulary import WORDS
 
 NAMES = {field: tuple(words.split()) for field, words in WORDS.items()}
-"""Names that a field goes by, the likeliest first, as `folded` writes them."""
+"""Names of each field, the likeliest first, in the form of `folded`."""
 
 PATTERNS = (
     "setup",
@@ -28,16 +27,18 @@ PATTERNS = (
     "algo",
     "setup_name",
 )
-"""Names of columns that say what kind of trade it was, the likeliest first."""
+"""Names of columns with the kind of trade, the likeliest first."""
 
 REASONS = ("exit_reason", "close_reason", "exit_tag", "sell_reason", "exit_type", "exit_setup")
-"""Names of columns that say why a trade was left."""
+"""Names of columns with the reason of an exit."""
 
 AFTERWARDS = re.compile(
-    r"(exit|close|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe|draw|gain|peak|worst|best|after|balance|equity|"
-    r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade|mistake|lesson|review|screenshot|url)"
+    r"(exit|close|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe"
+    r"|draw|gain|peak|worst|best|after|balance|equity|"
+    r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade"
+    r"|mistake|lesson|review|screenshot|url)"
 )
-"""In the name of a column that is likely to hold what nobody knew at the entry."""
+"""Words in names of columns that are probably known only after the entry."""
 
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _SQUASHED = {name.replace("_", ""): name for name in sorted(_KNOWN) if len(name) > 3}
@@ -104,11 +105,17 @@ def known_as(column: str) -> str:
     """A column's name as names are compared: as `folded`, without its unit, currency, time zone or
     number.
 
-    >>> known_as("Closed P&L"), known_as("PnL (USDT)"), known_as("Price ($)"), known_as("價格 USDT"), known_as("Trade Time(UTC+0)")
+    >>> (
+    ...     known_as("Closed P&L"), known_as("PnL (USDT)"), known_as("Price ($)"),
+    ...     known_as("價格 USDT"), known_as("Trade Time(UTC+0)"),
+    ... )
     ('closed_pnl', 'pnl', 'price', '價格', 'trade_time')
     >>> known_as("EXITEDAT"), known_as("CLOSEDPNL"), known_as("Avg. Fill Price")
     ('exited_at', 'closed_pnl', 'avg_fill_price')
-    >>> known_as("ReturnPct"), known_as("Net P&L %"), known_as("Trade #"), known_as("Prix d’entrée"), known_as("Fill qty"), known_as("P/L")
+    >>> (
+    ...     known_as("ReturnPct"), known_as("Net P&L %"), known_as("Trade #"),
+    ...     known_as("Prix d’entrée"), known_as("Fill qty"), known_as("P/L"),
+    ... )
     ('return_pct', 'net_pnl_pct', 'trade_no', 'prix_d_entrée', 'fill_qty', 'pnl')
     """
     text = re.sub(r"\(\s*%\s*\)", " % ", column)
@@ -126,7 +133,10 @@ def known_as(column: str) -> str:
 def currency_in(column: str) -> str | None:
     """The currency that a column's name ends with or has in brackets.
 
-    >>> currency_in("PnL (USDT)"), currency_in("Net P&L USD"), currency_in("Profit"), currency_in("Price (€)"), currency_in("價格 USDT")
+    >>> (
+    ...     currency_in("PnL (USDT)"), currency_in("Net P&L USD"), currency_in("Profit"),
+    ...     currency_in("Price (€)"), currency_in("價格 USDT"),
+    ... )
     ('USDT', 'USD', None, 'EUR', 'USDT')
     """
     for sign, code in (("€", "EUR"), ("£", "GBP"), ("₹", "INR"), ("$", "USD")):

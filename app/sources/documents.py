@@ -34,7 +34,7 @@ def sheets_of(path: str, form: str) -> Iterator[Sheet]:
         return
     if form == "zip":
         raise BadDataError(
-            f"{path} is a zip, and not one of freqtrade's results.",
+            f"{path} is a zip file, but not a freqtrade result.",
             "Unpack it and name the file in it.",
         )
     found = list(_of_json(path) if form == "json" else _of_xml(path))
@@ -43,8 +43,8 @@ def sheets_of(path: str, form: str) -> Iterator[Sheet]:
             f"{path} holds no list of trades: no"
             f" {'list of objects' if form == 'json' else 'elements with attributes'} that share"
             " fields.",
-            "Of .json, events a line, results of freqtrade and lists of trades can be read; of"
-            " .xml, reports of Interactive Brokers.",
+            "Supported .json: one event per line, freqtrade results and lists of trades. Supported"
+            " .xml: Interactive Brokers reports.",
         )
     yield from found
 
@@ -75,7 +75,7 @@ def _of_json(path: str) -> Iterator[Sheet]:
         except (ValueError, RecursionError) as error:
             raise BadDataError(
                 f"{path} is not JSON: {error}.",
-                "Get the file again; events have to stand one a line.",
+                "Get the file again; each event needs its own line.",
             ) from error
     yield from _lists(document, "", 0)
 
@@ -134,7 +134,7 @@ def _of_xml(path: str) -> Iterator[Sheet]:
     raw = read_whole(path)
     if b"<!DOCTYPE" in raw[:65_536] or b"<!ENTITY" in raw[:65_536]:
         raise BadDataError(
-            f"{path} defines entities of its own, which no report of a broker does.",
+            f"{path} defines XML entities, which broker reports never do.",
             "Get the file from its source again.",
         )
     by_tag: dict[str, list[Mapping[str, str]]] = {}
@@ -178,7 +178,7 @@ def _tables(path: str) -> Iterator[Sheet]:
     except sqlite3.Error as error:
         raise BadDataError(
             f"{path} cannot be read as an SQLite database: {error}.",
-            "Name a database that is there and whole.",
+            "Name an existing, intact database.",
         ) from error
 
 

@@ -1,9 +1,8 @@
-"""A first mapping for a table, guessed from its columns and their contents, with every quantile
-edge worked out and fixed in it.
+"""Draft a mapping for a table from its columns and their contents, with all quantile edges fixed.
 
-May touch: the table (read only).  `draft` returns text; whoever asks for it writes the file.  What
-the file itself does not decide is a question: a sentence, and where a wrong guess would change what
-is learned, a `"?"` that has to be replaced before anything is read.
+May touch: the table (read only).  `draft` returns text; the caller writes the file.  Whatever the
+file does not decide becomes a question: a sentence, and where a wrong guess would change the
+result, a `"?"` that must be replaced before anything is read.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ ROWS_READ = 200_000
 
 @dataclass
 class Drafted:
-    """The mapping's text; what was guessed, what is left to decide, and what has to be answered
-    before anything is read: sentences."""
+    """The mapping's text; guesses, open decisions, and questions to answer before anything is read,
+    as sentences."""
 
     text: str
     guessed: list[str] = field(default_factory=list)
@@ -68,25 +67,25 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
         if not found:
             raise BadDataError(
                 f"{path} has no table {which!r}.",
-                "Name it by its title, by its number, or as in: line 12.",
+                "Name it by its title, by its number, or by its line: line 12.",
             )
     with_rows = [table for table in found if table.rows]
     if not with_rows and not is_parquet(path) and form_of(path) == "html":
         raise BadDataError(
             f"{path} is HTML and has no table with rows.",
-            "Save the report itself, as HTML or CSV; this may be a page to log in.",
+            "Save the report itself as HTML or CSV; this may be a login page.",
         )
     if not with_rows:
         raise BadDataError(
             f"{path} has no row.",
-            "The first line names the columns; at least one row has to follow.",
+            "The first line names the columns; at least one row must follow.",
         )
     chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))
     if len(with_rows) > 1:
         others = ", ".join(f"{t.name} ({len(t.rows):,} rows)" for t in with_rows if t is not chosen)
         decided.guessed.insert(
             0,
-            f"Of the {len(with_rows)} tables in the file, {chosen.name} is read; choose another"
+            f"Of the {len(with_rows)} tables in the file, {chosen.name} is used; choose another"
             f" with --table: {others}.",
         )
     contents = decided.kept.contents
@@ -95,13 +94,13 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     text = written(name, contents, decided, found_scope, encoding, title)
     if notes.names(TEXT_LINES):
         decided.guessed.append(
-            "Lines that are no rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
+            "Lines that are not rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
         )
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
 
 
 def named_as(table: _Found, which: str) -> bool:
-    """Whether the user means this table."""
+    """Whether the user selected this table."""
     return named(Block(table.title, table.line, table.columns, iter(())), table.number, which)
 
 
@@ -129,7 +128,7 @@ def _merged(found: list[_Found]) -> list[_Found]:
 def _best(
     path: str, found: Sequence[_Found], rows: str | None, texts: list[str]
 ) -> tuple[_Found, Decided]:
-    """The table that holds trades, and how it is read."""
+    """The table with the trades, and how to read it."""
     if len(found) == 1:
         return found[0], decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
     tried: list[tuple[float, int, _Found, Decided]] = []
@@ -142,7 +141,7 @@ def _best(
     if not tried:
         titles = ", ".join(table.name for table in found)
         raise BadDataError(
-            f"None of the tables in {path} looks like one of trades: {titles}.",
+            f"None of the tables in {path} looks like a table of trades: {titles}.",
             "Name one with --table, and map it by hand.",
         )
     _, _, table, decided = max(tried, key=lambda one: one[:2])

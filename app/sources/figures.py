@@ -1,8 +1,8 @@
-"""Numbers as people and programs write them: thousands, currency signs and codes, units, percent
-signs, accountants' brackets.
+"""Parse numbers as people and programs write them: thousands, currency signs and codes, units,
+percent signs, accountants' brackets.
 
-May touch: nothing.  What can be read in two ways is not read: `1,5` is no number where the decimal
-mark is a point.
+May touch: nothing.  Ambiguous numbers are not read: `1,5` is not a number if the decimal mark is a
+point.
 """
 
 from __future__ import annotations
@@ -40,17 +40,21 @@ _SIGNS = {
     "₫": "VND",
     "₴": "UAH",
 }
-_CODES = "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
+_CODES = (
+    "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK"
+    "|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
+)
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
-    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|stk|coins?))"
+    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs"
+    r"|stk|coins?))"
 )
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
 
 
-class Written(NamedTuple):
+class WrittenNumber(NamedTuple):
     """A number as Python reads it, whether it was a percentage, and the currency or unit that
     stands with it (`USD`, `ETH`)."""
 
@@ -60,19 +64,25 @@ class Written(NamedTuple):
 
 
 @lru_cache(maxsize=65_536)
-def written(text: str, decimal: str = ".") -> Written | None:
+def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     """What `text` says, None where it is no number; `decimal` is the mark before the fraction.
 
-    >>> written("$1,234.50"), written("(12,5 %)", ",").text, written("1.234,5", ",").text, written("- 0.42").text
-    (Written(text='1234.50', percent=False, unit='USD'), '-12.5', '1234.5', '-0.42')
-    >>> written("0.4000ETH"), written("-300,00 €", ",").unit, written("1e3").text, written("12-").text, written("1'234.5").text
-    (Written(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
+    >>> (
+    ...     written("$1,234.50"), written("(12,5 %)", ",").text, written("1.234,5", ",").text,
+    ...     written("- 0.42").text,
+    ... )
+    (WrittenNumber(text='1234.50', percent=False, unit='USD'), '-12.5', '1234.5', '-0.42')
+    >>> (
+    ...     written("0.4000ETH"), written("-300,00 €", ",").unit, written("1e3").text,
+    ...     written("12-").text, written("1'234.5").text,
+    ... )
+    (WrittenNumber(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
     [None, None, None, None, None, None, None]
     """
     found = _SPACES.sub("", text).translate(_MINUS)
     if _EXPONENT.fullmatch(found):
-        return Written(found, False, None)
+        return WrittenNumber(found, False, None)
     percent = found.endswith(("%", "%)")) or found.startswith("%")
     found = found.replace("%", "")
     unit: str | None = None
@@ -96,14 +106,20 @@ def written(text: str, decimal: str = ".") -> Written | None:
         return None
     found = found.replace("'", "")
     plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
-    return Written(plain, percent, unit)
+    return WrittenNumber(plain, percent, unit)
 
 
 def marks(text: str) -> str:
     """Which decimal mark the number in `text` shows: `.`, `,`, `?` where it can be read both ways,
-    nothing where it tells nothing.
+    empty if it shows none.
 
-    >>> [marks(t) for t in ("1.5", "0,25", "1,234", "1.234,5", "1,234.5", "12", "1.234", "x", "1,234,567", "1.0502")]
+    >>> [
+    ...     marks(t)
+    ...     for t in (
+    ...         "1.5", "0,25", "1,234", "1.234,5", "1,234.5", "12", "1.234", "x", "1,234,567",
+    ...         "1.0502",
+    ...     )
+    ... ]
     ['.', ',', '?,', ',', '.', '', '?.', '', '.', '.']
     """
     found = re.sub(r"[^\d.,]", "", text) if any(c.isdigit() for c in text) else ""

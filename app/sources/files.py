@@ -1,5 +1,4 @@
-"""Opening what is read: plain, `.gz`, `.zst` or standard input, always together with how far it has
-been read.
+"""Open files (plain, `.gz`, `.zst` or standard input), with the number of bytes read so far.
 
 May touch: the files it is given (read only).
 """
@@ -19,7 +18,7 @@ import zstandard
 from app.errors import BadDataError, UsageError
 
 DAMAGE = (EOFError, gzip.BadGzipFile, zstandard.ZstdError)
-"""What a damaged file raises while it is read."""
+"""Exceptions of a damaged file while it is read."""
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}.",
-            "Name a file that is there, plain, .gz or .zst, or -.",
+            "Name an existing file (plain, .gz or .zst), or - for stdin.",
         ) from error
     with raw:
         stream: IO[bytes]

@@ -21,15 +21,15 @@ from app.sources.cells import Cells
 from app.sources.mapping import BASE, TableMapping
 from app.sources.notes import Notes
 from app.sources.pairs import future_of, is_option, pair_of
-from app.sources.positions import Told, row_id
+from app.sources.positions import ClosedTrade, row_id
 from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
 
 __all__ = ["Closing", "Fill", "Fills", "positions"]
 
 UNREADABLE = "rows that cannot be read as fills; positions of their symbols may be wrong"
-STILL_OPEN = "positions that are still open and no closes, left out"
-OVERSOLD = "symbols of which more was sold than was held; the rest was left out"
+STILL_OPEN = "positions that are still open, left out"
+OVERSOLD = "symbols with more sold than was held; the rest was left out"
 _BITCOIN = ("XBT", "BTC")
 _LABELS = ("chain", "timeframe", "bucket")
 
@@ -41,7 +41,7 @@ class Closing(NamedTuple):
     event: dict[str, Any]
     place: str
     position: int
-    told: Told | None = None
+    told: ClosedTrade | None = None
 
 
 class Fills:
@@ -152,15 +152,13 @@ class Fills:
         )
         wrong = ""
         if row.beyond:
-            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
+            wrong = f"The row has {len(row.beyond)} more cells than there are columns."
         elif against:
-            wrong = "The side is a purchase, and the quantity is below 0."
+            wrong = "The side is a purchase, but the quantity is negative."
         elif readable and told is None:
-            wrong = "The amount is not price times quantity with any usual contract value and fee."
+            wrong = "The amount is not price × quantity for any usual contract value and fee."
         elif told is not None and told[3] is None and self._lacks_value(str(symbol)):
-            wrong = (
-                f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
-            )
+            wrong = f"[multipliers] lacks {symbol}, which looks like an option or a future."
         if (
             wrong
             or not readable
@@ -182,7 +180,7 @@ class Fills:
         fill_id = cells.text(row.cells, "fill_id")
         if fill_id is not None:
             if (book, fill_id) in self._seen:
-                self._notes.add("fills whose id was there before, left out")
+                self._notes.add("fills with an id that occurred before, left out")
                 return None
             self._seen.add((book, fill_id))
         own_id = fill_id or self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
@@ -213,8 +211,9 @@ class Fills:
             return Closing(self._unreadable(row, True), place, row.position)
         book = (cells.text(row.cells, "account"), symbol, cells.text(row.cells, "trade_id"))
         own_id = self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
+        applied = {"expiry": "expiries that close the position at 0"}
         self._notes.add(
-            f"{'expiries that close what is held at 0' if event.kind == 'expiry' else 'splits that were applied'}",
+            applied.get(event.kind, "splits that were applied"),
             name=str(symbol),
         )
         return Fill(
@@ -302,7 +301,7 @@ class Fills:
         if pair is not None and coin == pair[0] and abs(signed) > fee:
             moved = signed - fee  # Less arrives where it was bought, more leaves where it was sold.
             return moved, price * signed / moved, ZERO
-        self._notes.add(f"fees in {coin}, which is not the currency of the trade, left out")
+        self._notes.add(f"fees in {coin}, which is not the trade's currency, left out")
         return signed, price, ZERO
 
     def _lacks_value(self, symbol: str) -> bool:
@@ -316,7 +315,7 @@ class Fills:
         )
 
     def _unreadable(self, row: Row, no_side: bool, wrong: str = "") -> dict[str, Any]:
-        """An event with what the row has: the door refuses it at the cell that cannot be read."""
+        """An event with the row's values: input validation rejects it at the unreadable cell."""
         cells, columns = self._cells, self._mapping.columns
         fill_id = cells.text(row.cells, "fill_id") or self._twins.unique(row_id(row.cells))
         ts = cells.time(row.cells, "time")
@@ -415,7 +414,7 @@ class Fills:
         in_dollars = currency in making.US_DOLLARS
         if not in_dollars:
             self._notes.add(
-                f"positions without pnl_usd, as their currency {currency} is no US dollar"
+                f"positions without pnl_usd, as their currency {currency} is not the US dollar"
             )
         return making.without_nothing(
             {
@@ -462,14 +461,14 @@ class Fills:
                 return own, fees + made - own
         return made, fees
 
-    def _told(self, position: Position) -> Told | None:
+    def _told(self, position: Position) -> ClosedTrade | None:
         if position.doubt:
             return None
         first, last = position.steps[0].fill, position.steps[-1].fill
         entered = [step for step in position.steps if step.realized is None]
         pnl, fees = self._profit(position)
         quantity = sum((step.quantity for step in entered), ZERO)
-        return Told(
+        return ClosedTrade(
             str(first.book[1]),
             "long" if position.direction > 0 else "short",
             first.ts,

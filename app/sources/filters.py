@@ -17,8 +17,8 @@ from app.sources.tables import Row
 
 
 def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[Row]:
-    """The rows that are kept.  A row with more cells than there are columns is kept, for the door
-    to refuse: its cells have slipped."""
+    """The rows that are kept.  A row with more cells than there are columns is kept, for input
+    validation to refuse: its cells have slipped."""
     if mapping.fill_down:
         rows = filled_down(rows, mapping.fill_down)
     if not mapping.keep and not mapping.leave_out:
@@ -30,7 +30,7 @@ def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[R
             yield row
             continue
         value = _text(row.cells.get(column)) or "(empty)"
-        notes.add(f"rows left out by the mapping, for what stands in {column}", name=value)
+        notes.add(f"rows left out by the mapping, by their {column}", name=value)
 
 
 def filled_down(rows: Iterable[Row], columns: Collection[str]) -> Iterator[Row]:

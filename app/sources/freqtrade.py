@@ -169,8 +169,8 @@ def _summary(trade: Trade, notes: Notes) -> dict[str, Any]:
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
         notes.add(
-            f"trades without pnl_usd, as their stake currency {currency or '(not known)'} is no US"
-            " dollar"
+            f"trades without pnl_usd, as their stake currency {currency or '(not known)'} is not"
+            " the US dollar"
         )
     return making.without_nothing(
         {

@@ -19,7 +19,7 @@ from app.sources import making
 from app.sources.freqtrade import Order, Trade, close
 from app.sources.notes import Notes
 
-OPEN = "trades that are still open and no closes, left out"
+OPEN = "trades that are still open, left out"
 _FILLED = frozenset({"closed", None})
 """The states of an order that is known to be filled though nobody noted how much: then it was all
 of it."""
@@ -39,7 +39,7 @@ def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
     `BadDataError` if it is no such database."""
     if not Path(path).is_file():
         raise UsageError(
-            f"{path} cannot be read: there is no such file.",
+            f"{path} does not exist.",
             "Name freqtrade's database, such as tradesv3.sqlite.",
         )
     try:
@@ -197,7 +197,10 @@ class _Orders:
 def timeframe(minutes: Any) -> str | None:
     """freqtrade's timeframe, which its database has in minutes, as it is written everywhere else.
 
-    >>> timeframe(5), timeframe(60), timeframe(1440), timeframe(10080), timeframe("4h"), timeframe(None)
+    >>> (
+    ...     timeframe(5), timeframe(60), timeframe(1440), timeframe(10080), timeframe("4h"),
+    ...     timeframe(None),
+    ... )
     ('5m', '1h', '1d', '1w', '4h', None)
     """
     if isinstance(minutes, int) and minutes > 0:

@@ -24,10 +24,7 @@ from app.sources.sheets import check_archive
 
 _MOST_BYTES = 4 * 1024**3
 """Of what a zip of results may unpack to."""
-_RUN_DONE = (
-    "Name the result that freqtrade wrote, such as backtest-result-2024-05-01_12-00-00.zip or"
-    " .json."
-)
+_RUN_DONE = "Name a freqtrade result, such as backtest-result-2024-05-01_12-00-00.zip or .json."
 
 
 class Read(NamedTuple):
@@ -54,7 +51,7 @@ def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
             done += 1
             if not isinstance(stored, dict):
                 raise BadDataError(
-                    f"{path}: $.strategy.{name}.trades[{index}] is no object.",
+                    f"{path}: $.strategy.{name}.trades[{index}] is not an object.",
                     "Results older than 2020 cannot be read.",
                 )
             if stored.get("is_open"):
@@ -94,8 +91,8 @@ def _strategies(path: str) -> dict[str, dict[str, Any]]:
     results = [d["strategy"] for d in documents if is_result(d)]
     if not results:
         raise BadDataError(
-            f'{path} holds no backtest result: no JSON object with "strategy", and "trades" in each'
-            " of them.",
+            f'{path} holds no backtest result: no JSON object with "strategy" and "trades" in each'
+            " strategy.",
             _RUN_DONE,
         )
     return {name: result for strategies in results for name, result in strategies.items()}

@@ -2,7 +2,7 @@
 nobody has given it.
 
 May touch: nothing.  A value that cannot be read is handed on as text where a number or a time was
-expected, so that the door refuses it with a path; nothing here raises for bad data.
+expected, so that input validation rejects it with a path; nothing here raises for bad data.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+
+from schemas.times import EPOCH
 
 DRAWDOWN_FLOOR = 0.001
 """Least drawdown by which a return is divided, a fraction: a trade that never looked back has no
@@ -54,7 +56,6 @@ DAYS = "days"
 """The unit of a spreadsheet's serial day: days since the end of 1899, in the table's own time zone.
 """
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_SEGMENT = re.compile(r"[\s.|=\x00-\x1f\x7f\ud800-\udfff]+")
 _SEGMENT_CODE_POINTS = 60
 _MADE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
@@ -92,7 +93,10 @@ def number(value: Any) -> Any:
     """`value` if it is a finite number, None if it is nothing, else its text (which no door takes
     for a number).
 
-    >>> number(1.5), number(None), number(float("nan")), number("abc"), number(Decimal("0.5")), number(True)
+    >>> (
+    ...     number(1.5), number(None), number(float("nan")), number("abc"), number(Decimal("0.5")),
+    ...     number(True),
+    ... )
     (1.5, None, 'nan', 'abc', 0.5, 'True')
     """
     if value is None or (type(value) is float and math.isfinite(value)) or type(value) is int:
@@ -139,7 +143,7 @@ def from_epoch(value: Any, unit: str = "ms") -> Any:
         us = (
             exact // 1000 if unit == "ns" and isinstance(exact, int) else round(exact * UNITS[unit])
         )
-        return rfc3339(_EPOCH + timedelta(microseconds=us))
+        return rfc3339(EPOCH + timedelta(microseconds=us))
     except (ValueError, OverflowError, TypeError):
         return str(value)
 
@@ -148,7 +152,10 @@ def from_utc(value: Any) -> Any:
     """A time as text, `datetime` or `date`; without an offset it is UTC.  None stays None, what
     cannot be read its text.
 
-    >>> from_utc("2018-01-10 07:15:00+00:00"), from_utc("2022-10-18 09:12:42.684000"), from_utc("no time")
+    >>> (
+    ...     from_utc("2018-01-10 07:15:00+00:00"), from_utc("2022-10-18 09:12:42.684000"),
+    ...     from_utc("no time"),
+    ... )
     ('2018-01-10T07:15:00Z', '2022-10-18T09:12:42.684000Z', 'no time')
     """
     if value is None:
@@ -169,7 +176,10 @@ def days_between(start: Any, end: Any) -> float | None:
     """Days from one made time to another; None where one could not be read or they are in the wrong
     order.
 
-    >>> days_between("2020-01-01T00:00:00Z", "2020-01-02T12:00:00Z"), days_between("soon", "2020-01-02T12:00:00Z")
+    >>> (
+    ...     days_between("2020-01-01T00:00:00Z", "2020-01-02T12:00:00Z"),
+    ...     days_between("soon", "2020-01-02T12:00:00Z"),
+    ... )
     (1.5, None)
     """
     if not (is_time(start) and is_time(end)):
@@ -184,7 +194,10 @@ def return_to_drawdown(
     """`rr` = roi / max(drawdown, -roi, floor): a trade's drawdown is at least what it has lost in
     the end.
 
-    >>> return_to_drawdown(0.06, 0.02), return_to_drawdown(-0.05, 0.02), return_to_drawdown(0.05, 0.0), return_to_drawdown(0.05, None)
+    >>> (
+    ...     return_to_drawdown(0.06, 0.02), return_to_drawdown(-0.05, 0.02),
+    ...     return_to_drawdown(0.05, 0.0), return_to_drawdown(0.05, None),
+    ... )
     (3.0, -1.0, 50.0, None)
     """
     if roi is None or drawdown is None:

@@ -252,7 +252,8 @@ def load(path: Path) -> TableMapping:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path} is not TOML: {error}.", "Text needs quotation marks, and each key stands once."
+            f"{path} is not TOML: {error}.",
+            "Strings need quotation marks, and each key may occur only once.",
         ) from error
     return _Reader(str(path), document).mapping()
 
@@ -306,7 +307,7 @@ class _Reader:
         self._answered("", self._document)
         rows = self._text("rows", "positions")
         if rows not in FIELDS:
-            self._wrong("", "rows", f'is {rows!r}; it has to be "positions" or "fills".')
+            self._wrong("", "rows", f'is {rows!r}; expected "positions" or "fills".')
         columns = {
             name: self._column(name, given)
             for name, given in self._section("columns", FIELDS[rows]).items()
@@ -317,10 +318,10 @@ class _Reader:
                 self._wrong(
                     "columns",
                     "",
-                    f"does not say which column is {name}; with rows = {rows!r} it has to.",
+                    f"does not name the column of {name}, which rows = {rows!r} requires.",
                 )
         for name in constants.keys() & columns.keys():
-            self._wrong("constants", name, "is in [columns] as well; it can be one of them.")
+            self._wrong("constants", name, "is also in [columns]; remove one of them.")
         pattern = {
             name: self._template(name, text)
             for name, text in self._section("pattern", CATEGORIES[rows]).items()
@@ -382,8 +383,8 @@ class _Reader:
             ) or value == [OPEN_QUESTION]:
                 raise ConfigurationError(
                     f'{_place(self._path, section, name)} is still "{OPEN_QUESTION}": the file does'
-                    " not tell, and a guess could be wrong.",
-                    f"Put the answer in its place. {_comment(self._path, section, name)}".strip(),
+                    " not say, and a guess could be wrong.",
+                    f"Replace it with the answer. {_comment(self._path, section, name)}".strip(),
                 )
 
     def _wrong(
@@ -401,8 +402,8 @@ class _Reader:
                 self._wrong(
                     section,
                     name,
-                    "is no key of a mapping.",
-                    f"{_did_you_mean(name, known)}There are: {', '.join(sorted(known))}.",
+                    "is not a key of a mapping.",
+                    f"{_did_you_mean(name, known)}Known keys: {', '.join(sorted(known))}.",
                 )
 
     def _known_inside(
@@ -413,14 +414,14 @@ class _Reader:
                 self._wrong(
                     section,
                     key,
-                    f"has {name!r}, which is nothing it can have.",
-                    f"It can have: {', '.join(known)}.",
+                    f"has {name!r}, which is not allowed there.",
+                    f"Allowed: {', '.join(known)}.",
                 )
 
     def _section(self, name: str, known: Iterable[str] | None) -> dict[str, Any]:
         given = self._document.get(name, {})
         if not isinstance(given, dict):
-            self._wrong("", name, "has to be a section with keys of its own.")
+            self._wrong("", name, "must be a section with keys.")
         if known is not None:
             self._known(name, given, known)
         return given
@@ -428,19 +429,19 @@ class _Reader:
     def _text(self, name: str, default: Any) -> Any:
         given = self._document.get(name, default)
         if given is not default and not isinstance(given, str):
-            self._wrong("", name, f"is {given!r}; it has to be a text.")
+            self._wrong("", name, f"is {given!r}; expected a string.")
         return given
 
     def _names(self, section: str) -> dict[str, str]:
         given = self._section(section, None)
         for name, value in given.items():
             if not isinstance(value, str):
-                self._wrong(section, name, f"is {value!r}; it has to be a text.")
+                self._wrong(section, name, f"is {value!r}; expected a string.")
         return given
 
     def _text_list(self, section: str, key: str, given: Any) -> list[str]:
         if not isinstance(given, list) or any(not isinstance(text, str) for text in given):
-            self._wrong(section, key, 'has to be a list of texts such as ["Filled"].')
+            self._wrong(section, key, 'must be a list of strings such as ["Filled"].')
         return given
 
     def _lists(self, section: str) -> dict[str, tuple[str, ...]]:
@@ -457,8 +458,8 @@ class _Reader:
             self._wrong(
                 "",
                 "profit",
-                f'is {given!r}; it has to be "gross" (before fees), "net" (after fees) or "shown"'
-                " (fees do not count).",
+                f'is {given!r}; expected "gross" (before fees), "net" (after fees) or "shown"'
+                " (ignore fees).",
             )
         return given  # type: ignore[no-any-return]
 
@@ -466,20 +467,20 @@ class _Reader:
         given: str = self._text("apostrophe", APOSTROPHES[0])
         if given not in APOSTROPHES:
             self._wrong(
-                "", "apostrophe", f"is {given!r}; it has to be one of {', '.join(APOSTROPHES)}."
+                "", "apostrophe", f"is {given!r}; expected one of {', '.join(APOSTROPHES)}."
             )
         return given
 
     def _flag(self, key: str) -> bool:
         given = self._document.get(key, False)
         if not isinstance(given, bool):
-            self._wrong("", key, f"is {given!r}; it has to be true or false.")
+            self._wrong("", key, f"is {given!r}; expected true or false.")
         return given
 
     def _shorts(self) -> str:
         given: str = self._text("shorts", "yes")
         if given not in SHORTS:
-            self._wrong("", "shorts", f"is {given!r}; it has to be one of {', '.join(SHORTS)}.")
+            self._wrong("", "shorts", f"is {given!r}; expected one of {', '.join(SHORTS)}.")
         return given
 
     def _splits(self, name: str, given: Any) -> tuple[Split, ...]:
@@ -493,7 +494,7 @@ class _Reader:
                 self._wrong(
                     "splits",
                     name,
-                    f'has {text!r}; it has to be a day and how many for one, such as "2022-08-25 3"'
+                    f'has {text!r}; expected a day and a ratio, such as "2022-08-25 3"'
                     ' or "2024-01-02 1:10".',
                 )
             found.append(Split(match[1], Decimal(match[2]) / Decimal(match[3] or 1)))
@@ -504,13 +505,13 @@ class _Reader:
         try:
             "".encode(name)
         except LookupError:
-            self._wrong("", "encoding", f"is {name!r}, which is no encoding that Python knows.")
+            self._wrong("", "encoding", f"is {name!r}, which is not an encoding that Python knows.")
         return name
 
     def _decimal(self) -> str:
         mark: str = self._text("decimal", ".")
         if mark not in (".", ","):
-            self._wrong("", "decimal", f'is {mark!r}; it has to be "." or ",".')
+            self._wrong("", "decimal", f'is {mark!r}; expected "." or ",".')
         return mark
 
     def _zone(self, section: str, key: str, name: Any) -> ZoneInfo:
@@ -520,8 +521,8 @@ class _Reader:
             self._wrong(
                 section,
                 key,
-                f"has {name!r}, which is no time zone.",
-                "Name one such as UTC or Europe/Berlin.",
+                f"has {name!r}, which is not a time zone.",
+                "Examples: UTC, Europe/Berlin.",
             )
 
     def _positive(self, section: str, key: str, value: Any) -> float:
@@ -530,13 +531,13 @@ class _Reader:
             or not isinstance(value, (int, float))
             or not 0 < value < math.inf
         ):
-            self._wrong(section, key, f"has {value!r} where a number above 0 has to be.")
+            self._wrong(section, key, f"has {value!r} where a number above 0 is expected.")
         return float(value)
 
     def _scale(self, name: str, value: Any) -> float:
         if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
             self._wrong(
-                "columns", name, f"has the scale {value!r}; it has to be a number other than 0."
+                "columns", name, f"has the scale {value!r}; expected a number other than 0."
             )
         return float(value)
 
@@ -550,13 +551,13 @@ class _Reader:
             self._wrong(
                 "columns",
                 name,
-                'has columns, which has to be a list of names such as ["Date", "Time"].',
+                'has columns, which must be a list of names such as ["Date", "Time"].',
             )
         if not isinstance(given, dict) or not (isinstance(given.get("column"), str) or several):
             self._wrong(
                 "columns",
                 name,
-                'has to be the name of a column, or a table such as {column = "closed", format ='
+                'must be the name of a column, or a table such as {column = "closed", format ='
                 ' "%d.%m.%Y"}.',
             )
         self._known_inside(
@@ -579,25 +580,27 @@ class _Reader:
             self._wrong(
                 "columns",
                 name,
-                "has option, which is for a symbol: the column in which the contract of an option"
-                " may stand.",
+                "has option, which only a symbol can have: the column with the contract of an"
+                " option.",
             )
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
-            self._wrong("columns", name, "has a scale, which is for numbers.")
+            self._wrong("columns", name, "has a scale, which only numbers can have.")
         if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
-            self._wrong("columns", name, "is no time, so it has no format, unit or timezone.")
+            self._wrong(
+                "columns", name, "is not a time, so it cannot have a format, unit or timezone."
+            )
         if "unit" in given and given["unit"] not in (*UNITS, making.DAYS):
             self._wrong(
                 "columns",
                 name,
-                f"has the unit {given['unit']!r}; it has to be one of"
+                f"has the unit {given['unit']!r}; expected one of"
                 f" {', '.join((*UNITS, making.DAYS))}.",
             )
         if not isinstance(given.get("format", ""), str):
             self._wrong(
                 "columns",
                 name,
-                'has a format that is no text; it is as in Python, such as "%d.%m.%Y %H:%M".',
+                'has a format that is not a string; use format codes such as "%d.%m.%Y %H:%M".',
             )
         names = [*([given["column"]] if "column" in given else []), *(several or [])]
         return Column(
@@ -617,11 +620,11 @@ class _Reader:
     def _template(self, name: str, given: Any) -> Template:
         if not isinstance(given, str) or not given:
             self._wrong(
-                "pattern", name, f'is {given!r}; it has to be a text such as "{{setup}}.entry".'
+                "pattern", name, f'is {given!r}; expected a string such as "{{setup}}.entry".'
             )
         parts = _PLACEHOLDER.split(given)
         if any("{" in text or "}" in text for text in parts[::2]):
-            self._wrong("pattern", name, f"is {given!r}, with a brace that has no partner.")
+            self._wrong("pattern", name, f"is {given!r}, with an unmatched brace.")
         return Template(tuple(parts[::2]), tuple(parts[1::2]))
 
     def _buckets(self, name: str, given: Any) -> Buckets:
@@ -632,11 +635,11 @@ class _Reader:
             or any(type(edge) not in (int, float) for edge in edges)
         ):
             self._wrong(
-                "buckets", name, "has to be a table with edges, such as {edges = [12.5, 20.0]}."
+                "buckets", name, "must be a table with edges, such as {edges = [12.5, 20.0]}."
             )
         self._known_inside("buckets", name, given, ("edges", "labels"))
         if any(not low < high for low, high in pairwise(edges)):
-            self._wrong("buckets", name, f"has the edges {edges}; they have to rise.")
+            self._wrong("buckets", name, f"has the edges {edges}; they must increase.")
         labels = given.get("labels", [f"q{i + 1}" for i in range(len(edges) + 1)])
         if (
             not isinstance(labels, list)
@@ -646,7 +649,7 @@ class _Reader:
             self._wrong(
                 "buckets",
                 name,
-                f"has {len(edges)} edges, so it needs {len(edges) + 1} labels, each a text.",
+                f"has {len(edges)} edges, so it needs {len(edges) + 1} labels, each a string.",
             )
         return Buckets(tuple(float(edge) for edge in edges), tuple(labels))
 
@@ -655,7 +658,7 @@ class _Reader:
         sides: dict[str, str] = {}
         for side, names in self._section("sides", SIDES).items():
             if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
-                self._wrong("sides", side, 'has to be a list of texts such as ["Kauf"].')
+                self._wrong("sides", side, 'must be a list of strings such as ["Kauf"].')
             sides.update({name.strip().lower(): side for name in names})
         return sides
 

@@ -62,13 +62,13 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
                 and "event_id" in event
             ):
                 notes.add(
-                    f"events of the type {event['type']}, which is no position event, left out"
+                    f"events of the type {event['type']}, which is not a position event, left out"
                 )
             else:
                 closed.append(Read(raw, place, position))
     still_open = len(steps.keys() - ended)
     if still_open:
-        notes.add("positions that are still open and no closes, left out", still_open)
+        notes.add("positions that are still open, left out", still_open)
     for found in closed:
         if isinstance(found, Read):
             yield found
@@ -78,7 +78,7 @@ def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
 
 
 def kind_of(event: Any) -> str | None:
-    """Which position event it is: by its `type`, and for Parquet, which has none, by its columns."""
+    """The kind of position event: from its `type`, or for Parquet, which has none, its columns."""
     if not isinstance(event, dict):
         return None
     if "type" in event:
@@ -153,8 +153,8 @@ def _summary(event: Mapping[str, Any], opened: Any, closed: Any, notes: Notes) -
     in_dollars = currency in making.US_DOLLARS
     if not in_dollars:
         notes.add(
-            f"positions without pnl_usd, as their currency {currency or '(not known)'} is no US"
-            " dollar"
+            f"positions without pnl_usd, as their currency {currency or '(not known)'} is not the"
+            " US dollar"
         )
     return making.without_nothing(
         {
@@ -173,7 +173,10 @@ def _money(event: Mapping[str, Any]) -> tuple[Any, str]:
     """The realised profit and its currency: `12.30 USD` in `to_dict`, a number beside the column
     `currency` in Parquet.
 
-    >>> _money({"realized_pnl": "-1_200.50 USDT"}), _money({"realized_pnl": 3.5, "currency": "EUR"}), _money({"realized_pnl": "lots"})
+    >>> (
+    ...     _money({"realized_pnl": "-1_200.50 USDT"}),
+    ...     _money({"realized_pnl": 3.5, "currency": "EUR"}), _money({"realized_pnl": "lots"}),
+    ... )
     ((-1200.5, 'USDT'), (3.5, 'EUR'), ('lots', ''))
     """
     value, currency = event.get("realized_pnl"), str(event.get("currency") or "")

@@ -65,8 +65,8 @@ _COINS = frozenset(
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
 _OCC = re.compile(r"\.?-?([A-Z]{1,6})\d?\s*(\d{6})([CP])(\d{8}|\d{1,6}(\.\d+)?)")
 _NAMED_OPTION = re.compile(
-    r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\d{1,2}/\d{1,2}/\d{2,4}"
-    r" \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\b(CALL|PUT)\b"
+    r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b"
+    r"|\d{1,2}/\d{1,2}/\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b|\b(CALL|PUT)\b"
     r"|\d{1,2}/\d{1,2}/\d{2,4} (CALL|PUT|C|P) ?\$?[\d.]+",
     re.IGNORECASE,
 )
@@ -76,13 +76,15 @@ _MONTHLY = re.compile(
     r" ?'?\d{2}|\(?[FGHJKMNQUVXZ]\d{1,2}\)?)"
 )
 _VENUE = re.compile(
-    r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX):(?=.*\d\d?$))"
-    r"|[-.@_:"
-    r" ](FUT_)?(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
+    r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX)"
+    r":(?=.*\d\d?$))"
+    r"|[-.@_: ](FUT_)?"
+    r"(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
 )
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
 _COIN_IN_DOLLARS = re.compile(
-    r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
+    r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}"
+    r"|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
 )
 POINT_VALUES = {
     "ES": 50,
@@ -164,9 +166,15 @@ contract: offered where a draft has to ask."""
 def pair_of(symbol: str) -> tuple[str, str] | None:
     """(base, quote) of a pair, None where the symbol is none.
 
-    >>> pair_of("ETHUSDT"), pair_of("BTC/EUR"), pair_of("XBT-PERP"), pair_of("EURUSD"), pair_of("AAPL"), pair_of("1000BONKUSDT")
+    >>> (
+    ...     pair_of("ETHUSDT"), pair_of("BTC/EUR"), pair_of("XBT-PERP"), pair_of("EURUSD"),
+    ...     pair_of("AAPL"), pair_of("1000BONKUSDT"),
+    ... )
     (('ETH', 'USDT'), ('BTC', 'EUR'), None, ('EUR', 'USD'), None, ('1000BONK', 'USDT'))
-    >>> pair_of("SOL/USDT:USDT"), pair_of("BRK.B"), pair_of("BTC-USD"), pair_of("BTCUSDT_PERP"), pair_of("XXBTZUSD")
+    >>> (
+    ...     pair_of("SOL/USDT:USDT"), pair_of("BRK.B"), pair_of("BTC-USD"), pair_of("BTCUSDT_PERP"),
+    ...     pair_of("XXBTZUSD"),
+    ... )
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
     """
     name = (
@@ -210,7 +218,13 @@ def is_crypto(symbol: str) -> bool:
 def is_option(symbol: str) -> bool:
     """Whether the symbol is an option of the kind that counts a hundred shares.
 
-    >>> [is_option(s) for s in ("EXMP251121C00009000", "PINS 21MAR25 40 C", "NIFTY2561225000CE", "AAPL", "-SPY240119P450")]
+    >>> [
+    ...     is_option(s)
+    ...     for s in (
+    ...         "EXMP251121C00009000", "PINS 21MAR25 40 C", "NIFTY2561225000CE", "AAPL",
+    ...         "-SPY240119P450",
+    ...     )
+    ... ]
     [True, True, False, False, True]
     """
     text = symbol.strip().upper()
@@ -224,7 +238,13 @@ def is_option(symbol: str) -> bool:
 def future_of(symbol: str) -> str | None:
     """The root of a future, None where the symbol is none.
 
-    >>> [future_of(s) for s in ("ESH4", "MNQZ25", "NQ JUN26", "/ESM24", "ES 03-24", "CME_MINI:ES1!", "AAPL", "F", "NQ 09-25", "/MES")]
+    >>> [
+    ...     future_of(s)
+    ...     for s in (
+    ...         "ESH4", "MNQZ25", "NQ JUN26", "/ESM24", "ES 03-24", "CME_MINI:ES1!", "AAPL", "F",
+    ...         "NQ 09-25", "/MES",
+    ...     )
+    ... ]
     ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES']
     """
     text = _VENUE.sub("", symbol.strip().upper())
@@ -246,7 +266,10 @@ def future_of(symbol: str) -> str | None:
 def may_be_inverse(symbol: str) -> bool:
     """Whether the symbol may be a contract that is counted in dollars and settled in its coin.
 
-    >>> [may_be_inverse(s) for s in ("XBTUSD", "BTCUSD_PERP", "BTCUSDT", "BTC-USD", "ETHUSD_240329")]
+    >>> [
+    ...     may_be_inverse(s)
+    ...     for s in ("XBTUSD", "BTCUSD_PERP", "BTCUSDT", "BTC-USD", "ETHUSD_240329")
+    ... ]
     [True, True, False, False, True]
     """
     text = symbol.strip().upper()

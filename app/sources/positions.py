@@ -26,10 +26,10 @@ _WRONG = "wrong"
 _BOUGHT = re.compile(r"buy|bought|acquired", re.IGNORECASE)
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
-DISAGREE = "rows whose profit has another sign than their prices and side"
+DISAGREE = "rows whose profit contradicts their prices and side"
 
 
-class Told(NamedTuple):
+class ClosedTrade(NamedTuple):
     """A close as a trader sees it: `pnl` and `fees` in `currency`, `net` whether the fees are taken
     off, times in RFC 3339."""
 
@@ -57,7 +57,7 @@ class Positions:
         self._labels = [name for name in _LABELS if self._cells.has(name)]
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
-    def event(self, row: Row) -> tuple[dict[str, Any], Told | None] | None:
+    def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
         """The `position_closed` event of `row` and what it says to a trader; None for a trade that
         is still open."""
         cells, mapping = self._cells, self._mapping
@@ -72,7 +72,7 @@ class Positions:
             return None
         if self._is_open(row.cells):
             self._notes.add(
-                "rows without an exit, open trades and no closes, left out",
+                "rows without an exit (open trades), left out",
                 name=str(cells.symbol(row.cells) or row.line),
             )
             return None
@@ -93,7 +93,7 @@ class Positions:
             )
         if row.beyond:
             # The columns have slipped: no cell of this row can be trusted.
-            wrong = f"The row has {len(row.beyond)} cells more than there are columns."
+            wrong = f"The row has {len(row.beyond)} more cells than there are columns."
         revision = cells.number(row.cells, "revision") if cells.has("revision") else None
         event = making.without_nothing(
             {
@@ -134,7 +134,7 @@ class Positions:
             {"ts": ts, "pattern_key": key, "action_category": category, "scope": scope}
         )
 
-    def _summary(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], Told]:
+    def _summary(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], ClosedTrade]:
         cells = self._cells
         summary: dict[str, Any] = {name: cells.number(row, name) for name in self._numbers}
         summary["entry_timestamp"] = cells.time(row, "entry_timestamp")
@@ -151,7 +151,7 @@ class Positions:
         in_dollars, currency = cells.in_dollars(row)
         pnl, fees = summary.get("pnl_usd"), summary.get("fees_usd")
         quantity = cells.number(row, "quantity")
-        told = Told(
+        told = ClosedTrade(
             str(cells.symbol(row) or "(none)"),
             {1: "long", -1: "short"}.get(direction or 0, "unknown"),
             str(summary.get("entry_timestamp") or ""),
@@ -164,7 +164,9 @@ class Positions:
         )
         if not in_dollars and pnl is not None:
             summary["pnl_usd"] = summary["fees_usd"] = None
-            self._notes.add(f"rows without pnl_usd, as their currency {currency} is no US dollar")
+            self._notes.add(
+                f"rows without pnl_usd, as their currency {currency} is not the US dollar"
+            )
         return making.without_nothing(summary), told
 
     def _turned(self, summary: dict[str, Any]) -> bool:
@@ -228,7 +230,7 @@ class Positions:
         if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
             symbol = self._cells.symbol(row)
             summary[_WRONG] = (
-                f"[multipliers] says nothing of {symbol}, which looks like an option or a future."
+                f"[multipliers] lacks {symbol}, which looks like an option or a future."
             )
             return
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
@@ -250,8 +252,8 @@ class Positions:
             self._notes.add(DISAGREE, name=str(self._cells.symbol(row) or ""))
             summary[_WRONG] = (
                 f"The profit is {pnl:g}, and a {'long' if side > 0 else 'short'} position from"
-                f" {entered:g} to {left:g} makes the opposite: the side, the prices or the sign of"
-                " the profit are read wrongly."
+                f" {entered:g} to {left:g} gives the opposite sign: the side, the prices or the"
+                " profit's sign are misread."
             )
         if summary.get("roi") is None:
             summary["roi"] = self._return(
@@ -325,6 +327,6 @@ def _numbers(*values: Any) -> bool:
 
 
 def row_id(cells: Mapping[str, Any]) -> str:
-    """The id of a row that has none of its own: from all that stands in it, whatever the order of
-    its columns."""
-    return f"row-{making.digest(*sorted(f'{name}={as_text(value)}' for name, value in cells.items() if value not in (None, '')))}"
+    """The id of a row that has none of its own: a digest of its cells, in any column order."""
+    filled = sorted(f"{n}={as_text(v)}" for n, v in cells.items() if v not in (None, ""))
+    return f"row-{making.digest(*filled)}"

@@ -64,12 +64,12 @@ def form_of(path: str) -> str:
         return "xlsx" if _is_workbook(path) else "zip"
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         raise UsageError(
-            f"{path} is a spreadsheet in the form of before 2007.", "Save it as .xlsx or CSV."
+            f"{path} is a spreadsheet in the format used before 2007.", "Save it as .xlsx or CSV."
         )
     if start.startswith(b"%PDF"):
         raise UsageError(
             f"{path} is a PDF.",
-            "Ask the broker's site for CSV, XML or a spreadsheet of the same trades.",
+            "Export the same trades as CSV, XML or a spreadsheet.",
         )
     text = _decoded(start).lstrip("\ufeff \t\r\n").lower()
     if text.startswith("<"):
@@ -158,7 +158,7 @@ def read_whole(path: str) -> bytes:
     if len(raw) > MOST_BYTES:
         raise BadDataError(
             f"{path} is larger than {MOST_BYTES >> 20} MB.",
-            "Export a shorter time, or the same trades as CSV.",
+            "Export a shorter period, or the same trades as CSV.",
         )
     return raw
 
@@ -175,7 +175,7 @@ def _csv(
             if len(line) > MOST_CHARACTERS:
                 raise BadDataError(
                     f"{path} has a line of over {MOST_CHARACTERS:,} characters.",
-                    "That is no table of trades; export it again.",
+                    "That is not a table of trades; export it again.",
                 )
             yield line
 
@@ -203,7 +203,7 @@ def _csv(
         if reader.line_num + above - begin > MOST_LINES_OF_A_CELL:
             raise BadDataError(
                 f"{path}: a quotation mark in line {begin} is never closed.",
-                "Mend the line, or export the file again.",
+                "Correct the line, or export the file again.",
             )
         yield Line(cells, begin, position())
         begin = reader.line_num + above + 1
@@ -343,14 +343,14 @@ def check_archive(path: str, most: int = MOST_BYTES) -> None:
             members = archive.infolist()
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}.", "Name a file that is there."
+            f"{path} cannot be read: {error.strerror or error}.", "Name an existing file."
         ) from error
     except zipfile.BadZipFile as error:
         raise BadDataError(f"{path} is damaged: {error}.", "Get the file again.") from error
     if sum(member.file_size for member in members) > most or len(members) > 10_000:
         raise BadDataError(
             f"{path} unpacks to more than {most >> 20} MB.",
-            "That is no export of trades; get the file again.",
+            "That is not an export of trades; get the file again.",
         )
     for member in members:
         if (
@@ -358,6 +358,6 @@ def check_archive(path: str, most: int = MOST_BYTES) -> None:
             or ".." in Path(member.filename.replace("\\", "/")).parts
         ):
             raise BadDataError(
-                f"{path} has the member {member.filename!r}, which leads out of its folder.",
+                f"{path} has the member {member.filename!r}, which is outside its folder.",
                 "Get the file from its source again.",
             )

@@ -27,8 +27,14 @@ class Event(NamedTuple):
     kind: str
 
 
-_OPEN = r"(open(ing)?|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture|進場|进场|开仓|開倉|開|开)"
-_CLOSE = r"(clos(e|ed|ing)|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura|fermeture|出場|出场|平仓|平倉|平)"
+_OPEN = (
+    r"(open(ing)?|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
+    r"|進場|进场|开仓|開倉|開|开)"
+)
+_CLOSE = (
+    r"(clos(e|ed|ing)|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
+    r"|fermeture|出場|出场|平仓|平倉|平)"
+)
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
 _SHORT = r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta|空頭|空头|做空|空)"
 _EXACT = {
@@ -156,20 +162,18 @@ _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _NO_TRADE = re.compile(
-    r"\b(div(idends?|nra|s)?|cdiv|cash"
-    r" div\w*|dividende\w*|interest|int|sint|zinsen|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|"
-    r"transfer|journal|jnl|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus|reinvest(ment)?|"
-    r"roll(over)?|swap|money"
-    r" movement|cancel(l?ed)?|correction|adjustment|mergers?|spinoff|xent|mint|slip|sweep|commission|net"
-    r" out|"
-    r"insurance_clear|"
-    r"receive[ds]?(?!"
-    r" deliver)|send|sent|rewards?|income|learning|incentives?|unstaking|coin_swap_\w+|"
-    r"payment|subscription|airdrop|staking|earn|convert|distribution|stake|unstake|reward)\b"
+    r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen"
+    r"|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|transfer|journal|jnl"
+    r"|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus"
+    r"|reinvest(ment)?|roll(over)?|swap|money movement|cancel(l?ed)?|correction|adjustment"
+    r"|mergers?|spinoff|xent|mint|slip|sweep|commission|net out|insurance_clear"
+    r"|receive[ds]?(?! deliver)|send|sent|rewards?|income|learning|incentives?|unstaking"
+    r"|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake"
+    r"|unstake|reward)\b"
 )
 _SENTENCE = re.compile(
-    r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?|^(buy|sell)\b[ _]?(short|to"
-    r" open|to close|to cover)?"
+    r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"
+    r"|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
 )
 _GLUE = re.compile(r"[\s_./|-]+")
 
@@ -178,9 +182,14 @@ _GLUE = re.compile(r"[\s_./|-]+")
 def read_side(text: str) -> Side | Event | None:
     """What the side says, None where it says nothing that is known.
 
-    >>> read_side("YOU BOUGHT APPLE INC (Cash)"), read_side("Close Long"), read_side("SSHRT")
-    (Side(fill=1, position=1, opens=None), Side(fill=-1, position=1, opens=False), Side(fill=-1, position=-1, opens=True))
-    >>> read_side("空頭出場"), read_side("Expired"), read_side("Cash Dividend"), read_side("Stock Split")
+    >>> read_side("YOU BOUGHT APPLE INC (Cash)"), read_side("Close Long")
+    (Side(fill=1, position=1, opens=None), Side(fill=-1, position=1, opens=False))
+    >>> read_side("SSHRT")
+    Side(fill=-1, position=-1, opens=True)
+    >>> (
+    ...     read_side("空頭出場"), read_side("Expired"), read_side("Cash Dividend"),
+    ...     read_side("Stock Split"),
+    ... )
     (Side(fill=1, position=-1, opens=False), Event(kind='expiry'), None, Event(kind='split'))
     """
     word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).strip().lower()
@@ -209,8 +218,7 @@ def read_side(text: str) -> Side | Event | None:
 
 
 def _of_two_words(word: str) -> Side | None:
-    """`Close Long`, `entry_short`, `多頭進場`: a direction of the position and whether it is opened or
-    closed."""
+    """`Close Long`, `entry_short`, `多頭進場`: the position's direction, and opened or closed."""
     glued = _GLUE.sub(" ", word)
     east = bool(re.search(r"[\u3040-\u9fff]", word))
     edge = "" if east else r"\b"
@@ -228,7 +236,10 @@ def opens_or_closes(text: str) -> bool | None:
     """Whether a fill opens (also where it closes first: `C;O`) or closes, by a column of its own;
     None where that says neither.
 
-    >>> opens_or_closes("TO OPEN"), opens_or_closes("C;Ep"), opens_or_closes("C;O"), opens_or_closes("P")
+    >>> (
+    ...     opens_or_closes("TO OPEN"), opens_or_closes("C;Ep"), opens_or_closes("C;O"),
+    ...     opens_or_closes("P"),
+    ... )
     (True, False, True, None)
     """
     words = {word for word in re.split(r"[\W_]+", text.strip().lower()) if word}
@@ -242,7 +253,10 @@ def opens_or_closes(text: str) -> bool | None:
 def is_no_trade(text: str) -> bool:
     """Whether the words name what is no trade: a dividend, a deposit, a fee.
 
-    >>> is_no_trade("Qualified Dividend"), is_no_trade("CDIV"), is_no_trade("Buy"), is_no_trade("ACH")
+    >>> (
+    ...     is_no_trade("Qualified Dividend"), is_no_trade("CDIV"), is_no_trade("Buy"),
+    ...     is_no_trade("ACH"),
+    ... )
     (True, True, False, True)
     """
     return bool(_NO_TRADE.search(text.strip().lower().replace("_", " ").replace(".", "")))

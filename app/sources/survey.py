@@ -1,4 +1,4 @@
-"""What is in a log before it is sent: what the door would make of each close, which outcomes and
+"""A survey of a log before it is sent: whether each close would be accepted, which outcomes and
 dimensions it has, and what the settings would have to be.
 
 May touch: nothing.
@@ -22,7 +22,7 @@ from app.sources import Closed
 from app.sources.account import Account
 from app.sources.making import joined
 from app.sources.mapping import TableMapping
-from app.sources.positions import Told
+from app.sources.positions import ClosedTrade
 from app.sources.words import in_words
 from edgeloop.scope import DEFAULT_DIMENSIONS
 
@@ -56,13 +56,13 @@ class Survey:
     dimensions: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
-    first: list[tuple[str, dict[str, Any], Told | None]] = field(default_factory=list)
+    first: list[tuple[str, dict[str, Any], ClosedTrade | None]] = field(default_factory=list)
     exits: list[str] = field(default_factory=list)
     repeated: int = 0
     _ids: set[bytes] = field(default_factory=set)
 
     def see(self, closed: Closed, timestamp_ms: int, show: int = 0) -> None:
-        """Add one close, judged as the door would at `timestamp_ms`; the first `show` events are
+        """Add one close, validated as ingest would at `timestamp_ms`; the first `show` events are
         kept in whole."""
         self.closes += 1
         event = _event(closed.value)
@@ -90,7 +90,7 @@ class Survey:
                 refused.words.append(in_words(event, error.path, error.reason, self.mapping))
             return
         if event is not None:
-            self.account.add(closed.told or _told(event))
+            self.account.add(closed.told or _as_trader_sees(event))
         self.facts += len(facts)
         for fact in facts:
             self.groups[f"{fact.pattern_key}|{fact.action_category}"] += 1
@@ -159,9 +159,7 @@ class Survey:
             return ""
         others = [name for name, held in OUTCOME_FIELDS.items() if self.outcomes[held]]
         if not others:
-            return (
-                "They have no other outcome either: map a return (roi), a profit (pnl_usd) or rr."
-            )
+            return "They have no other outcome: map a return (roi), a profit (pnl_usd) or rr."
         best = max(others, key=lambda name: self.outcomes[OUTCOME_FIELDS[name]])
         held = " and ".join(
             f"{OUTCOME_FIELDS[name]} ({self.outcomes[OUTCOME_FIELDS[name]]:,})" for name in others
@@ -174,8 +172,8 @@ class Survey:
         if remedy := self.outcome_remedy():
             raise ConfigurationError(
                 f"None of the {'first ' if self.closes > 1 else ''}{self.closes:,} closes has the"
-                f" outcome {self.outcome_field}, which {PREFIX}OUTCOME={self.settings.outcome} asks"
-                " for; all would be dead letters.",
+                f" outcome {self.outcome_field}, which {PREFIX}OUTCOME={self.settings.outcome}"
+                " requires; all would be dead letters.",
                 remedy,
             )
 
@@ -216,7 +214,7 @@ class Survey:
         }
 
 
-def _told(event: dict[str, Any]) -> Told:
+def _as_trader_sees(event: dict[str, Any]) -> ClosedTrade:
     """What an event of another kind than a table's says to a trader."""
     summary, scopes = _parts(event)
     pnl: Any = summary.get("pnl_usd")
@@ -231,7 +229,7 @@ def _told(event: dict[str, Any]) -> Told:
     side = "unknown" if short is None else ("short" if short else "long")
     entry, left = (str(summary.get(name) or "") for name in ("entry_timestamp", "exit_timestamp"))
     profit = float(pnl) if type(pnl) in (int, float) else None
-    return Told(
+    return ClosedTrade(
         str(event.get("symbol") or "(none)"), side, entry, left, None, profit, None, "USD", True
     )
 
@@ -282,4 +280,4 @@ def unconfigured_sentence(survey: Survey) -> str:
     """What to say of dimensions that nobody configured; empty where there are none."""
     if not survey.unconfigured:
         return ""
-    return f"Not in {PREFIX}DIMENSIONS, and so ignored: {joined(survey.unconfigured, 12)}."
+    return f"Not in {PREFIX}DIMENSIONS, so ignored: {joined(survey.unconfigured, 12)}."

@@ -82,7 +82,7 @@ def table(
             for _ in block.rows:
                 pass
         if nearest is None:
-            raise BadDataError(f"{path} is empty.", "The first line has to name the columns.")
+            raise BadDataError(f"{path} is empty.", "The first line must name the columns.")
         if which is not None and set(wanted) <= set(nearest.columns):
             raise BadDataError(
                 f"{path} has no table {which!r} with the columns of the mapping.",
@@ -167,9 +167,7 @@ def pyarrow_parquet() -> Any:
 def _parquet(path: str) -> Table:
     parquet = pyarrow_parquet()
     if not Path(path).is_file():
-        raise UsageError(
-            f"{path} cannot be read: there is no such file.", "Name a file that is there."
-        )
+        raise UsageError(f"{path} does not exist.", "Name an existing file.")
     try:
         file = parquet.ParquetFile(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are both.

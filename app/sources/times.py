@@ -96,8 +96,8 @@ _DAY = (
     r"(?P<y>\d{4})(?P<s1>[-/.])(?P<m>\d{1,2})(?P=s1)(?P<d>\d{1,2})",
     r"(?P<a>\d{1,2})(?P<s1>[-/.])(?P<b>\d{1,2})(?P=s1)(?P<y>\d{4}|\d{2})",
     (
-        r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[a-zäûéù]{3,10})\.?(?P<s2>[-/"
-        r" ,]\s*)(?P<y>\d{4}|\d{2})"
+        r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[a-zäûéù]{3,10})\.?"
+        r"(?P<s2>[-/ ,]\s*)(?P<y>\d{4}|\d{2})"
     ),
     r"(?P<mon>[a-zäûéù]{3,10})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
     r"(?P<y>\d{4})(?P<s1>[- ])(?P<mon>[a-z]{3})(?P=s1)(?P<d>\d{1,2})",
@@ -106,7 +106,8 @@ _DAY = (
 _WHOLE = tuple(
     re.compile(
         rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?{day}"
-        r"(?:(?P<gap>t|,\s*|;\s*|\s+-\s+|\s+at\s+|\s+|-|)(?P<h>\d{1,2}):?(?P<min>\d{2})(?::?(?P<sec>\d{2})(?:[.,](?P<frac>\d{1,9}))?)?"
+        r"(?:(?P<gap>t|,\s*|;\s*|\s+-\s+|\s+at\s+|\s+|-|)"
+        r"(?P<h>\d{1,2}):?(?P<min>\d{2})(?::?(?P<sec>\d{2})(?:[.,](?P<frac>\d{1,9}))?)?"
         r"\s*(?P<ap>[ap]\.?m\.?)?)?\s*(?P<z>[+-]\d{2}:?\d{2}|[a-z]{1,4}(?:[+-]\d{1,2})?)?",
         re.IGNORECASE,
     )
@@ -140,7 +141,10 @@ def parsed(text: str) -> Read | None:
 
     >>> parsed("1/9/2022, 9:14:22 PM")
     Read(year=2022, first=1, second=9, order='?', clock=(21, 14, 22, 0), offset=None)
-    >>> parsed("07/30/2024 as of 07/29/2024").second, parsed("2024-01-05T10:00:00Z").offset, parsed("5. März 2024").first
+    >>> (
+    ...     parsed("07/30/2024 as of 07/29/2024").second, parsed("2024-01-05T10:00:00Z").offset,
+    ...     parsed("5. März 2024").first,
+    ... )
     (29, 0, 3)
     """
     cell = _AS_OF.sub("", text.strip())
@@ -215,8 +219,9 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
     """(the moment, whether it has an offset of its own) of a cell; `order` is `dm` or `md`.  None
     where that order does not read it.
 
-    >>> moment("05/03/2024 09:30 EDT", "md"), moment("13/04/2026", "md")
-    ((datetime.datetime(2024, 5, 3, 9, 30, tzinfo=datetime.timezone(datetime.timedelta(days=-1, seconds=72000))), True), None)
+    >>> when, has_offset = moment("05/03/2024 09:30 EDT", "md")
+    >>> when.isoformat(), has_offset, moment("13/04/2026", "md")
+    ('2024-05-03T09:30:00-04:00', True, None)
     """
     found = parsed(text)
     if found is None:
@@ -244,7 +249,10 @@ def orders(cells: Iterable[str]) -> tuple[set[str], int]:
     """(the orders of day and month that read every cell that is a time, how many cells are no time
     at all).
 
-    >>> orders(["03/02/2026 09:30", "17/03/2026 09:30"]), orders(["03/02/2026"])[0] == {"dm", "md"}, orders(["2024-01-02"])[0]
+    >>> (
+    ...     orders(["03/02/2026 09:30", "17/03/2026 09:30"]),
+    ...     orders(["03/02/2026"])[0] == {"dm", "md"}, orders(["2024-01-02"])[0],
+    ... )
     (({'dm'}, 0), True, {''})
     """
     possible, unread, certain = {"dm", "md"}, 0, True

@@ -20,18 +20,18 @@ _FILL_FIELDS = {
     "action_category": "side",
 }
 _EXPECTED = {
-    "exit_timestamp": "no time that the mapping's format reads",
-    "entry_timestamp": "no time that the mapping's format reads",
-    "ts": "no time that the mapping's format reads",
-    "action_category": "no known side; name it in [sides]",
+    "exit_timestamp": "not a time in the mapping's format",
+    "entry_timestamp": "not a time in the mapping's format",
+    "ts": "not a time in the mapping's format",
+    "action_category": "not a known side; name it in [sides]",
 }
 
 
 def in_words(
     event: Mapping[str, Any] | None, path: str, reason: str, mapping: TableMapping | None
 ) -> str:
-    """What is wrong with the row of `event`, which the door refuses for `reason` at `path`; empty
-    where the path says it all."""
+    """The error in the row of `event`, rejected for `reason` at `path`; empty if the path says
+    enough."""
     if event is None:
         return ""
     summary = event.get("trade_summary")

@@ -1,6 +1,6 @@
-"""What the agents do, stage by stage, without Faust: settings and records in, records out.
+"""The work of the agents, stage by stage, without Faust: settings and records in, records out.
 
-May touch: nothing but their arguments, save for the projector, which reads the derived topics and
+May touch: nothing but their arguments, except the projector, which reads the derived topics and
 writes PostgreSQL.
 
 | file | from | to |

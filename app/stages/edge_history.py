@@ -1,10 +1,10 @@
-"""The days of edge histories that differ from what was sent of them.
+"""The days of edge histories that differ from those sent before.
 
 May touch: nothing but its arguments.
 
 A lesson carries its own history, and most of it stays from one refit to the next: what was sent is
 known from the lesson that was sent, without a copy of its days.  Days that have left the window, or
-whose lesson is retired or no longer chosen, stay: they are what was known then.
+whose lesson is retired or no longer chosen, stay: they record what was known then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.lessons import GroupSummary, Lesson
 
 
 class EdgeHistories:
-    """Of each lesson with a history the newest, and the one whose days were sent."""
+    """The newest version of each lesson with a history, and the version whose days were sent."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -31,9 +31,9 @@ class EdgeHistories:
         self._doubted: set[str] = set()  # lessons of which it is not sure that all days were sent
 
     def adopt(self, records: Iterable[Lesson | GroupSummary]) -> None:
-        """Take these as the lessons that are published.
+        """Adopt the published lessons.
 
-        Whether a predecessor came to send all days is not known: once more does no harm.
+        A predecessor may not have sent all days, so they are sent again.
         """
         self._newest = {record.lesson_id: record for record in records if _has_history(record)}
         self._sent, self._doubted = dict(self._newest), set(self._newest)
@@ -41,8 +41,8 @@ class EdgeHistories:
     def note(self, lesson: Lesson) -> Iterator[Outgoing]:
         """Take in a lesson that is being sent; yields the tombstones that go with it.
 
-        Those are of days that were sent and are no more: a successor knows of the days of published
-        lessons only.
+        They are for days that were sent and no longer exist: a successor knows only the days of
+        published lessons.
         """
         yield from self._withdrawn(lesson)
         if _has_history(lesson):
@@ -55,7 +55,7 @@ class EdgeHistories:
         self._newest.pop(lesson_id, None)
 
     def new_days(self) -> Iterator[Outgoing]:
-        """The days that say something else than what was sent of them, which then count as sent."""
+        """The days that differ from those sent before, which then count as sent."""
         for lesson_id, lesson in self._newest.items():
             sent = None if lesson_id in self._doubted else self._sent.get(lesson_id)
             if lesson is not sent:

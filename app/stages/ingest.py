@@ -16,12 +16,12 @@ from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS, FACTS
 
 CUT_BYTES = 1024 * 1024
-"""What is kept of a value that no record can hold beside the headers."""
+"""How much is kept of a value too large for a record with headers."""
 _HEADER_BYTES = 16_384
 
 
 def facts_of(settings: Settings, messages: Sequence[Any]) -> list[Outgoing]:
-    """What records of `position_closed` become: their facts, or a dead letter each."""
+    """The facts of records of `position_closed`, or a dead letter for each invalid one."""
     return [record for message in messages for record in _outgoing(settings, message)]
 
 
@@ -46,9 +46,9 @@ def _outgoing(settings: Settings, message: Any) -> list[Outgoing]:
 
 
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
-    """The record with key and value unchanged, and in the headers why and where from.
+    """The record with key and value unchanged; the headers give the reason and the origin.
 
-    Of a value that is too large for a record its first MiB, with its length and hash.
+    A value too large for a record is cut to its first MiB, with its length and hash.
     """
     value = message.value
     cut: tuple[tuple[str, bytes], ...] = ()

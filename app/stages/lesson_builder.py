@@ -112,9 +112,9 @@ class GroupStore:
                 group.window.prune(group.window.newest_us - self._retention_us)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Take what is published as said.
+        """Adopt what is published as the current output.
 
-        What belongs to no group any more is retired by the next changes.
+        Records that belong to no group are retired by the next changes.
         """
         by_group: dict[str, list[Lesson | GroupSummary]] = {}
         for record in published:

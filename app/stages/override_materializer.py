@@ -1,7 +1,7 @@
 """override_materializer: judges the lessons of whole modules.
 
-May touch: nothing but its arguments.  What it makes are overrides, verdicts, and what it learned of
-the module.
+May touch: nothing but its arguments.  It makes overrides, verdicts, baselines, regime weights and
+latent factors.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from schemas.lessons import GroupSummary, Lesson
 log = structlog.get_logger(__name__)
 
 SHOWN_MODULES = 100
-"""Modules of a partition whose weights are metrics: names of modules come from events, and no event
-may make metrics without end."""
+"""Modules of a partition whose weights are metrics: modules' names come from events, and events
+must not create an unlimited number of metrics."""
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -129,9 +129,9 @@ class ModuleStore:
         return self._modules[module]
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Take what is published as said.
+        """Adopt what is published as the current output.
 
-        What no lesson supports any more is retired by the next changes.
+        Records without a supporting lesson are retired by the next changes.
         """
         by_module: dict[str, list[Any]] = {}
         for record in published:

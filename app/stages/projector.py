@@ -1,16 +1,16 @@
 """projector: copies every derived topic into PostgreSQL.
 
-May touch: reads the derived topics with a consumer group of its own; writes PostgreSQL.
+May touch: reads the derived topics with its own consumer group; writes PostgreSQL.
 
-It may be stopped, doubled or behind at any time: the newest version of a row wins.
+It may stop, run twice or lag at any time: the newest version of a row wins.
 
 1. Take a batch of records, decode them, write them topic by topic, each topic in one transaction.
-2. Commit the offsets after the write.  What is read twice, after a crash or a rebalance, is written
-   twice and changes nothing.
-3. While PostgreSQL is away keep the batch and try again; membership in the group does not suffer,
-   heartbeats go on in the background.
-4. A record that is not what its topic holds, or that PostgreSQL refuses, is logged, counted and
-   skipped: the derived topics are our own.
+2. Commit the offsets after the write.  Records read twice, after a crash or a rebalance, are
+   written twice, which changes nothing.
+3. While PostgreSQL is unreachable, keep the batch and retry; heartbeats continue in the background,
+   so the consumer stays in its group.
+4. A record that is invalid for its topic, or that PostgreSQL refuses, is logged, counted and
+   skipped: only our own programs write the derived topics.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
 from app.worker.fatal import fatal_exit
+from schemas.times import DAY_MS
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ LOG_EVERY_S = 30.0
 # The client leaves the group when nothing was asked for that long.  We ask for nothing while
 # PostgreSQL is away, and no other member would fare better; a dead process is noticed by its
 # missing heartbeats.
-MAX_POLL_INTERVAL_MS = 7 * 86_400_000
+MAX_POLL_INTERVAL_MS = 7 * DAY_MS
 
 _REFUSED = (
     asyncpg.DataError,
@@ -56,7 +57,7 @@ _REFUSED = (
     OverflowError,  # the client's own, of COPY
     UnicodeError,
 )
-"""What no second attempt mends: it is the data."""
+"""Errors that retrying cannot fix: the data is at fault."""
 
 
 class Projector(mode.Service):
@@ -74,7 +75,7 @@ class Projector(mode.Service):
         self._last_log = -LOG_EVERY_S
 
     async def on_start(self) -> None:
-        """Begin; needs neither broker nor database to be there yet."""
+        """Start; neither broker nor database needs to be reachable yet."""
         if not self._settings.database_url:
             raise ConfigurationError(
                 "EDGELOOP_DATABASE_URL is not set.",
@@ -129,9 +130,9 @@ class Projector(mode.Service):
                 log.info("projector.leave_failed", error=repr(error))
 
     async def _note_positions(self, consumer: AIOKafkaConsumer) -> None:
-        """Everything up to where the consumer stands is written.
+        """Everything up to the consumer's position is written.
 
-        The mark that ends a transaction is no record, but has an offset.
+        The marker that ends a transaction is not a record, but has an offset.
         """
         for tp in consumer.assignment():
             try:

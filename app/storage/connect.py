@@ -21,8 +21,8 @@ async def connect(
 ) -> asyncpg.Connection:
     """A connection whose unqualified names are those of `schema`.
 
-    Raises `ConfigurationError` when there is no URL or it makes no sense, `UnreachableError` when
-    the server does not let us in.
+    Raises `ConfigurationError` if the URL is missing or invalid, `UnreachableError` if the server
+    refuses the connection.
     """
     if not database_url:
         raise ConfigurationError(
@@ -47,15 +47,14 @@ async def connect(
         ) from error
     except (ValueError, asyncpg.InterfaceError) as error:
         raise ConfigurationError(
-            f"EDGELOOP_DATABASE_URL ({redact_url(database_url)}) makes no sense to the PostgreSQL"
+            f"EDGELOOP_DATABASE_URL ({redact_url(database_url)}) is not valid for the PostgreSQL"
             f" client: {error}.",
-            "It has to be a URL such as postgresql://user:password@host:5432/name.",
+            "Expected a URL such as postgresql://user:password@host:5432/name.",
         ) from error
 
 
 async def close(connection: asyncpg.Connection, *, timeout_s: float = 2.0) -> None:
-    """Close politely, or after `timeout_s`, or on any trouble, abruptly.  Never raises but when
-    cancelled."""
+    """Close cleanly, or abruptly after `timeout_s` or on any error.  Raises only when cancelled."""
     try:
         await asyncio.wait_for(connection.close(), timeout_s)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):

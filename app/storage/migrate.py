@@ -1,5 +1,5 @@
-"""Numbered SQL migrations, each applied once, in order, in a transaction of its own, and never
-changed afterwards.
+"""Numbered SQL migrations, each applied once, in order, in its own transaction, and never changed
+afterwards.
 
 May touch: PostgreSQL, the files in `app/migrations`.
 """
@@ -51,7 +51,7 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
         raise ConfigurationError(
             f"The migrations are not numbered 1 to {len(found)}:"
             f" {', '.join(m.name for m in found)}.",
-            "Install Edgeloop anew; when you write a migration, give it the next number.",
+            "Reinstall Edgeloop; if you wrote a migration, give it the next number.",
         )
     return tuple(found)
 
@@ -62,9 +62,9 @@ async def migrate(
     """Bring `schema` (made if it is missing) up to date; returns the names of the migrations
     applied, or with `dry_run` to be applied.
 
-    Safe to run twice at once: the second waits for the first.  A migration that fails leaves
-    nothing of itself behind. Raises `ConfigurationError` when the database was migrated with files
-    that differ from these, `UnreachableError`.
+    Safe to run twice at once: the second waits for the first.  A migration that fails is rolled
+    back. Raises `ConfigurationError` when the database was migrated with files that differ from
+    these, `UnreachableError`.
     """
     known = migrations(folder)
     connection = await connect(database_url, schema, command_timeout_s=_STATEMENT_TIMEOUT_S)
@@ -84,7 +84,7 @@ async def migrate(
     except asyncpg.PostgresError as error:
         raise ConfigurationError(
             f"PostgreSQL refused to migrate the schema {schema}: {error}.",
-            "Nothing of the failed migration was kept; mend the cause (often: the user may not"
+            "The failed migration was rolled back; fix the cause (often a user without the right to"
             " create schemas or tables) and try again.",
         ) from error
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
@@ -106,7 +106,8 @@ async def _apply(
         await connection.execute(f'CREATE SCHEMA "{schema}"')
     await connection.execute(
         f"""CREATE TABLE IF NOT EXISTS {LEDGER} (
-            number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
+            number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now())"""
     )
     pending = await _pending(connection, schema, known)
     for migration in pending:
@@ -151,7 +152,7 @@ async def _pending(
 
 
 async def require_migrated(database_url: str, schema: str) -> None:
-    """Raise `ConfigurationError` unless `schema` holds every migration of this release, unchanged."""
+    """Raise `ConfigurationError` unless `schema` has all migrations of this release, unchanged."""
     pending = await migrate(database_url, schema, dry_run=True)
     if pending:
         raise ConfigurationError(

@@ -25,7 +25,7 @@ from schemas.lessons import GroupSummary, Lesson
 
 
 class BadRecord(ValueError):
-    """A record of a derived topic that is not what the topic holds."""
+    """A record of a derived topic that is invalid for the topic."""
 
 
 Row = tuple[Any, ...]
@@ -43,7 +43,7 @@ class Record(NamedTuple):
 
 
 class Projection(Protocol):
-    """What the projector needs of a topic."""
+    """The projector's interface to a topic."""
 
     @property
     def topic(self) -> str: ...
@@ -52,7 +52,7 @@ class Projection(Protocol):
         """The record as rows, or None where it has none.  Pure.  Raises `BadRecord`."""
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
-        """Write a batch, in log order, in one transaction; returns the rows it came to.  Writing it
+        """Write a batch, in log order, in one transaction; returns the number of rows.  Writing it
         twice changes nothing."""
 
 
@@ -187,8 +187,8 @@ def fact_rows(fact: PatternTradeEvent, version: int) -> list[Row]:
 
 
 class Facts:
-    """`pattern_trade_events`: of several closes of a trade the highest rank has its rows, group by
-    group, and the others have none."""
+    """`pattern_trade_events`: of several closes of a trade only the one with the highest rank has
+    rows, group by group."""
 
     topic = kinds.FACTS
     _decoder = msgspec.json.Decoder(kinds.KINDS[topic].struct)
@@ -222,8 +222,10 @@ def _facts_sql() -> str:
     return f"""{_BEGIN.format(table=table)}
         DELETE FROM {stage} s USING {table} t WHERE {same_group} AND ({rank_t}) > ({rank_s});
         DELETE FROM {table} t USING {stage} s WHERE {same_group} AND ({rank_t}) < ({rank_s});
-        INSERT INTO {table} AS t ({", ".join(names)}) SELECT {_select(names, _FACT_JSON)} FROM {stage}
-        ON CONFLICT ({", ".join(key)}) DO UPDATE SET {updates} WHERE excluded.version >= t.version;"""
+        INSERT INTO {table} AS t ({", ".join(names)})
+            SELECT {_select(names, _FACT_JSON)} FROM {stage}
+            ON CONFLICT ({", ".join(key)}) DO UPDATE SET {updates}
+                WHERE excluded.version >= t.version;"""
 
 
 _FACTS_SQL = _facts_sql()
@@ -254,9 +256,9 @@ class Keyed:
     """A topic whose key has one row, or one half of a row.
 
     `shared` columns belong to the key itself and are written by either half; `own` ones are this
-    topic's.  `halves` names the version columns of all topics which write the table: a row goes
-    when none of them has anything left to say.  Where the kind's key is an id and a day, so is the
-    table's.  `prune` is a statement that ends each batch.
+    topic's.  `halves` names the version columns of all topics which write the table: a row is
+    deleted when all of them are null.  Where the kind's key is an id and a day, so is the table's.
+    `prune` is a statement that ends each batch.
     """
 
     def __init__(
@@ -304,19 +306,26 @@ class Keyed:
         self._upsert = f"""{_BEGIN.format(table=table)}
             DELETE FROM {self._stage} s USING projection_tombstones m
                 WHERE m.topic = '{topic}' AND m.key = {record_key} AND m.version > s.{version};
-            DELETE FROM projection_tombstones m USING {self._stage} s WHERE m.topic = '{topic}' AND m.key = {record_key} AND NOT s.retired;
-            INSERT INTO {table} AS t ({", ".join(names)}) SELECT {_select(names, json_columns)} FROM {self._stage} WHERE NOT retired
-                ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {updates} WHERE excluded.{version} >= coalesce(t.{version}, -1);"""
+            DELETE FROM projection_tombstones m USING {self._stage} s
+                WHERE m.topic = '{topic}' AND m.key = {record_key} AND NOT s.retired;
+            INSERT INTO {table} AS t ({", ".join(names)})
+                SELECT {_select(names, json_columns)} FROM {self._stage} WHERE NOT retired
+                ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {updates}
+                    WHERE excluded.{version} >= coalesce(t.{version}, -1);"""
         self._retire = f"""
-            DELETE FROM {self._stage} s USING {table} t WHERE s.retired AND {same_row} AND t.{version} > s.{version};
+            DELETE FROM {self._stage} s USING {table} t
+                WHERE s.retired AND {same_row} AND t.{version} > s.{version};
             INSERT INTO projection_tombstones AS m (topic, key, version)
                 SELECT '{topic}', {record_key}, {version} FROM {self._stage} s WHERE retired
-                ON CONFLICT (topic, key) DO UPDATE SET version = excluded.version WHERE excluded.version >= m.version;
+                ON CONFLICT (topic, key) DO UPDATE SET version = excluded.version
+                    WHERE excluded.version >= m.version;
             """ + (
             f"DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND {same_row};"
             if whole
-            else f"""UPDATE {table} t SET {emptied} FROM {self._stage} s WHERE s.retired AND {same_row};
-            DELETE FROM {table} t USING {self._stage} s WHERE s.retired AND {same_row} AND {nothing_left};"""
+            else f"""UPDATE {table} t SET {emptied} FROM {self._stage} s
+                WHERE s.retired AND {same_row};
+            DELETE FROM {table} t USING {self._stage} s
+                WHERE s.retired AND {same_row} AND {nothing_left};"""
         )
 
     def decode(self, record: ConsumerRecord) -> Record | None:
@@ -413,7 +422,7 @@ _LESSON_HALVES = ("lesson_version", "verdict_version")
 
 
 def _stats(lesson: Lesson) -> str:
-    """What has no column of its own; the ids in the sketch are left out, and of `classic` what it
+    """Everything without its own column, except the ids in the sketch and fields that `classic`
     does not have."""
     decay = lesson.decay
     stats: dict[str, Any] = {

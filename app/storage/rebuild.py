@@ -1,5 +1,5 @@
-"""Fill the tables anew from the topics: the projector's offsets go back to the beginning, then the
-tables are emptied.
+"""Refill the tables from the topics: reset the projector's offsets to the beginning, then empty the
+tables.
 
 May touch: PostgreSQL, the committed offsets of the projector's consumer group.
 """
@@ -24,17 +24,16 @@ REBUILT_TABLES = (
     "pm_overrides",
     "projection_tombstones",
 )
-"""Emptied by `rebuild`; pm_overrides_history is not: compaction has removed from the topic what it
-remembers."""
+"""Emptied by `rebuild`.  Not pm_overrides_history: compaction has removed its records from the
+topic."""
 
 
 async def rebuild(settings: Settings, *, dry_run: bool = False) -> dict[str, int]:
     """Migrate, set the projector back to the beginning of every derived topic, and empty the
     tables; returns records to read by topic.
 
-    The offsets go first: if this is cut short, the projector writes over full tables what is there
-    already, and nothing is lost. Raises `ConfigurationError` while a projector is running,
-    `UnreachableError`.
+    The offsets go first: if this is interrupted, the projector rewrites existing rows, and nothing
+    is lost. Raises `ConfigurationError` while a projector is running, `UnreachableError`.
     """
     await _refuse_while_running(settings)
     if not dry_run:

@@ -1,2 +1,2 @@
-"""What a worker process is made of: the Faust app, preflight, health, logs, and how it fails and
-stops."""
+"""The parts of a worker process: the Faust app, preflight checks, health, logs, fatal errors and
+the stop."""

@@ -1,4 +1,4 @@
-"""How a worker dies when it has to: at once, and without committing what it had not done.
+"""Fatal errors: the worker exits at once, without committing unfinished work.
 
 May touch: the process.  An exception in a Faust agent, `app.crash()` and a stop all acknowledge the
 batch in flight; `os._exit` does not.

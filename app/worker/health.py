@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics` of one worker, on loopback unless told otherwise.
+"""`/healthz`, `/readyz` and `/metrics` of one worker, on the loopback interface by default.
 
 May touch: one listening socket.
 """

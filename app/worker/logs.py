@@ -1,4 +1,5 @@
-"""Logging of a worker: structlog to stderr, as text or JSON, with the chatter of libraries limited.
+"""Logging of a worker: structlog to stderr, as text or JSON, with repeated messages of libraries
+limited.
 
 May touch: the logging configuration of the process, when Faust sets it up from `logging_config`.
 """
@@ -15,13 +16,13 @@ import structlog
 from app.settings import Settings
 
 PER_MINUTE = 6
-"""Equal messages of one library logger a minute; a broker that is away for 60 s otherwise costs 5
-400 lines."""
+"""Equal messages per minute from one library logger; otherwise a broker that is unreachable for 60
+s causes 5 400 lines."""
 
 
 class RateLimit(logging.Filter):
-    """Lets the first `PER_MINUTE` records of one place in the code through each minute, and says
-    how many it held back."""
+    """Passes the first `PER_MINUTE` records per minute from one place in the code, and reports how
+    many it dropped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,8 +42,7 @@ class RateLimit(logging.Filter):
 
 
 def handler(log_format: str) -> logging.Handler:
-    """A handler on stderr that writes structlog's and everybody's records in one format, libraries'
-    limited."""
+    """A handler on stderr that writes all records in one format, limiting those of libraries."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

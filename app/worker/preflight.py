@@ -2,8 +2,8 @@
 is migrated.
 
 May touch: the broker, the database (both read only).  Faust calls itself ready without a missing
-topic, and exits at once without a broker; this waits for the one and refuses the other, with the
-command that mends it.
+topic, and exits at once without a broker; this waits for the broker and refuses to start without a
+topic, naming the command that fixes it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
 
     `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared,
     and where the projector is to run without a database or with one that is not migrated.  A
-    database that is merely away is no obstacle: the projector waits for it.
+    database that is merely unreachable is no obstacle: the projector waits for it.
     """
     await wait_for_broker(settings, timeout_s)
     await topics.require(settings)

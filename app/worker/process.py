@@ -29,10 +29,9 @@ worker_command.redirect_stdouts = False
 
 
 class CommittedThread(AIOKafkaConsumerThread):
-    """Faust's consumer, which sees what is committed and nothing else: a promotion that was cut
-    short is never folded.
+    """Faust's consumer, restricted to committed records: an aborted promotion is never folded.
 
-    Faust offers that together with transactions of its own only, which are not used here.
+    Faust offers this only together with its own transactions, which are not used here.
     """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
@@ -55,7 +54,7 @@ class CommittedTransport(Transport):
 
 
 class EdgeloopApp(faust.App):
-    """Faust's app without folders on disk: there are no tables, so there is nothing to keep there."""
+    """Faust's app without folders on disk: without tables there is nothing to store."""
 
     settings: Settings
     agent_modules: tuple[str, ...] = ()
@@ -69,8 +68,8 @@ class EdgeloopApp(faust.App):
     def load_agents(self) -> None:
         """Attach the agents, for the commands that need them; once.
 
-        Faust's own `autodiscover` does so at every command, and imports all modules of `app`
-        besides, with scipy and the plots.
+        Faust's own `autodiscover` runs at every command and imports all modules of `app`, including
+        scipy and the plots.
         """
         modules, self.agent_modules = self.agent_modules, ()
         for module in modules:
@@ -78,8 +77,7 @@ class EdgeloopApp(faust.App):
 
 
 class LeanMonitor(faust.Monitor):
-    """Faust's monitor without a dictionary and five clocks per event: what it would show,
-    `app.metrics` shows."""
+    """Faust's monitor without its cost per event; `app.metrics` has the metrics."""
 
     def on_stream_event_in(
         self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any]
@@ -99,12 +97,12 @@ class LeanMonitor(faust.Monitor):
 
 
 class EdgeloopWorker(faust.Worker):
-    """Faust's worker, whose stop is guarded from its first moment, be it asked for or the end of a
-    failed start."""
+    """Faust's worker, whose stop is guarded from the beginning, whether requested or after a failed
+    start."""
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         """Leave the root logger at its level: Faust's spinner sets it to DEBUG, and every record
-        sent then costs a log record."""
+        sent would then cost a log record."""
         self.spinner = None
 
     async def stop(self) -> None:
@@ -126,7 +124,7 @@ class EdgeloopWorker(faust.Worker):
 
 
 def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopApp:
-    """A Faust app with our settings; `agent_modules` are attached when a command needs the agents."""
+    """A Faust app with our settings; `agent_modules` are attached when a command needs them."""
     app = EdgeloopApp(
         settings.consumer_group,
         broker=faust_broker(settings),
@@ -158,7 +156,7 @@ def make_app(settings: Settings, agent_modules: Sequence[str] = ()) -> EdgeloopA
 
 
 def raw_topic(app: faust.App, settings: Settings, name: str) -> Any:
-    """A topic as bytes: decoding is ours, since a decoding error inside Faust restarts the agent."""
+    """A topic as bytes; we decode, since a decoding error inside Faust restarts the agent."""
     return app.topic(
         settings.topic(name),
         key_type=bytes,

@@ -12,7 +12,7 @@ import msgspec
 from app.audit.answers import NO, UNSURE, YES
 from app.audit.assess import audit
 from app.audit.document import Audit
-from app.audit.work import Plan, run
+from app.audit.work import AuditPlan, run
 from benchmarks.audit.worlds import QUESTIONS, Log, make
 
 OUTCOMES = ("right", "wrong", "withheld")
@@ -20,7 +20,7 @@ OUTCOMES = ("right", "wrong", "withheld")
 
 def audited(log: Log, cuts: int | None = None) -> Audit:
     """The audit of a log, in this process and without placebos, which no answer depends on."""
-    plan = Plan(
+    plan = AuditPlan(
         {"pm": log.module},
         log.config,
         ("entry",),
@@ -51,7 +51,10 @@ def answers_of(found: Audit) -> dict[str, str]:
 def outcome(answer: str, truth: str) -> str:
     """right, wrong, or withheld.
 
-    >>> outcome("yes", "yes"), outcome("no", "yes"), outcome("not enough data", "yes"), outcome("no", "not enough data")
+    >>> (
+    ...     outcome("yes", "yes"), outcome("no", "yes"), outcome("not enough data", "yes"),
+    ...     outcome("no", "not enough data"),
+    ... )
     ('right', 'wrong', 'withheld', 'wrong')
     """
     if answer == truth:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from app.audit.resample import Resampler
+from schemas.times import DAY_US
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-DAY_US = 86_400_000_000
 PER_CUT = 80
 SHAPES = ("independent", "by cut", "slow", "skewed by cut")
 DESIGNS = ((8, 30), (24, 20), (24, 30), (24, 300))

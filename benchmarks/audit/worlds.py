@@ -20,10 +20,10 @@ from app.audit.trades import Module
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
+from schemas.times import DAY_US
 
 Days = NDArray[np.float64]
 
-DAY_US = 86_400_000_000
 T0_US = 19_723 * DAY_US
 """2024-01-01T00:00:00Z, where every log begins."""
 SPAN_DAYS = 600.0

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from benchmarks.quality.truth import Planted, World
+from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
 
-LOWEST, HIGHEST = -0.7, 2.0
-"""A multiplier within [0.3, 3.0], less 1."""
+LOWEST, HIGHEST = MIN_MULTIPLIER - 1.0, MAX_MULTIPLIER - 1.0
+"""The bounds of a multiplier, less 1."""
 
 
 def knowing(uplift: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.window import Trade
+from schemas.times import DAY_US
 
 Group = tuple[str, str]
 """(pattern key, action category)."""
 Days = NDArray[np.float64]
 """Times in days since the world began."""
 
-DAY_US = 86_400_000_000
 T0_US = 1_704_067_200 * 1_000_000
 """2024-01-01T00:00:00Z, where every world begins."""
 MISSING = -1
@@ -190,7 +190,7 @@ class World:
         )
 
     def row_effect(self, planted: Planted) -> NDArray[np.float64]:
-        """(R,) what `planted` adds to the expected outcome at each row's action; 0 outside of it."""
+        """(R,) what `planted` adds to the expected outcome at each row's action; 0 outside."""
         inside = self.row_inside(planted)
         effect = np.zeros(len(self.codes))
         effect[inside] = planted.size * planted.profile(self.action_day[self.row_trade[inside]])

@@ -385,11 +385,10 @@ def _event(log: Log, panel: Panel, context: Context, trade: Trade) -> dict[str, 
         for i, action in enumerate(trade.actions)
     ]
     kind = "pair" if panel.assets[0].count("-") else log.bucket
-    bucket = (
-        f"vol_{context.scope(trade.actions[0].t, trade.asset, ('vol_rank',)).get('vol_rank', 'new')}"
-        if log.by_volatility
-        else kind
-    )
+    bucket = kind
+    if log.by_volatility:
+        rank = context.scope(trade.actions[0].t, trade.asset, ("vol_rank",)).get("vol_rank", "new")
+        bucket = f"vol_{rank}"
     return {
         "schema_version": 1,
         "event_id": f"{own_id}/closed",

@@ -49,7 +49,7 @@ class Panel:
 
 
 def equal_weight(close: Floats) -> Floats:
-    """The level (T,) of an index that holds as much of each asset, every day anew; 1 at the start."""
+    """The level (T,) of an equally weighted index, rebalanced daily; 1 at the start."""
     growth = np.mean(close[1:] / close[:-1], axis=1)
     return np.concatenate([[1.0], np.cumprod(growth)])
 

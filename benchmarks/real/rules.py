@@ -21,7 +21,7 @@ Signs = np.ndarray[Any, np.dtype[np.int8]]
 
 
 class Signals(NamedTuple):
-    """`entry` (T, N); `leave` (T, N) is 1 where longs, −1 where shorts and 2 where both have to go."""
+    """`entry` (T, N); `leave` (T, N): 1 closes longs, −1 shorts, 2 both."""
 
     entry: Signs
     leave: Signs
@@ -92,7 +92,7 @@ def reversal(back: int, every: int, share: float, phase: int = 0) -> Callable[[P
 
 
 def nearness(back: int, every: int, share: float) -> Callable[[Panel], Signals]:
-    """Assets near their high of a year are bought, those far below it sold (George & Hwang 2004)."""
+    """Buy assets near their one-year high, sell those far below it (George & Hwang 2004)."""
 
     def signals(panel: Panel) -> Signals:
         place = rank(panel.close / np.fmax(highest(panel.close, back), panel.close))

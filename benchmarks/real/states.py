@@ -98,7 +98,7 @@ def trailing_rank(x: Floats, n: int) -> Floats:
 
 
 def trend(x: Floats, average: int, slope: int) -> Floats:
-    """0 below a falling average, 1 above a falling one, 2 below a rising one, 3 above a rising one."""
+    """Below or above a falling moving average: 0, 1; below or above a rising one: 2, 3."""
     level = mean(x, average)
     before = lagged(level, slope)
     return np.where(np.isfinite(before), (x > level) + 2.0 * (level > before), np.nan)

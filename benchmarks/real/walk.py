@@ -21,7 +21,8 @@ from app.audit.timeline import Timeline
 from app.audit.trades import Decision
 from app.audit.walk_forward import HORIZON_US, SIZED, cut_times, judge_cut
 from app.learning.common.config import LearningConfig
-from benchmarks.real.peers import LEAST, MOST, PEERS
+from app.learning.common.multiplier import multiplier
+from benchmarks.real.peers import PEERS
 from benchmarks.real.peers.table import Floats, Ints, lesson
 from benchmarks.real.sources import Source
 
@@ -83,7 +84,7 @@ def _sized(name: str, timeline: Timeline, desk: _Desk, cut: int, end: int) -> Si
     asked = timeline.asked(cut, min(end, cut + HORIZON_US))
     unit = unit_between(asked, found.uplift)
     table = lesson(timeline.known(cut), asked, SIZED, unit)
-    told = {peer: np.clip(1.0 + expect(table), LEAST, MOST) for peer, expect in PEERS.items()}
+    told = {peer: multiplier(expect(table)) for peer, expect in PEERS.items()}
     group = np.array([" ".join(d.group) for d in asked], np.str_)
     return Sized(
         found.cut_us, found.uplift, group, found.multipliers | told, tuple(found.multipliers)

@@ -41,7 +41,7 @@ QUICK = Sizes(1, (400, 6), (300, 4), (5, 5))
 
 
 class Table:
-    """Trades as peers take them: `codes` (T, D) from 1 on and `outcome` (T,); as we do: a `window`."""
+    """Trades as peers need them, `codes` (T, D) from 1 and `outcome` (T,), and as a `window`."""
 
     def __init__(self, made: list[Trade]) -> None:
         self.window = GroupWindow(1000 * DAY_US, 10_000)

@@ -10,8 +10,8 @@ import numpy as np
 from app.audit.trades import Module
 from app.learning.common.event_time import text_from_micros
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
+from schemas.times import DAY_US
 
-DAY_US = 86_400_000_000
 START_US = 20_000 * DAY_US
 
 

@@ -109,7 +109,7 @@ def test_without_an_edge_or_a_regime_nothing_is_said_of_regimes() -> None:
         (forms(Estimate(0.05, 0.02, 0.08)), "yes", "better than linear"),
         (forms(Estimate(-0.05, -0.08, -0.02), Estimate(0.1, 0.05, 0.2)), "no", "Edges fade"),
         (forms(Estimate(0.0, -0.001, 0.001)), "no", "hardly fade"),
-        (forms(Estimate(0.01, -0.02, 0.05)), "not enough data", "room for both"),
+        (forms(Estimate(0.01, -0.02, 0.05)), "not enough data", "interval includes both"),
         (
             forms(Estimate(0.05, 0.02, 0.08), skill=Estimate(0.1, -0.1, 0.3)),
             "not enough data",
@@ -187,7 +187,7 @@ GOOD, BAD, CHANCE = (
         (GOOD, None, "auto", "It adds +"),
         (CHANCE, CHANCE, "auto", "It adds +"),
         (UNKNOWN, UNKNOWN, "auto", "It adds +"),
-        (GOOD, GOOD, "on", "Always on it adds +"),
+        (GOOD, GOOD, "on", "Always on, it adds +"),
         (CHANCE, BAD, "auto", "It adds +"),
         (GOOD, Estimate(0.01, 0.005, 0.015), "auto", "It adds +"),
         (Estimate(-0.002, -0.003, -0.001), None, "off", "It has a cost: -"),
@@ -223,8 +223,8 @@ def test_the_weights_of_now_are_told_with_the_advice() -> None:
             settings(half_life=GOOD), LearningConfig(), forms(ZERO), {}, weights
         )
     }
-    assert made["EDGELOOP_HALF_LIFE"].reason.endswith("a weight of 0.25 to 0.50 now, of 1.")
-    assert made["EDGELOOP_SHARED_EFFECTS"].reason.endswith("a weight of 0.60 now, of 1.")
+    assert made["EDGELOOP_HALF_LIFE"].reason.endswith("a weight of 0.25 to 0.50 now (at most 1).")
+    assert made["EDGELOOP_SHARED_EFFECTS"].reason.endswith("a weight of 0.60 now (at most 1).")
     assert "weight" not in made["EDGELOOP_LATENT_FACTORS"].reason
 
 
@@ -243,12 +243,30 @@ NOTHING = Estimate(0.0, -0.1, 0.1)
 @pytest.mark.parametrize(
     ("ours", "means", "ridge", "words"),
     [
-        (SURE, (Estimate(0.1, 0.0, 0.2), GOOD), (NOTHING, Estimate(0.2, 0.1, 0.3)), "is worth running beside them"),
-        (SURE, (SURE, Estimate(0.0, -0.02, 0.01)), (NOTHING, Estimate(0.2, 0.1, 0.3)), "mean of each group was worth as much: +0.2"),
-        (SURE, (NOTHING, Estimate(0.2, 0.1, 0.3)), (Estimate(0.3, 0.2, 0.4), BAD), "regression on all dimensions was worth more: +0.3"),
-        (SURE, (SURE, CHANCE), (NOTHING, CHANCE), "cannot be told: a shrunk mean of each group was worth +0.2"),
-        (NOTHING, (NOTHING, CHANCE), (NOTHING, CHANCE), "Nor did simple tools find anything that is sure"),
-        (NOTHING, (SURE, Estimate(-0.2, -0.4, 0.1)), (NOTHING, CHANCE), "Yet a shrunk mean of each group was worth +0.2"),
+        (
+            SURE, (Estimate(0.1, 0.0, 0.2), GOOD), (NOTHING, Estimate(0.2, 0.1, 0.3)),
+            "it is worth running",
+        ),
+        (
+            SURE, (SURE, Estimate(0.0, -0.02, 0.01)), (NOTHING, Estimate(0.2, 0.1, 0.3)),
+            "mean of each group was worth as much: +0.2",
+        ),
+        (
+            SURE, (NOTHING, Estimate(0.2, 0.1, 0.3)), (Estimate(0.3, 0.2, 0.4), BAD),
+            "regression on all dimensions was worth more: +0.3",
+        ),
+        (
+            SURE, (SURE, CHANCE), (NOTHING, CHANCE),
+            "beside simple tools: a shrunk mean of each group was worth +0.2",
+        ),
+        (
+            NOTHING, (NOTHING, CHANCE), (NOTHING, CHANCE),
+            "Simple tools found nothing certain either",
+        ),
+        (
+            NOTHING, (SURE, Estimate(-0.2, -0.4, 0.1)), (NOTHING, CHANCE),
+            "Yet a shrunk mean of each group was worth +0.2",
+        ),
         (UNKNOWN, (UNKNOWN, UNKNOWN), (UNKNOWN, UNKNOWN), ""),
     ],
 )  # fmt: skip

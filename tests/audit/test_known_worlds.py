@@ -53,6 +53,6 @@ def test_what_is_recommended_follows(audits: dict[str, Audit]) -> None:
     assert switches["regimes_matter"]["EDGELOOP_REGIME_WEIGHTS"].reason.startswith("It adds +")
     assert switches["decay_exponential"]["EDGELOOP_HALF_LIFE"].reason.startswith("It adds +")
     assert "not applied" in switches["no_edge"]["EDGELOOP_LEARNING"].recommended
-    assert "nothing to size by" in audits["no_edge"].headline
+    assert "no edge to size by" in audits["no_edge"].headline
     assert switches["regimes_do_not"]["EDGELOOP_LEARNING"].recommended == "integrated"
     assert audits["clones"].double_counting.matched > 2 * audits["clones"].double_counting.distinct

@@ -15,7 +15,7 @@ from app.audit.gains import REST, gains
 from app.audit.resample import BLOCK_US, UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Slices, Timeline
 from app.audit.variants import variants
-from app.audit.walk_forward import MODEL, Judged
+from app.audit.walk_forward import MODEL, Judgements
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
 from tests.audit.making import DAY_US, START_US, fact, market, module_of
@@ -153,7 +153,7 @@ def test_clones_have_one_representative_and_others_their_own() -> None:
 
 def fading(
     form: str, seed: int, n: int = 240, half_gone_h: float = 600.0, horizon_h: float = 720.0
-) -> decay.Effect:
+) -> decay.TrackedEffect:
     """`n` trades over 1 200 hours and half as many in the 720 after them."""
     rng = np.random.default_rng(seed)
     hours, later = (
@@ -169,7 +169,7 @@ def fading(
     engine = Engine(CONFIG)
     engine.fold(module_of(market(1, n=100)).trades)
     engine.learn()
-    return decay.Effect(
+    return decay.TrackedEffect(
         engine.lessons()[0],
         hours,
         made(hours),
@@ -231,7 +231,7 @@ def test_effects_are_those_that_passed_with_what_each_trade_made_beyond_the_othe
 # -- regimes
 
 
-def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0.4) -> Judged:
+def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0.4) -> Judgements:
     """Half of `n` decisions are promised 0.8, and make so much of it in each of two regimes; each
     regime has a level of its own."""
     rng = np.random.default_rng(seed)
@@ -240,7 +240,7 @@ def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0
     uplift = c * np.array(gain)[regime] + np.array([level, -level])[regime] + rng.standard_normal(n)
     at = np.sort(rng.uniform(0, 24, n)).astype(np.int64)
     one = np.ones(n, np.int64)
-    return Judged(
+    return Judgements(
         at,
         at * BLOCK_US,
         uplift,

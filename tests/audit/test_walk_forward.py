@@ -15,7 +15,7 @@ from app.audit.walk_forward import (
     HORIZON_US,
     SIZED,
     Cut,
-    Judged,
+    Judgements,
     Reader,
     Score,
     baseline_of,
@@ -43,11 +43,11 @@ def walk_cuts(facts: list[PatternTradeEvent], cuts: list[int]) -> list[Cut]:
     ]
 
 
-def walk(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
+def walk(facts: list[PatternTradeEvent], cuts: list[int]) -> Judgements:
     return summary(walk_cuts(facts, cuts))
 
 
-def worth(multiplier: np.ndarray, judged: Judged) -> Score:
+def worth(multiplier: np.ndarray, judged: Judgements) -> Score:
     return score(multiplier, judged, Resampler(judged.cut_us, 1))
 
 
@@ -62,7 +62,7 @@ def cuts(facts: list[PatternTradeEvent]) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def judged(facts: list[PatternTradeEvent], cuts: list[int]) -> Judged:
+def judged(facts: list[PatternTradeEvent], cuts: list[int]) -> Judgements:
     return walk(facts, cuts)
 
 
@@ -75,7 +75,9 @@ def test_cuts_are_spread_over_the_later_two_thirds(
     assert len(cut_times(module_of(facts[:3]).decisions(), 9)) <= 3
 
 
-def test_every_decision_until_the_next_cut_is_judged_once(judged: Judged, cuts: list[int]) -> None:
+def test_every_decision_until_the_next_cut_is_judged_once(
+    judged: Judgements, cuts: list[int]
+) -> None:
     assert HORIZON_US == 30 * DAY_US
     counts = {cut: int((judged.cut_us == cut).sum()) for cut in cuts}
     assert counts == dict(zip(cuts, [100, 100, 100, 99], strict=True))
@@ -92,7 +94,7 @@ def test_a_cut_answers_for_thirty_days_at_most(facts: list[PatternTradeEvent]) -
     ]
 
 
-def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: Judged) -> None:
+def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: Judgements) -> None:
     """Another end for all trades that were open at the third cut or later: what the first three
     cuts answered stays as it was."""
     late = {
@@ -149,7 +151,7 @@ def test_nobody_knows_of_trades_that_are_still_open(
     }
 
 
-def test_an_edge_is_worth_something_and_none_is_not(judged: Judged) -> None:
+def test_an_edge_is_worth_something_and_none_is_not(judged: Judgements) -> None:
     mine = worth(judged.multipliers["integrated"], judged)
     assert mine.value.low > 0
     # A quarter has the edge of 2, and is told so: cov = 0.25 · 0.75 · 2², and half of it is the
@@ -165,7 +167,7 @@ def test_an_edge_is_worth_something_and_none_is_not(judged: Judged) -> None:
     assert (nothing.multipliers["classic"] != 1.0).mean() > 0.5
 
 
-def test_a_larger_size_for_all_is_worth_nothing_and_exaggeration_costs(judged: Judged) -> None:
+def test_a_larger_size_for_all_is_worth_nothing_and_exaggeration_costs(judged: Judgements) -> None:
     mine = judged.multipliers["integrated"]
     assert worth(mine + 0.5, judged).value.value == pytest.approx(worth(mine, judged).value.value)
     twice = worth(1.0 + 2.0 * (mine - 1.0), judged)
@@ -235,7 +237,7 @@ def test_nothing_to_judge_is_said_and_no_error() -> None:
 
 
 def test_modules_are_added_up(
-    facts: list[PatternTradeEvent], cuts: list[int], judged: Judged
+    facts: list[PatternTradeEvent], cuts: list[int], judged: Judgements
 ) -> None:
     found = walk_cuts(facts, cuts)
     both = summary([*found, *found])
@@ -256,13 +258,13 @@ def test_modules_are_added_up(
     )
 
 
-def test_a_difference_that_could_be_chance_is_not_enough_data(judged: Judged) -> None:
+def test_a_difference_that_could_be_chance_is_not_enough_data(judged: Judgements) -> None:
     coin = np.where(np.random.default_rng(7).random(len(judged.uplift)) < 0.5, 1.02, 0.98)
     assert worth(coin, judged).value.low < 0 < worth(coin, judged).value.high
     assert worth(2.0 - judged.multipliers["integrated"], judged).value.high < 0
 
 
-def test_what_matches_is_counted(judged: Judged) -> None:
+def test_what_matches_is_counted(judged: Judgements) -> None:
     one = judged.matched["integrated"]
     assert ((judged.multipliers["integrated"] != 1.0) <= (one > 0)).all()
     assert (judged.distinct <= judged.matched["classic"]).all()

@@ -147,6 +147,7 @@ wild_overrides = st.builds(
 def test_whatever_comes_in_the_answer_is_in_bounds_and_nothing_is_raised(
     overrides, pattern, category, scope, at
 ):
+    """I11: whatever the records and the query."""
     found = resolve(overrides, pattern, category, scope, at)
     assert math.isfinite(found.multiplier)
     assert 0.3 <= found.multiplier <= 3.0
@@ -206,6 +207,7 @@ def test_the_index_finds_what_the_plain_loop_finds(
 def test_decay_is_monotone_toward_neutral_and_keeps_the_sign(
     effect: float, early_h: float, late_h: float, half_life_h: float
 ):
+    """I10, I17, at the reader: between any two times."""
     early_h, late_h = sorted((early_h, late_h))
     for sign in (1, -1):
         override = make(

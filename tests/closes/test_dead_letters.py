@@ -288,6 +288,8 @@ def test_no_actions() -> None:
 # --- the older envelope ---
 
 TRADE = "$.content.completed_trades[2]"
+ACTION = "content.completed_trades.2.actions.1"
+EXIT = "$.content.trade_summary.exit_timestamp"
 
 
 @pytest.mark.parametrize(
@@ -307,19 +309,28 @@ TRADE = "$.content.completed_trades[2]"
         ("content.completed_trades", {}, "wrong_type", "$.content.completed_trades"),
         ("content.completed_trades.2.actions", ABSENT, "missing_field", f"{TRADE}.actions"),
         ("content.completed_trades.2.actions", [], "no_actions", f"{TRADE}.actions"),
-        ("content.completed_trades.2.actions.1.strand_id", "a-0", "duplicate_action_id", f"{TRADE}.actions[1].strand_id"),
-        ("content.completed_trades.2.actions.1.strand_id", 5, "wrong_type", f"{TRADE}.actions[1].strand_id"),
-        ("content.completed_trades.2.actions.1.scope.chain", [], "wrong_type", f"{TRADE}.actions[1].scope.chain"),
-        ("content.completed_trades.2.actions.1.scope.chain", "x" * 201, "too_long", f"{TRADE}.actions[1].scope.chain"),
-        ("content.completed_trades.2.actions.1.ts", "2026-01-01", "bad_time", f"{TRADE}.actions[1].ts"),
-        ("content.completed_trades.2.actions.1.pattern_key", "a b", "bad_pattern_key", f"{TRADE}.actions[1].pattern_key"),
+        (f"{ACTION}.strand_id", "a-0", "duplicate_action_id", f"{TRADE}.actions[1].strand_id"),
+        (f"{ACTION}.strand_id", 5, "wrong_type", f"{TRADE}.actions[1].strand_id"),
+        (f"{ACTION}.scope.chain", [], "wrong_type", f"{TRADE}.actions[1].scope.chain"),
+        (f"{ACTION}.scope.chain", "x" * 201, "too_long", f"{TRADE}.actions[1].scope.chain"),
+        (f"{ACTION}.ts", "2026-01-01", "bad_time", f"{TRADE}.actions[1].ts"),
+        (f"{ACTION}.pattern_key", "a b", "bad_pattern_key", f"{TRADE}.actions[1].pattern_key"),
         ("content.entry_context.chain", {}, "wrong_type", "$.content.entry_context.chain"),
-        ("content.trade_summary.exit_timestamp", ABSENT, "missing_field", "$.content.trade_summary.exit_timestamp"),
-        ("content.trade_summary.exit_timestamp", "2026-01-01T00:00:00Z", "exit_before_entry", "$.content.trade_summary.exit_timestamp"),
+        ("content.trade_summary.exit_timestamp", ABSENT, "missing_field", EXIT),
+        ("content.trade_summary.exit_timestamp", "2026-01-01T00:00:00Z", "exit_before_entry", EXIT),
         ("content.trade_summary.rr", "1", "wrong_type", "$.content.trade_summary.rr"),
-        ("content.completed_trades.2.summary.rpnl_usd", "1", "wrong_type", f"{TRADE}.summary.rpnl_usd"),
-        ("content.completed_trades.2.summary.entry_timestamp", "x", "bad_time", f"{TRADE}.summary.entry_timestamp"),
-        ("content.completed_trades.0.note", "\x00", "bad_text", "$.content.completed_trades[0].note"),
+        (
+            "content.completed_trades.2.summary.rpnl_usd", "1", "wrong_type",
+            f"{TRADE}.summary.rpnl_usd",
+        ),
+        (
+            "content.completed_trades.2.summary.entry_timestamp", "x", "bad_time",
+            f"{TRADE}.summary.entry_timestamp",
+        ),
+        (
+            "content.completed_trades.0.note", "\x00", "bad_text",
+            "$.content.completed_trades[0].note",
+        ),
     ],
 )  # fmt: skip
 def test_the_older_envelope(path: str, value: object, reason: str, where: str) -> None:
@@ -359,11 +370,21 @@ def test_every_reason_is_documented_and_used() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        b"[" * 1_000_000, b"[" + b"[]," * 340_000 + b"1]", b'{"a":"' + b'\\"' * 500_000, b"[[" + b"[" * 62 + b'\\"' * 500_000,
-        b'{"a":"' + b"\\\\u0000" * 140_000 + b'"}', b'{"a":"' + b"\\u0000" * 170_000 + b'"}', b'{"a":"' + b"\\ud800" * 170_000 + b'"}',
-        b'{"schema_version":1,' + b'"a":1.5,' * 110_000 + b'"z":1}', b'{"' + b"\\u0000" * 170_000 + b'":1}',
-        b'{"kind":"position_closed","content":{"trade_id":"t","completed_trades":[' + b'{"trade_id":1},' * 60_000 + b"1]}}",
-        b'{"schema_version":1,"event_id":"e","trade_id":"t","trade_summary":{"exit_timestamp":"' + b"9" * 1_000_000 + b'"},"actions":[{}]}',
+        b"[" * 1_000_000,
+        b"[" + b"[]," * 340_000 + b"1]",
+        b'{"a":"' + b'\\"' * 500_000,
+        b"[[" + b"[" * 62 + b'\\"' * 500_000,
+        b'{"a":"' + b"\\\\u0000" * 140_000 + b'"}',
+        b'{"a":"' + b"\\u0000" * 170_000 + b'"}',
+        b'{"a":"' + b"\\ud800" * 170_000 + b'"}',
+        b'{"schema_version":1,' + b'"a":1.5,' * 110_000 + b'"z":1}',
+        b'{"' + b"\\u0000" * 170_000 + b'":1}',
+        b'{"kind":"position_closed","content":{"trade_id":"t","completed_trades":['
+        + b'{"trade_id":1},' * 60_000
+        + b"1]}}",
+        b'{"schema_version":1,"event_id":"e","trade_id":"t","trade_summary":{"exit_timestamp":"'
+        + b"9" * 1_000_000
+        + b'"},"actions":[{}]}',
         b'{"schema_version":1,"revision":' + b"9" * 1_000_000 + b"}",
     ],
     ids=range(12),

@@ -1,4 +1,4 @@
-"""Whatever the bytes: facts that hold what they promise, or a dead letter; never another exception."""
+"""Any bytes give valid facts or a dead letter, and never another exception."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def told(settings: Settings, *words: str) -> dict[str, Any]:
 
 @pytest.fixture
 def installation(stack_settings: Settings) -> Settings:
-    """With two modules: one whose edge on {d0=0} halves every thirty days, and one without an edge."""
+    """Two modules: one whose edge on {d0=0} halves every thirty days, and one without."""
     settings = dataclasses.replace(
         stack_settings, n_min=20, dimensions=("d0", "d1"), regime_signature=()
     )
@@ -76,9 +76,9 @@ def test_it_tells_override_by_override(installation: Settings) -> None:
     assert result.exit_code == 0, result.output
     assert "by `classic`.\n\nThey differ in" in result.stdout
     assert "; the 3 greatest:" in result.stdout
-    assert re.search(r"What half-lives change: [1-9]\d* override", result.stdout)
+    assert re.search(r"Changed by half-lives: [1-9]\d* override", result.stdout)
     assert "pm.a.b entry in d0=0" in result.stdout
-    assert "What regime weights change: 0 overrides." in result.stdout
+    assert "Changed by regime weights: 0 overrides." in result.stdout
 
 
 def test_the_document_says_the_same(installation: Settings) -> None:

@@ -86,7 +86,7 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
         f"{trades}:9",
         "bad_time",
         "Outcomes found: roi 38. EDGELOOP_OUTCOME=roi learns from roi.",
-        "Not in EDGELOOP_DIMENSIONS, and so ignored: atr, symbol.",
+        "Not in EDGELOOP_DIMENSIONS, so ignored: atr, symbol.",
         "export EDGELOOP_DIMENSIONS=atr,symbol",
         '"pattern_key": "pm.gap.entry"',
     ):
@@ -150,12 +150,12 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(
         (["{trades}", "--mapping", "{trades}"], 3, "not TOML"),
         (["{trades}", "--draft", "{new}", "--json"], 0, ""),
         (["{trades}", "{trades}", "--draft", "{new}"], 2, "A draft needs exactly one table"),
-        (["{closes}", "--module", "x"], 2, "module of their own"),
-        (["{what}"], 2, "cannot be told from its name"),
+        (["{closes}", "--module", "x"], 2, "carry their own module"),
+        (["{what}"], 2, "is not clear from its name"),
         (["journal.ods"], 2, "Save it as .xlsx or CSV"),
         (["{trades}", "--mapping", "{mapping}", "--shift-to", "soon"], 2, "not a time"),
         (["{open}", "--dry-run"], 0, ""),
-        (["{open}"], 5, "Trades that are still open and no closes, left out: 1."),
+        (["{open}"], 5, "Trades that are still open, left out: 1."),
         (["{trades}", "--from", "freqtrade"], 5, "is not JSON"),
     ],
 )
@@ -268,9 +268,7 @@ def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> N
     asked = json.loads(
         drafted("ninjatrader-executions.csv", tmp_path / "again.toml", "--json").stdout
     )["asked"]
-    assert asked == [
-        "What a point of the future ES is worth a contract: nothing in the file tells it."
-    ]
+    assert asked == ["What a point of the future ES is worth per contract: the file does not say."]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +283,7 @@ def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> N
         (
             "188 EUR",
             5,
-            "The expected profit is 188.00, and these closes make 190.00 EUR after fees",
+            "The expected profit is 188.00, but these closes make 190.00 EUR after fees",
         ),
         ("much", 2, "--expect-pnl is 'much'"),
     ],
@@ -316,12 +314,12 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
     shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
     for said in (
         (
-            "Positions that are still open and no closes, left out: 3 (EXMP251121C00012500 2,"
+            "Positions that are still open, left out: 3 (EXMP251121C00012500 2,"
             " EXMP251121C00009000 -2, TWFD -1100)."
         ),
-        "Rows left out by the mapping, for what stands in Filled: 1 (0).",
+        "Rows left out by the mapping, by their Filled: 1 (0).",
         "Rows that cannot be read as fills; positions of their symbols may be wrong: 1 (TWFD).",
-        "Line 3: The row has 1 cells more than there are columns.",
+        "Line 3: The row has 1 more cells than there are columns.",
         "2150 TWFD are sold on 2025-11-03, and 1050 were held; a row of TWFD could not be read.",
     ):
         assert said in shown.stdout, said
@@ -332,9 +330,7 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
     )
     assert len(document["first"]) == document["closes"] == 4
     assert document["account"]["by_symbol"] == {"EXMP": {"long": 1, "short": 1}}
-    assert document["named"]["rows left out by the mapping, for what stands in Symbol"] == [
-        "(empty)"
-    ]
+    assert document["named"]["rows left out by the mapping, by their Symbol"] == ["(empty)"]
     assert run(NO_BROKER, *words, "--show", "few").exit_code == 2
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.dashboard import charts, heat, metrics, summary, table, words
 from app.dashboard.attribution import Sized, sized, summed
 from app.dashboard.database import Month
@@ -73,7 +73,7 @@ def test_a_cell_of_the_heat_map_is_what_the_position_manager_gets_there() -> Non
 
 def test_what_applied_overrides_have_made_is_the_sum_over_trades() -> None:
     held = override("o", 0.5, {"x": "1"})
-    changes = {"o": [Change("o", 1, START_US, held)]}
+    changes = {"o": [OverrideChange("o", 1, START_US, held)]}
     facts = [touched("t1", 1, 1.0, "o"), touched("t2", 2, -2.0, "o"), touched("t3", 3, 9.0)]
     naming = [f for f in facts if any(a.applied_overrides for a in f.actions)]
     trades = sized(naming, changes, {}, Settings())

@@ -77,14 +77,22 @@ def test_a_record_of_somebody_else_is_a_letter_too(headers: dict[str, str]) -> N
 @pytest.mark.parametrize(
     ("fits", "wanted"),
     [
-        (True, {"reasons": ("wrong_type", "bad_time")}), (False, {"reasons": ("bad_time",)}),
-        (True, {"path": "$.actions[3]"}), (True, {"path": "$.actions[*].scope.*"}), (False, {"path": "$.actions[*].scope"}),
-        (True, {"key": "T-1"}), (False, {"key": "T-"}),
-        (True, {"since_ms": 1000, "until_ms": 1001}), (False, {"since_ms": 1001}), (False, {"until_ms": 1000}),
-        (True, {"source_partition": 1, "source_offset": 20}), (False, {"source_partition": 2, "source_offset": 20}),
-        (False, {"source_partition": 1, "source_offset": 2}), (False, {"reasons": ("wrong_type",), "key": "T-2"}),
+        (True, {"reasons": ("wrong_type", "bad_time")}),
+        (False, {"reasons": ("bad_time",)}),
+        (True, {"path": "$.actions[3]"}),
+        (True, {"path": "$.actions[*].scope.*"}),
+        (False, {"path": "$.actions[*].scope"}),
+        (True, {"key": "T-1"}),
+        (False, {"key": "T-"}),
+        (True, {"since_ms": 1000, "until_ms": 1001}),
+        (False, {"since_ms": 1001}),
+        (False, {"until_ms": 1000}),
+        (True, {"source_partition": 1, "source_offset": 20}),
+        (False, {"source_partition": 2, "source_offset": 20}),
+        (False, {"source_partition": 1, "source_offset": 2}),
+        (False, {"reasons": ("wrong_type",), "key": "T-2"}),
     ],
-)  # fmt: skip
+)
 def test_filters(fits: bool, wanted: dict[str, Any]) -> None:
     assert Wanted(**wanted).fits(letter()) is fits
 

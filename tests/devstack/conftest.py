@@ -29,7 +29,7 @@ def wait_for() -> Callable[..., None]:
 
 @pytest.fixture
 def script() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Runs Python source in a process of its own; what still runs at the end of the test is killed."""
+    """Run Python source in a separate process; kill what still runs when the test ends."""
     processes: list[subprocess.Popen[str]] = []
 
     def run(source: str, *arguments: object, **options: object) -> subprocess.Popen[str]:

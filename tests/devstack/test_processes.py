@@ -125,7 +125,8 @@ from pathlib import Path
 from app.devstack import processes
 command = processes.launcher_command([sys.executable, "-c", "import signal; signal.pause()"])
 directory, leash = Path(sys.argv[1]), sys.argv[2] == "leash"
-processes.start(command, directory / "server.pid", directory / "server.log", cwd=directory, environment={}, leash=leash)
+pid_file, log = directory / "server.pid", directory / "server.log"
+processes.start(command, pid_file, log, cwd=directory, environment={}, leash=leash)
 print("started", flush=True)
 sys.stdin = open(0)
 import signal; signal.pause()

@@ -1,4 +1,4 @@
-"""The real Kafka and the real PostgreSQL of the dev stack, brought up, killed and brought up again."""
+"""The dev stack's real Kafka and PostgreSQL: started, killed and started again."""
 
 from __future__ import annotations
 

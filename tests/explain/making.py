@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.closes import explode
 from app.explain import Known
 from app.learning.common.config import LearningConfig
@@ -16,11 +16,10 @@ from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.learning.integrated.history import history_records
 from app.settings import Settings
 from edgeloop.overrides import Evidence, Override, OverrideDecay
+from schemas.times import DAY_US
 from tests.pipeline.in_process import engines
 from tests.pipeline.planted import Trade, closes
 
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
 START_US = 20_000 * DAY_US
 
 
@@ -50,7 +49,7 @@ def learned(
         days=[day for lesson in engine.lessons() for day in history_records(lesson, None)],
         facts=[f for f in facts if (f.pattern_key, f.action_category) == group],
         changes=[
-            Change(o.override_id, o.version, micros_from_text(o.as_of), o)
+            OverrideChange(o.override_id, o.version, micros_from_text(o.as_of), o)
             for o in engine.overrides()
             if (o.pattern_key, o.action_category) == group
         ],
@@ -98,7 +97,7 @@ def override(
     return msgspec.structs.replace(made, **changed)
 
 
-def by_hand(changes: Sequence[Change], facts: Sequence[Any], **changed: Any) -> Known:
+def by_hand(changes: Sequence[OverrideChange], facts: Sequence[Any], **changed: Any) -> Known:
     """A module without lessons: every baseline is 0."""
     return Known(
         config=LearningConfig(n_min=3), module="pm", changes=changes, facts=facts, **changed

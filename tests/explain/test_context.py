@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.explain import ContextDocument, Known, explain_context
 from app.learning.common.event_time import text_from_micros
 from app.settings import Settings
@@ -36,9 +36,11 @@ def explained(
     )
 
 
-def known(*changes: Change, **changed: Any) -> Known:
+def known(*changes: OverrideChange, **changed: Any) -> Known:
     return by_hand(
-        changes or [Change("a", 1, START_US, override("a", 0.5, {"x": "1"}))], FACTS, **changed
+        changes or [OverrideChange("a", 1, START_US, override("a", 0.5, {"x": "1"}))],
+        FACTS,
+        **changed,
     )
 
 
@@ -47,7 +49,8 @@ def test_what_matches_adds_up_to_what_the_reader_says() -> None:
         "b", -0.2, {}, decay=OverrideDecay("decaying", 24.0), regime_gains={"btc_macro=S1": 0.5}
     )
     several = known(
-        Change("a", 1, START_US, override("a", 0.5, {"x": "1"})), Change("b", 1, START_US, fading)
+        OverrideChange("a", 1, START_US, override("a", 0.5, {"x": "1"})),
+        OverrideChange("b", 1, START_US, fading),
     )
     scope = {"x": "1", "btc_macro": "S1"}
     d = explained(several, scope)
@@ -72,16 +75,17 @@ def test_keys_that_do_not_count() -> None:
     assert set(why) == {"btc_macro", "y", "btc_marco", "zz", "note"}
     assert "did you mean btc_macro?" in why["btc_marco"]
     assert why["zz"] == "It is not one of EDGELOOP_DIMENSIONS"
-    assert why["y"] == why["btc_macro"] == "The value means that it is unknown."
+    assert why["y"] == why["btc_macro"] == "The value means unknown."
 
 
 def test_an_override_that_has_expired() -> None:
     old = override("a", 0.5, {"x": "1"}, expires_at=text_from_micros(AT))
-    d = explained(known(Change("a", 1, START_US, old)), {"x": "1"})
+    d = explained(known(OverrideChange("a", 1, START_US, old)), {"x": "1"})
     assert (d.multiplier, d.reason, [m.state for m in d.matches]) == (1.0, "no_match", ["expired"])
     assert d.because[0].startswith("The matching overrides have expired")
     assert (
-        explained(known(Change("a", 1, START_US, old)), {"x": "1"}, at_us=AT - 1).multiplier == 1.5
+        explained(known(OverrideChange("a", 1, START_US, old)), {"x": "1"}, at_us=AT - 1).multiplier
+        == 1.5
     )
 
 
@@ -89,8 +93,8 @@ def test_overrides_that_nearly_match() -> None:
     far = override("far", 0.9, {"x": "3", "y": "3"})
     d = explained(
         known(
-            Change("near", 1, START_US, override("near", 0.5, {"x": "1", "y": "2"})),
-            Change("far", 1, START_US, far),
+            OverrideChange("near", 1, START_US, override("near", 0.5, {"x": "1", "y": "2"})),
+            OverrideChange("far", 1, START_US, far),
         ),
         {"x": "1"},
     )
@@ -100,7 +104,7 @@ def test_overrides_that_nearly_match() -> None:
         ("near", [("y", "2", None)]),
         ("far", [("x", "3", "1"), ("y", "3", None)]),
     ]
-    assert d.because[0] == "Overrides of the group have another scope."
+    assert d.because[0] == "The group's overrides have other scopes."
     assert (d.n_group, d.n_context) == (8, 4)
 
 
@@ -108,7 +112,8 @@ def test_too_few_trades_and_a_value_that_was_never_seen() -> None:
     d = explained(known(), {"x": "1", "y": "7"}, at_us=AT)
     assert d.multiplier == 1.5
     d = explained(
-        known(Change("z", 1, START_US, override("z", 0.5, {"x": "9"}))), {"x": "1", "y": "7"}
+        known(OverrideChange("z", 1, START_US, override("z", 0.5, {"x": "9"}))),
+        {"x": "1", "y": "7"},
     )
     assert (
         "Of the 8 trades in the group's window 0 are of this context; a slice is judged from 3 on."
@@ -137,23 +142,20 @@ def test_a_key_without_a_canonical_form(asked: str) -> None:
 
 def test_the_overrides_are_those_of_the_time() -> None:
     changed = known(
-        Change("a", 1, START_US, override("a", 0.5, {"x": "1"})),
-        Change("a", 2, START_US + 2 * DAY_US, override("a", -0.3, {"x": "1"})),
-        Change("a", 3, START_US + 3 * DAY_US, None),
+        OverrideChange("a", 1, START_US, override("a", 0.5, {"x": "1"})),
+        OverrideChange("a", 2, START_US + 2 * DAY_US, override("a", -0.3, {"x": "1"})),
+        OverrideChange("a", 3, START_US + 3 * DAY_US, None),
     )
     found = [
         explained(changed, {"x": "1"}, at_us=START_US + day * DAY_US).multiplier
         for day in (1, 2, 3, 4)
     ]
     assert found == pytest.approx([1.5, 0.7, 1.0, 1.0])
-    early = known(Change("a", 1, START_US + 9 * DAY_US, override("a", 0.5, {"x": "1"})))
+    early = known(OverrideChange("a", 1, START_US + 9 * DAY_US, override("a", 0.5, {"x": "1"})))
     d = explained(early, {"x": "1"})
     assert d.multiplier == 1.5
     assert d.notes == (
-        (
-            "Nothing had been published by then: the overrides as they are now stand in for what"
-            " was in force."
-        ),
+        ("Nothing was published by then, so the current overrides are shown instead."),
     )
 
 

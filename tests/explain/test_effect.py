@@ -8,12 +8,13 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.explain.effect import attribution, mean_interval
 from edgeloop.overrides import OverrideDecay
 from schemas.facts import PatternTradeEvent
+from schemas.times import DAY_US, HOUR_US
 from tests.audit.making import fact
-from tests.explain.making import DAY_US, HOUR_US, START_US, by_hand, override
+from tests.explain.making import START_US, by_hand, override
 
 
 def touched(
@@ -43,7 +44,10 @@ A = override("a", 0.5, {"x": "1"})
 
 
 def test_nothing_touched() -> None:
-    assert attribution(by_hand([Change("a", 1, START_US, A)], [touched("t", 1, 1.0)]), "a") is None
+    assert (
+        attribution(by_hand([OverrideChange("a", 1, START_US, A)], [touched("t", 1, 1.0)]), "a")
+        is None
+    )
 
 
 def test_the_numbers_of_three_trades() -> None:
@@ -53,7 +57,7 @@ def test_the_numbers_of_three_trades() -> None:
         touched("t3", 3, 3.0, "a"),
         touched("other", 4, 9.0),
     ]
-    found = attribution(by_hand([Change("a", 1, START_US, A)], facts), "a")
+    found = attribution(by_hand([OverrideChange("a", 1, START_US, A)], facts), "a")
     assert found is not None
     assert (found.n, found.n_actions, found.n_assumed) == (3, 3, 0)
     assert (found.mean_outcome, found.mean_uplift, found.made) == (2.0, 2.0, 2.0)
@@ -66,9 +70,9 @@ def test_the_numbers_of_three_trades() -> None:
 def test_each_trade_has_the_change_that_was_in_force_at_its_action() -> None:
     later = override("a", -0.2, {"x": "1"}, version=2)
     changes = [
-        Change("a", 1, START_US, A),
-        Change("a", 2, START_US + 5 * DAY_US, later),
-        Change("a", 3, START_US + 9 * DAY_US, None),
+        OverrideChange("a", 1, START_US, A),
+        OverrideChange("a", 2, START_US + 5 * DAY_US, later),
+        OverrideChange("a", 3, START_US + 9 * DAY_US, None),
     ]
     facts = [touched("t1", 3, 1.0, "a"), touched("t2", 7, -2.0, "a"), touched("t3", 11, 4.0, "a")]
     found = attribution(by_hand(changes, facts), "a")
@@ -81,7 +85,8 @@ def test_each_trade_has_the_change_that_was_in_force_at_its_action() -> None:
 
 def test_an_action_before_all_that_is_known_has_the_earliest_change_and_says_so() -> None:
     found = attribution(
-        by_hand([Change("a", 1, START_US + 50 * DAY_US, A)], [touched("t1", 3, 1.0, "a")]), "a"
+        by_hand([OverrideChange("a", 1, START_US + 50 * DAY_US, A)], [touched("t1", 3, 1.0, "a")]),
+        "a",
     )
     assert found is not None
     assert (found.n_assumed, found.promised, found.added) == (1, 0.5, 0.5)
@@ -101,14 +106,14 @@ def test_what_had_faded_and_what_a_regime_makes_of_it_is_promised() -> None:
         touched("t1", 1, 1.0, "a", scope={"x": "1", "btc_macro": "S1"}),
         touched("t2", 2, 1.0, "a"),
     ]
-    found = attribution(by_hand([Change("a", 1, START_US, fading)], facts), "a")
+    found = attribution(by_hand([OverrideChange("a", 1, START_US, fading)], facts), "a")
     assert found is not None
     assert found.promised == pytest.approx((1.0 * 2 ** (-14 / 24) + 0.5 * 2 ** (-38 / 24)) / 2)
 
 
 def test_parts_of_a_size_that_was_clamped_add_up_to_it() -> None:
     b = override("b", 2.0)
-    changes = [Change("a", 1, START_US, A), Change("b", 1, START_US, b)]
+    changes = [OverrideChange("a", 1, START_US, A), OverrideChange("b", 1, START_US, b)]
     known = by_hand(changes, [touched("t1", 1, 1.0, "a", "b")])
     of_a, of_b = attribution(known, "a"), attribution(known, "b")
     assert of_a is not None
@@ -129,21 +134,21 @@ def test_the_close_that_counts_counts_once() -> None:
         touched("t1", 1, -1.0, "a", revision=1),
         touched("t1", 1, 1.0, "a"),
     ]
-    found = attribution(by_hand([Change("a", 1, START_US, A)], facts), "a")
+    found = attribution(by_hand([OverrideChange("a", 1, START_US, A)], facts), "a")
     assert found is not None
     assert (found.n, found.mean_outcome, found.added) == (1, -1.0, -0.5)
 
 
 def test_other_outcomes_are_in_their_own_units() -> None:
     facts = [msgspec.structs.replace(touched("t1", 1, 1.0, "a"), pnl_usd=40.0)]
-    known = by_hand([Change("a", 1, START_US, A)], facts)
+    known = by_hand([OverrideChange("a", 1, START_US, A)], facts)
     found = attribution(replace(known, config=replace(known.config, outcome="pnl")), "a")
     assert found is not None
     assert (found.mean_outcome, found.added) == (40.0, 20.0)
 
 
 def test_trades_of_one_day_are_one_piece_of_evidence() -> None:
-    """Four equal days of two equal trades say no more than four trades, and one day says nothing."""
+    """Four equal days of two equal trades count as four trades; one day shows nothing."""
     days, twice = [0, 1, 2, 3], [0, 0, 1, 1, 2, 2, 3, 3]
     assert mean_interval([1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 5.0, 5.0], twice) == pytest.approx(
         mean_interval([1.0, 2.0, 4.0, 5.0], days)

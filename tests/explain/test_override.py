@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 import pytest
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.errors import BadDataError
 from app.explain import OverrideDocument, explain_override
 from app.explain.sections import sections
@@ -142,7 +142,7 @@ def test_the_days_of_a_whole_group_are_told_relative_to_its_baseline() -> None:
 
 
 def test_a_whole_group_that_fades_is_held_against_what_it_made_over_the_window() -> None:
-    """What is left of its edge says nothing of the level that the trades of the window are measured
+    """What is left of its edge lacks the level that the trades of the window are measured
     from."""
     r = Random(5)
     trades = [
@@ -191,8 +191,8 @@ def test_classic_has_no_search_no_history_and_promises_nothing() -> None:
     assert d.evidence.uplift == d.evidence.beyond == pytest.approx(d.evidence.mean - found.baseline)
     assert d.attribution.mean_multiplier == pytest.approx(found.multiplier)
     said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
-    assert "Every slice is judged by itself" in said
-    assert "It had promised" not in said
+    assert "Every slice is judged alone" in said
+    assert "It predicted" not in said
     assert "in units of rr: the sum of" in said
 
 
@@ -201,7 +201,9 @@ def test_history_retirement_and_expiry() -> None:
     found = override_of(known, chain="sol")
     at = micros_from_text(found.as_of)
     assert not explain_override(known, found.override_id, at + 31 * DAY_US).in_force
-    gone = replace(known, changes=[*known.changes, Change(found.override_id, 9, at + DAY_US, None)])
+    gone = replace(
+        known, changes=[*known.changes, OverrideChange(found.override_id, 9, at + DAY_US, None)]
+    )
     d = explain_override(gone, found.override_id, at + 2 * DAY_US)
     assert not d.in_force
     assert [(c.retired, c.multiplier) for c in d.history] == [
@@ -238,8 +240,8 @@ def test_the_part_of_an_override_and_what_is_left_of_its_mean() -> None:
             assert w.kept == pytest.approx(w.shared / w.mean)
             assert 0.0 < w.kept < 1.0
         said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
-        assert ("it is sure by itself" in said) == (w.part == "selected")
-        assert ("does not pass by itself" in said) == (w.part == "shared")
+        assert ("its evidence is sufficient alone" in said) == (w.part == "selected")
+        assert ("does not pass alone" in said) == (w.part == "shared")
     alone = learned(planted.half_life("pm", 20.0), ALONE, "pm.edge.S1")
     found = override_of(alone, chain="sol")
     w = explain_override(alone, found.override_id, micros_from_text(found.as_of)).weighing

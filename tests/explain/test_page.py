@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 from rich.console import Console
 
-from app.changes import Change
+from app.changes import OverrideChange
 from app.explain import explain_context, explain_override, html
 from app.explain.sections import sections
 from app.explain.text import show
@@ -59,7 +59,9 @@ def test_all_sentences_and_cells_are_in_both() -> None:
 
 def test_what_comes_from_outside_is_escaped() -> None:
     bad = override("a", 0.5, {"x": VOID})
-    known = by_hand([Change("a", 1, START_US, bad)], [fact(VOID, START_US, 1.0, {"x": VOID})])
+    known = by_hand(
+        [OverrideChange("a", 1, START_US, bad)], [fact(VOID, START_US, 1.0, {"x": VOID})]
+    )
     document = explain_override(known, "a", START_US, trades=5)
     context = explain_context(
         known, VOID, "entry", {VOID: VOID}, START_US, dimensions=("x",), groups=set()
@@ -76,7 +78,9 @@ def test_what_comes_from_outside_is_escaped() -> None:
 
 
 def test_an_edge_of_a_single_day_is_not_drawn() -> None:
-    known = by_hand([Change("a", 1, START_US, override("a", 0.5))], [fact("t", START_US, 1.0)])
+    known = by_hand(
+        [OverrideChange("a", 1, START_US, override("a", 0.5))], [fact("t", START_US, 1.0)]
+    )
     document = explain_override(known, "a", START_US)
     assert "<svg" not in html(document)
-    assert "There is no history of it by day." in html(document)
+    assert "It has no daily history." in html(document)

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Scope, Trade
 from app.learning.engine import Engine
-
-DAY_US = 86_400_000_000
+from schemas.times import DAY_US
 
 
 def trade(

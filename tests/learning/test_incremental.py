@@ -257,6 +257,7 @@ def test_numbers_of_values_are_given_anew() -> None:
 
 
 def test_missing_values_never_form_a_slice() -> None:
+    """I6, in `classic`."""
     group = learner(window_us=10**18, window_trades=100)
     group.fold([trade(f"t{i}", i, 1.0, {"x": "1"} if i % 2 else {}) for i in range(8)])
     assert {tuple(x.scope.items()): x.n for x in group.refit(1).lessons} == {

@@ -135,7 +135,7 @@ def test_what_a_predecessor_published_too_much_is_retired() -> None:
 
 
 def test_lessons_of_classic_are_replaced() -> None:
-    """Changing over: a slice that classic published is retired or published anew, with the same id."""
+    """After a switch, slices that classic published are retired or replaced, with the same id."""
     log = market(1, 150)
     before = GroupLearner(
         "pm", "pm.a.b", "add", window_us=90 * DAY_US, window_trades=10_000, n_min=10, max_dims=4

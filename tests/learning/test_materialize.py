@@ -383,7 +383,7 @@ def equal(one: msgspec.Struct, other: msgspec.Struct) -> bool:
 
 
 def test_perturbing_what_is_learned_changes_an_override() -> None:
-    """The baseline, the decay and each number of a lesson are read."""
+    """I18, in `classic`: the baseline, the decay and each number of a lesson are read."""
 
     def override(one: Lesson, base: float) -> tuple[float, float, float]:
         module = materializer()

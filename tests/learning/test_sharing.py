@@ -16,9 +16,11 @@ from app.learning.integrated.paths import GroupPath, of_one_refit, shared_sum
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.sharing import with_shared
 from app.learning.integrated.weights import Counts
+from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import Lesson, LessonDecay
 from tests.learning.making import GROUPS, learned, market
 
+LEVEL = PooledLevel(0.2, 0.2, 0.0)
 FINE = 1e-9
 """A unit of size so small that no effect is left out for being less than a step of the multiplier.
 """
@@ -64,9 +66,10 @@ def chosen(*sizes: float) -> dict[str, Effect]:
 
 
 def made(
-    found: dict[str, Effect], level: float, share: float, scale: float = FINE
+    found: dict[str, Effect], mean: float, share: float, scale: float = FINE, added: float = 0.0
 ) -> dict[str, Effect]:
     path, whole, _ = group()
+    level = PooledLevel(mean, mean - added, added)
     return {
         **found,
         **with_shared(path, whole, found, level, Counts(0.0, 0.0, share, 1.0), PERSISTENT, scale),
@@ -80,15 +83,16 @@ def net(lesson: Lesson) -> float:
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.6, 1.0])
 @pytest.mark.parametrize("level", [0.0, -0.3])
+@pytest.mark.parametrize("added", [0.0, 0.4])
 @pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
 def test_every_context_gets_the_weighed_mean_of_both_accounts(
-    share: float, level: float, sizes: tuple[float, ...]
+    share: float, level: float, sizes: tuple[float, ...], added: float
 ) -> None:
     path, whole, _ = group()
     # without a chosen effect there is nothing to weigh against
     found, weight = chosen(*sizes), share if sizes else 1.0
     lessons = {x.lesson_id: x for x in (whole, *path.shared, *path.lessons.values())}
-    result = made(found, level, share)
+    result = made(found, level, share, added=added)
     centre = sum(net(x) * x.n for x in path.shared) / path.summary.n
     for context in (
         {"d0": a, "d1": b, "d2": c, "btc_macro": m}
@@ -101,12 +105,21 @@ def test_every_context_gets_the_weighed_mean_of_both_accounts(
         few = sum(found[i].effect for i in matched if i in found)
         all_ = level - centre + sum(net(x) for x in path.shared if x.lesson_id in matched)
         told = sum(result[i].effect for i in matched if i in result)
-        # A level that is sure by itself needs no others.
-        beyond = (few - sizes[0] if sizes else 0.0, all_ - level)
+        # A level that is sure by itself needs no others; it is one beyond the chosen effects, which
+        # the shared account has in the mean of the group.
+        beyond = (few - sizes[0] if sizes else 0.0, all_ - level + (added if sizes else 0.0))
         assert told == pytest.approx(
             (sizes[0] if sizes else level) + (1.0 - weight) * beyond[0] + weight * beyond[1],
             abs=1e-7,
         )
+
+
+def test_what_chosen_effects_add_to_the_level_counts_once() -> None:
+    path, whole, _ = group()
+    slices = {i: e for i, e in chosen(0.0, 1.5).items() if i != whole.lesson_id}
+    result = made(slices, 0.5, 0.25, added=0.4)
+    centre = sum(net(x) * x.n for x in path.shared) / path.summary.n
+    assert result[whole.lesson_id].effect == pytest.approx(0.25 * (0.5 - centre) + 0.75 * 0.1)
 
 
 def test_the_average_trade_is_told_the_level() -> None:
@@ -134,14 +147,14 @@ def test_what_would_not_move_a_multiplier_is_left_out() -> None:
     assert 0 < len(result) < len(made({}, 0.0, 0.5))
     assert all(abs(e.effect) >= 0.005 for e in result.values())
     path, whole, _ = group()
-    assert with_shared(path, whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 0.0), PERSISTENT, FINE) == {}, (
-        "the module has not opened"
-    )
+    assert (
+        with_shared(path, whole, {}, LEVEL, Counts(0.0, 0.0, 0.5, 0.0), PERSISTENT, FINE) == {}
+    ), "the module has not opened"
 
 
 def test_a_group_without_a_persistent_share_has_none() -> None:
     path, whole, _ = group()
-    assert with_shared(path, whole, {}, 0.2, Counts(0.0, 0.0, 0.5, 1.0), 0.0, FINE) == {}
+    assert with_shared(path, whole, {}, LEVEL, Counts(0.0, 0.0, 0.5, 1.0), 0.0, FINE) == {}
 
 
 def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:

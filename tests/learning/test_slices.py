@@ -113,6 +113,7 @@ def test_trades_of_more_scopes_than_a_word_has_bits() -> None:
 
 
 def test_fifty_six_adds_of_one_trade_count_once() -> None:
+    """I1, in `classic`."""
     many = trade(
         "many",
         1,

@@ -20,8 +20,8 @@ from app.learning.integrated.whole_groups import (
     PRIOR_GROUPS,
     PRIOR_LEVEL_SD2,
     levels,
+    pooled_level,
     record_of_level,
-    shared_level,
     spread_of,
     whole_effect,
     whole_id,
@@ -105,9 +105,12 @@ def test_levels_differ_as_far_as_they_do_beyond_chance() -> None:
     for group in held:
         i = whole_id(group.summary)
         assert spread.noise2[i] >= found[i].mean_sd ** 2
-        pooled = shared_level(found[i], spread.noise2[i], spread.tau2)
-        assert abs(pooled) < abs(found[i].mean)
-        assert pooled * found[i].mean >= 0
+        pooled = pooled_level(found[i], spread.noise2[i], spread)
+        assert abs(pooled.mean) < abs(found[i].mean)
+        assert pooled.mean * found[i].mean >= 0
+        assert abs(pooled.net) < abs(found[i].net)
+        assert pooled.net * found[i].net >= 0
+        assert pooled.added == found[i].mean - found[i].net
     backwards = spread_of(held[::-1], found, CONFIG, 1.0)
     assert backwards.tau2 == pytest.approx(spread.tau2)
     assert backwards.products == pytest.approx(spread.products)

@@ -56,7 +56,7 @@ def lesson_n(engine: Engine, scope: dict[str, str]) -> int:
 
 @pytest.mark.parametrize("rest", [1.0, 0.5])
 def test_a_trade_with_56_adds_counts_once(rest: float) -> None:
-    """56 adds of one losing trade and 35 of one add each: n = 36, and the sign is that of the 35."""
+    """A losing trade with 56 adds and 35 trades with one each: n = 36, with the sign of the 35."""
     rng = np.random.default_rng(1)
     adds = [{"x": "1", "k": str(i)} for i in range(56)]
     loser = trade("loser", 17 * DAY_US, -1.0, *adds, n_actions=56)

@@ -15,7 +15,7 @@ from tests.pipeline.installation import Installation
 def install(
     stack: StackInfo, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Installation]]:
-    """`install(**settings)` makes an installation; whatever worker still runs at the end is killed."""
+    """`install(**settings)` makes an installation; workers still running at the end are killed."""
     made: list[Installation] = []
 
     def make(

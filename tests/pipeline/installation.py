@@ -150,7 +150,7 @@ class Installation:
         return cls(settings, directory)
 
     # -- workers
-    # -----------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def start(self, **changed: Any) -> Worker:
         """Start a worker; `changed` are settings of this one."""
@@ -216,7 +216,7 @@ class Installation:
                 await asyncio.sleep(POLL_S)
 
     # -- Kafka
-    # -------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def produce(self, closes: Iterable[Close], **options: Any) -> list[tuple[int, int]]:
         """Send to `position_closed` with confluent-kafka; returns (partition, offset) of each, all
@@ -360,7 +360,7 @@ class Installation:
         return len(group.members) if group.state == ConsumerGroupState.STABLE else 0
 
     # -- PostgreSQL
-    # --------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def query(self, sql: str) -> list[Mapping[str, Any]]:
         """Rows of a query on this installation's tables, `jsonb` decoded."""

@@ -180,6 +180,7 @@ def test_before_there_is_no_difference(shots: Shots):
 
 
 def test_a_lesson_is_read(shots: Shots):
+    """I18: a lesson, through the running pipeline."""
     still, moved = (
         shots.after.override("lesson", **SOL),
         shots.after.override("lesson-moved", **SOL),
@@ -191,8 +192,8 @@ def test_a_lesson_is_read(shots: Shots):
 
 
 def test_a_baseline_is_read(shots: Shots):
-    """The trades behind the override are the same, and so is its lesson; what trades earn where
-    they were made is not."""
+    """I18: the trades behind the override are the same, and so is its lesson; the baseline of their
+    segments is not."""
 
     def lesson(module: str) -> tuple[Any, ...]:
         (found,) = [r for r in shots.after.of(kinds.LESSONS, module) if r.get("scope") == SOL]
@@ -219,6 +220,7 @@ def test_a_baseline_is_read(shots: Shots):
 
 
 def test_a_half_life_is_read(shots: Shots):
+    """I18: a half-life, through the running pipeline."""
     still, moved = (
         shots.after.override("half-life", **SOL),
         shots.after.override("half-life-moved", **SOL),
@@ -246,6 +248,8 @@ def test_a_half_life_is_read(shots: Shots):
 
 
 def test_a_regime_weight_is_read(shots: Shots):
+    """I18: a regime weight, through the running pipeline."""
+
     def active(shot: Shot, module: str) -> set[str]:
         return {
             record["regime"] for record in shot.of(kinds.REGIME_WEIGHTS, module) if record["active"]
@@ -274,8 +278,8 @@ def test_a_regime_weight_is_read(shots: Shots):
 
 
 def test_a_latent_factor_is_read(shots: Shots):
-    """Shared trades make one piece of evidence of two overrides, with one effect; trades of their
-    own part them again."""
+    """I18: shared trades make two overrides one piece of evidence, with one effect; separate trades
+    part them again."""
 
     def both(shot: Shot, module: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return shot.override(module, **SOL), shot.override(module, "edge.S2", "add", **SOL)
@@ -319,8 +323,8 @@ def test_each_learner_is_switched_by_itself(shots: Shots, off: str):
 
 
 def test_what_is_shared_is_read(shots: Shots):
-    """With shared effects there are overrides of slices that are not sure by themselves; without
-    them there are none."""
+    """I18: with shared effects there are overrides of slices that do not pass alone; without them
+    there are none."""
     shared = shots.without["selected alone"]
 
     def parts(shot: Shot) -> set[str]:

@@ -159,7 +159,7 @@ def restart_with(installation: Installation, settings: Settings) -> None:
 
 @contextmanager
 def asking(installation: Installation) -> Iterator[list[tuple[float, str]]]:
-    """A position manager that asks the same few questions all the time, and what it was answered."""
+    """A position manager that keeps asking the same few questions, and the answers it got."""
     answers: list[tuple[float, str]] = []
     done = threading.Event()
     bad_records: list[int] = []

@@ -199,8 +199,8 @@ def test_an_override_is_explained_and_its_effect_adds_up(told: Told) -> None:
     assert a["added"] == pytest.approx(size * (sum(rr) - 40 * baseline["mean"]), abs=1e-4)
     assert a["made"] < a["promised"] - 0.3
     text = told.run(explain_one, OVERRIDE).output
-    assert "It touched 40 actions of 40 closed trades" in text
-    assert f"It had promised {size:+.3f} a trade" in text
+    assert "It sized 40 actions of 40 closed trades" in text
+    assert f"It predicted {size:+.3f} per trade" in text
 
 
 def version(record: Any) -> int:

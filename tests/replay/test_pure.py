@@ -127,7 +127,7 @@ def trade(name: str) -> Trade:
 
 def test_what_lies_beyond_the_checkpoint_is_cut_off_and_read_again(tmp_path: Path) -> None:
     group = ("pm", "pm.a", "entry")
-    source = spool.Source(tmp_path, 3)
+    source = spool.Spool(tmp_path, 3)
     checkpoint = source.resume(10)
     assert checkpoint == spool.Checkpoint(10)
     checkpoint.position = 20
@@ -137,7 +137,7 @@ def test_what_lies_beyond_the_checkpoint_is_cut_off_and_read_again(tmp_path: Pat
     with (tmp_path / "trades-3-1").open("ab") as stream:
         stream.write(spool.packed({group: [trade("torn")]})[:-3])  # killed before the checkpoint
     (tmp_path / "trades-3-0").write_bytes(b"torn, too")
-    again = spool.Source(tmp_path, 3)
+    again = spool.Spool(tmp_path, 3)
     assert again.resume(0) == checkpoint
     checkpoint.position = 30
     again.write(checkpoint, {1: [spool.packed({group: [trade("c")]})]})

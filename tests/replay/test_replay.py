@@ -269,7 +269,8 @@ else:
     fold.history_records = slow(fold.history_records, int(sys.argv[3]))
 from app import app
 from app.commands.base import cli
-sys.argv[:] = ["faust", "-A", "app", "replay", "run", "cut", "--all", "--topic", "closes", "--jobs", "1", "--work-dir", sys.argv[2]]
+options = ["--all", "--topic", "closes", "--jobs", "1", "--work-dir", sys.argv[2]]
+sys.argv[:] = ["faust", "-A", "app", "replay", "run", "cut", *options]
 cli()
 """
 
@@ -330,7 +331,7 @@ def test_a_replay_that_was_killed_goes_on_where_it_was(
 
 
 def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
-    """Last: it leaves the installation with another setting, then with the other way of learning."""
+    """Runs last: it leaves other settings, then the other learning method, behind."""
     assert "Shadow and live are equal" in shell(learned, 0)
     what_if = shell(learned, 1)
     assert re.search(r"would get different answers in [1-9]\d* contexts", what_if), what_if

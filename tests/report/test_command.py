@@ -29,7 +29,7 @@ def test_the_tables_on_the_terminal_end_with_the_answers(tmp_path: Path) -> None
             "would have made",
             "group means",
             "ridge",
-            "How far learners count",
+            "Current weights of the learners",
             "Answers",
             "1. Do you need",
             "3. Do you have",

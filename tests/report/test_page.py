@@ -150,12 +150,21 @@ def test_the_page_in_a_browser(
 
 CONTRAST = """() => {
   const parse = c => c.match(/[\\d.]+/g).map(Number);
-  const light = c => { const [r, g, b] = parse(c).map(v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-                       return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor, p = parse(c);
-                        if (p.length < 4 || p[3] > 0) return c; } return "rgb(255, 255, 255)"; };
+  const linear = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = c => {
+    const [r, g, b] = parse(c).map(linear);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor, p = parse(c);
+      if (p.length < 4 || p[3] > 0) return c;
+    }
+    return "rgb(255, 255, 255)";
+  };
   let least = 21;
-  for (const e of document.querySelectorAll("p, td, th, li, dt, dd, span, h1, h2, h3, summary, code, strong")) {
+  const texts = "p, td, th, li, dt, dd, span, h1, h2, h3, summary, code, strong";
+  for (const e of document.querySelectorAll(texts)) {
     const a = light(getComputedStyle(e).color), b = light(ground(e));
     least = Math.min(least, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
   }

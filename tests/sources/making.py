@@ -196,7 +196,7 @@ def database(
     trades: Sequence[Mapping[str, Any]],
     orders: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """freqtrade's database in a layout; a trade or order has only columns of it.  Returns its path."""
+    """freqtrade's database in a layout, with only its columns.  Returns its path."""
     with closing(sqlite3.connect(path)) as connection:
         for name, columns, rows in (("trades", layout[0], trades), ("orders", layout[1], orders)):
             if columns is None:

@@ -1,4 +1,4 @@
-"""A mapping that was drafted from one export and reads the next: contracts that it says nothing of
+"""A mapping that was drafted from one export and reads the next: contracts that it lacks
 are refused, not counted as one unit."""
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def written(folder: Path, mapping: str, rows: str) -> tuple[Path, Path]:
 def test_a_contract_without_a_value_is_refused_beside_others_that_have_one(tmp_path: Path) -> None:
     rows = (
         "time,symbol,side,qty,price\n2024-01-15,ESH4,buy,1,4800\n2024-01-16,ESH4,sell,1,4810\n"
-        "2024-01-15,NQH4,buy,1,17000\n2024-01-16,NQH4,sell,1,17010\n2024-01-15,SPY,buy,1,470\n2024-01-16,SPY,sell,1,471\n"
+        "2024-01-15,NQH4,buy,1,17000\n2024-01-16,NQH4,sell,1,17010\n2024-01-15,SPY,buy,1,470\n"
+        "2024-01-16,SPY,sell,1,471\n"
     )
     table, mapping = written(tmp_path, FILLS.format(more='[multipliers]\n"ES*" = 50'), rows)
     events, _ = read(table, mapping=mapping)
@@ -48,16 +49,17 @@ def test_a_contract_without_a_value_is_refused_beside_others_that_have_one(tmp_p
         if event not in refused
     } == {"ESH4": 500.0, "SPY": 1.0}
     assert {event["trade_summary"] for event in refused} == {
-        "[multipliers] says nothing of NQH4, which looks like an option or a future."
+        "[multipliers] lacks NQH4, which looks like an option or a future."
     }
 
 
 def test_amounts_tell_the_value_of_each_row(tmp_path: Path) -> None:
     rows = (
-        "time,symbol,side,qty,price,amount,cash\n2024-01-15,SPY 19JAN24 470"
-        " C,buy,2,1.5,300.00,-301.30\n"
-        "2024-01-16,SPY 19JAN24 470"
-        " C,sell,2,2.5,500.00,498.70\n2024-01-15,SPY,buy,1,470,470,-470\n2024-01-16,SPY,sell,1,471,471,471\n"
+        "time,symbol,side,qty,price,amount,cash\n"
+        "2024-01-15,SPY 19JAN24 470 C,buy,2,1.5,300.00,-301.30\n"
+        "2024-01-16,SPY 19JAN24 470 C,sell,2,2.5,500.00,498.70\n"
+        "2024-01-15,SPY,buy,1,470,470,-470\n"
+        "2024-01-16,SPY,sell,1,471,471,471\n"
     )
     for more, profit in (('gross = "amount"', 200.0), ('net = "cash"', 197.4)):
         table, mapping = written(tmp_path, FILLS.format(more=more), rows)
@@ -67,8 +69,10 @@ def test_amounts_tell_the_value_of_each_row(tmp_path: Path) -> None:
 
 def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
     rows = (
-        "time,symbol,side,qty,price\n2024-01-02,A,buy,10,400\n2024-01-05,A,sell,40,110\n2024-01-02,B,sell,5,10\n"
-        "2024-01-03,B,buy,5,9\n2024-01-04,B,sell,5,11\n2024-01-02,C,buy,1,3\n2024-01-19,C,abgelaufen,1,\n"
+        "time,symbol,side,qty,price\n2024-01-02,A,buy,10,400\n2024-01-05,A,sell,40,110\n"
+        "2024-01-02,B,sell,5,10\n"
+        "2024-01-03,B,buy,5,9\n2024-01-04,B,sell,5,11\n2024-01-02,C,buy,1,3\n"
+        "2024-01-19,C,abgelaufen,1,\n"
     )
     more = '[sides]\nexpiry = ["abgelaufen"]\n[splits]\nA = ["2024-01-03 4:1"]'
     table, mapping = written(tmp_path, 'shorts = "no"\n' + FILLS.format(more=more), rows)
@@ -81,9 +85,7 @@ def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
         "B": (9.0, 10.0),
         "C": (3.0, -3.0),
     }
-    assert notes.names("symbols of which more was sold than was held; the rest was left out") == [
-        "B 5"
-    ]
+    assert notes.names("symbols with more sold than was held; the rest was left out") == ["B 5"]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +95,11 @@ def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
         ('profit = "all"', "profit is 'all'"),
         ('apostrophe = "x"', "apostrophe is 'x'"),
         ('bought_sold = "yes"', "bought_sold is 'yes'"),
-        ('fill_down = "time"', "fill_down has to be a list of texts"),
+        ('fill_down = "time"', "fill_down must be a list of strings"),
         ('[splits]\nA = ["soon 3"]', "[splits] A has 'soon 3'"),
         ('[multipliers]\nA = "?"', '[multipliers] A is still "?"'),
         ('[multipliers]\nA = 0', "[multipliers] A has 0"),
-        ('[keep]\nstatus = "Filled"', "[keep] status has to be a list of texts"),
+        ('[keep]\nstatus = "Filled"', "[keep] status must be a list of strings"),
         ('[leave_out]\nstate = ["x"]', "[leave_out] state names the column 'state', which"),
     ],
 )  # fmt: skip
@@ -120,7 +122,8 @@ def test_a_profit_against_its_prices_is_refused_with_the_reason(tmp_path: Path) 
         tmp_path,
         '[columns]\nexit_timestamp = "t"\nside = "side"\nentry_price = "a"\nexit_price ='
         ' "b"\npnl_usd = "p"\n[pattern]\nentry = "x"\n',
-        "t,side,a,b,p\n2024-01-15,Long,100,110,10\n2024-01-16,Long,100,100.5,-0.2\n2024-01-16,Long,110,100,9\n",
+        "t,side,a,b,p\n2024-01-15,Long,100,110,10\n2024-01-16,Long,100,100.5,-0.2\n"
+        "2024-01-16,Long,110,100,9\n",
     )
     good, fees, wrong = (
         json.loads(closed.value) for closed in closes([str(table)], mapping=mapping)
@@ -128,13 +131,14 @@ def test_a_profit_against_its_prices_is_refused_with_the_reason(tmp_path: Path) 
     assert good["trade_summary"]["roi"] == 0.1
     assert fees["trade_summary"]["roi"] == 0.005  # Fees that no column has may have eaten the gain.
     assert wrong["trade_summary"].startswith(
-        "The profit is 9, and a long position from 110 to 100 makes the opposite"
+        "The profit is 9, and a long position from 110 to 100 gives the opposite sign"
     )
 
 
 def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
     rows = (
-        "time,symbol,side,qty,price,amount\n2024-01-15,SPY,buy,100,470,47000\n2024-01-16,SPY,sell,1,2.5,250\n2024-01-17,SPY,sell,99,471,46629\n"
+        "time,symbol,side,qty,price,amount\n2024-01-15,SPY,buy,100,470,47000\n"
+        "2024-01-16,SPY,sell,1,2.5,250\n2024-01-17,SPY,sell,99,471,46629\n"
         "2024-01-15,KO,buy,1,60,60\n2024-01-16,KO,sell,1,61,61\n"
     )
     table, mapping = written(tmp_path, FILLS.format(more='gross = "amount"'), rows)
@@ -144,5 +148,5 @@ def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
     )
     assert good["trade_summary"]["pnl_usd"] == 1.0
     assert wrong["trade_summary"].startswith(
-        "SPY has the contract values 1 and 100: different instruments go by one symbol."
+        "SPY has the contract values 1 and 100: different instruments share one symbol."
     )

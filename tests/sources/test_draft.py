@@ -49,7 +49,7 @@ def test_the_sample_journal_goes_in_as_it_is_drafted(tmp_path: Path) -> None:
     assert all(0.2 < volatility.count(label) / len(found) < 0.5 for label in ("low", "mid", "high"))
     assert (
         made.left[0]
-        == "The time zone of closed and opened: they have no offset and are read as UTC."
+        == "The time zone of closed and opened: without an offset, they are read as UTC."
     )
 
 
@@ -87,15 +87,19 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
         (
             "Trade #|Open Date|Close Date|Pair|Direction|Strategy|Profit %",
             ("1", "2024-03-01 10:00", "2024-03-02 11:00", "BTC/USDT", "long", "x", "3.5%"),
-            {"entry_timestamp": "Open Date", "exit_timestamp": "Close Date", "symbol": "Pair", "side": "Direction", "roi": "Profit %"},
+            {
+                "entry_timestamp": "Open Date", "exit_timestamp": "Close Date", "symbol": "Pair",
+                "side": "Direction", "roi": "Profit %",
+            },
         ),
         (
             "entryTime|exitTime|Ticker|P&L|R|qty|entryPrice|exitPrice|Commission",
             ("1709287200", "1709290800", "SPY", "$12.50", "1.5", "10", "100", "101.25", "1"),
             {
-                "entry_timestamp": {"column": "entryTime", "unit": "s"}, "exit_timestamp": {"column": "exitTime", "unit": "s"},
-                "symbol": "Ticker", "pnl_usd": "P&L", "rr": "R", "quantity": "qty", "entry_price": "entryPrice", "exit_price": "exitPrice",
-                "fees_usd": "Commission",
+                "entry_timestamp": {"column": "entryTime", "unit": "s"},
+                "exit_timestamp": {"column": "exitTime", "unit": "s"},
+                "symbol": "Ticker", "pnl_usd": "P&L", "rr": "R", "quantity": "qty",
+                "entry_price": "entryPrice", "exit_price": "exitPrice", "fees_usd": "Commission",
             },
         ),
         (
@@ -103,7 +107,8 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
             ("13/02/2024 10:00", "14/02/2024 10:00", "EURUSD", "0.02"),
             {
                 "entry_timestamp": {"column": "opened_at", "format": "%d/%m/%Y %H:%M"},
-                "exit_timestamp": {"column": "closed_at", "format": "%d/%m/%Y %H:%M"}, "symbol": "instrument", "roi": "return",
+                "exit_timestamp": {"column": "closed_at", "format": "%d/%m/%Y %H:%M"},
+                "symbol": "instrument", "roi": "return",
             },
         ),
         (
@@ -115,7 +120,8 @@ def test_edges_are_quantiles_fixed_in_the_text(tmp_path: Path) -> None:
             "close_time|pnl_pct|mae_pct",
             ("1709287200123", "2.5", "-1.2"),
             {
-                "exit_timestamp": {"column": "close_time", "unit": "ms"}, "roi": {"column": "pnl_pct", "scale": 0.01},
+                "exit_timestamp": {"column": "close_time", "unit": "ms"},
+                "roi": {"column": "pnl_pct", "scale": 0.01},
                 "max_drawdown": {"column": "mae_pct", "scale": 0.01},
             },
         ),
@@ -156,13 +162,14 @@ def test_what_was_known_only_afterwards_is_left_out_with_the_reason(tmp_path: Pa
     assert document["scope"] == {"stars": "stars", "atr": "atr"}
     assert document["pattern"] == {"entry": "trades.entry", "exit": "trades.{exit_reason}"}
     for line in (
-        '# hold_hours = "hold_hours"  # left out: by its name it may be known only after the entry',
+        '# hold_hours = "hold_hours"  # left out: its name suggests that it is known only after the'
+        " entry",
         '# remark = "remark"  # left out: it has 60 different values',
-        '# desk = "desk"  # left out: it is always the same',
+        '# desk = "desk"  # left out: it is constant',
         '# nothing = "nothing"  # left out: it is empty',
     ):
         assert line in made.text.splitlines()
-    assert any("which column says what kind of trade" in sentence.lower() for sentence in made.left)
+    assert any("which column has the kind of trade" in sentence.lower() for sentence in made.left)
 
 
 def test_fills_are_recognised_and_go_in(tmp_path: Path) -> None:
@@ -267,4 +274,4 @@ def test_nothing_to_guess_from(tmp_path: Path) -> None:
         draft(table(tmp_path / "b.csv", "colour|shape", [("red", "round")]), "b")
     (made,) = [draft(table(tmp_path / "c.csv", "day|colour", [("2024-01-01", "red")]), "c")]
     assert made.left[0] == "Which column is the time of the close: day was taken."
-    assert any("without one nothing is learned" in sentence for sentence in made.left)
+    assert any("without one nothing can be learned" in sentence for sentence in made.left)

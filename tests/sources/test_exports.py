@@ -268,7 +268,7 @@ def test_tables_of_a_file_are_named_and_can_be_chosen() -> None:
     path = str(EXPORTS / "mt5-report.html")
     made = draft(path, "report")
     assert made.guessed[0].startswith(
-        "Of the 3 tables in the file, Positions is read; choose another with --table: Orders (1"
+        "Of the 3 tables in the file, Positions is used; choose another with --table: Orders (1"
         " rows), Deals"
     )
     assert tomllib.loads(made.text)["table"] == "Positions"
@@ -295,11 +295,16 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('refid,time,type,asset,amount,fee\nT1,2024-01-15 10:00,trade,USD,-10,0\nT1,2024-01-15 10:00,trade,BTC,1,0\n', "a ledger"),
+        (
+            "refid,time,type,asset,amount,fee\n"
+            "T1,2024-01-15 10:00,trade,USD,-10,0\n"
+            "T1,2024-01-15 10:00,trade,BTC,1,0\n",
+            "a ledger",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),
-        ('<!DOCTYPE x [<!ENTITY y "z">]><a b="1" c="2" d="&y;"/>', "entities of its own"),
+        ('<!DOCTYPE x [<!ENTITY y "z">]><a b="1" c="2" d="&y;"/>', "XML entities"),
         ("[" * 50_000 + "]" * 50_000, "no row"),
         (",".join(f"c{i}" for i in range(5_000)) + "\n1\n", "5,000 cells"),
         ("a,b\n" + "x" * 1_500_000 + ",1\n", "over 1,000,000 characters"),

@@ -198,7 +198,7 @@ def test_a_flip_through_zero_closes_one_and_opens_the_next(mapping: Path, tmp_pa
     assert long_["trade_summary"]["pnl_usd"] == pytest.approx(2 * 4 - 0.4 - 0.2)
     assert short["trade_summary"]["exit_timestamp"] == long_["trade_summary"]["entry_timestamp"]
     assert short["trade_id"] != long_["trade_id"]
-    assert dict(notes) == {"positions that are still open and no closes, left out": 1}
+    assert dict(notes) == {"positions that are still open, left out": 1}
 
 
 def test_flat_is_exactly_flat(mapping: Path, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_ids_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     )
     assert forward == shuffled
     assert [event["trade_id"] for event in forward] == ["fills/main/X/F0", "fills/main/X/F2"]
-    assert dict(notes) == {"fills whose id was there before, left out": 1}
+    assert dict(notes) == {"fills with an id that occurred before, left out": 1}
 
 
 def test_signed_quantities_and_contracts_without_a_side(tmp_path: Path) -> None:
@@ -276,7 +276,9 @@ def test_signed_quantities_and_contracts_without_a_side(tmp_path: Path) -> None:
     assert event["trade_summary"]["roi"] == pytest.approx((0.5 * 2 * 50 - 8) / (2 * 5000.25 * 50))
     assert "pnl_usd" not in event["trade_summary"]
     assert steps(event) == [("entry", "pm.es"), ("exit", "pm.es")]
-    assert dict(notes) == {"positions without pnl_usd, as their currency EUR is no US dollar": 1}
+    assert dict(notes) == {
+        "positions without pnl_usd, as their currency EUR is not the US dollar": 1
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""freqtrade's database: every layout, orders as actions, shorts, what is open, what cannot be read."""
+"""freqtrade's database: all layouts, orders as actions, shorts, open and unreadable trades."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_open_trades_are_counted_and_not_sent(tmp_path: Path) -> None:
     ]
     events, notes = read(database(tmp_path / "t.sqlite", NEWEST, rows))
     assert len(events) == 1
-    assert dict(notes) == {"trades that are still open and no closes, left out": 2}
+    assert dict(notes) == {"trades that are still open, left out": 2}
 
 
 def test_a_profit_in_another_currency_is_no_pnl_usd(tmp_path: Path) -> None:
@@ -295,8 +295,8 @@ def test_what_is_no_database_is_said_in_a_sentence(tmp_path: Path) -> None:
         other.commit()
     for name, kind, says in (
         ("text.sqlite", BadDataError, "as an SQLite database"),
-        ("other.db", UsageError, "nothing says what its columns mean"),
-        ("missing.db", UsageError, "no such file"),
+        ("other.db", UsageError, "its columns need a mapping"),
+        ("missing.db", UsageError, "does not exist"),
     ):
         with pytest.raises(kind, match=says):
             list(closes([str(tmp_path / name)]))

@@ -158,7 +158,7 @@ def test_what_is_open_or_broken(tmp_path: Path) -> None:
     ]
     events, notes = read(written(tmp_path / "r.json", result(Trend=trades)))
     assert [event["trade_summary"]["roi"] for event in events] == ["?", 0.0489]
-    assert dict(notes) == {"trades that are still open and no closes, left out": 1}
+    assert dict(notes) == {"trades that are still open, left out": 1}
 
 
 def test_ratios_without_a_divisor_are_no_obstacle(tmp_path: Path) -> None:
@@ -200,5 +200,5 @@ def test_what_is_no_result_is_said_in_a_sentence(tmp_path: Path) -> None:
     oldest = written(
         tmp_path / "oldest.json", {"strategy": {"Old": {"trades": [["ADA/BTC", 0.1]]}}}
     )
-    with pytest.raises(BadDataError, match=r"trades\[0\] is no object"):
+    with pytest.raises(BadDataError, match=r"trades\[0\] is not an object"):
         list(closes([oldest]))

@@ -31,21 +31,21 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
     ("old", "new", "says"),
     [
         ('rows = "positions"', 'rows = "trades"', "line 1: rows is 'trades'"),
-        ('rows = "positions"', "rows = 1", "line 1: rows is 1; it has to be a text"),
+        ('rows = "positions"', "rows = 1", "line 1: rows is 1; expected a string"),
         (
             'rows = "positions"',
             'row = "positions"',
-            "line 1: row is no key of a mapping. Did you mean 'rows'?",
+            "line 1: row is not a key of a mapping. Did you mean 'rows'?",
         ),
-        ('rows = "positions"', 'rows = "fills"', "line 4: [columns] exit_timestamp is no key"),
-        ("roi =", "rio =", "line 5: [columns] rio is no key of a mapping. Did you mean 'roi'?"),
+        ('rows = "positions"', 'rows = "fills"', "line 4: [columns] exit_timestamp is not a key"),
+        ("roi =", "rio =", "line 5: [columns] rio is not a key of a mapping. Did you mean 'roi'?"),
         ("scale = 0.01", "scale = 0", "line 5: [columns] roi has the scale 0"),
         ("scale = 0.01", 'scale = "x"', "line 5: [columns] roi has the scale 'x'"),
-        ("scale = 0.01", 'unit = "ms"', "line 5: [columns] roi is no time"),
+        ("scale = 0.01", 'unit = "ms"', "line 5: [columns] roi is not a time"),
         (
             "scale = 0.01",
             "scael = 1",
-            "line 5: [columns] roi has 'scael', which is nothing it can have",
+            "line 5: [columns] roi has 'scael', which is not allowed there",
         ),
         (
             '"closed"',
@@ -55,25 +55,25 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
         (
             '"closed"',
             '{column = "closed", timezone = "Mars"}',
-            "line 4: [columns] exit_timestamp has 'Mars', which is no time zone",
+            "line 4: [columns] exit_timestamp has 'Mars', which is not a time zone",
         ),
-        ('"closed"', "5", "line 4: [columns] exit_timestamp has to be the name of a column"),
+        ('"closed"', "5", "line 4: [columns] exit_timestamp must be the name of a column"),
         (
             'exit_timestamp = "closed"\n',
             "",
-            "line 3: [columns] does not say which column is exit_timestamp",
+            "line 3: [columns] does not name the column of exit_timestamp",
         ),
         ('entry = "{setup}.entry"', 'exit = "x"', "line 7: [pattern] has no entry"),
         (
             '"{setup}.entry"',
             '"{setup.entry"',
-            "line 8: [pattern] entry is '{setup.entry', with a brace",
+            "line 8: [pattern] entry is '{setup.entry', with an unmatched brace",
         ),
-        ('entry = "{setup}.entry"', 'entry = "x"\nadd = "y"', "line 9: [pattern] add is no key"),
+        ('entry = "{setup}.entry"', 'entry = "x"\nadd = "y"', "line 9: [pattern] add is not a key"),
         (
             "edges = [1, 2]",
             "edges = [2, 1]",
-            "line 14: [buckets] volatility has the edges [2, 1]; they have to rise",
+            "line 14: [buckets] volatility has the edges [2, 1]; they must increase",
         ),
         (
             "edges = [1, 2]",
@@ -83,13 +83,13 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
         (
             "edges = [1, 2]",
             "edges = []",
-            "line 14: [buckets] volatility has to be a table with edges",
+            "line 14: [buckets] volatility must be a table with edges",
         ),
-        ('vol = "volatility"', "vol = 3", "line 11: [scope] vol is 3; it has to be a text"),
+        ('vol = "volatility"', "vol = 3", "line 11: [scope] vol is 3; expected a string"),
         (
             'rows = "positions"',
             'timezone = "Nowhere/Town"',
-            "line 1: timezone has 'Nowhere/Town', which is no time zone",
+            "line 1: timezone has 'Nowhere/Town', which is not a time zone",
         ),
         ('rows = "positions"', 'decimal = ";"', "line 1: decimal is ';'"),
         ('rows = "positions"', 'encoding = "utf-9"', "line 1: encoding is 'utf-9'"),
@@ -99,12 +99,12 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
         (
             "[scope]",
             '[constants]\nroi = 1\n[sides]\nbuy = "x"\n[scope]',
-            "line 11: [constants] roi is in [columns] as well",
+            "line 11: [constants] roi is also in [columns]",
         ),
         (
             "[scope]",
             '[sides]\nbuy = "x"\n[scope]',
-            "line 11: [sides] buy has to be a list of texts",
+            "line 11: [sides] buy must be a list of strings",
         ),
     ],
 )

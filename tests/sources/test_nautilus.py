@@ -87,7 +87,7 @@ def test_openings_and_changes_become_adds_and_trims_wherever_they_are(tmp_path: 
         ("trim", "2023-11-14T22:15:20Z", 0.333333),
         ("exit", "2023-11-15T22:13:20Z", 1.0),
     ]
-    assert dict(notes) == {"positions that are still open and no closes, left out": 1}
+    assert dict(notes) == {"positions that are still open, left out": 1}
     # Without the opening: what is below the peak was trimmed.
     (event,), _ = read(lines(tmp_path / "c.jsonl", position_changed(), trimmed, position_closed()))
     assert [category for category, _ in steps(event)] == ["entry", "add", "trim", "exit"]
@@ -163,7 +163,7 @@ def test_other_events_are_counted_and_broken_lines_passed_on(tmp_path: Path) -> 
     assert [closed.value for closed in found[1:]] == [b'{"what": "?"}', b"{not json"]
     assert [closed.place for closed in found] == [f"{path}:1", f"{path}:3", f"{path}:4"]
     assert dict(notes) == {
-        "events of the type OrderFilled, which is no position event, left out": 1
+        "events of the type OrderFilled, which is not a position event, left out": 1
     }
 
 

@@ -246,7 +246,7 @@ def test_another_currency_is_no_pnl_usd(tmp_path: Path) -> None:
     (event,), notes = read(file, mapping=mapping)
     assert event["trade_summary"]["roi"] == 0.09
     assert "pnl_usd" not in event["trade_summary"]
-    assert dict(notes) == {"rows without pnl_usd, as their currency EUR is no US dollar": 1}
+    assert dict(notes) == {"rows without pnl_usd, as their currency EUR is not the US dollar": 1}
 
 
 def test_every_form_of_csv(mapping: Path, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_decimal_commas_and_encodings(tmp_path: Path) -> None:
     assert event["trade_summary"]["roi"] == 12.345
     # The sign in the cell says euros, whatever the mapping takes the others for.
     assert "pnl_usd" not in event["trade_summary"]
-    assert dict(notes) == {"rows without pnl_usd, as their currency EUR is no US dollar": 1}
+    assert dict(notes) == {"rows without pnl_usd, as their currency EUR is not the US dollar": 1}
     assert event["entry_context"]["vol"] == "mid"
     assert steps(event)[0][1] == "pm.Lücke.in"
     mapping.write_text(MAPPING)
@@ -345,7 +345,7 @@ def test_damage_is_said_in_a_sentence(tmp_path: Path, mapping: Path) -> None:
         ("empty.csv", BadDataError, "is empty"),
         ("bad.parquet", BadDataError, "as Parquet"),
         ("missing.csv", UsageError, "cannot be read"),
-        ("missing.parquet", UsageError, "no such file"),
+        ("missing.parquet", UsageError, "does not exist"),
     ):
         with pytest.raises(kind, match=says):
             list(closes([str(tmp_path / name)], "table", mapping))

@@ -120,7 +120,7 @@ def test_the_window_counts_from_the_newest_exit() -> None:
             "They have roi (1) and pnl_usd (1): export EDGELOOP_OUTCOME=roi",
         ),
         ({"pnl_usd": 5}, "They have pnl_usd (1): export EDGELOOP_OUTCOME=pnl"),
-        ({}, "They have no other outcome either: map a return (roi), a profit (pnl_usd) or rr."),
+        ({}, "They have no other outcome: map a return (roi), a profit (pnl_usd) or rr."),
     ],
 )
 def test_an_outcome_that_is_nowhere_has_a_remedy(summary: dict[str, float], remedy: str) -> None:

@@ -65,12 +65,13 @@ async def rows(database: asyncpg.Connection, sql: str) -> list[tuple]:
 
 
 # -- facts
-# ---------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 ACTIONS = "SELECT trade_id, pattern_key, action_id, rr FROM pattern_trade_events ORDER BY 1, 2, 3"
 
 
 async def test_a_fact_is_a_row_per_action(database: asyncpg.Connection):
+    """I19: an action's `applied_overrides` reach the table."""
     await put(database, fact())
     assert await rows(database, ACTIONS) == [
         ("t1", "pm.uptrend.S1.entry", "t1/0", 1.5),
@@ -132,7 +133,7 @@ async def test_a_correction_leaves_other_groups_and_trades_alone(database: async
 
 
 # -- keyed topics
-# --------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -203,7 +204,8 @@ async def test_the_history_holds_every_change_once(database: asyncpg.Connection)
     for _ in range(2):  # and a redelivery adds nothing
         await put(database, first, second)
         await put(database, end)
-    history = """SELECT version, retired, (record->>'multiplier')::float, extract(epoch FROM published_at)::int
+    history = """SELECT version, retired, (record->>'multiplier')::float,
+            extract(epoch FROM published_at)::int
         FROM pm_overrides_history ORDER BY 1"""
     assert await rows(database, history) == [
         (1, False, 1.44, 1),

@@ -1,4 +1,4 @@
-"""The projector on a real Kafka and a real PostgreSQL: nothing is lost, whatever is away or dies."""
+"""The projector on real Kafka and PostgreSQL loses nothing, whatever is down or dies."""
 
 from __future__ import annotations
 
@@ -117,9 +117,11 @@ async def query(settings: Settings, sql: str) -> list[tuple]:
         await close(connection)
 
 
-COUNTS = """SELECT (SELECT count(*) FROM pattern_trade_events), (SELECT count(*) FROM learning_lessons),
+COUNTS = """SELECT (SELECT count(*) FROM pattern_trade_events),
+    (SELECT count(*) FROM learning_lessons),
     (SELECT count(*) FROM learning_baselines), (SELECT count(*) FROM pm_overrides)"""
-COUNTS_BESIDE = """SELECT (SELECT count(*) FROM learning_regime_weights), (SELECT count(*) FROM learning_latent_factors),
+COUNTS_BESIDE = """SELECT (SELECT count(*) FROM learning_regime_weights),
+    (SELECT count(*) FROM learning_latent_factors),
     (SELECT count(*) FROM learning_edge_history)"""
 
 

@@ -1,5 +1,5 @@
-"""One group as it learns: its window, and the statistics of its slices kept up to date with the
-trades that come and go.
+"""One group's learner: its window, and the statistics of its slices, updated as trades enter and
+leave.
 
 May touch: nothing but its arguments.
 """
@@ -27,8 +27,8 @@ from schemas.kinds import LESSONS
 from schemas.lessons import GroupSummary, Lesson, LessonDecay
 
 FULL_SHARE = 64
-"""All slices are mined anew when more than one in so many trades came or went: from there on that
-is faster (5 000 trades × 19 dims, 47 000 slices: 24 ms for one trade that came and one that went,
+"""All slices are mined again when more than one in this many trades entered or left, since that is
+then faster (5 000 trades × 19 dims, 47 000 slices: 24 ms for one trade that came and one that went,
 280 for thirty of each, 260 for all anew)."""
 
 
@@ -41,9 +41,15 @@ class GroupLearner:
     `window_us` in microseconds, `window_trades` a count; `outcome` names what trades are measured
     by: all but `rr` need a unit of size.
 
-    >>> learner = GroupLearner("pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2, max_dims=3)
+    >>> learner = GroupLearner(
+    ...     "pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2,
+    ...     max_dims=3,
+    ... )
     >>> learner.fold(
-    ...     Trade(str(i), (0, 1, i, "e", "00"), i, float(i), ("micro", "1h"), True, ({"chain": "sol"} if i else {},))
+    ...     Trade(
+    ...         str(i), (0, 1, i, "e", "00"), i, float(i), ("micro", "1h"), True,
+    ...         ({"chain": "sol"} if i else {},),
+    ...     )
     ...     for i in range(4)
     ... )
     >>> lessons, retired, summary = learner.refit(version=7)
@@ -88,7 +94,7 @@ class GroupLearner:
 
     @property
     def dirty(self) -> bool:
-        """Whether a refit may have something to say."""
+        """Whether a refit may change anything."""
         return self.window.changed or self._adopted is not None
 
     @property
@@ -101,8 +107,8 @@ class GroupLearner:
         self.window.fold(trades)
 
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
-        """What is published of this group: the next refit returns what differs from exactly this,
-        and retires what is no longer right."""
+        """Adopt the published records of this group: the next refit returns the differences from
+        exactly these, and retires invalid ones."""
         records = list(published)
         self._summary.adopt(record for record in records if isinstance(record, GroupSummary))
         self._adopted = Outbox(LESSONS)

@@ -1,5 +1,4 @@
-"""Judgement: which lessons of a module become overrides, and what has to be published so that
-readers know.
+"""Judgement: decide which lessons of a module become overrides, and which records to publish.
 
 May touch: nothing but its arguments.
 """
@@ -138,11 +137,11 @@ class Materializer:
         self._touched = set(self._slot_of.values())
 
     def counts(self) -> dict[str, Any]:
-        """Nothing is weighed: each formula counts as it is."""
+        """Empty: `classic` has no weights."""
         return {}
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
-        """What differs from what was handed out, marked with `version`; a second call in a row
+        """The differences from the previous output, marked with `version`; a second call in a row
         returns nothing.
 
         With `urgent_only`, a lesson that has not changed itself counts only where its decision or
@@ -178,7 +177,7 @@ class Materializer:
     # -- what may differ
 
     def _unknown(self) -> list[str]:
-        """What is published of lessons that do not exist (any more)."""
+        """Published records of lessons that do not exist (any more)."""
         if not self._adopted:
             return []
         self._adopted = False

@@ -1,10 +1,10 @@
-"""Exact mining of slices: which combinations of dimension values do enough trades have in one
+"""Exact mining of slices: which combinations of dimension values do enough trades share in one
 action?
 
 May touch: nothing but its arguments.
 
 A bit stands for a distinct scope of a trade (a row).  The AND of the bitsets of a slice's values
-tells the rows that have them all, so a trade is in the slice when *one* of its actions is.  The
+gives the rows that have them all, so a trade is in the slice when *one* of its actions is.  The
 rows of a trade are neighbours and never cross a word, so that "any row of the trade" is an
 addition: below a trade's last bit, adding ones to whatever is set carries into the last bit.  Bits
 are in canonical trade order.
@@ -91,17 +91,39 @@ class Incidence:
         self._fresh = fresh[self._fresh_words]
 
     def mine(self, n_min: int, max_dims: int, *, fresh: bool = False) -> Iterator[Block]:
-        """All slices that at least `n_min` (≥ 1) trades have, of at most `max_dims` dimensions (0:
-        any number), `{}` first.
+        """Find all slices with enough trades, each once, `{}` first.
 
-        With `fresh`, only those that a fresh trade has: all which became frequent, or changed, by
-        the trades that came. Each slice comes once.  Exact: Apriori prunes by trade counts (a
-        child's trades are a part of its parent's). Raises `ValueError` if `n_min` is below 1.
+        Exact: Apriori prunes by trade counts, since a child's trades are a subset of its parent's.
+
+        Parameters
+        ----------
+        n_min
+            Trades that a slice needs, at least 1.
+        max_dims
+            Maximum number of dimensions of a slice; 0: any number.
+        fresh
+            Only slices with a fresh trade: all that became frequent, or changed, by new trades.
+
+        Returns
+        -------
+        Blocks of slices with equally many dimensions.
+
+        Raises
+        ------
+        ValueError
+            If `n_min` is below 1.
+
+        References
+        ----------
+        Agrawal & Srikant 1994, "Fast algorithms for mining association rules", VLDB.
 
         >>> from app.learning.common.window import GroupWindow, Trade
         >>> window = GroupWindow(10**9, 100)
         >>> window.fold(
-        ...     Trade(str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True, ({"x": "1", "y": str(i % 2)}, {"x": "2"}))
+        ...     Trade(
+        ...         str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True,
+        ...         ({"x": "1", "y": str(i % 2)}, {"x": "2"}),
+        ...     )
         ...     for i in range(4)
         ... )
         >>> for items, trades, n in Incidence(window.snapshot()).mine(n_min=2, max_dims=2):
@@ -111,7 +133,7 @@ class Incidence:
         [[('x', '1'), ('y', '0')], [('x', '1'), ('y', '1')]] [2, 2]
         """
         if n_min < 1:
-            raise ValueError(f"n_min is {n_min}; it has to be at least 1.")
+            raise ValueError(f"n_min is {n_min}; it must be at least 1.")
         if not self.n_words or (fresh and not self._fresh_words.size):
             return
         everything = self.trades_of(self._all_rows[None, :].copy())

@@ -1,8 +1,8 @@
-"""Statistics of slices: what the outcomes of a slice's trades are, and how they move with time.
+"""Statistics of slices: moments of their trades' outcomes, and the slope over time.
 
 May touch: nothing but its arguments.  Each slice's sums are made from its own trades in canonical
-order (exit, trade id) and from nothing else, so that they are the same to the last bit however, and
-together with whatever, they are computed.
+order (exit, trade id) and from nothing else, so that they are identical to the last bit however
+they are computed.
 """
 
 from __future__ import annotations
@@ -39,20 +39,46 @@ class SliceStatistics(NamedTuple):
 def slice_statistics(
     incidence: Incidence, trades: Words, exit_us: NDArray[np.int64], outcome: NDArray[np.float64]
 ) -> SliceStatistics:
-    """Statistics of K slices given as trade bitsets (K, W), each with at least one trade; `exit_us`
-    and `outcome` (T,) in canonical order.
+    """Statistics of K slices.
 
-    Two passes: means first, then centred squares and products (no cancellation).
+    Two passes: means first, then centred squares and products, so that nothing cancels.
+
+    Parameters
+    ----------
+    incidence
+        Of the window that the slices come from.
+    trades
+        The slices as trade bitsets (K, W), each with at least one trade.
+    exit_us
+        Exits (T,) in µs since 1970, in canonical order.
+    outcome
+        Outcomes (T,), in the same order.
+
+    Returns
+    -------
+    Arrays (K,), in units of the outcome; the slope is per hour.
+
+    References
+    ----------
+    Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", Am. Stat. 37.
 
     >>> from app.learning.common.window import GroupWindow, Trade
     >>> window = GroupWindow(10**12, 100)
     >>> window.fold(
-    ...     Trade(str(h), (0, 1, h * HOUR_US, "e", "00"), h * HOUR_US, float(y), (None, None), True, ({},))
+    ...     Trade(
+    ...         str(h), (0, 1, h * HOUR_US, "e", "00"), h * HOUR_US, float(y), (None, None), True,
+    ...         ({},),
+    ...     )
     ...     for h, y in enumerate([1, 2, 3, 4, 6])
     ... )
     >>> shot = window.snapshot()
     >>> whole = next(Incidence(shot).mine(1, 0))
-    >>> [column.tolist() for column in slice_statistics(Incidence(shot), whole.trades, shot.exit_us, shot.outcome)]
+    >>> [
+    ...     column.tolist()
+    ...     for column in slice_statistics(
+    ...         Incidence(shot), whole.trades, shot.exit_us, shot.outcome
+    ...     )
+    ... ]
     [[5], [3.2], [3.7], [1.2], [5], [0], [14400000000]]
     """
     step = max(1, CHUNK_WORDS // max(1, incidence.n_words))

@@ -1,4 +1,4 @@
-"""Baselines: what a trade of the module earns on average, whatever its pattern.
+"""Baselines: the mean outcome of a module's trades, regardless of their pattern.
 
 May touch: nothing but its arguments.
 """
@@ -21,17 +21,34 @@ from schemas.lessons import Baseline, GroupSummary
 def module_baseline(
     module: str, summaries: Iterable[GroupSummary], default: float, version: int
 ) -> Baseline | None:
-    """The mean outcome and sample variance of all home trades of a module, each trade once; None
-    without any summary.
+    """The mean outcome and sample variance of all home trades of a module, each trade once.
 
-    Without home trades the mean is `default` and n is 0.  The sums of the groups' segments are
-    added in a fixed order and rounded once, so that the result does not depend on the order of
-    arrival.  `as_of` is the newest of the summaries'.  Units: the outcome's.
+    The sums of the groups' segments are added in a fixed order and rounded once, so that the result
+    does not depend on the order of arrival.
+
+    Parameters
+    ----------
+    module
+        The module's name.
+    summaries
+        One for each group of the module, in any order.
+    default
+        The mean without home trades, in units of the outcome.
+    version
+        Version of the record.
+
+    Returns
+    -------
+    The baseline, in units of the outcome, as of the newest summary; None without any summary.
 
     >>> from schemas.lessons import SegmentSum
     >>> group = GroupSummary(
-    ...     learning="classic", lesson_id="g", module="pm", pattern_key="pm.a", action_category="add", n=4, n_slices=1, version=1,
-    ...     as_of="2024-01-01T00:00:00Z", segments=(SegmentSum("micro", "1h", 3, 2.0, 2.0), SegmentSum("mega", "1h", 1, 0.0, 0.0)))
+    ...     learning="classic", lesson_id="g", module="pm", pattern_key="pm.a",
+    ...     action_category="add", n=4, n_slices=1, version=1, as_of="2024-01-01T00:00:00Z",
+    ...     segments=(
+    ...         SegmentSum("micro", "1h", 3, 2.0, 2.0), SegmentSum("mega", "1h", 1, 0.0, 0.0),
+    ...     ),
+    ... )
     >>> baseline = module_baseline("pm", [group], default=0.0, version=1)
     >>> baseline.n, baseline.mean, baseline.variance
     (4, 0.5, 0.3333333333333333)
@@ -78,18 +95,41 @@ class SegmentBaselines(NamedTuple):
 def segment_baselines(
     module: str, summaries: Iterable[GroupSummary], default: float, version: int
 ) -> SegmentBaselines:
-    """Baselines of the segments (bucket × timeframe): each level shrunk to the one above by its
-    evidence.
+    """Baselines of the segments (bucket × timeframe), each level shrunk to the one above.
 
     segment → bucket and timeframe (their deviations added) → module → the constant `default`.  A
-    level with J parts, of within-variance σ², keeps n/(n + σ²/τ²) of a part's deviation, τ² being
-    the parts' variance beyond chance by the method of moments (Cochran 1954; 0 where they differ no
-    more than by chance).  Units: the outcome's.
+    level with J parts, of within-variance σ², keeps n/(n + σ²/τ²) of a part's deviation.  τ² is the
+    parts' variance beyond chance by the method of moments, and 0 if they differ no more than by
+    chance.
+
+    Parameters
+    ----------
+    module
+        The module's name.
+    summaries
+        One for each group of the module, in any order.
+    default
+        The mean without home trades, in units of the outcome.
+    version
+        Version of the records.
+
+    Returns
+    -------
+    Records, means and variances by segment, in units of the outcome (squared for variances).
+
+    References
+    ----------
+    Cochran 1954, "The combination of estimates from different experiments", Biometrics 10.
 
     >>> from schemas.lessons import SegmentSum
     >>> group = GroupSummary(
-    ...     learning="integrated", lesson_id="g", module="pm", pattern_key="pm.a", action_category="add", n=200, n_slices=1, version=1,
-    ...     as_of="2024-01-01T00:00:00Z", segments=(SegmentSum("micro", "1h", 90, 90.0, 180.0), SegmentSum("mega", "1h", 100, 0.0, 100.0)))
+    ...     learning="integrated", lesson_id="g", module="pm", pattern_key="pm.a",
+    ...     action_category="add", n=200, n_slices=1, version=1, as_of="2024-01-01T00:00:00Z",
+    ...     segments=(
+    ...         SegmentSum("micro", "1h", 90, 90.0, 180.0),
+    ...         SegmentSum("mega", "1h", 100, 0.0, 100.0),
+    ...     ),
+    ... )
     >>> found = segment_baselines("pm", [group], 0.0, 1)
     >>> {key: round(mean, 3) for key, mean in found.means.items()}
     {('mega', '1h'): 0.009, ('micro', '1h'): 0.988}

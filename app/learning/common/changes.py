@@ -1,5 +1,5 @@
-"""What is published of a module, and what a judgement changes: an outbox and a difference for each
-kind of record.
+"""What is published of a module and how a judgement changes it: an outbox and a difference for each
+record kind.
 
 May touch: nothing but its arguments.
 """
@@ -18,7 +18,7 @@ from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
 
 @dataclass
 class Changes:
-    """What has to be published, and what to be retired, of each kind."""
+    """The records to publish and to retire, by kind."""
 
     overrides: Difference[Override] = field(default_factory=Difference)
     verdicts: Difference[LessonVerdict] = field(default_factory=Difference)
@@ -41,8 +41,7 @@ class Changes:
 class Outboxes:
     """What is published of a module.
 
-    `urgent` tells whether a position manager should know of the difference between two records at
-    once.
+    `urgent`: whether a position manager should learn of the difference between two records at once.
     """
 
     def __init__(self, urgent: Callable[[Any, Any], bool]) -> None:

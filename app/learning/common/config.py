@@ -1,5 +1,5 @@
-"""What the learning depends on, in one frozen object, so that agents, backfill, audit, tests and
-benchmarks all say it the same way.
+"""The settings of the learning core in one frozen object, shared by agents, backfill, audit, tests
+and benchmarks.
 
 May touch: nothing.
 """
@@ -19,7 +19,7 @@ class LearningConfig:
     `window_us` in µs, `window_trades` and `n_min` in trades, `max_dims` 0 for any number;
     `edge_min` in units of size, `baseline_default` in units of the outcome; `alpha` is the error
     rate of a module; `half_life`, `regime_weights` and `latent_factors` switch the three
-    meta-learners; `regime_signature` names the dimensions that tell regimes apart, the coarsest
+    meta-learners; `regime_signature` names the dimensions that distinguish regimes, the coarsest
     first; slices whose trades have a Jaccard index of `factor_jaccard` are one factor; at most
     `lessons_per_group` lessons of a group are published.
     """

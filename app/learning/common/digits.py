@@ -1,4 +1,4 @@
-"""The digits that are published.
+"""Rounding of published numbers.
 
 May touch: nothing but its arguments.
 """
@@ -6,8 +6,8 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 DIGITS = 9
-"""Significant digits of published numbers: the same on every machine, whatever the last bits of its
-linear algebra."""
+"""Significant digits of published numbers: few enough that rounding differences in linear algebra
+do not show."""
 
 
 def shortened(x: float) -> float:

@@ -5,18 +5,21 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
-HOUR_US = 3_600_000_000
-DAY_US = 86_400_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from schemas.times import DAY_US, EPOCH, HOUR_US, micros_since_epoch
+
+__all__ = ["DAY_US", "HOUR_US", "micros_from_text", "text_from_micros"]
 
 
 def micros_from_text(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 time.  Raises `ValueError` if `text` is none or has no
-    offset.
+    """Microseconds since 1970 of an RFC 3339 time.
+
+    Raises
+    ------
+    ValueError
+        If `text` is not a time, or has no offset from UTC.
 
     >>> micros_from_text("1970-01-02T00:00:00.000001Z")
     86400000001
@@ -24,7 +27,7 @@ def micros_from_text(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"The time {text!r} has no offset from UTC.")
-    return (moment - _EPOCH) // _MICROSECOND
+    return micros_since_epoch(moment)
 
 
 @lru_cache(maxsize=16_384)
@@ -34,5 +37,5 @@ def text_from_micros(micros: int) -> str:
     >>> text_from_micros(86_400_000_001)
     '1970-01-02T00:00:00.000001Z'
     """
-    moment = _EPOCH + timedelta(microseconds=int(micros))
+    moment = EPOCH + timedelta(microseconds=int(micros))
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

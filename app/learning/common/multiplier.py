@@ -16,7 +16,16 @@ GRID = 100
 
 
 def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
-    """clamp(1 + edge, 0.3, 3.0), before rounding.
+    """The multiplier of an edge, before rounding: clamp(1 + edge, 0.3, 3.0).
+
+    Parameters
+    ----------
+    edge
+        A scalar or an array, in units of size.
+
+    Returns
+    -------
+    Multipliers, in the shape of `edge`.
 
     >>> multiplier([1.317484, 0.439161, -1.610258]).round(6).tolist()
     [2.317484, 1.439161, 0.3]
@@ -25,7 +34,16 @@ def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
 
 
 def on_grid(multiplier: ArrayLike) -> NDArray[np.float64]:
-    """The multiplier on its grid of 0.01.
+    """The multiplier rounded to its grid of 0.01.
+
+    Parameters
+    ----------
+    multiplier
+        A scalar or an array.
+
+    Returns
+    -------
+    Rounded multipliers, in the shape of `multiplier`.
 
     >>> on_grid([2.317484, 0.3]).tolist()
     [2.32, 0.3]

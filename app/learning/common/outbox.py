@@ -21,7 +21,7 @@ Kept = TypeVar("Kept", bound=msgspec.Struct)
 
 @dataclass
 class Difference(Generic[Record]):
-    """What the readers of one kind of record have to be told: records to publish, keys to retire.
+    """The records to publish and the keys to retire, of one record kind.
 
     >>> bool(Difference()), len(Difference(retired=["a"]))
     (False, 1)
@@ -37,7 +37,7 @@ class Difference(Generic[Record]):
 class Outbox(Generic[Kept]):
     """What is published of one kind of record, and how the current records differ from it.
 
-    A record that says the same as the published one is left out, whatever its version.  `urgent`
+    A record with the same content as the published one is omitted, whatever its version.  `urgent`
     tells whether a reader would notice the difference between two records at once; the others can
     wait (`urgent_only`).
 
@@ -73,9 +73,9 @@ class Outbox(Generic[Kept]):
     def replace(
         self, current: Iterable[Kept], version: int, *, urgent_only: bool = False
     ) -> Difference[Kept]:
-        """How `current`, all records that there should be, differ from what is published.
+        """The difference between `current`, the complete set of records, and what is published.
 
-        The difference counts as published from now on; its records are marked with `version`.
+        The difference then counts as published; its records are marked with `version`.
         """
         by_key = {self._key_of(record): record for record in current}
         gone = sorted(self._held.keys() - by_key.keys())
@@ -117,7 +117,8 @@ class Outbox(Generic[Kept]):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two records say the same, whatever their versions and those of their lessons."""
+    """Whether two records have the same content, apart from their versions and those of their
+    lessons."""
     if other is None or type(one) is not type(other):
         return False
     content = _content(one.__class__)
@@ -125,7 +126,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _span(record: Any) -> tuple[str, str] | None:
-    """The exits that a record's evidence lies between; its version says nothing."""
+    """The first and last exit of a record's evidence; its version is irrelevant."""
     evidence = getattr(record, "evidence", None)
     return None if evidence is None else (evidence.from_ts, evidence.to_ts)
 

@@ -1,4 +1,4 @@
-"""What a refit of a group says: the records that differ from what was said before.
+"""The result of a group's refit: the records that differ from the previous output.
 
 May touch: nothing but its arguments.
 """

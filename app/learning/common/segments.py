@@ -12,9 +12,18 @@ from schemas.lessons import SegmentSum
 
 
 def segment_sums(snapshot: Snapshot) -> tuple[SegmentSum, ...]:
-    """Count, sum and sum of squares of the outcomes of home trades per segment, segments in order.
+    """Count, sum and sum of squares of the outcomes of home trades, by segment.
 
     The sums are rounded once (`math.fsum`), so that the order of trades does not matter.
+
+    Parameters
+    ----------
+    snapshot
+        The window of a group.
+
+    Returns
+    -------
+    One entry for each segment with home trades, in `segment_order`; sums in units of the outcome.
     """
     sums = []
     for segment in sorted(

@@ -1,5 +1,5 @@
-"""Units of size: how far apart outcomes usually are, so that an edge in whatever unit says by how
-much to change a size.
+"""Units of size: the usual spread of outcomes, by which an edge in any unit translates to a change
+of size.
 
 May touch: nothing but its arguments.
 """
@@ -15,9 +15,27 @@ from schemas.lessons import GroupSummary
 
 
 def robust_sd(outcome: NDArray[np.float64]) -> float:
-    """1.4826 times the median absolute deviation; the standard deviation where that is 0.
+    """1.4826 times the median absolute deviation; the standard deviation if that is 0.
 
-    >>> robust_sd(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])), robust_sd(np.array([2.0, 2.0, 2.0, 6.0])) == 3**0.5
+    The factor makes it the standard deviation of a normal distribution.
+
+    Parameters
+    ----------
+    outcome
+        Outcomes (T,), at least one.
+
+    Returns
+    -------
+    The deviation, in units of the outcome.
+
+    References
+    ----------
+    Rousseeuw & Croux 1993, "Alternatives to the median absolute deviation", JASA 88.
+
+    >>> (
+    ...     robust_sd(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])),
+    ...     robust_sd(np.array([2.0, 2.0, 2.0, 6.0])) == 3**0.5,
+    ... )
     (1.4826, True)
     """
     mad = float(np.median(np.abs(outcome - np.median(outcome))))
@@ -25,10 +43,19 @@ def robust_sd(outcome: NDArray[np.float64]) -> float:
 
 
 def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
-    """Units of the outcome that are one unit of size: 1 for `rr`, else the module's robust standard
-    deviation.
+    """How many units of the outcome are one unit of size.
 
-    That is the root of the groups' mean square by trades; 1 where no group has any spread.
+    Parameters
+    ----------
+    outcome
+        `rr`, `roi` or `pnl`.
+    summaries
+        Of all groups of the module, in any order.
+
+    Returns
+    -------
+    1 for `rr`, else the module's robust standard deviation: the root mean square of the groups',
+    weighted by trades, or 1 if no group has any spread.
     """
     if outcome == "rr":
         return 1.0

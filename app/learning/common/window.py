@@ -1,4 +1,4 @@
-"""The sliding window of one group: of each trade the close that counts, as long as it is recent
+"""The sliding window of one group: for each trade the close that counts, as long as it is recent
 enough.
 
 May touch: nothing but its arguments.  The state is a function of the *set* of records folded,
@@ -65,11 +65,23 @@ class Trade(NamedTuple):
 
 
 def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
-    """The trade of a fact, with the outcome `rr` (clipped to ±33), `roi` or `pnl`; None if the fact
-    lacks this outcome.
+    """The trade of a fact.
 
-    Raises `ValueError` if `outcome` is none of the three, or the fact's exit time or SHA-256 cannot
-    be read.
+    Parameters
+    ----------
+    fact
+        A record of `pattern_trade_events`.
+    outcome
+        `rr` (clipped to ±33), `roi` or `pnl`.
+
+    Returns
+    -------
+    The trade, with the outcome in its own unit; None if the fact lacks this outcome.
+
+    Raises
+    ------
+    ValueError
+        If `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
     """
     if outcome == "rr":
         value, limit = fact.rr, RR_LIMIT
@@ -78,7 +90,7 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
     elif outcome == "pnl":
         value, limit = fact.pnl_usd, AMOUNT_LIMIT
     else:
-        raise ValueError(f"The outcome is {outcome!r}; it has to be rr, roi or pnl.")
+        raise ValueError(f"The outcome is {outcome!r}; expected rr, roi or pnl.")
     if value is None:
         return None
     exit_us = micros_from_text(fact.exit_ts)
@@ -141,20 +153,28 @@ class Snapshot:
 
 
 class GroupWindow:
-    """Trades of one group not older than `window_us` before its newest exit, and of these at most
-    `window_trades`.
+    """The recent trades of one group.
 
-    One exactly as old as the window is inside; of too many the greatest (exit, trade id) stay.
-    Each trade is held by the greatest of its records.  Of a trade outside the window only the rank
-    is remembered, so that a lesser record of it, inside, has no effect whenever it is redelivered.
+    Each trade has the data of its highest-ranked record.  Of a trade outside the window only the
+    rank is remembered, so that a redelivered record with a lower rank has no effect.
 
-    A correction can take the newest exit back, or free a place, so that trades outside belong
+    A correction can move the newest exit back, or free a place, so that trades outside belong
     inside again.  Their data is gone: then `needs_rebuild` is true until they have been folded
-    again: from the log, into this same window, in any order and batching.  (A fresh window that
-    slides over the log in batches may let the same trades go again.)
+    again, from the log into this same window, in any order and batching.  (A new window that slides
+    over the log in batches may drop the same trades again.)
+
+    Parameters
+    ----------
+    window_us
+        Length of the window in µs before the newest exit; a trade exactly that old is inside.
+    window_trades
+        Maximum number of trades; of too many, the greatest (exit, trade id) stay.
 
     >>> def close(trade_id, exit_us, revision=0):
-    ...     return Trade(trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True, ({"chain": "sol"},))
+    ...     return Trade(
+    ...         trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True,
+    ...         ({"chain": "sol"},),
+    ...     )
     >>> window = GroupWindow(window_us=100, window_trades=10)
     >>> window.fold([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
     >>> window.snapshot().trade_ids
@@ -207,7 +227,7 @@ class GroupWindow:
 
     @property
     def newest_us(self) -> int:
-        """The newest exit, in microseconds since 1970.  Raises `ValueError` if the window is empty."""
+        """The newest exit, in µs since 1970.  Raises `ValueError` if the window is empty."""
         if not self._slot_of:
             raise ValueError("The window is empty, so it has no newest exit.")
         return self._newest
@@ -266,7 +286,7 @@ class GroupWindow:
             self._slide(True)
 
     def settle(self) -> None:
-        """From here on `Snapshot.fresh` and `removed_rows` count anew."""
+        """From here on `Snapshot.fresh` and `removed_rows` start again."""
         self._fresh.clear()
         self._removed.clear()
 
@@ -509,8 +529,7 @@ def _code_type(n_items: int) -> type[np.unsignedinteger]:
 
 
 def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
-    """The array with room for at least `needed` rows, doubled so that many small growths cost
-    little."""
+    """The array with room for at least `needed` rows; doubling makes repeated growth cheap."""
     grown = np.zeros((max(needed, 2 * len(array)), *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
     return grown

@@ -75,7 +75,10 @@ def candidates(
     >>> from app.learning.common.window import Trade
     >>> window = GroupWindow(10**9, 100)
     >>> window.fold(
-    ...     Trade(str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True, ({"x": "1", "y": str(i % 2), "z": str(i % 2)},))
+    ...     Trade(
+    ...         str(i), (0, 2, i, "e", "00"), i, 1.0, (None, None), True,
+    ...         ({"x": "1", "y": str(i % 2), "z": str(i % 2)},),
+    ...     )
     ...     for i in range(4)
     ... )
     >>> found = candidates(window, window.snapshot(), 2, 2)

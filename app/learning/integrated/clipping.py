@@ -1,4 +1,4 @@
-"""The bounds that outcomes are clipped at.
+"""Bounds at which outcomes are clipped.
 
 May touch: nothing but its arguments.
 """

@@ -1,5 +1,5 @@
-"""The error rate: what p-value one of many hypotheses needs, and how the tests of a slice, and
-slices of all depths, share it.
+"""The error rate: the p-value that one of many hypotheses needs, and its division among the tests
+of a slice and the depths of slices.
 
 May touch: nothing but its arguments.
 """
@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 
 WINDOW_SHARES = (0.75, 0.2, 0.05)
 """Shares of the error rate: of the plain mean, of edges that show in recent trades only, and of
-edges that showed in the earliest only.  These are gone, but their half-life is worth knowing, and
-they are not to be taken for something else."""
+edges that showed in the earliest only.  The latter are gone, but they must not be mistaken for
+other effects."""
 DEPTH_SHARES = (0.35, 0.3)
 """Shares of the error rate for slices of one and of two dimensions; all deeper ones, most of those
 searched, have the rest.  So a general slice needs less evidence than one of thousands of specific

@@ -82,7 +82,12 @@ class Clusterer:
 
     >>> ids = np.arange(9, dtype=np.uint64)
     >>> clusterer = Clusterer(0.7)
-    >>> clusterer.update([Member("a", "g", 7, 1, ids[:7]), Member("b", "h", 7, 1, ids[1:8]), Member("c", "h", 7, 1, ids[2:])])
+    >>> clusterer.update(
+    ...     [
+    ...         Member("a", "g", 7, 1, ids[:7]), Member("b", "h", 7, 1, ids[1:8]),
+    ...         Member("c", "h", 7, 1, ids[2:]),
+    ...     ]
+    ... )
     >>> [factor.members for factor in clusterer.factors()]
     [('a', 'b')]
     >>> clusterer.update([], gone=["a"])

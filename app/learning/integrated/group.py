@@ -1,8 +1,8 @@
-"""One group as `integrated` learns it: which of its slices have an edge of their own, how large,
+"""One group's learner in `integrated`: which of its slices have their own edge, how large it is,
 and what is left of it now.
 
 May touch: nothing but its arguments.  A refit computes everything from the trades in the window, so
-that lessons are a function of the set of trades; what differs from the last refit is handed out.
+that lessons are a function of the set of trades; differences from the last refit are returned.
 """
 
 from __future__ import annotations
@@ -78,11 +78,18 @@ class IntegratedLearner:
 
     >>> learner = IntegratedLearner("pm", "pm.uptrend.S1.entry", "add", LearningConfig(n_min=20))
     >>> learner.fold(
-    ...     Trade(str(i), (0, 1, i, "e", "00"), i * HOUR_US, float(i % 7 + 5 * (i % 4 == 0)), ("micro", "1h"), True, ({"x": str(i % 4)},))
+    ...     Trade(
+    ...         str(i), (0, 1, i, "e", "00"), i * HOUR_US, float(i % 7 + 5 * (i % 4 == 0)),
+    ...         ("micro", "1h"), True, ({"x": str(i % 4)},),
+    ...     )
     ...     for i in range(100)
     ... )
     >>> lessons, retired, summary = learner.refit(version=7)
-    >>> [(lesson.scope, lesson.marginal.step, round(lesson.marginal.effect, 1)) for lesson in lessons if lesson.marginal.step == 0]
+    >>> [
+    ...     (lesson.scope, lesson.marginal.step, round(lesson.marginal.effect, 1))
+    ...     for lesson in lessons
+    ...     if lesson.marginal.step == 0
+    ... ]
     [({'x': '0'}, 0, 5.0)]
     >>> learner.refit(version=8)
     Refit(lessons=[], retired=[], summary=None)

@@ -1,4 +1,5 @@
-"""The edge now: how strong a selected effect is today, and how fast it goes.
+"""The half-life and the current edge: how strong a selected effect is today, and how fast it
+decays.
 
 May touch: nothing but its arguments.
 
@@ -174,9 +175,13 @@ def edge_states(
     >>> t = np.arange(200) * 3.6
     >>> bumps = 0.3 * np.sin(2.4 * np.arange(200.0) ** 2)
     >>> going, staying = edge_states(
-    ...     np.tile(t, 2), np.append(0.8 * np.exp2(-t / 72) + bumps, 0.8 + bumps), np.array([0, 200, 400]), np.array([0.3, 0.3]), 720.0
+    ...     np.tile(t, 2), np.append(0.8 * np.exp2(-t / 72) + bumps, 0.8 + bumps),
+    ...     np.array([0, 200, 400]), np.array([0.3, 0.3]), 720.0,
     ... )
-    >>> going.state, round(going.half_life_hours), [round(h) for h in going.interval], round(going.now, 2), round(going.now_sd, 2)
+    >>> (
+    ...     going.state, round(going.half_life_hours), [round(h) for h in going.interval],
+    ...     round(going.now, 2), round(going.now_sd, 2),
+    ... )
     ('decaying', 70, [52, 94], 0.0, 0.01)
     >>> staying.state, staying.half_life_hours, round(staying.now, 2), round(staying.level, 2)
     ('stable', None, 0.8, 0.8)

@@ -69,8 +69,8 @@ from app.learning.integrated.whole_groups import (
     Level,
     Spread,
     levels,
+    pooled_level,
     record_of_level,
-    shared_level,
     spread_of,
     whole_effect,
     whole_id,
@@ -308,6 +308,12 @@ class IntegratedMaterializer:
             counts = self._counts(alike, half_lives, spread, sure, len(categories), shares)
             by_category[category] = alike, spread, counts, shares
         found = merged(found, lead)
+        # One category that opens opens the module: its tests share the error rate.
+        is_open = max((counts.open for _, _, counts, _ in by_category.values()), default=0.0)
+        by_category = {
+            category: (alike, spread, counts._replace(open=is_open), shares)
+            for category, (alike, spread, counts, shares) in by_category.items()
+        }
         for alike, spread, counts, shares in by_category.values():
             for group in alike:
                 i = whole_id(group.summary)
@@ -316,7 +322,7 @@ class IntegratedMaterializer:
                     continue
                 if level.z > bar:
                     found[i] = whole_effect(whole, group, level, counts, bar, config)
-                pooled = shared_level(level, spread.noise2[i], spread.tau2)
+                pooled = pooled_level(level, spread.noise2[i], spread)
                 share = shares.get(group.summary.lesson_id, 0.0)
                 found.update(with_shared(group, whole, found, pooled, counts, share, scale))
         counts_of = {category: counts for category, (_, _, counts, _) in by_category.items()}

@@ -63,7 +63,10 @@ def persistent_shares(groups: Sequence[Told]) -> list[float]:
     """The posterior mean of each group's persistent share, in (0, `MOST_SHARE`].
 
     >>> small, large = Told(0.001, 0.01, 500), Told(0.05, 0.01, 500)
-    >>> [round(x, 3) for x in persistent_shares([small])], [round(x, 3) for x in persistent_shares([small, large])]
+    >>> (
+    ...     [round(x, 3) for x in persistent_shares([small])],
+    ...     [round(x, 3) for x in persistent_shares([small, large])],
+    ... )
     ([0.004], [0.007, 0.045])
     """
     if not groups:

@@ -143,7 +143,7 @@ def _account(
     config: LearningConfig,
     regime_dims: Iterable[str],
 ) -> Account | None:
-    """What is learned of the group from these trades alone; None where no slice has enough of them."""
+    """What these trades alone say of the group; None if no slice has enough of them."""
     n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
     outcome = np.clip(known.outcome, *bounds)

@@ -213,7 +213,9 @@ def earned_by_segments(centred: Floats, segments: Floats) -> Floats:
 def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
     """Outcomes (T,) less the means of their segments (T, S), shrunk to the mean of all.
 
-    >>> beyond_segments(np.array([0.0, 0.0, 2.0]), np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])).round(2).tolist()
+    >>> beyond_segments(
+    ...     np.array([0.0, 0.0, 2.0]), np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    ... ).round(2).tolist()
     [-0.64, -0.64, 1.28]
     """
     y = outcome - outcome.mean()

@@ -22,6 +22,7 @@ from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.weights import Counts
+from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import Lesson, LessonDecay
 
 
@@ -29,7 +30,7 @@ def with_shared(
     group: GroupPath,
     whole: Lesson,
     found: Mapping[str, Effect],
-    level: float,
+    level: PooledLevel,
     counts: Counts,
     share: float,
     scale: float,
@@ -75,11 +76,16 @@ def with_shared(
         else:
             continue
         moved.append(size * lesson.n / max(group.summary.n, 1))
-    size, i = of_level * level - fsum(moved), whole.lesson_id
+    # The mean of a group has what its chosen effects add to it: only the account without these
+    # begins there.
+    part = weight / counts.open
+    pooled = part * level.mean + (1.0 - part) * level.net
+    size = of_level * pooled + (counts.open - of_level) * part * level.added - fsum(moved)
+    i = whole.lesson_id
     if i in made:
         made[i] = made[i]._replace(effect=made[i].effect + size)
     elif abs(size) >= 0.5 / GRID * scale:
-        made[i] = _shared(whole, group, size, level, abs(level))
+        made[i] = _shared(whole, group, size, pooled, abs(pooled))
     return made
 
 
@@ -101,5 +107,5 @@ def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float
 
 
 def _less(effect: Effect, share: float) -> Effect:
-    """A chosen effect without the part that the shared one takes over, which knows of no movement."""
+    """A chosen effect less the part that the shared effect, constant over time, takes over."""
     return effect._replace(effect=effect.effect * (1.0 - share))

@@ -56,7 +56,13 @@ def sketches(hashes: Hashes, members: NDArray[np.bool_]) -> list[Hashes]:
 
     Bar-Yossef et al. 2002, "Counting distinct elements in a data stream" (k minimum values).
 
-    >>> [s.tolist() for s in sketches(np.array([30, 10, 20], np.uint64), np.array([[True, True, False], [False, False, True]]))]
+    >>> [
+    ...     s.tolist()
+    ...     for s in sketches(
+    ...         np.array([30, 10, 20], np.uint64),
+    ...         np.array([[True, True, False], [False, False, True]]),
+    ...     )
+    ... ]
     [[10, 30], [20]]
     """
     ordered, first = np.unique(hashes, return_index=True)

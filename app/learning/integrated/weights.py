@@ -75,7 +75,10 @@ def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
 
     >>> weight(Evidence(), SHARED, None), weight(Evidence(), SHARED, False)
     (0.5, 0.0)
-    >>> round(weight(Evidence(300.0, 0.0, 900), SHARED, None), 2), round(weight(Evidence(300.0, 300.0, 900), SHARED, None), 2)
+    >>> (
+    ...     round(weight(Evidence(300.0, 0.0, 900), SHARED, None), 2),
+    ...     round(weight(Evidence(300.0, 300.0, 900), SHARED, None), 2),
+    ... )
     (0.0, 1.0)
     """
     if switch is not None:
@@ -139,7 +142,10 @@ def opened(log_p: float, alpha: float, sure: float) -> float:
     `log_p` is that of the module's test, `sure` how far the surest of its effects has come in by
     itself.
 
-    >>> [round(opened(np.log(p), 0.03, 0.0), 2) for p in (0.02, 0.01, 0.001)], opened(0.0, 0.03, 1.0)
+    >>> (
+    ...     [round(opened(np.log(p), 0.03, 0.0), 2) for p in (0.02, 0.01, 0.001)],
+    ...     opened(0.0, 0.03, 1.0),
+    ... )
     ([0.0, 0.18, 1.0], 1.0)
     """
     bar = np.log(OPEN_PART * alpha)

@@ -22,7 +22,7 @@ from app.learning.integrated.persistence import block_of, packed, total
 from app.learning.integrated.record import LEAST_TRADES, STEPS
 from app.learning.integrated.weights import DISCOUNT, Counts, Evidence
 from edgeloop.identity import slice_id
-from schemas.lessons import Fit, GroupSummary, Lesson, LessonDecay
+from schemas.lessons import BlockProducts, Fit, GroupSummary, Lesson, LessonDecay
 
 Floats = NDArray[np.float64]
 
@@ -51,9 +51,10 @@ def levels(
     """The level of each group, by the id of its whole lesson; `passed` has the fit of the effects
     that passed, by the summary's id.
 
-    |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where their signs differ.  What the chosen
-    effects add to the average trade of the module is not held against a group without any: beyond the effects, levels are compared
-    with a baseline beyond them.
+    |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where
+    their signs differ.  What the chosen effects add to the average trade of the module is not held
+    against a group without any: beyond the effects, levels are compared with a baseline beyond
+    them.
     """
     home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, *_ in groups}
     added = sum(
@@ -77,11 +78,15 @@ def levels(
 
 
 class Spread(NamedTuple):
-    """How levels of a module's groups differ: `tau2` their variance beyond chance, `noise2` by the
-    id of the whole lesson the variance of a level as outcomes cluster in time, `products` (B, B) of
-    what levels earned in each two blocks."""
+    """How levels of a module's groups differ.
+
+    `tau2` is their variance beyond chance, `net_tau2` that of what is left of them beyond the
+    chosen effects; `noise2`, by the id of the whole lesson, the variance of a level as outcomes
+    cluster in time; `products` (B, B) of what levels earned in each two blocks.
+    """
 
     tau2: float
+    net_tau2: float
     noise2: dict[str, float]
     products: Floats
 
@@ -91,7 +96,8 @@ def spread_of(
 ) -> Spread:
     """How far levels differ beyond chance, from blocks of time: `found` are the levels, `scale`
     units of the outcome are one of size."""
-    parts, nets, noise2 = [], [], {}
+    parts: list[BlockProducts] = []
+    noise2: dict[str, float] = {}
     for group in groups:
         i = whole_id(group.summary)
         level, cells = found[i], group.summary.course
@@ -106,16 +112,26 @@ def spread_of(
         # A level without noise would be beyond all numbers.
         unit = max(level.mean_sd**2 * float(n.sum()), 1e-12 * float(earned @ earned), 1e-300)
         parts.append(packed(np.outer(earned, earned) / unit, int(block[0])))
-        nets.append((level.mean, noise2[i]))
-    prior = PRIOR_LEVEL_SD2 * scale * scale
-    net, variance = np.array(nets).T
-    sure = 1.0 / np.maximum(variance + prior, 1e-300)
-    beyond_chance = max(float(sure @ (net * net - variance)) / float(sure.sum()), 0.0)
     return Spread(
-        (len(nets) * beyond_chance + PRIOR_GROUPS * prior) / (len(nets) + PRIOR_GROUPS),
+        _beyond_chance([(found[i].mean, noise2[i]) for i in noise2], scale),
+        _beyond_chance([(found[i].net, net_noise2(found[i], noise2[i])) for i in noise2], scale),
         noise2,
         total(parts),
     )
+
+
+def net_noise2(level: Level, noise2: float) -> float:
+    """The variance of a level beyond the chosen effects, where `noise2` is that of the level."""
+    return noise2 * (level.sd / level.mean_sd) ** 2 if level.mean_sd > 0 else noise2
+
+
+def _beyond_chance(levels: Sequence[tuple[float, float]], scale: float) -> float:
+    """The variance of levels beyond that of their noise: `levels` has both of each."""
+    prior = PRIOR_LEVEL_SD2 * scale * scale
+    net, variance = np.array(levels).T
+    sure = 1.0 / np.maximum(variance + prior, 1e-300)
+    found = max(float(sure @ (net * net - variance)) / float(sure.sum()), 0.0)
+    return (len(levels) * found + PRIOR_GROUPS * prior) / (len(levels) + PRIOR_GROUPS)
 
 
 def whole_effect(
@@ -126,7 +142,7 @@ def whole_effect(
     bar: float,
     config: LearningConfig,
 ) -> Effect:
-    """The edge of a whole group, now: its level, as far as it is sure by itself, and how it moved."""
+    """The edge of a whole group now, from its level and its movement over time."""
     ramp = ramp_of(level.z, bar)
     now, now_sd, decay = level.net, level.sd, LessonDecay(state="stable")
     if ramp and counts.level_half_life and len(group.summary.course) > 1:
@@ -149,10 +165,24 @@ def whole_effect(
     )
 
 
-def shared_level(level: Level, noise2: float, tau2: float) -> float:
-    """The posterior mean of a group's level, as far as levels differ in the module (James & Stein
-    1961)."""
-    return level.mean * tau2 / max(tau2 + noise2, 1e-300)
+class PooledLevel(NamedTuple):
+    """Posterior means of a group's level, as far as levels differ in the module: `mean` of all its
+    trades, `net` beyond the chosen effects; `added` is what these add to the mean, as measured."""
+
+    mean: float
+    net: float
+    added: float
+
+
+def pooled_level(level: Level, noise2: float, spread: Spread) -> PooledLevel:
+    """Both levels shrunk toward the baseline (James & Stein 1961); `noise2` is the variance of the
+    mean."""
+    net_noise = net_noise2(level, noise2)
+    return PooledLevel(
+        level.mean * spread.tau2 / max(spread.tau2 + noise2, 1e-300),
+        level.net * spread.net_tau2 / max(spread.net_tau2 + net_noise, 1e-300),
+        level.mean - level.net,
+    )
 
 
 def record_of_level(

@@ -75,13 +75,15 @@ NUMBERS = frozenset(
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision|kommission|frais|comisi|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
+    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
+    r"|kommission|frais|comisi|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl"
 )
 _LIMIT = re.compile(
-    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike|last_price|fair|c_price|close_price_prior|cost_basis|liq"
+    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
+    r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
 _NO_FILL_TIME = re.compile(r"exp|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 _OPTION_PARTS = (
@@ -251,8 +253,8 @@ class Chooser:
     def _profit_currency(self) -> str | None:
         """The column with the currency of the profit, where there are several with currencies."""
         pattern = re.compile(
-            r"(currency|ccy).*(result|profit|p ?[&/]?"
-            r" ?l\b|pnl|gain)|(profit|pnl|p&l|result).*(currency|ccy)",
+            r"(currency|ccy).*(result|profit|p ?[&/]? ?l\b|pnl|gain)"
+            r"|(profit|pnl|p&l|result).*(currency|ccy)",
             re.IGNORECASE,
         )
         return next(
@@ -276,7 +278,7 @@ class Chooser:
         return columns[at] if words and all(word.strip() in _CURRENCIES for word in words) else None
 
     def _other(self, name: str, own: str) -> bool:
-        """Whether the words that come on top make it another thing: a limit price is not a price."""
+        """Whether the additional words change the meaning: a limit price is not a price."""
         if _LIMIT.search(own):
             return True
         if name == "pnl_usd":
@@ -327,7 +329,7 @@ class Chooser:
         return True
 
     # --- times
-    # -----------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def _time(self, name: str, used: set[str]) -> Spec | None:
         """The column with a time of day before the one with a bare day; a day and a time of day in
@@ -425,7 +427,7 @@ class Chooser:
             found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])
 
     # --- sides
-    # -----------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def side_column(self, used: set[str]) -> str | None:
         """The column in which most cells say a side (or an expiry, a split), by what stands in
@@ -492,7 +494,7 @@ class Chooser:
         return Spec([column])
 
     # --- symbols and fees
-    # ------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def _symbol(self, used: set[str]) -> Spec | None:
         c = self._contents

@@ -55,7 +55,7 @@ def settle_times(decided: Decided) -> None:
         columns = " and ".join(open_orders)
         decided.asked.append(
             f"Whether the day or the month comes first in {columns}: {example} and all others can"
-            " be both."
+            " be either."
         )
     zone, line = _zone_of_texts(contents.texts) if naive else (None, "")
     if zone:
@@ -64,7 +64,7 @@ def settle_times(decided: Decided) -> None:
         return
     if naive:
         decided.left.append(
-            f"The time zone of {' and '.join(naive)}: they have no offset and are read as UTC."
+            f"The time zone of {' and '.join(naive)}: without an offset, they are read as UTC."
         )
     decided.keys["timezone"] = (
         "UTC",
@@ -72,8 +72,8 @@ def settle_times(decided: Decided) -> None:
     )
     if day_only and decided.rows == "fills":
         decided.guessed.append(
-            f"{' and '.join(day_only)} has days without a time: fills of one day are taken in the"
-            " order of the rows."
+            f"{' and '.join(day_only)} has days without a time: fills of one day keep the order of"
+            " the rows."
         )
 
 
@@ -81,7 +81,8 @@ def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
     """(the time zone that a line of text around the table names, the line)."""
     for text in texts:
         told = re.search(
-            r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?|E[SD]?T)\b",
+            r"\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AP]M)?\s*\(?((?:UTC|GMT)(?:\s*[+-]\d{1,2})?"
+            r"|E[SD]?T)\b",
             text,
             re.IGNORECASE,
         )

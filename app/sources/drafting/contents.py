@@ -202,7 +202,7 @@ class Contents:
         return OPEN_QUESTION if seen["?,"] else "."
 
     # --- times
-    # -----------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def time(self, column: str) -> TimeReading | None:
         """How to read the column as times, None if it holds none."""
@@ -301,7 +301,7 @@ class Contents:
             ambiguous = "" if order != OPEN_QUESTION else good[0]
         elif order:
             first = "the day before the month" if order == "dm" else "the month before the day"
-            told = f"{column} has {first}: only so can every cell be read."
+            told = f"{column} has {first}: every cell can be read only this way."
         if order == OPEN_QUESTION:
             return TimeReading(
                 {"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, ambiguous
@@ -332,8 +332,8 @@ class Contents:
             return (
                 order,
                 (
-                    f"The {'day' if order == 'dm' else 'month'} comes first in times: only so are"
-                    " the rows in order of time."
+                    f"The {'day' if order == 'dm' else 'month'} comes first in times: only this way"
+                    " are the rows in order of time."
                 ),
             )
         return OPEN_QUESTION, ""
@@ -375,7 +375,10 @@ def _text(value: Any) -> str:
 def zone_of_name(column: str) -> str | None:
     """The zone in a column's name, as zoneinfo calls it.
 
-    >>> [zone_of_name(name) for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")]
+    >>> [
+    ...     zone_of_name(name)
+    ...     for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")
+    ... ]
     ['UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York']
     """
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):

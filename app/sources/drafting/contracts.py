@@ -24,9 +24,9 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
     for pattern in _option_patterns(options, names):
         decided.ask(
             pattern,
-            "How many units an option contract is for (most are for 100 shares): nothing in the"
-            " file tells it.",
-            "units a contract; 100 for most options on shares",
+            "How many units an option contract covers (most cover 100 shares): the file does not"
+            " say.",
+            "units per contract; 100 for most options on shares",
             section="multipliers",
         )
         decided.asked[:] = list(dict.fromkeys(decided.asked))
@@ -45,8 +45,7 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
         for text in [pattern] if pattern.endswith("*") else [escaped(name) for name in own]:
             decided.ask(
                 text,
-                f"What a point of the future {root} is worth a contract: nothing in the file"
-                " tells it.",
+                f"What a point of the future {root} is worth per contract: the file does not say.",
                 hint,
                 section="multipliers",
             )

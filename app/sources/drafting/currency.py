@@ -1,5 +1,5 @@
-"""In which currency the profits of a table are: by a column, signs in cells, names of columns,
-pairs, lines around the table; else asked.
+"""Find the currency of a table's profits: by a column, signs in cells, names of columns, pairs, or
+lines around the table; else ask.
 
 May touch: nothing.
 """
@@ -16,7 +16,9 @@ _RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
 
 
 _ABROAD = re.compile(
-    r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX|ASX|HKEX|TSE):.+"
+    r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
+    r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX"
+    r"|ASX|HKEX|TSE):.+"
 )
 
 
@@ -68,9 +70,9 @@ def settle_currency(decided: Decided) -> None:
                 signs[unit] = signs.get(unit, 0) + n
     if signs and not (pairs and decided.rows == "fills"):
         likeliest = max(signs, key=lambda unit: signs[unit])
-        decided.keys["currency"] = (likeliest, "the sign that stands with most amounts")
+        decided.keys["currency"] = (likeliest, "the sign of most amounts")
         several = (
-            f"; {', '.join(unit for unit in signs if unit != likeliest)} stands with some, and is"
+            f"; {', '.join(unit for unit in signs if unit != likeliest)} occurs with some, and is"
             " kept apart"
             if len(signs) > 1
             else ""
@@ -83,16 +85,16 @@ def settle_currency(decided: Decided) -> None:
         and pairs
         and len({pair[1] for s in symbols if (pair := pair_of(s))}) > 1
     ):
-        decided.keys["currency"] = (named, "by the name of a column")
-        decided.guessed.append(f"The currency is {named}, by the name of a column.")
+        decided.keys["currency"] = (named, "by a column's name")
+        decided.guessed.append(f"The currency is {named}, by a column's name.")
         return
     if pairs and (
         decided.rows == "fills"
         or "pnl_usd" not in fields
         or all(is_crypto(symbol) for symbol in symbols)
     ):
-        decided.keys["currency"] = ("quote", "that in which each pair is priced")
-        decided.guessed.append("The currency is that in which each pair is priced.")
+        decided.keys["currency"] = ("quote", "each pair's quote currency")
+        decided.guessed.append("The currency is each pair's quote currency.")
         return
     chain = fields.get("chain")
     if any(
@@ -123,8 +125,7 @@ def settle_currency(decided: Decided) -> None:
     if contents.decimal == "," or _isin_abroad(decided):
         decided.ask(
             "currency",
-            "In which currency the profits are: the file is not written as in America, and nothing"
-            " says it.",
+            "The currency of the profits: the file does not use American formats and does not say.",
             'such as "EUR"; pnl_usd is for dollars only',
         )
         return
@@ -132,13 +133,13 @@ def settle_currency(decided: Decided) -> None:
     if foreign:
         decided.ask(
             "currency",
-            f"In which currency the profits are: {', '.join(foreign[:4])} are not traded in"
-            " dollars, and nothing says it.",
+            f"The currency of the profits: {', '.join(foreign[:4])} are not traded in dollars, and"
+            " the file does not say.",
             'such as "EUR"; pnl_usd is for dollars only',
         )
         return
-    decided.keys["currency"] = ("USD", "nothing says it; pnl_usd is for dollars only")
+    decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
     decided.left.append(
-        "In which currency the profits are: nothing says it, and they are read as US dollars"
+        "The currency of the profits: the file does not say, so they are read as US dollars"
         " (currency)."
     )

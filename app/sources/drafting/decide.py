@@ -1,5 +1,5 @@
-"""How a table is to be read: which rows count, positions or fills, which column is which field, and
-what the user has to be asked.
+"""Decide how to read a table: which rows count, positions or fills, which column is which field,
+and what to ask the user.
 
 May touch: nothing.
 """
@@ -63,10 +63,10 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     if legs:
         decided.keys["fill_down"] = (
             legs,
-            "an empty cell is as the one above it: further legs of one order",
+            "an empty cell repeats the one above it: further legs of one order",
         )
         decided.guessed.append(
-            f"Empty cells of {' and '.join(legs)} are as those above them: further legs of one"
+            f"Empty cells of {' and '.join(legs)} repeat those above them: further legs of one"
             " order."
         )
     _decimal(decided)
@@ -74,8 +74,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     settle_sides(decided, unknown)
     if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):
         decided.asked.append(
-            "Which column has the quantities: times, prices and sides are there as fills have them,"
-            " and no quantity."
+            "Which column has the quantities: times, prices and sides look like fills, but no"
+            " quantity was found."
         )
     if rows == "fills":
         settle_trade_ids(decided)
@@ -115,7 +115,7 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     )
     outcome = bool(there & {"pnl_usd", "roi", "rr"})
     if pair_of_prices or (pair_of_times and not (fills and not outcome)):
-        why = "an entry and an exit stand in one row" if pair_of_times or pair_of_prices else ""
+        why = "an entry and an exit are in one row" if pair_of_times or pair_of_prices else ""
         if (
             "exit_timestamp" not in as_positions
             and "entry_timestamp" not in as_positions
@@ -149,28 +149,27 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
             },
             "positions",
             [
-                "Each row is taken for a closed position, as it has an outcome and no price of a"
-                " fill."
+                "Each row is assumed to be a closed position, as it has an outcome and no price of"
+                " a fill."
             ],
         )
     if not contents.time_columns:
         mixed = next((column for column in contents.columns if contents.is_mixed(column)), None)
         if mixed is not None:
             raise BadDataError(
-                f"In {mixed} of {path} some days can only be read with the day first, and some only"
-                " with the month first.",
-                "Export the file with one form of days.",
+                f"In {mixed} of {path} some dates have the day first, and some the month first.",
+                "Export the file with one date format.",
             )
         raise BadDataError(
             f"No column of {path} looks like the time of a close: its columns are"
             f" {', '.join(contents.columns)}.",
-            "Write the mapping by hand; docs/adapters.md has one to begin with.",
+            "Write the mapping by hand; docs/adapters.md has an example to start from.",
         )
     if "exit_timestamp" in as_positions:
         return (
             as_positions,
             "positions",
-            ["Each row is taken for a closed position, as it has the time of a close."],
+            ["Each row is assumed to be a closed position, as it has the time of a close."],
         )
     likely = [
         name for name in contents.time_columns if not re.search("exp|settle|matur", known_as(name))
@@ -188,7 +187,7 @@ def _directions(contents: Contents, spec: Spec) -> set[int]:
 
 
 def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
-    """Raises for a ledger, in which what was given and what was got are rows of their own."""
+    """Raises for a ledger, which has payments and receipts in separate rows."""
     names = {known_as(column) for column in contents.columns}
     moved = names & {"amount", "change", "amount_change", "quantity"} and names & {
         "asset",
@@ -202,16 +201,16 @@ def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: boo
         and not outcome
     ):
         raise BadDataError(
-            f"{path} looks like a ledger: what was paid and what was got stand in rows of their"
-            " own, without a price.",
-            "Export the trades (or trade history, fills) of the same time instead.",
+            f"{path} looks like a ledger: payments and receipts are in separate rows, without a"
+            " price.",
+            "Export the trades (or trade history, fills) of the same period instead.",
         )
 
 
 def _as_asked(
     path: str, as_positions: Fields, as_fills: Fields, rows: str
 ) -> tuple[Fields, str, list[str]]:
-    """The fields of what the user says that a row is."""
+    """The fields of the kind of row that the user chose."""
     if rows == "positions" and "exit_timestamp" not in as_positions and "time" in as_fills:
         as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
     fields = as_positions if rows == "positions" else as_fills
@@ -220,8 +219,8 @@ def _as_asked(
         raise BadDataError(
             f"{path} has no column that could be {' or '.join(lacking)}, which rows = {rows!r}"
             " needs.",
-            "Leave out --rows, or write the mapping by hand; docs/adapters.md has one to begin"
-            " with.",
+            "Leave out --rows, or write the mapping by hand; docs/adapters.md has an example to"
+            " start from.",
         )
     return fields, rows, []
 
@@ -270,7 +269,7 @@ def _again(
 
 
 def _numbered(decided: Decided) -> None:
-    """Say that ids which count the rows of this file are those of other rows in the next."""
+    """Warn that ids which number the rows of this file recur in the next one."""
     spec = (
         decided.fields.get("trade_id")
         if decided.rows == "positions"
@@ -285,7 +284,7 @@ def _numbered(decided: Decided) -> None:
         and numbers == [numbers[0] + i for i in range(len(numbers))]
     ):
         decided.left.append(
-            f"Whether {spec.column} counts on from file to file: another file that begins with"
+            f"Whether {spec.column} continues from file to file: another file that begins with"
             f" {numbers[0]:g} needs its own --module."
         )
 
@@ -294,8 +293,8 @@ def _decimal(decided: Decided) -> None:
     if decided.kept.contents.decimal == OPEN_QUESTION:
         decided.ask(
             "decimal",
-            "Whether 1,234 is a thousand or 1.234: no number in the file tells which mark comes"
-            " before the fraction.",
+            "Whether 1,234 is a thousand or 1.234: no number in the file shows which mark is the"
+            " decimal one.",
             '"." if 1,234 is a thousand, "," if it is a little more than one',
         )
     elif decided.kept.contents.decimal == ",":

@@ -1,4 +1,4 @@
-"""What has been decided about a table so far, and what has to be asked.
+"""The decisions about a table so far, and the questions.
 
 May touch: nothing.
 """
@@ -30,7 +30,7 @@ class Decided:
     two_rows: bool = False
 
     def ask(self, key: str, question: str, comment: str, *, section: str = "") -> None:
-        """A question whose answer has to be put in the place of `"?"`."""
+        """A question whose answer must replace `"?"`."""
         self.asked.append(question)
         if section:
             self.sections.setdefault(section, {})[key] = (OPEN_QUESTION, comment)

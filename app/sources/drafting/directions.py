@@ -1,5 +1,5 @@
-"""The sides of a table: what they mean, what to ask where there are none; rows that are one trade,
-and books of one symbol.
+"""The sides of a table: their meaning, questions if there are none, rows that belong to one trade,
+and separate books of one symbol.
 
 May touch: nothing.
 """
@@ -44,7 +44,7 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     ]
     if events and decided.rows == "fills":
         decided.guessed.append(
-            f"{', '.join(events[:4])} in {spec.column} is an expiry (what is held ends at 0) or a"
+            f"{', '.join(events[:4])} in {spec.column} is an expiry (the position ends at 0) or a"
             " split (units are added)."
         )
     closing = [
@@ -52,14 +52,14 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     ]
     if closing and decided.rows == "positions":
         decided.guessed.append(
-            f"{', '.join(closing[:4])} in {spec.column} says how the position was closed: the side"
+            f"{', '.join(closing[:4])} in {spec.column} shows how the position was closed: the side"
             " is that of the position."
         )
     if unknown:
         shown = ", ".join(repr(word) for word in unknown[:6])
         decided.sections.setdefault("sides", {})["buy"] = (
             [OPEN_QUESTION],
-            f"which of {shown} is a purchase or a long position; the others as sell",
+            f"those of {shown} that are purchases or long positions; list the others as sell",
         )
         decided.asked.append(
             f"Which side {shown} in {spec.column} is: name the words in [sides], as buy, sell,"
@@ -117,19 +117,19 @@ def _no_side(decided: Decided) -> None:
         return
     if decided.rows == "fills":
         if negative:
-            decided.guessed.append("A quantity below 0 is a sale.")
+            decided.guessed.append("A negative quantity is a sale.")
             return
         fields["side"] = Spec([OPEN_QUESTION], comment="the column that says buy or sell")
         decided.asked.append(
-            "Which fills are purchases and which are sales: no column says it, and no quantity is"
-            " below 0."
+            "Which fills are purchases and which are sales: no column says, and no quantity is"
+            " negative."
         )
     elif negative:
-        decided.guessed.append("A quantity below 0 is a short position.")
+        decided.guessed.append("A negative quantity is a short position.")
 
 
 def _unknown_words(decided: Decided) -> bool:
-    """A column that is called as sides are, with words that nobody knows: which is which is asked."""
+    """A column named like a side, with unknown words: ask which means what."""
     for column in decided.kept.contents.columns:
         words = list(decided.kept.contents.words(column))
         if (
@@ -145,10 +145,10 @@ def _unknown_words(decided: Decided) -> bool:
             ):
                 decided.sections.setdefault("sides", {})[side] = (
                     [OPEN_QUESTION],
-                    f"which of {shown} are {kind}",
+                    f"those of {shown} that are {kind}",
                 )
             decided.asked.append(
-                f"Which of {shown} in {column} is a purchase and which a sale: name them in"
+                f"Which of {shown} in {column} mean a purchase and which a sale: name them in"
                 " [sides]."
             )
             return True
@@ -156,7 +156,7 @@ def _unknown_words(decided: Decided) -> bool:
 
 
 def settle_trade_ids(decided: Decided) -> None:
-    """A number that the entry and the exit of a trade share, where each stands in a row of its own."""
+    """A number shared by the entry and the exit of a trade if each has a row of its own."""
     contents, side = decided.kept.contents, decided.fields.get("side")
     if side is None or side.column == OPEN_QUESTION or len(side.columns) > 1:
         return
@@ -178,7 +178,7 @@ def settle_trade_ids(decided: Decided) -> None:
             opens >= {True, False} for opens in groups.values()
         ) >= 0.8 * len(groups):
             decided.fields["trade_id"] = Spec(
-                [column], comment="rows with one number are one trade"
+                [column], comment="rows with the same number are one trade"
             )
             for name in [
                 name
@@ -189,7 +189,7 @@ def settle_trade_ids(decided: Decided) -> None:
             decided.two_rows = True
             _leave_out_open(decided)
             decided.guessed.append(
-                f"The entry and the exit of a trade are two rows with one {column}."
+                f"The entry and the exit of a trade are two rows with the same {column}."
             )
             return
 
@@ -218,7 +218,7 @@ def _leave_out_open(decided: Decided) -> None:
 
 
 def settle_books(decided: Decided) -> None:
-    """Long and short positions that are held side by side are books of their own."""
+    """Long and short positions held at the same time are kept in separate books."""
     contents, fields = decided.kept.contents, decided.fields
     for column in contents.columns:
         words = {word.strip().lower() for word in contents.words(column)}
@@ -230,7 +230,7 @@ def settle_books(decided: Decided) -> None:
             account = fields.get("account")
             fields["account"] = Spec(
                 [*(account.columns if account else []), column],
-                comment="long and short positions are books of their own",
+                comment="long and short positions are kept in separate books",
             )
             decided.guessed.append(
                 f"Long and short positions of one symbol are kept apart, by {column}."

@@ -1,5 +1,5 @@
-"""Which column of fills is their amount, and what it tells of contract values, fees, the sign of
-prices and inverse contracts.
+"""Find the column with the fills' amounts, and infer contract values, fees, the sign of prices and
+inverse contracts from it.
 
 May touch: nothing.
 """
@@ -56,21 +56,20 @@ def read_amount(decided: Decided) -> Amount | None:
         return _inverse_amount(decided, columns, symbols, quantity, price)
     if found.plain and (found.kind == "gross" or any(fees)):
         decided.guessed.append(
-            f"A unit is a unit: price × quantity is {found.column} in the"
+            f"No contract size applies: price × quantity is {found.column} in the"
             f" rows{' (fees taken off)' if found.kind == 'net' else ''}."
         )
         return found
     if found.kind == "gross":
         fields["gross"] = Spec(
             [found.column],
-            comment="price × quantity × contract value: it tells the contract value row by row",
+            comment="price × quantity × contract value: shows the contract value of each row",
         )
     else:
         fields["net"] = Spec(
             [found.column],
             comment=(
-                "what was paid or got after fees: it tells the contract value and the fee row"
-                " by row"
+                "cash paid or received after fees: shows the contract value and the fee of each row"
             ),
         )
     if not found.plain:
@@ -78,7 +77,7 @@ def read_amount(decided: Decided) -> Amount | None:
             f"{name} {value:g}"
             for name, value in sorted(found.values.items(), key=lambda item: item[1] == 1)[:6]
         )
-        decided.guessed.append(f"Contract values are told by {found.column}: {shown}.")
+        decided.guessed.append(f"Contract values follow from {found.column}: {shown}.")
     return found
 
 
@@ -92,7 +91,7 @@ def _negative_prices(decided: Decided) -> None:
     }
     if signs == {(True, True), (False, False)} or signs == {(True, True)}:
         decided.fields["price"].keys["absolute"] = True
-        decided.fields["price"].comment = "below 0 where it is paid: the sign is that of the cash"
+        decided.fields["price"].comment = "negative where it is paid: the sign is that of the cash"
 
 
 def drop_doubled_multiplier(decided: Decided, amount: Amount) -> None:
@@ -105,8 +104,8 @@ def drop_doubled_multiplier(decided: Decided, amount: Amount) -> None:
     if any(abs(amount.values.get(name, n) - n) > 0.01 * n for name, n in numbers.items()):
         del fields["multiplier"]
         decided.guessed.append(
-            f"{column} is not used: {amount.column} is price × quantity without it, so it is in the"
-            " price already."
+            f"{column} is not used: {amount.column} is price × quantity without it, so the price"
+            " includes it."
         )
 
 
@@ -126,7 +125,7 @@ def _inverse_amount(
     if found is None or found.kind != "gross":
         return None
     decided.fields["gross"] = Spec(
-        [found.column], comment="in the coin: it tells the contract value row by row"
+        [found.column], comment="in the coin: shows the contract value of each row"
     )
     decided.keys["inverse"] = (
         sorted(set(symbols)),

@@ -1,4 +1,4 @@
-"""What stands in the rows of fills, as it is read so far.
+"""The rows of fills, as read so far.
 
 May touch: nothing.
 """

@@ -1,4 +1,4 @@
-"""Fills: what amounts and realised profits tell of contract values and fees, whether a sale of more
+"""Fills: infer contract values and fees from amounts and realised profits, whether a sale of more
 than is held is a short, and questions.
 
 May touch: nothing.
@@ -25,14 +25,14 @@ from app.sources.mapping import BASE, OPEN_QUESTION
 from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
 
 _CONTRACTS = re.compile(
-    r"fut(ures?)?|opt(n|ions?)?|fop|(equity|index|stock|equity and index|futures?)"
-    r" (options?|futures?)|cfds?",
+    r"fut(ures?)?|opt(n|ions?)?|fop"
+    r"|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?",
     re.IGNORECASE,
 )
 
 
 def settle(decided: Decided) -> None:
-    """Decide what the rows themselves decide; ask the rest."""
+    """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
     _coin_of_amounts(decided)
     if "symbol" not in fields and decided.two_rows:
@@ -40,16 +40,15 @@ def settle(decided: Decided) -> None:
             "none",
             "no column says what was traded",
         )
-        decided.left.append("What was traded: no column says it, so all fills are of one symbol.")
+        decided.left.append("What was traded: no column says, so all fills belong to one symbol.")
     elif "symbol" not in fields:
         question = (
-            "What was traded: no column says it, and fills of several instruments would be taken"
-            " for one."
+            "What was traded: no column says, and fills of several instruments would be merged."
         )
         decided.ask(
             "symbol",
             question,
-            "the name of the one instrument; or the column that says it, in [columns]",
+            "the name of the only instrument; or name the column in [columns]",
             section="constants",
         )
     _fees(decided)
@@ -73,14 +72,14 @@ def settle(decided: Decided) -> None:
 
 
 def _coin_of_amounts(decided: Decided) -> None:
-    """What was traded as the unit of the quantities, where no column says it."""
+    """Use the unit of the quantities as the symbol, if no column has it."""
     contents, quantity = decided.kept.contents, decided.fields.get("quantity")
     if "symbol" in decided.fields or quantity is None or quantity.column == OPEN_QUESTION:
         return
     units = contents.signs(quantity.column)
     if units and sum(units.values()) == len(contents.values(quantity.column)):
         decided.fields["symbol"] = Spec(
-            [quantity.column], {"coin": True}, "the unit that stands with the quantity"
+            [quantity.column], {"coin": True}, "the unit of the quantity"
         )
         decided.guessed.append(
             f"What was traded is the unit in {quantity.column}: {', '.join(list(units)[:6])}."
@@ -97,7 +96,7 @@ def _fees(decided: Decided) -> None:
     if sum(n < 0 for n in numbers) > len(decided.kept.contents.values(spec.column)) / 2 or (
         numbers and sum(n < 0 for n in numbers) > len(numbers) / 2
     ):
-        spec.keys["scale"], spec.comment = -1, "what is paid is negative in this table"
+        spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
 
@@ -124,8 +123,8 @@ def _fees_of_another_unit(decided: Decided, spec: Spec) -> None:
         and not any(is_option(s) or future_of(s) or may_be_inverse(s) for s in symbols)
     ):
         decided.left.append(
-            f"What {' and '.join(spec.columns)} is: larger than what was traded, it is not read as"
-            " fees."
+            f"What {' and '.join(spec.columns)} is: it exceeds the traded value, so it is not read"
+            " as fees."
         )
         del fields["fee"]
 
@@ -150,25 +149,23 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
             if decided.two_rows:
                 fields["pnl_usd"] = Spec(
                     [columns[0]],
-                    comment="of the row of the exit; fees that no column has are taken off it",
+                    comment="from the exit's row; fees without a column are deducted from it",
                 )
-                decided.guessed.append(
-                    f"The profit of a trade is {columns[0]} in the row of its exit."
-                )
+                decided.guessed.append(f"The profit of a trade is {columns[0]} in its exit's row.")
             if any(value != 1 for value in values.values()):
                 for name, value in values.items():
                     key = "*" if len(set(values.values())) == 1 and not told else escaped(name)
                     decided.sections.setdefault("multipliers", {})[key] = (
                         value,
-                        f"so {columns[0]} is what the prices give",
+                        f"so that {columns[0]} agrees with the prices",
                     )
                 decided.guessed.append(
-                    f"Contract values are told by {columns[0]}:"
+                    f"Contract values follow from {columns[0]}:"
                     f" {', '.join(f'{n} {v:g}' for n, v in list(values.items())[:6])}."
                 )
             elif not told:
                 decided.guessed.append(
-                    f"A unit is a unit: {columns[0]} is what prices and quantities give."
+                    f"No contract size applies: {columns[0]} is what prices and quantities give."
                 )
             _ask_the_rest(decided, {*told, *values})
             return
@@ -204,9 +201,9 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
         pattern = "* *"
         decided.ask(
             pattern,
-            "How many units an option contract is for (most are for 100 shares): nothing in the"
-            " file tells it.",
-            "units a contract; 100 for most options on shares",
+            "How many units an option contract covers (most cover 100 shares): the file does not"
+            " say.",
+            "units per contract; 100 for most options on shares",
             section="multipliers",
         )
 
@@ -235,7 +232,7 @@ def _ask_by_class(decided: Decided, names: list[str]) -> None:
                 key = escaped(symbol)
                 decided.ask(
                     key,
-                    f"What a point of {symbol} is worth a contract: {column} says"
+                    f"What a point of {symbol} is worth per contract: {column} says"
                     f" {', '.join(sorted(words))}.",
                     "money per point and contract; 100 for most options on shares",
                     section="multipliers",
@@ -244,7 +241,7 @@ def _ask_by_class(decided: Decided, names: list[str]) -> None:
 
 
 def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
-    """Quantities that are lots or contracts, of which nothing tells how many units they are."""
+    """Ask for the size of lots or contracts in which quantities are counted."""
     contents = decided.kept.contents
     if told or decided.sections.get("multipliers"):
         return
@@ -274,9 +271,9 @@ def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
     if counted or lots:
         decided.ask(
             "*",
-            "How many units a lot or a contract is: quantities are counted in them, and nothing"
-            " tells it.",
-            "units a lot; 100000 for most currencies, 1 if quantities are units",
+            "How many units a lot or a contract has: quantities are counted in them, and the file"
+            " does not say.",
+            "units per lot; 100000 for most currencies, 1 if quantities are units",
             section="multipliers",
         )
 
@@ -346,8 +343,7 @@ def _fees_in_the_coin(decided: Decided, fee: Spec) -> bool:
 
 
 def _compare(decided: Decided) -> None:
-    """Say where the profits that the table has are not those that the fills make as they are read
-    now."""
+    """Report where the table's profits differ from those computed from the fills."""
     contents = decided.kept.contents
     columns = [
         c
@@ -387,8 +383,8 @@ def _compare(decided: Decided) -> None:
             for symbol, (a, b) in list(off.items())[:5]
         )
         decided.left.append(
-            f"Why {columns[0]} is another than what the fills make: {shown}.  Profits are worked"
-            " out from the fills."
+            f"Why {columns[0]} differs from what the fills make: {shown}.  Profits are computed"
+            " from the fills."
         )
 
 
@@ -413,8 +409,9 @@ def _inverse(decided: Decided) -> None:
         for symbol in found:
             decided.ask(
                 symbol,
-                f"How many dollars a contract of {', '.join(found[:4])} is.",
-                "dollars a contract: 1 at some, 100 or 10 at others; 1 if a unit is a coin",
+                f"How many dollars a contract of {', '.join(found[:4])} is worth.",
+                "dollars per contract: 1 at some exchanges, 100 or 10 at others; 1 if a unit is a"
+                " coin",
                 section="multipliers",
             )
     decided.ask(
@@ -426,8 +423,7 @@ def _inverse(decided: Decided) -> None:
 
 
 def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
-    """Whether the profits that the table has are those of inverse contracts: then nothing has to be
-    asked."""
+    """Whether the table's profits are those of inverse contracts: then there is nothing to ask."""
     columns = [
         c
         for c in decided.kept.contents.columns
@@ -437,8 +433,8 @@ def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
         decided.keys["inverse"] = (
             sorted(symbols),
             (
-                f"counted in dollars and settled in the coin, since so {column} is what the prices"
-                " give"
+                f"counted in dollars and settled in the coin, so that {column} agrees with the"
+                " prices"
             ),
         )
         values = _by_profits(decided, column)
@@ -450,11 +446,11 @@ def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
             for symbol in symbols:
                 decided.sections.setdefault("multipliers", {})[symbol] = (
                     values[symbol],
-                    "dollars a contract",
+                    "dollars per contract",
                 )
             decided.guessed.append(
-                f"The contracts are inverse, settled in their coin: only so is {column} what the"
-                " prices give."
+                f"The contracts are inverse, settled in their coin: only then does {column} agree"
+                " with the prices."
             )
             return True
         del decided.keys["inverse"]
@@ -477,26 +473,26 @@ def _fee_coins(decided: Decided) -> None:
         other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
         if base:
             decided.guessed.append(
-                f"Fees in the coin that is traded ({', '.join(base[:4])}) are taken off its"
+                f"Fees in the coin that is traded ({', '.join(base[:4])}) are deducted from its"
                 " quantity."
             )
         if other:
             decided.guessed.append(
-                f"Fees in {', '.join(other[:4])} are left out: what they are worth in the quote"
-                " currency is not known."
+                f"Fees in {', '.join(other[:4])} are left out: their worth in the quote currency is"
+                " unknown."
             )
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
         if _fees_in_the_coin(decided, fee):
             decided.sections.setdefault("constants", {})["fee_currency"] = (
                 BASE,
-                "of purchases in the coin that is bought, of sales in the other",
+                "of purchases in the coin bought, of sales in the other",
             )
             decided.guessed.append(
-                f"{fee.column} of purchases is in the coin that is bought: as the quote currency it"
-                " would be next to nothing."
+                f"{fee.column} of purchases is in the coin bought: in the quote currency it would"
+                " be next to nothing."
             )
             return
         decided.left.append(
-            f"In which coin the fees are: nothing says it, and {fee.column} is read as the quote"
+            f"The currency of the fees: the file does not say, so {fee.column} is read in the quote"
             " currency."
         )

@@ -1,5 +1,5 @@
-"""Closed positions: which reading of profit, fees, returns, sides and contract values makes the
-rows add up, and what has to be asked.
+"""Closed positions: find the reading of profit, fees, returns, sides and contract values under
+which the rows add up, and ask about the rest.
 
 May touch: nothing.
 """
@@ -30,7 +30,7 @@ _FRACTIONS = ("max_drawdown", "max_gain")
 
 
 def settle(decided: Decided) -> None:
-    """Decide what the rows themselves decide; ask the rest."""
+    """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
     if "stake" in fields and (
         "pnl_usd" not in fields or "roi" in fields or {"entry_price", "exit_price"} <= fields.keys()
@@ -185,7 +185,7 @@ def _exchanged_times(decided: Decided) -> None:
     }:
         decided.keys["bought_sold"] = (
             True,
-            "the columns of the entry are those of the purchase: what was sold first is a short",
+            "the entry's columns are the purchase's: a position sold first is short",
         )
         decided.guessed.append(
             f"{late:,} rows were sold before they were bought: they are short positions, whose"
@@ -198,8 +198,8 @@ def _exchanged_times(decided: Decided) -> None:
             fields["entry_timestamp"],
         )
         decided.guessed.append(
-            "The two times were exchanged: as their columns are called, nearly all exits would be"
-            " before their entries."
+            "The two times were swapped: by their columns' names, nearly all exits would precede"
+            " their entries."
         )
     elif "side" in fields and all(
         (a > b) == (_side(decided, i, None) == -1)
@@ -208,11 +208,11 @@ def _exchanged_times(decided: Decided) -> None:
     ):
         decided.keys["bought_sold"] = (
             True,
-            "the first time is that of the purchase: a short was sold first",
+            "the first time is the purchase's: a short was sold first",
         )
         decided.guessed.append(
-            "In short positions the two times are those of the purchase and the sale: they change"
-            " places."
+            "In short positions the two times are those of the purchase and the sale, so they are"
+            " swapped."
         )
     else:
         decided.left.append(
@@ -225,8 +225,8 @@ def _exchange_sides(decided: Decided, reading: Reading) -> None:
     if spec is None:
         decided.ask(
             "side",
-            "Whether the positions are shorts: their profits have the other sign than their prices,"
-            " and no column says a side.",
+            "Whether the positions are shorts: their profits contradict their prices, and no column"
+            " has a side.",
             "the column that says long or short; if all are shorts, instead of this: [constants]"
             ' side = "short"',
             section="columns",
@@ -242,26 +242,26 @@ def _exchange_sides(decided: Decided, reading: Reading) -> None:
     decided.sections["sides"] = {
         "buy": (
             buy,
-            "the side is that of the order that closed the position: so profits agree with prices",
+            "the side is that of the closing order: only then do profits agree with prices",
         ),
         "sell": (sell, ""),
     }
     decided.guessed.append(
-        f"{spec.column} is the side of the closing order: only so do profits agree with prices."
+        f"{spec.column} is the side of the closing order: only then do profits agree with prices."
     )
 
 
 def _against(decided: Decided, reading: Reading) -> None:
     if "side" in decided.fields:
         decided.left.append(
-            f"Why {reading.n_against:,} of {reading.n_compared:,} profits have another sign than"
-            " their prices and side: they are refused."
+            f"Why {reading.n_against:,} of {reading.n_compared:,} profits contradict their prices"
+            " and side: they are refused."
         )
         return
     decided.fields["side"] = Spec([OPEN_QUESTION], comment="the column that says long or short")
     decided.asked.append(
-        f"Which rows are shorts: no column says it, and {reading.n_against:,} of"
-        f" {reading.n_compared:,} profits go against their prices."
+        f"Which rows are shorts: no column says, and {reading.n_against:,} of"
+        f" {reading.n_compared:,} profits contradict their prices."
     )
 
 
@@ -272,47 +272,48 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
         decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
         decided.guessed.append(
-            "The contracts are inverse: only so do profits agree with prices. There is no pnl_usd."
+            "The contracts are inverse: only then do profits agree with prices. There is no"
+            " pnl_usd."
         )
     if reading.profit is not None:
         said = "before" if reading.profit == "gross" else "after"
         decided.keys["profit"] = (
             reading.profit,
             (
-                f"{decided.fields['pnl_usd'].column} is {said} fees, since so the prices give it"
+                f"{decided.fields['pnl_usd'].column} is {said} fees, as the prices show"
                 if has_fees
-                else "after fees that no column has"
+                else "after fees that are in no column"
             ),
         )
         share = (
             f"{round(reading.exact * n_sized):,} of {n_sized:,} rows add up"
             if reading.exact >= 0.8
-            else "by the prices, nearly"
+            else "by the prices, approximately"
         )
         decided.guessed.append(f"{decided.fields['pnl_usd'].column} is {said} fees ({share}).")
         if reading.profit == "gross" and has_fees:
-            decided.guessed.append("Fees are taken off: pnl_usd and roi are after them.")
+            decided.guessed.append("Fees are deducted: pnl_usd and roi are net of fees.")
         if reading.profit == "gross" and has_fees:
             decided.left.append(
-                f"Whether fees are to be taken off {decided.fields['pnl_usd'].column}: they are;"
-                ' profit = "shown" leaves it as it stands.'
+                f"Whether fees are to be deducted from {decided.fields['pnl_usd'].column}: they"
+                ' are; profit = "shown" leaves it unchanged.'
             )
     elif has_fees and reading.exact < 0.8 and not reading.values:
         decided.ask(
             "profit",
             f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up"
             " neither way.",
-            '"gross" if fees are still to be taken off, "net" if they are',
+            '"gross" if fees are still to be deducted, "net" if they already are',
         )
     elif not has_fees and reading.exact >= 0.8:
         decided.keys["profit"] = ("net", "there are no fees")
         decided.guessed.append(
-            f"Profits are what the prices give, in {round(reading.exact * n_sized):,} of"
+            f"Profits agree with the prices in {round(reading.exact * n_sized):,} of"
             f" {n_sized:,} rows."
         )
     if reading.values and any(value != 1 for value in reading.values.values()):
         shown = ", ".join(f"{name} {value:g}" for name, value in list(reading.values.items())[:8])
-        decided.guessed.append(f"Contract values, by which profits agree with prices: {shown}.")
+        decided.guessed.append(f"Contract values with which profits agree with prices: {shown}.")
     if (
         reading.values
         and (not has_fees or any(value != 1 for value in reading.values.values()))
@@ -322,7 +323,7 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     if reading.off and reading.exact >= 0.8:
         decided.left.append(
             f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
-            " profit is not what quantity and prices give."
+            " profit does not follow from quantity and prices."
         )
 
 
@@ -332,7 +333,7 @@ def _write_values(decided: Decided, values: dict[str, float]) -> None:
         if set(values.values()) != {1} or "fees_usd" not in decided.fields:
             section["*"] = (
                 next(iter(values.values())),
-                "money per point and unit, as the profits say",
+                "money per point and unit, from the profits",
             )
         return
     symbols = (
@@ -373,7 +374,7 @@ def _fees(decided: Decided, reading: Reading) -> None:
         n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
     ]
     if numbers and sum(n < 0 for n in numbers) > len(numbers) / 2:
-        spec.keys["scale"], spec.comment = -1, "what is paid is negative in this table"
+        spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
     _ = reading
@@ -384,12 +385,12 @@ def _returns(decided: Decided, reading: Reading) -> None:
     if spec is not None and (reading.of_another or reading.leverage):
         del decided.fields["roi"]
         what = (
-            "on a margin, as it is larger than the prices make it"
+            "on margin, as it is larger than the prices give"
             if reading.leverage
-            else "on something else than what was bought"
+            else "not on the purchase value"
         )
         decided.guessed.append(
-            f"{spec.column} is not read: it is a return {what}. The return is worked out from the"
+            f"{spec.column} is not read: it is a return {what}. The return is computed from the"
             " prices."
         )
         return
@@ -397,7 +398,7 @@ def _returns(decided: Decided, reading: Reading) -> None:
         return
     if reading.percent is not None:
         if reading.percent:
-            spec.keys["scale"], spec.comment = 0.01, "percent, since so it agrees with the prices"
+            spec.keys["scale"], spec.comment = 0.01, "percent, which agrees with the prices"
         decided.guessed.append(
             f"{spec.column} is {'percent' if reading.percent else 'a fraction'}, since so it agrees"
             " with the prices."
@@ -423,21 +424,18 @@ def _fractions(contents: Contents, decided: Decided) -> None:
         if spec in named and percent:
             spec.keys["scale"], spec.comment = (
                 0.01,
-                "taken as percent: leave the scale out if 0.05 is five percent",
+                "assumed to be percent: remove the scale if 0.05 means five percent",
             )
             decided.left.append(
-                f"Whether {spec.column} is in percent: it was taken so, since its numbers are that"
-                " large."
+                f"Whether {spec.column} is in percent: assumed, since its numbers are that large."
             )
         elif contents.signs(spec.column) or spec in named or largest > _LARGEST_FRACTION:
             del decided.fields[name]
             decided.guessed.append(
-                f"{spec.column} is not read: nothing tells that it is a fraction of the stake."
+                f"{spec.column} is not read: nothing shows that it is a fraction of the stake."
             )
         elif largest:
-            decided.left.append(
-                f"Whether {spec.column} is a fraction of the stake: it was taken so."
-            )
+            decided.left.append(f"Whether {spec.column} is a fraction of the stake: assumed.")
 
 
 def _named_percent(column: str) -> bool:
@@ -453,11 +451,10 @@ def _by_size(decided: Decided, spec: Spec) -> None:
     if named and largest > 1.5 and statistics.median(numbers) > 0.1:
         spec.keys["scale"], spec.comment = (
             0.01,
-            "taken as percent: leave the scale out if 0.05 is five percent",
+            "assumed to be percent: remove the scale if 0.05 means five percent",
         )
         decided.left.append(
-            f"Whether {spec.column} is in percent: it was taken so, since its numbers are that"
-            " large."
+            f"Whether {spec.column} is in percent: assumed, since its numbers are that large."
         )
     elif largest and (named or largest > _LARGEST_FRACTION):
         spec.keys["scale"], spec.comment = (
@@ -466,11 +463,11 @@ def _by_size(decided: Decided, spec: Spec) -> None:
         )
         decided.asked.append(
             f"Whether {spec.column} is in percent or a fraction: its largest number is {largest:g},"
-            " and no prices tell."
+            " and there are no prices to compare."
         )
     elif largest:
         decided.left.append(
-            f"Whether {spec.column} is a fraction: it was taken so, since its largest number is"
+            f"Whether {spec.column} is a fraction: assumed, since its largest number is"
             f" {largest:g}."
         )
 
@@ -481,10 +478,10 @@ def _outcome(decided: Decided) -> None:
     outcomes = [name for name in ("rr", "roi", "pnl_usd") if name in fields]
     if not outcomes and not has_prices:
         decided.left.append(
-            "What the trades earned: no column was taken for a return, a profit or two prices, and"
-            " without one nothing is learned."
+            "What the trades earned: no column looks like a return, a profit or two prices, and"
+            " without one nothing can be learned."
         )
     elif not outcomes:
-        decided.guessed.append("The return is worked out from the two prices.")
+        decided.guessed.append("The return is computed from the two prices.")
     if "rr" not in fields and "max_drawdown" in fields and ("roi" in fields or has_prices):
-        decided.guessed.append("rr is the return over the drawdown.")
+        decided.guessed.append("rr is the return divided by the drawdown.")

@@ -1,5 +1,5 @@
-"""Which rows of a table are trades: by columns that say a status, a level of detail or a kind of
-transaction.
+"""Find the rows of a table that are trades, by columns with a status, a level of detail or a kind
+of transaction.
 
 May touch: nothing.
 """
@@ -17,7 +17,9 @@ from app.sources.drafting.contents import Contents
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _COLUMN = re.compile(
-    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato|estado|statut"
+    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
+    r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
+    r"|estado|statut"
 )
 _DONE = frozenset(
     [
@@ -131,7 +133,7 @@ _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 @dataclass
 class Kept:
-    """The rows that count, and what in the mapping says so."""
+    """The rows that count, and the keys of the mapping that select them."""
 
     contents: Contents
     keep: dict[str, list[str]] = field(default_factory=dict)
@@ -152,7 +154,7 @@ class Kept:
         self.contents = self.contents.with_rows(rows)
         self.leave_out.setdefault(column, []).extend(words)
         shown = ", ".join(word or "nothing" for word in words[:8])
-        self.said.append(f"{n_gone:,} rows are left out, in which {column} is {shown}: {why}.")
+        self.said.append(f"{n_gone:,} rows are left out, where {column} is {shown}: {why}.")
 
     def only(self, column: str, words: list[str], why: str) -> None:
         """Keep the rows in which one of the words stands in the column."""
@@ -167,7 +169,7 @@ class Kept:
         self.contents = self.contents.with_rows(rows)
         self.keep[column] = words
         self.said.append(
-            f"{n_gone:,} rows are left out, as only those count in which {column} is"
+            f"{n_gone:,} rows are left out, as only those count where {column} is"
             f" {', '.join(words)}: {why}."
         )
 
@@ -182,7 +184,7 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             w.strip().lower() for w in words
         } == {"true", "false"}:
             kept.drop(
-                column, [w for w in words if w.strip().lower() == "true"], "the trade is not over"
+                column, [w for w in words if w.strip().lower() == "true"], "the trade is still open"
             )
             continue
         folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
@@ -196,7 +198,7 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
                 kept.only(
                     column,
                     [w for w, f in folded.items() if f in level],
-                    "the others repeat or add up the same trades",
+                    "the others repeat or total the same trades",
                 )
             continue
         of_fills = known_as(column).endswith("_type")
@@ -217,9 +219,9 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             undone = [w for w in undone if w not in some or (of_fills and is_no_trade(w))]
         done = [word for word in words if word not in undone]
         if undone and done and len(kept.contents.values(column)) == kept.contents.n_rows:
-            kept.only(column, done, "nothing was traded in the others, or the trade is not over")
+            kept.only(column, done, "nothing was traded in the others, or the trade is still open")
         elif undone:
-            kept.drop(column, undone, "nothing was traded, or the trade is not over")
+            kept.drop(column, undone, "nothing was traded, or the trade is still open")
     return kept
 
 
@@ -291,7 +293,7 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
             if s is None and v is not None
         )
         if not events:
-            kept.drop(symbol.column, [""], "nothing says what was traded")
+            kept.drop(symbol.column, [""], "no cell says what was traded")
 
 
 def _is_number(word: str) -> bool:

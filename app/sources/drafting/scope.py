@@ -36,7 +36,7 @@ _NUMBERING = frozenset(
 )
 _N_BUCKETS = 3
 _MOST_VALUES = 40
-"""A text column with more values than this says too little about each of them to be a dimension."""
+"""Maximum number of values of a text column that becomes a dimension."""
 
 
 @dataclass
@@ -77,8 +77,8 @@ def _pattern(contents: Contents, decided: Decided, found: Scoped) -> set[str]:
         decided.guessed.append(f"The pattern is {' and '.join(names)}.")
     else:
         decided.left.append(
-            "Which column says what kind of trade it was (setup, strategy): all rows are one"
-            " pattern, `trades`."
+            "Which column has the kind of trade (setup, strategy): all rows are one pattern,"
+            " `trades`."
         )
     reason = next(
         (by_name[name] for name in REASONS if name in by_name and contents.values(by_name[name])),
@@ -90,7 +90,7 @@ def _pattern(contents: Contents, decided: Decided, found: Scoped) -> set[str]:
         }
         return set(names)
     if reason:
-        decided.guessed.append(f"Exits are told apart by {reason}.")
+        decided.guessed.append(f"Exits are distinguished by {reason}.")
     found.pattern = {
         "entry": f"{stem}.entry",
         "exit": f"{stem}.{{{reason}}}" if reason else f"{stem}.exit",
@@ -112,10 +112,10 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
         distinct = len(contents.words(column))
         if distinct < 2:
             found.left_out[column] = (
-                "it is empty" if not contents.values(column) else "it is always the same"
+                "it is empty" if not contents.values(column) else "it is constant"
             )
         elif AFTERWARDS.search(column.lower()) and column not in named:
-            found.left_out[column] = "by its name it may be known only after the entry"
+            found.left_out[column] = "its name suggests that it is known only after the entry"
         elif contents.time(column) is not None or contents.is_clock(column):
             found.left_out[column] = "it is a time"
         elif _NUMBERING & set(folded(column).split("_")) and distinct * 2 > len(
@@ -127,14 +127,14 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
                 found.scope[named.get(column, folded(column))] = column
                 found.buckets[column] = (edges, _LABELS[len(edges)])
             else:
-                found.left_out[column] = "nearly all of its numbers are the same"
+                found.left_out[column] = "nearly all of its numbers are equal"
         elif distinct > min(_MOST_VALUES, max(2, contents.n_rows // 10)):
             found.left_out[column] = f"it has {distinct:,} different values"
         else:
             found.scope[named.get(column, folded(column))] = column
     if not found.scope:
         decided.left.append(
-            "What was known at the entry: no column was taken as a dimension of the scope."
+            "What was known at the entry: no column became a dimension of the scope."
         )
     else:
         decided.guessed.append(f"Known at the entry: {', '.join(found.scope)}.")
@@ -144,7 +144,7 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
 
 
 def _edges(contents: Contents, column: str) -> list[float]:
-    """Quantiles of the column's numbers, rounded to three significant digits, without repetitions."""
+    """Distinct quantiles of the column's numbers, rounded to three significant digits."""
     numbers = contents.read_numbers(column)
     quantiles = np.quantile(numbers, [i / _N_BUCKETS for i in range(1, _N_BUCKETS)])
     return sorted({float(f"{edge:.3g}") for edge in quantiles.tolist()} - {float(min(numbers))})

@@ -1,4 +1,4 @@
-"""Whether a sale of more than is held opens a short position: told by the rows, else asked.
+"""Whether a sale of more than is held opens a short position: inferred from the rows, else asked.
 
 May touch: nothing.
 """
@@ -22,11 +22,11 @@ _NO_SHORTS_NEEDED = re.compile(
 
 
 def settle_shorts(decided: Decided) -> None:
-    """Whether a sale of more than is held opens a short: asked where it happens and nothing tells."""
+    """Ask whether a sale of more than is held opens a short, if that happens and nothing tells."""
     if decided.two_rows:
         return
     if "open_close" in decided.fields:
-        decided.keys["shorts"] = ("said", "only where a sale says that it opens")
+        decided.keys["shorts"] = ("said", "only where a sale is marked as opening")
         return
     contents, fields = decided.kept.contents, decided.fields
     tried = simulate.fills(decided, "no")
@@ -35,10 +35,10 @@ def settle_shorts(decided: Decided) -> None:
     if not simulate.fills(decided, "no", newest_first=True).oversold:
         decided.keys["newest_first"] = (
             True,
-            "of fills of one time, the last row is the first: so no more is sold than is held",
+            "fills of one time are in reverse order, so that no more is sold than is held",
         )
         decided.guessed.append(
-            "The rows have the newest fill first: only so is nothing sold before it was bought."
+            "The rows have the newest fill first: only then is nothing sold before it was bought."
         )
         return
     side = fields.get("side")
@@ -82,8 +82,8 @@ def settle_shorts(decided: Decided) -> None:
             "only where the side says so; other sales of more than is held are left out",
         )
         decided.guessed.append(
-            f"More was sold than was held, and not as a short: {names}. The rest is left out, as"
-            " bought before the file begins."
+            f"More was sold than was held, and not as a short: {names}. The rest is left out, as it"
+            " was bought before the file begins."
         )
         return
     if short_word or _derivatives(decided) or _bought_with_profit(decided):
@@ -146,6 +146,6 @@ def _ask_shorts(decided: Decided, tried: Tried, names: str) -> None:
         "shorts",
         f"Whether a sale of more than is held opens a short position: {names}. If not, they were"
         " bought before the file begins.",
-        '"yes" if it opens a short, "no" if what is sold then was bought before the file begins',
+        '"yes" if it opens a short, "no" if it was bought before the file begins',
     )
     _ = tried

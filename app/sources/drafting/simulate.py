@@ -1,4 +1,4 @@
-"""Reads the table as it is drafted so far, to see whether what comes out can be right.
+"""Read the table with the draft so far, to check whether the result is plausible.
 
 May touch: nothing.
 """
@@ -24,8 +24,8 @@ _MOST_ROWS = 20_000
 
 @dataclass
 class Tried:
-    """What the fills make: closed positions, those still open, what was sold without being held,
-    and rows that are no fills."""
+    """What the fills make: closed positions, those still open, sales of positions not held, and
+    rows that are not fills."""
 
     closed: list[Position] = field(default_factory=list)
     open: list[Position] = field(default_factory=list)

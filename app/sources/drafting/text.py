@@ -1,4 +1,4 @@
-"""The mapping's text: TOML with what was found as comments.
+"""The mapping's text: TOML with comments on the findings.
 
 May touch: nothing.
 """
@@ -18,9 +18,9 @@ from app.sources.tables import UTF_8
 
 _SECTIONS = ("constants", "sides", "multipliers", "splits")
 _TITLES = {
-    "sides": "what else the words for sides mean, in small letters",
+    "sides": "further words for sides, in lower case",
     "multipliers": (
-        "symbol (* stands for anything) = money per point and unit; the first that fits counts"
+        "symbol (* matches anything) = money per point and unit; the first match counts"
     ),
     "constants": "field = value",
     "splits": 'symbol = ["day factor"]',
@@ -34,7 +34,7 @@ def written(
     several."""
     if encoding != UTF_8:
         decided.left.append(
-            "Whether letters beyond English read well: the file is not UTF-8, and was read as"
+            "Whether accented letters read correctly: the file is not UTF-8 and was read as"
             f" {encoding}."
         )
     columns = ", ".join(
@@ -76,7 +76,7 @@ def _lines(
     yield ""
     fills = decided.rows == "fills"
     what = (
-        "each row is a fill; positions are made of them first in, first out"
+        "each row is a fill; positions are matched first in, first out"
         if fills
         else "each row is a closed position"
     )
@@ -99,11 +99,11 @@ def _lines(
             for key, (value, comment) in decided.sections[section].items():
                 yield f"{bare(key)} = {toml(value)}" + _comment(comment)
     for section, rows, title in (
-        ("keep", decided.kept.keep, "column = what has to stand in it for a row to count"),
+        ("keep", decided.kept.keep, "column = values of the rows that count"),
         (
             "leave_out",
             decided.kept.leave_out,
-            'column = what stands in it in rows that are no trades ("" is nothing)',
+            'column = values of rows that are not trades ("" is an empty cell)',
         ),
     ):
         if rows:
@@ -111,15 +111,15 @@ def _lines(
             yield f"[{section}]  # {title}"
             yield from (f"{bare(column)} = {toml(words)}" for column, words in rows.items())
     yield ""
-    yield "[pattern]  # what kind of action it is; {column} is what stands in the column"
+    yield "[pattern]  # the kind of action; {column} is the cell's text"
     yield from (f"{category} = {quoted(template)}" for category, template in found.pattern.items())
     if found.empty:
         yield ""
-        yield "[defaults]  # what an empty cell of the column is taken for"
+        yield "[defaults]  # the value of an empty cell"
         yield from (f'{bare(column)} = "none"' for column in found.empty)
     yield ""
     yield (
-        "[scope]  # dimension = column, as it was known at the entry.  Nothing that was known only"
+        "[scope]  # dimension = column, as known at the entry: nothing that was known only"
         " afterwards"
     )
     yield from (

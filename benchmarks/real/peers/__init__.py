@@ -10,9 +10,6 @@ from benchmarks.real.peers.mixed import mixed
 from benchmarks.real.peers.neutral import neutral
 from benchmarks.real.peers.table import Floats, Lesson
 
-LEAST, MOST = 0.3, 3.0
-"""Multipliers are cut to these."""
-
 PEERS: dict[str, Callable[[Lesson], Floats]] = {
     "boosting": boosting,
     "ridge": ridge,
@@ -20,4 +17,4 @@ PEERS: dict[str, Callable[[Lesson], Floats]] = {
     "group means": group_means,
     "neutral": neutral,
 }
-"""By name what each expects of the decisions, in units of size beyond the baseline."""
+"""Name → the uplift that the peer expects of each decision, in units of size."""

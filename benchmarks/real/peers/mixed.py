@@ -18,8 +18,9 @@ import numpy as np
 from scipy import linalg, optimize, sparse
 
 from benchmarks.real.peers.table import Floats, Ints, Lesson, Slices, slices
+from schemas.times import DAY_US
 
-BLOCK_US = 30 * 86_400_000_000
+BLOCK_US = 30 * DAY_US
 APART = 2
 """Blocks between two trades that share no noise."""
 PAIRS = 200_000
@@ -104,7 +105,7 @@ def _variances(lesson: Lesson, y: Floats, block: Ints) -> Variances:
 
 
 def _products(lesson: Lesson, y: Floats, block: Ints, blocks: int) -> Floats:
-    """The mean over far pairs within a group of product times design: exact, by sums over blocks."""
+    """The mean of product times design over far pairs within a group: exact, by block sums."""
     d = lesson.seen.shape[1]
     out, pairs = np.zeros(d + 2), 0.0
     for group in np.unique(lesson.group).tolist():

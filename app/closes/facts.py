@@ -20,11 +20,10 @@ from edgeloop.pattern_key import canonical_pattern_key, check_module
 from edgeloop.scope import canonical_value, canonical_values, is_regime
 from schemas.events import DEFAULT_MODULE, PositionClosed, TradeSummary
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
+from schemas.times import DAY_MS
 
 OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 """The field of `trade_summary` that holds the outcome, by the setting EDGELOOP_OUTCOME."""
-
-_DAY_MS = 86_400_000
 
 
 def explode(
@@ -145,8 +144,8 @@ def _groups(
 def _inherited(
     close: PositionClosed[Any], paths: Paths, dimensions: tuple[str, ...]
 ) -> dict[str, str]:
-    """What the entry context fills in: not regimes, for a state at entry says nothing about a later
-    action."""
+    """The dimensions filled from the entry context: not regimes, since the state at entry says
+    nothing about a later action."""
     if close.entry_context is None:
         return {}
     try:
@@ -178,7 +177,7 @@ def _exit_and_entry(
             paths.of_summary("exit_timestamp"),
             f"The exit {exit_ts} is before 1970.",
         )
-    if exit_us > (timestamp_ms + _DAY_MS) * 1000:
+    if exit_us > (timestamp_ms + DAY_MS) * 1000:
         raise DeadLetterError(
             "future_exit",
             paths.of_summary("exit_timestamp"),

@@ -1,0 +1,112 @@
+"""Agents only connect topics to stages: what each reads, and when ingest acknowledges; no Kafka."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import agents.ingest
+from app.log.records import Outgoing
+from app.log.retry import Stopping
+from app.settings import AGENTS
+from app.worker.process import EdgeloopApp, make_app
+from schemas import kinds
+from tests.stages.making import SETTINGS, Message, close
+
+READS = {
+    "ingest": kinds.CLOSES,
+    "lesson_builder": kinds.FACTS,
+    "override_materializer": kinds.LESSONS,
+    "projector": kinds.BASELINES,
+}
+"""Agent → the topic that Faust reads for it."""
+
+
+class FakeProducer:
+    """Notes what is sent, or fails with `error`."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.sent: list[Outgoing] = []
+
+    async def send(self, records: list[Outgoing]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.sent += records
+
+    async def stop(self) -> None:
+        pass
+
+
+class FakeStream:
+    """Batches of messages, as `take_events` hands them over."""
+
+    def __init__(self, *batches: list[Message]) -> None:
+        self.batches = batches
+
+    async def take_events(self, _size: int, *, within: float) -> AsyncIterator[list[Any]]:
+        for batch in self.batches:
+            yield [SimpleNamespace(message=message) for message in batch]
+
+
+def app_of(*names: str, prefix: str = "") -> EdgeloopApp:
+    settings = replace(SETTINGS, agents=names, topic_prefix=prefix)
+    app = make_app(settings, [f"agents.{name}" for name in names])
+    app.load_agents()
+    return app
+
+
+def topics_of(app: EdgeloopApp) -> dict[str, tuple[str, ...]]:
+    return {
+        str(name).rpartition(".")[2]: tuple(agent.channel.topics)
+        for name, agent in app.agents.items()
+    }
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_reads_one_topic_with_the_prefix(name: str) -> None:
+    assert topics_of(app_of(name, prefix="x.")) == {name: (f"x.{READS[name]}",)}
+
+
+def test_beside_other_agents_the_projector_is_a_service_alone() -> None:
+    assert topics_of(app_of(*AGENTS)).keys() == {*AGENTS} - {"projector"}
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_import_registers_nothing(name: str) -> None:
+    app = make_app(SETTINGS)
+    importlib.reload(importlib.import_module(f"agents.{name}"))
+    assert not app.agents
+
+
+async def test_ingest_acknowledges_a_batch_after_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    producer = FakeProducer()
+    monkeypatch.setattr(agents.ingest, "Producer", lambda *_: producer)
+    (agent,) = app_of("ingest").agents.values()
+    bad = Message(b"not JSON", offset=2)
+    sent_by_then = [
+        len(producer.sent) async for _ in agent.fun(FakeStream([close(1, 1.0, "sol")], [bad]))
+    ]
+    assert sent_by_then == [1, 2]
+    assert [record.topic for record in producer.sent] == [kinds.FACTS, kinds.DEAD_LETTERS]
+
+
+@pytest.mark.parametrize("error", [Stopping(), RuntimeError("a bug")])
+async def test_ingest_acknowledges_nothing_that_was_not_sent(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def end(where: str, reason: BaseException) -> None:
+        raise SystemExit(where) from reason
+
+    monkeypatch.setattr(agents.ingest, "Producer", lambda *_: FakeProducer(error))
+    monkeypatch.setattr(agents.ingest, "fatal_exit", end)
+    (agent,) = app_of("ingest").agents.values()
+    with pytest.raises(SystemExit, match=r"^ingest"):
+        await anext(agent.fun(FakeStream([close(1, 1.0, "sol")])))
