@@ -43,7 +43,7 @@ BEAT_S = 5.0
 """Seconds after which an open page hears from us, whether or not something changed."""
 LEAST_S = 1.0
 """Seconds between two changes that a page is told of."""
-SHOWN_APART = ("Evidence", "How it moves", "History", "What it has done")
+SHOWN_APART = ("Evidence", "Over time", "History", "Realised effect")
 """Sections of an explanation that the page of an override has places of their own for."""
 PAGES = (
     ("/", "Overview"),
