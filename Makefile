@@ -90,8 +90,8 @@ real: $(VENV)/.real  ## The learner against peers on trades of rules on real pri
 
 lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
 	echo 'setuptools>=77' > $(VENV)/build.in
-	$(LOCK) $(VENV)/build.in -o requirements/worker.lock
-	$(LOCK) $(VENV)/build.in --extra devstack --extra files --extra report -o requirements/demo.lock
+	$(LOCK) $(VENV)/build.in --extra dashboard -o requirements/worker.lock
+	$(LOCK) $(VENV)/build.in --extra dashboard --extra devstack --extra files --extra report -o requirements/demo.lock
 	$(LOCK) $(VENV)/build.in --extra dev -o requirements/dev.lock
 	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra freqtrade -o requirements/freqtrade.lock
 	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra nautilus -o requirements/nautilus.lock

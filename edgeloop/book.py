@@ -45,6 +45,9 @@ _STALE = Resolution(
 _MAX_BACK_OFF_S = 5.0
 # Without progress for so long, a new client may do better than the old one.
 _START_OVER_AFTER_S = 30.0
+# So long after that a follower is given up from outside; as long it has to end.
+_HUNG_AFTER_S = 5.0
+_LOOK_EVERY_S = 1.0
 
 
 class BookStatus(msgspec.Struct, frozen=True):
@@ -111,6 +114,8 @@ class OverrideBook:
         self._client_options = dict(client_options or {})
         self._shelf: Shelf | None = None
         self._current_at = -float("inf")  # monotonic seconds
+        self._progress_at = 0.0  # monotonic seconds
+        self._follower: asyncio.Task[None] | None = None
         self._filled = asyncio.Event()
         self._last_error = ""
         self._task: asyncio.Task[None] | None = None
@@ -205,7 +210,7 @@ class OverrideBook:
         while True:
             began = time.monotonic()
             try:
-                await self._follow()
+                await self._watched()
             except Exception as error:
                 # Whatever it was, the answer is the same: neutral once stale, and a new client.
                 if repr(error) != self._last_error:
@@ -213,6 +218,29 @@ class OverrideBook:
                 self._last_error = repr(error)
             attempt = 0 if time.monotonic() - began > _START_OVER_AFTER_S else attempt + 1
             await asyncio.sleep(min(_MAX_BACK_OFF_S, 0.1 * 2**attempt))
+
+    async def _watched(self) -> None:
+        """Follow the topic for as long as there is progress.
+
+        A question to a broker that goes away may never return, and not even let itself be
+        cancelled: then the follower is left behind.  Raises what it raises, and `ConnectionError`.
+        """
+        self._progress_at = time.monotonic()
+        follower = asyncio.create_task(self._follow(), name="override-book-follower")
+        self._follower = follower
+        limit_s = max(_START_OVER_AFTER_S, self._stale_after_s) + _HUNG_AFTER_S
+        try:
+            while not (await asyncio.wait({follower}, timeout=_LOOK_EVERY_S))[0]:
+                if time.monotonic() - self._progress_at > limit_s:
+                    raise ConnectionError(f"{self._broker} left a question without an answer.")
+            if follower.cancelled():
+                raise ConnectionError(f"The client of {self._broker} ended its reader.")
+            follower.result()
+        finally:
+            follower.add_done_callback(_noted)
+            if not follower.done():
+                follower.cancel()
+                await asyncio.wait({follower}, timeout=_HUNG_AFTER_S)
 
     async def _follow(self) -> None:
         """Read the topic from its beginning with a new client, then on and on.
@@ -255,9 +283,9 @@ class OverrideBook:
             await same_log.require()
             checked = asyncio.create_task(same_log.require())
             shelf, promotions = Shelf(), Promotions()
-            asked_at = progress_at = time.monotonic()
+            asked_at = self._progress_at = time.monotonic()
             ends: dict[Any, int] | None = await consumer.end_offsets(tps)
-            while True:
+            while asyncio.current_task() is self._follower:  # not one that was left behind
                 until_probe_s = (
                     self._probe_every_s
                     if ends
@@ -269,7 +297,7 @@ class OverrideBook:
                 for tp, records in got.items():
                     shelf.apply(promotions.ready(tp.partition, records))
                 if got:
-                    progress_at = time.monotonic()
+                    self._progress_at = time.monotonic()
                     await asyncio.sleep(0)  # thousands of records are not to hold up the loop
                 if ends is None and time.monotonic() >= asked_at + self._probe_every_s:
                     asked_at = time.monotonic()
@@ -281,18 +309,16 @@ class OverrideBook:
                         # Beside the probes: each question waits behind a fetch.
                         checked = asyncio.create_task(same_log.require())
                 if ends is not None and await self._reached(consumer, ends):
-                    progress_at = time.monotonic()
+                    self._progress_at = time.monotonic()
                     shelf.apply(
                         promotions.complete_before({tp.partition: end for tp, end in ends.items()})
                     )
                     self._shelf, self._current_at, self._last_error = shelf, asked_at, ""
                     self._filled.set()
                     ends = None
-                if time.monotonic() - progress_at > max(_START_OVER_AFTER_S, self._stale_after_s):
-                    raise ConnectionError(
-                        f"{self._broker} has not answered for "
-                        f"{time.monotonic() - progress_at:.0f} s."
-                    )
+                silent_s = time.monotonic() - self._progress_at
+                if silent_s > max(_START_OVER_AFTER_S, self._stale_after_s):
+                    raise ConnectionError(f"{self._broker} has not answered for {silent_s:.0f} s.")
         finally:
             if checked is not None:
                 checked.cancel()
@@ -315,11 +341,17 @@ class OverrideBook:
         """The ends of the log, or None where the broker does not say in time."""
         from aiokafka.errors import KafkaError
 
+        question = asyncio.ensure_future(consumer.end_offsets(tps))
+        done, _ = await asyncio.wait({question}, timeout=max(1.0, self._probe_every_s))
+        if not done:
+            # It is not waited for: a question that is lost may not let itself be cancelled.
+            question.add_done_callback(_noted)
+            question.cancel()
+            self._last_error = "TimeoutError()"
+            return None
         try:
-            ends: dict[Any, int] = await asyncio.wait_for(
-                consumer.end_offsets(tps), max(1.0, self._probe_every_s)
-            )
-        except (KafkaError, OSError, TimeoutError) as error:
+            ends: dict[Any, int] = question.result()
+        except (KafkaError, OSError) as error:
             self._last_error = repr(error)
             return None
         return ends
@@ -332,10 +364,19 @@ class OverrideBook:
         return all([await consumer.position(tp) >= end for tp, end in ends.items()])
 
 
+def _noted(question: asyncio.Future[Any]) -> None:
+    """What became of something that nobody waits for any more."""
+    if not question.cancelled() and (error := question.exception()) is not None:
+        log.info("The Kafka client failed on its way out: %r", error)
+
+
 async def _stop(consumer: Any) -> None:
-    try:
-        await asyncio.wait_for(consumer.stop(), 5)
-    except Exception as error:
+    # In a task of its own: a client whose broker is away answers a stop with the `CancelledError`
+    # of its own tasks, which would end whoever waits for it.
+    closing = asyncio.ensure_future(consumer.stop())
+    done, _ = await asyncio.wait({closing}, timeout=5)
+    closing.add_done_callback(_noted)
+    if not done:
         # A client that cannot even be closed is left to the garbage collector; the next one does
         # not depend on it.
-        log.info("Closing the Kafka client failed: %r", error)
+        closing.cancel()

@@ -16,10 +16,14 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from app import devstack
+from app.audit.document import Audit
 from app.devstack import processes
+from app.devstack.ports import accepts, free_ports
+from app.report.text import show
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +31,10 @@ HOME = ROOT / ".edgeloop"
 PAGE = HOME / "audit.html"
 WORKER_RECORD = HOME / "demo-worker.pid"
 WORKER_LOG = HOME / "demo-worker.log"
+AUDIT = HOME / "audit.json"
+DASHBOARD_RECORD = HOME / "demo-dashboard.pid"
+DASHBOARD_LOG = HOME / "demo-dashboard.log"
+DASHBOARD_WITHIN_S = 60.0
 ENVIRONMENT = HOME / "demo.env"
 SAMPLE = ROOT / "samples" / "us_equities.jsonl.zst"
 SAMPLE_SETTINGS = ROOT / "samples" / "us_equities.env"
@@ -82,12 +90,38 @@ def start_worker(environment: dict[str, str]) -> None:
     )
 
 
+def start_dashboard(environment: dict[str, str], port: int, metrics_port: int) -> str:
+    """Start the dashboard in the background; returns its address once it answers."""
+    words = [
+        "dashboard", "--port", str(port), "--audit", str(AUDIT.relative_to(ROOT)),
+        "--metrics", f"127.0.0.1:{metrics_port}",
+    ]  # fmt: skip
+    shown = f"faust -A app {shlex.join(words)} &"
+    console.print(f"\n[bold]$ {shown}[/bold]   [dim](log: {DASHBOARD_LOG.relative_to(ROOT)})[/dim]")
+    command = processes.launcher_command([sys.executable, "-m", "faust", "-A", "app", *words])
+    processes.start(
+        command,
+        DASHBOARD_RECORD,
+        DASHBOARD_LOG,
+        cwd=ROOT,
+        environment=os.environ | environment,
+        leash=False,
+    )
+    give_up = time.monotonic() + DASHBOARD_WITHIN_S
+    while not accepts(port):
+        if processes.running(DASHBOARD_RECORD) is None or time.monotonic() > give_up:
+            raise SystemExit(f"The dashboard does not answer; its log is {DASHBOARD_LOG}.")
+        time.sleep(0.1)
+    return f"http://127.0.0.1:{port}/"
+
+
 def up() -> None:
     """Everything from an empty folder to the account; run again, it starts over with empty topics
     and tables."""
     started = time.monotonic()
     down(quiet=True)
     HOME.mkdir(exist_ok=True)
+    AUDIT.unlink(missing_ok=True)  # of an earlier run
     with console.status("checking the stack") as line:
         devstack.reset(HOME / "stack")
         info = devstack.up(HOME / "stack", report=line.update)
@@ -104,7 +138,8 @@ def up() -> None:
     )
     faust("topics", "create", environment=environment)
     faust("migrate", environment=environment)
-    start_worker(environment)
+    metrics_port, dashboard_port = free_ports(2)
+    start_worker(environment | {"EDGELOOP_METRICS_PORT": str(metrics_port)})
     faust("produce", str(SAMPLE.relative_to(ROOT)), "--shift-to", "now", environment=environment)
     faust("status", "--until-idle", "--timeout", str(IDLE_TIMEOUT_S), environment=environment)
     from samples.account import account
@@ -122,7 +157,8 @@ def up() -> None:
         "5",
         environment=environment,
     )
-    faust(
+    page = start_dashboard(environment, dashboard_port, metrics_port)
+    told = faust(
         "audit",
         "--cuts",
         str(CUTS),
@@ -130,11 +166,16 @@ def up() -> None:
         str(PLACEBOS),
         "--html",
         str(PAGE.relative_to(ROOT)),
+        "--json",
         environment=environment,
+        show=False,
     )
+    processes.write_atomically(AUDIT, told)
+    show(msgspec.json.decode(told, type=Audit), Console())
     console.print(
-        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {PAGE.relative_to(ROOT)} in a"
-        " browser.[/bold]  To explore further:"
+        f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {page} in a browser:[/bold]"
+        f" what was learned, whether it helps, and why a size is what it is.  The audit in full is"
+        f" {PAGE.relative_to(ROOT)}.  To explore further:"
     )
     for command in (
         "source .venv/bin/activate && source .edgeloop/demo.env",
@@ -145,17 +186,18 @@ def up() -> None:
         "faust -A app lessons list --category entry",
         "faust -A app doctor",
         'psql "$EDGELOOP_DATABASE_URL" -c "select * from pm_overrides limit 5"',
-        "make demo-down        # stops the worker, Kafka and PostgreSQL",
+        "make demo-down        # stops the dashboard, the worker, Kafka and PostgreSQL",
     ):
         console.print(f"  {command}", markup=False)
 
 
 def down(quiet: bool = False) -> None:
-    """Stop the worker and the stack; their data stays until the next `make demo`."""
+    """Stop the dashboard, the worker and the stack; their data stays until the next `make demo`."""
+    processes.stop(DASHBOARD_RECORD, signal.SIGTERM, 10.0)
     processes.stop(WORKER_RECORD, signal.SIGTERM, 30.0)
     devstack.down(HOME / "stack")
     if not quiet:
-        console.print("The demo's worker, Kafka and PostgreSQL are stopped.")
+        console.print("The demo's dashboard, worker, Kafka and PostgreSQL are stopped.")
 
 
 def main() -> None:

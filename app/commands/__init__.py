@@ -15,6 +15,7 @@ from app.commands.base import import_later
 
 MODULES = {
     "audit": "audit",
+    "dashboard": "dashboard",
     "dlq": "dlq",
     "doctor": "doctor",
     "explain": "explain",

@@ -33,8 +33,9 @@ class Lag:
 
     `group` is the consumer group whose committed offsets say so.  `in_transaction` of the records
     wait behind a transaction that is open, in each partition from offset `open_at` on; `deleted`
-    more were deleted before they were read;
-    `beyond` tells that more was read than there is: the log is another one.
+    more were deleted before they were read; `beyond` tells that more was read than there is: the
+    log is another one.  `next_offsets` are the places of the first records behind, of partitions that
+    have any.
     """
 
     role: str
@@ -46,6 +47,7 @@ class Lag:
     deleted: int = 0
     beyond: bool = False
     open_at: Mapping[int, int] = field(default_factory=dict)
+    next_offsets: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
@@ -128,6 +130,7 @@ class LagReader:
         stable = await self._committed_ends.end_offsets(list(bounds))
         behind: dict[int, int] = {}
         open_at: dict[int, int] = {}
+        next_offsets: dict[int, int] = {}
         in_transaction = deleted = 0
         beyond = False
         for tp, (begin, end) in bounds.items():
@@ -139,11 +142,24 @@ class LagReader:
             if start < readable and await self._is_nothing(tp, start, readable):
                 start = readable
             behind[tp.partition] = max(0, end - start)
+            if behind[tp.partition]:
+                next_offsets[tp.partition] = start
             if stable[tp] < end and start < end:
                 in_transaction += end - max(start, stable[tp])
                 open_at[tp.partition] = stable[tp]
         records = sum(behind.values())
-        return Lag(role, name, group, records, behind, in_transaction, deleted, beyond, open_at)
+        return Lag(
+            role,
+            name,
+            group,
+            records,
+            behind,
+            in_transaction,
+            deleted,
+            beyond,
+            open_at,
+            next_offsets,
+        )
 
     async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
         """Whether no record that is delivered lies from `start` to `end`.

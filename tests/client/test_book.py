@@ -246,3 +246,29 @@ async def test_a_broker_that_is_not_there_is_no_error(topic_prefix: str):
         assert not await book.ready(timeout=0.5)
         assert book.resolve("a.b", "add", {}).reason == "not_ready"
         assert "KafkaConnectionError" in book.status.last_error
+
+
+async def test_a_client_that_cancels_who_stops_it_does_not_end_the_book(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starts: list[float] = []
+    again = asyncio.Event()
+
+    class Lost:
+        """Its broker is away, and it answers a stop with the cancellation of its own tasks."""
+
+        def __init__(self, **_: object) -> None: ...
+
+        async def start(self) -> None:
+            starts.append(time.monotonic())
+            if len(starts) == 3:
+                again.set()
+            raise ConnectionError("away")
+
+        async def stop(self) -> None:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer", Lost)
+    async with OverrideBook("127.0.0.1:1") as book:
+        await asyncio.wait_for(again.wait(), 20)
+        assert book.status.last_error == "ConnectionError('away')"

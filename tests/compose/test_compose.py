@@ -16,13 +16,15 @@ import yaml
 
 import app.commands
 from app.commands.base import cli
+from app.dashboard.guard import OPEN
+from app.dashboard.server import token_for
 from app.settings import PREFIX, Settings
 from app.worker.fatal import STOP_LIMIT_S
 
 app.commands.load()
 
 ROOT = Path(__file__).parents[2]
-OURS = ("setup", "worker")
+OURS = ("setup", "worker", "dashboard")
 
 
 @pytest.fixture(scope="module")
@@ -73,26 +75,27 @@ def test_environment_names_and_values_are_settings(compose: dict[str, Any], name
     assert settings.log_format == "json"
 
 
-def test_setup_and_worker_have_the_same_settings(compose: dict[str, Any]) -> None:
-    setup, worker = (settings_of(compose["services"][name]) for name in OURS)
-    assert setup == worker
+def test_all_of_ours_have_the_same_settings(compose: dict[str, Any]) -> None:
+    setup, worker, dashboard = (settings_of(compose["services"][name]) for name in OURS)
+    assert setup == worker == dashboard
 
 
 def test_commands_exist(compose: dict[str, Any]) -> None:
     for name in OURS:
         for words in faust_commands(compose["services"][name]["command"]):
             found: click.Command = cli
-            for word in words:
-                assert isinstance(found, click.Group), words
-                assert word in found.commands, words
-                found = found.commands[word]
-            assert not isinstance(found, click.Group), words
+            rest = list(words)
+            while isinstance(found, click.Group):
+                assert rest, words
+                assert rest[0] in found.commands, words
+                found = found.commands[rest.pop(0)]
+            found.make_context("faust", rest, resilient_parsing=False)
 
 
 def test_the_one_shot_makes_topics_and_tables_before_a_worker_starts(
     compose: dict[str, Any],
 ) -> None:
-    setup, worker = (compose["services"][name] for name in OURS)
+    setup, worker, dashboard = (compose["services"][name] for name in OURS)
     assert faust_commands(setup["command"]) == [
         ["topics", "create"],
         ["topics", "check"],
@@ -104,6 +107,22 @@ def test_the_one_shot_makes_topics_and_tables_before_a_worker_starts(
     )
     assert worker["depends_on"]["setup"]["condition"] == "service_completed_successfully"
     assert faust_commands(worker["command"]) == [["worker"]]
+    assert dashboard["depends_on"]["setup"] == worker["depends_on"]["setup"]
+
+
+def test_the_dashboard_is_reached_from_the_host_alone_and_asks_for_a_token(
+    compose: dict[str, Any],
+) -> None:
+    dashboard, worker = (compose["services"][name] for name in ("dashboard", "worker"))
+    ((_, *words),) = faust_commands(dashboard["command"])
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    assert token_for(given["--host"], None) is not None
+    (port,) = dashboard["ports"]
+    assert port == f"127.0.0.1:{given['--port']}:{given['--port']}"
+    assert given["--metrics"] == f"worker:{settings_of(worker).metrics_port}"
+    (url,) = re.findall(r"http://[^'\"]+", " ".join(dashboard["healthcheck"]["test"]))
+    assert url == f"http://127.0.0.1:{given['--port']}/healthz"
+    assert "/healthz" in OPEN
 
 
 def test_the_worker_can_be_scaled(compose: dict[str, Any]) -> None:

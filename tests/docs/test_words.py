@@ -323,6 +323,7 @@ def test_python_versions_are_those_of_the_package() -> None:
 
 
 ELSEWHERE = {
+    "faust -A app audit --json > audit.json": "tests/dashboard/test_pages.py",
     "faust -A app audit": "tests/report/test_page.py::test_the_page_in_a_browser",
     "make demo": "each installs an environment of its own and takes minutes",
     "python -m pip install ./edgeloop": (

@@ -1,0 +1,290 @@
+"""The work that takes seconds: explanations, the learners' record, attribution, shadows.
+
+May touch: the broker and PostgreSQL (read only), from processes of its own pool.
+
+Everything here runs in a child process (`Pool`), takes and returns plain records, and reads what it
+needs by itself: the process that serves pages never waits for it on its own loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+import msgspec
+
+from app.audit.differences import differences
+from app.dashboard.attribution import Helped, helped
+from app.dashboard.learners import Weighed, weighed
+from app.errors import BadDataError, EdgeloopError, UnreachableError
+from app.explain.context import canonical_or_none, explain_context
+from app.explain.document import ContextDocument, OverrideDocument
+from app.explain.effect import Part, part_of
+from app.explain.known import Known
+from app.explain.override import explain_override
+from app.explain.reading import find_override, read_changes, read_known
+from app.learning.common.event_time import micros_from_text, text_from_micros
+from app.log.snapshot import current
+from app.replay.digest import digest
+from app.replay.live import read_live
+from app.replay.promote import require_finished
+from app.replay.shadow import opened
+from app.settings import Settings
+from edgeloop.overrides import Override
+from schemas import kinds
+from schemas.lessons import GroupSummary, Lesson, LessonVerdict
+
+T = TypeVar("T")
+
+TRADES = 50
+"""Trades that an override's page lists: behind it, and touched by it."""
+MOST_DIFFERENCES = 100
+
+
+class Touched(msgspec.Struct, frozen=True):
+    """A closed trade that names the override: its outcome, and what it was sized by (1: neutral) by
+    this override alone."""
+
+    trade_id: str
+    exit_ts: str
+    outcome: float
+    uplift: float
+    size: float
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """Everything behind an override."""
+
+    document: OverrideDocument
+    touched: tuple[Touched, ...]
+
+
+class ShadowDifference(msgspec.Struct, frozen=True):
+    """A context in which a shadow and what is live differ."""
+
+    live: Override | None
+    shadow: Override | None
+    reason: str
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A shadow against what is live."""
+
+    name: str
+    settings: dict[str, Any]
+    live_digest: str
+    shadow_digest: str
+    total: int
+    differences: tuple[ShadowDifference, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether there is nothing to promote."""
+        return self.live_digest == self.shadow_digest
+
+
+# -- what a child process does
+
+
+def behind(settings: Settings, override_id: str) -> Behind:
+    """Everything behind one override.  Raises `EdgeloopError`s."""
+
+    async def read() -> Known:
+        held = await read_changes(settings)
+        found = find_override(held, override_id)
+        known, _ = await read_known(
+            settings, held, found.module, found.pattern_key, found.action_category
+        )
+        return known
+
+    known = asyncio.run(read())
+    document = explain_override(known, override_id, time.time_ns() // 1000, trades=TRADES)
+    return Behind(document, _touched(known, override_id))
+
+
+def _touched(known: Known, override_id: str) -> tuple[Touched, ...]:
+    by_id: dict[str, list[Any]] = {}
+    for change in known.changes:
+        by_id.setdefault(change.override_id, []).append(change)
+    found = []
+    for counted in known.trades.values():
+        parts: list[Part] = [
+            part_of(override_id, action, by_id)
+            for action in counted.actions
+            if override_id in action.applied_overrides
+        ]
+        if parts:
+            trade = counted.trade
+            size = 1.0 + sum(part.part for part in parts) / len(parts)
+            uplift = trade.outcome - known.baseline(trade.segment)
+            found.append(
+                (
+                    trade.exit_us,
+                    Touched(
+                        trade.trade_id, text_from_micros(trade.exit_us), trade.outcome, uplift, size
+                    ),
+                )
+            )
+    found.sort(key=lambda pair: (-pair[0], pair[1].trade_id))
+    return tuple(touched for _, touched in found[:TRADES])
+
+
+def context(
+    settings: Settings, pattern: str, category: str, scope: dict[str, str], module: str, at: str
+) -> ContextDocument:
+    """Why a context resolves to what it does.  Raises `EdgeloopError`s."""
+
+    async def read() -> tuple[Known, set[tuple[str, str]]]:
+        held = await read_changes(settings)
+        key = canonical_or_none(pattern, module) or ""
+        return await read_known(settings, held, module, key, category)
+
+    known, groups = asyncio.run(read())
+    return explain_context(
+        known,
+        pattern,
+        category,
+        scope,
+        micros_from_text(at),
+        dimensions=settings.dimensions,
+        groups=groups,
+    )
+
+
+def learners(settings: Settings) -> tuple[Weighed, ...]:
+    """How far each learner counts, and counted.  Raises `EdgeloopError`s."""
+
+    async def read() -> dict[str, Any]:
+        return await current(settings, kinds.LESSONS)
+
+    records: list[Lesson | GroupSummary] = [
+        r for r in asyncio.run(read()).values() if r.learning == settings.learning
+    ]
+    return weighed(records, settings.learning_config)
+
+
+def attribution(settings: Settings) -> Helped:
+    """What applied overrides have made.  Raises `EdgeloopError`s."""
+    return helped(settings)
+
+
+def compared(settings: Settings, name: str) -> Compared:
+    """A finished shadow against what is live.  Raises `EdgeloopError`s."""
+
+    async def read() -> tuple[Any, dict[str, dict[str, bytes]], Any]:
+        async with opened(settings, name) as shadow:
+            state = await shadow.state()
+            require_finished(state)
+            return state, await shadow.records(), await read_live(settings)
+
+    state, records, live = asyncio.run(read())
+
+    def decoded(held: dict[str, bytes], kind: Any) -> list[Any]:
+        decode = msgspec.json.Decoder(kind).decode
+        try:
+            return [decode(value) for value in held.values()]
+        except msgspec.MsgspecError as error:
+            raise BadDataError(
+                f"A record of the replay {name} cannot be read: {error}.",
+                f"Run it again: faust -A app replay run {name} … --restart",
+            ) from error
+
+    found = differences(
+        decoded(records[kinds.OVERRIDES], Override),
+        decoded(live.records[kinds.OVERRIDES], Override),
+        decoded(records[kinds.VERDICTS], LessonVerdict),
+    )
+    return Compared(
+        name,
+        state.settings,
+        digest(live.records),
+        digest(records),
+        len(found),
+        tuple(ShadowDifference(d.theirs, d.ours, d.reason) for d in found[:MOST_DIFFERENCES]),
+    )
+
+
+# -- the processes
+
+
+def _begin() -> None:
+    """What a child does first."""
+    # Ctrl-C goes to the whole group; the process that serves ends its children itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+class Pool:
+    """Child processes, started anew when one dies.  `within_s` bounds each piece of work."""
+
+    def __init__(self, settings: Settings, processes: int = 1, within_s: float = 120.0) -> None:
+        self._settings = settings
+        self._processes = processes
+        self._within_s = within_s
+        self._executor: ProcessPoolExecutor | None = None
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(
+                self._processes, multiprocessing.get_context("spawn"), _begin
+            )
+        return self._executor
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """`work(settings, *arguments)` in a child.  Raises what it raises, `UnreachableError` when
+        the child dies or takes too long."""
+        loop, executor = asyncio.get_running_loop(), self._started()
+        future = loop.run_in_executor(executor, _done, work, self._settings, arguments)
+        try:
+            result, what, remedy = await asyncio.wait_for(future, self._within_s)
+        except TimeoutError as error:
+            self._end(executor)
+            raise UnreachableError(
+                f"It took longer than {self._within_s:.0f} s and was given up.", "Try it again."
+            ) from error
+        except BrokenProcessPool as error:
+            self._end(executor)
+            raise UnreachableError(
+                "The process that did it has ended.", "Try it again; is there enough memory?"
+            ) from error
+        if what:
+            raise EdgeloopError(what, remedy)
+        return result  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """End the children."""
+        if self._executor is not None:
+            self._end(self._executor)
+
+    def _end(self, executor: ProcessPoolExecutor) -> None:
+        if self._executor is executor:
+            self._executor = None
+        children = list((executor._processes or {}).values())
+        for child in children:
+            child.terminate()
+        executor.shutdown(wait=True, cancel_futures=True)  # soon, as its children have ended
+
+
+def _done(
+    work: Callable[..., Any], settings: Settings, arguments: tuple[Any, ...]
+) -> tuple[Any, str, str]:
+    """The result, or what went wrong in words: errors with several arguments do not travel."""
+    try:
+        return work(settings, *arguments), "", ""
+    except EdgeloopError as error:
+        return None, error.what, error.remedy

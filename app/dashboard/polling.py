@@ -1,0 +1,60 @@
+"""Ask a source again and again, for as long as the dashboard runs.
+
+May touch: what the question touches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import structlog
+from aiokafka.errors import KafkaError
+
+from app.dashboard.feed import Feed
+from app.errors import EdgeloopError
+
+log = structlog.get_logger(__name__)
+
+MIN_RETRY_S = 2.0
+TROUBLE = (
+    EdgeloopError,
+    KafkaError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+"""What a source that is away raises."""
+
+
+async def poll(
+    feed: Feed, name: str, ask: Callable[[], Awaitable[Any]], *, within_s: float = 30.0
+) -> None:
+    """Put what `ask` returns into `feed`, as often as the feed says; trouble goes there, too."""
+    reading = feed[name]
+    while True:
+        try:
+            async with asyncio.timeout(within_s):
+                answer = await ask()
+        except TROUBLE as error:
+            if not reading.error:
+                log.warning("dashboard.source_away", source=name, error=said(error))
+            feed.fail(name, said(error))
+            await asyncio.sleep(min(MIN_RETRY_S, reading.every_s))
+        else:
+            if reading.error:
+                log.info("dashboard.source_back", source=name)
+            feed.put(name, answer)
+            await asyncio.sleep(reading.every_s)
+
+
+def said(error: BaseException) -> str:
+    """Trouble in a sentence."""
+    if isinstance(error, EdgeloopError):
+        return error.what
+    if isinstance(error, TimeoutError):
+        return "It did not answer in time."
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,159 @@
+"""The three answers at the top of the overview: what was learned, whether it helps, whether it is
+alive.
+
+May touch: the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.audit.document import Audit, Curve
+from app.dashboard import words
+from app.dashboard.attribution import Helped
+from app.dashboard.feed import Feed
+from edgeloop.overrides import Override
+
+BEHIND_S = 60.0
+"""A role whose oldest pending record is older than this is behind."""
+KAFKA = ("overrides", "lags", "workers", "letters", "stages", "learners", "helped")
+POSTGRES = ("activity", "learned", "changes", "months", "since", "values", "shadows")
+
+
+class Answer(NamedTuple):
+    """`tone` is good, bad, unsure or none; `short` is a word or two, `said` sentences."""
+
+    tone: str
+    short: str
+    said: str
+
+
+class Trouble(NamedTuple):
+    """A server that is away: since when, and when what is shown is from (Unix seconds)."""
+
+    server: str
+    since: float
+    as_of: float | None
+    error: str
+
+
+def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = False) -> Answer:
+    """Whether it helps: by what applied overrides have made, else by the audit."""
+    if helped is not None and helped.total.trades:
+        t = helped.total
+        said = (
+            f"Sizing by overrides has added {t.added:+,.2f} {helped.outcome} against the neutral"
+            f" size, over {words.plural(t.trades, 'closed trade')}"
+        )
+        if t.low is None or t.high is None:
+            return Answer("unsure", "Too early to say", f"{said}, all of one day.")
+        said += f" (90 % interval {t.low:+,.2f} to {t.high:+,.2f})."
+        if t.low > 0:
+            return Answer("good", "Yes", said)
+        return Answer("bad", "No", said) if t.high < 0 else Answer("unsure", "Not clear yet", said)
+    if audit is not None:
+        return _walked(audit)
+    said = "No closed trade names an override that it was sized by, and "
+    said += (
+        "the audit cannot be read yet."
+        if audit_given
+        else "no audit was given. `faust -A app audit` says whether it would have helped."
+    )
+    return Answer("none", "Not known yet", said)
+
+
+def _walked(audit: Audit) -> Answer:
+    """By the audit: what sizing of past decisions would have been worth."""
+    value = next((s.score.value for s in audit.settings if s.name == "integrated"), None)
+    if value is None or not audit.data.judged:
+        return Answer("unsure", "Not shown", audit.headline)
+    said = (
+        f"Learned at {audit.data.cuts} past times and asked for the {audit.data.judged:,} decisions"
+        f" that followed, sizing would have been worth {value.value:+.3f} each, in units of size"
+        f" (90 % interval {value.low:+.3f} to {value.high:+.3f})."
+    )
+    if not audit.edge:
+        return Answer("unsure", "Not shown", said)
+    return Answer("good", "It would have", said)
+
+
+def alive(feed: Feed) -> Answer:
+    """Whether the chain works now."""
+    away = [t.server for t in troubles(feed)]
+    lags, workers = feed.value("lags"), feed.value("workers")
+    if feed["lags"].state == "loading":
+        return Answer("none", "Looking", "The broker is being asked.")
+    if away:
+        return Answer("bad", f"{' and '.join(away)} away", "What is shown is the last known state.")
+    joined = {w.client for group in workers or () for w in group.workers}
+    behind = [lag for lag in lags or () if lag.seconds is not None and lag.seconds > BEHIND_S]
+    pending = sum(lag.records for lag in lags or ())
+    if workers is not None and not joined:
+        said = f"No worker has joined; {words.plural(pending, 'record')} wait. "
+        return Answer("bad", "No worker", said + "Start one: faust -A app worker")
+    at = words.plural(len(joined), "worker")
+    if behind:
+        worst = max(behind, key=lambda lag: lag.seconds or 0.0)
+        said = f"{worst.role} is {words.span(worst.seconds)} behind. {at.capitalize()}."
+        return Answer("unsure", "Behind", said)
+    if pending:
+        return Answer("good", "Yes", f"{at}; {words.plural(pending, 'record')} under way.")
+    return Answer("good", "Yes", f"{at.capitalize()}; every record is processed.")
+
+
+def troubles(feed: Feed) -> list[Trouble]:
+    """The servers that are away."""
+    found = []
+    for server, names in (("Kafka", KAFKA), ("PostgreSQL", POSTGRES)):
+        failing = [feed[n] for n in names if n in feed.readings and feed[n].error]
+        if failing:
+            since = min(r.failing_since or time.time() for r in failing)
+            known = [r.at for r in failing if r.at is not None]
+            first = min(failing, key=lambda r: r.failing_since or 0.0)
+            found.append(Trouble(server, since, min(known) if known else None, first.error))
+    return found
+
+
+def strongest(overrides: Sequence[Override], n: int) -> tuple[list[Override], list[Override]]:
+    """The overrides that size up most, and those that size down most: of each group one, those that
+    are sure by themselves first."""
+    best: dict[tuple[bool, str, str, str], Override] = {}
+    for o in sorted(overrides, key=_weight):
+        if abs(o.multiplier - 1.0) >= 0.005:
+            key = (o.multiplier > 1.0, o.module, o.pattern_key, o.action_category)
+            best.setdefault(key, o)
+    found = sorted(best.values(), key=_weight)
+    return (
+        _mixed([o for o in found if o.multiplier > 1.0], overrides, n),
+        _mixed([o for o in found if o.multiplier < 1.0], overrides, n),
+    )
+
+
+def _mixed(groups: list[Override], overrides: Sequence[Override], n: int) -> list[Override]:
+    """Half of them as they come, half of them contexts inside a pattern."""
+    if not groups:
+        return []
+    up = groups[0].multiplier > 1.0
+    first = groups[: n - n // 2]
+    seen: set[tuple[str, str]] = {(o.pattern_key, o.action_category) for o in first if o.scope}
+    alike = (o for o in overrides if o.scope and (o.multiplier > 1.0) == up)
+    for o in sorted(alike, key=_weight):
+        group = (o.pattern_key, o.action_category)
+        if len(first) < n and abs(o.multiplier - 1.0) >= 0.005 and group not in seen:
+            first.append(o)
+            seen.add(group)
+    rest = [o for o in groups if o not in first]
+    return [*first, *rest][:n]
+
+
+def _weight(o: Override) -> tuple[bool, float, str]:
+    return o.part != "selected", -abs(o.effect) * o.confidence, o.override_id
+
+
+def curve_of(audit: Audit | None) -> Curve | None:
+    """The audit's curve of `integrated`, if it has one worth drawing."""
+    if audit is None:
+        return None
+    return next((c for c in audit.curves if c.name == "integrated" and len(c.cuts) > 1), None)
