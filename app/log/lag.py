@@ -34,8 +34,8 @@ class Lag:
     `group` is the consumer group whose committed offsets say so.  `in_transaction` of the records
     wait behind a transaction that is open, in each partition from offset `open_at` on; `deleted`
     more were deleted before they were read; `beyond` tells that more was read than there is: the
-    log is another one.  `next_offsets` are the places of the first records behind, of partitions that
-    have any.
+    log is another one.  `next_offsets` are the places of the first records behind, of partitions
+    that have any.
     """
 
     role: str
