@@ -23,9 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
+from sys import intern
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import structs
 
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
 from app.learning.common.changes import Changes, Outboxes
@@ -132,7 +135,8 @@ class IntegratedMaterializer:
         self._lessons: dict[str, Lesson] = {}
         self._summaries: dict[str, GroupSummary] = {}
         self._clusterer = Clusterer(config.factor_jaccard)
-        self._changed: dict[str, None] = {}  # lessons whose trades the clusterer has not seen
+        # sketches of lessons whose trades the clusterer has not seen, None of those that are gone
+        self._changed: dict[str, str | None] = {}
         self._published = Outboxes(urgent)
         # the last of each group whose lessons were all of one refit
         self._paths: dict[str, GroupPath] = {}
@@ -171,10 +175,10 @@ class IntegratedMaterializer:
                 self._summaries[record.lesson_id] = record
             else:
                 old = self._lessons.get(record.lesson_id)
-                self._lessons[record.lesson_id] = record
-                self._note(record)
-                if old is None or old.sketch != record.sketch or old.n != record.n:
-                    self._changed[record.lesson_id] = None
+                held = self._lessons[record.lesson_id] = _compact(record)
+                self._note(held)
+                if old is None or old.sketch != held.sketch or old.n != held.n:
+                    self._changed[record.lesson_id] = record.sketch
         for lesson_id in retired:
             gone = self._lessons.pop(lesson_id, None)
             if gone is not None:
@@ -272,17 +276,18 @@ class IntegratedMaterializer:
 
     def _factors(self) -> list[Factor]:
         if self._config.latent_factors is False:
+            self._changed = {}
             return []
         if self._changed:
-            held = [self._lessons[i] for i in self._changed if i in self._lessons]
-            sketches = decoded([x.sketch for x in held])
+            came = [(self._lessons[i], x) for i, x in self._changed.items() if x is not None]
+            sketches = decoded([sketch for _, sketch in came])
             members = [
                 Member(
                     x.lesson_id, f"{x.pattern_key}|{x.action_category}", x.n, len(x.scope), sketch
                 )
-                for x, sketch in zip(held, sketches, strict=True)
+                for (x, _), sketch in zip(came, sketches, strict=True)
             ]
-            self._clusterer.update(members, [i for i in self._changed if i not in self._lessons])
+            self._clusterer.update(members, [i for i, x in self._changed.items() if x is None])
             self._changed = {}
         return self._clusterer.factors()
 
@@ -546,6 +551,28 @@ class IntegratedMaterializer:
         verdict = rejected_record(lesson, why, self._config.n_min, version)
         self._rejected[lesson.lesson_id] = lesson, why, verdict
         return verdict
+
+
+def _compact(lesson: Lesson) -> Lesson:
+    """The lesson as it is held: a module has very many, and their texts are mostly the same.  The
+    clusterer keeps what a sketch says, so a digest, which tells whether it is another, is enough.
+    """
+    sketch = lesson.sketch and blake2b(lesson.sketch.encode(), digest_size=8).hexdigest()
+    return structs.replace(
+        lesson,
+        sketch=sketch,
+        learning=intern(lesson.learning),
+        module=intern(lesson.module),
+        pattern_key=intern(lesson.pattern_key),
+        action_category=intern(lesson.action_category),
+        scope={intern(name): intern(value) for name, value in lesson.scope.items()},
+        as_of=intern(lesson.as_of),
+        evidence=structs.replace(
+            lesson.evidence,
+            from_ts=intern(lesson.evidence.from_ts),
+            to_ts=intern(lesson.evidence.to_ts),
+        ),
+    )
 
 
 def _records(
