@@ -83,7 +83,7 @@ def alive(feed: Feed) -> Answer:
     """Whether the chain works now."""
     away = [t.server for t in troubles(feed)]
     lags, workers = feed.value("lags"), feed.value("workers")
-    if feed["lags"].state == "loading":
+    if "loading" in (feed["lags"].state, feed["workers"].state):
         return Answer("none", "Looking", "The broker is being asked.")
     if away:
         return Answer("bad", f"{' and '.join(away)} away", "What is shown is the last known state.")

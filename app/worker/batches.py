@@ -96,13 +96,14 @@ class BatchingConsumer(Consumer):
         generation = self.app.consumer_generation_id
         if fetched is None or self.should_stop:
             return
-        if not self.flow_active:
-            await self._go_back()
-            return
-        for tp, records in cut(cast(Mapping[TP, Sequence[Any]], fetched), MAX_BATCH):
+        pieces = list(cut(cast(Mapping[TP, Sequence[Any]], fetched), MAX_BATCH))
+        left: list[tuple[TP, Sequence[Any]]] = []
+        for place, (tp, records) in enumerate(pieces):
             if not self.flow_active or self.app.consumer_generation_id != generation:
-                return
+                left += pieces[place:]
+                break
             if active is not None and tp not in active and tp not in self._buffered_partitions:
+                left.append((tp, records))
                 continue
             batch = self._new_batch(tp, records, generation)
             if batch is not None:
@@ -112,14 +113,25 @@ class BatchingConsumer(Consumer):
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 await self.wait_first(self.callback(batch), self.suspend_flow.wait())
                 self._read_offset[tp] = batch.records[-1].offset
+        await self._go_back(left)
 
-    async def _go_back(self) -> None:
-        """A rebalance began while records were fetched: they are fetched again after it."""
-        try:
-            await self.perform_seek()
-        except Exception as error:
-            # As Faust does: the rebalance itself seeks once more.
-            self.log.warning("The position was not set back before a rebalance: %r", error)
+    async def _go_back(self, left: Sequence[tuple[TP, Sequence[Any]]]) -> None:
+        """Set the position back to records that were fetched and not handed over: they are fetched
+        again.
+
+        A rebalance seeks only where something was committed, which of a new partition nothing is.
+        """
+        first: dict[TP, int] = {}
+        for tp, records in left:
+            first.setdefault(TP(tp.topic, tp.partition), records[0].offset)
+        for tp, offset in first.items():
+            if tp not in self.assignment():
+                continue
+            try:
+                await self.seek(tp, offset)
+            except Exception as error:
+                # As Faust does: the rebalance itself seeks once more.
+                self.log.warning("The position was not set back before a rebalance: %r", error)
 
     def _new_batch(self, tp: TP, records: Sequence[Any], generation: int) -> Batch | None:
         """The batch of those records that were not handed over before."""
