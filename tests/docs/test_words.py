@@ -337,6 +337,9 @@ ELSEWHERE = {
     "faust -A app stack up --dir .edgeloop/secure --secure": (
         "tests/secure/test_pipeline.py does the same in code"
     ),
+    "docker compose --profile monitoring up --build": (
+        "needs Docker; tests/compose compares the file with the code"
+    ),
     "docker compose up --build --scale worker=2": (
         "needs Docker; tests/compose compares the file with the code"
     ),
