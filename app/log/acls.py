@@ -40,7 +40,7 @@ _OPERATIONS = {
     "AlterConfigs": 11,
 }
 _LITERAL, _ALLOW = 3, 3
-_ALL_TOPICS = tuple(kinds.KINDS)
+_ALL_TOPICS = (*kinds.KINDS, kinds.CONTROL)
 
 
 class Acl(NamedTuple):
