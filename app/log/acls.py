@@ -98,7 +98,7 @@ def _of(settings: Settings, role: str) -> list[Acl]:
         ],
         "producer": topics([kinds.CLOSES], "Write"),
         "worker": [
-            *topics([kinds.CLOSES, kinds.CONTROL, *kinds.DERIVED], "Read"),
+            *topics(_ALL_TOPICS, "Read"),  # to commit what is noted of a topic needs it, too
             *topics([kinds.DEAD_LETTERS, kinds.CONTROL, *kinds.DERIVED], "Write"),
             *topics(_ALL_TOPICS, "DescribeConfigs"),
             *groups(own_groups, "Read"),

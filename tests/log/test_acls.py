@@ -13,7 +13,7 @@ SETTINGS = Settings(topic_prefix="x.")
 
 @pytest.mark.parametrize(
     ("role", "operation"),
-    [("owner", "Create"), ("owner", "Read"), ("worker", "DescribeConfigs"), ("reader", "Read")],
+    [("owner", "Create"), ("owner", "Read"), ("worker", "Read"), ("reader", "Read")],
 )
 def test_a_role_may_do_what_it_does_with_every_topic(role: str, operation: str) -> None:
     allowed = {
