@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BOTS := build/bots
+BASE := python:3.12-slim
 TEST_WORKERS ?= 2  # each has a Kafka and a PostgreSQL of its own: 1 GB
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check format bench speed quality real programs bots lock sample clean
+.PHONY: help demo demo-down test check format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -96,6 +97,22 @@ lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
 	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra freqtrade -o requirements/freqtrade.lock
 	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra nautilus -o requirements/nautilus.lock
 	echo 'skfolio==1.12.2' | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate - -o requirements/sample.lock
+
+licences: $(VENV)/.dev  ## List the licences of what a worker installs in docs/licences.md
+	$(BIN)/python requirements/licences.py
+
+sbom: $(VENV)/.dev  ## The worker's bill of materials (CycloneDX) from its lock, in build/sbom.json
+	@mkdir -p build
+	$(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --of JSON requirements/worker.lock -o build/sbom.json
+
+audit-deps: $(VENV)/.dev  ## Known vulnerabilities in what a worker installs
+	$(BIN)/python requirements/audit.py worker.lock
+
+image:  ## The worker's image, from the digest that the base's tag has now
+	@digest=$$(docker buildx imagetools inspect $(BASE) --format '{{.Manifest.Digest}}') && \
+		echo "building from $(BASE)@$$digest" && \
+		docker build --build-arg BASE=$(BASE)@$$digest --label org.opencontainers.image.base.name=$(BASE) \
+			--label org.opencontainers.image.base.digest=$$digest --tag edgeloop:0.1.0 .
 
 sample: $(VENV)/.dev  ## Build the sample anew from its source data
 	$(BIN)/python -m samples.build

@@ -14,12 +14,15 @@ from app.log.producer import Producer
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
 from app.log.unread import Unread
+from app.metrics import BATCH_SECONDS
 from app.settings import Settings
 from app.stages.ingest import Door
 from app.worker.batches import batches
 from app.worker.fatal import fatal_exit
 from app.worker.process import raw_topic
 from schemas.kinds import CLOSES
+
+_SECONDS = BATCH_SECONDS.labels("ingest")
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +56,8 @@ def attach(app: faust.App, settings: Settings) -> None:
         async for records in batches(stream):
             try:
                 await unread.passed(records)
-                await producer.send(await through(records))
+                with _SECONDS.time():
+                    await producer.send(await through(records))
             except Stopping:
                 # `stream_wait_empty` holds the stop until here: end without acknowledging.
                 fatal_exit("ingest: stopped while the broker was unavailable", Stopping())

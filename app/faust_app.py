@@ -11,6 +11,7 @@ from app.worker import process
 from app.worker.agreement import AgreementGuard
 from app.worker.guard import Guard
 from app.worker.health import Health
+from app.worker.lag_watch import LagWatch
 from app.worker.watchdog import Watchdog
 
 settings = Settings.from_environment()
@@ -18,4 +19,5 @@ app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in
 guard = Guard(app, settings)
 agreement = AgreementGuard(app, settings)
 watchdog = Watchdog(app, settings)
+lag_watch = LagWatch(app, settings)
 health = Health(app, settings, guard, watchdog)

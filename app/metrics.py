@@ -6,8 +6,11 @@ May touch: prometheus-client's default registry.
 from __future__ import annotations
 
 from contextlib import suppress
+from math import inf
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from edgeloop.identity import CATEGORIES
 
 CLOSES = Counter("edgeloop_closes_total", "Closed trades ingested, by result", ["result"])
 DOOR_REFUSALS = Counter(
@@ -15,9 +18,25 @@ DOOR_REFUSALS = Counter(
     "Closes refused by a quota or held for approval, by reason",
     ["reason"],
 )
+DEAD_LETTERS_TOTAL = Counter(
+    "edgeloop_dead_letters_total", "Closes that became dead letters, by reason", ["reason"]
+)
 ADMITTED = Gauge("edgeloop_admitted", "Groups and modules that closes may name", ["what"])
 REWRITTEN = Counter(
     "edgeloop_rewritten_trades_total", "Known trades replaced by a later close of theirs"
+)
+LESSONS = Gauge("edgeloop_lessons", "Lessons in force", ["partition"])
+HYPOTHESES = Gauge(
+    "edgeloop_hypotheses",
+    "Slices that share the error rate: those the groups search",
+    ["partition"],
+)
+OVERRIDE_AGES = {"1d": (0.0, 1.0), "7d": (1.0, 7.0), "30d": (7.0, 30.0), "older": (30.0, inf)}
+"""Days since the newest trade of an override: the label, from, to."""
+OVERRIDES = Gauge(
+    "edgeloop_overrides",
+    "Overrides in force, by action and by the age of their newest trade",
+    ["partition", "action", "age"],
 )
 GROUPS = Gauge("edgeloop_groups", "Groups in memory", ["partition"])
 WINDOW_BYTES = Gauge("edgeloop_window_bytes", "Bytes of the windows' arrays", ["partition"])
@@ -55,6 +74,15 @@ LAG_RECORDS = Gauge(
 REFIT_SECONDS = Histogram(
     "edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"]
 )
+BATCH_SECONDS = Histogram(
+    "edgeloop_batch_seconds", "Duration of one batch: taken in, and sent on or written", ["role"]
+)
+LAG = Gauge("edgeloop_lag_records", "Records that a role has not done yet", ["role"])
+LAG_SECONDS = Gauge(
+    "edgeloop_lag_seconds",
+    "Seconds that the oldest record has waited that a role has not done yet",
+    ["role"],
+)
 IN_TRANSACTION = Gauge(
     "edgeloop_in_transaction_records",
     "Records that wait behind a producer's open transaction",
@@ -90,18 +118,15 @@ WEIGHT = Gauge(
 
 def forget_partition(role: str, partition: str) -> None:
     """Remove what is shown of a partition that moved away."""
-    for gauge, labels in (
-        (LAG_RECORDS, (role, partition)),
-        *(
-            ((gauge, (partition,)) for gauge in (GROUPS, WINDOW_BYTES, HELD_GROUPS))
-            if role == "lesson_builder"
-            else ()
-        ),
-        *(
-            ((WAITING_GROUPS, (partition, size)) for size in ("large", "small"))
-            if role == "lesson_builder"
-            else ()
-        ),
-    ):
+    gone: list[tuple[Gauge, tuple[str, ...]]] = [(LAG_RECORDS, (role, partition))]
+    if role == "lesson_builder":
+        gone += [(gauge, (partition,)) for gauge in (GROUPS, WINDOW_BYTES, HELD_GROUPS)]
+        gone += [(WAITING_GROUPS, (partition, size)) for size in ("large", "small")]
+    elif role == "override_materializer":
+        gone += [(gauge, (partition,)) for gauge in (LESSONS, HYPOTHESES)]
+        gone += [
+            (OVERRIDES, (partition, action, age)) for action in CATEGORIES for age in OVERRIDE_AGES
+        ]
+    for gauge, labels in gone:
         with suppress(KeyError):
             gauge.remove(*labels)

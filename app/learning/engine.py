@@ -36,6 +36,8 @@ class Learner(Protocol):
     """One group, with either learning method; see `app.learning.classic.group.GroupLearner`."""
 
     module: str
+    pattern_key: str
+    action_category: str
     window: GroupWindow
     search_cut: bool
 

@@ -40,7 +40,7 @@ _OPERATIONS = {
     "AlterConfigs": 11,
 }
 _LITERAL, _ALLOW = 3, 3
-_ALL_TOPICS = tuple(kinds.KINDS)
+_ALL_TOPICS = (*kinds.KINDS, kinds.CONTROL)
 
 
 class Acl(NamedTuple):
@@ -98,7 +98,7 @@ def _of(settings: Settings, role: str) -> list[Acl]:
         ],
         "producer": topics([kinds.CLOSES], "Write"),
         "worker": [
-            *topics([kinds.CLOSES, kinds.CONTROL, *kinds.DERIVED], "Read"),
+            *topics(_ALL_TOPICS, "Read"),  # to commit what is noted of a topic needs it, too
             *topics([kinds.DEAD_LETTERS, kinds.CONTROL, *kinds.DERIVED], "Write"),
             *topics(_ALL_TOPICS, "DescribeConfigs"),
             *groups(own_groups, "Read"),

@@ -12,6 +12,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.partitioner import murmur2
 
+from app.log.trace import Context
 from app.settings import Settings
 from schemas.kinds import KINDS
 
@@ -54,18 +55,22 @@ def derived_headers(version: int) -> tuple[tuple[str, bytes], ...]:
     return (("version", str(version).encode()), *_JSON_HEADERS)
 
 
-def published(settings: Settings, topic: str, record: Any, version: int) -> Outgoing:
-    """A derived record of the topic `topic` (without prefix)."""
+def published(
+    settings: Settings, topic: str, record: Any, version: int, more: Context = ()
+) -> Outgoing:
+    """A derived record of the topic `topic` (without prefix); `more` headers come last."""
     key, partition = KINDS[topic].key_of(record), partition_of_record(settings, topic, record)
-    return Outgoing(
-        settings.topic(topic), partition, key.encode(), encode(record), derived_headers(version)
-    )
+    headers = (*derived_headers(version), *more)
+    return Outgoing(settings.topic(topic), partition, key.encode(), encode(record), headers)
 
 
-def tombstone(settings: Settings, topic: str, module: str, key: str, version: int) -> Outgoing:
+def tombstone(
+    settings: Settings, topic: str, module: str, key: str, version: int, more: Context = ()
+) -> Outgoing:
     """The tombstone of a key of a topic that is partitioned by module."""
     partition = partition_of(module, settings.partitions)
-    return Outgoing(settings.topic(topic), partition, key.encode(), None, derived_headers(version))
+    headers = (*derived_headers(version), *more)
+    return Outgoing(settings.topic(topic), partition, key.encode(), None, headers)
 
 
 def header(record: ConsumerRecord, name: str) -> bytes | None:

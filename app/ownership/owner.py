@@ -25,7 +25,14 @@ from app.errors import ConfigurationError
 from app.log.progress import Progress
 from app.log.records import Outgoing
 from app.log.retry import Stopping, back_off
-from app.metrics import FOLDED, LAG_RECORDS, REBALANCES, REFIT_SECONDS, forget_partition
+from app.metrics import (
+    BATCH_SECONDS,
+    FOLDED,
+    LAG_RECORDS,
+    REBALANCES,
+    REFIT_SECONDS,
+    forget_partition,
+)
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication
@@ -238,9 +245,12 @@ class PartitionOwner:
         await room(self._stage.role, self._stop_asked.is_set)
         await self._read_on()
         await self._rebuild()
-        records = await self._run(self._fold_and_refit, self._take_pending(), time.monotonic())
+        taken, began_s = self._take_pending(), time.monotonic()
+        records = await self._run(self._fold_and_refit, taken, began_s)
         if records:
             await self._publication.send(records)
+        if taken or records:
+            BATCH_SECONDS.labels(self._stage.role).observe(time.monotonic() - began_s)
         for partition in self._partitions.values():
             partition.note_done()
         first = self._settings.topic(self._stage.outputs[0])

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import structlog
 
 from app.closes import DeadLetterError, explode
 from app.log.control import ControlLog
@@ -21,12 +24,15 @@ from app.log.records import (
     encode,
     partition_of,
 )
-from app.metrics import ADMITTED, DOOR_REFUSALS
+from app.log.trace import context_of
+from app.metrics import ADMITTED, DEAD_LETTERS_TOTAL, DOOR_REFUSALS
 from app.metrics import CLOSES as CLOSES_TOTAL
 from app.settings import Settings
 from app.stages.admission import DOOR_REASONS, Admission
 from schemas.facts import PatternTradeEvent, group_key
 from schemas.kinds import DEAD_LETTERS, FACTS
+
+log = structlog.get_logger(__name__)
 
 CUT_BYTES = 1024 * 1024
 """What is kept of a key or a value where no record can hold both beside the headers."""
@@ -64,20 +70,44 @@ def _read(settings: Settings, message: Any) -> Read:
 
 
 def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> list[Outgoing]:
-    """What they become: their facts, or a dead letter each."""
-    return [record for one in read for record in _outgoing(settings, one, admission)]
+    """What they become: their facts, or a dead letter each.
+
+    Of each reason one line is logged, however many records a batch has of it.
+    """
+    refused: dict[str, tuple[Read, DeadLetterError]] = {}
+    sent: list[Outgoing] = []
+    counts: Counter[str] = Counter()
+    for one in read:
+        problem = one.problem or admission.problem(one.facts)
+        if problem is not None:
+            refused.setdefault(problem.reason, (one, problem))
+            counts[problem.reason] += 1
+        sent += _outgoing(settings, one, problem)
+    for reason, (one, problem) in refused.items():
+        log.warning(
+            "close.refused",
+            topic=one.message.topic,
+            partition=one.message.partition,
+            offset=one.message.offset,
+            event_id=one.facts[0].event_id if one.facts else None,
+            reason=reason,
+            path=problem.path[:_PATH_CHARACTERS],
+            records=counts[reason],
+        )
+    return sent
 
 
-def _outgoing(settings: Settings, read: Read, admission: Admission) -> list[Outgoing]:
-    problem = read.problem or admission.problem(read.facts)
+def _outgoing(settings: Settings, read: Read, problem: DeadLetterError | None) -> list[Outgoing]:
     if problem is not None:
         CLOSES_TOTAL.labels("dead_letter").inc()
+        DEAD_LETTERS_TOTAL.labels(problem.reason).inc()
         if problem.reason in DOOR_REASONS:
             DOOR_REFUSALS.labels(problem.reason).inc()
         return [dead_letter(settings, read.message, problem)]
     _EXPLODED.inc()
     offset, event_id = read.message.offset, read.facts[0].event_id.encode()
-    headers = (*derived_headers(offset), ("event-id", event_id))
+    trace = context_of(read.message)
+    headers = (*derived_headers(offset), ("event-id", event_id), *trace)
     topic, partitions = settings.topic(FACTS), settings.partitions
     records = []
     for fact in read.facts:
@@ -130,8 +160,8 @@ class Door:
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
     """The record with key and value unchanged; the headers give the reason and the origin.
 
-    Where both are too large for a record, of each its first MiB, with its length and hash.  The
-    record's own headers are left out.
+    Where both are too large for a record, of each its first MiB, with its length and hash.  Of
+    the record's own headers only the trace context is kept.
     """
     key, value = message.key, message.value
     cut: tuple[tuple[str, bytes], ...] = ()
@@ -148,6 +178,7 @@ def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Out
         ("source.offset", str(message.offset).encode()),
         ("source.timestamp", str(_timestamp_ms(message)).encode()),
         *cut,
+        *context_of(message),
     )
     partition = message.partition % settings.partitions
     return Outgoing(settings.topic(DEAD_LETTERS), partition, key, value, headers)

@@ -20,6 +20,7 @@ from app.learning.common.sieve import Sieve
 from app.learning.common.window import Trade
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
+from app.log.trace import Newest
 from app.metrics import (
     GROUPS,
     HELD_GROUPS,
@@ -95,6 +96,7 @@ class GroupStore:
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
+        self._traces = Newest()
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
@@ -104,11 +106,14 @@ class GroupStore:
             UNREADABLE.labels(LessonBuilder.role).inc()
             log.error(
                 "fact.unreadable",
+                topic=self._settings.topic(FACTS),
                 partition=self._partition,
                 offset=records[place].offset,
                 error=str(error),
             )
 
+        for record in records:
+            self._traces.note(record.key, record)
         values = (record.value for record in records)
         found, without = trades_by_group(values, self._settings.outcome, unreadable)
         WITHOUT_OUTCOME.inc(without)
@@ -238,6 +243,7 @@ class GroupStore:
 
     def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
         SEARCHES_CUT.inc(group.search_cut)
+        trace = self._traces.of(group_key(group.pattern_key, group.action_category).encode())
         for lesson in refit.lessons:
             yield from self._histories.note(lesson)
         for lesson_id in refit.retired:
@@ -246,9 +252,9 @@ class GroupStore:
         if refit.summary is not None:
             said.append(refit.summary)
         for record in said:
-            yield published(self._settings, LESSONS, record, self._version)
+            yield published(self._settings, LESSONS, record, self._version, trace)
         for lesson_id in refit.retired:
-            yield tombstone(self._settings, LESSONS, group.module, lesson_id, self._version)
+            yield tombstone(self._settings, LESSONS, group.module, lesson_id, self._version, trace)
 
     def _learner(self, module: str, pattern_key: str, category: str) -> Learner:
         config = self._settings.learning_config

@@ -16,10 +16,13 @@ import structlog
 from app.learning.common.changes import Changes
 from app.learning.engine import Judge, materializer
 from app.log.records import Outgoing, partition_of, published, tombstone, version_of
+from app.log.trace import Newest
 from app.metrics import UNREADABLE, WEIGHT
 from app.settings import Settings
+from app.stages.standing import Standing
+from edgeloop.overrides import Override
 from edgeloop.versions import Latest
-from schemas.kinds import JUDGED, KINDS, LESSONS
+from schemas.kinds import JUDGED, KINDS, LESSONS, OVERRIDES
 from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
@@ -75,6 +78,8 @@ class ModuleStore:
         self._latest: Latest[bytes, str | None] = Latest()  # lesson id → module; None: not in force
         self._unjudged: set[str] = set()  # modules that a full judgement may change
         self._version = 0
+        self._traces = Newest()
+        self._standing = Standing(partition)
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Take in lessons, summaries and tombstones."""
@@ -90,6 +95,7 @@ class ModuleStore:
                 UNREADABLE.labels(OverrideMaterializer.role).inc()
                 log.error(
                     "lesson.unreadable",
+                    topic=record.topic,
                     partition=self._partition,
                     offset=record.offset,
                     error=str(error),
@@ -99,6 +105,9 @@ class ModuleStore:
                 # From before a change of the setting: its owner will replace or retire it.
                 lesson = None
             before = self._latest.get(record.key)
+            if module := lesson.module if lesson is not None else before:
+                self._traces.note(module, record)
+            self._standing.lesson(record.key, lesson)
             self._latest.put(record.key, version, None if lesson is None else lesson.module)
             if lesson is not None:
                 in_force[record.key] = lesson
@@ -134,8 +143,11 @@ class ModuleStore:
         Records without a supporting lesson are retired by the next changes.
         """
         by_module: dict[str, list[Any]] = {}
+        self._standing.no_overrides()
         for record in published:
             decoded = self._decode(record)
+            if isinstance(decoded, Override):
+                self._standing.override(decoded.override_id, decoded)
             by_module.setdefault(decoded.module, []).append(decoded)
         for module in self._modules.keys() | by_module.keys():
             self._judge(module).adopt(by_module.get(module, ()))
@@ -150,11 +162,13 @@ class ModuleStore:
         if full:
             self._unjudged.clear()
         self._show_weights(judged)
-        return [
+        said = [
             record
             for module, changes in judged.items()
             for record in self._outgoing(module, changes)
         ]
+        self._standing.show()
+        return said
 
     def _show_weights(self, judged: Collection[str]) -> None:
         if not judged:
@@ -186,8 +200,13 @@ class ModuleStore:
         return False
 
     def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:
+        trace = self._traces.of(module)
         for topic, difference in changes.by_topic():
             for record in difference.published:
-                yield published(self._settings, topic, record, self._version)
+                if topic == OVERRIDES:
+                    self._standing.override(record.override_id, record)
+                yield published(self._settings, topic, record, self._version, trace)
             for key in difference.retired:
-                yield tombstone(self._settings, topic, module, key, self._version)
+                if topic == OVERRIDES:
+                    self._standing.override(key, None)
+                yield tombstone(self._settings, topic, module, key, self._version, trace)

@@ -31,7 +31,7 @@ from app.log.groups import projector_group
 from app.log.identity import Identity
 from app.log.reader import group_reader
 from app.log.retry import Stopping, back_off
-from app.metrics import BAD_RECORDS, PROJECTED_ROWS, PROJECTION_WAITING
+from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.marks import differences, marks_of, refusal, write
@@ -126,7 +126,9 @@ class Projector(mode.Service):
             await consumer.start()
             while not self.should_stop:
                 got = await consumer.getmany(timeout_ms=250, max_records=BATCH_RECORDS)
-                await self._write(got)
+                if got:
+                    with BATCH_SECONDS.labels("projector").time():
+                        await self._write(got)
                 await self._note_positions(consumer)
                 if await self._mark(consumer):
                     await self._commit(consumer)
@@ -251,9 +253,12 @@ class Projector(mode.Service):
         except _REFUSED as error:
             if len(batch) == 1:
                 BAD_RECORDS.labels(projection.topic).inc()
+                partition, offset = batch[0].place or (None, None)
                 log.error(
                     "projector.record_refused",
-                    topic=projection.topic,
+                    topic=self._settings.topic(projection.topic),
+                    partition=partition,
+                    offset=offset,
                     key=str(batch[0].key),
                     error=repr(error),
                 )
@@ -280,7 +285,7 @@ def decode_all(projection: Projection, records: Sequence[ConsumerRecord]) -> lis
     for record in records:
         try:
             if (row := projection.decode(record)) is not None:
-                decoded.append(row)
+                decoded.append(row._replace(place=(record.partition, record.offset)))
         except BadRecord as error:
             BAD_RECORDS.labels(projection.topic).inc()
             log.error(

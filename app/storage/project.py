@@ -33,13 +33,14 @@ Row = tuple[Any, ...]
 
 class Record(NamedTuple):
     """One record as rows.  Of the records with one `key` the one with the greatest `rank` counts,
-    of equals the later."""
+    of equals the later.  `place`: its partition and offset."""
 
     key: Hashable
     rank: Any
     rows: Sequence[Row]
     retired: bool = False
     change: Row | None = None
+    place: tuple[int, int] | None = None
 
 
 class Projection(Protocol):

@@ -13,11 +13,24 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.metrics import PROJECTION_WAITING
 from app.settings import Settings
 from app.worker.guard import Guard
 from app.worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
+
+
+def degraded() -> list[dict[str, str]]:
+    """What does not work though the worker is ready: a word and a sentence each.
+
+    Without PostgreSQL learning goes on, so it is no reason to send the worker nothing.
+    """
+    (metric,) = PROJECTION_WAITING.collect()
+    if not any(sample.value for sample in metric.samples):
+        return []
+    text = "PostgreSQL accepts no writes: its tables are out of date. Learning goes on."
+    return [{"reason": "database_away", "text": text}]
 
 
 class Health:
@@ -106,7 +119,8 @@ class Health:
     async def _readyz(self, _: web.Request) -> web.Response:
         reasons = self.reasons
         return web.json_response(
-            {"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200
+            {"ready": not reasons, "reasons": reasons, "degraded": degraded()},
+            status=503 if reasons else 200,
         )
 
     async def _metrics(self, _: web.Request) -> web.Response:

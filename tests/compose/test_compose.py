@@ -66,7 +66,18 @@ def faust_commands(command: list[str]) -> list[list[str]]:
 
 
 def test_the_services_are_these(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"kafka", "postgres", *OURS}
+    services = compose["services"]
+    assert set(services) == {"kafka", "postgres", *OURS, "prometheus", "grafana"}
+    assert {name for name in services if "profiles" in services[name]} == {"prometheus", "grafana"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours_may_write_nothing_and_have_no_rights(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -148,10 +159,12 @@ def test_health_is_asked_where_it_is_served(compose: dict[str, Any]) -> None:
 def test_every_server_has_a_health_check_and_keeps_its_data_in_a_named_volume(
     compose: dict[str, Any],
 ) -> None:
-    for name in ("kafka", "postgres"):
+    for name in ("kafka", "postgres", "prometheus", "grafana"):
         service = compose["services"][name]
         assert service["healthcheck"]["test"]
-        volumes = [volume.partition(":")[0] for volume in service["volumes"]]
+        volumes = [
+            volume.partition(":")[0] for volume in service["volumes"] if not volume.startswith(".")
+        ]
         assert volumes
         assert set(volumes) <= set(compose["volumes"])
 
@@ -231,10 +244,20 @@ def test_the_image_installs_the_lock_with_hashes_and_what_the_build_needs(
 def test_the_python_of_the_image_is_one_that_the_package_takes(
     dockerfile: list[tuple[str, str]],
 ) -> None:
-    (image,) = [rest for word, rest in dockerfile if word == "FROM"]
-    version = re.fullmatch(r"python:3\.(\d+)-slim", image)
+    assert [rest for word, rest in dockerfile if word == "FROM"] == ["${BASE}"]
+    assert dockerfile[0][0] == "ARG"
+    version = re.fullmatch(r"BASE=python:3\.(\d+)-slim", dockerfile[0][1])
     assert version is not None
     assert 11 <= int(version[1]) <= 13
+
+
+def test_make_image_builds_from_a_digest() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (recipe,) = re.findall(r"^image:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert "imagetools inspect" in recipe
+    assert "--build-arg BASE=$(BASE)@$$digest" in recipe
+    (base,) = re.findall(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.findall(r"^BASE := (.*)$", makefile, re.MULTILINE) == [base]
 
 
 def test_the_build_leaves_out_what_a_worker_does_not_need() -> None:

@@ -1,0 +1,110 @@
+"""Shows how far each role is behind as metrics: in records, and for how long the oldest has waited.
+
+The lag is that of the whole installation, from committed offsets, as `status` shows it: every
+worker shows the same, and one that is left shows that the others are gone.
+
+May touch: the broker (read only).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+
+from app.errors import EdgeloopError
+from app.log.lag import Lag, LagReader
+from app.metrics import LAG, LAG_SECONDS
+from app.settings import Settings
+from app.worker.fatal import fatal_exit
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 15.0
+_SEEN = 1_000
+"""Ends of a partition that are remembered; beyond, every second one is forgotten."""
+
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+
+class Waiting:
+    """For how long a record has been in the log, to the time between two looks.
+
+    Times of records are their producers', so the ends of the log are remembered with the time at
+    which they were seen.  What was there at the first look counts from then on.
+    """
+
+    def __init__(self) -> None:
+        self._ends: dict[Place, deque[tuple[float, int]]] = {}
+
+    def look(self, now_s: float, ends: Mapping[Place, int], firsts: Mapping[Place, int]) -> float:
+        """The seconds that the oldest record waits: `firsts` are the offsets of the first record
+        behind of each partition that has one, `ends` where these partitions end."""
+        longest = 0.0
+        for place in self._ends.keys() - firsts.keys():
+            del self._ends[place]
+        for place, first in firsts.items():
+            seen = self._ends.setdefault(place, deque())
+            if not seen or ends[place] > seen[-1][1]:
+                seen.append((now_s, ends[place]))
+            while len(seen) > 1 and seen[0][1] <= first:
+                seen.popleft()
+            if len(seen) > _SEEN:
+                self._ends[place] = deque([*list(seen)[:-1:2], seen[-1]])
+            longest = max(longest, now_s - seen[0][0])
+        return longest
+
+
+class LagWatch:
+    """Looks while the worker runs."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self._settings = settings
+        self._waiting: dict[str, Waiting] = {}
+        self._stop = asyncio.Event()
+        app.on_before_shutdown.connect(self.stop)
+        app.task(self.run)
+
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """End the looking."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Look every few seconds, until stopped; while the broker is away nothing changes."""
+        while not self._stop.is_set():
+            try:
+                async with LagReader(self._settings) as reader:
+                    while not self._stop.is_set():
+                        self.show(await reader.lags(), time.monotonic())
+                        await self._pause()
+            except (KafkaError, OSError, EdgeloopError) as error:
+                log.info("lag.broker_away", error=repr(error))
+                await self._pause()
+            except Exception as error:
+                fatal_exit("lag watch", error)
+
+    async def _pause(self) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), LOOK_EVERY_S)
+
+    def show(self, lags: list[Lag], now_s: float) -> None:
+        """Set the metrics, role by role."""
+        for role in dict.fromkeys(lag.role for lag in lags):
+            own = [lag for lag in lags if lag.role == role]
+            firsts = {(lag.topic, p): at for lag in own for p, at in lag.next_offsets.items()}
+            ends = {
+                (lag.topic, p): at + lag.by_partition[p]
+                for lag in own
+                for p, at in lag.next_offsets.items()
+            }
+            waiting = self._waiting.setdefault(role, Waiting())
+            LAG.labels(role).set(sum(lag.records for lag in own))
+            LAG_SECONDS.labels(role).set(waiting.look(now_s, ends, firsts))
