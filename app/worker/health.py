@@ -5,6 +5,7 @@ May touch: one listening socket.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import faust
@@ -13,6 +14,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app import metrics
 from app.settings import Settings
 from app.worker.guard import Guard
 from app.worker.watchdog import Watchdog
@@ -110,4 +112,5 @@ class Health:
         )
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        metrics.TASKS.set(len(asyncio.all_tasks()))
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
