@@ -66,7 +66,7 @@ def shown(outcome: Outcome, seed: int, kept: Path | None) -> str:
     faults = ", ".join(f"{count} × {name}" for name, count in sorted(outcome.faults.items()))
     book = outcome.book
     lines = [
-        f"faults         {faults}",
+        f"faults         {faults}; not reached in time: {outcome.not_reached}",
         f"closes         {outcome.closes}, repetitions included",
         f"hostile        {outcome.hostile} records, {outcome.dead_letters} dead letters",
         f"learned        {outcome.lessons} lessons, {outcome.overrides} overrides",

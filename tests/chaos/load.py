@@ -99,6 +99,7 @@ class Load:
         producer = Producer(
             {
                 **confluent_options(self._settings),
+                "log_level": 0,  # a broker that is killed is no news
                 "linger.ms": 5,
                 "enable.idempotence": True,
                 "message.max.bytes": 20_000_000,

@@ -49,6 +49,7 @@ class Outcome:
     dead_letters: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
+    not_reached: int = 0
     book: dict[str, Any] = field(default_factory=dict)
     idle_after_s: float = 0.0
     problems: list[str] = field(default_factory=list)
@@ -105,6 +106,7 @@ def run(
     outcome.closes = sum(item.reason is None for item in sent)
     outcome.hostile = len(sent) - outcome.closes
     outcome.faults, outcome.skipped = at_work.done, at_work.skipped
+    outcome.not_reached = at_work.not_reached
     outcome.problems += [*load.problems[:SHOWN], *watch.problems()[:SHOWN]]
     outcome.book = {
         "looks": watch.looks,
