@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import find, given
 from hypothesis import strategies as st
 
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
@@ -50,9 +50,35 @@ def mutated(draw: st.DrawFn) -> bytes:
         return b'{"override_id": "odd", "multiplier": 1e999}'
 
 
+VERSIONED = st.integers(0, 5).map(lambda n: [("version", str(n).encode())])
 RECORDS = st.lists(
-    st.tuples(KEYS, st.one_of(st.none(), st.binary(max_size=30), mutated()), HEADERS), max_size=6
+    st.one_of(
+        st.tuples(KEYS, st.one_of(st.none(), st.binary(max_size=30), mutated()), HEADERS),
+        st.tuples(KEYS, st.one_of(st.none(), mutated()), VERSIONED),
+        mutated().flatmap(
+            lambda value: st.tuples(st.just(key_of(value)), st.just(value), VERSIONED)
+        ),
+    ),
+    max_size=6,
 )
+
+
+def key_of(value: bytes) -> bytes:
+    """The key that an override should have."""
+    return next((i for i in IDS if i.encode() in value), IDS[0]).encode()
+
+
+def test_some_of_it_is_taken() -> None:
+    """The properties below would hold of an empty shelf, too."""
+
+    def taken(records: list[tuple[Any, Any, Any]]) -> bool:
+        shelf = Shelf()
+        shelf.apply(
+            SimpleNamespace(key=k, value=v, headers=h, offset=0, partition=0) for k, v, h in records
+        )
+        return len(shelf.records) > 1 and shelf.bad_records > 0
+
+    assert find(RECORDS, taken)
 
 
 @given(RECORDS)
