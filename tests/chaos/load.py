@@ -20,6 +20,7 @@ from schemas import kinds
 from tests.hostile import BAD_HEADERS
 from tests.pipeline.bad import STAMP, every_sort, huge
 from tests.pipeline.installation import confluent_options
+from tests.pipeline.planted import Log
 from tests.pipeline.trades import Close, Generator
 
 DELIVERED_WITHIN_S = 180.0
@@ -34,16 +35,22 @@ class Item(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-def items(seed: int, trades: int) -> list[Item]:
-    """All that is sent, in the order in which it is sent."""
+def good_closes(seed: int, trades: int, learning: str) -> list[Close]:
+    """Shuffled, with repetitions and corrections, and something in them that is learned."""
+    if learning == "integrated":
+        log = Log(seed)
+        return log.sent(log.trades(trades))
     generator = Generator(seed)
-    closes = generator.log(trades)
-    generator.random.shuffle(closes)
+    return generator.sent(generator.log(trades))
+
+
+def items(seed: int, trades: int, learning: str = "classic") -> list[Item]:
+    """All that is sent, in the order in which it is sent."""
     random = Random(f"hostile input of {seed}")
     fine = [name_value for name_value in BAD_HEADERS if type(name_value[0]) is str]
     good = [
         Item(close, None, fine if random.random() < 0.05 else ())
-        for close in generator.sent(closes)
+        for close in good_closes(seed, trades, learning)
     ]
     stamp_ms = round(STAMP.timestamp() * 1000)
     bad = [

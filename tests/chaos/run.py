@@ -25,7 +25,7 @@ from tests.pipeline.installation import FIXED_DATES, Installation
 from tests.pipeline.reference import Rules, learn
 from tests.pipeline.test_dead_letters import dead_letters
 
-RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=200)
+RULES = Rules(n_min=15, max_dims=2, window_days=60.0, window_trades=400)
 SETTINGS: dict[str, Any] = {
     "n_min": RULES.n_min,
     "max_dims": RULES.max_dims,
@@ -71,7 +71,7 @@ def run(
 ) -> Outcome:
     """Returns what was found; what stands in the way of the run itself is a problem, too."""
     outcome = Outcome()
-    sent = items(seed, max(100, round(minutes * 60 * trades_per_second)))
+    sent = items(seed, max(100, round(minutes * 60 * trades_per_second)), learning)
     with servers(directory) as made:
         installation = Installation.on(
             made.kafka.address, made.postgres.address, directory, learning=learning, **SETTINGS
@@ -94,6 +94,7 @@ def run(
                 compare(installation, [item for item in sent if item.reason is None])
                 outcome.lessons = len(installation.current(kinds.LESSONS))
                 outcome.overrides = len(installation.current(kinds.OVERRIDES))
+                assert outcome.overrides, "no override: the run is too short to show anything"
                 outcome.dead_letters = check_letters(installation, load)
             installation.terminate_all()
         except AssertionError as error:
