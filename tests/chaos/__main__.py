@@ -110,16 +110,20 @@ def main() -> int:
         print(f"[{time.monotonic() - began:6.1f} s] {what}", file=talk, flush=True)
 
     directory = Path(tempfile.mkdtemp(prefix="edgeloop-chaos-"))
-    outcome = run(
-        seed=seed,
-        minutes=options.minutes,
-        workers=options.workers,
-        learning=options.learning,
-        trades_per_second=options.trades_per_second,
-        faults=faults,
-        directory=directory,
-        say=say,
-    )
+    try:
+        outcome = run(
+            seed=seed,
+            minutes=options.minutes,
+            workers=options.workers,
+            learning=options.learning,
+            trades_per_second=options.trades_per_second,
+            faults=faults,
+            directory=directory,
+            say=say,
+        )
+    except KeyboardInterrupt:
+        shutil.rmtree(directory)
+        raise
     if outcome.problems:
         kept: Path | None = directory
     else:
@@ -133,4 +137,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; everything that was started has ended.")

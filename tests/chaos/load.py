@@ -131,12 +131,18 @@ class Load:
                 producer.poll(0)
             producer.poll(0)
             self._stop.wait(TICK_S)
+        if self._stop.is_set():  # the run has failed: what is on its way is of no use
+            producer.purge()
+            producer.flush(5)
+            return
         left = producer.flush(DELIVERED_WITHIN_S)
         if left:
             self.problems.append(f"{left} records were not acknowledged.")
 
     def _noted(self, item: Item) -> Any:
         def note(error: Any, message: Any) -> None:
+            if self._stop.is_set():
+                return
             if error is not None:
                 self.problems.append(f"A record was refused: {error}.")
             else:
