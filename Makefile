@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
+.PHONY: help demo demo-down test check chaos soak fuzz format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -39,6 +39,7 @@ demo-down: $(VENV)/.demo  ## Stop what `make demo` started
 	@$(BIN)/python -m samples.demo down
 
 test: $(VENV)/.dev  ## All checks and tests (starts its own Kafka and PostgreSQL on free ports)
+	@$(BIN)/python -m tests.browser
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -48,6 +49,15 @@ check: $(VENV)/.dev  ## Format, lint, types, import directions, generated docume
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+
+chaos: $(VENV)/.dev  ## Faults of all kinds, then a comparison with a batch computation: [SEED=7] [MINUTES=3]
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+soak: $(VENV)/.dev  ## A steady load; fails if memory, descriptors, threads or tasks grow: [MINUTES=10]
+	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+fuzz: $(VENV)/.dev  ## Random and mutated input for the door, the book and the importers: [SEED=7] [MINUTES=10]
+	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 format: $(VENV)/.dev  ## Format the code, and mend what the linter can
 	$(BIN)/ruff format .

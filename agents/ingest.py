@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from app.log.control import ControlLog
 from app.log.producer import Producer
 from app.log.records import Outgoing
-from app.log.retry import Stopping, back_off
+from app.log.retry import Stopping, back_off, later
 from app.log.unread import Unread
 from app.metrics import BATCH_SECONDS
 from app.settings import Settings
@@ -26,6 +26,9 @@ _SECONDS = BATCH_SECONDS.labels("ingest")
 
 log = structlog.get_logger(__name__)
 
+FINISH_WITHIN_S = 5.0
+"""After a stop, to read what the control log says of closes in flight; the stop waits for 20 s."""
+
 
 def attach(app: faust.App, settings: Settings) -> None:
     """Let `app` run this agent."""
@@ -36,7 +39,7 @@ def attach(app: faust.App, settings: Settings) -> None:
     producer = Producer(settings, stopping)
     topic = settings.topic(CLOSES)
     unread = Unread(settings, topic)
-    control = ControlLog(settings, stopping)
+    control = ControlLog(settings, later(stopping, FINISH_WITHIN_S))
     door = Door(settings, control)
 
     async def through(messages: list[Any]) -> list[Outgoing]:

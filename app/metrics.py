@@ -52,6 +52,7 @@ HELD_GROUPS = Gauge(
 MEMORY_FULL = Gauge(
     "edgeloop_memory_full", "1 while nothing is taken in because memory is nearly full", ["role"]
 )
+TASKS = Gauge("edgeloop_asyncio_tasks", "Tasks of the worker's event loop")
 STALLED = Gauge("edgeloop_stalled", "1 while input waits and nothing moves", ["role"])
 FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
 RECORDS_SENT = Counter(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 
 
@@ -25,3 +26,19 @@ async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
         if should_stop():
             raise Stopping
         await asyncio.sleep(min(left, 0.1))
+
+
+def later(should_stop: Callable[[], bool], seconds: float) -> Callable[[], bool]:
+    """`should_stop`, so many seconds later: what is nearly done, by a broker that is slow, is done
+    before the stop.
+
+    The seconds count from the first time that anybody asks after the stop.
+    """
+    since: list[float] = []
+
+    def asked() -> bool:
+        if should_stop() and not since:
+            since.append(time.monotonic())
+        return bool(since) and time.monotonic() - since[0] >= seconds
+
+    return asked

@@ -140,7 +140,8 @@ async def _explode_partition(task: ExplodeTask) -> None:
 async def _refused(settings: Settings, partition: int) -> dict[int, str]:
     """The offsets of a partition's closes that step 4 leaves out, each with the reason."""
     found: dict[int, str] = {}
-    async for records in scan(settings, kinds.DEAD_LETTERS, partition=partition):
+    theirs = partition % settings.partitions  # closes may have more partitions than letters
+    async for records in scan(settings, kinds.DEAD_LETTERS, partition=theirs):
         for record in records:
             letter = letter_of(record)
             if (

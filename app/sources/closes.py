@@ -123,12 +123,9 @@ def _kind_of_json(path: str) -> str:
         or nautilus_close.kind_of(event)
     ):
         return _kind_of_lines(path)
-    return (
-        "table"
-        if isinstance(event, list)
-        or any(isinstance(value, (list, dict)) for value in event.values())
-        else "jsonl"
-    )
+    values = event.values() if isinstance(event, dict) else ()
+    is_document = isinstance(event, list) or any(isinstance(v, (list, dict)) for v in values)
+    return "table" if is_document else "jsonl"
 
 
 def _is_result(path: str) -> bool:

@@ -75,8 +75,11 @@ def as_log(marks: Iterable[Mark]) -> Log:
 async def differences(
     settings: Settings, connection: asyncpg.Connection, identity: Identity
 ) -> list[Difference]:
-    """In what the log of the tables is another one than Kafka has.  Raises `KafkaError`."""
-    # First what is committed: whoever writes meanwhile marks before it commits.
+    """In what the log of the tables is another one than Kafka has.  Raises `KafkaError`.
+
+    Other projectors go on meanwhile.  They mark first, then commit; so offsets are read first, then
+    marks, then the ends of the log.
+    """
     committed = await identity.committed(projector_group(settings))
     marks = await read(connection)
     known = [mark for mark in marks if mark.topic.startswith(settings.topic_prefix)]

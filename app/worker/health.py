@@ -5,6 +5,7 @@ May touch: one listening socket.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import faust
@@ -13,7 +14,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.metrics import PROJECTION_WAITING
+from app import metrics
 from app.settings import Settings
 from app.worker.guard import Guard
 from app.worker.watchdog import Watchdog
@@ -26,7 +27,7 @@ def degraded() -> list[dict[str, str]]:
 
     Without PostgreSQL learning goes on, so it is no reason to send the worker nothing.
     """
-    (metric,) = PROJECTION_WAITING.collect()
+    (metric,) = metrics.PROJECTION_WAITING.collect()
     if not any(sample.value for sample in metric.samples):
         return []
     text = "PostgreSQL accepts no writes: its tables are out of date. Learning goes on."
@@ -124,4 +125,5 @@ class Health:
         )
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        metrics.TASKS.set(len(asyncio.all_tasks()))
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,12 +34,13 @@ from edgeloop.identity import slice_id
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text
 from schemas import kinds
+from tests.browser import browser_path
 from tests.dashboard.site import ROOT, Site, running, wait
 from tests.explain.making import override
 from tests.pipeline.installation import Installation
 from tests.pipeline.planted import DAYS, Log
 from tests.pipeline.trades import START, Close
-from tests.report.test_page import ARGUMENTS, BROWSERS
+from tests.report.test_page import ARGUMENTS
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -154,8 +154,7 @@ def _published(installation: Installation) -> list[Override]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    assert found, f"There is no Chromium: install one of {', '.join(BROWSERS)}."
+    found = browser_path()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
         yield opened

@@ -29,12 +29,13 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 Script = Callable[..., subprocess.Popen[str]]
 
 UP = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in jobs in the background
 from pathlib import Path
 from app import devstack
 print(devstack.up(Path(sys.argv[1]), die_with_parent="leash" in sys.argv).broker, flush=True)
 if "stay" in sys.argv:
-    import signal; signal.pause()
+    signal.pause()
 """
 
 

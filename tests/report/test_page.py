@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from app.report.explained import EXPLAINED
+from tests.browser import browser_path
 from tests.report.making import ENVIRONMENT, closes
 
 ROOT = Path(__file__).resolve().parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -61,11 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    assert found, (
-        "The page is looked at in a Chromium, and there is none: install one of"
-        f" {', '.join(BROWSERS)}."
-    )
+    found = browser_path()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
         yield opened

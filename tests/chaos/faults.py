@@ -1,0 +1,225 @@
+"""Makes the faults of a schedule happen to workers, servers and the network, and ends them.
+
+May touch: workers, servers and a proxy that are the run's own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from tests.chaos.plan import Fault
+from tests.chaos.servers import Servers
+from tests.pipeline.installation import POLL_S, Installation, Worker, wait
+
+READY_S = 90.0
+NOT_DURING = {"postgres pause": ("postgres kill",)}
+"""What cannot begin while something else is on."""
+UNFINISHED = {70, 75}
+"""How a worker may end that is told to stop while a server is away: nothing is acknowledged."""
+
+
+class Faults:
+    """Carries a schedule out.  `say` is told each thing that happens."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        servers: Servers,
+        say: Callable[[str], None],
+    ) -> None:
+        self._installation, self._servers, self._say = installation, servers, say
+        self._ends: list[tuple[float, int, str, Callable[[], None]]] = []
+        self._number = itertools.count()
+        self._on: set[str] = set()
+        self._frozen: list[Worker] = []
+        self._paused: list[int] = []
+        self.done: dict[str, int] = {}
+        self.skipped = self.not_reached = 0
+
+    def start(self) -> Worker:
+        """A worker behind the proxy."""
+        return self._installation.start(broker=self._servers.kafka.proxied_address)
+
+    def start_ready(self, count: int) -> None:
+        new = [self.start() for _ in range(count)]
+        wait(
+            lambda: all(worker.ready() for worker in new),
+            READY_S,
+            "workers that are ready",
+            self._installation.logs,
+        )
+
+    def run(self, schedule: Sequence[Fault], seconds: float) -> None:
+        """For so many seconds; fails at once when a worker ends that nobody ended.
+
+        A fault that takes long puts off those after it: they are to happen under load, and not all
+        at once.  What is left when the time is up does not happen.
+        """
+        began = time.monotonic()
+        put_off_s = 0.0
+        waiting = list(reversed(schedule))
+        while (now := time.monotonic() - began) < seconds:
+            self._check()
+            if self._ends and self._ends[0][0] <= time.monotonic():
+                self._end_next()
+            elif waiting and (due := waiting[-1].at_s + put_off_s) <= now:
+                put_off_s += now - due
+                self._begin(waiting.pop())
+            else:
+                time.sleep(POLL_S)
+        self.not_reached = len(waiting)
+
+    def end_all(self) -> None:
+        """Everything runs again, with at least one worker."""
+        while self._ends:
+            self._end_next()
+        if not self._installation.workers:
+            self.start_ready(1)
+
+    def clean_up(self) -> None:
+        """Let go of what is stopped, so that it can be ended; workers end."""
+        for pid in self._paused:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self._servers.proxy.delay_s = 0.0
+        self._servers.proxy.release()
+        self._installation.kill_all()
+
+    def _check(self) -> None:
+        for worker in self._installation.workers:
+            worker.check()
+
+    def _end_next(self) -> None:
+        _, _, name, end = heapq.heappop(self._ends)
+        self._say(f"end of {name}")
+        end()
+        self._on.discard(name)
+
+    def _begin(self, fault: Fault) -> None:
+        if still := self._on & {fault.name, *NOT_DURING.get(fault.name, ())}:
+            self._say(f"{fault.name}: not now, {still.pop()} is still on")
+            self.skipped += 1
+            return
+        self._say(str(fault))
+        self.done[fault.name] = self.done.get(fault.name, 0) + 1
+        end = getattr(self, "_" + fault.name.replace(" ", "_"))(fault)
+        if end is not None:
+            self._on.add(fault.name)
+            due = time.monotonic() + fault.lasts_s
+            heapq.heappush(self._ends, (due, next(self._number), fault.name, end))
+
+    # -- workers
+    # ----------------------------------------------------------------------------------------------
+
+    def _awake(self) -> list[Worker]:
+        return [w for w in self._installation.workers if w not in self._frozen]
+
+    def _kill(self, fault: Fault) -> None:
+        workers = self._installation.workers
+        if workers:
+            self._installation.kill(workers[int(fault.pick * len(workers))])
+        self.start()
+
+    def _terminate(self, fault: Fault) -> None:
+        if awake := self._awake():
+            self._stop(awake[int(fault.pick * len(awake))])
+        self.start()
+
+    def _stop(self, worker: Worker) -> None:
+        disturbed = bool(self._on - {"latency", "freeze"})
+        self._installation.workers.remove(worker)
+        code = worker.terminate(40.0)
+        allowed = {0, *UNFINISHED} if disturbed else {0}
+        # It may not have come so far as to hear the signal.
+        if "worker.listening" not in worker.text():
+            allowed.add(-signal.SIGTERM)
+        assert code in allowed, f"exit {code} after SIGTERM:\n{worker.text()[-8_000:]}"
+
+    def _freeze(self, fault: Fault) -> Callable[[], None] | None:
+        if not (awake := self._awake()):
+            return None
+        worker = awake[int(fault.pick * len(awake))]
+        worker.signal(signal.SIGSTOP)
+        self._frozen.append(worker)
+
+        def thaw() -> None:
+            self._frozen.remove(worker)
+            if worker in self._installation.workers:
+                worker.signal(signal.SIGCONT)
+
+        return thaw
+
+    def _rolling_restart(self, fault: Fault) -> None:
+        for worker in self._awake():
+            self._stop(worker)
+            new = self.start()
+            if not self._on:
+                wait(new.ready, READY_S, "restarted worker that is ready", self._installation.logs)
+
+    def _scale(self, fault: Fault) -> None:
+        """To one worker, to three, to two."""
+        for worker in self._awake()[1:]:
+            self._stop(worker)
+        self._until_members(1)
+        while len(self._installation.workers) < 3:
+            self.start()
+        self._until_members(3)
+        for worker in self._awake()[2:]:
+            self._stop(worker)
+        self._until_members(2)
+
+    def _until_members(self, count: int) -> None:
+        """Where nothing else is wrong, the group settles before the next step."""
+        if self._on or len(self._installation.workers) != count:
+            return
+        wait(
+            lambda: self._check() or self._installation.members() == count,
+            READY_S,
+            f"group of {count}",
+            self._installation.logs,
+        )
+
+    # -- servers and network
+    # ----------------------------------------------------------------------------------------------
+
+    def _broker_kill(self, fault: Fault) -> Callable[[], None]:
+        self._servers.kill(self._servers.kafka)
+        return lambda: self._servers.run(self._servers.kafka)
+
+    def _postgres_kill(self, fault: Fault) -> Callable[[], None]:
+        # Stopped processes can be killed, too.
+        self._paused.clear()
+        self._servers.kill(self._servers.postgres)
+        return lambda: self._servers.run(self._servers.postgres)
+
+    def _postgres_pause(self, fault: Fault) -> Callable[[], None]:
+        self._paused = self._servers.pause(self._servers.postgres)
+
+        def go_on() -> None:
+            for pid in self._paused:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+            self._paused.clear()
+
+        return go_on
+
+    def _latency(self, fault: Fault) -> Callable[[], None]:
+        self._servers.proxy.delay_s = fault.delay_s
+
+        def none() -> None:
+            self._servers.proxy.delay_s = 0.0
+
+        return none
+
+    def _cut(self, fault: Fault) -> None:
+        self._servers.proxy.cut()
+
+    def _no_network(self, fault: Fault) -> Callable[[], None]:
+        self._servers.proxy.hold()
+        return self._servers.proxy.release

@@ -1,0 +1,81 @@
+"""What goes wrong when: a schedule that a seed determines, so that it can be had again.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from random import Random
+from typing import Any
+
+QUIET_S = 5.0
+"""Before the first fault: something is to be at work."""
+ONE_WORKER = ("kill", "terminate", "freeze")
+FAULTS: dict[str, tuple[float, float]] = {
+    "kill": (0, 0),
+    "terminate": (0, 0),
+    "freeze": (2, 18),  # the group's session ends after 12 s
+    "rolling restart": (0, 0),
+    "scale": (0, 0),
+    "broker kill": (1, 16),
+    "postgres pause": (3, 15),
+    "postgres kill": (1, 10),
+    "latency": (5, 20),
+    "cut": (0, 0),
+    "no network": (1, 15),
+}
+"""Each fault, and the shortest and longest that it lasts in seconds.
+
+0: it is over when everything that was stopped is replaced.
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong."""
+
+    at_s: float
+    name: str
+    lasts_s: float = 0.0
+    pick: float = 0.0
+    """Which of the workers that there are then: a share of the list."""
+    delay_s: float = 0.0
+    """Of each piece that passes the proxy, for `latency`."""
+
+    def __str__(self) -> str:
+        said = f"{self.at_s:6.1f} s  {self.name}"
+        if self.lasts_s:
+            said += f" for {self.lasts_s:.1f} s"
+        if self.delay_s:
+            said += f", {self.delay_s * 1000:.0f} ms"
+        return said
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def schedule(seed: int, minutes: float, only: tuple[str, ...] = ()) -> list[Fault]:
+    """The faults of so many minutes, in order; each kind once before any comes twice."""
+    random = Random(f"faults of {seed}")
+    kinds = [name for name in FAULTS if not only or name in only]
+    found: list[Fault] = []
+    bag: list[str] = []
+    at_s = QUIET_S
+    while at_s < minutes * 60:
+        if not bag:
+            bag = random.sample(kinds, len(kinds))
+        name = bag.pop()
+        lasts_s = round(random.uniform(*FAULTS[name]), 1)
+        found.append(
+            Fault(
+                round(at_s, 1),
+                name,
+                min(lasts_s, max(1.0, minutes * 60 - at_s)) if lasts_s else 0.0,
+                round(random.random(), 3),
+                round(random.uniform(0.005, 0.2), 3) if name == "latency" else 0.0,
+            )
+        )
+        # Sometimes in the middle of the one before, sometimes when all is well again.
+        at_s += random.choice([random.uniform(0.5, 4), random.uniform(6, 16)])
+    return found

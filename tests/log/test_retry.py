@@ -1,0 +1,31 @@
+"""Waiting that can be stopped, and a stop that waits a little."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from app.log import retry
+from app.log.retry import Stopping, back_off, later
+
+
+async def test_a_back_off_ends_when_told_to_stop() -> None:
+    began = time.monotonic()
+    with pytest.raises(Stopping):
+        await back_off(9, lambda: time.monotonic() > began + 0.2)
+    assert time.monotonic() - began < 2.0
+
+
+def test_a_later_stop_counts_from_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, stopped = [100.0], [False]
+    monkeypatch.setattr(retry.time, "monotonic", lambda: now[0])
+    asked = later(lambda: stopped[0], 5.0)
+    now[0] += 50
+    assert not asked()
+    stopped[0] = True
+    assert not asked()
+    now[0] += 4.9
+    assert not asked()
+    now[0] += 0.2
+    assert asked()

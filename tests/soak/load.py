@@ -1,0 +1,60 @@
+"""A steady stream of closes of the same few groups, whose windows are soon full.
+
+May touch: the broker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from tests.pipeline.installation import Installation
+from tests.pipeline.trades import DAYS, Close, close, simple
+
+PATTERNS = ("up.S1", "down.S2", "wide.S3")
+SCOPES = {
+    "chain": ("sol", "eth", "base"),
+    "bucket": ("micro", "large"),
+    "timeframe": ("1h", "4h"),
+}
+REPEATED = 0.1
+REFUSED = 0.02
+
+
+def closes(seed: int, total: int) -> Iterator[Close]:
+    """So many trades, one after the other in time; some closes come twice, some are refused."""
+    random = Random(seed)
+    for number in range(total):
+        event: dict[str, Any] = simple(
+            f"s-{number}",
+            day=number / total * (DAYS - 1),
+            rr=random.gauss(0.3, 1.0),
+            pattern=random.choice(PATTERNS),
+            scope={name: random.choice(values) for name, values in SCOPES.items()},
+        )
+        if random.random() < REFUSED:
+            del event["trade_id"]
+        made = close(event)
+        yield made
+        if random.random() < REPEATED:
+            yield made
+
+
+class Steady:
+    """Sends what is due at a pace; called again and again."""
+
+    def __init__(self, installation: Installation, seed: int, rate: float, seconds: float) -> None:
+        self._installation, self._rate = installation, rate
+        self._closes = closes(seed, max(1, round(rate * seconds)))
+        self._began = time.monotonic()
+        self.sent = 0
+
+    def send_due(self) -> None:
+        """What should have been sent by now, and was not."""
+        due = int((time.monotonic() - self._began) * self._rate) - self.sent
+        batch = [made for _, made in zip(range(due), self._closes, strict=False)]
+        if batch:
+            self._installation.produce(batch)
+            self.sent += len(batch)

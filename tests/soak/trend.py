@@ -1,0 +1,54 @@
+"""Whether a series of samples grows: not what one sample says, but all of them together.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scipy.stats import kendalltau, theilslopes
+
+WARM_UP = 0.4
+"""Share of the samples, from the first, that do not count: windows fill, caches too."""
+LEAST_SAMPLES = 8
+CERTAIN = 0.001
+"""Probability that a series without a trend looks like one."""
+
+
+class Trend(NamedTuple):
+    """What a quantity does once it is warm."""
+
+    first: float
+    """Median of the first quarter."""
+    last: float
+    """Median of the last quarter."""
+    growth: float
+    """Theil and Sen's slope, over all of the time that counts."""
+    p_value: float
+    """Mann and Kendall's."""
+
+    def grows(self, allowed: float) -> bool:
+        """More than is allowed, and not by chance."""
+        return self.growth > allowed and self.p_value < CERTAIN
+
+
+def trend(times: Sequence[float], values: Sequence[float]) -> Trend:
+    """Of the samples after the warm-up; raises `ValueError` where these are too few."""
+    skipped = round(len(times) * WARM_UP)
+    times, values = times[skipped:], values[skipped:]
+    if len(values) < LEAST_SAMPLES:
+        raise ValueError(f"{len(values)} samples are too few to tell a trend.")
+    part = max(2, len(values) // 4)
+    first, last = _median(values[:part]), _median(values[-part:])
+    if len(set(values)) == 1:
+        return Trend(first, last, 0.0, 1.0)
+    slope = float(theilslopes(values, times).slope)
+    found = kendalltau(times, values)
+    return Trend(first, last, slope * (times[-1] - times[0]), float(found.pvalue))
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
