@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check chaos soak fuzz format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
+.PHONY: help demo demo-down test test-long check chaos soak fuzz format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -41,7 +41,10 @@ demo-down: $(VENV)/.demo  ## Stop what `make demo` started
 test: $(VENV)/.dev  ## All checks and tests (starts its own Kafka and PostgreSQL on free ports)
 	@$(BIN)/python -m tests.browser
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"
+
+test-long: $(VENV)/.dev  ## The tests that take a minute each
+	$(BIN)/python -m pytest -m long
 
 check: $(VENV)/.dev  ## Format, lint, types, import directions, generated documents
 	$(BIN)/ruff format --check .

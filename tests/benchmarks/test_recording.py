@@ -13,6 +13,7 @@ from schemas.kinds import DERIVED
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_it_has_every_topic_and_table(tmp_path: Path) -> None:

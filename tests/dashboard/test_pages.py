@@ -372,6 +372,7 @@ def test_pages_are_served_with_a_strict_policy_and_change_nothing(world: World) 
     assert not re.search(r'<script(?! src="/static/)|\sstyle="|\son\w+="', text)
 
 
+@pytest.mark.long
 def test_a_page_stays_readable_while_servers_stop_and_start(world: World, browser: Browser) -> None:
     page = opened(browser, world.site, "/").page
     page.locator("#pulse.live").wait_for(timeout=60_000)

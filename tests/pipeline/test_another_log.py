@@ -114,6 +114,7 @@ def reversed_closes(closes: list[Close], module: str) -> list[Close]:
     return found
 
 
+@pytest.mark.long
 def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installation]):
     """The worker ends and says so; the next refuses; accept mends; versions never go back."""
     installation = install(**SETTINGS)
@@ -187,6 +188,7 @@ def test_a_topic_made_anew_between_two_workers(install: Callable[..., Installati
     learned(installation, first + second)
 
 
+@pytest.mark.long
 def test_partitions_are_added(install: Callable[..., Installation], tmp_path: Path):
     """Of closes: all are read.  Of what has keys: the worker ends, and accept mends."""
     installation = install(**SETTINGS)
