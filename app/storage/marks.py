@@ -76,10 +76,11 @@ async def differences(
     settings: Settings, connection: asyncpg.Connection, identity: Identity
 ) -> list[Difference]:
     """In what the log of the tables is another one than Kafka has.  Raises `KafkaError`."""
+    # First what is committed: whoever writes meanwhile marks before it commits.
+    committed = await identity.committed(projector_group(settings))
     marks = await read(connection)
     known = [mark for mark in marks if mark.topic.startswith(settings.topic_prefix)]
     found = await identity.changed_since(as_log(known))
-    committed = await identity.committed(projector_group(settings))
     found += ahead(known, {(tp.topic, tp.partition): at.offset for tp, at in committed.items()})
     return found
 

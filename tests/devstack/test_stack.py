@@ -320,7 +320,7 @@ def test_another_broker_on_the_port_is_not_taken_for_ours(directory: Path, tmp_p
             directory / "kafka" / "ports.json",
             json.dumps([int(other.broker.rpartition(":")[2]), 1]),
         )
-        with pytest.raises(RuntimeError, match="is another one"):
+        with pytest.raises(RuntimeError, match="belongs to another cluster"):
             asyncio.run(ours.probe())
 
 

@@ -215,7 +215,7 @@ def test_no_document_with_blocks_is_forgotten() -> None:
             block.language in ("sh", "python") and block.elsewhere is None for block in blocks(d)
         )
     }
-    assert runnable == {README, DATA, RUNTIME, OPERATIONS, ADAPTERS}
+    assert runnable == {README, DATA, RUNTIME, OPERATIONS, ADAPTERS, OWN_BOT}
 
 
 def run_with_ingest(document: Path, settings: Settings, folder: Path) -> str:
