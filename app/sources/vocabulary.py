@@ -43,7 +43,7 @@ WORDS = {
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid inst_id"
         " instrument_id contract_code spot_pairs spot_pair trading_symbol tradingsymbol"
         " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título company scrip"
-        " scrip_name security_name stock_name product_name company_name name action"
+        " scrip_name security_name stock_name product_name company_name name action ativo titolo"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -120,7 +120,7 @@ WORDS = {
         " quantità aantal 合約 數量 数量 成交量 口數 объём ilość deal_size position_qty filledqty"
         " max_size closed_amount execqty size_units coin_amount base_amount volume_lots 倉位大小"
         " 仓位大小 部位大小 position_size_qty 頭寸 títulos titres trade_amount объем miktar"
-        " wolumen volume_lotti"
+        " wolumen volume_lotti change"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee"
@@ -135,7 +135,7 @@ WORDS = {
     "currency": (
         "quote_currency currency instrument_currency trade_currency settle_currency ccy"
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
-        " price_currency spot_price_currency profit_currency pnl_currency account_currency"
+        " price_currency spot_price_currency profit_currency pnl_currency account_currency divisa"
     ),
     "revision": "revision",
     "multiplier": (
@@ -147,13 +147,13 @@ WORDS = {
         " konto compte cuenta account_name uid portfolio"
     ),
     "price": (
-        "quote_price lastpx last_px avg_price fill_price exec_price price price_at_transaction"
-        " trade_price execution_price rate t_price avg_fill_price average_price filled_price"
-        " executed_price tradeprice avgprice average_fill_price price_per_unit price_share"
+        "quote_price lastpx last_px avg_price average_price avg_fill_price average_fill_price"
+        " fill_price exec_price price price_at_transaction trade_price execution_price rate"
+        " t_price filled_price executed_price tradeprice avgprice price_per_unit price_share"
         " unit_price price_per_share avg_filled_price kurs preis ausführungskurs cours prix"
         " precio prezzo koers 價格 价格 成交價 成交价 成交均价 цена cena deal_price last_price"
         " avgpx avg_px fillprice fillpx order_price execution_avg_price spot_price_at_transaction"
-        " trade_px 価格 px fill_px exec_px premium"
+        " trade_px 価格 px fill_px exec_px premium preço"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
@@ -165,7 +165,7 @@ WORDS = {
         " datum_zeit uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 时间"
         " 成交時間 成交时间 日期_時間 время дата czas exec_datetime event_time filltime trade_ts"
         " utc_time dt filled_canceled filled_cancelled date_utc_0 datetime_utc txn_date exectime"
-        " 日期_时间 日期时间 日時"
+        " 日期_时间 日期时间 日時 horário"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"

@@ -77,7 +77,7 @@ NUMBERS = frozenset(
 )
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|frais|comisi|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|kommission|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"

@@ -142,10 +142,11 @@ def settle_currency(decided: Decided) -> None:
         return  # No profit comes out.
     for text in contents.texts:
         told = re.search(
-            r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|USDT)\b", text
+            r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|BRL|MXN|TRY|USDT)\b",
+            text,
         )
         if told and re.search(
-            r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\\b|conto\\b|hesap",
+            r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap",
             text,
             re.IGNORECASE,
         ):

@@ -285,10 +285,27 @@ def _against(decided: Decided, reading: Reading) -> None:
     )
 
 
+def _is_nearly_inverse(decided: Decided, trades: list[Trade]) -> bool:
+    """Whether profits of possibly inverse contracts are, but for fees, those in the coin."""
+    if "symbol" not in decided.fields:
+        return False
+    shares = [
+        abs(t.profit) / (abs(t.quantity) * abs(1 / t.entry - 1 / t.exit))
+        for t in trades
+        if t.profit and t.quantity and t.entry and t.exit and t.entry != t.exit
+    ]
+    symbols = decided.kept.contents.words(decided.fields["symbol"].column)
+    return (
+        bool(shares)
+        and 0.5 <= statistics.median(shares) <= 2
+        and all(may_be_inverse(symbol) for symbol in symbols)
+    )
+
+
 def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     n_sized = sum(t.profit is not None for t in trades)
     has_fees = "fees_usd" in decided.fields
-    if reading.inverse and reading.exact >= 0.8:
+    if (reading.inverse and reading.exact >= 0.8) or _is_nearly_inverse(decided, trades):
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
         decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
         decided.guessed.append(
