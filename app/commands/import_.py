@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import orjson
+from rich.progress import TaskID
 from rich.table import Table
 
 from app.commands.base import (
@@ -148,10 +149,10 @@ def import_(
             "Add --dry-run; import once the profit is as expected.",
         )
     settings = Settings.from_environment()
-    notes = Notes()
+    notes, watched = Notes(), _Watched(files)
 
     def read(into: Notes | None = None) -> Iterator[Closed]:
-        return closes(files, kind, mapping, module=module, notes=into)
+        return closes(files, kind, mapping, module=module, notes=into, reading=watched.at)
 
     by = shift_by(files, shift_to, limit, read)
     found = islice(read(notes), limit)
@@ -159,10 +160,11 @@ def import_(
         moved = found if by is None else (c._replace(value=shifted(c.value, by)) for c in found)
         expected, shown = _expected(expect_pnl), _shown_events(show)
         meaning = load(mapping) if mapping is not None else None
-        seen = _survey(settings, files, moved, shown, meaning)
+        seen = _survey(settings, watched, moved, shown, meaning)
         _report(seen, notes, as_json, expected)
         return
-    first = list(islice(found, GLANCE))
+    with watched:
+        first = list(islice(found, GLANCE))
     if not first:
         raise BadDataError(
             "The input contains no closed positions.",
@@ -259,21 +261,42 @@ def _expected(text: str | None) -> tuple[float, str | None] | None:
     return float(told.text), told.unit
 
 
+class _Watched:
+    """A bar that shows how far the files have been read, while it is entered; fills are read to
+    their end before the first close comes."""
+
+    def __init__(self, files: tuple[str, ...]) -> None:
+        self._files, self._bar = files, progress()
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> None:
+        self._bar.start()
+        self._task = self._bar.add_task("reading", total=file_size(self._files), rate="")
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        self._task = None
+
+    def at(self, n_bytes: int, rate: str = "") -> None:
+        """Note how many bytes have been read."""
+        if self._task is not None:
+            self._bar.update(self._task, completed=n_bytes, rate=rate)
+
+
 def _survey(
     settings: Settings,
-    files: tuple[str, ...],
+    watched: _Watched,
     found: Iterator[Closed],
     show: int,
     mapping: TableMapping | None,
 ) -> Survey:
     made, read, looked_ms = Survey(settings, mapping), ReadBytes(), now_ms()
-    with progress() as bar:
-        task = bar.add_task("reading", total=file_size(files), rate="")
+    with watched:
         for closed in found:
             made.see(closed, looked_ms, show=show)
             read.see(closed)
             if made.closes % 1_000 == 0:
-                bar.update(task, completed=read.bytes, rate=f"{made.closes:,}")
+                watched.at(read.bytes, f"{made.closes:,}")
     return made
 
 

@@ -27,9 +27,9 @@ unreported split."""
 
 class Fill(NamedTuple):
     """A fill: `quantity` is signed (bought above 0), `fee` above 0 is paid, `multiplier` is the
-    contract's value per point (None: that of the position, else 1).  `kind` is `fill`, `expiry`
-    (all that is held ends at 0) or `split` (`quantity` units are added to what is held); `opens` is
-    whether it says to open or to close."""
+    contract's value per point (None: that of the position, else 1). `kind` is `fill`, `expiry`
+    (all that is held ends at 0), `assignment` (`quantity` of it does) or `split` (`quantity`
+    units are added to what is held); `opens` is whether it says to open or to close."""
 
     ts: str
     quantity: Decimal
@@ -171,7 +171,7 @@ class Books:
         if fill.kind == "split":
             self._split_by_row(position, fill)
             return None
-        if fill.kind == "expiry":
+        if fill.kind in ("expiry", "assignment"):
             return self._expire(position, fill)
         if position is not None:
             self._doubt_values(position, fill)
@@ -224,8 +224,11 @@ class Books:
             self.odd.append(("expiries of symbols not held, left out", fill))
             return None
         position.doubt = position.doubt or self._doubt.get(fill.book, "")
-        position.leave(fill._replace(quantity=-position.direction * position.held), position.held)
-        return self._open.pop(fill.book)
+        part = position.held
+        if fill.kind == "assignment":
+            part = min(part, fill.quantity)
+        position.leave(fill._replace(quantity=-position.direction * part), part)
+        return self._open.pop(fill.book) if position.held == 0 else None
 
     def _doubt_values(self, position: Position, fill: Fill) -> None:
         """Contract values that differ within a book: two instruments, such as a share and its

@@ -5,7 +5,7 @@ May touch: the files it is given (read only).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -31,6 +31,7 @@ nautilus_trader's position events; CSV and Parquet with a mapping."""
 
 _DATABASES = (".sqlite", ".sqlite3", ".db")
 _LOOKED_AT_BYTES = 65_536
+_ROWS_A_REPORT = 1_000
 
 
 class Closed(NamedTuple):
@@ -52,10 +53,13 @@ def closes(
     *,
     module: str | None = None,
     notes: Notes | None = None,
+    reading: Callable[[int], None] | None = None,
 ) -> Iterator[Closed]:
     """The closes in the files.  `kind` is one of `KINDS` (None: told from each file), `mapping`
     says what columns mean, `module` is the events' (None: the mapping's, else `pm`; JSON lines have
     their own), and `notes` takes what was left out and why.
+    `reading` is called with the bytes read so far while fills are read, which come to an end before
+    the first close.
 
     The same files give the same events, with the same ids.  Raises `UsageError` for a file that
     cannot be read or an unknown kind, `ConfigurationError` for a mapping that does not fit, and
@@ -72,7 +76,7 @@ def closes(
         elif found == "nautilus":
             yield from _nautilus(together, module or DEFAULT_MODULE, notes)
         else:
-            yield from _tables(together, meaning, module, notes)
+            yield from _tables(together, meaning, module, notes, reading)
 
 
 def kind_of(path: str) -> str:
@@ -197,7 +201,11 @@ def _nautilus(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Close
 
 
 def _tables(
-    paths: Sequence[str], mapping: TableMapping | None, module: str | None, notes: Notes
+    paths: Sequence[str],
+    mapping: TableMapping | None,
+    module: str | None,
+    notes: Notes,
+    reading: Callable[[int], None] | None,
 ) -> Iterator[Closed]:
     if mapping is None:
         raise UsageError(
@@ -208,7 +216,7 @@ def _tables(
     module = module or mapping.module or DEFAULT_MODULE
     if mapping.rows == "fills":
         for closing in Fills(mapping, module, notes).closings(
-            (path, _rows(path, mapping, notes)) for path in paths
+            _reported(paths, mapping, notes, reading)
         ):
             yield Closed(
                 making.encode(closing.event),
@@ -230,6 +238,29 @@ def _tables(
                     row.position,
                     told,
                 )
+
+
+def _reported(
+    paths: Sequence[str],
+    mapping: TableMapping,
+    notes: Notes,
+    reading: Callable[[int], None] | None,
+) -> Iterator[tuple[str, Iterator[Row]]]:
+    """(path, its rows), with a report of the bytes read every so many rows."""
+    before = 0
+
+    def told(path: str) -> Iterator[Row]:
+        nonlocal before
+        position = 0
+        for number, row in enumerate(_rows(path, mapping, notes)):
+            position = row.position
+            if reading is not None and number % _ROWS_A_REPORT == 0:
+                reading(before + position)
+            yield row
+        before += position
+
+    for path in paths:
+        yield path, told(path)
 
 
 def _rows(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:

@@ -129,6 +129,8 @@ def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
                 yield from _flat(value, f"{name}.")
         elif not isinstance(value, list):
             yield name, value
+        elif len(value) == 1 and isinstance(value[0], dict) and "value" in value[0]:
+            yield name, value[0]["value"]
 
 
 def _of_xml(path: str) -> Iterator[Sheet]:

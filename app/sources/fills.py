@@ -18,6 +18,7 @@ from app.sources import making
 from app.sources.amounts import contract_value, from_net, is_cent_rounding
 from app.sources.books import ZERO, Books, Fill, Position, Step, positions
 from app.sources.cells import Cells
+from app.sources.deliveries import UNDELIVERED, is_delivered
 from app.sources.mapping import BASE, TableMapping
 from app.sources.notes import Notes
 from app.sources.pairs import future_of, is_option, pair_of
@@ -92,6 +93,14 @@ class Fills:
                 # The newest first, as many exports are: of equal times, too, the last is the first.
                 fills.reverse()
             every += fills
+        alone = [f for f in every if f.kind == "assignment" and not is_delivered(f, every)]
+        for fill in alone:
+            every.remove(fill)
+            row = Row(dict(fill.row), int(fill.place.rpartition(":")[2]), fill.position, [])
+            unread.append(row)
+            self._notes.add(UNREADABLE)
+            wrong = UNDELIVERED.format(symbol=fill.book[1])
+            yield Closing(self._unreadable(row, True, wrong), fill.place, fill.position)
         every.sort(key=_order)
         books = Books(self._mapping.splits, self._doubted(unread, every), self._mapping.shorts)
         for position, _ in positions(self._with_values(every), books):
@@ -120,7 +129,7 @@ class Fills:
                 known.setdefault(fill.book[1], fill.multiplier)
         for fill in told:
             value = fill.multiplier if fill.multiplier is not None else known.get(fill.book[1])
-            yield fill._replace(multiplier=None if fill.kind == "expiry" else value)
+            yield fill._replace(multiplier=None if fill.kind in ("expiry", "assignment") else value)
 
     def _fill(self, path: str, row: Row) -> Fill | Closing | None:
         """None for a fill that was there before."""
@@ -194,24 +203,20 @@ class Fills:
     def _event_of_row(
         self, event: Event, ts: Any, symbol: Any, row: Row, place: str
     ) -> Fill | Closing:
-        """An expiry or a split; an assignment cannot be read, since the shares that it moves are in
-        another row."""
+        """An expiry, an assignment or a split."""
         cells = self._cells
         quantity = cells.exact(row.cells, "quantity") or (
             Decimal(1) if event.kind == "expiry" else None
         )
-        if (
-            event.kind == "assignment"
-            or not making.is_time(ts)
-            or not symbol
-            or quantity is None
-            or row.beyond
-        ):
+        if not making.is_time(ts) or not symbol or quantity is None or row.beyond:
             self._notes.add(UNREADABLE)
             return Closing(self._unreadable(row, True), place, row.position)
         book = (cells.text(row.cells, "account"), symbol, cells.text(row.cells, "trade_id"))
         own_id = self._twins.unique(f"{ts}/{row_id(row.cells)[4:20]}")
-        applied = {"expiry": "expiries that close the position at 0"}
+        applied = {
+            "expiry": "expiries that close the position at 0",
+            "assignment": "assignments and exercises, whose shares are rows of their own",
+        }
         self._notes.add(
             applied.get(event.kind, "splits that were applied"),
             name=str(symbol),

@@ -83,7 +83,7 @@ _VENUE = re.compile(
 )
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
 _COIN_IN_DOLLARS = re.compile(
-    r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(_PERP|_\d{6}"
+    r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(M|_PERP|_\d{6}"
     r"|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
 )
 POINT_VALUES = {
@@ -162,6 +162,13 @@ POINT_VALUES = {
 contract: offered where a draft has to ask."""
 
 
+def _is_quote_of(first: str, second: str) -> bool:
+    """Whether a pair is written with its quote first, as `USDT_BTC` and `BTC-ETH` are by some."""
+    if first in (*_STABLE, "USD"):
+        return second not in _STABLE and second not in _FIAT
+    return first in ("BTC", "XBT") and second in ("ETH", "BNB", "SOL")
+
+
 @lru_cache(maxsize=16_384)
 def pair_of(symbol: str) -> tuple[str, str] | None:
     """(base, quote) of a pair, None where the symbol is none.
@@ -176,6 +183,8 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     ...     pair_of("XXBTZUSD"),
     ... )
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
+    >>> pair_of("USDT_BTC"), pair_of("BTC-ETH"), pair_of("USD/JPY"), pair_of("ETH-BTC")
+    (('BTC', 'USDT'), ('ETH', 'BTC'), ('USD', 'JPY'), ('ETH', 'BTC'))
     """
     name = (
         symbol.strip().upper().rpartition("BINANCE:")[2]
@@ -183,8 +192,12 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         else symbol.strip().upper()
     )
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
+    name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)
     if found := _SEPARATED.fullmatch(name):
-        return (found[1], found[2]) if found[2] in _QUOTES or found[2] in _FIAT else None
+        first, second = found[1], found[2]
+        if _is_quote_of(first, second):
+            return second, first
+        return (first, second) if second in _QUOTES or second in _FIAT else None
     if found := re.fullmatch(r"X([A-Z]{3,4})Z([A-Z]{3})", name):
         return found[1], found[2]
     for quote in _QUOTES:
@@ -213,6 +226,15 @@ def is_crypto(symbol: str) -> bool:
     """
     pair = pair_of(symbol)
     return pair is not None and not (pair[0] in (*_FIAT, "XAU", "XAG") and pair[1] in _FIAT)
+
+
+def is_occ(symbol: str) -> bool:
+    """Whether the symbol names an option as clearing houses do: root, day, right and strike.
+
+    >>> is_occ("F     240315P00012500"), is_occ("F")
+    (True, False)
+    """
+    return bool(_OCC.fullmatch(symbol.strip().upper()))
 
 
 def is_option(symbol: str) -> bool:

@@ -144,6 +144,8 @@ class Positions:
         direction = self._direction(row)
         if self._turned(summary):
             direction = -1
+        elif direction == -1 and self._mapping.bought_sold and cells.has("side"):
+            self._exchange_prices(summary)
         profit_given = _numbers(summary.get("pnl_usd"))
         self._complete(row, summary, direction)
         if profit_given and self._mapping.profit == "gross" and _numbers(summary.get("fees_usd")):
@@ -178,12 +180,16 @@ class Positions:
         if bought.removesuffix("Z") <= sold.removesuffix("Z"):
             return False
         summary["entry_timestamp"], summary["exit_timestamp"] = sold, bought
+        self._exchange_prices(summary)
+        return True
+
+    def _exchange_prices(self, summary: dict[str, Any]) -> None:
+        """Of a short, the price of the sale is the entry's."""
         if self._prices and _BOUGHT.search(self._mapping.columns["entry_price"].name):
             summary["entry_price"], summary["exit_price"] = (
                 summary["exit_price"],
                 summary["entry_price"],
             )
-        return True
 
     def _direction(self, row: Mapping[str, Any]) -> int | None:
         """1 for a long position, -1 for a short one, None where it cannot be told."""

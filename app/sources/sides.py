@@ -32,7 +32,7 @@ _OPEN = (
     r"|進場|进场|开仓|開倉|開|开)"
 )
 _CLOSE = (
-    r"(clos(e|ed|ing)|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
+    r"(clos(e|ed|ing)|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
     r"|fermeture|出場|出场|平仓|平倉|平)"
 )
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
@@ -116,6 +116,8 @@ _EXACT = {
         Side(-1, -1),
     ),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
+    **dict.fromkeys(("long > short", "long to short"), Side(-1, -1, True)),
+    **dict.fromkeys(("short > long", "short to long"), Side(1, 1, True)),
     **dict.fromkeys(
         ("stc", "sell to close", "long close", "close sell", "sell close"), Side(-1, 1, False)
     ),
@@ -201,8 +203,9 @@ def read_side(text: str) -> Side | Event | None:
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
         return None
     for kind, pattern in (("expiry", _EXPIRY), ("split", _SPLIT), ("assignment", _ASSIGNMENT)):
-        if pattern.search(word):
-            return Event(kind)
+        bought = kind == "assignment" and re.match(r"(you )?(bought|sold|buy|sell)\b", word)
+        if pattern.search(word) and not bought:
+            return Event(kind)  # `YOU BOUGHT ASSIGNED PUTS` are the shares.
     if sentence := _SENTENCE.search(word):
         verb = "buy" if sentence[0].removeprefix("you ").startswith(("bought", "buy")) else "sell"
         rest = (sentence[3] or sentence[5] or "").strip()

@@ -88,6 +88,8 @@ class Survey:
             if len(refused.places) < _PLACES:
                 refused.places.append(closed.place)
                 refused.words.append(in_words(event, error.path, error.reason, self.mapping))
+            if event is not None and self._lacks_only_the_outcome(closed, event, timestamp_ms):
+                self.account.add(closed.told or _as_trader_sees(event))
             return
         if event is not None:
             self.account.add(closed.told or _as_trader_sees(event))
@@ -95,6 +97,27 @@ class Survey:
         for fact in facts:
             self.groups[f"{fact.pattern_key}|{fact.action_category}"] += 1
         self.exits.append(facts[0].exit_ts)
+
+    def _lacks_only_the_outcome(
+        self, closed: Closed, event: dict[str, Any], timestamp_ms: int
+    ) -> bool:
+        """Whether a refused close would be taken with another outcome: then its figures can still
+        be compared."""
+        summary, _ = _parts(event)
+        for outcome, name in OUTCOME_FIELDS.items():
+            if outcome == self.settings.outcome or summary.get(name) is None:
+                continue
+            try:
+                explode(
+                    closed.value,
+                    timestamp_ms,
+                    dimensions=self.settings.dimensions,
+                    outcome=outcome,
+                )
+            except DeadLetterError:
+                continue
+            return True
+        return False
 
     def _see_event(self, event: dict[str, Any]) -> None:
         summary, scopes = _parts(event)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 WORDS = {
     "trade_id": (
-        "trade_id tradeid position_id deal_id ticket position trade trade_no trade_number no nr id"
-        " exit_trade_id pos_id order_no deal ticket_no numéro numero trade_nr handelsnummer 交易"
-        " transaktionsnummer número numéro_de_l_ordre position_nr trade_num number n_º_de_operación"
-        " n_de_operación trade_n trade_numéro"
+        "trade_id tradeid position_id deal_id ticket position trade trade_no trade_number no nr"
+        " id exit_trade_id pos_id order_no deal ticket_no numéro numero trade_nr handelsnummer"
+        " 交易 transaktionsnummer número numéro_de_l_ordre position_nr trade_num number"
+        " n_º_de_operación n_de_operación trade_n trade_numéro позиция posição pozycja posizione"
     ),
     "entry_timestamp": (
         "entry_time entry_timestamp entry_date entry_datetime open_time open_date open_timestamp"
@@ -30,39 +30,39 @@ WORDS = {
         " sell_date sold end_time end_date exit_at closing_time closing_date close_datetime"
         " date_close close_date_time exit_date_time sold_timestamp soldtimestamp date_out"
         " closing_time_utc exit_dt date_sold sell_time time_closed geschlossen schließung"
-        " ausstiegszeit schlusszeit verkaufsdatum heure_de_sortie date_de_fermeture date_de_sortie"
-        " fermeture fecha_de_cierre hora_de_salida hora_salida fecha_cierre data_chiusura"
-        " ora_di_chiusura closed_time closed_date datetime_out exit settlement_time update_time"
-        " trade_time updated_time close_at closing_date_time close ex_date ex_time"
+        " ausstiegszeit schlusszeit verkaufsdatum heure_de_sortie date_de_fermeture"
+        " date_de_sortie fermeture fecha_de_cierre hora_de_salida hora_salida fecha_cierre"
+        " data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit settlement_time"
+        " update_time trade_time updated_time close_at closing_date_time close ex_date ex_time"
     ),
     "symbol": (
         "symbol ticker pair instrument market asset underlying contract security coin product"
         " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
         " instrument_name item symbols futures stock stock_symbol symbol_code market_name"
-        " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo 商品"
-        " 合約 合约 交易對 交易对 инструмент produkt produit instid inst_id instrument_id"
-        " contract_code spot_pairs spot_pair trading_symbol tradingsymbol symbol_value column epic"
-        " 品種 品种 銘柄 valeur libellé valor título company scrip scrip_name security_name"
-        " stock_name product_name company_name name action"
+        " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo"
+        " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid inst_id"
+        " instrument_id contract_code spot_pairs spot_pair trading_symbol tradingsymbol"
+        " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título company scrip"
+        " scrip_name security_name stock_name product_name company_name name action ativo titolo"
     ),
     "side": (
-        "side direction long_short position_side action buy_sell b_s type position transaction_type"
-        " trade_type trans_code transaction_code transaction_subcode closing_direction order_side"
-        " side_direction trade_direction l_s pos_side posside order_type buysell bs transaction"
-        " activity activity_type market_pos trade_side richtung art typ seite kauf_verkauf"
-        " handelsart sens type_d_ordre pos_marché tipo dirección direccion lado sentido operación"
-        " operacion compra_venta 類型 类型 方向 買賣 направление тип kierunek position_type"
-        " market_position operation deal_type description sub_type is_short short タイプ"
-        " transaktion opération dir trade"
+        "side direction long_short position_side action buy_sell b_s type position"
+        " transaction_type trade_type trans_code transaction_code transaction_subcode"
+        " closing_direction order_side side_direction trade_direction l_s pos_side posside"
+        " order_type buysell bs transaction activity activity_type market_pos trade_side richtung"
+        " art typ seite kauf_verkauf handelsart sens type_d_ordre pos_marché tipo dirección"
+        " direccion lado sentido operación operacion compra_venta 類型 类型 方向 買賣 направление"
+        " тип tür kierunek position_type market_position operation deal_type description sub_type"
+        " is_short short タイプ transaktion opération dir trade"
     ),
     "rr": (
         "rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r"
         " result_r realized_rr r_r actual_r"
     ),
     "stake": (
-        "stake stake_amount buy_value cost_basis cost_basis_cb invested invested_amount investment"
-        " amount_invested purchase_amount buy_amount total_cost cost adjusted_cost entry_value"
-        " einstandswert"
+        "stake stake_amount buy_value cost_basis cost_basis_cb invested invested_amount"
+        " investment amount_invested purchase_amount buy_amount total_cost cost adjusted_cost"
+        " entry_value einstandswert"
     ),
     "roi": (
         "roi return return_pct ret returns profit_pct profit_ratio profit_percent pnl_pct"
@@ -75,14 +75,15 @@ WORDS = {
     "pnl_usd": (
         "pnl net profit net_profit profit_usd p_l pl net_pnl realized_pnl realised_pnl gain"
         " profit_loss profit_abs result net_pl net_p_l profit_usdt pnl_usdt gross_pnl net_gain"
-        " closed_pnl closed_p_l realized_profit realised_profit realized_p_l realised_p_l gross_p_l"
-        " net_gain_loss gain_loss realized_gain_loss total_pnl closing_pnl position_pnl"
+        " closed_pnl closed_p_l realized_profit realised_profit realized_p_l realised_p_l"
+        " gross_p_l net_gain_loss gain_loss realized_gain_loss total_pnl closing_pnl position_pnl"
         " profit_and_loss profit_loss_amount realized_gain amount_pnl trade_pnl net_amount_pnl"
-        " return_usd gewinn ergebnis gewinn_verlust guv g_v bénéfice profit_net resultado ganancia"
-        " beneficio ganancias_pérdidas bénéfices gain_perte profitto risultato 獲利 收益 盈虧 盈亏"
-        " 已實現盈虧 прибыль zysk profitloss profit_amount fifo_pnl_realized fifopnlrealized"
-        " pnl_realized realized_pl realised_pl net_realized_pnl fifopnl closed_pl trade_p_l p_and_l"
-        " earnings profit_value gross_profit gross_pl grosspnl 淨損益 净损益 損益 损益 淨利 净利"
+        " return_usd gewinn ergebnis gewinn_verlust guv g_v bénéfice profit_net resultado"
+        " ganancia beneficio ganancias_pérdidas bénéfices gain_perte profitto risultato 獲利 收益"
+        " 盈虧 盈亏 已實現盈虧 прибыль lucro kâr zysk profitloss profit_amount fifo_pnl_realized"
+        " fifopnlrealized pnl_realized realized_pl realised_pl net_realized_pnl fifopnl closed_pl"
+        " trade_p_l p_and_l earnings profit_value gross_profit gross_pl grosspnl 淨損益 净损益"
+        " 損益 损益 淨利 净利"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -94,9 +95,9 @@ WORDS = {
         " avg_px_open price_in entry avg_entry opening_price average_entry_price entry_px opening"
         " price_open avg_open_price average_open_price buy_avg bought_price entry_avg_price"
         " avg_buy_price opening_rate avg_entry_px entry_avg einstieg einstiegspreis einstiegskurs"
-        " eröffnungskurs eröffnungspreis kaufkurs prix_d_entrée prix_d_ouverture precio_de_entrada"
-        " precio_apertura precio_de_apertura prezzo_di_apertura entry_level open_level enter_price"
-        " entry_fill_price avg_price_entry open_avg_price open"
+        " eröffnungskurs eröffnungspreis kaufkurs prix_d_entrée prix_d_ouverture"
+        " precio_de_entrada precio_apertura precio_de_apertura prezzo_di_apertura entry_level"
+        " open_level enter_price entry_fill_price avg_price_entry open_avg_price open"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
@@ -104,20 +105,22 @@ WORDS = {
         " exit_px closing price_close avg_close_price average_close_price sell_avg sold_price"
         " exit_avg_price avg_sell_price closing_rate avg_exit_px exit_avg ausstieg ausstiegspreis"
         " ausstiegskurs schlusskurs schließungskurs verkaufskurs prix_de_sortie prix_de_fermeture"
-        " precio_de_salida precio_cierre precio_de_cierre prezzo_di_chiusura exit_level close_level"
-        " closing_level exit_fill_price avg_closed_price avg_close close_avg_price close ex_price"
+        " precio_de_salida precio_cierre precio_de_cierre prezzo_di_chiusura exit_level"
+        " close_level closing_level exit_fill_price avg_closed_price avg_close close_avg_price"
+        " close ex_price"
     ),
     "quantity": (
-        "filled quantity_transacted filled_qty filled_quantity fill_qty exec_qty executed_qty"
-        " executed_quantity executed quantity qty size amount shares contracts volume units lots"
-        " filled_amount filled_size fill_quantity exec_quantity lot_size trade_size position_size"
-        " contract_size_qty num_shares no_of_shares shares_contracts traded_qty trade_qty"
-        " closed_size closed_qty closed_volume closing_quantity vol trade_quantity order_qty anzahl"
-        " stück menge kontrakte contrats contratos contratti lotgröße volumen qté quantité taille"
-        " cantidad tamaño volúmen quantità aantal 合約 數量 数量 成交量 口數 объём ilość deal_size"
-        " position_qty filledqty max_size closed_amount lastqty last_qty execqty size_units"
-        " coin_amount base_amount volume_lots 倉位大小 仓位大小 部位大小 position_size_qty 頭寸"
-        " títulos titres trade_amount"
+        "lastqty last_qty filled quantity_transacted filled_qty filled_quantity fill_qty"
+        " exec_qty executed_qty executed_quantity executed quantity qty size shares contracts"
+        " units amount volume sz lots filled_amount filled_size fill_quantity exec_quantity"
+        " lot_size trade_size position_size contract_size_qty num_shares no_of_shares"
+        " shares_contracts traded_qty trade_qty closed_size closed_qty closed_volume"
+        " closing_quantity vol trade_quantity order_qty anzahl stück menge kontrakte contrats"
+        " contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen"
+        " quantità aantal 合約 數量 数量 成交量 口數 объём ilość deal_size position_qty filledqty"
+        " max_size closed_amount execqty size_units coin_amount base_amount volume_lots 倉位大小"
+        " 仓位大小 部位大小 position_size_qty 頭寸 títulos titres trade_amount объем miktar"
+        " wolumen volume_lotti change"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee"
@@ -130,9 +133,9 @@ WORDS = {
     "bucket": "bucket sector asset_class category",
     "chain": "chain exchange venue broker",
     "currency": (
-        "currency instrument_currency trade_currency settle_currency ccy quote_currency"
-        " currencyprimary currency_primary quote_asset währung devise moneda valuta price_currency"
-        " spot_price_currency profit_currency pnl_currency account_currency"
+        "quote_currency currency instrument_currency trade_currency settle_currency ccy"
+        " currencyprimary currency_primary quote_asset währung devise moneda valuta"
+        " price_currency spot_price_currency profit_currency pnl_currency account_currency divisa"
     ),
     "revision": "revision",
     "multiplier": (
@@ -140,38 +143,42 @@ WORDS = {
         " contractsize pointvalue big_point_value"
     ),
     "account": (
-        "account account_id acct subaccount account_number account_reference clientaccountid konto"
-        " compte cuenta account_name uid portfolio"
+        "account account_id acct subaccount account_number account_reference clientaccountid"
+        " konto compte cuenta account_name uid portfolio"
     ),
     "price": (
-        "avg_price fill_price exec_price price price_at_transaction trade_price execution_price"
-        " rate t_price avg_fill_price average_price filled_price executed_price tradeprice avgprice"
-        " average_fill_price price_per_unit price_share unit_price price_per_share avg_filled_price"
-        " kurs preis ausführungskurs cours prix precio prezzo koers 價格 价格 成交價 成交价"
-        " 成交均价 цена cena deal_price last_price lastpx avgpx avg_px fillprice fillpx order_price"
-        " execution_avg_price spot_price_at_transaction trade_px 価格 px fill_px exec_px premium"
+        "quote_price lastpx last_px avg_price average_price avg_fill_price average_fill_price"
+        " fill_price exec_price price price_at_transaction trade_price execution_price rate"
+        " t_price filled_price executed_price tradeprice avgprice price_per_unit price_share"
+        " unit_price price_per_share avg_filled_price kurs preis ausführungskurs cours prix"
+        " precio prezzo koers 價格 价格 成交價 成交价 成交均价 цена cena deal_price last_price"
+        " avgpx avg_px fillprice fillpx order_price execution_avg_price spot_price_at_transaction"
+        " trade_px 価格 px fill_px exec_px premium preço"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
-        " transaction_time trade_time datetime date_time time_filled timestamp time date trade_date"
-        " time_utc date_utc created_at transact_time filled_at run_date activity_date"
+        " transaction_time trade_time datetime date_time time_filled timestamp time date"
+        " trade_date time_utc date_utc created_at transact_time filled_at run_date activity_date"
         " execution_date transaction_date order_time update_time create_time executed_time"
-        " trade_datetime trade_date_time fill_date filled_date tradetime last_fill_time closed_time"
-        " closing_time close_time order_date zeit datum handelszeit ausführungszeit datum_zeit"
-        " uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 时间 成交時間"
-        " 成交时间 日期_時間 время дата czas exec_datetime event_time filltime trade_ts utc_time"
-        " date_utc_0 datetime_utc txn_date exectime 日期_时间 日期时间 日時"
+        " trade_datetime trade_date_time fill_date filled_date tradetime last_fill_time"
+        " closed_time closing_time close_time order_date zeit datum handelszeit ausführungszeit"
+        " datum_zeit uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 时间"
+        " 成交時間 成交时间 日期_時間 время дата czas exec_datetime event_time filltime trade_ts"
+        " utc_time dt filled_canceled filled_cancelled date_utc_0 datetime_utc txn_date exectime"
+        " 日期_时间 日期时间 日時 horário"
     ),
     "fee": (
-        "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission total_fees"
-        " commission_fees fees_comm commissions_fees fee_amount fee_paid trade_fee gebühr gebühren"
-        " provision frais comisión commissione transaction_fee 手續費 手续费 fillfee exec_fee"
-        " fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees other_fees reg_fee"
-        " sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total gebuehr"
+        "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
+        " total_fees commission_fees fees_comm commissions_fees fee_amount fee_paid trade_fee"
+        " gebühr gebühren provision frais comisión commissione transaction_fee 手續費 手续费"
+        " fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees"
+        " other_fees reg_fee sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total"
+        " gebuehr"
     ),
     "fee_currency": (
         "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset"
-        " commission_currency feecoin fee_ccy commissionasset fee_cur ibcommissioncurrency fee_unit"
+        " commission_currency feecoin fee_ccy commissionasset fee_cur ibcommissioncurrency"
+        " fee_unit"
     ),
     "open_close": (
         "open_close openclose open_close_indicator openclose_indicator opencloseindicator"
@@ -179,19 +186,19 @@ WORDS = {
         " open_closed transaction_effect trade_effect"
     ),
     "gross": (
-        "home_notional homenotional waarde lokale_waarde proceeds gross_amount gross notional"
-        " trade_value trade_money value principal principal_amount cost quote_amount turnover"
-        " trademoney amount total notional_value quote_qty quote_quantity gross_value total_value"
-        " executed_value consideration trade_amount quoteqty wert betrag montant importe"
-        " order_value filled_value subtotal"
+        "traded_value home_notional homenotional waarde lokale_waarde proceeds gross_amount"
+        " gross notional trade_value trade_money value principal principal_amount cost"
+        " quote_amount turnover trademoney amount total notional_value quote_qty quote_quantity"
+        " gross_value total_value executed_value consideration trade_amount quoteqty wert betrag"
+        " montant importe order_value filled_value subtotal"
     ),
     "net": (
-        "totaal net_amount net_cash netcash amount net_amt net_proceeds total cash cash_amount"
-        " net_value net total_amount net_total amount_usd"
+        "booked_amount totaal net_amount net_cash netcash amount net_amt net_proceeds total cash"
+        " cash_amount net_value net total_amount net_total amount_usd"
     ),
     "fill_id": (
-        "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id deal_id deal"
-        " execid ibexecid transactionid exchange_trade_id reference txn_id tradeno"
+        "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id deal_id"
+        " deal execid ibexecid transactionid exchange_trade_id reference txn_id tradeno"
     ),
 }
 """Names of columns by field, as `known_as` writes them."""

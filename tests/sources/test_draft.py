@@ -274,4 +274,4 @@ def test_nothing_to_guess_from(tmp_path: Path) -> None:
         draft(table(tmp_path / "b.csv", "colour|shape", [("red", "round")]), "b")
     (made,) = [draft(table(tmp_path / "c.csv", "day|colour", [("2024-01-01", "red")]), "c")]
     assert made.left[0] == "Which column is the time of the close: day was taken."
-    assert any("without one nothing can be learned" in sentence for sentence in made.left)
+    assert any("without one nothing can be learned" in sentence for sentence in made.asked)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.closes import DeadLetterError
 from app.sources import Notes, closes
+from app.sources.draft import draft
 from app.sources.fills import Fill, positions
 from tests.sources.making import facts, read, steps
 
@@ -308,3 +309,19 @@ def test_what_is_no_fill_is_refused_at_its_cell(
     assert dict(notes) == {
         "rows that cannot be read as fills; positions of their symbols may be wrong": 1
     }
+
+
+def test_long_files_say_how_far_they_have_been_read(tmp_path: Path) -> None:
+    names = []
+    for name in ("a.csv", "b.csv"):
+        path = tmp_path / name
+        row = "2024-01-05T10:00:00Z,X,buy,1,10\n"
+        path.write_text("Time,Symbol,Side,Qty,Price\n" + row * 2_500)
+        names.append(str(path))
+    mapping = tmp_path / "m.toml"
+    mapping.write_text(draft(names[0], "a").text)
+    told: list[int] = []
+    assert not list(closes(names, "table", mapping, reading=told.append))
+    assert told == sorted(told)
+    assert len(told) == 6
+    assert 0.7 * 2 * path.stat().st_size < told[-1] <= 2 * path.stat().st_size

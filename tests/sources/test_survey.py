@@ -130,3 +130,15 @@ def test_an_outcome_that_is_nowhere_has_a_remedy(summary: dict[str, float], reme
     ) as error:
         found.check_outcome()
     assert error.value.remedy == remedy
+
+
+def test_figures_to_compare_do_not_wait_for_the_outcome() -> None:
+    settings = Settings(outcome="rr")
+    good, bad = event(1, roi=0.1, pnl_usd=10.0), event(2, roi=0.2, pnl_usd="much")
+    seen = survey(
+        settings,
+        [Closed(json.dumps(one).encode(), None, "t.csv:2", 0) for one in (good, bad)],
+        NOW_MS,
+    )
+    assert seen.dead_letters == 2
+    assert [(sums.closes, sums.after) for sums in seen.account.money.values()] == [(1, 10.0)]

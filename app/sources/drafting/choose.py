@@ -14,6 +14,7 @@ from typing import Any
 from app.sources.cells import as_text, option_contract
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents, alike
+from app.sources.pairs import is_occ
 from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 POSITIONS = (
@@ -76,10 +77,10 @@ NUMBERS = frozenset(
 )
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|frais|comisi|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|kommission|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl"
+    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"
 )
 _LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
@@ -123,6 +124,8 @@ _CURRENCIES = frozenset(
         "TWD",
     ]
 )
+_LARGEST_RATE = 0.01
+"""What a fee may be of the traded value, at most."""
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 _EFFECT = frozenset(
     [
@@ -200,7 +203,19 @@ class Chooser:
             if spec is not None:
                 found[name] = spec
         self._twofold(found)
+        self._by_term(found)
         return found
+
+    def _by_term(self, found: Fields) -> None:
+        """Profits of short and of long term in two columns are one."""
+        spec = found.get("pnl_usd")
+        if spec is None or len(spec.columns) > 1:
+            return
+        for one, other in (("short", "long"), ("long", "short")):
+            if (own := self._names[spec.column]).startswith(f"{one}_term"):
+                twin = own.replace(one, other, 1)
+                spec.columns += [column for column, name in self._names.items() if name == twin]
+                return
 
     def _special(self, name: str, used: set[str]) -> Spec | None:
         if name in TIMES:
@@ -245,7 +260,7 @@ class Chooser:
                 if (
                     len(parts) > 1
                     and own != word
-                    and set(parts) < set(own.split("_"))
+                    and set(parts) <= set(own.split("_"))
                     and not self._other(name, own)
                 ):
                     yield column
@@ -443,6 +458,8 @@ class Chooser:
             ):
                 continue
             words = self._contents.words(column)
+            if words.keys() <= {"-", "+"} and len(words) == 1:
+                continue  # An empty cell, as some write it.
             if not words or (rank is None and len(words) > 40):
                 continue
             said = {word: read_side(word) for word in words}
@@ -512,10 +529,13 @@ class Chooser:
             )
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
+        if not found and "quote_currency" in self._names.values():
+            # What is bought is a coin, beside the currency in which it is priced.
+            found = [c for c, own in self._names.items() if own == "currency"][:1]
         if not found:
             return None
         symbol = found[0]
-        if any(option_contract(word) for word in c.words(symbol)):
+        if any(option_contract(word) or is_occ(word) for word in c.words(symbol)):
             return Spec([symbol])
         parts = [self._part(pattern, symbol) for pattern in _OPTION_PARTS]
         parts[2] = parts[2] or self._right(symbol)
@@ -581,10 +601,31 @@ class Chooser:
             and _FEE.search(name)
             and not _NO_FEE.search(name)
             and c.is_numeric(column)
+            and not c.has_percent(column)
             and any(c.read_numbers(column))
         ]
+        found = self._without_rates(self._once(found))
         total = [column for column in found if re.search(r"total|^all_", self._names[column])]
-        return total[:1] or found
+        return total if len(total) == 1 else found
+
+    def _once(self, columns: list[str]) -> list[str]:
+        """The columns without those that repeat the numbers of another one, as raw data beside
+        their own summary do."""
+        found: dict[tuple[float | None, ...], str] = {}
+        for column in sorted(columns, key=len):
+            numbers = self._contents.numbers(column)
+            found.setdefault(tuple(None if n is None else abs(n) for n in numbers), column)
+        return [column for column in columns if column in found.values()]
+
+    def _without_rates(self, columns: list[str]) -> list[str]:
+        """The columns without those of a rate (0.0005) beside the amount that it gives."""
+        rates = []
+        for column in columns:
+            numbers = {abs(n) for n in self._contents.read_numbers(column) if n}
+            if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE:
+                rates.append(column)
+        amounts = [column for column in columns if column not in rates]
+        return amounts if any(re.search("comm|fee", self._names[c]) for c in amounts) else columns
 
 
 def no_trade_words(contents: Contents, column: str) -> list[str]:

@@ -5,8 +5,10 @@ May touch: nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from app.sources.column_names import known_as
 from app.sources.drafting.decided import Decided
 from app.sources.pairs import POINT_VALUES, future_of, is_option
 
@@ -16,7 +18,9 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
     names = [str(symbol) for symbol in symbols]  # type: ignore[attr-defined]
     options = [name for name in names if is_option(name)]
     roots: dict[str, list[str]] = {}
-    bare = all(name.strip().upper() in POINT_VALUES for name in names)
+    spec = decided.fields.get("symbol")
+    coins = spec is not None and known_as(spec.column) in ("coin", "currency", "asset")
+    bare = not coins and all(name.strip().upper() in POINT_VALUES for name in names)
     for name in names:
         root = future_of(name) or (name.strip().upper() if bare else None)
         if root is not None and name not in options:
@@ -26,7 +30,7 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
             pattern,
             "How many units an option contract covers (most cover 100 shares): the file does not"
             " say.",
-            "units per contract; 100 for most options on shares",
+            "units per contract; 100 for most options on shares, 1 if quantities are in a coin",
             section="multipliers",
         )
         decided.asked[:] = list(dict.fromkeys(decided.asked))
@@ -37,12 +41,9 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
             if usual
             else "money per point of the contract"
         )
-        pattern = (
-            f"{root}*"
-            if all(name in own or not name.startswith(root) for name in names)
-            else escaped(own[0])
-        )
-        for text in [pattern] if pattern.endswith("*") else [escaped(name) for name in own]:
+        patterns = stems(root, own)
+        matched = [name for name in names if any(fnmatchcase(name, p) for p in patterns)]
+        for text in patterns if sorted(matched) == sorted(own) else map(escaped, own):
             decided.ask(
                 text,
                 f"What a point of the future {root} is worth per contract: the file does not say.",
@@ -50,6 +51,13 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
                 section="multipliers",
             )
     decided.asked[:] = list(dict.fromkeys(decided.asked))
+
+
+def stems(root: str, symbols: Iterable[str]) -> list[str]:
+    """Patterns of the futures with this root among the symbols: `ES*`, `@ES*`."""
+    own = [symbol for symbol in symbols if future_of(symbol) == root]
+    starts = {symbol[: max(symbol.upper().find(root), 0)] for symbol in own} or {""}
+    return [f"{escaped(start)}{root}*" for start in sorted(starts)]
 
 
 def _option_patterns(options: list[str], names: list[str]) -> list[str]:

@@ -6,12 +6,20 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 
 from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.drafting.choose import Spec
 from app.sources.drafting.decided import Decided
 from app.sources.pairs import is_crypto, pair_of
 
+_ASSUMED = (
+    "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
+)
+_ROUND = 0.002
+"""By how much the logarithm of a contract value may differ from that of a power of ten."""
 _RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
 
 
@@ -33,6 +41,24 @@ def _isin_abroad(decided: Decided) -> bool:
         for word in contents.words(column)
     ]
     return bool(found) and not any(word.startswith("US") for word in found)
+
+
+def _settled_in_coins(decided: Decided) -> bool:
+    """Whether fees are in the coin of each option, which then is the currency of its price too."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"symbol", "fee_currency"} <= fields.keys():
+        return False
+    coins = contents.cells(fields["fee_currency"].column)
+    symbols = contents.cells(fields["symbol"].column)
+    if not all(
+        symbol and coin and _ABROAD.fullmatch(str(symbol)) and str(symbol).startswith(f"{coin}-")
+        for symbol, coin in zip(symbols, coins, strict=True)
+    ):
+        return False
+    column = fields["fee_currency"].column
+    fields["currency"] = Spec([column], comment="options are priced in the coin of their fees")
+    decided.guessed.append(f"Profits are in the coin of the fees, by {column}.")
+    return True
 
 
 def settle_currency(decided: Decided) -> None:
@@ -116,9 +142,14 @@ def settle_currency(decided: Decided) -> None:
         return  # No profit comes out.
     for text in contents.texts:
         told = re.search(
-            r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|USDT)\b", text
+            r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|BRL|MXN|TRY|USDT)\b",
+            text,
         )
-        if told and re.search(r"account|currency|konto|balance|compte|cuenta", text, re.IGNORECASE):
+        if told and re.search(
+            r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap",
+            text,
+            re.IGNORECASE,
+        ):
             decided.keys["currency"] = (told[1], f"by the line: {text[:40]}")
             decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
             return
@@ -128,6 +159,8 @@ def settle_currency(decided: Decided) -> None:
             "The currency of the profits: the file does not use American formats and does not say.",
             'such as "EUR"; pnl_usd is for dollars only',
         )
+        return
+    if _settled_in_coins(decided):
         return
     foreign = [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]
     if foreign:
@@ -139,7 +172,25 @@ def settle_currency(decided: Decided) -> None:
         )
         return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
-    decided.left.append(
-        "The currency of the profits: the file does not say, so they are read as US dollars"
-        " (currency)."
-    )
+    decided.left.append(_ASSUMED)
+
+
+def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:
+    """Ask for a currency that was assumed to be the dollar, if the contract values of currency
+    pairs show that profits were converted into another: lots are round in their quote currency."""
+    if _ASSUMED not in decided.left:
+        return
+    for name, value in values.items():
+        pair = pair_of(name)
+        if pair is None or is_crypto(name) or value <= 0:
+            continue
+        is_round = abs(math.log10(value) - round(math.log10(value))) < _ROUND
+        if is_round != (pair[1] == "USD"):
+            decided.left.remove(_ASSUMED)
+            decided.ask(
+                "currency",
+                f"The currency of the profits: those of {name} are not in dollars, as a lot would"
+                f" be {value:,.0f} units.",
+                'the currency of the account, such as "EUR"; pnl_usd is for dollars only',
+            )
+            return

@@ -44,8 +44,9 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     ]
     if events and decided.rows == "fills":
         decided.guessed.append(
-            f"{', '.join(events[:4])} in {spec.column} is an expiry (the position ends at 0) or a"
-            " split (units are added)."
+            f"{', '.join(events[:4])} in {spec.column} is an expiry (the position ends at 0), an"
+            " assignment (so does the option, and its shares are in other rows) or a split (units"
+            " are added)."
         )
     closing = [
         word for word in words if isinstance(s := read_side(word), Side) and s.opens is False

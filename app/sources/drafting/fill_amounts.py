@@ -54,6 +54,17 @@ def read_amount(decided: Decided) -> Amount | None:
     found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
     if found is None:
         return _inverse_amount(decided, columns, symbols, quantity, price)
+    if found.plain and found.kind == "gross" and "fee" not in fields:
+        rest = [
+            (column, numbers)
+            for column, numbers in columns
+            if column != found.column and known_as(column) in NAMES["net"]
+        ]
+        cash = read_amounts(rest, symbols, sizes, fees, purchases(decided)) if rest else None
+        if cash is not None and cash.kind == "net" and cash.plain and _loses(decided, sizes, rest):
+            fields["net"] = Spec([cash.column], comment="cash paid or received, after fees")
+            decided.guessed.append(f"Fees are what {cash.column} and {found.column} differ by.")
+            return found
     if found.plain and (found.kind == "gross" or any(fees)):
         decided.guessed.append(
             f"No contract size applies: price × quantity is {found.column} in the"
@@ -79,6 +90,20 @@ def read_amount(decided: Decided) -> Amount | None:
         )
         decided.guessed.append(f"Contract values follow from {found.column}: {shown}.")
     return found
+
+
+def _loses(
+    decided: Decided,
+    sizes: list[float | None],
+    columns: list[tuple[str, list[float | None]]],
+) -> bool:
+    """Whether all that is paid is more than the purchases' value, and received less than the
+    sales'."""
+    return all(
+        n is None or size is None or buy is None or (abs(n) >= size - 0.01 if buy else n <= size)
+        for _, numbers in columns
+        for n, size, buy in zip(numbers, sizes, purchases(decided), strict=True)
+    )
 
 
 def _negative_prices(decided: Decided) -> None:

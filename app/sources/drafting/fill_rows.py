@@ -6,9 +6,25 @@ May touch: nothing.
 from __future__ import annotations
 
 from app.sources.cells import as_text
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.decided import Decided
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
+
+
+def say_rates(decided: Decided) -> None:
+    """Name the columns in which fees are rates, if no other has their amounts."""
+    contents = decided.kept.contents
+    rates = [
+        column
+        for column in contents.columns
+        if known_as(column) in NAMES["fee"] and contents.has_percent(column)
+    ]
+    if rates:
+        decided.left.append(
+            f"The fees: {', '.join(rates)} has rates and no column amounts, so profits are before"
+            " fees."
+        )
 
 
 def symbol_of(decided: Decided, i: int) -> str:

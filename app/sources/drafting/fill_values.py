@@ -19,11 +19,12 @@ from app.sources.drafting.choose import Spec
 from app.sources.drafting.contracts import ask_contract_values, escaped
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
-from app.sources.drafting.fill_rows import purchases
+from app.sources.drafting.fill_rows import purchases, say_rates
 from app.sources.drafting.shorts import settle_shorts
 from app.sources.mapping import BASE, OPEN_QUESTION
 from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
 
+_HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
 _CONTRACTS = re.compile(
     r"fut(ures?)?|opt(n|ions?)?|fop"
     r"|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?",
@@ -34,6 +35,7 @@ _CONTRACTS = re.compile(
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
+    _quantity_in_coins(decided)
     _coin_of_amounts(decided)
     if "symbol" not in fields and decided.two_rows:
         decided.sections.setdefault("constants", {})["symbol"] = (
@@ -63,12 +65,36 @@ def settle(decided: Decided) -> None:
         if "multiplier" not in fields:
             _realized_values(decided, amount)
         _inverse(decided)
-        if "fee" in fields and not decided.sections.get("multipliers"):
+        if "fee" in fields:
             _fees_of_another_unit(decided, fields["fee"])
     _fee_coins(decided)
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         settle_shorts(decided)
+
+
+def _quantity_in_coins(decided: Decided) -> None:
+    """Of several quantities (in contracts, in the coin, in dollars) the one in the coin traded."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"symbol", "quantity"} <= fields.keys():
+        return
+    pairs = [pair_of(word) for word in contents.words(fields["symbol"].column)]
+    bases = {pair[0] for pair in pairs if pair}
+    if contents.signs(fields["quantity"].column) or not bases or not all(pairs):
+        return
+    for column in contents.columns:
+        units = contents.signs(column)
+        if (
+            column not in decided.used()
+            and known_as(column) in NAMES["quantity"]
+            and units
+            and set(units) <= bases
+        ):
+            decided.guessed.append(
+                f"The quantity is {column}, in coins, not {fields['quantity'].column}."
+            )
+            fields["quantity"] = Spec([column])
+            return
 
 
 def _coin_of_amounts(decided: Decided) -> None:
@@ -89,6 +115,7 @@ def _coin_of_amounts(decided: Decided) -> None:
 def _fees(decided: Decided) -> None:
     spec = decided.fields.get("fee")
     if spec is None:
+        say_rates(decided)
         return
     numbers = [
         n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
@@ -117,8 +144,17 @@ def _fees_of_another_unit(decided: Decided, spec: Spec) -> None:
     sizes = sum(abs(q * p) for q, p in zip(quantity, price, strict=True) if q and p)
     paid = sum(abs(n) for column in spec.columns for n in contents.read_numbers(column))
     symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
+    in_coin = sum(abs(q / p) for q, p in zip(quantity, price, strict=True) if q and p)
+    if symbols and all(may_be_inverse(s) for s in symbols):
+        whole = all(n.is_integer() for c in spec.columns for n in contents.read_numbers(c))
+        if whole and paid > in_coin:
+            spec.keys["scale"] = float(spec.keys.get("scale", 1)) * 1e-8
+            spec.comment = "in hundred-millionths of the coin: whole numbers above what was traded"
+            decided.guessed.append(f"{' and '.join(spec.columns)} is in satoshis.")
+        return
     if (
         sizes
+        and not decided.sections.get("multipliers")
         and paid > sizes
         and not any(is_option(s) or future_of(s) or may_be_inverse(s) for s in symbols)
     ):
@@ -145,6 +181,7 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
         values = _by_profits(decided, columns[0])
         if values is not None:
             told = amount.values if amount else {}
+            values = _in_pence(decided, values)
             values = {name: value for name, value in values.items() if name not in told}
             if decided.two_rows:
                 fields["pnl_usd"] = Spec(
@@ -170,6 +207,23 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
             _ask_the_rest(decided, {*told, *values})
             return
     _ask_the_rest(decided, set(amount.values) if amount else set())
+
+
+def _in_pence(decided: Decided, values: dict[str, float]) -> dict[str, float]:
+    """The values, 1 where a hundredth only turns pence into pounds: profits stay in pence."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "currency" not in fields or "symbol" not in fields:
+        return values
+    pence = {
+        as_text(symbol)
+        for symbol, currency in zip(
+            contents.cells(fields["symbol"].column),
+            contents.cells(fields["currency"].column),
+            strict=True,
+        )
+        if symbol is not None and currency is not None and as_text(currency) in _HUNDREDTHS
+    }
+    return {name: 1 if name in pence and v == 0.01 else v for name, v in values.items()}
 
 
 def _ask_the_rest(decided: Decided, told: set[str]) -> None:
@@ -256,6 +310,7 @@ def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
         c
         for c in [decided.fields["quantity"].column]
         if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
+        or re.search(r"[(\[](cont|contracts?|lots?)\.?[)\]]", c, re.IGNORECASE)
     ]
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
     if not sizes:

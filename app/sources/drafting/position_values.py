@@ -6,6 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
 import statistics
 
 from app.sources.cells import as_text
@@ -14,7 +15,8 @@ from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
 from app.sources.drafting.choose import Spec
 from app.sources.drafting.contents import Contents
-from app.sources.drafting.contracts import ask_contract_values, escaped
+from app.sources.drafting.contracts import ask_contract_values, escaped, stems
+from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
 from app.sources.making import joined
 from app.sources.mapping import OPEN_QUESTION
@@ -41,6 +43,7 @@ def settle(decided: Decided) -> None:
             f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}."
         )
     _exchanged_times(decided)
+    _bought_and_sold(decided)
     trades = _trades(decided)
     reading = read_positions(trades) if trades else Reading()
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
@@ -85,8 +88,11 @@ def _trades(decided: Decided) -> list[Trade]:
             simulate.moments(decided, "exit_timestamp"),
         )
         for i, (a, b) in enumerate(zip(bought, sold, strict=True)):
-            sides[i] = -1 if a and b and a > b else 1
-            if sides[i] == -1 and "buy" in fields["entry_price"].column.lower():
+            if "side" not in fields or (a and b and a > b):
+                sides[i] = -1 if a and b and a > b else 1
+            if sides[i] == -1 and re.search(
+                "buy|bought|acquired", fields["entry_price"].column.lower()
+            ):
                 entries[i], exits[i] = exits[i], entries[i]
     return [
         Trade(name, side, entry, left, quantity, profit, fee, ret, row.line)
@@ -220,6 +226,20 @@ def _exchanged_times(decided: Decided) -> None:
         )
 
 
+def _bought_and_sold(decided: Decided) -> None:
+    """Prices of the purchase and the sale beside a side: of shorts the sale is the entry."""
+    fields = decided.fields
+    if "bought_sold" in decided.keys or not {"side", "entry_price", "exit_price"} <= fields.keys():
+        return
+    names = [fields[name].column.lower() for name in ("entry_price", "exit_price")]
+    if not (re.search("buy|bought", names[0]) and re.search("sell|sold", names[1])):
+        return
+    sides = {_side(decided, i, None) for i in range(decided.kept.contents.n_rows)}
+    if -1 in sides:
+        decided.keys["bought_sold"] = (True, "the sale's price is the entry's of a short")
+        decided.guessed.append("The prices are those of the purchase and the sale.")
+
+
 def _exchange_sides(decided: Decided, reading: Reading) -> None:
     spec = decided.fields.get("side")
     if spec is None:
@@ -265,10 +285,27 @@ def _against(decided: Decided, reading: Reading) -> None:
     )
 
 
+def _is_nearly_inverse(decided: Decided, trades: list[Trade]) -> bool:
+    """Whether profits of possibly inverse contracts are, but for fees, those in the coin."""
+    if "symbol" not in decided.fields:
+        return False
+    shares = [
+        abs(t.profit) / (abs(t.quantity) * abs(1 / t.entry - 1 / t.exit))
+        for t in trades
+        if t.profit and t.quantity and t.entry and t.exit and t.entry != t.exit
+    ]
+    symbols = decided.kept.contents.words(decided.fields["symbol"].column)
+    return (
+        bool(shares)
+        and 0.5 <= statistics.median(shares) <= 2
+        and all(may_be_inverse(symbol) for symbol in symbols)
+    )
+
+
 def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     n_sized = sum(t.profit is not None for t in trades)
     has_fees = "fees_usd" in decided.fields
-    if reading.inverse and reading.exact >= 0.8:
+    if (reading.inverse and reading.exact >= 0.8) or _is_nearly_inverse(decided, trades):
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
         decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
         decided.guessed.append(
@@ -320,6 +357,7 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
         and not reading.inverse
     ):
         _write_values(decided, reading.values)
+        doubt_dollars(decided, reading.values)
     if reading.off and reading.exact >= 0.8:
         decided.left.append(
             f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
@@ -342,8 +380,8 @@ def _write_values(decided: Decided, values: dict[str, float]) -> None:
         else {}
     )
     for name, value in values.items():
-        exact = name in symbols
-        section[escaped(name) if exact else f"{name}*"] = (value, "")
+        for key in [escaped(name)] if name in symbols else stems(name, symbols):
+            section[key] = (value, "")
 
 
 def _contracts(decided: Decided) -> None:
@@ -477,9 +515,13 @@ def _outcome(decided: Decided) -> None:
     has_prices = {"entry_price", "exit_price"} <= fields.keys()
     outcomes = [name for name in ("rr", "roi", "pnl_usd") if name in fields]
     if not outcomes and not has_prices:
-        decided.left.append(
+        decided.ask(
+            "pnl_usd",
             "What the trades earned: no column looks like a return, a profit or two prices, and"
-            " without one nothing can be learned."
+            " without one nothing can be learned.",
+            "the column with the profit; if each row is a purchase or a sale, draft again with"
+            " --rows fills, or export the fills with their prices",
+            section="columns",
         )
     elif not outcomes:
         decided.guessed.append("The return is computed from the two prices.")

@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from app.sources.drafting.contents import Contents
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _COLUMN = re.compile(
-    r"status|state\b|^state|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
+    r"status|state\b|^state|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
     r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
     r"|estado|statut"
 )
@@ -33,6 +34,7 @@ _DONE = frozenset(
         "traded",
         "trade",
         "trades",
+        "deal",
         "fill",
         "order",
         "exectrade",
@@ -106,12 +108,16 @@ _NOT_DONE = frozenset(
         "amended",
         "expired",
         "deleted",
+        "depo",
+        "with",
         "error",
         "active",
         "unrealized",
         "running",
+        "bought",
     ]
 )
+_FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
 _LEVELS = (("execution",), ("order",), ("trade",))
 _LEVEL_WORDS = frozenset(
     [
@@ -187,6 +193,8 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
                 column, [w for w in words if w.strip().lower() == "true"], "the trade is still open"
             )
             continue
+        if _are_ends(kept.contents, column, words):
+            continue
         folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
         if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
             continue
@@ -200,6 +208,9 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
                     [w for w, f in folded.items() if f in level],
                     "the others repeat or total the same trades",
                 )
+            continue
+        if len(words) > 1 and (done := [w for w, f in folded.items() if f in _FILL_EVENTS]):
+            kept.only(column, done, "the others are orders and transfers, not fills")
             continue
         of_fills = known_as(column).endswith("_type")
         undone = [
@@ -225,6 +236,24 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
     return kept
 
 
+def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:
+    """Whether `opened` and `closed` are the two rows of each trade, by a number that they share,
+    and not how trades stand."""
+    if not {word.strip().lower() for word in words} <= {"opened", "closed", "open", "close"}:
+        return False
+    ends = contents.cells(column)
+    for other in contents.columns:
+        if not known_as(other).endswith(("_id", "_no", "ticket", "deal")):
+            continue
+        groups: dict[str, set[str]] = {}
+        for value, end in zip(contents.cells(other), ends, strict=True):
+            if value is not None and end is not None:
+                groups.setdefault(as_text(value), set()).add(as_text(end).strip().lower()[:4])
+        if len(groups) > 1 and sum(len(own) == 2 for own in groups.values()) >= 0.8 * len(groups):
+            return True
+    return False
+
+
 def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
     """Leave out rows whose side says that they are no trades; gives the unknown words whose rows
     have a quantity and a price."""
@@ -241,7 +270,15 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
         gone = []
         said = {w: s for w in words if isinstance(s := read_side(w), Side)}
         if rows == "positions" and any(s.opens is None for s in said.values()):
-            still = [w for w, s in said.items() if s.opens]
+            still = [
+                w
+                for w, s in said.items()
+                if s.opens
+                and (
+                    not _complete(contents, fields, column, w, rows)
+                    or ("open" in w.lower() and not re.search("open|entry", known_as(column)))
+                )
+            ]
             if still:
                 kept.drop(column, still, "the trade is still open")
         for word in words:

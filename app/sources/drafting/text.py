@@ -92,6 +92,9 @@ def _lines(
     yield "[columns]  # field of position_closed = column"
     for field, spec in decided.fields.items():
         yield f"{field} = {_spec(spec)}" + _comment(spec.comment)
+    for field, (value, comment) in decided.sections.get("columns", {}).items():
+        if field not in decided.fields:
+            yield f"{field} = {toml(value)}" + _comment(comment)
     for section in _SECTIONS:
         if decided.sections.get(section):
             yield ""
