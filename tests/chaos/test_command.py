@@ -44,6 +44,7 @@ def test_a_short_chaos_with_one_worker_and_two_faults() -> None:
 @pytest.mark.stack
 @pytest.mark.slow
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_a_short_soak_samples_everything() -> None:
     """It is too short to say whether memory grows; the rest does not."""
     words = ("--minutes", "0.3", "--workers", "1", "--learning", "classic")

@@ -172,6 +172,7 @@ def test_facts_made_anew_while_nobody_looks_and_no_note_is_left(
 
 
 @pytest.mark.parametrize("name", [kinds.CLOSES, kinds.LESSONS, kinds.OVERRIDES])
+@pytest.mark.long
 def test_a_topic_made_anew_between_two_workers(install: Callable[..., Installation], name: str):
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()

@@ -68,6 +68,7 @@ def test_a_trace_leads_from_the_close_to_the_override(installation: Installation
     }
 
 
+@pytest.mark.long
 def test_lag_is_shown_in_records_and_seconds(installation: Installation) -> None:
     """Of the whole installation: a worker that has no ingest shows that it is missing."""
     installation.terminate_all()

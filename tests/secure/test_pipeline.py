@@ -193,6 +193,7 @@ def certificate_settings(settings: Settings, stack: StackInfo, user: str) -> Set
 
 
 @pytest.mark.parametrize("by", ["certificate", "token"])
+@pytest.mark.long
 def test_a_worker_by_client_certificate_or_token_joins(
     learned: Installation, as_user: As, secure_stack: StackInfo, by: str
 ) -> None:
@@ -253,6 +254,7 @@ def test_what_keeps_a_command_out_is_said(as_user: As, tmp_path: Path) -> None:
         assert reader.kafka_password not in result.output
 
 
+@pytest.mark.long
 def test_the_operator_may_promote_and_rebuild(learned: Installation, as_user: As) -> None:
     operator = as_user("operator")
     headers = (("version", b"1"),)
