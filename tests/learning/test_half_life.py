@@ -295,8 +295,8 @@ def losing_slices(draw: st.DrawFn) -> tuple[Floats, Floats]:
 def test_worse_outcomes_of_a_losing_slice_never_soften_it(
     losing: tuple[Floats, Floats], worse: float
 ) -> None:
-    """But for a tenth of a standard error: worse outcomes also shift weight between models that hold
-    and models that decay, whose edges now differ."""
+    """But for a tenth of a standard error: worse outcomes also shift weight between models that
+    hold and models that decay, whose edges now differ."""
     time, uplift = losing
     plain, harder = state(time, uplift, 0.7), state(time, uplift - worse, 0.7)
     assert harder.now <= plain.now + 0.1 * plain.now_sd
