@@ -53,9 +53,11 @@ def world_of(parts: list[list[Close]]) -> World:
     return learn([close.value for part in parts for close in part], RULES)
 
 
-def grows(installation: Installation, topic: str, by: int) -> None:
-    """Wait until the pipeline is at work: so many records more in a topic."""
+def produced(installation: Installation, closes: list[Close], topic: str, by: int) -> None:
+    """Produce closes and wait until the pipeline is at work on them: so many records more in a
+    topic."""
     start = installation.records_in(topic)
+    installation.produce(closes)
     wait(
         lambda: installation.records_in(topic) >= start + by,
         30,
@@ -73,8 +75,7 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
 
     # One dies and one freezes in the middle of their work; a third takes over from both when their
     # sessions end.
-    installation.produce(log[0])
-    grows(installation, kinds.FACTS, 100)
+    produced(installation, log[0], kinds.FACTS, 100)
     installation.kill(killed)
     frozen.signal(signal.SIGSTOP)
     try:
@@ -101,8 +102,7 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
     )
 
     # One leaves in the middle of its work, another joins.
-    installation.produce(log[3])
-    grows(installation, kinds.FACTS, 50)
+    produced(installation, log[3], kinds.FACTS, 50)
     installation.terminate(third)
     installation.start_ready()
     installation.until_idle()
