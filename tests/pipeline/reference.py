@@ -279,16 +279,15 @@ def robust_sd(ys: list[float]) -> float:
 
 
 def unit_of(windows: Iterable[list[Trade]], rules: Rules) -> float:
-    """Units of the outcome that are one unit of size."""
+    """Units of the outcome that are one unit of size, by three significant digits."""
     if rules.outcome == "rr":
         return 1.0
     spread = [(robust_sd([t.outcome for t in trades]), len(trades)) for trades in windows]
     spread = [(sd, n) for sd, n in spread if sd > 0]
-    return (
-        math.sqrt(sum(sd * sd * n for sd, n in spread) / sum(n for _, n in spread))
-        if spread
-        else 1.0
-    )
+    if not spread:
+        return 1.0
+    unit = math.sqrt(sum(sd * sd * n for sd, n in spread) / sum(n for _, n in spread))
+    return float(f"{unit:.3g}")  # three significant digits
 
 
 def decay_of(trades: list[Trade], unit: float = 1.0) -> tuple[str, float]:
