@@ -239,7 +239,7 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
             " cannot be resent."
         )
     elif problem is not None and problem.reason == "held_revision":
-        click.echo(
+        echo(
             "It waits for approval: faust -A app dlq approve --source-partition"
             f" {_or(letter, 0)} --source-offset {_or(letter, 1)}"
         )
@@ -377,9 +377,9 @@ def approve_command(
     if not as_json:
         trades = ", ".join(_key(letter) for letter in made.send[:5])
         more = f", … ({len(made.send):,} in all)" if len(made.send) > 5 else ""
-        click.echo(f"{made.wanted:,} closes were held; {made.already:,} were approved before.")
+        echo(f"{made.wanted:,} closes were held; {made.already:,} were approved before.")
         if made.send:
-            click.echo(f"{'would approve' if dry_run else 'approving'}: {trades}{more}")
+            echo(f"{'would approve' if dry_run else 'approving'}: {trades}{more}")
     if made.send and not dry_run:
         if not yes:
             click.confirm(f"Let {len(made.send):,} closes replace those before them?", abort=True)
@@ -398,7 +398,7 @@ def approve_command(
             }
         )
     elif not dry_run:
-        click.echo(f"approved and sent {sent:,}")
+        echo(f"approved and sent {sent:,}")
 
 
 def _tell(made: Redrive, everything: bool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import click
 from aiokafka.errors import KafkaError
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UnreachableError, UsageError
 from app.log.control import ControlLog, Rewrites
 from app.settings import Settings
@@ -53,7 +53,7 @@ def _plain(found: dict[str, Rewrites]) -> list[dict[str, object]]:
 
 def _tell(found: dict[str, Rewrites]) -> None:
     for module, alert in sorted(found.items()):
-        click.echo(
+        echo(
             f"{module}: {alert.trades:,} known trades were rewritten within ten minutes, until"
             f" {alert.at} (pattern_trade_events {alert.partition}:{alert.offset})"
         )
@@ -76,7 +76,7 @@ def list_alerts(as_json: bool) -> None:
         return
     _tell(found)
     if not found:
-        click.echo("No alert.")
+        echo("No alert.")
 
 
 @rewrites.command("acknowledge")
@@ -107,6 +107,6 @@ def acknowledge(modules: tuple[str, ...], dry_run: bool, yes: bool, as_json: boo
     if as_json:
         echo_json({"dry_run": dry_run, "acknowledged": _plain(found)})
     elif not found:
-        click.echo("No alert.")
+        echo("No alert.")
     else:
-        click.echo(f"{'would acknowledge' if dry_run else 'acknowledged'} {len(found)}")
+        echo(f"{'would acknowledge' if dry_run else 'acknowledged'} {len(found)}")

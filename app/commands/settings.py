@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from app.commands.base import cli, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UsageError
 from app.settings import PREFIX, Settings
 from app.worker.agreement import agree, control_state, differences, fingerprint, shown
@@ -48,13 +48,13 @@ def show(as_json: bool) -> None:
             }
         )
     elif agreed is None:
-        click.echo("Nothing is agreed on yet: the first worker's settings will be.")
+        echo("Nothing is agreed on yet: the first worker's settings will be.")
     else:
         for name, value in sorted(agreed.settings.items()):
-            click.echo(f"  {PREFIX}{name.upper()}={shown(value)}")
-        click.echo(f"agreed on since {agreed.at}, by {agreed.by}")
+            echo(f"  {PREFIX}{name.upper()}={shown(value)}")
+        echo(f"agreed on since {agreed.at}, by {agreed.by}")
         for name, theirs, ours in differing:
-            click.echo(f"DIFFERS {name}: {shown(ours)} here, {shown(theirs)} agreed on")
+            echo(f"DIFFERS {name}: {shown(ours)} here, {shown(theirs)} agreed on")
     if differing:
         sys.exit(3)
 
@@ -80,9 +80,9 @@ def agree_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     if not as_json:
         for name, theirs, ours in changes:
             verb = "would change" if dry_run else "changes"
-            click.echo(f"{name} {verb} from {shown(theirs)} to {shown(ours)}")
+            echo(f"{name} {verb} from {shown(theirs)} to {shown(ours)}")
         if not changes:
-            click.echo("No agreed setting differs.")
+            echo("No agreed setting differs.")
     if changes and not dry_run and not yes:
         if as_json:
             raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
@@ -92,7 +92,7 @@ def agree_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"changed": _plain(changes), "dry_run": dry_run})
     elif changes and not dry_run:
-        click.echo("Agreed.  Start the workers with these values.")
+        echo("Agreed.  Start the workers with these values.")
 
 
 def _plain(differing: list[tuple[str, object, object]]) -> list[dict[str, object]]:
