@@ -45,6 +45,11 @@ def partition_of(key: str, partitions: int) -> int:
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
+def letter_partition(settings: Settings, source: int) -> int:
+    """The partition of the dead letters of one of `position_closed`, which may have more."""
+    return source % settings.partitions
+
+
 def partition_of_record(settings: Settings, topic: str, record: Any) -> int:
     """The partition of a record of the topic `topic` (without prefix)."""
     return partition_of(KINDS[topic].partition_text(record), settings.partitions)

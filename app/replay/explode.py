@@ -28,7 +28,7 @@ from app.deadletters.letters import letter_of
 from app.errors import BadDataError
 from app.learning.common.window import Trade, trade_from_fact
 from app.log.reader import read_range, scan
-from app.log.records import partition_of
+from app.log.records import letter_partition, partition_of
 from app.replay import pool, spool
 from app.replay.pool import Pool
 from app.replay.shadow import Source
@@ -140,7 +140,7 @@ async def _explode_partition(task: ExplodeTask) -> None:
 async def _refused(settings: Settings, partition: int) -> dict[int, str]:
     """The offsets of a partition's closes that step 4 leaves out, each with the reason."""
     found: dict[int, str] = {}
-    theirs = partition % settings.partitions  # closes may have more partitions than letters
+    theirs = letter_partition(settings, partition)
     async for records in scan(settings, kinds.DEAD_LETTERS, partition=theirs):
         for record in records:
             letter = letter_of(record)

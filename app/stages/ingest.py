@@ -22,6 +22,7 @@ from app.log.records import (
     Outgoing,
     derived_headers,
     encode,
+    letter_partition,
     partition_of,
 )
 from app.log.trace import context_of
@@ -180,7 +181,7 @@ def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Out
         *cut,
         *context_of(message),
     )
-    partition = message.partition % settings.partitions
+    partition = letter_partition(settings, message.partition)
     return Outgoing(settings.topic(DEAD_LETTERS), partition, key, value, headers)
 
 
