@@ -21,6 +21,10 @@ DEPTH_SHARES = (0.35, 0.3)
 searched, have the rest.  So a general slice needs less evidence than one of thousands of specific
 ones (weighted Bonferroni: Holm 1979, Genovese et al. 2006)."""
 
+REGIME_PRICE = 5.0
+"""What a slice of a regime and something else costs more: most such differences between regimes are
+common to a module's edges, and its regime gains tell them from all of them together."""
+
 
 def entry_log_p(alpha: float, hypotheses: int) -> float:
     """ln of the p-value that one of so many hypotheses needs at the error rate `alpha`
@@ -37,18 +41,27 @@ def z_of_log_p(log_p: float) -> float:
     return float(-ndtri_exp(min(log_p, -1e-12) - np.log(2.0))) if log_p < np.log(0.999999) else 0.0
 
 
-def log_price(n_dims: NDArray[np.int64]) -> Floats:
+def log_price(n_dims: NDArray[np.int64], of_regime: NDArray[np.bool_]) -> Floats:
     """ln of what the p-value of each candidate (m,) is multiplied by, so that depths share the
     error rate of all as `DEPTH_SHARES` says.
 
-    >>> log_price(np.array([1, 1, 2, 2, 2, 2, 3, 3, 3, 3])).round(2).tolist()
+    `of_regime` (m,) says which have a dimension of the regimes' signature; those of them that have
+    another dimension, too, cost `REGIME_PRICE` times as much, and the others less.
+
+    >>> depths = np.array([1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
+    >>> log_price(depths, np.zeros(10, np.bool_)).round(2).tolist()
     [-0.56, -0.56, 0.29, 0.29, 0.29, 0.29, 0.13, 0.13, 0.13, 0.13]
+    >>> log_price(depths, np.arange(10) % 5 == 0).round(2).tolist()
+    [-0.62, -0.62, 0.23, 0.23, 0.23, 1.84, 0.07, 0.07, 0.07, 0.07]
     """
     depth = np.minimum(n_dims, len(DEPTH_SHARES) + 1) - 1
     counts = np.bincount(depth, minlength=len(DEPTH_SHARES) + 1)
     shares = np.array([*DEPTH_SHARES, 1.0 - sum(DEPTH_SHARES)]) * (counts > 0)
     shares /= max(float(shares.sum()), 1e-300)
-    return np.asarray(np.log(counts[depth] / len(n_dims)) - np.log(shares[depth]))
+    weight = shares[depth] / counts[depth]
+    weight = np.where(of_regime & (n_dims > 1), weight / REGIME_PRICE, weight)
+    weight /= max(float(weight.sum()), 1e-300)
+    return np.asarray(-np.log(weight * len(n_dims)))
 
 
 def combined(z: Floats, log_price: Floats) -> Floats:

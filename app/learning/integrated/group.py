@@ -34,6 +34,7 @@ from app.learning.integrated.history import EffectTrades, course, decay_of, hist
 from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import block_of, packed
 from app.learning.integrated.record import Record
+from app.learning.integrated.refinements import coarser
 from app.learning.integrated.selection import MAX_STEPS, choose
 from app.learning.integrated.selection import Path as Chosen
 from app.learning.integrated.shared import SharedFit, least_shared, most_shared, shared_fit
@@ -441,8 +442,10 @@ class IntegratedLearner:
             float(np.sqrt(chosen.residuals @ chosen.residuals / len(chosen.residuals))),
             *chosen.noise_sd.tolist(),
         ]
+        scopes = [{}, *(self._scope(found.items[j]) for j in kept)]
         stories = [
-            self._story(search, t, b, sd) for t, b, sd in zip(trades, effects, noise, strict=True)
+            self._story(search, t, b + self._refined(scope, t, scopes, trades, effects), sd)
+            for scope, t, b, sd in zip(scopes, trades, effects, noise, strict=True)
         ]
         states, models = self._edges_now(search, trades[1:], effects[1:], noise[1:])
         sketched, moments = self._sketches(search, trades), self._moments(search, trades)
@@ -654,8 +657,28 @@ class IntegratedLearner:
             float(hours[-1]),
         )
 
+    def _refined(
+        self,
+        scope: dict[str, str],
+        trades: NDArray[np.int64],
+        scopes: list[dict[str, str]],
+        all_trades: list[NDArray[np.int64]],
+        effects: list[float],
+    ) -> NDArray[np.float64]:
+        """What those of the chosen slices add to its trades (n,) that chop it by regime: how a
+        slice fares from regime to regime is seen with them, not beyond them."""
+        added = np.zeros(len(trades))
+        for other, inside, effect in zip(scopes, all_trades, effects, strict=True):
+            if scope and coarser(other, self._config.regime_signature) == scope:
+                added[np.isin(trades, inside)] += effect
+        return added
+
     def _story(
-        self, search: _Search, trades: NDArray[np.int64], effect: float, noise_sd: float
+        self,
+        search: _Search,
+        trades: NDArray[np.int64],
+        effect: NDArray[np.float64],
+        noise_sd: float,
     ) -> tuple[tuple[HistoryCell, ...], Metrics]:
         shot = search.snapshot
         return history(

@@ -17,8 +17,9 @@ The way of an effect to its override:
 4. weighed: how far half-lives and shared effects count, the module's record says (`weighing.py`,
    `sharing.py`);
 5. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
-6. handed out: given its regime gains (`regime_gains.py`) and its multiplier on the grid, and put
-   into records (`handing_out.py`, `records.py`).
+6. handed out: given its regime gains (`regime_gains.py`), which a slice within one regime does not
+   repeat (`refinements.py`), and its multiplier on the grid, and put into records
+   (`handing_out.py`, `records.py`).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from app.learning.integrated.records import (
     urgent,
     weight_record,
 )
+from app.learning.integrated.refinements import refined
 from app.learning.integrated.regime_gains import weights_of
 from app.learning.integrated.remembered import Remembered
 from app.learning.integrated.sharing import (
@@ -188,6 +190,7 @@ class IntegratedMaterializer:
             if self._config.regime_weights is not False
             else []
         )
+        effects = refined(effects, weights, self._config.regime_signature)
         verdicts, overrides = self._handing_out.records(
             self._held, effects, factor_of, weights, scale, baselines, version
         )

@@ -133,8 +133,8 @@ class Selection:
         )
         self._windows2 = members @ (self._windows * self._windows)
         self._hetero: tuple[float, float] | None = None
-        self._log_price = log_price(n_dims)
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
+        self._log_price = log_price(n_dims, self._of_regime)
 
     def path(self, alpha: float) -> Path:
         """Choose, until no candidate would be found at the error rate `alpha` over this group's

@@ -98,7 +98,7 @@ def with_shared(
     made = dict(part.effects)
     for i in group.path.lesson_ids:
         if i in found:
-            made[i] = _plus(found[i], weight, part.added.get(i, 0.0))
+            made[i] = _with_moved(found[i], weight, part.added.get(i, 0.0))
     of_level, own_level = opened, found.get(whole.lesson_id)
     if own_level is not None:  # one that is sure by itself needs no others, and has moved as it has
         of_level *= 1.0 - own_level.ramp
@@ -132,6 +132,15 @@ def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float
 
 
 def _plus(effect: Effect, share: float, size: float) -> Effect:
-    """A chosen effect less the `share` that the shared effect, constant over time, takes over, plus
-    the `size` of that."""
+    """A chosen effect less the `share` that the shared one takes over, plus the `size` of that."""
     return effect._replace(effect=effect.effect * (1.0 - share) + size)
+
+
+def _with_moved(effect: Effect, share: float, size: float) -> Effect:
+    """The same of a slice.  Shared effects are constant over time: one fades as the chosen effect
+    has faded from its mean since, and has nothing to say where that has turned."""
+    mean, now = effect.raw * effect.ramp, effect.effect
+    if mean * now < 0.0:
+        return effect
+    kept = min(now / mean, 1.0) if mean else 1.0
+    return _plus(effect, share, size * kept)

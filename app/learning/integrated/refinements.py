@@ -1,0 +1,92 @@
+"""Refinements: a chosen slice that says how another one's edge differs in one market regime, beside
+the regime gains, which say it for all edges of the module.
+
+May touch: nothing but its arguments.
+
+A group's search may chop a slice `chain=sol` by regime: it chooses `btc_macro=S1|chain=sol` as
+well, with the difference.  What the module's gains then make of the edge in S1 must not be said
+twice.  So where gains act, the slice gets its edge over all regimes back, the gain turns it into
+the regime's own, and the refinement keeps only what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from app.learning.integrated.netting import Effect
+from app.learning.integrated.regime_gains import gains_of
+from app.learning.integrated.regimes import RegimeWeights
+from edgeloop.scope import canonical_text
+from schemas.lessons import Lesson
+
+ACTS = 0.25
+"""A gain that differs by so much from 1 acts in full: then the slice's edge is that over all
+regimes.  Below, in proportion, so that nothing jumps."""
+LEFT = 1.0
+"""Standard errors, squared, that what is left of a refinement is shrunk by (James & Stein 1961)."""
+
+
+def coarser(scope: Mapping[str, str], signature: Collection[str]) -> dict[str, str] | None:
+    """The scope without its regime; None where it has none, or nothing else.
+
+    >>> coarser({"btc_macro": "S1", "chain": "sol"}, ("btc_macro",))
+    {'chain': 'sol'}
+    >>> coarser({"btc_macro": "S1"}, ("btc_macro",)), coarser({"chain": "sol"}, ("btc_macro",))
+    (None, None)
+    """
+    rest = {name: value for name, value in scope.items() if name not in signature}
+    return rest if rest and len(rest) < len(scope) else None
+
+
+def refined(
+    effects: Mapping[str, Effect], weights: Sequence[RegimeWeights], signature: tuple[str, ...]
+) -> dict[str, Effect]:
+    """The effects, refinements beside the gains that `weights` give their slices."""
+    found = dict(effects)
+    if not any(w.active for w in weights):
+        return found
+    place = {_place(e.lesson, e.lesson.scope): i for i, e in effects.items()}
+    members: dict[str, list[str]] = {}
+    for i, effect in sorted(effects.items()):
+        rest = coarser(effect.lesson.scope, signature)
+        whole = place.get(_place(effect.lesson, rest)) if rest else None
+        if whole is not None:
+            members.setdefault(whole, []).append(i)
+    for i, refinements in members.items():
+        gains = gains_of(effects[i].lesson, weights)
+        acts = min(max((abs(g - 1.0) for g in gains.values()), default=0.0) / ACTS, 1.0)
+        if acts == 0.0:
+            continue
+        edge = effects[i].effect
+        blend = edge + acts * sum(
+            effects[r].effect * effects[r].lesson.n / effects[i].lesson.n for r in refinements
+        )
+        found[i] = effects[i]._replace(effect=blend)
+        for r in refinements:
+            if effects[r].part != "selected":
+                # shrunk by far, it never told the whole difference
+                found[r] = effects[r]._replace(effect=(1.0 - acts) * effects[r].effect)
+                continue
+            left = edge + effects[r].effect - blend * _gain(gains, effects[r].lesson, signature)
+            variance = LEFT * acts * effects[r].effect_sd ** 2
+            kept = max(0.0, 1.0 - variance / max(left * left, 1e-300))
+            found[r] = effects[r]._replace(effect=left * kept)
+    return found
+
+
+def _place(lesson: Lesson, scope: Mapping[str, str]) -> tuple[str, str, str]:
+    return lesson.pattern_key, lesson.action_category, canonical_text(dict(scope))
+
+
+def _gain(gains: Mapping[str, float], lesson: Lesson, signature: tuple[str, ...]) -> float:
+    """The gain where the refinement holds: the most specific of its regime, 1 without one."""
+    inside = []
+    for name in signature:
+        if name not in lesson.scope:
+            break
+        inside.append(name)
+    for depth in range(len(inside), 0, -1):
+        text = canonical_text({name: lesson.scope[name] for name in inside[:depth]})
+        if text in gains:
+            return gains[text]
+    return 1.0

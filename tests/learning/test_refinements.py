@@ -1,0 +1,75 @@
+"""What a module's gains say of a regime is not said again by a slice within that regime."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from app.learning.integrated.netting import Effect
+from app.learning.integrated.refinements import refined
+from app.learning.integrated.regimes import METRICS, RegimeWeights
+from schemas.lessons import LessonDecay, Metrics
+from tests.learning.making import GROUPS, learned, market
+
+SIGNATURE = ("btc_macro",)
+
+
+def effects(
+    *, edge: float, difference: float, sd: float, part: str = "selected"
+) -> dict[str, Effect]:
+    """A slice of 400 trades with an edge, and its difference in S1, where 100 of them are."""
+    [whole] = [x for x in learned({GROUPS[0]: market(1, 60)}).lessons() if not x.scope]
+    metrics = Metrics(**dict.fromkeys(METRICS, 0.5))
+
+    def effect(name: str, scope: dict[str, str], n: int, size: float, of: str) -> Effect:
+        lesson = msgspec.structs.replace(whole, lesson_id=name, scope=scope, n=n, metrics=metrics)
+        state = LessonDecay(state="stable")
+        return Effect(lesson, 9.0, 1.0, size, sd, size, sd, state, 0.0, whole.as_of, of)
+
+    return {
+        "slice": effect("slice", {"chain": "sol"}, 400, edge, "selected"),
+        "in S1": effect("in S1", {"btc_macro": "S1", "chain": "sol"}, 100, difference, part),
+        "other": effect("other", {"btc_macro": "S1", "intent": "x"}, 100, 0.3, "selected"),
+    }
+
+
+def weights(gain: float) -> list[RegimeWeights]:
+    offset = np.append(gain - 1.0, np.zeros(len(METRICS)))
+    some, centre = np.ones(len(offset)), np.full(len(METRICS), 0.5)
+    of_s1 = (("btc_macro", "S1"),)
+    return [RegimeWeights(of_s1, 90, 400, offset, some, 0.001, gain != 1.0, offset, centre)]
+
+
+def test_without_gains_nothing_changes() -> None:
+    found = effects(edge=0.8, difference=-0.6, sd=0.1)
+    assert refined(found, weights(1.0), SIGNATURE) == found
+    assert refined(found, [], SIGNATURE) == found
+
+
+def test_a_difference_that_the_gain_tells_is_silent_and_the_edge_is_that_over_all_regimes() -> None:
+    found = refined(effects(edge=0.8, difference=-0.6, sd=0.1), weights(0.2 / 0.65), SIGNATURE)
+    assert found["slice"].effect == pytest.approx(0.8 - 0.6 / 4)
+    assert found["in S1"].effect == pytest.approx(0.0)
+    assert found["other"].effect == 0.3
+
+
+def test_what_the_gain_does_not_tell_stays_as_far_as_it_is_sure() -> None:
+    found = refined(effects(edge=0.8, difference=-1.6, sd=0.1), weights(0.5), SIGNATURE)
+    blend = 0.8 - 1.6 / 4
+    left = 0.8 - 1.6 - blend * 0.5
+    assert found["in S1"].effect == pytest.approx(left * (1 - 0.1**2 / left**2))
+
+
+def test_a_shared_difference_gives_way() -> None:
+    found = refined(
+        effects(edge=0.8, difference=-0.1, sd=0.1, part="shared"), weights(0.5), SIGNATURE
+    )
+    assert found["in S1"].effect == 0.0
+
+
+def test_a_gain_that_hardly_acts_hardly_changes_anything() -> None:
+    before = effects(edge=0.8, difference=-0.6, sd=0.1)
+    after = refined(before, weights(0.99), SIGNATURE)
+    for name, effect in after.items():
+        assert effect.effect == pytest.approx(before[name].effect, abs=0.04)
