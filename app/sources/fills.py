@@ -19,7 +19,7 @@ from app.sources.amounts import contract_value, from_net, is_cent_rounding
 from app.sources.books import ZERO, Books, Fill, Position, Step, positions
 from app.sources.cells import Cells
 from app.sources.deliveries import UNDELIVERED, is_delivered
-from app.sources.mapping import BASE, TableMapping
+from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
 from app.sources.pairs import future_of, is_option, pair_of
 from app.sources.positions import ClosedTrade, row_id
@@ -55,6 +55,7 @@ class Fills:
         self._module = module
         self._notes = notes
         self._twins = making.Occurrences()
+        self._per_unit = mapping.columns["price"].per_unit
         self._seen: set[tuple[Any, ...]] = set()
         self.oversold: dict[str, Decimal] = {}
 
@@ -140,6 +141,8 @@ class Fills:
         if isinstance(side, Event):
             return self._event_of_row(side, ts, symbol, row, place)
         quantity, price = cells.exact(row.cells, "quantity"), cells.exact(row.cells, "price")
+        if self._per_unit and quantity and price is not None:
+            price = abs(price / quantity)
         fee, no_fee = cells.exact(row.cells, "fee"), cells.is_empty(row.cells, "fee")
         value, no_value = self._multiplier(row.cells, symbol)
         against = (
@@ -293,6 +296,8 @@ class Fills:
         )
         if coin == BASE.upper() and pair is not None:
             coin = pair[0] if signed > 0 else pair[1]
+        if coin == TRADED.upper() and pair is not None:
+            coin = pair[0]
         if (
             self._is_inverse(symbol)
             and pair is not None

@@ -111,6 +111,8 @@ PROFITS = ("gross", "net", "shown")
 BASE = "base"
 """As a constant `fee_currency`: fees of purchases are in the coin that is bought, those of sales in
 the quote currency."""
+TRADED = "traded"
+"""As a constant `fee_currency`: all fees are in the coin that is traded."""
 OPEN_QUESTION = "?"
 """Stands in a draft where only the user knows; nothing is read until it is replaced."""
 COMPOSED = ("any", "dm", "md")
@@ -125,8 +127,9 @@ class Column:
     """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one
     of `COMPOSED`) or `unit` (of a number since 1970) and `timezone` are for times.  With `more`
     columns, texts are joined and numbers added.  `option` is a column in which the contract of an
-    option may stand, which then is the symbol; with `absolute` a number's sign does not count, and
-    with `coin` the symbol is the unit of an amount."""
+    option may stand, which then is the symbol; with `absolute` a number's sign does not count, with
+    `coin` the symbol is the unit of an amount, with `cash` the side is the sign of an amount of
+    money (below 0 where something was bought), and `per_unit` makes a price of an amount."""
 
     name: str
     scale: float | None = None
@@ -137,6 +140,8 @@ class Column:
     option: str | None = None
     absolute: bool = False
     coin: bool = False
+    cash: bool = False
+    per_unit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -574,6 +579,8 @@ class _Reader:
                 "option",
                 "absolute",
                 "coin",
+                "cash",
+                "per_unit",
             ),
         )
         if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
@@ -583,6 +590,9 @@ class _Reader:
                 "has option, which only a symbol can have: the column with the contract of an"
                 " option.",
             )
+        for key, field_name in (("cash", "side"), ("per_unit", "price")):
+            if key in given and name != field_name:
+                self._wrong("columns", name, f"has {key}, which only a {field_name} can have.")
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
             self._wrong("columns", name, "has a scale, which only numbers can have.")
         if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
@@ -615,6 +625,8 @@ class _Reader:
             option=given.get("option"),
             absolute=bool(given.get("absolute", False)),
             coin=bool(given.get("coin", False)),
+            cash=bool(given.get("cash", False)),
+            per_unit=bool(given.get("per_unit", False)),
         )
 
     def _template(self, name: str, given: Any) -> Template:

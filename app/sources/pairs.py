@@ -264,10 +264,10 @@ def future_of(symbol: str) -> str | None:
     ...     future_of(s)
     ...     for s in (
     ...         "ESH4", "MNQZ25", "NQ JUN26", "/ESM24", "ES 03-24", "CME_MINI:ES1!", "AAPL", "F",
-    ...         "NQ 09-25", "/MES",
+    ...         "NQ 09-25", "/MES", "rb2405",
     ...     )
     ... ]
-    ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES']
+    ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES', 'rb']
     """
     text = _VENUE.sub("", symbol.strip().upper())
     if found := (_MONTHLY.fullmatch(text) or _FUTURE.fullmatch(text)):
@@ -278,6 +278,8 @@ def future_of(symbol: str) -> str | None:
         found := re.fullmatch(r"[/@]?([A-Z0-9]{1,4})[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)
     ) and found[1] in POINT_VALUES:
         return found[1]
+    if found := re.fullmatch(r"([A-Z]{1,2})(\d\d|\d)(0[1-9]|1[0-2])", text):
+        return symbol.strip()[: len(found[1])]  # As in China, where `rb` is no gasoline.
     if (found := _CONTINUOUS.fullmatch(text)) and (
         text[0] in "/@#" or text.endswith(("1!", "2!", "=F", "_F", "-F"))
     ):

@@ -23,7 +23,9 @@ _ROUNDING = 0.011
 """What a profit may be off by its rounding to cents, before it speaks against the prices."""
 _WRONG = "wrong"
 """Where a summary keeps why it cannot be right."""
-_BOUGHT = re.compile(r"buy|bought|acquired", re.IGNORECASE)
+BOUGHT = re.compile(r"buy|bought|acquired|compra|(?<!ver)kauf|achat|acquist|köp", re.IGNORECASE)
+SOLD = re.compile(r"sell|sold|venda|venta|vendita|verkauf|vente|sälj", re.IGNORECASE)
+"""Of columns whose price is that of the purchase, and of the sale."""
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
 DISAGREE = "rows whose profit contradicts their prices and side"
@@ -185,7 +187,7 @@ class Positions:
 
     def _exchange_prices(self, summary: dict[str, Any]) -> None:
         """Of a short, the price of the sale is the entry's."""
-        if self._prices and _BOUGHT.search(self._mapping.columns["entry_price"].name):
+        if self._prices and BOUGHT.search(self._mapping.columns["entry_price"].name):
             summary["entry_price"], summary["exit_price"] = (
                 summary["exit_price"],
                 summary["entry_price"],

@@ -26,6 +26,8 @@ MOST_COLUMNS = 2_000
 MOST_CHARACTERS = 1_000_000
 """Of a line of CSV."""
 MOST_LINES_OF_A_CELL = 100
+_FORMULA = re.compile(r'''(?:^|(?<=[,;\t|]))(?:="([^"]*)"|"=""([^"]*)""")(?=[,;\t|\r\n]|$)''')
+"""A text that spreadsheets must not take for a number, as some programs write it: `="0042"`."""
 _DELIMITERS = ",;\t|"
 _HEAD_LINES = 200
 csv.field_size_limit(MOST_CHARACTERS)
@@ -137,6 +139,10 @@ def sheets(
         yield documents.sheets_of(path, form)
 
 
+def _unwrapped(found: re.Match[str]) -> str:
+    return f'"{found[1] if found[1] is not None else found[2]}"'
+
+
 def _encoding(stream: IO[bytes], encoding: str) -> str:
     """UTF-16 tells itself by its mark, whatever the mapping says."""
     peek: Callable[[int], bytes] | None = getattr(stream, "peek", None)
@@ -162,7 +168,7 @@ def _csv(
                     f"{path} has a line of over {MOST_CHARACTERS:,} characters.",
                     "That is not a table of trades; export it again.",
                 )
-            yield line
+            yield _FORMULA.sub(_unwrapped, line) if '="' in line else line
 
     lines = physical()
     head = [line for _, line in zip(range(_HEAD_LINES), lines, strict=False)]

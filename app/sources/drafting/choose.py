@@ -7,7 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from app.sources.cells import as_text, option_contract
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents, alike
 from app.sources.pairs import is_occ
-from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
+from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes, read_side
 
 POSITIONS = (
     "exit_timestamp",
@@ -76,17 +76,17 @@ NUMBERS = frozenset(
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
+    r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"
+    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"
 )
 _LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
     r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
-_NO_FILL_TIME = re.compile(r"exp|settle|process|matur|entry|exit|open|clos|birth|valid|until")
+_NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 _OPTION_PARTS = (
     re.compile(
         r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"
@@ -124,6 +124,32 @@ _CURRENCIES = frozenset(
         "TWD",
     ]
 )
+_EXCHANGES = frozenset(
+    [
+        "NASDAQ",
+        "NYSE",
+        "ARCA",
+        "AMEX",
+        "BATS",
+        "ASX",
+        "LSE",
+        "TSX",
+        "XETRA",
+        "FRA",
+        "NSE",
+        "BSE",
+        "HKEX",
+        "SGX",
+        "JPX",
+        "TSE",
+        "MCX",
+        "NFO",
+        "FX",
+        "OTC",
+    ]
+)
+"""Where something is traded, which is not what is traded."""
+_CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
@@ -191,7 +217,7 @@ class Chooser:
                 spec is None
                 and name == "fee_currency"
                 and "fee" in found
-                and (column := self._next_currency(found["fee"].columns[-1]))
+                and (column := self._fee_currency(found["fee"].columns[-1]))
             ):
                 spec = Spec([column])
             if (
@@ -283,6 +309,26 @@ class Chooser:
         for name in ("pnl_usd", "price", "exit_price"):
             if name in found and (column := self._next_currency(found[name].column)) is not None:
                 return column
+        return None
+
+    def _fee_currency(self, fee: str) -> str | None:
+        """The column with the currency of the fees: right behind them, if another column has that
+        of the prices; else that of the account, if prices are in another one."""
+        words = self._contents.words
+        currencies = [
+            column
+            for column in self._contents.columns
+            if words(column) and all(word.strip() in _CURRENCIES for word in words(column))
+        ]
+        behind = self._next_currency(fee)
+        if behind is not None and len(currencies) > 1:
+            return behind
+        accounts = [
+            column for column in currencies if self._names[column] in _CURRENCIES_OF_ACCOUNTS
+        ]
+        priced = [column for column in currencies if self._names[column] in NAMES["currency"][:4]]
+        if accounts and priced and words(accounts[0]).keys() != words(priced[0]).keys():
+            return accounts[0]
         return None
 
     def _next_currency(self, column: str) -> str | None:
@@ -479,7 +525,12 @@ class Chooser:
                 continue
             if name == "description" and sides < 0.5 * self._contents.n_rows:
                 continue
-            score = (sides + extra - plain * 0.5) / self._contents.n_rows
+            letters = {word.strip().lower() for word in words}
+            both = len({s.fill for s in said.values() if isinstance(s, Side)}) == 2
+            if letters & LETTERS and not both:
+                continue
+            # `LONG` in all rows, beside `BUY` and `SELL`, is the position's.
+            score = (sides + extra - plain * 0.5) / self._contents.n_rows + both
             key = (round(score, 6), -(rank if rank is not None else 500), column)
             if best is None or key[:2] > best[:2]:
                 best = key
@@ -507,8 +558,24 @@ class Chooser:
             ):
                 both = {f"{a} {b}" for a in c.words(column) for b in c.words(other)}
                 if all(isinstance(read_side(text), Side) for text in both):
-                    return Spec([column, other])
+                    return Spec([column] if self._is_of_fills(column, other) else [column, other])
         return Spec([column])
+
+    def _is_of_fills(self, column: str, effect: str) -> bool:
+        """Whether `long` means that something is bought, also where that closes a short: only so do
+        closes come after opens."""
+        sides = [read_side(as_text(v or "")) for v in self._contents.cells(column)]
+        effects = [opens_or_closes(as_text(v or "")) for v in self._contents.cells(effect)]
+        rows = [
+            (side.position, opens)
+            for side, opens in zip(sides, effects, strict=True)
+            if isinstance(side, Side) and opens is not None
+        ]
+
+        def without_open(of_fills: bool) -> int:
+            return min(_closes_first(rows, of_fills), _closes_first(rows[::-1], of_fills))
+
+        return without_open(True) < without_open(False)
 
     # --- symbols and fees
     # ----------------------------------------------------------------------------------------------
@@ -527,11 +594,14 @@ class Chooser:
                 self._names[column] not in ("market", "action")
                 or not any(isinstance(read_side(w), Side) for w in c.words(column))
             )
+            and not all(w.strip().upper() in _EXCHANGES for w in c.words(column))
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         if not found and "quote_currency" in self._names.values():
             # What is bought is a coin, beside the currency in which it is priced.
             found = [c for c, own in self._names.items() if own == "currency"][:1]
+        if not found:
+            found = self._unit_column(used)
         if not found:
             return None
         symbol = found[0]
@@ -552,6 +622,22 @@ class Chooser:
                     "an option named in the other column is an instrument of its own",
                 )
         return Spec([symbol])
+
+    def _unit_column(self, used: set[str]) -> list[str]:
+        """The column with the coin or asset of the quantities: `Amount currency` of `Amount`."""
+        quantities = {
+            own for own in self._names.values() if own in NAMES["quantity"] and own != "currency"
+        }
+        return [
+            column
+            for column, own in self._names.items()
+            if column not in used
+            and own.rpartition("_")[0] in quantities
+            and own.rpartition("_")[2] in ("currency", "coin", "asset", "ccy", "unit")
+            and not all(word.strip() in _CURRENCIES for word in self._contents.words(column))
+            and self._contents.values(column)
+            and not self._contents.is_numeric(column)
+        ]
 
     def _is_underlying(self, symbol: str) -> bool:
         """Whether the symbols are short ones, that do not name the contract themselves."""
@@ -626,6 +712,19 @@ class Chooser:
                 rates.append(column)
         amounts = [column for column in columns if column not in rates]
         return amounts if any(re.search("comm|fee", self._names[c]) for c in amounts) else columns
+
+
+def _closes_first(rows: Sequence[tuple[int, bool]], of_fills: bool) -> int:
+    """How many of the (direction, whether it opens) close what was not opened before."""
+    n_open = {1: 0, -1: 0}
+    wrong = 0
+    for direction, opens in rows:
+        position = direction if opens or not of_fills else -direction
+        n_open[position] += 1 if opens else -1
+        if n_open[position] < 0:
+            wrong += 1
+            n_open[position] = 0
+    return wrong
 
 
 def no_trade_words(contents: Contents, column: str) -> list[str]:
