@@ -21,6 +21,7 @@ docs/adapters.md describes each key.
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import math
 import re
 import tomllib
@@ -207,6 +208,10 @@ class TableMapping:
     def names(self) -> set[str]:
         """All columns that are named here."""
         return {name for _, _, name in self._named()}
+
+    def is_inverse(self, symbol: str) -> bool:
+        """Whether `inverse` names the symbol."""
+        return any(fnmatch.fnmatchcase(symbol, pattern) for pattern in self.inverse)
 
     def check_columns(self, columns: Iterable[str], table: str) -> None:
         """Raises `ConfigurationError` for the first column that is named here and is not in

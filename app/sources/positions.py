@@ -244,7 +244,7 @@ class Positions:
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
         paid: float = fees if _numbers(fees) else 0.0
         gross = side * (left - entered)
-        inverse = self._is_inverse(row)
+        inverse = self._mapping.is_inverse(str(self._cells.symbol(row)))
         if inverse and left > 0:
             gross = side * (left - entered) * entered / left
         if pnl is None and size:
@@ -299,12 +299,6 @@ class Positions:
             return False
         # Fees that no column has can eat a small gain.
         return not (pnl < 0 < gross and not paid and gross <= _EATEN * entered)
-
-    def _is_inverse(self, row: Mapping[str, Any]) -> bool:
-        return any(
-            fnmatch.fnmatchcase(str(self._cells.symbol(row)), pattern)
-            for pattern in self._mapping.inverse
-        )
 
     def _value(self, row: Mapping[str, Any]) -> float | None:
         """Money per point and unit: by the mapping's pattern, the row's column, else 1; None where
