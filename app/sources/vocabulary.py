@@ -231,6 +231,7 @@ WORDS = {
         " pos_effect position_effect effect code codes notes_codes offset direction entry"
         " open_closed transaction_effect trade_effect"
         " 开平 開平 平仓标志"
+        " intent position_intent"
     ),
     "gross": (
         "traded_value home_notional homenotional waarde lokale_waarde proceeds gross_amount"

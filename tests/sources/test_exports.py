@@ -316,6 +316,11 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "Time,Symbol,Side,Price,Qty\n09:31:02,AAPL,B,180.10,100\n09:41:02,AAPL,S,180.60,100\n",
             "times of day without a date",
         ),
+        (
+            "datetime,Open,High,Low,Close,BuySell,Net Profit\n"
+            "2024-01-15 10:00,10,11,9,10.5,,\n2024-01-16 10:00,10,12,9,11.5,buy,5\n",
+            "prices of bars",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

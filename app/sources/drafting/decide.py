@@ -55,6 +55,11 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
 
     Raises `BadDataError` if no column could be the time of a close or of a fill.
     """
+    if {"open", "high", "low", "close"} <= {known_as(c) for c in contents.columns}:
+        raise BadDataError(
+            f"{path} has the prices of bars (open, high, low, close), not trades.",
+            "Export the trades or transactions.",
+        )
     filled = next(
         (
             c
