@@ -28,11 +28,11 @@ class Event(NamedTuple):
 
 
 _OPEN = (
-    r"(open(ing)?|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
+    r"(open(ing)?|increase|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
     r"|進場|进场|开仓|開倉|開|开)"
 )
 _CLOSE = (
-    r"(clos(e|ed|ing)|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
+    r"(clos(e|ed|ing)|decrease|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
     r"|fermeture|出場|出场|平仓|平倉|平)"
 )
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
@@ -211,6 +211,7 @@ _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"
     r"|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
 )
+_PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
 _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|-]+")
 
@@ -232,6 +233,8 @@ def read_side(text: str) -> Side | Event | None:
     word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).strip().lower()
     if not word:
         return None
+    if of_pair := _PAIR_AND_SIDE.match(text.strip()):
+        return _EXACT[of_pair[1].lower()]
     found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())
     if found:
         return found

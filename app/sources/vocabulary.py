@@ -24,6 +24,7 @@ WORDS = {
         " fecha_apertura data_apertura ora_di_apertura open_at datetime_in enter_time enter_date"
         " opening_date_time entry open"
         " abertura data_de_abertura data_entrada hora_de_abertura date_time_opened"
+        " ts_opened"
     ),
     "exit_timestamp": (
         "exit_time exit_timestamp exit_date exit_datetime close_time close_date close_timestamp"
@@ -36,6 +37,7 @@ WORDS = {
         " data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit settlement_time"
         " update_time trade_time updated_time close_at closing_date_time close ex_date ex_time"
         " fechamento data_de_fechamento data_saída hora_de_fechamento datum_schließung"
+        " ts_closed"
     ),
     "symbol": (
         "symbol ticker pair instrument market asset underlying contract security coin product"
@@ -104,6 +106,7 @@ WORDS = {
         " net_return res_operação resultado_líquido lucro_prejuízo resultat resultado_operação"
         " gain_or_loss total_p_l total_pl pnl_abs"
         " result_in_currency profit_in_currency net_result p_l_net"
+        " closed_profit_loss"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -120,6 +123,7 @@ WORDS = {
         " open_level enter_price entry_fill_price avg_price_entry open_avg_price open"
         " preço_compra preço_de_compra preço_médio_compra preço_entrada preço_de_entrada"
         " average_open enter buy_rate prezzo_di_carico"
+        " opening_level"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
@@ -152,6 +156,8 @@ WORDS = {
         " 委托数量 closing_qty matched_qty paired_qty"
         " 수량 체결수량 количество кол_во base_amount"
         " open_volume opening_volume"
+        " peak_qty"
+        " closed_value"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee"
@@ -209,6 +215,7 @@ WORDS = {
         " data_pregão data_operazione operazione czas_transakcji data_transakcji 約定日 約定日時"
         " 成交日期 成交日時 tradedate transaktionsdatum buchungstag handelsdatum"
         " 거래일자 체결일 дата_время дата_сделки date_opération"
+        " ts_event"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"

@@ -317,6 +317,10 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "times of day without a date",
         ),
         (
+            "Date,Trades,Wins,Losses,Net P&L\n2024-03-14,5,3,2,230\n2024-03-15,3,1,2,-132\n",
+            "totals of several trades",
+        ),
+        (
             "datetime,Open,High,Low,Close,BuySell,Net Profit\n"
             "2024-01-15 10:00,10,11,9,10.5,,\n2024-01-16 10:00,10,12,9,11.5,buy,5\n",
             "prices of bars",

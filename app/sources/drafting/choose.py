@@ -152,6 +152,11 @@ _EXCHANGES = frozenset(
 _CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
+_OF_FEES = (
+    r"(currency|coin|asset).*(fee|commission)|(fee|commission).*(currency|coin|asset|token|unit)"
+)
+_PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
+"""Of a stake: money per point, which is a quantity."""
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 _EFFECT = frozenset(
     [
@@ -260,6 +265,8 @@ class Chooser:
         """Columns that may be the field, the likeliest first: by the whole name, then by all words
         of a name among others."""
         c = self._contents
+        if name == "quantity":
+            yield from (column for column in c.columns if _PER_POINT.search(column))
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
         for word in known:
             for column, own in self._names.items():
@@ -274,11 +281,7 @@ class Chooser:
                 yield column
         if name == "fee_currency":
             yield from (
-                column
-                for column in c.columns
-                if re.search(
-                    r"currency.*(fee|commission)|(fee|commission).*currency", column, re.IGNORECASE
-                )
+                column for column in c.columns if re.search(_OF_FEES, column, re.IGNORECASE)
             )
         for word in NAMES[name]:
             parts = word.split("_")
@@ -360,6 +363,12 @@ class Chooser:
         values = c.values(column)
         if not values:
             return False
+        if name == "stake" and _PER_POINT.search(column):
+            return False
+        if name == "quantity" and not _PER_POINT.search(column):
+            signs = sum(n for unit, n in c.signs(column).items() if unit in _CURRENCIES)
+            if signs * 2 > len(values) or not any(c.read_numbers(column)):
+                return False  # An amount of money, or what is left of a position.
         if name in NUMBERS:
             if name == "roi" and any(
                 len(unit) == 3 or unit in ("USDT", "USDC") for unit in c.signs(column)
@@ -527,8 +536,8 @@ class Chooser:
                 continue
             letters = {word.strip().lower() for word in words}
             both = len({s.fill for s in said.values() if isinstance(s, Side)}) == 2
-            if letters & LETTERS and not both:
-                continue
+            if not both and (letters & LETTERS or (rank is None and all(map(_is_letter, letters)))):
+                continue  # A strategy `S` is no sale.
             # `LONG` in all rows, beside `BUY` and `SELL`, is the position's.
             score = (sides + extra - plain * 0.5) / self._contents.n_rows + both
             key = (round(score, 6), -(rank if rank is not None else 500), column)
@@ -712,6 +721,10 @@ class Chooser:
                 rates.append(column)
         amounts = [column for column in columns if column not in rates]
         return amounts if any(re.search("comm|fee", self._names[c]) for c in amounts) else columns
+
+
+def _is_letter(word: str) -> bool:
+    return len(word) == 1
 
 
 def _closes_first(rows: Sequence[tuple[int, bool]], of_fills: bool) -> int:

@@ -24,6 +24,7 @@ from app.sources.drafting.rows import (
     by_status,
     incomplete,
     still_open,
+    without_quote_legs,
     without_reversed,
 )
 from app.sources.filters import filled_down
@@ -41,6 +42,11 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "end_time",
     "end_date",
 }
+_COUNTS = (
+    {"wins", "losses"},
+    {"winners", "losers"},
+    {"winning_trades", "losing_trades"},
+)
 _GIVEN_AND_TAKEN = (
     {"sent_amount", "received_amount"},
     {"sent_quantity", "received_quantity"},
@@ -60,6 +66,11 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             f"{path} has the prices of bars (open, high, low, close), not trades.",
             "Export the trades or transactions.",
         )
+    if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
+        raise BadDataError(
+            f"{path} has totals of several trades in each row (wins and losses), not trades.",
+            "Export the trades themselves.",
+        )
     filled = next(
         (
             c
@@ -73,6 +84,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     fields, rows, said = _fields(path, kept.contents, asked_for)
     legs = _fill_down(kept, fields, rows)
     still_open(kept, fields)
+    lost = without_quote_legs(kept, fields) if rows == "fills" else []
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
@@ -81,7 +93,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     decided = Decided(
         rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken
     )
-    decided.left += reversals
+    decided.left += [*lost, *reversals]
     if legs:
         decided.keys["fill_down"] = (
             legs,
@@ -315,6 +327,22 @@ def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
         ]
         if legs and legs[0] > 0:
             found.append(column)
+    named = [
+        column
+        for name in ("side", "symbol")
+        if name in fields and fields[name].column in contents.columns
+        for column in fields[name].columns
+    ]
+    empty = [
+        i
+        for i in range(1, contents.n_rows)
+        if quantity[i]
+        and price[i] is not None
+        and all(contents.cells(column)[i] is None for column in named)
+        and contents.cells(fields["time"].column)[i] is not None
+    ]
+    if empty and len(named) > 1 and contents.cells(named[0])[0] is not None:
+        found += named
     if found:
         kept.contents = contents.with_rows(list(filled_down(contents.rows, found)))
     return found

@@ -100,6 +100,13 @@ def _no_side(decided: Decided) -> None:
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["1"], ""), "sell": (["-1"], "")}
             return
+    symbol = fields.get("symbol")
+    if symbol is not None and all(
+        re.search(r"\s(long|short)\b", word, re.IGNORECASE) and isinstance(read_side(word), Side)
+        for word in contents.words(symbol.column)
+    ):
+        fields["side"] = Spec([symbol.column], comment="the side stands beside the symbol")
+        return
     if decided.rows == "fills" and negative:
         decided.guessed.append("A negative quantity is a sale.")
         return

@@ -13,8 +13,9 @@ from typing import Any
 
 from app.sources.cells import DASHES, as_text
 from app.sources.column_names import known_as
-from app.sources.drafting.choose import Fields
+from app.sources.drafting.choose import Fields, Spec
 from app.sources.drafting.contents import STILL_OPEN, Contents
+from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _COLUMN = re.compile(
@@ -266,6 +267,38 @@ def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:
     return False
 
 
+def without_quote_legs(kept: Kept, fields: Fields) -> list[str]:
+    """Leave out the rows in the quote of fills that are there twice, once in each coin; gives what
+    is lost with them, as sentences."""
+    if "symbol" not in fields:
+        return []
+    lost = []
+    pairs = [pair_of(word) for word in kept.contents.words(fields["symbol"].column)]
+    bases, quotes = {p[0] for p in pairs if p}, {p[1] for p in pairs if p}
+    for column in kept.contents.columns:
+        if known_as(column) in (
+            "trading_unit",
+            "amount_unit",
+            "quantity_unit",
+            "size_unit",
+            "unit",
+        ):
+            words = kept.contents.words(column)
+            gone = [word for word in words if word in quotes and word not in bases]
+            if gone and words.keys() & bases and all(pairs):
+                paid = sum(bool(n) for n in _numbers_of(kept.contents, fields.get("fee")))
+                kept.drop(column, gone, "the same fills, counted in the other currency")
+                if paid > sum(bool(n) for n in _numbers_of(kept.contents, fields.get("fee"))):
+                    lost.append(
+                        f"Fees in the rows that are left out by {column}: they do not count."
+                    )
+    return lost
+
+
+def _numbers_of(contents: Contents, spec: Spec | None) -> list[float | None]:
+    return contents.numbers(spec.column) if spec is not None else []
+
+
 def still_open(kept: Kept, fields: Fields) -> None:
     """Leave out positions in which `Open` stands for the time of the exit."""
     spec = fields.get("exit_timestamp")
@@ -427,7 +460,7 @@ def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: 
         if (
             ("" if value is None else as_text(value)) == word
             and there
-            and (symbols is None or symbols[i] is not None)
+            and (not word or symbols is None or symbols[i] is not None)
             and sum(bool(numbers[i]) for numbers in there) >= max(1, enough)
         ):
             return True
