@@ -25,6 +25,8 @@ WORDS = {
         " opening_date_time entry open"
         " abertura data_de_abertura data_entrada hora_de_abertura date_time_opened"
         " ts_opened"
+        " openingsdatum"
+        " eröffnungsdatum"
     ),
     "exit_timestamp": (
         "exit_time exit_timestamp exit_date exit_datetime close_time close_date close_timestamp"
@@ -38,6 +40,7 @@ WORDS = {
         " update_time trade_time updated_time close_at closing_date_time close ex_date ex_time"
         " fechamento data_de_fechamento data_saída hora_de_fechamento datum_schließung"
         " ts_closed"
+        " sluitingsdatum"
     ),
     "symbol": (
         "symbol ticker pair instrument market asset underlying contract security coin product"
@@ -56,6 +59,7 @@ WORDS = {
         " ticker_symbol bezeichnung isin wkn sedol"
         " 종목명 종목코드 тикер инструмент_код wertpapiername ticker_symbol base_currency_name"
         " symbol_cusip 銘柄名 identifier base_currency"
+        " marktname"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -73,6 +77,7 @@ WORDS = {
         " tipo_de_operação"
         " operação"
         " 구분 매매구분 операция вид_операции way sens_de_l_opération"
+        " actie"
     ),
     "rr": (
         "rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r"
@@ -107,6 +112,7 @@ WORDS = {
         " gain_or_loss total_p_l total_pl pnl_abs"
         " result_in_currency profit_in_currency net_result p_l_net"
         " closed_profit_loss"
+        " winst guv_betrag"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -124,6 +130,7 @@ WORDS = {
         " preço_compra preço_de_compra preço_médio_compra preço_entrada preço_de_entrada"
         " average_open enter buy_rate prezzo_di_carico"
         " opening_level"
+        " openingskoers"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
@@ -136,6 +143,7 @@ WORDS = {
         " close ex_price"
         " preço_venda preço_de_venda preço_médio_venda preço_saída preço_de_saída"
         " average_close sell_rate prezzo_di_scarico"
+        " sluitingskoers"
     ),
     "quantity": (
         "lastqty last_qty filled quantity_transacted filled_qty filled_quantity fill_qty"
@@ -158,6 +166,8 @@ WORDS = {
         " open_volume opening_volume"
         " peak_qty"
         " closed_value"
+        " quantity_lot eenheden"
+        " units_amount größe buy_qty"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee"
@@ -170,13 +180,14 @@ WORDS = {
     "bucket": "bucket sector asset_class category",
     "chain": "chain exchange venue broker",
     "currency": (
-        "quote_currency instrumentvaluta currency instrument_currency trade_currency"
+        "quote_currency instrumentvaluta währungskürzel currency instrument_currency trade_currency"
         " settle_currency ccy"
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
         " price_currency spot_price_currency profit_currency pnl_currency account_currency divisa"
         " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg rate_currency"
         " value_currency price_ccy"
         " валюта buchungswährung 통화"
+        ""
     ),
     "revision": "revision",
     "multiplier": (

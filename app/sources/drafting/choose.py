@@ -76,7 +76,7 @@ NUMBERS = frozenset(
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
+    r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
     r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
@@ -149,6 +149,7 @@ _EXCHANGES = frozenset(
     ]
 )
 """Where something is traded, which is not what is traded."""
+_CURRENCIES_OF_PRICES = ("quote_currency", "instrumentvaluta", "instrument_currency", "currency")
 _CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
@@ -329,7 +330,7 @@ class Chooser:
         accounts = [
             column for column in currencies if self._names[column] in _CURRENCIES_OF_ACCOUNTS
         ]
-        priced = [column for column in currencies if self._names[column] in NAMES["currency"][:4]]
+        priced = [column for column in currencies if self._names[column] in _CURRENCIES_OF_PRICES]
         if accounts and priced and words(accounts[0]).keys() != words(priced[0]).keys():
             return accounts[0]
         return None

@@ -470,6 +470,12 @@ def _returns(decided: Decided, reading: Reading) -> None:
             " prices."
         )
         return
+    levers = [c for c in decided.kept.contents.columns if known_as(c) == "leverage"]
+    if spec is not None and reading.percent is None and levers:
+        decided.left.append(
+            f"Whether {spec.column} is on what was traded or on the margin: {levers[0]} suggests"
+            " the latter."
+        )
     if spec is None or decided.kept.contents.has_percent(spec.column):
         return
     if reading.percent is not None:
