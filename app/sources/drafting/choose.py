@@ -7,15 +7,16 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from app.sources.cells import as_text, option_contract
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents, alike
+from app.sources.drafting.fee_columns import fee_columns
+from app.sources.drafting.side_columns import side_column, with_effect
+from app.sources.drafting.spec import Fields, Spec
 from app.sources.pairs import is_occ
-from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes, read_side
+from app.sources.sides import Side, opens_or_closes, read_side
 
 POSITIONS = (
     "exit_timestamp",
@@ -74,13 +75,6 @@ NUMBERS = frozenset(
         "price",
     }
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
-)
-_FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
-)
-_NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"
 )
 _LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
@@ -151,47 +145,12 @@ _EXCHANGES = frozenset(
 """Where something is traded, which is not what is traded."""
 _CURRENCIES_OF_PRICES = ("quote_currency", "instrumentvaluta", "instrument_currency", "currency")
 _CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
-_LARGEST_RATE = 0.01
-"""What a fee may be of the traded value, at most."""
 _OF_FEES = (
     r"(currency|coin|asset).*(fee|commission)|(fee|commission).*(currency|coin|asset|token|unit)"
 )
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
 """Of a stake: money per point, which is a quantity."""
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
-_EFFECT = frozenset(
-    [
-        "open",
-        "close",
-        "opening",
-        "closing",
-        "to_open",
-        "to_close",
-        "o",
-        "c",
-        "offset",
-        "opened",
-        "closed",
-        "entry",
-        "exit",
-    ]
-)
-
-
-@dataclass
-class Spec:
-    """A field's columns and the other keys of its entry in the mapping, with a comment."""
-
-    columns: list[str]
-    keys: dict[str, Any] = field(default_factory=dict)
-    comment: str = ""
-
-    @property
-    def column(self) -> str:
-        return self.columns[0]
-
-
-Fields = dict[str, Spec]
 
 
 class Chooser:
@@ -253,10 +212,10 @@ class Chooser:
         if name in TIMES:
             return self._time(name, used)
         if name == "side":
-            column = self.side_column(used)
-            return self._with_effect(column, used) if column else None
+            column = side_column(self._contents, self._names, used)
+            return with_effect(self._contents, column, used) if column else None
         if name in ("fee", "fees_usd"):
-            columns = self._fees(used)
+            columns = fee_columns(self._contents, self._names, used)
             return Spec(columns) if columns else None
         if name == "symbol":
             return self._symbol(used)
@@ -357,7 +316,7 @@ class Chooser:
             return bool(
                 re.search(r"value|pct|currency|time|date|fee|commission|remaining|source|type", own)
             )
-        return name in ("fee", "fees_usd") and bool(_NO_FEE.search(own))
+        return False
 
     def _fits(self, name: str, column: str) -> bool:
         c = self._contents
@@ -497,97 +456,7 @@ class Chooser:
         if prices and (times or {"entry_timestamp", "exit_timestamp"} <= found.keys()):
             found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])
 
-    # --- sides
-    # ----------------------------------------------------------------------------------------------
-
-    def side_column(self, used: set[str]) -> str | None:
-        """The column in which most cells say a side (or an expiry, a split), by what stands in
-        them; of equals the better name."""
-        best: tuple[float, int, str] | None = None
-        for column in self._contents.columns:
-            name = self._names[column]
-            rank = NAMES["side"].index(name) if name in NAMES["side"] else None
-            if (
-                column in used
-                or self._contents.is_numeric(column)
-                or self._contents.time(column) is not None
-            ):
-                continue
-            words = self._contents.words(column)
-            if words.keys() <= {"-", "+"} and len(words) == 1:
-                continue  # An empty cell, as some write it.
-            if not words or (rank is None and len(words) > 40):
-                continue
-            said = {word: read_side(word) for word in words}
-            sides = sum(n for word, n in words.items() if isinstance(said[word], Side))
-            extra = sum(n for word, n in words.items() if isinstance(said[word], Event))
-            plain = sum(
-                n
-                for word, n in words.items()
-                if not isinstance(said[word], Side) and not is_no_trade(word)
-            )
-            gone = sum(n for word, n in words.items() if said[word] is None and is_no_trade(word))
-            if (
-                not sides
-                or sides < 0.2 * self._contents.n_rows
-                or (rank is None and sides + extra + gone < 0.9 * sum(words.values()))
-            ):
-                continue
-            if name == "description" and sides < 0.5 * self._contents.n_rows:
-                continue
-            letters = {word.strip().lower() for word in words}
-            both = len({s.fill for s in said.values() if isinstance(s, Side)}) == 2
-            if not both and (letters & LETTERS or (rank is None and all(map(_is_letter, letters)))):
-                continue  # A strategy `S` is no sale.
-            # `LONG` in all rows, beside `BUY` and `SELL`, is the position's.
-            score = (sides + extra - plain * 0.5) / self._contents.n_rows + both
-            key = (round(score, 6), -(rank if rank is not None else 500), column)
-            if best is None or key[:2] > best[:2]:
-                best = key
-        return best[2] if best else None
-
-    def _with_effect(self, column: str, used: set[str]) -> Spec:
-        """With the column that says whether it opens or closes, where the side's is the position's:
-        a long one is bought and sold."""
-        c = self._contents
-        if any(
-            isinstance(s := read_side(word), Side) and s.opens is not None
-            for word in c.words(column)
-        ):
-            return Spec([column])
-        if not all(re.search(r"long|short", word, re.IGNORECASE) for word in c.words(column)):
-            return Spec([column])
-        for other in c.columns:
-            words = {re.sub(r"\W+", "_", word.strip().lower()) for word in c.words(other)}
-            if (
-                other not in used
-                and other != column
-                and words
-                and words <= _EFFECT
-                and len(words) <= 4
-            ):
-                both = {f"{a} {b}" for a in c.words(column) for b in c.words(other)}
-                if all(isinstance(read_side(text), Side) for text in both):
-                    return Spec([column] if self._is_of_fills(column, other) else [column, other])
-        return Spec([column])
-
-    def _is_of_fills(self, column: str, effect: str) -> bool:
-        """Whether `long` means that something is bought, also where that closes a short: only so do
-        closes come after opens."""
-        sides = [read_side(as_text(v or "")) for v in self._contents.cells(column)]
-        effects = [opens_or_closes(as_text(v or "")) for v in self._contents.cells(effect)]
-        rows = [
-            (side.position, opens)
-            for side, opens in zip(sides, effects, strict=True)
-            if isinstance(side, Side) and opens is not None
-        ]
-
-        def without_open(of_fills: bool) -> int:
-            return min(_closes_first(rows, of_fills), _closes_first(rows[::-1], of_fills))
-
-        return without_open(True) < without_open(False)
-
-    # --- symbols and fees
+    # --- symbols
     # ----------------------------------------------------------------------------------------------
 
     def _symbol(self, used: set[str]) -> Spec | None:
@@ -686,59 +555,6 @@ class Chooser:
             ):
                 return column
         return None
-
-    def _fees(self, used: set[str]) -> list[str]:
-        """All columns with fees; where one is the total of the others, that one."""
-        c = self._contents
-        found = [
-            column
-            for column, name in self._names.items()
-            if column not in used
-            and _FEE.search(name)
-            and not _NO_FEE.search(name)
-            and c.is_numeric(column)
-            and not c.has_percent(column)
-            and any(c.read_numbers(column))
-        ]
-        found = self._without_rates(self._once(found))
-        total = [column for column in found if re.search(r"total|^all_", self._names[column])]
-        return total if len(total) == 1 else found
-
-    def _once(self, columns: list[str]) -> list[str]:
-        """The columns without those that repeat the numbers of another one, as raw data beside
-        their own summary do."""
-        found: dict[tuple[float | None, ...], str] = {}
-        for column in sorted(columns, key=len):
-            numbers = self._contents.numbers(column)
-            found.setdefault(tuple(None if n is None else abs(n) for n in numbers), column)
-        return [column for column in columns if column in found.values()]
-
-    def _without_rates(self, columns: list[str]) -> list[str]:
-        """The columns without those of a rate (0.0005) beside the amount that it gives."""
-        rates = []
-        for column in columns:
-            numbers = {abs(n) for n in self._contents.read_numbers(column) if n}
-            if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE:
-                rates.append(column)
-        amounts = [column for column in columns if column not in rates]
-        return amounts if any(re.search("comm|fee", self._names[c]) for c in amounts) else columns
-
-
-def _is_letter(word: str) -> bool:
-    return len(word) == 1
-
-
-def _closes_first(rows: Sequence[tuple[int, bool]], of_fills: bool) -> int:
-    """How many of the (direction, whether it opens) close what was not opened before."""
-    n_open = {1: 0, -1: 0}
-    wrong = 0
-    for direction, opens in rows:
-        position = direction if opens or not of_fills else -direction
-        n_open[position] += 1 if opens else -1
-        if n_open[position] < 0:
-            wrong += 1
-            n_open[position] = 0
-    return wrong
 
 
 def no_trade_words(contents: Contents, column: str) -> list[str]:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 
 from app.sources.column_names import NAMES, currency_in, known_as
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
 from app.sources.pairs import is_crypto, pair_of
 
 _ASSUMED = (

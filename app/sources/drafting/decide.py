@@ -12,7 +12,7 @@ from app.errors import BadDataError
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import fill_values, position_values
-from app.sources.drafting.choose import FILLS, POSITIONS, Chooser, Fields, Spec
+from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency import settle_currency
@@ -27,6 +27,7 @@ from app.sources.drafting.rows import (
     without_quote_legs,
     without_reversed,
 )
+from app.sources.drafting.spec import Fields, Spec
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, read_side

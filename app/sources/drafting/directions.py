@@ -10,9 +10,9 @@ import re
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.contents import STILL_OPEN
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Event, Side, read_side
 

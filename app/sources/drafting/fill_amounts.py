@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.adding_up import Amount, read_amounts
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import purchases, symbol_of
+from app.sources.drafting.spec import Spec
 from app.sources.pairs import may_be_inverse
 
 

@@ -14,7 +14,6 @@ from app.sources.cells import Cells, as_text
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Amount, nice
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
@@ -25,6 +24,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_rows import purchases, say_rates
 from app.sources.drafting.shorts import settle_shorts
+from app.sources.drafting.spec import Spec
 from app.sources.mapping import BASE, OPEN_QUESTION, TRADED
 from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
 

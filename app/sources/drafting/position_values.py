@@ -12,7 +12,6 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.contracts import (
     ask_by_class,
@@ -23,6 +22,7 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
 from app.sources.making import joined
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, may_be_inverse
