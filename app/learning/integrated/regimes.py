@@ -41,10 +41,10 @@ third of itself, but so small a blend is too near to noise to be tripled; and a 
 sign."""
 GAIN_GRID = 0.01
 """Gains are rounded to it, so that not every trade of the module changes all of its overrides."""
-LEVEL = 0.1
+LEVEL = 0.05
 """A regime's gain differs from 1 only if neutrality is rejected at LEVEL / regimes tested.  The
-weights are shrunk anyway; the test keeps gains at exactly 1 where regimes do nothing: with so few
-lessons it is conservative (at 0.2, where trades of a week share a shock, not always)."""
+weights are shrunk anyway; the test keeps gains at exactly 1 where regimes do nothing, also where
+trades of a week share a shock (at 0.1 not always)."""
 OFFSET_SHARE = 0.6
 """The share of the level that is spent on the offset; the metrics have equal parts of the rest
 (Bonferroni)."""
