@@ -32,7 +32,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import ConfigurationError
 from app.log.admin import admin
-from app.log.client import client_options
+from app.log.client import client_options, close_client
 from app.log.groups import progress_group, projector_group
 from app.log.reader import unreachable
 from app.log.topics import ACCEPT
@@ -120,7 +120,7 @@ class Identity:
             self._consumer = AIOKafkaConsumer(
                 **client_options(self._settings, enable_auto_commit=False)
             )
-            self._open.push_async_callback(self._consumer.stop)
+            self._open.push_async_callback(close_client, self._consumer)
             with unreachable(self._settings, "The log"):
                 await self._consumer.start()
         except BaseException:
@@ -249,7 +249,7 @@ class Identity:
             consumer.assign(list(offsets))
             await consumer.commit(dict(offsets))
         finally:
-            await consumer.stop()
+            await close_client(consumer)
 
     async def differences(self, was: Log, now: Log) -> list[Difference]:
         """In what the log that `was` is another one `now`; of each topic the first that is seen.
