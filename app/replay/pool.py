@@ -31,6 +31,7 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
 from app.errors import EdgeloopError
@@ -61,7 +62,11 @@ def advance(slot: int, n: int) -> None:
 
 
 def peak_bytes() -> int:
-    """Peak memory of this process."""
+    """Peak memory of this process, without that of the process which started it: on Linux
+    `ru_maxrss` survives `exec`."""
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -13,7 +13,10 @@ from app.audit.document import Audit
 from benchmarks.audit.ask import answers_of, audited_log, outcome
 from benchmarks.audit.worlds import make
 
-pytestmark = pytest.mark.timeout(400)  # whole learnings, also where other work takes the processor
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(400),  # whole learnings, also where other work takes the processor
+]
 
 SEED = 1
 CUTS = {

@@ -209,7 +209,7 @@ def test_the_mean_over_logs_is_surer_than_each() -> None:
     assert (found.value, found.low, found.high) == (1.0, 0.5, 1.5)
 
 
-@pytest.mark.parametrize("outcome", ["rr", "roi"])
+@pytest.mark.parametrize("outcome", ["rr", pytest.param("roi", marks=pytest.mark.long)])
 def test_a_cut_of_a_small_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:

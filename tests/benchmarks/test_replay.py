@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_it_measures_both_topics(tmp_path: Path) -> None:
     file = tmp_path / "replay.json"
     run = subprocess.run(

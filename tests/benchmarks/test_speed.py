@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 def test_every_line_is_there(tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
     run = subprocess.run(

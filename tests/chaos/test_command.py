@@ -81,5 +81,6 @@ def test_the_schedule_alone() -> None:
 def test_a_short_fuzz_tries_every_part(tmp_path: Path) -> None:
     outcome = told("tests.fuzz", "--minutes", "0.2", "--seed", "1", "--out", str(tmp_path))
     assert outcome["ok"], outcome
-    assert {target["part"] for target in outcome["targets"]} == {"door", "book", "importers"}
-    assert all(target["accepted"] > 0 for target in outcome["targets"]), outcome
+    assert all(target["tried"] > 0 for target in outcome["targets"]), outcome
+    accepted = {target["part"] for target in outcome["targets"] if target["accepted"]}
+    assert accepted == {"door", "book", "importers"}

@@ -205,6 +205,7 @@ async def test_a_broker_that_hangs_makes_it_stale_and_it_recovers(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_broker_that_is_killed_and_comes_back(tmp_path, topic_prefix: str):
     from app.devstack import up
 

@@ -270,6 +270,7 @@ def test_a_long_path_with_odd_characters(tmp_path: Path) -> None:
     assert not devstack.status(directory).is_up
 
 
+@pytest.mark.long
 def test_taken_ports_are_left_and_others_found(directory: Path) -> None:
     first = devstack.up(directory)
     devstack.down(directory)

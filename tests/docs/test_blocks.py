@@ -158,6 +158,7 @@ def test_the_guide_shows_the_example() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(480)
+@pytest.mark.long
 def test_workers_are_managed_as_documented(stack_settings: Settings, tmp_path: Path) -> None:
     text = run(OPERATIONS, stack_settings, tmp_path)
     # The first `status` does not wait: it may find the workers at work.

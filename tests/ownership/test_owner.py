@@ -178,6 +178,7 @@ async def test_kill_join_and_leave_lose_and_double_nothing(toys: Toys) -> None:
     assert third.poll() is None
 
 
+@pytest.mark.long
 async def test_a_frozen_owner_that_comes_back_late_is_corrected(toys: Toys) -> None:
     frozen = toys.start()
     await toys.send(2_000)

@@ -148,6 +148,7 @@ def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installat
     assert json.loads(run(installation, "doctor", "--json").stdout)["ok"]
 
 
+@pytest.mark.long
 def test_facts_made_anew_while_nobody_looks_and_no_note_is_left(
     install: Callable[..., Installation],
 ):
@@ -269,6 +270,7 @@ def own_stack(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_kafka_is_set_back_and_then_replaced(own_stack: tuple[Installation, Path]):
     installation, folder = own_stack
     data = folder / "kafka" / "data"

@@ -168,6 +168,7 @@ def test_postgres_away_costs_nothing_but_time(
     check(installation, world_of(log))
 
 
+@pytest.mark.long
 def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(
     install: Callable[..., Installation], tmp_path: Path
 ):

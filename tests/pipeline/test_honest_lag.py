@@ -111,6 +111,7 @@ def test_a_log_that_ends_in_an_aborted_transaction_is_no_lag(
     assert finding(installation, "lag")["ok"]
 
 
+@pytest.mark.long
 def test_an_open_transaction_is_lag_and_named(
     installation: Installation, sent: list[Close], monkeypatch: pytest.MonkeyPatch
 ):
@@ -149,6 +150,7 @@ def test_an_open_transaction_is_lag_and_named(
     wait(lambda: not reasons(installation), 30, "readiness", worker.text)
 
 
+@pytest.mark.long
 def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
     installation: Installation, sent: list[Close]
 ):

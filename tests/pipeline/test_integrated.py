@@ -130,6 +130,7 @@ def test_a_restart_of_all_workers_changes_nothing(learned: Installation, sent: S
     assert learned.current(kinds.HISTORY) == history
 
 
+@pytest.mark.long
 def test_to_classic_and_back_while_the_position_manager_asks(learned: Installation, sent: Sent):
     after, world = (
         engines(sent.all, learned.settings),

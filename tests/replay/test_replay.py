@@ -330,6 +330,7 @@ def test_a_replay_that_was_killed_goes_on_where_it_was(
     run(learned.settings, "drop", "cut", "--yes")
 
 
+@pytest.mark.long
 def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
     """Runs last: it leaves other settings, then the other learning method, behind."""
     assert "Shadow and live are equal" in shell(learned, 0)
