@@ -83,8 +83,8 @@ speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets an
 quality: $(VENV)/.dev  ## What is learned in worlds whose truth is known, against the targets
 	$(BIN)/python -m benchmarks.quality --out build/quality
 
-programs: $(VENV)/.dev  ## Read the exports of other programs as they write them: installs backtesting.py and vectorbt
-	@$(PIP) install backtesting vectorbt
+programs: $(VENV)/.dev  ## Read the exports of other programs as they write them: installs five backtesters
+	@$(PIP) install backtesting vectorbt lib-pybroker bt backtrader
 	$(BIN)/python -m pytest tests/sources/real_programs.py
 
 $(BOTS)/%/.installed: requirements/%.lock | $(VENV)/bin/python

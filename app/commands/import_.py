@@ -39,7 +39,8 @@ from app.sources.draft import draft
 from app.sources.figures import written as figure
 from app.sources.files import file_size
 from app.sources.making import joined
-from app.sources.mapping import FIELDS, TableMapping, load
+from app.sources.mapping import FIELDS, TableMapping
+from app.sources.mapping_file import load
 from app.sources.survey import Survey, survey, unconfigured_sentence
 from schemas.kinds import CLOSES
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from app.sources.column_names import is_header_word
 from app.sources.figures import written
+from app.sources.lines import Line, Sheet
 from app.sources.notes import Notes
-from app.sources.sheets import Line, Sheet
 from app.sources.times import parsed
 
 TEXT_LINES = "lines that are not table rows (titles, totals, footers), left out"

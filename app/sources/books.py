@@ -29,7 +29,8 @@ class Fill(NamedTuple):
     """A fill: `quantity` is signed (bought above 0), `fee` above 0 is paid, `multiplier` is the
     contract's value per point (None: that of the position, else 1). `kind` is `fill`, `expiry`
     (all that is held ends at 0), `assignment` (`quantity` of it does) or `split` (`quantity`
-    units are added to what is held); `opens` is whether it says to open or to close."""
+    units are added to what is held); `opens` is whether it says to open or to close;
+    `has_id` whether `own_id` is its own, and not made of its row."""
 
     ts: str
     quantity: Decimal
@@ -43,6 +44,7 @@ class Fill(NamedTuple):
     position: int
     kind: str = "fill"
     opens: bool | None = None
+    has_id: bool = True
 
 
 @dataclass(slots=True)

@@ -29,6 +29,8 @@ QUOTE = "QUOTE"
 UNKNOWN = "unknown"
 NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 """Texts that programs write for "no number"."""
+DASHES = frozenset("-–")
+"""The same, but for columns of sides."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
@@ -53,6 +55,8 @@ class Cells:
     def __init__(self, mapping: TableMapping) -> None:
         self.mapping = mapping
         self._defaults = mapping.defaults
+        side = mapping.columns.get("side")
+        self._side_is_cash = side is not None and side.cash
         self._in_32nds = mapping.apostrophe == "32nds"
         self._columns = {name: column.name for name, column in mapping.columns.items()}
 
@@ -136,7 +140,9 @@ class Cells:
     def _plain(self, value: Any) -> Any:
         """None for texts that mean "nothing"; a price in 32nds of a point as a number, where the
         mapping says that apostrophes mean that."""
-        if isinstance(value, str) and value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING:
+        if isinstance(value, str) and (
+            value in DASHES or (value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING)
+        ):
             return None
         if (
             self._in_32nds
@@ -201,6 +207,9 @@ class Cells:
         value = self.field(row, "side")
         if value is None:
             return None
+        if self._side_is_cash:
+            paid = self.exact(row, "side")
+            return None if not paid else Side(1, 1) if paid < 0 else Side(-1, -1)
         text = as_text(value)
         word = text.strip().lower()
         own = self.mapping.sides.get(word) or self.mapping.sides.get(word.partition(" ")[0])

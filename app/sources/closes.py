@@ -18,7 +18,8 @@ from app.sources import freqtrade_database, freqtrade_results, jsonl, making, na
 from app.sources.files import opened, plain_name, read_whole
 from app.sources.fills import Fills
 from app.sources.filters import kept
-from app.sources.mapping import TableMapping, load
+from app.sources.mapping import TableMapping
+from app.sources.mapping_file import load
 from app.sources.notes import Notes
 from app.sources.positions import ClosedTrade, Positions
 from app.sources.tables import Row, is_parquet, is_table, table

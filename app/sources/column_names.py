@@ -33,7 +33,7 @@ REASONS = ("exit_reason", "close_reason", "exit_tag", "sell_reason", "exit_type"
 """Names of columns with the reason of an exit."""
 
 AFTERWARDS = re.compile(
-    r"(exit|close|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe"
+    r"(exit|close|status|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe"
     r"|draw|gain|peak|worst|best|after|balance|equity|"
     r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade"
     r"|mistake|lesson|review|screenshot|url)"
@@ -119,7 +119,7 @@ def known_as(column: str) -> str:
     ('return_pct', 'net_pnl_pct', 'trade_no', 'prix_d_entrée', 'fill_qty', 'pnl')
     """
     text = re.sub(r"\(\s*%\s*\)", " % ", column)
-    text = re.sub(r"\(\s*([rRtT]|ticks|points|pips)\s*\)", r" \1 ", text)
+    text = re.sub(r"\(\s*([rRtT]|ticks|points|pips|bps)\s*\)", r" \1 ", text, flags=re.IGNORECASE)
     text = re.sub(r"\(\s*2\s*\)$", "", text)
     text = _UNIT.sub(" ", text) if _UNIT.sub("", text).strip() else text
     text = re.sub(r"PnL|PNL|P ?& ?L|P ?/ ?L(?![a-z ]*/)", " pnl ", text).replace("#", " no ")
@@ -128,6 +128,15 @@ def known_as(column: str) -> str:
         parts.pop()
     name = "_".join(parts)
     return name if name in _KNOWN else _SQUASHED.get(name.replace("_", ""), name)
+
+
+def is_known(column: str) -> bool:
+    """Whether the name is that of a field.
+
+    >>> is_known("約定日"), is_known("–Ò’è“ú")
+    (True, False)
+    """
+    return known_as(column) in _KNOWN
 
 
 def currency_in(column: str) -> str | None:

@@ -43,6 +43,12 @@ def option_parts(symbol: str) -> tuple[str, Decimal] | None:
     return (under, Decimal(strikes[1])) if under and strikes else None
 
 
+def underlying(symbol: str) -> str | None:
+    """The underlying of an option, None where the symbol does not name it."""
+    parts = option_parts(symbol)
+    return parts[0] if parts else None
+
+
 def is_delivered(option: Fill, fills: Iterable[Fill]) -> bool:
     """Whether a fill among `fills` moves the shares of an assigned or exercised option."""
     parts = option_parts(str(option.book[1]))

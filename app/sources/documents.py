@@ -19,7 +19,7 @@ import orjson
 
 from app.errors import BadDataError
 from app.sources.files import read_whole
-from app.sources.sheets import MOST_COLUMNS, Line, Sheet
+from app.sources.lines import MOST_COLUMNS, Line, Sheet
 
 _DEEPEST = 40
 _LEAST_FIELDS = 3

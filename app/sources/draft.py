@@ -21,6 +21,8 @@ from app.sources.notes import Notes
 from app.sources.sheets import form_of
 from app.sources.tables import Row, blocks, encoding_of, is_parquet, named
 
+_COLUMNS_OF_FACTS = 3
+"""What a table may have at most whose rows say something about the others: a name and a value."""
 ROWS_READ = 200_000
 """Rows from which a draft is made; the quantiles of more than these would hardly differ."""
 
@@ -131,6 +133,12 @@ def _best(
     """The table with the trades, and how to read it."""
     if len(found) == 1:
         return found[0], decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
+    texts = texts + [
+        " ".join(str(cell) for cell in row.cells.values() if cell)
+        for table in found
+        if len(table.columns) <= _COLUMNS_OF_FACTS
+        for row in table.rows[:100]
+    ]
     tried: list[tuple[float, int, _Found, Decided]] = []
     for at, table in enumerate(found):
         try:

@@ -19,7 +19,7 @@ from app.sources import making
 from app.sources.files import MOST_BYTES, bounded, read_whole
 from app.sources.freqtrade_database import OPEN, quote_currency
 from app.sources.notes import Notes
-from app.sources.sheets import check_archive
+from app.sources.workbooks import check_archive
 from edgeloop.integrations.freqtrade_close import Order, Trade, close
 
 """Of what a zip of results may unpack to."""

@@ -6,6 +6,7 @@ May touch: nothing.  Nothing here raises for bad data.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -76,6 +77,12 @@ def key(event: Mapping[str, Any]) -> bytes | None:
     """The message key: the trade's id."""
     trade_id = event.get("trade_id")
     return trade_id.encode(errors="replace") if isinstance(trade_id, str) else None
+
+
+def short_digest(*parts: str) -> bytes:
+    """Twelve bytes by which texts are told apart in little memory."""
+    joined = "\x00".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=12).digest()
 
 
 class Occurrences:

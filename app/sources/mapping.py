@@ -1,7 +1,6 @@
-"""The mapping file: what the columns of a table mean.  TOML in, one checked `Mapping` out, or an
-error that names the key and its line.
+"""What the columns of a table mean, as a mapping file says it; `mapping_file` reads one.
 
-May touch: the mapping file (read only).
+May touch: nothing.
 
     rows = "positions"                 # or "fills"
     timezone = "America/New_York"      # of times without an offset
@@ -20,22 +19,15 @@ docs/adapters.md describes each key.
 
 from __future__ import annotations
 
-import difflib
-import math
-import re
-import tomllib
+import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from app.errors import ConfigurationError
-from app.sources import making
-from app.sources.making import DRAWDOWN_FLOOR, UNITS
-from app.sources.tables import UTF_8
+from app.sources.mapping_places import did_you_mean, place_of
 
 TIME_FIELDS = frozenset({"entry_timestamp", "exit_timestamp", "time"})
 TEXT_FIELDS = frozenset(
@@ -111,13 +103,13 @@ PROFITS = ("gross", "net", "shown")
 BASE = "base"
 """As a constant `fee_currency`: fees of purchases are in the coin that is bought, those of sales in
 the quote currency."""
+TRADED = "traded"
+"""As a constant `fee_currency`: all fees are in the coin that is traded."""
 OPEN_QUESTION = "?"
 """Stands in a draft where only the user knows; nothing is read until it is replaced."""
 COMPOSED = ("any", "dm", "md")
 """Formats that are no strptime ones: any usual way to write a time, with the day or the month first
 where both are numbers."""
-
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +117,9 @@ class Column:
     """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one
     of `COMPOSED`) or `unit` (of a number since 1970) and `timezone` are for times.  With `more`
     columns, texts are joined and numbers added.  `option` is a column in which the contract of an
-    option may stand, which then is the symbol; with `absolute` a number's sign does not count, and
-    with `coin` the symbol is the unit of an amount."""
+    option may stand, which then is the symbol; with `absolute` a number's sign does not count, with
+    `coin` the symbol is the unit of an amount, with `cash` the side is the sign of an amount of
+    money (below 0 where something was bought), and `per_unit` makes a price of an amount."""
 
     name: str
     scale: float | None = None
@@ -137,6 +130,8 @@ class Column:
     option: str | None = None
     absolute: bool = False
     coin: bool = False
+    cash: bool = False
+    per_unit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +198,10 @@ class TableMapping:
         """All columns that are named here."""
         return {name for _, _, name in self._named()}
 
+    def is_inverse(self, symbol: str) -> bool:
+        """Whether `inverse` names the symbol."""
+        return any(fnmatch.fnmatchcase(symbol, pattern) for pattern in self.inverse)
+
     def check_columns(self, columns: Iterable[str], table: str) -> None:
         """Raises `ConfigurationError` for the first column that is named here and is not in
         `table`, with the nearest name there is."""
@@ -210,9 +209,9 @@ class TableMapping:
         for section, key, name in self._named():
             if name not in there:
                 raise ConfigurationError(
-                    f"{_place(self.path, section, key)} names the column {name!r}, which {table}"
+                    f"{place_of(self.path, section, key)} names the column {name!r}, which {table}"
                     " does not have.",
-                    f"{_did_you_mean(name, there)}Its columns are: {', '.join(there)}.",
+                    f"{did_you_mean(name, there)}Its columns are: {', '.join(there)}.",
                 )
 
     def _named(self) -> Iterable[tuple[str, str, str]]:
@@ -239,463 +238,3 @@ class TableMapping:
         yield from (("exit_scope", name, column) for name, column in self.exit_scope.items())
         yield from (("buckets", column, column) for column in self.buckets)
         yield from (("defaults", column, column) for column in self.defaults)
-
-
-def load(path: Path) -> TableMapping:
-    """The mapping in the file.  Raises `ConfigurationError` naming the key, its line, and what
-    could have been meant."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror}.", "Name the mapping of the columns."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} is not TOML: {error}.",
-            "Strings need quotation marks, and each key may occur only once.",
-        ) from error
-    return _Reader(str(path), document).mapping()
-
-
-def loads(text: str, path: str) -> TableMapping:
-    """The mapping in `text`; `path` is what errors call it.  Raises as `load` does."""
-    return _Reader(path, tomllib.loads(text)).mapping()
-
-
-_TOP = (
-    "rows",
-    "module",
-    "delimiter",
-    "encoding",
-    "decimal",
-    "timezone",
-    "currency",
-    "drawdown_floor",
-    "columns",
-    "constants",
-    "pattern",
-    "scope",
-    "exit_scope",
-    "buckets",
-    "defaults",
-    "sides",
-    "table",
-    "profit",
-    "keep",
-    "leave_out",
-    "multipliers",
-    "inverse",
-    "splits",
-    "shorts",
-    "bought_sold",
-    "apostrophe",
-    "newest_first",
-    "fill_down",
-)
-
-
-class _Reader:
-    """Reads one document; every complaint goes through `_wrong`."""
-
-    def __init__(self, path: str, document: dict[str, Any]) -> None:
-        self._path = path
-        self._document = document
-
-    def mapping(self) -> TableMapping:
-        self._known("", self._document, _TOP)
-        self._answered("", self._document)
-        rows = self._text("rows", "positions")
-        if rows not in FIELDS:
-            self._wrong("", "rows", f'is {rows!r}; expected "positions" or "fills".')
-        columns = {
-            name: self._column(name, given)
-            for name, given in self._section("columns", FIELDS[rows]).items()
-        }
-        constants = dict(self._section("constants", FIELDS[rows]))
-        for name in REQUIRED[rows]:
-            if name not in columns and not (name == "symbol" and name in constants):
-                self._wrong(
-                    "columns",
-                    "",
-                    f"does not name the column of {name}, which rows = {rows!r} requires.",
-                )
-        for name in constants.keys() & columns.keys():
-            self._wrong("constants", name, "is also in [columns]; remove one of them.")
-        pattern = {
-            name: self._template(name, text)
-            for name, text in self._section("pattern", CATEGORIES[rows]).items()
-        }
-        if "entry" not in pattern:
-            self._wrong("pattern", "", 'has no entry, such as entry = "{setup}.entry".')
-        return TableMapping(
-            path=self._path,
-            rows=rows,
-            module=self._text("module", None),
-            delimiter=self._text("delimiter", None),
-            encoding=self._encoding(),
-            decimal=self._decimal(),
-            timezone=self._zone("", "timezone", self._text("timezone", "UTC")),
-            currency=self._text("currency", "USD").upper(),
-            drawdown_floor=self._positive(
-                "", "drawdown_floor", self._document.get("drawdown_floor", DRAWDOWN_FLOOR)
-            ),
-            columns=columns,
-            constants=constants,
-            pattern=pattern,
-            scope=self._names("scope"),
-            exit_scope=self._names("exit_scope"),
-            buckets={
-                name: self._buckets(name, given)
-                for name, given in self._section("buckets", None).items()
-            },
-            defaults=self._names("defaults"),
-            sides=self._sides(),
-            table=self._text("table", None),
-            profit=self._profit(),
-            keep=self._lists("keep"),
-            leave_out=self._lists("leave_out"),
-            multipliers={
-                name: self._positive("multipliers", name, n)
-                for name, n in self._section("multipliers", None).items()
-            },
-            shorts=self._shorts(),
-            fill_down=tuple(self._text_list("", "fill_down", self._document.get("fill_down", []))),
-            newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
-            apostrophe=self._apostrophe(),
-            bought_sold=self._flag("bought_sold"),
-            inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),
-            splits={
-                name: self._splits(name, given)
-                for name, given in self._section("splits", None).items()
-            },
-        )
-
-    def _answered(self, section: str, given: Mapping[str, Any]) -> None:
-        """Raises for a question of the draft that nobody has answered."""
-        for name, value in given.items():
-            if isinstance(value, dict) and not section:
-                if name not in ("defaults", "buckets", "keep", "leave_out"):
-                    self._answered(name, value)
-            elif OPEN_QUESTION in (
-                value,
-                *(value.values() if isinstance(value, dict) else ()),
-            ) or value == [OPEN_QUESTION]:
-                raise ConfigurationError(
-                    f'{_place(self._path, section, name)} is still "{OPEN_QUESTION}": the file does'
-                    " not say, and a guess could be wrong.",
-                    f"Replace it with the answer. {_comment(self._path, section, name)}".strip(),
-                )
-
-    def _wrong(
-        self,
-        section: str,
-        key: str,
-        what: str,
-        remedy: str = "docs/adapters.md describes each key.",
-    ) -> NoReturn:
-        raise ConfigurationError(f"{_place(self._path, section, key)} {what}", remedy)
-
-    def _known(self, section: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
-        for name in given:
-            if name not in known:
-                self._wrong(
-                    section,
-                    name,
-                    "is not a key of a mapping.",
-                    f"{_did_you_mean(name, known)}Known keys: {', '.join(sorted(known))}.",
-                )
-
-    def _known_inside(
-        self, section: str, key: str, given: Mapping[str, Any], known: Iterable[str]
-    ) -> None:
-        for name in given:
-            if name not in known:
-                self._wrong(
-                    section,
-                    key,
-                    f"has {name!r}, which is not allowed there.",
-                    f"Allowed: {', '.join(known)}.",
-                )
-
-    def _section(self, name: str, known: Iterable[str] | None) -> dict[str, Any]:
-        given = self._document.get(name, {})
-        if not isinstance(given, dict):
-            self._wrong("", name, "must be a section with keys.")
-        if known is not None:
-            self._known(name, given, known)
-        return given
-
-    def _text(self, name: str, default: Any) -> Any:
-        given = self._document.get(name, default)
-        if given is not default and not isinstance(given, str):
-            self._wrong("", name, f"is {given!r}; expected a string.")
-        return given
-
-    def _names(self, section: str) -> dict[str, str]:
-        given = self._section(section, None)
-        for name, value in given.items():
-            if not isinstance(value, str):
-                self._wrong(section, name, f"is {value!r}; expected a string.")
-        return given
-
-    def _text_list(self, section: str, key: str, given: Any) -> list[str]:
-        if not isinstance(given, list) or any(not isinstance(text, str) for text in given):
-            self._wrong(section, key, 'must be a list of strings such as ["Filled"].')
-        return given
-
-    def _lists(self, section: str) -> dict[str, tuple[str, ...]]:
-        """Values by column, in small letters."""
-        found = self._section(section, None)
-        return {
-            name: tuple(text.strip().lower() for text in self._text_list(section, name, given))
-            for name, given in found.items()
-        }
-
-    def _profit(self) -> str | None:
-        given = self._text("profit", None)
-        if given not in (None, *PROFITS):
-            self._wrong(
-                "",
-                "profit",
-                f'is {given!r}; expected "gross" (before fees), "net" (after fees) or "shown"'
-                " (ignore fees).",
-            )
-        return given  # type: ignore[no-any-return]
-
-    def _apostrophe(self) -> str:
-        given: str = self._text("apostrophe", APOSTROPHES[0])
-        if given not in APOSTROPHES:
-            self._wrong(
-                "", "apostrophe", f"is {given!r}; expected one of {', '.join(APOSTROPHES)}."
-            )
-        return given
-
-    def _flag(self, key: str) -> bool:
-        given = self._document.get(key, False)
-        if not isinstance(given, bool):
-            self._wrong("", key, f"is {given!r}; expected true or false.")
-        return given
-
-    def _shorts(self) -> str:
-        given: str = self._text("shorts", "yes")
-        if given not in SHORTS:
-            self._wrong("", "shorts", f"is {given!r}; expected one of {', '.join(SHORTS)}.")
-        return given
-
-    def _splits(self, name: str, given: Any) -> tuple[Split, ...]:
-        """`["2022-08-25 3"]`: three for one from that day on; `[]`: there was none."""
-        found = []
-        for text in self._text_list("splits", name, given):
-            match = re.fullmatch(
-                r"(\d{4}-\d\d-\d\d)\s+(\d+(?:\.\d+)?)(?:\s*[:/]\s*(\d+(?:\.\d+)?))?", text.strip()
-            )
-            if not match or not Decimal(match[2]) or (match[3] and not Decimal(match[3])):
-                self._wrong(
-                    "splits",
-                    name,
-                    f'has {text!r}; expected a day and a ratio, such as "2022-08-25 3"'
-                    ' or "2024-01-02 1:10".',
-                )
-            found.append(Split(match[1], Decimal(match[2]) / Decimal(match[3] or 1)))
-        return tuple(sorted(found))
-
-    def _encoding(self) -> str:
-        name: str = self._text("encoding", UTF_8)
-        try:
-            "".encode(name)
-        except LookupError:
-            self._wrong("", "encoding", f"is {name!r}, which is not an encoding that Python knows.")
-        return name
-
-    def _decimal(self) -> str:
-        mark: str = self._text("decimal", ".")
-        if mark not in (".", ","):
-            self._wrong("", "decimal", f'is {mark!r}; expected "." or ",".')
-        return mark
-
-    def _zone(self, section: str, key: str, name: Any) -> ZoneInfo:
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-            self._wrong(
-                section,
-                key,
-                f"has {name!r}, which is not a time zone.",
-                "Examples: UTC, Europe/Berlin.",
-            )
-
-    def _positive(self, section: str, key: str, value: Any) -> float:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not 0 < value < math.inf
-        ):
-            self._wrong(section, key, f"has {value!r} where a number above 0 is expected.")
-        return float(value)
-
-    def _scale(self, name: str, value: Any) -> float:
-        if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
-            self._wrong(
-                "columns", name, f"has the scale {value!r}; expected a number other than 0."
-            )
-        return float(value)
-
-    def _column(self, name: str, given: Any) -> Column:
-        if isinstance(given, str):
-            return Column(given)
-        several = given.get("columns") if isinstance(given, dict) else None
-        if several is not None and not (
-            isinstance(several, list) and several and all(isinstance(c, str) for c in several)
-        ):
-            self._wrong(
-                "columns",
-                name,
-                'has columns, which must be a list of names such as ["Date", "Time"].',
-            )
-        if not isinstance(given, dict) or not (isinstance(given.get("column"), str) or several):
-            self._wrong(
-                "columns",
-                name,
-                'must be the name of a column, or a table such as {column = "closed", format ='
-                ' "%d.%m.%Y"}.',
-            )
-        self._known_inside(
-            "columns",
-            name,
-            given,
-            (
-                "column",
-                "columns",
-                "scale",
-                "format",
-                "unit",
-                "timezone",
-                "option",
-                "absolute",
-                "coin",
-            ),
-        )
-        if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
-            self._wrong(
-                "columns",
-                name,
-                "has option, which only a symbol can have: the column with the contract of an"
-                " option.",
-            )
-        if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
-            self._wrong("columns", name, "has a scale, which only numbers can have.")
-        if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
-            self._wrong(
-                "columns", name, "is not a time, so it cannot have a format, unit or timezone."
-            )
-        if "unit" in given and given["unit"] not in (*UNITS, making.DAYS):
-            self._wrong(
-                "columns",
-                name,
-                f"has the unit {given['unit']!r}; expected one of"
-                f" {', '.join((*UNITS, making.DAYS))}.",
-            )
-        if not isinstance(given.get("format", ""), str):
-            self._wrong(
-                "columns",
-                name,
-                'has a format that is not a string; use format codes such as "%d.%m.%Y %H:%M".',
-            )
-        names = [*([given["column"]] if "column" in given else []), *(several or [])]
-        return Column(
-            names[0],
-            scale=None if "scale" not in given else self._scale(name, given["scale"]),
-            format=given.get("format"),
-            unit=given.get("unit"),
-            timezone=(
-                None if "timezone" not in given else self._zone("columns", name, given["timezone"])
-            ),
-            more=tuple(names[1:]),
-            option=given.get("option"),
-            absolute=bool(given.get("absolute", False)),
-            coin=bool(given.get("coin", False)),
-        )
-
-    def _template(self, name: str, given: Any) -> Template:
-        if not isinstance(given, str) or not given:
-            self._wrong(
-                "pattern", name, f'is {given!r}; expected a string such as "{{setup}}.entry".'
-            )
-        parts = _PLACEHOLDER.split(given)
-        if any("{" in text or "}" in text for text in parts[::2]):
-            self._wrong("pattern", name, f"is {given!r}, with an unmatched brace.")
-        return Template(tuple(parts[::2]), tuple(parts[1::2]))
-
-    def _buckets(self, name: str, given: Any) -> Buckets:
-        edges = given.get("edges") if isinstance(given, dict) else None
-        if (
-            not isinstance(edges, list)
-            or not edges
-            or any(type(edge) not in (int, float) for edge in edges)
-        ):
-            self._wrong(
-                "buckets", name, "must be a table with edges, such as {edges = [12.5, 20.0]}."
-            )
-        self._known_inside("buckets", name, given, ("edges", "labels"))
-        if any(not low < high for low, high in pairwise(edges)):
-            self._wrong("buckets", name, f"has the edges {edges}; they must increase.")
-        labels = given.get("labels", [f"q{i + 1}" for i in range(len(edges) + 1)])
-        if (
-            not isinstance(labels, list)
-            or len(labels) != len(edges) + 1
-            or any(not isinstance(text, str) for text in labels)
-        ):
-            self._wrong(
-                "buckets",
-                name,
-                f"has {len(edges)} edges, so it needs {len(edges) + 1} labels, each a string.",
-            )
-        return Buckets(tuple(float(edge) for edge in edges), tuple(labels))
-
-    def _sides(self) -> dict[str, str]:
-        """Side by name, in small letters."""
-        sides: dict[str, str] = {}
-        for side, names in self._section("sides", SIDES).items():
-            if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
-                self._wrong("sides", side, 'must be a list of strings such as ["Kauf"].')
-            sides.update({name.strip().lower(): side for name in names})
-        return sides
-
-
-def _comment(path: str, section: str, key: str) -> str:
-    """The draft's comment on the line of the key."""
-    match = re.search(r", line (\d+): ", _place(path, section, key))
-    line = Path(path).read_text(encoding="utf-8").splitlines()[int(match[1]) - 1] if match else ""
-    comment = re.search(r"\s#\s+(.*)$", line)
-    return comment[1] if comment else ""
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    by_folded = {text.casefold(): text for text in known}
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
-    return f"Did you mean {by_folded[near[0]]!r}? " if near else ""
-
-
-def _place(path: str, section: str, key: str) -> str:
-    """`journal.toml, line 7: [columns] roi`; without the line where the mapping does not have the
-    key."""
-    words = " ".join(filter(None, (f"[{section}]" if section else "", key)))
-    try:
-        text = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        text = []
-    current = ""
-    for number, line in enumerate(text, 1):
-        if header := re.match(r"\s*\[([^\]]+)\]", line):
-            current = header[1].strip()
-            found = not key and current == section
-        else:
-            found = (
-                bool(key)
-                and current == section
-                and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line) is not None
-            )
-        if found:
-            return f"{path}, line {number}: {words}"
-    return f"{path}: {words}"

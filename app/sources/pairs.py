@@ -183,6 +183,8 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     ...     pair_of("XXBTZUSD"),
     ... )
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
+    >>> pair_of("EURUSDc"), pair_of("GBPJPY.raw")
+    (('EUR', 'USD'), ('GBP', 'JPY'))
     >>> pair_of("USDT_BTC"), pair_of("BTC-ETH"), pair_of("USD/JPY"), pair_of("ETH-BTC")
     (('BTC', 'USDT'), ('ETH', 'BTC'), ('USD', 'JPY'), ('ETH', 'BTC'))
     """
@@ -191,6 +193,8 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         if "BINANCE:" in symbol.upper()
         else symbol.strip().upper()
     )
+    if with_suffix := re.fullmatch(r"([A-Z]{6})[a-z.#+_-][a-zA-Z]{0,4}", symbol.strip()):
+        name = with_suffix[1]  # As brokers write the kind of account: `EURUSDc`.
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
     name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)
     if found := _SEPARATED.fullmatch(name):
@@ -264,10 +268,11 @@ def future_of(symbol: str) -> str | None:
     ...     future_of(s)
     ...     for s in (
     ...         "ESH4", "MNQZ25", "NQ JUN26", "/ESM24", "ES 03-24", "CME_MINI:ES1!", "AAPL", "F",
-    ...         "NQ 09-25", "/MES",
+    ...         "NQ 09-25", "/MES", "rb2405",
+    ...         "WINJ24", "KLBN11",
     ...     )
     ... ]
-    ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES']
+    ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES', 'rb', 'WIN', None]
     """
     text = _VENUE.sub("", symbol.strip().upper())
     if found := (_MONTHLY.fullmatch(text) or _FUTURE.fullmatch(text)):
@@ -278,6 +283,10 @@ def future_of(symbol: str) -> str | None:
         found := re.fullmatch(r"[/@]?([A-Z0-9]{1,4})[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)
     ) and found[1] in POINT_VALUES:
         return found[1]
+    if found := re.fullmatch(r"([A-Z]{2,4})[FGHJKMNQUVXZ](2\d|3[0-5])", text):
+        return found[1]  # Of any exchange: the year of a stock's symbol is another.
+    if found := re.fullmatch(r"([A-Z]{1,2})(\d\d|\d)(0[1-9]|1[0-2])", text):
+        return symbol.strip()[: len(found[1])]  # As in China, where `rb` is no gasoline.
     if (found := _CONTINUOUS.fullmatch(text)) and (
         text[0] in "/@#" or text.endswith(("1!", "2!", "=F", "_F", "-F"))
     ):

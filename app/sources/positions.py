@@ -23,7 +23,9 @@ _ROUNDING = 0.011
 """What a profit may be off by its rounding to cents, before it speaks against the prices."""
 _WRONG = "wrong"
 """Where a summary keeps why it cannot be right."""
-_BOUGHT = re.compile(r"buy|bought|acquired", re.IGNORECASE)
+BOUGHT = re.compile(r"buy|bought|acquired|compra|(?<!ver)kauf|achat|acquist|köp", re.IGNORECASE)
+SOLD = re.compile(r"sell|sold|venda|venta|vendita|verkauf|vente|sälj", re.IGNORECASE)
+"""Of columns whose price is that of the purchase, and of the sale."""
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
 DISAGREE = "rows whose profit contradicts their prices and side"
@@ -185,7 +187,7 @@ class Positions:
 
     def _exchange_prices(self, summary: dict[str, Any]) -> None:
         """Of a short, the price of the sale is the entry's."""
-        if self._prices and _BOUGHT.search(self._mapping.columns["entry_price"].name):
+        if self._prices and BOUGHT.search(self._mapping.columns["entry_price"].name):
             summary["entry_price"], summary["exit_price"] = (
                 summary["exit_price"],
                 summary["entry_price"],
@@ -242,7 +244,7 @@ class Positions:
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
         paid: float = fees if _numbers(fees) else 0.0
         gross = side * (left - entered)
-        inverse = self._is_inverse(row)
+        inverse = self._mapping.is_inverse(str(self._cells.symbol(row)))
         if inverse and left > 0:
             gross = side * (left - entered) * entered / left
         if pnl is None and size:
@@ -297,12 +299,6 @@ class Positions:
             return False
         # Fees that no column has can eat a small gain.
         return not (pnl < 0 < gross and not paid and gross <= _EATEN * entered)
-
-    def _is_inverse(self, row: Mapping[str, Any]) -> bool:
-        return any(
-            fnmatch.fnmatchcase(str(self._cells.symbol(row)), pattern)
-            for pattern in self._mapping.inverse
-        )
 
     def _value(self, row: Mapping[str, Any]) -> float | None:
         """Money per point and unit: by the mapping's pattern, the row's column, else 1; None where

@@ -28,11 +28,11 @@ class Event(NamedTuple):
 
 
 _OPEN = (
-    r"(open(ing)?|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
+    r"(open(ing)?|increase|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
     r"|進場|进场|开仓|開倉|開|开)"
 )
 _CLOSE = (
-    r"(clos(e|ed|ing)|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
+    r"(clos(e|ed|ing)|decrease|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
     r"|fermeture|出場|出场|平仓|平倉|平)"
 )
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
@@ -115,6 +115,35 @@ _EXACT = {
         ],
         Side(-1, -1),
     ),
+    # The first letters of purchase and sale in German, Italian, Spanish, Portuguese and Polish.
+    **dict.fromkeys(
+        (
+            "c",
+            "a",
+            "k",
+            "kupno",
+            "köpt",
+            "kjøpt",
+            "매수",
+            "買埋建",
+            "aankoop",
+            "savings plan",
+            "sparplan",
+            "買付",
+            "証券买入",
+            "证券买入",
+        ),
+        Side(1, 1),
+    ),
+    **dict.fromkeys(
+        ("v", "venda", "sprzedaż", "sålt", "solgt", "매도", "売付", "证券卖出"), Side(-1, -1)
+    ),
+    **dict.fromkeys(
+        ("買建", "買埋建", "新規買", "信用新規買", "买开", "买入开仓"), Side(1, 1, True)
+    ),
+    **dict.fromkeys(("売建", "新規売", "信用新規売", "卖开", "卖出开仓"), Side(-1, -1, True)),
+    **dict.fromkeys(("返済売", "売埋", "信用返済売", "卖平", "卖出平仓"), Side(-1, 1, False)),
+    **dict.fromkeys(("返済買", "買埋", "信用返済買", "买平", "买入平仓"), Side(1, -1, False)),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
     **dict.fromkeys(("long > short", "long to short"), Side(-1, -1, True)),
     **dict.fromkeys(("short > long", "short to long"), Side(1, 1, True)),
@@ -160,6 +189,9 @@ _EXACT = {
         Side(1, -1, False),
     ),
 }
+LETTERS = frozenset("cakv")
+"""Letters that are sides only where both sides are written with letters."""
+_EAST_BUY, _EAST_SELL = re.compile("現物買|买入|買入|買付"), re.compile("現物売|卖出|賣出|売付")
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
@@ -171,12 +203,16 @@ _NO_TRADE = re.compile(
     r"|mergers?|spinoff|xent|mint|slip|sweep|commission|net out|insurance_clear"
     r"|receive[ds]?(?! deliver)|send|sent|rewards?|income|learning|incentives?|unstaking"
     r"|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake"
-    r"|unstake|reward)\b"
+    r"|unstake|reward|utdelning|insättning|uttag|ränta|källskatt|dividendo?s?|dividendi|proventi?|cedola"
+    r"|juros|rendimento|rimborso|versamento|bonifico|prelievo|dywidenda|wpłata|wypłata|storno|ausschüttung"
+    r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод)\b|배당|入金|配当|股息|入金|出金|红利|紅利"
 )
 _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"
     r"|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
 )
+_PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
+_REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|-]+")
 
 
@@ -197,9 +233,13 @@ def read_side(text: str) -> Side | Event | None:
     word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).strip().lower()
     if not word:
         return None
+    if of_pair := _PAIR_AND_SIDE.match(text.strip()):
+        return _EXACT[of_pair[1].lower()]
     found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())
     if found:
         return found
+    if _REINVESTED.match(word):
+        return Side(1, 1)
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
         return None
     for kind, pattern in (("expiry", _EXPIRY), ("split", _SPLIT), ("assignment", _ASSIGNMENT)):
@@ -214,6 +254,10 @@ def read_side(text: str) -> Side | Event | None:
         ):
             rest = {"opening": "to open", "closing": "to close"}.get(more[1], more[1])
         return _EXACT.get(f"{verb} {rest}".strip()) or _EXACT[verb]
+    if bool(bought := _EAST_BUY.search(word)) != bool(_EAST_SELL.search(word)):
+        return Side(1, 1) if bought else Side(-1, -1)
+    if named := re.match(r"(purchase|sale)\b", word):
+        return _EXACT[named[1]]
     verbs = set(re.findall(r"\b(buy|sell)\b", word))
     if len(verbs) == 1 and not re.search(r"\b(long|short)\b", word):
         return _EXACT[verbs.pop()]
@@ -246,6 +290,9 @@ def opens_or_closes(text: str) -> bool | None:
     (True, False, True, None)
     """
     words = {word for word in re.split(r"[\W_]+", text.strip().lower()) if word}
+    glued = text.strip()
+    if glued.startswith(("开", "開", "平")):
+        return not glued.startswith("平")
     if words & {"o", "open", "opening", "opened", "opentrade", "entry", "in", "inout"}:
         return True
     return (

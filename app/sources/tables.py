@@ -7,6 +7,7 @@ May touch: the files it is given (read only).  Parquet needs pyarrow, the extra 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 from app.errors import BadDataError, ConfigurationError, UsageError
 from app.sources.blocks import TEXT_LINES, Block, Row, blocks_of
+from app.sources.column_names import is_known
 from app.sources.files import opened, plain_name
 from app.sources.notes import Notes
 from app.sources.sheets import UTF_8, form_of, sheets
@@ -30,6 +32,9 @@ __all__ = [
     "table",
 ]
 
+_ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "gb18030", "big5", "euc_kr")
+"""What spreadsheets of the countries whose words are known write besides Unicode."""
+_CELLS_LOOKED_AT = 500
 _BATCH_ROWS = 5_000
 _CHUNK_BYTES = 1_048_576
 _SUFFIXES = (".csv", ".tsv", ".txt", ".htm", ".html", ".xlsx", ".xlsm", ".xls", ".xml")
@@ -132,7 +137,8 @@ def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Ite
 
 def encoding_of(path: str) -> str:
     """The encoding of a CSV file: UTF-8, or else what spreadsheets write, UTF-16 (told by its mark)
-    or Windows' Western one."""
+    or the one of a region in which the names of its columns are known, Windows' Western one first.
+    """
     if is_parquet(path) or form_of(path) != "csv":
         return UTF_8
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -148,8 +154,25 @@ def encoding_of(path: str) -> str:
                 start = stream.read(_CHUNK_BYTES)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            return "cp1252"
+            return _by_known_names(path)
     return UTF_8
+
+
+def _by_known_names(path: str) -> str:
+    """The encoding in which most cells of the file's beginning are known names of columns."""
+    with opened(path) as (stream, _):
+        start = stream.read(_CHUNK_BYTES // 16)
+
+    def names(encoding: str) -> int:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        try:
+            text = decoder.decode(start)  # A character cut off at the end is left over.
+        except UnicodeDecodeError:
+            return -1
+        cells = re.split(r"[,;\t|\r\n]+", text)[:_CELLS_LOOKED_AT]
+        return sum(is_known(cell.strip(' "')) for cell in cells if not cell.isascii())
+
+    return max(_ENCODINGS, key=names)
 
 
 def pyarrow_parquet() -> Any:

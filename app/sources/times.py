@@ -117,6 +117,8 @@ _CLOCK_FIRST = re.compile(
     r"(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4})",
     re.IGNORECASE,
 )
+_MARK = re.compile(r"(?<=\d) (BP|EP)$")
+"""Of Sierra Chart's times of the first and the last fill of a position."""
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
 
 
@@ -147,7 +149,7 @@ def parsed(text: str) -> Read | None:
     ... )
     (29, 0, 3)
     """
-    cell = _AS_OF.sub("", text.strip())
+    cell = _MARK.sub("", _AS_OF.sub("", text.strip()))
     if clock_first := _CLOCK_FIRST.fullmatch(cell):
         cell = f"{clock_first[2]} {clock_first[1]}"
     if not any(c.isdigit() for c in cell) or len(cell) > 60:

@@ -23,6 +23,10 @@ WORDS = {
         " date_d_ouverture date_d_entrée ouverture fecha_de_apertura hora_de_entrada hora_entrada"
         " fecha_apertura data_apertura ora_di_apertura open_at datetime_in enter_time enter_date"
         " opening_date_time entry open"
+        " abertura data_de_abertura data_entrada hora_de_abertura date_time_opened"
+        " ts_opened"
+        " openingsdatum"
+        " eröffnungsdatum"
     ),
     "exit_timestamp": (
         "exit_time exit_timestamp exit_date exit_datetime close_time close_date close_timestamp"
@@ -34,6 +38,9 @@ WORDS = {
         " date_de_sortie fermeture fecha_de_cierre hora_de_salida hora_salida fecha_cierre"
         " data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit settlement_time"
         " update_time trade_time updated_time close_at closing_date_time close ex_date ex_time"
+        " fechamento data_de_fechamento data_saída hora_de_fechamento datum_schließung"
+        " ts_closed"
+        " sluitingsdatum"
     ),
     "symbol": (
         "symbol ticker pair instrument market asset underlying contract security coin product"
@@ -42,8 +49,17 @@ WORDS = {
         " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid inst_id"
         " instrument_id contract_code spot_pairs spot_pair trading_symbol tradingsymbol"
-        " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título company scrip"
+        " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título product_code"
+        " code company scrip"
         " scrip_name security_name stock_name product_name company_name name action ativo titolo"
+        " contract_symbol pairs código_de_negociação código_ativo papel"
+        " papier walor värdepapper_beskrivning värdepapper verdipapir 代码 代碼 证券代码 證券代碼"
+        " 股票代码"
+        " 股票代碼 合约代码 合約代碼 銘柄コード 証券コード 证券名称 證券名稱"
+        " ticker_symbol bezeichnung isin wkn sedol"
+        " 종목명 종목코드 тикер инструмент_код wertpapiername ticker_symbol base_currency_name"
+        " symbol_cusip 銘柄名 identifier base_currency"
+        " marktname"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -54,6 +70,14 @@ WORDS = {
         " direccion lado sentido operación operacion compra_venta 類型 类型 方向 買賣 направление"
         " тип tür kierunek position_type market_position operation deal_type description sub_type"
         " is_short short タイプ transaktion opération dir trade"
+        " buy_or_sell c_v a_v k_s segno tipo_de_movimentação tipo_operazione"
+        " typ_av_transaktion transaktionstyp transaksjonstype transaktionsart 取引 取引区分"
+        " 売買 売買区分"
+        " 買卖方向 买卖方向 買賣方向 操作 subtype activity_sub_type compra_ou_venda"
+        " tipo_de_operação"
+        " operação"
+        " 구분 매매구분 операция вид_операции way sens_de_l_opération"
+        " actie"
     ),
     "rr": (
         "rr pnl_r gross_pnl_r net_pnl_r r_multiple r_mult rmultiple r risk_reward realized_r"
@@ -84,6 +108,11 @@ WORDS = {
         " fifopnlrealized pnl_realized realized_pl realised_pl net_realized_pnl fifopnl closed_pl"
         " trade_p_l p_and_l earnings profit_value gross_profit gross_pl grosspnl 淨損益 净损益"
         " 損益 损益 淨利 净利"
+        " net_return res_operação resultado_líquido lucro_prejuízo resultat resultado_operação"
+        " gain_or_loss total_p_l total_pl pnl_abs"
+        " result_in_currency profit_in_currency net_result p_l_net"
+        " closed_profit_loss"
+        " winst guv_betrag"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -98,6 +127,10 @@ WORDS = {
         " eröffnungskurs eröffnungspreis kaufkurs prix_d_entrée prix_d_ouverture"
         " precio_de_entrada precio_apertura precio_de_apertura prezzo_di_apertura entry_level"
         " open_level enter_price entry_fill_price avg_price_entry open_avg_price open"
+        " preço_compra preço_de_compra preço_médio_compra preço_entrada preço_de_entrada"
+        " average_open enter buy_rate prezzo_di_carico"
+        " opening_level"
+        " openingskoers"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
@@ -108,6 +141,9 @@ WORDS = {
         " precio_de_salida precio_cierre precio_de_cierre prezzo_di_chiusura exit_level"
         " close_level closing_level exit_fill_price avg_closed_price avg_close close_avg_price"
         " close ex_price"
+        " preço_venda preço_de_venda preço_médio_venda preço_saída preço_de_saída"
+        " average_close sell_rate prezzo_di_scarico"
+        " sluitingskoers"
     ),
     "quantity": (
         "lastqty last_qty filled quantity_transacted filled_qty filled_quantity fill_qty"
@@ -121,6 +157,17 @@ WORDS = {
         " max_size closed_amount execqty size_units coin_amount base_amount volume_lots 倉位大小"
         " 仓位大小 部位大小 position_size_qty 頭寸 títulos titres trade_amount объем miktar"
         " wolumen volume_lotti change"
+        " executed_amount closed_vol closed_volume_contracts no_of_contracts"
+        " number_of_contracts num_contracts contract_quantity qtd qtd_compra quantidade antal"
+        " liczba quantita nominal stück_nom nominal_stk menge_stück 成交数 成交数量 約定数量"
+        " 数量_株 株数 成交股数 成交股數"
+        " 委托数量 closing_qty matched_qty paired_qty"
+        " 수량 체결수량 количество кол_во base_amount"
+        " open_volume opening_volume"
+        " peak_qty"
+        " closed_value"
+        " quantity_lot eenheden"
+        " units_amount größe buy_qty"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee trading_fee"
@@ -133,9 +180,14 @@ WORDS = {
     "bucket": "bucket sector asset_class category",
     "chain": "chain exchange venue broker",
     "currency": (
-        "quote_currency currency instrument_currency trade_currency settle_currency ccy"
+        "quote_currency instrumentvaluta währungskürzel currency instrument_currency trade_currency"
+        " settle_currency ccy"
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
         " price_currency spot_price_currency profit_currency pnl_currency account_currency divisa"
+        " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg rate_currency"
+        " value_currency price_ccy"
+        " валюта buchungswährung 통화"
+        ""
     ),
     "revision": "revision",
     "multiplier": (
@@ -154,6 +206,10 @@ WORDS = {
         " precio prezzo koers 價格 价格 成交價 成交价 成交均价 цена cena deal_price last_price"
         " avgpx avg_px fillprice fillpx order_price execution_avg_price spot_price_at_transaction"
         " trade_px 価格 px fill_px exec_px premium preço"
+        " traded_price transaction_price trade_price_per_share unit_cost price_per_contract"
+        " kurs_eur prezzo_medio preço_médio preço_unitário 約定単価 単価 单价 成交价格 成交價格"
+        " filled_avg_price average_filled_price ausführungspreis unit_price_p"
+        " 단가 체결단가 цена_сделки purchase_price price_per_unit_amount unitprice 単価_円"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
@@ -166,6 +222,11 @@ WORDS = {
         " 成交時間 成交时间 日期_時間 время дата czas exec_datetime event_time filltime trade_ts"
         " utc_time dt filled_canceled filled_cancelled date_utc_0 datetime_utc txn_date exectime"
         " 日期_时间 日期时间 日時 horário"
+        " t_d datum_transaktion affärsdag handelsdag geschäftstag handelstag data_do_negócio"
+        " data_pregão data_operazione operazione czas_transakcji data_transakcji 約定日 約定日時"
+        " 成交日期 成交日時 tradedate transaktionsdatum buchungstag handelsdatum"
+        " 거래일자 체결일 дата_время дата_сделки date_opération"
+        " ts_event"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
@@ -174,6 +235,9 @@ WORDS = {
         " fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees"
         " other_fees reg_fee sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total"
         " gebuehr"
+        " brokerage courtage courtage_kr prowizja commissioni_amministrato total_commission"
+        " total_charges 手数料 手数料_諸経費等 corretagem taxas"
+        " 수수료 комиссия"
     ),
     "fee_currency": (
         "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset"
@@ -184,6 +248,8 @@ WORDS = {
         "open_close openclose open_close_indicator openclose_indicator opencloseindicator"
         " pos_effect position_effect effect code codes notes_codes offset direction entry"
         " open_closed transaction_effect trade_effect"
+        " 开平 開平 平仓标志"
+        " intent position_intent"
     ),
     "gross": (
         "traded_value home_notional homenotional waarde lokale_waarde proceeds gross_amount"
@@ -191,10 +257,18 @@ WORDS = {
         " quote_amount turnover trademoney amount total notional_value quote_qty quote_quantity"
         " gross_value total_value executed_value consideration trade_amount quoteqty wert betrag"
         " montant importe order_value filled_value subtotal"
+        " kontraktwert wartość controvalore belopp valor 成交金额 成交金額 成交额"
+        " consideration_value"
+        " trade_total gross_proceeds"
+        " 거래금액 сумма montant_brut importe_bruto quote_amount_total bruttobetrag"
     ),
     "net": (
         "booked_amount totaal net_amount net_cash netcash amount net_amt net_proceeds total cash"
         " cash_amount net_value net total_amount net_total amount_usd"
+        " net_cash_amount importo_euro booked_value 发生金额 發生金額 受渡金額"
+        " 受渡金額_決済損益 清算金額 kurswert"
+        " umsatz"
+        " 정산금액 montant_net importe_neto 受渡金額_円"
     ),
     "fill_id": (
         "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id deal_id"

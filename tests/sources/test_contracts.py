@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.sources import closes
-from app.sources.mapping import load
+from app.sources.mapping_file import load
 from tests.sources.making import read
 
 FILLS = """

@@ -17,7 +17,7 @@ import pytest
 from app.errors import BadDataError
 from app.sources import Notes, closes
 from app.sources.draft import draft
-from app.sources.mapping import load
+from app.sources.mapping_file import load
 from tests.sources.making import facts, read
 
 JOURNAL = Path(__file__).parents[2] / "samples" / "journal.csv.gz"

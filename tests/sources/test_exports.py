@@ -301,6 +301,30 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "T1,2024-01-15 10:00,trade,BTC,1,0\n",
             "a ledger",
         ),
+        (
+            "portfolio,type,time,amount,balance,amount/balance unit,trade id\n"
+            "default,match,2024-03-04T10:00:00Z,0.1,0.1,BTC,101\n"
+            "default,match,2024-03-04T10:00:00Z,-5850,4150,EUR,101\n",
+            "a ledger",
+        ),
+        (
+            "Date,Sent Amount,Sent Currency,Received Amount,Received Currency,Label\n"
+            "2024-03-04 10:00:00 UTC,6500,USD,0.1,BTC,\n",
+            "what was given and what was taken",
+        ),
+        (
+            "Time,Symbol,Side,Price,Qty\n09:31:02,AAPL,B,180.10,100\n09:41:02,AAPL,S,180.60,100\n",
+            "times of day without a date",
+        ),
+        (
+            "Date,Trades,Wins,Losses,Net P&L\n2024-03-14,5,3,2,230\n2024-03-15,3,1,2,-132\n",
+            "totals of several trades",
+        ),
+        (
+            "datetime,Open,High,Low,Close,BuySell,Net Profit\n"
+            "2024-01-15 10:00,10,11,9,10.5,,\n2024-01-16 10:00,10,12,9,11.5,buy,5\n",
+            "prices of bars",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.closes import DeadLetterError
-from app.sources import Notes, closes
+from app.sources import Notes, closes, spool
 from app.sources.draft import draft
 from app.sources.fills import Fill, positions
 from tests.sources.making import facts, read, steps
@@ -325,3 +325,26 @@ def test_long_files_say_how_far_they_have_been_read(tmp_path: Path) -> None:
     assert told == sorted(told)
     assert len(told) == 6
     assert 0.7 * 2 * path.stat().st_size < told[-1] <= 2 * path.stat().st_size
+
+
+@pytest.mark.parametrize("order", ["oldest first", "newest first", "any"])
+def test_fills_that_wait_on_disk_come_as_those_in_memory_do(
+    order: str, mapping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        fill(i // 6, "sell" if i // 5 % 2 else "buy", 1, 100 + i % 9, symbol=f"S{i % 5}")
+        for i in range(300)
+    ]
+    if order == "newest first":
+        rows.reverse()
+    elif order == "any":
+        rows = [rows[i * 37 % 300] for i in range(300)]
+    first, second = (
+        table(tmp_path / f"{name}.csv", *part)
+        for name, part in (("a", rows[:200]), ("b", rows[200:]))
+    )
+    in_memory = [c.value for c in closes([first, second], mapping=mapping)]
+    monkeypatch.setattr(spool, "RUN", 7)
+    monkeypatch.setattr(spool, "_CHUNK", 2)
+    assert [c.value for c in closes([first, second], mapping=mapping)] == in_memory
+    assert len(in_memory) >= 10

@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.sources import closes
-from app.sources.mapping import load
+from app.sources.mapping_file import load
 
 GOOD = """rows = "positions"
 

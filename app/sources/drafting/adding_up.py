@@ -83,14 +83,15 @@ class Reading:
 def nice(value: float) -> float | None:
     """The usual contract value next to `value`, None where there is none within a hundredth.
 
-    >>> nice(49.98), nice(632.06), nice(1.0001), nice(0.498)
-    (50, None, 1, 0.5)
+    >>> nice(49.98), nice(632.06), nice(1.0001), nice(0.498), nice(60_989.3)
+    (50, None, 1, 0.5, None)
     """
     near = min(NICE, key=lambda n: abs(n - value) / n)
     if abs(near - value) / near <= 0.01:
         return near
     whole = round(value)
-    return whole if 1 <= whole <= 200_000 and abs(whole - value) <= 0.00002 * whole else None
+    near_whole = abs(whole - value) <= min(0.00002 * whole, 0.01)  # Large numbers all are near one.
+    return whole if 1 <= whole <= 200_000 and near_whole else None
 
 
 def half_unit(numbers: Sequence[float | None]) -> float:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 from app.sources.cells import as_text, option_contract
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents, alike
+from app.sources.drafting.fee_columns import fee_columns
+from app.sources.drafting.side_columns import side_column, with_effect
+from app.sources.drafting.spec import Fields, Spec
 from app.sources.pairs import is_occ
-from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
+from app.sources.sides import Side, opens_or_closes, read_side
 
 POSITIONS = (
     "exit_timestamp",
@@ -75,18 +76,11 @@ NUMBERS = frozenset(
     }
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
-_FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od)|swap|\btax|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
-)
-_NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|adj|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"
-)
 _LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
     r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
-_NO_FILL_TIME = re.compile(r"exp|settle|process|matur|entry|exit|open|clos|birth|valid|until")
+_NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 _OPTION_PARTS = (
     re.compile(
         r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"
@@ -124,42 +118,39 @@ _CURRENCIES = frozenset(
         "TWD",
     ]
 )
-_LARGEST_RATE = 0.01
-"""What a fee may be of the traded value, at most."""
-_SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
-_EFFECT = frozenset(
+_EXCHANGES = frozenset(
     [
-        "open",
-        "close",
-        "opening",
-        "closing",
-        "to_open",
-        "to_close",
-        "o",
-        "c",
-        "offset",
-        "opened",
-        "closed",
-        "entry",
-        "exit",
+        "NASDAQ",
+        "NYSE",
+        "ARCA",
+        "AMEX",
+        "BATS",
+        "ASX",
+        "LSE",
+        "TSX",
+        "XETRA",
+        "FRA",
+        "NSE",
+        "BSE",
+        "HKEX",
+        "SGX",
+        "JPX",
+        "TSE",
+        "MCX",
+        "NFO",
+        "FX",
+        "OTC",
     ]
 )
-
-
-@dataclass
-class Spec:
-    """A field's columns and the other keys of its entry in the mapping, with a comment."""
-
-    columns: list[str]
-    keys: dict[str, Any] = field(default_factory=dict)
-    comment: str = ""
-
-    @property
-    def column(self) -> str:
-        return self.columns[0]
-
-
-Fields = dict[str, Spec]
+"""Where something is traded, which is not what is traded."""
+_CURRENCIES_OF_PRICES = ("quote_currency", "instrumentvaluta", "instrument_currency", "currency")
+_CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
+_OF_FEES = (
+    r"(currency|coin|asset).*(fee|commission)|(fee|commission).*(currency|coin|asset|token|unit)"
+)
+_PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
+"""Of a stake: money per point, which is a quantity."""
+_SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 
 
 class Chooser:
@@ -191,7 +182,7 @@ class Chooser:
                 spec is None
                 and name == "fee_currency"
                 and "fee" in found
-                and (column := self._next_currency(found["fee"].columns[-1]))
+                and (column := self._fee_currency(found["fee"].columns[-1]))
             ):
                 spec = Spec([column])
             if (
@@ -221,10 +212,10 @@ class Chooser:
         if name in TIMES:
             return self._time(name, used)
         if name == "side":
-            column = self.side_column(used)
-            return self._with_effect(column, used) if column else None
+            column = side_column(self._contents, self._names, used)
+            return with_effect(self._contents, column, used) if column else None
         if name in ("fee", "fees_usd"):
-            columns = self._fees(used)
+            columns = fee_columns(self._contents, self._names, used)
             return Spec(columns) if columns else None
         if name == "symbol":
             return self._symbol(used)
@@ -234,6 +225,8 @@ class Chooser:
         """Columns that may be the field, the likeliest first: by the whole name, then by all words
         of a name among others."""
         c = self._contents
+        if name == "quantity":
+            yield from (column for column in c.columns if _PER_POINT.search(column))
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
         for word in known:
             for column, own in self._names.items():
@@ -248,11 +241,7 @@ class Chooser:
                 yield column
         if name == "fee_currency":
             yield from (
-                column
-                for column in c.columns
-                if re.search(
-                    r"currency.*(fee|commission)|(fee|commission).*currency", column, re.IGNORECASE
-                )
+                column for column in c.columns if re.search(_OF_FEES, column, re.IGNORECASE)
             )
         for word in NAMES[name]:
             parts = word.split("_")
@@ -285,6 +274,26 @@ class Chooser:
                 return column
         return None
 
+    def _fee_currency(self, fee: str) -> str | None:
+        """The column with the currency of the fees: right behind them, if another column has that
+        of the prices; else that of the account, if prices are in another one."""
+        words = self._contents.words
+        currencies = [
+            column
+            for column in self._contents.columns
+            if words(column) and all(word.strip() in _CURRENCIES for word in words(column))
+        ]
+        behind = self._next_currency(fee)
+        if behind is not None and len(currencies) > 1:
+            return behind
+        accounts = [
+            column for column in currencies if self._names[column] in _CURRENCIES_OF_ACCOUNTS
+        ]
+        priced = [column for column in currencies if self._names[column] in _CURRENCIES_OF_PRICES]
+        if accounts and priced and words(accounts[0]).keys() != words(priced[0]).keys():
+            return accounts[0]
+        return None
+
     def _next_currency(self, column: str) -> str | None:
         """The column behind `column`, where nothing but codes of currencies stands in it."""
         columns = list(self._contents.columns)
@@ -307,13 +316,19 @@ class Chooser:
             return bool(
                 re.search(r"value|pct|currency|time|date|fee|commission|remaining|source|type", own)
             )
-        return name in ("fee", "fees_usd") and bool(_NO_FEE.search(own))
+        return False
 
     def _fits(self, name: str, column: str) -> bool:
         c = self._contents
         values = c.values(column)
         if not values:
             return False
+        if name == "stake" and _PER_POINT.search(column):
+            return False
+        if name == "quantity" and not _PER_POINT.search(column):
+            signs = sum(n for unit, n in c.signs(column).items() if unit in _CURRENCIES)
+            if signs * 2 > len(values) or not any(c.read_numbers(column)):
+                return False  # An amount of money, or what is left of a position.
         if name in NUMBERS:
             if name == "roi" and any(
                 len(unit) == 3 or unit in ("USDT", "USDC") for unit in c.signs(column)
@@ -441,76 +456,7 @@ class Chooser:
         if prices and (times or {"entry_timestamp", "exit_timestamp"} <= found.keys()):
             found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])
 
-    # --- sides
-    # ----------------------------------------------------------------------------------------------
-
-    def side_column(self, used: set[str]) -> str | None:
-        """The column in which most cells say a side (or an expiry, a split), by what stands in
-        them; of equals the better name."""
-        best: tuple[float, int, str] | None = None
-        for column in self._contents.columns:
-            name = self._names[column]
-            rank = NAMES["side"].index(name) if name in NAMES["side"] else None
-            if (
-                column in used
-                or self._contents.is_numeric(column)
-                or self._contents.time(column) is not None
-            ):
-                continue
-            words = self._contents.words(column)
-            if words.keys() <= {"-", "+"} and len(words) == 1:
-                continue  # An empty cell, as some write it.
-            if not words or (rank is None and len(words) > 40):
-                continue
-            said = {word: read_side(word) for word in words}
-            sides = sum(n for word, n in words.items() if isinstance(said[word], Side))
-            extra = sum(n for word, n in words.items() if isinstance(said[word], Event))
-            plain = sum(
-                n
-                for word, n in words.items()
-                if not isinstance(said[word], Side) and not is_no_trade(word)
-            )
-            gone = sum(n for word, n in words.items() if said[word] is None and is_no_trade(word))
-            if (
-                not sides
-                or sides < 0.2 * self._contents.n_rows
-                or (rank is None and sides + extra + gone < 0.9 * sum(words.values()))
-            ):
-                continue
-            if name == "description" and sides < 0.5 * self._contents.n_rows:
-                continue
-            score = (sides + extra - plain * 0.5) / self._contents.n_rows
-            key = (round(score, 6), -(rank if rank is not None else 500), column)
-            if best is None or key[:2] > best[:2]:
-                best = key
-        return best[2] if best else None
-
-    def _with_effect(self, column: str, used: set[str]) -> Spec:
-        """With the column that says whether it opens or closes, where the side's is the position's:
-        a long one is bought and sold."""
-        c = self._contents
-        if any(
-            isinstance(s := read_side(word), Side) and s.opens is not None
-            for word in c.words(column)
-        ):
-            return Spec([column])
-        if not all(re.search(r"long|short", word, re.IGNORECASE) for word in c.words(column)):
-            return Spec([column])
-        for other in c.columns:
-            words = {re.sub(r"\W+", "_", word.strip().lower()) for word in c.words(other)}
-            if (
-                other not in used
-                and other != column
-                and words
-                and words <= _EFFECT
-                and len(words) <= 4
-            ):
-                both = {f"{a} {b}" for a in c.words(column) for b in c.words(other)}
-                if all(isinstance(read_side(text), Side) for text in both):
-                    return Spec([column, other])
-        return Spec([column])
-
-    # --- symbols and fees
+    # --- symbols
     # ----------------------------------------------------------------------------------------------
 
     def _symbol(self, used: set[str]) -> Spec | None:
@@ -527,11 +473,14 @@ class Chooser:
                 self._names[column] not in ("market", "action")
                 or not any(isinstance(read_side(w), Side) for w in c.words(column))
             )
+            and not all(w.strip().upper() in _EXCHANGES for w in c.words(column))
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         if not found and "quote_currency" in self._names.values():
             # What is bought is a coin, beside the currency in which it is priced.
             found = [c for c, own in self._names.items() if own == "currency"][:1]
+        if not found:
+            found = self._unit_column(used)
         if not found:
             return None
         symbol = found[0]
@@ -552,6 +501,22 @@ class Chooser:
                     "an option named in the other column is an instrument of its own",
                 )
         return Spec([symbol])
+
+    def _unit_column(self, used: set[str]) -> list[str]:
+        """The column with the coin or asset of the quantities: `Amount currency` of `Amount`."""
+        quantities = {
+            own for own in self._names.values() if own in NAMES["quantity"] and own != "currency"
+        }
+        return [
+            column
+            for column, own in self._names.items()
+            if column not in used
+            and own.rpartition("_")[0] in quantities
+            and own.rpartition("_")[2] in ("currency", "coin", "asset", "ccy", "unit")
+            and not all(word.strip() in _CURRENCIES for word in self._contents.words(column))
+            and self._contents.values(column)
+            and not self._contents.is_numeric(column)
+        ]
 
     def _is_underlying(self, symbol: str) -> bool:
         """Whether the symbols are short ones, that do not name the contract themselves."""
@@ -590,42 +555,6 @@ class Chooser:
             ):
                 return column
         return None
-
-    def _fees(self, used: set[str]) -> list[str]:
-        """All columns with fees; where one is the total of the others, that one."""
-        c = self._contents
-        found = [
-            column
-            for column, name in self._names.items()
-            if column not in used
-            and _FEE.search(name)
-            and not _NO_FEE.search(name)
-            and c.is_numeric(column)
-            and not c.has_percent(column)
-            and any(c.read_numbers(column))
-        ]
-        found = self._without_rates(self._once(found))
-        total = [column for column in found if re.search(r"total|^all_", self._names[column])]
-        return total if len(total) == 1 else found
-
-    def _once(self, columns: list[str]) -> list[str]:
-        """The columns without those that repeat the numbers of another one, as raw data beside
-        their own summary do."""
-        found: dict[tuple[float | None, ...], str] = {}
-        for column in sorted(columns, key=len):
-            numbers = self._contents.numbers(column)
-            found.setdefault(tuple(None if n is None else abs(n) for n in numbers), column)
-        return [column for column in columns if column in found.values()]
-
-    def _without_rates(self, columns: list[str]) -> list[str]:
-        """The columns without those of a rate (0.0005) beside the amount that it gives."""
-        rates = []
-        for column in columns:
-            numbers = {abs(n) for n in self._contents.read_numbers(column) if n}
-            if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE:
-                rates.append(column)
-        amounts = [column for column in columns if column not in rates]
-        return amounts if any(re.search("comm|fee", self._names[c]) for c in amounts) else columns
 
 
 def no_trade_words(contents: Contents, column: str) -> list[str]:

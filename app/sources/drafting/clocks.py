@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from app.sources import times
 from app.sources.cells import as_text
 from app.sources.drafting.choose import TIMES
 from app.sources.drafting.contents import zone_of_name
@@ -30,7 +31,9 @@ def settle_times(decided: Decided) -> None:
         if reading is None:
             continue
         if reading.ambiguous:
-            order = _order_of_others(decided, reading.ambiguous)
+            order = _order_of_others(decided, reading.ambiguous) or _order_by_days(
+                decided, spec.column
+            )
             if order:
                 spec.keys["format"] = order
             else:
@@ -91,6 +94,32 @@ def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
         if zone:
             return zone, text
     return None, ""
+
+
+def _order_by_days(decided: Decided, column: str) -> str:
+    """The order with which alone the column's days are those of another one, in which the year
+    comes first."""
+    contents = decided.kept.contents
+    own = [as_text(v) if v is not None else "" for v in contents.cells(column)]
+    for other in contents.time_columns:
+        days = [(as_text(v)[:10] if v is not None else "") for v in contents.cells(other)]
+        if other == column or not all(re.fullmatch(r"\d{4}-\d\d-\d\d", day) for day in days):
+            continue
+        fits = [
+            order
+            for order in ("dm", "md")
+            if all(
+                (found := times.moment(text, order)) and found[0].date().isoformat() == day
+                for text, day in zip(own, days, strict=True)
+            )
+        ]
+        if len(fits) == 1:
+            decided.guessed.append(
+                f"The {'day' if fits[0] == 'dm' else 'month'} comes first in {column}: only this"
+                f" way its days are those in {other}."
+            )
+            return fits[0]
+    return ""
 
 
 def _order_of_others(decided: Decided, text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.sources import times
-from app.sources.cells import NOTHING, as_text, parse_number, parse_time
+from app.sources.cells import DASHES, NOTHING, as_text, parse_number, parse_time
 from app.sources.column_names import known_as
 from app.sources.figures import marks, written
 from app.sources.making import DAYS, UNITS, is_time
@@ -85,6 +85,25 @@ _TIME_WORDS = frozenset(
         "close",
     ]
 )
+
+STILL_OPEN = frozenset(
+    [
+        "open",
+        "offen",
+        "ouvert",
+        "ouverte",
+        "abierto",
+        "abierta",
+        "aperto",
+        "未平倉",
+        "未平仓",
+        "持倉中",
+        "持仓中",
+        "進行中",
+    ]
+)
+"""Words for a trade that has no exit yet."""
+_EAST_TIMES = re.compile("日期|時間|时间|日時|約定日")
 _UTC = ZoneInfo("UTC")
 
 
@@ -127,10 +146,14 @@ class Contents:
 
     def cells(self, column: str) -> list[Any]:
         """What stands in each row, trimmed; None where there is nothing."""
-        found = self._cached(
-            "cells", column, lambda: [_cell(row.cells.get(column)) for row in self.rows]
-        )
-        return found  # type: ignore[no-any-return]
+
+        def cells() -> list[Any]:
+            found = [_cell(row.cells.get(column)) for row in self.rows]
+            if all(v is None or v == "+" or v in DASHES for v in found if isinstance(v, str)):
+                return found  # A column of `+` and `-` alone has sides.
+            return [None if isinstance(v, str) and v in DASHES else v for v in found]
+
+        return self._cached("cells", column, cells)  # type: ignore[no-any-return]
 
     def values(self, column: str) -> list[Any]:
         """What stands in the column where something does."""
@@ -230,8 +253,10 @@ class Contents:
         return self._read_texts(day, cells)
 
     def _time(self, column: str) -> TimeReading | None:
-        values = self.values(column)
+        values = [v for v in self.values(column) if str(v).lower() not in STILL_OPEN]
         words = set(known_as(column).split("_"))
+        if _EAST_TIMES.search(column):
+            words |= {"time"}
         if not values:
             return None
         if all(isinstance(v, (datetime, date)) for v in values):

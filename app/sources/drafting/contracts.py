@@ -5,12 +5,21 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
+import statistics
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.decided import Decided
-from app.sources.pairs import POINT_VALUES, future_of, is_option
+from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of
+
+_CONTRACTS = re.compile(
+    r"fut(ures?)?|opt(n|ions?)?|fop"
+    r"|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?",
+    re.IGNORECASE,
+)
 
 
 def ask_contract_values(decided: Decided, symbols: object) -> None:
@@ -51,6 +60,77 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
                 section="multipliers",
             )
     decided.asked[:] = list(dict.fromkeys(decided.asked))
+
+
+def ask_by_class(decided: Decided, names: list[str]) -> None:
+    """Contracts that are told by a column of asset classes alone: their symbols look like those of
+    shares."""
+    contents, fields = decided.kept.contents, decided.fields
+    if len(fields["symbol"].columns) > 1:
+        return
+    for column in contents.columns:
+        words = {word for word in contents.words(column) if _CONTRACTS.fullmatch(word.strip())}
+        if not words or len(contents.words(column)) > 12 or column in decided.used():
+            continue
+        symbols = {
+            as_text(s)
+            for s, v in zip(
+                contents.cells(fields["symbol"].column), contents.cells(column), strict=True
+            )
+            if s and v and as_text(v) in words
+        }
+        for symbol in sorted(symbols & set(names)):
+            if not any(
+                fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})
+            ):
+                key = escaped(symbol)
+                decided.ask(
+                    key,
+                    f"What a point of {symbol} is worth per contract: {column} says"
+                    f" {', '.join(sorted(words))}.",
+                    "money per point and contract; 100 for most options on shares",
+                    section="multipliers",
+                )
+        return
+
+
+def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
+    """Ask for the size of lots or contracts in which quantities are counted."""
+    contents = decided.kept.contents
+    if told or decided.sections.get("multipliers"):
+        return
+    counted = [
+        c
+        for c in contents.columns
+        if {w.strip().lower() for w in contents.words(c)}
+        <= {"cont", "conts", "contract", "contracts", "lot", "lots"}
+        and contents.words(c)
+    ]
+    counted = counted or [
+        c
+        for c in [decided.fields["quantity"].column]
+        if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
+        or re.search(r"[(\[](cont|contracts?|lots?)\.?[)\]]", c, re.IGNORECASE)
+    ]
+    sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
+    if not sizes:
+        return
+    pairs = [pair_of(name) for name in names]
+    lots = (
+        pairs
+        and all(
+            p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True)
+        )
+        and statistics.median(sizes) < 500
+    )
+    if counted or lots:
+        decided.ask(
+            "*",
+            "How many units a lot or a contract has: quantities are counted in them, and the file"
+            " does not say.",
+            "units per lot; 100000 for most currencies, 1 if quantities are units",
+            section="multipliers",
+        )
 
 
 def stems(root: str, symbols: Iterable[str]) -> list[str]:

@@ -11,12 +11,15 @@ import re
 from collections.abc import Mapping
 
 from app.sources.column_names import NAMES, currency_in, known_as
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
 from app.sources.pairs import is_crypto, pair_of
 
 _ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
+)
+_ABROAD_QUESTION = (
+    "The currency of the profits: the file does not use American formats and does not say."
 )
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
@@ -41,6 +44,32 @@ def _isin_abroad(decided: Decided) -> bool:
         for word in contents.words(column)
     ]
     return bool(found) and not any(word.startswith("US") for word in found)
+
+
+def _is_abroad(decided: Decided) -> bool:
+    """Whether days come before months, or columns have names in other letters than English ones."""
+    return any(
+        re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
+        or not all(column.isascii() for column in spec.columns)
+        for spec in decided.fields.values()
+    )
+
+
+def _bare_dollars(decided: Decided, money: list[str]) -> bool:
+    """Whether amounts are in some dollars, and other signs speak against American ones."""
+    contents = decided.kept.contents
+    dollars = any(
+        re.search(r"(?<![A-Z])\$", f"{column} {value}")
+        for column in money
+        for value in ("", *contents.values(column)[:20])
+    )
+    told = any(
+        re.search("USD|US\\$", f"{column} {value}")
+        for column in money
+        for value in ("", *contents.values(column)[:20])
+    )
+    english = contents.decimal != "," and all(column.isascii() for column in decided.used())
+    return dollars and not told and english and _is_abroad(decided)
 
 
 def _settled_in_coins(decided: Decided) -> bool:
@@ -94,7 +123,7 @@ def settle_currency(decided: Decided) -> None:
         for unit, n in contents.signs(column).items():
             if len(unit) == 3 or unit in ("USDT", "USDC"):
                 signs[unit] = signs.get(unit, 0) + n
-    if signs and not (pairs and decided.rows == "fills"):
+    if signs and not (pairs and decided.rows == "fills") and not _bare_dollars(decided, money):
         likeliest = max(signs, key=lambda unit: signs[unit])
         decided.keys["currency"] = (likeliest, "the sign of most amounts")
         several = (
@@ -106,10 +135,14 @@ def settle_currency(decided: Decided) -> None:
         decided.guessed.append(f"The currency is {likeliest}, by the signs in the cells{several}.")
         return
     named = next((code for column in (*profit, *money) if (code := currency_in(column))), None)
-    if named and not (
-        decided.rows == "fills"
-        and pairs
-        and len({pair[1] for s in symbols if (pair := pair_of(s))}) > 1
+    if (
+        named
+        and not _bare_dollars(decided, money)
+        and not (
+            decided.rows == "fills"
+            and pairs
+            and len({pair[1] for s in symbols if (pair := pair_of(s))}) > 1
+        )
     ):
         decided.keys["currency"] = (named, "by a column's name")
         decided.guessed.append(f"The currency is {named}, by a column's name.")
@@ -154,11 +187,7 @@ def settle_currency(decided: Decided) -> None:
             decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
             return
     if contents.decimal == "," or _isin_abroad(decided):
-        decided.ask(
-            "currency",
-            "The currency of the profits: the file does not use American formats and does not say.",
-            'such as "EUR"; pnl_usd is for dollars only',
-        )
+        decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
     if _settled_in_coins(decided):
         return
@@ -171,19 +200,26 @@ def settle_currency(decided: Decided) -> None:
             'such as "EUR"; pnl_usd is for dollars only',
         )
         return
+    if _is_abroad(decided):
+        decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
+        return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
     decided.left.append(_ASSUMED)
 
 
 def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:
-    """Ask for a currency that was assumed to be the dollar, if the contract values of currency
-    pairs show that profits were converted into another: lots are round in their quote currency."""
-    if _ASSUMED not in decided.left:
+    """What the contract values of currency pairs show of a currency that was assumed to be the
+    dollar, or asked for: lots are round in their quote currency, unless profits were converted."""
+    if _ASSUMED not in decided.left and _ABROAD_QUESTION not in decided.asked:
         return
     for name, value in values.items():
         pair = pair_of(name)
         if pair is None or is_crypto(name) or value <= 0:
             continue
+        if _ABROAD_QUESTION in decided.asked:
+            decided.asked.remove(_ABROAD_QUESTION)
+            decided.keys["currency"] = ("USD", f"by the profits of {name}")
+            decided.left.append(_ASSUMED)
         is_round = abs(math.log10(value) - round(math.log10(value))) < _ROUND
         if is_round != (pair[1] == "USD"):
             decided.left.remove(_ASSUMED)

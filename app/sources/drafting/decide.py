@@ -9,15 +9,25 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
+from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import fill_values, position_values
-from app.sources.drafting.choose import FILLS, POSITIONS, Chooser, Fields, Spec
+from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
-from app.sources.drafting.rows import Kept, by_side, by_status, incomplete
+from app.sources.drafting.rows import (
+    Kept,
+    by_side,
+    by_status,
+    incomplete,
+    still_open,
+    without_quote_legs,
+    without_reversed,
+)
+from app.sources.drafting.spec import Fields, Spec
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, read_side
@@ -33,6 +43,17 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "end_time",
     "end_date",
 }
+_COUNTS = (
+    {"wins", "losses"},
+    {"winners", "losers"},
+    {"winning_trades", "losing_trades"},
+)
+_GIVEN_AND_TAKEN = (
+    {"sent_amount", "received_amount"},
+    {"sent_quantity", "received_quantity"},
+    {"buy_amount", "sell_amount"},
+    {"from_amount", "to_amount"},
+)
 _TAKEN = "Which column is the time of the close: "
 
 
@@ -41,6 +62,16 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
 
     Raises `BadDataError` if no column could be the time of a close or of a fill.
     """
+    if {"open", "high", "low", "close"} <= {known_as(c) for c in contents.columns}:
+        raise BadDataError(
+            f"{path} has the prices of bars (open, high, low, close), not trades.",
+            "Export the trades or transactions.",
+        )
+    if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
+        raise BadDataError(
+            f"{path} has totals of several trades in each row (wins and losses), not trades.",
+            "Export the trades themselves.",
+        )
     filled = next(
         (
             c
@@ -53,13 +84,17 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     asked_for = rows
     fields, rows, said = _fields(path, kept.contents, asked_for)
     legs = _fill_down(kept, fields, rows)
+    still_open(kept, fields)
+    lost = without_quote_legs(kept, fields) if rows == "fills" else []
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
+    reversals = without_reversed(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(_TAKEN)]
     decided = Decided(
         rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken
     )
+    decided.left += [*lost, *reversals]
     if legs:
         decided.keys["fill_down"] = (
             legs,
@@ -132,6 +167,12 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
         )
     if fills:
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
+    if "price" not in as_fills and not outcome and _price_per_unit(contents, as_fills):
+        return (
+            as_fills,
+            "fills",
+            ["Each row is a fill: it has one time, and a quantity and an amount give the price."],
+        )
     _refuse_ledger(path, contents, as_fills, outcome)
     if {"time", "price", "side"} <= as_fills.keys() and len(
         _directions(contents, as_fills["side"])
@@ -160,6 +201,12 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
                 f"In {mixed} of {path} some dates have the day first, and some the month first.",
                 "Export the file with one date format.",
             )
+        if clocks := [column for column in contents.columns if contents.is_clock(column)]:
+            raise BadDataError(
+                f"No column of {path} looks like the time of a close: {clocks[0]} has times of day"
+                " without a date.",
+                "Export the trades with their dates.",
+            )
         raise BadDataError(
             f"No column of {path} looks like the time of a close: its columns are"
             f" {', '.join(contents.columns)}.",
@@ -175,6 +222,13 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
         name for name in contents.time_columns if not re.search("exp|settle|matur", known_as(name))
     ]
     column = (likely or contents.time_columns)[-1]
+    if known_as(column) in NAMES["entry_timestamp"] and (
+        exits := [c for c in contents.columns if known_as(c) in _CERTAIN_EXITS]
+    ):
+        raise BadDataError(
+            f"{path} has the times of entries in {column}, and those in {exits[0]} cannot be read.",
+            "Export the file with dates and times, or mend that column.",
+        )
     reading = contents.time(column)
     spec = Spec([column], dict(reading.keys) if reading else {})
     others = {f: s for f, s in as_positions.items() if s.column != column}
@@ -186,16 +240,45 @@ def _directions(contents: Contents, spec: Spec) -> set[int]:
     return {side.fill for side in said if isinstance(side, Side)}
 
 
+def _price_per_unit(contents: Contents, as_fills: Fields) -> bool:
+    """Take the amount over the quantity for the price, where there is none."""
+    if not {"time", "quantity", "side", "symbol"} <= as_fills.keys():
+        return False
+    used = {column for spec in as_fills.values() for column in spec.columns}
+    sided = [
+        isinstance(read_side(as_text(v)), Side) if v is not None else False
+        for v in contents.cells(as_fills["side"].column)
+    ]
+    quantities = contents.numbers(as_fills["quantity"].column)
+    for name in dict.fromkeys((*NAMES["net"], *NAMES["gross"])):
+        for column in contents.columns:
+            if known_as(column) != name or column in used or not contents.is_numeric(column):
+                continue
+            amounts = contents.numbers(column)
+            if all(a and q for a, q, s in zip(amounts, quantities, sided, strict=True) if s):
+                as_fills["price"] = Spec(
+                    [column], {"per_unit": True}, "the amount over the quantity"
+                )
+                return True
+    return False
+
+
 def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
     """Raises for a ledger, which has payments and receipts in separate rows."""
     names = {known_as(column) for column in contents.columns}
+    if "price" not in as_fills and any(pair <= names for pair in _GIVEN_AND_TAKEN):
+        raise BadDataError(
+            f"{path} has what was given and what was taken in each row, without a price.",
+            "Export the trades (or trade history, fills) of the exchange itself instead.",
+        )
     moved = names & {"amount", "change", "amount_change", "quantity"} and names & {
         "asset",
         "coin",
         "currency",
     }
+    units = any(name.endswith("_unit") for name in names) and {"amount", "balance"} <= names
     if (
-        moved
+        (moved or units)
         and names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
         and "price" not in as_fills
         and not outcome
@@ -245,6 +328,22 @@ def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
         ]
         if legs and legs[0] > 0:
             found.append(column)
+    named = [
+        column
+        for name in ("side", "symbol")
+        if name in fields and fields[name].column in contents.columns
+        for column in fields[name].columns
+    ]
+    empty = [
+        i
+        for i in range(1, contents.n_rows)
+        if quantity[i]
+        and price[i] is not None
+        and all(contents.cells(column)[i] is None for column in named)
+        and contents.cells(fields["time"].column)[i] is not None
+    ]
+    if empty and len(named) > 1 and contents.cells(named[0])[0] is not None:
+        found += named
     if found:
         kept.contents = contents.with_rows(list(filled_down(contents.rows, found)))
     return found

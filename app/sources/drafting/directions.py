@@ -10,33 +10,19 @@ import re
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.choose import Spec
+from app.sources.drafting.contents import STILL_OPEN
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Event, Side, read_side
-
-_STILL_OPEN = frozenset(
-    [
-        "open",
-        "offen",
-        "ouvert",
-        "ouverte",
-        "abierto",
-        "abierta",
-        "aperto",
-        "未平倉",
-        "未平仓",
-        "持倉中",
-        "持仓中",
-        "進行中",
-    ]
-)
 
 
 def settle_sides(decided: Decided, unknown: list[str]) -> None:
     contents, spec = decided.kept.contents, decided.fields.get("side")
     if spec is None:
         _no_side(decided)
+        return
+    if spec.keys.get("cash"):
         return
     words = contents.words(spec.column)
     events = [
@@ -114,11 +100,22 @@ def _no_side(decided: Decided) -> None:
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["1"], ""), "sell": (["-1"], "")}
             return
-    if _unknown_words(decided):
+    symbol = fields.get("symbol")
+    if symbol is not None and all(
+        re.search(r"\s(long|short)\b", word, re.IGNORECASE) and isinstance(read_side(word), Side)
+        for word in contents.words(symbol.column)
+    ):
+        fields["side"] = Spec([symbol.column], comment="the side stands beside the symbol")
+        return
+    if decided.rows == "fills" and negative:
+        decided.guessed.append("A negative quantity is a sale.")
+        return
+    if _deal_types(decided) or _unknown_words(decided):
         return
     if decided.rows == "fills":
-        if negative:
-            decided.guessed.append("A negative quantity is a sale.")
+        if (paid := _cash_column(decided)) is not None:
+            fields["side"] = Spec([paid], {"cash": True}, "below 0 where something was bought")
+            decided.guessed.append(f"The side is the sign of {paid}: below 0 it was bought.")
             return
         fields["side"] = Spec([OPEN_QUESTION], comment="the column that says buy or sell")
         decided.asked.append(
@@ -127,6 +124,34 @@ def _no_side(decided: Decided) -> None:
         )
     elif negative:
         decided.guessed.append("A negative quantity is a short position.")
+
+
+def _cash_column(decided: Decided) -> str | None:
+    """A column of amounts with both signs, as money is paid and received."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        numbers = contents.read_numbers(column) if contents.is_numeric(column) else []
+        if (
+            known_as(column) in (*NAMES["net"], *NAMES["gross"])
+            and len(numbers) == contents.n_rows
+            and min(numbers) < 0 < max(numbers)
+        ):
+            return column
+    return None
+
+
+def _deal_types(decided: Decided) -> bool:
+    """MetaTrader's numbers for the types of deals: 0 is a purchase, 1 a sale."""
+    contents = decided.kept.contents
+    by_name = {known_as(column): column for column in contents.columns}
+    if decided.rows != "fills" or not {"type", "entry", "position_id", "volume"} <= by_name.keys():
+        return False
+    if not contents.words(by_name["type"]).keys() <= {"0", "1"}:
+        return False
+    decided.fields["side"] = Spec([by_name["type"]], comment="0 is a purchase, 1 a sale")
+    decided.sections["sides"] = {"buy": (["0"], ""), "sell": (["1"], "")}
+    decided.guessed.append("The types of deals are MetaTrader's: 0 is a purchase, 1 a sale.")
+    return True
 
 
 def _unknown_words(decided: Decided) -> bool:
@@ -205,7 +230,7 @@ def _leave_out_open(decided: Decided) -> None:
     ]
     for column in contents.columns:
         cells = ["" if v is None else as_text(v) for v in contents.cells(column)]
-        words = {cell for cell in cells if cell.strip().lower() in _STILL_OPEN}
+        words = {cell for cell in cells if cell.strip().lower() in STILL_OPEN}
         if (
             column != side
             and words

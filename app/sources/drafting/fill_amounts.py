@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.adding_up import Amount, read_amounts
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import purchases, symbol_of
+from app.sources.drafting.spec import Spec
 from app.sources.pairs import may_be_inverse
 
 
@@ -54,14 +54,25 @@ def read_amount(decided: Decided) -> Amount | None:
     found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
     if found is None:
         return _inverse_amount(decided, columns, symbols, quantity, price)
-    if found.plain and found.kind == "gross" and "fee" not in fields:
+    if found.plain and found.kind == "gross" and not fields.get("fee", Spec([])).keys.get("scale"):
         rest = [
             (column, numbers)
             for column, numbers in columns
             if column != found.column and known_as(column) in NAMES["net"]
         ]
-        cash = read_amounts(rest, symbols, sizes, fees, purchases(decided)) if rest else None
-        if cash is not None and cash.kind == "net" and cash.plain and _loses(decided, sizes, rest):
+        cash = (
+            read_amounts(rest, symbols, sizes, [0.0] * len(fees), purchases(decided))
+            if rest
+            else None
+        )
+        if (
+            cash is not None
+            and cash.kind == "net"
+            and cash.plain
+            and _loses(decided, sizes, rest)
+            and "fee_currency" not in fields
+        ):
+            fields.pop("fee", None)
             fields["net"] = Spec([cash.column], comment="cash paid or received, after fees")
             decided.guessed.append(f"Fees are what {cash.column} and {found.column} differ by.")
             return found

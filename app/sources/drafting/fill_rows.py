@@ -46,6 +46,8 @@ def purchases(decided: Decided) -> list[bool | None]:
         ]
     if spec.column == OPEN_QUESTION:
         return [None] * contents.n_rows
+    if spec.keys.get("cash"):
+        return [None if not n else n < 0 for n in contents.numbers(spec.column)]
     found: list[bool | None] = []
     for i in range(contents.n_rows):
         side = read_side(

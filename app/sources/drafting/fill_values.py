@@ -9,27 +9,28 @@ from __future__ import annotations
 import re
 import statistics
 from collections import defaultdict
-from fnmatch import fnmatchcase
 
 from app.sources.cells import Cells, as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Amount, nice
-from app.sources.drafting.choose import Spec
-from app.sources.drafting.contracts import ask_contract_values, escaped
+from app.sources.drafting.contracts import (
+    ask_by_class,
+    ask_contract_values,
+    ask_for_lots,
+    escaped,
+)
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_rows import purchases, say_rates
 from app.sources.drafting.shorts import settle_shorts
-from app.sources.mapping import BASE, OPEN_QUESTION
-from app.sources.pairs import future_of, is_crypto, is_option, may_be_inverse, pair_of
+from app.sources.drafting.spec import Spec
+from app.sources.mapping import BASE, OPEN_QUESTION, TRADED
+from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
 
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
-_CONTRACTS = re.compile(
-    r"fut(ures?)?|opt(n|ions?)?|fop"
-    r"|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?",
-    re.IGNORECASE,
-)
+_PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
+_SYMBOL_LINE = re.compile(r"\b(?:symbol|instrument|ticker)\s*[:;,= ]\s*(\S+)$", re.IGNORECASE)
 
 
 def settle(decided: Decided) -> None:
@@ -37,7 +38,12 @@ def settle(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     _quantity_in_coins(decided)
     _coin_of_amounts(decided)
-    if "symbol" not in fields and decided.two_rows:
+    _in_pounds(decided)
+    named = [m[1] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
+    if "symbol" not in fields and len(named) == 1:
+        decided.sections.setdefault("constants", {})["symbol"] = (named[0], "by a line of the file")
+        decided.guessed.append(f"What was traded is {named[0]}, by a line of the file.")
+    elif "symbol" not in fields and decided.two_rows:
         decided.sections.setdefault("constants", {})["symbol"] = (
             "none",
             "no column says what was traded",
@@ -54,7 +60,9 @@ def settle(decided: Decided) -> None:
             section="constants",
         )
     _fees(decided)
-    if {"quantity", "price"} <= fields.keys():
+    if "price" in fields and fields["price"].keys.get("per_unit"):
+        _all_in(decided)
+    elif {"quantity", "price"} <= fields.keys():
         amount = read_amount(decided)
         if (
             amount is not None
@@ -71,6 +79,29 @@ def settle(decided: Decided) -> None:
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         settle_shorts(decided)
+
+
+def _all_in(decided: Decided) -> None:
+    """Prices that are amounts over quantities: contract values are in them, and fees may be."""
+    fee, amount = decided.fields.pop("fee", None), decided.fields["price"].column
+    if fee is None or not any(decided.kept.contents.read_numbers(fee.column)):
+        decided.left.append(f"Fees: they are taken to be in {amount}.")
+        return
+    decided.ask(
+        "fee",
+        f"Whether {' and '.join(fee.columns)} is in {amount} already.",
+        f'"{fee.column}" if it is still to be taken off {amount}; remove this line if it is in it',
+        section="columns",
+    )
+
+
+def _in_pounds(decided: Decided) -> None:
+    """Prices that are in pence by their column's name."""
+    spec = decided.fields.get("price")
+    if spec is not None and _PENCE.search(spec.column):
+        spec.keys["scale"], spec.comment = 0.01, "pence"
+        decided.keys["currency"] = ("GBP", "prices are in pence")
+        decided.guessed.append(f"{spec.column} is in pence: the currency is GBP.")
 
 
 def _quantity_in_coins(decided: Decided) -> None:
@@ -249,8 +280,8 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
             ]
     parts = len(fields["symbol"].columns) > 1 if "symbol" in fields else False
     ask_contract_values(decided, names)
-    _ask_by_class(decided, names)
-    _ask_for_lots(decided, names, told)
+    ask_by_class(decided, names)
+    ask_for_lots(decided, names, told)
     if parts and not told and not decided.sections.get("multipliers"):
         pattern = "* *"
         decided.ask(
@@ -258,77 +289,6 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
             "How many units an option contract covers (most cover 100 shares): the file does not"
             " say.",
             "units per contract; 100 for most options on shares",
-            section="multipliers",
-        )
-
-
-def _ask_by_class(decided: Decided, names: list[str]) -> None:
-    """Contracts that are told by a column of asset classes alone: their symbols look like those of
-    shares."""
-    contents, fields = decided.kept.contents, decided.fields
-    if len(fields["symbol"].columns) > 1:
-        return
-    for column in contents.columns:
-        words = {word for word in contents.words(column) if _CONTRACTS.fullmatch(word.strip())}
-        if not words or len(contents.words(column)) > 12 or column in decided.used():
-            continue
-        symbols = {
-            as_text(s)
-            for s, v in zip(
-                contents.cells(fields["symbol"].column), contents.cells(column), strict=True
-            )
-            if s and v and as_text(v) in words
-        }
-        for symbol in sorted(symbols & set(names)):
-            if not any(
-                fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})
-            ):
-                key = escaped(symbol)
-                decided.ask(
-                    key,
-                    f"What a point of {symbol} is worth per contract: {column} says"
-                    f" {', '.join(sorted(words))}.",
-                    "money per point and contract; 100 for most options on shares",
-                    section="multipliers",
-                )
-        return
-
-
-def _ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
-    """Ask for the size of lots or contracts in which quantities are counted."""
-    contents = decided.kept.contents
-    if told or decided.sections.get("multipliers"):
-        return
-    counted = [
-        c
-        for c in contents.columns
-        if {w.strip().lower() for w in contents.words(c)}
-        <= {"cont", "conts", "contract", "contracts", "lot", "lots"}
-        and contents.words(c)
-    ]
-    counted = counted or [
-        c
-        for c in [decided.fields["quantity"].column]
-        if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
-        or re.search(r"[(\[](cont|contracts?|lots?)\.?[)\]]", c, re.IGNORECASE)
-    ]
-    sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
-    if not sizes:
-        return
-    pairs = [pair_of(name) for name in names]
-    lots = (
-        pairs
-        and all(
-            p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True)
-        )
-        and statistics.median(sizes) < 500
-    )
-    if counted or lots:
-        decided.ask(
-            "*",
-            "How many units a lot or a contract has: quantities are counted in them, and the file"
-            " does not say.",
-            "units per lot; 100000 for most currencies, 1 if quantities are units",
             section="multipliers",
         )
 
@@ -378,22 +338,22 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     return values
 
 
-def _fees_in_the_coin(decided: Decided, fee: Spec) -> bool:
-    """Whether the fees of purchases are usual ones as a share of the quantity, and next to nothing
-    as a share of the price."""
+def _fees_in_the_coin(decided: Decided, fee: Spec, bought: bool) -> bool:
+    """Whether the fees of purchases (or of sales) are usual ones as a share of the quantity, and
+    next to nothing as a share of the price."""
     contents, fields = decided.kept.contents, decided.fields
     columns = [contents.numbers(fields[name].column) for name in ("quantity", "price")] + [
         contents.numbers(fee.column)
     ]
-    bought = [
+    rows = [
         (q, p, f)
         for q, p, f, buy in zip(*columns, purchases(decided), strict=True)
-        if buy and q and p and f
+        if buy is bought and q and p and f
     ]
-    if not bought:
+    if not rows:
         return False
-    of_quantity = statistics.median(abs(f / q) for q, _, f in bought)
-    of_price = statistics.median(abs(f / (q * p)) for q, p, f in bought)
+    of_quantity = statistics.median(abs(f / q) for q, _, f in rows)
+    of_price = statistics.median(abs(f / (q * p)) for q, p, f in rows)
     return bool(of_price < 1e-5 and 5e-5 <= of_quantity <= 0.02)
 
 
@@ -536,8 +496,20 @@ def _fee_coins(decided: Decided) -> None:
                 f"Fees in {', '.join(other[:4])} are left out: their worth in the quote currency is"
                 " unknown."
             )
+    elif (own := currency_in(fee.column)) is not None and "currency" in fields:
+        decided.sections.setdefault("constants", {})["fee_currency"] = (own, "by the column's name")
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
-        if _fees_in_the_coin(decided, fee):
+        if _fees_in_the_coin(decided, fee, True) and _fees_in_the_coin(decided, fee, False):
+            decided.sections.setdefault("constants", {})["fee_currency"] = (
+                TRADED,
+                "the coin that is traded",
+            )
+            decided.guessed.append(
+                f"{fee.column} is in the coin that is traded: in the quote currency it would be"
+                " next to nothing."
+            )
+            return
+        if _fees_in_the_coin(decided, fee, True):
             decided.sections.setdefault("constants", {})["fee_currency"] = (
                 BASE,
                 "of purchases in the coin bought, of sales in the other",

@@ -6,21 +6,27 @@ May touch: nothing.
 
 from __future__ import annotations
 
-import re
 import statistics
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.contents import Contents
-from app.sources.drafting.contracts import ask_contract_values, escaped, stems
+from app.sources.drafting.contracts import (
+    ask_by_class,
+    ask_contract_values,
+    ask_for_lots,
+    escaped,
+    stems,
+)
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
 from app.sources.making import joined
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, may_be_inverse
+from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import Side, read_side
 
 _SIZES = frozenset(
@@ -28,6 +34,8 @@ _SIZES = frozenset(
 )
 _LARGEST_FRACTION = 0.3
 """What a return or an excursion that does not say percent may be, to be taken for a fraction."""
+_SMALL_MOVE = 0.001
+"""Change of price, as a fraction, below which profits say little about prices."""
 _FRACTIONS = ("max_drawdown", "max_gain")
 
 
@@ -48,6 +56,15 @@ def settle(decided: Decided) -> None:
     reading = read_positions(trades) if trades else Reading()
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
         trades, reading = _other_quantity(decided, trades, reading)
+    if "pnl_usd" in fields and _of_another(trades):
+        names = f"{fields['entry_price'].column} and {fields['exit_price'].column}"
+        decided.guessed.append(
+            f"{names} are not read: the profits do not follow from them, as if they were those of"
+            " an underlying."
+        )
+        del fields["entry_price"], fields["exit_price"]
+        decided.keys.pop("bought_sold", None)
+        trades, reading = [], Reading()
     if reading.exchanged:
         _exchange_sides(decided, reading)
     elif reading.n_against and reading.n_against > 0.05 * reading.n_compared:
@@ -90,9 +107,7 @@ def _trades(decided: Decided) -> list[Trade]:
         for i, (a, b) in enumerate(zip(bought, sold, strict=True)):
             if "side" not in fields or (a and b and a > b):
                 sides[i] = -1 if a and b and a > b else 1
-            if sides[i] == -1 and re.search(
-                "buy|bought|acquired", fields["entry_price"].column.lower()
-            ):
+            if sides[i] == -1 and BOUGHT.search(fields["entry_price"].column):
                 entries[i], exits[i] = exits[i], entries[i]
     return [
         Trade(name, side, entry, left, quantity, profit, fee, ret, row.line)
@@ -159,6 +174,26 @@ def _name(decided: Decided, i: int) -> str:
     value = decided.kept.contents.cells(spec.column)[i]
     text = "" if value is None else as_text(value)
     return future_of(text) or text
+
+
+def _of_another(trades: list[Trade]) -> bool:
+    """Whether profit per unit and point is a different one in most rows of each symbol, far beyond
+    fees: the prices are not those of what was traded."""
+    shares: dict[str, list[tuple[float, float]]] = {}
+    for t in trades:
+        gain = abs(t.quantity or 0.0) * t.side * (t.exit - t.entry)
+        if t.profit and gain and abs(t.exit / t.entry - 1) > _SMALL_MOVE:
+            shares.setdefault(t.name, []).append(
+                (t.profit / gain, abs(t.fees / gain) + 0.011 / abs(gain))
+            )
+    known = [own for own in shares.values() if len(own) > 2]
+    if not known:
+        return False
+    alike = 0
+    for own in known:
+        middle = statistics.median(share for share, _ in own)
+        alike += sum(abs(s - middle) <= 0.1 * abs(middle) + 1.1 * fees for s, fees in own) - 1
+    return alike < 0.5 * sum(len(own) - 1 for own in known)
 
 
 def _exchanged_times(decided: Decided) -> None:
@@ -231,8 +266,8 @@ def _bought_and_sold(decided: Decided) -> None:
     fields = decided.fields
     if "bought_sold" in decided.keys or not {"side", "entry_price", "exit_price"} <= fields.keys():
         return
-    names = [fields[name].column.lower() for name in ("entry_price", "exit_price")]
-    if not (re.search("buy|bought", names[0]) and re.search("sell|sold", names[1])):
+    names = [fields[name].column for name in ("entry_price", "exit_price")]
+    if not (BOUGHT.search(names[0]) and SOLD.search(names[1])):
         return
     sides = {_side(decided, i, None) for i in range(decided.kept.contents.n_rows)}
     if -1 in sides:
@@ -393,7 +428,10 @@ def _contracts(decided: Decided) -> None:
         or "multiplier" in decided.fields
     ):
         return
-    ask_contract_values(decided, decided.kept.contents.words(decided.fields["symbol"].column))
+    names = list(decided.kept.contents.words(decided.fields["symbol"].column))
+    ask_contract_values(decided, names)
+    ask_by_class(decided, names)
+    ask_for_lots(decided, names, set())
     inverse = [
         s for s in decided.kept.contents.words(decided.fields["symbol"].column) if may_be_inverse(s)
     ]
@@ -432,6 +470,12 @@ def _returns(decided: Decided, reading: Reading) -> None:
             " prices."
         )
         return
+    levers = [c for c in decided.kept.contents.columns if known_as(c) == "leverage"]
+    if spec is not None and reading.percent is None and levers:
+        decided.left.append(
+            f"Whether {spec.column} is on what was traded or on the margin: {levers[0]} suggests"
+            " the latter."
+        )
     if spec is None or decided.kept.contents.has_percent(spec.column):
         return
     if reading.percent is not None:

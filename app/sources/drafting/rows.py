@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.sources.cells import as_text
+from app.sources.cells import DASHES, as_text
 from app.sources.column_names import known_as
-from app.sources.drafting.choose import Fields
-from app.sources.drafting.contents import Contents
+from app.sources.drafting.contents import STILL_OPEN, Contents
+from app.sources.drafting.spec import Fields, Spec
+from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _COLUMN = re.compile(
@@ -58,6 +59,7 @@ _DONE = frozenset(
         "全部成交",
         "partially_filled_canceled",
         "closed_position",
+        "closed_trade",
         "take_profit",
         "stop_loss",
         "win",
@@ -68,6 +70,11 @@ _NOT_DONE = frozenset(
     [
         "open",
         "opened",
+        "open_position",
+        "open_trade",
+        "deposit",
+        "withdrawal",
+        "balance",
         "cancelled",
         "canceled",
         "rejected",
@@ -134,6 +141,9 @@ _LEVEL_WORDS = frozenset(
         "lot",
     ]
 )
+_REVERSED = re.compile(
+    r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé", re.IGNORECASE
+)
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 
@@ -157,8 +167,11 @@ class Kept:
         n_gone = self.contents.n_rows - len(rows)
         if not n_gone or not rows:
             return
+        dashes = {str(row.cells.get(column) or "").strip() for row in self.contents.rows} & DASHES
         self.contents = self.contents.with_rows(rows)
         self.leave_out.setdefault(column, []).extend(words)
+        if "" in gone and not dashes & self.contents.words(column).keys():
+            self.leave_out[column].extend(sorted(dashes))
         shown = ", ".join(word or "nothing" for word in words[:8])
         self.said.append(f"{n_gone:,} rows are left out, where {column} is {shown}: {why}.")
 
@@ -254,6 +267,47 @@ def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:
     return False
 
 
+def without_quote_legs(kept: Kept, fields: Fields) -> list[str]:
+    """Leave out the rows in the quote of fills that are there twice, once in each coin; gives what
+    is lost with them, as sentences."""
+    if "symbol" not in fields:
+        return []
+    lost = []
+    pairs = [pair_of(word) for word in kept.contents.words(fields["symbol"].column)]
+    bases, quotes = {p[0] for p in pairs if p}, {p[1] for p in pairs if p}
+    for column in kept.contents.columns:
+        if known_as(column) in (
+            "trading_unit",
+            "amount_unit",
+            "quantity_unit",
+            "size_unit",
+            "unit",
+        ):
+            words = kept.contents.words(column)
+            gone = [word for word in words if word in quotes and word not in bases]
+            if gone and words.keys() & bases and all(pairs):
+                paid = sum(bool(n) for n in _numbers_of(kept.contents, fields.get("fee")))
+                kept.drop(column, gone, "the same fills, counted in the other currency")
+                if paid > sum(bool(n) for n in _numbers_of(kept.contents, fields.get("fee"))):
+                    lost.append(
+                        f"Fees in the rows that are left out by {column}: they do not count."
+                    )
+    return lost
+
+
+def _numbers_of(contents: Contents, spec: Spec | None) -> list[float | None]:
+    return contents.numbers(spec.column) if spec is not None else []
+
+
+def still_open(kept: Kept, fields: Fields) -> None:
+    """Leave out positions in which `Open` stands for the time of the exit."""
+    spec = fields.get("exit_timestamp")
+    for column in spec.columns if spec else []:
+        words = [w for w in kept.contents.words(column) if w.strip().lower() in STILL_OPEN]
+        if words:
+            kept.drop(column, words, "the trade is still open")
+
+
 def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
     """Leave out rows whose side says that they are no trades; gives the unknown words whose rows
     have a quantity and a price."""
@@ -282,6 +336,9 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
             if still:
                 kept.drop(column, still, "the trade is still open")
         for word in words:
+            if "reinvest" in word.lower() and not _complete(contents, fields, column, word, rows):
+                gone.append(word)
+                continue
             if word in pending or read_side(word) is not None:
                 continue
             if _is_number(word) or (
@@ -333,6 +390,60 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
             kept.drop(symbol.column, [""], "no cell says what was traded")
 
 
+def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:
+    """Leave out fills that were reversed later, and their reversals; gives what was not found of
+    them, as sentences."""
+    if rows != "fills" or not {"symbol", "quantity", "price"} <= fields.keys():
+        return []
+    contents = kept.contents
+    symbols, quantities, prices = (
+        contents.cells(fields["symbol"].column),
+        contents.numbers(fields["quantity"].column),
+        contents.numbers(fields["price"].column),
+    )
+    said = next(
+        (c for c in contents.columns if any(_REVERSED.search(w) for w in contents.words(c))), None
+    )
+    if said is None:
+        return []
+    is_reversal = [bool(v and _REVERSED.search(as_text(v))) for v in contents.cells(said)]
+    gone: list[int] = []
+    lost = 0
+    for i, value in enumerate(is_reversal):
+        if not value:
+            continue
+        twin = next(
+            (
+                j
+                for j in range(contents.n_rows)
+                if not is_reversal[j]
+                and j not in gone
+                and (symbols[j], prices[j]) == (symbols[i], prices[i])
+                and abs(quantities[j] or 0) == abs(quantities[i] or 0)
+            ),
+            None,
+        )
+        gone += [i] if twin is None else [i, twin]
+        lost += twin is None
+    ids = next(
+        (
+            c
+            for c in contents.columns
+            if len(contents.words(c)) == contents.n_rows == len(contents.values(c))
+            and contents.time(c) is None
+        ),
+        None,
+    )
+    if ids is None:
+        return [f"Whether {said} names rows that undo others: leave both out, as they are counted."]
+    kept.drop(
+        ids,
+        [as_text(contents.cells(ids)[i]) for i in sorted(gone)],
+        f"{said} says they were undone",
+    )
+    return [f"Which fills {lost:,} reversals in {said} undo: they are not found."] if lost else []
+
+
 def _is_number(word: str) -> bool:
     return bool(re.fullmatch(r"[-+]?\d+(\.\d+)?", word.strip()))
 
@@ -343,11 +454,13 @@ def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: 
     there: list[list[Any]] = [
         contents.numbers(fields[name].column) for name in names if name in fields
     ]
+    symbols = contents.cells(fields["symbol"].column) if "symbol" in fields else None
     enough = len(there) if rows == "fills" else 1
     for i, value in enumerate(contents.cells(column)):
         if (
             ("" if value is None else as_text(value)) == word
             and there
+            and (not word or symbols is None or symbols[i] is not None)
             and sum(bool(numbers[i]) for numbers in there) >= max(1, enough)
         ):
             return True

@@ -34,6 +34,7 @@ _NUMBERING = frozenset(
         "bar",
     ]
 )
+_OUTCOMES = frozenset(["win", "loss", "winner", "loser", "won", "lost", "breakeven"])
 _N_BUCKETS = 3
 _MOST_VALUES = 40
 """Maximum number of values of a text column that becomes a dimension."""
@@ -114,6 +115,8 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
             found.left_out[column] = (
                 "it is empty" if not contents.values(column) else "it is constant"
             )
+        elif _OUTCOMES & {word.strip().lower() for word in contents.words(column)}:
+            found.left_out[column] = "it says how the trade ended"
         elif AFTERWARDS.search(column.lower()) and column not in named:
             found.left_out[column] = "its name suggests that it is known only after the entry"
         elif contents.time(column) is not None or contents.is_clock(column):

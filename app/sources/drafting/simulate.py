@@ -16,7 +16,8 @@ from app.sources.cells import Cells
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.text import mapping_only
 from app.sources.fills import Closing, Fills
-from app.sources.mapping import TableMapping, loads
+from app.sources.mapping import TableMapping
+from app.sources.mapping_file import loads
 from app.sources.notes import Notes
 
 _MOST_ROWS = 20_000

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.sources.column_names import folded
-from app.sources.drafting.choose import Spec
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.scope import Scoped
+from app.sources.drafting.spec import Spec
 from app.sources.tables import UTF_8
 
 _SECTIONS = ("constants", "sides", "multipliers", "splits")

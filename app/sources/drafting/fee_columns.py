@@ -1,0 +1,59 @@
+"""Which columns have fees: amounts, each once, and no rates.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.sources.drafting.contents import Contents
+from app.sources.drafting.spec import Names
+
+_FEE = re.compile(
+    r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
+)
+_NO_FEE = re.compile(
+    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"
+)
+_LARGEST_RATE = 0.01
+"""What a fee may be of the traded value, at most."""
+
+
+def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
+    """All columns with fees; where one is the total of the others, that one."""
+    found = [
+        column
+        for column, name in names.items()
+        if column not in used
+        and _FEE.search(name)
+        and not _NO_FEE.search(name)
+        and contents.is_numeric(column)
+        and not contents.has_percent(column)
+        and any(contents.read_numbers(column))
+    ]
+    found = _without_rates(contents, names, _once(contents, found))
+    total = [column for column in found if re.search(r"total|^all_", names[column])]
+    return total if len(total) == 1 else found
+
+
+def _once(contents: Contents, columns: list[str]) -> list[str]:
+    """The columns without those that repeat the numbers of another one, as raw data beside
+    their own summary do."""
+    found: dict[tuple[float | None, ...], str] = {}
+    for column in sorted(columns, key=len):
+        numbers = contents.numbers(column)
+        found.setdefault(tuple(None if n is None else abs(n) for n in numbers), column)
+    return [column for column in columns if column in found.values()]
+
+
+def _without_rates(contents: Contents, names: Names, columns: list[str]) -> list[str]:
+    """The columns without those of a rate (0.0005) beside the amount that it gives."""
+    rates = []
+    for column in columns:
+        numbers = {abs(n) for n in contents.read_numbers(column) if n}
+        if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE:
+            rates.append(column)
+    amounts = [column for column in columns if column not in rates]
+    return amounts if any(re.search("comm|fee", names[c]) for c in amounts) else columns

@@ -1,0 +1,130 @@
+"""Which column says the side, and whether another one that says `open` or `close` belongs to it.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from app.sources.cells import as_text
+from app.sources.column_names import NAMES
+from app.sources.drafting.contents import Contents
+from app.sources.drafting.spec import Names, Spec
+from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes, read_side
+
+_EFFECT = frozenset(
+    [
+        "open",
+        "close",
+        "opening",
+        "closing",
+        "to_open",
+        "to_close",
+        "o",
+        "c",
+        "offset",
+        "opened",
+        "closed",
+        "entry",
+        "exit",
+    ]
+)
+
+
+def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
+    """The column in which most cells say a side (or an expiry, a split), by what stands in
+    them; of equals the better name."""
+    best: tuple[float, int, str] | None = None
+    for column in contents.columns:
+        name = names[column]
+        rank = NAMES["side"].index(name) if name in NAMES["side"] else None
+        if column in used or contents.is_numeric(column) or contents.time(column) is not None:
+            continue
+        words = contents.words(column)
+        if words.keys() <= {"-", "+"} and len(words) == 1:
+            continue  # An empty cell, as some write it.
+        if not words or (rank is None and len(words) > 40):
+            continue
+        said = {word: read_side(word) for word in words}
+        sides = sum(n for word, n in words.items() if isinstance(said[word], Side))
+        extra = sum(n for word, n in words.items() if isinstance(said[word], Event))
+        plain = sum(
+            n
+            for word, n in words.items()
+            if not isinstance(said[word], Side) and not is_no_trade(word)
+        )
+        gone = sum(n for word, n in words.items() if said[word] is None and is_no_trade(word))
+        if (
+            not sides
+            or sides < 0.2 * contents.n_rows
+            or (rank is None and sides + extra + gone < 0.9 * sum(words.values()))
+        ):
+            continue
+        if name == "description" and sides < 0.5 * contents.n_rows:
+            continue
+        letters = {word.strip().lower() for word in words}
+        both = len({s.fill for s in said.values() if isinstance(s, Side)}) == 2
+        if not both and (letters & LETTERS or (rank is None and all(map(_is_letter, letters)))):
+            continue  # A strategy `S` is no sale.
+        # `LONG` in all rows, beside `BUY` and `SELL`, is the position's.
+        score = (sides + extra - plain * 0.5) / contents.n_rows + both
+        key = (round(score, 6), -(rank if rank is not None else 500), column)
+        if best is None or key[:2] > best[:2]:
+            best = key
+    return best[2] if best else None
+
+
+def with_effect(contents: Contents, column: str, used: set[str]) -> Spec:
+    """With the column that says whether it opens or closes, where the side's is the position's:
+    a long one is bought and sold."""
+    if any(
+        isinstance(s := read_side(word), Side) and s.opens is not None
+        for word in contents.words(column)
+    ):
+        return Spec([column])
+    if not all(re.search(r"long|short", word, re.IGNORECASE) for word in contents.words(column)):
+        return Spec([column])
+    for other in contents.columns:
+        words = {re.sub(r"\W+", "_", word.strip().lower()) for word in contents.words(other)}
+        if other not in used and other != column and words and words <= _EFFECT and len(words) <= 4:
+            both = {f"{a} {b}" for a in contents.words(column) for b in contents.words(other)}
+            if all(isinstance(read_side(text), Side) for text in both):
+                of_fills = _is_of_fills(contents, column, other)
+                return Spec([column] if of_fills else [column, other])
+    return Spec([column])
+
+
+def _is_of_fills(contents: Contents, column: str, effect: str) -> bool:
+    """Whether `long` means that something is bought, also where that closes a short: only so do
+    closes come after opens."""
+    sides = [read_side(as_text(v or "")) for v in contents.cells(column)]
+    effects = [opens_or_closes(as_text(v or "")) for v in contents.cells(effect)]
+    rows = [
+        (side.position, opens)
+        for side, opens in zip(sides, effects, strict=True)
+        if isinstance(side, Side) and opens is not None
+    ]
+
+    def without_open(of_fills: bool) -> int:
+        return min(_closes_first(rows, of_fills), _closes_first(rows[::-1], of_fills))
+
+    return without_open(True) < without_open(False)
+
+
+def _closes_first(rows: Sequence[tuple[int, bool]], of_fills: bool) -> int:
+    """How many of the (direction, whether it opens) close what was not opened before."""
+    n_open = {1: 0, -1: 0}
+    wrong = 0
+    for direction, opens in rows:
+        position = direction if opens or not of_fills else -direction
+        n_open[position] += 1 if opens else -1
+        if n_open[position] < 0:
+            wrong += 1
+            n_open[position] = 0
+    return wrong
+
+
+def _is_letter(word: str) -> bool:
+    return len(word) == 1

@@ -1,0 +1,29 @@
+"""Lines of cells and sheets of lines: what files of any form are read as.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+MOST_COLUMNS = 2_000
+
+
+class Line(NamedTuple):
+    """Cells (texts, or typed values), the line of the file or row of the sheet, from 1, and the
+    bytes of the file read by then."""
+
+    cells: Sequence[Any]
+    number: int
+    position: int
+
+
+class Sheet(NamedTuple):
+    """Lines under a name (empty: the file is one sheet).  `columns` are known where the form says
+    them, else they stand in a line."""
+
+    name: str
+    lines: Iterator[Line]
+    columns: tuple[str, ...] | None = None

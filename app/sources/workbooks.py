@@ -1,0 +1,80 @@
+"""Spreadsheets as sheets of lines.
+
+May touch: the file it is given (read only).  Needs openpyxl, the extra `files`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.errors import BadDataError, ConfigurationError, UsageError
+from app.sources.files import MOST_BYTES
+from app.sources.lines import MOST_COLUMNS, Line, Sheet
+
+
+def workbook_sheets(path: str) -> Iterator[Sheet]:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{path} is a spreadsheet; reading it needs the package openpyxl, which is not"
+            " installed.",
+            'Install it with: pip install "edgeloop[files]"; or save it as CSV.',
+        ) from error
+    check_archive(path)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise BadDataError(
+            f"{path} cannot be read as a spreadsheet: {error}.", "Save it again, or as CSV."
+        ) from error
+    try:
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()
+            yield Sheet(sheet.title if len(book.worksheets) > 1 else "", _sheet_lines(path, sheet))
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise BadDataError(f"{path} is damaged: {error}.", "Save it again, or as CSV.") from error
+    finally:
+        book.close()
+
+
+def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
+    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        last = next((i for i in range(len(cells) - 1, -1, -1) if cells[i] is not None), -1) + 1
+        if last > MOST_COLUMNS:
+            raise BadDataError(
+                f"{path}, row {number} has {last:,} cells.",
+                f"A table of trades has at most {MOST_COLUMNS:,} columns.",
+            )
+        yield Line(["" if cell is None else cell for cell in cells[:last]], number, 0)
+
+
+def check_archive(path: str, most: int = MOST_BYTES) -> None:
+    """Raises `BadDataError` for a damaged zip, and one whose members are over `most` bytes together
+    or named to leave the folder."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror or error}.", "Name an existing file."
+        ) from error
+    except zipfile.BadZipFile as error:
+        raise BadDataError(f"{path} is damaged: {error}.", "Get the file again.") from error
+    if sum(member.file_size for member in members) > most or len(members) > 10_000:
+        raise BadDataError(
+            f"{path} unpacks to more than {most >> 20} MB.",
+            "That is not an export of trades; get the file again.",
+        )
+    for member in members:
+        if (
+            member.filename.startswith(("/", "\\"))
+            or ".." in Path(member.filename.replace("\\", "/")).parts
+        ):
+            raise BadDataError(
+                f"{path} has the member {member.filename!r}, which is outside its folder.",
+                "Get the file from its source again.",
+            )
