@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-long check chaos soak fuzz format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
+.PHONY: help demo demo-down test test-long check chaos soak alerts fuzz format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -58,6 +58,9 @@ chaos: $(VENV)/.dev  ## Faults of all kinds, then a comparison with a batch comp
 
 soak: $(VENV)/.dev  ## A steady load; fails if memory, descriptors, threads or tasks grow: [MINUTES=10]
 	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+alerts: $(VENV)/.dev  ## Every alert fires once on purpose, by Prometheus's promtool (fetched where it is not here)
+	$(BIN)/python -m tests.compose.promtool
 
 fuzz: $(VENV)/.dev  ## Random and mutated input for the door, the book and the importers: [SEED=7] [MINUTES=10]
 	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard
+from app.worker.away import BrokerWatch
 from app.worker.guard import Guard
 from app.worker.health import Health
 from app.worker.lag_watch import LagWatch
@@ -18,6 +19,7 @@ settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
 guard = Guard(app, settings)
 agreement = AgreementGuard(app, settings)
+broker_watch = BrokerWatch(app, settings)
 watchdog = Watchdog(app, settings)
 lag_watch = LagWatch(app, settings)
 health = Health(app, settings, guard, watchdog)

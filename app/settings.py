@@ -74,6 +74,7 @@ class Settings:
     replication: int = 1
     retention_days: float = 0.0
     lessons_per_second: float = 2_000.0
+    broker_away_s: float = 3_600.0
     database_schema: str = "public"
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
@@ -328,6 +329,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "replication": _number(int, 1, 10, "a whole number"),
     "retention_days": _number(float, 0, 100_000, "a number of days"),
     "lessons_per_second": _number(float, 1, 1_000_000, "a number"),
+    "broker_away_s": _number(float, 0, 31_536_000, "a number of seconds"),
     "database_schema": _pattern(r"[a-z_][a-z0-9_]{0,62}", "a lower-case PostgreSQL schema name"),
     "metrics_host": _pattern(r"\S+", "an address to listen on, such as 127.0.0.1"),
     "metrics_port": _number(int, 0, 65_535, "a port number (0 picks a free one)"),

@@ -6,9 +6,12 @@ headers that are no UTF-8, too (`edgeloop.tolerant`).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from typing import Any
+
+import structlog
 
 from app.errors import ConfigurationError
 from app.settings import Settings
@@ -17,7 +20,10 @@ from edgeloop.security import SecurityError
 
 tolerant.install()  # whoever makes a client comes by here, and so does Faust's consumer
 
+log = structlog.get_logger(__name__)
+
 REQUEST_TIMEOUT_MS = 30_000
+CLOSE_WITHIN_S = 5.0
 
 
 def client_options(settings: Settings, **more: Any) -> dict[str, Any]:
@@ -36,6 +42,26 @@ def security_options(settings: Settings) -> dict[str, Any]:
         return settings.kafka.client_options()
     except SecurityError as error:
         raise ConfigurationError(error.what, error.remedy) from error
+
+
+async def close_client(client: Any, within_s: float = CLOSE_WITHIN_S) -> None:
+    """Stop a consumer or a producer.  Raises only when cancelled.
+
+    In a task of its own: a client whose broker is away answers a stop with the `CancelledError` of
+    its own tasks, which would end whoever waits for it, and without a word.
+    """
+    closing = asyncio.ensure_future(client.stop())
+    try:
+        await asyncio.wait({closing}, timeout=within_s)
+    finally:
+        closing.add_done_callback(_noted)
+        if not closing.done():
+            closing.cancel()  # one that cannot be closed is left to the garbage collector
+
+
+def _noted(closing: asyncio.Future[Any]) -> None:
+    if not closing.cancelled() and (error := closing.exception()) is not None:
+        log.info("client.close_failed", error=repr(error))
 
 
 def faust_broker(settings: Settings) -> str:

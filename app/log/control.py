@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +27,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from app.log.client import close_client
 from app.log.producer import Producer
 from app.log.reader import read_to_end, reader
 from app.log.records import Outgoing
@@ -187,11 +187,9 @@ class ControlLog:
     async def stop(self) -> None:
         """Close the connections."""
         await self._drop()
-        with suppress(KafkaError, OSError):
-            await self._producer.stop()
+        await self._producer.stop()
 
     async def _drop(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with suppress(KafkaError, OSError):
-                await consumer.stop()
+            await close_client(consumer)

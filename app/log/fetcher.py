@@ -5,11 +5,9 @@ May touch: the broker (read only).
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
+from app.log.client import close_client
 from app.log.reader import reader, unreachable
 from app.settings import Settings
 from edgeloop.cluster import look
@@ -29,8 +27,7 @@ class Fetcher:
 
     async def __aexit__(self, *_: object) -> None:
         if self._consumer is not None:
-            with suppress(KafkaError, OSError):
-                await self._consumer.stop()
+            await close_client(self._consumer)
 
     async def fetch(self, topic: str, partition: int, offset: int) -> ConsumerRecord | None:
         """The record at a position of `topic` (full name); None if it does not exist (any more).

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -32,7 +32,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import ConfigurationError
 from app.log.admin import admin
-from app.log.client import client_options
+from app.log.client import client_options, close_client
 from app.log.groups import progress_group, projector_group
 from app.log.reader import unreachable
 from app.log.topics import ACCEPT
@@ -120,7 +120,7 @@ class Identity:
             self._consumer = AIOKafkaConsumer(
                 **client_options(self._settings, enable_auto_commit=False)
             )
-            self._open.push_async_callback(self._consumer.stop)
+            self._open.push_async_callback(close_client, self._consumer)
             with unreachable(self._settings, "The log"):
                 await self._consumer.start()
         except BaseException:
@@ -249,7 +249,7 @@ class Identity:
             consumer.assign(list(offsets))
             await consumer.commit(dict(offsets))
         finally:
-            await consumer.stop()
+            await close_client(consumer)
 
     async def differences(self, was: Log, now: Log) -> list[Difference]:
         """In what the log that `was` is another one `now`; of each topic the first that is seen.
@@ -293,20 +293,24 @@ class Identity:
 
         A leader that has just become one may not know its own epoch for a moment.
         """
-        found = await self.differences(was, await self.now())
-        for _ in range(_LOOKS - 1):
-            if not found:
-                return []
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            found = await self.differences(was, await self.now())
-        return found
 
-    async def beyond(self, now: Log) -> list[Difference]:
-        """Topics of which more was read than there is."""
+        async def look() -> list[Difference]:
+            return await self.differences(was, await self.now())
+
+        return await _if_they_stay(look)
+
+    async def beyond(self) -> list[Difference]:
+        """Topics of which more was read than there is, if that stays so."""
+        return await _if_they_stay(self._beyond)
+
+    async def _beyond(self) -> list[Difference]:
+        # Others read on meanwhile: what they have read is asked for before the ends are.
+        read = {group: await self.committed(group) for group in readers(self._settings)}
+        now = await self.now()
         found: dict[str, Difference] = {}
         for group, topics in readers(self._settings).items():
             names = {self._settings.topic(topic) for topic in topics}
-            for tp, at in (await self.committed(group)).items():
+            for tp, at in read[group].items():
                 end = now.ends.get((tp.topic, tp.partition))
                 if tp.topic in names and end is not None and at.offset > end.offset:
                     what = (
@@ -315,6 +319,16 @@ class Identity:
                     )
                     found.setdefault(tp.topic, Difference(tp.topic, what))
         return list(found.values())
+
+
+async def _if_they_stay(look: Callable[[], Awaitable[list[Difference]]]) -> list[Difference]:
+    found = await look()
+    for _ in range(_LOOKS - 1):
+        if not found:
+            return []
+        await asyncio.sleep(_LOOK_AGAIN_S)
+        found = await look()
+    return found
 
 
 def readers(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -336,7 +350,7 @@ async def examine(settings: Settings) -> tuple[list[Difference], list[Lost]]:
     async with Identity(settings) as identity:
         with unreachable(settings, "The log"):
             changed = await identity.changed_since(await identity.noted())
-            found = {d.topic: d for d in await identity.beyond(await identity.now())}
+            found = {d.topic: d for d in await identity.beyond()}
             found |= {d.topic: d for d in changed}
             return [found[topic] for topic in sorted(found)], await identity.lost()
 
@@ -356,11 +370,10 @@ async def require_same_log(settings: Settings) -> None:
     async with Identity(settings) as identity:
         with unreachable(settings, "The log"):
             differences = await identity.changed_since(await identity.noted())
-            now = await identity.now()
-            differences += await identity.beyond(now)
+            differences += await identity.beyond()
             if differences:
                 raise refusal(differences)
-            await identity.note(now)
+            await identity.note(await identity.now())
 
 
 class _Note(msgspec.Struct, omit_defaults=True):

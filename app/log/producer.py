@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -22,7 +21,7 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from app.log.client import client_options
+from app.log.client import client_options, close_client
 from app.log.records import MAX_RECORD_BYTES, Outgoing
 from app.log.retry import back_off
 from app.settings import Settings
@@ -58,8 +57,7 @@ class Producer:
                 try:
                     await producer.start()
                 except BaseException:
-                    with suppress(KafkaError, OSError):
-                        await producer.stop()
+                    await close_client(producer)
                     raise
                 self._producer = producer
             return self._producer
@@ -109,14 +107,13 @@ class Producer:
     async def _drop(self, producer: Any) -> None:
         if producer is not None and self._producer is producer:
             self._producer = None
-            with suppress(KafkaError, OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(producer.stop(), 5)
+            await close_client(producer)
 
     async def stop(self) -> None:
         """Close the producer."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await close_client(producer)
 
 
 async def send_transaction(
@@ -141,8 +138,7 @@ async def send_transaction(
             for delivery in deliveries:
                 await delivery
     finally:
-        with suppress(KafkaError, OSError):
-            await producer.stop()
+        await close_client(producer)
 
 
 def _options(settings: Settings, **more: Any) -> dict[str, Any]:

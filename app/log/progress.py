@@ -6,14 +6,13 @@ May touch: committed offsets of consumer groups.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalOperation, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import UnreachableError
-from app.log.client import client_options
+from app.log.client import client_options, close_client
 from app.log.groups import progress_group
 from app.log.reader import partitions_there
 from app.settings import Settings
@@ -49,8 +48,7 @@ class Progress:
         """Close the connection."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with suppress(IllegalOperation):
-                await consumer.stop()
+            await close_client(consumer)
 
 
 async def rewind(
@@ -79,8 +77,7 @@ async def rewind(
             f"The offsets of {group} could not be reset: {error!r}.", "Run: faust -A app doctor"
         ) from error
     finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
+        await close_client(consumer)
     return records
 
 

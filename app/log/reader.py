@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.log.client import client_id, client_options
+from app.log.client import client_id, client_options, close_client
 from app.log.records import is_strangers, version_of
 from app.log.retry import Stopping
 from app.log.topics import require_existence
@@ -89,8 +89,7 @@ async def started_reader(
         with unreachable(settings, what, **remedy):
             yield consumer
     finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
+        await close_client(consumer)
 
 
 def partitions_of(settings: Settings, topic: str) -> list[TopicPartition]:

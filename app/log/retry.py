@@ -28,6 +28,16 @@ async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
         await asyncio.sleep(min(left, 0.1))
 
 
+def was_cancelled() -> bool:
+    """Whether somebody has cancelled the current task.
+
+    Without that a `CancelledError` is a client's own: of a request that it has given up, as its
+    broker is away.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def later(should_stop: Callable[[], bool], seconds: float) -> Callable[[], bool]:
     """`should_stop`, so many seconds later: what is nearly done, by a broker that is slow, is done
     before the stop.

@@ -110,6 +110,13 @@ async def _visible(client: AIOKafkaAdminClient, names: list[str]) -> None:
         await asyncio.sleep(0.05)
 
 
+AHEAD = "message.timestamp.after.max.ms"
+AHEAD_MS = DAY_MS
+"""How far ahead of its clock a broker may let closes be stamped (its default is an hour).
+
+An exit is refused that is more than a day after its record's stamp.  Stamps of any future, such as
+microseconds taken for milliseconds, would void that check.
+"""
 MEND = "faust -A app topics mend"
 ALLOW = "faust -A app topics acls (it shows the rights that each role needs)"
 ACCEPT = "faust -A app topics accept"
@@ -147,6 +154,9 @@ async def check(settings: Settings) -> list[Mismatch]:
             actual = configs[name].get(key)
             if actual != value:
                 found.append(Mismatch(name, f"has {key}={actual}, expected {value}", MEND))
+        ahead = configs[name].get(AHEAD, "0")  # brokers before 3.6 do not have it
+        if name == settings.topic(CLOSES) and int(ahead) > AHEAD_MS:
+            found.append(Mismatch(name, f"has {AHEAD}={ahead}, expected {AHEAD_MS} at most", MEND))
     return found
 
 
@@ -205,8 +215,15 @@ async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
     if differing and not dry_run:
         async with admin(settings) as client:
             own = await _configs(client, sorted({m.topic for m in differing}), own_only=True)
+            stamps = {m.topic for m in differing if AHEAD in m.problem}
             resources = [
-                ConfigResource(ConfigResourceType.TOPIC, name, config | wanted[name].config)
+                ConfigResource(
+                    ConfigResourceType.TOPIC,
+                    name,
+                    config
+                    | wanted[name].config
+                    | ({AHEAD: str(AHEAD_MS)} if name in stamps else {}),
+                )
                 for name, config in own.items()
             ]
             for response in await client.alter_configs(resources):

@@ -12,6 +12,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.errors import ConfigurationError
+from app.log.client import close_client
 from app.log.reader import read_to_end, reader
 from app.log.topics import ACCEPT
 from app.metrics import FOLDED, LOST
@@ -62,7 +63,7 @@ class Hydration:
             await self.catch_up(consumer, rebuild, aborted)
             await self.adopt(consumer, [*kept, *others, *fresh], aborted)
         finally:
-            await consumer.stop()
+            await close_client(consumer)
         for partition in fresh:
             partition.state, partition.folded = PartitionState.CURRENT, False
 
@@ -75,7 +76,7 @@ class Hydration:
             await consumer.start()
             await self.catch_up(consumer, partitions, should_stop)
         finally:
-            await consumer.stop()
+            await close_client(consumer)
 
     async def catch_up(
         self,

@@ -13,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from app.log.client import close_client
 from app.log.reader import reader
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition
@@ -104,4 +105,4 @@ class Watch:
         """Close the connection."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await close_client(consumer)

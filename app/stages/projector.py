@@ -27,10 +27,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
+from app.log.client import close_client
 from app.log.groups import projector_group
 from app.log.identity import Identity
 from app.log.reader import group_reader
-from app.log.retry import Stopping, back_off
+from app.log.retry import Stopping, back_off, was_cancelled
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
@@ -95,7 +96,9 @@ class Projector(mode.Service):
                 started = time.monotonic()
                 try:
                     await self._consume()
-                except (KafkaError, OSError, UnreachableError) as error:
+                except (KafkaError, OSError, UnreachableError, asyncio.CancelledError) as error:
+                    if was_cancelled():
+                        raise
                     attempt = 0 if time.monotonic() - started > 60 else attempt + 1
                     self._log_trouble("projector.broker_away", error)
                     await back_off(attempt, self._is_stopping)
@@ -135,10 +138,7 @@ class Projector(mode.Service):
                 if 0 < sum(map(len, got.values())) < BATCH_RECORDS // 2:
                     await self.sleep(PAUSE_S)
         finally:
-            try:
-                await asyncio.wait_for(consumer.stop(), 5)
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.info("projector.leave_failed", error=repr(error))
+            await close_client(consumer)
 
     async def _note_positions(self, consumer: AIOKafkaConsumer) -> None:
         """Everything up to the consumer's position is written.
@@ -272,7 +272,7 @@ class Projector(mode.Service):
         if connection is not None:
             await close(connection)
 
-    def _log_trouble(self, event: str, error: Exception, **context: Any) -> None:
+    def _log_trouble(self, event: str, error: BaseException, **context: Any) -> None:
         now = time.monotonic()
         if now - self._last_log >= LOG_EVERY_S:
             self._last_log = now

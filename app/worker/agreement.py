@@ -78,6 +78,7 @@ MAY_DIFFER = (
     "consumer_group",
     "replication",
     "lessons_per_second",
+    "broker_away_s",
     "rewrite_alert",
     "metrics_host",
     "metrics_port",

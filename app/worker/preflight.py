@@ -12,6 +12,7 @@ import asyncio
 import time
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
 from app.log import topics
@@ -26,34 +27,41 @@ from app.worker.agreement import require_agreement
 log = structlog.get_logger(__name__)
 
 
-async def wait_for_broker(settings: Settings, timeout_s: float) -> None:
-    """Return as soon as the broker answers; `UnreachableError` after `timeout_s` seconds."""
+async def _require_log(settings: Settings) -> None:
+    """Raise `UnreachableError` without a broker, `ConfigurationError` where the log is not as it
+    has to be."""
+    async with admin(settings, timeout_s=5.0) as client:
+        await client.list_topics()
+    await topics.require(settings)
+    await require_same_log(settings)
+    await require_agreement(settings)
+
+
+async def _require_log_within(settings: Settings, timeout_s: float) -> None:
+    """As `_require_log`, again and again while the broker does not answer: it may go away at any
+    step of it."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            async with admin(settings, timeout_s=5.0) as client:
-                await client.list_topics()
-            return
-        except UnreachableError:
-            if time.monotonic() > deadline:
+            return await _require_log(settings)
+        except (UnreachableError, KafkaError, OSError) as error:
+            lasting = isinstance(error, KafkaError) and not error.retriable
+            if lasting or time.monotonic() > deadline:
                 raise
-            log.warning("worker.waiting_for_broker", broker=settings.broker)
+            log.warning("worker.waiting_for_broker", broker=settings.broker, error=str(error))
             await asyncio.sleep(1.0)
 
 
 async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     """Raise unless a worker can start.
 
-    `UnreachableError` without a broker; `ConfigurationError` on any topic that is not as declared,
-    where the installation has agreed on other settings (the first worker's are taken as agreed),
-    and where the projector is to run without a database, with one that is not migrated, or
-    without the rights to write.  A database that is merely unreachable is no obstacle: the
-    projector waits for it.
+    `UnreachableError` without a broker for `timeout_s` seconds; `ConfigurationError` on any topic
+    that is not as declared, where the installation has agreed on other settings (the first worker's
+    are taken as agreed), and where the projector is to run without a database, with one that is not
+    migrated, or without the rights to write.  A database that is merely unreachable is no obstacle:
+    the projector waits for it.
     """
-    await wait_for_broker(settings, timeout_s)
-    await topics.require(settings)
-    await require_same_log(settings)
-    await require_agreement(settings)
+    await _require_log_within(settings, timeout_s)
     if "projector" in settings.agents:
         if not settings.database_url:
             raise ConfigurationError(

@@ -6,10 +6,11 @@ May touch: nothing by itself; the broker once a worker starts.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -20,9 +21,10 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP, EventT, StreamT
 
 from app.log.client import client_id, faust_broker, faust_credentials
+from app.log.retry import was_cancelled
 from app.settings import Settings
 from app.worker.batches import MAX_BATCHES, BatchingConsumer
-from app.worker.fatal import guard_stop
+from app.worker.fatal import fatal_exit, guard_stop
 from app.worker.logs import logging_config
 
 # Prints of a library would become torn log lines; the setting `worker_redirect_stdouts` is not
@@ -86,6 +88,23 @@ class EdgeloopApp(faust.App):
 
     def _new_transport(self) -> Any:
         return CommittedTransport(self.conf.broker_consumer, self)
+
+    async def _execute_task(self, task: Awaitable[Any]) -> None:
+        """Run one of the app's tasks, as mode does; none ends unnoticed.
+
+        A `CancelledError` that nobody asked for is a Kafka client's own, of a request that it has
+        given up.  mode would take it for the end of the task, and the worker would go on without.
+        """
+
+        async def noticed() -> None:
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                if not (self.should_stop or was_cancelled()):
+                    fatal_exit(f"task {getattr(task, '__qualname__', task)}", error)
+                raise
+
+        await super()._execute_task(noticed())
 
     def load_agents(self) -> None:
         """Attach the agents, for the commands that need them; once.

@@ -21,6 +21,7 @@ import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from app import devstack
+from app.devstack import processes
 from app.log import topics
 from app.log.lag import LagReader
 from app.log.producer import Producer
@@ -39,9 +40,14 @@ DEADLINE_S = 600.0
 def running(
     command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is stopped in the end, and that must not end by itself before."""
+    """A process that is stopped in the end, or when this one ends, and that must not end by itself
+    before."""
     process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | dict(environment), stdout=log, stderr=subprocess.STDOUT
+        processes.launcher_command(command),
+        cwd=ROOT,
+        env=os.environ | dict(environment),
+        stdout=log,
+        stderr=subprocess.STDOUT,
     )
     try:
         yield process

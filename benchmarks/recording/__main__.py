@@ -26,7 +26,7 @@ from pathlib import Path
 import asyncpg
 import zstandard
 
-from app.devstack import StackInfo, temporary_stack
+from app.devstack import StackInfo, processes, temporary_stack
 from app.log.lag import LagReader
 from app.log.reader import scan
 from app.settings import AGENTS, LEARNINGS, Settings
@@ -96,7 +96,7 @@ def run_alone(role: str, environment: dict[str, str]) -> None:
     long."""
     with tempfile.TemporaryFile() as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "faust", "-A", "app", "worker"],
+            processes.launcher_command([sys.executable, "-m", "faust", "-A", "app", "worker"]),
             cwd=ROOT,
             env=os.environ | environment | {"EDGELOOP_AGENTS": role},
             stdout=log,

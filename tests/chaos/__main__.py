@@ -19,7 +19,8 @@ from pathlib import Path
 import orjson
 
 from app.settings import LEARNINGS
-from tests.chaos.plan import FAULTS, schedule
+from tests.chaos.disk import own_mounts
+from tests.chaos.plan import FAULTS, NEEDS_A_DISK, schedule
 from tests.chaos.run import Outcome, run
 
 EXAMPLES = """examples:
@@ -92,8 +93,22 @@ def ended(*_: object) -> None:
 def main() -> int:
     options = arguments()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
-    faults = schedule(seed, options.minutes, tuple(options.only))
     talk = sys.stderr if options.json else sys.stdout
+    only = tuple(options.only) or tuple(FAULTS)
+    if not options.dry_run and not set(only).isdisjoint(NEEDS_A_DISK):
+        try:
+            own_mounts()
+        except OSError as error:
+            left_out = [name for name in only if name in NEEDS_A_DISK]
+            only = tuple(name for name in only if name not in left_out)
+            print(
+                f"Left out: {', '.join(left_out)}. A tmpfs cannot be mounted here ({error}):"
+                " that needs root on Linux.",
+                file=talk,
+            )
+            if not only:
+                return 2
+    faults = schedule(seed, options.minutes, only)
     print(f"Seed {seed}, {options.minutes:g} minutes:", file=talk)
     print(*(f"  {fault}" for fault in faults), sep="\n", file=talk, flush=True)
     told = {"seed": seed, "minutes": options.minutes, "schedule": [f.as_json() for f in faults]}

@@ -12,16 +12,39 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
+from app.devstack.kafka import Kafka
+from app.devstack.postgres import Postgres
+from tests.chaos.clock import set_clock
 from tests.chaos.plan import Fault
 from tests.chaos.servers import Servers
+from tests.child import child
 from tests.pipeline.installation import POLL_S, Installation, Worker, wait
 
 READY_S = 90.0
-NOT_DURING = {"postgres pause": ("postgres kill",)}
+NOT_DURING = {
+    "postgres pause": ("postgres kill", "postgres disk full"),
+    "postgres kill": ("postgres disk full",),
+    "postgres disk full": ("postgres kill", "postgres pause"),
+    "copy kill": ("postgres kill", "postgres pause", "postgres disk full"),
+    "broker kill": ("broker disk full",),
+    "broker disk full": ("broker kill",),
+}
 """What cannot begin while something else is on."""
+COPY_WITHIN_S = 15.0
 UNFINISHED = {70, 75}
 """How a worker may end that is told to stop while a server is away: nothing is acknowledged."""
+
+
+def clock_of(log: Path) -> Path:
+    """The file that sets the clock of the worker with this log."""
+    return log.with_suffix(".clock")
+
+
+def command(log: Path) -> list[str]:
+    """Of a worker whose clock can be set."""
+    return child("-m", "tests.chaos.clock", str(clock_of(log)), "worker", "-l", "info")
 
 
 class Faults:
@@ -185,6 +208,14 @@ class Faults:
             self._installation.logs,
         )
 
+    def _clock_step(self, fault: Fault) -> Callable[[], None] | None:
+        """The time of day of one worker is another than the others'."""
+        if not (awake := self._awake()):
+            return None
+        clock = clock_of(awake[int(fault.pick * len(awake))].log)
+        set_clock(clock, fault.step_s)
+        return lambda: set_clock(clock, 0.0)
+
     # -- servers and network
     # ----------------------------------------------------------------------------------------------
 
@@ -208,6 +239,30 @@ class Faults:
             self._paused.clear()
 
         return go_on
+
+    def _copy_kill(self, fault: Fault) -> None:
+        """kill -9 to the process of PostgreSQL that is in the middle of a projector's COPY."""
+        if not self._servers.kill_in_copy(COPY_WITHIN_S):
+            self._say("copy kill: nothing was copied")
+            self.done[fault.name] -= 1
+            self.skipped += 1
+
+    def _broker_disk_full(self, fault: Fault) -> Callable[[], None]:
+        return self._fill(self._servers.kafka)
+
+    def _postgres_disk_full(self, fault: Fault) -> Callable[[], None]:
+        return self._fill(self._servers.postgres)
+
+    def _fill(self, server: Kafka | Postgres) -> Callable[[], None]:
+        """Not a byte is left: a server ends by it, or refuses to write."""
+        disk = self._servers.disks[server.name]
+        disk.fill()
+
+        def free() -> None:
+            disk.free()
+            self._servers.revive(server)
+
+        return free
 
     def _latency(self, fault: Fault) -> Callable[[], None]:
         self._servers.proxy.delay_s = fault.delay_s

@@ -21,6 +21,10 @@ FAULTS: dict[str, tuple[float, float]] = {
     "broker kill": (1, 16),
     "postgres pause": (3, 15),
     "postgres kill": (1, 10),
+    "copy kill": (0, 0),
+    "broker disk full": (3, 12),
+    "postgres disk full": (3, 15),
+    "clock step": (5, 30),
     "latency": (5, 20),
     "cut": (0, 0),
     "no network": (1, 15),
@@ -28,6 +32,12 @@ FAULTS: dict[str, tuple[float, float]] = {
 """Each fault, and the shortest and longest that it lasts in seconds.
 
 0: it is over when everything that was stopped is replaced.
+"""
+NEEDS_A_DISK = ("broker disk full", "postgres disk full")
+CLOCK_STEP_S = (-2 * 86_400.0, 3_000.0)
+"""How far the clock of a worker is set back or ahead.
+
+A broker refuses records that are more than an hour ahead of its own clock.
 """
 
 
@@ -42,6 +52,8 @@ class Fault:
     """Which of the workers that there are then: a share of the list."""
     delay_s: float = 0.0
     """Of each piece that passes the proxy, for `latency`."""
+    step_s: float = 0.0
+    """By which a clock is off, for `clock step`."""
 
     def __str__(self) -> str:
         said = f"{self.at_s:6.1f} s  {self.name}"
@@ -49,6 +61,8 @@ class Fault:
             said += f" for {self.lasts_s:.1f} s"
         if self.delay_s:
             said += f", {self.delay_s * 1000:.0f} ms"
+        if self.step_s:
+            said += f", by {self.step_s:+,.0f} s"
         return said
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +88,7 @@ def schedule(seed: int, minutes: float, only: tuple[str, ...] = ()) -> list[Faul
                 min(lasts_s, max(1.0, minutes * 60 - at_s)) if lasts_s else 0.0,
                 round(random.random(), 3),
                 round(random.uniform(0.005, 0.2), 3) if name == "latency" else 0.0,
+                round(random.choice(CLOCK_STEP_S) * random.random()) if name == "clock step" else 0,
             )
         )
         # Sometimes in the middle of the one before, sometimes when all is well again.

@@ -15,9 +15,9 @@ from typing import Any
 
 from schemas import kinds
 from tests.chaos.bookwatch import BookWatch
-from tests.chaos.faults import Faults
+from tests.chaos.faults import Faults, command
 from tests.chaos.load import Item, Load, items
-from tests.chaos.plan import Fault
+from tests.chaos.plan import NEEDS_A_DISK, Fault
 from tests.chaos.servers import servers
 from tests.pipeline.compare import check, until_right
 from tests.pipeline.in_process import check_integrated, engines
@@ -72,10 +72,12 @@ def run(
     """Returns what was found; what stands in the way of the run itself is a problem, too."""
     outcome = Outcome()
     sent = items(seed, max(100, round(minutes * 60 * trades_per_second)), learning)
-    with servers(directory) as made:
+    disks = any(fault.name in NEEDS_A_DISK for fault in faults)
+    with servers(directory, disks=disks) as made:
         installation = Installation.on(
             made.kafka.address, made.postgres.address, directory, learning=learning, **SETTINGS
         )
+        installation.command = command
         at_work = Faults(installation, made, say)
         through = dataclasses.replace(installation.settings, broker=made.kafka.proxied_address)
         watch = BookWatch(installation.settings, through)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import psutil
 
 from app.devstack import processes
@@ -21,10 +23,13 @@ from app.devstack.jars import ensure_jars
 from app.devstack.kafka import Kafka
 from app.devstack.ports import HOST, free_ports
 from app.devstack.postgres import Postgres
+from tests.chaos.disk import Disk
 from tests.chaos.proxy import Proxy
 from tests.pipeline.installation import wait
 
 READY_S = 60.0
+DISK_BYTES = 512 * 1024 * 1024
+"""Memory is taken for what is on a disk, and for all of it while it is full."""
 
 
 @dataclass
@@ -55,6 +60,17 @@ class ProxiedKafka(Kafka):
         path.write_text("\n".join(lines) + "\n")
 
 
+class SmallPostgres(Postgres):
+    """Keeps no more than it needs of its log, so that its data fit on a small disk."""
+
+    def prepare(self) -> None:
+        new = not (self.directory / "data").exists()
+        super().prepare()
+        if new:
+            with (self.directory / "data" / "postgresql.conf").open("a") as file:
+                file.write("min_wal_size = 32MB\nmax_wal_size = 64MB\n")
+
+
 @dataclass
 class Servers:
     """Both servers and the proxy between the workers and the broker."""
@@ -62,6 +78,8 @@ class Servers:
     kafka: ProxiedKafka
     postgres: Postgres
     proxy: Proxy
+    disks: dict[str, Disk] = field(default_factory=dict)
+    """By the server's name, where its data are on a disk of its own."""
 
     def kill(self, server: Kafka | Postgres) -> None:
         """kill -9, and all that it had started; returns when they are gone."""
@@ -88,25 +106,69 @@ class Servers:
         """Start it on the port that it had, and wait until it answers."""
         server.prepare()
         server.start(leash=True)
+        wait(lambda: answers(server), READY_S, f"{server.name} that answers")
 
-        def answers() -> bool:
-            try:
-                asyncio.run(asyncio.wait_for(server.probe(), 15))
-            except Exception:
-                # Clients raise far more than their own errors at a server that is half up.
-                return False
-            return True
+    def revive(self, server: Kafka | Postgres) -> None:
+        """Return when it answers; what has ended, or is about to, is started again."""
 
-        wait(answers, READY_S, f"{server.name} that answers")
+        def up() -> bool:
+            if processes.running(server.record) is None:
+                server.prepare()
+                server.start(leash=True)
+            return answers(server)
+
+        wait(up, READY_S, f"{server.name} that answers", lambda: processes.explain(server.logs))
+
+    def kill_in_copy(self, within_s: float) -> bool:
+        """kill -9 the first process of PostgreSQL that is in the middle of a COPY to a table."""
+        return asyncio.run(_kill_in_copy(self.postgres.address, within_s))
+
+
+def answers(server: Kafka | Postgres) -> bool:
+    """Whether it does its work."""
+    try:
+        asyncio.run(asyncio.wait_for(server.probe(), 15))
+    except Exception:
+        # Clients raise far more than their own errors at a server that is half up.
+        return False
+    return True
+
+
+IN_COPY = "SELECT pid FROM pg_stat_progress_copy WHERE command = 'COPY FROM'"
+
+
+async def _kill_in_copy(address: str, within_s: float) -> bool:
+    give_up = time.monotonic() + within_s
+    connection = await asyncpg.connect(address, command_timeout=5)
+    try:
+        while time.monotonic() < give_up:
+            pid = await connection.fetchval(IN_COPY)
+            if pid is None:
+                continue
+            found = None
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)  # so that it is still there when it is killed
+                try:
+                    found = await connection.fetchval(f"{IN_COPY} AND pid = $1", pid)
+                finally:
+                    os.kill(pid, signal.SIGCONT if found is None else signal.SIGKILL)
+            if found is not None:
+                return True
+        return False
+    finally:
+        connection.terminate()
 
 
 @contextmanager
-def servers(directory: Path) -> Iterator[Servers]:
-    """Both running, for as long as the `with` block runs, and never longer than this process."""
+def servers(directory: Path, *, disks: bool = False) -> Iterator[Servers]:
+    """Both running, for as long as the `with` block runs, and never longer than this process.
+
+    `disks`: the data of each are on a disk of its own, which needs `own_mounts`.
+    """
     inside, outside = free_ports(2)
     jars = ensure_jars(cache_directory(), lambda _: None)
     kafka = ProxiedKafka(directory / "kafka", jars, inside=inside, outside=outside)
-    postgres = Postgres(directory / "postgres")
+    postgres = SmallPostgres(directory / "postgres")
     with Proxy(outside, inside) as proxy:
         made = Servers(kafka, postgres, proxy)
         try:
@@ -114,8 +176,12 @@ def servers(directory: Path) -> Iterator[Servers]:
                 server.directory.mkdir(parents=True, exist_ok=True)
                 server.prepare()
                 server.choose_ports(anew=True)
+                if disks:
+                    made.disks[server.name] = Disk(server.directory / "data", DISK_BYTES)
                 made.run(server)
             yield made
         finally:
             for server in (kafka, postgres):
                 server.stop()
+            for disk in made.disks.values():
+                disk.close()

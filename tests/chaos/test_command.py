@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(*words: str, codes: tuple[int, ...] = (0,)) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=170
+        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=230
     )
     assert done.returncode in codes, done.stdout[-4_000:] + done.stderr[-4_000:]
     return done.stdout
@@ -39,6 +39,19 @@ def test_a_short_chaos_with_one_worker_and_two_faults() -> None:
     assert outcome["overrides"] > 0
     assert outcome["hostile"] == outcome["dead_letters"] > 50
     assert outcome["book"]["overrides"] > 0
+
+
+@pytest.mark.stack
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.long
+def test_a_short_chaos_with_clocks_and_disks() -> None:
+    """Where no disk can be mounted, the other two faults happen."""
+    faults = ("clock step", "copy kill", "broker disk full", "postgres disk full")
+    outcome = told("tests.chaos", "--seed", "2", "--minutes", "0.8", "--only", *faults)
+    assert outcome["ok"], outcome
+    assert set(faults[:2]) <= set(outcome["faults"])
+    assert set(outcome["faults"]) in ({*faults[:2]}, {*faults})
 
 
 @pytest.mark.stack

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app.devstack.ports import free_ports
 from tests.chaos.bookwatch import History, Look, Seen, older_than_said
+from tests.chaos.clock import set_clock
 from tests.chaos.load import items
 from tests.chaos.plan import FAULTS, schedule
 from tests.chaos.proxy import Proxy
+from tests.child import child
+from tests.pipeline.installation import ROOT
 
 
 def test_a_seed_is_a_schedule() -> None:
@@ -64,6 +70,77 @@ def test_what_a_book_may_hold(complete_to: float, held: int | None, fine: bool) 
     look = Look(complete_to, {} if held is None else {"k": held})
     histories = {key: History(seen) for key, seen in SEEN.items()}
     assert (older_than_said(look, histories) == []) == fine
+
+
+CLOCK = """
+import sys, time
+real = time.time
+from tests.chaos.clock import install
+from pathlib import Path
+install(Path(sys.argv[1]))
+for line in sys.stdin:
+    print(round(time.time() - real()), round(time.time_ns() / 1e9 - real()), flush=True)
+"""
+
+
+def test_a_clock_is_set_while_a_program_runs(tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    with subprocess.Popen(
+        child("-c", CLOCK, str(file)),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+
+        def off() -> str:
+            program.stdin.write("?\n")  # type: ignore[union-attr]
+            program.stdin.flush()  # type: ignore[union-attr]
+            return program.stdout.readline().strip()  # type: ignore[union-attr]
+
+        assert off() == "0 0"
+        set_clock(file, -86_400.0)
+        assert off() == "-86400 -86400"
+        set_clock(file, 3_000.0)
+        assert off() == "3000 3000"
+
+
+DISK = """
+import sys
+from pathlib import Path
+from tests.chaos.disk import Disk, own_mounts
+try:
+    own_mounts()
+except OSError:
+    sys.exit("may not be mounted")
+disk = Disk(Path(sys.argv[1]), 4_000_000)
+kept = (disk.folder / "below" / "kept").read_text()
+disk.fill()
+try:
+    (disk.folder / "more").write_bytes(bytes(10_000))
+except OSError as error:
+    print(error.strerror)
+disk.free()
+(disk.folder / "more").write_bytes(bytes(10_000))
+disk.close()
+print(kept, list(disk.folder.iterdir()))
+"""
+
+
+def test_a_disk_is_filled_that_nobody_else_sees(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "kept").write_text("kept")
+    done = subprocess.run(
+        child("-c", DISK, str(folder)), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert str(folder) not in Path("/proc/self/mounts").read_text()
+    if os.geteuid() == 0 and done.stderr.strip() != "may not be mounted":
+        assert (done.stdout, done.stderr) == ("No space left on device\nkept []\n", "")
+    else:
+        assert (done.returncode, done.stderr.strip()) == (1, "may not be mounted")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from app.devstack import StackInfo
 from app.log import topics
 from app.settings import Settings
 from schemas.kinds import CLOSES, FACTS, LESSONS
+from tests.child import faust
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -48,17 +49,7 @@ class Toy:
         python_path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "faust",
-                    "-A",
-                    "tests.contract.toy",
-                    "worker",
-                    "-l",
-                    "info",
-                    "--without-web",
-                ],
+                faust("worker", "-l", "info", "--without-web", app="tests.contract.toy"),
                 cwd=self.home,
                 env={
                     **os.environ,

@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.storage.migrate import migrate
 from edgeloop.scope import DEFAULT_DIMENSIONS
 from schemas import kinds
+from tests.child import faust
 from tests.docs.markdown import DOCUMENTS, ROOT, blocks, names, table
 
 pytestmark = pytest.mark.stack
@@ -67,6 +68,8 @@ def run(document: Path, settings: Settings, folder: Path) -> str:
         "EDGELOOP_TOPIC_PREFIX": settings.topic_prefix,
         "EDGELOOP_CONSUMER_GROUP": settings.consumer_group,
         "EDGELOOP_PARTITIONS": str(settings.partitions),
+        # For a worker that a script started, whose tests were killed.
+        "EDGELOOP_BROKER_AWAY_S": "120",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "error::DeprecationWarning:__main__",
@@ -224,7 +227,7 @@ def run_with_ingest(document: Path, settings: Settings, folder: Path) -> str:
     log = folder / "worker.log"
     with log.open("wb") as stream:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "faust", "-A", "app", "worker"],
+            faust("worker"),
             cwd=ROOT,
             env={**os.environ, **settings.environment(), "EDGELOOP_AGENTS": "ingest"},
             stdin=subprocess.DEVNULL,

@@ -114,14 +114,14 @@ def made(random: Random, kept: list[bytes]) -> bytes:
 def fuzz(
     targets: list[Target], seed: int, seconds: float, out: Path, say: Callable[[str], None]
 ) -> None:
-    """Each in turn, until the time is up; one that failed is not tried again."""
+    """Each in turn, once at least, until the time is up; one that failed is not tried again."""
     random = Random(seed)
     end = time.monotonic() + seconds
     turn_s = min(TURN_S, seconds / len(targets))
     while time.monotonic() < end and (left := [t for t in targets if not t.problem]):
         for target in left:
             until = min(end, time.monotonic() + turn_s)
-            while not target.problem and time.monotonic() < until:
+            while not target.problem and (not target.tried or time.monotonic() < until):
                 data = made(random, target.kept)
                 try:
                     target.once(data)

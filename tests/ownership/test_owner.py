@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from app.log.reader import read_to_end, reader
 from app.log.records import Outgoing, partition_of, version_of
 from app.settings import Settings
 from schemas.kinds import FACTS, LESSONS
+from tests.child import faust
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -46,17 +46,7 @@ class Toys:
     def start(self) -> subprocess.Popen[bytes]:
         log = (self._folder / f"worker-{len(self._workers)}.log").open("wb")
         worker = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "faust",
-                "-A",
-                "tests.ownership.toy",
-                "worker",
-                "-l",
-                "info",
-                "--without-web",
-            ],
+            faust("worker", "-l", "info", "--without-web", app="tests.ownership.toy"),
             cwd=ROOT,
             env=os.environ | self.settings.environment(),
             stdout=log,

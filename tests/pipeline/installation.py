@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -35,6 +34,7 @@ from app.settings import Settings
 from app.storage.migrate import migrate
 from app.worker.agreement import agree
 from schemas import kinds
+from tests.child import faust
 from tests.pipeline.trades import Close
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +61,24 @@ def confluent_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def worker_command(_log: Path) -> list[str]:
+    """A plain `faust -A app worker`."""
+    return faust("worker", "-l", "info")
+
+
 class Worker:
     """One `faust -A app worker`, its output in a file."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        command: Callable[[Path], list[str]] = worker_command,
+    ) -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"],
+                command(log),
                 cwd=ROOT,
                 env={**os.environ, **settings.environment()},
                 stdin=subprocess.DEVNULL,
@@ -166,6 +176,8 @@ class Installation:
     settings: Settings
     directory: Path
     workers: list[Worker] = field(default_factory=list)
+    command: Callable[[Path], list[str]] = worker_command
+    """Of a worker, by where its log is."""
     _started: int = 0
 
     @classmethod
@@ -191,7 +203,9 @@ class Installation:
         """Start a worker; `changed` are settings of this one."""
         self._started += 1
         worker = Worker(
-            replace(self.settings, **changed), self.directory / f"worker-{self._started}.log"
+            replace(self.settings, **changed),
+            self.directory / f"worker-{self._started}.log",
+            self.command,
         )
         self.workers.append(worker)
         return worker

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -30,6 +29,7 @@ from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.rebuild import rebuild
 from schemas import kinds
+from tests.child import faust
 from tests.storage.records import (
     TOPIC_OF,
     baseline,
@@ -329,11 +329,8 @@ def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_command
     s = installation_for_commands
     environment = {**os.environ, **replace(s, agents=("projector",)).environment()}
 
-    def command(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "faust", "-A", "app", *arguments]
-
     worker = subprocess.Popen(
-        command("worker"),
+        faust("worker"),
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -344,7 +341,7 @@ def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_command
         asyncio.run(_send_all(s, everything(10)))
         asyncio.run(idle(s))
         refused = subprocess.run(
-            command("rebuild", "--yes"),
+            faust("rebuild", "--yes"),
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -362,7 +359,7 @@ def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_command
     assert worker.returncode == 0, output
     assert "Traceback" not in output
     planned = subprocess.run(
-        command("rebuild", "--dry-run", "--json"),
+        faust("rebuild", "--dry-run", "--json"),
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 
@@ -30,6 +29,7 @@ from app.worker.agreement import (
     fingerprint,
     require_agreement,
 )
+from tests.child import faust
 from tests.pipeline.conftest import install
 from tests.pipeline.installation import ROOT, Installation, wait
 
@@ -111,7 +111,7 @@ def test_a_worker_with_other_settings_is_refused_and_one_that_slipped_in_ends(
     for changed in ({"window_days": 30.0}, {"dimensions": ("chain", "btc_macro")}):
         other = replace(installation.settings, **changed)  # type: ignore[arg-type]
         refused = subprocess.run(
-            [sys.executable, "-m", "faust", "-A", "app", "worker"],
+            faust("worker"),
             cwd=ROOT,
             env={**os.environ, **other.environment()},
             capture_output=True,

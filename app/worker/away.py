@@ -1,0 +1,111 @@
+"""Ends a worker whose broker has been away for too long.
+
+Everything in a worker waits for its broker and tries again, which is right for minutes.  A broker
+that has gone for good would leave a process that tries for ever: its supervisor sees it alive, or
+nobody knows that it is there.
+
+May touch: the broker (asks which brokers there are), the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+
+from app.errors import ConfigurationError, EdgeloopError, UnreachableError
+from app.log.admin import admin
+from app.settings import Settings
+from app.worker.fatal import fatal_exit, refuse
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 10.0
+ANSWER_WITHIN_S = 10.0
+
+
+class Away:
+    """Since when the broker has not answered, look by look.
+
+    The seconds count from the first look that failed, so that a process that was frozen does not
+    take the time for which it slept for the broker's.
+
+    >>> away = Away(60.0)
+    >>> away.failed(1_000.0), away.failed(1_059.0), away.failed(1_061.0)
+    (False, False, True)
+    >>> away.answered()
+    >>> away.failed(2_000.0)
+    False
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._since_s: float | None = None
+
+    def answered(self) -> None:
+        """The broker is there."""
+        self._since_s = None
+
+    def failed(self, now_s: float) -> bool:
+        """It is not: whether that has lasted for too long."""
+        if self._since_s is None:
+            self._since_s = now_s
+        return now_s - self._since_s > self._limit_s
+
+
+class BrokerWatch:
+    """Looks while the worker runs; with a limit of 0, not at all."""
+
+    def __init__(self, app: faust.App, settings: Settings) -> None:
+        self._settings = settings
+        self._away = Away(settings.broker_away_s)
+        self._stop = asyncio.Event()
+        app.on_before_shutdown.connect(self.stop)
+        if settings.broker_away_s:
+            app.task(self.run)
+
+    async def stop(self, *_: Any, **__: Any) -> None:
+        """End the looking."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Look every few seconds, until stopped."""
+        while not self._stop.is_set():
+            try:
+                await self._watch()
+            except (KafkaError, OSError, EdgeloopError) as error:
+                if self._away.failed(time.monotonic()):
+                    refuse(self._refusal(error))
+                await self._pause()
+            except Exception as error:
+                fatal_exit("broker watch", error)
+
+    async def _watch(self) -> None:
+        """Ask over one connection, which is kept; raises when it is lost."""
+        async with admin(self._settings, ANSWER_WITHIN_S) as client:
+            while not self._stop.is_set():
+                await client.describe_cluster()
+                self._away.answered()
+                await self._pause()
+
+    async def _pause(self) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(
+                self._stop.wait(), min(LOOK_EVERY_S, self._settings.broker_away_s)
+            )
+
+    def _refusal(self, error: Exception) -> EdgeloopError:
+        limit_s = self._settings.broker_away_s
+        if isinstance(error, ConfigurationError):  # it is there, and does not let us in any more
+            return error
+        return UnreachableError(
+            f"No Kafka broker has answered at {self._settings.broker} for {limit_s:g} s"
+            f" ({error!r}).",
+            "Nothing is lost: start the worker again when the broker is back."
+            " EDGELOOP_BROKER_AWAY_S says how long a worker waits.",
+        )

@@ -1,0 +1,85 @@
+"""Kafka clients let out cancellations of their own: no task of a worker ends by one unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.log.client import close_client
+from app.log.retry import was_cancelled
+from app.settings import Settings
+from app.stages.projector import Projector
+from app.worker import process
+from app.worker.process import EdgeloopApp, make_app
+from tests.pipeline.installation import POLL_S
+
+
+class Client:
+    """A client whose broker is away, as it answers a stop."""
+
+    async def stop(self) -> None:
+        task = asyncio.ensure_future(asyncio.sleep(3_600))
+        task.cancel()
+        await task
+
+
+async def test_a_client_that_answers_a_stop_by_a_cancellation_harms_nobody() -> None:
+    await close_client(Client())
+    assert not was_cancelled()
+
+
+async def test_who_closes_a_client_can_be_cancelled() -> None:
+    class Slow:
+        ended = False
+
+        async def stop(self) -> None:
+            try:
+                await asyncio.sleep(3_600)
+            finally:
+                Slow.ended = True
+
+    closing = asyncio.ensure_future(close_client(Slow()))
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert closing.cancelled()
+    await asyncio.sleep(0)
+    assert Slow.ended
+
+
+async def test_the_projector_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    projector = Projector(Settings(database_url="postgresql://nobody@127.0.0.1:1/none"))
+    tries = 0
+
+    async def consume() -> None:
+        nonlocal tries
+        tries += 1
+        await Client().stop()
+
+    monkeypatch.setattr(projector, "_consume", consume)
+    async with projector:
+        give_up = asyncio.get_running_loop().time() + 20
+        while tries < 3:
+            assert asyncio.get_running_loop().time() < give_up, "it does not try again"
+            await asyncio.sleep(POLL_S)
+
+
+async def test_a_task_of_the_app_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(process, "fatal_exit", lambda where, error: told.append(where))
+    app: EdgeloopApp = make_app(Settings())
+
+    async def look() -> None:
+        await Client().stop()
+
+    await app._execute_task(look())
+    assert len(told) == 1
+    assert told[0].endswith("look")
+
+    running = asyncio.ensure_future(app._execute_task(asyncio.sleep(3_600)))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running})
+    assert len(told) == 1, "that was asked for"
