@@ -7,6 +7,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,12 +61,12 @@ def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
     """
     if outcome == "rr":
         return 1.0
-    groups = [
-        (s.robust_sd if s.path is None else s.path.robust_sd, s.n)
-        for s in sorted(summaries, key=lambda s: s.lesson_id)
+    spread = [
+        (sd, s.n)
+        for s in summaries
+        if (sd := s.robust_sd if s.path is None else s.path.robust_sd) is not None and sd > 0
     ]
-    spread = [(sd, n) for sd, n in groups if sd is not None and sd > 0]
-    trades = sum(n for _, n in spread)
+    trades = sum([n for _, n in spread])
     if not trades:
         return 1.0
-    return float(f"{np.sqrt(sum(sd * sd * n for sd, n in spread) / trades):.3g}")
+    return float(f"{np.sqrt(fsum([sd * sd * n for sd, n in spread]) / trades):.3g}")

@@ -28,8 +28,67 @@ CHUNK_COMPARED = 1 << 14
 """Pairs that are listed, and whose minima are compared, at a time."""
 
 
-def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints, Known]:
-    """Join the components that a pair with an active point links; also the Jaccards that were
+class Labels:
+    """Which component each point belongs to: equal labels `of` points, equal component."""
+
+    def __init__(self) -> None:
+        self.of = np.zeros(0, np.int64)  # with room for more; −1 of a place that is free
+        self.joined: set[int] = set()
+        """Components that others were joined with since this was last emptied."""
+        self._points: dict[int, list[int]] = {}
+        self._next = 0
+
+    def points(self, label: int) -> list[int]:
+        """The points of a component, ascending."""
+        return sorted(self._points.get(label, ()))
+
+    def separate(self, points: Ints) -> None:
+        """Make each of these points a component of its own."""
+        self.free(points)
+        if len(points) and (most := int(points.max())) >= len(self.of):
+            room = max(most + 1, len(self.of) * 5 // 4) - len(self.of)
+            self.of = np.concatenate([self.of, np.full(room, -1, np.int64)])
+        for point in points.tolist():
+            self.of[point] = self._next
+            self._points[self._next] = [point]
+            self._next += 1
+
+    def free(self, points: Ints) -> None:
+        """Points that are in no component any more."""
+        for point in points.tolist():
+            label = int(self.of[point]) if point < len(self.of) else -1
+            if label >= 0:
+                self._points[label].remove(point)
+                if not self._points[label]:
+                    del self._points[label]
+                self.of[point] = -1
+
+    def join(self, a: Ints, b: Ints) -> None:
+        """Make the components of a[i] and b[i] one for each i."""
+        if not len(a):
+            return
+        names, at = np.unique(np.concatenate([self.of[a], self.of[b]]), return_inverse=True)
+        left, right = at[: len(a)], at[len(a) :]
+        graph = coo_array(
+            (np.ones(len(a), np.bool_), (left, right)), shape=(len(names), len(names))
+        )
+        _, part = connected_components(graph, directed=False)
+        whole: dict[int, list[int]] = {}
+        for name, number in zip(names.tolist(), part.tolist(), strict=True):
+            whole.setdefault(number, []).append(name)
+        for together in whole.values():
+            if len(together) > 1:
+                self.joined.update(together)
+                target = max(together, key=lambda name: len(self._points[name]))
+                for name in together:
+                    if name != target:
+                        moved = self._points.pop(name)
+                        self.of[moved] = target
+                        self._points[target] += moved
+
+
+def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
+    """Join the components that a pair with an active point links; returns the Jaccards that were
     computed.
 
     Pairs within one component need no look.  If many are active, neighbours in a band come first,
@@ -37,15 +96,15 @@ def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints
     """
     known = Known(np.zeros(0, np.int64), np.zeros(0, np.float64))
     if not len(active):
-        return label, known
+        return known
     is_active = np.zeros(points.size, np.bool_)
     is_active[active] = True
     few = len(active) <= points.size // 10
     for neighbours in (False,) if few else (True, False):
         for start, stop in ((0, BANDS),) if few else itertools.pairwise(TURNS):
-            buckets = _buckets_of(points, active) if few else _buckets(points.table[start:stop])
-            for left, right in _bucket_pairs(*buckets, label, is_active, neighbours):
-                code = _candidates(points, label, left, right, bar)
+            buckets = _buckets_of(points, active) if few else _buckets(points.table()[start:stop])
+            for left, right in _bucket_pairs(*buckets, labels.of, is_active, neighbours):
+                code = _candidates(points, labels.of, left, right, bar)
                 code = code[~among(code, known.code)]
                 if not len(code):
                     continue
@@ -55,8 +114,8 @@ def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints
                 order = np.argsort(codes, kind="stable")
                 known = Known(codes[order], np.concatenate([known.jaccard, found])[order])
                 linked = found >= bar - 2 * ROUNDING
-                label = _joined(label, a[linked], b[linked])
-    return label, known
+                labels.join(a[linked], b[linked])
+    return known
 
 
 def _buckets(table: Hashes) -> tuple[NDArray[np.bool_], Ints]:
@@ -71,14 +130,17 @@ def _buckets_of(points: Points, active: Ints) -> tuple[NDArray[np.bool_], Ints]:
     mine = points.bands[points.entries(active)] | OWNER
     found = []
     lengths = []
-    for row, last in zip(points.table, mine.T, strict=True):
+    for band, last in enumerate(mine.T):
         last = np.unique(last)
-        a, b = np.searchsorted(row, last ^ OWNER), np.searchsorted(row, last, side="right")
-        n = b - a
-        found.append(row[np.arange(n.sum()) + np.repeat(a - (np.cumsum(n) - n), n)])
-        lengths.append(n)
+        parts = points.buckets(band, last ^ OWNER, last)
+        # The entries of a bucket from both parts of the table, one after the other.
+        place = np.concatenate([np.repeat(np.arange(len(last)), n) for _, n in parts])
+        runs = np.concatenate([run for run, _ in parts])
+        found.append(runs[np.argsort(place, kind="stable")])
+        lengths.append(sum(n for _, n in parts))
     entry = (np.concatenate(found) & OWNER).astype(np.int64) - 1
     n = np.concatenate(lengths)
+    n = n[n > 0]
     new = np.zeros(len(entry), np.bool_)
     new[np.cumsum(n) - n] = True
     return new, entry
@@ -148,18 +210,3 @@ def _agreement(minima: NDArray[np.uint8], entries: Ints) -> Ints:
     bytes_ = equal.view(np.uint64).sum(axis=1)  # at most 16 in each of eight bytes
     agreed: Ints = ((bytes_ * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
     return agreed
-
-
-def _joined(label: Ints, a: Ints, b: Ints) -> Ints:
-    """The labels with those of a[i] and b[i] made one for each i."""
-    if not len(a):
-        return label
-    names, at = np.unique(np.concatenate([label[a], label[b]]), return_inverse=True)
-    left, right = at[: len(a)], at[len(a) :]
-    graph = coo_array((np.ones(len(a), np.bool_), (left, right)), shape=(len(names), len(names)))
-    n, part = connected_components(graph, directed=False)
-    smallest = np.full(n, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, part, names)
-    place = np.minimum(np.searchsorted(names, label), len(names) - 1)
-    joined: Ints = np.where(names[place] == label, smallest[part][place], label)
-    return joined

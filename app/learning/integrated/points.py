@@ -24,6 +24,8 @@ LEAST_AGREEMENT = 0.235
 """A pair at the bar agrees in each band with at least this probability."""
 TOP = 7
 """Level of the sketches of 256 hashes and more, whose minima are those of 2^7 bins."""
+FRESH, FRESH_PART = 1 << 12, 8
+"""Entries that came are merged when they are so many, and more than this part of the others."""
 CHUNK_ENTRIES = 1 << 9
 """Entries whose minima are made at a time."""
 OWNER = np.uint64((1 << 24) - 1)
@@ -52,17 +54,20 @@ class Points:
         )
         self._steps = STEPS[:rows]
         self.size = 0
-        self.n = np.zeros(0, np.int64)
-        self.length = np.zeros(0, np.int64)
         self.sketch: list[Hashes] = []
         self._free: list[int] = []
+        # Each of these has room for more points than there are.
+        self.n = np.zeros(0, np.int64)
+        self.length = np.zeros(0, np.int64)
         self.minima = np.zeros((0, MINIMA), np.uint8)
         """Entry 2 · point + (1 if it is at the lower level): a byte of each minimum."""
         self.bands = np.zeros((0, BANDS), np.uint64)
         """Of each entry: 40 bits of the band's key, 24 of the entry; 0 if there is no such entry.
         """
-        self.table = np.zeros((BANDS, 0), np.uint64)
-        """The bands of all E entries, ascending in each row (BANDS, E)."""
+        self._table = np.zeros((BANDS, 0), np.uint64)
+        self._fresh = np.zeros((BANDS, 0), np.uint64)
+        """The bands of all entries, ascending in each row: most of them, and those that came since
+        these were merged.  Entries that are gone stay until then: `bands` tells which they are."""
 
     def key(self, point: int) -> tuple[int, bytes]:
         return int(self.n[point]), self.sketch[point].tobytes()
@@ -73,13 +78,28 @@ class Points:
         listed: Ints = both[self.bands[both, 0] > 0]
         return listed
 
+    def table(self) -> Hashes:
+        """The bands of all E entries, ascending in each row (BANDS, E)."""
+        self._merge()
+        return self._table
+
+    def buckets(self, band: int, first: Hashes, last: Hashes) -> list[tuple[Hashes, Ints]]:
+        """Of a band the entries from each of `first` up to `last`: as runs, all one after the
+        other, and how many each run has."""
+        found = []
+        for row in (self._table[band], self._fresh[band]):
+            a, b = np.searchsorted(row, first), np.searchsorted(row, last, side="right")
+            n = b - a
+            run = row[np.arange(n.sum()) + np.repeat(a - (np.cumsum(n) - n), n)]
+            entry = (run & OWNER).astype(np.int64) - 1
+            alive = self.bands[entry, band] == run
+            found.append(
+                (run[alive], np.bincount(np.repeat(np.arange(len(n)), n)[alive], minlength=len(n)))
+            )
+        return found
+
     def remove(self, points: Sequence[int]) -> None:
-        entries = self.entries(np.array(points, np.int64))
-        keep = np.ones(self.table.shape, np.bool_)
-        for row, mine in enumerate(self.bands[entries].T):
-            keep[row, np.searchsorted(self.table[row], mine)] = False
-        self.table = self.table[keep].reshape(BANDS, -1)
-        self.bands[entries] = 0
+        self.bands[self.entries(np.array(points, np.int64))] = 0
         for point in points:
             self.sketch[point] = np.zeros(0, np.uint64)
         self._free += points
@@ -92,10 +112,8 @@ class Points:
         grown = len(new) - len(places)
         places += range(self.size, self.size + grown)
         self.size += grown
-        self.n = np.concatenate([self.n, np.zeros(grown, np.int64)])
-        self.length = np.concatenate([self.length, np.zeros(grown, np.int64)])
-        self.minima = np.concatenate([self.minima, np.zeros((2 * grown, MINIMA), np.uint8)])
-        self.bands = np.concatenate([self.bands, np.zeros((2 * grown, BANDS), np.uint64)])
+        if self.size > len(self.n):
+            self._make_room(max(self.size, len(self.n) * 5 // 4) - len(self.n))
         self.sketch += [np.zeros(0, np.uint64)] * grown
         points = np.array(places, np.int64)
         self.n[points] = [n for n, _ in new]
@@ -112,17 +130,26 @@ class Points:
             entries = np.concatenate([2 * own, 2 * lower + 1])
             if len(entries):
                 self._place(entries, at)
-        fresh = np.sort(self.bands[self.entries(points)].T, axis=1)
-        if not self.table.shape[1]:
-            self.table = fresh
-        else:
-            self.table = np.stack(
-                [
-                    np.insert(old, np.searchsorted(old, more), more)
-                    for old, more in zip(self.table, fresh, strict=True)
-                ]
-            )
+        more = self.bands[self.entries(points)].T
+        self._fresh = np.sort(np.concatenate([self._fresh, more], axis=1), axis=1)
+        if self._fresh.shape[1] > max(FRESH, self._table.shape[1] // FRESH_PART):
+            self._merge()
         return points
+
+    def _make_room(self, grown: int) -> None:
+        self.n = np.concatenate([self.n, np.zeros(grown, np.int64)])
+        self.length = np.concatenate([self.length, np.zeros(grown, np.int64)])
+        self.minima = np.concatenate([self.minima, np.zeros((2 * grown, MINIMA), np.uint8)])
+        self.bands = np.concatenate([self.bands, np.zeros((2 * grown, BANDS), np.uint64)])
+
+    def _merge(self) -> None:
+        """Sort all entries that there are into the table."""
+        listed = np.flatnonzero(self.bands[:, 0])
+        if self._fresh.shape[1] or len(listed) != self._table.shape[1]:
+            self._table = np.zeros((BANDS, len(listed)), np.uint64)
+            for band in range(BANDS):
+                self._table[band] = np.sort(self.bands[listed, band])
+            self._fresh = np.zeros((BANDS, 0), np.uint64)
 
     def _place(self, entries: Ints, level: int) -> None:
         for start in range(0, len(entries), CHUNK_ENTRIES):
