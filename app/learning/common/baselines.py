@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learning.common.columns import Columns
 from app.learning.common.segments import segment_order
 from app.learning.common.window import SegmentKey
 from edgeloop.identity import baseline_id
@@ -127,22 +128,24 @@ class SegmentSums:
     """Home trades of each segment, as the groups of a module add up: exact, in any order."""
 
     def __init__(self) -> None:
-        self._parts: dict[SegmentKey, dict[Hashable, SegmentSum]] = {}
+        self._parts: dict[SegmentKey, Columns[Hashable]] = {}
         self._of: dict[Hashable, tuple[SegmentSum, ...]] = {}
         self._totals: dict[SegmentKey, tuple[int, float, float]] = {}
 
     def put(self, group: Hashable, segments: tuple[SegmentSum, ...]) -> None:
         """Set what a group has in each segment; () for a group that is gone."""
-        before = self._of.pop(group, ())
-        for part in before:
+        now = {(part.bucket, part.timeframe): part for part in segments}
+        for part in self._of.pop(group, ()):
             key = (part.bucket, part.timeframe)
-            self._parts[key].pop(group, None)
             self._totals.pop(key, None)
-            if not self._parts[key]:
-                del self._parts[key]
-        for part in segments:
-            key = (part.bucket, part.timeframe)
-            self._parts.setdefault(key, {})[group] = part
+            if key not in now:
+                self._parts[key].drop(group)
+                if not len(self._parts[key]):
+                    del self._parts[key]
+        for key, part in now.items():
+            if key not in self._parts:
+                self._parts[key] = Columns(3)
+            self._parts[key].put(group, (part.n, part.sum, part.sum_sq))
             self._totals.pop(key, None)
         if segments:
             self._of[group] = segments
@@ -151,12 +154,8 @@ class SegmentSums:
         """By segment, in order: trades, and the sums of outcomes and of their squares, rounded
         once."""
         for key in self._parts.keys() - self._totals.keys():
-            parts = self._parts[key].values()
-            self._totals[key] = (
-                sum([part.n for part in parts]),
-                math.fsum([part.sum for part in parts]),
-                math.fsum([part.sum_sq for part in parts]),
-            )
+            parts = self._parts[key]
+            self._totals[key] = round(parts.total(0)), parts.total(1), parts.total(2)
         return {key: self._totals[key] for key in sorted(self._totals, key=segment_order)}
 
 

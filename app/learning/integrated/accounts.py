@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from app.learning.common.baselines import SegmentBaselines, on_error_grid
+from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
-from app.learning.integrated.columns import Columns
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lessons import HeldLessons
@@ -89,7 +89,9 @@ class Accounts:
         self._accounts: dict[Group, Account] = {}
         self._leads = Leads()
         self._weighing: dict[str, Weighing] = {}
-        self._totals = Columns(3)  # hypotheses, home trades, what effects add to all of them
+        self._totals: Columns[Group] = Columns(
+            3
+        )  # hypotheses, home trades, what effects add to all of them
         self._ground: tuple[object, ...] = ()
         self._scale = 0.0
 
@@ -256,6 +258,8 @@ class Accounts:
         counts = {category: c._replace(open=is_open) for category, c in counts.items()}
         before, self.counts = self.counts, counts
         changed &= self._accounts.keys()
+        if before == counts:
+            return changed
         return changed | {g for g in self._accounts if before.get(g[1]) != counts[g[1]]}
 
     def _finish(self, account: Account, held: HeldLessons, scale: float) -> bool:

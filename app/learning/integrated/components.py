@@ -48,20 +48,20 @@ class Labels:
         if len(points) and (most := int(points.max())) >= len(self.of):
             room = max(most + 1, len(self.of) * 5 // 4) - len(self.of)
             self.of = np.concatenate([self.of, np.full(room, -1, np.int64)])
-        for point in points.tolist():
-            self.of[point] = self._next
-            self._points[self._next] = [point]
-            self._next += 1
+        names = range(self._next, self._next + len(points))
+        self.of[points] = names
+        self._points.update(zip(names, [[point] for point in points.tolist()], strict=True))
+        self._next += len(points)
 
     def free(self, points: Ints) -> None:
         """Points that are in no component any more."""
-        for point in points.tolist():
-            label = int(self.of[point]) if point < len(self.of) else -1
+        points = points[points < len(self.of)]
+        for point, label in zip(points.tolist(), self.of[points].tolist(), strict=True):
             if label >= 0:
                 self._points[label].remove(point)
                 if not self._points[label]:
                     del self._points[label]
-                self.of[point] = -1
+        self.of[points] = -1
 
     def join(self, a: Ints, b: Ints) -> None:
         """Make the components of a[i] and b[i] one for each i."""
@@ -100,9 +100,10 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
     is_active = np.zeros(points.size, np.bool_)
     is_active[active] = True
     few = len(active) <= points.size // 10
+    table = np.zeros((0, 0), np.uint64) if few else points.table()
     for neighbours in (False,) if few else (True, False):
         for start, stop in ((0, BANDS),) if few else itertools.pairwise(TURNS):
-            buckets = _buckets_of(points, active) if few else _buckets(points.table()[start:stop])
+            buckets = _buckets_of(points, active) if few else _buckets(table[start:stop])
             for left, right in _bucket_pairs(*buckets, labels.of, is_active, neighbours):
                 code = _candidates(points, labels.of, left, right, bar)
                 code = code[~among(code, known.code)]
@@ -127,19 +128,8 @@ def _buckets(table: Hashes) -> tuple[NDArray[np.bool_], Ints]:
 
 def _buckets_of(points: Points, active: Ints) -> tuple[NDArray[np.bool_], Ints]:
     """As `_buckets`, but only those with an entry of an active point."""
-    mine = points.bands[points.entries(active)] | OWNER
-    found = []
-    lengths = []
-    for band, last in enumerate(mine.T):
-        last = np.unique(last)
-        parts = points.buckets(band, last ^ OWNER, last)
-        # The entries of a bucket from both parts of the table, one after the other.
-        place = np.concatenate([np.repeat(np.arange(len(last)), n) for _, n in parts])
-        runs = np.concatenate([run for run, _ in parts])
-        found.append(runs[np.argsort(place, kind="stable")])
-        lengths.append(sum(n for _, n in parts))
-    entry = (np.concatenate(found) & OWNER).astype(np.int64) - 1
-    n = np.concatenate(lengths)
+    found, n = points.buckets(active)
+    entry = (found & OWNER).astype(np.int64) - 1
     n = n[n > 0]
     new = np.zeros(len(entry), np.bool_)
     new[np.cumsum(n) - n] = True

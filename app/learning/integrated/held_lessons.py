@@ -112,10 +112,6 @@ class HeldLessons:
         group = self._home.get(lesson_id)
         return None if group is None else group.key
 
-    def summaries(self) -> Iterable[GroupSummary]:
-        """The summary of each group that has one."""
-        return [g.summary for g in self.groups.values() if g.summary is not None]
-
     def new_sketches(self) -> dict[str, str | None]:
         """The sketches of lessons whose trades have changed since the last call, None of lessons
         that are gone."""

@@ -28,10 +28,11 @@ from typing import Any, NamedTuple
 
 from app.learning.common.baselines import SegmentBaselines, SegmentSums, baselines_of
 from app.learning.common.changes import Changes, Outboxes
+from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.outbox import Difference, Outbox
-from app.learning.common.size import unit_of_size
+from app.learning.common.size import spread_of_outcomes, unit_of
 from app.learning.integrated.accounts import Accounts
 from app.learning.integrated.factors import Clusterer, Member
 from app.learning.integrated.handing_out import Common, Handed, HandingOut
@@ -86,6 +87,8 @@ class IntegratedMaterializer:
         self._histories = RegimeHistories(config.regime_signature)
         self._handing_out = HandingOut(config)
         self._published = Outboxes(urgent)
+        self._spreads: Columns[Group] = Columns(2)
+        self._newest: Columns[Group] = Columns(1)
         self._scale, self._as_of = 1.0, ""
         # groups to be handed out, and factors to be told
         self._due: set[Group] = set()
@@ -183,11 +186,19 @@ class IntegratedMaterializer:
         for key in touched:
             group = self._held.groups.get(key)
             summary = None if group is None else group.summary
-            self._sums.put(key, () if summary is None else summary.segments)
+            if summary is None:
+                self._sums.put(key, ())
+                self._spreads.drop(key)
+                self._newest.drop(key)
+            else:
+                self._sums.put(key, summary.segments)
+                self._spreads.put(key, spread_of_outcomes(summary))
+                self._newest.put(key, (micros_from_text(summary.as_of),))
         if touched:
-            summaries = self._held.summaries()
-            self._as_of = max([s.as_of for s in summaries], default="")
-            self._scale = unit_of_size(self._config.outcome, summaries)
+            self._as_of = self._newest_as_of()
+            self._scale = unit_of(
+                self._config.outcome, self._spreads.total(0), self._spreads.total(1)
+            )
         baselines = baselines_of(
             self.module, self._sums.totals(), self._as_of, self._config.baseline_default, version
         )
@@ -212,6 +223,13 @@ class IntegratedMaterializer:
                 lessons = self._held.groups[key].lessons
                 self._factors |= {factor_of[i].factor_id for i in lessons if i in factor_of}
         return baselines
+
+    def _newest_as_of(self) -> str:
+        newest = self._newest.values()
+        if not len(newest):
+            return ""
+        summary = self._held.groups[self._newest.groups()[int(newest.argmax())]].summary
+        return "" if summary is None else summary.as_of
 
     def _cluster(self) -> set[str]:
         """The lessons whose factor is another one now."""

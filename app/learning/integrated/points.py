@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.learning.integrated.sketches import SKETCH_SIZE, Hashes, Ints
 
@@ -24,8 +25,9 @@ LEAST_AGREEMENT = 0.235
 """A pair at the bar agrees in each band with at least this probability."""
 TOP = 7
 """Level of the sketches of 256 hashes and more, whose minima are those of 2^7 bins."""
-FRESH, FRESH_PART = 1 << 12, 8
-"""Entries that came are merged when they are so many, and more than this part of the others."""
+RUN_TIMES = 4
+"""A run of entries is at least so many times longer than the next."""
+BAND_AT = np.uint64(58)
 CHUNK_ENTRIES = 1 << 9
 """Entries whose minima are made at a time."""
 OWNER = np.uint64((1 << 24) - 1)
@@ -62,12 +64,11 @@ class Points:
         self.minima = np.zeros((0, MINIMA), np.uint8)
         """Entry 2 · point + (1 if it is at the lower level): a byte of each minimum."""
         self.bands = np.zeros((0, BANDS), np.uint64)
-        """Of each entry: 40 bits of the band's key, 24 of the entry; 0 if there is no such entry.
-        """
-        self._table = np.zeros((BANDS, 0), np.uint64)
-        self._fresh = np.zeros((BANDS, 0), np.uint64)
-        """The bands of all entries, ascending in each row: most of them, and those that came since
-        these were merged.  Entries that are gone stay until then: `bands` tells which they are."""
+        """Of each entry: 6 bits of the band, 34 of the band's key, 24 of the entry; 0 if there is
+        no such entry."""
+        self._runs: list[Hashes] = []
+        """The bands of all entries, each run ascending, the longest first.  Entries that are gone
+        stay until runs are merged: `bands` tells which they are."""
 
     def key(self, point: int) -> tuple[int, bytes]:
         return int(self.n[point]), self.sketch[point].tobytes()
@@ -80,23 +81,31 @@ class Points:
 
     def table(self) -> Hashes:
         """The bands of all E entries, ascending in each row (BANDS, E)."""
-        self._merge()
-        return self._table
+        listed = np.flatnonzero(self.bands[:, 0])
+        self._runs = [np.sort(self.bands[listed].ravel())]
+        return self._runs[0].reshape(BANDS, -1)
 
-    def buckets(self, band: int, first: Hashes, last: Hashes) -> list[tuple[Hashes, Ints]]:
-        """Of a band the entries from each of `first` up to `last`: as runs, all one after the
-        other, and how many each run has."""
-        found = []
-        for row in (self._table[band], self._fresh[band]):
-            a, b = np.searchsorted(row, first), np.searchsorted(row, last, side="right")
+    def buckets(self, active: Ints) -> tuple[Hashes, Ints]:
+        """The buckets of the entries of `active` points: what is in them, one after the other, and
+        how many each has."""
+        last = np.unique((self.bands[self.entries(active)] | OWNER).ravel())
+        found, places = [], []
+        for run in self._runs:
+            a, b = np.searchsorted(run, last ^ OWNER), np.searchsorted(run, last, side="right")
             n = b - a
-            run = row[np.arange(n.sum()) + np.repeat(a - (np.cumsum(n) - n), n)]
-            entry = (run & OWNER).astype(np.int64) - 1
-            alive = self.bands[entry, band] == run
-            found.append(
-                (run[alive], np.bincount(np.repeat(np.arange(len(n)), n)[alive], minlength=len(n)))
-            )
-        return found
+            some = run[np.arange(n.sum()) + np.repeat(a - (np.cumsum(n) - n), n)]
+            alive = self._alive(some)
+            found.append(some[alive])
+            places.append(np.repeat(np.arange(len(last)), n)[alive])
+        place = np.concatenate(places)
+        return (
+            np.concatenate(found)[np.argsort(place, kind="stable")],
+            np.bincount(place, minlength=len(last)),
+        )
+
+    def _alive(self, run: Hashes) -> NDArray[np.bool_]:
+        entry = (run & OWNER).astype(np.int64) - 1
+        return np.asarray(self.bands[entry, (run >> BAND_AT).astype(np.int64)] == run)
 
     def remove(self, points: Sequence[int]) -> None:
         self.bands[self.entries(np.array(points, np.int64))] = 0
@@ -130,10 +139,10 @@ class Points:
             entries = np.concatenate([2 * own, 2 * lower + 1])
             if len(entries):
                 self._place(entries, at)
-        more = self.bands[self.entries(points)].T
-        self._fresh = np.sort(np.concatenate([self._fresh, more], axis=1), axis=1)
-        if self._fresh.shape[1] > max(FRESH, self._table.shape[1] // FRESH_PART):
-            self._merge()
+        self._runs.append(np.sort(self.bands[self.entries(points)].ravel()))
+        while len(self._runs) > 1 and len(self._runs[-2]) < RUN_TIMES * len(self._runs[-1]):
+            both = np.concatenate([self._runs.pop(), self._runs.pop()])
+            self._runs.append(np.sort(both[self._alive(both)]))
         return points
 
     def _make_room(self, grown: int) -> None:
@@ -141,15 +150,6 @@ class Points:
         self.length = np.concatenate([self.length, np.zeros(grown, np.int64)])
         self.minima = np.concatenate([self.minima, np.zeros((2 * grown, MINIMA), np.uint8)])
         self.bands = np.concatenate([self.bands, np.zeros((2 * grown, BANDS), np.uint64)])
-
-    def _merge(self) -> None:
-        """Sort all entries that there are into the table."""
-        listed = np.flatnonzero(self.bands[:, 0])
-        if self._fresh.shape[1] or len(listed) != self._table.shape[1]:
-            self._table = np.zeros((BANDS, len(listed)), np.uint64)
-            for band in range(BANDS):
-                self._table[band] = np.sort(self.bands[listed, band])
-            self._fresh = np.zeros((BANDS, 0), np.uint64)
 
     def _place(self, entries: Ints, level: int) -> None:
         for start in range(0, len(entries), CHUNK_ENTRIES):
@@ -159,7 +159,9 @@ class Points:
             key = np.zeros((len(part), BANDS), np.uint64)
             for step, offset in self._steps:
                 key += minima[:, (step * np.arange(BANDS) + offset) % MINIMA]
-            self.bands[part] = (key & ~OWNER) | (part.astype(np.uint64)[:, None] + np.uint64(1))
+            entry = part.astype(np.uint64)[:, None] + np.uint64(1)
+            band = np.arange(BANDS, dtype=np.uint64) << BAND_AT
+            self.bands[part] = band | ((key >> np.uint64(6)) & ~OWNER) | entry
 
     def _minima(self, entries: Ints, level: int) -> Hashes:
         points = (entries >> 1).tolist()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
-from app.learning.integrated.columns import Columns, Products
 from app.learning.integrated.merging import Group
 from app.learning.integrated.persistence import sign_flip_log_p
 from app.learning.integrated.prior_share import between, shares_of, told
+from app.learning.integrated.products import Products
 from app.learning.integrated.weights import (
     HALF_LIFE,
     LEVEL_HALF_LIFE,
@@ -54,13 +55,16 @@ class Weighing:
         self._config = config
         self._summaries: dict[Group, GroupSummary] = {}
         self._noise2: dict[Group, float] = {}
-        self._levels = Columns(5)  # mean, its noise, net, its noise, |z|
+        self._levels: Columns[Group] = Columns(5)  # mean, its noise, net, its noise, |z|
         self._coarse: dict[Group, tuple[float, float]] = {}
         self._earned, self._slopes = Products(), Products()
-        self._tells = Columns(3)
-        self._half_lives, self._level_half_lives, self._shared = (Columns(3) for _ in range(3))
-        self._shared_of: dict[Group, tuple[float, float]] = {}
-        self._came_in = Columns(1)  # how far the surest effect of each group has
+        self._tells: Columns[Group] = Columns(3)
+        self._half_lives: Columns[Group] = Columns(3)
+        self._level_half_lives: Columns[Group] = Columns(3)
+        self._shared: Columns[Group] = Columns(3)
+        self._unshared: set[Group] = set()  # groups whose evidence of shared effects is to be told
+        self._shared_with = -1.0
+        self._came_in: Columns[Group] = Columns(1)  # how far the surest effect of each group has
         self._reshare = False
         self._slope_log_p: float | None = None
         self._level_log_p: float | None = None
@@ -72,7 +76,7 @@ class Weighing:
         """Forget a group."""
         self._summaries.pop(group, None)
         self._coarse.pop(group, None)
-        self._shared_of.pop(group, None)
+        self._unshared.discard(group)
         self._noise2.pop(group, None)
         for columns in (
             self._levels, self._tells, self._half_lives, self._level_half_lives, self._shared,
@@ -87,7 +91,7 @@ class Weighing:
         """Take in a group's summary."""
         self._summaries[group] = summary
         self._coarse.pop(group, None)
-        self._shared_of.pop(group, None)
+        self._unshared.add(group)
         self._slopes.put(group, summary.persistence)
         self._slope_log_p = None
         found = told(summary)
@@ -144,23 +148,22 @@ class Weighing:
         groups = self._tells.groups()
         found = shares_of(self._tells.values()).tolist() if groups else []
         before, self.shares = self.shares, dict(zip(groups, found, strict=True))
-        return {
-            group
-            for group in before.keys() | self.shares.keys()
-            if before.get(group) != self.shares.get(group)
-        }
+        changed = {group for group, _ in before.items() ^ self.shares.items()}
+        self._unshared |= changed & self._summaries.keys()
+        return changed
 
     def counts(self, bar: float, ramp_sds: float, categories: int) -> Counts:
         """How far each learner counts in this one of so many categories, where `bar` is the |z|
         that an effect needs."""
         config, half_life = self._config, self.half_lives[0]
         if config.shared_effects is None:
-            for group, summary in self._summaries.items():
-                made_of = self.shares.get(group, 0.0), half_life
-                if self._shared_of.get(group) != made_of:
-                    self._shared_of[group] = made_of
-                    found = shared_evidence(summary.record, between(made_of[0]), half_life)
-                    self._shared.put(group, found)
+            if half_life != self._shared_with:
+                self._shared_with, self._unshared = half_life, set(self._summaries)
+            for group in self._unshared:
+                told_for = between(self.shares.get(group, 0.0))
+                record = self._summaries[group].record
+                self._shared.put(group, shared_evidence(record, told_for, half_life))
+            self._unshared = set()
         shared = self._weight(self._shared, SHARED, config.shared_effects)
         if self._slope_log_p is None:
             self._slope_log_p = sign_flip_log_p(self._slopes.total())
@@ -174,7 +177,7 @@ class Weighing:
         return Counts(*self.half_lives, shared, in_steps(is_open))
 
     @staticmethod
-    def _weight(columns: Columns, prior: Prior, switch: bool | None) -> float:
+    def _weight(columns: Columns[Group], prior: Prior, switch: bool | None) -> float:
         evidence = Evidence()
         if switch is None and len(columns):
             evidence = Evidence(columns.total(0), columns.total(1), round(columns.total(2)))
