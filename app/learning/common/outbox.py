@@ -59,7 +59,7 @@ class Outbox(Generic[Kept]):
     def __init__(self, topic: str, urgent: Callable[[Any, Any], bool] | None = None) -> None:
         self._key_of = KINDS[topic].key_of
         self._urgent = urgent
-        self._held: dict[str, Kept] = {}
+        self._held: dict[str, Any] = {}
         # what urgent calls left for the next full one
         self._waiting: dict[str, Kept] = {}
 
@@ -70,7 +70,7 @@ class Outbox(Generic[Kept]):
 
     def adopt(self, records: Iterable[Kept]) -> None:
         """Take these records, and nothing else, as published."""
-        self._held = {self._key_of(record): record for record in records}
+        self._held = {self._key_of(record): self._kept(record) for record in records}
         self._waiting = {}
 
     def replace(
@@ -113,22 +113,29 @@ class Outbox(Generic[Kept]):
         difference: Difference[Kept] = Difference(retired=gone)
         for key, record in current.items():
             old = self._held.get(key)
-            if record is old or same(record, old):
+            if old is not None and self._same(record, old):
                 continue
-            if urgent_only and self._can_wait(record, old):
+            if urgent_only and old is not None and self._can_wait(record, old):
                 self._waiting[key] = record
                 continue
             if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
                 # Said before, and something else since.
                 record = msgspec.structs.replace(record, version=version)
-            self._held[key] = record
+            self._held[key] = self._kept(record)
             difference.published.append(record)
         for key in gone:
             del self._held[key]
         return difference
 
-    def _can_wait(self, record: Kept, old: Kept | None) -> bool:
-        return self._urgent is not None and old is not None and not self._urgent(record, old)
+    def _kept(self, record: Kept) -> Any:
+        """What is held of a published record."""
+        return record
+
+    def _same(self, record: Kept, old: Any) -> bool:
+        return record is old or same(record, old)
+
+    def _can_wait(self, record: Kept, old: Any) -> bool:
+        return self._urgent is not None and not self._urgent(record, old)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -23,24 +23,27 @@ are not looked at either."""
 TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
 """Bands between these are looked at together: few at first, since what they join needs no second
 look."""
+ALONE = 1 << 32
+"""Labels below are those of single points."""
 CHUNK_LISTED = 1 << 20
 CHUNK_COMPARED = 1 << 14
 """Pairs that are listed, and whose minima are compared, at a time."""
 
 
 class Labels:
-    """Which component each point belongs to: equal labels `of` points, equal component."""
+    """Which component each point belongs to: equal labels `of` points, equal component.  The label
+    of a point that is alone is its own number."""
 
     def __init__(self) -> None:
         self.of = np.zeros(0, np.int64)  # with room for more; −1 of a place that is free
         self.joined: set[int] = set()
         """Components that others were joined with since this was last emptied."""
-        self._points: dict[int, list[int]] = {}
-        self._next = 0
+        self._points: dict[int, list[int]] = {}  # of components of several points
+        self._next = ALONE
 
     def points(self, label: int) -> list[int]:
         """The points of a component, ascending."""
-        return sorted(self._points.get(label, ()))
+        return [label] if label < ALONE else sorted(self._points[label])
 
     def separate(self, points: Ints) -> None:
         """Make each of these points a component of its own."""
@@ -48,16 +51,13 @@ class Labels:
         if len(points) and (most := int(points.max())) >= len(self.of):
             room = max(most + 1, len(self.of) * 5 // 4) - len(self.of)
             self.of = np.concatenate([self.of, np.full(room, -1, np.int64)])
-        names = range(self._next, self._next + len(points))
-        self.of[points] = names
-        self._points.update(zip(names, [[point] for point in points.tolist()], strict=True))
-        self._next += len(points)
+        self.of[points] = points
 
     def free(self, points: Ints) -> None:
         """Points that are in no component any more."""
         points = points[points < len(self.of)]
         for point, label in zip(points.tolist(), self.of[points].tolist(), strict=True):
-            if label >= 0:
+            if label >= ALONE:
                 self._points[label].remove(point)
                 if not self._points[label]:
                     del self._points[label]
@@ -79,12 +79,11 @@ class Labels:
         for together in whole.values():
             if len(together) > 1:
                 self.joined.update(together)
-                target = max(together, key=lambda name: len(self._points[name]))
+                self._points[self._next] = inside = []
                 for name in together:
-                    if name != target:
-                        moved = self._points.pop(name)
-                        self.of[moved] = target
-                        self._points[target] += moved
+                    inside += [name] if name < ALONE else self._points.pop(name)
+                self.of[inside] = self._next
+                self._next += 1
 
 
 def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:

@@ -26,7 +26,7 @@ import numpy as np
 from app.learning.integrated.components import Labels, connect
 from app.learning.integrated.jaccards import Known, similarities
 from app.learning.integrated.linkage import average_linkage, parts_of
-from app.learning.integrated.points import Points
+from app.learning.integrated.points import Points, point_key
 from app.learning.integrated.sketches import Floats, Hashes
 from edgeloop.identity import factor_id
 
@@ -142,7 +142,7 @@ class Clusterer:
                 touched.add(point)
         fresh: dict[tuple[int, bytes], list[Member]] = {}
         for member in latest.values():
-            key = (member.n, member.sketch.tobytes())
+            key = point_key(member.n, member.sketch)
             point = self._point_of.get(key, -1)
             if point < 0:
                 fresh.setdefault(key, []).append(member)

@@ -6,6 +6,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from sys import intern
 
@@ -14,7 +15,9 @@ from msgspec import structs
 from app.learning.integrated.merging import Group, group_of
 from app.learning.integrated.paths import GroupPath, of_one_refit
 from edgeloop.identity import slice_id
-from schemas.lessons import GroupSummary, Lesson
+from schemas.lessons import GroupSummary, Lesson, LessonDecay
+
+NOUGHT = 0.0
 
 
 class HeldGroup:
@@ -131,11 +134,27 @@ class HeldLessons:
 
 
 def _compact(lesson: Lesson, key: Group) -> Lesson:
-    """The lesson as it is held: a module has very many, and their texts are mostly the same.  A
-    digest of its sketch tells whether it is another.
+    """The lesson as it is held: a module has very many.
+
+    Equal texts are one object, a digest of the sketch tells whether it is another, and numbers that
+    no judgement reads are 0.
     """
-    sketch = lesson.sketch and blake2b(lesson.sketch.encode(), digest_size=8).hexdigest()
+    sketch = lesson.sketch and blake2b(lesson.sketch.encode(), digest_size=8).digest().hex()
     pattern_key, action_category = key
+    marginal = lesson.marginal
+    if marginal is not None:
+        chosen = marginal.step is not None
+        marginal = structs.replace(
+            marginal,
+            conditional=NOUGHT,
+            p_value=NOUGHT,
+            hypotheses=0,
+            now=marginal.now if chosen else NOUGHT,
+            now_sd=marginal.now_sd if chosen else NOUGHT,
+            noise_sd=marginal.noise_sd if lesson.history else NOUGHT,
+            aliases=(),
+        )
+    version = _version(lesson.version)
     return structs.replace(
         lesson,
         sketch=sketch,
@@ -144,10 +163,28 @@ def _compact(lesson: Lesson, key: Group) -> Lesson:
         pattern_key=pattern_key,
         action_category=action_category,
         scope={intern(name): intern(value) for name, value in lesson.scope.items()},
+        mean=NOUGHT,
+        variance=NOUGHT,
+        decay=_decay(lesson.decay),
         as_of=intern(lesson.as_of),
         evidence=structs.replace(
             lesson.evidence,
             from_ts=intern(lesson.evidence.from_ts),
             to_ts=intern(lesson.evidence.to_ts),
+            lesson_version=_version(lesson.evidence.lesson_version),
         ),
+        version=version,
+        marginal=marginal,
     )
+
+
+@lru_cache(maxsize=64)
+def _version(version: int) -> int:
+    """One object for the lessons of a refit."""
+    return version
+
+
+@lru_cache(maxsize=64)
+def _decay(decay: LessonDecay) -> LessonDecay:
+    """One object for the many that say nothing."""
+    return decay

@@ -44,6 +44,7 @@ from app.learning.integrated.records import (
     coarse,
     factor_record,
     urgent,
+    urgent_part,
     weight_record,
 )
 from app.learning.integrated.regime_gains import RegimeHistories
@@ -86,7 +87,7 @@ class IntegratedMaterializer:
         self._accounts = Accounts(config)
         self._histories = RegimeHistories(config.regime_signature)
         self._handing_out = HandingOut(config)
-        self._published = Outboxes(urgent)
+        self._published = Outboxes(urgent, urgent_part)
         self._spreads: Columns[Group] = Columns(2)
         self._newest: Columns[Group] = Columns(1)
         self._scale, self._as_of = 1.0, ""
