@@ -27,8 +27,10 @@ from app.learning.integrated.components import Labels, connect
 from app.learning.integrated.jaccards import Known, similarities
 from app.learning.integrated.linkage import average_linkage, parts_of
 from app.learning.integrated.points import Points, point_key
-from app.learning.integrated.sketches import Floats, Hashes
+from app.learning.integrated.sketches import Floats, Hashes, packed_hashes
 from edgeloop.identity import factor_id
+
+NO_HASHES = np.zeros(0, np.uint64)
 
 
 class Member(NamedTuple):
@@ -140,12 +142,14 @@ class Clusterer:
                 point = self._point.pop(lesson_id)
                 del self._at[point][lesson_id]
                 touched.add(point)
-        fresh: dict[tuple[int, bytes], list[Member]] = {}
+        fresh: dict[tuple[int, bytes], tuple[bytes, list[Member]]] = {}
         for member in latest.values():
-            key = point_key(member.n, member.sketch)
+            sketch = packed_hashes(member.sketch)
+            member = member._replace(sketch=NO_HASHES)  # its point has it
+            key = point_key(member.n, sketch)
             point = self._point_of.get(key, -1)
             if point < 0:
-                fresh.setdefault(key, []).append(member)
+                fresh.setdefault(key, (sketch, []))[1].append(member)
             else:
                 self._put(member, point)
                 touched.add(point)
@@ -167,9 +171,9 @@ class Clusterer:
         self._labels.free(np.array(emptied, np.int64))
         if emptied:
             self._points.remove(emptied)
-        added = self._points.add([(members[0].n, members[0].sketch) for members in fresh.values()])
+        added = self._points.add([(members[0].n, sketch) for sketch, members in fresh.values()])
         self._at += [{} for _ in range(self._points.size - len(self._at))]
-        for (key, members), point in zip(fresh.items(), added.tolist(), strict=True):
+        for (key, (_, members)), point in zip(fresh.items(), added.tolist(), strict=True):
             self._point_of[key] = point
             for member in members:
                 self._put(member, point)

@@ -24,6 +24,7 @@ The way of an effect to its override:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
 from app.learning.common.baselines import SegmentBaselines, SegmentSums, baselines_of
@@ -240,7 +241,13 @@ class IntegratedMaterializer:
         came = [(self._held.lesson(i), x) for i, x in new.items() if x is not None]
         sketches = decoded([sketch for _, sketch in came])
         members = [
-            Member(x.lesson_id, f"{x.pattern_key}|{x.action_category}", x.n, len(x.scope), sketch)
+            Member(
+                x.lesson_id,
+                intern(f"{x.pattern_key}|{x.action_category}"),
+                x.n,
+                len(x.scope),
+                sketch,
+            )
             for (x, _), sketch in zip(came, sketches, strict=True)
         ]
         self._clusterer.update(members, [i for i, x in new.items() if x is None])

@@ -6,12 +6,18 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
 
-from app.learning.integrated.sketches import SKETCH_SIZE, Hashes, Ints
+from app.learning.integrated.sketches import (
+    HASH_BYTES,
+    SKETCH_SIZE,
+    Hashes,
+    Ints,
+    unpacked_hashes,
+)
 
 MINIMA = 128
 """Min-wise hashes of a sketch; a pair of Jaccard J agrees in a share J of them."""
@@ -36,9 +42,9 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _WORD = (1 << 64) - 1
 
 
-def point_key(n: int, sketch: Hashes) -> tuple[int, bytes]:
+def point_key(n: int, sketch: bytes) -> tuple[int, bytes]:
     """What tells points apart: the trades of a slice, and a digest of its sketch."""
-    return n, blake2b(sketch.tobytes(), digest_size=16).digest()
+    return n, blake2b(sketch, digest_size=16).digest()
 
 
 class Points:
@@ -61,7 +67,8 @@ class Points:
         )
         self._steps = STEPS[:rows]
         self.size = 0
-        self.sketch: list[Hashes] = []
+        self.sketch: list[bytes] = []
+        """Six bytes of each hash, as `packed_hashes` says."""
         self._free: list[int] = []
         # Each of these has room for more points than there are.
         self.n = np.zeros(0, np.int64)
@@ -78,6 +85,10 @@ class Points:
 
     def key(self, point: int) -> tuple[int, bytes]:
         return point_key(int(self.n[point]), self.sketch[point])
+
+    def hashes(self, points: Iterable[int]) -> Hashes:
+        """The sketches of these points, one after the other."""
+        return unpacked_hashes(b"".join([self.sketch[p] for p in points]))
 
     def entries(self, points: Ints) -> Ints:
         """The entries of these points."""
@@ -111,10 +122,10 @@ class Points:
     def remove(self, points: Sequence[int]) -> None:
         self._alive[self.entries(np.array(points, np.int64))] = False
         for point in points:
-            self.sketch[point] = np.zeros(0, np.uint64)
+            self.sketch[point] = b""
         self._retired += points
 
-    def add(self, new: list[tuple[int, Hashes]]) -> Ints:
+    def add(self, new: list[tuple[int, bytes]]) -> Ints:
         """The places of the new points."""
         if not new:
             return np.zeros(0, np.int64)
@@ -124,10 +135,10 @@ class Points:
         self.size += grown
         if self.size > len(self.n):
             self._make_room(max(self.size, len(self.n) * 5 // 4) - len(self.n))
-        self.sketch += [np.zeros(0, np.uint64)] * grown
+        self.sketch += [b""] * grown
         points = np.array(places, np.int64)
         self.n[points] = [n for n, _ in new]
-        self.length[points] = [len(sketch) for _, sketch in new]
+        self.length[points] = [len(sketch) // HASH_BYTES for _, sketch in new]
         for point, (_, sketch) in zip(places, new, strict=True):
             self.sketch[point] = sketch
         self._runs.append(np.sort(self._bands_of(points, new=True)))
@@ -179,7 +190,7 @@ class Points:
 
     def _minima(self, entries: Ints, level: int) -> Hashes:
         points = (entries >> 1).tolist()
-        hashes = np.concatenate([self.sketch[p] for p in points])
+        hashes = self.hashes(points)
         row = np.repeat(np.arange(len(points)) * MINIMA, self.length[entries >> 1])
         minima = np.full(len(points) * MINIMA, _WORD, np.uint64)
         for turn in range(1 << (TOP - level)):
