@@ -21,7 +21,6 @@ from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from benchmarks.speed.core import learner
 from benchmarks.speed.worlds import CATEGORY, group, trades
-from schemas.lessons import GroupSummary, Lesson
 
 DIMS, DEPTH, GROUP_TRADES = 8, 3, 500
 CHANGING = 4

@@ -233,7 +233,6 @@ class Together:
         "_fixed",
         "_gains",
         "_ids",
-        "_newest_s",
         "_of",
         "_of_regimes",
         "_regimes",
@@ -253,21 +252,23 @@ class Together:
             *live, strict=True
         )
         self._expires_s = min(expires_s)
-        self._newest_s = max(as_of_s)
-        if len(live) < len(matched):
-            self._expires_s = min([o.expires_s for o in matched])
-            self._newest_s = max([o.as_of_s for o in matched])
-        # Mostly all are as of one time, and few of them decay.
-        decays = list(zip(as_of_s, lives_s, strict=True))
-        distinct = dict.fromkeys(decays)
-        self._decays = tuple(distinct)
-        if len(distinct) == 1:
+        newest_s = max(as_of_s)
+        # Mostly all are as of one time, none decays, and all have gains for the same regimes.
+        if min(as_of_s) == newest_s and min(lives_s) == max(lives_s):
+            self._decays: tuple[tuple[float, float], ...] = ((newest_s, lives_s[0]),)
             self._of: list[int] | None = None
         else:
-            place = {decay: number for number, decay in enumerate(self._decays)}
+            decays = list(zip(as_of_s, lives_s, strict=True))
+            place = {decay: number for number, decay in enumerate(dict.fromkeys(decays))}
+            self._decays = tuple(place)
             self._of = [place[decay] for decay in decays]
+        if len(live) < len(matched):
+            self._expires_s = min([o.expires_s for o in matched])
         self._of_regimes = regimes
-        self._regimes = tuple([r for r in dict.fromkeys(regimes) if r is not None])
+        if regimes.count(regimes[0]) == len(regimes):
+            self._regimes = regimes[:1] if regimes[0] is not None else ()
+        else:
+            self._regimes = tuple([r for r in dict.fromkeys(regimes) if r is not None])
         # By the regimes that hold: of each override its effect times its gain.
         self._terms: dict[tuple[int, ...], list[float]] = {}
 
@@ -285,19 +286,24 @@ class Together:
         terms = self._terms.get(places)
         if terms is None:
             terms = self._terms[places] = self._terms_in(places)
+        if self._of is None:
+            since, life = self._decays[0]
+            if at_s > since and life != inf:
+                factor = exp2((since - at_s) / life)
+                return _sum(self._ids, [x * factor for x in terms])
+            return _sum(self._ids, terms)
         left = [
             exp2((since - at_s) / life) if at_s > since else 1.0 for since, life in self._decays
         ]
-        if self._of is None:
-            factor = left[0]
-            contributions = [x * factor for x in terms]
-        else:
-            contributions = [x * left[k] for x, k in zip(terms, self._of, strict=True)]
+        contributions = [x * left[k] for x, k in zip(terms, self._of, strict=True)]
         return _sum(self._ids, contributions)
 
     def _terms_in(self, places: tuple[int, ...]) -> list[float]:
         if not places:
             return list(self._effects)
+        if self._of_regimes.count(self._regimes[0]) == len(self._effects):
+            place = places[0]
+            return [x * gains[place] for x, gains in zip(self._effects, self._gains, strict=True)]
         at: dict[Regimes | None, int] = dict(zip(self._regimes, places, strict=True))
         at[None] = -1  # the last gain is 1
         return [

@@ -164,7 +164,7 @@ def in_tau_steps(tau2: float, scale: float) -> float:
     """A variance of levels in steps: the next trade of one group does not change the levels of all.
 
     >>> in_tau_steps(0.02, 1.0), in_tau_steps(0.0, 1.0)
-    (0.02008805864127043, 0.0)
+    (0.01982892120612083, 0.0)
     """
     if not tau2 > 0:
         return 0.0
