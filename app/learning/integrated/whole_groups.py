@@ -246,17 +246,21 @@ def record_of_level(
     beyond += mean - float(n @ beyond) / float(n.sum())
     noise = max(noise2 * float(n.sum()), 1e-300)
     unit = DISCOUNT / noise  # the noise of levels already has what hangs together in time
-    found = Evidence()
+    past: list[tuple[int, NDArray[np.bool_], NDArray[np.bool_]]] = []
     for cut in range((newest - half) // step * step + step, newest, step):
         known = (starts + length <= cut) & (starts >= cut - half)
         after = (starts >= cut) & (starts < cut + step)
-        if n[known].sum() < LEAST_TRADES * config.n_min or known.sum() < 2 or not after.any():
-            continue
+        if n[known].sum() >= LEAST_TRADES * config.n_min and known.sum() > 1 and after.any():
+            past.append((cut, known, after))
+    middle = starts + length / 2
+    states = _edge_states(
+        [(middle[known] - cut, n[known], beyond[known]) for cut, known, _ in past],
+        float(np.sqrt(noise)),
+    )
+    found = Evidence()
+    for (cut, known, after), state in zip(past, states, strict=True):
         before = float(n[known] @ beyond[known] / n[known].sum())
-        state = _edge_state(
-            starts[known] + length / 2, n[known], beyond[known], np.sqrt(noise), cut
-        )
-        age = (starts[after] + length / 2 - cut) / HOUR_US
+        age = (middle[after] - cut) / HOUR_US
         moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - before
         found = found.plus(
             Evidence(
@@ -283,23 +287,27 @@ def _state(summary: GroupSummary, level: Level, now_us: int, config: LearningCon
         np.array([cell.day for cell in cells]) * DAY_US + course_days(config.window_us) * DAY_US / 2
     )
     # A cell at the window's end is not full yet: its trades closed by now.
-    return _edge_state(
-        np.minimum(at_us, now_us), n, mean + shift, level.sd * float(np.sqrt(n.sum())), now_us
-    )
+    course = (np.minimum(at_us, now_us) - now_us, n, mean + shift)
+    return _edge_states([course], level.sd * float(np.sqrt(n.sum())))[0]
 
 
-def _edge_state(at_us: Floats, n: Floats, mean: Floats, noise_sd: float, now_us: int) -> EdgeState:
-    """A cell's mean of n trades stands for n observations of it."""
-    count = n.astype(np.int64)
-    hours = np.asarray(at_us, np.float64) / HOUR_US
-    noise = np.array([max(noise_sd, 1e-12)])
+def _edge_states(
+    parts: Sequence[tuple[Floats, Floats, Floats]], noise_sd: float
+) -> list[EdgeState]:
+    """The state of each of these courses at its own time 0: times in µs, trades and means of its
+    cells.  A cell's mean of n trades stands for n observations of it."""
+    if not parts:
+        return []
+    counts = [n.astype(np.int64) for _, n, _ in parts]
     return edge_states(
-        np.repeat(hours, count),
-        np.repeat(mean, count),
-        np.array([0, count.sum()]),
-        noise,
-        now_us / HOUR_US,
-    )[0]
+        np.concatenate(
+            [np.repeat(at_us / HOUR_US, c) for (at_us, *_), c in zip(parts, counts, strict=True)]
+        ),
+        np.concatenate([np.repeat(mean, c) for (*_, mean), c in zip(parts, counts, strict=True)]),
+        np.cumsum([0, *(int(c.sum()) for c in counts)]),
+        np.full(len(parts), max(noise_sd, 1e-12)),
+        0.0,
+    )
 
 
 def _blocks(summary: GroupSummary, config: LearningConfig) -> NDArray[np.int64]:
