@@ -215,8 +215,8 @@ def module(sizes: Sizes) -> list[Row]:
     urgent, full = timed(sizes.runs, told, changed), timed(sizes.runs, again, changed)
     return [
         row(f"materialising a module from nothing: {what}", took, 1.0, f"{counts[0]} overrides"),
-        row("once one group has changed: until sizes are told", urgent, 0.02),
-        row("the same, in full", full),
+        row("the same module once one group has changed, until sizes are told", urgent, 0.02),
+        row("the same module, then in full", full),
     ]
 
 
