@@ -6,6 +6,7 @@ the only module that reads settings or registers anything when it is imported.
 
 from __future__ import annotations
 
+from app.log.lookout import Lookout
 from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard
@@ -17,9 +18,10 @@ from app.worker.watchdog import Watchdog
 
 settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
-guard = Guard(app, settings)
+lookout = Lookout(settings)
+guard = Guard(app, settings, lookout)
 agreement = AgreementGuard(app, settings)
 broker_watch = BrokerWatch(app, settings)
-watchdog = Watchdog(app, settings)
-lag_watch = LagWatch(app, settings)
+watchdog = Watchdog(app, settings, lookout)
+lag_watch = LagWatch(app, settings, lookout)
 health = Health(app, settings, guard, watchdog)

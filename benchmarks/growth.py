@@ -21,9 +21,11 @@ from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from benchmarks.speed.core import learner
 from benchmarks.speed.worlds import CATEGORY, group, trades
-from schemas.lessons import GroupSummary, Lesson
 
 DIMS, DEPTH, GROUP_TRADES = 8, 3, 500
+CHANGING = 4
+"""Groups that change, one after the other."""
+URGENT, FULL = "a group's change, until sizes are told", "the rest, in a full judgement"
 
 
 @dataclass(frozen=True)
@@ -71,36 +73,34 @@ def by_trades(sizes: list[int], runs: int) -> Curves:
 
 
 def by_lessons(groups: list[int], runs: int) -> Curves:
-    """A judgement of a module of so many lessons, once one group has changed."""
-    curve: list[Point] = []
+    """A judgement of a module of so many lessons, once one group has changed: what a position
+    manager waits for, then what is left for a full one."""
+    curves: Curves = {URGENT: [], FULL: []}
     config = LearningConfig(max_dims=DEPTH)
     seeds = itertools.count(20_000)
-    for n in groups:
-        judge = IntegratedMaterializer("pm", config)
-        lessons = 0
-        first: IntegratedLearner | None = None
-        for number in range(n):
-            one = learner(config, number, trades(GROUP_TRADES, DIMS, (4,), seed=number))
-            found = one.refit(version=1)
-            records: list[Lesson | GroupSummary] = [*found.lessons]
-            if found.summary is not None:
-                records.append(found.summary)
-            judge.fold(records)
-            lessons += len(found.lessons)
-            first = first or one
+    judge = IntegratedMaterializer("pm", config)
+    changing: list[IntegratedLearner] = []
+    for number in range(max(groups)):
+        one = learner(config, number, trades(GROUP_TRADES, DIMS, (4,), seed=number))
+        found = one.refit(version=1)
+        judge.fold([*found.lessons, *([found.summary] if found.summary else [])])
+        if number < CHANGING:
+            changing.append(one)
+        if number + 1 not in groups:
+            continue
         judge.judge(version=1)
-        assert first is not None
-        took = []
-        for _ in range(runs):
-            first.fold(trades(5, DIMS, (4,), seed=next(seeds)))
-            changed = first.refit(version=2)
-            judge.fold(
-                [*changed.lessons, *([changed.summary] if changed.summary else [])],
-                changed.retired,
-            )
-            took.append(cpu_s(lambda judge=judge: judge.judge(version=2)))  # type: ignore[misc]
-        curve.append(Point(lessons, statistics.median(took)))
-    return {"judgement after one group's change": curve}
+        urgent, full = [], []
+        for turn in range(CHANGING * runs):
+            one = changing[turn % len(changing)]
+            one.fold(trades(5, DIMS, (4,), seed=next(seeds)))
+            changed = one.refit(version=2)
+            summary = [changed.summary] if changed.summary else []
+            judge.fold([*changed.lessons, *summary], changed.retired)
+            urgent.append(cpu_s(lambda: judge.judge(version=2, urgent_only=True)))
+            full.append(cpu_s(lambda: judge.judge(version=2)))
+        curves[URGENT].append(Point(judge.n_lessons, statistics.median(urgent)))
+        curves[FULL].append(Point(judge.n_lessons, statistics.median(full)))
+    return curves
 
 
 def show(title: str, unit: str, curves: Curves) -> None:
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="write a plot, as SVG or PNG")
     options = parser.parse_args()
     sizes = [200, 400] if options.quick else [1_000, 3_000, 10_000, 30_000]
-    groups = [2, 4] if options.quick else [25, 50, 100, 200]
+    groups = [2, 4] if options.quick else [50, 100, 200, 400, 800]
     window = by_trades(sizes, options.runs)
     show("CPU of a close, by trades in its group's window", "trades", window)
     module = by_lessons(groups, options.runs)

@@ -27,10 +27,11 @@ import msgspec
 
 from edgeloop import explore
 from edgeloop.identity import check_category
+from edgeloop.index import answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.promotions import Promotions
-from edgeloop.resolution import EMERGENCY, NO_MATCH, Resolution, failed, unix_seconds
+from edgeloop.resolution import EMERGENCY, Resolution, failed, unix_seconds
 from edgeloop.security import KafkaSecurity
 from edgeloop.shelf import Shelf
 
@@ -176,14 +177,8 @@ class OverrideBook:
                 return _STALE
             at_s = time.time() if at is None else unix_seconds(at)
             key = canonical_pattern_key(pattern_key, module)
-            group = shelf.group(key, check_category(action_category))
-            matched = group.match(scope) if group is not None else None
-            if not matched:
-                return NO_MATCH
-            found = matched.at(scope, at_s)
-            if decision_id is None or not self._explore:
-                return found
-            return explore.explored(found, self._explore, key, action_category, decision_id)
+            index = shelf.group(key, check_category(action_category))
+            return answer(index, scope, at_s, self._explore, key, action_category, decision_id)
         except Exception as error:
             return failed(error)
 

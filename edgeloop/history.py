@@ -27,12 +27,11 @@ import msgspec
 
 from edgeloop import explore
 from edgeloop.identity import check_category
-from edgeloop.index import GroupIndex
+from edgeloop.index import GroupIndex, answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.resolution import (
     EMERGENCY,
-    NO_MATCH,
     Prepared,
     Resolution,
     failed,
@@ -153,13 +152,7 @@ class OverrideHistory:
             key = canonical_pattern_key(pattern_key, module)
             group = (key, check_category(action_category))
             index = self._index(group, at_s)
-            matched = index.match(scope) if index is not None else None
-            if not matched:
-                return NO_MATCH
-            found = matched.at(scope, at_s)
-            if decision_id is None or not self._explore:
-                return found
-            return explore.explored(found, self._explore, key, action_category, decision_id)
+            return answer(index, scope, at_s, self._explore, key, action_category, decision_id)
         except Exception as error:
             return failed(error)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from edgeloop.resolution import Prepared, Together
+from edgeloop.explore import explored
+from edgeloop.resolution import NO_MATCH, Prepared, Resolution, Together
 from edgeloop.scope import canonical_value
 
 MAX_SPELLINGS = 10_000
 """Values of one dimension that an index remembers."""
 MAX_REMEMBERED = 4_096
 """Sets of matching overrides that are remembered, of all indexes: some 4 kB for each with 30."""
+_WORD = (1 << 60) - 1
 
 
 class GroupIndex:
@@ -87,11 +89,16 @@ class GroupIndex:
 
     def overrides_of(self, left: int) -> tuple[Prepared, ...]:
         """The overrides of these bits, by id."""
-        found = []
+        found, held = [], self._overrides
+        first = -1
         while left:
-            low = left & -left
-            found.append(self._overrides[low.bit_length() - 1])
-            left ^= low
+            part = left & _WORD  # small numbers are faster
+            while part:
+                low = part & -part
+                found.append(held[first + low.bit_length()])
+                part ^= low
+            left >>= 60
+            first += 60
         return tuple(found)
 
     @staticmethod
@@ -109,3 +116,25 @@ class GroupIndex:
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _together(index: GroupIndex, left: int) -> Together:
     return Together(index.overrides_of(left))
+
+
+def answer(
+    index: GroupIndex | None,
+    scope: Mapping[str, object],
+    at_s: float,
+    share: float,
+    key: str,
+    action_category: str,
+    decision_id: str | None,
+) -> Resolution:
+    """The answer of a group's index (None: it has no overrides) at `at_s` (Unix seconds).
+
+    A decision with an id explores with this share of exploration.  Raises `CanonicalError`.
+    """
+    matched = index.match(scope) if index is not None else None
+    if not matched:
+        return NO_MATCH
+    found = matched.at(scope, at_s)
+    if decision_id is None or not share:
+        return found
+    return explored(found, share, key, action_category, decision_id)

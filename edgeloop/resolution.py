@@ -114,7 +114,9 @@ class Prepared(msgspec.Struct, frozen=True):
     """An override checked and made ready for use.
 
     Times are Unix seconds, scope and regimes pairs of dimension and value.  `gains` has one for
-    each of `regimes`, and 1 behind them, for when none holds; both are empty without gains.
+    each of `regimes`, and 1 behind them, for when none holds; without gains there is only that.
+    `row` has again what those that match together need: id, expiry, `as_of_s`, half-life (infinite
+    without one), regimes, effect and gains.
     """
 
     override_id: str
@@ -129,6 +131,7 @@ class Prepared(msgspec.Struct, frozen=True):
     gains: tuple[float, ...]
     uplift: float
     weight: float
+    row: tuple[str, float, float, float, Regimes | None, float, tuple[float, ...]]
 
 
 def prepare(override: Override) -> Prepared:
@@ -159,19 +162,33 @@ def prepare(override: Override) -> Prepared:
     gains.sort(
         key=lambda gain: -len(gain[0])
     )  # stable: of two equally specific regimes the one whose text comes first
+    as_of_s = _seconds(o.as_of)
+    expires_s = inf if o.expires_at is None else _seconds(o.expires_at)
+    half_life_s = None if half_life is None else half_life * 3600.0
+    regimes = _regimes(tuple([items for items, _ in gains])) if gains else None
+    factors = (*(gain for _, gain in gains), 1.0)
     return Prepared(
         o.override_id,
         (o.pattern_key, o.action_category),
         tuple(o.scope.items()),
         o.learning == "integrated",
         o.effect,
-        _seconds(o.as_of),
-        float("inf") if o.expires_at is None else _seconds(o.expires_at),
-        None if half_life is None else half_life * 3600.0,
-        _regimes(tuple([items for items, _ in gains])) if gains else None,
-        (*(gain for _, gain in gains), 1.0),
+        as_of_s,
+        expires_s,
+        half_life_s,
+        regimes,
+        factors,
         o.multiplier - 1.0,
         o.confidence * (len(o.scope) + 1) ** 1.5,
+        (
+            o.override_id,
+            expires_s,
+            as_of_s,
+            inf if half_life_s is None else half_life_s,
+            regimes,
+            o.effect,
+            factors,
+        ),
     )
 
 
@@ -210,11 +227,14 @@ class Together:
     """
 
     __slots__ = (
+        "_decays",
+        "_effects",
         "_expires_s",
         "_fixed",
+        "_gains",
         "_ids",
-        "_live",
-        "_newest_s",
+        "_of",
+        "_of_regimes",
         "_regimes",
         "_terms",
         "overrides",
@@ -222,16 +242,35 @@ class Together:
 
     def __init__(self, matched: Sequence[Prepared]) -> None:
         self.overrides = matched
-        self._expires_s = min([o.expires_s for o in matched])
-        live = [o for o in matched if o.integrated]
-        self._live = live
-        self._fixed = None if live else _classic(matched)
-        self._ids = tuple([o.override_id for o in live])
-        self._newest_s = max([o.as_of_s for o in matched])
-        self._regimes = tuple(dict.fromkeys([o.regimes for o in live if o.regimes is not None]))
-        # By the regimes that hold: of each override its effect times its gain, the time since which
-        # it decays, and its half-life.
-        self._terms: dict[tuple[int, ...], list[tuple[float, float, float]]] = {}
+        live = [o.row for o in matched if o.integrated]
+        if not live:
+            self._fixed: Resolution | None = _classic(matched)
+            self._expires_s = min([o.expires_s for o in matched])
+            return
+        self._fixed = None
+        self._ids, expires_s, as_of_s, lives_s, regimes, self._effects, self._gains = zip(
+            *live, strict=True
+        )
+        self._expires_s = min(expires_s)
+        newest_s = max(as_of_s)
+        # Mostly all are as of one time, none decays, and all have gains for the same regimes.
+        if min(as_of_s) == newest_s and min(lives_s) == max(lives_s):
+            self._decays: tuple[tuple[float, float], ...] = ((newest_s, lives_s[0]),)
+            self._of: list[int] | None = None
+        else:
+            decays = list(zip(as_of_s, lives_s, strict=True))
+            place = {decay: number for number, decay in enumerate(dict.fromkeys(decays))}
+            self._decays = tuple(place)
+            self._of = [place[decay] for decay in decays]
+        if len(live) < len(matched):
+            self._expires_s = min([o.expires_s for o in matched])
+        self._of_regimes = regimes
+        if regimes.count(regimes[0]) == len(regimes):
+            self._regimes = regimes[:1] if regimes[0] is not None else ()
+        else:
+            self._regimes = tuple([r for r in dict.fromkeys(regimes) if r is not None])
+        # By the regimes that hold: of each override its effect times its gain.
+        self._terms: dict[tuple[int, ...], list[float]] = {}
 
     def at(self, context: Mapping[str, object], at_s: float) -> Resolution:
         """The multiplier in `context` at `at_s` (Unix seconds)."""
@@ -247,23 +286,29 @@ class Together:
         terms = self._terms.get(places)
         if terms is None:
             terms = self._terms[places] = self._terms_in(places)
-        if at_s > self._newest_s:
-            contributions = [x * exp2((since - at_s) / life) for x, since, life in terms]
-        else:
-            contributions = [
-                x * exp2((since - at_s) / life) if at_s > since else x for x, since, life in terms
-            ]
+        if self._of is None:
+            since, life = self._decays[0]
+            if at_s > since and life != inf:
+                factor = exp2((since - at_s) / life)
+                return _sum(self._ids, [x * factor for x in terms])
+            return _sum(self._ids, terms)
+        left = [
+            exp2((since - at_s) / life) if at_s > since else 1.0 for since, life in self._decays
+        ]
+        contributions = [x * left[k] for x, k in zip(terms, self._of, strict=True)]
         return _sum(self._ids, contributions)
 
-    def _terms_in(self, places: tuple[int, ...]) -> list[tuple[float, float, float]]:
-        at = dict(zip(self._regimes, places, strict=True))
+    def _terms_in(self, places: tuple[int, ...]) -> list[float]:
+        if not places:
+            return list(self._effects)
+        if self._of_regimes.count(self._regimes[0]) == len(self._effects):
+            place = places[0]
+            return [x * gains[place] for x, gains in zip(self._effects, self._gains, strict=True)]
+        at: dict[Regimes | None, int] = dict(zip(self._regimes, places, strict=True))
+        at[None] = -1  # the last gain is 1
         return [
-            (
-                o.effect if o.regimes is None else o.effect * o.gains[at[o.regimes]],
-                o.as_of_s,
-                inf if o.half_life_s is None else o.half_life_s,
-            )
-            for o in self._live
+            x * gains[at[regimes]]
+            for x, gains, regimes in zip(self._effects, self._gains, self._of_regimes, strict=True)
         ]
 
 

@@ -78,9 +78,10 @@ class Known:
 
     @cached_property
     def _segments(self) -> SegmentBaselines:
-        return segment_baselines(
+        exact = segment_baselines(
             self.module, self.summaries.values(), self.config.baseline_default, 0
         )
+        return exact.on_grid(self.unit)
 
     def baseline(self, segment: SegmentKey) -> float:
         """What a trade of the segment earns on average, as the judgement subtracts it."""

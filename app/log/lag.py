@@ -9,8 +9,7 @@ May touch: the broker (read only).
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from app.log.groups import progress_group, projector_group
 from app.log.identity import Identity, Lost
+from app.log.lookout import Lookout, record_between
 from app.log.reader import reader, unreachable
 from app.log.topics import require_existence
 from app.settings import Settings
@@ -128,38 +128,7 @@ class LagReader:
         committed = {tp: at.offset for tp, at in (await self.identity.committed(group)).items()}
         bounds = await self.identity.bounds(name)
         stable = await self._committed_ends.end_offsets(list(bounds))
-        behind: dict[int, int] = {}
-        open_at: dict[int, int] = {}
-        next_offsets: dict[int, int] = {}
-        in_transaction = deleted = 0
-        beyond = False
-        for tp, (begin, end) in bounds.items():
-            done = committed.get(tp, -1)
-            start = max(done, begin)
-            beyond = beyond or done > end
-            deleted += max(0, begin - done) if done >= 0 else 0
-            readable = min(end, stable[tp])
-            if start < readable and await self._is_nothing(tp, start, readable):
-                start = readable
-            behind[tp.partition] = max(0, end - start)
-            if behind[tp.partition]:
-                next_offsets[tp.partition] = start
-            if stable[tp] < end and start < end:
-                in_transaction += end - max(start, stable[tp])
-                open_at[tp.partition] = stable[tp]
-        records = sum(behind.values())
-        return Lag(
-            role,
-            name,
-            group,
-            records,
-            behind,
-            in_transaction,
-            deleted,
-            beyond,
-            open_at,
-            next_offsets,
-        )
+        return await lag_of(role, name, group, committed, bounds, stable, self._is_nothing)
 
     async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
         """Whether no record that is delivered lies from `start` to `end`.
@@ -168,17 +137,92 @@ class LagReader:
         """
         if self._nothing.get((tp, start), -1) >= end:
             return True
-        consumer = self._committed_ends
-        consumer.assign([tp])
-        consumer.seek(tp, start)
-        give_up = time.monotonic() + _LOOK_S
         try:
-            while time.monotonic() < give_up:
-                if (await consumer.getmany(tp, timeout_ms=200, max_records=1)).get(tp):
-                    return False
-                if await consumer.position(tp) >= end:
-                    self._nothing[tp, start] = end
-                    return True
+            found = await record_between(self._committed_ends, tp, start, end, _LOOK_S)
         except KafkaError:
             return False  # it counts as behind until the broker says otherwise
-        return False
+        if found is False:
+            self._nothing[tp, start] = end
+        return found is False
+
+
+class SharedLags:
+    """The lags as a worker's lookout sees them: the offsets may be some seconds old."""
+
+    def __init__(self, settings: Settings, lookout: Lookout) -> None:
+        self._settings = settings
+        self._lookout = lookout
+        self._nothing: dict[tuple[TopicPartition, int], int] = {}
+
+    async def lags(self) -> list[Lag]:
+        """Lag per role and topic.  Raises as `Lookout` does."""
+        found = []
+        seen = await self._lookout.look()
+        for role, group, topics in chain(self._settings):
+            committed = await self._lookout.committed(group)
+            for topic in topics:
+                name = self._settings.topic(topic)
+                bounds = {
+                    TopicPartition(*at): (seen.log.begins[at], end.offset)
+                    for at, end in seen.log.ends.items()
+                    if at[0] == name
+                }
+                found.append(
+                    await lag_of(
+                        role, name, group, committed, bounds, seen.stable, self._is_nothing
+                    )
+                )
+        return found
+
+    async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
+        if self._nothing.get((tp, start), -1) < end:
+            if await self._lookout.delivers(tp, start, end, _LOOK_S) is not False:
+                return False
+            self._nothing[tp, start] = end
+        return True
+
+
+async def lag_of(
+    role: str,
+    name: str,
+    group: str,
+    committed: Mapping[TopicPartition, int],
+    bounds: Mapping[TopicPartition, tuple[int, int]],
+    stable: Mapping[TopicPartition, int],
+    is_nothing: Callable[[TopicPartition, int, int], Awaitable[bool]],
+) -> Lag:
+    """The lag of a role by what is committed, where the partitions of a topic (full name) begin and
+    end, and where what is committed in them ends; `is_nothing` tells whether no record that is
+    delivered lies between two offsets."""
+    behind: dict[int, int] = {}
+    open_at: dict[int, int] = {}
+    next_offsets: dict[int, int] = {}
+    in_transaction = deleted = 0
+    beyond = False
+    for tp, (begin, end) in bounds.items():
+        done = committed.get(tp, -1)
+        start = max(done, begin)
+        beyond = beyond or done > end
+        deleted += max(0, begin - done) if done >= 0 else 0
+        readable = min(end, stable[tp])
+        if start < readable and await is_nothing(tp, start, readable):
+            start = readable
+        behind[tp.partition] = max(0, end - start)
+        if behind[tp.partition]:
+            next_offsets[tp.partition] = start
+        if stable[tp] < end and start < end:
+            in_transaction += end - max(start, stable[tp])
+            open_at[tp.partition] = stable[tp]
+    records = sum(behind.values())
+    return Lag(
+        role,
+        name,
+        group,
+        records,
+        behind,
+        in_transaction,
+        deleted,
+        beyond,
+        open_at,
+        next_offsets,
+    )

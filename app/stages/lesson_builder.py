@@ -93,6 +93,7 @@ class GroupStore:
         self._show_next_s = 0.0
         self._sieves: dict[str, Sieve] | None = {}  # None once the log was read to its end
         self._sifted = 0
+        self._gaps = False  # whether a window may lack trades
         self._version = 0
         self._folded = 0
         self._histories = EdgeHistories(settings)
@@ -121,6 +122,7 @@ class GroupStore:
             key = group_key(pattern_key, category)
             if key not in self._groups:
                 self._groups[key] = self._learner(module, pattern_key, category)
+                self._line.note(key)
             if not trades:
                 continue
             if self._sieves is not None:
@@ -137,6 +139,7 @@ class GroupStore:
         group = self._groups[key]
         before = group.window.rewritten
         group.fold(trades)
+        self._gaps = self._gaps or group.needs_rebuild
         self._line.touch(key, self._version)
         if rewritten := group.window.rewritten - before:
             now_ms = time.time_ns() // 1_000_000
@@ -163,6 +166,7 @@ class GroupStore:
             group = self._groups[key]
             group.fold(sieve.inside())
             group.window.remember(sieve.outside())
+            self._gaps = self._gaps or group.needs_rebuild
             self._line.touch(key, 0)
 
     def _prune(self) -> None:
@@ -188,6 +192,7 @@ class GroupStore:
                 )
         for key, group in self._groups.items():
             group.adopt(by_group.get(key, ()))
+            self._line.note(key)
         self._histories.adopt(lesson for lessons in by_group.values() for lesson in lessons)
 
     def changes(self, full: bool) -> list[Outgoing]:
@@ -209,9 +214,8 @@ class GroupStore:
     def _show(self) -> None:
         """Sizes as metrics."""
         partition, groups = str(self._partition), self._groups.values()
-        large = sum(group.dirty and len(group.window) >= self._least for group in groups)
-        WAITING_GROUPS.labels(partition, "large").set(large)
-        WAITING_GROUPS.labels(partition, "small").set(sum(g.dirty for g in groups) - large)
+        for size, waiting in zip(("large", "small"), self._line.owing, strict=True):
+            WAITING_GROUPS.labels(partition, size).set(waiting)
         HELD_GROUPS.labels(partition).set(self._line.held)
         if time.monotonic() >= self._show_next_s:
             self._show_next_s = time.monotonic() + SHOW_EVERY_S
@@ -222,8 +226,7 @@ class GroupStore:
     def settled(self) -> bool:
         """No group has anything to publish."""
         self._end_sifting()
-        dirty = any(group.dirty for group in self._groups.values())
-        return not dirty and self._histories.settled and self._rewrites.settled
+        return not any(self._line.owing) and self._histories.settled and self._rewrites.settled
 
     @property
     def unfinished(self) -> bool:
@@ -239,7 +242,9 @@ class GroupStore:
     def needs_rebuild(self) -> bool:
         """A correction moved a window back over trades that had left it."""
         self._end_sifting()
-        return any(group.needs_rebuild for group in self._groups.values())
+        # Trades that came since may have moved a window on again: then it lacks nothing.
+        self._gaps = self._gaps and any(g.needs_rebuild for g in self._groups.values())
+        return self._gaps
 
     def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
         SEARCHES_CUT.inc(group.search_cut)

@@ -67,7 +67,10 @@ class RefitLine:
 
     def __init__(self, groups: Mapping[str, Learner], least: int = 1) -> None:
         self._groups = groups
+        self._least = least
         self._turns = Turns(least)
+        self._owing: dict[str, bool] = {}  # groups that owe a refit; whether they may have lessons
+        self._large = 0
         self._held: dict[str, float] = {}
         self._waiting: dict[str, Wait] = {}
         self._touched: dict[str, None] = {}
@@ -75,9 +78,23 @@ class RefitLine:
         self._cut = False
         self._rest_until_s = 0.0
 
+    def note(self, key: str) -> None:
+        """Look whether a group owes a refit: it is new, or what it knows has changed."""
+        group = self._groups[key]
+        self._large -= self._owing.pop(key, False)
+        if group.dirty:
+            self._owing[key] = large = len(group.window) >= self._least
+            self._large += large
+
+    @property
+    def owing(self) -> tuple[int, int]:
+        """How many groups owe a refit: those that may have lessons, and the others."""
+        return self._large, len(self._owing) - self._large
+
     def touch(self, key: str, since: int) -> None:
         """Trades were folded into a group, of records from the offset `since` on."""
-        if not self._groups[key].dirty:
+        self.note(key)
+        if key not in self._owing:
             return  # nothing that it did not know
         now_s = time.monotonic()
         self._touched[key] = None
@@ -96,10 +113,10 @@ class RefitLine:
 
     def exact_to(self, version: int) -> int:
         """The offset, at most `version`, before which all is told as refits say it."""
-        for key, group in self._groups.items():
+        for key in self._owing:
             if self._is_beside(key) and self._beside is not None:
                 version = min(version, self._beside.since)
-            elif group.dirty:
+            else:
                 version = min(version, self._waiting.get(key, NEVER).since)
         return version
 
@@ -131,6 +148,7 @@ class RefitLine:
                 self._hold(key)
                 continue
             self._waiting.pop(key, None)
+            self.note(key)
             yield group, refit
             ended_s = time.monotonic()
             if not full:
@@ -156,9 +174,10 @@ class RefitLine:
         they are, and how long they have waited."""
         self._held = {key: until for key, until in self._held.items() if until > now_s}
         need: dict[str, float] = {}
-        for key, group in self._groups.items():
-            if not group.dirty or self._is_beside(key) or key in self._held:
+        for key in self._owing:
+            if self._is_beside(key) or key in self._held:
                 continue
+            group = self._groups[key]
             times = self._waiting.get(key, NEVER)
             late = (now_s - times.first_s) / LATEST_S
             if group.stale >= 1.0:
@@ -201,7 +220,9 @@ class RefitLine:
             now_s = time.monotonic()
             self._rest_until_s = now_s + REST * (now_s - beside.began_s)
             group = self._groups[beside.key]
-            yield group, group.finish(beside.work, version)
+            refit = group.finish(beside.work, version)
+            self.note(beside.key)
+            yield group, refit
 
 
 @cache

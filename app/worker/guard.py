@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError
-from app.log.identity import Difference, End, Identity, Log, refusal
-from app.log.reader import reader
+from app.log.identity import Difference, End, Log, refusal
+from app.log.lookout import Lookout
 from app.log.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings
@@ -43,8 +44,9 @@ _SURE_AFTER = 3
 class Guard:
     """`reasons`: a word and a sentence for each thing that is in the way, for readiness."""
 
-    def __init__(self, app: faust.App, settings: Settings) -> None:
+    def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
         self._settings = settings
+        self._lookout = lookout or Lookout(settings)
         self._sources = [settings.topic(name) for name in (CLOSES, FACTS, LESSONS)]
         self._was = Log()
         self._seen = 0  # looks in a row that found another log
@@ -63,35 +65,25 @@ class Guard:
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the looking."""
         self._stop.set()
+        await self._lookout.stop()
 
     async def run(self) -> None:
         """Look every few seconds, until stopped; a broker that is away is no finding."""
         while not self._stop.is_set():
             try:
-                await self._watch()
+                await self._look()
             except (KafkaError, OSError, EdgeloopError) as error:
                 log.info("guard.broker_away", error=repr(error))
+                await self._lookout.drop()
             await self._pause()
 
     async def _pause(self) -> None:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stop.wait(), LOOK_EVERY_S)
 
-    async def _watch(self) -> None:
-        """Look over connections that are kept; raises when they are lost."""
-        consumer = reader(self._settings)
-        try:
-            await consumer.start()
-            async with Identity(self._settings) as identity:
-                while not self._stop.is_set():
-                    await self._look(identity, consumer)
-                    await self._pause()
-        finally:
-            with suppress(KafkaError, OSError):
-                await consumer.stop()
-
-    async def _look(self, identity: Identity, consumer: AIOKafkaConsumer) -> None:
-        now = await identity.now()
+    async def _look(self) -> None:
+        seen = await self._lookout.look(max_age_s=0.0)
+        identity, now = await self._lookout.identity(), seen.log
         differences = await identity.differences(self._was, now)
         gone = [name for name in self._was.topics if name not in now.topics]
         differences += [Difference(name, "is gone") for name in gone]
@@ -105,7 +97,7 @@ class Guard:
             lines = "".join(f"\n  {m.topic} {m.problem}: {m.remedy}" for m in wrong)
             refuse(ConfigurationError(f"Partitions were added:{lines}"))
         self._was = _furthest(self._was, now)
-        found = await self._transactions(consumer, now)
+        found = self._transactions(seen.stable, now)
         for lost in await identity.lost():
             found.append(("records_lost", f"{lost}. To be told no more: {ACCEPT}."))
         self._in_the_way = found
@@ -113,10 +105,11 @@ class Guard:
             await identity.note(now)
             self._noted_s = time.monotonic()
 
-    async def _transactions(self, consumer: AIOKafkaConsumer, now: Log) -> list[tuple[str, str]]:
+    def _transactions(
+        self, stable: Mapping[TopicPartition, int], now: Log
+    ) -> list[tuple[str, str]]:
         """Open transactions that have been in the way for long."""
         tps = [TopicPartition(*at) for at in now.ends if at[0] in self._sources]
-        stable = await consumer.end_offsets(tps) if tps else {}
         waiting = {tp: now.ends[tp.topic, tp.partition].offset - stable[tp] for tp in tps}
         moment = time.monotonic()
         self._open = {

@@ -20,7 +20,8 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
-from app.log.lag import Lag, LagReader
+from app.log.lag import Lag, SharedLags
+from app.log.lookout import Lookout
 from app.metrics import LAG, LAG_SECONDS
 from app.settings import Settings
 from app.worker.fatal import fatal_exit
@@ -66,8 +67,8 @@ class Waiting:
 class LagWatch:
     """Looks while the worker runs."""
 
-    def __init__(self, app: faust.App, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
+        self._lags = SharedLags(settings, lookout or Lookout(settings))
         self._waiting: dict[str, Waiting] = {}
         self._stop = asyncio.Event()
         app.on_before_shutdown.connect(self.stop)
@@ -81,15 +82,12 @@ class LagWatch:
         """Look every few seconds, until stopped; while the broker is away nothing changes."""
         while not self._stop.is_set():
             try:
-                async with LagReader(self._settings) as reader:
-                    while not self._stop.is_set():
-                        self.show(await reader.lags(), time.monotonic())
-                        await self._pause()
+                self.show(await self._lags.lags(), time.monotonic())
             except (KafkaError, OSError, EdgeloopError) as error:
                 log.info("lag.broker_away", error=repr(error))
-                await self._pause()
             except Exception as error:
                 fatal_exit("lag watch", error)
+            await self._pause()
 
     async def _pause(self) -> None:
         with suppress(asyncio.TimeoutError):

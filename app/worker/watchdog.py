@@ -22,12 +22,11 @@ from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.log.admin import admin
-from app.log.reader import reader
+from app.log.lookout import Lookout
 from app.metrics import STALLED
 from app.settings import Settings
 from app.worker import memory
@@ -39,7 +38,7 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 10.0
 STALLED_S = 120.0
 EXIT_S = 300.0
-_PEEK_MS = 2_000
+PEEK_S = 2.0
 
 _beats: dict[str, float] = {}
 
@@ -75,10 +74,10 @@ class Unmoved:
 class Watchdog:
     """`reasons`: a word and a sentence for each stall, for readiness."""
 
-    def __init__(self, app: faust.App, settings: Settings) -> None:
+    def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
         self._app = app
         self._settings = settings
-        self._consumer: AIOKafkaConsumer | None = None
+        self._lookout = lookout or Lookout(settings)
         self._unmoved = Unmoved()
         self._stalled: dict[str, str] = {}
         self._turns = 0
@@ -97,7 +96,7 @@ class Watchdog:
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the looking."""
         self._stop.set()
-        await self._drop()
+        await self._lookout.stop()
 
     async def run(self) -> None:
         """Look every few seconds, until stopped."""
@@ -113,7 +112,6 @@ class Watchdog:
                 await self._look()
             except (KafkaError, OSError, UnreachableError) as error:
                 log.info("watchdog.broker_away", error=repr(error))
-                await self._drop()
             except Exception as error:
                 fatal_exit("watchdog", error)
 
@@ -160,29 +158,16 @@ class Watchdog:
         owned = [tp for tp in self._app.consumer.assignment() if tp.topic == topic]
         if not owned or "ingest" not in self._settings.agents:
             return {}
-        if self._consumer is None:
-            consumer = reader(self._settings)
-            await consumer.start()
-            self._consumer = consumer
         partitions = [TopicPartition(tp.topic, tp.partition) for tp in owned]
-        ends = await self._consumer.end_offsets(partitions)
-        async with admin(self._settings) as client:
-            committed = await client.list_consumer_group_offsets(self._settings.consumer_group)
-        done = {tp: committed[tp].offset if tp in committed else 0 for tp in partitions}
+        stable = (await self._lookout.look()).stable
+        ends = {tp: stable.get(tp, 0) for tp in partitions}
+        committed = await self._lookout.committed(self._settings.consumer_group)
+        done = {tp: committed.get(tp, 0) for tp in partitions}
         found = self._unmoved.look(done, ends, now_s)
         for tp, seconds in found.items():
-            if seconds > STALLED_S and not await self._has_record(self._consumer, tp, done[tp]):
+            if seconds > STALLED_S and not await self._lookout.delivers(
+                tp, done[tp], ends[tp], PEEK_S
+            ):
                 self._unmoved.passed(tp)
                 return {}
         return found
-
-    async def _has_record(self, consumer: AIOKafkaConsumer, tp: TopicPartition, at: int) -> bool:
-        """Whether something is delivered from `at` on: marks of transactions are not."""
-        consumer.assign([tp])
-        consumer.seek(tp, at)
-        return bool((await consumer.getmany(tp, timeout_ms=_PEEK_MS, max_records=1)).get(tp))
-
-    async def _drop(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()

@@ -181,12 +181,19 @@ def test_urgent_is_what_a_position_manager_notices() -> None:
     published, _ = stages()[3]
     module = judge(published)
     module.judge(1)
-    shifted = [
+    shifted: Records = [
         msgspec.structs.replace(
             r, segments=tuple(msgspec.structs.replace(s, sum=s.sum + 1e-4) for s in r.segments)
         )
         for r in published
         if isinstance(r, GroupSummary)
+    ]
+    shifted += [
+        msgspec.structs.replace(
+            r, marginal=msgspec.structs.replace(r.marginal, now=r.marginal.now + 1e-6)
+        )
+        for r in published
+        if isinstance(r, Lesson) and r.marginal is not None and r.marginal.step is not None
     ]
     module.fold(shifted)
     urgent = module.judge(2, urgent_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.learning.integrated.netting import Effect
-from app.learning.integrated.refinements import refined
+from app.learning.integrated.refinements import refined, refinements_of
 from app.learning.integrated.regimes import METRICS, RegimeWeights
 from schemas.lessons import LessonDecay, Metrics
 from tests.learning.making import GROUPS, learned, market
@@ -41,35 +41,37 @@ def weights(gain: float) -> list[RegimeWeights]:
     return [RegimeWeights(of_s1, 90, 400, offset, some, 0.001, gain != 1.0, offset, centre)]
 
 
+def beside(found: dict[str, Effect], weights: list[RegimeWeights]) -> dict[str, Effect]:
+    return refined(found, refinements_of(found, SIGNATURE), weights, SIGNATURE)
+
+
 def test_without_gains_nothing_changes() -> None:
     found = effects(edge=0.8, difference=-0.6, sd=0.1)
-    assert refined(found, weights(1.0), SIGNATURE) == found
-    assert refined(found, [], SIGNATURE) == found
+    assert beside(found, weights(1.0)) == found
+    assert beside(found, []) == found
 
 
 def test_a_difference_that_the_gain_tells_is_silent_and_the_edge_is_that_over_all_regimes() -> None:
-    found = refined(effects(edge=0.8, difference=-0.6, sd=0.1), weights(0.2 / 0.65), SIGNATURE)
+    found = beside(effects(edge=0.8, difference=-0.6, sd=0.1), weights(0.2 / 0.65))
     assert found["slice"].effect == pytest.approx(0.8 - 0.6 / 4)
     assert found["in S1"].effect == pytest.approx(0.0)
     assert found["other"].effect == 0.3
 
 
 def test_what_the_gain_does_not_tell_stays_as_far_as_it_is_sure() -> None:
-    found = refined(effects(edge=0.8, difference=-1.6, sd=0.1), weights(0.5), SIGNATURE)
+    found = beside(effects(edge=0.8, difference=-1.6, sd=0.1), weights(0.5))
     blend = 0.8 - 1.6 / 4
     left = 0.8 - 1.6 - blend * 0.5
     assert found["in S1"].effect == pytest.approx(left * (1 - 0.1**2 / left**2))
 
 
 def test_a_shared_difference_gives_way() -> None:
-    found = refined(
-        effects(edge=0.8, difference=-0.1, sd=0.1, part="shared"), weights(0.5), SIGNATURE
-    )
+    found = beside(effects(edge=0.8, difference=-0.1, sd=0.1, part="shared"), weights(0.5))
     assert found["in S1"].effect == 0.0
 
 
 def test_a_gain_that_hardly_acts_hardly_changes_anything() -> None:
     before = effects(edge=0.8, difference=-0.6, sd=0.1)
-    after = refined(before, weights(0.99), SIGNATURE)
+    after = beside(before, weights(0.99))
     for name, effect in after.items():
         assert effect.effect == pytest.approx(before[name].effect, abs=0.04)

@@ -6,16 +6,17 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learning.common.columns import Columns
 from app.learning.common.segments import segment_order
 from app.learning.common.window import SegmentKey
 from edgeloop.identity import baseline_id
-from schemas.lessons import Baseline, GroupSummary
+from schemas.lessons import Baseline, GroupSummary, SegmentSum
 
 
 def module_baseline(
@@ -91,6 +92,72 @@ class SegmentBaselines(NamedTuple):
     variances: dict[SegmentKey, float]
     elsewhere: tuple[float, float]
 
+    def on_grid(self, unit: float) -> SegmentBaselines:
+        """With means to an eighth of their own standard errors, or to a thousandth of `unit`: the
+        next trade of one group does not change what is judged of all others."""
+        cells = {
+            key: on_error_grid(mean, self.variances[key], unit) for key, mean in self.means.items()
+        }
+        return SegmentBaselines(
+            self.records,
+            {key: mean for key, (mean, _) in cells.items()},
+            {key: variance for key, (_, variance) in cells.items()},
+            on_error_grid(*self.elsewhere, unit),
+        )
+
+
+LEAST_STEP = 1e-3
+"""Of a mean, in units of size: a tenth of a step of the multiplier."""
+
+
+def on_error_grid(mean: float, variance: float, unit: float) -> tuple[float, float]:
+    """A mean to an eighth of its standard error or a thousandth of `unit`, whichever is more, and
+    its variance to a quarter of a factor of two.
+
+    >>> on_error_grid(0.5, 0.0, 1.0), on_error_grid(0.517, 0.01, 1.0)
+    ((0.5, 0.0), (0.515625, 0.009290680585958758))
+    """
+    if not variance > 0:
+        return mean, variance
+    relative = math.log2(variance / (unit * unit))
+    step = unit * max(2.0 ** math.floor(relative / 2.0 - 3.0), LEAST_STEP)
+    return round(mean / step) * step, unit * unit * 2.0 ** (round(4.0 * relative) / 4.0)
+
+
+class SegmentSums:
+    """Home trades of each segment, as the groups of a module add up: exact, in any order."""
+
+    def __init__(self) -> None:
+        self._parts: dict[SegmentKey, Columns[Hashable]] = {}
+        self._of: dict[Hashable, tuple[SegmentSum, ...]] = {}
+        self._totals: dict[SegmentKey, tuple[int, float, float]] = {}
+
+    def put(self, group: Hashable, segments: tuple[SegmentSum, ...]) -> None:
+        """Set what a group has in each segment; () for a group that is gone."""
+        now = {(part.bucket, part.timeframe): part for part in segments}
+        for part in self._of.pop(group, ()):
+            key = (part.bucket, part.timeframe)
+            self._totals.pop(key, None)
+            if key not in now:
+                self._parts[key].drop(group)
+                if not len(self._parts[key]):
+                    del self._parts[key]
+        for key, part in now.items():
+            if key not in self._parts:
+                self._parts[key] = Columns(3)
+            self._parts[key].put(group, (part.n, part.sum, part.sum_sq))
+            self._totals.pop(key, None)
+        if segments:
+            self._of[group] = segments
+
+    def totals(self) -> dict[SegmentKey, tuple[int, float, float]]:
+        """By segment, in order: trades, and the sums of outcomes and of their squares, rounded
+        once."""
+        for key in self._parts.keys() - self._totals.keys():
+            parts = self._parts[key]
+            self._totals[key] = round(parts.total(0)), parts.total(1), parts.total(2)
+        return {key: self._totals[key] for key in sorted(self._totals, key=segment_order)}
+
 
 def segment_baselines(
     module: str, summaries: Iterable[GroupSummary], default: float, version: int
@@ -134,20 +201,27 @@ def segment_baselines(
     >>> {key: round(mean, 3) for key, mean in found.means.items()}
     {('mega', '1h'): 0.009, ('micro', '1h'): 0.988}
     """
-    groups = sorted(summaries, key=lambda s: s.lesson_id)
-    sums: dict[SegmentKey, list[tuple[int, float, float]]] = {}
-    for group in groups:
-        for part in group.segments:
-            sums.setdefault((part.bucket, part.timeframe), []).append(
-                (part.n, part.sum, part.sum_sq)
-            )
-    keys = sorted(sums, key=segment_order)
-    n = np.array([sum(p[0] for p in sums[k]) for k in keys], np.float64)
-    total = np.array([math.fsum(p[1] for p in sums[k]) for k in keys])
-    squares = np.array([math.fsum(p[2] for p in sums[k]) for k in keys])
+    sums, as_of = SegmentSums(), ""
+    for summary in summaries:
+        sums.put(summary.lesson_id, summary.segments)
+        as_of = max(as_of, summary.as_of)
+    return baselines_of(module, sums.totals(), as_of, default, version)
+
+
+def baselines_of(
+    module: str,
+    sums: Mapping[SegmentKey, tuple[int, float, float]],
+    as_of: str,
+    default: float,
+    version: int,
+) -> SegmentBaselines:
+    """`segment_baselines` from the `totals` of `SegmentSums`, as of the newest summary."""
+    keys = list(sums)
+    n = np.array([sums[k][0] for k in keys], np.float64)
+    total = np.array([sums[k][1] for k in keys])
+    squares = np.array([sums[k][2] for k in keys])
     if not n.sum():
         return SegmentBaselines([], {}, {}, (default, 0.0))
-    as_of = max(group.as_of for group in groups)
     raw = total / n
     trades = float(n.sum())
     within = max(float(np.sum(squares - total * raw)), 0.0) / max(trades - len(keys), 1.0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.learning.common.outbox import Difference, Outbox
+from app.learning.common.said import LeanOutbox
 from edgeloop.overrides import Override
 from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
@@ -41,12 +42,19 @@ class Changes:
 class Outboxes:
     """What is published of a module.
 
-    `urgent`: whether a position manager should learn of the difference between two records at once.
+    `urgent`: whether a position manager should learn of the difference between two records at once;
+    `urgent_part`: the part of a verdict that is, where of verdicts only digests are to be held.
     """
 
-    def __init__(self, urgent: Callable[[Any, Any], bool]) -> None:
+    def __init__(
+        self,
+        urgent: Callable[[Any, Any], bool],
+        urgent_part: Callable[[LessonVerdict], Any] | None = None,
+    ) -> None:
         self.overrides: Outbox[Override] = Outbox(OVERRIDES, urgent)
-        self.verdicts: Outbox[LessonVerdict] = Outbox(VERDICTS, urgent)
+        self.verdicts: Outbox[LessonVerdict] = (
+            Outbox(VERDICTS, urgent) if urgent_part is None else LeanOutbox(VERDICTS, urgent_part)
+        )
         self.baselines: Outbox[Baseline] = Outbox(BASELINES, urgent)
         self.regime_weights: Outbox[RegimeWeight] = Outbox(REGIME_WEIGHTS, urgent)
         self.factors: Outbox[LatentFactor] = Outbox(FACTORS, urgent)

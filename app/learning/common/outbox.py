@@ -59,7 +59,9 @@ class Outbox(Generic[Kept]):
     def __init__(self, topic: str, urgent: Callable[[Any, Any], bool] | None = None) -> None:
         self._key_of = KINDS[topic].key_of
         self._urgent = urgent
-        self._held: dict[str, Kept] = {}
+        self._held: dict[str, Any] = {}
+        # what urgent calls left for the next full one
+        self._waiting: dict[str, Kept] = {}
 
     @property
     def held(self) -> Mapping[str, Kept]:
@@ -68,7 +70,8 @@ class Outbox(Generic[Kept]):
 
     def adopt(self, records: Iterable[Kept]) -> None:
         """Take these records, and nothing else, as published."""
-        self._held = {self._key_of(record): record for record in records}
+        self._held = {self._key_of(record): self._kept(record) for record in records}
+        self._waiting = {}
 
     def replace(
         self, current: Iterable[Kept], version: int, *, urgent_only: bool = False
@@ -78,6 +81,7 @@ class Outbox(Generic[Kept]):
         The difference then counts as published; its records are marked with `version`.
         """
         by_key = {self._key_of(record): record for record in current}
+        self._waiting = {}
         gone = sorted(self._held.keys() - by_key.keys())
         return self._publish(by_key, gone, version, urgent_only)
 
@@ -92,6 +96,14 @@ class Outbox(Generic[Kept]):
         """As `replace`, where `current` are only those that may have changed; `gone` should not be
         there."""
         by_key = {self._key_of(record): record for record in current}
+        gone = list(gone)
+        for key in gone:
+            self._waiting.pop(key, None)
+        if self._waiting:
+            for key in by_key:
+                self._waiting.pop(key, None)
+            if not urgent_only:
+                by_key, self._waiting = self._waiting | by_key, {}
         held = [key for key in gone if key in self._held]
         return self._publish(by_key, held, version, urgent_only)
 
@@ -101,19 +113,29 @@ class Outbox(Generic[Kept]):
         difference: Difference[Kept] = Difference(retired=gone)
         for key, record in current.items():
             old = self._held.get(key)
-            if record is old or same(record, old) or (urgent_only and self._can_wait(record, old)):
+            if old is not None and self._same(record, old):
+                continue
+            if urgent_only and old is not None and self._can_wait(record, old):
+                self._waiting[key] = record
                 continue
             if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
                 # Said before, and something else since.
                 record = msgspec.structs.replace(record, version=version)
-            self._held[key] = record
+            self._held[key] = self._kept(record)
             difference.published.append(record)
         for key in gone:
             del self._held[key]
         return difference
 
-    def _can_wait(self, record: Kept, old: Kept | None) -> bool:
-        return self._urgent is not None and old is not None and not self._urgent(record, old)
+    def _kept(self, record: Kept) -> Any:
+        """What is held of a published record."""
+        return record
+
+    def _same(self, record: Kept, old: Any) -> bool:
+        return record is old or same(record, old)
+
+    def _can_wait(self, record: Kept, old: Any) -> bool:
+        return self._urgent is not None and not self._urgent(record, old)
 
 
 def same(one: Any, other: Any) -> bool:

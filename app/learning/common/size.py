@@ -7,6 +7,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +59,18 @@ def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
     weighted by trades, or 1 if no group has any spread.  It has three significant digits: the next
     trade of one group does not change the sizes of all.
     """
-    if outcome == "rr":
+    held = list(map(spread_of_outcomes, summaries))
+    return unit_of(outcome, fsum(squares for squares, _ in held), sum(n for _, n in held))
+
+
+def spread_of_outcomes(summary: GroupSummary) -> tuple[float, int]:
+    """A group's robust variance times its trades, and these; 0 of both without any spread."""
+    sd = summary.robust_sd if summary.path is None else summary.path.robust_sd
+    return (sd * sd * summary.n, summary.n) if sd is not None and sd > 0 else (0.0, 0)
+
+
+def unit_of(outcome: str, squares: float, trades: float) -> float:
+    """`unit_of_size` from the sums of `spread_of_outcomes`."""
+    if outcome == "rr" or not trades:
         return 1.0
-    groups = [
-        (s.robust_sd if s.path is None else s.path.robust_sd, s.n)
-        for s in sorted(summaries, key=lambda s: s.lesson_id)
-    ]
-    spread = [(sd, n) for sd, n in groups if sd is not None and sd > 0]
-    trades = sum(n for _, n in spread)
-    if not trades:
-        return 1.0
-    return float(f"{np.sqrt(sum(sd * sd * n for sd, n in spread) / trades):.3g}")
+    return float(f"{np.sqrt(squares / trades):.3g}")

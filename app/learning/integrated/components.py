@@ -23,13 +23,71 @@ are not looked at either."""
 TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
 """Bands between these are looked at together: few at first, since what they join needs no second
 look."""
+ALONE = 1 << 32
+"""Labels below are those of single points."""
 CHUNK_LISTED = 1 << 20
 CHUNK_COMPARED = 1 << 14
 """Pairs that are listed, and whose minima are compared, at a time."""
 
 
-def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints, Known]:
-    """Join the components that a pair with an active point links; also the Jaccards that were
+class Labels:
+    """Which component each point belongs to: equal labels `of` points, equal component.  The label
+    of a point that is alone is its own number."""
+
+    def __init__(self) -> None:
+        self.of = np.zeros(0, np.int64)  # with room for more; −1 of a place that is free
+        self.joined: set[int] = set()
+        """Components that others were joined with since this was last emptied."""
+        self._points: dict[int, list[int]] = {}  # of components of several points
+        self._next = ALONE
+
+    def points(self, label: int) -> list[int]:
+        """The points of a component, ascending."""
+        return [label] if label < ALONE else sorted(self._points[label])
+
+    def separate(self, points: Ints) -> None:
+        """Make each of these points a component of its own."""
+        self.free(points)
+        if len(points) and (most := int(points.max())) >= len(self.of):
+            room = max(most + 1, len(self.of) * 5 // 4) - len(self.of)
+            self.of = np.concatenate([self.of, np.full(room, -1, np.int64)])
+        self.of[points] = points
+
+    def free(self, points: Ints) -> None:
+        """Points that are in no component any more."""
+        points = points[points < len(self.of)]
+        for point, label in zip(points.tolist(), self.of[points].tolist(), strict=True):
+            if label >= ALONE:
+                self._points[label].remove(point)
+                if not self._points[label]:
+                    del self._points[label]
+        self.of[points] = -1
+
+    def join(self, a: Ints, b: Ints) -> None:
+        """Make the components of a[i] and b[i] one for each i."""
+        if not len(a):
+            return
+        names, at = np.unique(np.concatenate([self.of[a], self.of[b]]), return_inverse=True)
+        left, right = at[: len(a)], at[len(a) :]
+        graph = coo_array(
+            (np.ones(len(a), np.bool_), (left, right)), shape=(len(names), len(names))
+        )
+        _, part = connected_components(graph, directed=False)
+        whole: dict[int, list[int]] = {}
+        for name, number in zip(names.tolist(), part.tolist(), strict=True):
+            whole.setdefault(number, []).append(name)
+        for together in whole.values():
+            if len(together) > 1:
+                self.joined.update(together)
+                self._points[self._next] = inside = []
+                for name in together:
+                    inside += [name] if name < ALONE else self._points.pop(name)
+                self.of[inside] = self._next
+                self._next += 1
+
+
+def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
+    """Join the components that a pair with an active point links; returns the Jaccards that were
     computed.
 
     Pairs within one component need no look.  If many are active, neighbours in a band come first,
@@ -37,15 +95,16 @@ def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints
     """
     known = Known(np.zeros(0, np.int64), np.zeros(0, np.float64))
     if not len(active):
-        return label, known
+        return known
     is_active = np.zeros(points.size, np.bool_)
     is_active[active] = True
     few = len(active) <= points.size // 10
+    table = np.zeros((0, 0), np.uint64) if few else points.table()
     for neighbours in (False,) if few else (True, False):
         for start, stop in ((0, BANDS),) if few else itertools.pairwise(TURNS):
-            buckets = _buckets_of(points, active) if few else _buckets(points.table[start:stop])
-            for left, right in _bucket_pairs(*buckets, label, is_active, neighbours):
-                code = _candidates(points, label, left, right, bar)
+            buckets = _buckets_of(points, active) if few else _buckets(table[start:stop])
+            for left, right in _bucket_pairs(*buckets, labels.of, is_active, neighbours):
+                code = _candidates(points, labels.of, left, right, bar)
                 code = code[~among(code, known.code)]
                 if not len(code):
                     continue
@@ -55,8 +114,8 @@ def connect(points: Points, label: Ints, active: Ints, bar: float) -> tuple[Ints
                 order = np.argsort(codes, kind="stable")
                 known = Known(codes[order], np.concatenate([known.jaccard, found])[order])
                 linked = found >= bar - 2 * ROUNDING
-                label = _joined(label, a[linked], b[linked])
-    return label, known
+                labels.join(a[linked], b[linked])
+    return known
 
 
 def _buckets(table: Hashes) -> tuple[NDArray[np.bool_], Ints]:
@@ -68,17 +127,9 @@ def _buckets(table: Hashes) -> tuple[NDArray[np.bool_], Ints]:
 
 def _buckets_of(points: Points, active: Ints) -> tuple[NDArray[np.bool_], Ints]:
     """As `_buckets`, but only those with an entry of an active point."""
-    mine = points.bands[points.entries(active)] | OWNER
-    found = []
-    lengths = []
-    for row, last in zip(points.table, mine.T, strict=True):
-        last = np.unique(last)
-        a, b = np.searchsorted(row, last ^ OWNER), np.searchsorted(row, last, side="right")
-        n = b - a
-        found.append(row[np.arange(n.sum()) + np.repeat(a - (np.cumsum(n) - n), n)])
-        lengths.append(n)
-    entry = (np.concatenate(found) & OWNER).astype(np.int64) - 1
-    n = np.concatenate(lengths)
+    found, n = points.buckets(active)
+    entry = (found & OWNER).astype(np.int64) - 1
+    n = n[n > 0]
     new = np.zeros(len(entry), np.bool_)
     new[np.cumsum(n) - n] = True
     return new, entry
@@ -148,18 +199,3 @@ def _agreement(minima: NDArray[np.uint8], entries: Ints) -> Ints:
     bytes_ = equal.view(np.uint64).sum(axis=1)  # at most 16 in each of eight bytes
     agreed: Ints = ((bytes_ * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
     return agreed
-
-
-def _joined(label: Ints, a: Ints, b: Ints) -> Ints:
-    """The labels with those of a[i] and b[i] made one for each i."""
-    if not len(a):
-        return label
-    names, at = np.unique(np.concatenate([label[a], label[b]]), return_inverse=True)
-    left, right = at[: len(a)], at[len(a) :]
-    graph = coo_array((np.ones(len(a), np.bool_), (left, right)), shape=(len(names), len(names)))
-    n, part = connected_components(graph, directed=False)
-    smallest = np.full(n, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, part, names)
-    place = np.minimum(np.searchsorted(names, label), len(names) - 1)
-    joined: Ints = np.where(names[place] == label, smallest[part][place], label)
-    return joined

@@ -18,18 +18,19 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from app.learning.integrated.components import connect
+from app.learning.integrated.components import Labels, connect
 from app.learning.integrated.jaccards import Known, similarities
 from app.learning.integrated.linkage import average_linkage, parts_of
-from app.learning.integrated.points import Points
-from app.learning.integrated.sketches import Floats, Hashes, Ints
+from app.learning.integrated.points import Points, point_key
+from app.learning.integrated.sketches import Floats, Hashes, packed_hashes
 from edgeloop.identity import factor_id
+
+NO_HASHES = np.zeros(0, np.uint64)
 
 
 class Member(NamedTuple):
@@ -108,11 +109,26 @@ class Clusterer:
         self._at: list[dict[str, Member]] = []
         """The members at each point; none if the point is free."""
         self._points = Points(bar)
-        self._label = np.zeros(0, np.int64)
-        """Which component each point belongs to: equal labels, equal component."""
-        self._next_label = 0
+        self._labels = Labels()
         self._factors: dict[int, list[Factor]] = {}
         """The factors of each component that has any."""
+        self.by_id: dict[str, Factor] = {}
+        """All factors."""
+        self.factor_of: dict[str, Factor] = {}
+        """By lesson id, of each member the factor that it is in."""
+        self._before: dict[str, Factor | None] = {}
+        """The factors, by id, of which something may have changed since `changes`, as they were."""
+
+    def changes(self) -> tuple[set[str], set[str]]:
+        """The lessons whose factor is another one than at the last call, and the ids of factors
+        that are others."""
+        before, self._before = self._before, {}
+        factors = {i for i, old in before.items() if self.by_id.get(i) != old}
+        lessons: set[str] = set()
+        for i in factors:
+            for factor in (before[i], self.by_id.get(i)):
+                lessons.update(() if factor is None else factor.members)
+        return lessons, factors
 
     def update(self, changed: Iterable[Member], gone: Iterable[str] = ()) -> None:
         """Take in new and changed members, by lesson id, and drop those that are gone.
@@ -126,79 +142,68 @@ class Clusterer:
                 point = self._point.pop(lesson_id)
                 del self._at[point][lesson_id]
                 touched.add(point)
-        fresh: dict[tuple[int, bytes], list[Member]] = {}
+        fresh: dict[tuple[int, bytes], tuple[bytes, list[Member]]] = {}
         for member in latest.values():
-            key = (member.n, member.sketch.tobytes())
+            sketch = packed_hashes(member.sketch)
+            member = member._replace(sketch=NO_HASHES)  # its point has it
+            key = point_key(member.n, sketch)
             point = self._point_of.get(key, -1)
             if point < 0:
-                fresh.setdefault(key, []).append(member)
+                fresh.setdefault(key, (sketch, []))[1].append(member)
             else:
                 self._put(member, point)
                 touched.add(point)
         emptied = [point for point in sorted(touched) if not self._at[point]]
-        stale = {int(self._label[point]) for point in touched}
-        for label in stale:
-            self._factors.pop(label, None)
+        for label in {int(self._labels.of[point]) for point in touched}:
+            self._forget(label)
+        # A component that lost a point may have come apart: its points are linked anew, like the
+        # new ones.
+        apart = {int(self._labels.of[point]) for point in emptied}
+        gone_points = set(emptied)
+        loose = [
+            point
+            for label in sorted(apart)
+            for point in self._labels.points(label)
+            if point not in gone_points
+        ]
+        for point in emptied:
+            del self._point_of[self._points.key(point)]
+        self._labels.free(np.array(emptied, np.int64))
         if emptied:
-            for point in emptied:
-                del self._point_of[self._points.key(point)]
-            loose = np.flatnonzero(np.isin(self._label, self._label[emptied]))
-            self._label[emptied] = -1
-            loose = loose[self._label[loose] >= 0]
             self._points.remove(emptied)
-        else:
-            loose = np.zeros(0, np.int64)
-        added = self._points.add([(members[0].n, members[0].sketch) for members in fresh.values()])
-        grown = self._points.size - len(self._at)
-        self._at += [{} for _ in range(grown)]
-        self._label = np.concatenate([self._label, np.full(grown, -1, np.int64)])
-        for (key, members), point in zip(fresh.items(), added.tolist(), strict=True):
+        added = self._points.add([(members[0].n, sketch) for sketch, members in fresh.values()])
+        self._at += [{} for _ in range(self._points.size - len(self._at))]
+        for (key, (_, members)), point in zip(fresh.items(), added.tolist(), strict=True):
             self._point_of[key] = point
             for member in members:
                 self._put(member, point)
-        # A component that lost a point may have come apart: its points are linked anew, like the
-        # new ones.
-        active = np.concatenate([loose, added])
-        self._label[active] = self._next_label + np.arange(len(active))
-        self._next_label += len(active)
-        before = self._label.copy()
-        self._label, known = connect(self._points, self._label, active, self._bar)
-        for label in np.unique(before[before != self._label]).tolist():
-            self._factors.pop(label, None)
-        again = np.union1d(
-            self._label[active], self._label[[p for p in touched if self._at[p]]].astype(np.int64)
-        )
-        for label in again.tolist():
-            self._factors.pop(label, None)
-        self._refit(again, known)
+        active = np.concatenate([np.array(loose, np.int64), added])
+        self._labels.separate(active)
+        self._labels.joined = set()
+        known = connect(self._points, self._labels, active, self._bar)
+        occupied = [p for p in touched if self._at[p]]
+        again = {int(self._labels.of[p]) for p in [*active.tolist(), *occupied]}
+        for label in self._labels.joined | again:
+            self._forget(label)
+        self._refit(sorted(again), known)
 
     def factors(self) -> list[Factor]:
         """All factors, by ascending lesson id of the representative."""
-        return sorted(
-            (f for found in self._factors.values() for f in found), key=lambda f: f.representative
-        )
+        return sorted(self.by_id.values(), key=lambda f: f.representative)
 
     def _put(self, member: Member, point: int) -> None:
         self._at[point][member.lesson_id] = member
         self._point[member.lesson_id] = point
 
-    def _refit(self, labels: Ints, known: Known) -> None:
+    def _refit(self, labels: Sequence[int], known: Known) -> None:
         """Cluster the points of each of these components."""
-        points = np.flatnonzero(np.isin(self._label, labels))
-        if not len(points):
-            return
-        label = self._label[points]
-        order = np.argsort(label, kind="stable")
-        points, label = points[order], label[order]
-        cuts = [0, *(np.flatnonzero(np.diff(label)) + 1).tolist(), len(points)]
         names: list[int] = []
         blocks: list[list[int]] = []
-        alone = [len(self._at[point]) == 1 for point in points.tolist()]
-        for start, end in itertools.pairwise(cuts):
-            if end - start == 1 and alone[start]:
+        for name in labels:
+            inside = self._labels.points(name)
+            if len(inside) == 1 and len(self._at[inside[0]]) == 1:
                 continue
-            name = int(label[start])
-            for part in parts_of(self._points, points[start:end].tolist()):
+            for part in parts_of(self._points, inside):
                 if len(part) > 1:
                     part.sort(key=lambda point: min(map(_rank, self._at[point].values())))
                 if len(part) > 1 or len(self._at[part[0]]) > 1:
@@ -207,18 +212,30 @@ class Clusterer:
         for name, block, similarity in zip(
             names, blocks, similarities(self._points, blocks, known), strict=True
         ):
-            for inside in average_linkage(similarity, self._bar):
-                chosen = [self._at[block[i]] for i in inside]
+            for together in average_linkage(similarity, self._bar):
+                chosen = [self._at[block[i]] for i in together]
                 members = [m for at in chosen for m in at.values()]
                 if len(members) > 1:
                     within = (
                         similarity
-                        if len(inside) == len(block)
-                        else similarity[np.ix_(inside, inside)]
+                        if len(together) == len(block)
+                        else similarity[np.ix_(together, together)]
                     )
-                    self._factors.setdefault(name, []).append(
-                        _factor(members, within, np.array([len(at) for at in chosen], np.float64))
-                    )
+                    weight = np.array([len(at) for at in chosen], np.float64)
+                    self._found(name, _factor(members, within, weight))
+
+    def _found(self, label: int, factor: Factor) -> None:
+        self._factors.setdefault(label, []).append(factor)
+        self._before.setdefault(factor.factor_id, None)
+        self.by_id[factor.factor_id] = factor
+        self.factor_of.update(dict.fromkeys(factor.members, factor))
+
+    def _forget(self, label: int) -> None:
+        for factor in self._factors.pop(label, ()):
+            self._before.setdefault(factor.factor_id, factor)
+            del self.by_id[factor.factor_id]
+            for i in factor.members:
+                del self.factor_of[i]
 
 
 def _rank(member: Member) -> tuple[int, int, str]:

@@ -1,5 +1,4 @@
-"""The lessons and summaries that a judge holds of its module, and the groups whose lessons are all
-of one refit.
+"""The lessons and summaries that a judge holds of its module, group by group.
 
 May touch: nothing but its arguments.
 """
@@ -7,6 +6,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from sys import intern
 
@@ -14,23 +14,59 @@ from msgspec import structs
 
 from app.learning.integrated.merging import Group, group_of
 from app.learning.integrated.paths import GroupPath, of_one_refit
-from schemas.lessons import GroupSummary, Lesson
+from edgeloop.identity import slice_id
+from schemas.lessons import GroupSummary, Lesson, LessonDecay
+
+NOUGHT = 0.0
+
+
+class HeldGroup:
+    """A group: its `lessons` by id, its `summary`, and its `path`, the last whose lessons were all
+    of one refit; `whole_id` is the id of the lesson of the whole group."""
+
+    __slots__ = ("key", "lessons", "path", "summary", "whole_id")
+
+    def __init__(self, module: str, key: Group) -> None:
+        self.key = key
+        self.lessons: dict[str, Lesson] = {}
+        self.summary: GroupSummary | None = None
+        self.path: GroupPath | None = None
+        self.whole_id = slice_id(module, *key, {})
+
+    def look(self) -> None:
+        """Find the path anew: a batch may part what was sent together.
+
+        Until the rest has arrived the refit before counts.
+        """
+        summary = self.summary
+        if summary is None:
+            self.path = None
+            return
+        if summary.path is None:
+            return
+        chosen = {i: self.lessons[i] for i in summary.path.lesson_ids if i in self.lessons}
+        shared = tuple(
+            lesson
+            for _, lesson in sorted(self.lessons.items())
+            if lesson.marginal is not None and lesson.marginal.shared
+        )
+        if of_one_refit(summary, summary.path, chosen, shared):
+            self.path = GroupPath(summary, summary.path, chosen, shared)
 
 
 class HeldLessons:
-    """The lessons of one module, `lessons` and `summaries` by id."""
+    """The lessons of one module, by group."""
 
     def __init__(self, module: str) -> None:
-        self.lessons: dict[str, Lesson] = {}
-        self.summaries: dict[str, GroupSummary] = {}
+        self.groups: dict[Group, HeldGroup] = {}
         self._module = module
+        self._home: dict[str, HeldGroup] = {}  # by id of a lesson or a summary
         # sketches that were not yet asked for, None of lessons that are gone
         self._sketches: dict[str, str | None] = {}
-        # groups of which something has come or gone, and lessons with a shared effect by group
         self._touched: set[Group] = set()
-        self._sharers: dict[Group, dict[str, Lesson]] = {}
-        # the last of each group whose lessons were all of one refit
-        self._paths: dict[str, GroupPath] = {}
+
+    def __len__(self) -> int:
+        return len(self._home) - sum(g.summary is not None for g in self.groups.values())
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
         """Take in lessons and group summaries, then the ids of those that were retired.  A later
@@ -44,29 +80,40 @@ class HeldLessons:
                     f"The record {record.lesson_id} is of module {record.module!r}, not of"
                     f" {self._module!r}."
                 )
-            self._touched.add(group_of(record))
+            key = group_of(record)
+            group = self.groups.get(key)
+            if group is None:
+                group = self.groups[key] = HeldGroup(self._module, key)
+            self._touched.add(group.key)
+            self._home[record.lesson_id] = group
             if isinstance(record, GroupSummary):
-                self.summaries[record.lesson_id] = record
+                group.summary = record
             else:
-                self._take(record)
+                self._take(group, record)
         for lesson_id in retired:
-            gone = self.lessons.pop(lesson_id, None)
-            if gone is not None:
+            home = self._home.pop(lesson_id, None)
+            if home is None:
+                continue
+            self._touched.add(home.key)
+            if home.lessons.pop(lesson_id, None) is not None:
                 self._sketches[lesson_id] = None
-                self._touched.add(group_of(gone))
-                self._sharers.get(group_of(gone), {}).pop(lesson_id, None)
-            self.summaries.pop(lesson_id, None)
+            else:
+                home.summary = home.path = None
 
-    def _take(self, lesson: Lesson) -> None:
-        old = self.lessons.get(lesson.lesson_id)
-        held = self.lessons[lesson.lesson_id] = _compact(lesson)
+    def _take(self, group: HeldGroup, lesson: Lesson) -> None:
+        old = group.lessons.get(lesson.lesson_id)
+        held = group.lessons[lesson.lesson_id] = _compact(lesson, group.key)
         if old is None or old.sketch != held.sketch or old.n != held.n:
             self._sketches[lesson.lesson_id] = lesson.sketch
-        sharers = self._sharers.setdefault(group_of(held), {})
-        if held.marginal is not None and held.marginal.shared:
-            sharers[held.lesson_id] = held
-        else:
-            sharers.pop(held.lesson_id, None)
+
+    def lesson(self, lesson_id: str) -> Lesson:
+        """The lesson that is held.  Raises `KeyError`."""
+        return self._home[lesson_id].lessons[lesson_id]
+
+    def home(self, lesson_id: str) -> Group | None:
+        """The group of a lesson that is held."""
+        group = self._home.get(lesson_id)
+        return None if group is None else group.key
 
     def new_sketches(self) -> dict[str, str | None]:
         """The sketches of lessons whose trades have changed since the last call, None of lessons
@@ -74,49 +121,70 @@ class HeldLessons:
         new, self._sketches = self._sketches, {}
         return new
 
-    def whole_groups(self) -> list[GroupPath]:
-        """Each group's path with its lessons, all of one refit: a batch may part what was sent
-        together.
-
-        Until the rest has arrived the refit before counts.
-        """
-        for key, summary in self.summaries.items():
-            if group_of(summary) not in self._touched:
-                continue
-            path = summary.path
-            lessons = (
-                {}
-                if path is None
-                else {i: self.lessons[i] for i in path.lesson_ids if i in self.lessons}
-            )
-            sharers = self._sharers.get(group_of(summary), {})
-            shared = tuple(lesson for _, lesson in sorted(sharers.items()))
-            if path is not None and of_one_refit(summary, path, lessons, shared):
-                self._paths[key] = GroupPath(summary, path, lessons, shared)
-        self._touched = set()
-        self._paths = {
-            key: whole for key, whole in sorted(self._paths.items()) if key in self.summaries
-        }
-        return list(self._paths.values())
+    def touched(self) -> set[Group]:
+        """The groups of which something has come or gone since the last call, looked at anew; one
+        that has nothing left is forgotten."""
+        touched, self._touched = self._touched, set()
+        for key in touched:
+            group = self.groups[key]
+            group.look()
+            if group.summary is None and not group.lessons:
+                del self.groups[key]
+        return touched
 
 
-def _compact(lesson: Lesson) -> Lesson:
-    """The lesson as it is held: a module has very many, and their texts are mostly the same.  A
-    digest of its sketch tells whether it is another.
+def _compact(lesson: Lesson, key: Group) -> Lesson:
+    """The lesson as it is held: a module has very many.
+
+    Equal texts are one object, a digest of the sketch tells whether it is another, and numbers that
+    no judgement reads are 0.
     """
-    sketch = lesson.sketch and blake2b(lesson.sketch.encode(), digest_size=8).hexdigest()
+    sketch = lesson.sketch and blake2b(lesson.sketch.encode(), digest_size=8).digest().hex()
+    pattern_key, action_category = key
+    marginal = lesson.marginal
+    if marginal is not None:
+        chosen = marginal.step is not None
+        marginal = structs.replace(
+            marginal,
+            conditional=NOUGHT,
+            p_value=NOUGHT,
+            hypotheses=0,
+            now=marginal.now if chosen else NOUGHT,
+            now_sd=marginal.now_sd if chosen else NOUGHT,
+            noise_sd=marginal.noise_sd if lesson.history else NOUGHT,
+            aliases=(),
+        )
+    version = _version(lesson.version)
     return structs.replace(
         lesson,
         sketch=sketch,
         learning=intern(lesson.learning),
         module=intern(lesson.module),
-        pattern_key=intern(lesson.pattern_key),
-        action_category=intern(lesson.action_category),
+        pattern_key=pattern_key,
+        action_category=action_category,
         scope={intern(name): intern(value) for name, value in lesson.scope.items()},
+        mean=NOUGHT,
+        variance=NOUGHT,
+        decay=_decay(lesson.decay),
         as_of=intern(lesson.as_of),
         evidence=structs.replace(
             lesson.evidence,
             from_ts=intern(lesson.evidence.from_ts),
             to_ts=intern(lesson.evidence.to_ts),
+            lesson_version=_version(lesson.evidence.lesson_version),
         ),
+        version=version,
+        marginal=marginal,
     )
+
+
+@lru_cache(maxsize=64)
+def _version(version: int) -> int:
+    """One object for the lessons of a refit."""
+    return version
+
+
+@lru_cache(maxsize=64)
+def _decay(decay: LessonDecay) -> LessonDecay:
+    """One object for the many that say nothing."""
+    return decay

@@ -37,7 +37,7 @@ def jaccards(points: Points, a: Ints, b: Ints) -> Floats:
     if not len(a):
         return np.zeros(0, np.float64)
     used, at = np.unique(np.concatenate([a, b]), return_inverse=True)
-    hashes = np.concatenate([points.sketch[p] for p in used.tolist()]).astype(np.int64)
+    hashes = points.hashes(used.tolist()).astype(np.int64)
     length = points.length[used]
     start = np.cumsum(length) - length
     left, right = at[: len(a)], at[len(a) :]
@@ -101,7 +101,7 @@ def _all_pairs(points: Points, block: Ints) -> Floats:
     columns at a time."""
     m = len(block)
     length, n = points.length[block], points.n[block]
-    hashes = np.concatenate([points.sketch[p] for p in block.tolist()])
+    hashes = points.hashes(block.tolist())
     tagged = np.sort(
         (hashes << np.uint64(64 - HASH_BITS)) | np.repeat(np.arange(m, dtype=np.uint64), length)
     )

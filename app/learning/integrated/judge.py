@@ -25,57 +25,38 @@ The way of an effect to its override:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from sys import intern
 from typing import Any, NamedTuple
 
-from app.learning.common.baselines import SegmentBaselines, segment_baselines
+from app.learning.common.baselines import SegmentBaselines, SegmentSums, baselines_of
 from app.learning.common.changes import Changes, Outboxes
+from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
-from app.learning.common.size import unit_of_size
-from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.factors import Clusterer, Factor, Member
-from app.learning.integrated.handing_out import HandingOut
+from app.learning.common.event_time import micros_from_text
+from app.learning.common.outbox import Difference, Outbox
+from app.learning.common.size import spread_of_outcomes, unit_of
+from app.learning.integrated.accounts import Accounts
+from app.learning.integrated.factors import Clusterer, Member
+from app.learning.integrated.handing_out import Common, Handed, HandingOut
 from app.learning.integrated.held_lessons import HeldLessons
-from app.learning.integrated.merging import merged, representatives
-from app.learning.integrated.netting import Effect, netted, path_ramps, ramp_of
-from app.learning.integrated.paths import GroupPath, blended
+from app.learning.integrated.merging import Group
 from app.learning.integrated.records import (
+    ALIVE_US,
     baseline_record,
+    coarse,
     factor_record,
     urgent,
+    urgent_part,
     weight_record,
 )
-from app.learning.integrated.refinements import refined
-from app.learning.integrated.regime_gains import weights_of
-from app.learning.integrated.remembered import Remembered
-from app.learning.integrated.sharing import (
-    SharedPart,
-    shared_part,
-    shared_weight,
-    with_shared,
-)
+from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sketches import decoded
-from app.learning.integrated.weighing import Weighing
-from app.learning.integrated.weights import (
-    Counts,
-)
-from app.learning.integrated.whole_groups import (
-    Spread,
-    levels,
-    pooled_level,
-    spread_of,
-    whole_effect,
-    whole_id,
-)
-from edgeloop.overrides import Override
-from schemas.lessons import (
-    Baseline,
-    GroupSummary,
-    LatentFactor,
-    Lesson,
-    LessonVerdict,
-    RegimeWeight,
-)
+from app.learning.integrated.weights import Counts
+from schemas.lessons import GroupSummary, LatentFactor, Lesson
+
+URGENT_CELLS = 5_000
+"""Weights of regimes are fitted to the histories of all effects together: beyond so many cells in
+full calls only."""
 
 
 class Standings(NamedTuple):
@@ -95,16 +76,6 @@ class Standings(NamedTuple):
     shares: Mapping[str, float] = {}
 
 
-class _Judged(NamedTuple):
-    """All records that are right."""
-
-    verdicts: list[LessonVerdict]
-    overrides: list[Override]
-    baselines: list[Baseline]
-    weights: list[RegimeWeight]
-    factors: list[LatentFactor]
-
-
 class IntegratedMaterializer:
     """The lessons of one module and what was handed out about them; the interface is that of
     `app.learning.engine.Judge`."""
@@ -113,17 +84,25 @@ class IntegratedMaterializer:
         self.module = module
         self._config = config
         self._held = HeldLessons(module)
+        self._sums = SegmentSums()
         self._clusterer = Clusterer(config.factor_jaccard)
-        self._weighing = Weighing(config)
-        self._parts: Remembered[SharedPart] = Remembered()
+        self._accounts = Accounts(config)
+        self._histories = RegimeHistories(config.regime_signature)
         self._handing_out = HandingOut(config)
-        self._published = Outboxes(urgent)
-        self._counted: dict[str, Counts] = {}
+        self._published = Outboxes(urgent, urgent_part)
+        self._spreads: Columns[Group] = Columns(2)
+        self._newest: Columns[Group] = Columns(1)
+        self._scale, self._as_of = 1.0, ""
+        # groups to be handed out, and factors to be told
+        self._due: set[Group] = set()
+        self._touched: set[Group] = set()
+        self._factors: set[str] = set()
+        self._anew = False  # what is published is not what was handed out
 
     @property
     def n_lessons(self) -> int:
         """Lessons held."""
-        return len(self._held.lessons)
+        return len(self._held)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
         """Take in lessons and group summaries, then the ids of those that were retired.  A later
@@ -137,191 +116,177 @@ class IntegratedMaterializer:
         """What is published of this module, records of any kind: from here on `judge` returns what
         differs from exactly this."""
         self._published.adopt(published)
+        self._anew = True
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
         """What differs from what was handed out, marked with `version`; a second call in a row
         returns nothing.
 
         With `urgent_only`, what a position manager would not notice (other digits, the same
-        multiplier and decay) waits for a full call.
+        multiplier and decay) waits for a full call; so do weights of regimes that are fitted to
+        long histories.
         """
-        now, out = self._judged(version), self._published
+        baselines = self._update(version)
+        if self._histories.stale and not (urgent_only and len(self._histories) > URGENT_CELLS):
+            self._histories.fit()
+        if self._anew:
+            self._handing_out.forget()
+            self._due |= self._held.groups.keys()
+            self._factors = set(self._clusterer.by_id)
+        handed = self._hand_out(baselines, version)
+        weights = (
+            [weight_record(w, self.module, self._as_of, version) for w in self._histories.weights]
+            if self._config.regime_weights is not False
+            else []
+        )
+        out, complete, self._anew = self._published, self._anew, False
+        self._due, self._touched = set(), set()
+
+        def told(outbox: Outbox[Any], records: list[Any], gone: Iterable[str]) -> Difference[Any]:
+            if complete:
+                return outbox.replace(records, version, urgent_only=urgent_only)
+            return outbox.update(records, sorted(gone), version, urgent_only=urgent_only)
+
         return Changes(
-            overrides=out.overrides.replace(now.overrides, version, urgent_only=urgent_only),
-            verdicts=out.verdicts.replace(now.verdicts, version, urgent_only=urgent_only),
-            baselines=out.baselines.replace(now.baselines, version, urgent_only=urgent_only),
-            regime_weights=out.regime_weights.replace(
-                now.weights, version, urgent_only=urgent_only
+            overrides=told(out.overrides, handed.overrides, handed.without_override),
+            verdicts=told(out.verdicts, handed.verdicts, handed.without_verdict),
+            baselines=out.baselines.replace(
+                [baseline_record(record) for record in baselines.records],
+                version,
+                urgent_only=urgent_only,
             ),
-            factors=out.factors.replace(now.factors, version, urgent_only=urgent_only),
+            regime_weights=out.regime_weights.replace(weights, version, urgent_only=urgent_only),
+            factors=told(out.factors, *self._told_factors(version)),
         )
 
     def standings(self) -> Standings:
         """How surely the effects pass that `judge` would hand out now."""
-        factor_of = {member: factor for factor in self._factors() for member in factor.members}
-        scale = unit_of_size(self._config.outcome, self._held.summaries.values())
-        effects, counts, shares = self._effects(self._baselines(0), factor_of, scale)
-        searched, bar = self._bar(self._held.whole_groups())
-        shared = frozenset(i for i, e in effects.items() if e.part == "shared")
+        self._update(0)
+        accounts = self._accounts
+        effects = accounts.all_effects()
         return Standings(
-            searched,
-            bar,
+            accounts.searched,
+            accounts.bar,
             {i: (e.statistic, e.ramp) for i, e in effects.items()},
-            shared,
-            counts,
-            shares,
+            frozenset(i for i, e in effects.items() if e.part == "shared"),
+            accounts.counts,
+            {
+                summary.lesson_id: share
+                for key, share in accounts.shares.items()
+                if (summary := self._held.groups[key].summary) is not None
+            },
         )
 
     def counts(self) -> dict[str, Counts]:
         """How far each learner counted at the last judgement, by category."""
-        return dict(self._counted)
+        return dict(self._accounts.counts)
 
     # -- judging
 
-    def _judged(self, version: int) -> _Judged:
-        """All records that are right now."""
-        baselines = self._baselines(version)
-        factors = self._factors()
-        factor_of = {member: factor for factor in factors for member in factor.members}
-        scale = unit_of_size(self._config.outcome, self._held.summaries.values())
-        effects, self._counted, _ = self._effects(baselines, factor_of, scale)
-        weights = (
-            weights_of(effects.values(), self._config.regime_signature)
-            if self._config.regime_weights is not False
-            else []
-        )
-        effects = refined(effects, weights, self._config.regime_signature)
-        verdicts, overrides = self._handing_out.records(
-            self._held, effects, factor_of, weights, scale, baselines, version
-        )
-        self._weighing.keep(self._held.summaries)
-        self._parts.keep(self._held.summaries)
-        as_of = max((s.as_of for s in self._held.summaries.values()), default="")
-        return _Judged(
-            verdicts,
-            overrides,
-            [baseline_record(record) for record in baselines.records],
-            [weight_record(w, self.module, as_of, version) for w in weights],
-            [
-                factor_record(
-                    f, self.module, max(self._held.lessons[i].as_of for i in f.members), version
-                )
-                for f in factors
-            ],
-        )
-
-    def _baselines(self, version: int) -> SegmentBaselines:
-        return segment_baselines(
-            self.module, self._held.summaries.values(), self._config.baseline_default, version
-        )
-
-    def _factors(self) -> list[Factor]:
-        new = self._held.new_sketches()
-        if self._config.latent_factors is False:
-            return []
-        if new:
-            came = [(self._held.lessons[i], x) for i, x in new.items() if x is not None]
-            sketches = decoded([sketch for _, sketch in came])
-            members = [
-                Member(
-                    x.lesson_id, f"{x.pattern_key}|{x.action_category}", x.n, len(x.scope), sketch
-                )
-                for (x, _), sketch in zip(came, sketches, strict=True)
-            ]
-            self._clusterer.update(members, [i for i, x in new.items() if x is None])
-        return self._clusterer.factors()
-
-    def _effects(
-        self, baselines: SegmentBaselines, factor_of: dict[str, Factor], scale: float
-    ) -> tuple[dict[str, Effect], dict[str, Counts], dict[str, float]]:
-        """What is said of each lesson that has an effect (the chosen ones that pass, whole groups,
-        and what is shared), by category how far each learner counts, and by summary id each group's
-        persistent share."""
-        config = self._config
-        groups = self._held.whole_groups()
-        _, bar = self._bar(groups)
-        lessons = {i: lesson for group in groups for i, lesson in group.lessons.items()}
-        statistics = {
-            i: z
-            for group in groups
-            for i, z in zip(group.path.lesson_ids, group.path.statistics, strict=True)
-        }
-        lead = representatives(lessons, factor_of)
-        ramps = {
-            g.summary.lesson_id: path_ramps(
-                [statistics[lead.get(i, i)] for i in g.path.lesson_ids], bar
+    def _update(self, version: int) -> SegmentBaselines:
+        """Judge what has changed; returns the baselines."""
+        touched = self._held.touched()
+        for key in touched:
+            group = self._held.groups.get(key)
+            summary = None if group is None else group.summary
+            if summary is None:
+                self._sums.put(key, ())
+                self._spreads.drop(key)
+                self._newest.drop(key)
+            else:
+                self._sums.put(key, summary.segments)
+                self._spreads.put(key, spread_of_outcomes(summary))
+                self._newest.put(key, (micros_from_text(summary.as_of),))
+        if touched:
+            self._as_of = self._newest_as_of()
+            self._scale = unit_of(
+                self._config.outcome, self._spreads.total(0), self._spreads.total(1)
             )
-            for g in groups
-        }
-        passed = {
-            g.summary.lesson_id: blended(g.path.fits, ramps[g.summary.lesson_id]) for g in groups
-        }
-        found_levels = levels(groups, passed, baselines)
-        found: dict[str, Effect] = {}
-        by_category: dict[str, tuple[list[GroupPath], Spread, Counts, dict[str, float]]] = {}
-        categories = sorted({group.summary.action_category for group in groups})
-        for category in categories:
-            alike = [group for group in groups if group.summary.action_category == category]
-            spread = spread_of(alike, found_levels, config, scale)
-            half_lives = self._weighing.half_lives(alike, found_levels, spread)
-            sure = max(ramp_of(found_levels[whole_id(group.summary)].z, bar) for group in alike)
-            for group in alike:
-                fit = passed[group.summary.lesson_id]
-                for j, i in enumerate(
-                    group.path.lesson_ids[: len(ramps[group.summary.lesson_id])], 1
-                ):
-                    found[i] = netted(
-                        lessons[i],
-                        group,
-                        fit,
-                        j,
-                        statistics[lead.get(i, i)],
-                        bar,
-                        baselines,
-                        half_lives[0],
-                    )
-                    sure = max(sure, found[i].ramp)
-            shares = self._weighing.shares(alike)
-            counts = self._weighing.counts(alike, half_lives, spread, sure, len(categories), shares)
-            by_category[category] = alike, spread, counts, shares
-        found = merged(found, lead)
-        # One category that opens opens the module: its tests share the error rate.
-        is_open = max((counts.open for _, _, counts, _ in by_category.values()), default=0.0)
-        by_category = {
-            category: (alike, spread, counts._replace(open=is_open), shares)
-            for category, (alike, spread, counts, shares) in by_category.items()
-        }
-        for alike, spread, counts, shares in by_category.values():
-            for group in alike:
-                i = whole_id(group.summary)
-                whole, level = self._held.lessons.get(i), found_levels[i]
-                if whole is None or whole.n < config.n_min:
-                    continue
-                if level.z > bar:
-                    found[i] = whole_effect(whole, group, level, counts, bar, config)
-                share = shares.get(group.summary.lesson_id, 0.0)
-                if not counts.open or not share:
-                    continue
-                chosen = tuple(i for i in group.path.lesson_ids if i in found)
-                count = shared_weight([found[i] for i in chosen], counts)
-                part = self._parts.get(
-                    group.summary.lesson_id,
-                    (group, chosen, count, share, scale),
-                    partial(shared_part, group, chosen, count, share, scale),
-                )
-                pooled = pooled_level(level, spread.noise2[i], spread)
-                found.update(
-                    with_shared(group, whole, found, pooled, part, count, counts.open, scale)
-                )
-        counts_of = {category: counts for category, (_, _, counts, _) in by_category.items()}
-        return (
-            found,
-            counts_of,
-            {i: share for *_, shares in by_category.values() for i, share in shares.items()},
+        baselines = baselines_of(
+            self.module, self._sums.totals(), self._as_of, self._config.baseline_default, version
         )
+        refactored = self._cluster()
+        factor_of = self._clusterer.factor_of
+        changed = self._accounts.update(
+            self._held,
+            touched,
+            factor_of,
+            refactored,
+            baselines.on_grid(self._scale),
+            self._scale,
+        )
+        if self._config.regime_weights is not False:
+            for key in changed:
+                self._histories.take(key, self._accounts.effects(key).values())
+        homes = {self._held.home(i) for i in refactored}
+        self._touched |= touched | {home for home in homes if home is not None}
+        self._due |= self._touched | changed
+        if factor_of:
+            for key in touched & self._held.groups.keys():
+                lessons = self._held.groups[key].lessons
+                self._factors |= {factor_of[i].factor_id for i in lessons if i in factor_of}
+        return baselines
 
-    def _bar(self, groups: Iterable[GroupPath]) -> tuple[int, float]:
-        """Hypotheses of the module (each group's level is one more), and the |z| that an effect
-        needs among them."""
-        searched = sum(group.path.hypotheses + 1 for group in groups)
-        return searched, z_of_log_p(entry_log_p(self._config.alpha, searched))
+    def _newest_as_of(self) -> str:
+        newest = self._newest.values()
+        if not len(newest):
+            return ""
+        summary = self._held.groups[self._newest.groups()[int(newest.argmax())]].summary
+        return "" if summary is None else summary.as_of
+
+    def _cluster(self) -> set[str]:
+        """The lessons whose factor is another one now."""
+        new = self._held.new_sketches()
+        if self._config.latent_factors is False or not new:
+            return set()
+        came = [(self._held.lesson(i), x) for i, x in new.items() if x is not None]
+        sketches = decoded([sketch for _, sketch in came])
+        members = [
+            Member(
+                x.lesson_id,
+                intern(f"{x.pattern_key}|{x.action_category}"),
+                x.n,
+                len(x.scope),
+                sketch,
+            )
+            for (x, _), sketch in zip(came, sketches, strict=True)
+        ]
+        self._clusterer.update(members, [i for i, x in new.items() if x is None])
+        refactored, factors = self._clusterer.changes()
+        self._factors |= factors
+        return refactored
+
+    def _hand_out(self, baselines: SegmentBaselines, version: int) -> Handed:
+        weights = self._histories.weights
+        newest_us = micros_from_text(self._as_of) if self._as_of else 0
+        mean = baselines.records[0].mean if baselines.records else self._config.baseline_default
+        common = Common(
+            self._scale,
+            coarse(mean, self._scale),
+            newest_us // ALIVE_US * ALIVE_US,
+            weights if any(w.active for w in weights) else (),
+        )
+        handed = Handed()
+        for key in sorted(self._due | self._handing_out.prepare(common)):
+            self._handing_out.hand_out(
+                key,
+                self._held.groups.get(key),
+                self._accounts.effects(key),
+                self._clusterer.factor_of,
+                key in self._touched,
+                version,
+                handed,
+            )
+        return handed
+
+    def _told_factors(self, version: int) -> tuple[list[LatentFactor], list[str]]:
+        """The records of factors that may have changed, and the ids of those that are gone."""
+        due, self._factors = self._factors, set()
+        found = [self._clusterer.by_id[i] for i in sorted(due) if i in self._clusterer.by_id]
+        records = [
+            factor_record(
+                f, self.module, max([self._held.lesson(i).as_of for i in f.members]), version
+            )
+            for f in found
+        ]
+        return records, [i for i in due if i not in self._clusterer.by_id]

@@ -6,10 +6,11 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.netting import Effect
+from app.learning.integrated.paths import GroupPath
 from schemas.lessons import GroupSummary, Lesson
 
 Group = tuple[str, str]
@@ -41,34 +42,101 @@ def representatives(
     return lead
 
 
-def merged(effects: Mapping[str, Effect], lead: Mapping[str, str]) -> dict[str, Effect]:
-    """The effects, each with the size that its representative has."""
-    found = dict(effects)
-    for i, representative in lead.items():
-        if i != representative and i in found and representative in found:
-            source = found[representative]
-            found[i] = found[i]._replace(
-                raw=source.raw,
-                sd=source.sd,
-                effect=source.effect,
-                effect_sd=source.effect_sd,
-                decay=source.decay,
-                as_of=source.as_of,
-            )
-    return found
+def spoken_for(effect: Effect, source: Effect) -> Effect:
+    """An effect with the size that its representative has."""
+    return effect._replace(
+        raw=source.raw,
+        sd=source.sd,
+        effect=source.effect,
+        effect_sd=source.effect_sd,
+        decay=source.decay,
+        as_of=source.as_of,
+    )
 
 
-def silent_members(
-    factors: Iterable[Factor], effects: Container[str], lessons: Mapping[str, Lesson]
-) -> dict[tuple[str, Group], list[str]]:
-    """Lessons of each factor (by its id) and group that have no effect themselves: an override of
-    both speaks for their trades."""
-    silent: dict[tuple[str, Group], list[str]] = {}
-    for factor in factors:
-        for i in factor.members:
-            if i not in effects:
-                silent.setdefault((factor.factor_id, group_of(lessons[i])), []).append(i)
-    return silent
+class Leads:
+    """The representatives of the chosen effects of a module, while groups and factors change."""
+
+    def __init__(self) -> None:
+        self._chosen: dict[str, tuple[Group, Lesson, float]] = {}
+        self._of_group: dict[Group, tuple[str, ...]] = {}
+        self._factor: dict[str, Factor] = {}  # of chosen effects that are in one
+        self._members: dict[str, set[str]] = {}  # chosen effects by factor id
+        self._lead: dict[str, str] = {}
+        self._followers: dict[str, set[str]] = {}
+
+    def lead(self, lesson_id: str) -> str:
+        """The representative of a chosen effect; mostly itself."""
+        return self._lead.get(lesson_id, lesson_id)
+
+    def statistic(self, lesson_id: str) -> float:
+        """|z| of the representative of a chosen effect."""
+        return self._chosen[self.lead(lesson_id)][2]
+
+    def home(self, lesson_id: str) -> Group:
+        """The group of a chosen effect."""
+        return self._chosen[lesson_id][0]
+
+    def followers(self, groups: Iterable[Group]) -> set[Group]:
+        """The groups with an effect that one of these groups speaks for."""
+        return {
+            self._chosen[follower][0]
+            for group in groups
+            for i in self._of_group.get(group, ())
+            for follower in self._followers.get(i, ())
+        }
+
+    def update(
+        self,
+        paths: Mapping[Group, GroupPath | None],
+        factor_of: Mapping[str, Factor],
+        refactored: Iterable[str],
+    ) -> set[Group]:
+        """Take in new paths of groups (None: it has none any more) and the lessons whose factor is
+        another one; returns the groups whose effects may be spoken for by others now, or by ones of
+        another |z|."""
+        stale: set[str] = set()
+        for group, path in paths.items():
+            for i in self._of_group.pop(group, ()):
+                del self._chosen[i]
+                self._assign(i, None, stale)
+            if path is not None:
+                self._of_group[group] = path.path.lesson_ids
+                for i, z in zip(path.path.lesson_ids, path.path.statistics, strict=True):
+                    self._chosen[i] = group, path.lessons[i], z
+                    self._assign(i, factor_of.get(i), stale)
+        for i in refactored:
+            if i in self._chosen:
+                self._assign(i, factor_of.get(i), stale)
+        return {group for factor_id in stale for group in self._lead_anew(factor_id)}
+
+    def _assign(self, lesson_id: str, factor: Factor | None, stale: set[str]) -> None:
+        old = self._factor.pop(lesson_id, None)
+        if old is not None:
+            stale.add(old.factor_id)
+            self._members[old.factor_id].discard(lesson_id)
+            lead = self._lead.pop(lesson_id, lesson_id)
+            self._followers.get(lead, set()).discard(lesson_id)
+            self._followers.pop(lesson_id, None)
+        if factor is not None:
+            stale.add(factor.factor_id)
+            self._factor[lesson_id] = factor
+            self._members.setdefault(factor.factor_id, set()).add(lesson_id)
+
+    def _lead_anew(self, factor_id: str) -> set[Group]:
+        members = self._members.get(factor_id, set())
+        if not members:
+            self._members.pop(factor_id, None)
+            return set()
+        for i in members:
+            self._lead.pop(i, None)
+            self._followers.pop(i, None)
+        chosen = {i: self._chosen[i][1] for i in members}
+        for i, lead in representatives(chosen, self._factor).items():
+            if lead != i:
+                self._lead[i] = lead
+                self._followers.setdefault(lead, set()).add(i)
+        return {self._chosen[i][0] for i in members}
 
 
 def group_of(lesson: Lesson | GroupSummary) -> Group:

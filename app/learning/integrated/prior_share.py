@@ -11,6 +11,7 @@ are taken to be exponential: most are small, a few are not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
@@ -74,21 +75,23 @@ def persistent_shares(groups: Sequence[Told]) -> list[float]:
     """
     if not groups:
         return []
-    trades = np.array([group.trades for group in groups], np.float64)
-    part = trades / trades.sum()
-    estimate = float(part @ [group.estimate for group in groups])
-    sd = float(np.sqrt((part * part) @ [group.sd**2 for group in groups]))
-    mean = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
-    return [
-        _in_steps(
-            min(max(posterior_share(group.estimate, group.sd, mean), LEAST_SHARE), MOST_SHARE)
-        )
-        for group in groups
-    ]
+    return list(shares_of(np.array(groups, np.float64)).tolist())
 
 
-def _in_steps(share: float) -> float:
-    return float(np.exp2(np.round(np.log2(share) * SHARE_STEPS) / SHARE_STEPS))
+def shares_of(told: Floats) -> Floats:
+    """`persistent_shares` of groups as rows (G, 3) of `Told`."""
+    estimate, sd, trades = told.T
+    part = trades / fsum(trades.tolist())
+    mean = max(
+        posterior_share(
+            fsum((part * estimate).tolist()),
+            float(np.sqrt(fsum((part * part * sd * sd).tolist()))),
+            PRIOR_SHARE,
+        ),
+        LEAST_SHARE,
+    )
+    found = np.clip(_posterior_shares(estimate, sd, mean), LEAST_SHARE, MOST_SHARE)
+    return np.asarray(np.exp2(np.round(np.log2(found) * SHARE_STEPS) / SHARE_STEPS))
 
 
 def posterior_share(estimate: float, sd: float, prior: float) -> float:
@@ -98,12 +101,20 @@ def posterior_share(estimate: float, sd: float, prior: float) -> float:
     >>> [round(posterior_share(x, 0.01, 0.003), 4) for x in (-0.02, 0.0, 0.02, 0.2)]
     [0.0018, 0.0026, 0.0046, 0.1667]
     """
-    if not sd > 0:
-        return max(estimate, 0.0)
-    z = estimate / sd - sd / prior
-    if z < FAR_OUT:  # the sum below would cancel
-        return float(sd / -z * (1.0 - 2.0 / (z * z)))
-    return float(sd * (z + np.exp(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi) - log_ndtr(z))))
+    return float(_posterior_shares(np.array([estimate]), np.array([sd]), prior)[0])
+
+
+def _posterior_shares(estimate: Floats, sd: Floats, prior: float) -> Floats:
+    """`posterior_share` of many (G,)."""
+    known = sd > 0
+    safe = np.where(known, sd, 1.0)
+    z = estimate / safe - safe / prior
+    near = np.maximum(z, FAR_OUT)  # further out the sum would cancel
+    inside = near + np.exp(-0.5 * near * near - 0.5 * np.log(2.0 * np.pi) - log_ndtr(near))
+    far = np.minimum(z, FAR_OUT)
+    beyond = (1.0 - 2.0 / (far * far)) / -far
+    found = safe * np.where(z < FAR_OUT, beyond, inside)
+    return np.asarray(np.where(known, found, np.maximum(estimate, 0.0)))
 
 
 def between(share: float) -> Floats:

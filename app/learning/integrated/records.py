@@ -242,13 +242,12 @@ def urgent(record: Any, old: Any) -> bool:
             old.regime_gains,
             old.latent_factor_id,
         )
-    if isinstance(record, LessonVerdict):
-        return (record.decision, record.multiplier, record.n) != (
-            old.decision,
-            old.multiplier,
-            old.n,
-        )
     return False
+
+
+def urgent_part(verdict: LessonVerdict) -> tuple[str, float, int]:
+    """What of a verdict is to be known at once."""
+    return verdict.decision, verdict.multiplier, verdict.n
 
 
 def _confidence(e: Effect) -> float:

@@ -38,20 +38,35 @@ def coarser(scope: Mapping[str, str], signature: Collection[str]) -> dict[str, s
     return rest if rest and len(rest) < len(scope) else None
 
 
-def refined(
-    effects: Mapping[str, Effect], weights: Sequence[RegimeWeights], signature: tuple[str, ...]
-) -> dict[str, Effect]:
-    """The effects, refinements beside the gains that `weights` give their slices."""
-    found = dict(effects)
-    if not any(w.active for w in weights):
-        return found
+def refinements_of(
+    effects: Mapping[str, Effect], signature: Collection[str]
+) -> dict[str, list[str]]:
+    """The ids of slices that others of these effects chop by regime, and of these others."""
+    coarse = {
+        i: rest
+        for i, effect in effects.items()
+        if (rest := coarser(effect.lesson.scope, signature)) is not None
+    }
+    if not coarse:
+        return {}
     place = {_place(e.lesson, e.lesson.scope): i for i, e in effects.items()}
     members: dict[str, list[str]] = {}
-    for i, effect in sorted(effects.items()):
-        rest = coarser(effect.lesson.scope, signature)
-        whole = place.get(_place(effect.lesson, rest)) if rest else None
+    for i, rest in sorted(coarse.items()):
+        whole = place.get(_place(effects[i].lesson, rest))
         if whole is not None:
             members.setdefault(whole, []).append(i)
+    return members
+
+
+def refined(
+    effects: Mapping[str, Effect],
+    members: Mapping[str, Sequence[str]],
+    weights: Sequence[RegimeWeights],
+    signature: tuple[str, ...],
+) -> dict[str, Effect]:
+    """The effects beside the gains that `weights` give to slices; `members` are the refinements of
+    these, as `refinements_of` finds them."""
+    found = dict(effects)
     for i, refinements in members.items():
         gains = gains_of(effects[i].lesson, weights)
         acts = min(max((abs(g - 1.0) for g in gains.values()), default=0.0) / ACTS, 1.0)

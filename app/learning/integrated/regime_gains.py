@@ -7,47 +7,127 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from app.learning.integrated import regimes
+from app.learning.integrated.merging import Group
 from app.learning.integrated.netting import Effect
+from app.learning.integrated.sketches import Floats, Ints
 from edgeloop.scope import pairs_of
-from schemas.lessons import Lesson
+from schemas.lessons import Lesson, Metrics
 
 
-def weights_of(
-    effects: Iterable[Effect], signature: tuple[str, ...]
-) -> list[regimes.RegimeWeights]:
-    """How far, in each regime, the quality metrics tell which of these effects persist."""
-    cells: list[regimes.Cell] = []
-    variance: list[float] = []
-    regime_of: dict[str, tuple[str, ...]] = {}
-    tracked = [effect for effect in effects if effect.lesson.history]
-    for effect in sorted(tracked, key=lambda e: e.lesson.lesson_id):
-        lesson = effect.lesson
-        # A slice within one regime says nothing of how regimes differ.
-        if (
-            lesson.marginal is None
-            or not lesson.scope
-            or any(name in lesson.scope for name in signature)
-        ):
-            continue
-        number = len(variance)
-        # What has hardly passed hardly counts, so that nothing jumps when it does.
-        variance.append(max(lesson.marginal.noise_sd**2, 1e-300) / max(effect.ramp, 1e-6))
-        for cell in lesson.history:
-            for part in cell.regimes:
-                regime = regime_of.get(part.regime)
-                if regime is None:
-                    values = dict(pairs_of(part.regime))
-                    regime = regime_of[part.regime] = tuple(
-                        values.get(name, "") for name in signature
-                    )
-                cells.append(
-                    regimes.Cell(
-                        number, cell.day, regime, cell.predicted, cell.metrics, part.n, part.uplift
-                    )
-                )
-    return regimes.fit(regimes.history(cells, variance), signature) if cells else []
+class Cells(NamedTuple):
+    """The history of one lesson as columns (N,): `regime` is the place in `RegimeHistories`."""
+
+    day: Ints
+    regime: Ints
+    predicted: Floats
+    metrics: Floats
+    n: Ints
+    uplift: Floats
+
+
+class RegimeHistories:
+    """The histories of a module's effects, and how far, in each regime, the quality metrics tell
+    which of these effects persist."""
+
+    def __init__(self, signature: tuple[str, ...]) -> None:
+        self.weights: list[regimes.RegimeWeights] = []
+        self.stale = False
+        """Whether `fit` may find other weights."""
+        self._signature = signature
+        self._place: dict[str, int] = {}
+        self._regimes: list[tuple[str, ...]] = []
+        self._of_group: dict[Group, dict[str, tuple[Lesson, float, Cells]]] = {}
+        self._cells_held = 0
+
+    def __len__(self) -> int:
+        return self._cells_held
+
+    def take(self, group: Group, effects: Iterable[Effect]) -> None:
+        """Take in the effects of a group."""
+        before = self._of_group.get(group, {})
+        held: dict[str, tuple[Lesson, float, Cells]] = {}
+        for effect in effects:
+            lesson = effect.lesson
+            # A slice within one regime says nothing of how regimes differ.
+            if (
+                not lesson.history
+                or lesson.marginal is None
+                or not lesson.scope
+                or any([name in lesson.scope for name in self._signature])
+            ):
+                continue
+            # What has hardly passed hardly counts, so that nothing jumps when it does.
+            variance = max(lesson.marginal.noise_sd**2, 1e-300) / max(effect.ramp, 1e-6)
+            old = before.get(lesson.lesson_id)
+            if old is not None and old[0] is lesson:
+                held[lesson.lesson_id] = (lesson, variance, old[2])
+            else:
+                held[lesson.lesson_id] = (lesson, variance, self._cells(lesson))
+        if held.keys() != before.keys() or any([h[:2] != before[i][:2] for i, h in held.items()]):
+            self.stale = True
+        self._cells_held += sum([len(cells.day) for *_, cells in held.values()])
+        self._cells_held -= sum([len(cells.day) for *_, cells in before.values()])
+        if held:
+            self._of_group[group] = held
+        else:
+            self._of_group.pop(group, None)
+
+    def fit(self) -> None:
+        """Find the weights anew."""
+        self.stale = False
+        by_id = sorted(
+            (i, variance, cells)
+            for held in self._of_group.values()
+            for i, (_, variance, cells) in held.items()
+        )
+        if not self._cells_held:
+            self.weights = []
+            return
+        # The regimes in the order of their values, whatever came first.
+        ordered = sorted(set(self._regimes))
+        place = np.array([ordered.index(regime) for regime in self._regimes], np.int64)
+        length = [len(cells.day) for _, _, cells in by_id]
+        columns = [np.concatenate(column) for column in zip(*(c for *_, c in by_id), strict=True)]
+        day, regime, predicted, metrics, n, uplift = columns
+        used, regime = np.unique(place[regime], return_inverse=True)
+        history = regimes.History(
+            np.repeat(np.arange(len(by_id)), length),
+            day,
+            regime,
+            tuple(ordered[k] for k in used.tolist()),
+            predicted,
+            metrics,
+            n,
+            uplift,
+            np.repeat([variance for _, variance, _ in by_id], length),
+        )
+        self.weights = regimes.fit(history, self._signature)
+
+    def _cells(self, lesson: Lesson) -> Cells:
+        parts = [(cell, part) for cell in lesson.history for part in cell.regimes]
+        return Cells(
+            np.array([cell.day for cell, _ in parts], np.int64),
+            np.array([self._number(part.regime) for _, part in parts], np.int64),
+            np.array([cell.predicted for cell, _ in parts], np.float64),
+            np.array([cell.metrics for cell, _ in parts], np.float64).reshape(
+                len(parts), len(regimes.METRICS)
+            ),
+            np.array([part.n for _, part in parts], np.int64),
+            np.array([part.uplift for _, part in parts], np.float64),
+        )
+
+    def _number(self, text: str) -> int:
+        number = self._place.get(text)
+        if number is None:
+            number = self._place[text] = len(self._regimes)
+            values = dict(pairs_of(text))
+            self._regimes.append(tuple(values.get(name, "") for name in self._signature))
+        return number
 
 
 def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[str, float]:
@@ -58,3 +138,25 @@ def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[s
     return regimes.gains(
         weights, tuple(getattr(metrics, name) for name in regimes.METRICS), lesson.scope
     )
+
+
+def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights]) -> list[bytes]:
+    """For the metrics of each of L lessons the steps of its gain in every regime, as something to
+    compare: equal ones have equal gains."""
+    if not metrics or not any(w.active for w in weights):
+        return [b""] * len(metrics)
+    values = np.array([[getattr(m, name) for name in regimes.METRICS] for m in metrics])
+    factors: dict[tuple[tuple[str, str], ...], Floats] = {}
+    columns = []
+    for w in sorted(weights, key=lambda w: (len(w.regime), w.regime)):
+        one = np.ones(len(metrics))
+        factor = factors.get(w.regime[:-1], one) if w.regime else one
+        if w.active:
+            z = np.where(np.isfinite(values), values - w.centre, 0.0)
+            bracket = 1.0 + (w.weights[0] + (w.weights[1:] * z).sum(axis=1))
+            factor = factor * np.maximum(bracket, 0.0)
+        factors[w.regime] = factor
+        columns.append(np.rint(np.minimum(factor, regimes.MAX_GAIN) / regimes.GAIN_GRID))
+    # Regimes, too: they may come and go.
+    names = repr([w.regime for w in weights]).encode()
+    return [row.tobytes() + names for row in np.column_stack(columns)]

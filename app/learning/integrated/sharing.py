@@ -17,14 +17,17 @@ from math import fsum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.learning.common.multiplier import GRID
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
-from app.learning.integrated.prior_share import between
+from app.learning.integrated.prior_share import SHARES, between
 from app.learning.integrated.weights import Counts, in_steps
 from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import Lesson, LessonDecay
+
+Floats = NDArray[np.float64]
 
 
 class SharedPart(NamedTuple):
@@ -46,37 +49,63 @@ def shared_weight(chosen: Iterable[Effect], counts: Counts) -> float:
     return in_steps(counts.open * (1.0 - surest * (1.0 - counts.shared)))
 
 
+class SharedTold(NamedTuple):
+    """What a group's lessons (L,) tell of their shared effects: `effects` (L, shares), `precision`
+    and `prior` (L,), and the `weight` (L,) of each in the mean of the group's trades."""
+
+    lessons: list[Lesson]
+    effects: Floats
+    precision: Floats
+    prior: Floats
+    weight: Floats
+
+
+def shared_told(group: GroupPath) -> SharedTold:
+    """The shared effects that the lessons of a group's slices tell."""
+    told = [(x, x.marginal) for x in group.shared if x.scope and x.marginal is not None]
+    return SharedTold(
+        [lesson for lesson, _ in told],
+        np.array([m.shared for _, m in told], np.float64).reshape(len(told), len(SHARES)),
+        np.array([m.shared_precision for _, m in told], np.float64),
+        np.array([m.shared_prior for _, m in told], np.float64),
+        np.array([x.n for x, _ in told], np.float64) / max(group.summary.n, 1),
+    )
+
+
 def shared_part(
-    group: GroupPath, chosen: tuple[str, ...], weight: float, share: float, scale: float
+    group: GroupPath,
+    chosen: tuple[str, ...],
+    weight: float,
+    share: float,
+    scale: float,
+    told: SharedTold | None = None,
 ) -> SharedPart:
     """The shared effects of a group's slices by `weight`, where lessons of the ids `chosen` have
     effects already.
 
     `share` is the posterior mean of the persistent share of the group's variance; `scale` units of
-    the outcome are one unit of size.  What would not move a multiplier is left out.
+    the outcome are one unit of size; `told` is what `shared_told` says of the group.  What would
+    not move a multiplier is left out.
     """
-    told, have = between(share), frozenset(chosen)
+    told, have = told or shared_told(group), frozenset(chosen)
+    raw = (told.effects * between(share)).sum(axis=1)
+    sizes = weight * raw
+    sds = 1.0 / np.sqrt(told.precision + 1.0 / np.maximum(share * told.prior, 1e-300))
+    seen = (np.abs(sizes) >= 0.5 / GRID * scale).tolist()
     part = SharedPart({}, {}, 0.0)
-    moved = []
-    for lesson in group.shared:
-        marginal = lesson.marginal
-        if marginal is None or not lesson.scope:
-            continue
-        effect = float(told @ marginal.shared)
-        size = weight * effect
+    as_of, mean = group.summary.as_of, []
+    for lesson, x, size, sd, moves, n in zip(
+        told.lessons, raw.tolist(), sizes.tolist(), sds.tolist(), seen, told.weight.tolist(),
+        strict=True,
+    ):  # fmt: skip
         if lesson.lesson_id in have:
             part.added[lesson.lesson_id] = size
-        elif abs(size) >= 0.5 / GRID * scale:
-            sd = 1.0 / float(
-                np.sqrt(
-                    marginal.shared_precision + 1.0 / max(share * marginal.shared_prior, 1e-300)
-                )
-            )
-            part.effects[lesson.lesson_id] = _shared(lesson, group, size, effect, sd)
+        elif moves:
+            part.effects[lesson.lesson_id] = _shared(lesson, as_of, size, x, sd)
         else:
             continue
-        moved.append(size * lesson.n / max(group.summary.n, 1))
-    return part._replace(mean=fsum(moved))
+        mean.append(size * n)
+    return part._replace(mean=fsum(mean))
 
 
 def with_shared(
@@ -110,25 +139,16 @@ def with_shared(
     if own_level is not None:
         made[whole.lesson_id] = _plus(own_level, of_level, size)
     elif abs(size) >= 0.5 / GRID * scale:
-        made[whole.lesson_id] = _shared(whole, group, size, pooled, abs(pooled))
+        made[whole.lesson_id] = _shared(whole, group.summary.as_of, size, pooled, abs(pooled))
     return made
 
 
-def _shared(lesson: Lesson, group: GroupPath, size: float, raw: float, sd: float) -> Effect:
+STABLE = LessonDecay(state="stable")
+
+
+def _shared(lesson: Lesson, as_of: str, size: float, raw: float, sd: float) -> Effect:
     z = abs(raw) / max(sd, 1e-300)
-    return Effect(
-        lesson,
-        z,
-        1.0,
-        raw,
-        sd,
-        size,
-        sd,
-        LessonDecay(state="stable"),
-        0.0,
-        group.summary.as_of,
-        "shared",
-    )
+    return Effect(lesson, z, 1.0, raw, sd, size, sd, STABLE, 0.0, as_of, "shared")
 
 
 def _plus(effect: Effect, share: float, size: float) -> Effect:

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 SKETCH_SIZE = 512
 """Hashes of a sketch: the Jaccard of larger slices has a standard error of at most 0.02."""
-HASH_BITS = 48
+HASH_BITS, HASH_BYTES = 48, 6
 """Of a million trades two have the same hash in one module of 560, which moves a Jaccard by one
 trade; a sketch takes 4 kB as text."""
 
@@ -93,9 +93,23 @@ def encode(sketch: Hashes) -> str:
     >>> encode(np.array([1, 258], np.uint64))
     'AAAAAAABAAAAAAEC'
     """
-    return base64.b64encode(
-        sketch.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:].tobytes()
-    ).decode()
+    return base64.b64encode(packed_hashes(sketch)).decode()
+
+
+def packed_hashes(sketch: Hashes) -> bytes:
+    """Six bytes of each hash, big-endian."""
+    return sketch.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:].tobytes()
+
+
+def unpacked_hashes(packed: bytes) -> Hashes:
+    """The hashes that `packed_hashes` packed.
+
+    >>> unpacked_hashes(packed_hashes(np.array([1, 258], np.uint64))).tolist()
+    [1, 258]
+    """
+    wide = np.zeros((len(packed) // HASH_BYTES, 8), np.uint8)
+    wide[:, 2:] = np.frombuffer(packed, np.uint8).reshape(-1, HASH_BYTES)
+    return wide.view(">u8")[:, 0].astype(np.uint64)
 
 
 def decode(text: str) -> Hashes:
@@ -106,11 +120,9 @@ def decode(text: str) -> Hashes:
     [1, 258]
     """
     raw = base64.b64decode(text, validate=True)
-    if len(raw) % 6:
+    if len(raw) % HASH_BYTES:
         raise ValueError(f"The sketch has {len(raw)} bytes; it has to have six for each hash.")
-    wide = np.zeros((len(raw) // 6, 8), np.uint8)
-    wide[:, 2:] = np.frombuffer(raw, np.uint8).reshape(-1, 6)
-    return wide.view(">u8")[:, 0].astype(np.uint64)
+    return unpacked_hashes(raw)
 
 
 def decoded(texts: Sequence[str]) -> list[Hashes]:

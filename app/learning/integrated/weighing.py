@@ -1,27 +1,27 @@
 """Weighing: how much persists in the groups of a category, and how far each learner counts there.
 
-May touch: nothing but its arguments.  What is told of a group is kept while it is the same.
+May touch: nothing but its arguments.  What groups tell is held in columns, and added up anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-from functools import partial
-
 import numpy as np
 
+from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
-from app.learning.integrated.paths import GroupPath
-from app.learning.integrated.persistence import sign_flip_log_p, total
-from app.learning.integrated.prior_share import Told, between, persistent_shares, told
-from app.learning.integrated.remembered import Remembered
+from app.learning.integrated.merging import Group
+from app.learning.integrated.persistence import sign_flip_log_p
+from app.learning.integrated.prior_share import between, shares_of, told
+from app.learning.integrated.products import Products
 from app.learning.integrated.weights import (
     HALF_LIFE,
     LEVEL_HALF_LIFE,
     SHARED,
     Counts,
     Evidence,
+    Prior,
     half_life_evidence,
+    in_steps,
     opened,
     shared_evidence,
     weight,
@@ -29,78 +29,156 @@ from app.learning.integrated.weights import (
 from app.learning.integrated.whole_groups import (
     Level,
     Spread,
+    beyond_chance,
     coarse_level,
+    in_tau_steps,
+    net_noise2,
+    noise_of,
     record_of_level,
-    whole_id,
 )
+from schemas.lessons import GroupSummary
+
+NOTHING = np.zeros((0, 0))
 
 
 class Weighing:
-    """The evidence of the groups of one module, by the ids of their summaries."""
+    """The evidence of the groups of one category of a module.
+
+    `shares` are the persistent shares of the groups that are old enough to have one; `half_lives`
+    how far half-lives of slices and of whole groups count; `spread` how levels differ, on a grid.
+    """
 
     def __init__(self, config: LearningConfig) -> None:
+        self.shares: dict[Group, float] = {}
+        self.half_lives = (0.0, 0.0)
+        self.spread = Spread(0.0, 0.0, {}, NOTHING)
         self._config = config
-        self._told: Remembered[Told | None] = Remembered()
-        self._half_lives: Remembered[Evidence] = Remembered()
-        self._level_half_lives: Remembered[Evidence] = Remembered()
-        self._shared: Remembered[Evidence] = Remembered()
+        self._summaries: dict[Group, GroupSummary] = {}
+        self._noise2: dict[Group, float] = {}
+        self._levels: Columns[Group] = Columns(5)  # mean, its noise, net, its noise, |z|
+        self._coarse: dict[Group, tuple[float, float]] = {}
+        self._earned, self._slopes = Products(), Products()
+        self._tells: Columns[Group] = Columns(3)
+        self._half_lives: Columns[Group] = Columns(3)
+        self._level_half_lives: Columns[Group] = Columns(3)
+        self._shared: Columns[Group] = Columns(3)
+        self._unshared: set[Group] = set()  # groups whose evidence of shared effects is to be told
+        self._shared_with = -1.0
+        self._came_in: Columns[Group] = Columns(1)  # how far the surest effect of each group has
+        self._reshare = False
+        self._slope_log_p: float | None = None
+        self._level_log_p: float | None = None
 
-    def keep(self, groups: Container[str]) -> None:
-        """Forget all other groups."""
-        for remembered in (self._told, self._half_lives, self._level_half_lives, self._shared):
-            remembered.keep(groups)
+    def __len__(self) -> int:
+        return len(self._summaries)
 
-    def shares(self, groups: Sequence[GroupPath]) -> dict[str, float]:
-        """The persistent share of each group that is old enough to have one."""
-        known = {
-            summary.lesson_id: self._told.get(summary.lesson_id, (summary,), partial(told, summary))
-            for summary in (group.summary for group in groups)
-        }
-        old_enough = {i: found for i, found in known.items() if found is not None}
-        return dict(zip(old_enough, persistent_shares(list(old_enough.values())), strict=True))
+    def drop(self, group: Group) -> None:
+        """Forget a group."""
+        self._summaries.pop(group, None)
+        self._coarse.pop(group, None)
+        self._unshared.discard(group)
+        self._noise2.pop(group, None)
+        for columns in (
+            self._levels, self._tells, self._half_lives, self._level_half_lives, self._shared,
+            self._came_in,
+        ):  # fmt: skip
+            columns.drop(group)
+        self._earned.put(group, None)
+        self._slopes.put(group, None)
+        self._reshare, self._slope_log_p, self._level_log_p = True, None, None
 
-    def half_lives(
-        self, groups: Sequence[GroupPath], found: Mapping[str, Level], spread: Spread
-    ) -> tuple[float, float]:
-        """How far half-lives of slices and of whole groups count; `found` are their levels."""
-        config = self._config
-        slices, of_levels = Evidence(), Evidence()
-        for summary in (group.summary for group in groups) if config.half_life is None else ():
-            key, i = summary.lesson_id, whole_id(summary)
-            record = partial(half_life_evidence, summary.record)
-            slices = slices.plus(self._half_lives.get(key, (summary,), record))
-            mean, noise2 = coarse_level(found[i], spread.noise2[i])
-            record = partial(record_of_level, summary, mean, noise2, config)
-            of_levels = of_levels.plus(
-                self._level_half_lives.get(key, (summary, mean, noise2), record)
-            )
-        return weight(slices, HALF_LIFE, config.half_life), weight(
-            of_levels, LEVEL_HALF_LIFE, config.half_life
+    def take(self, group: Group, summary: GroupSummary) -> None:
+        """Take in a group's summary."""
+        self._summaries[group] = summary
+        self._coarse.pop(group, None)
+        self._unshared.add(group)
+        self._slopes.put(group, summary.persistence)
+        self._slope_log_p = None
+        found = told(summary)
+        if found is None:
+            self._tells.drop(group)
+        else:
+            self._tells.put(group, found)
+        self._reshare = True
+        if self._config.half_life is None:
+            self._half_lives.put(group, half_life_evidence(summary.record))
+
+    def take_level(self, group: Group, level: Level) -> None:
+        """Take in the level of a group."""
+        summary = self._summaries[group]
+        noise2, earned = noise_of(summary, level, self._config)
+        self._noise2[group] = noise2
+        row = (level.mean, noise2, level.net, net_noise2(level, noise2), level.z)
+        self._levels.put(group, row)
+        self._earned.put(group, earned)
+        self._level_log_p = None
+        coarse = coarse_level(level, noise2)
+        if self._config.half_life is None and self._coarse.get(group) != coarse:
+            self._coarse[group] = coarse
+            self._level_half_lives.put(group, record_of_level(summary, *coarse, self._config))
+
+    def noise2(self, group: Group) -> float:
+        """The variance of a group's level."""
+        return self._noise2[group]
+
+    def take_sure(self, group: Group, came_in: float) -> None:
+        """Take in how far the surest effect of a group has come in."""
+        self._came_in.put(group, (came_in,))
+
+    def settle_levels(self, scale: float) -> tuple[bool, bool]:
+        """Weigh half-lives, and how levels differ; whether either is another now than before."""
+        values = self._levels.values()
+        spread = self.spread._replace(
+            tau2=in_tau_steps(beyond_chance(values[:, 0:2], scale), scale),
+            net_tau2=in_tau_steps(beyond_chance(values[:, 2:4], scale), scale),
         )
-
-    def counts(
-        self,
-        groups: Sequence[GroupPath],
-        half_lives: tuple[float, float],
-        spread: Spread,
-        sure: float,
-        categories: int,
-        shares: Mapping[str, float],
-    ) -> Counts:
-        """How far each learner counts in the groups of one of so many categories, of whose effects
-        the surest has come in by `sure`."""
-        config = self._config
-        came = Evidence()
-        for summary in (g.summary for g in groups) if config.shared_effects is None else ():
-            share = shares.get(summary.lesson_id, 0.0)
-            record = partial(shared_evidence, summary.record, between(share), half_lives[0])
-            came = came.plus(
-                self._shared.get(summary.lesson_id, (summary, share, half_lives[0]), record)
-            )
-        shared = weight(came, SHARED, config.shared_effects)
-        slopes = total(g.summary.persistence for g in groups if g.summary.persistence is not None)
-        log_p = min(sign_flip_log_p(slopes), sign_flip_log_p(spread.products)) + np.log(
-            2.0 * categories
+        half_lives = (
+            self._weight(self._half_lives, HALF_LIFE, self._config.half_life),
+            self._weight(self._level_half_lives, LEVEL_HALF_LIFE, self._config.half_life),
         )
+        before = self.half_lives, self.spread[:2]
+        self.half_lives, self.spread = half_lives, spread
+        return before[0] != half_lives, before[1] != spread[:2]
+
+    def settle_shares(self) -> set[Group]:
+        """Weigh how much persists; returns the groups whose share is another now."""
+        if not self._reshare:
+            return set()
+        self._reshare = False
+        groups = self._tells.groups()
+        found = shares_of(self._tells.values()).tolist() if groups else []
+        before, self.shares = self.shares, dict(zip(groups, found, strict=True))
+        changed = {group for group, _ in before.items() ^ self.shares.items()}
+        self._unshared |= changed & self._summaries.keys()
+        return changed
+
+    def counts(self, bar: float, ramp_sds: float, categories: int) -> Counts:
+        """How far each learner counts in this one of so many categories, where `bar` is the |z|
+        that an effect needs."""
+        config, half_life = self._config, self.half_lives[0]
+        if config.shared_effects is None:
+            if half_life != self._shared_with:
+                self._shared_with, self._unshared = half_life, set(self._summaries)
+            for group in self._unshared:
+                told_for = between(self.shares.get(group, 0.0))
+                record = self._summaries[group].record
+                self._shared.put(group, shared_evidence(record, told_for, half_life))
+            self._unshared = set()
+        shared = self._weight(self._shared, SHARED, config.shared_effects)
+        if self._slope_log_p is None:
+            self._slope_log_p = sign_flip_log_p(self._slopes.total())
+        if self._level_log_p is None:
+            self._level_log_p = sign_flip_log_p(self._earned.total())
+        log_p = min(self._slope_log_p, self._level_log_p) + float(np.log(2.0 * categories))
+        level = float((self._levels.values()[:, 4].max(initial=0.0) - bar) / ramp_sds)
+        came_in = float(self._came_in.values().max(initial=0.0))
+        sure = max(min(max(level, 0.0), 1.0), came_in)
         is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
-        return Counts(*half_lives, shared, is_open)
+        return Counts(*self.half_lives, shared, in_steps(is_open))
+
+    @staticmethod
+    def _weight(columns: Columns[Group], prior: Prior, switch: bool | None) -> float:
+        evidence = Evidence()
+        if switch is None and len(columns):
+            evidence = Evidence(columns.total(0), columns.total(1), round(columns.total(2)))
+        return weight(evidence, prior, switch)

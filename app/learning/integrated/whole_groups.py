@@ -6,6 +6,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.netting import Effect, kept, moved, ramp_of
 from app.learning.integrated.paths import GroupPath, explained
-from app.learning.integrated.persistence import block_of, packed, total
+from app.learning.integrated.persistence import block_of, total
 from app.learning.integrated.record import LEAST_TRADES, STEPS
 from app.learning.integrated.weights import DISCOUNT, Counts, Evidence
 from edgeloop.identity import slice_id
@@ -30,6 +31,8 @@ PRIOR_LEVEL_SD2 = 0.02
 """Variance of a module's levels beyond chance, in units of size, before anything is seen."""
 PRIOR_GROUPS = 2.0
 """Groups' worth of that."""
+TAU_STEPS = 32
+"""Steps of that variance to each factor of two."""
 
 
 class Level(NamedTuple):
@@ -56,25 +59,41 @@ def levels(
     against a group without any: beyond the effects, levels are compared with a baseline beyond
     them.
     """
-    home = {summary.lesson_id: sum(part.n for part in summary.segments) for summary, *_ in groups}
-    added = sum(
-        home[summary.lesson_id]
-        * (path.fits[0].coefficients[0] - passed[summary.lesson_id].coefficients[0])
-        for summary, path, *_ in groups
-    ) / max(sum(home.values()), 1)
-    found = {}
-    for summary, path, *_ in groups:
-        values = []
-        for fit, beyond in ((path.fits[0], 0.0), (passed[summary.lesson_id], added)):
-            baseline, variance = explained(fit.loadings[0], path, baselines)
-            baseline -= beyond
-            sd = float(np.sqrt(fit.sds[0] ** 2 + variance))
-            values.append((fit.coefficients[0] - baseline, sd, baseline))
-        (alone, alone_sd, _), (net, sd, baseline) = values
-        agrees = alone * net > 0 and sd > 0 and alone_sd > 0
-        z = min(abs(alone) / alone_sd, abs(net) / sd) if agrees else 0.0
-        found[whole_id(summary)] = Level(z, net, sd, baseline, alone, alone_sd)
-    return found
+    shares = {g.summary.lesson_id: share_of(g, passed[g.summary.lesson_id]) for g in groups}
+    added = added_of(
+        fsum(n * shift for n, shift in shares.values()), fsum(n for n, _ in shares.values())
+    )
+    return {
+        whole_id(g.summary): level_of(g, passed[g.summary.lesson_id], baselines, added)
+        for g in groups
+    }
+
+
+def share_of(group: GroupPath, passed: Fit) -> tuple[int, float]:
+    """A group's home trades, and what its effects that passed add to the average one of them."""
+    n = sum([part.n for part in group.summary.segments])
+    return n, group.path.fits[0].coefficients[0] - passed.coefficients[0]
+
+
+def added_of(total: float, trades: float) -> float:
+    """What effects that passed add to the average trade of a module."""
+    return total / max(trades, 1.0)
+
+
+def level_of(group: GroupPath, passed: Fit, baselines: SegmentBaselines, added: float) -> Level:
+    """The level of a group: see `levels`; `added` is what effects add to the average trade of the
+    module."""
+    path = group.path
+    values = []
+    for fit, beyond in ((path.fits[0], 0.0), (passed, added)):
+        baseline, variance = explained(fit.loadings[0], path, baselines)
+        baseline -= beyond
+        sd = sqrt(fit.sds[0] ** 2 + variance)
+        values.append((fit.coefficients[0] - baseline, sd, baseline))
+    (alone, alone_sd, _), (net, sd, baseline) = values
+    agrees = alone * net > 0 and sd > 0 and alone_sd > 0
+    z = min(abs(alone) / alone_sd, abs(net) / sd) if agrees else 0.0
+    return Level(z, net, sd, baseline, alone, alone_sd)
 
 
 class Spread(NamedTuple):
@@ -100,24 +119,31 @@ def spread_of(
     noise2: dict[str, float] = {}
     for group in groups:
         i = whole_id(group.summary)
-        level, cells = found[i], group.summary.course
-        n = np.array([cell.n for cell in cells], np.float64)
-        mean = np.array([cell.mean for cell in cells])
-        beyond = mean - float(n @ mean) / float(n.sum())
-        block = _blocks(group.summary, config)
-        left = np.bincount(block - block[0], n * beyond)
-        earned = left + np.bincount(block - block[0], n) * level.mean
-        near = float(left @ left + 2.0 * (left[1:] @ left[:-1])) / float(n.sum()) ** 2
-        noise2[i] = max(near, level.mean_sd**2)
-        # A level without noise would be beyond all numbers.
-        unit = max(level.mean_sd**2 * float(n.sum()), 1e-12 * float(earned @ earned), 1e-300)
-        parts.append(packed(np.outer(earned, earned) / unit, int(block[0])))
-    return Spread(
-        _beyond_chance([(found[i].mean, noise2[i]) for i in noise2], scale),
-        _beyond_chance([(found[i].net, net_noise2(found[i], noise2[i])) for i in noise2], scale),
-        noise2,
-        total(parts),
-    )
+        noise2[i], products = noise_of(group.summary, found[i], config)
+        parts.append(products)
+    means = np.array([(found[i].mean, noise2[i]) for i in noise2])
+    nets = np.array([(found[i].net, net_noise2(found[i], noise2[i])) for i in noise2])
+    return Spread(beyond_chance(means, scale), beyond_chance(nets, scale), noise2, total(parts))
+
+
+def noise_of(
+    summary: GroupSummary, level: Level, config: LearningConfig
+) -> tuple[float, BlockProducts]:
+    """The variance of a level as outcomes cluster in time, and the products of what it earned in
+    each two blocks."""
+    n = np.array([cell.n for cell in summary.course], np.float64)
+    mean = np.array([cell.mean for cell in summary.course])
+    trades = float(n.sum())
+    beyond = mean - float(n @ mean) / trades
+    block = _blocks(summary, config)
+    left = np.bincount(block - block[0], n * beyond)
+    earned = left + np.bincount(block - block[0], n) * level.mean
+    near = float(left @ left + 2.0 * (left[1:] @ left[:-1])) / trades**2
+    # A level without noise would be beyond all numbers.
+    unit = max(level.mean_sd**2 * trades, 1e-12 * float(earned @ earned), 1e-300)
+    products = np.outer(earned, earned) / unit
+    upper = tuple(products[np.triu_indices(len(products))].tolist())
+    return max(near, level.mean_sd**2), BlockProducts(int(block[0]), len(products), upper)
 
 
 def net_noise2(level: Level, noise2: float) -> float:
@@ -125,13 +151,25 @@ def net_noise2(level: Level, noise2: float) -> float:
     return noise2 * (level.sd / level.mean_sd) ** 2 if level.mean_sd > 0 else noise2
 
 
-def _beyond_chance(levels: Sequence[tuple[float, float]], scale: float) -> float:
-    """The variance of levels beyond that of their noise: `levels` has both of each."""
+def beyond_chance(levels: Floats, scale: float) -> float:
+    """The variance of levels beyond that of their noise: `levels` (G, 2) has both of each."""
     prior = PRIOR_LEVEL_SD2 * scale * scale
-    net, variance = np.array(levels).T
+    net, variance = levels.T
     sure = 1.0 / np.maximum(variance + prior, 1e-300)
-    found = max(float(sure @ (net * net - variance)) / float(sure.sum()), 0.0)
-    return (len(levels) * found + PRIOR_GROUPS * prior) / (len(levels) + PRIOR_GROUPS)
+    beyond = fsum((sure * (net * net - variance)).tolist()) / fsum(sure.tolist())
+    return (len(levels) * max(beyond, 0.0) + PRIOR_GROUPS * prior) / (len(levels) + PRIOR_GROUPS)
+
+
+def in_tau_steps(tau2: float, scale: float) -> float:
+    """A variance of levels in steps: the next trade of one group does not change the levels of all.
+
+    >>> in_tau_steps(0.02, 1.0), in_tau_steps(0.0, 1.0)
+    (0.01982892120612083, 0.0)
+    """
+    if not tau2 > 0:
+        return 0.0
+    steps = np.round(np.log2(tau2 / (scale * scale)) * TAU_STEPS)
+    return scale * scale * float(np.exp2(steps / TAU_STEPS))
 
 
 def whole_effect(
@@ -208,17 +246,21 @@ def record_of_level(
     beyond += mean - float(n @ beyond) / float(n.sum())
     noise = max(noise2 * float(n.sum()), 1e-300)
     unit = DISCOUNT / noise  # the noise of levels already has what hangs together in time
-    found = Evidence()
+    past: list[tuple[int, NDArray[np.bool_], NDArray[np.bool_]]] = []
     for cut in range((newest - half) // step * step + step, newest, step):
         known = (starts + length <= cut) & (starts >= cut - half)
         after = (starts >= cut) & (starts < cut + step)
-        if n[known].sum() < LEAST_TRADES * config.n_min or known.sum() < 2 or not after.any():
-            continue
+        if n[known].sum() >= LEAST_TRADES * config.n_min and known.sum() > 1 and after.any():
+            past.append((cut, known, after))
+    middle = starts + length / 2
+    states = _edge_states(
+        [(middle[known] - cut, n[known], beyond[known]) for cut, known, _ in past],
+        float(np.sqrt(noise)),
+    )
+    found = Evidence()
+    for (cut, known, after), state in zip(past, states, strict=True):
         before = float(n[known] @ beyond[known] / n[known].sum())
-        state = _edge_state(
-            starts[known] + length / 2, n[known], beyond[known], np.sqrt(noise), cut
-        )
-        age = (starts[after] + length / 2 - cut) / HOUR_US
+        age = (middle[after] - cut) / HOUR_US
         moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - before
         found = found.plus(
             Evidence(
@@ -245,23 +287,27 @@ def _state(summary: GroupSummary, level: Level, now_us: int, config: LearningCon
         np.array([cell.day for cell in cells]) * DAY_US + course_days(config.window_us) * DAY_US / 2
     )
     # A cell at the window's end is not full yet: its trades closed by now.
-    return _edge_state(
-        np.minimum(at_us, now_us), n, mean + shift, level.sd * float(np.sqrt(n.sum())), now_us
-    )
+    course = (np.minimum(at_us, now_us) - now_us, n, mean + shift)
+    return _edge_states([course], level.sd * float(np.sqrt(n.sum())))[0]
 
 
-def _edge_state(at_us: Floats, n: Floats, mean: Floats, noise_sd: float, now_us: int) -> EdgeState:
-    """A cell's mean of n trades stands for n observations of it."""
-    count = n.astype(np.int64)
-    hours = np.asarray(at_us, np.float64) / HOUR_US
-    noise = np.array([max(noise_sd, 1e-12)])
+def _edge_states(
+    parts: Sequence[tuple[Floats, Floats, Floats]], noise_sd: float
+) -> list[EdgeState]:
+    """The state of each of these courses at its own time 0: times in µs, trades and means of its
+    cells.  A cell's mean of n trades stands for n observations of it."""
+    if not parts:
+        return []
+    counts = [n.astype(np.int64) for _, n, _ in parts]
     return edge_states(
-        np.repeat(hours, count),
-        np.repeat(mean, count),
-        np.array([0, count.sum()]),
-        noise,
-        now_us / HOUR_US,
-    )[0]
+        np.concatenate(
+            [np.repeat(at_us / HOUR_US, c) for (at_us, *_), c in zip(parts, counts, strict=True)]
+        ),
+        np.concatenate([np.repeat(mean, c) for (*_, mean), c in zip(parts, counts, strict=True)]),
+        np.cumsum([0, *(int(c.sum()) for c in counts)]),
+        np.full(len(parts), max(noise_sd, 1e-12)),
+        0.0,
+    )
 
 
 def _blocks(summary: GroupSummary, config: LearningConfig) -> NDArray[np.int64]:

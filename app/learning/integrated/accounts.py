@@ -1,0 +1,328 @@
+"""The effects of a module, group by group: what each step of the judgement came to, made again only
+where something that it is made of has changed.
+
+May touch: nothing but its arguments.  What a group is judged by and other groups move (the bar,
+baselines, weights, shares) is on grids.  Steps compare what they find with what they found before,
+so that a change goes no further than it matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from app.learning.common.baselines import SegmentBaselines, on_error_grid
+from app.learning.common.columns import Columns
+from app.learning.common.config import LearningConfig
+from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
+from app.learning.integrated.factors import Factor
+from app.learning.integrated.held_lessons import HeldLessons
+from app.learning.integrated.merging import Group, Leads, spoken_for
+from app.learning.integrated.netting import RAMP_SDS, Effect, netted, path_ramps
+from app.learning.integrated.paths import GroupPath, blended
+from app.learning.integrated.sharing import (
+    SharedPart,
+    SharedTold,
+    shared_part,
+    shared_told,
+    shared_weight,
+    with_shared,
+)
+from app.learning.integrated.weighing import Weighing
+from app.learning.integrated.weights import Counts
+from app.learning.integrated.whole_groups import (
+    Level,
+    added_of,
+    level_of,
+    pooled_level,
+    share_of,
+    whole_effect,
+)
+from schemas.lessons import Fit
+
+BAR_DIGITS = 3
+"""Digits to which the hypotheses of a module are rounded up: the bar does not move with each."""
+
+
+class Account:
+    """What the judgement of one group has come to, step by step."""
+
+    __slots__ = (
+        "effects",
+        "fit",
+        "key",
+        "level",
+        "own",
+        "part",
+        "part_of",
+        "path",
+        "ramps",
+        "statistics",
+        "told",
+        "whole",
+        "whole_of",
+    )
+
+    def __init__(self, key: Group, path: GroupPath) -> None:
+        self.key = key
+        self.path = path
+        self.statistics: list[float] = []  # of the chosen effects, or of those that speak for them
+        self.ramps: list[float] | None = None
+        self.fit: Fit = path.path.fits[0]
+        self.level: Level | None = None
+        self.own: dict[str, Effect] = {}  # chosen effects that have come in, before merging
+        self.told: SharedTold | None = None
+        self.part_of: tuple[object, ...] = ()
+        self.part = SharedPart({}, {}, 0.0)
+        self.whole_of: tuple[object, ...] = ()
+        self.whole: Effect | None = None
+        self.effects: dict[str, Effect] = {}
+
+
+class Accounts:
+    """The effects of the groups of one module; `counts` by category, `shares` by group, `searched`
+    and `bar` as in `judge.Standings`."""
+
+    def __init__(self, config: LearningConfig) -> None:
+        self.counts: dict[str, Counts] = {}
+        self.searched, self.bar = 0, 0.0
+        self._config = config
+        self._accounts: dict[Group, Account] = {}
+        self._leads = Leads()
+        self._weighing: dict[str, Weighing] = {}
+        self._totals: Columns[Group] = Columns(
+            3
+        )  # hypotheses, home trades, what effects add to all of them
+        self._ground: tuple[object, ...] = ()
+        self._scale = 0.0
+
+    @property
+    def shares(self) -> dict[Group, float]:
+        """The persistent share of each group that has one."""
+        return {g: share for w in self._weighing.values() for g, share in w.shares.items()}
+
+    def effects(self, group: Group) -> Mapping[str, Effect]:
+        """What is said of each lesson of a group that has an effect, by id."""
+        account = self._accounts.get(group)
+        return {} if account is None else account.effects
+
+    def chosen(self, group: Group) -> Iterable[Effect]:
+        """Of these, those of chosen slices."""
+        account = self._accounts.get(group)
+        if account is None:
+            return ()
+        path = account.path.path.lesson_ids
+        return [account.effects[i] for i in path if i in account.effects]
+
+    def all_effects(self) -> dict[str, Effect]:
+        """All of the module, by lesson id."""
+        return {i: e for account in self._accounts.values() for i, e in account.effects.items()}
+
+    def update(
+        self,
+        held: HeldLessons,
+        touched: set[Group],
+        factor_of: Mapping[str, Factor],
+        refactored: Iterable[str],
+        baselines: SegmentBaselines,
+        scale: float,
+    ) -> set[Group]:
+        """Take in what has changed; returns the groups whose effects are others now.
+
+        `touched` are groups of which lessons or the summary came or went, `refactored` the lessons
+        whose factor is another one; `baselines` are those on their grid.
+        """
+        fresh = self._take(held, touched)
+        paths = {g: self._accounts[g].path if g in self._accounts else None for g in fresh}
+        met = self._leads.update(paths, factor_of, refactored) & self._accounts.keys()
+        fresh &= self._accounts.keys()
+        searched = rounded_up(round(self._totals.total(0)))
+        rebarred, self.searched = searched != self.searched, searched
+        self.bar = z_of_log_p(entry_log_p(self._config.alpha, searched))
+        refitted = self._fit(self._accounts.keys() if rebarred else fresh | met) | fresh
+        added = added_of(self._totals.total(2), self._totals.total(1))
+        added, _ = on_error_grid(added, baselines.elsewhere[1], scale)
+        ground = (added, baselines.means, baselines.variances, baselines.elsewhere)
+        moved, self._ground = ground != self._ground, ground
+        stale = self._level(self._accounts.keys() if moved else refitted, added, baselines)
+        stale |= refitted
+        late = set(stale)
+        for category, weighing in sorted(self._weighing.items()):
+            half_lives, spread = weighing.settle_levels(scale)
+            alike = [g for g in self._accounts if g[1] == category] if half_lives or spread else []
+            stale.update(alike if half_lives else ())
+            late.update(alike if spread else ())
+        owned = self._net(self._accounts.keys() if moved or rebarred else stale | met, baselines)
+        late |= owned | self._leads.followers(owned) | (touched & self._accounts.keys())
+        late |= self._weigh()
+        if scale != self._scale or rebarred:
+            late = set(self._accounts)
+        self._scale = scale
+        gone = touched - self._accounts.keys()
+        return {g for g in late if self._finish(self._accounts[g], held, scale)} | gone
+
+    def _take(self, held: HeldLessons, touched: set[Group]) -> set[Group]:
+        """The groups whose path has changed, or that are gone."""
+        fresh: set[Group] = set()
+        for key in touched:
+            group = held.groups.get(key)
+            path = None if group is None else group.path
+            account = self._accounts.get(key)
+            if path is None:
+                if account is not None:
+                    del self._accounts[key]
+                    self._totals.drop(key)
+                    self._weighing[key[1]].drop(key)
+                    if not len(self._weighing[key[1]]):
+                        del self._weighing[key[1]]
+                    fresh.add(key)
+            elif account is None or account.path is not path:
+                self._accounts[key] = new = Account(key, path)
+                if account is not None:
+                    new.effects = account.effects
+                if key[1] not in self._weighing:
+                    self._weighing[key[1]] = Weighing(self._config)
+                self._weighing[key[1]].take(key, path.summary)
+                self._totals.put(key, (path.path.hypotheses + 1, 0, 0))
+                fresh.add(key)
+        return fresh
+
+    def _fit(self, groups: Iterable[Group]) -> set[Group]:
+        """Blend the fits of groups by how far their effects have come in; returns the groups of
+        which either is another now."""
+        changed: set[Group] = set()
+        for key in groups:
+            account = self._accounts[key]
+            statistics = [self._leads.statistic(i) for i in account.path.path.lesson_ids]
+            ramps = path_ramps(statistics, self.bar)
+            if statistics != account.statistics:
+                account.statistics = statistics
+                changed.add(key)
+            if ramps == account.ramps:
+                continue
+            account.ramps = ramps
+            account.fit = blended(account.path.path.fits, ramps)
+            n, shift = share_of(account.path, account.fit)
+            self._totals.put(key, (account.path.path.hypotheses + 1, n, n * shift))
+            changed.add(key)
+        return changed
+
+    def _level(
+        self, groups: Iterable[Group], added: float, baselines: SegmentBaselines
+    ) -> set[Group]:
+        """The levels of groups; returns those of which it is another now."""
+        changed: set[Group] = set()
+        for key in groups:
+            account = self._accounts[key]
+            level = level_of(account.path, account.fit, baselines, added)
+            if level != account.level:
+                account.level = level
+                self._weighing[key[1]].take_level(key, level)
+                changed.add(key)
+        return changed
+
+    def _net(self, groups: Iterable[Group], baselines: SegmentBaselines) -> set[Group]:
+        """The chosen effects of groups, net of baselines; returns those of which any is another
+        now."""
+        changed: set[Group] = set()
+        for key in groups:
+            account = self._accounts[key]
+            weighing, path = self._weighing[key[1]], account.path
+            own = {
+                i: netted(
+                    path.lessons[i],
+                    path,
+                    account.fit,
+                    j,
+                    account.statistics[j - 1],
+                    self.bar,
+                    baselines,
+                    weighing.half_lives[0],
+                )
+                for j, i in enumerate(path.path.lesson_ids[: len(account.ramps or ())], 1)
+            }
+            weighing.take_sure(key, max([e.ramp for e in own.values()], default=0.0))
+            if own != account.own:
+                account.own = own
+                changed.add(key)
+        return changed
+
+    def _weigh(self) -> set[Group]:
+        """How far each learner counts; returns the groups for which that is another now."""
+        changed: set[Group] = set()
+        counts: dict[str, Counts] = {}
+        for category, weighing in sorted(self._weighing.items()):
+            changed |= weighing.settle_shares()
+            counts[category] = weighing.counts(self.bar, RAMP_SDS, len(self._weighing))
+        # One category that opens opens the module: its tests share the error rate.
+        is_open = max((c.open for c in counts.values()), default=0.0)
+        counts = {category: c._replace(open=is_open) for category, c in counts.items()}
+        before, self.counts = self.counts, counts
+        changed &= self._accounts.keys()
+        if before == counts:
+            return changed
+        return changed | {g for g in self._accounts if before.get(g[1]) != counts[g[1]]}
+
+    def _finish(self, account: Account, held: HeldLessons, scale: float) -> bool:
+        """All effects of a group; whether any is another now."""
+        found = {i: self._spoken_for(i, effect) for i, effect in account.own.items()}
+        found |= self._of_whole(account, found, held, scale)
+        before = account.effects
+        for i, effect in found.items():
+            old = before.get(i)
+            if old is not None and old is not effect and old == effect:
+                found[i] = old
+        same = len(found) == len(before) and all(
+            [before.get(i) is effect for i, effect in found.items()]
+        )
+        account.effects = found
+        return not same
+
+    def _spoken_for(self, lesson_id: str, effect: Effect) -> Effect:
+        lead = self._leads.lead(lesson_id)
+        if lead == lesson_id:
+            return effect
+        source = self._accounts[self._leads.home(lead)].own.get(lead)
+        return effect if source is None else spoken_for(effect, source)
+
+    def _of_whole(
+        self, account: Account, found: Mapping[str, Effect], held: HeldLessons, scale: float
+    ) -> dict[str, Effect]:
+        """The effects of a group as a whole and of what its slices share, and chosen ones less what
+        these take over; `found` are those."""
+        key, path, level = account.key, account.path, account.level
+        group, weighing, counts = held.groups[key], self._weighing[key[1]], self.counts[key[1]]
+        whole = group.lessons.get(group.whole_id)
+        if whole is None or whole.n < self._config.n_min or level is None:
+            return {}
+        made: dict[str, Effect] = {}
+        if level.z > self.bar:
+            of = (whole, level, counts.level_half_life, self.bar)
+            if account.whole is None or account.whole_of != of:
+                account.whole_of = of
+                account.whole = whole_effect(whole, path, level, counts, self.bar, self._config)
+            made[group.whole_id] = account.whole
+        share = weighing.shares.get(key, 0.0)
+        if not counts.open or not share:
+            return made
+        chosen = tuple([i for i in path.path.lesson_ids if i in found])
+        count = shared_weight([found[i] for i in chosen], counts)
+        part_of = (chosen, count, share, scale)
+        if account.told is None:
+            account.told = shared_told(path)
+        if account.part_of != part_of:
+            account.part_of = part_of
+            account.part = shared_part(path, chosen, count, share, scale, account.told)
+        pooled = pooled_level(level, weighing.noise2(key), weighing.spread)
+        return made | with_shared(
+            path, whole, {**found, **made}, pooled, account.part, count, counts.open, scale
+        )
+
+
+def rounded_up(hypotheses: int) -> int:
+    """So many hypotheses with the digits that count, never fewer.
+
+    >>> rounded_up(999), rounded_up(123_456), rounded_up(999_999)
+    (999, 124000, 1000000)
+    """
+    step: int = 10 ** max(len(str(hypotheses)) - BAR_DIGITS, 0)
+    return -(-hypotheses // step) * step

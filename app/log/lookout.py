@@ -1,0 +1,149 @@
+"""One look at where the log begins and ends, for all that watch it in a worker.
+
+The guard, the watchdog and the lag's metrics need the same offsets every few seconds.  They share
+the connections, and a look that is not older than they can bear.
+
+May touch: the broker (reads).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+
+from app.errors import EdgeloopError
+from app.log.identity import Identity, Log
+from app.log.reader import reader, unreachable
+from app.settings import Settings
+
+SHARED_S = 5.0
+"""So old a look, or the offsets of a group, may be for those that share it."""
+
+
+class Seen(NamedTuple):
+    """The log at `at_s` (monotonic seconds), and where what is committed ends in each partition."""
+
+    log: Log
+    stable: Mapping[TopicPartition, int]
+    at_s: float
+
+
+class Lookout:
+    """Looks over connections that are kept, and opened anew after an error.
+
+    Every method raises `KafkaError`, `OSError` and `UnreachableError` while the broker is away.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open = AsyncExitStack()
+        self._connected: tuple[Identity, AIOKafkaConsumer] | None = None
+        self._seen: Seen | None = None
+        self._committed: dict[str, tuple[dict[TopicPartition, int], float]] = {}
+        self._stopped = False
+        self._lock = asyncio.Lock()  # the consumer reads for one at a time
+
+    async def identity(self) -> Identity:
+        """What looked last."""
+        async with self._lock:
+            return (await self._connect())[0]
+
+    async def look(self, max_age_s: float = SHARED_S) -> Seen:
+        """The log, at most so many seconds ago."""
+        async with self._lock:
+            if self._seen is None or time.monotonic() - self._seen.at_s > max_age_s:
+                identity, consumer = await self._connect()
+                at_s = time.monotonic()
+                try:
+                    log = await identity.now()
+                    tps = [TopicPartition(*at) for at in log.ends]
+                    stable = await consumer.end_offsets(tps) if tps else {}
+                except (KafkaError, OSError, EdgeloopError):
+                    await self._close()
+                    raise
+                self._seen = Seen(log, stable, at_s)
+            return self._seen
+
+    async def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        """The committed offsets of a group, at most `SHARED_S` ago."""
+        async with self._lock:
+            held, at_s = self._committed.get(group, ({}, -SHARED_S))
+            if time.monotonic() - at_s <= SHARED_S:
+                return held
+            identity, _ = await self._connect()
+            at_s = time.monotonic()
+            try:
+                found = {tp: at.offset for tp, at in (await identity.committed(group)).items()}
+            except (KafkaError, OSError, EdgeloopError):
+                await self._close()
+                raise
+            self._committed[group] = found, at_s
+            return found
+
+    async def delivers(
+        self, tp: TopicPartition, start: int, end: int, within_s: float
+    ) -> bool | None:
+        """As `record_between`."""
+        async with self._lock:
+            _, consumer = await self._connect()
+            try:
+                return await record_between(consumer, tp, start, end, within_s)
+            except (KafkaError, OSError):
+                await self._close()
+                raise
+
+    async def drop(self) -> None:
+        """Close the connections; the next question opens new ones."""
+        async with self._lock:
+            await self._close()
+
+    async def stop(self) -> None:
+        """Close the connections for good."""
+        self._stopped = True
+        await self.drop()
+
+    async def _connect(self) -> tuple[Identity, AIOKafkaConsumer]:
+        if self._stopped:
+            raise ConsumerStoppedError
+        if self._connected is None:
+            try:
+                identity = await self._open.enter_async_context(Identity(self._settings))
+                consumer = reader(self._settings)
+                self._open.push_async_callback(consumer.stop)
+                with unreachable(self._settings, "The log"):
+                    await consumer.start()
+            except BaseException:
+                await self._close()
+                raise
+            self._connected = identity, consumer
+        return self._connected
+
+    async def _close(self) -> None:
+        self._connected, self._seen, self._committed = None, None, {}
+        opened, self._open = self._open, AsyncExitStack()
+        try:
+            await opened.aclose()
+        except (KafkaError, OSError):
+            return  # it is gone anyway
+
+
+async def record_between(
+    consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, within_s: float
+) -> bool | None:
+    """Whether a record that is delivered lies from `start` to `end`; None where that could not be
+    seen in time.  Raises `KafkaError`."""
+    consumer.assign([tp])
+    consumer.seek(tp, start)
+    give_up = time.monotonic() + within_s
+    while time.monotonic() < give_up:
+        if (await consumer.getmany(tp, timeout_ms=200, max_records=1)).get(tp):
+            return True
+        if await consumer.position(tp) >= end:
+            return False
+    return None
