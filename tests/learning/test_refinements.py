@@ -6,9 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from app.learning.common.config import LearningConfig
+from app.learning.engine import materializer
 from app.learning.integrated.netting import Effect
-from app.learning.integrated.refinements import refined, refinements_of
+from app.learning.integrated.refinements import coarser, refined, refinements_of
 from app.learning.integrated.regimes import METRICS, RegimeWeights
+from benchmarks.quality.run import Stream
+from benchmarks.quality.worlds import make
+from edgeloop.overrides import Override
 from schemas.lessons import LessonDecay, Metrics
 from tests.learning.making import GROUPS, learned, market
 
@@ -75,3 +80,33 @@ def test_a_gain_that_hardly_acts_hardly_changes_anything() -> None:
     after = beside(before, weights(0.99))
     for name, effect in after.items():
         assert effect.effect == pytest.approx(before[name].effect, abs=0.04)
+
+
+def test_changes_add_up_to_a_fresh_judgement_where_gains_act_on_chopped_slices() -> None:
+    """Groups come one by one, so that gains change under slices that were handed out before."""
+    world = make("regime_gains", 4, 31)
+    stream = Stream(world, LearningConfig())
+    stream.up_to(world.calendar.cuts[0])
+    records = [*stream.engine.lessons(), *stream.engine.summaries()]
+    groups = sorted({(r.pattern_key, r.action_category) for r in records})
+    judge, held = materializer(stream.engine.config, "pm"), dict[str, Override]()
+    for version, group in enumerate(groups, 1):
+        judge.fold([r for r in records if (r.pattern_key, r.action_category) == group])
+        changes = judge.judge(version).overrides
+        held |= {o.override_id: o for o in changes.published}
+        for gone in changes.retired:
+            del held[gone]
+    fresh = materializer(stream.engine.config, "pm")
+    fresh.fold(records)
+    wanted = {o.override_id: o for o in fresh.judge(len(groups)).overrides.published}
+    gaining = [o.scope for o in wanted.values() if o.regime_gains]
+    chopped = [coarser(o.scope, stream.engine.config.regime_signature) for o in wanted.values()]
+    assert any(scope in chopped for scope in gaining)
+    assert {i: unversioned(o) for i, o in held.items()} == {
+        i: unversioned(o) for i, o in wanted.items()
+    }
+
+
+def unversioned(override: Override) -> Override:
+    evidence = msgspec.structs.replace(override.evidence, lesson_version=0)
+    return msgspec.structs.replace(override, version=0, evidence=evidence)
