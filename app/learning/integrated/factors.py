@@ -58,12 +58,31 @@ class Factor(NamedTuple):
 
 
 def cluster(members: Sequence[Member], bar: float = 0.7) -> list[Factor]:
-    """The factors of a module's slices: average linkage cut at distance 1 − `bar`, by ascending
-    lesson id of the representative.
+    """The factors of a module's slices: average linkage cut at distance 1 − `bar`.
 
     Ties go by the representatives' order: most trades, then most general, then smallest lesson id.
-    A slice that shares its trades with none is in no factor.  Raises `ValueError` if two members
-    have one lesson id or the bar is not in [0.5, 1].
+    A slice that shares its trades with no other is in no factor.
+
+    Parameters
+    ----------
+    members
+        The slices, in any order.
+    bar
+        Least mean Jaccard index within a factor, in [0.5, 1].
+
+    Returns
+    -------
+    Factors of two or more slices, by ascending lesson id of the representative.
+
+    Raises
+    ------
+    ValueError
+        If two members have one lesson id, or the bar is not in [0.5, 1].
+
+    References
+    ----------
+    Sokal & Michener 1958, "A statistical method for evaluating systematic relationships".
+    Broder 1997, "On the resemblance and containment of documents".
 
     >>> ids = np.arange(9, dtype=np.uint64)
     >>> for factor in cluster([Member(f"lesson{i}", "g", 7, 1, ids[i : i + 7]) for i in range(3)]):
@@ -78,8 +97,19 @@ def cluster(members: Sequence[Member], bar: float = 0.7) -> list[Factor]:
 
 
 class Clusterer:
-    """The factors of a set of slices that changes: always those that `cluster` finds in the set,
-    but only what changed is computed.
+    """The factors of a set of slices that changes.
+
+    They are always those that `cluster` finds in the set, but only what changed is computed.
+
+    Parameters
+    ----------
+    bar
+        Least mean Jaccard index within a factor.
+
+    Raises
+    ------
+    ValueError
+        If the bar is not in [0.5, 1].
 
     >>> ids = np.arange(9, dtype=np.uint64)
     >>> clusterer = Clusterer(0.7)
@@ -120,8 +150,12 @@ class Clusterer:
         """The factors, by id, of which something may have changed since `changes`, as they were."""
 
     def changes(self) -> tuple[set[str], set[str]]:
-        """The lessons whose factor is another one than at the last call, and the ids of factors
-        that are others."""
+        """What has changed since the last call.
+
+        Returns
+        -------
+        The ids of lessons whose factor changed, and the ids of factors that changed.
+        """
         before, self._before = self._before, {}
         factors = {i for i, old in before.items() if self.by_id.get(i) != old}
         lessons: set[str] = set()
@@ -133,7 +167,12 @@ class Clusterer:
     def update(self, changed: Iterable[Member], gone: Iterable[str] = ()) -> None:
         """Take in new and changed members, by lesson id, and drop those that are gone.
 
-        A lesson id that is gone and not known is no error; one that is in both stays, as changed.
+        Parameters
+        ----------
+        changed
+            Slices to add or replace.
+        gone
+            Lesson ids to drop.  An unknown one is no error; one that is in `changed`, too, stays.
         """
         touched: set[int] = set()
         latest = {m.lesson_id: m for m in changed}
@@ -188,7 +227,12 @@ class Clusterer:
         self._refit(sorted(again), known)
 
     def factors(self) -> list[Factor]:
-        """All factors, by ascending lesson id of the representative."""
+        """All factors of the set.
+
+        Returns
+        -------
+        Factors by ascending lesson id of the representative.
+        """
         return sorted(self.by_id.values(), key=lambda f: f.representative)
 
     def _put(self, member: Member, point: int) -> None:

@@ -176,16 +176,40 @@ class Models(NamedTuple):
 def edge_states(
     hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
 ) -> list[EdgeState]:
-    """State of K effects, each from its own trades.
+    """The state of K effects now, each estimated from its own trades.
 
-    `hours`, `uplift` (N,): trades of all effects, one effect after the other, each by time; uplift
-    is relative to the level without the effect.  `starts` (K+1,): where the effects begin and end
-    in N.  `noise_sd` (K,): sd of one trade's noise (inflated for autocorrelation if there is some).
-    `now_hours`: time asked for, on the clock of `hours`; before an effect's last trade it means
-    that trade.
+    The edge now is continuous in the outcomes.  Time without trades moves it towards 0, never past
+    it.
 
-    The edge now is continuous in the outcomes, and time without trades moves it to 0, never past
-    it. Raises `ValueError` for an effect without trades.
+    Parameters
+    ----------
+    hours
+        Times of the trades (N,), in hours on any clock: one effect after the other, ascending
+        within each.
+    uplift
+        Outcomes (N,) less the level without the effect, in units of the outcome.
+    starts
+        Where each effect begins in N, and the end of the last (K + 1,).
+    noise_sd
+        Standard deviation of one trade's noise (K,), in units of the outcome; inflated for
+        autocorrelation if there is some.
+    now_hours
+        The time asked for, on the clock of `hours`; before an effect's last trade it means that
+        trade.
+
+    Returns
+    -------
+    One state for each effect: half-lives in hours, edges in units of the outcome.
+
+    Raises
+    ------
+    ValueError
+        If an effect has no trades.
+
+    References
+    ----------
+    West & Harrison 1997, "Bayesian Forecasting and Dynamic Models", ch. 12 (multi-process models).
+    Kalman 1960, "A new approach to linear filtering and prediction problems".
 
     >>> t = np.arange(200) * 3.6
     >>> bumps = 0.3 * np.sin(2.4 * np.arange(200.0) ** 2)
@@ -207,7 +231,22 @@ def edge_states(
 def edges(
     hours: Floats, uplift: Floats, starts: NDArray[np.int64], noise_sd: Floats, now_hours: float
 ) -> tuple[list[EdgeState], Models | None]:
-    """`edge_states`, and the models behind them; None without effects."""
+    """`edge_states`, and the models behind them.
+
+    Parameters
+    ----------
+    hours, uplift, starts, noise_sd, now_hours
+        As in `edge_states`.
+
+    Returns
+    -------
+    The states, and the models after the last trades; None without effects.
+
+    Raises
+    ------
+    ValueError
+        If an effect has no trades.
+    """
     n = np.diff(starts)
     if not len(n):
         return [], None
@@ -594,8 +633,21 @@ def _filters(seen: _Observations) -> _Cells:
 
 
 def half_life_quantiles(weight: Floats, half_life: Floats, cell_width: NDArray[np.int64]) -> Floats:
-    """The 10, 50 and 90 % points (K, 3) of the half-life, in spans; ln h is spread evenly within
-    its cell."""
+    """The 10, 50 and 90 % quantiles of each half-life; within its cell, ln h is spread evenly.
+
+    Parameters
+    ----------
+    weight
+        Posterior weights (K, C) of the C cells that revert; they need not sum to 1.
+    half_life
+        Half-lives (C,) of the cells, in spans of the effect.
+    cell_width
+        How many steps of `HALF_LIVES` each cell stands for (C,).
+
+    Returns
+    -------
+    Quantiles (K, 3), in spans; 1 for an effect without any weight.
+    """
     width = np.log(HALF_LIVES[1] / HALF_LIVES[0])
     place = np.clip(
         np.rint(np.log(half_life / HALF_LIVES[0]) / width).astype(np.int64), 0, len(HALF_LIVES) - 1

@@ -74,8 +74,27 @@ class Record:
         config: LearningConfig,
         regime_dims: Iterable[str],
     ) -> tuple[RecordCell, ...]:
-        """What each past time said and what came, the oldest first; `snapshot` has the outcomes as
-        they are."""
+        """What each past time predicted, and what came after it.
+
+        Parameters
+        ----------
+        window
+            The group's window.
+        snapshot
+            Its trades, with unclipped outcomes; not empty.
+        config
+            Settings: window, `n_min`, dimensions, error rate, lessons per group.
+        regime_dims
+            The dimensions of the regimes' signature.
+
+        Returns
+        -------
+        One cell for each past time with enough trades before it and any after, the oldest first.
+
+        References
+        ----------
+        Dawid 1984, "The prequential approach", JRSS A 147.
+        """
         step = max(config.window_us // STEPS, 1)
         newest = int(snapshot.exit_us[-1])
         known_us = step * KNOWN_STEPS
@@ -101,7 +120,21 @@ class Record:
 
 
 def part(snapshot: Snapshot, after_us: int, until_us: int) -> Snapshot | None:
-    """The trades of a snapshot that closed after `after_us`, up to `until_us`; None without any."""
+    """The trades of a snapshot that closed within a period.
+
+    Parameters
+    ----------
+    snapshot
+        Trades, ascending by exit.
+    after_us
+        Start of the period, exclusive, in µs since 1970.
+    until_us
+        End of the period, inclusive, in µs since 1970.
+
+    Returns
+    -------
+    Those trades, in the same order; None without any.
+    """
     start, end = np.searchsorted(snapshot.exit_us, (after_us, until_us), side="right").tolist()
     if end <= start:
         return None
@@ -209,7 +242,19 @@ def _cell(account: Account, after: Snapshot) -> RecordCell:
 
 
 def matches(items: NDArray[np.uint32], snapshot: Snapshot) -> Floats:
-    """(K, T) whether one action of a trade has all `items` (K, width; 0 is none) of a slice."""
+    """Which trades have an action that a slice holds.
+
+    Parameters
+    ----------
+    items
+        Codes of the items of each slice (K, width); 0 is none.
+    snapshot
+        T trades, each with one action or more.
+
+    Returns
+    -------
+    Indicators (K, T), 0 or 1: one action of the trade has all items of the slice.
+    """
     starts = np.cumsum(snapshot.row_counts) - snapshot.row_counts
     held = np.zeros((len(items), len(snapshot.exit_us)))
     has = {

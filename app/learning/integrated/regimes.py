@@ -166,7 +166,18 @@ class _Regime(NamedTuple):
 
 
 def history(cells: Iterable[Cell], variance: ArrayLike) -> History:
-    """The columns of `cells`; `variance` (L,) is that of one trade's uplift, by lesson.
+    """The cells of all lessons as columns.
+
+    Parameters
+    ----------
+    cells
+        Cells of L lessons, in any order.
+    variance
+        Variance of one trade's uplift (L,), by lesson, in squared units of the outcome.
+
+    Returns
+    -------
+    Columns (N,), in the order of `cells`; the regimes are sorted.
 
     >>> shot = history(
     ...     [
@@ -205,11 +216,35 @@ def fit(
     """The weights of `()` and of every regime of the history: values of the first, the first two, …
     dimensions of `signature`.
 
-    A cell counts in all regimes that it is in; one with an unknown value only in those that do
+    A cell counts in every regime that it is in; one with an unknown value only in those that do
     without it.  Weights are precision (trades / variance) × exp(−age in days / `tau_days`).  A
-    regime is `active` if its difference from the coarser one passes, at `level` / regimes tested,
-    by days as well as by lessons.  The order of the cells is irrelevant.  Raises `ValueError` if a
-    regime does not have as many values as the signature.
+    regime is `active` if its difference from the coarser one passes by days as well as by lessons.
+    The order of the cells does not matter.
+
+    Parameters
+    ----------
+    history
+        Cells of the module's lessons.
+    signature
+        Names of the regimes' dimensions, the coarsest first.
+    tau_days
+        Time constant of forgetting, in days.
+    level
+        Error rate of all regimes together; each has its part, `level` / regimes tested.
+
+    Returns
+    -------
+    The weights, `()` first, then by depth and value.
+
+    Raises
+    ------
+    ValueError
+        If a regime does not have as many values as the signature.
+
+    References
+    ----------
+    Hoerl & Kennard 1970, "Ridge regression", Technometrics 12.
+    Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", JBES 29.
 
     Four lessons, of whose edges all is earned in S1 and nothing in S3:
 
@@ -289,12 +324,24 @@ def fit(
 def gains(
     weights: Sequence[RegimeWeights], metrics: ArrayLike, own_scope: Mapping[str, str]
 ) -> dict[str, float]:
-    """The gains of an effect whose lesson has `metrics` (6,) and the scope `own_scope`: canonical
-    text of a regime → gain in [0, 2.5].
+    """The gains of one effect, by regime.
 
-    To be read as the most specific match, 1 if there is none: a regime whose gain is that of the
-    coarser one has no entry.  None either along a dimension of the own scope: such an effect was
-    learned within its regime, and is no blend.
+    Read them as the most specific match, 1 if there is none: a regime whose gain is that of the
+    coarser one has no entry.  Nor has any regime along a dimension of the effect's own scope: such
+    an effect was learned within its regime, and is no blend.
+
+    Parameters
+    ----------
+    weights
+        Of all regimes of the module, in any order.
+    metrics
+        Quality metrics (6,) of the effect's lesson, in the order of `METRICS`; NaN is unknown.
+    own_scope
+        The scope of the effect's lesson.
+
+    Returns
+    -------
+    Canonical text of a regime → gain, a factor of the effect in [0, 2.5].
 
     >>> centre = np.full(6, 0.5)
     >>> def regime(w0, w1, *pairs):
@@ -331,8 +378,20 @@ def gains(
 
 
 def edge_sign(uplift: ArrayLike, n: ArrayLike, variance: ArrayLike) -> Floats:
-    """The signs, in [−1, 1], of mean uplifts of `n` trades of that `variance`: within half a
-    standard error of 0 in proportion.
+    """The sign of a mean uplift, in proportion to it within half a standard error of 0.
+
+    Parameters
+    ----------
+    uplift
+        Mean uplifts, in units of the outcome.
+    n
+        Trades of each mean, of the same shape.
+    variance
+        Variance of one trade's uplift; any shape that broadcasts.
+
+    Returns
+    -------
+    Signs in [−1, 1], in the broadcast shape.
 
     >>> edge_sign([0.8, 0.1, -0.05, 0.3], [4, 4, 25, 0], 1.0).tolist()
     [1.0, 0.4, -0.5, 0.0]
@@ -345,12 +404,25 @@ def edge_sign(uplift: ArrayLike, n: ArrayLike, variance: ArrayLike) -> Floats:
 
 
 def recurrence(days: ArrayLike, signs: ArrayLike, at: ArrayLike, edge: ArrayLike) -> Floats:
-    """How regularly an edge of sign `edge` (M,) came back in the cells before the days `at` (M,):
-    in [0, 1], 0.5 if nothing is known.
+    """How regularly an edge came back before each of M days.
 
-    The share of cells that agree, weighted by exp(−age / 30 days), with half a cell for and half a
-    cell against from the start.  `days` (N,), ascending, and `signs` (N,) of the realised uplift as
-    `edge_sign` gives them.  A cell of the same day is not yet known.
+    The share of earlier cells whose sign agrees, weighted by exp(−age / 30 days), with half a cell
+    for and half a cell against from the start.  A cell of the same day is not yet known.
+
+    Parameters
+    ----------
+    days
+        Days of the cells since 1970 (N,), ascending.
+    signs
+        Signs of the realised uplift (N,), as `edge_sign` gives them.
+    at
+        Days asked for (M,), since 1970.
+    edge
+        Sign of the edge on each of them (M,).
+
+    Returns
+    -------
+    Shares (M,) in [0, 1]; 0.5 if nothing is known.
 
     >>> recurrence(
     ...     [20000, 20001, 20030], [1.0, 1.0, -1.0], [20000, 20002, 20031], [1.0, 1.0, 1.0]
@@ -372,10 +444,22 @@ def field_coherence(
     uplift: ArrayLike, counts: ArrayLike, variance: ArrayLike, edge: ArrayLike
 ) -> Floats:
     """The share of a slice's segments whose uplift has the sign of its edge, shrunk toward 0.5 by
-    two segments' worth: in (0, 1).
+    two segments' worth.
 
-    `uplift` (…, S) mean uplift and `counts` (…, S) trades of each segment, those without trades do
-    not count; `variance` (…) of a trade's uplift and `edge` (…) sign of the slice's effect.
+    Parameters
+    ----------
+    uplift
+        Mean uplift of each segment (…, S), in units of the outcome.
+    counts
+        Trades of each segment (…, S); a segment without trades does not count.
+    variance
+        Variance of one trade's uplift (…).
+    edge
+        Sign of the slice's effect (…).
+
+    Returns
+    -------
+    Shares (…) in (0, 1).
 
     >>> field_coherence(
     ...     [[0.9, 0.7, 0.8, 0.0], [0.9, 0.7, -0.8, -0.9]], [[9, 9, 9, 0], [9, 9, 9, 9]],
@@ -553,7 +637,17 @@ def _slopes(sums: Floats) -> Floats:
 
 
 def spending(k: int) -> Floats:
-    """The shares (1 + k,) of the level."""
+    """How the level of a regime's test is divided between the offset and `k` metrics.
+
+    Parameters
+    ----------
+    k
+        Number of metrics, at least one.
+
+    Returns
+    -------
+    Shares (1 + k,) that sum to 1, the offset first.
+    """
     return np.append(OFFSET_SHARE, np.full(k, (1.0 - OFFSET_SHARE) / k))
 
 

@@ -99,12 +99,26 @@ class Path(NamedTuple):
 
 
 class Selection:
-    """The search in one group.
+    """The search for the effects of one group.
 
-    `outcome` (T,) clipped, `hours` (T,) ascending, `members` (m, T) sparse incidence of the
-    candidates, `n_dims` (m,) their dimensions, `order` (m,) a rank that breaks ties, `segments` (T,
-    S) indicators of segments, `of_regime` (m,) whether a candidate has a dimension of the regimes'
-    signature.
+    Parameters
+    ----------
+    outcome
+        Clipped outcomes (T,).
+    hours
+        Exits (T,) in hours, ascending.
+    members
+        Sparse incidence (m, T) of the candidates.
+    n_dims
+        Dimensions of each candidate (m,).
+    order
+        Ranks (m,) that break ties.
+    segments
+        Indicators (T, S) of the segments.
+    n_min
+        Trades that a slice needs to be judged.
+    of_regime
+        Whether a candidate has a dimension of the regimes' signature (m,); None: none has.
     """
 
     def __init__(
@@ -137,8 +151,21 @@ class Selection:
         self._log_price = log_price(n_dims, self._of_regime)
 
     def path(self, alpha: float) -> Path:
-        """Choose, until no candidate would be found at the error rate `alpha` over this group's
-        candidates alone."""
+        """Choose slices until none is left that would be found at the error rate.
+
+        Parameters
+        ----------
+        alpha
+            Error rate over this group's candidates alone.
+
+        Returns
+        -------
+        The chosen slices in order, from the surest to the least, with their fits.
+
+        References
+        ----------
+        Chen, Billings & Luo 1989, "Orthogonal least squares methods", Int. J. Control 50.
+        """
         m = self._members.shape[0]
         bar = entry_log_p(alpha, m)
         chosen: list[int] = []
@@ -459,7 +486,29 @@ def choose(
     of_regime: NDArray[np.bool_],
     alpha: float,
 ) -> Path:
-    """The path among the candidates that are `judged`; of the others the statistics are 0."""
+    """The path among the candidates that are `judged`; the statistics of the others are 0.
+
+    Parameters
+    ----------
+    found
+        The candidates of the group.
+    outcome
+        Clipped outcomes (T,).
+    hours
+        Exits (T,) in hours, ascending.
+    segments
+        Indicators (T, S) of the segments.
+    n_min
+        Trades that a slice needs to be judged.
+    of_regime
+        Whether a candidate has a dimension of the regimes' signature (m,).
+    alpha
+        Error rate over this group's candidates alone.
+
+    Returns
+    -------
+    The path; its places are those of all candidates, its coefficients in units of the outcome.
+    """
     judged = found.judged
     search = Selection(
         outcome,

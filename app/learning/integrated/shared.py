@@ -83,12 +83,34 @@ class SharedFit(NamedTuple):
 def shared_fit(
     outcome: Floats, blocks: Ints, found: Candidates, segments: Floats, most: int
 ) -> SharedFit:
-    """The posterior means of the effects of the slices of one or two dimensions, of the `most` that
-    tell most.
+    """The posterior means of the effects of the slices of one or two dimensions.
 
-    Parameters: `outcome` (T,) clipped; `blocks` (T,) from 0 on; `found` candidates; `segments` (T,
-    S) indicators of the segments.  What persists is taken from all slices and carried by the `most`
-    alone: otherwise what the others say would be missing.
+    What persists is estimated from all slices but carried by the `most` alone: otherwise the
+    evidence of the others would be lost.
+
+    Parameters
+    ----------
+    outcome
+        Clipped outcomes (T,).
+    blocks
+        Block of time of each trade (T,), counted from 0.
+    found
+        The candidates of the group.
+    segments
+        Indicators (T, S) of the segments.
+    most
+        How many slices to keep: those with the strongest evidence.
+
+    Returns
+    -------
+    The fit, in units of the outcome; without slices or variance, or with too few blocks, it has no
+    slices.
+
+    References
+    ----------
+    Robinson 1991, "That BLUP is a good thing", Statistical Science 6.
+    Haseman & Elston 1972, "The investigation of linkage between a quantitative trait and a marker
+    locus", Behavior Genetics 2.
     """
     t = len(outcome)
     slices = np.flatnonzero(found.n_dims <= SHARED_DIMS)
@@ -146,8 +168,17 @@ def shared_fit(
 
 
 def most_shared(lessons_per_group: int) -> int:
-    """Slices of a group that are told for their shared effects; the rest of the room is for the
-    strongest that were not chosen.
+    """How many slices of a group publish shared effects; the rest of the room is for the strongest
+    that were not chosen.
+
+    Parameters
+    ----------
+    lessons_per_group
+        Most lessons of a group.
+
+    Returns
+    -------
+    A number of slices.
 
     >>> most_shared(200)
     160
@@ -156,8 +187,16 @@ def most_shared(lessons_per_group: int) -> int:
 
 
 def least_shared(n_min: int) -> int:
-    """Trades that a slice needs to share its evidence, where `n_min` are needed to be judged by
-    itself.
+    """Trades that a slice needs to share its evidence.
+
+    Parameters
+    ----------
+    n_min
+        Trades that a slice needs to be judged by itself.
+
+    Returns
+    -------
+    A number of trades, at least 1.
 
     >>> least_shared(33), least_shared(2)
     (11, 1)
@@ -216,12 +255,35 @@ def _likeness(
 
 
 def earned_by_segments(centred: Floats, segments: Floats) -> Floats:
-    """Means (S,) of centred outcomes (T,) in their segments (T, S), shrunk to 0."""
+    """The mean outcome of each segment, shrunk to 0.
+
+    Parameters
+    ----------
+    centred
+        Outcomes (T,) less their mean.
+    segments
+        Indicators (T, S) of the segments.
+
+    Returns
+    -------
+    Shrunk means (S,), in units of the outcome.
+    """
     return np.asarray((segments.T @ centred) / (segments.sum(axis=0) + SEGMENT_TRADES))
 
 
 def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
-    """Outcomes (T,) less the means of their segments (T, S), shrunk to the mean of all.
+    """Outcomes less the means of their segments, which are shrunk to the mean of all.
+
+    Parameters
+    ----------
+    outcome
+        Outcomes (T,).
+    segments
+        Indicators (T, S) of the segments.
+
+    Returns
+    -------
+    Residuals (T,) with mean 0, in units of the outcome.
 
     >>> beyond_segments(
     ...     np.array([0.0, 0.0, 2.0]), np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
