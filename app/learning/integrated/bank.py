@@ -49,7 +49,19 @@ class Bank(NamedTuple):
 
 
 def banks(models: Models | None, shown: Sequence[bool]) -> list[Bank]:
-    """The bank of each effect, after its last trade; `shown` whether its half-life is claimed."""
+    """The bank of each effect, after its last trade.
+
+    Parameters
+    ----------
+    models
+        The models of K effects; None: no effects.
+    shown
+        Whether a half-life is claimed for each (K,).
+
+    Returns
+    -------
+    One bank for each effect.
+    """
     if models is None:
         return []
     curves, changes, cycles, filters = models.kinds
@@ -93,10 +105,27 @@ def banks(models: Models | None, shown: Sequence[bool]) -> list[Bank]:
 
 
 def later(bank: Bank, hours: float, uplift: Floats) -> Bank:
-    """The bank after trades (n,) at about `hours` too, each cell by one step of its filter.
+    """The bank after further trades, each cell by one step of its filter.
 
-    A growth or a cycle goes on as its cell says it does after the last trade; a change after that
-    has no cell: what moves in another way than before shows at the next refit.
+    A growth or a cycle goes on as its cell predicts after the last trade; a change after that has
+    no cell: what moves in another way than before shows at the next refit.
+
+    Parameters
+    ----------
+    bank
+        The bank of one effect.
+    hours
+        Time of the new trades, on the clock of the refit.
+    uplift
+        Their outcomes (n,) less the level without the effect, at least one.
+
+    Returns
+    -------
+    The bank after them.
+
+    References
+    ----------
+    Kalman 1960, "A new approach to linear filtering and prediction problems".
     """
     after = max(hours - bank.last_hours, 0.0) / bank.span
     fading = np.exp2(-after / bank.half_life)
@@ -124,8 +153,20 @@ def later(bank: Bank, hours: float, uplift: Floats) -> Bank:
 
 
 def edge_of(bank: Bank, now_hours: float) -> tuple[float, float, tuple[float, float, float] | None]:
-    """The edge at `now_hours`, its sd, and, where a half-life is claimed, its median and 80 %
-    interval in hours."""
+    """The edge at a time after the last trade.
+
+    Parameters
+    ----------
+    bank
+        The bank of one effect.
+    now_hours
+        The time asked for, on the clock of the refit.
+
+    Returns
+    -------
+    The edge and its standard deviation, in units of the outcome; and the half-life's median, 10 and
+    90 % quantile in hours, None where none is claimed.
+    """
     weight = _normal(bank.log_weight)
     after = max(now_hours - bank.last_hours, 0.0) / bank.span
     fading = np.exp2(-after / bank.half_life)

@@ -72,11 +72,35 @@ class _Run(NamedTuple):
 def candidates(
     window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int, least: int | None = None
 ) -> Candidates:
-    """All slices of the window with at least `n_min` (≥ 1) trades and at most `max_dims` dimensions
-    (0: any number).
+    """The slices of a window that have enough trades.
 
-    With `least`, those of one or two dimensions need only so many trades; the ones below `n_min`
-    are not `judged`.
+    Parameters
+    ----------
+    window
+        The window that names the items.
+    snapshot
+        Its T trades.
+    n_min
+        Trades that a slice needs to be judged by itself, at least 1.
+    max_dims
+        Most dimensions of a slice; 0 for any number.
+    least
+        Trades that slices of one or two dimensions need to share evidence; None: `n_min`.  Those
+        below `n_min` are not `judged`.
+
+    Returns
+    -------
+    Slices of different trade sets, the most general first.
+
+    Raises
+    ------
+    ValueError
+        If `n_min` or `least` is below 1.
+
+    References
+    ----------
+    Uno, Asai, Uchida & Arimura 2004, "An efficient algorithm for enumerating closed patterns in
+    transaction databases" (LCM).
 
     >>> from app.learning.common.window import Trade
     >>> window = GroupWindow(10**9, 100)
@@ -155,7 +179,21 @@ def candidates(
 
 
 def with_dims(found: Candidates, snapshot: Snapshot, names: Iterable[str]) -> NDArray[np.bool_]:
-    """Which candidates (m,) have one of the dimensions `names`."""
+    """Which candidates have one of some dimensions.
+
+    Parameters
+    ----------
+    found
+        m candidates.
+    snapshot
+        The trades that they were mined from.
+    names
+        Names of dimensions; unknown ones are ignored.
+
+    Returns
+    -------
+    A mask (m,).
+    """
     columns = [snapshot.dims.index(name) for name in names if name in snapshot.dims]
     return np.asarray(np.isin(snapshot.item_dims, columns)[found.items].any(axis=1))
 

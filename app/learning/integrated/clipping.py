@@ -17,8 +17,18 @@ CLIP_SDS = 6.0
 
 
 def clip_bounds(outcome: Floats) -> tuple[float, float]:
-    """Median ± 6 robust standard deviations; where more than half of the outcomes are one number,
-    the plain ones.
+    """The bounds at which outcomes are clipped: median ± 6 robust standard deviations.
+
+    Where more than half of the outcomes are one number, plain standard deviations are used.
+
+    Parameters
+    ----------
+    outcome
+        Outcomes (T,), at least one.
+
+    Returns
+    -------
+    Lower and upper bound, in units of the outcome.
 
     >>> clip_bounds(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])) == (3 - 6 * 1.4826, 3 + 6 * 1.4826)
     True

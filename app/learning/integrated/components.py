@@ -87,11 +87,25 @@ class Labels:
 
 
 def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
-    """Join the components that a pair with an active point links; returns the Jaccards that were
-    computed.
+    """Join the components that a pair with an active point links.
 
     Pairs within one component need no look.  If many are active, neighbours in a band come first,
     so that most components are whole before all pairs are listed.
+
+    Parameters
+    ----------
+    points
+        All points.
+    labels
+        Their components, which this changes.
+    active
+        Places of the points that are new or have come loose.
+    bar
+        Least Jaccard of a link.
+
+    Returns
+    -------
+    The Jaccard indices that were computed on the way.
     """
     known = Known(np.zeros(0, np.int64), np.zeros(0, np.float64))
     if not len(active):

@@ -27,13 +27,33 @@ common to a module's edges, and its regime gains tell them from all of them toge
 
 
 def entry_log_p(alpha: float, hypotheses: int) -> float:
-    """ln of the p-value that one of so many hypotheses needs at the error rate `alpha`
-    (Bonferroni)."""
+    """The p-value that one of many hypotheses needs (Bonferroni).
+
+    Parameters
+    ----------
+    alpha
+        Error rate of all hypotheses together.
+    hypotheses
+        How many there are.
+
+    Returns
+    -------
+    ln p.
+    """
     return float(np.log(alpha / max(hypotheses, 1)))
 
 
 def z_of_log_p(log_p: float) -> float:
-    """|z| of a two-sided p-value given as its logarithm.
+    """|z| of a two-sided p-value.
+
+    Parameters
+    ----------
+    log_p
+        ln of the p-value, at most 0.
+
+    Returns
+    -------
+    |z|, 0 or more.
 
     >>> round(z_of_log_p(float(np.log(0.05))), 6)
     1.959964
@@ -42,11 +62,26 @@ def z_of_log_p(log_p: float) -> float:
 
 
 def log_price(n_dims: NDArray[np.int64], of_regime: NDArray[np.bool_]) -> Floats:
-    """ln of what the p-value of each candidate (m,) is multiplied by, so that depths share the
-    error rate of all as `DEPTH_SHARES` says.
+    """What the p-value of each candidate is multiplied by, so that the depths share the error rate
+    of all as `DEPTH_SHARES` says.
 
-    `of_regime` (m,) says which have a dimension of the regimes' signature; those of them that have
-    another dimension, too, cost `REGIME_PRICE` times as much, and the others less.
+    Parameters
+    ----------
+    n_dims
+        Dimensions of each candidate (m,), at least 1.
+    of_regime
+        Whether it has a dimension of the regimes' signature (m,); those that have another
+        dimension, too, cost `REGIME_PRICE` times as much, and the others less.
+
+    Returns
+    -------
+    ln of the factors (m,).
+
+    References
+    ----------
+    Holm 1979, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6.
+    Genovese, Roeder & Wasserman 2006, "False discovery control with p-value weighting", Biometrika
+    93.
 
     >>> depths = np.array([1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
     >>> log_price(depths, np.zeros(10, np.bool_)).round(2).tolist()
@@ -65,8 +100,20 @@ def log_price(n_dims: NDArray[np.int64], of_regime: NDArray[np.bool_]) -> Floats
 
 
 def combined(z: Floats, log_price: Floats) -> Floats:
-    """One z (K,) of the tests (kinds, K) of each slice, which share the error rate as WINDOW_SHARES
-    says: the least p/share, priced."""
+    """One z for the tests of each slice, which share the error rate as `WINDOW_SHARES` says: the
+    least p / share, priced.
+
+    Parameters
+    ----------
+    z
+        Signed z (kinds, K): of the plain mean, of recent and of early edges.
+    log_price
+        ln of the factor of each slice's p-value (K,).
+
+    Returns
+    -------
+    Signed z (K,).
+    """
     log_p = log_ndtr(-np.abs(z)) - np.log(WINDOW_SHARES)[:, None]
     which = log_p.argmin(axis=0)
     columns = np.arange(z.shape[1])

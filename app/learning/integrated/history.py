@@ -42,7 +42,17 @@ lesson."""
 
 
 def decay_of(state: EdgeState) -> LessonDecay:
-    """What is published of an edge's state: its half-life and interval in hours, shortened."""
+    """The published form of an edge's state.
+
+    Parameters
+    ----------
+    state
+        State of an edge, as `half_life.edge_states` gives it.
+
+    Returns
+    -------
+    Its half-life and interval in hours, with the digits that are published.
+    """
     interval = (
         None
         if state.interval is None
@@ -69,11 +79,22 @@ class EffectTrades(NamedTuple):
 
 
 def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell, ...], Metrics]:
-    """One cell per day with trades (save the first, before which nothing is known) of the last 400,
-    and the metrics after the last trade.
+    """What an effect promised before each day, and what the day brought.
 
     The prediction is the mean uplift before the day, shrunk by n/(n + 4): the expected edge after n
     trades where edges are usually half as large as the noise of a trade.
+
+    Parameters
+    ----------
+    trades
+        The trades of the effect, at least one, oldest first.
+    regimes
+        Texts of the regimes that `trades.regime` refers to.
+
+    Returns
+    -------
+    One cell for each day with trades of the last `HISTORY_DAYS`, save the first day, before which
+    nothing is known; and the metrics after the last trade.
     """
     day = trades.exit_us // DAY_US
     starts = np.flatnonzero(np.diff(day, prepend=-1))
@@ -142,7 +163,20 @@ COURSE_CELLS = 128
 def course(
     exit_us: NDArray[np.int64], outcome: NDArray[np.float64], window_us: int
 ) -> tuple[CourseCell, ...]:
-    """How the outcomes (T,) of a group went over the whole window, on a fixed grid of days.
+    """How the outcomes of a group went over the whole window, on a fixed grid of days.
+
+    Parameters
+    ----------
+    exit_us
+        Exits (T,) in µs since 1970, ascending; at least one.
+    outcome
+        Outcomes (T,).
+    window_us
+        Length of the window in µs.
+
+    Returns
+    -------
+    Cells with trades, the oldest first; their means are in units of the outcome.
 
     >>> course(np.array([0, 1, 5]) * DAY_US, np.array([1.0, 3.0, 5.0]), 256 * DAY_US)
     (CourseCell(day=0, n=2, mean=2.0), CourseCell(day=4, n=1, mean=5.0))
@@ -159,7 +193,17 @@ def course(
 
 
 def course_days(window_us: int) -> int:
-    """Days that a cell of a course stands for."""
+    """The length of one cell of a course.
+
+    Parameters
+    ----------
+    window_us
+        Length of the window in µs.
+
+    Returns
+    -------
+    Whole days, at least 1.
+    """
     return int(max(-(-window_us // (COURSE_CELLS * DAY_US)), 1))
 
 

@@ -33,7 +33,19 @@ class Known(NamedTuple):
 
 
 def jaccards(points: Points, a: Ints, b: Ints) -> Floats:
-    """Jaccards of pairs of points (P,)."""
+    """The Jaccard index of each of P pairs of points.
+
+    Parameters
+    ----------
+    points
+        All points.
+    a, b
+        Places of the points of each pair (P,).
+
+    Returns
+    -------
+    Indices (P,).
+    """
     if not len(a):
         return np.zeros(0, np.float64)
     used, at = np.unique(np.concatenate([a, b]), return_inverse=True)
@@ -66,7 +78,21 @@ def jaccards(points: Points, a: Ints, b: Ints) -> Floats:
 
 
 def similarities(points: Points, blocks: list[list[int]], known: Known) -> Iterator[Floats]:
-    """Jaccards (m, m) of all pairs of each block."""
+    """The Jaccard indices within each block.
+
+    Parameters
+    ----------
+    points
+        All points.
+    blocks
+        Places of the points of each block.
+    known
+        Indices that were computed before.
+
+    Returns
+    -------
+    For each block, in order, the indices (m, m) of its m points.
+    """
     small = [block for block in blocks if len(block) <= SMALL_BLOCK]
     point = np.array([p for block in small for p in block], np.int64)
     size = np.array([len(block) for block in small], np.int64)
@@ -132,7 +158,19 @@ def _all_pairs(points: Points, block: Ints) -> Floats:
 
 
 def among(code: Ints, known: Ints) -> NDArray[np.bool_]:
-    """Which codes are known (ascending)."""
+    """Which codes of pairs are known.
+
+    Parameters
+    ----------
+    code
+        Codes (P,).
+    known
+        Known codes, ascending.
+
+    Returns
+    -------
+    A mask (P,).
+    """
     if not len(known):
         return np.zeros(len(code), np.bool_)
     at = np.minimum(np.searchsorted(known, code), len(known) - 1)

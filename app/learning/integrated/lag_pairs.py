@@ -16,10 +16,15 @@ LAGS = 8
 
 
 class LagPairs:
-    """Pairs of trades by their distance in time, without listing them: `hours` (T,) ascending.
+    """Pairs of trades by their distance in time, without listing them.
 
-    Lag 0 holds the pairs up to half the typical gap apart, each later lag is twice as long as all
-    before.
+    Lag 0 holds the pairs up to half the typical gap apart; each further lag reaches twice as far as
+    the one before.
+
+    Parameters
+    ----------
+    hours
+        Times of the trades (T,) in hours, ascending.
     """
 
     def __init__(self, hours: Floats) -> None:
@@ -43,7 +48,17 @@ class LagPairs:
         )
 
     def products(self, x: Floats) -> Floats:
-        """Σ x_i x_k over the pairs of each lag: `x` (T, K) → (lags, K)."""
+        """Σ x_i x_k over the pairs of each lag.
+
+        Parameters
+        ----------
+        x
+            K series of one value for each trade (T, K).
+
+        Returns
+        -------
+        Sums (lags, K), in squared units of `x`.
+        """
         sums = self._cumulated(x)
         rows = [
             np.einsum("ij,ij->j", x, sums[hi] - sums[lo])
@@ -52,7 +67,19 @@ class LagPairs:
         return np.array(rows) if rows else np.zeros((0, x.shape[1]))
 
     def weighted(self, rho: Floats, x: Floats) -> Floats:
-        """`rho` (lags,) @ `products(x)`, without looking at lags of no weight."""
+        """`rho @ products(x)`, without computing lags of no weight.
+
+        Parameters
+        ----------
+        rho
+            Weight of each lag (lags,).
+        x
+            K series of one value for each trade (T, K).
+
+        Returns
+        -------
+        Sums (K,), in squared units of `x`.
+        """
         sums = self._cumulated(x)
         near = np.zeros_like(x)
         for weight, lo, hi in zip(rho.tolist(), self._lo, self._hi, strict=True):
@@ -67,8 +94,19 @@ class LagPairs:
         return sums
 
     def autocorrelation(self, residuals: Floats) -> Floats:
-        """(lags,) of the residuals (T,), 0 or more; what is within twice its standard error of 0
-        counts as 0, continuously."""
+        """The autocorrelation of the residuals at each lag.
+
+        What is within twice its standard error of 0 counts as 0; beyond, it comes in continuously.
+
+        Parameters
+        ----------
+        residuals
+            Residuals (T,), in any unit.
+
+        Returns
+        -------
+        Correlations (lags,), 0 or more.
+        """
         variance = float(residuals @ residuals) / max(len(residuals), 1)
         if not variance > 0 or not self.n_pairs.size:
             return np.zeros(len(self.n_pairs))

@@ -19,8 +19,19 @@ in it may be split, but they are still a function of the set of slices."""
 
 
 def parts_of(points: Points, block: list[int]) -> list[list[int]]:
-    """A component as it is or, if it has too many points, cut in the order of their sketches into
-    parts of at most `MAX_BLOCK`."""
+    """A component, cut into parts if it has too many points.
+
+    Parameters
+    ----------
+    points
+        All points.
+    block
+        The places of the component's points.
+
+    Returns
+    -------
+    The component itself, or parts of at most `MAX_BLOCK` points, in the order of their sketches.
+    """
     if len(block) <= MAX_BLOCK:
         return [block]
     ordered = sorted(block, key=lambda p: (points.sketch[p], int(points.n[p])))
@@ -28,8 +39,23 @@ def parts_of(points: Points, block: list[int]) -> list[list[int]]:
 
 
 def average_linkage(similarity: Floats, bar: float) -> list[list[int]]:
-    """The clusters of m points (m, m): average linkage, cut where the mean Jaccard falls below the
-    bar; the first of equals goes first."""
+    """The clusters of m points, cut where the mean Jaccard falls below the bar.
+
+    Parameters
+    ----------
+    similarity
+        Jaccards (m, m) of all pairs.
+    bar
+        Least mean Jaccard within a cluster.
+
+    Returns
+    -------
+    The places of each cluster's points, ascending.
+
+    References
+    ----------
+    Sokal & Michener 1958, "A statistical method for evaluating systematic relationships".
+    """
     m = len(similarity)
     if m == 1 or similarity.min() >= bar - ROUNDING:
         return [list(range(m))]

@@ -20,11 +20,23 @@ Group = tuple[str, str]
 def representatives(
     chosen: Mapping[str, Lesson], factor_of: Mapping[str, Factor]
 ) -> dict[str, str]:
-    """Chosen effect → the effect of another group that is the same evidence, or itself: a factor's
-    first by trades, generality, id.
+    """Which effect represents each chosen effect that several groups share.
 
-    Within a group every chosen effect counts, so of each group only the one most like the
-    representative (the first) is merged.
+    A factor's first effect by trades, generality and id represents the others.  Within a group
+    every chosen effect counts, so of each group only the one most like the representative (the
+    first) is merged.
+
+    Parameters
+    ----------
+    chosen
+        Chosen effects' lessons, by id.
+    factor_of
+        The factor of each lesson that is in one.
+
+    Returns
+    -------
+    Lesson id → lesson id of its representative, which may be itself; lessons in no factor are
+    missing.
     """
     members: dict[str, list[Lesson]] = {}
     for i, lesson in chosen.items():
@@ -43,7 +55,19 @@ def representatives(
 
 
 def spoken_for(effect: Effect, source: Effect) -> Effect:
-    """An effect with the size that its representative has."""
+    """An effect with the size of its representative.
+
+    Parameters
+    ----------
+    effect
+        The effect.
+    source
+        Its representative's.
+
+    Returns
+    -------
+    `effect` with the size, errors and decay of `source`.
+    """
     return effect._replace(
         raw=source.raw,
         sd=source.sd,

@@ -44,7 +44,18 @@ class Effect(NamedTuple):
 
 
 def ramp_of(z: float, bar: float) -> float:
-    """How far, from 0 to 1, an effect of |z| has come in beyond the bar.
+    """How far an effect has come in beyond the bar.
+
+    Parameters
+    ----------
+    z
+        |z| of the effect.
+    bar
+        |z| that it has to pass.
+
+    Returns
+    -------
+    From 0 to 1.
 
     >>> ramp_of(4.0, 4.5), ramp_of(4.75, 4.5), ramp_of(6.0, 4.5)
     (0.0, 0.5, 1.0)
@@ -53,8 +64,18 @@ def ramp_of(z: float, bar: float) -> float:
 
 
 def path_ramps(statistics: Iterable[float], bar: float) -> list[float]:
-    """How far each of the first effects of a path has come in, up to the first that has not; none
-    farther than the one before it.
+    """How far each of the first effects of a path has come in, up to the first that has not.
+
+    Parameters
+    ----------
+    statistics
+        |z| of the effects of a path, in order.
+    bar
+        |z| that each has to pass.
+
+    Returns
+    -------
+    From 0 to 1 for each; none is higher than the one before it.
 
     >>> path_ramps([6.0, 4.75, 5.0, 4.5, 7.0], 4.5)
     [1.0, 0.5, 0.5]
@@ -78,8 +99,36 @@ def netted(
     baselines: SegmentBaselines,
     half_life: float,
 ) -> Effect:
-    """The j-th of the effects of a fit, beyond what the segments of its trades explain; its
-    half-life counts by `half_life`, 0 to 1."""
+    """One effect of a fit, beyond what the segments of its trades explain.
+
+    Parameters
+    ----------
+    lesson
+        The lesson of the effect.
+    group
+        Its group and path.
+    fit
+        The fit of the group's effects that passed.
+    j
+        Place of the effect in the fit; 0 is the level.
+    statistic
+        |z| of the effect on the path.
+    bar
+        |z| that it has to pass.
+    baselines
+        Mean outcome of the module's segments.
+    half_life
+        How far its half-life counts, from 0 to 1.
+
+    Returns
+    -------
+    The effect, in units of the outcome.
+
+    Raises
+    ------
+    ValueError
+        If the lesson has no marginal effect.
+    """
     marginal = lesson.marginal
     if marginal is None:
         raise ValueError(
@@ -121,11 +170,25 @@ def moved(
     decay: LessonDecay,
     weight: float,
 ) -> tuple[float, float, LessonDecay]:
-    """An edge between its mean and what its half-life leaves of it now, by `weight` from 0 to 1:
-    edge, standard error and decay.
+    """An edge between its mean and what its half-life leaves of it now.
 
-    The reader lets the whole edge fade or none of it, so a half-life is told where it has most of
-    the weight.
+    The reader lets the whole edge fade or none of it, so a half-life is published only where it has
+    most of the weight.
+
+    Parameters
+    ----------
+    constant, constant_sd
+        Mean of the edge and its standard error, in units of the outcome.
+    now, now_sd
+        The edge now and its standard error, in the same units.
+    decay
+        State and half-life of the edge.
+    weight
+        Weight of the movement, from 0 to 1.
+
+    Returns
+    -------
+    Edge, standard error, and the decay that is published.
 
     >>> moved(0.4, 0.1, 0.2, 0.1, LessonDecay("decaying", half_life_hours=24.0), 0.5)[:2]
     (0.30000000000000004, 0.1)
@@ -135,8 +198,22 @@ def moved(
 
 
 def kept(now: float, variance: float) -> float:
-    """How much of an edge is published: 1 − SHRINK · variance/edge², not below 0 (James & Stein
-    1961).  What may as well be gone is gone.
+    """How much of an edge is published: 1 − `SHRINK` · variance / edge².
+
+    Parameters
+    ----------
+    now
+        The edge now.
+    variance
+        Its variance, in squared units of it.
+
+    Returns
+    -------
+    A factor from 0 to 1.
+
+    References
+    ----------
+    James & Stein 1961, "Estimation with quadratic loss".
 
     >>> round(kept(0.4, 0.01), 3), kept(0.05, 0.01)
     (0.969, 0.0)

@@ -27,7 +27,17 @@ class GroupPath(NamedTuple):
 
 
 def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
-    """How many lessons have a shared effect, and the sum of these, in whatever order they come."""
+    """How many lessons have a shared effect, and the sum of these effects.
+
+    Parameters
+    ----------
+    lessons
+        Lessons of a group, in any order.
+
+    Returns
+    -------
+    The number, and the sum in units of the outcome, the same in whatever order they come.
+    """
     effects = [
         lesson.marginal.shared
         for lesson in lessons
@@ -39,8 +49,24 @@ def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
 def of_one_refit(
     summary: GroupSummary, path: Path, lessons: Mapping[str, Lesson], shared: Sequence[Lesson]
 ) -> bool:
-    """Whether the lessons of a path are there, and say the coefficients that its last fit has; and
-    whether all that is shared is."""
+    """Whether all records of a group come from the same refit.
+
+    Parameters
+    ----------
+    summary
+        The group's summary.
+    path
+        Its path.
+    lessons
+        The group's lessons, by id.
+    shared
+        The lessons that have a shared effect.
+
+    Returns
+    -------
+    True if every lesson of the path is there with the coefficient of the last fit, and if the
+    shared effects add up to those of the summary.
+    """
     if summary.shared is not None and summary.shared != shared_sum(shared):
         return False
     found = [lesson.marginal for i in path.lesson_ids if (lesson := lessons.get(i)) is not None]
@@ -51,11 +77,22 @@ def of_one_refit(
 
 
 def blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
-    """The fit of the first k effects, of which each has come in as far as `ramps` (k,) says, from 1
-    down to 0.
+    """One fit of the first k effects, each as far as it has come in.
 
-    A mean of the fits of 0, 1, … k effects, each of which counts as far as the effect after it has
-    not come in: so that what an effect takes from the others, as it comes in, does not jump either.
+    It is a mean of the fits of 0, 1, … k effects, each of which counts as far as the effect after
+    it has not come in.  So what an effect takes from the others does not jump either as it comes
+    in.
+
+    Parameters
+    ----------
+    fits
+        Fits of 0, 1, 2, … effects.
+    ramps
+        How far each of the first k effects has come in (k,), from 1 down to 0.
+
+    Returns
+    -------
+    The blended fit, in the units of `fits`.
 
     >>> fits = [Fit((1.0,), (0.1,), ((1.0,),)), Fit((0.5, 2.0), (0.1, 0.2), ((1.0,), (0.0,)))]
     >>> [blended(fits, ramps).coefficients for ramps in ([], [0.25], [1.0])]
@@ -80,7 +117,21 @@ def blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
 def explained(
     loadings: Sequence[float], path: Path, baselines: SegmentBaselines
 ) -> tuple[float, float]:
-    """What the segments explain of a coefficient, and the variance of that."""
+    """What the segments explain of a coefficient.
+
+    Parameters
+    ----------
+    loadings
+        Loadings (S,) of the coefficient on the path's segments.
+    path
+        The group's path.
+    baselines
+        Mean outcome of the module's segments.
+
+    Returns
+    -------
+    The part explained, in units of the outcome, and its variance.
+    """
     total = variance = 0.0
     for loading, key in zip(loadings, path.segments, strict=True):
         total += loading * baselines.means.get(key, baselines.elsewhere[0])

@@ -36,8 +36,18 @@ LEAST_BLOCKS = 8
 
 
 def block_of(exit_us: Ints, window_us: int) -> Ints:
-    """Number of the block of each exit (T,) on the grid of a window of `window_us`, counted from
-    1970.
+    """The block of time of each exit.
+
+    Parameters
+    ----------
+    exit_us
+        Exits (T,) in µs since 1970.
+    window_us
+        Length of the window in µs; it has `BLOCKS` blocks.
+
+    Returns
+    -------
+    Block numbers (T,), counted from 1970.
 
     >>> block_of(np.array([0, 23, 24, 49]), 24 * 24).tolist()
     [0, 0, 1, 2]
@@ -46,24 +56,64 @@ def block_of(exit_us: Ints, window_us: int) -> Ints:
 
 
 def far_pairs(blocks: int) -> NDArray[np.bool_]:
-    """(B, B) which blocks are at least `APART` apart."""
+    """Which blocks are at least `APART` apart.
+
+    Parameters
+    ----------
+    blocks
+        How many blocks there are, B.
+
+    Returns
+    -------
+    A mask (B, B).
+    """
     place = np.arange(blocks)
     return np.asarray(np.abs(place[:, None] - place) >= APART)
 
 
 def packed(products: Floats, first: int) -> BlockProducts:
-    """The upper half of symmetric `products` (B, B) of blocks from number `first` on, with the
-    digits that are published."""
+    """Products of blocks as they are published.
+
+    Parameters
+    ----------
+    products
+        Symmetric products (B, B).
+    first
+        Number of the first block.
+
+    Returns
+    -------
+    The upper half, with the digits that are published.
+    """
     return BlockProducts(first, len(products), upper_half(products))
 
 
 def upper_half(products: Floats) -> tuple[float, ...]:
-    """The upper half of a symmetric matrix, row by row, with the digits that are published."""
+    """The upper half of a symmetric matrix, with the digits that are published.
+
+    Parameters
+    ----------
+    products
+        A symmetric matrix (n, n).
+
+    Returns
+    -------
+    n (n + 1) / 2 values, row by row.
+    """
     return tuple(map(shortened, products[np.triu_indices(len(products))].tolist()))
 
 
 def symmetric(upper: Sequence[float]) -> Floats:
-    """The symmetric matrix (n, n) of its upper half.
+    """The symmetric matrix of an upper half.
+
+    Parameters
+    ----------
+    upper
+        n (n + 1) / 2 values, row by row.
+
+    Returns
+    -------
+    The matrix (n, n).
 
     >>> symmetric((1.0, 2.0, 3.0)).tolist()
     [[1.0, 2.0], [2.0, 3.0]]
@@ -75,7 +125,16 @@ def symmetric(upper: Sequence[float]) -> Floats:
 
 
 def total(parts: Iterable[BlockProducts]) -> Floats:
-    """The sum (B, B) of products of several groups over the same grid of blocks.
+    """The sum of the products of several groups over one grid of blocks.
+
+    Parameters
+    ----------
+    parts
+        The groups' products, each of consecutive blocks.
+
+    Returns
+    -------
+    Sums (B, B) over all blocks from the first to the last; (0, 0) without any part.
 
     >>> total([BlockProducts(3, 2, (1.0, 2.0, 3.0)), BlockProducts(4, 1, (10.0,))]).tolist()
     [[1.0, 2.0], [2.0, 13.0]]
@@ -93,10 +152,22 @@ def total(parts: Iterable[BlockProducts]) -> Floats:
 
 
 def sign_flip_log_p(products: Floats) -> float:
-    """ln of the one-sided p-value of the sum of `products` (B, B) over far pairs of blocks, when
-    each block's sign is a toss of a coin.
+    """Test whether what was earned in one block predicts what is earned in blocks far from it.
 
-    0.0 (p = 1) with fewer than `LEAST_BLOCKS` blocks in which anything happened.
+    Under the null hypothesis the sign of each block is a toss of a coin.
+
+    Parameters
+    ----------
+    products
+        Products (B, B) of what slices earned in each two blocks, in any unit.
+
+    Returns
+    -------
+    ln of the one-sided p-value; 0.0 (p = 1) with fewer than `LEAST_BLOCKS` blocks in use.
+
+    References
+    ----------
+    Mielke & Berry 2007, "Permutation Methods: A Distance Function Approach".
 
     >>> earned = np.array([1.0, 0.8, 1.2, 0.9, 1.1, 1.0, 0.7, 1.3, 1.0, 0.9])
     >>> held, tossed = np.outer(earned, earned), np.outer(earned, earned) * (-1.0) ** np.arange(10)

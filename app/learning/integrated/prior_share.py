@@ -47,7 +47,17 @@ class Told(NamedTuple):
 
 
 def told(summary: GroupSummary) -> Told | None:
-    """What a group tells of its persistent share; None while it is too young to tell anything."""
+    """A group's own estimate of its persistent share.
+
+    Parameters
+    ----------
+    summary
+        The group's summary.
+
+    Returns
+    -------
+    The estimate; None while the group is too young for one.
+    """
     if summary.persistence is None or not summary.likeness > 0:
         return None
     products = symmetric(summary.persistence.upper)
@@ -57,14 +67,43 @@ def told(summary: GroupSummary) -> Told | None:
 
 
 def estimated(products: Floats, likeness: float) -> tuple[float, float]:
-    """The persistent share by products (B, B) of blocks, in units of the variance, and its standard
-    error."""
+    """The persistent share by the far pairs of blocks.
+
+    Parameters
+    ----------
+    products
+        Products (B, B) of blocks, in units of the variance of an outcome.
+    likeness
+        Sum of the squared likeness of the far pairs of trades, above 0.
+
+    Returns
+    -------
+    The share of the variance, and its standard error.
+
+    References
+    ----------
+    Haseman & Elston 1972, "The investigation of linkage between a quantitative trait and a marker
+    locus", Behavior Genetics 2.
+    """
     far = products[far_pairs(len(products))]
     return float(far.sum()) / likeness, float(np.sqrt(2.0 * (far * far).sum())) / likeness
 
 
 def persistent_shares(groups: Sequence[Told]) -> list[float]:
-    """The posterior mean of each group's persistent share, in (0, `MOST_SHARE`], in steps.
+    """The posterior mean of each group's persistent share, in steps.
+
+    Parameters
+    ----------
+    groups
+        The estimates of the groups.
+
+    Returns
+    -------
+    Shares (G,) of the variance, in (0, `MOST_SHARE`].
+
+    References
+    ----------
+    Morris 1983, "Parametric empirical Bayes inference", JASA 78.
 
     >>> small, large = Told(0.001, 0.01, 500), Told(0.05, 0.01, 500)
     >>> (
@@ -79,7 +118,17 @@ def persistent_shares(groups: Sequence[Told]) -> list[float]:
 
 
 def shares_of(told: Floats) -> Floats:
-    """`persistent_shares` of groups as rows (G, 3) of `Told`."""
+    """`persistent_shares` of groups as an array.
+
+    Parameters
+    ----------
+    told
+        Rows (G, 3), each a `Told`: estimate, standard error, trades.
+
+    Returns
+    -------
+    Shares (G,) of the variance.
+    """
     estimate, sd, trades = told.T
     part = trades / fsum(trades.tolist())
     mean = max(
@@ -95,8 +144,20 @@ def shares_of(told: Floats) -> Floats:
 
 
 def posterior_share(estimate: float, sd: float, prior: float) -> float:
-    """Mean of the share given its estimate with standard error `sd`, where it is exponential with
-    mean `prior`.
+    """The mean of a share given its estimate, where its prior is exponential.
+
+    Parameters
+    ----------
+    estimate
+        Estimate of the share, which may be below 0.
+    sd
+        Its standard error.
+    prior
+        Mean of the prior, above 0.
+
+    Returns
+    -------
+    The posterior mean.
 
     >>> [round(posterior_share(x, 0.01, 0.003), 4) for x in (-0.02, 0.0, 0.02, 0.2)]
     [0.0018, 0.0026, 0.0046, 0.1667]
@@ -118,8 +179,19 @@ def _posterior_shares(estimate: Floats, sd: Floats, prior: float) -> Floats:
 
 
 def between(share: float) -> Floats:
-    """Weights (len(SHARES),) by which effects told for `SHARES` make those for `share`: linear in
-    its logarithm, below the first share in proportion to it, above the last as there.
+    """The weights by which the effects for each of `SHARES` make those for any other share.
+
+    They are linear in the logarithm of the share, proportional to it below the first and constant
+    above the last.
+
+    Parameters
+    ----------
+    share
+        The persistent share of the variance.
+
+    Returns
+    -------
+    Weights (len(SHARES),).
 
     >>> between(0.004).round(2).tolist(), between(0.00025).tolist(), between(0.9).tolist()
     ([0.0, 0.5, 0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0])

@@ -24,7 +24,15 @@ class Products:
         self._columns: dict[tuple[int, int], Columns[Group]] = {}
 
     def put(self, group: Group, part: BlockProducts | None) -> None:
-        """Set those of a group; None: it has none."""
+        """Set the products of a group.
+
+        Parameters
+        ----------
+        group
+            The group.
+        part
+            Its products of blocks; None: it has none any more.
+        """
         grid = None if part is None else (part.first, part.blocks)
         before = self._grid.get(group)
         if before is not None and before != grid:
@@ -39,7 +47,12 @@ class Products:
             self._columns[grid].put(group, part.upper)
 
     def total(self) -> Floats:
-        """The sum (B, B) over the same grid of blocks."""
+        """The sum of the products of all groups.
+
+        Returns
+        -------
+        Sums (B, B) over one grid of blocks; (0, 0) without any.
+        """
         if not self._columns:
             return np.zeros((0, 0))
         first = min(first for first, _ in self._columns)

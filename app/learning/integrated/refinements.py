@@ -27,7 +27,18 @@ LEFT = 1.0
 
 
 def coarser(scope: Mapping[str, str], signature: Collection[str]) -> dict[str, str] | None:
-    """The scope without its regime; None where it has none, or nothing else.
+    """A scope without its regime.
+
+    Parameters
+    ----------
+    scope
+        Dimensions and values of a slice.
+    signature
+        Dimensions of the regimes.
+
+    Returns
+    -------
+    The other dimensions; None if the scope has no regime, or nothing else.
 
     >>> coarser({"btc_macro": "S1", "chain": "sol"}, ("btc_macro",))
     {'chain': 'sol'}
@@ -41,7 +52,19 @@ def coarser(scope: Mapping[str, str], signature: Collection[str]) -> dict[str, s
 def refinements_of(
     effects: Mapping[str, Effect], signature: Collection[str]
 ) -> dict[str, list[str]]:
-    """The ids of slices that others of these effects chop by regime, and of these others."""
+    """Which slices are chopped by regime, and by which other slices.
+
+    Parameters
+    ----------
+    effects
+        The effects of a group, by lesson id.
+    signature
+        Dimensions of the regimes.
+
+    Returns
+    -------
+    Lesson id of a slice → ids of its refinements, ascending.
+    """
     coarse = {
         i: rest
         for i, effect in effects.items()
@@ -64,8 +87,27 @@ def refined(
     weights: Sequence[RegimeWeights],
     signature: tuple[str, ...],
 ) -> dict[str, Effect]:
-    """The effects beside the gains that `weights` give to slices; `members` are the refinements of
-    these, as `refinements_of` finds them."""
+    """The effects of a group beside the gains that `weights` give to its slices.
+
+    Parameters
+    ----------
+    effects
+        The effects of a group, by lesson id.
+    members
+        Their refinements, as `refinements_of` finds them.
+    weights
+        Of the module's regimes.
+    signature
+        Dimensions of the regimes, the coarsest first.
+
+    Returns
+    -------
+    All effects, by lesson id, in units of the outcome.
+
+    References
+    ----------
+    James & Stein 1961, "Estimation with quadratic loss".
+    """
     found = dict(effects)
     for i, refinements in members.items():
         gains = gains_of(effects[i].lesson, weights)

@@ -131,7 +131,19 @@ class RegimeHistories:
 
 
 def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[str, float]:
-    """The gains of a lesson's override, by regime; a whole group has none."""
+    """The gains of a lesson's override, by regime.
+
+    Parameters
+    ----------
+    lesson
+        The lesson.
+    weights
+        Of the module's regimes.
+
+    Returns
+    -------
+    Canonical text of a regime → gain, as `regimes.gains`; empty for a whole group.
+    """
     metrics = lesson.metrics
     if metrics is None or not lesson.scope or not any(w.active for w in weights):
         return {}
@@ -141,8 +153,19 @@ def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[s
 
 
 def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights]) -> list[bytes]:
-    """For the metrics of each of L lessons the steps of its gain in every regime, as something to
-    compare: equal ones have equal gains."""
+    """The gains of many lessons, in a form to compare.
+
+    Parameters
+    ----------
+    metrics
+        Quality metrics of L lessons.
+    weights
+        Of the module's regimes.
+
+    Returns
+    -------
+    Bytes for each lesson (L,): equal ones have equal gains in every regime.
+    """
     if not metrics or not any(w.active for w in weights):
         return [b""] * len(metrics)
     values = np.array([[getattr(m, name) for name in regimes.METRICS] for m in metrics])

@@ -244,7 +244,10 @@ def fit(
     References
     ----------
     Hoerl & Kennard 1970, "Ridge regression", Technometrics 12.
-    Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", JBES 29.
+    MacKinnon & White 1985, "Some heteroskedasticity-consistent covariance matrix estimators with
+    improved finite sample properties", Journal of Econometrics 29 (jackknife, here by cluster).
+    Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression in
+    microarray experiments", SAGMB 3 (moderated variances).
 
     Four lessons, of whose edges all is earned in S1 and nothing in S3:
 

@@ -17,11 +17,34 @@ SUPPORT = 160
 
 
 def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats) -> Floats:
-    """Standard scores as extreme, under a normal distribution, as `z` is for contrasts of residuals
-    of this distribution.
+    """z-scores corrected for skewness and heavy tails of the residuals.
 
-    A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  Barndorff-Nielsen's
-    r* = r + ln(u/r)/r of the saddlepoint approximation to its tail.  A z within 1 stays as it is.
+    A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  The result is
+    Barndorff-Nielsen's r* = r + ln(u/r)/r of the saddlepoint approximation to its tail.  A z within
+    1 stays as it is.
+
+    Parameters
+    ----------
+    z
+        Signed z-scores of K contrasts (K,).
+    norm2
+        Squared norm of each contrast (K,).
+    n
+        Trades in each slice (K,).
+    t
+        Trades of the group.
+    residuals
+        Residuals of the group (T,), in any unit: they are standardised here.
+
+    Returns
+    -------
+    Signed z (K,): as extreme under a normal distribution as `z` is under that of the residuals.
+
+    References
+    ----------
+    Daniels 1954, "Saddlepoint approximations in statistics", Annals of Mathematical Statistics 25.
+    Barndorff-Nielsen 1986, "Inference on full or partial parameters based on the standardized
+    signed log likelihood ratio", Biometrika 73.
     """
     far = np.abs(z) >= 1.0
     if not far.all():
@@ -73,8 +96,23 @@ def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats
 
 
 def student_z(z: Floats, dof: Floats) -> Floats:
-    """The z of the same p-value if the variance behind `z` is known to `dof` degrees of freedom
-    only."""
+    """The z of the same p-value if the variance behind `z` is estimated.
+
+    Parameters
+    ----------
+    z
+        Signed z-scores (K,).
+    dof
+        Degrees of freedom of their variances (K,).
+
+    Returns
+    -------
+    Signed z (K,), no larger than `z` in size.
+
+    References
+    ----------
+    Student 1908, "The probable error of a mean", Biometrika 6.
+    """
     size = np.abs(z)
     exact = np.log(np.maximum(stdtr(np.maximum(dof, 1.0), -size), 1e-290))
     return np.asarray(

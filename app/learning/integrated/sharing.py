@@ -41,9 +41,20 @@ class SharedPart(NamedTuple):
 
 
 def shared_weight(chosen: Iterable[Effect], counts: Counts) -> float:
-    """How far shared effects count beside these chosen ones of a group, from 0 to 1.
+    """How far shared effects count beside the chosen ones of a group.
 
     Without chosen effects that have come in there is nothing to weigh them against.
+
+    Parameters
+    ----------
+    chosen
+        The chosen effects of the group.
+    counts
+        How far learners count in the module.
+
+    Returns
+    -------
+    A weight from 0 to 1, in steps.
     """
     surest = max((effect.ramp for effect in chosen), default=0.0)
     return in_steps(counts.open * (1.0 - surest * (1.0 - counts.shared)))
@@ -61,7 +72,17 @@ class SharedTold(NamedTuple):
 
 
 def shared_told(group: GroupPath) -> SharedTold:
-    """The shared effects that the lessons of a group's slices tell."""
+    """The shared effects of a group's slices as arrays.
+
+    Parameters
+    ----------
+    group
+        The group and its path.
+
+    Returns
+    -------
+    Arrays of the L lessons that have a shared effect, in units of the outcome.
+    """
     told = [(x, x.marginal) for x in group.shared if x.scope and x.marginal is not None]
     return SharedTold(
         [lesson for lesson, _ in told],
@@ -80,12 +101,28 @@ def shared_part(
     scale: float,
     told: SharedTold | None = None,
 ) -> SharedPart:
-    """The shared effects of a group's slices by `weight`, where lessons of the ids `chosen` have
-    effects already.
+    """The shared effects of a group's slices, weighed.
 
-    `share` is the posterior mean of the persistent share of the group's variance; `scale` units of
-    the outcome are one unit of size; `told` is what `shared_told` says of the group.  What would
-    not move a multiplier is left out.
+    What would not move a multiplier is left out.
+
+    Parameters
+    ----------
+    group
+        The group and its path.
+    chosen
+        Ids of lessons that have a chosen effect.
+    weight
+        Weight of shared effects, from 0 to 1.
+    share
+        Posterior mean of the persistent share of the group's variance.
+    scale
+        So many units of the outcome are one unit of size.
+    told
+        The shared effects of its lessons, as `shared_told` reads them; None: read them now.
+
+    Returns
+    -------
+    Effects in units of the outcome.
     """
     told, have = told or shared_told(group), frozenset(chosen)
     raw = (told.effects * between(share)).sum(axis=1)
@@ -120,9 +157,32 @@ def with_shared(
 ) -> dict[str, Effect]:
     """The effects of a group, chosen and shared ones weighed.
 
-    `whole` is the lesson of the whole group, `found` the chosen effects, the whole group's among
-    them; `level` is the posterior mean of the group's, `part` what its slices share by `weight`;
-    `opened` is how far the module has opened, `scale` units of the outcome are one unit of size.
+    Parameters
+    ----------
+    group
+        The group and its path.
+    whole
+        The lesson of the whole group.
+    found
+        Its chosen effects, by lesson id, the whole group's among them.
+    level
+        Posterior mean of its level.
+    part
+        What its slices share.
+    weight
+        Weight of shared effects, from 0 to 1.
+    opened
+        How far the module has opened, above 0.
+    scale
+        So many units of the outcome are one unit of size.
+
+    Returns
+    -------
+    Effects by lesson id, in units of the outcome.
+
+    References
+    ----------
+    Robinson 1991, "That BLUP is a good thing", Statistical Science 6.
     """
     made = dict(part.effects)
     for i in group.path.lesson_ids:

@@ -51,9 +51,21 @@ def trade_hashes(trade_ids: Sequence[str]) -> Hashes:
 
 
 def sketches(hashes: Hashes, members: NDArray[np.bool_]) -> list[Hashes]:
-    """Sketches of K slices: of each row of `members` (K, T) the 512 smallest `hashes` (T,) of its
-    trades, ascending.
+    """Sketches of K slices: the 512 smallest hashes of each one's trades.
 
+    Parameters
+    ----------
+    hashes
+        Hashes of the trades (T,).
+    members
+        Which trades each slice holds (K, T).
+
+    Returns
+    -------
+    For each slice its hashes, ascending.
+
+    References
+    ----------
     Bar-Yossef et al. 2002, "Counting distinct elements in a data stream" (k minimum values).
 
     >>> [
@@ -113,8 +125,21 @@ def unpacked_hashes(packed: bytes) -> Hashes:
 
 
 def decode(text: str) -> Hashes:
-    """The sketch of a text that `encode` made.  Raises `ValueError` if the text is not base64 of
-    six bytes a hash.
+    """The sketch of a text that `encode` wrote.
+
+    Parameters
+    ----------
+    text
+        Base64 of six bytes a hash.
+
+    Returns
+    -------
+    Hashes, ascending.
+
+    Raises
+    ------
+    ValueError
+        If the text is not base64 of six bytes a hash.
 
     >>> decode("AAAAAAABAAAAAAEC").tolist()
     [1, 258]
@@ -126,7 +151,21 @@ def decode(text: str) -> Hashes:
 
 
 def decoded(texts: Sequence[str]) -> list[Hashes]:
-    """`decode` of many texts.  Raises `ValueError` as it does.
+    """`decode` of many texts at once.
+
+    Parameters
+    ----------
+    texts
+        Texts of sketches.
+
+    Returns
+    -------
+    One sketch for each text.
+
+    Raises
+    ------
+    ValueError
+        If a text is not base64 of six bytes a hash.
 
     >>> [sketch.tolist() for sketch in decoded(["AAAAAAABAAAAAAEC", "", "AAAAAAAD"])]
     [[1, 258], [], [3]]
@@ -144,13 +183,28 @@ def decoded(texts: Sequence[str]) -> list[Hashes]:
 
 
 def jaccard(a: Hashes, n_a: int, b: Hashes, n_b: int) -> float:
-    """The Jaccard index |A ∩ B| / |A ∪ B| of two slices of `n_a` and `n_b` trades, from their
-    sketches.
+    """The Jaccard index |A ∩ B| / |A ∪ B| of two slices, from their sketches.
 
-    Exact if neither has more than 512 trades.  Otherwise it is that of all hashes up to the place
-    where the first of the sketches ends: a sample of the union without replacement, of at least 512
-    (so that no more than the smallest 512 of the union could say is lost); and never above min(n) /
-    max(n), which no Jaccard exceeds.  Two empty slices are equal: 1.
+    It is exact if neither has more than 512 trades.  Otherwise it is that of all hashes up to the
+    place where the first of the sketches ends: a sample of the union without replacement, of at
+    least 512.  It never exceeds min(n) / max(n), which no Jaccard does.  Two empty slices are
+    equal: 1.
+
+    Parameters
+    ----------
+    a, b
+        Sketches of the slices, ascending.
+    n_a, n_b
+        Trades of each.
+
+    Returns
+    -------
+    The index, in [0, 1].
+
+    References
+    ----------
+    Broder 1997, "On the resemblance and containment of documents".
+    Beyer et al. 2007, "On synopses for distinct-value estimation under multiset operations".
 
     >>> jaccard(np.arange(0, 7, dtype=np.uint64), 7, np.arange(1, 8, dtype=np.uint64), 7)
     0.75
@@ -173,8 +227,21 @@ def index_of(
     n_a: Ints,
     n_b: Ints,
 ) -> Floats:
-    """Jaccard from the hashes in common and of each up to where both sketches are complete, and the
-    numbers of trades."""
+    """The Jaccard index from counts of hashes.
+
+    Parameters
+    ----------
+    common
+        Hashes in common (P,), up to where both sketches are complete.
+    a, b
+        Hashes of each sketch up to there (P,).
+    n_a, n_b
+        Trades of each slice (P,).
+
+    Returns
+    -------
+    Indices (P,), in [0, 1].
+    """
     union = a + b - common
     ratio = np.minimum(n_a, n_b) / np.maximum(np.maximum(n_a, n_b), 1)
     index: Floats = np.where(

@@ -68,13 +68,40 @@ class Evidence(NamedTuple):
     trades: int = 0
 
     def plus(self, other: Evidence) -> Evidence:
-        """Both together."""
+        """The evidence of both together.
+
+        Parameters
+        ----------
+        other
+            Of other trades.
+
+        Returns
+        -------
+        The sums of both.
+        """
         return Evidence(self.said + other.said, self.came + other.came, self.trades + other.trades)
 
 
 def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
-    """The weight of a learner, from 0 to 1; `switch`: True for on, False for off, None for as its
-    record says.
+    """The weight of a learner.
+
+    Parameters
+    ----------
+    evidence
+        What its record shows.
+    prior
+        Weight before any record.
+    switch
+        True for on, False for off, None to let the record decide.
+
+    Returns
+    -------
+    The weight, from 0 to 1, in steps.
+
+    References
+    ----------
+    Wolpert 1992, "Stacked generalization", Neural Networks 5.
+    Breiman 1996, "Stacked regressions", Machine Learning 24.
 
     >>> weight(Evidence(), SHARED, None), weight(Evidence(), SHARED, False)
     (0.5, 0.0)
@@ -94,6 +121,15 @@ def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
 def in_steps(weight: float) -> float:
     """The nearest of the weights that are used.
 
+    Parameters
+    ----------
+    weight
+        A weight from 0 to 1.
+
+    Returns
+    -------
+    The weight rounded to 1 / `STEPS`.
+
     >>> in_steps(0.333)
     0.33
     """
@@ -101,7 +137,17 @@ def in_steps(weight: float) -> float:
 
 
 def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
-    """Of half-lives: what moving effects say beyond constant ones, and what came."""
+    """The evidence for half-lives: how well moving effects predict beyond constant ones.
+
+    Parameters
+    ----------
+    cells
+        The records of the module's groups.
+
+    Returns
+    -------
+    Sums over all trades of the records.
+    """
     total = Evidence()
     for cell in cells:
         products = symmetric(cell.products)
@@ -110,12 +156,24 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
 
 
 def shared_evidence(cells: Iterable[RecordCell], shares: Floats, half_life: float) -> Evidence:
-    """Of shared effects: what they say beyond the chosen ones, and what came beyond these with
-    their half-life by weight `half_life`.
+    """The evidence for shared effects: how well they predict beyond the chosen ones.
 
-    `shares` are the weights of the shares that effects are told for, see `prior_share.between`.  A
-    past time at which nothing had been chosen does not tell which account is the better one: it
-    would show what is lost until something is.
+    A past time at which nothing had been chosen does not show which account is the better one: it
+    would count only what is lost until something is chosen.
+
+    Parameters
+    ----------
+    cells
+        The records of the module's groups.
+    shares
+        Weights (len(SHARES),) of the shares for which effects were estimated, see
+        `prior_share.between`.
+    half_life
+        Weight of half-lives, by which the chosen effects move.
+
+    Returns
+    -------
+    Sums over all trades of the records.
     """
     total = Evidence()
     for cell in cells:
@@ -148,11 +206,20 @@ def _evidence(n: int, products: Floats, said: Floats, came: Floats) -> Evidence:
 
 
 def opened(log_p: float, alpha: float, sure: float) -> float:
-    """How far a module has shown that there is anything to size by: 0 with nothing, 1 from a tenth
-    of its share of the error rate on.
+    """How far a module has shown that there is anything to size by.
 
-    `log_p` is that of the module's test, `sure` how far the surest of its effects has come in by
-    itself.
+    Parameters
+    ----------
+    log_p
+        ln of the p-value of the module's test.
+    alpha
+        Error rate of the module.
+    sure
+        How far the surest of its effects has come in by itself, from 0 to 1.
+
+    Returns
+    -------
+    0 with nothing; 1 once the p-value is a tenth of the test's share of the error rate.
 
     >>> (
     ...     [round(opened(np.log(p), 0.03, 0.0), 2) for p in (0.02, 0.01, 0.001)],

@@ -51,13 +51,25 @@ class Level(NamedTuple):
 def levels(
     groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: SegmentBaselines
 ) -> dict[str, Level]:
-    """The level of each group, by the id of its whole lesson; `passed` has the fit of the effects
-    that passed, by the summary's id.
+    """The level of each group of a category.
 
     |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where
     their signs differ.  What the chosen effects add to the average trade of the module is not held
     against a group without any: beyond the effects, levels are compared with a baseline beyond
     them.
+
+    Parameters
+    ----------
+    groups
+        The groups and their paths.
+    passed
+        The fit of the effects that passed, by the id of the group's summary.
+    baselines
+        Mean outcome of the module's segments.
+
+    Returns
+    -------
+    Levels by the id of the group's whole lesson, in units of the outcome.
     """
     shares = {g.summary.lesson_id: share_of(g, passed[g.summary.lesson_id]) for g in groups}
     added = added_of(
@@ -70,19 +82,58 @@ def levels(
 
 
 def share_of(group: GroupPath, passed: Fit) -> tuple[int, float]:
-    """A group's home trades, and what its effects that passed add to the average one of them."""
+    """What one group contributes to `added_of`.
+
+    Parameters
+    ----------
+    group
+        A group and its path.
+    passed
+        The fit of its effects that passed.
+
+    Returns
+    -------
+    Its home trades, and what these effects add to the average one of them, in units of the outcome.
+    """
     n = sum([part.n for part in group.summary.segments])
     return n, group.path.fits[0].coefficients[0] - passed.coefficients[0]
 
 
 def added_of(total: float, trades: float) -> float:
-    """What effects that passed add to the average trade of a module."""
+    """What the effects that passed add to the average trade of a module.
+
+    Parameters
+    ----------
+    total
+        Sum over the groups of trades × addition, in units of the outcome.
+    trades
+        Home trades of all groups.
+
+    Returns
+    -------
+    The mean addition, in units of the outcome.
+    """
     return total / max(trades, 1.0)
 
 
 def level_of(group: GroupPath, passed: Fit, baselines: SegmentBaselines, added: float) -> Level:
-    """The level of a group: see `levels`; `added` is what effects add to the average trade of the
-    module."""
+    """The level of one group, see `levels`.
+
+    Parameters
+    ----------
+    group
+        A group and its path.
+    passed
+        The fit of its effects that passed.
+    baselines
+        Mean outcome of the module's segments.
+    added
+        What effects add to the average trade of the module, in units of the outcome.
+
+    Returns
+    -------
+    The level, in units of the outcome.
+    """
     path = group.path
     values = []
     for fit, beyond in ((path.fits[0], 0.0), (passed, added)):
@@ -113,8 +164,23 @@ class Spread(NamedTuple):
 def spread_of(
     groups: Sequence[GroupPath], found: Mapping[str, Level], config: LearningConfig, scale: float
 ) -> Spread:
-    """How far levels differ beyond chance, from blocks of time: `found` are the levels, `scale`
-    units of the outcome are one of size."""
+    """How far the levels of a module's groups differ beyond chance, from blocks of time.
+
+    Parameters
+    ----------
+    groups
+        The groups and their paths.
+    found
+        Their levels, by the id of the whole lesson.
+    config
+        Settings: the window.
+    scale
+        So many units of the outcome are one unit of size.
+
+    Returns
+    -------
+    Variances in squared units of the outcome.
+    """
     parts: list[BlockProducts] = []
     noise2: dict[str, float] = {}
     for group in groups:
@@ -129,8 +195,22 @@ def spread_of(
 def noise_of(
     summary: GroupSummary, level: Level, config: LearningConfig
 ) -> tuple[float, BlockProducts]:
-    """The variance of a level as outcomes cluster in time, and the products of what it earned in
-    each two blocks."""
+    """The noise of a level as outcomes cluster in time.
+
+    Parameters
+    ----------
+    summary
+        The group's summary, with its course.
+    level
+        Its level.
+    config
+        Settings: the window.
+
+    Returns
+    -------
+    The variance of the level, in squared units of the outcome; and the products of what it earned
+    in each two blocks, in units of that of one trade.
+    """
     n = np.array([cell.n for cell in summary.course], np.float64)
     mean = np.array([cell.mean for cell in summary.course])
     trades = float(n.sum())
@@ -147,12 +227,40 @@ def noise_of(
 
 
 def net_noise2(level: Level, noise2: float) -> float:
-    """The variance of a level beyond the chosen effects, where `noise2` is that of the level."""
+    """The noise of a level beyond the chosen effects.
+
+    Parameters
+    ----------
+    level
+        The level.
+    noise2
+        Variance of its mean, in squared units of the outcome.
+
+    Returns
+    -------
+    The variance of what is left beyond the chosen effects, in the same units.
+    """
     return noise2 * (level.sd / level.mean_sd) ** 2 if level.mean_sd > 0 else noise2
 
 
 def beyond_chance(levels: Floats, scale: float) -> float:
-    """The variance of levels beyond that of their noise: `levels` (G, 2) has both of each."""
+    """The variance of levels beyond that of their noise, with a prior of `PRIOR_GROUPS` groups.
+
+    Parameters
+    ----------
+    levels
+        Level and variance of its noise (G, 2), in units of the outcome and squared ones.
+    scale
+        So many units of the outcome are one unit of size.
+
+    Returns
+    -------
+    The variance, not below 0, in squared units of the outcome.
+
+    References
+    ----------
+    DerSimonian & Laird 1986, "Meta-analysis in clinical trials", Controlled Clinical Trials 7.
+    """
     prior = PRIOR_LEVEL_SD2 * scale * scale
     net, variance = levels.T
     sure = 1.0 / np.maximum(variance + prior, 1e-300)
@@ -162,6 +270,17 @@ def beyond_chance(levels: Floats, scale: float) -> float:
 
 def in_tau_steps(tau2: float, scale: float) -> float:
     """A variance of levels in steps: the next trade of one group does not change the levels of all.
+
+    Parameters
+    ----------
+    tau2
+        The variance, in squared units of the outcome.
+    scale
+        So many units of the outcome are one unit of size.
+
+    Returns
+    -------
+    The nearest step, in the units of `tau2`; 0 for none.
 
     >>> in_tau_steps(0.02, 1.0), in_tau_steps(0.0, 1.0)
     (0.01982892120612083, 0.0)
@@ -180,7 +299,27 @@ def whole_effect(
     bar: float,
     config: LearningConfig,
 ) -> Effect:
-    """The edge of a whole group now, from its level and its movement over time."""
+    """The edge of a whole group now, from its level and its movement over time.
+
+    Parameters
+    ----------
+    lesson
+        The whole group's lesson.
+    group
+        The group and its path.
+    level
+        Its level, in units of the outcome.
+    counts
+        How far learners count in the module.
+    bar
+        |z| that a level has to pass.
+    config
+        Settings: the window.
+
+    Returns
+    -------
+    The effect, in units of the outcome.
+    """
     ramp = ramp_of(level.z, bar)
     now, now_sd, decay = level.net, level.sd, LessonDecay(state="stable")
     if ramp and counts.level_half_life and len(group.summary.course) > 1:
@@ -213,8 +352,25 @@ class PooledLevel(NamedTuple):
 
 
 def pooled_level(level: Level, noise2: float, spread: Spread) -> PooledLevel:
-    """Both levels shrunk toward the baseline (James & Stein 1961); `noise2` is the variance of the
-    mean."""
+    """Both levels shrunk toward the baseline.
+
+    Parameters
+    ----------
+    level
+        A group's level, in units of the outcome.
+    noise2
+        Variance of its mean, in squared units.
+    spread
+        How levels of the module's groups differ.
+
+    Returns
+    -------
+    The posterior means, in units of the outcome.
+
+    References
+    ----------
+    James & Stein 1961, "Estimation with quadratic loss".
+    """
     net_noise = net_noise2(level, noise2)
     return PooledLevel(
         level.mean * spread.tau2 / max(spread.tau2 + noise2, 1e-300),
@@ -224,8 +380,20 @@ def pooled_level(level: Level, noise2: float, spread: Spread) -> PooledLevel:
 
 
 def coarse_level(level: Level, noise2: float) -> tuple[float, float]:
-    """A level's mean and the variance of its noise, on a grid: another group's next trade moves the
-    baseline a little, and this group's record must not have to be made again for it."""
+    """A level on a grid: another group's next trade moves the baseline a little, and this group's
+    record need not be computed again for it.
+
+    Parameters
+    ----------
+    level
+        A group's level, in units of the outcome.
+    noise2
+        Variance of its mean, in squared units.
+
+    Returns
+    -------
+    The mean and the variance of its noise, on the grid, in the same units.
+    """
     noise2 = float(np.exp2(np.round(4.0 * np.log2(max(noise2, 1e-300))) / 4.0))
     step = float(np.sqrt(noise2)) / 8.0
     return round(level.mean / step) * step, noise2
@@ -234,8 +402,28 @@ def coarse_level(level: Level, noise2: float) -> tuple[float, float]:
 def record_of_level(
     summary: GroupSummary, mean: float, noise2: float, config: LearningConfig
 ) -> Evidence:
-    """What the half-life of a whole group would have said at past times beyond its mean, and what
-    came (see `record.py`); `mean` of all trades net of the baseline, with `noise2` its variance."""
+    """How well a whole group's half-life predicted at past times, beyond its mean (see
+    `record.py`).
+
+    Parameters
+    ----------
+    summary
+        The group's summary, with its course.
+    mean
+        Mean of all its trades net of the baseline, in units of the outcome.
+    noise2
+        Variance of `mean`, in squared units.
+    config
+        Settings: window and `n_min`.
+
+    Returns
+    -------
+    Sums over the trades after the past times, in units of the variance of an outcome.
+
+    References
+    ----------
+    Dawid 1984, "The prequential approach", JRSS A 147.
+    """
     step = max(config.window_us // STEPS, 1)
     half = step * STEPS // 2
     newest = micros_from_text(summary.as_of)
@@ -273,7 +461,17 @@ def record_of_level(
 
 
 def whole_id(summary: GroupSummary) -> str:
-    """Id of the lesson of a whole group."""
+    """The id of the lesson of a whole group.
+
+    Parameters
+    ----------
+    summary
+        The group's summary.
+
+    Returns
+    -------
+    A lesson id.
+    """
     return slice_id(summary.module, summary.pattern_key, summary.action_category, {})
 
 
