@@ -47,7 +47,7 @@ from app.audit.walk_forward import (
 )
 from app.audit.work import AuditPlan, Done, Now
 from app.learning.common.event_time import DAY_US, text_from_micros
-from app.learning.common.size import unit_of_size
+from app.learning.common.size_unit import unit_of_size
 
 Floats = NDArray[np.float64]
 

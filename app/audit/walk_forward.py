@@ -33,7 +33,7 @@ from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group
 from app.audit.variants import WEIGHED, always, told, variants
 from app.learning.common.config import LearningConfig
-from app.learning.common.size import unit_of_size
+from app.learning.common.size_unit import unit_of_size
 from app.learning.common.window import SegmentKey
 from app.learning.engine import Engine
 from app.learning.integrated.records import LIFETIME_US

@@ -13,7 +13,7 @@ from functools import cached_property
 from app.changes import OverrideChange
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
-from app.learning.common.size import unit_of_size
+from app.learning.common.size_unit import unit_of_size
 from app.learning.common.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
 from app.learning.integrated.judge import IntegratedMaterializer, Standings
 from edgeloop.identity import slice_id

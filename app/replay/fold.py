@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.facts import Group, trades_by_group
+from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.sieve import Sieve
 from app.learning.common.window import Trade
 from app.learning.engine import group_learner

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from app.learning.common.event_time import DAY_US
-from app.learning.common.facts import trades_by_group
+from app.learning.common.fact_trades import trades_by_group
 from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
 from app.learning.common.window import Trade

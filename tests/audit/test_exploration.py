@@ -19,7 +19,7 @@ from app.audit.work import AuditPlan, run
 from app.closes import explode
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, text_from_micros
-from app.learning.common.size import unit_of_size
+from app.learning.common.size_unit import unit_of_size
 from app.report.page import page
 from app.report.text import figure, show
 from edgeloop.explore import explored, propensities, scaled

@@ -19,7 +19,7 @@ from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import Outbox
 from app.learning.common.refit import RebuildNeeded, Refit, Work
 from app.learning.common.segments import segment_sums
-from app.learning.common.size import robust_sd
+from app.learning.common.size_unit import robust_sd
 from app.learning.common.window import GroupWindow, Snapshot, Trade
 from edgeloop.identity import group_id, slice_id
 from edgeloop.overrides import Evidence
@@ -171,8 +171,9 @@ class GroupLearner:
             )
             lessons, retired = difference.published, difference.retired
             self._adopted = None
-        told = self._summary.replace([] if summary is None else [summary], version)
-        return Refit(lessons, retired + told.retired, told.published[0] if told.published else None)
+        about_group = self._summary.replace([] if summary is None else [summary], version)
+        summaries = about_group.published
+        return Refit(lessons, retired + about_group.retired, summaries[0] if summaries else None)
 
     def lessons(self, version: int) -> list[Lesson]:
         """All lessons as of the last refit, marked with `version`."""

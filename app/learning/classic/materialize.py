@@ -16,7 +16,7 @@ from app.learning.common.baselines import module_baseline
 from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.common.outbox import Difference, same
-from app.learning.common.size import unit_of_size
+from app.learning.common.size_unit import unit_of_size
 from edgeloop.overrides import Override, OverrideDecay
 from schemas.lessons import GroupSummary, Lesson, LessonVerdict
 

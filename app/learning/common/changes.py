@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.learning.common.digests import LeanOutbox
 from app.learning.common.outbox import Difference, Outbox
-from app.learning.common.said import LeanOutbox
 from edgeloop.overrides import Override
 from schemas.kinds import BASELINES, FACTORS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
 from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight

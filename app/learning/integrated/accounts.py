@@ -20,10 +20,10 @@ from app.learning.integrated.merging import Group, Leads, spoken_for
 from app.learning.integrated.netting import RAMP_SDS, Effect, netted, path_ramps
 from app.learning.integrated.paths import GroupPath, blended
 from app.learning.integrated.sharing import (
+    SharedEffects,
     SharedPart,
-    SharedTold,
+    shared_effects,
     shared_part,
-    shared_told,
     shared_weight,
     with_shared,
 )
@@ -56,8 +56,8 @@ class Account:
         "part_of",
         "path",
         "ramps",
+        "shared",
         "statistics",
-        "told",
         "whole",
         "whole_of",
     )
@@ -70,7 +70,7 @@ class Account:
         self.fit: Fit = path.path.fits[0]
         self.level: Level | None = None
         self.own: dict[str, Effect] = {}  # chosen effects that have come in, before merging
-        self.told: SharedTold | None = None
+        self.shared: SharedEffects | None = None
         self.part_of: tuple[object, ...] = ()
         self.part = SharedPart({}, {}, 0.0)
         self.whole_of: tuple[object, ...] = ()
@@ -307,11 +307,11 @@ class Accounts:
         chosen = tuple([i for i in path.path.lesson_ids if i in found])
         count = shared_weight([found[i] for i in chosen], counts)
         part_of = (chosen, count, share, scale)
-        if account.told is None:
-            account.told = shared_told(path)
+        if account.shared is None:
+            account.shared = shared_effects(path)
         if account.part_of != part_of:
             account.part_of = part_of
-            account.part = shared_part(path, chosen, count, share, scale, account.told)
+            account.part = shared_part(path, chosen, count, share, scale, account.shared)
         pooled = pooled_level(level, weighing.noise2(key), weighing.spread)
         return made | with_shared(
             path, whole, {**found, **made}, pooled, account.part, count, counts.open, scale

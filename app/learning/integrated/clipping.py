@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.common.size import robust_sd
+from app.learning.common.size_unit import robust_sd
 
 Floats = NDArray[np.float64]
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from app.learning.common.config import LearningConfig
+from app.learning.common.digests import Digests
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US, text_from_micros
 from app.learning.common.refit import RebuildNeeded, Refit
-from app.learning.common.said import Said
 from app.learning.common.segments import segment_order, segment_sums
-from app.learning.common.size import robust_sd
+from app.learning.common.size_unit import robust_sd
 from app.learning.common.window import GroupWindow, Moves, SegmentKey, Snapshot, Trade
 from app.learning.integrated.bank import banks
 from app.learning.integrated.between import Between, Start
@@ -139,13 +139,13 @@ class IntegratedLearner:
         self.search_cut = False
         """Whether the last refit's search left out its deepest slices: see `MAX_CELLS`."""
         self._config = config
-        self._lessons: Said[Lesson] = Said(LESSONS)
-        self._summary: Said[GroupSummary] = Said(LESSONS)
+        self._lessons: Digests[Lesson] = Digests(LESSONS)
+        self._summary: Digests[GroupSummary] = Digests(LESSONS)
         self._learned = False
         self._record = Record()
         self._follows = between
         self._between: Between | None = None
-        self._said_between = self._under_way = False
+        self._sent_provisional = self._under_way = False
         self._since: list[tuple[Moves, Moves] | None] = []
         """What moved since the refit that is under way began."""
         self._names: dict[bytes, str] = {}
@@ -159,7 +159,7 @@ class IntegratedLearner:
     @property
     def dirty(self) -> bool:
         """Whether a refit may have something to say."""
-        return self.window.changed or not self._learned or self._said_between or self._under_way
+        return self.window.changed or not self._learned or self._sent_provisional or self._under_way
 
     def fold(self, trades: Iterable[Trade]) -> None:
         """Take records of trades in, in any order, repeated or not."""
@@ -205,11 +205,12 @@ class IntegratedLearner:
         return Learning(self._learn, snapshot, version)
 
     def finish(self, work: Learning, version: int) -> Refit:
-        """What a refit that has run says; of what came since it began as much as is told
-        provisionally.  Raises `RebuildNeeded` as `refit` does."""
+        """The result of a refit that has run, with what came since it began, provisionally.
+
+        Raises `RebuildNeeded` as `refit` does."""
         self._check()
         lessons, summary, self._between = work.found
-        self._under_way, self._learned, self._said_between = False, True, False
+        self._under_way, self._learned, self._sent_provisional = False, True, False
         if version != work.version:
             lessons = [_marked(lesson, version) for lesson in lessons]
         parts = self._since
@@ -223,17 +224,17 @@ class IntegratedLearner:
             said = self._between.take(*moves, self.window.segments, version)
             if said is not None:
                 lessons[: len(said[0])], summary = said
-                self._said_between = True
+                self._sent_provisional = True
         if not self.window.changed and self.window.recode() is not None:
             self._names, self._record, self._between = {}, Record(), None
         changed = self._lessons.replace(lessons, version)
-        told = self._summary.replace([] if summary is None else [summary], version)
+        about_group = self._summary.replace([] if summary is None else [summary], version)
         if len(self._names) > 2 * len(lessons) + 64:
             self._names = {key: name for key, name in self._names.items() if name in self._lessons}
         return Refit(
             changed.published,
-            changed.retired + told.retired,
-            told.published[0] if told.published else None,
+            changed.retired + about_group.retired,
+            about_group.published[0] if about_group.published else None,
         )
 
     @property
@@ -253,7 +254,7 @@ class IntegratedLearner:
         return 1.0 if self._between is None else self._between.stale
 
     def provisional(self, version: int) -> Refit:
-        """The changes, as far as they can be told without a refit: see `between.py`.  Nothing where
+        """The changes, as far as they are known without a refit: see `between.py`.  Nothing where
         a refit alone can tell; `due` is true then.
 
         Raises `RebuildNeeded` as `refit` does.
@@ -262,11 +263,13 @@ class IntegratedLearner:
         said = self._take(version) if self.touched else None
         if said is None:
             return Refit([], [], None)
-        self._said_between = True
+        self._sent_provisional = True
         lessons, summary = said
         changed = self._lessons.update(lessons, version)
-        told = self._summary.update([summary], version)
-        return Refit(changed.published, [], told.published[0] if told.published else None)
+        about_group = self._summary.update([summary], version)
+        return Refit(
+            changed.published, [], about_group.published[0] if about_group.published else None
+        )
 
     def _take(self, version: int) -> tuple[list[Lesson], GroupSummary] | None:
         """Take what moved into the account between refits; what it says then, if it can."""
@@ -279,7 +282,7 @@ class IntegratedLearner:
         return self._between.take(*moves, self.window.segments, version)
 
     def lessons(self, version: int) -> list[Lesson]:
-        """All lessons of the trades in the window, learned anew: what was said is not kept."""
+        """All lessons of the trades in the window, learned anew: what was published is not kept."""
         return self._learn(self.window.snapshot(), version)[0] if len(self.window) else []
 
     def _check(self) -> None:

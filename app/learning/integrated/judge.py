@@ -1,10 +1,10 @@
-"""Judgement of `integrated`: of a module's lessons, which are sure enough among all that was
-searched, and what sizes do they make?
+"""Judgement of `integrated`: of a module's lessons, which are certain enough, given all that
+was searched, and what size follows from each?
 
 May touch: nothing but its arguments.  What is published is a function of the lessons and summaries
 held, save for versions.
 
-The way of an effect to its override:
+An effect becomes an override in six steps:
 
 1. netted: what the baselines of its trades' segments explain is taken off (`netting.py`; `paths.py`
    has the fits);
@@ -17,9 +17,9 @@ The way of an effect to its override:
 4. weighed: how far half-lives and shared effects count, the module's record says (`weighing.py`,
    `sharing.py`);
 5. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
-6. handed out: given its regime gains (`regime_gains.py`), which a slice within one regime does not
+6. sized: given its regime gains (`regime_gains.py`), which a slice within one regime does not
    repeat (`refinements.py`), and its multiplier on the grid, and put into records
-   (`handing_out.py`, `records.py`).
+   (`sizing.py`, `records.py`).
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.outbox import Difference, Outbox
-from app.learning.common.size import spread_of_outcomes, unit_of
+from app.learning.common.size_unit import spread_of_outcomes, unit_of
 from app.learning.integrated.accounts import Accounts
 from app.learning.integrated.factors import Clusterer, Member
-from app.learning.integrated.handing_out import Common, Handed, HandingOut
 from app.learning.integrated.held_lessons import HeldLessons
 from app.learning.integrated.merging import Group
 from app.learning.integrated.records import (
@@ -50,6 +49,7 @@ from app.learning.integrated.records import (
     weight_record,
 )
 from app.learning.integrated.regime_gains import RegimeHistories
+from app.learning.integrated.sizing import Common, SizeChanges, Sizing
 from app.learning.integrated.sketches import decoded
 from app.learning.integrated.weights import Counts
 from schemas.lessons import GroupSummary, LatentFactor, Lesson
@@ -77,7 +77,7 @@ class Standings(NamedTuple):
 
 
 class IntegratedMaterializer:
-    """The lessons of one module and what was handed out about them; the interface is that of
+    """The lessons of one module and what was judged last about them; the interface is that of
     `app.learning.engine.Judge`."""
 
     def __init__(self, module: str, config: LearningConfig) -> None:
@@ -88,16 +88,16 @@ class IntegratedMaterializer:
         self._clusterer = Clusterer(config.factor_jaccard)
         self._accounts = Accounts(config)
         self._histories = RegimeHistories(config.regime_signature)
-        self._handing_out = HandingOut(config)
+        self._sizing = Sizing(config)
         self._published = Outboxes(urgent, urgent_part)
         self._spreads: Columns[Group] = Columns(2)
         self._newest: Columns[Group] = Columns(1)
         self._scale, self._as_of = 1.0, ""
-        # groups to be handed out, and factors to be told
+        # groups to be sized again, and factors that may have changed
         self._due: set[Group] = set()
         self._touched: set[Group] = set()
         self._factors: set[str] = set()
-        self._anew = False  # what is published is not what was handed out
+        self._anew = False  # what is published is not what was judged last
 
     @property
     def n_lessons(self) -> int:
@@ -119,7 +119,7 @@ class IntegratedMaterializer:
         self._anew = True
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
-        """What differs from what was handed out, marked with `version`; a second call in a row
+        """What differs from what was judged last, marked with `version`; a second call in a row
         returns nothing.
 
         With `urgent_only`, what a position manager would not notice (other digits, the same
@@ -130,10 +130,10 @@ class IntegratedMaterializer:
         if self._histories.stale and not (urgent_only and len(self._histories) > URGENT_CELLS):
             self._histories.fit()
         if self._anew:
-            self._handing_out.forget()
+            self._sizing.forget()
             self._due |= self._held.groups.keys()
             self._factors = set(self._clusterer.by_id)
-        handed = self._hand_out(baselines, version)
+        sizes = self._size(baselines, version)
         weights = (
             [weight_record(w, self.module, self._as_of, version) for w in self._histories.weights]
             if self._config.regime_weights is not False
@@ -142,25 +142,27 @@ class IntegratedMaterializer:
         out, complete, self._anew = self._published, self._anew, False
         self._due, self._touched = set(), set()
 
-        def told(outbox: Outbox[Any], records: list[Any], gone: Iterable[str]) -> Difference[Any]:
+        def difference(
+            outbox: Outbox[Any], records: list[Any], gone: Iterable[str]
+        ) -> Difference[Any]:
             if complete:
                 return outbox.replace(records, version, urgent_only=urgent_only)
             return outbox.update(records, sorted(gone), version, urgent_only=urgent_only)
 
         return Changes(
-            overrides=told(out.overrides, handed.overrides, handed.without_override),
-            verdicts=told(out.verdicts, handed.verdicts, handed.without_verdict),
+            overrides=difference(out.overrides, sizes.overrides, sizes.without_override),
+            verdicts=difference(out.verdicts, sizes.verdicts, sizes.without_verdict),
             baselines=out.baselines.replace(
                 [baseline_record(record) for record in baselines.records],
                 version,
                 urgent_only=urgent_only,
             ),
             regime_weights=out.regime_weights.replace(weights, version, urgent_only=urgent_only),
-            factors=told(out.factors, *self._told_factors(version)),
+            factors=difference(out.factors, *self._changed_factors(version)),
         )
 
     def standings(self) -> Standings:
-        """How surely the effects pass that `judge` would hand out now."""
+        """How surely the effects pass that `judge` would publish now."""
         self._update(0)
         accounts = self._accounts
         effects = accounts.all_effects()
@@ -256,7 +258,7 @@ class IntegratedMaterializer:
         self._factors |= factors
         return refactored
 
-    def _hand_out(self, baselines: SegmentBaselines, version: int) -> Handed:
+    def _size(self, baselines: SegmentBaselines, version: int) -> SizeChanges:
         weights = self._histories.weights
         newest_us = micros_from_text(self._as_of) if self._as_of else 0
         mean = baselines.records[0].mean if baselines.records else self._config.baseline_default
@@ -266,20 +268,20 @@ class IntegratedMaterializer:
             newest_us // ALIVE_US * ALIVE_US,
             weights if any(w.active for w in weights) else (),
         )
-        handed = Handed()
-        for key in sorted(self._due | self._handing_out.prepare(common)):
-            self._handing_out.hand_out(
+        sizes = SizeChanges()
+        for key in sorted(self._due | self._sizing.prepare(common)):
+            self._sizing.size(
                 key,
                 self._held.groups.get(key),
                 self._accounts.effects(key),
                 self._clusterer.factor_of,
                 key in self._touched,
                 version,
-                handed,
+                sizes,
             )
-        return handed
+        return sizes
 
-    def _told_factors(self, version: int) -> tuple[list[LatentFactor], list[str]]:
+    def _changed_factors(self, version: int) -> tuple[list[LatentFactor], list[str]]:
         """The records of factors that may have changed, and the ids of those that are gone."""
         due, self._factors = self._factors, set()
         found = [self._clusterer.by_id[i] for i in sorted(due) if i in self._clusterer.by_id]

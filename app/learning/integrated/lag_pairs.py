@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LAGS = 8
-"""Distances in time, each twice the one before, by which pairs of outcomes are told apart."""
+"""Distances in time, each twice the one before, by which pairs of outcomes are distinguished."""
 
 
 class LagPairs:

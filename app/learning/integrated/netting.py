@@ -21,8 +21,8 @@ SHRINK = 0.5
 of nearly 0 was published as a hundredth or two of the wrong sign half of the time (void overrides
 3.9 %; 2.1 % with all of it, for half a point of the gain)."""
 
-TOLD = 0.5
-"""Weight of half-lives from which on they are told to the reader."""
+PUBLISHED_WEIGHT = 0.5
+"""A half-life is published from this weight on."""
 
 
 class Effect(NamedTuple):
@@ -193,8 +193,12 @@ def moved(
     >>> moved(0.4, 0.1, 0.2, 0.1, LessonDecay("decaying", half_life_hours=24.0), 0.5)[:2]
     (0.30000000000000004, 0.1)
     """
-    told = decay if weight >= TOLD else LessonDecay(state="stable")
-    return constant + weight * (now - constant), constant_sd + weight * (now_sd - constant_sd), told
+    published = decay if weight >= PUBLISHED_WEIGHT else LessonDecay(state="stable")
+    return (
+        constant + weight * (now - constant),
+        constant_sd + weight * (now_sd - constant_sd),
+        published,
+    )
 
 
 def kept(now: float, variance: float) -> float:

@@ -43,7 +43,7 @@ def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
         for lesson in lessons
         if lesson.marginal is not None and lesson.marginal.shared
     ]
-    return len(effects), shortened(fsum(x for told in effects for x in told))
+    return len(effects), shortened(fsum(x for shares in effects for x in shares))
 
 
 def of_one_refit(

@@ -32,7 +32,7 @@ BLOCKS = 24
 APART = 2
 """Blocks between two trades whose outcomes have nothing to do with each other."""
 LEAST_BLOCKS = 8
-"""With fewer nothing can be told."""
+"""With fewer there is no test."""
 
 
 def block_of(exit_us: Ints, window_us: int) -> Ints:

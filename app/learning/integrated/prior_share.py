@@ -3,9 +3,9 @@
 May touch: nothing but its arguments.
 
 Each group has an estimate of it, the products of what its slices earned in blocks of time that lie
-apart, per how alike the trades are (Haseman & Elston 1972).  One group's is worth little, so the
-groups' mean, by trades, is the mean of the prior of each (empirical Bayes; Morris 1983).  Shares
-are taken to be exponential: most are small, a few are not.
+apart, per how alike the trades are (Haseman & Elston 1972).  One group's estimate is worth little,
+so the groups' mean, by trades, is the mean of the prior of each (empirical Bayes; Morris 1983).
+Shares are taken to be exponential: most are small, a few are not.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from schemas.lessons import GroupSummary
 Floats = NDArray[np.float64]
 
 SHARES = (0.0005, 0.002, 0.008, 0.032, 0.128, 0.512)
-"""Shares for which effects are told.  On logs of real trades it was 0 to 3 % in most groups, up to
-30 % in a few."""
+"""Shares for which effects are estimated.  On logs of real trades it was 0 to 3 % in most groups,
+up to 30 % in a few."""
 PRIOR_SHARE = 0.01
 """Mean persistent share of a module, before anything is seen."""
 LEAST_SHARE = 1e-6
@@ -34,11 +34,11 @@ SHARE_STEPS = 32
 """Steps of the share to each factor of two: the next trade of one group does not change the effects
 of all."""
 FAR_OUT = -30.0
-"""Standard deviations below 0 from which on the tail of a normal distribution is told by its
+"""Standard deviations below 0 beyond which the tail of a normal distribution is computed by its
 asymptotic series."""
 
 
-class Told(NamedTuple):
+class ShareEstimate(NamedTuple):
     """A group's own estimate of its persistent share, its standard error, and its trades."""
 
     estimate: float
@@ -46,7 +46,7 @@ class Told(NamedTuple):
     trades: int
 
 
-def told(summary: GroupSummary) -> Told | None:
+def share_estimate(summary: GroupSummary) -> ShareEstimate | None:
     """A group's own estimate of its persistent share.
 
     Parameters
@@ -63,7 +63,7 @@ def told(summary: GroupSummary) -> Told | None:
     products = symmetric(summary.persistence.upper)
     if np.count_nonzero(np.diag(products)) < LEAST_BLOCKS:
         return None
-    return Told(*estimated(products, summary.likeness), summary.n)
+    return ShareEstimate(*estimated(products, summary.likeness), summary.n)
 
 
 def estimated(products: Floats, likeness: float) -> tuple[float, float]:
@@ -89,7 +89,7 @@ def estimated(products: Floats, likeness: float) -> tuple[float, float]:
     return float(far.sum()) / likeness, float(np.sqrt(2.0 * (far * far).sum())) / likeness
 
 
-def persistent_shares(groups: Sequence[Told]) -> list[float]:
+def persistent_shares(groups: Sequence[ShareEstimate]) -> list[float]:
     """The posterior mean of each group's persistent share, in steps.
 
     Parameters
@@ -105,7 +105,7 @@ def persistent_shares(groups: Sequence[Told]) -> list[float]:
     ----------
     Morris 1983, "Parametric empirical Bayes inference", JASA 78.
 
-    >>> small, large = Told(0.001, 0.01, 500), Told(0.05, 0.01, 500)
+    >>> small, large = ShareEstimate(0.001, 0.01, 500), ShareEstimate(0.05, 0.01, 500)
     >>> (
     ...     [round(x, 3) for x in persistent_shares([small])],
     ...     [round(x, 3) for x in persistent_shares([small, large])],
@@ -117,19 +117,19 @@ def persistent_shares(groups: Sequence[Told]) -> list[float]:
     return list(shares_of(np.array(groups, np.float64)).tolist())
 
 
-def shares_of(told: Floats) -> Floats:
+def shares_of(estimates: Floats) -> Floats:
     """`persistent_shares` of groups as an array.
 
     Parameters
     ----------
-    told
-        Rows (G, 3), each a `Told`: estimate, standard error, trades.
+    estimates
+        Rows (G, 3), each a `ShareEstimate`: estimate, standard error, trades.
 
     Returns
     -------
     Shares (G,) of the variance.
     """
-    estimate, sd, trades = told.T
+    estimate, sd, trades = estimates.T
     part = trades / fsum(trades.tolist())
     mean = max(
         posterior_share(

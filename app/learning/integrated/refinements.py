@@ -121,7 +121,7 @@ def refined(
         found[i] = effects[i]._replace(effect=blend)
         for r in refinements:
             if effects[r].part != "selected":
-                # shrunk by far, it never told the whole difference
+                # strongly shrunk, it never held the whole difference
                 found[r] = effects[r]._replace(effect=(1.0 - acts) * effects[r].effect)
                 continue
             left = edge + effects[r].effect - blend * _gain(gains, effects[r].lesson, signature)

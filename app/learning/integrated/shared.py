@@ -11,10 +11,10 @@ a parent and its child, or two near clones, share their evidence and never repea
 
 How large τ² is comes from what *persists*: products of outcomes of trades at least two blocks of
 time apart (`persistence.py`), regressed on how alike the trades are (Haseman & Elston 1972).  One
-group alone tells little of it, so that is the module's to say (`prior_share.py`): here the effects
-are told for each of a few shares of the variance that may persist, and the judge reads between
-them.  What hangs together within a block only is noise of each slice, by which its evidence counts
-for less.
+group alone holds little evidence of it, so the module estimates it (`prior_share.py`): here the
+effects are computed for each of a few shares of the variance that may persist, and the judge
+interpolates between them.  What is correlated only within a block is noise of each slice, and its
+evidence counts for less.
 """
 
 from __future__ import annotations
@@ -42,35 +42,35 @@ Ints = NDArray[np.int64]
 SHARED_PART = 3
 """A slice shares its evidence with this part of the trades that it needs to be judged by itself."""
 SHARED_ROOM = 0.8
-"""Part of a group's lessons that are told for their shared effects."""
+"""Part of a group's lessons that may be published for their shared effects."""
 MAIN_PART = 0.5
 """Part of the persistent variance that slices of one dimension have."""
 TRANSIENT_PART = 1.0
-"""How much of what moves within a block any two trades of a slice have in common."""
+"""Share of the movement within a block that any two trades of a slice have in common."""
 PAIRED_TRADES = 512
 """Trades, evenly spaced, from which the likeness of pairs is taken; sums of outcomes use all of
 them."""
 SEGMENT_TRADES = 30.0
 """Trades' worth of the group's mean in what a segment earns in the group."""
 DIRECT = 1024
-"""Up to so many slices are solved directly, by how many trades each two of them share; of more the
-most telling ones are first found by conjugate gradients."""
+"""Up to so many slices are solved directly, by how many trades each two of them share; of more,
+those with the strongest evidence are first found by conjugate gradients."""
 TOLERANCE = 1e-10
-"""At which conjugate gradients end: they only rank, to six decimals."""
+"""Relative error at which conjugate gradients stop: they only rank, to six decimals."""
 GRID = 1e-6
-"""Standard deviations of an outcome to which effects are told, so that the last bits of linear
-algebra do not show."""
+"""Effects are rounded to this many standard deviations of an outcome, so that the last bits of
+linear algebra do not show."""
 MOST_STEPS = 400
 
 
 class SharedFit(NamedTuple):
     """What is shared in a group.
 
-    `slices` (K,) places of the candidates that tell most; `effects` (K, len(SHARES)) around the
-    group's level, for each share of the variance that may persist; `precision` (K,) one over the
-    variance of each slice's mean, and `prior` (K,) the variance of its effect per share; `likeness`
-    what far products are per share; `products` (B, B) of what slices earned in each two blocks
-    beyond what their segments earn in the group, in units of the variance of an outcome."""
+    `slices` (K,) places of the candidates with the strongest evidence; `effects` (K, len(SHARES))
+    around the group's level, for each share of the variance that may persist; `precision` (K,) one
+    over the variance of each slice's mean, and `prior` (K,) the variance of its effect per share;
+    `likeness` what far products are per share; `products` (B, B) of what slices earned in each two
+    blocks beyond what their segments earn in the group, in units of the variance of an outcome."""
 
     slices: Ints
     effects: Floats
@@ -142,12 +142,12 @@ def shared_fit(
     if len(slices) > most:
         share = max(posterior_share(estimate, sd, PRIOR_SHARE), LEAST_SHARE)
         penalty = noisier / (share * weight)
-        told = np.abs(
+        strength = np.abs(
             _approached(held, right, penalty, size)
             if together is None
             else _solved(together, right, penalty)
         )
-        tells = np.round(told * np.sqrt(n) / float(np.sqrt(variance)), 6)
+        tells = np.round(strength * np.sqrt(n) / float(np.sqrt(variance)), 6)
         first = np.sort(np.lexsort((found.order[slices], -tells))[:most])
         together = _together(held[first]) if together is None else together[np.ix_(first, first)]
         slices, right, noisier, size = slices[first], right[first], noisier[first], size[first]

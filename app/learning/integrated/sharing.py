@@ -3,11 +3,11 @@ effects.
 
 May touch: nothing but its arguments.
 
-Two accounts of a group say what a context earns beyond the group's level: the few chosen effects,
-and the shared effects of all slices. What is published is their mean by the weight that the
-module's record gives the second one.  A slice that is in both gets one effect.  Shared effects are
-around the group's mean, while an override's are added where it matches: the difference goes to the
-whole group.
+Two accounts of a group estimate what a context earns beyond the group's level: the few chosen
+effects, and the shared effects of all slices.  What is published is their mean by the weight that
+the module's record gives the second one.  A slice that is in both gets one effect.  Shared effects
+are around the group's mean, while an override's are added where it matches: the difference goes to
+the whole group.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def shared_weight(chosen: Iterable[Effect], counts: Counts) -> float:
     return in_steps(counts.open * (1.0 - surest * (1.0 - counts.shared)))
 
 
-class SharedTold(NamedTuple):
-    """What a group's lessons (L,) tell of their shared effects: `effects` (L, shares), `precision`
+class SharedEffects(NamedTuple):
+    """The shared effects of a group's lessons (L,): `effects` (L, shares), `precision`
     and `prior` (L,), and the `weight` (L,) of each in the mean of the group's trades."""
 
     lessons: list[Lesson]
@@ -71,7 +71,7 @@ class SharedTold(NamedTuple):
     weight: Floats
 
 
-def shared_told(group: GroupPath) -> SharedTold:
+def shared_effects(group: GroupPath) -> SharedEffects:
     """The shared effects of a group's slices as arrays.
 
     Parameters
@@ -83,13 +83,13 @@ def shared_told(group: GroupPath) -> SharedTold:
     -------
     Arrays of the L lessons that have a shared effect, in units of the outcome.
     """
-    told = [(x, x.marginal) for x in group.shared if x.scope and x.marginal is not None]
-    return SharedTold(
-        [lesson for lesson, _ in told],
-        np.array([m.shared for _, m in told], np.float64).reshape(len(told), len(SHARES)),
-        np.array([m.shared_precision for _, m in told], np.float64),
-        np.array([m.shared_prior for _, m in told], np.float64),
-        np.array([x.n for x, _ in told], np.float64) / max(group.summary.n, 1),
+    found = [(x, x.marginal) for x in group.shared if x.scope and x.marginal is not None]
+    return SharedEffects(
+        [lesson for lesson, _ in found],
+        np.array([m.shared for _, m in found], np.float64).reshape(len(found), len(SHARES)),
+        np.array([m.shared_precision for _, m in found], np.float64),
+        np.array([m.shared_prior for _, m in found], np.float64),
+        np.array([x.n for x, _ in found], np.float64) / max(group.summary.n, 1),
     )
 
 
@@ -99,7 +99,7 @@ def shared_part(
     weight: float,
     share: float,
     scale: float,
-    told: SharedTold | None = None,
+    shared: SharedEffects | None = None,
 ) -> SharedPart:
     """The shared effects of a group's slices, weighed.
 
@@ -117,22 +117,22 @@ def shared_part(
         Posterior mean of the persistent share of the group's variance.
     scale
         So many units of the outcome are one unit of size.
-    told
-        The shared effects of its lessons, as `shared_told` reads them; None: read them now.
+    shared
+        The shared effects of its lessons, as `shared_effects` reads them; None: read them now.
 
     Returns
     -------
     Effects in units of the outcome.
     """
-    told, have = told or shared_told(group), frozenset(chosen)
-    raw = (told.effects * between(share)).sum(axis=1)
+    shared, have = shared or shared_effects(group), frozenset(chosen)
+    raw = (shared.effects * between(share)).sum(axis=1)
     sizes = weight * raw
-    sds = 1.0 / np.sqrt(told.precision + 1.0 / np.maximum(share * told.prior, 1e-300))
+    sds = 1.0 / np.sqrt(shared.precision + 1.0 / np.maximum(share * shared.prior, 1e-300))
     seen = (np.abs(sizes) >= 0.5 / GRID * scale).tolist()
     part = SharedPart({}, {}, 0.0)
     as_of, mean = group.summary.as_of, []
     for lesson, x, size, sd, moves, n in zip(
-        told.lessons, raw.tolist(), sizes.tolist(), sds.tolist(), seen, told.weight.tolist(),
+        shared.lessons, raw.tolist(), sizes.tolist(), sds.tolist(), seen, shared.weight.tolist(),
         strict=True,
     ):  # fmt: skip
         if lesson.lesson_id in have:

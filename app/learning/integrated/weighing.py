@@ -11,7 +11,7 @@ from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
 from app.learning.integrated.merging import Group
 from app.learning.integrated.persistence import sign_flip_log_p
-from app.learning.integrated.prior_share import between, shares_of, told
+from app.learning.integrated.prior_share import between, share_estimate, shares_of
 from app.learning.integrated.products import Products
 from app.learning.integrated.weights import (
     HALF_LIFE,
@@ -62,7 +62,7 @@ class Weighing:
         self._half_lives: Columns[Group] = Columns(3)
         self._level_half_lives: Columns[Group] = Columns(3)
         self._shared: Columns[Group] = Columns(3)
-        self._unshared: set[Group] = set()  # groups whose evidence of shared effects is to be told
+        self._unshared: set[Group] = set()  # groups whose evidence of shared effects is due
         self._shared_with = -1.0
         self._came_in: Columns[Group] = Columns(1)  # how far the surest effect of each group has
         self._reshare = False
@@ -94,7 +94,7 @@ class Weighing:
         self._unshared.add(group)
         self._slopes.put(group, summary.persistence)
         self._slope_log_p = None
-        found = told(summary)
+        found = share_estimate(summary)
         if found is None:
             self._tells.drop(group)
         else:
@@ -160,9 +160,9 @@ class Weighing:
             if half_life != self._shared_with:
                 self._shared_with, self._unshared = half_life, set(self._summaries)
             for group in self._unshared:
-                told_for = between(self.shares.get(group, 0.0))
+                shares = between(self.shares.get(group, 0.0))
                 record = self._summaries[group].record
-                self._shared.put(group, shared_evidence(record, told_for, half_life))
+                self._shared.put(group, shared_evidence(record, shares, half_life))
             self._unshared = set()
         shared = self._weight(self._shared, SHARED, config.shared_effects)
         if self._slope_log_p is None:

@@ -56,7 +56,7 @@ STEPS = 100
 """Steps of a weight between 0 and 1: the next trade of one group does not change the effects of
 all."""
 DISCOUNT = 2.0
-"""Trades of a record that are worth one: outcomes that lie near in time hang together."""
+"""Trades of a record that are worth one: outcomes that lie near in time are correlated."""
 
 
 class Evidence(NamedTuple):

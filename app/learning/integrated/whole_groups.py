@@ -433,7 +433,7 @@ def record_of_level(
     beyond = np.array([cell.mean for cell in summary.course])
     beyond += mean - float(n @ beyond) / float(n.sum())
     noise = max(noise2 * float(n.sum()), 1e-300)
-    unit = DISCOUNT / noise  # the noise of levels already has what hangs together in time
+    unit = DISCOUNT / noise  # the noise of levels already includes correlation in time
     past: list[tuple[int, NDArray[np.bool_], NDArray[np.bool_]]] = []
     for cut in range((newest - half) // step * step + step, newest, step):
         known = (starts + length <= cut) & (starts >= cut - half)

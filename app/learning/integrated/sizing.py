@@ -1,7 +1,7 @@
-"""Handing out: the verdict on every lesson of a module, and the overrides.
+"""Sizing: the multiplier of each effect of a module, its override, and each lesson's verdict.
 
-May touch: nothing but its arguments.  What was made of an effect, or of a lesson without one, is
-said again only when it is made of something else.
+May touch: nothing but its arguments.  A record is built again only when what it is based on has
+changed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from schemas.lessons import Lesson, LessonVerdict, Metrics
 
 
 class Common(NamedTuple):
-    """What all records of a module are made with: `scale` units of the outcome are one unit of
+    """What all records of a module share: `scale` units of the outcome are one unit of
     size, `centre` is the baseline that verdicts name, `newest_us` the newest exit on the grid of
     `ALIVE_US`, `weights` those of regimes where any is active."""
 
@@ -43,8 +43,8 @@ class Common(NamedTuple):
 
 
 @dataclass
-class Handed:
-    """Records that have changed, and the ids of those that should not be there any more."""
+class SizeChanges:
+    """Records that have changed, and the ids of records to withdraw."""
 
     verdicts: list[LessonVerdict] = field(default_factory=list)
     overrides: list[Override] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Handed:
 
 
 class _Why(NamedTuple):
-    """What a verdict or an override is made of, beside the effect or the lesson."""
+    """What a verdict or an override depends on, beside the effect or the lesson."""
 
     members: tuple[str, ...] = ()
     cover: str | None = None
@@ -62,15 +62,15 @@ class _Why(NamedTuple):
     on_path: bool = False
 
 
-class _Said:
-    """What was said of a group: what each lesson's verdict was `made_of`, by id, and the ids of its
-    `overrides`; of these `gaining`, by id the metrics of those that could have gains.  `plain`: no
-    lesson is in a factor."""
+class _LastResult:
+    """The last result for a group: the `basis` of each lesson's verdict, by id, and the ids of its
+    `overrides`; `gaining`, the metrics of those that could have gains, by id.  `plain`: no lesson
+    is in a factor."""
 
-    __slots__ = ("gaining", "made_of", "overrides", "plain")
+    __slots__ = ("basis", "gaining", "overrides", "plain")
 
     def __init__(self) -> None:
-        self.made_of: dict[str, tuple[Effect | Lesson, _Why]] = {}
+        self.basis: dict[str, tuple[Effect | Lesson, _Why]] = {}
         self.overrides: set[str] = set()
         self.gaining: dict[str, Metrics] = {}
         self.plain = True
@@ -80,43 +80,43 @@ _PLAIN = _Why()
 _ON_PATH = _Why(on_path=True)
 
 
-class HandingOut:
+class Sizing:
     """The verdicts and overrides of one module."""
 
     def __init__(self, config: LearningConfig) -> None:
         self._config = config
-        self._said: dict[Group, _Said] = {}
+        self._last: dict[Group, _LastResult] = {}
         self._common: Common | None = None
-        self._anew = False  # all records are made of other numbers that they have in common
+        self._anew = False  # numbers that all records share have changed
         self._steps: dict[tuple[Group, str], bytes] = {}
         self._regained: set[tuple[Group, str]] = set()
 
     def forget(self) -> None:
-        """Say everything again."""
-        self._said, self._common, self._steps = {}, None, {}
+        """Build all records again."""
+        self._last, self._common, self._steps = {}, None, {}
 
     def prepare(self, common: Common) -> set[Group]:
-        """Make records with this from now on; the groups to be handed out again for it."""
+        """Build records with `common` from now on; returns the groups that must be sized again."""
         before, self._common = self._common, common
         self._regained = set()
         self._anew = before is not None and before[:3] != common[:3]
         if self._anew:
             self._steps = {}
-            return set(self._said)
+            return set(self._last)
         if before is None or before.weights is common.weights:
             return set()
         self._regained = self._others(common.weights)
         return {key for key, _ in self._regained}
 
     def _others(self, weights: Sequence[RegimeWeights]) -> set[tuple[Group, str]]:
-        """The overrides, by group and id, whose gains are others with these weights."""
-        places = [(key, i) for key, said in self._said.items() for i in said.gaining]
-        rows = [m for said in self._said.values() for m in said.gaining.values()]
+        """The overrides, by group and id, whose gains change with these weights."""
+        places = [(key, i) for key, last in self._last.items() for i in last.gaining]
+        rows = [m for last in self._last.values() for m in last.gaining.values()]
         found = steps_of(rows, weights)
         before, self._steps = self._steps, dict(zip(places, found, strict=True))
         return {place for place, steps in self._steps.items() if before.get(place) != steps}
 
-    def hand_out(
+    def size(
         self,
         key: Group,
         group: HeldGroup | None,
@@ -124,7 +124,7 @@ class HandingOut:
         factor_of: Mapping[str, Factor],
         touched: bool,
         version: int,
-        handed: Handed,
+        changes: SizeChanges,
     ) -> None:
         """Add what has changed of a group, marked with `version`; None for one that is gone.
 
@@ -136,21 +136,21 @@ class HandingOut:
         members = refinements_of(effects, self._config.regime_signature)
         if members and self._common.weights:
             effects = refined(effects, members, self._common.weights, self._config.regime_signature)
-        said = self._said.get(key)
-        if said is None:
-            said = self._said[key] = _Said()
-        known = said.made_of
+        last = self._last.get(key)
+        if last is None:
+            last = self._last[key] = _LastResult()
+        known = last.basis
         plain = not factor_of or not any([i in factor_of for i in lessons])
-        whole = touched or self._anew or not known or not (plain and said.plain)
-        said.plain = plain
+        whole = touched or self._anew or not known or not (plain and last.plain)
+        last.plain = plain
         found = [
             (i, effect)
             for i, effect in effects.items()
             if whole or i not in known or known[i][0] is not effect or (key, i) in self._regained
         ]
         left = [i for i, (of, _) in known.items() if isinstance(of, Effect) and i not in effects]
-        covered = self._hand_out_effects(
-            said, found, lessons, effects, members, factor_of, version, handed
+        covered = self._size_effects(
+            last, found, lessons, effects, members, factor_of, version, changes
         )
         rejected = lessons if whole else [i for i in left if i in lessons]
         path: Container[str] = ()
@@ -162,28 +162,28 @@ class HandingOut:
                 why = _ON_PATH if on_path else _PLAIN
                 if factor is not None or cover is not None:
                     why = _Why((), cover, factor and factor.factor_id, (), on_path)
-                self._reject(said, lessons[i], why, version, handed)
+                self._reject(last, lessons[i], why, version, changes)
         for i in left:
-            if i in said.overrides:
-                said.overrides.discard(i)
-                said.gaining.pop(i, None)
-                handed.without_override.append(i)
+            if i in last.overrides:
+                last.overrides.discard(i)
+                last.gaining.pop(i, None)
+                changes.without_override.append(i)
         for i in [i for i in (known if whole else left) if i not in effects and i not in lessons]:
             del known[i]
-            handed.without_verdict.append(i)
+            changes.without_verdict.append(i)
         if not known:
-            del self._said[key]
+            del self._last[key]
 
-    def _hand_out_effects(
+    def _size_effects(
         self,
-        said: _Said,
+        last: _LastResult,
         found: list[tuple[str, Effect]],
         lessons: Mapping[str, Lesson],
         effects: Mapping[str, Effect],
         chopped: Container[str],
         factor_of: Mapping[str, Factor],
         version: int,
-        handed: Handed,
+        changes: SizeChanges,
     ) -> dict[str, str]:
         """Add what has changed of these effects; returns the lessons that are covered, and what
         covers each.  Gains of `chopped` slices matter without an override."""
@@ -199,11 +199,11 @@ class HandingOut:
             gains: tuple[tuple[str, float], ...] = ()
             metrics, gaining = effect.lesson.metrics, times != 1.0 or i in chopped
             if gaining and metrics is not None and effect.lesson.scope:
-                said.gaining[i] = metrics
+                last.gaining[i] = metrics
             else:
-                said.gaining.pop(i, None)
+                last.gaining.pop(i, None)
             if times != 1.0:
-                if weights and i in said.gaining:
+                if weights and i in last.gaining:
                     gains = tuple(gains_of(effect.lesson, weights).items())
                 members = () if factor is None else _silent(factor, lessons, effects, covered)
                 covered.update(dict.fromkeys(members, i))
@@ -211,19 +211,19 @@ class HandingOut:
                     why = _Why(members, gains=gains)
             if factor is not None:
                 why = why._replace(factor_id=factor.factor_id)
-            old = said.made_of.get(i)
+            old = last.basis.get(i)
             again = self._anew or old is None or old[0] is not effect or old[1] != why
-            said.made_of[i] = effect, why
+            last.basis[i] = effect, why
             if times == 1.0:
-                if i in said.overrides:
-                    said.overrides.discard(i)
-                    handed.without_override.append(i)
+                if i in last.overrides:
+                    last.overrides.discard(i)
+                    changes.without_override.append(i)
             else:
-                said.overrides.add(i)
+                last.overrides.add(i)
             if again:
-                handed.verdicts.append(verdict_record(effect, size, times, factor, scale, version))
+                changes.verdicts.append(verdict_record(effect, size, times, factor, scale, version))
                 if times != 1.0:
-                    handed.overrides.append(
+                    changes.overrides.append(
                         override_record(
                             effect, size, times, why.members, factor, dict(why.gains), scale,
                             newest_us, version,
@@ -231,14 +231,16 @@ class HandingOut:
                     )  # fmt: skip
         return covered
 
-    def _reject(self, said: _Said, lesson: Lesson, why: _Why, version: int, handed: Handed) -> None:
+    def _reject(
+        self, last: _LastResult, lesson: Lesson, why: _Why, version: int, changes: SizeChanges
+    ) -> None:
         """Add the verdict on a lesson without an effect, if it has changed."""
         assert self._common is not None
-        old = said.made_of.get(lesson.lesson_id)
+        old = last.basis.get(lesson.lesson_id)
         if self._anew or old is None or old[0] is not lesson or old[1] != why:
-            said.made_of[lesson.lesson_id] = lesson, why
+            last.basis[lesson.lesson_id] = lesson, why
             rejection = Rejection(why.cover, why.factor_id, self._common.centre, why.on_path)
-            handed.verdicts.append(rejected_record(lesson, rejection, self._config.n_min, version))
+            changes.verdicts.append(rejected_record(lesson, rejection, self._config.n_min, version))
 
 
 def _silent(

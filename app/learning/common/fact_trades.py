@@ -1,4 +1,4 @@
-"""From the bytes of facts to trades: what is read in bulk, by workers as they start and by replays.
+"""Decode facts to trades, in bulk: when a worker starts, and in replays.
 
 May touch: nothing but its arguments.
 """
@@ -15,7 +15,7 @@ Group = tuple[str, str, str]
 """(module, pattern key, category)."""
 
 
-# Of a fact only what a trade is made of: what is not named is not decoded.
+# Only the fields of a fact that a trade needs: others are not decoded.
 class _Segment(msgspec.Struct, gc=False, frozen=True):
     bucket: str | None = None
     timeframe: str | None = None
@@ -58,8 +58,8 @@ def trades_by_group(
 ) -> tuple[dict[Group, list[Trade]], int]:
     """The trades of facts by group, in their order, and how many facts lack the outcome.
 
-    A group of which every fact lacks it has an empty list.  `unreadable` is told the place of each
-    value that is no fact, and why: only another program can have written it.
+    A group of which every fact lacks it has an empty list.  `unreadable` is called with the place
+    of each value that is no fact, and the reason: only another program can have written it.
 
     >>> trades_by_group([b"{}"], "rr", lambda place, error: print(place, error))
     0 Object missing required field `module`

@@ -1,4 +1,4 @@
-"""What was said of many records, without the records: enough to tell which differ.
+"""Digests of published records, instead of the records: enough to see which differ.
 
 May touch: nothing but its arguments.
 """
@@ -18,12 +18,12 @@ Kept = TypeVar("Kept", bound=msgspec.Struct)
 
 _encode = msgspec.msgpack.Encoder().encode
 DIGEST_BYTES = 16
-"""Of a lesson; two of different content are told apart but for one case in 10³⁸."""
+"""Of a lesson; two lessons of different content have one digest in one case of 10³⁸."""
 URGENT_BYTES = 8
-"""Of what is urgent of a record."""
+"""Of the urgent part of a record."""
 
 
-class Said(Generic[Kept]):
+class Digests(Generic[Kept]):
     """As `Outbox`, for records of which nothing but a digest is kept: a lesson takes some 3 kB, its
     digest a fiftieth.
 
@@ -33,12 +33,12 @@ class Said(Generic[Kept]):
     ...     return LatentFactor(
     ...         learning="integrated", factor_id=factor_id, module="pm", representative="a",
     ...         members=("a", "b"), cohesion=cohesion, as_of="", version=version)
-    >>> said = Said(FACTORS)
-    >>> said.adopt([factor("f", 0.8, 1), factor("g", 0.8, 1)])
-    >>> difference = said.replace([factor("f", 0.8, 2), factor("h", 0.9, 2)], 2)
+    >>> published = Digests(FACTORS)
+    >>> published.adopt([factor("f", 0.8, 1), factor("g", 0.8, 1)])
+    >>> difference = published.replace([factor("f", 0.8, 2), factor("h", 0.9, 2)], 2)
     >>> [record.factor_id for record in difference.published], difference.retired
     (['h'], ['g'])
-    >>> said.update([factor("f", 0.7, 2)], 3).published[0].version
+    >>> published.update([factor("f", 0.7, 2)], 3).published[0].version
     3
     """
 
@@ -81,7 +81,7 @@ class Said(Generic[Kept]):
 
 
 class LeanOutbox(Outbox[Kept]):
-    """An `Outbox` that holds a digest of each record: one of all that it says, and one of what a
+    """An `Outbox` that holds a digest of each record: one of all its content, and one of what a
     reader would notice at once, `urgent_part`.
 
     >>> from schemas.kinds import FACTORS
@@ -114,6 +114,6 @@ class LeanOutbox(Outbox[Kept]):
 
 
 def digest_of(record: Any) -> bytes:
-    """Of what a record says, whatever its version and those of its lessons."""
-    said = _encode((type(record).__name__, *content_of(record)))
-    return hashlib.blake2b(said, digest_size=DIGEST_BYTES).digest()
+    """The digest of a record's content, whatever its version and those of its lessons."""
+    content = _encode((type(record).__name__, *content_of(record)))
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
