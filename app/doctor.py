@@ -119,7 +119,7 @@ async def _log(settings: Settings) -> Finding:
         return Finding("log", False, f"The log cannot be compared: {error!r}", "try again")
     if lost:
         more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
-        remedy = f"send them again if you can; to be told no more: {topics.ACCEPT}"
+        remedy = f"send them again if you can; to acknowledge the loss: {topics.ACCEPT}"
         return Finding("log", False, f"{lost[0]}{more}", remedy)
     return Finding("log", True, "it is the one that was read before")
 

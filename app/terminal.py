@@ -1,7 +1,7 @@
 """What reaches a terminal: text without control characters, wherever its parts came from.
 
 A scope value or a pattern key may hold an escape sequence, which would move the cursor, rename the
-window or hide a line.  May touch: stdout and stderr, when told to print.
+window or hide a line.  May touch: stdout and stderr, when asked to print.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Step(NamedTuple):
     prepared: Prepared | None
 
 
-class Told(NamedTuple):
+class _State(NamedTuple):
     """A group after its first `place` steps."""
 
     place: int
@@ -94,7 +94,7 @@ class OverrideHistory:
         )
         self._changes = len(timed)
         self._steps: dict[Group, list[Step]] = {}
-        self._told: dict[Group, Told] = {}
+        self._states: dict[Group, _State] = {}
         groups: dict[str, Group] = {}
         latest: dict[str, int] = {}
         for at_s, version, change in timed:
@@ -114,19 +114,19 @@ class OverrideHistory:
         if steps is None:
             return None
         place = bisect_right(steps, at_s, key=lambda step: step.at_s)
-        told = self._told.get(group)
-        if told is None or told.place > place:
-            told = Told(0, {}, GroupIndex(()))
-        if told.place < place:
-            held = dict(told.held)
-            for step in steps[told.place : place]:
+        state = self._states.get(group)
+        if state is None or state.place > place:
+            state = _State(0, {}, GroupIndex(()))
+        if state.place < place:
+            held = dict(state.held)
+            for step in steps[state.place : place]:
                 if step.prepared is None:
                     held.pop(step.override_id, None)
                 else:
                     held[step.override_id] = step.prepared
-            told = Told(place, held, GroupIndex(held.values()))
-        self._told[group] = told
-        return told.matcher
+            state = _State(place, held, GroupIndex(held.values()))
+        self._states[group] = state
+        return state.matcher
 
     def __len__(self) -> int:
         return self._changes

@@ -164,10 +164,10 @@ def _learners(
     console: Console,
 ) -> None:
     states = Counter(o.decay.state for o in overrides)
-    said = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    text = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     console.print(
         "\n[bold]Half-life[/bold]:"
-        f" {said or 'no edge to track'}{'; a decaying edge keeps fading' * ('decaying' in states)}."
+        f" {text or 'no edge to track'}{'; a decaying edge keeps fading' * ('decaying' in states)}."
     )
     active = sorted(w.regime for w in weights if w.active)
     tested = [w for w in weights if w.regime]

@@ -131,13 +131,13 @@ def _run(out: Path, check: bool) -> None:
     if check:
         packed = log.read_bytes()
         held = zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 30)
-        said, expected = (
+        found, expected = (
             orjson.loads(description.read_bytes()),
             metadata(made, source, data, packed),
         )
-        for each in (said, expected):
+        for each in (found, expected):
             del each["source"]["package_version"]  # another version with the same files is as good
-        if held != data or said != expected:
+        if held != data or found != expected:
             raise BadDataError(
                 f"{log.name} or {description.name} does not match what the script produces.",
                 "Run python -m samples.build, review the changes, and commit both files.",

@@ -158,7 +158,7 @@ def up() -> None:
         environment=environment,
     )
     page = start_dashboard(environment, dashboard_port, metrics_port)
-    told = faust(
+    audit = faust(
         "audit",
         "--cuts",
         str(CUTS),
@@ -170,8 +170,8 @@ def up() -> None:
         environment=environment,
         show=False,
     )
-    processes.write_atomically(AUDIT, told)
-    show(msgspec.json.decode(told, type=Audit), Console())
+    processes.write_atomically(AUDIT, audit)
+    show(msgspec.json.decode(audit, type=Audit), Console())
     console.print(
         f"\nDone in {time.monotonic() - started:.0f} s.  [bold]Open {page} in a browser:[/bold]"
         f" what was learned, whether it helps, and why a size is what it is.  The audit in full is"

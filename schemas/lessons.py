@@ -176,11 +176,11 @@ class CourseCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RecordCell(msgspec.Struct, frozen=True, array_like=True):
-    """What a group's accounts said at `cut_us` of the `n` trades after it, and what came:
+    """What a group's accounts predicted at `cut_us` for the `n` trades after it, and the outcomes:
     `products` are the upper half, row by row, of the symmetric matrix of sums of products around
-    the means of these columns: what the chosen effects said, taken as constant; the same as their
+    the means of these columns: the chosen effects, taken as constant; the same as their
     half-lives leave them; the shared effects for each of the shares of the variance that may
-    persist; and what came."""
+    persist; and the outcomes."""
 
     cut_us: int
     n: int
@@ -194,7 +194,7 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     outcome `rr`, and in `integrated`, whose path has it. In `integrated` also its path; its
     `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in
     units of the variance of an outcome, and the `likeness` of their trades, which is what it would
-    be if all of that variance persisted; the `record` of what would have been said of it at past
+    be if all of that variance persisted; the `record` of predictions for it at past
     times; and `shared`, how many of its lessons have a shared effect, and the sum of these: by it a
     reader knows whether it has all of them.
     """

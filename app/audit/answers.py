@@ -67,7 +67,7 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
     material = MATERIAL_SHARE * worth
     sure = max(settings["integrated"].score.value.low, without.score.value.low) > 0
     if not found.seen:
-        said, why = (
+        verdict, why = (
             UNSURE,
             (
                 "Regimes cannot be assessed: no judged decision was in a known regime, or all were"
@@ -75,14 +75,14 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
             ),
         )
     elif not sure:
-        said, why = (
+        verdict, why = (
             UNSURE,
             "Sizing has no clear value here, so regimes have nothing to improve.",
         )
     else:
-        said = answer(gain, material)
-        if said == NO and found.attainable.high >= material:
-            said = UNSURE
+        verdict = answer(gain, material)
+        if verdict == NO and found.attainable.high >= material:
+            verdict = UNSURE
             why = f"The weights add {number(gain)} per decision, so they could be off; but "
             if found.attainable.high == float("inf"):
                 why += (
@@ -95,14 +95,14 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
                     f" {found.attainable.high:+.4f}, and more than {material:.4f} would be"
                     " material."
                 )
-        elif said == NO:
+        elif verdict == NO:
             why = (
                 f"Pattern and regime in scope are enough: the weights add {number(gain)} per"
                 " decision, and even knowing how edges differ by regime would be worth"
                 f" {number(found.attainable)}; {material:.4f} would be material, a tenth of what"
                 " sizing is worth."
             )
-        elif said == YES:
+        elif verdict == YES:
             why = f"They add {number(gain)} per decision, of the {worth:.4f} that sizing is worth."
         else:
             why = (
@@ -114,7 +114,7 @@ def regimes(settings: Mapping[str, Setting], found: Regimes) -> Question:
             "Do you need regime-specific weights in the edge formula, or is pattern and regime in"
             " scope enough?"
         ),
-        answer=said,
+        answer=verdict,
         name="value per decision that regime weights add",
         figure=gain,
         material=material if sure else None,
@@ -131,9 +131,9 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
     sure = found.skill.low > 0
     on = f"In sizing, half-lives add {number(_beyond(without).value)} of value per decision."
     if not found.trades:
-        said, why = UNSURE, "No effect was chosen at any cut, so decay could not be observed."
+        verdict, why = UNSURE, "No effect was chosen at any cut, so decay could not be observed."
     elif not sure:
-        said, why = (
+        verdict, why = (
             UNSURE,
             (
                 "No form of decay clearly predicted later trades, so the forms cannot be"
@@ -141,19 +141,19 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
             ),
         )
     else:
-        said = answer(figure, material)
+        verdict = answer(figure, material)
         falls = max(found.exponential_over_constant.low, found.linear_over_constant.low) > 0
-        if said == YES:
+        if verdict == YES:
             why = (
                 f"Exponential decay predicts later trades better than linear: {number(figure)} nats"
                 f" per trade. {on}"
             )
-        elif said == NO and falls:
+        elif verdict == NO and falls:
             why = (
                 "Edges fade, and linear decay predicts that as well as exponential, which gains"
                 f" {number(figure)} nats per trade. {on}"
             )
-        elif said == NO:
+        elif verdict == NO:
             why = (
                 "Edges hardly fade within the window, so the form makes no difference:"
                 f" {number(figure)} nats per trade. {on}"
@@ -165,7 +165,7 @@ def decays(settings: Mapping[str, Setting], found: Decay) -> Question:
             )
     return Question(
         question="Do you need exponential (half-life) decay, or is linear decay good enough?",
-        answer=said,
+        answer=verdict,
         name="log predictive density per trade, exponential minus linear (nats)",
         figure=figure,
         material=material if sure else None,
@@ -178,9 +178,9 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
     """Do several overrides with the same evidence match a decision?"""
     ours = settings["integrated"].overlap
     if not found.decisions:
-        said, why = UNSURE, "No override of the batch jobs' formulas matches any decision."
+        verdict, why = UNSURE, "No override of the batch jobs' formulas matches any decision."
     else:
-        said = answer(found.repeated, MATERIAL_SHARE)
+        verdict = answer(found.repeated, MATERIAL_SHARE)
         counts = (
             f"{found.matched:.1f} overrides match a sized decision on average, which are"
             f" {found.distinct:.1f} pieces of evidence"
@@ -190,7 +190,9 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
             f" {found.change.value:.3f} on average, worth {number(found.worth)} per decision"
         )
         hardly = (
-            " The difference is negligible." if said == YES and found.change.high < HARDLY else ""
+            " The difference is negligible."
+            if verdict == YES and found.change.high < HARDLY
+            else ""
         )
         why = f"With the batch jobs' formulas (`classic`) {counts}; {merging}.{hardly} "
         why += (
@@ -201,7 +203,7 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
         )
     return Question(
         question="Do you have double counting: several overrides that match the same trade?",
-        answer=said,
+        answer=verdict,
         name="share of votes that repeat the evidence of another (classic)",
         figure=found.repeated,
         material=MATERIAL_SHARE,

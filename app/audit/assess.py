@@ -53,7 +53,7 @@ Floats = NDArray[np.float64]
 
 BINS = 10
 STRETCHES = 12
-TOLD = 40
+SHOWN_OVERRIDES = 40
 """Overrides that are shown."""
 MONTH_US = 30 * DAY_US
 CURVES = ("integrated", "classic", *(f"no {name}" for name in LEARNERS))
@@ -99,7 +99,7 @@ def audit(
             name: bins(judged.multipliers[name], judged.uplift)
             for name in ("integrated", "classic")
         },
-        overrides=_told(done.now),
+        overrides=_overrides(done.now),
         exploration=_exploration(plan, done),
         seconds=seconds,
     )
@@ -197,8 +197,8 @@ def _weights(now: dict[str, Now]) -> tuple[Weight, ...]:
             shared_effects=c.shared,
             opened=c.open,
         )
-        for module, said in sorted(now.items())
-        for category, c in sorted(said.counts.items())
+        for module, state in sorted(now.items())
+        for category, c in sorted(state.counts.items())
     )
 
 
@@ -338,13 +338,13 @@ def _curve(name: str, judged: Judgements, draws: Resampler) -> Curve:
     )
 
 
-def _told(now: dict[str, Now]) -> tuple[AuditedOverride, ...]:
+def _overrides(now: dict[str, Now]) -> tuple[AuditedOverride, ...]:
     found = []
-    for said in now.values():
-        reasons = {v.lesson_id: v.reason for v in said.verdicts}
-        factors = {f.factor_id: f.members for f in said.factors}
-        effects = {e.lesson.lesson_id: e for e in said.effects}
-        for o in said.overrides["integrated"]:
+    for state in now.values():
+        reasons = {v.lesson_id: v.reason for v in state.verdicts}
+        factors = {f.factor_id: f.members for f in state.factors}
+        effects = {e.lesson.lesson_id: e for e in state.effects}
+        for o in state.overrides["integrated"]:
             effect = effects.get(o.override_id)
             members = tuple(
                 m for m in factors.get(o.latent_factor_id or "", ()) if m != o.override_id
@@ -357,7 +357,7 @@ def _told(now: dict[str, Now]) -> tuple[AuditedOverride, ...]:
             )
     return tuple(
         sorted(found, key=lambda t: (-abs(t.override.multiplier - 1.0), t.override.override_id))[
-            :TOLD
+            :SHOWN_OVERRIDES
         ]
     )
 

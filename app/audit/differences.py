@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.audit.variants import told, variants
+from app.audit.variants import published, variants
 from app.learning.common.config import LearningConfig
 from app.learning.common.window import Trade
 from app.learning.engine import Engine
@@ -94,4 +94,4 @@ def sides(
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
     integrated.fold(trades)
     classic.fold(trades)
-    return Sides(told(integrated, classic, configs), integrated.verdicts())
+    return Sides(published(integrated, classic, configs), integrated.verdicts())

@@ -114,8 +114,8 @@ def group_means(table: Lesson) -> Floats:
         kept[used] = np.maximum(
             0.0, 1.0 - noise[used] / np.maximum((mean[used] - centre) ** 2, 1e-12)
         )
-    told = np.append(centre + kept * (mean - centre), centre)
-    return np.asarray(told[table.asked_group])
+    predicted = np.append(centre + kept * (mean - centre), centre)
+    return np.asarray(predicted[table.asked_group])
 
 
 def ridge(table: Lesson) -> Floats:
@@ -140,10 +140,10 @@ def ridge(table: Lesson) -> Floats:
         # out.
         stop = until - max(1, until // 50)
         sums, start = _sums(x[start:stop], y[start:stop], sums), stop
-        told = _told(sums, x[until:end], PENALTIES)
-        loss += ((told - y[until:end, None]) ** 2).sum(axis=0)
+        predicted = _predictions(sums, x[until:end], PENALTIES)
+        loss += ((predicted - y[until:end, None]) ** 2).sum(axis=0)
     best = PENALTIES[int(np.argmin(loss))]
-    return np.asarray(_told(_sums(x[start:], y[start:], sums), asked, (best,))[:, 0])
+    return np.asarray(_predictions(_sums(x[start:], y[start:], sums), asked, (best,))[:, 0])
 
 
 PEERS: dict[str, Callable[[Lesson], Floats]] = {"group means": group_means, "ridge": ridge}
@@ -179,13 +179,13 @@ def slices(seen: Ints, asked: Ints, least_of_two: int = LEAST_OF_ONE) -> Slices:
     wanted: list[sparse.csr_matrix] = []
     dimension: list[int] = []
     for a, b in keys:
-        codes, told = seen[:, a] * top + seen[:, b], asked[:, a] * top + asked[:, b]
+        codes, predicted = seen[:, a] * top + seen[:, b], asked[:, a] * top + asked[:, b]
         valid = (seen[:, a] > 0) & (seen[:, b] > 0)
         values, counts = np.unique(codes[valid], return_counts=True)
         values = values[(counts >= (LEAST_OF_ONE if a == b else least_of_two)) & (counts < n)]
         if not len(values):
             continue
-        for rows, found, out in ((n, codes, known), (m, told, wanted)):
+        for rows, found, out in ((n, codes, known), (m, predicted, wanted)):
             at = np.minimum(np.searchsorted(values, found), len(values) - 1)
             hit = values[at] == found
             out.append(
@@ -232,7 +232,7 @@ def _sums(x: sparse.csr_matrix, y: Floats, before: _Sums | None = None) -> _Sums
     )
 
 
-def _told(s: _Sums, asked: sparse.csr_matrix, penalties: tuple[float, ...]) -> Floats:
+def _predictions(s: _Sums, asked: sparse.csr_matrix, penalties: tuple[float, ...]) -> Floats:
     """(M, penalties) what is expected of `asked`; the mean is not penalised."""
     mean, centre = s.y / s.n, s.x / s.n
     gram, wanted = s.xx - s.n * np.outer(centre, centre), s.xy - s.y * centre

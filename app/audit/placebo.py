@@ -1,5 +1,5 @@
-"""How many overrides would there be if scopes said nothing?  Outcomes change places, everything
-else stays, and it is learned again.
+"""How many overrides would there be if scopes carried no information?  Outcomes change places,
+everything else stays, and it is learned again.
 
 May touch: nothing but its arguments.
 

@@ -2,7 +2,7 @@
 
 May touch: nothing but its arguments.
 
-What one cut answers for hangs together: the same overrides, the same weeks of market; and markets
+The decisions of one cut are correlated: they share overrides and weeks of market; and markets
 change slowly, so that cuts which are near in time are alike as well.  So it is not decisions that
 are drawn again but stretches of consecutive cuts of some 60 days, with the ends of history joined
 (the circular block bootstrap; Politis & Romano 1992).  A figure is any function of sums by cut.

@@ -64,11 +64,11 @@ def always(config: LearningConfig) -> dict[str, LearningConfig]:
     return {name: replace(integrated, **switch) for name, switch in on.items()}
 
 
-def told(
+def published(
     integrated: Engine, classic: Engine, configs: Mapping[str, LearningConfig]
 ) -> dict[str, list[Override]]:
-    """What each of `configs` (`variants`, and more of `integrated`) currently publishes, by name.
-    Those of `integrated` judge the same lessons, as in production."""
+    """The overrides that each of `configs` (`variants`, and more of `integrated`) publishes, by
+    name.  Those of `integrated` judge the same lessons, as in production."""
     overrides = {"integrated": integrated.learn(), "classic": classic.learn()}
     evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
     for name, config in configs.items():

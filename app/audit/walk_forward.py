@@ -31,7 +31,7 @@ from app.audit.duplicates import representatives
 from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group
-from app.audit.variants import WEIGHED, always, told, variants
+from app.audit.variants import WEIGHED, always, published, variants
 from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
 from app.learning.common.window import SegmentKey
@@ -84,7 +84,7 @@ class Judgements(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """All that is kept of one cut: the decisions after it, what `PROBES` contexts were told at it
+    """All that is kept of one cut: the decisions after it, the answers to `PROBES` contexts at it
     by variant, and how well each form of decay predicted the trades after it."""
 
     cut_us: int
@@ -135,7 +135,7 @@ class Reader:
         return () if together is None else together.overrides
 
     def answer(self, decision: Decision, at_us: int | None = None) -> Resolution:
-        """What `decision` is told, or was told if it were taken at `at_us`."""
+        """The answer to `decision`, at its own time or as if it were taken at `at_us`."""
         matched = self.match(decision)
         return (
             combine(matched, decision.scope, (decision.at_us if at_us is None else at_us) / 1e6)
@@ -167,7 +167,7 @@ def judge_cut(
     integrated.fold(known)
     # The formulas of `classic` know nothing of other groups but the baseline.
     classic.fold({group: trades for group, trades in known.items() if group in timeline.home})
-    overrides = told(integrated, classic, configs | weighed)
+    overrides = published(integrated, classic, configs | weighed)
     readers = {variant: Reader(found) for variant, found in overrides.items()}
     asked = timeline.asked(cut_us, min(end_us, cut_us + HORIZON_US))
     answers = {variant: [reader.answer(d) for d in asked] for variant, reader in readers.items()}

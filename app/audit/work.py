@@ -17,7 +17,7 @@ from app.audit import decay, placebo
 from app.audit.differences import differences
 from app.audit.timeline import Timeline
 from app.audit.trades import Module
-from app.audit.variants import told, variants
+from app.audit.variants import published, variants
 from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
@@ -128,18 +128,19 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
     integrated.fold(known)
     classic.fold({group: trades for group, trades in known.items() if group in timeline.home})
-    said = {
+    current = {
         variant: [o for o in overrides if o.action_category in categories]
-        for variant, overrides in told(integrated, classic, configs).items()
+        for variant, overrides in published(integrated, classic, configs).items()
     }
     changes = {
         variant: (len(found), max((d.size for d in found), default=0.0))
         for variant, found in (
-            (v, differences(said["integrated"], overrides, [])) for v, overrides in said.items()
+            (v, differences(current["integrated"], overrides, []))
+            for v, overrides in current.items()
         )
     }
-    ids = {o.override_id for o in said["integrated"]}
-    groups = {(o.pattern_key, o.action_category) for o in said["integrated"]}
+    ids = {o.override_id for o in current["integrated"]}
+    groups = {(o.pattern_key, o.action_category) for o in current["integrated"]}
     one_each = {d.group: d for d in timeline.decisions if d.group in groups}
     effects = [
         e
@@ -147,7 +148,7 @@ def _now(name: str, timeline: Timeline, config: LearningConfig, categories: Coll
         if e.lesson.lesson_id in ids
     ]
     return Now(
-        said,
+        current,
         integrated.lessons(),
         integrated.summaries(),
         integrated.verdicts(),

@@ -48,8 +48,8 @@ json_option = click.option(
 
 
 def source_options(command: F) -> F:
-    """The options that say how to read FILES: `kind` (None: told from each file) and `mapping`, as
-    `app.sources.closes` takes them."""
+    """The options that say how to read FILES: `kind` (None: detected from each file) and `mapping`,
+    as `app.sources.closes` takes them."""
     kind = click.option(
         "--from",
         "kind",

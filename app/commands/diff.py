@@ -70,7 +70,7 @@ def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
         for name, module in sorted(modules.items()):
             found[name] = sides(name, module.trades, settings.learning_config)
             progress.advance(learning)
-    told = {
+    listed = {
         name: _merged(
             d
             for s in found.values()
@@ -80,9 +80,9 @@ def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
         for name in AGAINST
     }
     if as_json:
-        echo_json(_document(other, found, told, limit))
+        echo_json(_document(other, found, listed, limit))
     else:
-        _print(other, category, found, told, limit)
+        _print(other, category, found, listed, limit)
 
 
 def _merged(found: Iterable[Difference]) -> list[Difference]:
@@ -90,7 +90,7 @@ def _merged(found: Iterable[Difference]) -> list[Difference]:
 
 
 def _document(
-    other: str, found: dict[str, Sides], told: dict[str, list[Difference]], limit: int
+    other: str, found: dict[str, Sides], listed: dict[str, list[Difference]], limit: int
 ) -> dict[str, Any]:
     def plain(differing: list[Difference]) -> list[dict[str, Any]]:
         return [
@@ -108,10 +108,10 @@ def _document(
             name: sum(len(s.overrides[name]) for s in found.values())
             for name in ("integrated", *AGAINST)
         },
-        "differences": {"total": len(told[other]), "shown": plain(told[other])},
+        "differences": {"total": len(listed[other]), "shown": plain(listed[other])},
         "learners": {
             name: {"changed": len(changed), "greatest": max((d.size for d in changed), default=0.0)}
-            for name, changed in ((name, told[f"no {name}"]) for name in LEARNERS)
+            for name, changed in ((name, listed[f"no {name}"]) for name in LEARNERS)
         },
     }
 
@@ -120,7 +120,7 @@ def _print(
     other: str,
     category: str | None,
     found: dict[str, Sides],
-    told: dict[str, list[Difference]],
+    listed: dict[str, list[Difference]],
     limit: int,
 ) -> None:
     counts = {
@@ -132,20 +132,23 @@ def _print(
     of = f" of category {category}" if category else ""
     echo(f"{counts['integrated']:,} overrides{of} by `integrated`, {counts[other]:,} by `{other}`.")
     by = "by classic" if other == "classic" else f"with {other}"
-    _print_told(f"They differ in {len(told[other]):,} contexts", by, told[other], limit)
+    _print_listed(f"They differ in {len(listed[other]):,} contexts", by, listed[other], limit)
     for name in LEARNERS:
         if f"no {name}" != other:
-            changed = told[f"no {name}"]
+            changed = listed[f"no {name}"]
             what = (
                 f"Changed by {PLURAL.get(name, name)}: {len(changed):,}"
                 f" override{'s' * (len(changed) != 1)}"
             )
-            _print_told(what, "without", changed, max(3, limit // 4))
+            _print_listed(what, "without", changed, max(3, limit // 4))
 
 
-def _print_told(what: str, theirs: str, told: list[Difference], limit: int) -> None:
-    echo(f"\n{what}" + (f"; the {limit} greatest:" if len(told) > limit else ":" if told else "."))
-    for d in told[:limit]:
+def _print_listed(what: str, theirs: str, listed: list[Difference], limit: int) -> None:
+    echo(
+        f"\n{what}"
+        + (f"; the {limit} greatest:" if len(listed) > limit else ":" if listed else ".")
+    )
+    for d in listed[:limit]:
         o, mine = d.of, d.ours
         gains = (
             "".join(

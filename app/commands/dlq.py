@@ -155,11 +155,13 @@ def list_letters(
     shown = [letter for _, letter in sorted(newest, reverse=True)]
     total = sum(counts.values())
     if as_json:
-        told = [
+        by_reason = [
             {"reason": reason, "path": where, "letters": n}
             for (reason, where), n in counts.most_common()
         ]
-        echo_json({"total": total, "counts": told, "letters": [_plain(letter) for letter in shown]})
+        echo_json(
+            {"total": total, "counts": by_reason, "letters": [_plain(letter) for letter in shown]}
+        )
         return
     if total:
         table = Table("letters", "reason", "path", "meaning")
@@ -225,8 +227,8 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
             {**_plain(letter), "meaning": REASONS.get(letter.reason), "value": text, "now": now}
         )
         return
-    for name, said in (_plain(letter) | {"key": _short(_key(letter))}).items():
-        echo(f"{name:18} {'' if said is None else said}")
+    for name, content in (_plain(letter) | {"key": _short(_key(letter))}).items():
+        echo(f"{name:18} {'' if content is None else content}")
     echo(f"\n{letter.reason}: {REASONS.get(letter.reason, 'Not written by Edgeloop.')}\n")
     lines = marked(value, letter.path, letter.reason, letter.exception)
     shown = lines if whole or len(lines) <= SHOWN_LINES else _around(lines, letter.reason)

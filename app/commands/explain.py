@@ -76,7 +76,7 @@ def explain_one(
             found = find_override(held, override_id)
             known, _ = await read_known(
                 settings, held, found.module, found.pattern_key, found.action_category,
-                said=lambda what: progress.update(task, description=f"reading {what}"),
+                progress=lambda what: progress.update(task, description=f"reading {what}"),
             )  # fmt: skip
         return explain_override(known, found.override_id, _micros(at), trades=trades)
 
@@ -127,7 +127,7 @@ def explain(
             held = await read_changes(settings)
             known, groups = await read_known(
                 settings, held, module, canonical_or_none(pattern, module) or "", category,
-                said=lambda what: progress.update(task, description=f"reading {what}"),
+                progress=lambda what: progress.update(task, description=f"reading {what}"),
             )  # fmt: skip
         return explain_context(
             known,

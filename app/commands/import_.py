@@ -218,7 +218,7 @@ def _reading_lines(mapping: TableMapping | None) -> list[str]:
     """The parts of the mapping that affect the result, as text."""
     if mapping is None:
         return []
-    said = [
+    parts = [
         f"rows are {mapping.rows}",
         f"times without an offset are in {mapping.timezone}",
         (
@@ -227,7 +227,7 @@ def _reading_lines(mapping: TableMapping | None) -> list[str]:
         ),
     ]
     if mapping.profit:
-        said.append(
+        parts.append(
             {
                 "gross": "fees are deducted from profits",
                 "net": "profits are after fees",
@@ -235,31 +235,31 @@ def _reading_lines(mapping: TableMapping | None) -> list[str]:
             }[mapping.profit]
         )
     if mapping.multipliers:
-        said.append(
+        parts.append(
             "contract values are "
             + joined([f"{name} {value:g}" for name, value in mapping.multipliers.items()], 6)
         )
     if mapping.rows == "fills" and mapping.shorts != "yes":
-        said.append(
+        parts.append(
             "no sale opens a short"
             if mapping.shorts == "no"
             else "a sale opens a short only if it says so"
         )
-    return [f"Read according to the mapping: {'; '.join(said)}."]
+    return [f"Read according to the mapping: {'; '.join(parts)}."]
 
 
 def _expected(text: str | None) -> tuple[float, str | None] | None:
     """(the profit, its currency) of --expect-pnl."""
     if text is None:
         return None
-    told = figure(text.strip())
-    if told is None:
+    stated = figure(text.strip())
+    if stated is None:
         raise UsageError(
             f"--expect-pnl is {text!r}.",
             "Expected an amount such as 1234.56, with its currency if there are several: 1234.56"
             " EUR.",
         )
-    return float(told.text), told.unit
+    return float(stated.text), stated.unit
 
 
 class _Watched:
@@ -331,8 +331,8 @@ def _report(
     fits, sentence = seen.account.expected(*expected) if expected else (True, "")
     if as_json:
         events = [
-            {"place": place, "event": event, **({"told": told._asdict()} if told else {})}
-            for place, event, told in seen.first
+            {"place": place, "event": event, **({"told": stated._asdict()} if stated else {})}
+            for place, event, stated in seen.first
         ]
         named = {what: notes.names(what) for what, _ in notes if notes.names(what)}
         echo_json(

@@ -141,7 +141,7 @@ def progress() -> Progress:
 
 
 class ReadBytes:
-    """How many bytes of all files have been read, told from the closes as they come."""
+    """How many bytes of all files have been read, from the closes as they come."""
 
     def __init__(self) -> None:
         self._file, self._before, self._position = "", 0, 0

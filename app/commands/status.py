@@ -52,7 +52,7 @@ async def _wait(
 async def _refresh(
     settings: Settings, roles: tuple[str, ...], every_s: float, times: int | None, as_json: bool
 ) -> None:
-    """Show the lags again and again; a broker that is away is said, and waited for."""
+    """Show the lags repeatedly; report a broker that is away, and wait for it."""
     with nullcontext(click.echo) if as_json else refreshing(console()) as show:
         for number in numbers(1):
             try:

@@ -3,7 +3,7 @@
 May touch: the broker and, for older changes, PostgreSQL (both read only).
 
 A closed trade counts if one of its actions names overrides in `applied_overrides`.  Its size is
-what these made of it by the changes in force when each action was taken (the mean over such
+what these determined by the changes in force when each action was taken (the mean over such
 actions); what that added against the neutral size is (size − 1) · uplift, in units of the outcome.
 Uplift is the outcome beyond the baseline of the trade's segment.
 """
@@ -56,7 +56,7 @@ class Helped(msgspec.Struct, frozen=True):
 
 
 class Sized(NamedTuple):
-    """A closed trade that was sized: what each override that it names made of its size."""
+    """A closed trade that was sized: what each override that it names added to its size."""
 
     exit_us: int
     uplift: float

@@ -148,7 +148,7 @@ async def learned(connection: asyncpg.Connection) -> Learned:
 
 
 async def changes(connection: asyncpg.Connection) -> tuple[PastChange, ...]:
-    """The newest changes; a retired override is told by what it said before."""
+    """The newest changes; a retired override is shown as it was before."""
     rows = await connection.fetch(
         "SELECT h.override_id, h.published_at, h.retired, coalesce(h.record, (SELECT b.record"
         " FROM pm_overrides_history AS b WHERE b.override_id = h.override_id"

@@ -1,4 +1,4 @@
-"""The last known state of each source: what it said, when, and what is wrong with it now.
+"""The last known state of each source: its answer, when it came, and what is wrong now.
 
 May touch: nothing; the clock.
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass
 class Reading(Generic[T]):
-    """What one source said last.
+    """The last answer of one source.
 
     `value` is None until it has answered once; `at` is when (Unix seconds); `error` is what is
     wrong now, or `""`; `every_s` is how often it is asked.

@@ -2,8 +2,8 @@
 
 May touch: nothing but its arguments.
 
-Group summaries hold what each learner would have said at past times, and what came.  The weight at
-a past time is that of today's lessons with the record up to then.
+Group summaries hold what each learner would have predicted at past times, and the outcomes.  The
+weight at a past time is that of today's lessons with the record up to then.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Refits(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """What the workers said, and which of them did not answer."""
+    """What the workers reported, and which of them did not answer."""
 
     refits: tuple[Refits, ...]
     weights: dict[str, float]

@@ -41,8 +41,8 @@ async def poll(
                 answer = await ask()
         except TROUBLE as error:
             if not reading.error:
-                log.warning("dashboard.source_away", source=name, error=said(error))
-            feed.fail(name, said(error))
+                log.warning("dashboard.source_away", source=name, error=sentence(error))
+            feed.fail(name, sentence(error))
             await asyncio.sleep(min(MIN_RETRY_S, reading.every_s))
         else:
             if reading.error:
@@ -51,8 +51,8 @@ async def poll(
             await asyncio.sleep(reading.every_s)
 
 
-def said(error: BaseException) -> str:
-    """Trouble in a sentence."""
+def sentence(error: BaseException) -> str:
+    """An error as one sentence for a person."""
     if isinstance(error, EdgeloopError):
         return error.what
     if isinstance(error, TimeoutError):

@@ -100,7 +100,7 @@ class Dashboard:
             self.feed.add(name, title, every_s)
 
     def has(self, name: str) -> bool:
-        """Whether the dashboard was told of this source."""
+        """Whether the dashboard has this source."""
         return name in self.feed.readings
 
     @asynccontextmanager

@@ -23,11 +23,11 @@ POSTGRES = ("activity", "learned", "changes", "months", "since", "values", "shad
 
 
 class Answer(NamedTuple):
-    """`tone` is good, bad, unsure or none; `short` is a word or two, `said` sentences."""
+    """`tone` is good, bad, unsure or none; `short` is a word or two, `text` sentences."""
 
     tone: str
     short: str
-    said: str
+    text: str
 
 
 class Trouble(NamedTuple):
@@ -43,25 +43,25 @@ def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = F
     """Whether it helps: by what applied overrides have made, else by the audit."""
     if helped is not None and helped.total.trades:
         t = helped.total
-        said = (
+        text = (
             f"Sizing by overrides has added {t.added:+,.2f} {helped.outcome} against the neutral"
             f" size, over {words.plural(t.trades, 'closed trade')}"
         )
         if t.low is None or t.high is None:
-            return Answer("unsure", "Too early to say", f"{said}, all of one day.")
-        said += f" (90 % interval {t.low:+,.2f} to {t.high:+,.2f})."
+            return Answer("unsure", "Too early to say", f"{text}, all of one day.")
+        text += f" (90 % interval {t.low:+,.2f} to {t.high:+,.2f})."
         if t.low > 0:
-            return Answer("good", "Yes", said)
-        return Answer("bad", "No", said) if t.high < 0 else Answer("unsure", "Not clear yet", said)
+            return Answer("good", "Yes", text)
+        return Answer("bad", "No", text) if t.high < 0 else Answer("unsure", "Not clear yet", text)
     if audit is not None:
         return _walked(audit)
-    said = "No closed trade names an override that it was sized by, and "
-    said += (
+    text = "No closed trade names an override that it was sized by, and "
+    text += (
         "the audit cannot be read yet."
         if audit_given
         else "no audit was given. `faust -A app audit` says whether it would have helped."
     )
-    return Answer("none", "Not known yet", said)
+    return Answer("none", "Not known yet", text)
 
 
 def _walked(audit: Audit) -> Answer:
@@ -69,14 +69,14 @@ def _walked(audit: Audit) -> Answer:
     value = next((s.score.value for s in audit.settings if s.name == "integrated"), None)
     if value is None or not audit.data.judged:
         return Answer("unsure", "Not shown", audit.headline)
-    said = (
+    text = (
         f"Learned at {audit.data.cuts} past times and asked for the {audit.data.judged:,} decisions"
         f" that followed, sizing would have been worth {value.value:+.3f} each, in units of size"
         f" (90 % interval {value.low:+.3f} to {value.high:+.3f})."
     )
     if not audit.edge:
-        return Answer("unsure", "Not shown", said)
-    return Answer("good", "It would have", said)
+        return Answer("unsure", "Not shown", text)
+    return Answer("good", "It would have", text)
 
 
 def alive(feed: Feed) -> Answer:
@@ -91,13 +91,13 @@ def alive(feed: Feed) -> Answer:
     behind = [lag for lag in lags or () if lag.seconds is not None and lag.seconds > BEHIND_S]
     pending = sum(lag.records for lag in lags or ())
     if workers is not None and not joined:
-        said = f"No worker has joined; {words.plural(pending, 'record')} wait. "
-        return Answer("bad", "No worker", said + "Start one: faust -A app worker")
+        text = f"No worker has joined; {words.plural(pending, 'record')} wait. "
+        return Answer("bad", "No worker", text + "Start one: faust -A app worker")
     at = words.plural(len(joined), "worker")
     if behind:
         worst = max(behind, key=lambda lag: lag.seconds or 0.0)
-        said = f"{worst.role} is {words.span(worst.seconds)} behind. {at.capitalize()}."
-        return Answer("unsure", "Behind", said)
+        text = f"{worst.role} is {words.span(worst.seconds)} behind. {at.capitalize()}."
+        return Answer("unsure", "Behind", text)
     if pending:
         return Answer("good", "Yes", f"{at}; {words.plural(pending, 'record')} under way.")
     return Answer("good", "Yes", f"{at.capitalize()}; every record is processed.")

@@ -40,9 +40,9 @@ from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
 
 STATIC = Path(__file__).parent / "static"
 BEAT_S = 5.0
-"""Seconds after which an open page hears from us, whether or not something changed."""
+"""Seconds after which an open page gets an update, whether or not something changed."""
 LEAST_S = 1.0
-"""Seconds between two changes that a page is told of."""
+"""Least seconds between two updates of a page."""
 SHOWN_APART = ("Evidence", "Over time", "History", "Realised effect")
 """Sections of an explanation that the page of an override has places of their own for."""
 PAGES = (
@@ -381,10 +381,10 @@ class Site:
     async def _events(self, request: Request) -> AsyncIterator[bytes]:
         feed, revision = self._dashboard.feed, -1
         while not feed.closed:
-            told, revision = revision != feed.revision, feed.revision
+            changed, revision = revision != feed.revision, feed.revision
             state = {
                 "revision": revision,
-                "changed": told,
+                "changed": changed,
                 "now": time.time(),
                 "away": [
                     {"server": t.server, "since": t.since, "as_of": t.as_of}

@@ -27,7 +27,7 @@ FOREIGN = "(none)"
 
 
 class Place(NamedTuple):
-    """Partition and offset of a record; `position_closed.dlq` where nothing else is said."""
+    """Partition and offset of a record; `position_closed.dlq` by default."""
 
     partition: int
     offset: int

@@ -46,7 +46,7 @@ CAP_SETPCAP = 8
 # <linux/securebits.h>
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 
-# A broker that was told to stop needs 1 to 3 s; on a leash its data are not wanted any more.
+# A broker needs 1 to 3 s to stop; the data of one on a leash are not needed any more.
 LEASH_GRACE_S = 5
 
 

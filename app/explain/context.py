@@ -284,59 +284,59 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
     if context.pattern_key is None or context.reason == "error":
         return [f"The position manager is answered × 1: {context.detail}"]
     live = [line for line in context.matches if line.state == "matched"]
-    said = []
+    sentences = []
     if live:
-        said.append(
+        sentences.append(
             f"{_count(len(live), 'override')} of the group match{'es' if len(live) == 1 else ''}"
             " the context."
         )
         if abs(1.0 + sum(line.contribution for line in live) - context.multiplier) > 1e-12:
-            said.append(
+            sentences.append(
                 f"The sum exceeds the bounds of {MIN_MULTIPLIER} to {MAX_MULTIPLIER} and is"
                 " clamped."
             )
     elif context.n_group is None:
-        said.append(f"No trade of {context.pattern_key} {context.action_category} is known.")
+        sentences.append(f"No trade of {context.pattern_key} {context.action_category} is known.")
         if context.similar:
-            said.append(f"Similar groups: {', '.join(context.similar)}.")
+            sentences.append(f"Similar groups: {', '.join(context.similar)}.")
     elif any(line.state == "expired" for line in context.matches):
-        said.append(
+        sentences.append(
             "The matching overrides have expired: their group and module have had no trade for 30"
             " days."
         )
     elif context.near:
-        said.append("The group's overrides have other scopes.")
+        sentences.append("The group's overrides have other scopes.")
     elif not live:
-        said.append("The group has no override.")
+        sentences.append("The group has no override.")
     if live or context.n_group is None:
-        return said
+        return sentences
     if context.n_context < context.n_min:
-        said.append(
+        sentences.append(
             f"Of the {_count(context.n_group, 'trade')} in the group's window {context.n_context:,}"
             f" are of this context; a slice is judged from {context.n_min} on."
         )
     if len(context.scope) > known.config.max_dims > 0:
-        said.append(
+        sentences.append(
             f"The context has {len(context.scope)} dimensions; slices combine at most"
             f" {known.config.max_dims} of them (EDGELOOP_MAX_DIMS)."
         )
     unseen = [f"{line.dimension}={line.value}" for line in context.values if line.n == 0]
     if unseen:
-        said.append(f"No trade of the group has {', '.join(unseen)}.")
+        sentences.append(f"No trade of the group has {', '.join(unseen)}.")
     whole = next((line for line in context.lessons if line.scope == context.scope), None)
     if whole is not None:
-        said.append(
+        sentences.append(
             f"Its own slice, {canonical_text(whole.scope) or 'the whole group'}, is"
             f" {whole.decision or 'not judged'}: {whole.reason}"
         )
     elif context.n_context >= context.n_min and len(context.scope) <= (
         known.config.max_dims or len(context.scope)
     ):
-        said.append(
+        sentences.append(
             "Its own slice has no lesson: exactly the trades of a more general slice match it, or"
             " it is not among the strongest of its group."
         )
-    return said
+    return sentences
 
 
 def _count(n: int, noun: str) -> str:

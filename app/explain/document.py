@@ -291,7 +291,7 @@ class NearLine(msgspec.Struct, frozen=True):
 
 
 class LessonLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A slice of the group that the context is in, and what was made of it."""
+    """A slice of the group that the context is in, and its verdict."""
 
     lesson_id: str
     scope: dict[str, str]

@@ -35,7 +35,7 @@ LEVEL = 0.90
 
 class Part(NamedTuple):
     """What one override had to do with one action: its contribution, that of all that the action
-    names, its part of the size that was taken (1 + part is what it made of the size), and whether a
+    names, its part of the size that was taken (1 + part is its factor of the size), and whether a
     later change is used instead of the one in force."""
 
     promised: float
@@ -121,11 +121,11 @@ def part_of(
 
 
 def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:
-    """What the last change before `at_us` said, and whether the earliest that is known stands in
-    for it.
+    """The override by the last change before `at_us`, and whether the earliest that is known stands
+    in for it.
 
     A retired override that an action names all the same was read before its retirement came
-    through: what it said last counts.
+    through: its last content counts.
     """
     before: Override | None = None
     for change in changes:

@@ -270,8 +270,8 @@ def _weighing(known: Known, override: Override, lesson: Lesson | None) -> Weighi
     share = standings.shares.get(
         group_id(known.module, override.pattern_key, override.action_category), 0.0
     )
-    told = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else ()
-    shared = float(between(share) @ told) if told else 0.0
+    shares = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else ()
+    shared = float(between(share) @ shares) if shares else 0.0
     mean = lesson.mean - whole.mean if lesson is not None and whole is not None and shared else None
     return WeighingLines(
         part=override.part,

@@ -30,10 +30,12 @@ def html(document: OverrideDocument | ContextDocument) -> str:
 
 def _section(section: Section, first: bool) -> str:
     level = "h3" if first else "h4"
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
+    paragraphs = "".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
     drawn = drawing(section.plot) if section.plot is not None and len(section.plot.days) > 1 else ""
     held = _table(section.table) if section.table is not None else ""
-    return f'<{level} class="explain-title">{escape(section.title)}</{level}>{said}{drawn}{held}'
+    return (
+        f'<{level} class="explain-title">{escape(section.title)}</{level}>{paragraphs}{drawn}{held}'
+    )
 
 
 def _table(table: Table) -> str:

@@ -32,8 +32,8 @@ READ = (
     kinds.HISTORY,
     kinds.FACTS,
 )
-Said = Callable[[str], None]
-"""Told what is read next."""
+Progress = Callable[[str], None]
+"""Called with what is read next."""
 
 
 def _quiet(what: str) -> None: ...
@@ -86,7 +86,7 @@ async def read_known(
     pattern_key: str,
     category: str,
     *,
-    said: Said = _quiet,
+    progress: Progress = _quiet,
 ) -> tuple[Known, set[tuple[str, str]]]:
     """(what is known of `module`, every (pattern key, category) that has trades, of all modules).
 
@@ -96,14 +96,14 @@ async def read_known(
     groups: set[tuple[str, str]] = set()
     lessons: dict[str, Lesson] = {}
     summaries: dict[str, GroupSummary] = {}
-    said("lessons")
+    progress("lessons")
     for key, record in (await current(settings, kinds.LESSONS)).items():
         if isinstance(record, GroupSummary):
             groups.add((record.pattern_key, record.action_category))
         if record.module == module and record.learning == settings.learning:
             (lessons if isinstance(record, Lesson) else summaries)[key] = record
     own = partition_of(module, settings.partitions)
-    said("their verdicts")
+    progress("their verdicts")
     verdicts = await current(settings, kinds.VERDICTS, partition=own)
     weights = await current(settings, kinds.REGIME_WEIGHTS, partition=own)
     factors = await current(settings, kinds.FACTORS, partition=own)
@@ -112,11 +112,11 @@ async def read_known(
         for i, x in lessons.items()
         if (x.pattern_key, x.action_category) == (pattern_key, category)
     }
-    said("edge history")
+    progress("edge history")
     days = await current(
         settings, kinds.HISTORY, partition=own, wanted=lambda key: key.partition("|")[0] in in_group
     )
-    said("trades")
+    progress("trades")
     facts = await _facts(settings, pattern_key, category)
     if facts:
         groups.add((pattern_key, category))

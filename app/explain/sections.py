@@ -68,7 +68,7 @@ def _of_override(d: OverrideDocument) -> list[Section]:
 def _head(d: OverrideDocument) -> Section:
     o = d.override
     state = "in force" if d.in_force else "not in force"
-    said = [
+    sentences = [
         (
             f"Override {o.override_id}, {state} at {_time(d.at)}: size × {o.multiplier:.2f} for"
             f" {o.pattern_key} {o.action_category} in {scope_text(o.scope)}."
@@ -76,14 +76,14 @@ def _head(d: OverrideDocument) -> Section:
         d.reason,
     ]
     if o.expires_at is not None:
-        said.append(f"It is as of {_time(o.as_of)} and expires at {_time(o.expires_at)}.")
+        sentences.append(f"It is as of {_time(o.as_of)} and expires at {_time(o.expires_at)}.")
     if o.learning == "integrated" and o.effect_sd is not None:
-        said.append(
+        sentences.append(
             f"Its effect is {o.effect:+.3f} ± {o.effect_sd:.3f} (standard error); its sign is right"
             f" with probability {o.confidence:.2f}."
         )
     if d.metrics is not None:
-        said.append(
+        sentences.append(
             "Quality: "
             + ", ".join(
                 f"{name.replace('_', ' ')} {getattr(d.metrics, name):.2f}"
@@ -93,20 +93,20 @@ def _head(d: OverrideDocument) -> Section:
         )
     return Section(
         f"× {o.multiplier:.2f}  {o.pattern_key} {o.action_category}  {scope_text(o.scope)}",
-        tuple(said),
+        tuple(sentences),
     )
 
 
 def _evidence(d: OverrideDocument) -> Section:
     e = d.evidence
-    said = [f"{_count(e.n, 'trade')} with exits from {_time(e.from_ts)} to {_time(e.to_ts)}."]
+    sentences = [f"{_count(e.n, 'trade')} with exits from {_time(e.from_ts)} to {_time(e.to_ts)}."]
     if e.mean is not None and e.uplift is not None:
-        said.append(
+        sentences.append(
             f"Their mean {d.outcome} is {e.mean:+.3f}, {e.uplift:+.3f} above the baselines of their"
             " segments."
         )
     if e.beyond is not None and d.override.learning == "integrated":
-        said.append(
+        sentences.append(
             f"That is {e.beyond:+.3f} beyond the group's trades without its effects; it includes"
             " all effects that match these trades."
         )
@@ -115,7 +115,7 @@ def _evidence(d: OverrideDocument) -> Section:
     )
     return Section(
         "Evidence",
-        tuple(said),
+        tuple(sentences),
         (
             Table(("bucket", "timeframe", "trades", "baseline"), rows, frozenset({2, 3}))
             if rows
@@ -136,17 +136,17 @@ def _trades(d: OverrideDocument) -> Section:
 
 
 def _considered(d: OverrideDocument) -> Section:
-    said = []
+    sentences = []
     if (s := d.search) is not None:
-        said.append(
+        sentences.append(
             f"{_count(s.group_hypotheses, 'slice')} of the group were searched,"
             f" {s.module_hypotheses:,} hypotheses in the module. At an error rate of {s.alpha:.3g}"
             f" for all of them, an effect needs {s.bar:.2f} standard errors."
         )
         if d.override.part == "shared":
-            said.append("The effect does not pass alone; it is one of many shared effects.")
+            sentences.append("The effect does not pass alone; it is one of many shared effects.")
         elif s.statistic is None or s.share is None:
-            said.append("With the current lessons, the effect does not pass.")
+            sentences.append("With the current lessons, the effect does not pass.")
         else:
             came = (
                 ""
@@ -156,12 +156,12 @@ def _considered(d: OverrideDocument) -> Section:
                     " segments explain part of it."
                 )
             )
-            said.append(
+            sentences.append(
                 f"The effect has {s.statistic:.2f}, which is {s.statistic - s.bar:.2f} above the"
                 f" threshold.{came}"
             )
     else:
-        said.append(
+        sentences.append(
             "Every slice is judged alone: it is not compared with others, and no error rate covers"
             " the search."
         )
@@ -178,11 +178,11 @@ def _considered(d: OverrideDocument) -> Section:
         for x in d.slices
     )
     if len(rows) < d.n_slices:
-        said.append(f"The {len(rows)} strongest of {d.n_slices} related slices:")
+        sentences.append(f"The {len(rows)} strongest of {d.n_slices} related slices:")
     columns = ("", "slice", "trades", "mean", "z", "decision", "why")
     return Section(
         "What else was considered",
-        tuple(said),
+        tuple(sentences),
         Table(columns, rows, frozenset({2, 3, 4})) if rows else None,
     )
 
@@ -190,7 +190,7 @@ def _considered(d: OverrideDocument) -> Section:
 def _weighing(d: OverrideDocument) -> Section:
     w = d.weighing
     assert w is not None
-    said = [
+    sentences = [
         (
             "It was chosen: its evidence is sufficient alone."
             if w.part == "selected"
@@ -202,16 +202,16 @@ def _weighing(d: OverrideDocument) -> Section:
     ]
     if w.mean is not None and w.shared is not None:
         left = "" if w.kept is None else f", {w.kept:.0%} of it"
-        said.append(
+        sentences.append(
             f"Its trades average {w.mean:+.3f} more than the whole group, of which"
             f" {w.shared:+.3f}{left}, is its own, given all other slices."
         )
-    said.append(
+    sentences.append(
         f"By their past accuracy, half-lives have a weight of {w.half_life:.2f} here, and shared"
         f" effects {w.shared_effects:.2f}. The evidence that the module has any edge is"
         f" {w.open:.2f} (0 to 1)."
     )
-    return Section("How it is weighed", tuple(said))
+    return Section("How it is weighed", tuple(sentences))
 
 
 def _decay(d: OverrideDocument) -> Section:
@@ -231,13 +231,13 @@ def _decay(d: OverrideDocument) -> Section:
         half_life = f"half-life {_hours(x.half_life_hours)}"
         if x.interval is not None:
             half_life += f" (80 %: {_hours(x.interval[0])} to {_hours(x.interval[1])})"
-    said = [
+    sentences = [
         f"The edge is {x.state}; {half_life}. At {_time(x.as_of)} it is {x.now:+.3f} in units of"
         f" {d.outcome}."
     ]
     if not x.stretches:
-        said.append("It has no daily history.")
-        return Section("Over time", tuple(said))
+        sentences.append("It has no daily history.")
+        return Section("Over time", tuple(sentences))
     top = max(max(abs(s.uplift), abs(s.predicted)) for s in x.stretches)
     rows = tuple(
         (
@@ -250,12 +250,12 @@ def _decay(d: OverrideDocument) -> Section:
         )
         for s in x.stretches
     )
-    said.append(
+    sentences.append(
         "Uplift predicted before each day, and the realised uplift of each day's trades"
         f" ({len(x.days):,} days):"
     )
     columns = ("from", "trades", "predicted", "realised", "fitted", "")
-    return Section("Over time", tuple(said), Table(columns, rows, frozenset({1, 2, 3, 4})), x)
+    return Section("Over time", tuple(sentences), Table(columns, rows, frozenset({1, 2, 3, 4})), x)
 
 
 def _gains(d: OverrideDocument) -> Section:
@@ -272,12 +272,12 @@ def _gains(d: OverrideDocument) -> Section:
         for g in d.gains
     )
     count = sum(g.gain != 1.0 for g in d.gains)
-    said = (
+    sentences = (
         f"{_count(len(rows), 'regime')} assessed; {count} of them change the effect. A gain is 1 +"
         " offset + the sum over the metrics of weight · (metric − centre)."
     )
     columns = ("regime", "gain", "test passed", "p", "trades", "offset", "metrics add")
-    return Section("Regimes", (said,), Table(columns, rows, frozenset({1, 3, 4, 5})))
+    return Section("Regimes", (sentences,), Table(columns, rows, frozenset({1, 3, 4, 5})))
 
 
 def _factor(d: OverrideDocument) -> Section:
@@ -292,12 +292,12 @@ def _factor(d: OverrideDocument) -> Section:
         )
         for m in factor.members
     )
-    said = (
+    sentences = (
         f"These {len(rows)} slices match nearly the same trades (mean Jaccard index"
         f" {factor.cohesion:.2f}), so they count as one piece of evidence."
     )
     return Section(
-        "Latent factor", (said,), Table(("group", "slice", "trades", ""), rows, frozenset({2}))
+        "Latent factor", (sentences,), Table(("group", "slice", "trades", ""), rows, frozenset({2}))
     )
 
 
@@ -329,7 +329,7 @@ def _attribution(d: OverrideDocument) -> Section:
             ("No closed trade lists it in the `applied_overrides` of its actions.",),
         )
     interval = "" if a.low is None else f" (90 % interval {a.low:+.3f} to {a.high:+.3f})"
-    said = [
+    sentences = [
         (
             f"It sized {_count(a.n_actions, 'action')} of {_count(a.n, 'closed trade')}, with exits"
             f" from {_time(a.first_exit_ts)} to {_time(a.last_exit_ts)}, by ×"
@@ -346,27 +346,27 @@ def _attribution(d: OverrideDocument) -> Section:
         ),
     ]
     if a.n_assumed:
-        said.append(
+        sentences.append(
             f"For {_count(a.n_assumed, 'trade')} no change before the action is known; the earliest"
             " known one is used."
         )
-    return Section("Realised effect", tuple(said))
+    return Section("Realised effect", tuple(sentences))
 
 
 def kept_promise(a: Attribution) -> str:
     """Whether the trades' outcomes agree with the prediction."""
-    said = f"It predicted {a.promised:+.3f} per trade"
+    sentences = f"It predicted {a.promised:+.3f} per trade"
     if abs(a.promised_by_all - a.promised) > 5e-4:
-        said += f", and all overrides of these actions together {a.promised_by_all:+.3f}"
-    said += f"; relative to the group without its effects, they made {a.made:+.3f}"
+        sentences += f", and all overrides of these actions together {a.promised_by_all:+.3f}"
+    sentences += f"; relative to the group without its effects, they made {a.made:+.3f}"
     if a.made_low is None or a.made_high is None:
-        return f"{said}: too few days to tell whether the prediction held."
-    said += f" ({a.made_low:+.3f} to {a.made_high:+.3f})"
+        return f"{sentences}: too few days to tell whether the prediction held."
+    sentences += f" ({a.made_low:+.3f} to {a.made_high:+.3f})"
     if a.made_low <= a.promised_by_all <= a.made_high:
         unclear = ", but so is zero" if a.made_low <= 0.0 <= a.made_high else ""
-        return f"{said}: the prediction is within the interval{unclear}."
+        return f"{sentences}: the prediction is within the interval{unclear}."
     less = a.made < a.promised_by_all if a.promised_by_all >= 0 else a.made > a.promised_by_all
-    return f"{said}: clearly {'less' if less else 'more'} than predicted."
+    return f"{sentences}: clearly {'less' if less else 'more'} than predicted."
 
 
 # -- a context
@@ -377,10 +377,10 @@ def _of_context(d: ContextDocument) -> list[Section]:
         f"× {d.multiplier:.4f}  {d.pattern_key or d.asked} {d.action_category} "
         f" {scope_text(d.scope)}"
     )
-    said = list(d.because)
+    sentences = list(d.because)
     if d.pattern_key is not None and d.pattern_key != d.asked:
-        said.append(f"The canonical pattern key is {d.pattern_key}.")
-    parts = [Section(title, tuple(said))]
+        sentences.append(f"The canonical pattern key is {d.pattern_key}.")
+    parts = [Section(title, tuple(sentences))]
     if d.ignored:
         rows = tuple((x.name, x.value, x.why) for x in d.ignored)
         parts.append(Section("Not counted", (), Table(("key", "value", "why"), rows)))
@@ -454,9 +454,9 @@ def _matches(d: ContextDocument) -> Section:
     )
     total = 1.0 + sum(x.contribution for x in d.matches)
     columns = ("slice", "effect", "regime", "remaining", "adds", "trades", "override")
-    said = f"1 + the sum of their contributions = {total:.4f}."
+    sentences = f"1 + the sum of their contributions = {total:.4f}."
     return Section(
-        "Overrides that match", (said,), Table(columns, rows, frozenset({1, 2, 3, 4, 5}))
+        "Overrides that match", (sentences,), Table(columns, rows, frozenset({1, 2, 3, 4, 5}))
     )
 
 

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The settings that must be equal, as one worker or person said them."""
+    """The settings that must be equal, as one worker or person stated them."""
 
     epoch: int
     settings: dict[str, Any]

@@ -217,7 +217,7 @@ class Identity:
         await self._commit(lost_group(self._settings), {tp: OffsetAndMetadata(lost.before, text)})
 
     async def forget_lost(self) -> None:
-        """What was lost is known to people: nobody needs to be told again."""
+        """Acknowledge what was lost: it is not reported again."""
         noted = await self.committed(lost_group(self._settings))
         await self._commit(
             lost_group(self._settings),

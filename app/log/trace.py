@@ -48,5 +48,5 @@ class Newest:
             self._contexts.pop(key, None)
 
     def of(self, key: str | bytes) -> Context:
-        """The headers of what is made of `key` now."""
+        """The headers of a record derived from `key` now."""
         return self._contexts.get(key, ())

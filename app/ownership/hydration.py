@@ -96,14 +96,14 @@ class Hydration:
             for number, partition in by_number.items()
         }
         begins = await consumer.beginning_offsets(list(starts)) if starts else {}
-        told: set[TopicPartition] = set()
+        reported: set[TopicPartition] = set()
         async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
             partition = by_number[tp.partition]
             start = starts[tp]
             first = begins[tp]
-            if start is not None and first > start and tp not in told:
+            if start is not None and first > start and tp not in reported:
                 # Only what was never folded is lost: what was is in the state.
-                told.add(tp)
+                reported.add(tp)
                 LOST.labels(self._topic).inc(first - start)
                 log.error(
                     "log.records_lost",

@@ -41,8 +41,8 @@ class Published:
             partition = route(record)
             if partition is not None and version > ends.get(partition, version):
                 return (
-                    f"{topic} has records of version {version:,}, but partition {partition} of what"
-                    f" they were made of ends at {ends[partition]:,}."
+                    f"{topic} has records of version {version:,}, but partition {partition} of"
+                    f" their source ends at {ends[partition]:,}."
                 )
         return ""
 

@@ -87,8 +87,8 @@ def span_of(
         offsets is not None,
     ]
     if sum(ways) != 1:
-        said = "No range was given" if not any(ways) else "More than one range was given"
-        raise UsageError(f"{said}; a replay needs exactly one.", REMEDY)
+        problem = "No range was given" if not any(ways) else "More than one range was given"
+        raise UsageError(f"{problem}; a replay needs exactly one.", REMEDY)
     if everything:
         return Span("all")
     if by_duration is not None:

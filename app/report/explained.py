@@ -32,7 +32,7 @@ def group_of(override: Override) -> tuple[str, str, str]:
 
 def groups(found: Audit) -> dict[tuple[str, str, str], list[PatternTradeEvent]]:
     """The groups whose facts the explanations need, each with none yet."""
-    return {group_of(told.override): [] for told in found.overrides[:EXPLAINED]}
+    return {group_of(audited.override): [] for audited in found.overrides[:EXPLAINED]}
 
 
 def explanations(
@@ -41,38 +41,38 @@ def explanations(
     """Fragments of HTML by override id; `facts` are all facts of `groups`, in any order."""
     at_us = micros_from_text(found.data.to_ts) if found.overrides else 0
     return {
-        told.override.override_id: html(
+        audited.override.override_id: html(
             explain_override(
-                _known(told.override, now, config, facts), told.override.override_id, at_us
+                _known(audited.override, now, config, facts), audited.override.override_id, at_us
             )
         )
-        for told in found.overrides[:EXPLAINED]
+        for audited in found.overrides[:EXPLAINED]
     }
 
 
 def _known(
     override: Override, now: Mapping[str, Now], config: LearningConfig, facts: Facts
 ) -> Known:
-    said = now[override.module]
+    state = now[override.module]
     group = group_of(override)
     return Known(
         config=variants(config)["integrated"],
         module=override.module,
-        lessons={x.lesson_id: x for x in said.lessons},
-        summaries={x.lesson_id: x for x in said.summaries},
-        verdicts={x.lesson_id: x for x in said.verdicts},
-        weights=said.weights,
-        factors={x.factor_id: x for x in said.factors},
+        lessons={x.lesson_id: x for x in state.lessons},
+        summaries={x.lesson_id: x for x in state.summaries},
+        verdicts={x.lesson_id: x for x in state.verdicts},
+        weights=state.weights,
+        factors={x.factor_id: x for x in state.factors},
         days=[
             day
-            for x in said.lessons
+            for x in state.lessons
             if (x.module, x.pattern_key, x.action_category) == group
             for day in history_records(x, None)
         ],
         facts=facts[group],
         changes=[
             OverrideChange(o.override_id, o.version, micros_from_text(o.as_of), o)
-            for o in said.overrides["integrated"]
+            for o in state.overrides["integrated"]
             if group_of(o) == group
         ],
         notes=(

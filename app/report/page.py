@@ -24,8 +24,8 @@ BADGES = {"yes": "yes", "no": "no"}
 
 
 def page(found: Audit, explanations: Mapping[str, str] | None = None) -> str:
-    """The page.  `explanations` are fragments of HTML by override id, put below what is said of the
-    override here."""
+    """The page.  `explanations` are fragments of HTML by override id, put below the rows of the
+    override."""
     data = found.data
     title = "Does learning pay off?"
     parts = [
@@ -61,7 +61,7 @@ def prose(text: str) -> str:
 
 def _header(found: Audit, title: str) -> str:
     data = found.data
-    said = (
+    intro = (
         f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]}"
         f" to {data.to_ts[:10]}, from {data.source}. {data.judged:,} of {data.decisions:,}"
         f" {' and '.join(data.categories)} decisions judged after {data.cuts} cuts; outcome:"
@@ -73,7 +73,7 @@ def _header(found: Audit, title: str) -> str:
         for r in data.refused
     )
     return (
-        f'<header><h1>{escape(title)}</h1><p class="soft">{escape(said)}</p>{refused}'
+        f'<header><h1>{escape(title)}</h1><p class="soft">{escape(intro)}</p>{refused}'
         f'<p class="headline{"" if found.edge else " none"}">{prose(found.headline)}</p></header>'
     )
 
@@ -177,7 +177,7 @@ def _switches(found: Audit) -> str:
         )
         for w in found.weights
     ]
-    said = (
+    intro = (
         '<p class="soft">Current weights of the learners, from 0 to 1, by their past accuracy.'
         " Opened: the evidence that the module has any edge, which scales shared effects.</p>"
         + table(
@@ -190,14 +190,14 @@ def _switches(found: Audit) -> str:
     )
     return (
         '<section aria-labelledby="switches"><h2 id="switches">What to set</h2><ul class="switches'
-        f' card">{rows}</ul>{said}</section>'
+        f' card">{rows}</ul>{intro}</section>'
     )
 
 
-def _section(name: str, title: str, said: str, *parts: str) -> str:
+def _section(name: str, title: str, intro: str, *parts: str) -> str:
     return (
         f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2><p'
-        f' class="soft">{prose(said)}</p>{"".join(parts)}</section>'
+        f' class="soft">{prose(intro)}</p>{"".join(parts)}</section>'
     )
 
 
@@ -301,7 +301,7 @@ def _double(found: Audit) -> str:
         )
         for s in found.settings
     ]  # fmt: skip
-    said = (
+    intro = (
         f"{d.matched:.1f} overrides of the batch jobs' formulas match each of the {d.decisions:,}"
         f" decisions that they size, which are {d.distinct:.1f} pieces of evidence:"
         f" {figure(d.repeated, 2, sign=False)} of the votes repeat another. With one vote per piece"
@@ -312,7 +312,7 @@ def _double(found: Audit) -> str:
     )
     head = ("setting", "decisions matched", "overrides that match", "share with several")
     return _section(
-        "double", "Double counting", said, table("Overrides that match a decision", head, rows)
+        "double", "Double counting", intro, table("Overrides that match a decision", head, rows)
     )
 
 
@@ -402,11 +402,11 @@ def _overrides(found: Audit, explanations: Mapping[str, str]) -> str:
         for k, shown in enumerate(found.overrides)
     ]
     total = next(s.overrides for s in found.settings if s.name == "integrated")
-    said = (
+    intro = (
         f"The current overrides of `integrated`, strongest first ({len(found.overrides):,} of"
         f" {total:,})."
     )
-    return _section("overrides", "Overrides now", said, *parts)
+    return _section("overrides", "Overrides now", intro, *parts)
 
 
 def _override(shown: AuditedOverride, k: int, explanation: str) -> str:

@@ -200,11 +200,11 @@ def settings_forest(settings: Sequence[Setting], peers: Sequence[Peer] = ()) -> 
 
 
 def calibration(found: Audit) -> str:
-    """What decisions made against what they were told."""
+    """Outcomes of decisions against the predictions."""
 
     def draw(axes: Any) -> None:
-        told = [b.told for bins in found.calibration.values() for b in bins] or [0.0]
-        low, high = min(told), max(told)
+        predicted = [b.told for bins in found.calibration.values() for b in bins] or [0.0]
+        low, high = min(predicted), max(predicted)
         middle = next(
             (s.intercept.value for s in found.settings if s.name == "integrated" and s.intercept),
             0.0,
@@ -215,7 +215,7 @@ def calibration(found: Audit) -> str:
             color=FAINT,
             linewidth=1.2,
             linestyle=(0, (4, 3)),
-            label="as told",
+            label="as predicted",
         )
         for name, bins in found.calibration.items():
             x, y, se = ([getattr(b, key) for b in bins] for key in ("told", "made", "se"))

@@ -237,8 +237,8 @@ def _overrides(found: Audit) -> Table | None:
         "trades",
         "half-life",
     )
-    for told in shown:
-        o = told.override
+    for audited in shown:
+        o = audited.override
         life = o.decay.half_life_hours
         table.add_row(
             f"{o.pattern_key} {o.action_category}",

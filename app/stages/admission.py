@@ -116,7 +116,7 @@ class Admission:
         )
 
     def _look(self) -> None:
-        """Count anew if the log has said something."""
+        """Count again if the log has changed."""
         if self._seen == self._state.changes:
             return
         self._seen = self._state.changes

@@ -46,7 +46,7 @@ class EdgeHistories:
         """
         known = self._newest.get(lesson.lesson_id)
         if known is not None and known.history is lesson.history:
-            return  # told between two refits, with the days of the last one
+            return  # sent between two refits, with the days of the last one
         yield from self._withdrawn(lesson)
         if _has_history(lesson):
             self._newest[lesson.lesson_id] = lesson

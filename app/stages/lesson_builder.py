@@ -253,10 +253,10 @@ class GroupStore:
             yield from self._histories.note(lesson)
         for lesson_id in refit.retired:
             self._histories.forget(lesson_id)
-        said: list[Lesson | GroupSummary] = [*refit.lessons]
+        outgoing: list[Lesson | GroupSummary] = [*refit.lessons]
         if refit.summary is not None:
-            said.append(refit.summary)
-        for record in said:
+            outgoing.append(refit.summary)
+        for record in outgoing:
             yield published(self._settings, LESSONS, record, self._version, trace)
         for lesson_id in refit.retired:
             yield tombstone(self._settings, LESSONS, group.module, lesson_id, self._version, trace)

@@ -162,13 +162,13 @@ class ModuleStore:
         if full:
             self._unjudged.clear()
         self._show_weights(judged)
-        said = [
+        outgoing = [
             record
             for module, changes in judged.items()
             for record in self._outgoing(module, changes)
         ]
         self._standing.show()
-        return said
+        return outgoing
 
     def _show_weights(self, judged: Collection[str]) -> None:
         if not judged:

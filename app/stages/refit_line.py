@@ -1,11 +1,12 @@
-"""Which groups of a partition are told of what, and when: provisionally, refitted, or not yet.
+"""When each group of a partition publishes what it has learned: provisionally, after a refit, or
+not yet.
 
 May touch: the monotonic clock, and one thread for refits.  The clock decides when, never what: once
 nothing is owed, what was published is a function of the facts.
 
-What came into a group is told provisionally at once.  The group is refitted when the outcome can
-have changed (`Learner.due`), when nothing came for half a second, or when it has waited for ten.
-Refits of large groups run beside what is folded meanwhile.
+New trades of a group are published provisionally at once.  The group is refitted when the outcome
+can have changed (`Learner.due`), when nothing came for half a second, or when it has waited for
+ten.  Refits of large groups run on another thread, while folding goes on.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ log = structlog.get_logger(__name__)
 REFIT_S = 1.0
 """Refits of one turn, while nothing comes."""
 BUSY_S = 0.1
-"""Refits of one turn, while facts come: as long as they last nothing else is told."""
+"""Refits of one turn, while facts come: nothing else is published in the meantime."""
 REST = 3.0
 """While facts come, refits rest so many times as long as they took."""
 QUIET_S = 0.5
 LATEST_S = 10.0
 HOLD_S = 60.0
-"""So long a group waits whose refit found no memory."""
+"""How long a group waits whose refit found no memory."""
 LARGE_TRADES = 1_000
-"""A group of so many is refitted on the other thread, once it has told something."""
+"""A group of so many trades is refitted on the other thread, once it has published something."""
 
 
 class Wait(NamedTuple):
-    """When the first and the last came of what a group was not refitted with, and the offset from
-    which on it came."""
+    """When the first and the last trade came that a group was not refitted with, and the offset of
+    the first."""
 
     first_s: float
     last_s: float
@@ -112,7 +113,8 @@ class RefitLine:
         return self._cut or self._beside is not None or bool(self._touched)
 
     def exact_to(self, version: int) -> int:
-        """The offset, at most `version`, before which all is told as refits say it."""
+        """The offset, at most `version`, before which everything published is the result of
+        refits."""
         for key in self._owing:
             if self._is_beside(key) and self._beside is not None:
                 version = min(version, self._beside.since)
@@ -121,7 +123,7 @@ class RefitLine:
         return version
 
     def turn(self, full: bool, version: int) -> Iterator[tuple[Learner, Refit]]:
-        """What groups say, one after the other: of what came, then of refits.
+        """The results of the groups, one by one: provisional ones first, then those of refits.
 
         In a full turn all groups that owe a refit are in line, else those that need one by now.
         After some time the others wait for the next turn.
@@ -170,8 +172,8 @@ class RefitLine:
 
     def _line(self, full: bool, now_s: float) -> Iterator[str]:
         """The groups to be refitted, in fair turns (`turns.py`); where none has used more time than
-        another, those in greatest need first: those that have told nothing yet; then by how stale
-        they are, and how long they have waited."""
+        another, those in greatest need first: those that have published nothing yet; then by how
+        stale they are, and how long they have waited."""
         self._held = {key: until for key, until in self._held.items() if until > now_s}
         need: dict[str, float] = {}
         for key in self._owing:

@@ -1,4 +1,4 @@
-"""Known trades rewritten in bulk: counted, and told when there are many.
+"""Known trades rewritten in bulk: counted, with an alert when there are many.
 
 May touch: nothing but its arguments.
 
@@ -68,11 +68,11 @@ class RewriteWatch:
 
     @property
     def settled(self) -> bool:
-        """There is no alert to tell."""
+        """No alert is pending."""
         return not self._alerts
 
     def alerts(self) -> list[Outgoing]:
-        """Records for the control log, which then count as told."""
+        """The pending alerts as records for the control log; they are pending no longer."""
         alerts, self._alerts = self._alerts, {}
         topic = self._settings.topic(CONTROL)
         return [

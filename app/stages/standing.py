@@ -54,7 +54,7 @@ class Standing:
         self._changed = True
 
     def no_overrides(self) -> None:
-        """What was published is told anew."""
+        """Forget all overrides: what was published is read again."""
         self._overrides.clear()
         self._changed = True
 

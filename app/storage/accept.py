@@ -1,8 +1,8 @@
 """Go on with the log as it is, after it has become another one: `faust -A app topics accept`.
 
-A version is an offset of the topic that a record was made of.  Where that topic was made anew or
-set back, versions begin again below what was published; so what was published is deleted, and
-workers publish all of it again, from the closes.  Nothing but `position_closed` cannot be made
+A version is an offset of the topic that a record was derived from.  Where that topic was created
+again or set back, versions begin again below what was published; so what was published is deleted,
+and workers publish all of it again, from the closes.  Only `position_closed` cannot be derived
 again, and it is never deleted.
 
 1. See what has changed: noted ids and ends, numbers of partitions, and versions that are beyond the

@@ -99,7 +99,7 @@ class Guard:
         self._was = _furthest(self._was, now)
         found = self._transactions(seen.stable, now)
         for lost in await identity.lost():
-            found.append(("records_lost", f"{lost}. To be told no more: {ACCEPT}."))
+            found.append(("records_lost", f"{lost}. To acknowledge it: {ACCEPT}."))
         self._in_the_way = found
         if time.monotonic() - self._noted_s > NOTE_EVERY_S:
             await identity.note(now)
