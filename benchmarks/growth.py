@@ -47,7 +47,7 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 
 def by_trades(sizes: list[int], runs: int) -> Curves:
-    """A close into a group of so many trades: until it is told, and the exact refit."""
+    """A close into a group of so many trades: until it is published, and the exact refit."""
     curves: Curves = {"one more trade, told": [], "refit of its group": []}
     for size in sizes:
         made = trades(size + 40 * runs, DIMS, (4,), seed=1)
@@ -65,9 +65,9 @@ def by_trades(sizes: list[int], runs: int) -> Curves:
             one.fold([next(later)])
             one.refit(version=3)
 
-        told = statistics.median(cpu_s(tell) for _ in range(20))
+        at_once = statistics.median(cpu_s(tell) for _ in range(20))
         exact = statistics.median(cpu_s(refit) for _ in range(runs))
-        curves["one more trade, told"].append(Point(size, told))
+        curves["one more trade, told"].append(Point(size, at_once))
         curves["refit of its group"].append(Point(size, exact))
     return curves
 

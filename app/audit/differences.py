@@ -61,12 +61,12 @@ def differences(
             reasons.get(i, "Not among the strongest slices of its group."),
         )
         for i in mine.keys() | other.keys()
-        if _told(mine.get(i)) != _told(other.get(i))
+        if _compared(mine.get(i)) != _compared(other.get(i))
     ]
     return sorted(found, key=lambda d: (-d.size, d.of.override_id))
 
 
-def _told(override: Override | None) -> tuple[object, ...] | None:
+def _compared(override: Override | None) -> tuple[object, ...] | None:
     if override is None:
         return None
     half_life = override.decay.half_life_hours if override.learning == "integrated" else None

@@ -407,7 +407,9 @@ def _print_diff(
     )
     for d in found[:limit]:
         o = d.of
-        sides = [f"{word} {_told(side)}" for word, side in (("live", d.theirs), ("shadow", d.ours))]
+        sides = [
+            f"{word} {_shown(side)}" for word, side in (("live", d.theirs), ("shadow", d.ours))
+        ]
         echo(
             f"  {', '.join(sides)}   {o.pattern_key} {o.action_category} in"
             f" {canonical_text(o.scope) or 'every context'}"
@@ -415,7 +417,7 @@ def _print_diff(
         echo(f"          {o.override_id}: {d.reason}")
 
 
-def _told(side: Override | None) -> str:
+def _shown(side: Override | None) -> str:
     if side is None:
         return "none"
     gains = "".join(

@@ -35,7 +35,7 @@ class RewriteWatch:
         self._settings = settings
         self._partition = partition
         self._recent: dict[str, deque[tuple[int, int]]] = {}
-        self._told: dict[str, int] = {}
+        self._alerted: dict[str, int] = {}
         self._alerts: dict[str, Rewrites] = {}
 
     def note(self, module: str, trades: int, at_ms: int, now_ms: int, offset: int) -> None:
@@ -48,12 +48,12 @@ class RewriteWatch:
         REWRITTEN.inc(trades)
         for name in [name for name in self._recent if not self._count(name, now_ms)]:
             del self._recent[name]
-            self._told.pop(name, None)
+            self._alerted.pop(name, None)
         self._recent.setdefault(module, deque()).append((at_ms, trades))
         count = self._count(module, now_ms)
-        limit = max(self._settings.rewrite_alert, 2 * self._told.get(module, 0))
-        if count > limit or (count > self._settings.rewrite_alert and module not in self._told):
-            self._told[module] = count
+        limit = max(self._settings.rewrite_alert, 2 * self._alerted.get(module, 0))
+        if count > limit or (count > self._settings.rewrite_alert and module not in self._alerted):
+            self._alerted[module] = count
             at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
             self._alerts[module] = Rewrites(count, at, self._partition, offset)
             log.warning(

@@ -66,14 +66,14 @@ def ask(name: str, seed: int) -> dict[str, Any]:
     """What the audit answers about a log, with the figures, against the truth."""
     log = make(name, seed)
     found = audited(log)
-    said = answers_of(found)
+    answers = answers_of(found)
     return {
         "log": name,
         "seed": seed,
         "truth": dict(log.truth),
-        "answers": said,
+        "answers": answers,
         "results": {
-            question: outcome(said[question], truth) for question, truth in log.truth.items()
+            question: outcome(answers[question], truth) for question, truth in log.truth.items()
         },
         "figures": {
             q: msgspec.to_builtins(found.questions[k].figure) for k, q in enumerate(QUESTIONS[:3])

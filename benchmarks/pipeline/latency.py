@@ -157,9 +157,9 @@ def right(
         overrides = list(shelf.records.values())
         for key in contexts:
             now = resolve(overrides, key[0], key[1], orjson.loads(key[2]), _at()).multiplier
-            said = known.setdefault(key, [])
-            if not said or said[-1][1] != now:
-                said.append((at, now))
+            published = known.setdefault(key, [])
+            if not published or published[-1][1] != now:
+                published.append((at, now))
 
     at = float("-inf")
     for came_at, record in came:
@@ -181,11 +181,12 @@ def right(
     return sorted(waits)
 
 
-def _first(said: Sequence[tuple[float, float]], goals: Sequence[tuple[float, float]]) -> float:
-    """The first moment at which what is said is within a step of a goal that counts by then."""
+def _first(published: Sequence[tuple[float, float]], goals: Sequence[tuple[float, float]]) -> float:
+    """The first moment at which the published multiplier is within a step of a goal that counts by
+    then."""
     best = float("inf")
-    for place, (since, multiplier) in enumerate(said):
-        until = said[place + 1][0] if place + 1 < len(said) else float("inf")
+    for place, (since, multiplier) in enumerate(published):
+        until = published[place + 1][0] if place + 1 < len(published) else float("inf")
         for counts_from, goal in goals:
             start = max(since, counts_from)
             if start < until and abs(multiplier - goal) < STEP + 1e-9:

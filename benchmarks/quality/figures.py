@@ -78,7 +78,7 @@ def false_slices(records: Sequence[Record]) -> Value:
 
 
 def worlds_with_any(records: Sequence[Record]) -> Value:
-    """Share of worlds in which anything is said that is not neutral, at any of their cuts."""
+    """Share of worlds in which any answer is not neutral, at any of their cuts."""
     return _worlds_with(records, "any")
 
 
@@ -96,7 +96,7 @@ def _worlds_with(records: Sequence[Record], key: str) -> Value:
 
 
 def mean_square(records: Sequence[Record]) -> Value:
-    """Mean over all decisions of the square of what is said of them."""
+    """Mean square of the learned effect over all decisions."""
     n, _, _, pp, _, _ = (float(x) for x in summed(records))
     return share(pp, n)
 
@@ -113,30 +113,30 @@ def void(records: Sequence[Record]) -> Value:
 
 
 def power(records: Sequence[Record]) -> Value:
-    """Share of the slices found that a t-test at α/m finds when it is told them."""
+    """Share of the slices found that a t-test at α/m finds when it is given them."""
     found = [hit for r in records for hit in r["power"]]
     return share(sum(found), len(found))
 
 
 def bias(records: Sequence[Record]) -> Value:
     """Mean error of found effects, positive: too large; in units of the outcome."""
-    errors = [np.sign(true) * (said - true) for r in records for true, said in r["effects"]]
+    errors = [np.sign(true) * (estimate - true) for r in records for true, estimate in r["effects"]]
     return float(np.mean(errors)) if errors else None
 
 
 def rmse(records: Sequence[Record]) -> Value:
     """Root mean squared error of found effects, in units of the outcome."""
-    errors = [said - true for r in records for true, said in r["effects"]]
+    errors = [estimate - true for r in records for true, estimate in r["effects"]]
     return float(np.sqrt(np.mean(np.square(errors)))) if errors else None
 
 
 def half_life_error(records: Sequence[Record]) -> Value:
     """Median of |estimate / truth − 1| of identified half-lives that were claimed."""
     errors = [
-        abs(said / true - 1.0)
+        abs(estimate / true - 1.0)
         for r in records
-        for true, said, *_ in r["half_lives"]
-        if said is not None
+        for true, estimate, *_ in r["half_lives"]
+        if estimate is not None
     ]
     return float(np.median(errors)) if errors else None
 
@@ -156,9 +156,9 @@ def half_life_claimed(records: Sequence[Record], *, told: bool = False) -> Value
     """Share of identified half-lives that were claimed; with `told`, of those whose slice the told
     t-test finds."""
     claims = [
-        said is not None
+        estimate is not None
         for r in records
-        for _, said, _, _, seen in r["half_lives"]
+        for _, estimate, _, _, seen in r["half_lives"]
         if seen or not told
     ]
     return share(sum(claims), len(claims))
@@ -167,7 +167,7 @@ def half_life_claimed(records: Sequence[Record], *, told: bool = False) -> Value
 def adjusted_rand(records: Sequence[Record]) -> Value:
     """Adjusted Rand index of factors, over pairs of lessons.
 
-    With pairs together in both a, only in truth b, only as said c, in neither d: 2(ad − bc) /
+    With pairs together in both a, only in truth b, only as learned c, in neither d: 2(ad − bc) /
     ((a+b)(b+d) + (a+c)(c+d)) (Hubert & Arabie 1985 in the form of Steinley 2004).
     """
     pairs = [r["factor_pairs"] for r in records if r["factor_pairs"]]
@@ -212,9 +212,9 @@ def regime_gap(records: Sequence[Record], truths: Sequence[Record]) -> Value:
 
 
 def told_share(records: Sequence[Record], truths: Sequence[Record]) -> Value:
-    """Gain over that of the mixed model that is told the variances."""
-    ours, told = gain(records), gain(truths, "told")
-    return None if ours is None or told is None else share(ours, told)
+    """Gain as a share of that of the mixed model that is given the variances."""
+    ours, ceiling = gain(records), gain(truths, "told")
+    return None if ours is None or ceiling is None else share(ours, ceiling)
 
 
 def neutral_gains(records: Sequence[Record]) -> Value:

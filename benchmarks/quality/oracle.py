@@ -1,5 +1,5 @@
-"""What could be known: sizing by the truth, a mixed model that is told its variances, the test that
-is told where to look, the precision a half-life can have.
+"""What could be known: sizing by the truth, a mixed model that is given its variances, the test
+that is given the slice, the precision a half-life can have.
 
 May touch: nothing but its arguments.
 """
@@ -46,8 +46,8 @@ def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]
     return knowing(total + world.dense_effect())
 
 
-class Told(NamedTuple):
-    """`mean` and `variance` of the true uplift, given the window: the best that can be said, and
+class Posterior(NamedTuple):
+    """`mean` and `variance` of the true uplift, given the window: the best that can be known, and
     how far it may be off.
 
     Where all effects move in common, `variance` is that of the effects alone; that nobody knows the
@@ -60,13 +60,13 @@ class Told(NamedTuple):
 
 def told_mixed_model(
     world: World, window: NDArray[np.bool_], decided: NDArray[np.int64], day: float
-) -> Told:
+) -> Posterior:
     """What a mixed model makes of the rows of `window` (R,) for the rows `decided` (D,), of a world
     of many small effects.
 
-    It is told the distribution each effect is drawn from, the size of the noise, which trades share
-    a shock and how large shocks are, and, where all effects move in common, their path up to `day`
-    and how fast it forgets.  It is not told the level, the effects and the shocks.
+    It is given the distribution each effect is drawn from, the size of the noise, which trades
+    share a shock and how large shocks are, and, where all effects move in common, their path up to
+    `day` and how fast it forgets.  It is not given the level, the effects and the shocks.
 
     With outcome y = level + X·b + shock + noise, b ~ N(0, S) and V the covariance of shock and
     noise, the precision of (level, b) is [1 X]ᵀV⁻¹[1 X] + diag(0, S⁻¹) (Henderson 1975).  V⁻¹ = (I
@@ -100,7 +100,7 @@ def told_mixed_model(
     covariance = np.linalg.inv(precision / dense.noise_sd**2 + np.diag(prior))
     mean = (covariance @ moments / dense.noise_sd**2)[1:]
     asked = design[decided]
-    return Told(asked @ mean, np.einsum("dk,dk->d", asked @ covariance[1:, 1:], asked))
+    return Posterior(asked @ mean, np.einsum("dk,dk->d", asked @ covariance[1:, 1:], asked))
 
 
 def told_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:

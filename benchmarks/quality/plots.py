@@ -94,7 +94,7 @@ def _constant(pool: Pool) -> Picture:
     left.set_title("effects of the planted slices found")
     _bars(middle, pool, figures.power, pool.families, ("integrated",))
     middle.axvline(75, color=TARGET, ls="--", lw=1, label="target, any one family")
-    middle.set(title="power against a t-test told the slice", xlabel="% found", xlim=(0, 105))
+    middle.set(title="power against a t-test given the slice", xlabel="% found", xlim=(0, 105))
     _bars(right, pool, figures.gain, pool.families, ("classic", "integrated"))
     right.axvline(100, color=TRUTH, lw=1, label="oracle")
     right.set(
@@ -109,14 +109,14 @@ def _constant(pool: Pool) -> Picture:
 def _decaying(pool: Pool) -> Picture:
     picture, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
     claims = [c for r in pool.of("integrated") for c in r["half_lives"] if c[1] is not None]
-    for true, said, low, high, _ in claims:
+    for true, estimated, low, high, _ in claims:
         inside = low is not None and low <= true <= high
         colour = COLOURS["integrated"] if inside or low is None else TARGET
         if low is not None:
             left.plot(
                 [true / 24, true / 24], [low / 24, high / 24], color=colour, alpha=0.35, lw=1.2
             )
-        left.scatter([true / 24], [said / 24], s=12, color=colour, zorder=3, lw=0)
+        left.scatter([true / 24], [estimated / 24], s=12, color=colour, zorder=3, lw=0)
     left.plot([0.7, 45], [0.7, 45], color=TRUTH, lw=1)
     left.set(
         xscale="log",
@@ -233,9 +233,9 @@ def _dense(pool: Pool) -> Picture:
     _bars(left, pool, lambda r: figures.told_share(r, truths[r[0]["family"]]), pool.families)
     left.axvline(90, color=TARGET, ls="--", lw=1, label="target, all")
     left.axvline(0, color=TRUTH, lw=0.8)
-    left.set(title="share of the gain of a mixed model told the variances", xlabel="%")
+    left.set(title="share of the gain of a mixed model given the variances", xlabel="%")
     _bars(right, pool, figures.calibration, pool.families, scale=1.0)
-    right.axvline(1, color=TRUTH, lw=1, label="as said")
+    right.axvline(1, color=TRUTH, lw=1, label="as stated")
     right.set(title="calibration slope")
     return _titled(picture, "Many small effects")
 
@@ -312,16 +312,18 @@ def _gains(ax: Axes, pool: Pool) -> None:
 
 
 def _trace(ax: Axes, pool: Pool, family: str) -> None:
-    """The true uplift and what was said, over the twenty days of one world."""
+    """The true uplift and its estimate, over the twenty days of one world."""
     for setting in _shown(pool, ("classic", "no half-life", "integrated")):
         traces = [r["trace"] for r in pool.of(setting, families=[family]) if "trace" in r]
         if not traces:
             continue
-        days, true, said = (np.concatenate([np.asarray(t[i]) for t in traces]) for i in range(3))
+        days, true, estimated = (
+            np.concatenate([np.asarray(t[i]) for t in traces]) for i in range(3)
+        )
         order = np.argsort(days, kind="stable")
         ax.scatter(
             days[order],
-            said[order],
+            estimated[order],
             s=12,
             color=_colour(pool, setting),
             label=setting,

@@ -34,7 +34,7 @@ BAR_MARGIN = 0.05
 TRACED = 1
 """The number of the world of each family whose decisions are kept for a picture."""
 SAID = 0.005
-"""From here on what is said of a decision is not neutral: half a step of the grid of multipliers.
+"""From here on the answer to a decision is not neutral: half a step of the grid of multipliers.
 """
 MAX_FACTOR_LESSONS = 600
 """Pairs of so many lessons at most are compared (the first by id)."""
@@ -136,8 +136,8 @@ def truth_record(cut: Cut) -> Record:
         "zero": sums(np.zeros_like(cut.uplift), cut.uplift),
     }
     if cut.world.dense is not None:
-        told = oracle.told_mixed_model(cut.world, cut.window, cut.decided, cut.day)
-        record["told"] = sums(oracle.knowing(told.mean), cut.uplift)
+        known = oracle.told_mixed_model(cut.world, cut.window, cut.decided, cut.day)
+        record["told"] = sums(oracle.knowing(known.mean), cut.uplift)
     return record
 
 
@@ -151,7 +151,7 @@ def score(cut: Cut, answer: Answer) -> Record:
     """All figures of one cut in one setting, as sums and lists that can be pooled.
 
     `n_overrides` and what is counted of single overrides concern the `selected` ones; `sums` and
-    `any` all that is said.
+    `any` all answers.
     """
     w = cut.world
     answers = resolutions(cut, answer.overrides)
@@ -176,7 +176,7 @@ def score(cut: Cut, answer: Answer) -> Record:
 
 
 def _trace(cut: Cut, p: NDArray[np.float64]) -> list[list[float]]:
-    """[days, truth, said] of the decisions in planted slices, for a picture."""
+    """[days, truth, estimate] of the decisions in planted slices, for a picture."""
     w = cut.world
     rows = cut.decided
     inside = np.any([w.row_effect(q)[rows] != 0.0 for q in w.planted], axis=0)
@@ -224,11 +224,13 @@ def _slices(
         # the regimes of the window.
         rows = np.flatnonzero(cut.window)
         answers = resolutions(cut, answer.overrides, rows.tolist())
-    said: dict[str, list[tuple[int, float, float]]] = {o.override_id: [] for o in live}
+    contributions: dict[str, list[tuple[int, float, float]]] = {o.override_id: [] for o in live}
     for row, a in zip(rows.tolist(), answers, strict=True):
         for override_id, contribution in zip(a.ids, a.contributions, strict=True):
-            if override_id in said:
-                said[override_id].append((row, contribution, a.multiplier - 1.0 - contribution))
+            if override_id in contributions:
+                contributions[override_id].append(
+                    (row, contribution, a.multiplier - 1.0 - contribution)
+                )
     uplift = w.uplift()
     found: set[int] = set()
     n_false = n_void = n_judged = 0
@@ -251,8 +253,10 @@ def _slices(
             found.update(part_of)
         elif w.dense is None:  # else every slice has an effect, and none is false
             n_false += 1
-        if said[o.override_id]:
-            at, says, others = (np.array(x) for x in zip(*said[o.override_id], strict=True))
+        if contributions[o.override_id]:
+            at, says, others = (
+                np.array(x) for x in zip(*contributions[o.override_id], strict=True)
+            )
             says_mean = float(says.mean()) if o.learning == "integrated" else o.multiplier - 1.0
             if is_found:
                 true = float(kept[best].effect[at].mean())
@@ -265,7 +269,8 @@ def _slices(
     power = [
         int(i in found)
         for i, k in enumerate(kept)
-        if abs(_effect_at(cut, k.planted)) >= ALIVE and _told(cut, answer.m, k.group, k.trades)
+        if abs(_effect_at(cut, k.planted)) >= ALIVE
+        and _t_test_finds(cut, answer.m, k.group, k.trades)
     ]
     return {
         "n_false": n_false,
@@ -276,9 +281,9 @@ def _slices(
     }
 
 
-def _told(cut: Cut, m: int, group: Group, trades: NDArray[np.bool_]) -> bool:
-    """Whether Welch's t-test at α/m, told the slice, finds it against the rest of its group (of the
-    module, if it is the whole group)."""
+def _t_test_finds(cut: Cut, m: int, group: Group, trades: NDArray[np.bool_]) -> bool:
+    """Whether Welch's t-test at α/m, given the slice, finds it against the rest of its group (of
+    the module, if it is the whole group)."""
     w = cut.world
     rest = w.trades_of(w.rows_of(group) & cut.window) & ~trades
     others = rest if rest.sum() >= 2 else w.trades_of(cut.window) & ~trades
@@ -299,7 +304,7 @@ def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
     """[true, estimate, low, high, told] of each identified half-life, in hours; None where none is
     claimed.
 
-    `told`: 1 if the t-test finds the slice when it is told it (a short burst long ago is hidden in
+    `told`: 1 if the t-test finds the slice when it is given (a short burst long ago is hidden in
     the window's mean).
     """
     w = cut.world
@@ -323,7 +328,7 @@ def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
         true = 24.0 * planted.half_life_days
         decay = best[1]
         low, high = (None, None) if decay is None or decay.interval is None else decay.interval
-        told = float(_told(cut, answer.m, group, trades))
+        told = float(_t_test_finds(cut, answer.m, group, trades))
         found.append([true, None if decay is None else decay.half_life_hours, low, high, told])
     return found
 
@@ -361,8 +366,8 @@ def _neutral_gains(w: World, live: Sequence[Override]) -> list[int]:
 
 
 def _factor_pairs(cut: Cut, answer: Answer) -> list[int]:
-    """Pairs of lessons [both, only true, only said, neither]: same evidence by their trades'
-    Jaccard index, same factor as said.
+    """Pairs of lessons [both, only true, only learned, neither]: same evidence by their trades'
+    Jaccard index, same factor as learned.
 
     Pairs within 0.05 of the bar of 0.7 are left out.  Empty without factors.
     """
@@ -382,13 +387,13 @@ def _factor_pairs(cut: Cut, answer: Answer) -> list[int]:
     size = sets.sum(axis=1)
     jaccard = both / np.maximum(size[:, None] + size[None, :] - both, 1.0)
     names = [factor_of.get(x.lesson_id) or f"alone {x.lesson_id}" for x in lessons]
-    _, said_of = np.unique(names, return_inverse=True)
-    said = said_of[:, None] == said_of[None, :]
+    _, cluster_of = np.unique(names, return_inverse=True)
+    clustered = cluster_of[:, None] == cluster_of[None, :]
     counted = np.triu(np.abs(jaccard - 0.7) >= BAR_MARGIN, 1)
     true = jaccard >= 0.7
     return [
         int((counted & a & b).sum())
-        for a, b in ((true, said), (true, ~said), (~true, said), (~true, ~said))
+        for a, b in ((true, clustered), (true, ~clustered), (~true, clustered), (~true, ~clustered))
     ]
 
 

@@ -84,10 +84,10 @@ def _sized(name: str, timeline: Timeline, desk: _Desk, cut: int, end: int) -> Si
     asked = timeline.asked(cut, min(end, cut + HORIZON_US))
     unit = unit_between(asked, found.uplift)
     table = lesson(timeline.known(cut), asked, SIZED, unit)
-    told = {peer: multiplier(expect(table)) for peer, expect in PEERS.items()}
+    peers = {peer: multiplier(expect(table)) for peer, expect in PEERS.items()}
     group = np.array([" ".join(d.group) for d in asked], np.str_)
     return Sized(
-        found.cut_us, found.uplift, group, found.multipliers | told, tuple(found.multipliers)
+        found.cut_us, found.uplift, group, found.multipliers | peers, tuple(found.multipliers)
     )
 
 
@@ -127,7 +127,7 @@ def joined(parts: Sequence[Sized]) -> Sized:
 
 
 Finished = Callable[[str, str, Sized], None]
-"""Told a log's name and outcome when all its cuts are done."""
+"""Called with a log's name and outcome when all its cuts are done."""
 
 
 def walk(
@@ -138,7 +138,7 @@ def walk(
     progress: Callable[[], None],
     finished: Finished,
 ) -> dict[tuple[str, str], Sized]:
-    """All cuts of all logs over `jobs` processes, log by log; `progress` is told of each cut."""
+    """All cuts of all logs over `jobs` processes, log by log; `progress` is called for each cut."""
     tasks = [
         Task(source, outcome, cuts, k)
         for source in sources

@@ -181,31 +181,31 @@ async def measure(
     rows = []
     for topic, name in (("facts", kinds.FACTS), ("closes", kinds.CLOSES)):
         n, bare_s, bare_cpu = await bare_loop(settings, name)
-        said = await asyncio.to_thread(replayed, settings, topic, folder, jobs)
-        rate, bare = n / said["command_seconds"], n / bare_s
+        done = await asyncio.to_thread(replayed, settings, topic, folder, jobs)
+        rate, bare = n / done["command_seconds"], n / bare_s
         rows.append(
             {
                 "topic": topic,
                 "records": n,
-                "trades": said["trades"],
+                "trades": done["trades"],
                 "replay_per_s": rate,
                 "bare_per_s": bare,
                 "ratio": rate / bare,
-                "seconds": said["command_seconds"],
+                "seconds": done["command_seconds"],
                 "bare_seconds": bare_s,
-                "peak_bytes": said["peak_bytes"],
-                "cpu_us": 1e6 * said["cpu_seconds"] / n,
+                "peak_bytes": done["peak_bytes"],
+                "cpu_us": 1e6 * done["cpu_seconds"] / n,
                 "bare_cpu_us": 1e6 * bare_cpu / n,
-                "digest": said["digest"],
-                "lessons": said["lessons"],
-                "overrides": said["overrides"],
+                "digest": done["digest"],
+                "lessons": done["lessons"],
+                "overrides": done["overrides"],
             }
         )
         print(
-            f"{topic}: {n:,} records in {said['command_seconds']:.1f} s, {rate:,.0f}/s; bare loop"
+            f"{topic}: {n:,} records in {done['command_seconds']:.1f} s, {rate:,.0f}/s; bare loop"
             f" {bare:,.0f}/s; ratio {rate / bare:.2f} (target ≥ {TARGET}); CPU"
-            f" {1e6 * said['cpu_seconds'] / n:.1f} µs a record, bare {1e6 * bare_cpu / n:.1f}; peak"
-            f" {said['peak_bytes'] / 2**20:,.0f} MiB (target < {MEMORY_TARGET_BYTES // 2**20:,})",
+            f" {1e6 * done['cpu_seconds'] / n:.1f} µs a record, bare {1e6 * bare_cpu / n:.1f}; peak"
+            f" {done['peak_bytes'] / 2**20:,.0f} MiB (target < {MEMORY_TARGET_BYTES // 2**20:,})",
             flush=True,
         )
     if len({row["digest"] for row in rows}) != 1:

@@ -108,8 +108,8 @@ def full_refit(
 
 
 def between(runs: int, n: int, part: float) -> list[Row]:
-    """One more trade, and 100, into a full window of `n`, until what they change is told: in per
-    cent of a full refit after one more trade, in the same run."""
+    """One more trade, and 100, into a full window of `n`, until what they change is published: in
+    per cent of a full refit after one more trade, in the same run."""
     made = trades(n + 10 * (runs + 1), 8, (4,), seed=1)
     later = iter(made[n:])
     config = LearningConfig(max_dims=3, window_trades=n)
@@ -204,7 +204,7 @@ def module(sizes: Sizes) -> list[Row]:
         found = groups[0].refit(version=2)
         return [*found.lessons, *([found.summary] if found.summary else [])], found.retired
 
-    def told(change: tuple[list[Lesson | GroupSummary], list[str]]) -> None:
+    def urgent_changes(change: tuple[list[Lesson | GroupSummary], list[str]]) -> None:
         judge.fold(*change)
         judge.judge(version=2, urgent_only=True)
 
@@ -212,7 +212,7 @@ def module(sizes: Sizes) -> list[Row]:
         judge.fold(*change)
         judge.judge(version=2)
 
-    urgent, full = timed(sizes.runs, told, changed), timed(sizes.runs, again, changed)
+    urgent, full = timed(sizes.runs, urgent_changes, changed), timed(sizes.runs, again, changed)
     return [
         row(f"materialising a module from nothing: {what}", took, 1.0, f"{counts[0]} overrides"),
         row("the same module once one group has changed, until sizes are told", urgent, 0.02),
@@ -238,7 +238,7 @@ def memory(n: int) -> Row:
 
 
 def memory_of_lessons(groups: int) -> Row:
-    """What groups of 500 trades hold once they have told their lessons, beyond the windows."""
+    """What groups of 500 trades hold once they have published their lessons, beyond the windows."""
     config = LearningConfig(max_dims=3)
     held = [
         IntegratedLearner("pm", group(g), CATEGORY, config, between=True) for g in range(groups)

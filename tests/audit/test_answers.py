@@ -79,7 +79,7 @@ def forms(
 
 
 @pytest.mark.parametrize(
-    ("gain", "attainable", "said"),
+    ("gain", "attainable", "expected"),
     [
         (Estimate(0.05, 0.03, 0.07), ZERO, "yes"),
         (ZERO, Estimate(0.0, -0.01, 0.01), "no"),
@@ -90,9 +90,9 @@ def forms(
         (Estimate(-0.05, -0.07, -0.03), Estimate(0.0, -0.01, 0.01), "no"),
     ],
 )
-def test_regimes(gain: Estimate, attainable: Estimate, said: str) -> None:
+def test_regimes(gain: Estimate, attainable: Estimate, expected: str) -> None:
     found = answers.regimes(settings(regime_weights=gain), regimes(attainable))
-    assert (found.answer, found.material) == (said, pytest.approx(0.02))
+    assert (found.answer, found.material) == (expected, pytest.approx(0.02))
     assert "2 overrides of today are different" in found.switching
 
 
@@ -104,7 +104,7 @@ def test_without_an_edge_or_a_regime_nothing_is_said_of_regimes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said", "words"),
+    ("found", "expected", "words"),
     [
         (forms(Estimate(0.05, 0.02, 0.08)), "yes", "better than linear"),
         (forms(Estimate(-0.05, -0.08, -0.02), Estimate(0.1, 0.05, 0.2)), "no", "Edges fade"),
@@ -118,21 +118,21 @@ def test_without_an_edge_or_a_regime_nothing_is_said_of_regimes() -> None:
         (forms(UNKNOWN, trades=0), "not enough data", "No effect"),
     ],
 )
-def test_decay(found: Decay, said: str, words: str) -> None:
+def test_decay(found: Decay, expected: str, words: str) -> None:
     question = answers.decays(settings(half_life=Estimate(0.01, 0.005, 0.02)), found)
-    assert question.answer == said
+    assert question.answer == expected
     assert words in question.why
 
 
 @pytest.mark.parametrize(
-    ("doubled", "said"),
+    ("doubled", "expected"),
     [
         (Estimate(0.6, 0.5, 0.7), "yes"),
         (Estimate(0.02, 0.0, 0.05), "no"),
         (Estimate(0.08, 0.0, 0.2), "not enough data"),
     ],
 )
-def test_double_counting(doubled: Estimate, said: str) -> None:
+def test_double_counting(doubled: Estimate, expected: str) -> None:
     found = DoubleCounting(
         decisions=50,
         repeated=doubled,
@@ -142,11 +142,11 @@ def test_double_counting(doubled: Estimate, said: str) -> None:
         change=SURE,
         worth=ZERO,
     )
-    assert answers.double_counting(settings(), found).answer == said
+    assert answers.double_counting(settings(), found).answer == expected
     assert (
         "difference is negligible"
         in answers.double_counting(settings(), msgspec.structs.replace(found, change=ZERO)).why
-    ) == (said == "yes")
+    ) == (expected == "yes")
     none = msgspec.structs.replace(found, decisions=0, repeated=UNKNOWN)
     assert answers.double_counting(settings(), none).answer == "not enough data"
 
@@ -273,9 +273,9 @@ NOTHING = Estimate(0.0, -0.1, 0.1)
 def test_whether_it_is_worth_running_beside_simple_tools(
     ours: Estimate, means: tuple[Estimate, Estimate], ridge: tuple[Estimate, Estimate], words: str
 ) -> None:
-    said = answers.beside(settings(ours), [peer("group means", *means), peer("ridge", *ridge)])
-    assert words in said
-    assert bool(words) == bool(said)
+    expected = answers.beside(settings(ours), [peer("group means", *means), peer("ridge", *ridge)])
+    assert words in expected
+    assert bool(words) == bool(expected)
     assert answers.beside(settings(ours), []) == ""
 
 

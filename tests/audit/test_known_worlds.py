@@ -42,9 +42,9 @@ def audits() -> Iterator[dict[str, Audit]]:
 @pytest.mark.parametrize("name", list(CUTS))
 def test_answers_are_right(name: str, audits: dict[str, Audit]) -> None:
     found = audits[name]
-    said, truth = answers_of(found), make(name, SEED).truth
+    given, truth = answers_of(found), make(name, SEED).truth
     assert {
-        question: (said[question], outcome(said[question], right))
+        question: (given[question], outcome(given[question], right))
         for question, right in truth.items()
     } == {question: (right, "right") for question, right in truth.items()}, [
         q.why for q in found.questions

@@ -38,12 +38,12 @@ def table(
 
 def test_the_mean_of_a_group_is_drawn_to_that_of_all() -> None:
     found, _ = table(edge=2.0)
-    told = group_means(found._replace(asked_group=np.arange(-1, 6)))
+    predicted = group_means(found._replace(asked_group=np.arange(-1, 6)))
     raw = np.array([found.uplift[found.group == g].mean() for g in range(6)])
     centre = found.uplift.mean()
-    assert told[0] == centre, "what is said of a pattern that nobody knows"
-    assert (np.abs(told[1:] - centre) < np.abs(raw - centre)).all()
-    assert told[1:] == pytest.approx(raw, abs=0.05)
+    assert predicted[0] == centre, "the prediction for an unknown pattern"
+    assert (np.abs(predicted[1:] - centre) < np.abs(raw - centre)).all()
+    assert predicted[1:] == pytest.approx(raw, abs=0.05)
     kept = []
     for seed in range(20):
         noise = found._replace(
@@ -59,9 +59,9 @@ def test_the_mean_of_a_group_is_drawn_to_that_of_all() -> None:
 
 def test_a_regression_finds_two_dimensions_and_says_little_of_noise() -> None:
     found, truth = table()
-    told = ridge(found)
-    assert np.corrcoef(told, truth)[0, 1] > 0.9
-    assert (told == ridge(found)).all()
+    predicted = ridge(found)
+    assert np.corrcoef(predicted, truth)[0, 1] > 0.9
+    assert (predicted == ridge(found)).all()
     noise = found._replace(uplift=np.random.default_rng(2).normal(0.0, 1.0, len(found.uplift)))
     assert np.std(ridge(noise)) < 0.05
 

@@ -154,7 +154,7 @@ def test_nobody_knows_of_trades_that_are_still_open(
 def test_an_edge_is_worth_something_and_none_is_not(judged: Judgements) -> None:
     mine = worth(judged.multipliers["integrated"], judged)
     assert mine.value.low > 0
-    # A quarter has the edge of 2, and is told so: cov = 0.25 · 0.75 · 2², and half of it is the
+    # A quarter has the edge of 2, and is sized so: cov = 0.25 · 0.75 · 2², and half of it is the
     # price of the risk.
     assert mine.added.value == pytest.approx(0.75, abs=0.15)
     assert mine.value.value == pytest.approx(0.375, abs=0.1)

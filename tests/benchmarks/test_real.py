@@ -151,9 +151,9 @@ def test_a_peer_finds_what_is_there(name: str) -> None:
     if name == "boosting":
         pytest.importorskip("sklearn")
     table, truth = lesson()
-    told = PEERS[name](table)
-    assert np.corrcoef(told, truth)[0, 1] > 0.8
-    assert (told == PEERS[name](table)).all()
+    predicted = PEERS[name](table)
+    assert np.corrcoef(predicted, truth)[0, 1] > 0.8
+    assert (predicted == PEERS[name](table)).all()
 
 
 @pytest.mark.parametrize("name", ["boosting", "ridge", "mixed", "group means"])
@@ -188,8 +188,8 @@ def test_parts_of_the_value_and_the_slope() -> None:
     skill = rng.normal(0, 0.3, 2000)
     between = np.where(group == "a", 0.2, -0.2)
     uplift = skill + between + rng.normal(0, 1, 2000)
-    said = {"ours": 1 + skill + between, "groups": 1 + between, "neutral": np.ones(2000)}
-    sized = Sized(cuts, uplift, group, said, ("ours",))
+    multipliers = {"ours": 1 + skill + between, "groups": 1 + between, "neutral": np.ones(2000)}
+    sized = Sized(cuts, uplift, group, multipliers, ("ours",))
     found = figures(sized)
     assert found["ours"].slope.value == pytest.approx(1.0, abs=0.15)
     assert found["ours"].value.value == pytest.approx(

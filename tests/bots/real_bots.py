@@ -65,10 +65,10 @@ def run(site: Path, tmp_path: Path, stack_settings: Settings) -> Callable[..., s
             text=True,
             timeout=300,
         )
-        said = done.stdout + done.stderr
-        assert done.returncode == 0, said
-        assert "Edgeloop: something went wrong" not in said, said
-        return said
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, output
+        assert "Edgeloop: something went wrong" not in output, output
+        return output
 
     return call
 
@@ -154,17 +154,17 @@ def backtest(folder: Path, run: Callable[..., str], configured: dict[str, Any]) 
     (result,) = (folder / "user_data" / "backtest_results").glob("*.zip")
     with zipfile.ZipFile(result) as archive:
         (name,) = (n for n in archive.namelist() if n == f"{result.stem}.json")
-        told: dict[str, Any] = json.loads(archive.read(name))
-    return told["strategy"]["RsiDipSized"]
+        backtested: dict[str, Any] = json.loads(archive.read(name))
+    return backtested["strategy"]["RsiDipSized"]
 
 
 async def test_a_freqtrade_backtest_sizes_by_overrides_and_sends_its_closes(
     stack_settings: Settings, run: Callable[..., str], tmp_path: Path
 ) -> None:
     await publish(stack_settings, *FREQTRADE)
-    told = backtest(tmp_path, run, configuration(stack_settings, send_backtests=True))
+    backtested = backtest(tmp_path, run, configuration(stack_settings, send_backtests=True))
     found = await in_kafka(stack_settings)
-    assert len(found) == len(told["trades"]) > 30
+    assert len(found) == len(backtested["trades"]) > 30
     assert len({close["trade_id"] for close in found}) == len(found)
     majors = [close for close in found if close["symbol"] == "BTC/USDT"]
     minors = [close for close in found if close["symbol"] == "ETH/USDT"]
@@ -173,7 +173,7 @@ async def test_a_freqtrade_backtest_sizes_by_overrides_and_sends_its_closes(
     added = [c for c in found if any(a["action_category"] == "add" for a in c["actions"])]
     assert added
     assert all(applied(close, "add") == {"o-add"} for close in added)
-    for trade in told["trades"]:
+    for trade in backtested["trades"]:
         stakes = [o["amount"] * o["safe_price"] for o in trade["orders"] if o["ft_is_entry"]]
         assert stakes[0] == pytest.approx(150 if trade["pair"] == "BTC/USDT" else 100, rel=0.001)
         assert all(stake == pytest.approx(30, rel=0.001) for stake in stakes[1:])
@@ -206,8 +206,8 @@ async def test_live_and_imported_closes_of_freqtrade_are_the_same_trades(
 async def test_a_freqtrade_backtest_goes_on_without_a_broker(
     run: Callable[..., str], tmp_path: Path, stack_settings: Settings
 ) -> None:
-    told = backtest(tmp_path, run, configuration(stack_settings, broker="127.0.0.1:1"))
-    assert len(told["trades"]) > 30
+    backtested = backtest(tmp_path, run, configuration(stack_settings, broker="127.0.0.1:1"))
+    assert len(backtested["trades"]) > 30
     assert not list((tmp_path / "user_data" / "edgeloop" / "backtest" / "queue").iterdir())
 
 
@@ -243,10 +243,10 @@ async def test_a_freqtrade_dry_run_goes_on_after_a_restart_and_sends_its_close(
     database = tmp_path / "trades.sqlite"
     imported = {c["symbol"]: c for c in (json.loads(c.value) for c in closes([str(database)]))}
     for symbol, close in found.items():
-        said = [(a["action_category"], *a["applied_overrides"]) for a in close["actions"]]
+        actions = [(a["action_category"], *a["applied_overrides"]) for a in close["actions"]]
         entry = ("entry", "o-entry") if symbol == "BTC/USDT" else ("entry",)
         # A quarter stays at the first exit, and leaves whole with the next.
-        assert said == [entry, ("add", "o-add"), ("exit", "o-exit"), ("exit",)]
+        assert actions == [entry, ("add", "o-add"), ("exit", "o-exit"), ("exit",)]
         bought = [a["size_frac"] for a in close["actions"][:2]]
         stakes = (150 if symbol == "BTC/USDT" else 100, 30)
         units = stakes[0] / 100, stakes[1] / 105

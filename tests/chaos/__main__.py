@@ -111,10 +111,10 @@ def main() -> int:
     faults = schedule(seed, options.minutes, only)
     print(f"Seed {seed}, {options.minutes:g} minutes:", file=talk)
     print(*(f"  {fault}" for fault in faults), sep="\n", file=talk, flush=True)
-    told = {"seed": seed, "minutes": options.minutes, "schedule": [f.as_json() for f in faults]}
+    plan = {"seed": seed, "minutes": options.minutes, "schedule": [f.as_json() for f in faults]}
     if options.dry_run:
         if options.json:
-            print(orjson.dumps(told).decode())
+            print(orjson.dumps(plan).decode())
         return 0
     logging.disable(logging.CRITICAL)  # clients of a broker that is killed have much to say
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -145,7 +145,7 @@ def main() -> int:
         kept = None
         shutil.rmtree(directory)
     if options.json:
-        print(orjson.dumps({**told, "ok": kept is None, **outcome.as_json()}).decode())
+        print(orjson.dumps({**plan, "ok": kept is None, **outcome.as_json()}).decode())
     else:
         print(shown(outcome, seed, kept))
     return 0 if kept is None else 1

@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What the book held, and the time up to which it said that it was complete."""
+    """What the book held, and the time up to which it reported that it was complete."""
 
     complete_to: float
     versions: dict[str, int]
@@ -154,7 +154,7 @@ class BookWatch:
 
 
 class History:
-    """What `pm_overrides` said of one key, in the order of the log."""
+    """The records of one key in `pm_overrides`, in the order of the log."""
 
     def __init__(self, seen: list[Seen]) -> None:
         self.seen = seen

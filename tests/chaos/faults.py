@@ -34,7 +34,7 @@ NOT_DURING = {
 """What cannot begin while something else is on."""
 COPY_WITHIN_S = 15.0
 UNFINISHED = {70, 75}
-"""How a worker may end that is told to stop while a server is away: nothing is acknowledged."""
+"""How a worker may end that is stopped while a server is away: nothing is acknowledged."""
 
 
 def clock_of(log: Path) -> Path:
@@ -48,7 +48,7 @@ def command(log: Path) -> list[str]:
 
 
 class Faults:
-    """Carries a schedule out.  `say` is told each thing that happens."""
+    """Carries a schedule out.  `say` is called with each event."""
 
     def __init__(
         self,

@@ -56,14 +56,14 @@ class Fault:
     """By which a clock is off, for `clock step`."""
 
     def __str__(self) -> str:
-        said = f"{self.at_s:6.1f} s  {self.name}"
+        text = f"{self.at_s:6.1f} s  {self.name}"
         if self.lasts_s:
-            said += f" for {self.lasts_s:.1f} s"
+            text += f" for {self.lasts_s:.1f} s"
         if self.delay_s:
-            said += f", {self.delay_s * 1000:.0f} ms"
+            text += f", {self.delay_s * 1000:.0f} ms"
         if self.step_s:
-            said += f", by {self.step_s:+,.0f} s"
-        return said
+            text += f", by {self.step_s:+,.0f} s"
+        return text
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -102,7 +102,7 @@ def run(
         except AssertionError as error:
             outcome.problems.append(str(error))
         except Exception:
-            # Whatever stands in the way of the run is what it came to; its faults are told, too.
+            # Whatever stands in the way of the run is what it came to; its faults are kept, too.
             outcome.problems.append(traceback.format_exc())
         finally:
             at_work.clean_up()
@@ -135,9 +135,9 @@ def check_letters(installation: Installation, load: Load) -> int:
     """Each hostile record has its dead letter, no good one has any; returns how many there are."""
     letters = dead_letters(installation)
     for place, item in load.places.items():
-        said = dict(letters[place].headers)["reason"].decode() if place in letters else None
-        assert said == item.reason, (
-            f"the dead letter of partition {place[0]}, offset {place[1]} is {said},"
+        reason = dict(letters[place].headers)["reason"].decode() if place in letters else None
+        assert reason == item.reason, (
+            f"the dead letter of partition {place[0]}, offset {place[1]} is {reason},"
             f" not {item.reason}: {(item.close.value or b'')[:200]!r}"
         )
     return len(letters)

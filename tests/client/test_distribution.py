@@ -163,14 +163,14 @@ def test_the_wheel_installs_alone_and_runs_the_documented_programs(
     program: Block, installed: Path, published_overrides: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "program.py").write_text(program.text)
-    said = run(
+    output = run(
         str(installed),
         "program.py",
         cwd=tmp_path,
         EDGELOOP_BROKER=published_overrides.broker,
         EDGELOOP_TOPIC_PREFIX=published_overrides.topic_prefix,
     )
-    assert "size × 1.25: matched" in said or "1000.0 no_match" in said, said
+    assert "size × 1.25: matched" in output or "1000.0 no_match" in output, output
 
 
 def test_nothing_of_the_workers_is_there(installed: Path, tmp_path: Path) -> None:
@@ -181,9 +181,9 @@ def test_nothing_of_the_workers_is_there(installed: Path, tmp_path: Path) -> Non
         " 'agents', 'schemas', 'faust', 'numpy', 'asyncpg') if importlib.util.find_spec(n)]\nassert"
         " not found, found\nprint(edgeloop.__version__, edgeloop.__file__)\n"
     )
-    said = run(str(installed), "-c", program, cwd=tmp_path)
-    assert said.startswith(edgeloop.__version__)
-    assert str(installed.parents[1]) in said
+    output = run(str(installed), "-c", program, cwd=tmp_path)
+    assert output.startswith(edgeloop.__version__)
+    assert str(installed.parents[1]) in output
 
 
 def test_its_types_are_known_to_its_users(installed: Path, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_its_types_are_known_to_its_users(installed: Path, tmp_path: Path) -> No
         "    reveal_type(found.ids)\n"
         "    return 100 * found.multiplier\n"
     )
-    said = run(
+    output = run(
         sys.executable,
         "-m",
         "mypy",
@@ -204,4 +204,4 @@ def test_its_types_are_known_to_its_users(installed: Path, tmp_path: Path) -> No
         "user.py",
         cwd=tmp_path,
     )
-    assert "str, ...]" in said
+    assert "str, ...]" in output

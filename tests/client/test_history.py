@@ -1,4 +1,4 @@
-"""`OverrideHistory`: what a book would have said at any time."""
+"""`OverrideHistory`: what a book would have answered at any time."""
 
 from __future__ import annotations
 

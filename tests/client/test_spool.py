@@ -148,16 +148,16 @@ def test_nothing_that_was_accepted_is_lost_when_the_process_is_killed(
     for _ in range(after):
         writer.stdout.readline()
     os.kill(writer.pid, signal.SIGKILL)
-    said = [after - 1, *map(int, writer.stdout.read().split())]
+    reported = [after - 1, *map(int, writer.stdout.read().split())]
     writer.wait(timeout=30)
     spool = Spool(tmp_path)
     found = drained(spool)
     # One more may have been on disk before it was said to be.
-    assert found[: said[-1] + 1] == [f"e{i}" for i in range(said[-1] + 1)]
-    assert len(found) <= said[-1] + 2
+    assert found[: reported[-1] + 1] == [f"e{i}" for i in range(reported[-1] + 1)]
+    assert len(found) <= reported[-1] + 2
     remembered = spool.recall("open")
     assert remembered is not None
-    assert remembered["step"] in (said[-1], said[-1] + 1)
+    assert remembered["step"] in (reported[-1], reported[-1] + 1)
 
 
 def test_open_trades_are_remembered_until_they_are_forgotten(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def run(settings: Settings, *words: str) -> Result:
     return CliRunner().invoke(diff, list(words), env=settings.environment())
 
 
-def told(settings: Settings, *words: str) -> dict[str, Any]:
+def diff_json(settings: Settings, *words: str) -> dict[str, Any]:
     result = run(settings, *words, "--json")
     assert result.exit_code == 0, result.output
     document: dict[str, Any] = json.loads(result.stdout)
@@ -82,7 +82,7 @@ def test_it_tells_override_by_override(installation: Settings) -> None:
 
 
 def test_the_document_says_the_same(installation: Settings) -> None:
-    document = told(installation, "--limit", "2")
+    document = diff_json(installation, "--limit", "2")
     assert document["against"] == "classic"
     assert document["overrides"]["classic"] > document["overrides"]["integrated"] > 0
     assert document["differences"]["total"] > len(document["differences"]["shown"]) == 2
@@ -95,7 +95,7 @@ def test_the_document_says_the_same(installation: Settings) -> None:
 
 @pytest.mark.parametrize("against", [name.replace(" ", "-") for name in AGAINST])
 def test_each_other_side(against: str, installation: Settings) -> None:
-    document = told(installation, "--against", against)
+    document = diff_json(installation, "--against", against)
     assert document["against"].replace(" ", "-") == against
     text = run(installation, "--against", against).stdout
     assert f"{document['overrides']['integrated']:,} overrides by `integrated`" in text
@@ -103,7 +103,7 @@ def test_each_other_side(against: str, installation: Settings) -> None:
 
 
 def test_a_category_of_which_there_is_nothing(installation: Settings) -> None:
-    assert told(installation, "--category", "exit")["differences"] == {"total": 0, "shown": []}
+    assert diff_json(installation, "--category", "exit")["differences"] == {"total": 0, "shown": []}
     assert (
         "0 overrides of category exit by `integrated`, 0 by `classic`."
         in run(installation, "--category", "exit").stdout
@@ -118,7 +118,7 @@ def test_an_empty_log(stack_settings: Settings) -> None:
         "0 overrides by `integrated`, 0 by `classic`.\n\nThey differ in 0 contexts."
         in result.stdout
     )
-    assert told(stack_settings)["differences"]["total"] == 0
+    assert diff_json(stack_settings)["differences"]["total"] == 0
 
 
 def test_what_is_missing_is_said_in_a_sentence(stack_settings: Settings) -> None:

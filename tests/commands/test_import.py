@@ -77,7 +77,7 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
     settings = Settings(broker=NO_BROKER.broker, outcome="roi")
     shown = run(settings, str(trades), "--mapping", str(mapping), "--dry-run")
     assert shown.exit_code == 0, shown.stderr
-    for said in (
+    for expected in (
         "40 closes: 38 would be accepted, 2 would become dead letters.",
         "4 groups; exits from 2024-03-01 to 2024-03-28.",
         "EDGELOOP_WINDOW_DAYS=90 before the newest exit holds 38 of them.",
@@ -90,7 +90,7 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
         "export EDGELOOP_DIMENSIONS=atr,symbol",
         '"pattern_key": "pm.gap.entry"',
     ):
-        assert said in shown.stdout, said
+        assert expected in shown.stdout, expected
     assert "Nothing was sent." in shown.stderr
 
 
@@ -312,7 +312,7 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
     mapping.write_text(mapping.read_text().replace('= "?"', "= 100"))
     words = (str(EXPORTS / "webull-orders.csv"), "--mapping", str(mapping), "--dry-run")
     shown = run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words)
-    for said in (
+    for expected in (
         (
             "Positions that are still open, left out: 3 (EXMP251121C00012500 2,"
             " EXMP251121C00009000 -2, TWFD -1100)."
@@ -322,7 +322,7 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
         "Line 3: The row has 1 more cells than there are columns.",
         "2150 TWFD are sold on 2025-11-03, and 1050 were held; a row of TWFD could not be read.",
     ):
-        assert said in shown.stdout, said
+        assert expected in shown.stdout, expected
     document = json.loads(
         run(
             Settings(broker=NO_BROKER.broker, outcome="roi"), *words, "--json", "--show", "all"

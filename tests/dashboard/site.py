@@ -87,10 +87,10 @@ def answers(site: Site) -> bool:
 
 
 def wait(
-    condition: Callable[[], object], deadline_s: float, what: str, said: Callable[[], str] = str
+    condition: Callable[[], object], deadline_s: float, what: str, detail: Callable[[], str] = str
 ) -> None:
     """Return once `condition` holds; fail after the deadline."""
     give_up = time.monotonic() + deadline_s
     while not condition():
-        assert time.monotonic() < give_up, f"no {what} within {deadline_s} s\n{said()}"
+        assert time.monotonic() < give_up, f"no {what} within {deadline_s} s\n{detail()}"
         time.sleep(0.1)

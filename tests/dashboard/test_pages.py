@@ -166,23 +166,24 @@ class Opened:
     """A page, and whatever it complained of."""
 
     page: Page
-    said: list[str]
+    messages: list[str]
 
 
 def opened(
     browser: Browser, site: Site, path: str, width: int = 1280, scheme: Any = "light"
 ) -> Opened:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("dialog", lambda dialog: messages.append(f"dialog {dialog.message}"))
     page.on(
-        "request", lambda r: None if r.url.startswith(site.url) else said.append(f"loads {r.url}")
+        "request",
+        lambda r: None if r.url.startswith(site.url) else messages.append(f"loads {r.url}"),
     )
     page.goto(site.url.rstrip("/") + path)
     filled(page)
-    return Opened(page, said)
+    return Opened(page, messages)
 
 
 def filled(page: Page) -> None:
@@ -222,7 +223,7 @@ def test_an_override_can_be_found_and_says_why_it_is_what_it_is(
                  "History", "What else was considered", f"{o.n_trades:,} trades"):  # fmt: skip
         assert part in text, part
     assert page.locator("svg.chart circle").count() > 2
-    assert made.said == []
+    assert made.messages == []
     page.close()
 
 
@@ -248,7 +249,7 @@ def test_a_question_is_answered_as_the_position_manager_is(world: World, browser
     parts = page.locator(".result tbody tr").count() - 2
     assert parts == len(answer["matches"])
     assert "Overrides that match" in page.locator("main").inner_text()
-    assert made.said == []
+    assert made.messages == []
     page.close()
 
 
@@ -286,7 +287,7 @@ def test_a_replay_is_compared_with_what_is_live(world: World, browser: Browser) 
     assert "would be sized differently" in text
     assert "faust -A app replay promote other" in text
     assert made.page.locator("[data-fill] tbody tr").count() > 1
-    assert made.said == []
+    assert made.messages == []
     made.page.close()
 
 
@@ -307,7 +308,7 @@ def test_hostile_names_do_nothing(world: World, browser: Browser) -> None:
             made = opened(browser, world.site, path)
             assert made.page.title() != "taken"
             assert made.page.locator("main script, main img, main [onerror]").count() == 0
-            refused = [s for s in made.said if "status of 503" not in s and "of 404" not in s]
+            refused = [s for s in made.messages if "status of 503" not in s and "of 404" not in s]
             assert refused == [], path
             made.page.close()
     page = opened(browser, world.site, "/overrides?q=evil").page
@@ -319,7 +320,7 @@ def test_hostile_names_do_nothing(world: World, browser: Browser) -> None:
     marked = health.page.locator("details.letter mark").all_inner_texts()
     assert any("not_json" in line for line in marked)
     assert HOSTILE[0] in health.page.locator("#letters-live").inner_text().replace('\\"', '"')
-    assert (health.said, health.page.locator("main script").count()) == ([], 0)
+    assert (health.messages, health.page.locator("main script").count()) == ([], 0)
     health.page.close()
 
 
@@ -336,12 +337,12 @@ def test_every_page_fits_and_keeps_nobody_out(
         page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
         assert page.evaluate("document.documentElement.scrollWidth") == width, path
         found = Axe().run(page)
-        told = [
+        problems = [
             (v["id"], [n["html"][:150] for n in v["nodes"]][:3])
             for v in found.response["violations"]
         ]
-        assert told == [], path
-        assert [s for s in made.said if "of 404" not in s] == [], path
+        assert problems == [], path
+        assert [s for s in made.messages if "of 404" not in s] == [], path
         page.close()
 
 

@@ -1,5 +1,5 @@
 """The parts of the dashboard that need no server: the table, the heat map, attribution, the guard's
-tokens, the readings, what is said at the top."""
+tokens, the readings, the summary at the top."""
 
 from __future__ import annotations
 

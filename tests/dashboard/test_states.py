@@ -72,9 +72,9 @@ def test_an_empty_installation_says_what_to_do_and_a_token_is_asked_for(
         assert site.get("/", cookie=cookie.partition(";")[0])[0] == 200
         wait(lambda: not re.search("Reading|Looking", site.get("/", **bearer)[2]), 90, "state")
         overview = site.get("/", **bearer)[2]
-        for said in ("Nothing yet", "No worker", "No closed trade names an override",
+        for expected in ("Nothing yet", "No worker", "No closed trade names an override",
                      "No audit was given", "Nothing has been published"):  # fmt: skip
-            assert said in overview, said
+            assert expected in overview, expected
         assert "There is no override" in site.get("/overrides", **bearer)[2]
         assert "There is no replay" in site.get("/what-if", **bearer)[2]
         assert "Every close could be read" in site.get("/health", **bearer)[2]
@@ -94,5 +94,5 @@ def test_the_command_says_what_it_cannot_do(tmp_path: Path) -> None:
     assert failed("--token-file", str(short))[0] == 2
     assert failed("--host", "no.such.host.invalid")[0] == 3
     assert failed("--port", "70000")[0] == 2
-    said = CliRunner().invoke(dashboard, ["--help"]).output
-    assert said.count("faust -A app dashboard") >= 4
+    output = CliRunner().invoke(dashboard, ["--help"]).output
+    assert output.count("faust -A app dashboard") >= 4

@@ -119,7 +119,7 @@ def test_up_again_and_down_and_up_with_the_same_addresses_and_data(directory: Pa
     second = devstack.up(directory)
     assert (second.broker, second.database_url) == (first.broker, first.database_url)
     asyncio.run(_find_it(second))
-    # The broker's log is kept, also what it said when it was told to stop.
+    # The broker's log is kept, also what it wrote as it stopped.
     log = (directory / "kafka" / "logs" / "server.log").read_text()
     assert log.count("[KafkaRaftServer nodeId=1] Kafka Server started") == 2
     assert "shutdown completed" in log

@@ -22,8 +22,8 @@ def docstrings() -> Iterator[tuple[str, str]]:
 
 def cited() -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    for test, said in docstrings():
-        for invariant in re.findall(r"\bI\d{1,2}\b", said):
+    for test, docstring in docstrings():
+        for invariant in re.findall(r"\bI\d{1,2}\b", docstring):
             found[invariant].add(test)
     return found
 

@@ -122,9 +122,9 @@ def test_the_reasons_of_dead_letters_are_the_doors() -> None:
 def test_the_reasons_of_resolve_are_the_functions() -> None:
     rows = table(RUNTIME, "`reason`", "multiplier", "when")
     sentence = " ".join((Resolution.__doc__ or "").split())
-    said = re.search(r"`reason`: (.*?) \(", sentence)
-    assert said is not None
-    assert {names(row[0])[0] for row in rows} == set(re.split(r", | or ", said[1]))
+    listed = re.search(r"`reason`: (.*?) \(", sentence)
+    assert listed is not None
+    assert {names(row[0])[0] for row in rows} == set(re.split(r", | or ", listed[1]))
     assert {row[1] for row in rows} == {"1.0", f"{MIN_MULTIPLIER} to {MAX_MULTIPLIER}"}
 
 

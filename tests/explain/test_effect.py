@@ -88,7 +88,7 @@ def test_each_trade_has_the_change_that_was_in_force_at_its_action() -> None:
     facts = [touched("t1", 3, 1.0, "a"), touched("t2", 7, -2.0, "a"), touched("t3", 11, 4.0, "a")]
     found = attribution(by_hand(changes, facts), "a")
     assert found is not None
-    # Of the third the retirement had not come through: what it said last counts.
+    # Of the third the retirement had not come through: its last content counts.
     assert found.added == pytest.approx(0.5 * 1.0 - 0.2 * -2.0 - 0.2 * 4.0)
     assert found.promised == pytest.approx((0.5 - 0.2 - 0.2) / 3)
     assert found.n_assumed == 0

@@ -79,8 +79,8 @@ def test_what_regimes_make_of_an_edge_has_the_weights_behind_it() -> None:
     assert {g.regime: g.gain for g in d.gains if g.gain != 1.0} == d.override.regime_gains
     for gain in (gains["btc_macro=S1"], gains["btc_macro=S3"]):
         assert gain.active
-        said = 1.0 + gain.offset + sum(term.adds for term in gain.terms)
-        assert min(max(said, 0.0), 2.5) == pytest.approx(gain.gain, abs=0.0051)
+        computed = 1.0 + gain.offset + sum(term.adds for term in gain.terms)
+        assert min(max(computed, 0.0), 2.5) == pytest.approx(gain.gain, abs=0.0051)
     assert [s.relation for s in d.slices][:1] == ["parent"]
     assert "beside" in {s.relation for s in d.slices}
 
@@ -190,10 +190,10 @@ def test_classic_has_no_search_no_history_and_promises_nothing() -> None:
     assert d.evidence.n_now == 100
     assert d.evidence.uplift == d.evidence.beyond == pytest.approx(d.evidence.mean - found.baseline)
     assert d.attribution.mean_multiplier == pytest.approx(found.multiplier)
-    said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
-    assert "Every slice is judged alone" in said
-    assert "It predicted" not in said
-    assert "in units of rr: the sum of" in said
+    text = " ".join(sentence for section in sections(d) for sentence in section.sentences)
+    assert "Every slice is judged alone" in text
+    assert "It predicted" not in text
+    assert "in units of rr: the sum of" in text
 
 
 def test_history_retirement_and_expiry() -> None:
@@ -239,9 +239,9 @@ def test_the_part_of_an_override_and_what_is_left_of_its_mean() -> None:
             assert w.mean is not None
             assert w.kept == pytest.approx(w.shared / w.mean)
             assert 0.0 < w.kept < 1.0
-        said = " ".join(sentence for section in sections(d) for sentence in section.sentences)
-        assert ("its evidence is sufficient alone" in said) == (w.part == "selected")
-        assert ("does not pass alone" in said) == (w.part == "shared")
+        text = " ".join(sentence for section in sections(d) for sentence in section.sentences)
+        assert ("its evidence is sufficient alone" in text) == (w.part == "selected")
+        assert ("does not pass alone" in text) == (w.part == "shared")
     alone = learned(planted.half_life("pm", 20.0), ALONE, "pm.edge.S1")
     found = override_of(alone, chain="sol")
     w = explain_override(alone, found.override_id, micros_from_text(found.as_of)).weighing

@@ -33,7 +33,7 @@ def fading(half_life_hours: float | None, effect: float = 0.4):
 def test_the_curve_falls_as_the_reader_has_it() -> None:
     override = fading(240.0)
     at = "2024-03-16T00:00:00+00:00"
-    upper, lower, now, said = curve(override, micros_from_text(at))
+    upper, lower, now, label = curve(override, micros_from_text(at))
     columns = heights([upper, lower])
     assert len(columns) == STEPS
     assert columns == sorted(columns, reverse=True)
@@ -42,7 +42,7 @@ def test_the_curve_falls_as_the_reader_has_it() -> None:
     left = resolve([override], "a.b", "add", {}, datetime.fromisoformat(at)).multiplier - 1
     assert now.strip() == f"^ {left:+.3f} now"
     assert now.index("^") == round((STEPS - 1) / 2)
-    assert said == "+0.400 on 2024-03-01, +0.050 on 2024-03-31; half-life 10.0 d"
+    assert label == "+0.400 on 2024-03-01, +0.050 on 2024-03-31; half-life 10.0 d"
 
 
 def test_a_level_curve_and_one_below_zero() -> None:

@@ -1,4 +1,4 @@
-"""A property that does not hold is found, told, and its input kept."""
+"""A property that does not hold is found and reported, and its input kept."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def no_seven(data: bytes) -> None:
 
 
 def test_what_breaks_a_property_is_kept_and_breaks_it_again(tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     target = Target("door", no_seven)
-    fuzz([target], 1, 20.0, tmp_path, said.append)
+    fuzz([target], 1, 20.0, tmp_path, messages.append)
     assert "assert 7 not in data" in target.problem
     (kept,) = tmp_path.iterdir()
-    assert str(kept) in said[0]
+    assert str(kept) in messages[0]
     with pytest.raises(AssertionError):
         Target("door", no_seven).once(kept.read_bytes())

@@ -34,7 +34,7 @@ async def tls_server(certificate: trustme.LeafCert) -> AsyncIterator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def told(address: str, ca: Path) -> EdgeloopError:
+async def error_of(address: str, ca: Path) -> EdgeloopError:
     settings = Settings(broker=address, kafka_security="ssl", kafka_ca=str(ca))
     return await why_unreachable(settings, KafkaConnectionError())
 
@@ -55,7 +55,7 @@ async def test_a_certificate_that_is_not_accepted(
         *names, not_before=NOW - timedelta(days=9), not_after=NOW + timedelta(days=days)
     )
     async with tls_server(certificate) as address:
-        error = await told(address, ca)
+        error = await error_of(address, ca)
     assert isinstance(error, ConfigurationError)
     assert says in error.what
     assert do in error.remedy
@@ -71,10 +71,10 @@ async def test_a_port_without_tls(tmp_path: Path) -> None:
 
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     async with server:
-        error = await told(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", ca)
+        error = await error_of(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", ca)
         nobody = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     assert "Does this port speak TLS" in error.remedy
-    error = await told(nobody, ca)
+    error = await error_of(nobody, ca)
     assert isinstance(error, UnreachableError)
     assert "No Kafka broker responds" in error.what
 

@@ -26,7 +26,7 @@ class Record:
 
 
 class Store:
-    """A store that remembers what it was told."""
+    """A store that remembers its calls."""
 
     def __init__(self) -> None:
         self.settled = True

@@ -19,7 +19,7 @@ ABSENT = object()
 
 
 class Bad(NamedTuple):
-    """A value, and what is to be said of it; `path` None where the specification leaves it open."""
+    """A value, and the expected dead letter; `path` None where the specification leaves it open."""
 
     sort: str
     value: bytes | None
@@ -124,8 +124,8 @@ def _not_json(good: bytes) -> list[Bad]:
 
 
 def _fields(event: dict[str, Any]) -> list[Bad]:
-    def bad(sort: str, path: str, value: Any, reason: str, told: str | None = "") -> Bad:
-        place = "$." + ".".join(path.split(".")) if told == "" else told
+    def bad(sort: str, path: str, value: Any, reason: str, shown: str | None = "") -> Bad:
+        place = "$." + ".".join(path.split(".")) if shown == "" else shown
         return Bad(sort, _json(_set(event, path, value)), reason, place)
 
     action = "$.actions[0]"

@@ -174,7 +174,7 @@ def _check_tables(
     assert rows.keys() == lessons.keys()
     for i, row in rows.items():
         lesson, verdict = lessons[i], published[kinds.VERDICTS][i]
-        said = {
+        columns = {
             **{
                 name: lesson[name]
                 for name in (
@@ -204,7 +204,7 @@ def _check_tables(
             "decay_state": lesson["decay"]["state"],
             "decay_halflife_hours": lesson["decay"]["half_life_hours"],
         }
-        assert {name: row[name] for name in said} == said
+        assert {name: row[name] for name in columns} == columns
         assert (row["stats"]["marginal"], row["stats"].get("metrics")) == (
             lesson["marginal"],
             lesson["metrics"],

@@ -126,8 +126,8 @@ def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installat
     refused(installation, worker, "made anew", ACCEPT)
     refused(installation, installation.start(), "made anew", ACCEPT)
 
-    told = json.loads(run(installation, "doctor", "--json").stdout)
-    (log,) = [check for check in told["checks"] if check["check"] == "log"]
+    report = json.loads(run(installation, "doctor", "--json").stdout)
+    (log,) = [check for check in report["checks"] if check["check"] == "log"]
     assert not log["ok"]
     assert "made anew" in log["found"]
     assert ACCEPT in log["remedy"]

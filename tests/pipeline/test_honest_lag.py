@@ -182,7 +182,7 @@ def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
     installation.produce(later)
     sent += later
     learned(installation, sent)
-    # Passed over, and still told.
+    # Passed over, and still reported.
     assert "were deleted before they were read" in " ".join(status(installation)["problems"])
     told = finding(installation, "log")
     assert not told["ok"]

@@ -189,12 +189,12 @@ def test_what_is_shared_is_sized_by_but_not_judged_by_itself() -> None:
         [],
     )
     assert record["power"] in ([0], [])
-    said = np.where(cut.world.has(planted.scope)[cut.decided], planted.size - 0.2, -0.2)
-    assert record["sums"][3] == pytest.approx(said @ said)
+    predicted = np.where(cut.world.has(planted.scope)[cut.decided], planted.size - 0.2, -0.2)
+    assert record["sums"][3] == pytest.approx(predicted @ predicted)
     world = {"family": "null_gaussian", "index": 1, **record}
     assert figures.worlds_with_selected([world]) == 0.0
     assert figures.worlds_with_any([world]) == 1.0
-    assert figures.mean_square([world]) == pytest.approx(np.mean(said**2))
+    assert figures.mean_square([world]) == pytest.approx(np.mean(predicted**2))
 
 
 def test_many_shares_below_the_grid_are_something_said() -> None:

@@ -145,11 +145,11 @@ def test_who_knows_all_but_the_regime_is_right_on_average() -> None:
     cut = Cut(make("regime_gains", 0, SEED), 90.0)
     (planted, *_), world = cut.world.planted, cut.world
     rows = (world.row_effect(planted) != 0.0) & cut.window
-    said = oracle.regime_blind(replace(world, planted=(planted,)), world.trades_of(cut.window))[
+    blind = oracle.regime_blind(replace(world, planted=(planted,)), world.trades_of(cut.window))[
         rows
     ]
-    assert np.ptp(said) == 0.0
-    assert said[0] == pytest.approx(np.mean(oracle.knowing(world.row_effect(planted)[rows])))
+    assert np.ptp(blind) == 0.0
+    assert blind[0] == pytest.approx(np.mean(oracle.knowing(world.row_effect(planted)[rows])))
 
 
 def test_exits_are_whole_microseconds() -> None:
@@ -199,7 +199,7 @@ def test_a_movement_is_known_up_to_now_and_then_returns_to_its_mean() -> None:
     )
 
 
-# -- the mixed model that is told the variances
+# -- the mixed model that is given the variances
 
 
 @pytest.mark.parametrize("family", ["dense_shocks", "common_movement"])
@@ -214,7 +214,7 @@ def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
     dense = world.dense
     assert dense is not None
     window = cut.window & (np.arange(len(cut.window)) % 4 == 0)
-    told = oracle.told_mixed_model(world, window, cut.decided, day)
+    posterior = oracle.told_mixed_model(world, window, cut.decided, day)
     design = dense.design() * dense.sd
     if dense.movement is not None:
         design *= dense.movement.seen_at(world.action_day, day)[:, None]
@@ -225,8 +225,8 @@ def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
         covariance += dense.shock_sd**2 * (shock[:, None] == shock)
     weights = np.linalg.solve(covariance, own @ asked.T)
     outcome = world.outcome[window]
-    assert told.mean == pytest.approx(weights.T @ (outcome - outcome.mean()), abs=1e-3)
-    assert told.variance == pytest.approx(
+    assert posterior.mean == pytest.approx(weights.T @ (outcome - outcome.mean()), abs=1e-3)
+    assert posterior.variance == pytest.approx(
         np.sum(asked**2, axis=1) - np.sum(weights * (own @ asked.T), axis=0), abs=1e-3
     )
 
@@ -244,12 +244,12 @@ def test_the_told_mixed_model_gains_what_it_expects_to(family: str) -> None:
         world = make(family, index, SEED)
         cut = Cut(world, world.calendar.cuts[0])
         after = np.flatnonzero(world.action_day[world.row_trade] > cut.day)
-        told = oracle.told_mixed_model(world, cut.window, after, cut.day)
+        posterior = oracle.told_mixed_model(world, cut.window, after, cut.day)
         uplift = world.uplift()[after]
-        products.append(np.mean(told.mean * uplift))
-        squares.append(np.mean(told.mean**2))
-        off.append(np.mean((uplift - told.mean) ** 2))
-        variances.append(np.mean(told.variance))
+        products.append(np.mean(posterior.mean * uplift))
+        squares.append(np.mean(posterior.mean**2))
+        off.append(np.mean((uplift - posterior.mean) ** 2))
+        variances.append(np.mean(posterior.variance))
     agree(products, squares, 0.2)
     # there nobody knows the path after the cut, which adds to the error
     if FAMILIES[family].kind != "movement":

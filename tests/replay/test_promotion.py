@@ -67,16 +67,16 @@ def before(stack_settings: Settings) -> Settings:
     return stack_settings
 
 
-class Told:
-    """What a thread that asks all groups, again and again, is told."""
+class Answers:
+    """The answers to a thread that asks all groups again and again."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
-        """Each multiplier, when it was first told."""
+        """Each multiplier, in the order in which it was first seen."""
         self.back = 0
         """So often one group was still of old after another one had been new."""
         self.latest: frozenset[float] = frozenset()
-        """What the last round was told."""
+        """The answers of the last round."""
 
     def ask(self, book: OverrideBook, done: threading.Event) -> None:
         """Round after round, forwards and backwards in turn: whatever becomes effective bit by bit
@@ -101,9 +101,9 @@ class Told:
 
 
 @contextmanager
-def asking(settings: Settings) -> Iterator[Told]:
+def asking(settings: Settings) -> Iterator[Answers]:
     """A position manager whose book lives in one thread while another one asks it."""
-    told, books = Told(), []
+    asked, books = Answers(), []
     done, there, left = threading.Event(), threading.Event(), threading.Event()
 
     async def hold() -> None:
@@ -117,14 +117,14 @@ def asking(settings: Settings) -> Iterator[Told]:
 
     threads = [
         threading.Thread(target=lambda: asyncio.run(hold())),
-        threading.Thread(target=lambda: told.ask(books[0], done)),
+        threading.Thread(target=lambda: asked.ask(books[0], done)),
     ]
     threads[0].start()
     try:
         assert there.wait(40)
         assert books, "the book is not ready"
         threads[1].start()
-        yield told
+        yield asked
     finally:
         # The book last: without it every answer is neutral.
         for event, thread in ((done, threads[1]), (left, threads[0])):
@@ -140,23 +140,23 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reader_sees_all_of_a_promotion_or_nothing(before: Settings) -> None:
-    with asking(before) as told:
-        told.until(1.1)
+    with asking(before) as asked:
+        asked.until(1.1)
         asyncio.run(promote.publish(before, overrides(before, 0.5, b"p1")))
-        told.until(1.5)
-    assert (told.seen, told.back) == ([1.1, 1.5], 0)
+        asked.until(1.5)
+    assert (asked.seen, asked.back) == ([1.1, 1.5], 0)
 
 
 def test_without_holding_back_it_would_be_mixed(
     before: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Promotions, "ready", lambda self, partition, records: records)
-    with asking(before) as told:
-        told.until(1.1)
+    with asking(before) as asked:
+        asked.until(1.1)
         asyncio.run(promote.publish(before, overrides(before, 0.5, b"p1")))
-        told.until(1.5)
-    assert told.seen == [1.1, 1.5]
-    assert told.back > 0
+        asked.until(1.5)
+    assert asked.seen == [1.1, 1.5]
+    assert asked.back > 0
 
 
 KILLED = """
@@ -179,8 +179,8 @@ asyncio.run(publish(settings, overrides(settings, 0.9, b"killed")))
 def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(
     before: Settings,
 ) -> None:
-    with asking(before) as told:
-        told.until(1.1)
+    with asking(before) as asked:
+        asked.until(1.1)
         environment = {**os.environ, **before.environment(), "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED], cwd=ROOT, env=environment, stdout=subprocess.PIPE
@@ -191,10 +191,10 @@ def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert effects(before) == {0.1}
-        assert (told.seen, told.latest) == ([1.1], {1.1})
+        assert (asked.seen, asked.latest) == ([1.1], {1.1})
         asyncio.run(promote.publish(before, overrides(before, 0.5, b"p2")))
-        told.until(1.5)
-    assert (told.seen, told.back) == ([1.1, 1.5], 0)
+        asked.until(1.5)
+    assert (asked.seen, asked.back) == ([1.1, 1.5], 0)
     assert effects(before) == {0.5}
 
 

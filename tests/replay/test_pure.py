@@ -45,7 +45,7 @@ def test_examples(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({}, "No range was given"),
         ({"everything": True, "offsets": "0:1-2"}, "More than one range"),
@@ -65,8 +65,8 @@ def test_examples(name: str) -> None:
         ({"offsets": "0:5-5"}, "contains no offset"),
     ],
 )
-def test_a_range_that_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_range_that_makes_no_sense_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         span_of(**{**NONE, **given})
 
 

@@ -52,8 +52,8 @@ def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path: Path) -> None:
     good = closes(tmp_path / "closes.jsonl", n=40)
     assert failed(str(broken))[0] == 5
     assert "All closes were rejected" in failed(str(broken))[1]
-    code, said = failed(str(good), "--module", "xm")
-    assert (code, "Modules with trades: pm" in said) == (2, True)
+    code, output = failed(str(good), "--module", "xm")
+    assert (code, "Modules with trades: pm" in output) == (2, True)
     assert failed(str(tmp_path / "none.jsonl"))[0] == 2
     assert failed("--from", "jsonl")[0] == 2
     assert failed()[0] == 4  # the log, without a broker

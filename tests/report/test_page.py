@@ -106,19 +106,19 @@ def test_the_page_in_a_browser(
 ) -> None:
     path, document = made
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.on(
         "request",
-        lambda request: said.append(request.url) if request.url != path.as_uri() else None,
+        lambda request: messages.append(request.url) if request.url != path.as_uri() else None,
     )
     page.goto(path.as_uri())
-    assert said == []
+    assert messages == []
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    told = len(document["overrides"])
-    assert page.locator("details.behind .explain").count() == min(told, EXPLAINED) > 0
+    listed = len(document["overrides"])
+    assert page.locator("details.behind .explain").count() == min(listed, EXPLAINED) > 0
     assert "What else was considered" in page.locator(".explain").first.inner_text()
     for question in document["questions"]:
         card = page.locator("article", has_text=question["question"])

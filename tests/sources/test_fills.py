@@ -79,7 +79,7 @@ def reference(fills: list[tuple[int, int, int]], fee: Decimal) -> Reference:
     """`fills` are (signed units, price, fee in hundredths); every unit is a lot of its own, in a
     queue."""
     units: deque[tuple[int, Decimal]] = deque()  # (price, fee of the unit)
-    direction, done, said = 0, [], []
+    direction, done, applied = 0, [], []
     realized: list[Decimal] = []
     names: list[str] = []
     for signed, price, paid in fills:
@@ -95,7 +95,7 @@ def reference(fills: list[tuple[int, int, int]], fee: Decimal) -> Reference:
                     realized.append(closing)
                     names.append("exit")
                     done.append(realized)
-                    said.append(names)
+                    applied.append(names)
                     realized, names, closed = [], [], False
             else:
                 if not units:
@@ -107,7 +107,7 @@ def reference(fills: list[tuple[int, int, int]], fee: Decimal) -> Reference:
         if closed:
             realized.append(closing)
             names.append("trim")
-    return Reference(done, said, len(units) * direction)
+    return Reference(done, applied, len(units) * direction)
 
 
 @settings(max_examples=200, deadline=None)
@@ -320,11 +320,11 @@ def test_long_files_say_how_far_they_have_been_read(tmp_path: Path) -> None:
         names.append(str(path))
     mapping = tmp_path / "m.toml"
     mapping.write_text(draft(names[0], "a").text)
-    told: list[int] = []
-    assert not list(closes(names, "table", mapping, reading=told.append))
-    assert told == sorted(told)
-    assert len(told) == 6
-    assert 0.7 * 2 * path.stat().st_size < told[-1] <= 2 * path.stat().st_size
+    offsets: list[int] = []
+    assert not list(closes(names, "table", mapping, reading=offsets.append))
+    assert offsets == sorted(offsets)
+    assert len(offsets) == 6
+    assert 0.7 * 2 * path.stat().st_size < offsets[-1] <= 2 * path.stat().st_size
 
 
 @pytest.mark.parametrize("order", ["oldest first", "newest first", "any"])

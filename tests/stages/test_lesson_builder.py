@@ -55,16 +55,16 @@ def test_what_comes_is_told_at_once_and_exactly_later() -> None:
     records = facts(240)
     made = store(records[:230])
     made.changes(full=True)
-    all_told = {r.key: r for r in made.changes(full=True)}
+    again = {r.key: r for r in made.changes(full=True)}
     assert made.settled
-    assert not all_told
+    assert not again
     for n, record in enumerate(records[230:233], 231):
         made.fold([record], n)
-        told = by_topic(made.changes(full=False))
-        assert set(told) == {LESSONS}
-        kinds = [type(_decode(r.value or b"")) for r in told[LESSONS]]
+        sent = by_topic(made.changes(full=False))
+        assert set(sent) == {LESSONS}
+        kinds = [type(_decode(r.value or b"")) for r in sent[LESSONS]]
         assert kinds.count(GroupSummary) == 1
-        assert {version_of(m) for m in read_back(told[LESSONS])} == {n}
+        assert {version_of(m) for m in read_back(sent[LESSONS])} == {n}
         assert not made.settled, "a refit is owed"
         assert made.progress == 230, "for the facts from there on"
     exact = by_topic(made.changes(full=True))
@@ -116,7 +116,7 @@ def test_refits_rest_while_facts_come(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_large_group_is_refitted_beside_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Facts are folded and told while the refit runs; what is published in the end is right."""
+    """Facts are folded and published while the refit runs; the final records are right."""
     monkeypatch.setattr(refit_line, "LARGE_TRADES", 100)
     records = facts(240)
     made = store(records[:200])
@@ -141,7 +141,7 @@ def test_a_large_group_is_refitted_beside_what_comes(monkeypatch: pytest.MonkeyP
     read(made.changes(full=False))
     assert begun.wait(30.0)
     made.fold(records[210:211], 211)
-    assert read(made.changes(full=False)), "what comes is told meanwhile"
+    assert read(made.changes(full=False)), "new trades are published meanwhile"
     assert not made.settled
     go_on.set()
     deadline = time.monotonic() + 30.0

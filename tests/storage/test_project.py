@@ -348,7 +348,7 @@ NEW_TABLES = {
     "learning_latent_factors": (factor, kinds.FACTORS, "f1", "cohesion"),
     "learning_edge_history": (history, kinds.HISTORY, "l1|2024-03-02", "uplift"),
 }
-"""How to make a record, its topic, its key unless told otherwise, and a number in it."""
+"""How to make a record, its topic, its key unless another is given, and a number in it."""
 
 
 @pytest.mark.parametrize("table", NEW_TABLES)

@@ -67,19 +67,19 @@ async def test_the_projector_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_task_of_the_app_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(process, "fatal_exit", lambda where, error: told.append(where))
+    fatal: list[str] = []
+    monkeypatch.setattr(process, "fatal_exit", lambda where, error: fatal.append(where))
     app: EdgeloopApp = make_app(Settings())
 
     async def look() -> None:
         await Client().stop()
 
     await app._execute_task(look())
-    assert len(told) == 1
-    assert told[0].endswith("look")
+    assert len(fatal) == 1
+    assert fatal[0].endswith("look")
 
     running = asyncio.ensure_future(app._execute_task(asyncio.sleep(3_600)))
     await asyncio.sleep(0)
     running.cancel()
     await asyncio.wait({running})
-    assert len(told) == 1, "that was asked for"
+    assert len(fatal) == 1, "that was asked for"

@@ -1,4 +1,4 @@
-"""The watchdog: what has stalled is told, what moves or has nothing to do is left alone."""
+"""The watchdog: what has stalled is reported, what moves or has nothing to do is left alone."""
 
 from __future__ import annotations
 

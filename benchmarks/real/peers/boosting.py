@@ -66,5 +66,7 @@ def _rounds(x: Floats, y: Floats, later: Floats, truth: Floats) -> int:
     model = _model(ROUNDS, x.shape[1])
     model.fit(x, y)
     errors = [float(np.mean((truth - y.mean()) ** 2))]
-    errors += [float(np.mean((truth - told) ** 2)) for told in model.staged_predict(later)]
+    errors += [
+        float(np.mean((truth - predicted) ** 2)) for predicted in model.staged_predict(later)
+    ]
     return int(np.argmin(errors))
