@@ -105,7 +105,7 @@ $(VENV)/.real: pyproject.toml | $(VENV)/.dev
 real: $(VENV)/.real  ## The learner against peers on trades of rules on real prices of eleven markets
 	$(BIN)/python -m benchmarks.real --out build/real/pictures --json build/real/figures.json
 
-lock: $(VENV)/.dev  ## Make the locks anew from pyproject.toml
+lock: $(VENV)/.dev  ## Rebuild the locks from pyproject.toml
 	echo 'setuptools>=77' > $(VENV)/build.in
 	$(LOCK) $(VENV)/build.in --extra dashboard -o requirements/worker.lock
 	$(LOCK) $(VENV)/build.in --extra dashboard --extra devstack --extra files --extra report -o requirements/demo.lock
@@ -130,7 +130,7 @@ image:  ## The worker's image, from the digest that the base's tag has now
 		docker build --build-arg BASE=$(BASE)@$$digest --label org.opencontainers.image.base.name=$(BASE) \
 			--label org.opencontainers.image.base.digest=$$digest --tag edgeloop:0.1.0 .
 
-sample: $(VENV)/.dev  ## Build the sample anew from its source data
+sample: $(VENV)/.dev  ## Rebuild the sample from its source data
 	$(BIN)/python -m samples.build
 
 clean: demo-down  ## Remove the environment and all local data

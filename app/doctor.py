@@ -129,19 +129,19 @@ def _differ(check: str, error: ConfigurationError) -> Finding:
 
 
 async def _lag(settings: Settings) -> Finding:
-    """What is in the way of records that are behind."""
+    """What blocks records that are behind."""
     try:
         async with LagReader(settings) as reader:
             lags = await reader.lags()
             if any(lag.open_at for lag in lags):
-                # Every transaction is open for a moment: one in the way stays where it is.
+                # Every transaction is open for a moment: one that blocks stays where it is.
                 before = {(lag.role, lag.topic): lag.open_at for lag in lags}
                 await asyncio.sleep(OPEN_FOR_S)
                 lags = [
                     _without_moving(lag, before[lag.role, lag.topic]) for lag in await reader.lags()
                 ]
     except ConfigurationError as error:  # the topics have their own finding
-        return Finding("lag", True, f"not looked at: {error.what}")
+        return Finding("lag", True, f"not checked: {error.what}")
     except EdgeloopError as error:
         return Finding("lag", False, error.what, error.remedy)
     except KafkaError as error:
@@ -150,7 +150,7 @@ async def _lag(settings: Settings) -> Finding:
     if problems:
         return Finding("lag", False, " ".join(problems), "see `faust -A app status`")
     records = sum(lag.records for lag in lags)
-    return Finding("lag", True, f"{records:,} records are behind, and nothing is in their way")
+    return Finding("lag", True, f"{records:,} records are behind, and nothing blocks them")
 
 
 def _without_moving(lag: Lag, before: Mapping[int, int]) -> Lag:

@@ -1,8 +1,8 @@
 """Which log it is: the ids that Kafka gives clusters and topics, and the epochs of leaders.
 
-A name says little: a topic that was deleted and made anew has the same name, and so has an empty
-broker behind the same address.  aiokafka asks with a version of the protocol that has no ids, so
-the questions are here, as aiokafka builds its own.
+A name says little: a topic that was deleted and created again has the same name, and so has an
+empty broker behind the same address.  aiokafka asks with a version of the protocol that has no ids,
+so the questions are here, as aiokafka builds its own.
 
 May touch: the broker, over the connections of an aiokafka client.
 """
@@ -111,8 +111,8 @@ class SameLog:
     async def require(self) -> None:
         """Raise `ConnectionError` unless what was read is of the log that is there.
 
-        A topic that was made anew, or a broker that was set back, begins again below what was read,
-        and by version what was read would win for ever.
+        A topic that was created again, or a broker that was set back, begins again below what was
+        read, and by version what was read would win for ever.
         """
         client = self._consumer._client
         positions = {
@@ -120,11 +120,11 @@ class SameLog:
         }
         now = await look(client, [self._topic])
         if now is None or self._topic not in now.topics:
-            return  # too old to tell, or just being made anew
+            return  # too old to know, or just being created again
         topic, was = now.topics[self._topic], self._was
         if was is not None:
             if (now.id, topic.id) != (was.id, was.topics[self._topic].id):
-                raise ConnectionError(f"{self._topic} was made anew.")
+                raise ConnectionError(f"{self._topic} was created again.")
             epochs = {(self._topic, number): epoch for number, (_, epoch) in self._read.items()}
             for (_, number), end in (await ends_of_epochs(client, now, epochs)).items():
                 if end < self._read[number][0]:

@@ -2,7 +2,7 @@
 looks at.
 
 aiokafka decodes the names of headers as UTF-8 while it unpacks a batch.  A name that is none raises
-in the middle of the batch, at each attempt anew: one such record would end every reader of its
+in the middle of the batch, at every attempt: one such record would end every reader of its
 partition for good.  Here a batch that aiokafka cannot unpack is unpacked once more, record by
 record: a bad name is read with backslashes in place of its bad bytes (`trace\\xff`), headers that
 make no sense are left out, and so are a key or a value.  All other batches go through as before.

@@ -1,6 +1,6 @@
 """Writes `docs/licences.md`: the licences of the packages that a worker installs.
 
-    python requirements/licences.py           # write it anew
+    python requirements/licences.py           # rewrite it
     python requirements/licences.py --check   # exit code 1 if it is not up to date
 
 The packages are those of `worker.lock`; the licences are what the installed ones say of themselves.

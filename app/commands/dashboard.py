@@ -21,8 +21,8 @@ from app.worker.logs import handler
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on.  Any other than loopback needs a token, which is made if none is"
-    " given.",
+    help="Address to listen on.  Any other than loopback needs a token, which is generated if none"
+    " is given.",
 )
 @click.option(
     "--port",

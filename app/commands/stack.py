@@ -71,7 +71,7 @@ def _echo_addresses(info: devstack.StackInfo) -> None:
         echo(f"  export {name}={shlex.quote(value)}")
     if info.security:
         folder = Path(info.security["EDGELOOP_KAFKA_CA"]).parent
-        echo(f"That is Kafka's administrator. Other users, to be sourced: {folder}/*.env")
+        echo(f"This user is Kafka's administrator. For other users, source one of {folder}/*.env")
     echo(f"Data and logs: {info.directory}")
 
 
@@ -80,7 +80,7 @@ def _echo_addresses(info: devstack.StackInfo) -> None:
 @click.option(
     "--secure",
     is_flag=True,
-    help="Make Kafka with TLS, passwords and access control (for a new stack).",
+    help="Create Kafka with TLS, passwords and access control (for a new stack).",
 )
 @json_option
 @handle_errors

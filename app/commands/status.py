@@ -115,7 +115,7 @@ def _document(lags: Sequence[Lag], problems: Sequence[str]) -> dict[str, object]
 
 
 async def _problems(status: LagReader, lags: Sequence[Lag]) -> list[str]:
-    """What is in the way of the roles, in sentences."""
+    """What blocks the roles, in sentences."""
     found = [text for lag in lags for text in lag.problems]
     return found + [f"{lost}." for lost in await status.lost()]
 
@@ -139,7 +139,7 @@ async def _problems(status: LagReader, lags: Sequence[Lag]) -> list[str]:
 @click.option(
     "--watch",
     is_flag=True,
-    help="Show it again and again until Ctrl-C: in place on a terminal, else one after the other.",
+    help="Refresh until Ctrl-C: in place on a terminal, else one below the other.",
 )
 @click.option(
     "--every",
@@ -147,7 +147,7 @@ async def _problems(status: LagReader, lags: Sequence[Lag]) -> list[str]:
     type=click.FloatRange(min=0.1),
     default=2.0,
     show_default=True,
-    help="With --watch: seconds from one to the next.",
+    help="With --watch: seconds between updates.",
 )
 @click.option(
     "--count", type=click.IntRange(min=1), help="With --watch: stop after showing it N times."
@@ -163,10 +163,10 @@ def status(
     count: int | None,
     as_json: bool,
 ) -> None:
-    """Show how many records each role is behind, and what is in their way.
+    """Show how many records each role is behind, and what blocks them.
 
     Counted to the end of every partition, also behind a producer's open transaction.  Records that
-    were deleted before they were read are named; so is a log that is another one than before.
+    were deleted before they were read are named; so is a log that is not the one read before.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
 """`faust -A app topics create|check|mend|accept|acls`.
 
 May touch: the broker's topics (`create` adds what is missing, `mend` changes configurations,
-`accept` makes derived topics anew) and access control lists (`acls --apply`); `accept` also
+`accept` recreates derived topics) and access control lists (`acls --apply`); `accept` also
 committed offsets and PostgreSQL.
 """
 
@@ -188,13 +188,13 @@ def _principals(given: tuple[str, ...]) -> dict[str, str]:
 @json_option
 @handle_errors
 def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Go on with the log as it is, after topics were made anew, partitions were added, the broker
-    was set back, or closes were deleted before they were read.
+    """Go on with the log as it is, after topics were created again, partitions were added, the
+    broker was set back, or closes were deleted before they were read.
 
-    Versions are offsets.  Where they would go back, what was published is deleted and made anew:
-    the workers publish it again, from the closes.  PostgreSQL is filled anew as by `rebuild`.
-    position_closed is never touched.  Refuses while workers are running: stop them, run this, start
-    them.  Until they have published again, the position manager sizes with 1.0.
+    Versions are offsets.  Where they would go back, what was published is deleted, and the
+    workers publish it again, from the closes.  PostgreSQL is refilled as by `rebuild`.
+    position_closed is never touched.  Refuses while workers are running: stop them, run
+    this, start them.  Until they have published again, the position manager sizes with 1.0.
 
     \b
     Examples:
@@ -228,11 +228,11 @@ def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
         return
     would = "would be" if dry_run else "will be"
     if made.recreate:
-        echo(f"{', '.join(made.recreate)} {would} deleted and made anew.")
+        echo(f"{', '.join(made.recreate)} {would} deleted and created again.")
     if any(CLOSES in names for names in made.read_again.values()):
         echo(f"All closes {would} read again; each trade counts once.")
     if made.rebuild:
-        echo(f"The tables in the schema {settings.database_schema} {would} filled anew.")
+        echo(f"The tables in the schema {settings.database_schema} {would} filled again.")
     if dry_run:
         return
     if not yes:

@@ -46,7 +46,7 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A question that makes no sense."""
+    """A request that is not valid."""
 
     error: str
 
@@ -100,7 +100,7 @@ def scope_of(items: Iterable[tuple[str, str]]) -> dict[str, str]:
             scope[found[1].strip()] = value.strip()
     if len(scope) > MOST_DIMENSIONS:
         raise UsageError(
-            f"The scope has {len(scope)} dimensions.", f"At most {MOST_DIMENSIONS} are taken."
+            f"The scope has {len(scope)} dimensions.", f"At most {MOST_DIMENSIONS} are accepted."
         )
     return scope
 
@@ -202,7 +202,7 @@ def openapi() -> dict[str, Any]:
                     "responses": {
                         "200": answer("The multiplier and its parts.", "Resolved"),
                         "401": {"description": "A token is needed."},
-                        "422": answer("The question makes no sense.", "Refused"),
+                        "422": answer("The request is not valid.", "Refused"),
                     },
                 }
             }

@@ -230,7 +230,7 @@ def _end_with_parent() -> None:
 
 
 class Pool:
-    """Child processes, started anew when one dies.  `within_s` bounds each piece of work."""
+    """Child processes, restarted when one dies.  `within_s` bounds each piece of work."""
 
     def __init__(self, settings: Settings, processes: int = 1, within_s: float = 120.0) -> None:
         self._settings = settings
@@ -255,7 +255,7 @@ class Pool:
         except TimeoutError as error:
             self._end(executor)
             raise UnreachableError(
-                f"It took longer than {self._within_s:.0f} s and was given up.", "Try it again."
+                f"It took longer than {self._within_s:.0f} s and was cancelled.", "Try it again."
             ) from error
         except BrokenProcessPool as error:
             self._end(executor)

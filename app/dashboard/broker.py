@@ -94,7 +94,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Broker:
-    """Keeps its connections open from question to question, and opens them anew after trouble."""
+    """Keeps its connections open from question to question, and reopens them after trouble."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

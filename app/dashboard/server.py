@@ -71,7 +71,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         made.close()
         raise UnreachableError(
-            f"Port {port} of {host} cannot be listened on: {error.strerror}.",
+            f"Cannot listen on port {port} of {host}: {error.strerror}.",
             "Choose another with --port; 0 takes a free one.",
         ) from error
     return made

@@ -252,9 +252,9 @@ def read_audit(path: Path) -> Audit:
     except OSError as error:
         raise ConfigurationError(
             f"The audit {path} cannot be read: {error.strerror}.",
-            "Make it: faust -A app audit --json > audit.json",
+            "Create it: faust -A app audit --json > audit.json",
         ) from error
     except msgspec.MsgspecError as error:
         raise BadDataError(
-            f"{path} is not an audit: {error}.", "Make it: faust -A app audit --json > audit.json"
+            f"{path} is not an audit: {error}.", "Create it: faust -A app audit --json > audit.json"
         ) from error

@@ -164,7 +164,7 @@ class Site:
         what = (
             "There is no such page."
             if status == 404
-            else "The page could not be made; the dashboard's log says why."
+            else "The page could not be rendered; the dashboard's log says why."
         )
         if request.url.path.startswith("/api/"):
             return _json(api.Refused(what), status)

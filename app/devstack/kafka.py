@@ -95,7 +95,7 @@ class Kafka:
         if (self.directory / "data").exists():
             if self.make_secure and self.secure is None:
                 raise ConfigurationError(
-                    f"The stack in {self.directory.parent} was made without --secure.",
+                    f"The stack in {self.directory.parent} was created without --secure.",
                     "Use another folder (--dir), or delete its data: `faust -A app stack reset`.",
                 )
             return

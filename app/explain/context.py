@@ -282,7 +282,7 @@ def _similar(group: tuple[str, str], groups: Collection[tuple[str, str]]) -> tup
 def _because(context: ContextDocument, known: Known) -> list[str]:
     """The reasons as sentences, the decisive one first."""
     if context.pattern_key is None or context.reason == "error":
-        return [f"The position manager is answered × 1: {context.detail}"]
+        return [f"The position manager gets × 1: {context.detail}"]
     live = [line for line in context.matches if line.state == "matched"]
     sentences = []
     if live:

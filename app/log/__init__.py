@@ -14,7 +14,7 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 | `snapshot.py` | what is published: the latest version of each key |
 | `groups.py` | the names of the consumer groups, and their members |
 | `progress.py` | committed offsets: how far a role is done |
-| `lag.py` | how far each role is behind, and what is in its way |
+| `lag.py` | how far each role is behind, and what blocks it |
 | `identity.py` | which log it is: noted, and compared with the one that is there |
 | `unread.py` | closes that were deleted before they were read |
 | `retry.py` | back off, and stop when told to |

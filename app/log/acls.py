@@ -24,7 +24,7 @@ ROLES = {
     "producer": "sends closes: the trading system",
     "worker": "runs the agents and the projector",
     "position-manager": "follows the overrides",
-    "reader": "looks: status, overrides, lessons, explain, audit, export, dlq list, doctor",
+    "reader": "reads: status, overrides, lessons, explain, audit, export, dlq list, doctor",
     "operator": "what a reader does, and produce, import, dlq redrive, replay promote, rebuild,"
     " settings agree",
 }

@@ -1,9 +1,9 @@
 """Which log this installation has read: noted, and compared with the log that is there.
 
-Versions are offsets.  Where a topic was deleted and made anew, or the broker was set back, offsets
-begin again below what was published, and the highest version would win for ever.  So it is noted
-which log it was, in three places, and looked at by whoever starts, every few seconds while a worker
-runs, and by `doctor`:
+Versions are offsets.  Where a topic was deleted and created again, or the broker was set back,
+offsets begin again below what was published, and the highest version would win for ever.  So which
+log it was is noted in three places, and compared by every worker as it starts and every few seconds
+while it runs, and by `doctor`:
 
 * in Kafka, as the committed offsets of the group `….log`: an offset is where a partition ended, its
   metadata the leader's epoch then, and the ids of the cluster and of all topics.  (Kafka forgets
@@ -149,7 +149,7 @@ class Identity:
         # Once more: no record before an end is of a later epoch than is noted with it.
         again = await look(self._consumer._client, self._names)
         if again is None or again.topics.keys() != self.cluster.topics.keys():
-            raise UnknownTopicOrPartitionError("Topics are being made or deleted.")
+            raise UnknownTopicOrPartitionError("Topics are being created or deleted.")
         self.cluster = again
         return Log(
             self.cluster.id,
@@ -266,7 +266,7 @@ class Identity:
                 differs(topic, f"is on another cluster (id {now.cluster}, before {was.cluster})")
         for topic in sorted(was.topics.keys() & now.topics.keys()):
             if was.topics[topic] != now.topics[topic]:
-                differs(topic, "was deleted and made anew")
+                differs(topic, "was deleted and created again")
         same = {at: end for at, end in was.ends.items() if at[0] not in found and at in now.ends}
         for (topic, number), end in sorted(same.items()):
             if now.ends[topic, number].offset < end.offset:
@@ -282,7 +282,7 @@ class Identity:
                 if up_to < same[topic, number].offset:
                     differs(
                         topic,
-                        f"partition {number} was written anew below offset"
+                        f"partition {number} was rewritten below offset"
                         f" {same[topic, number].offset:,}, where it has been: the broker was set"
                         " back and went on",
                     )
@@ -359,7 +359,7 @@ def refusal(differences: list[Difference]) -> ConfigurationError:
     """The sentence for people: what has changed, and what mends it."""
     lines = "".join(f"\n  {d.topic} {d.what}" for d in differences)
     return ConfigurationError(
-        f"The log is another one than before:{lines}",
+        f"The log is not the one that was read before:{lines}",
         f"Stop all workers, then run: {ACCEPT} --dry-run (and without it, to go on with the log as"
         " it is).",
     )

@@ -51,7 +51,7 @@ class Lag:
 
     @property
     def problems(self) -> list[str]:
-        """What is in the way of these records, in sentences."""
+        """What blocks these records, in sentences."""
         found = []
         if self.in_transaction:
             found.append(

@@ -35,7 +35,7 @@ class Seen(NamedTuple):
 
 
 class Lookout:
-    """Looks over connections that are kept, and opened anew after an error.
+    """Looks over connections that are kept, and reopened after an error.
 
     Every method raises `KafkaError`, `OSError` and `UnreachableError` while the broker is away.
     """

@@ -44,8 +44,8 @@ _GONE_WITHIN_S = 15.0
 
 @dataclass
 class Plan:
-    """What has changed, and what is to be done: topics (without prefix) to make anew, and by group
-    those to read from the beginning; whether PostgreSQL is to be filled anew."""
+    """What has changed, and what is to be done: topics (without prefix) to create again, and by
+    group those to read from the beginning; whether PostgreSQL is to be filled again."""
 
     differences: list[Difference] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """Whether the tables hold what the projector's committed offsets say was written.
 
-They do not after the schema was dropped and migrated anew, or came from an old backup: the
+They do not after the schema was dropped and migrated again, or came from an old backup: the
 projector goes on from its offsets, and what lies before them is never written.
 
 May touch: the broker and PostgreSQL (read only).

@@ -1,10 +1,10 @@
 """Looks at the log while the worker runs: whether it is the same one, and can be read to its end.
 
-* A topic that was made anew, a broker that was set back, another cluster, or partitions that were
-  added where keys would move: the worker ends with code 3 and the sentence that says what mends it.
-  What it has read and published is of another log than what it would read next.
+* A topic that was created again, a broker that was set back, another cluster, or partitions that
+  were added where keys would move: the worker ends with code 3 and the command that mends it.  What
+  it has read and published belongs to another log than what it would read next.
 * A producer's transaction that stays open, and records that were deleted before they were read: the
-  worker goes on, is not ready, and says why.
+  worker goes on, is not ready, and gives the reason.
 
 May touch: the broker (reads; commits offsets of the group `….log`), the process.
 """
@@ -36,13 +36,13 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 5.0
 NOTE_EVERY_S = 60.0
 OPEN_FOR_S = 60.0
-"""A transaction that is open for so long is in the way."""
+"""A transaction that is open for so long blocks readers."""
 _SURE_AFTER = 3
 """Looks in a row: a broker that starts may show less than it has, for a moment."""
 
 
 class Guard:
-    """`reasons`: a word and a sentence for each thing that is in the way, for readiness."""
+    """`reasons`: a word and a sentence for each thing that blocks reading, for readiness."""
 
     def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
         self._settings = settings
@@ -59,7 +59,7 @@ class Guard:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        """What is in the way."""
+        """What blocks reading."""
         return list(self._in_the_way)
 
     async def stop(self, *_: Any, **__: Any) -> None:
@@ -108,7 +108,7 @@ class Guard:
     def _transactions(
         self, stable: Mapping[TopicPartition, int], now: Log
     ) -> list[tuple[str, str]]:
-        """Open transactions that have been in the way for long."""
+        """Transactions that have been open for long."""
         tps = [TopicPartition(*at) for at in now.ends if at[0] in self._sources]
         waiting = {tp: now.ends[tp.topic, tp.partition].offset - stable[tp] for tp in tps}
         moment = time.monotonic()

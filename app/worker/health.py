@@ -36,7 +36,7 @@ def degraded() -> list[dict[str, str]]:
 
 class Health:
     """Serves the worker's state while it runs: healthy = the loop answers, ready = joined the
-    group, hydrated, not rebalancing, nothing is in the way of what there is to read, and nothing
+    group, hydrated, not rebalancing, nothing blocks its input, and nothing
     has stalled."""
 
     def __init__(

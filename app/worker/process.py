@@ -52,7 +52,7 @@ class CommittedThread(AIOKafkaConsumerThread):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Look for stalls only where there is a position.
 
-        There is none while an offset that is gone is looked up anew (closes that were deleted, a
+        There is none while an offset that is gone is looked up again (closes that were deleted, a
         broker that was set back), and Faust asserts that there is: the worker would end.
         """
         subscription = self._ensure_consumer()._fetcher._subscriptions.subscription

@@ -3,7 +3,7 @@
 May touch: the broker (read only), the process.
 
 * ingest: closes lie unread behind what was acknowledged, and that has not moved for two minutes.
-  Not ready, and after five minutes the process ends (code 70): a new one connects anew.
+  Not ready, and after five minutes the process ends (code 70): a new one reconnects.
 * The learners: no round of their loop has ended for two minutes.  Not ready; the process goes on,
   as a new one would do the same work again.
 * The event loop: it has not turned for two minutes, by a thread that has.  The process ends.

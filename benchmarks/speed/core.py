@@ -87,7 +87,7 @@ def learner(config: LearningConfig, number: int, made: list[Trade]) -> Integrate
 def full_refit(
     runs: int, n: int, dims: int, values: tuple[int, ...], depth: int, below: float
 ) -> Row:
-    """Everything anew: snapshot, mining, search, half-lives, history, sketches, the lessons
+    """All from scratch: snapshot, mining, search, half-lives, history, sketches, the lessons
     themselves."""
     one = learner(
         LearningConfig(max_dims=depth, window_trades=n), 0, trades(n, dims, values, seed=1)

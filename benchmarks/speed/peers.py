@@ -204,7 +204,7 @@ def one_by_one(sizes: Sizes) -> Comparison:
     batch = arriving()
     work = (
         f"{groups * share:,} trades come into {groups} groups of 250, 8 dims: n, mean and variance"
-        f" of all slices of ≤ {DEPTH} that they are in; ours computed anew from the window, for"
+        f" of all slices of ≤ {DEPTH} that they are in; ours computed from the window, for"
         " those with ≥ 33 trades; river's running ones, which never forget"
     )
     return Comparison(

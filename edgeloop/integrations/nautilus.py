@@ -15,7 +15,7 @@ May touch: what `Connection` touches, and the strategy's message bus.
 The sizer listens to the strategy's own orders and positions and sends a close for every
 `PositionClosed`.  Its only clock is the strategy's: a back-test with an `OverrideHistory` gives the
 same sizes and closes every time.  What is known of an open position is on disk, so a live strategy
-that is started anew loses nothing.  What goes wrong here is logged and leaves the size as it was.
+that is restarted loses nothing.  What goes wrong here is logged and leaves the size as it was.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class TradeClosedError(RuntimeError):
 
 class Trade:
     """One trade that is open.  Every recorded action is on disk when the call returns, so a bot
-    that is started anew goes on with the trade that it left (`connection.trade` with the same id).
+    that is restarted goes on with the trade that it left (`connection.trade` with the same id).
 
     As a context manager it closes nothing by itself: leaving the block, with or without an error,
     leaves the trade open unless `close` was called.

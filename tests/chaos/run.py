@@ -69,7 +69,7 @@ def run(
     directory: Path,
     say: Callable[[str], None],
 ) -> Outcome:
-    """Returns what was found; what stands in the way of the run itself is a problem, too."""
+    """Returns what was found; an error of the run itself is a problem, too."""
     outcome = Outcome()
     sent = items(seed, max(100, round(minutes * 60 * trades_per_second)), learning)
     disks = any(fault.name in NEEDS_A_DISK for fault in faults)
@@ -102,7 +102,7 @@ def run(
         except AssertionError as error:
             outcome.problems.append(str(error))
         except Exception:
-            # Whatever stands in the way of the run is what it came to; its faults are kept, too.
+            # An error of the run itself is its result; its faults are kept, too.
             outcome.problems.append(traceback.format_exc())
         finally:
             at_work.clean_up()

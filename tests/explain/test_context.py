@@ -137,7 +137,7 @@ def test_no_such_group_and_what_may_have_been_meant() -> None:
 def test_a_key_without_a_canonical_form(asked: str) -> None:
     d = explained(known(), {"x": "1"}, asked=asked)
     assert (d.pattern_key, d.multiplier, d.reason) == (None, 1.0, "error")
-    assert d.because[0].startswith("The position manager is answered × 1: CanonicalError")
+    assert d.because[0].startswith("The position manager gets × 1: CanonicalError")
 
 
 def test_the_overrides_are_those_of_the_time() -> None:

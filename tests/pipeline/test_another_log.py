@@ -1,5 +1,5 @@
-"""Topics that are made anew, brokers that are set back or replaced: workers end with the command
-that mends it, and after that command everything is what the log says."""
+"""Topics that are created again, brokers that are set back or replaced: workers end with the
+command that mends it, and after that command everything is what the log says."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def make_anew(installation: Installation, *names: str) -> None:
             )
         return True
 
-    wait(made, 30, "topics that are made anew")
+    wait(made, 30, "topics that are created again")
 
 
 def grow(installation: Installation, name: str, total: int) -> None:
@@ -123,13 +123,13 @@ def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installat
     installation.produce(first)
     installation.until_idle()
     make_anew(installation, kinds.FACTS)
-    refused(installation, worker, "made anew", ACCEPT)
-    refused(installation, installation.start(), "made anew", ACCEPT)
+    refused(installation, worker, "created again", ACCEPT)
+    refused(installation, installation.start(), "created again", ACCEPT)
 
     report = json.loads(run(installation, "doctor", "--json").stdout)
     (log,) = [check for check in report["checks"] if check["check"] == "log"]
     assert not log["ok"]
-    assert "made anew" in log["found"]
+    assert "created again" in log["found"]
     assert ACCEPT in log["remedy"]
     planned = json.loads(run(installation, "topics", "accept", "--dry-run", "--json").stdout)
     assert {kinds.LESSONS, kinds.OVERRIDES, kinds.HISTORY} <= set(planned["recreated"])
@@ -182,7 +182,7 @@ def test_a_topic_made_anew_between_two_workers(install: Callable[..., Installati
     installation.until_idle()
     installation.terminate(worker)
     make_anew(installation, name)
-    refused(installation, installation.start(), "made anew", ACCEPT)
+    refused(installation, installation.start(), "created again", ACCEPT)
     succeeded(installation, "topics", "accept", "--yes")
     second = reversed_closes(first, "pm")
     installation.produce(second)

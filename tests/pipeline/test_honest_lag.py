@@ -1,4 +1,4 @@
-"""What is in the way of records is named: open transactions, records that were deleted unread,
+"""What blocks records is named: open transactions, records that were deleted unread,
 offsets that are gone.  What is no record is no lag."""
 
 from __future__ import annotations

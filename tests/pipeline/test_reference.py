@@ -117,7 +117,7 @@ def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: 
     before, records = content(learned), learned.end_offsets(*COMPACTED)
     learned.terminate_all()
     workers = learned.start_ready(2)
-    # The log is the state: every partition with records has been read and judged anew before this
+    # The log is the state: every partition with records has been read and judged again before this
     # says anything.
     wait(
         lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS),

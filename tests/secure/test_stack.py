@@ -48,6 +48,6 @@ def test_it_is_found_up_again(secure_stack: StackInfo) -> None:
 
 def test_an_open_stack_does_not_become_secure_unnoticed(tmp_path: Path) -> None:
     (tmp_path / "kafka" / "data").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match="made without --secure"):
+    with pytest.raises(ConfigurationError, match="created without --secure"):
         Kafka(tmp_path / "kafka", [], make_secure=True).prepare()
     assert not (tmp_path / "kafka" / "secure").exists()

@@ -29,7 +29,7 @@ from schemas.lessons import GroupSummary, Lesson, LessonDecay
 FULL_SHARE = 64
 """All slices are mined again when more than one in this many trades entered or left, since that is
 then faster (5 000 trades × 19 dims, 47 000 slices: 24 ms for one trade that came and one that went,
-280 for thirty of each, 260 for all anew)."""
+280 for thirty of each, 260 for recomputing all)."""
 
 
 class GroupLearner:

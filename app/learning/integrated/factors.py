@@ -195,7 +195,7 @@ class Clusterer:
         emptied = [point for point in sorted(touched) if not self._at[point]]
         for label in {int(self._labels.of[point]) for point in touched}:
             self._forget(label)
-        # A component that lost a point may have come apart: its points are linked anew, like the
+        # A component that lost a point may have come apart: its points are linked again, like the
         # new ones.
         apart = {int(self._labels.of[point]) for point in emptied}
         gone_points = set(emptied)

@@ -282,7 +282,8 @@ class IntegratedLearner:
         return self._between.take(*moves, self.window.segments, version)
 
     def lessons(self, version: int) -> list[Lesson]:
-        """All lessons of the trades in the window, learned anew: what was published is not kept."""
+        """All lessons of the trades in the window, learned from scratch: what was published
+        is not kept."""
         return self._learn(self.window.snapshot(), version)[0] if len(self.window) else []
 
     def _check(self) -> None:

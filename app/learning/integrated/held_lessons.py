@@ -34,7 +34,7 @@ class HeldGroup:
         self.whole_id = slice_id(module, *key, {})
 
     def look(self) -> None:
-        """Find the path anew: a batch may part what was sent together.
+        """Find the path again: a batch may part what was sent together.
 
         Until the rest has arrived the refit before counts.
         """
@@ -122,7 +122,7 @@ class HeldLessons:
         return new
 
     def touched(self) -> set[Group]:
-        """The groups of which something has come or gone since the last call, looked at anew; one
+        """The groups of which something has come or gone since the last call, looked at again; one
         that has nothing left is forgotten."""
         touched, self._touched = self._touched, set()
         for key in touched:

@@ -78,7 +78,7 @@ class RegimeHistories:
             self._of_group.pop(group, None)
 
     def fit(self) -> None:
-        """Find the weights anew."""
+        """Find the weights again."""
         self.stale = False
         by_id = sorted(
             (i, variance, cells)

@@ -1,6 +1,6 @@
 """Weighing: how much persists in the groups of a category, and how far each learner counts there.
 
-May touch: nothing but its arguments.  What groups tell is held in columns, and added up anew.
+May touch: nothing but its arguments.  What groups tell is held in columns, and added up again.
 """
 
 from __future__ import annotations
