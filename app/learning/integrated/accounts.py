@@ -1,9 +1,9 @@
-"""The effects of a module, group by group: what each step of the judgement came to, made again only
-where something that it is made of has changed.
+"""The effects of a module, group by group: the result of each step of the judgement, computed again
+only where one of its inputs has changed.
 
-May touch: nothing but its arguments.  What a group is judged by and other groups move (the bar,
-baselines, weights, shares) is on grids.  Steps compare what they find with what they found before,
-so that a change goes no further than it matters.
+May touch: nothing but its arguments.  What other groups contribute to a judgement (the bar,
+baselines, weights, shares) is on grids.  Each step compares its result with the one before, so that
+a change stops where it no longer matters.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from app.learning.integrated.whole_groups import (
 from schemas.lessons import Fit
 
 BAR_DIGITS = 3
-"""Digits to which the hypotheses of a module are rounded up: the bar does not move with each."""
+"""Digits to which the number of hypotheses is rounded up: the bar does not move with each one."""
 
 
 class Account:
-    """What the judgement of one group has come to, step by step."""
+    """The judgement of one group, step by step."""
 
     __slots__ = (
         "effects",
@@ -101,12 +101,12 @@ class Accounts:
         return {g: share for w in self._weighing.values() for g, share in w.shares.items()}
 
     def effects(self, group: Group) -> Mapping[str, Effect]:
-        """What is said of each lesson of a group that has an effect, by id."""
+        """The effects of a group, by lesson id."""
         account = self._accounts.get(group)
         return {} if account is None else account.effects
 
     def chosen(self, group: Group) -> Iterable[Effect]:
-        """Of these, those of chosen slices."""
+        """The effects of the chosen slices of a group."""
         account = self._accounts.get(group)
         if account is None:
             return ()
@@ -114,7 +114,7 @@ class Accounts:
         return [account.effects[i] for i in path if i in account.effects]
 
     def all_effects(self) -> dict[str, Effect]:
-        """All of the module, by lesson id."""
+        """All effects of the module, by lesson id."""
         return {i: e for account in self._accounts.values() for i, e in account.effects.items()}
 
     def update(
@@ -126,7 +126,7 @@ class Accounts:
         baselines: SegmentBaselines,
         scale: float,
     ) -> set[Group]:
-        """Take in what has changed; returns the groups whose effects are others now.
+        """Take in what has changed; returns the groups whose effects have changed.
 
         `touched` are groups of which lessons or the summary came or went, `refactored` the lessons
         whose factor is another one; `baselines` are those on their grid.
@@ -287,8 +287,8 @@ class Accounts:
     def _of_whole(
         self, account: Account, found: Mapping[str, Effect], held: HeldLessons, scale: float
     ) -> dict[str, Effect]:
-        """The effects of a group as a whole and of what its slices share, and chosen ones less what
-        these take over; `found` are those."""
+        """The effects of the whole group and of what its slices share, and the chosen ones
+        (`found`) less what these take over."""
         key, path, level = account.key, account.path, account.level
         group, weighing, counts = held.groups[key], self._weighing[key[1]], self.counts[key[1]]
         whole = group.lessons.get(group.whole_id)

@@ -1,12 +1,12 @@
-"""What a group says between two refits: the effects that the last one chose, estimated again from
-sums that each trade which came or went has changed.
+"""The provisional results of a group between two refits: the effects that the last refit chose,
+estimated again from sums that each added or removed trade updates.
 
-May touch: nothing but its arguments.  What one more trade costs depends on what it is in, not on
-the window.
+May touch: nothing but its arguments.  The cost of one more trade depends on the slices
+that hold it, not on the window.
 
-A refit searches, weighs its tests and tells histories; all of that stays as it was.  Least squares
-of the outcomes on the chosen slices needs sums of products alone, and the models of an effect now
-(`bank.py`) take one step each.  Standard errors change as the sums say, statistics with them;
+A refit searches, weighs its tests and computes histories; all of that stays as it was.  Least
+squares of the outcomes on the chosen slices needs sums of products alone, and the models of an
+effect now (`bank.py`) take one step each.  Standard errors and statistics change with the sums;
 outcomes are clipped at the bounds of the refit; what is shared, the histories, the sketches, and
 the evidence of slices that were not chosen wait for the next refit.
 
@@ -48,17 +48,18 @@ from schemas.lessons import (
 Floats = NDArray[np.float64]
 
 DUE_PART = 0.02
-"""A refit is due when so great a part of the trades has come or gone since the last one."""
+"""A refit is due when this part of the trades has come or gone since the last one."""
 MOST_PART = 0.25
-"""Beyond this part the sums of the last refit no longer tell what the group is."""
+"""Beyond this part the sums of the last refit no longer describe the group."""
 DUE_Z = 0.25
-"""It is also due when a slice has passed the bar by moving so far since the last one, in or out."""
+"""It is also due when a slice has crossed the bar, in or out, and moved this far since the last
+one."""
 BIN_PART = 1 / 128
 """Trades that are nearer in time than this part of an effect's span are one step of its models."""
 
 
 class Start(NamedTuple):
-    """What a refit leaves.
+    """What a refit leaves for the account after it.
 
     `lessons` are `{}` and the chosen ones in the order of the path, `items` (k, width) those of the
     chosen ones, `banks` their models; `bounds` those of outcomes.  Sums of products of the level
@@ -115,15 +116,15 @@ class Between:
 
     @property
     def due(self) -> bool:
-        """Whether a refit could choose otherwise: because of how much has moved, because something
-        came that it did not know, or because a slice is on the other side of the bar."""
+        """Whether a refit could choose otherwise: because too many trades have come or
+        gone, because a segment is new, or because a slice is on the other side of the bar."""
         return self._fails or self._crossed or self.stale > DUE_PART
 
     def take(
         self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
     ) -> tuple[list[Lesson], GroupSummary] | None:
-        """The lessons and the summary as they are now, marked with `version`; None where a refit
-        alone can tell.  `segments` are what the numbers of the moves' segments mean."""
+        """The lessons and the summary as they are now, marked with `version`; None where
+        only a refit can.  `segments` are the keys of the moves' segment numbers."""
         parts = [
             (sign, self._count(sign, moves, segments)) for sign, moves in ((1, came), (-1, gone))
         ]
@@ -198,7 +199,8 @@ class Between:
         self._drift += (sums - part * total) / np.maximum(noise, 1e-300)
 
     def _observe(self, came: Moves, x: Floats, residuals: Floats, coefficients: Floats) -> None:
-        """One step of the models of each effect for its new trades; those near in time are one."""
+        """One step of the models of each effect for its new trades; trades near in time share a
+        step."""
         order = np.argsort(came.exit_us, kind="stable")
         hours = came.exit_us[order] / HOUR_US
         self._as_of = max(self._as_of, text_from_micros(int(came.exit_us[order[-1]])))
@@ -216,7 +218,7 @@ class Between:
             self._banks[k - 1] = bank
 
     def _has_crossed(self) -> bool:
-        """Whether a slice that was not chosen could be by now, or a chosen one could not."""
+        """Whether a refit could choose another slice by now, or drop a chosen one."""
         start = self._start
         z = np.abs(start.standing + self._drift)
         entered = (z > start.bar) & (z > np.abs(start.standing) + DUE_Z)

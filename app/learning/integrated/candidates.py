@@ -1,4 +1,4 @@
-"""The slices that a search looks at: mined, slices of equal trade sets collapsed into the most
+"""The slices that a search examines: mined, slices of equal trade sets collapsed into the most
 general one, as a sparse incidence.
 
 May touch: nothing but its arguments.
@@ -39,7 +39,7 @@ class Candidates(NamedTuple):
     rank by canonical text, which depends on nothing but what they are; `aliases` item rows of
     slices with the same trades, by place; `whole` those of slices that all trades have.  `judged`
     (J,) are the places of those with enough trades to be judged by themselves, `n_slices` so many
-    there are of these before equal ones were collapsed, `{}` included.  `cut` tells that deeper
+    there are of these before equal ones were collapsed, `{}` included.  `cut`: whether deeper
     slices were left out (`MAX_CELLS`).
     """
 
@@ -333,8 +333,8 @@ def _children(
 
 
 def _mixed(n: int) -> NDArray[np.uint64]:
-    """A number of 64 bits for each of n trades (SplitMix64): sets of trades are told apart by n and
-    the sum, two in 10¹⁹ are not."""
+    """A number of 64 bits for each of n trades (SplitMix64): sets of trades are distinguished by n
+    and the sum; two in 10¹⁹ are not."""
     word = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 WINDOW_SHARES = (0.75, 0.2, 0.05)
 """Shares of the error rate: of the plain mean, of edges that show in recent trades only, and of
-edges that showed in the earliest only.  The latter are gone, but they must not be mistaken for
+edges that showed in the earliest only.  The latter have ended, but they must not be mistaken for
 other effects."""
 DEPTH_SHARES = (0.35, 0.3)
 """Shares of the error rate for slices of one and of two dimensions; all deeper ones, most of those
@@ -22,8 +22,8 @@ searched, have the rest.  So a general slice needs less evidence than one of tho
 ones (weighted Bonferroni: Holm 1979, Genovese et al. 2006)."""
 
 REGIME_PRICE = 5.0
-"""What a slice of a regime and something else costs more: most such differences between regimes are
-common to a module's edges, and its regime gains tell them from all of them together."""
+"""Factor of the p-value of a slice of a regime and something else: most such differences between
+regimes are common to a module's edges, and its regime gains learn them from all edges together."""
 
 
 def entry_log_p(alpha: float, hypotheses: int) -> float:

@@ -57,7 +57,7 @@ from schemas.lessons import (
 MAX_ALIASES = 16
 """Aliases of a slice that are named."""
 WATCHED = 64
-"""Slices that were not chosen of which is watched whether they could be."""
+"""Slices that were not chosen and that are watched, in case they could be."""
 Floats = NDArray[np.float64]
 
 
@@ -158,7 +158,7 @@ class IntegratedLearner:
 
     @property
     def dirty(self) -> bool:
-        """Whether a refit may have something to say."""
+        """Whether a refit may change anything."""
         return self.window.changed or not self._learned or self._sent_provisional or self._under_way
 
     def fold(self, trades: Iterable[Trade]) -> None:
@@ -189,7 +189,7 @@ class IntegratedLearner:
         """A refit of the trades that are in the window now, to be run and then to be finished; None
         without changes.
 
-        Meanwhile the group may fold, and tell what comes provisionally, but begin no other.  Raises
+        Meanwhile the group may fold and publish provisionally, but begin no other refit.  Raises
         `RebuildNeeded` as `refit` does.
         """
         self._check()
@@ -207,7 +207,8 @@ class IntegratedLearner:
     def finish(self, work: Learning, version: int) -> Refit:
         """The result of a refit that has run, with what came since it began, provisionally.
 
-        Raises `RebuildNeeded` as `refit` does."""
+        Raises `RebuildNeeded` as `refit` does.
+        """
         self._check()
         lessons, summary, self._between = work.found
         self._under_way, self._learned, self._sent_provisional = False, True, False
@@ -221,9 +222,9 @@ class IntegratedLearner:
             if self._between is None or moves is None:
                 self._between = None
                 break
-            said = self._between.take(*moves, self.window.segments, version)
-            if said is not None:
-                lessons[: len(said[0])], summary = said
+            taken = self._between.take(*moves, self.window.segments, version)
+            if taken is not None:
+                lessons[: len(taken[0])], summary = taken
                 self._sent_provisional = True
         if not self.window.changed and self.window.recode() is not None:
             self._names, self._record, self._between = {}, Record(), None
@@ -239,7 +240,7 @@ class IntegratedLearner:
 
     @property
     def touched(self) -> bool:
-        """Whether `provisional` may have something to say."""
+        """Whether `provisional` may return anything."""
         return self._between is not None and self.window.moved
 
     @property
@@ -254,17 +255,17 @@ class IntegratedLearner:
         return 1.0 if self._between is None else self._between.stale
 
     def provisional(self, version: int) -> Refit:
-        """The changes, as far as they are known without a refit: see `between.py`.  Nothing where
-        a refit alone can tell; `due` is true then.
+        """The changes, as far as they are known without a refit: see `between.py`.  Empty where
+        only a refit can find them; then `due` is true.
 
         Raises `RebuildNeeded` as `refit` does.
         """
         self._check()
-        said = self._take(version) if self.touched else None
-        if said is None:
+        taken = self._take(version) if self.touched else None
+        if taken is None:
             return Refit([], [], None)
         self._sent_provisional = True
-        lessons, summary = said
+        lessons, summary = taken
         changed = self._lessons.update(lessons, version)
         about_group = self._summary.update([summary], version)
         return Refit(
@@ -272,7 +273,8 @@ class IntegratedLearner:
         )
 
     def _take(self, version: int) -> tuple[list[Lesson], GroupSummary] | None:
-        """Take what moved into the account between refits; what it says then, if it can."""
+        """Take what moved into the account between refits; returns its results, if there are
+        any."""
         moves = self.window.moves()
         if self._under_way:
             self._since.append(moves)
@@ -387,7 +389,7 @@ class IntegratedLearner:
         path: Path,
         models: Models | None,
     ) -> Start:
-        """What the account between this refit and the next goes on from."""
+        """The state from which the account between this refit and the next starts."""
         found, chosen = search.found, search.chosen
         steps = [step.candidate for step in chosen.steps]
         t = len(search.segment_of)
@@ -501,7 +503,7 @@ class IntegratedLearner:
         return lessons + self._rejected(search, set(kept), shared, version), models
 
     def _shared(self, search: _Search) -> dict[int, dict[str, Any]]:
-        """By candidate what is shared of it."""
+        """The shared effects, by candidate."""
         fit = search.shared
         return {
             int(place): {

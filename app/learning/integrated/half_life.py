@@ -36,13 +36,13 @@ MAX_BINS = 128
 """More trades than this are gathered in so many bins of equal width over the span (each at its
 trades' mean time)."""
 FINE_BINS = 256
-"""The same for changes and onsets: a moment that is missed by a bin costs what the first trades
-after it say."""
+"""The same for changes and onsets: a moment that is missed by a bin loses the evidence of
+the first trades after it."""
 HALF_LIVES = np.geomspace(1 / 64, 4.0, 48)
-"""Half-lives in spans.  Beyond four spans a decay cannot be told from a constant."""
+"""Half-lives in spans.  Beyond four spans a decay cannot be distinguished from a constant."""
 DECAY_SHARES = 1.0 / (1.0 + HALF_LIVES**2)
-"""Prior over the half-lives: even in ln h up to one span; what takes longer is hardly a decay
-within what is seen."""
+"""Prior over the half-lives: uniform in ln h up to one span; what takes longer hardly decays
+within the data."""
 COARSE = 3
 """Every so many half-lives is enough for cells that show less sharply (process noise), or of which
 there are many (onsets)."""
@@ -77,13 +77,13 @@ PRIOR = {
 """Prior weight of each kind, shared equally among its cells (decays: by `DECAY_SHARES`; onsets: by
 the like in units of the time left).
 
-Weight on the constant is paid by the decays: doubling it brings the sd of constant edges now, over
-that of their mean, from 1.08 to 1.05, and lowers the gain from decays that begin with their slice
-(half-lives of 3 to 30 days in 15 to 50) from 84 to 81 %."""
+Weight on the constant is taken from the decays: doubling it brings the sd of constant edges now,
+over that of their mean, from 1.08 to 1.05, and lowers the gain from decays that begin with their
+slice (half-lives of 3 to 30 days in 15 to 50) from 84 to 81 %."""
 CLAIM_ODDS = 3.0
 """A half-life is claimed when mean reversion beats the constant by these posterior odds."""
 CLIP_SD = 1.5
-"""Where the noise's tails begin to be drawn in."""
+"""Where the noise's tails begin to be drawn in, in standard deviations."""
 PILOT_TRADES = 15
 """Width of the running median that residuals are taken from."""
 MIN_TRADES = 10
@@ -92,7 +92,7 @@ MIN_Z = 2.5
 """`insufficient` with fewer trades, fewer times, or where no early or late part of the span, nor
 all of it, is so many se from 0."""
 CLEAR_Z = 1.645
-"""By how many sd something is clearly below or above."""
+"""Standard deviations from which on something is clearly below or above."""
 BLOCKS = 8
 """Parts of the span in which the edge's rms is taken and early and late parts begin and end."""
 LOG_EVERY = 8
@@ -101,7 +101,7 @@ logarithm is taken."""
 
 
 class EdgeState(NamedTuple):
-    """What is known of one effect.
+    """The state of one effect.
 
     `state`: `insufficient` (see `MIN_TRADES`, `MIN_TIMES`, `MIN_Z`); `reversed` (an early part of
     the span significantly of one sign, now the other); `improving` (now clearly stronger than in

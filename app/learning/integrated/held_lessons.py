@@ -34,9 +34,9 @@ class HeldGroup:
         self.whole_id = slice_id(module, *key, {})
 
     def look(self) -> None:
-        """Find the path again: a batch may part what was sent together.
+        """Find the path again: a batch may split what was sent together.
 
-        Until the rest has arrived the refit before counts.
+        Until the rest has arrived, the refit before counts.
         """
         summary = self.summary
         if summary is None:
@@ -122,7 +122,7 @@ class HeldLessons:
         return new
 
     def touched(self) -> set[Group]:
-        """The groups of which something has come or gone since the last call, looked at again; one
+        """The groups that have changed since the last call, with their paths up to date; one
         that has nothing left is forgotten."""
         touched, self._touched = self._touched, set()
         for key in touched:

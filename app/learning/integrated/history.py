@@ -1,12 +1,12 @@
-"""How an effect fared day by day: what its trades had promised before each day, and what the day's
-own trades then did.
+"""The history of an effect, day by day: what the trades before each day predicted, and the outcome
+of the day's own trades.
 
 May touch: nothing but its arguments.
 
-The grid is of event time (24 hours UTC), so the history does not depend on when anybody looked.
+The grid is of event time (24 hours UTC), so the history does not depend on when it is computed.
 Quality metrics, each from 0 to 1:
 
-* time efficiency: mean of the trades' 1/(1 + days to payback, else held); 0.5 where none tells;
+* time efficiency: mean of the trades' 1/(1 + days to payback, else held); 0.5 where none is known;
 * field coherence and recurrence: see `app.learning.integrated.regimes`;
 * support: 1 − exp(−n/50); stability: 1/(1 + variance / noise variance), 0.5 for a slice as noisy as
   its group's residuals;
@@ -37,7 +37,7 @@ from schemas.lessons import (
 
 PRIOR_TRADES = 4.0
 HISTORY_DAYS = 400
-"""Days before its newest that a history tells of, however long the window: it travels with every
+"""Days of a history before its newest, however long the window: it travels with every
 lesson."""
 
 
@@ -228,7 +228,7 @@ def _by_regime(
 
 
 def history_records(lesson: Lesson, old: Lesson | None) -> list[EdgeHistory]:
-    """The days of a lesson's history that are new or say something else than before."""
+    """The days of a lesson's history that are new or have changed."""
     known = {} if old is None else {cell.day: cell for cell in old.history}
     return [_history_record(lesson, cell) for cell in lesson.history if known.get(cell.day) != cell]
 
@@ -236,8 +236,8 @@ def history_records(lesson: Lesson, old: Lesson | None) -> list[EdgeHistory]:
 def withdrawn_days(lesson: Lesson, old: Lesson) -> set[int]:
     """The days of `old`'s history that corrections have left without a trade.
 
-    Those up to the day of the lesson's oldest trade, and those that the history no longer tells of,
-    stay as they were said.
+    Those up to the day of the lesson's oldest trade, and those that the history no longer covers,
+    stay as they were published.
     """
     oldest, newest = (
         micros_from_text(text) // DAY_US

@@ -12,7 +12,7 @@ An effect becomes an override in six steps:
    in it: a false override costs real money, and controlling false discoveries instead, Benjamini &
    Hochberg 1995, let one through for each twenty that are true), and comes in continuously over
    half a standard error beyond that bar; so do the levels of whole groups (`whole_groups.py`);
-3. merged: effects of several groups that the same trades made are one piece of evidence, the
+3. merged: effects of several groups that rest on the same trades are one piece of evidence, the
    representative's (`merging.py`);
 4. weighed: how far half-lives and shared effects count, the module's record says (`weighing.py`,
    `sharing.py`);

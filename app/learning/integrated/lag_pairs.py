@@ -1,4 +1,4 @@
-"""Outcomes near in time are alike: how much, by their distance in time, and what that makes of the
+"""Autocorrelation: how alike outcomes are by their distance in time, and how that changes the
 variance of a sum.
 
 May touch: nothing but its arguments.

@@ -1,5 +1,5 @@
-"""Merging: effects of several groups that the same trades made are one piece of evidence, and one
-of them speaks for it.
+"""Merging: effects of several groups that rest on the same trades are one piece of evidence, and
+one of them represents it.
 
 May touch: nothing but its arguments.
 """

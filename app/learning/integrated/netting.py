@@ -19,7 +19,7 @@ RAMP_SDS = 0.5
 SHRINK = 0.5
 """Share of the James–Stein shrinkage that is applied: the filters shrink by themselves, but an edge
 of nearly 0 was published as a hundredth or two of the wrong sign half of the time (void overrides
-3.9 %; 2.1 % with all of it, for half a point of the gain)."""
+3.9 %; 2.1 % with full shrinkage, for half a point of the gain)."""
 
 PUBLISHED_WEIGHT = 0.5
 """A half-life is published from this weight on."""

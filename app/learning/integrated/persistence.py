@@ -1,16 +1,15 @@
-"""Persistence: does what slices earned in one stretch of time tell what they earn in another,
+"""Persistence: does what slices earned in one stretch of time predict what they earn in another,
 beyond chance?
 
 May touch: nothing but its arguments.
 
-Outcomes of trades that were open at the same time share moves of the market, so their products say
-nothing of an edge.  Time is cut into blocks on a fixed grid (24 a window), and only pairs of trades
-at least two blocks apart count.  With A (B, B) the products of what slices earned in each two
-blocks, Q is the sum over the far pairs.  Under no edge the sign of each block is a toss of a coin
+Outcomes of trades that were open at the same time share moves of the market, so their products are
+no evidence of an edge.  Time is cut into blocks on a fixed grid (24 a window), and only pairs of
+trades at least two blocks apart count.  With A (B, B) the products of what slices earned in each
+two blocks, Q is the sum over the far pairs.  Without an edge the sign of each block is a coin toss
 (the blocks are independent and as likely to be good as bad), which gives Q's mean, variance and
 third moment exactly; the tail is that of the gamma distribution with these three (a Pearson type
-III approximation to the permutation distribution; Mielke & Berry 2007).
-"""
+III approximation to the permutation distribution; Mielke & Berry 2007)."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ BLOCKS = 24
 """Blocks a window: enough for a test, few enough that a block is longer than most trades are open.
 """
 APART = 2
-"""Blocks between two trades whose outcomes have nothing to do with each other."""
+"""Blocks between two trades whose outcomes are independent."""
 LEAST_BLOCKS = 8
 """With fewer there is no test."""
 
@@ -187,5 +186,5 @@ def sign_flip_log_p(products: Floats) -> float:
         return float(log_ndtr(-z))
     shape = 4.0 / (skewness * skewness)
     tail = float(gammaincc(shape, max(shape + z * np.sqrt(shape), 0.0)))
-    # Far out the gamma tail underflows; the normal one is a bound there that nobody will miss.
+    # Far out the gamma tail underflows; there the normal one is a sufficient bound.
     return float(np.log(tail)) if tail > 1e-290 else float(np.log(max(float(ndtr(-z)), 1e-290)))

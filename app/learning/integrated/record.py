@@ -1,14 +1,14 @@
-"""The record: what a group's learners would have said at past times, and what came then.
+"""The record: what a group's learners would have predicted at past times, and the outcomes.
 
 May touch: nothing but its arguments.
 
 At four times on a fixed grid (an eighth of the window apart), everything is learned from the half
-window before, and said of the trades that closed in the eighth after it (prequential evaluation;
-Dawid 1984).  Three accounts are compared: `chosen` (the few chosen effects, constant), `moving`
-(the same, each as its half-life leaves it) and `shared` (the posterior mean of all slices). A past
-time's account depends on trades before it alone, so it is kept from refit to refit while these are
-the same; a time so near the window's start that not all of these are in the window is left out.
-"""
+window before, and the trades that closed in the eighth after it are predicted (prequential
+evaluation; Dawid 1984).  Three accounts are compared: `chosen` (the few chosen effects, constant),
+`moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of all
+slices).  A past time's account depends on trades before it alone, so it is kept from refit to refit
+while these are the same; a time so near the window's start that not all of these are in the window
+is left out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STEPS = 8
 """Steps of the grid of past times in a window."""
 KNOWN_STEPS = 4
 """Steps that are known at a past time.  With more, there are fewer past times; with fewer, what is
-sure of a window is not sure then."""
+certain in a window is not certain then."""
 LEAST_TRADES = 3
 """A past time counts with this many times `n_min` trades before it."""
 
@@ -155,9 +155,9 @@ def part(snapshot: Snapshot, after_us: int, until_us: int) -> Snapshot | None:
 
 
 def _digest(known: Snapshot, cut_us: int) -> bytes:
-    """Of everything that an account depends on."""
-    made = hashlib.blake2b(str(cut_us).encode(), digest_size=16)
-    made.update(repr(known.segments).encode())
+    """A digest of everything that an account depends on."""
+    digest = hashlib.blake2b(str(cut_us).encode(), digest_size=16)
+    digest.update(repr(known.segments).encode())
     for column in (
         known.exit_us,
         known.outcome,
@@ -165,8 +165,8 @@ def _digest(known: Snapshot, cut_us: int) -> bytes:
         known.row_counts,
         np.ascontiguousarray(known.codes),
     ):
-        made.update(column.tobytes())
-    return made.digest()
+        digest.update(column.tobytes())
+    return digest.digest()
 
 
 def _account(
@@ -176,7 +176,7 @@ def _account(
     config: LearningConfig,
     regime_dims: Iterable[str],
 ) -> Account | None:
-    """What these trades alone say of the group; None if no slice has enough of them."""
+    """The account that these trades alone give; None if no slice has enough of them."""
     n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
     outcome = np.clip(known.outcome, *bounds)
@@ -226,7 +226,7 @@ def _account(
 
 
 def _cell(account: Account, after: Snapshot) -> RecordCell:
-    """Sums of squares and products of what the accounts say of the trades after, around their
+    """Sums of squares and products of the accounts' predictions for the trades after, around their
     means."""
     outcome = np.clip(after.outcome, *account.bounds) - account.segments[after.segment]
     chosen = matches(account.items, after)

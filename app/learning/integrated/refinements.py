@@ -1,10 +1,10 @@
-"""Refinements: a chosen slice that says how another one's edge differs in one market regime, beside
-the regime gains, which say it for all edges of the module.
+"""Refinements: a chosen slice that measures how another one's edge differs in one market regime,
+beside the regime gains, which do so for all edges of the module.
 
 May touch: nothing but its arguments.
 
 A group's search may chop a slice `chain=sol` by regime: it chooses `btc_macro=S1|chain=sol` as
-well, with the difference.  What the module's gains then make of the edge in S1 must not be said
+well, with the difference.  The effect of the module's gains on the edge in S1 must then not count
 twice.  So where gains act, the slice gets its edge over all regimes back, the gain turns it into
 the regime's own, and the refinement keeps only what is left.
 """

@@ -1,21 +1,21 @@
 """Regime weights: in which market regimes do a module's edges persist, and which quality metrics
-tell the edges that will?
+predict that?
 
 May touch: nothing but its arguments.
 
 Each selected lesson has a history on a grid of 24 h cells of event time: what it predicted from the
-trades before a cell, its quality metrics then, and what the trades of the cell brought, regime by
+trades before a cell, its quality metrics then, and the outcome of the trades of the cell, regime by
 regime.  Within a regime
 
     realised uplift = base · (1 + δ₀ + Σₖ δₖ · (metricₖ − centreₖ)) + noise,
 
 where the base is what the next coarser regime expects.  The coarsest, `()`, only calibrates the
 predictions: they are averages over the regimes, from fewer trades than today's effect, and their
-lessons were selected.  Whatever that does to them it does in all regimes, and must not look like a
+lessons were selected.  Such a bias is the same in all regimes and must not look like a
 property of one of them.  So δ is a regime's difference from the blend, and the bracket is the gain
 that turns a blended effect into the regime's own.  A gain for `()` itself is never given: it would
-correct today's effects by the faults of predictions that were worse founded (in worlds without
-regimes it made sizes worse, however weakly or strongly they had been shrunk).
+correct today's effects by the errors of predictions from less data (in worlds without regimes it
+made sizes worse, at any strength of shrinkage).
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Bools = NDArray[np.bool_]
 METRICS = ("time_efficiency", "field_coherence", "recurrence", "support", "stability", "magnitude")
 """The quality metrics of a lesson, each in [0, 1]; NaN is unknown and counts as the average."""
 MAX_GAIN = 2.5
-"""Gains are within [0, MAX_GAIN].  An edge that works a third of the time is blended down to a
-third of itself, but so small a blend is too near to noise to be tripled; and a gain never turns a
-sign."""
+"""Gains are within [0, MAX_GAIN].  An edge that holds a third of the time is blended down to a
+third of itself, but so small a blend is too near to noise to be tripled; and a gain never reverses
+a sign."""
 GAIN_GRID = 0.01
 """Gains are rounded to it, so that not every trade of the module changes all of its overrides."""
 LEVEL = 0.05
 """A regime's gain differs from 1 only if neutrality is rejected at LEVEL / regimes tested.  The
-weights are shrunk anyway; the test keeps gains at exactly 1 where regimes do nothing, also where
-trades of a week share a shock (at 0.1 not always)."""
+weights are shrunk in any case; the test keeps gains at exactly 1 where regimes make no difference,
+even if the trades of a week share a shock (at 0.1 not always)."""
 OFFSET_SHARE = 0.6
 """The share of the level that is spent on the offset; the metrics have equal parts of the rest
 (Bonferroni)."""
@@ -65,13 +65,13 @@ MIN_LESSONS, MIN_DAYS = 3, 8
 days."""
 RECURRENCE_TAU_DAYS = 30.0
 PSEUDO_SEGMENTS = 2.0
-"""Segments' worth of not knowing (0.5) in the field coherence."""
+"""Segments' worth of the neutral value 0.5 in the field coherence."""
 NOISE_FLOOR = 0.01
 """A trade's standard deviation is at least this share of the uplifts' root mean square: without any
-noise it would count infinitely."""
+noise it would have infinite weight."""
 BASE_FLOOR, BASE_CEILING = 0.2, 3.0
 """A regime's base is within these multiples of the coarser one's: never of the other sign, never
-far beyond what was seen."""
+far beyond what was observed."""
 
 
 class Cell(NamedTuple):
@@ -557,14 +557,13 @@ def _contrast(mine: _Rows, others: _Rows | None) -> _Test | None:
     """Does `mine` differ from the family that it makes with `others`?  Without others: does it
     differ from its base?
 
-    Looked at are the slope of uplift on base, and its change along each metric by itself.
-    Variances are those of the jackknife that leaves out a cluster (CR3; conservative where clusters
-    are few or unequal), once by day, once by lesson.  Degrees of freedom count the clusters by
-    weight.  So few lessons tell little about how much lessons differ.  Their variance is therefore
-    moderated (as by Smyth 2004) by the one by day, which would hold if a regime did the same to all
-    lessons: with a handful of lessons a difference can still be seen, and with many they speak for
-    themselves.  None if there is too little of either.
-    """
+    It tests the slope of uplift on base, and its change along each metric by itself.  Variances are
+    those of the jackknife that leaves out a cluster (CR3; conservative where clusters are few or
+    unequal), once by day, once by lesson.  Degrees of freedom count the clusters by weight.  A few
+    lessons hold little information on how much lessons differ.  Their variance is therefore
+    moderated (as by Smyth 2004) by the one by day, which would hold if a regime had the same effect
+    on all lessons: with a handful of lessons a difference can still be detected, and with many
+    their own variance dominates.  None if there is too little of either."""
     tests: list[tuple[Floats, Floats, Floats]] = []
     k = mine.z.shape[1]
     expected = np.append(1.0, np.zeros(k))

@@ -1,4 +1,4 @@
-"""Tail probabilities of sums of few, skewed or heavy-tailed residuals, said as the z of a normal
+"""Tail probabilities of sums of few, skewed or heavy-tailed residuals, as the z of a normal
 distribution.
 
 May touch: nothing but its arguments.

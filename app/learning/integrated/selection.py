@@ -1,4 +1,4 @@
-"""Selection of marginal effects: which few slices of a group explain its outcomes, and how sure
+"""Selection of marginal effects: which few slices of a group explain its outcomes, and how certain
 that is.
 
 May touch: nothing but its arguments.
@@ -9,7 +9,7 @@ while that helps; and again, until nothing is left that the search could not hav
 The expected uplift of a context is the *sum* of the effects of the chosen slices that hold it, so
 that parents of a slice with an edge stay neutral and clones add nothing.
 
-How sure: the statistic of a slice is a sum of residuals, weighted by its orthogonal indicator.
+Certainty: the statistic of a slice is a sum of residuals, weighted by its orthogonal indicator.
 Three things make it less certain than a normal distribution with one variance says, and each is
 measured on the residuals themselves:
 
@@ -56,12 +56,12 @@ differs between regimes is better learned from all edges together
 best."""
 CHUNK = 8
 SLACK = 0.7
-"""Candidates are looked at exactly in chunks, until the rough z of the next, and this much more, is
-less than what was found."""
+"""Exact statistics are computed in chunks, until the rough z of the next candidate plus this is
+below the best exact one."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
-"""Where there is no slice to tell: equal variances, kurtosis 3."""
+"""Without any slice to estimate it from: equal variances, kurtosis 3."""
 SWEEPS = 2
-"""Times that every chosen slice is looked at again."""
+"""Times that every chosen slice is examined again."""
 
 
 class Step(NamedTuple):
@@ -229,7 +229,7 @@ class Selection:
         usable = norm2 >= self._least
         norm2 = np.where(usable, norm2, 1.0)
         inside = np.maximum(sums[:, 3] / n - (sums[:, 0] / n) ** 2, 0.0) * n / np.maximum(n - 1, 1)
-        # as it is before anything is chosen: what is sure does not depend on the way it was found
+        # as it is before anything is chosen: certainty does not depend on the order of the search
         if self._hetero is None:
             self._hetero = _heteroscedasticity(r, inside / sigma2, n)
         own = self._weight(n)
@@ -264,7 +264,7 @@ class Selection:
         """The candidate with the greatest statistic, or a more general one that is nearly as good;
         None without any.
 
-        The rough scores say in which order to look, and when nothing better can come.
+        The rough scores give the order, and show when no better candidate can follow.
         """
         candidates = self._promising(scores, without)
         rough = np.abs(scores[candidates])
@@ -297,11 +297,11 @@ class Selection:
     def _smallest_twin(
         self, basis: Floats, candidates: list[int], trades: Floats, place: int
     ) -> int:
-        """Of the candidates that say the same as this one given `basis`, such as a slice and the
-        rest, the place of the smallest.
+        """Of the candidates that are equivalent to this one given `basis`, such as a slice and its
+        complement, the place of the smallest.
 
-        Their statistics differ by what is known of their variances alone, which may not decide
-        whose edge it is.
+        Their statistics differ only by their estimated variances, which must not decide whose edge
+        it is.
         """
         known = basis.T @ trades
         norm2 = self._n[candidates] - np.einsum("ij,ij->j", known, known)
@@ -320,8 +320,8 @@ class Selection:
         )
 
     def _first(self, candidates: list[int], z: Floats) -> int:
-        """Place of the greatest z.  What is one number but for rounding (a slice and its
-        complement) ties: the smaller, then the more general slice."""
+        """Place of the greatest z.  Values that differ only by rounding (a slice and its
+        complement) tie: the smaller, then the more general slice wins."""
         keys = [
             (-round(v, 7), self._n[j], int(self._n_dims[j]), int(self._order[j]), i)
             for i, (j, v) in enumerate(zip(candidates, z.tolist(), strict=True))

@@ -1,5 +1,5 @@
 """Sketches of slices: the smallest hashes of their trades' ids, as text too, and the Jaccard index
-that two of them tell.
+of two of them.
 
 May touch: nothing but its arguments.
 """

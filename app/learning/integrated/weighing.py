@@ -1,6 +1,7 @@
 """Weighing: how much persists in the groups of a category, and how far each learner counts there.
 
-May touch: nothing but its arguments.  What groups tell is held in columns, and added up again.
+May touch: nothing but its arguments.  The evidence of groups is held in columns, and
+summed again.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class Weighing:
         self._came_in.put(group, (came_in,))
 
     def settle_levels(self, scale: float) -> tuple[bool, bool]:
-        """Weigh half-lives, and how levels differ; whether either is another now than before."""
+        """Weigh half-lives, and how levels differ; returns whether either has changed."""
         values = self._levels.values()
         spread = self.spread._replace(
             tau2=in_tau_steps(beyond_chance(values[:, 0:2], scale), scale),
@@ -141,7 +142,7 @@ class Weighing:
         return before[0] != half_lives, before[1] != spread[:2]
 
     def settle_shares(self) -> set[Group]:
-        """Weigh how much persists; returns the groups whose share is another now."""
+        """Weigh how much persists; returns the groups whose share has changed."""
         if not self._reshare:
             return set()
         self._reshare = False

@@ -2,9 +2,9 @@
 
 May touch: nothing but its arguments.
 
-What a learner adds to the account without it, times its weight, should be what came beyond that
+What a learner adds to the account without it, times its weight, should be the outcome beyond that
 account.  The weight is the coefficient of that regression over all records of the module, shrunk to
-a prior that says what works where nothing is known yet, and kept between 0 and 1 (stacking; Wolpert
+a prior for modules without a record, and kept between 0 and 1 (stacking; Wolpert
 1992, Breiman 1996).  A learner that is switched on has weight 1, one that is off 0.
 """
 
@@ -50,7 +50,7 @@ OPEN_OVER = 10.0
 HALF_LIFE = Prior(0.85, 0.5)
 LEVEL_HALF_LIFE = Prior(0.25, 0.3)
 """Levels of whole groups move with the market as much as with the edge: on real prices their
-movement did not last."""
+movement did not persist."""
 SHARED = Prior(0.5, 1.0)
 STEPS = 100
 """Steps of a weight between 0 and 1: the next trade of one group does not change the effects of
@@ -61,7 +61,8 @@ DISCOUNT = 2.0
 
 class Evidence(NamedTuple):
     """Sums over trades of a record, in units of the outcomes' variance: of squares of what a
-    learner `said`, and of its products with what `came`; `trades` that the record has."""
+    learner predicted (`said`), and of their products with the outcomes (`came`); `trades` of the
+    record."""
 
     said: float = 0.0
     came: float = 0.0
@@ -192,7 +193,7 @@ def _moved(columns: int) -> Floats:
 
 
 def _came(columns: int) -> Floats:
-    """What came less constant effects."""
+    """Outcomes less constant effects."""
     return np.asarray(np.eye(columns)[-1] - np.eye(columns)[0])
 
 
