@@ -15,7 +15,7 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 | `groups.py` | the names of the consumer groups, and their members |
 | `progress.py` | committed offsets: how far a role is done |
 | `lag.py` | how far each role is behind, and what blocks it |
-| `identity.py` | which log it is: noted, and compared with the one that is there |
+| `identity.py` | which log was read: noted, and compared with the current one |
 | `unread.py` | closes that were deleted before they were read |
-| `retry.py` | back off, and stop when told to |
+| `retry.py` | back off, and stop on request |
 """

@@ -1,7 +1,7 @@
 """The options of every Kafka client, so that connections are configured in one place.
 
-May touch: the files of certificates and secrets (read only); aiokafka: every consumer reads
-headers that are no UTF-8, too (`edgeloop.tolerant`).
+May touch: the files of certificates and secrets (read only); aiokafka: every consumer also
+reads headers that are not UTF-8 (`edgeloop.tolerant`).
 """
 
 from __future__ import annotations

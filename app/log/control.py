@@ -1,8 +1,8 @@
-"""The control log: what the workers of an installation have to agree on, in an order for all.
+"""The control log: what the workers of an installation must agree on, in one order for all.
 
 May touch: the broker: reads and writes `edgeloop_control`.
 
-One compacted topic, of which partition 0 alone is used, so that everybody sees the same records in
+One compacted topic, of which only partition 0 is used, so that all readers see the same records in
 the same order.  No producer of closes needs to write it, and its ACL should say so.  Kinds, by the
 first word of the key:
 

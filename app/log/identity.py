@@ -8,7 +8,7 @@ while it runs, and by `doctor`:
 * in Kafka, as the committed offsets of the group `….log`: an offset is where a partition ended, its
   metadata the leader's epoch then, and the ids of the cluster and of all topics.  (Kafka forgets
   the offsets of a topic that is deleted, so each topic knows the ids of all.)
-* in PostgreSQL, by the projector: of each partition what the rows are of (`app.storage.marks`).
+* in PostgreSQL, by the projector: for each partition, the log of its rows (`app.storage.marks`).
 * in what is published: no version is beyond the end of the log that it is an offset of
   (`app.ownership.hydration`).
 

@@ -1,8 +1,8 @@
-"""How far each role is behind: its lag in records, what is in its way, and whether all is idle.
+"""How far each role is behind: its lag in records, what blocks it, and whether all is idle.
 
 Lag counts to the end of each partition that exists (the high watermark), also behind an open
-transaction.  What is there and will never be delivered (aborted transactions, the marks that end
-them) is no lag: it is looked for by reading.
+transaction.  Records that will never be delivered (aborted transactions, the marks that
+end them) are not lag; they are found by reading.
 
 May touch: the broker (read only).
 """

@@ -1,7 +1,7 @@
-"""One look at where the log begins and ends, for all that watch it in a worker.
+"""The offsets at which the log begins and ends, read once for all watchers of a worker.
 
 The guard, the watchdog and the lag's metrics need the same offsets every few seconds.  They share
-the connections, and a look that is not older than they can bear.
+the connections, and a reading that is recent enough for each.
 
 May touch: the broker (reads).
 """

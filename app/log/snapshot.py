@@ -1,7 +1,7 @@
 """What is published: the latest version of each key of a compacted topic.
 
-Records that something else wrote (without a version, or with a key that is no text) are passed
-over, as every reader of a derived topic does.
+Records that another program wrote (without a version, or with a key that is not text) are skipped,
+as by every reader of a derived topic.
 
 May touch: the broker (read only).
 """

@@ -2,9 +2,8 @@
 
 May touch: nothing.
 
-Edgeloop makes no spans.  What it writes carries the context of the newest close that it was made
-of, so that a trace leads from the close to the override.
-"""
+Edgeloop creates no spans.  Its records carry the context of the newest close behind them, so that a
+trace leads from the close to the override."""
 
 from __future__ import annotations
 

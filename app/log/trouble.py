@@ -1,4 +1,4 @@
-"""Why Kafka does not let us in, or refuses what we send: errors of the client as sentences.
+"""Why Kafka refuses a connection or a record: errors of the client as sentences.
 
 May touch: the broker (one connection, closed at once).
 """

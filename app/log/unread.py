@@ -1,7 +1,7 @@
 """Notice closes that Kafka deleted before they were read, and committed offsets that are gone.
 
-A consumer whose offset is no longer there goes on at the beginning of what is left, without a word.
-So the one who reads says: what was to come next, and what came.
+A consumer whose offset is gone silently continues at the beginning of what is left.  So the reader
+reports which offset should have come next, and which came.
 
 May touch: the broker: reads offsets, commits offsets of the group `….lost`.
 """

@@ -1,13 +1,12 @@
-"""What the door lets in: how many groups and modules there may be, and which closes wait for
-approval.
+"""Admission: how many groups and modules there may be, and which closes wait for approval.
 
 May touch: nothing but its arguments.
 
 A group, once admitted, stays.  The control log holds the admissions in one order for all workers,
 and the first `max_groups_per_module` groups of each of the first `max_modules` modules count, up to
 `max_groups` in all.  A close that would open another one is a dead letter, whole: it can be sent
-again once there is room.  So a flood of new groups costs letters, and the groups that were there
-before it learn on as if nothing had come.
+again once there is room.  So a flood of new groups costs letters, and the groups that
+existed before it go on learning.
 """
 
 from __future__ import annotations

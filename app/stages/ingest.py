@@ -1,5 +1,5 @@
-"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Of state it keeps
-what the control log says of groups and approvals.
+"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Its only
+state is the control log's: groups and approvals.
 
 May touch: the control log, through its arguments.
 """

@@ -1,4 +1,4 @@
-"""lesson_builder: folds facts into the windows of their groups and makes lessons of them.
+"""lesson_builder: folds facts into the windows of their groups and learns lessons from them.
 
 May touch: nothing but its arguments, and what `refit_line` may.  A lesson is the evidence of a
 slice.

@@ -1,8 +1,7 @@
 """override_materializer: judges the lessons of whole modules.
 
-May touch: nothing but its arguments.  It makes overrides, verdicts, baselines, regime weights and
-latent factors.
-"""
+May touch: nothing but its arguments.  It produces overrides, verdicts, baselines, regime weights
+and latent factors."""
 
 from __future__ import annotations
 

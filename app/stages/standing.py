@@ -1,5 +1,5 @@
-"""What stands in one partition of lessons, as metrics: lessons, hypotheses, and overrides by action
-and age.
+"""The contents of one partition of lessons, as metrics: lessons, hypotheses, and overrides by
+action and age.
 
 May touch: the metrics.
 """

@@ -1,4 +1,4 @@
-"""Go on with the log as it is, after it has become another one: `faust -A app topics accept`.
+"""Accept the log as it is, after it was replaced: `faust -A app topics accept`.
 
 A version is an offset of the topic that a record was derived from.  Where that topic was created
 again or set back, versions begin again below what was published; so what was published is deleted,
@@ -10,7 +10,7 @@ again, and it is never deleted.
 2. Delete and create each topic whose versions would go back, or that has partitions of the wrong
    number.  Where facts are gone, all closes are to be read again.
 3. Set the committed offsets of what changed back to the beginning.
-4. Fill PostgreSQL anew (`rebuild`), if there is one.
+4. Refill PostgreSQL (`rebuild`), if there is one.
 5. Note the log as it is now, and forget what was deleted unread.
 
 May touch: topics and committed offsets; PostgreSQL.

@@ -1,4 +1,4 @@
-"""Whether the tables hold what the projector's committed offsets say was written.
+"""Whether the tables hold everything up to the projector's committed offsets.
 
 They do not after the schema was dropped and migrated again, or came from an old backup: the
 projector goes on from its offsets, and what lies before them is never written.

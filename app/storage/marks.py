@@ -1,8 +1,9 @@
-"""Which log the tables are of, and up to where: `projected_log`, written by the projector.
+"""Which log the tables were filled from, and up to where: `projected_log`, written by the
+projector.
 
 Kafka may be replaced, set back, or lose a topic while PostgreSQL is kept, and the other way round.
-Then rows of the old log have higher versions than anything that comes, and stay for ever; or rows
-are missing that the committed offsets call written.  Who is about to write compares first.
+Then rows of the old log have higher versions than all new records, and stay for ever; or rows are
+missing that should be there by the committed offsets.  So every writer compares first.
 
 May touch: PostgreSQL.
 """

@@ -4,11 +4,10 @@ May touch: the broker, through `app.log.control`; the process of a worker that n
 which it ends.
 
 The first worker of an installation claims its settings; of two that claim at once the first in the
-log counts.  Whoever starts later with others is refused, and names what differs.  A change is a
-claim of the next epoch, which only `faust -A app settings agree` makes, while no worker runs.  A
-worker looks again whenever it has been given partitions and every few seconds, so that one that
-slipped in beside such a change ends too.
-"""
+log counts.  A worker that starts later with other settings is refused, with the differences.  A
+change is a claim of the next epoch, which only `faust -A app settings agree` makes, while no worker
+runs.  A worker looks again whenever it has been given partitions and every few seconds, so that one
+that started during such a change ends too."""
 
 from __future__ import annotations
 

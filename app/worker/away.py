@@ -2,7 +2,7 @@
 
 Everything in a worker waits for its broker and tries again, which is right for minutes.  A broker
 that has gone for good would leave a process that tries for ever: its supervisor sees it alive, or
-nobody knows that it is there.
+nobody notices it.
 
 May touch: the broker (asks which brokers there are), the process.
 """

@@ -3,8 +3,8 @@
 May touch: /proc and /sys of this process (read only).
 
 Under a limit a worker that takes in more than fits is killed, reads the same again at its next
-start, and is killed again.  So near the limit it takes in nothing and refits nothing: it says so,
-and is not ready; what is published stays.
+start, and is killed again.  So near the limit it takes in nothing and refits nothing: it reports
+this, and is not ready; what is published stays.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ May touch: the broker (read only), the process.
   Not ready, and after five minutes the process ends (code 70): a new one reconnects.
 * The learners: no round of their loop has ended for two minutes.  Not ready; the process goes on,
   as a new one would do the same work again.
-* The event loop: it has not turned for two minutes, by a thread that has.  The process ends.
+* The event loop: it has not run for two minutes, as seen by a thread that has.  The process ends.
 
 While a rebalance is under way nothing is judged, and no closes while the broker is away.
 """

@@ -9,7 +9,8 @@ trades at least two blocks apart count.  With A (B, B) the products of what slic
 two blocks, Q is the sum over the far pairs.  Without an edge the sign of each block is a coin toss
 (the blocks are independent and as likely to be good as bad), which gives Q's mean, variance and
 third moment exactly; the tail is that of the gamma distribution with these three (a Pearson type
-III approximation to the permutation distribution; Mielke & Berry 2007)."""
+III approximation to the permutation distribution; Mielke & Berry 2007).
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ evaluation; Dawid 1984).  Three accounts are compared: `chosen` (the few chosen 
 `moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of all
 slices).  A past time's account depends on trades before it alone, so it is kept from refit to refit
 while these are the same; a time so near the window's start that not all of these are in the window
-is left out."""
+is left out.
+"""
 
 from __future__ import annotations
 

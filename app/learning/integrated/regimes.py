@@ -563,7 +563,8 @@ def _contrast(mine: _Rows, others: _Rows | None) -> _Test | None:
     lessons hold little information on how much lessons differ.  Their variance is therefore
     moderated (as by Smyth 2004) by the one by day, which would hold if a regime had the same effect
     on all lessons: with a handful of lessons a difference can still be detected, and with many
-    their own variance dominates.  None if there is too little of either."""
+    their own variance dominates.  None if there is too little of either.
+    """
     tests: list[tuple[Floats, Floats, Floats]] = []
     k = mine.z.shape[1]
     expected = np.append(1.0, np.zeros(k))
