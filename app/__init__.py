@@ -1,6 +1,6 @@
 """Edgeloop: from every closed position to the next position's size.
 
-`faust -A app …` finds the Faust app here.  It is made on first use, so that `edgeloop` can be
+`faust -A app …` finds the Faust app here.  It is created on first use, so that `edgeloop` can be
 imported by a position manager without Faust.
 """
 

@@ -1,8 +1,8 @@
 """Which log it is: the ids that Kafka gives clusters and topics, and the epochs of leaders.
 
-A name says little: a topic that was deleted and created again has the same name, and so has an
+A name is not enough: a topic that was deleted and created again has the same name, and so has an
 empty broker behind the same address.  aiokafka asks with a version of the protocol that has no ids,
-so the questions are here, as aiokafka builds its own.
+so the requests are defined here, as aiokafka defines its own.
 
 May touch: the broker, over the connections of an aiokafka client.
 """

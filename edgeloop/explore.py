@@ -3,7 +3,7 @@ known probability.
 
 May touch: the environment (EDGELOOP_EXPLORE), where no share is given.
 
-Sizes that are always the learned ones cannot tell what other sizes would have made: outcomes may
+Sizes that are always the learned ones cannot show what other sizes would have earned: outcomes may
 depend on the size itself.  With a share ε, a decision gets the learned multiplier m with
 probability 1 − ε, and else one of 1 + s · (m − 1) for s in `SCALES`: neutral, half and one and a
 half times of what was learned, as likely as each other, within the bounds of every multiplier.  The

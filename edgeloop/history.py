@@ -1,7 +1,7 @@
 """`OverrideHistory`: the overrides as they were, for back-tests.
 
-May touch: a file of changes, or the broker (both read only), when it is made; nothing afterwards,
-not even the clock.
+May touch: a file of changes, or the broker (both read only), when it is created; nothing
+afterwards, not even the clock.
 
 A change counts from its time on: with `by="published_at"` when it was published, which is what a
 bot saw then; with `by="as_of"` at the newest trade that it was learned from, for logs that were

@@ -1,8 +1,7 @@
-"""Read records whose headers are not as they should be, which neither the broker nor a producer
-looks at.
+"""Read records with malformed headers, which neither the broker nor a producer checks.
 
-aiokafka decodes the names of headers as UTF-8 while it unpacks a batch.  A name that is none raises
-in the middle of the batch, at every attempt: one such record would end every reader of its
+aiokafka decodes the names of headers as UTF-8 while it unpacks a batch.  A name that is not UTF-8
+raises in the middle of the batch, at every attempt: one such record would end every reader of its
 partition for good.  Here a batch that aiokafka cannot unpack is unpacked once more, record by
 record: a bad name is read with backslashes in place of its bad bytes (`trace\\xff`), headers that
 make no sense are left out, and so are a key or a value.  All other batches go through as before.

@@ -1,6 +1,6 @@
 """`position_closed`, version 1: what a trading system sends when a position is closed.
 
-May touch: nothing of ours.  The JSON Schema is made from these structs, and input validation
+May touch: nothing of ours.  The JSON Schema is generated from these structs, and input validation
 (`app.closes`) decodes with them.
 
 Times are RFC 3339 texts with `T`, seconds and `Z` or `±hh:mm`.  Numbers are finite IEEE doubles.

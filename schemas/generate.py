@@ -1,4 +1,4 @@
-"""The published documents of the contract, made from the structs: `python -m schemas.generate`
+"""The published documents of the contract, generated from the structs: `python -m schemas.generate`
 writes them, `--check` compares.
 
 May touch: `schemas/json/*.json` and `schemas/asyncapi.json`.

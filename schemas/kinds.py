@@ -1,6 +1,6 @@
 """The registry of record kinds: each one's topic, struct, key and source.
 
-May touch: nothing of ours.  Topics, tables, documents, learners and readers are made from it.  To
+May touch: nothing of ours.  Topics, tables, documents, learners and readers follow from it.  To
 add a kind, add it here.
 """
 

@@ -2,10 +2,10 @@
 
 May touch: nothing but its arguments.
 
-Walk-forward scores sizes by the outcomes of the trades that were made, as if the outcome of one
+Walk-forward scores sizes by the outcomes of the trades that were taken, as if the outcome of one
 unit did not depend on how many were taken.  Where it does (slippage, fills, what the position
 manager does with a larger position), only decisions that were sized otherwise, with a known
-probability, can tell.  Each decision drew its multiplier m with the propensity p; with u what a
+probability, can show it.  Each decision drew its multiplier m with the propensity p; with u what a
 unit made beyond the baseline, r = m · u.  A policy (so much of the learned distance from neutral)
 would have chosen m*:
 
@@ -16,7 +16,7 @@ would have chosen m*:
 
 q is a ridge regression of u on the learned multiplier, the one taken and their product, fitted to
 the other folds (stretches of days).  A policy's worth is its estimate less that of neutral sizes.
-All three are consistent whatever q says, since the propensities are known; a good q makes DR
+All three are consistent for any q, since the propensities are known; a good q makes DR
 narrower.  Intervals take days as independent (`mean_interval`).
 """
 

@@ -1,4 +1,4 @@
-"""How sure a figure is: a block bootstrap over cuts.
+"""How certain a figure is: a block bootstrap over cuts.
 
 May touch: nothing but its arguments.
 
@@ -8,7 +8,7 @@ are drawn again but stretches of consecutive cuts of some 60 days, with the ends
 (the circular block bootstrap; Politis & Romano 1992).  A figure is any function of sums by cut.
 With B blocks the spread of the draws is what B independent observations have: it is widened by
 √(B/(B − 1)) and by Student's t of B − 1 degrees of freedom over the normal quantile, or few cuts
-would look too sure.
+would look too certain.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the overrides that were applied have made: in all, by month, and one by one.
+"""What the applied overrides have earned: in all, by month, and one by one.
 
 May touch: the broker and, for older changes, PostgreSQL (both read only).
 

@@ -1,5 +1,5 @@
-"""What the broker says: how far each role is, who works, what was refused, when each stage last
-published.
+"""Readings from the broker: how far each role is, which workers run, what was refused, when each
+stage last published.
 
 May touch: the broker (read only: no group is joined, nothing is committed).
 """

@@ -1,4 +1,4 @@
-"""What PostgreSQL says: closes by day, what was learned, changes, values of the scope, shadows.
+"""Readings from PostgreSQL: closes by day, what was learned, changes, values of the scope, shadows.
 
 May touch: PostgreSQL (read only).
 """

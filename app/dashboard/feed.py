@@ -3,7 +3,7 @@
 May touch: nothing; the clock.
 
 A source that is away keeps its last value.  Pages show it with its age; a new value or a change of
-trouble wakes those who wait (`Feed.changed`).
+its error wakes those who wait (`Feed.changed`).
 """
 
 from __future__ import annotations

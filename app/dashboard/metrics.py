@@ -1,4 +1,4 @@
-"""What workers say of themselves at `/metrics`: how long refits take, and how far learners count.
+"""What workers report at `/metrics`: how long refits take, and how far learners count.
 
 May touch: the addresses that it is given (read only).
 

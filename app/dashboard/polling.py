@@ -1,4 +1,4 @@
-"""Ask a source again and again, for as long as the dashboard runs.
+"""Ask a source repeatedly, as long as the dashboard runs.
 
 May touch: what the question touches.
 """

@@ -1,4 +1,4 @@
-"""Numbers, times and scopes as pages say them.
+"""Numbers, times and scopes as pages show them.
 
 May touch: the clock.
 """

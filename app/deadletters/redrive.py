@@ -2,8 +2,8 @@
 
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `position_closed`.
 
-1. Every letter is read and, if it matches, validated with the current settings and the time
-   of now, which is the timestamp that the record will have.
+1. Every letter is read and, if it matches, validated with the current settings and the current
+   time, which is the timestamp that the record will have.
 2. `position_closed` is read from the time of the oldest wanted letter on.  A record that was sent
    again carries the header `redriven.from` with the place of its letter; that letter, and any other
    of the same source (a crash writes a letter twice), is done.

@@ -4,7 +4,7 @@ three ways to show it.
 May touch: nothing but their arguments, save `reading` (the broker and PostgreSQL, read only).
 
 `known.Known` is what is known of a module; `override.explain_override` and
-`context.explain_context` make the structs of `document` of it; `sections` puts them into words,
+`context.explain_context` turn it into the structs of `document`; `sections` puts them into words,
 which `text` prints and `page.html` makes a fragment of a page.  `--json` is the document itself.
 """
 

@@ -1,4 +1,4 @@
-"""Columns of an exported table: name, kind, meaning, and how a row's cell is had from a record.
+"""Columns of an exported table: name, kind, meaning, and how a cell is computed from a record.
 
 May touch: nothing but its arguments.
 """

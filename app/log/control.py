@@ -148,7 +148,7 @@ class ControlLog:
         await self.stop()
 
     async def read(self) -> ControlState:
-        """Read to the end as it is now.  Raises `Stopping` when told to stop."""
+        """Read to the end as it is now.  Raises `Stopping` when asked to stop."""
         async with self._reading:
             try:
                 if self._consumer is None:
@@ -173,7 +173,7 @@ class ControlLog:
     async def write(self, records: Iterable[tuple[str, msgspec.Struct | None]]) -> ControlState:
         """Send (key, value) and read on: the log then says who was first.
 
-        Raises `Stopping` when told to stop.
+        Raises `Stopping` when asked to stop.
         """
         topic = self._tp.topic
         await self._producer.send(

@@ -18,7 +18,7 @@ class Stopping(Exception):
 async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
     """Sleep before retry number `attempt` (0, 1, …): 0.1 s doubling to 5 s, with jitter.
 
-    Raises `Stopping` when told to stop.
+    Raises `Stopping` when asked to stop.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0)

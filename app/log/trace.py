@@ -3,7 +3,8 @@
 May touch: nothing.
 
 Edgeloop creates no spans.  Its records carry the context of the newest close behind them, so that a
-trace leads from the close to the override."""
+trace leads from the close to the override.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ PostgreSQL (the shadow, read only).
 3. Versions: of a lesson the end of its group's facts, of what was judged the end of its module's
    lessons, both as they are now, and not below what live has.  So it is not below what any worker
    has written, and not above what one that starts later will write.  With the shadow's settings
-   that worker finds what it would say itself, and publishes nothing.
+   that worker finds the records that it would publish itself, and publishes nothing.
 4. Everything is one Kafka transaction.  Readers of committed records see nothing of it before its
    end, and nothing at all if it is interrupted; the next promotion, with the same transactional id,
    first aborts it.

@@ -1,5 +1,5 @@
-"""The audit as one page for a browser: answers first, then what they stand on.  Nothing is loaded
-from anywhere.
+"""The audit as one page for a browser: answers first, then the evidence for them.  Nothing is
+loaded from anywhere.
 
 May touch: nothing but its arguments.
 """

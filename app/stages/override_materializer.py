@@ -1,7 +1,8 @@
 """override_materializer: judges the lessons of whole modules.
 
 May touch: nothing but its arguments.  It produces overrides, verdicts, baselines, regime weights
-and latent factors."""
+and latent factors.
+"""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Projector(mode.Service):
         return self.should_stop
 
     async def _consume(self) -> None:
-        """Steps 1 and 2 until told to stop.  Raises `KafkaError` when a new consumer is needed."""
+        """Steps 1 and 2 until asked to stop.  Raises `KafkaError` when a new consumer is needed."""
         consumer = group_reader(
             self._settings,
             projector_group(self._settings),

@@ -7,7 +7,8 @@ The first worker of an installation claims its settings; of two that claim at on
 log counts.  A worker that starts later with other settings is refused, with the differences.  A
 change is a claim of the next epoch, which only `faust -A app settings agree` makes, while no worker
 runs.  A worker looks again whenever it has been given partitions and every few seconds, so that one
-that started during such a change ends too."""
+that started during such a change ends too.
+"""
 
 from __future__ import annotations
 

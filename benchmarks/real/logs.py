@@ -36,7 +36,8 @@ class Log:
 
     `cost` is a fraction a side; `rr` is the return over the greatest drawdown (`drawdown`) or over
     the distance of the stop at the entry (`risk`), neither taken for less than `floor`; `pairs` are
-    traded beside the assets, by `pair_rules`."""
+    traded beside the assets, by `pair_rules`.
+    """
 
     name: str
     rules: tuple[Rule, ...]

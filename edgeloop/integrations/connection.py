@@ -1,7 +1,6 @@
 """A bot's connection to Edgeloop: the book that sizes, and the spool and sender that report.
 
-May touch: the broker, the spool's folder, two daemon threads; the environment, where it is asked
-to.
+May touch: the broker, the spool's folder, two daemon threads; the environment, on request.
 
     with Connection.from_environment(spool="spool") as edgeloop:
         with edgeloop.trade("T-1001", symbol="BONK", timeframe="1h") as trade:

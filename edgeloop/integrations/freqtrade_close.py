@@ -71,7 +71,8 @@ def ignore(phrase: str) -> None:
 
 
 def close(trade: Trade, module: str, note: Callable[[str], None] = ignore) -> dict[str, Any]:
-    """The `position_closed` event of `trade`.  `note` is told what could not be found out."""
+    """The `position_closed` event of `trade`.  `note` is called with what could not be
+    determined."""
     pair = _label(trade.pair)
     context = making.without_nothing(
         {

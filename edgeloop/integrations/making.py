@@ -1,6 +1,6 @@
-"""What closes are made of: times, numbers, segments of pattern keys, ids, and `rr` where nobody has
-given it.  Importers of files and connected bots use the same functions, so that both make the same
-close of a trade.
+"""The parts of a close: times, numbers, segments of pattern keys, ids, and `rr` where it is
+not given.  Importers of files and connected bots use the same functions, so that both give the same
+close for a trade.
 
 May touch: nothing.  A value that cannot be read is handed on as text where a number or a time was
 expected, so that it is refused with a path; nothing here raises for bad data.

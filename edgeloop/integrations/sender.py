@@ -134,7 +134,7 @@ class CloseSender:
         self._wake.clear()
 
     async def _drain(self) -> None:
-        """Send until told to stop.  Raises when a new client is needed."""
+        """Send until asked to stop.  Raises when a new client is needed."""
         from aiokafka import AIOKafkaProducer
 
         if self._spool.first() is None:

@@ -8,7 +8,7 @@ May touch: its folder.
 
 Every file appears whole: it is written beside its place, flushed to the disk (fsync) and renamed,
 and the folder is flushed too.  So a crash at any moment leaves a close either not accepted (the
-caller was not told that it is) or on disk.  A close leaves the queue only after the broker has
+call did not return) or on disk.  A close leaves the queue only after the broker has
 confirmed it.  A crash in between sends it once more, with the same bytes: its `event_id`, trade and
 revision are the same, so the trade counts once.  One process at a time may use a spool.
 """
@@ -61,7 +61,7 @@ class Spool:
                 f"Another process uses the spool {self.folder}. Give each bot a folder of its own."
             ) from error
         for left in self.folder.glob("*/*.part"):
-            left.unlink()  # cut short before anybody was told that it is there
+            left.unlink()  # interrupted before it was accepted
         names = (*os.listdir(self._queue), *os.listdir(self._refused))
         self._next = 1 + max((int(name[:20]) for name in names if name[:20].isdigit()), default=0)
         self._guard = threading.Lock()

@@ -1,8 +1,8 @@
 """Statistics of slices: moments of their trades' outcomes, and the slope over time.
 
-May touch: nothing but its arguments.  Each slice's sums are made from its own trades in canonical
-order (exit, trade id) and from nothing else, so that they are identical to the last bit however
-they are computed.
+May touch: nothing but its arguments.  Each slice's sums are computed from its own trades in
+canonical order (exit, trade id) and from nothing else, so that they are identical to the last bit
+however they are computed.
 """
 
 from __future__ import annotations

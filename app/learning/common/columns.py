@@ -1,7 +1,7 @@
 """Numbers of every group of a module as columns, of which one row changes at a time.
 
 May touch: nothing but its arguments.  Rows are in the order of their groups, and sums are exact or
-in that order: they depend on the set of rows alone, not on how it came about.
+in that order: they depend on the set of rows alone, not on its history.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The multiplier that an edge makes: its bounds and its grid.
+"""The multiplier of an edge: its bounds and its grid.
 
 May touch: nothing but its arguments.  Both functions take scalars or arrays and return arrays of
 that shape.

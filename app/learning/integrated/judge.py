@@ -66,7 +66,8 @@ class Standings(NamedTuple):
 
     `shared` are the ids of those that only count together, which need not pass; `counts` by action
     category how far each learner counts; `shares` by summary id the persistent share of each group
-    that has one."""
+    that has one.
+    """
 
     searched: int
     bar: float

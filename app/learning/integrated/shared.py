@@ -70,7 +70,8 @@ class SharedFit(NamedTuple):
     around the group's level, for each share of the variance that may persist; `precision` (K,) one
     over the variance of each slice's mean, and `prior` (K,) the variance of its effect per share;
     `likeness` what far products are per share; `products` (B, B) of what slices earned in each two
-    blocks beyond what their segments earn in the group, in units of the variance of an outcome."""
+    blocks beyond what their segments earn in the group, in units of the variance of an outcome.
+    """
 
     slices: Ints
     effects: Floats
