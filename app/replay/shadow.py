@@ -2,14 +2,16 @@
 
 May touch: PostgreSQL, schemas `<EDGELOOP_DATABASE_SCHEMA>_shadow_<name>` only.
 
-1.  The schema is created by the same migrations as the live one, and its tables are filled by the
-same projections: every query that is written for the live tables works on it.  (Closed trades are
-not copied: `pattern_trade_events` and, with it, the tombstones stay empty.) 2.  `replay_records`
-has the exact records that a worker would publish, by topic and key: the shadow's key space. 3.
-`replay_state` has one row: the settings, the source and the range, what is done, and in the end the
-digest. 4.  A result is written in one transaction with its progress in `replay_state.progress`. 5.
-Writers hold an advisory lock: two runs of one name cannot overlap, and a shadow being filled cannot
-be dropped.
+1. The same migrations create the schema as the live one, and the same projections fill its tables:
+   every query that is written for the live tables works on it.  (Closed trades are not
+   copied: `pattern_trade_events` and, with it, the tombstones stay empty.)
+2. `replay_records` has the exact records that a worker would publish, by topic and key: the
+   shadow's key space.
+3. `replay_state` has one row: the settings, the source and the range, what is done, and in the end
+   the digest.
+4. A result is written in one transaction with its progress in `replay_state.progress`.
+5. Writers hold an advisory lock: two runs of one name cannot overlap, and a shadow being filled
+   cannot be dropped.
 """
 
 from __future__ import annotations
