@@ -62,7 +62,9 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
         return None
     exits = [counted.trade.exit_us for counted in touched]
     outcome = np.array([counted.trade.outcome for counted in touched])
-    uplift = outcome - np.array([known.baseline(counted.trade.segment) for counted in touched])
+    uplift = outcome - np.array(
+        [known.baseline(counted.trade.segment, judged=False) for counted in touched]
+    )
     means = np.array(
         [
             [np.mean([getattr(p, name) for p in of_trade]) for name in Part._fields[:3]]

@@ -78,15 +78,20 @@ class Known:
 
     @cached_property
     def _segments(self) -> SegmentBaselines:
-        exact = segment_baselines(
+        return segment_baselines(
             self.module, self.summaries.values(), self.config.baseline_default, 0
         )
-        return exact.on_grid(self.unit)
 
-    def baseline(self, segment: SegmentKey) -> float:
-        """What a trade of the segment earns on average, as the judgement subtracts it."""
+    @cached_property
+    def _on_grid(self) -> SegmentBaselines:
+        return self._segments.on_grid(self.unit)
+
+    def baseline(self, segment: SegmentKey, *, judged: bool = True) -> float:
+        """What a trade of the segment earns on average: on the grid by which the judgement
+        subtracts it, or as published."""
         if self.config.learning == "integrated":
-            return self._segments.means.get(segment, self._segments.elsewhere[0])
+            segments = self._on_grid if judged else self._segments
+            return segments.means.get(segment, segments.elsewhere[0])
         found = module_baseline(
             self.module, self.summaries.values(), self.config.baseline_default, 0
         )

@@ -15,9 +15,10 @@ from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
+from app.log.client import close_client
 from app.log.identity import Identity, Log
 from app.log.reader import reader, unreachable
 from app.settings import Settings
@@ -110,12 +111,13 @@ class Lookout:
 
     async def _connect(self) -> tuple[Identity, AIOKafkaConsumer]:
         if self._stopped:
-            raise ConsumerStoppedError
+            # the worker ends, and those that share a lookout do not stop at once
+            raise KafkaError("The lookout was stopped.")
         if self._connected is None:
             try:
                 identity = await self._open.enter_async_context(Identity(self._settings))
                 consumer = reader(self._settings)
-                self._open.push_async_callback(consumer.stop)
+                self._open.push_async_callback(close_client, consumer)
                 with unreachable(self._settings, "The log"):
                     await consumer.start()
             except BaseException:

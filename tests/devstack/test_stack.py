@@ -225,6 +225,7 @@ def test_two_at_once_bring_up_one_stack(directory: Path, script: Script) -> None
     assert outcomes[0][0] == outcomes[1][0] != "", outcomes
 
 
+@pytest.mark.long
 def test_only_the_stacks_folder_and_the_cache_are_written_and_no_network_is_used(
     directory: Path, script: Script, tmp_path: Path
 ) -> None:
@@ -257,6 +258,7 @@ def test_only_the_stacks_folder_and_the_cache_are_written_and_no_network_is_used
     _assert_works(devstack.up(directory))
 
 
+@pytest.mark.long
 def test_a_long_path_with_odd_characters(tmp_path: Path) -> None:
     directory = (
         tmp_path
@@ -314,6 +316,7 @@ def test_ports_taken_between_look_and_start(
     assert len([report for report in reports if "its port was taken" in report]) == 2
 
 
+@pytest.mark.long
 def test_another_broker_on_the_port_is_not_taken_for_ours(directory: Path, tmp_path: Path) -> None:
     with devstack.temporary_stack(tmp_path / "other") as other:
         devstack.up(directory)
@@ -367,6 +370,7 @@ def test_a_server_of_someone_else_on_our_data_is_not_doubled(directory: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+@pytest.mark.long
 def test_root_in_a_folder_that_others_cannot_enter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

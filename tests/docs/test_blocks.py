@@ -178,6 +178,7 @@ def test_a_spreadsheet_goes_in(stack_settings: Settings, tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_a_new_users_trade_log_is_audited(tmp_path: Path) -> None:
     """The README's way from a spreadsheet to a page, in a folder of its own; with fewer cuts and
     placebos, for time."""

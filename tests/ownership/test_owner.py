@@ -156,6 +156,7 @@ async def test_a_backlog_and_what_follows_are_folded_once(toys: Toys) -> None:
     assert worker.wait(30) == 0
 
 
+@pytest.mark.long
 async def test_kill_join_and_leave_lose_and_double_nothing(toys: Toys) -> None:
     first = toys.start()
     await toys.send(2_000)

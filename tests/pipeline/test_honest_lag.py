@@ -92,6 +92,7 @@ def sent() -> list[Close]:
     return []
 
 
+@pytest.mark.long
 def test_a_log_that_ends_in_an_aborted_transaction_is_no_lag(
     installation: Installation, sent: list[Close]
 ):

@@ -78,6 +78,7 @@ def test_topics_and_tables_equal_the_core_in_one_process(learned: Installation, 
     check_integrated(learned, engines(sent.first, learned.settings))
 
 
+@pytest.mark.long
 def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(
     learned: Installation, sent: Sent
 ):

@@ -78,7 +78,9 @@ def printed(installation: Installation, *words: str) -> Any:
     return json.loads(result.stdout)
 
 
-@pytest.mark.parametrize("stamp_ms", [SECONDS, 0, -1])
+@pytest.mark.parametrize(
+    "stamp_ms", [SECONDS, *(pytest.param(ms, marks=pytest.mark.long) for ms in (0, -1))]
+)
 def test_a_stamp_of_1970_is_a_letter_that_can_be_sent_again(
     install: Callable[..., Installation], stamp_ms: int
 ):
@@ -131,6 +133,7 @@ def test_a_stamp_of_microseconds_is_noticed_and_harms_nobody(
     learned(installation, first + wrong)
 
 
+@pytest.mark.long
 def test_a_topic_that_stamps_arrival_is_refused_and_its_records_are_read(
     install: Callable[..., Installation],
 ):

@@ -60,6 +60,7 @@ async def finding(settings: Settings, check: str) -> Finding:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_schema_that_was_dropped_is_rebuilt_and_not_only_migrated(
     projected: Settings,
 ) -> None:

@@ -190,6 +190,7 @@ async def test_bad_and_refused_records_are_skipped_and_the_others_written(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_postgres_away_while_records_flow(
     stack: StackInfo, installation: Settings, producer: Producer
 ):

@@ -19,6 +19,7 @@ __all__ = ["install"]
 @pytest.mark.stack
 @pytest.mark.slow
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_a_worker_ends_when_its_broker_has_been_away_for_too_long(
     install: Callable[..., Installation], tmp_path: Path
 ) -> None:
