@@ -65,7 +65,7 @@ def scaled(learned: float, scale: float) -> float:
 def propensities(learned: float, explore: float) -> dict[float, float]:
     """Each multiplier that may be drawn, with its probability.
 
-    >>> propensities(1.5, 0.3)
+    >>> {drawn: round(p, 6) for drawn, p in propensities(1.5, 0.3).items()}
     {1.5: 0.7, 1.0: 0.1, 1.25: 0.1, 1.75: 0.1}
     """
     found = {learned: 1.0 - explore}

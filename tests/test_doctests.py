@@ -9,11 +9,12 @@ import pkgutil
 import pytest
 
 import app
+import edgeloop
 import schemas
 
 MODULES = sorted(
     m.name
-    for package in (app, schemas)
+    for package in (app, edgeloop, schemas)
     for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 )
 WITH_EXAMPLES = 25

@@ -47,6 +47,7 @@ def data(trade: Any) -> dict[str, Any]:
 def candle(at: datetime, timeframe: str) -> int:
     """The candle in which `at` is, by its start in Unix seconds.
 
+    >>> from datetime import UTC, datetime
     >>> candle(datetime(2026, 1, 31, 9, 37, tzinfo=UTC), "1h") % 86_400 / 3_600
     9.0
     """
