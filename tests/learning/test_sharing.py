@@ -147,22 +147,18 @@ def test_what_would_not_move_a_multiplier_is_left_out() -> None:
     assert all(abs(e.effect) >= 0.005 for e in result.values())
 
 
-@pytest.mark.parametrize(("now", "kept"), [(1.5, 1.0), (0.6, 0.4), (0.0, 0.0), (2.0, 1.0)])
-def test_what_is_shared_fades_as_the_chosen_effect_has(now: float, kept: float) -> None:
+@pytest.mark.parametrize(
+    ("now", "kept"), [(1.5, 1.0), (0.6, 0.4), (0.0, 0.0), (2.0, 1.0), (-0.6, 0.4)]
+)
+def test_what_is_shared_counts_as_far_as_the_chosen_effect_is_still_there(
+    now: float, kept: float
+) -> None:
     path, _, _ = group()
     i = path.path.lesson_ids[0]
     found = chosen(0.2, 1.5)
-    constant, share = made(found, 0.2, 0.5)[i].effect, 0.5
-    moved = made({**found, i: found[i]._replace(effect=now)}, 0.2, share)[i].effect
-    assert moved == pytest.approx((1 - share) * now + kept * (constant - (1 - share) * 1.5))
-
-
-def test_an_effect_that_has_turned_is_not_weighed_against_what_it_was() -> None:
-    path, _, _ = group()
-    i = path.path.lesson_ids[0]
-    found = chosen(0.2, 1.5)
-    found[i] = found[i]._replace(effect=-0.9)
-    assert made(found, 0.2, 0.5)[i].effect == -0.9
+    beyond_the_mean = made(found, 0.2, 0.5)[i].effect - 1.5
+    moved = made({**found, i: found[i]._replace(effect=now)}, 0.2, 0.5)[i].effect
+    assert moved == pytest.approx(now + kept * beyond_the_mean)
 
 
 def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:

@@ -217,10 +217,11 @@ def _plus(effect: Effect, share: float, size: float) -> Effect:
 
 
 def _with_moved(effect: Effect, share: float, size: float) -> Effect:
-    """The same of a slice.  Shared effects are constant over time: one fades as the chosen effect
-    has faded from its mean since, and has nothing to say where that has turned."""
+    """The same of a slice, whose effect may have moved from its mean since.
+
+    Shared effects are constant over time: what one says beyond the mean counts as far as the effect
+    is still as large, and the movement stays.
+    """
     mean, now = effect.raw * effect.ramp, effect.effect
-    if mean * now < 0.0:
-        return effect
-    kept = min(now / mean, 1.0) if mean else 1.0
-    return _plus(effect, share, size * kept)
+    kept = min(abs(now / mean), 1.0) if mean else 1.0
+    return effect._replace(effect=now + kept * (size - share * mean))
