@@ -47,7 +47,7 @@ def weights(gain: float) -> list[RegimeWeights]:
 
 
 def beside(found: dict[str, Effect], weights: list[RegimeWeights]) -> dict[str, Effect]:
-    return refined(found, refinements_of(found, SIGNATURE), weights, SIGNATURE)
+    return refined(found, refinements_of(found, SIGNATURE), weights)
 
 
 def test_without_gains_nothing_changes() -> None:

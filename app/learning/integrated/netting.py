@@ -201,8 +201,8 @@ def moved(
     )
 
 
-def kept(now: float, variance: float) -> float:
-    """How much of an edge is published: 1 − `SHRINK` · variance / edge².
+def kept(now: float, variance: float, shrink: float = SHRINK) -> float:
+    """How much of an edge is published: 1 − `shrink` · variance / edge², not below 0.
 
     Parameters
     ----------
@@ -210,6 +210,8 @@ def kept(now: float, variance: float) -> float:
         The edge now.
     variance
         Its variance, in squared units of it.
+    shrink
+        Share of the James–Stein shrinkage that applies.
 
     Returns
     -------
@@ -222,7 +224,7 @@ def kept(now: float, variance: float) -> float:
     >>> round(kept(0.4, 0.01), 3), kept(0.05, 0.01)
     (0.969, 0.0)
     """
-    return max(0.0, 1.0 - SHRINK * variance / max(now * now, 1e-300))
+    return max(0.0, 1.0 - shrink * variance / max(now * now, 1e-300))
 
 
 def _share(value: float, by_segments: float) -> float:

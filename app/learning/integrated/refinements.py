@@ -13,17 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from app.learning.integrated.netting import Effect
+from app.learning.integrated.netting import Effect, kept
 from app.learning.integrated.regime_gains import gains_of
 from app.learning.integrated.regimes import RegimeWeights
-from edgeloop.scope import canonical_text
-from schemas.lessons import Lesson
+from edgeloop.scope import canonical_text, pairs_of
 
 ACTS = 0.25
 """A gain that differs by so much from 1 acts in full: then the slice's edge is that over all
 regimes.  Below, in proportion, so that nothing jumps."""
 LEFT = 1.0
-"""Standard errors, squared, that what is left of a refinement is shrunk by (James & Stein 1961)."""
+"""Share of the James–Stein shrinkage that applies to what is left of a refinement."""
 
 
 def coarser(scope: Mapping[str, str], signature: Collection[str]) -> dict[str, str] | None:
@@ -72,10 +71,10 @@ def refinements_of(
     }
     if not coarse:
         return {}
-    place = {_place(e.lesson, e.lesson.scope): i for i, e in effects.items()}
+    place = {canonical_text(e.lesson.scope): i for i, e in effects.items()}
     members: dict[str, list[str]] = {}
     for i, rest in sorted(coarse.items()):
-        whole = place.get(_place(effects[i].lesson, rest))
+        whole = place.get(canonical_text(rest))
         if whole is not None:
             members.setdefault(whole, []).append(i)
     return members
@@ -85,7 +84,6 @@ def refined(
     effects: Mapping[str, Effect],
     members: Mapping[str, Sequence[str]],
     weights: Sequence[RegimeWeights],
-    signature: tuple[str, ...],
 ) -> dict[str, Effect]:
     """The effects of a group beside the gains that `weights` give to its slices.
 
@@ -97,8 +95,6 @@ def refined(
         Their refinements, as `refinements_of` finds them.
     weights
         Of the module's regimes.
-    signature
-        Dimensions of the regimes, the coarsest first.
 
     Returns
     -------
@@ -124,26 +120,17 @@ def refined(
                 # strongly shrunk, it never held the whole difference
                 found[r] = effects[r]._replace(effect=(1.0 - acts) * effects[r].effect)
                 continue
-            left = edge + effects[r].effect - blend * _gain(gains, effects[r].lesson, signature)
-            variance = LEFT * acts * effects[r].effect_sd ** 2
-            kept = max(0.0, 1.0 - variance / max(left * left, 1e-300))
-            found[r] = effects[r]._replace(effect=left * kept)
+            left = edge + effects[r].effect - blend * _gain(gains, effects[r].lesson.scope)
+            variance = acts * effects[r].effect_sd ** 2
+            found[r] = effects[r]._replace(effect=left * kept(left, variance, LEFT))
     return found
 
 
-def _place(lesson: Lesson, scope: Mapping[str, str]) -> tuple[str, str, str]:
-    return lesson.pattern_key, lesson.action_category, canonical_text(dict(scope))
-
-
-def _gain(gains: Mapping[str, float], lesson: Lesson, signature: tuple[str, ...]) -> float:
-    """The gain where the refinement holds: the most specific of its regime, 1 without one."""
-    inside = []
-    for name in signature:
-        if name not in lesson.scope:
-            break
-        inside.append(name)
-    for depth in range(len(inside), 0, -1):
-        text = canonical_text({name: lesson.scope[name] for name in inside[:depth]})
-        if text in gains:
-            return gains[text]
-    return 1.0
+def _gain(gains: Mapping[str, float], scope: Mapping[str, str]) -> float:
+    """The gain in this scope, as the reader picks it: the most specific that holds, or 1."""
+    holding = [
+        (len(pairs), gain)
+        for text, gain in gains.items()
+        if set(pairs := pairs_of(text)) <= scope.items()
+    ]
+    return max(holding, default=(0, 1.0))[1]

@@ -135,7 +135,7 @@ class Sizing:
         lessons = {} if group is None else group.lessons
         members = refinements_of(effects, self._config.regime_signature)
         if members and self._common.weights:
-            effects = refined(effects, members, self._common.weights, self._config.regime_signature)
+            effects = refined(effects, members, self._common.weights)
         last = self._last.get(key)
         if last is None:
             last = self._last[key] = _LastResult()
@@ -164,9 +164,9 @@ class Sizing:
                     why = _Why((), cover, factor and factor.factor_id, (), on_path)
                 self._reject(last, lessons[i], why, version, changes)
         for i in left:
+            last.gaining.pop(i, None)
             if i in last.overrides:
                 last.overrides.discard(i)
-                last.gaining.pop(i, None)
                 changes.without_override.append(i)
         for i in [i for i in (known if whole else left) if i not in effects and i not in lessons]:
             del known[i]
