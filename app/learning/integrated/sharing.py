@@ -220,8 +220,9 @@ def _with_moved(effect: Effect, share: float, size: float) -> Effect:
     """The same of a slice, whose effect may have moved from its mean since.
 
     Shared effects are constant over time: what one says beyond the mean counts as far as the effect
-    is still as large, and the movement stays.
+    is still as large, and the movement stays.  All of it counts where the effect has not come in,
+    as it does of slices that are not chosen.
     """
     mean, now = effect.raw * effect.ramp, effect.effect
-    kept = min(abs(now / mean), 1.0) if mean else 1.0
-    return effect._replace(effect=now + kept * (size - share * mean))
+    gone = 1.0 - min(abs(now / mean), 1.0) if mean else 0.0
+    return effect._replace(effect=now + (1.0 - effect.ramp * gone) * (size - share * mean))
