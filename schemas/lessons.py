@@ -13,7 +13,8 @@ from edgeloop.overrides import SCHEMA_VERSION, Evidence
 
 class LessonDecay(msgspec.Struct, frozen=True):
     """How the outcome moves with time.  `slope_per_hour` is the least-squares slope of the outcome
-    on hours of exit.
+    on hours of exit; `odds` of a chosen effect of `integrated` are the posterior odds that it
+    reverts to neutral against that it is constant.
 
     In `classic`, with an outcome other than `rr`, `state` and `multiplier` take the outcome as it
     is; those of a judgement are by its slope in units of size, and are in the override.
@@ -24,6 +25,7 @@ class LessonDecay(msgspec.Struct, frozen=True):
     slope_per_hour: float | None = None
     half_life_hours: float | None = None
     interval: tuple[float, float] | None = None
+    odds: float | None = None
 
 
 class Metrics(msgspec.Struct, frozen=True):

@@ -90,7 +90,8 @@ class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
     `part` is selected (passes alone) or shared (one of many that count together).  Its
     trades average `mean` more than the group's, of which `shared` remains given all other slices:
     the share `kept`; None without a shared effect.  `half_life` and `shared_effects` are these
-    learners' weights, `open` the evidence that the groups of its category have any edge; 0 to 1.
+    learners' weights, `own_half_life` that of the half-life of a selected slice, given its own
+    trades (else None), `open` the evidence that the groups of its category have any edge; 0 to 1.
     """
 
     part: str
@@ -98,6 +99,7 @@ class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
     shared: float | None
     kept: float | None
     half_life: float
+    own_half_life: float | None
     shared_effects: float
     open: float
 

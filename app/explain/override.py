@@ -29,6 +29,7 @@ from app.explain.effect import attribution
 from app.explain.known import Known, matches
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.segments import segment_order
+from app.learning.integrated.netting import weight_of_movement
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.regimes import METRICS
 from edgeloop.identity import group_id, slice_id
@@ -279,6 +280,11 @@ def _weighing(known: Known, override: Override, lesson: Lesson | None) -> Weighi
         shared=shared or None,
         kept=shared / mean if mean else None,
         half_life=counts.half_life,
+        own_half_life=(
+            weight_of_movement(counts.half_life, lesson.decay)
+            if lesson is not None and override.part == "selected" and lesson.scope
+            else None
+        ),
         shared_effects=counts.shared,
         open=counts.open,
     )

@@ -206,9 +206,12 @@ def _weighing(d: OverrideDocument) -> Section:
             f"Its trades average {w.mean:+.3f} more than the whole group, of which"
             f" {w.shared:+.3f}{left}, is its own, given all other slices."
         )
+    own = ""
+    if w.own_half_life is not None and round(w.own_half_life, 2) > round(w.half_life, 2):
+        own = f" Its own trades raise the weight of its half-life to {w.own_half_life:.2f}."
     sentences.append(
         f"By their past accuracy, half-lives have a weight of {w.half_life:.2f} here, and shared"
-        f" effects {w.shared_effects:.2f}. The evidence that the module has any edge is"
+        f" effects {w.shared_effects:.2f}.{own} The evidence that the module has any edge is"
         f" {w.open:.2f} (0 to 1)."
     )
     return Section("How it is weighed", tuple(sentences))

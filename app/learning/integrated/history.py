@@ -39,6 +39,8 @@ PRIOR_TRADES = 4.0
 HISTORY_DAYS = 400
 """Days of a history before its newest, however long the window: it travels with every
 lesson."""
+MOST_ODDS = 1e9
+"""Odds beyond which more would change nothing."""
 
 
 def decay_of(state: EdgeState) -> LessonDecay:
@@ -51,7 +53,8 @@ def decay_of(state: EdgeState) -> LessonDecay:
 
     Returns
     -------
-    Its half-life and interval in hours, with the digits that are published.
+    Its half-life and interval in hours, and the odds of reversion, with the digits that are
+    published.
     """
     interval = (
         None
@@ -59,7 +62,12 @@ def decay_of(state: EdgeState) -> LessonDecay:
         else (shortened(state.interval[0]), shortened(state.interval[1]))
     )
     half_life = None if state.half_life_hours is None else shortened(state.half_life_hours)
-    return LessonDecay(state=state.state, half_life_hours=half_life, interval=interval)
+    return LessonDecay(
+        state=state.state,
+        half_life_hours=half_life,
+        interval=interval,
+        odds=shortened(min(state.odds, MOST_ODDS)),
+    )
 
 
 class EffectTrades(NamedTuple):

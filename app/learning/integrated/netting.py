@@ -12,6 +12,7 @@ import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines
 from app.learning.integrated.paths import GroupPath, explained
+from app.learning.integrated.weights import DISCOUNT
 from schemas.lessons import Fit, Lesson, LessonDecay
 
 RAMP_SDS = 0.5
@@ -23,6 +24,9 @@ of nearly 0 was published as a hundredth or two of the wrong sign half of the ti
 
 PUBLISHED_WEIGHT = 0.5
 """A half-life is published from this weight on."""
+ODDS_POWER = 1.0 / DISCOUNT
+"""Power of the odds that an effect moves: outcomes that lie near in time are correlated, so its
+trades are worth as many fewer as those of a record."""
 
 
 class Effect(NamedTuple):
@@ -172,8 +176,9 @@ def moved(
 ) -> tuple[float, float, LessonDecay]:
     """An edge between its mean and what its half-life leaves of it now.
 
-    The reader lets the whole edge fade or none of it, so a half-life is published only where it has
-    most of the weight.
+    The weight is that of the module's record; an effect whose own trades show that it moves counts
+    as moving, see `weight_of_movement`.  The reader lets the whole edge fade or none of it, so a
+    half-life is published only where it has most of the weight.
 
     Parameters
     ----------
@@ -182,9 +187,9 @@ def moved(
     now, now_sd
         The edge now and its standard error, in the same units.
     decay
-        State and half-life of the edge.
+        State and half-life of the edge, and the odds that it moves.
     weight
-        Weight of the movement, from 0 to 1.
+        Weight of the movement in the module, from 0 to 1.
 
     Returns
     -------
@@ -193,12 +198,41 @@ def moved(
     >>> moved(0.4, 0.1, 0.2, 0.1, LessonDecay("decaying", half_life_hours=24.0), 0.5)[:2]
     (0.30000000000000004, 0.1)
     """
+    weight = weight_of_movement(weight, decay)
     published = decay if weight >= PUBLISHED_WEIGHT else LessonDecay(state="stable")
     return (
         constant + weight * (now - constant),
         constant_sd + weight * (now_sd - constant_sd),
         published,
     )
+
+
+def weight_of_movement(weight: float, decay: LessonDecay) -> float:
+    """How far the movement of one effect counts.
+
+    The estimate of an effect now is already a mean over moving and constant models.  The module's
+    weight multiplies the prior odds of the moving ones, and the effect's own odds follow from its
+    trades: where they leave no doubt, the module's weight does not matter, unless it is 0.
+
+    Parameters
+    ----------
+    weight
+        Weight of movement in the module, from 0 to 1.
+    decay
+        The effect's decay, with the odds that it moves.
+
+    Returns
+    -------
+    A weight from `weight` to 1; 0 if `weight` is 0.
+
+    >>> [
+    ...     round(weight_of_movement(0.5, LessonDecay("decaying", odds=odds)), 2)
+    ...     for odds in (0.0, 4.0, 10_000.0)
+    ... ]
+    [0.5, 0.75, 0.99]
+    """
+    odds: float = (decay.odds or 0.0) ** ODDS_POWER
+    return weight * (1.0 + odds) / (1.0 + weight * odds)
 
 
 def kept(now: float, variance: float, shrink: float = SHRINK) -> float:
