@@ -19,7 +19,7 @@ An effect becomes an override in six steps:
 5. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
 6. sized: given its regime gains (`regime_gains.py`), which a slice within one regime does not
    repeat (`refinements.py`), and its multiplier on the grid, and put into records
-   (`sizing.py`, `records.py`).
+   (`sizing.py`, `judge_records.py`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ from app.learning.common.size_unit import spread_of_outcomes, unit_of
 from app.learning.integrated.accounts import Accounts
 from app.learning.integrated.factors import Clusterer, Member
 from app.learning.integrated.held_lessons import HeldLessons
-from app.learning.integrated.merging import Group
-from app.learning.integrated.records import (
+from app.learning.integrated.judge_records import (
     ALIVE_US,
     baseline_record,
     coarse,
@@ -48,6 +47,7 @@ from app.learning.integrated.records import (
     urgent_part,
     weight_record,
 )
+from app.learning.integrated.merging import Group
 from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sizing import Common, SizeChanges, Sizing
 from app.learning.integrated.sketches import decoded

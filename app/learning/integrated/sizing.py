@@ -16,14 +16,14 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lessons import HeldGroup
-from app.learning.integrated.merging import Group
-from app.learning.integrated.netting import Effect
-from app.learning.integrated.records import (
+from app.learning.integrated.judge_records import (
     Rejection,
     override_record,
     rejected_record,
     verdict_record,
 )
+from app.learning.integrated.merging import Group
+from app.learning.integrated.netting import Effect
 from app.learning.integrated.refinements import refined, refinements_of
 from app.learning.integrated.regime_gains import gains_of, steps_of
 from app.learning.integrated.regimes import RegimeWeights
