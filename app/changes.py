@@ -16,7 +16,7 @@ import asyncpg
 
 from app.errors import EdgeloopError
 from app.learning.common.event_time import micros_from_text
-from app.log.reader import scan
+from app.log.bulk_reader import scan
 from app.log.records import is_strangers, version_of
 from app.log.snapshot import decoder
 from app.log.topics import require_existence

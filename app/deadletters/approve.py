@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaError
 from app.deadletters.letters import Letter
 from app.deadletters.redrive import send
 from app.errors import UnreachableError
+from app.log.bulk_reader import scan
 from app.log.client import client_id
 from app.log.control import Approval, ControlLog
-from app.log.reader import scan
 from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS
 

@@ -14,8 +14,8 @@ from aiokafka import ConsumerRecord
 
 from app.closes import DeadLetterError, explode
 from app.errors import BadDataError, UsageError
+from app.log.bulk_reader import scan
 from app.log.fetcher import Fetcher
-from app.log.reader import scan
 from app.log.records import header
 from app.log.topics import require_existence
 from app.settings import Settings

@@ -17,7 +17,7 @@ from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.learning.common.window import Rank
 from app.learning.integrated.regimes import METRICS
 from app.log import topics
-from app.log.reader import scan
+from app.log.bulk_reader import scan
 from app.log.snapshot import current, decoder, read_fact
 from app.matching import matching
 from app.settings import Settings

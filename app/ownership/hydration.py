@@ -12,8 +12,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.errors import ConfigurationError
+from app.log.bulk_reader import read_to_end, reader
 from app.log.client import close_client
-from app.log.reader import read_to_end, reader
 from app.log.topics import ACCEPT
 from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState, Stage

@@ -12,8 +12,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from app.log.bulk_reader import partitions_of, read_to_end
 from app.log.producer import Producer
-from app.log.reader import partitions_of, read_to_end
 from app.log.records import Outgoing, header, version_of
 from app.metrics import RECORDS_SENT
 from app.ownership.partition import Stage

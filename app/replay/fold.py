@@ -25,7 +25,7 @@ from app.learning.common.sieve import Sieve
 from app.learning.common.window import Trade
 from app.learning.engine import group_learner
 from app.learning.integrated.history import history_records
-from app.log.reader import read_range
+from app.log.bulk_reader import read_range
 from app.log.records import encode
 from app.replay import pool, spool
 from app.replay.shadow import Folded, ShadowRecord, opened

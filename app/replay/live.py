@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.errors import BadDataError
-from app.log.reader import ends_of, started_reader
+from app.log.bulk_reader import ends_of, started_reader
 from app.log.snapshot import snapshots
 from app.log.topics import require_existence
 from app.replay.digest import Records

@@ -27,10 +27,10 @@ import msgspec
 from app.errors import ConfigurationError, UnreachableError
 from app.log import topics
 from app.log.admin import admin
+from app.log.bulk_reader import log_bounds, scan, unreachable
 from app.log.groups import groups
 from app.log.identity import Difference, Identity, Lost, examine, readers
 from app.log.progress import rewind
-from app.log.reader import log_bounds, scan, unreachable
 from app.log.records import is_strangers, partition_of, version_of
 from app.settings import Settings
 from app.storage import marks

@@ -14,8 +14,8 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from app.log.admin import admin
+from app.log.bulk_reader import log_bounds, read_range
 from app.log.groups import projector_group
-from app.log.reader import log_bounds, read_range
 from app.settings import Settings
 from app.storage.connect import close, connect
 from schemas import kinds

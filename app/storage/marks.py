@@ -17,9 +17,9 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from app.errors import ConfigurationError
+from app.log.bulk_reader import unreachable
 from app.log.groups import projector_group
 from app.log.identity import Difference, End, Identity, Log
-from app.log.reader import unreachable
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.cluster import Cluster

@@ -178,7 +178,7 @@ def test_the_record_of_a_level_is_told_in_trades() -> None:
     for group in held:
         i = whole_id(group.summary)
         evidence = record_of_level(group.summary, *coarse_level(found[i], spread.noise2[i]), CONFIG)
-        assert evidence.said >= 0
+        assert evidence.squares >= 0
         assert 0 < evidence.trades <= group.summary.n
     young = groups(learned({("pm.y", "add"): market(3, 25)}))
     lone = levels(

@@ -139,9 +139,9 @@ class Between:
             self._watch(sign * (residuals @ watched), sign * float(residuals.sum()))
             if sign > 0 and len(y):
                 self._observe(moves, x, residuals, coefficients)
-        said = self._said(fits, version)
+        results = self._results(fits, version)
         self._crossed = self._has_crossed()
-        return said
+        return results
 
     # -- taking in
 
@@ -248,7 +248,7 @@ class Between:
             )
         return fits
 
-    def _said(self, fits: list[Fit], version: int) -> tuple[list[Lesson], GroupSummary]:
+    def _results(self, fits: list[Fit], version: int) -> tuple[list[Lesson], GroupSummary]:
         path = self._start.path
         last, first = fits[-1], path.fits[-1]
         least, statistics = np.inf, []

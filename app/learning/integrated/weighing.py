@@ -19,8 +19,8 @@ from app.learning.integrated.weights import (
     LEVEL_HALF_LIFE,
     SHARED,
     Counts,
-    Evidence,
     Prior,
+    WeightEvidence,
     half_life_evidence,
     in_steps,
     opened,
@@ -258,7 +258,7 @@ class Weighing:
 
     @staticmethod
     def _weight(columns: Columns[Group], prior: Prior, switch: bool | None) -> float:
-        evidence = Evidence()
+        evidence = WeightEvidence()
         if switch is None and len(columns):
-            evidence = Evidence(columns.total(0), columns.total(1), round(columns.total(2)))
+            evidence = WeightEvidence(columns.total(0), columns.total(1), round(columns.total(2)))
         return weight(evidence, prior, switch)

@@ -21,7 +21,7 @@ from app.learning.integrated.netting import Effect, kept, moved, ramp_of
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import block_of, total
 from app.learning.integrated.record import LEAST_TRADES, STEPS
-from app.learning.integrated.weights import DISCOUNT, Counts, Evidence
+from app.learning.integrated.weights import DISCOUNT, Counts, WeightEvidence
 from edgeloop.identity import slice_id
 from schemas.lessons import BlockProducts, Fit, GroupSummary, Lesson, LessonDecay
 
@@ -401,7 +401,7 @@ def coarse_level(level: Level, noise2: float) -> tuple[float, float]:
 
 def record_of_level(
     summary: GroupSummary, mean: float, noise2: float, config: LearningConfig
-) -> Evidence:
+) -> WeightEvidence:
     """How well a whole group's half-life predicted at past times, beyond its mean (see
     `record.py`).
 
@@ -445,13 +445,13 @@ def record_of_level(
         [(middle[known] - cut, n[known], beyond[known]) for cut, known, _ in past],
         float(np.sqrt(noise)),
     )
-    found = Evidence()
+    found = WeightEvidence()
     for (cut, known, after), state in zip(past, states, strict=True):
         before = float(n[known] @ beyond[known] / n[known].sum())
         age = (middle[after] - cut) / HOUR_US
         moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - before
         found = found.plus(
-            Evidence(
+            WeightEvidence(
                 unit * float(n[after] @ (moving * moving)),
                 unit * float(n[after] @ (moving * (beyond[after] - before))),
                 int(n[after].sum()),
