@@ -15,7 +15,7 @@ from app.errors import BadDataError
 from app.explain.known import Known
 from app.learning.common.window import Rank, trade_from_fact
 from app.log import topics
-from app.log.reader import scan
+from app.log.bulk_reader import scan
 from app.log.records import partition_of
 from app.log.snapshot import current, decoder, read_fact
 from app.settings import Settings
