@@ -27,7 +27,7 @@ from scipy.special import logsumexp
 from app.audit.timeline import Slices
 from app.audit.trades import Decision, Group
 from app.learning.common.event_time import HOUR_US
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.clipping import clip_bounds
 from schemas.lessons import Lesson

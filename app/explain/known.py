@@ -14,7 +14,8 @@ from app.changes import OverrideChange
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
-from app.learning.common.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
+from app.learning.common.trade import Scope, SegmentKey, Trade, trade_from_fact
+from app.learning.common.window import GroupWindow
 from app.learning.integrated.judge import IntegratedMaterializer, Standings
 from edgeloop.identity import slice_id
 from schemas.facts import FactAction, PatternTradeEvent
@@ -155,7 +156,7 @@ class Known:
 def matches(trade: Trade, scope: Scope) -> bool:
     """Whether one of the trade's actions in the group has all of `scope`: the core's rule.
 
-    >>> from app.learning.common.window import Trade
+    >>> from app.learning.common.trade import Trade
     >>> trade = Trade(
     ...     "t", (0, 2, 0, "e", "00"), 0, 1.0, (None, None), True, ({"a": "1"}, {"b": "2"})
     ... )

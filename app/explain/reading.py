@@ -13,7 +13,7 @@ from app import changes
 from app.changes import OverrideChange
 from app.errors import BadDataError
 from app.explain.known import Known
-from app.learning.common.window import Rank, trade_from_fact
+from app.learning.common.trade import Rank, trade_from_fact
 from app.log import topics
 from app.log.bulk_reader import scan
 from app.log.records import partition_of

@@ -15,7 +15,8 @@ from app.learning.classic.materialize import Materializer
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
 from app.learning.common.refit import Refit, Work
-from app.learning.common.window import GroupWindow, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from app.learning.integrated.weights import Counts

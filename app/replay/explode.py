@@ -26,7 +26,7 @@ from typing import NamedTuple
 from app.closes import DeadLetterError, explode
 from app.deadletters.letters import letter_of
 from app.errors import BadDataError
-from app.learning.common.window import Trade, trade_from_fact
+from app.learning.common.trade import Trade, trade_from_fact
 from app.log.bulk_reader import read_range, scan
 from app.log.records import letter_partition, partition_of
 from app.replay import pool, spool

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from app.learning.common.config import LearningConfig
 from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.sieve import Sieve
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import group_learner
 from app.learning.integrated.history import history_records
 from app.log.bulk_reader import read_range

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""

@@ -17,7 +17,7 @@ from app.learning.common.event_time import DAY_US
 from app.learning.common.fact_trades import trades_by_group
 from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.log.trace import Newest

@@ -36,7 +36,8 @@ from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_W
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.marks import differences, marks_of, refusal, write
-from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
+from app.storage.project import PROJECTIONS
+from app.storage.projection import BadRecord, Projection, Record
 from app.worker.fatal import fatal_exit, refuse
 from edgeloop.cluster import Cluster, look
 from schemas.times import DAY_MS

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from benchmarks.speed.measure import Row, Took, row, timed

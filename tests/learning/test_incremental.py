@@ -15,7 +15,7 @@ from app.learning.classic.group import GroupLearner
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import same
 from app.learning.common.refit import RebuildNeeded, Refit
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from edgeloop.identity import group_id, slice_id
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference

@@ -16,7 +16,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import same
 from app.learning.common.refit import RebuildNeeded, Refit
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.group import IntegratedLearner

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Snapshot, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import Snapshot
 from app.learning.integrated import record
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.prior_share import SHARES

@@ -10,7 +10,7 @@ import pytest
 
 from app.learning.common.baselines import segment_baselines
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, course_days
 from app.learning.integrated.paths import GroupPath

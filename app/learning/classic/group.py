@@ -20,7 +20,8 @@ from app.learning.common.outbox import Outbox
 from app.learning.common.refit import RebuildNeeded, Refit, Work
 from app.learning.common.segments import segment_sums
 from app.learning.common.size_unit import robust_sd
-from app.learning.common.window import GroupWindow, Snapshot, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow, Snapshot
 from edgeloop.identity import group_id, slice_id
 from edgeloop.overrides import Evidence
 from schemas.kinds import LESSONS

@@ -117,7 +117,9 @@ class Incidence:
         ----------
         Agrawal & Srikant 1994, "Fast algorithms for mining association rules", VLDB.
 
-        >>> from app.learning.common.window import GroupWindow, Trade
+        >>> from app.learning.common.trade import Trade
+
+        >>> from app.learning.common.window import GroupWindow
         >>> window = GroupWindow(10**9, 100)
         >>> window.fold(
         ...     Trade(

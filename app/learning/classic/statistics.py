@@ -62,7 +62,9 @@ def slice_statistics(
     ----------
     Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", Am. Stat. 37.
 
-    >>> from app.learning.common.window import GroupWindow, Trade
+    >>> from app.learning.common.trade import Trade
+
+    >>> from app.learning.common.window import GroupWindow
     >>> window = GroupWindow(10**12, 100)
     >>> window.fold(
     ...     Trade(

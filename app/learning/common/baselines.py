@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.learning.common.columns import Columns
 from app.learning.common.segments import segment_order
-from app.learning.common.window import SegmentKey
+from app.learning.common.trade import SegmentKey
 from edgeloop.identity import baseline_id
 from schemas.lessons import Baseline, GroupSummary, SegmentSum
 

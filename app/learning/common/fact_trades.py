@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from app.learning.common.window import Trade, trade_from_fact
+from app.learning.common.trade import Trade, trade_from_fact
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from app.learning.common.window import SegmentKey, Snapshot
+from app.learning.common.trade import SegmentKey
+from app.learning.common.window import Snapshot
 from schemas.lessons import SegmentSum
 
 

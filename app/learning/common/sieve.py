@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.learning.common.window import Trade, exit_of, packed
+from app.learning.common.trade import Trade, exit_of, packed
 
 SLACK = 4_096
 """Trades kept beyond twice the window's, before any is dropped."""

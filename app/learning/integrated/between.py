@@ -31,7 +31,8 @@ from app.learning.common.event_time import (
     text_from_micros,
 )
 from app.learning.common.segments import segment_order
-from app.learning.common.window import Moves, SegmentKey
+from app.learning.common.trade import SegmentKey
+from app.learning.common.window import Moves
 from app.learning.integrated.bank import Bank, edge_of, later
 from app.learning.integrated.history import course_days
 from schemas.lessons import (

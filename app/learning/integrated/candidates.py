@@ -102,7 +102,7 @@ def candidates(
     Uno, Asai, Uchida & Arimura 2004, "An efficient algorithm for enumerating closed patterns in
     transaction databases" (LCM).
 
-    >>> from app.learning.common.window import Trade
+    >>> from app.learning.common.trade import Trade
     >>> window = GroupWindow(10**9, 100)
     >>> window.fold(
     ...     Trade(

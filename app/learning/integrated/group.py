@@ -19,7 +19,8 @@ from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import RebuildNeeded, Refit
 from app.learning.common.segments import segment_sums
-from app.learning.common.window import GroupWindow, Moves, Snapshot, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow, Moves, Snapshot
 from app.learning.integrated.bank import banks
 from app.learning.integrated.between import Between, Start
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p

@@ -16,7 +16,8 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import HOUR_US
 from app.learning.common.segments import segment_order
 from app.learning.common.size_unit import robust_sd
-from app.learning.common.window import GroupWindow, SegmentKey, Snapshot
+from app.learning.common.trade import SegmentKey
+from app.learning.common.window import GroupWindow, Snapshot
 from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.persistence import block_of
