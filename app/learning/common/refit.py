@@ -11,8 +11,17 @@ from schemas.lessons import GroupSummary, Lesson
 
 
 class Refit(NamedTuple):
-    """What changed since the last refit: lessons to publish, ids to retire, and the group's summary
-    if it changed."""
+    """What a refit has changed.
+
+    Attributes
+    ----------
+    lessons
+        Lessons to publish.
+    retired
+        Ids to retire.
+    summary
+        The group's summary, if it has changed.
+    """
 
     lessons: list[Lesson]
     retired: list[str]

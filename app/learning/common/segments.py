@@ -43,6 +43,16 @@ def segment_sums(snapshot: Snapshot) -> tuple[SegmentSum, ...]:
 
 
 def segment_order(segment: SegmentKey) -> tuple[bool, str, bool, str]:
-    """Sorts segments, unknown ones first."""
+    """Sort key of segments; unknown values come first.
+
+    Parameters
+    ----------
+    segment
+        Bucket and timeframe.
+
+    Returns
+    -------
+    The key.
+    """
     bucket, timeframe = segment
     return bucket is not None, bucket or "", timeframe is not None, timeframe or ""

@@ -20,17 +20,34 @@ Scope = Mapping[str, str]
 SegmentKey = tuple[str | None, str | None]
 """(bucket, timeframe)."""
 RR_LIMIT = 33.0
+"""`rr` is clipped here: it grows without bound as the drawdown goes to 0."""
 AMOUNT_LIMIT = 1e15
-"""`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows.
-"""
+"""`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows."""
 _HEAD = struct.Struct(">QIQ")
+"""Of a packed rank: revision, number of actions and exit, each as bytes that sort as numbers do."""
 
 
 class Trade(NamedTuple):
     """One close of one trade as a group sees it.
 
-    `exit_us` is in microseconds since 1970, `scopes` the distinct ones of its actions in their
-    order; `time_efficiency` is 1/(1 + days to payback, else held), None if unknown.
+    Attributes
+    ----------
+    trade_id
+        Id of the trade.
+    rank
+        The close with the greatest rank counts.
+    exit_us
+        Exit, in microseconds since the epoch.
+    outcome
+        The outcome, in its own unit.
+    segment
+        Bucket and timeframe.
+    home
+        Whether this is the trade's home group.
+    scopes
+        The distinct scopes of its actions, in their order.
+    time_efficiency
+        1/(1 + days to payback, else held); None if unknown.
     """
 
     trade_id: str
@@ -93,8 +110,18 @@ def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
 
 
 def packed(rank: Rank) -> bytes:
-    """The rank as bytes that sort as it does (UTF-8 sorts as code points do; an event id holds no
-    NUL)."""
+    """A rank as bytes that sort in the same order: UTF-8 sorts as its code points do, and an event
+    id has no NUL.
+
+    Parameters
+    ----------
+    rank
+        The rank.
+
+    Returns
+    -------
+    Its bytes.
+    """
     revision, n_actions, exit_us, event_id, sha256 = rank
     return (
         _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
@@ -102,5 +129,15 @@ def packed(rank: Rank) -> bytes:
 
 
 def exit_of(rank: bytes) -> int:
-    """`exit_us` of a packed rank."""
-    return int.from_bytes(rank[12:20], "big")
+    """The exit in a packed rank.
+
+    Parameters
+    ----------
+    rank
+        A packed rank.
+
+    Returns
+    -------
+    Microseconds since the epoch.
+    """
+    return int(_HEAD.unpack_from(rank)[2])

@@ -44,7 +44,15 @@ BAR_DIGITS = 3
 
 
 class Account:
-    """The judgement of one group, step by step."""
+    """The judgement of one group, step by step.
+
+    Parameters
+    ----------
+    key
+        Pattern key and category.
+    path
+        Its path.
+    """
 
     __slots__ = (
         "effects",
@@ -80,7 +88,13 @@ class Account:
 
 class Accounts:
     """The effects of the groups of one module; `counts` by category, `shares` by group, `searched`
-    and `bar` as in `judge.Standings`."""
+    and `bar` as in `judge.Standings`.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    """
 
     def __init__(self, config: LearningConfig) -> None:
         self.counts: dict[str, Counts] = {}
@@ -101,12 +115,32 @@ class Accounts:
         return {g: share for w in self._weighing.values() for g, share in w.shares.items()}
 
     def effects(self, group: Group) -> Mapping[str, Effect]:
-        """The effects of a group, by lesson id."""
+        """The effects of a group.
+
+        Parameters
+        ----------
+        group
+            Pattern key and category.
+
+        Returns
+        -------
+        The effects, by lesson id.
+        """
         account = self._accounts.get(group)
         return {} if account is None else account.effects
 
     def chosen(self, group: Group) -> Iterable[Effect]:
-        """The effects of the chosen slices of a group."""
+        """The effects of the chosen slices of a group.
+
+        Parameters
+        ----------
+        group
+            Pattern key and category.
+
+        Returns
+        -------
+        The effects.
+        """
         account = self._accounts.get(group)
         if account is None:
             return ()
@@ -126,10 +160,26 @@ class Accounts:
         baselines: SegmentBaselines,
         scale: float,
     ) -> set[Group]:
-        """Take in what has changed; returns the groups whose effects have changed.
+        """Take in what has changed.
 
-        `touched` are groups of which lessons or the summary came or went, `refactored` the lessons
-        whose factor is another one; `baselines` are those on their grid.
+        Parameters
+        ----------
+        held
+            The lessons of the module.
+        touched
+            Groups of which a lesson or the summary has changed.
+        factor_of
+            Latent factors by lesson id.
+        refactored
+            Lessons whose factor has changed.
+        baselines
+            The baselines, on their grid.
+        scale
+            Units of the outcome that are one unit of size.
+
+        Returns
+        -------
+        The groups whose effects have changed.
         """
         fresh = self._take(held, touched)
         paths = {g: self._accounts[g].path if g in self._accounts else None for g in fresh}
@@ -319,7 +369,17 @@ class Accounts:
 
 
 def rounded_up(hypotheses: int) -> int:
-    """So many hypotheses with the digits that count, never fewer.
+    """A number of hypotheses, rounded up, so that the error rate holds and the bar does not move
+    with each slice.
+
+    Parameters
+    ----------
+    hypotheses
+        The number.
+
+    Returns
+    -------
+    The rounded number, never less.
 
     >>> rounded_up(999), rounded_up(123_456), rounded_up(999_999)
     (999, 124000, 1000000)

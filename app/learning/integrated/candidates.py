@@ -33,14 +33,28 @@ Ints = NDArray[np.int64]
 
 
 class Candidates(NamedTuple):
-    """m slices of different trade sets, `{}` not among them.
+    """m slices with different sets of trades; `{}` is not among them.
 
-    `members` (m, T) incidence; `items` (m, width) padded with 0; `n_dims` (m,); `order` (m,) their
-    rank by canonical text, which depends on nothing but what they are; `aliases` item rows of
-    slices with the same trades, by place; `whole` those of slices that all trades have.  `judged`
-    (J,) are the places of those with enough trades to be judged by themselves, `n_slices` so many
-    there are of these before equal ones were collapsed, `{}` included.  `cut`: whether deeper
-    slices were left out (`MAX_CELLS`).
+    Attributes
+    ----------
+    members
+        Incidence of trades (m, T).
+    items
+        Items (m, width), padded with 0.
+    n_dims
+        Dimensions of each (m,).
+    order
+        Rank of each by its canonical text (m,), which does not depend on the order of arrival.
+    aliases
+        By place, the item rows of slices with the same trades.
+    whole
+        Item rows of slices that all trades have.
+    judged
+        Places (J,) of those with enough trades to be judged alone.
+    n_slices
+        How many slices have enough trades, before equal ones were merged, `{}` included.
+    cut
+        Whether deeper slices were left out, see `MAX_CELLS`.
     """
 
     members: csr_array

@@ -42,11 +42,27 @@ class Labels:
         self._next = ALONE
 
     def points(self, label: int) -> list[int]:
-        """The points of a component, ascending."""
+        """The points of a component.
+
+        Parameters
+        ----------
+        label
+            Its label.
+
+        Returns
+        -------
+        The points, ascending.
+        """
         return [label] if label < ALONE else sorted(self._points[label])
 
     def separate(self, points: Ints) -> None:
-        """Make each of these points a component of its own."""
+        """Make each of these points a component of its own.
+
+        Parameters
+        ----------
+        points
+            The points.
+        """
         self.free(points)
         if len(points) and (most := int(points.max())) >= len(self.of):
             room = max(most + 1, len(self.of) * 5 // 4) - len(self.of)
@@ -54,7 +70,13 @@ class Labels:
         self.of[points] = points
 
     def free(self, points: Ints) -> None:
-        """Points that are in no component any more."""
+        """Take points out of their components.
+
+        Parameters
+        ----------
+        points
+            The points.
+        """
         points = points[points < len(self.of)]
         for point, label in zip(points.tolist(), self.of[points].tolist(), strict=True):
             if label >= ALONE:
@@ -64,7 +86,13 @@ class Labels:
         self.of[points] = -1
 
     def join(self, a: Ints, b: Ints) -> None:
-        """Make the components of a[i] and b[i] one for each i."""
+        """Merge the components of a[i] and b[i], for each i.
+
+        Parameters
+        ----------
+        a, b
+            Points (N,).
+        """
         if not len(a):
             return
         names, at = np.unique(np.concatenate([self.of[a], self.of[b]]), return_inverse=True)

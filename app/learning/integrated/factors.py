@@ -34,8 +34,21 @@ NO_HASHES = np.zeros(0, np.uint64)
 
 
 class Member(NamedTuple):
-    """A slice of any group of the module: `n` trades, `n_dims` dimensions in its scope, `sketch`
-    (min(n, 512),) ascending."""
+    """A slice of any group of the module.
+
+    Attributes
+    ----------
+    lesson_id
+        Id of its lesson.
+    group
+        Its group.
+    n
+        Trades.
+    n_dims
+        Dimensions of its scope.
+    sketch
+        The smallest hashes of its trades (min(n, 512),), ascending.
+    """
 
     lesson_id: str
     group: str
@@ -47,8 +60,16 @@ class Member(NamedTuple):
 class Factor(NamedTuple):
     """Two or more slices that are one piece of evidence.
 
-    `representative` and `members` (ascending) are lesson ids; `cohesion` is the mean Jaccard of all
-    pairs of members, in [0, 1].
+    Attributes
+    ----------
+    factor_id
+        Id of the factor.
+    representative
+        Lesson id of the member whose effect counts.
+    members
+        Lesson ids of all members, ascending.
+    cohesion
+        Mean Jaccard index of all pairs of members, 0 to 1.
     """
 
     factor_id: str

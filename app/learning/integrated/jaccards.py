@@ -26,7 +26,15 @@ CHUNK_COLUMNS = 1 << 10
 
 
 class Known(NamedTuple):
-    """Jaccards of pairs of points, `code` ascending."""
+    """Jaccard indices of pairs of points.
+
+    Attributes
+    ----------
+    code
+        Code of each pair, ascending.
+    jaccard
+        Its Jaccard index, 0 to 1.
+    """
 
     code: Ints
     jaccard: Floats

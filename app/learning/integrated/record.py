@@ -45,10 +45,29 @@ LEAST_TRADES = 3
 
 
 class Account(NamedTuple):
-    """What was known of a group at `cut_us`: `items` (K, width) of the chosen slices, their
-    `effects` (K,), what was left of each then (`now` (K,)) and its half-life in hours (K,), endless
-    where none is claimed; `shared_items` (J, width) and `shared` (J, len(SHARES)) effects, `bounds`
-    of the outcomes, `segments` (S,) what each earned in the group."""
+    """What was known of a group at a past time.
+
+    Attributes
+    ----------
+    cut_us
+        The time, in microseconds since the epoch.
+    bounds
+        Bounds that outcomes are clipped at.
+    segments
+        What each segment earned in the group (S,).
+    items
+        Items of the chosen slices (K, width).
+    effects
+        Their effects (K,).
+    now
+        What was left of each at that time (K,).
+    half_life
+        Half-lives (K,), in hours; infinite where none is claimed.
+    shared_items
+        Items of the slices with a shared effect (J, width).
+    shared
+        Their effects (J, len(SHARES)).
+    """
 
     cut_us: int
     bounds: tuple[float, float]

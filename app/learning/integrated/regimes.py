@@ -75,11 +75,24 @@ far beyond what was observed."""
 
 
 class Cell(NamedTuple):
-    """One lesson in one grid cell and one regime.
+    """One lesson on one day of the grid in one regime.
 
-    `lesson` its index; `day` the cell, days since 1970; `regime` the values of the signature's
-    dimensions, "" where unknown; `predicted` uplift and `metrics` (6,) from the trades before the
-    cell; `n` ≥ 1 trades of the slice in the cell in that regime, `uplift` their mean.
+    Attributes
+    ----------
+    lesson
+        Index of the lesson.
+    day
+        Days since the epoch.
+    regime
+        Values of the signature's dimensions; "" if unknown.
+    predicted
+        Uplift expected from the trades before the day.
+    metrics
+        Quality metrics (6,) from the trades before the day.
+    n
+        Trades of the slice on the day in that regime, at least 1.
+    uplift
+        Their mean uplift.
     """
 
     lesson: int
@@ -92,8 +105,19 @@ class Cell(NamedTuple):
 
 
 class History(NamedTuple):
-    """Cells as columns (N,), in any order: `regime` is the place in `regimes`; `variance` > 0 that
-    of one trade's uplift."""
+    """Cells as columns, in any order.
+
+    Attributes
+    ----------
+    lesson, day, predicted, metrics, n, uplift
+        As in `Cell` (N,).
+    regime
+        Place of each regime in `regimes` (N,).
+    regimes
+        The regimes.
+    variance
+        Variance of one trade's uplift (N,), above 0.
+    """
 
     lesson: Ints
     day: Ints
@@ -107,14 +131,28 @@ class History(NamedTuple):
 
 
 class RegimeWeights(NamedTuple):
-    """A regime's factor of an effect, on top of the coarser regimes': 1 + weights[0] + Σₖ weights[1
-    + k] · (metricₖ − centre[k]).
+    """The gain of effects in a regime, relative to the coarser regimes: 1 + weights[0] + Σₖ
+    weights[1 + k] · (metricₖ − centre[k]).
 
-    `regime` (dimension, value) pairs, a prefix of the signature, () for all; `n_cells` and
-    `n_trades` of the history in it; `weights` (7,) in force, all 0 unless `active`; `sd` (7,) of
-    the `estimate` (7,), the shrunk weights whether or not they pass; `p_value` of "as the coarser
-    regime", of all seven weights together (1 where it cannot be tested); `centre` (6,) the module's
-    average metrics.
+    Attributes
+    ----------
+    regime
+        (dimension, value) pairs, a prefix of the signature; () is all regimes.
+    n_cells, n_trades
+        Cells and trades of its history.
+    weights
+        Weights in force (7,); all 0 unless `active`.
+    sd
+        Standard errors of `estimate` (7,).
+    p_value
+        p-value of "as in the coarser regime", of all seven weights together; 1 if it cannot be
+        tested.
+    active
+        Whether the test passed.
+    estimate
+        The shrunk weights (7,), whether or not they pass.
+    centre
+        The module's mean metrics (6,).
     """
 
     regime: tuple[tuple[str, str], ...]

@@ -65,8 +65,17 @@ SWEEPS = 2
 
 
 class Step(NamedTuple):
-    """One chosen slice: its place among the candidates, and its p-value on entering given those
-    before, two-sided, as ln p and as |z|."""
+    """One chosen slice.
+
+    Attributes
+    ----------
+    candidate
+        Its place among the candidates.
+    statistic
+        |z| on entering, given those before it.
+    log_p
+        ln of its two-sided p-value.
+    """
 
     candidate: int
     statistic: float
@@ -74,10 +83,16 @@ class Step(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Least squares of the outcomes on level and the first k chosen slices.
+    """Least squares of the outcomes on the level and the first k chosen slices.
 
-    `coefficients` (k + 1,), the level first; `covariance` (k + 1, k + 1) robust; `loadings` (k + 1,
-    S) of the same projection applied to the S segment indicators.
+    Attributes
+    ----------
+    coefficients
+        Coefficients (k + 1,), the level first.
+    covariance
+        Their robust covariance (k + 1, k + 1).
+    loadings
+        The same projection applied to the indicators of S segments (k + 1, S).
     """
 
     coefficients: Floats
@@ -86,9 +101,24 @@ class Fit(NamedTuple):
 
 
 class Path(NamedTuple):
-    """What was chosen, in order; `fits[k]` of the first k.  `marginal` (m,) is each candidate's
-    statistic before anything is chosen and `conditional` (m,) after all are; `residuals` (T,) of
-    the last fit, `noise_sd` per trade of each chosen slice (K,), autocorrelation included."""
+    """The chosen slices, in order.
+
+    Attributes
+    ----------
+    steps
+        The slices.
+    fits
+        `fits[k]` is the fit of the first k.
+    marginal
+        Statistic of each candidate before anything is chosen (m,).
+    conditional
+        Statistic of each candidate given all chosen slices (m,).
+    residuals
+        Residuals of the last fit (T,).
+    noise_sd
+        Standard deviation of one trade's noise of each chosen slice (K,), inflated for
+        autocorrelation.
+    """
 
     steps: list[Step]
     fits: list[Fit]

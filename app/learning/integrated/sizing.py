@@ -32,9 +32,19 @@ from schemas.lessons import Lesson, LessonVerdict, Metrics
 
 
 class Common(NamedTuple):
-    """What all records of a module share: `scale` units of the outcome are one unit of
-    size, `centre` is the baseline that verdicts name, `newest_us` the newest exit on the grid of
-    `ALIVE_US`, `weights` those of regimes where any is active."""
+    """What all records of a module share.
+
+    Attributes
+    ----------
+    scale
+        Units of the outcome that are one unit of size.
+    centre
+        The baseline that verdicts show.
+    newest_us
+        Newest exit of the module, on the grid of `ALIVE_US`.
+    weights
+        Regime weights; empty where none is active.
+    """
 
     scale: float
     centre: float
@@ -44,7 +54,15 @@ class Common(NamedTuple):
 
 @dataclass
 class SizeChanges:
-    """Records that have changed, and the ids of records to withdraw."""
+    """Records that have changed, and ids of records to withdraw.
+
+    Attributes
+    ----------
+    verdicts, overrides
+        The records.
+    without_verdict, without_override
+        The ids.
+    """
 
     verdicts: list[LessonVerdict] = field(default_factory=list)
     overrides: list[Override] = field(default_factory=list)
@@ -81,7 +99,13 @@ _ON_PATH = _Why(on_path=True)
 
 
 class Sizing:
-    """The verdicts and overrides of one module."""
+    """The verdicts and overrides of one module.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    """
 
     def __init__(self, config: LearningConfig) -> None:
         self._config = config
@@ -96,7 +120,17 @@ class Sizing:
         self._last, self._common, self._steps = {}, None, {}
 
     def prepare(self, common: Common) -> set[Group]:
-        """Build records with `common` from now on; returns the groups that must be sized again."""
+        """Make records with these common values from now on.
+
+        Parameters
+        ----------
+        common
+            The values.
+
+        Returns
+        -------
+        The groups that must be sized again.
+        """
         before, self._common = self._common, common
         self._regained = set()
         self._anew = before is not None and before[:3] != common[:3]
@@ -126,10 +160,24 @@ class Sizing:
         version: int,
         changes: SizeChanges,
     ) -> None:
-        """Add what has changed of a group, marked with `version`; None for one that is gone.
+        """Decide the sizes of a group, and add what has changed.
 
-        `effects` are by lesson id, as is the factor of each lesson that is in one; not `touched`
-        are groups of which lessons, the summary and factors are as before.
+        Parameters
+        ----------
+        key
+            Pattern key and category.
+        group
+            The group; None if it is gone.
+        effects
+            Its effects, by lesson id.
+        factor_of
+            Latent factors by lesson id.
+        touched
+            Whether a lesson, the summary or a factor has changed.
+        version
+            The version that changed records are marked with.
+        changes
+            Where changes are added.
         """
         assert self._common is not None
         lessons = {} if group is None else group.lessons

@@ -23,10 +23,18 @@ Floats = NDArray[np.float64]
 
 
 class Counts(NamedTuple):
-    """How far learners count in a module, each from 0 to 1.
+    """The weights of the learners in a category of a module, each from 0 to 1.
 
-    `half_life` of slices and `level_half_life` of whole groups; `shared` effects beside the chosen
-    ones; `open` how far the module has shown that there is anything at all to size by.
+    Attributes
+    ----------
+    half_life
+        Of the half-lives of slices.
+    level_half_life
+        Of the half-lives of whole groups.
+    shared
+        Of shared effects beside the chosen ones.
+    open
+        How far the module has shown that its slices' results persist.
     """
 
     half_life: float
@@ -36,7 +44,15 @@ class Counts(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Weight before any record, and its standard deviation."""
+    """A learner's weight before there is any record.
+
+    Attributes
+    ----------
+    mean
+        The weight.
+    sd
+        Its standard deviation.
+    """
 
     mean: float
     sd: float

@@ -36,9 +36,23 @@ TAU_STEPS = 32
 
 
 class Level(NamedTuple):
-    """A group's level against the baseline: |z|, net of the baseline, its standard error, and the
-    baseline, all beyond the chosen effects; `mean` is that of all trades net of the baseline,
-    `mean_sd` its standard error."""
+    """A group's level: how far all of it is from its baseline.
+
+    Attributes
+    ----------
+    z
+        |z| of the level beyond the chosen effects.
+    net
+        The level beyond the chosen effects, net of the baseline.
+    sd
+        Its standard error.
+    baseline
+        The baseline.
+    mean
+        Mean outcome of all trades, net of the baseline.
+    mean_sd
+        Its standard error.
+    """
 
     z: float
     net: float
@@ -148,11 +162,18 @@ def level_of(group: GroupPath, passed: Fit, baselines: SegmentBaselines, added: 
 
 
 class Spread(NamedTuple):
-    """How levels of a module's groups differ.
+    """How much the levels of a module's groups vary.
 
-    `tau2` is their variance beyond chance, `net_tau2` that of what is left of them beyond the
-    chosen effects; `noise2`, by the id of the whole lesson, the variance of a level as outcomes
-    cluster in time; `products` (B, B) of what levels earned in each two blocks.
+    Attributes
+    ----------
+    tau2
+        Their variance beyond chance.
+    net_tau2
+        The same beyond the chosen effects.
+    noise2
+        By id of the whole group's lesson, the variance of a level, by blocks of time.
+    products
+        Products (B, B) of what levels earned in each two blocks.
     """
 
     tau2: float
@@ -343,8 +364,17 @@ def whole_effect(
 
 
 class PooledLevel(NamedTuple):
-    """Posterior means of a group's level, as far as levels differ in the module: `mean` of all its
-    trades, `net` beyond the chosen effects; `added` is what these add to the mean, as measured."""
+    """Posterior means of a group's level, shrunk by how much levels vary in the module.
+
+    Attributes
+    ----------
+    mean
+        Of all its trades.
+    net
+        Beyond the chosen effects.
+    added
+        What the chosen effects add to the mean, as measured.
+    """
 
     mean: float
     net: float
