@@ -58,6 +58,36 @@ GROUP_COLUMNS = (
 )
 
 
+def decay_columns(half_life: str) -> tuple[Column, ...]:
+    """The columns of a record's decay; `half_life` is what its half-life means."""
+    return (
+        column(
+            "decay_state",
+            "text",
+            "insufficient, stable, decaying, improving or reversed.",
+            "decay.state",
+        ),
+        column(
+            "half_life_hours",
+            "number",
+            half_life,
+            "decay.half_life_hours",
+        ),
+        column(
+            "half_life_low_hours",
+            "number",
+            "Its 80 % interval.",
+            lambda x: x.decay.interval and x.decay.interval[0],
+        ),
+        column(
+            "half_life_high_hours",
+            "number",
+            "Its 80 % interval.",
+            lambda x: x.decay.interval and x.decay.interval[1],
+        ),
+    )
+
+
 def prefixed(prefix: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """The columns of a record that is the attribute `prefix` of a row."""
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.export.columns import column, json_column
-from app.export.exported import GROUP_COLUMNS, Exported, Filters, Notes, Rows, prefixed
+from app.export.exported import (
+    GROUP_COLUMNS,
+    Exported,
+    Filters,
+    Notes,
+    Rows,
+    decay_columns,
+    prefixed,
+)
 from app.learning.integrated.regimes import METRICS
 from app.log.snapshot import current
 from app.settings import Settings
@@ -35,30 +43,7 @@ _LESSON = (
     column("evidence_from", "time", "First exit.", "evidence.from_ts"),
     column("evidence_to", "time", "Last exit.", "evidence.to_ts"),
     column("as_of", "time", "Last exit."),
-    column(
-        "decay_state",
-        "text",
-        "insufficient, stable, decaying, improving or reversed.",
-        "decay.state",
-    ),
-    column(
-        "half_life_hours",
-        "number",
-        "Half-life, where decay beats a constant.",
-        "decay.half_life_hours",
-    ),
-    column(
-        "half_life_low_hours",
-        "number",
-        "Its 80 % interval.",
-        lambda x: x.decay.interval and x.decay.interval[0],
-    ),
-    column(
-        "half_life_high_hours",
-        "number",
-        "Its 80 % interval.",
-        lambda x: x.decay.interval and x.decay.interval[1],
-    ),
+    *decay_columns("Half-life, where decay beats a constant."),
     column(
         "slope_per_hour",
         "number",

@@ -8,7 +8,15 @@ from __future__ import annotations
 from app import changes
 from app.changes import in_force
 from app.export.columns import column, json_column
-from app.export.exported import GROUP_COLUMNS, Exported, Filters, Notes, Rows, prefixed
+from app.export.exported import (
+    GROUP_COLUMNS,
+    Exported,
+    Filters,
+    Notes,
+    Rows,
+    decay_columns,
+    prefixed,
+)
 from app.learning.common.event_time import text_from_micros
 from app.log.snapshot import current
 from app.settings import Settings
@@ -33,30 +41,7 @@ _OVERRIDE = (
     column("confidence", "number", "Probability that the edge has this sign."),
     column("n_trades", "integer", "Trades behind it."),
     column("baseline", "number", "Mean outcome of its trades' segments."),
-    column(
-        "decay_state",
-        "text",
-        "insufficient, stable, decaying, improving or reversed.",
-        "decay.state",
-    ),
-    column(
-        "half_life_hours",
-        "number",
-        "Half-life with which it decays after as_of.",
-        "decay.half_life_hours",
-    ),
-    column(
-        "half_life_low_hours",
-        "number",
-        "Its 80 % interval.",
-        lambda x: x.decay.interval and x.decay.interval[0],
-    ),
-    column(
-        "half_life_high_hours",
-        "number",
-        "Its 80 % interval.",
-        lambda x: x.decay.interval and x.decay.interval[1],
-    ),
+    *decay_columns("Half-life with which it decays after as_of."),
     json_column("regime_gains", "Regime → gain of the effect."),
     column("latent_factor_id", "text", "Its latent factor."),
     json_column("covers", "Further lessons that it covers."),

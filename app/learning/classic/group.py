@@ -17,7 +17,7 @@ from app.learning.classic.statistics import SliceStatistics, joined, slice_stati
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import Outbox
-from app.learning.common.refit import RebuildNeeded, Refit, Work
+from app.learning.common.refit import Refit, Work, require_trades
 from app.learning.common.segments import segment_sums
 from app.learning.common.size_unit import robust_sd
 from app.learning.common.trade import Trade
@@ -215,11 +215,7 @@ class GroupLearner:
         RebuildNeeded
             While the window lacks trades.
         """
-        if self.needs_rebuild:
-            raise RebuildNeeded(
-                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
-                " the log again."
-            )
+        require_trades(self.window, self.pattern_key, self.action_category)
         if not self.dirty:
             return Refit([], [], None)
         summary = None

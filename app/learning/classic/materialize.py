@@ -16,6 +16,7 @@ from app.learning.common.baselines import module_baseline
 from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.common.outbox import Difference, same
+from app.learning.common.refit import require_module
 from app.learning.common.size_unit import unit_of_size
 from edgeloop.overrides import Override, OverrideDecay
 from schemas.lessons import GroupSummary, Lesson, LessonVerdict
@@ -115,11 +116,7 @@ class Materializer:
             If a record belongs to another module.
         """
         for record in records:
-            if record.module != self.module:
-                raise ValueError(
-                    f"The record {record.lesson_id} is of module {record.module!r}, not of"
-                    f" {self.module!r}."
-                )
+            require_module(record, self.module)
             if isinstance(record, GroupSummary):
                 self._summaries[record.lesson_id] = record
                 continue

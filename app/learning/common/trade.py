@@ -22,7 +22,7 @@ SegmentKey = tuple[str | None, str | None]
 RR_LIMIT = 33.0
 """`rr` is clipped here: it grows without bound as the drawdown goes to 0."""
 AMOUNT_LIMIT = 1e15
-"""`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows."""
+"""`roi` and `pnl` are clipped here, far beyond any real value: no sum of squares overflows."""
 _HEAD = struct.Struct(">QIQ")
 """Of a packed rank: revision, number of actions and exit, each as bytes that sort as numbers do."""
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.learning.common.trade import SegmentKey, Trade, exit_of, packed
 
 Cells = tuple[list[int], list[int], list[int]]
-"""The rows to be written: their numbers, their lengths, and their items, one row after the other."""
+"""The rows to be written: their numbers, their lengths, and their items, row after row."""
 FIRST_ROOM = 16
 """Places of a new window; they are doubled as needed."""
 LEAST_GAPS = 64

@@ -17,7 +17,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.digests import Digests
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
-from app.learning.common.refit import RebuildNeeded, Refit
+from app.learning.common.refit import Refit, require_trades
 from app.learning.common.segments import segment_sums
 from app.learning.common.trade import Trade
 from app.learning.common.window import GroupWindow, Moves, Snapshot
@@ -209,7 +209,7 @@ class IntegratedLearner:
         RebuildNeeded
             While the window lacks trades.
         """
-        self._check()
+        require_trades(self.window, self.pattern_key, self.action_category)
         if not self.dirty:
             return None
         if self.touched:
@@ -240,7 +240,7 @@ class IntegratedLearner:
         RebuildNeeded
             While the window lacks trades.
         """
-        self._check()
+        require_trades(self.window, self.pattern_key, self.action_category)
         lessons, summary, self._between = work.found
         self._under_way, self._learned, self._sent_provisional = False, True, False
         if version != work.version:
@@ -302,7 +302,7 @@ class IntegratedLearner:
         RebuildNeeded
             While the window lacks trades.
         """
-        self._check()
+        require_trades(self.window, self.pattern_key, self.action_category)
         taken = self._take(version) if self.touched else None
         if taken is None:
             return Refit([], [], None)
@@ -339,13 +339,6 @@ class IntegratedLearner:
         The lessons; none if the window is empty.
         """
         return self._learn(self.window.snapshot(), version)[0] if len(self.window) else []
-
-    def _check(self) -> None:
-        if self.needs_rebuild:
-            raise RebuildNeeded(
-                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
-                " the log again."
-            )
 
     def _learn(self, snapshot: Snapshot | None, version: int) -> Found:
         """A refit from scratch.  It reads nothing of the window but the names of items."""

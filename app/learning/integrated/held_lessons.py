@@ -12,6 +12,7 @@ from sys import intern
 
 from msgspec import structs
 
+from app.learning.common.refit import require_module
 from app.learning.integrated.merging import Group, group_of
 from app.learning.integrated.paths import GroupPath, of_one_refit
 from edgeloop.identity import slice_id
@@ -100,11 +101,7 @@ class HeldLessons:
             If a record belongs to another module.
         """
         for record in records:
-            if record.module != self._module:
-                raise ValueError(
-                    f"The record {record.lesson_id} is of module {record.module!r}, not of"
-                    f" {self._module!r}."
-                )
+            require_module(record, self._module)
             key = group_of(record)
             group = self.groups.get(key)
             if group is None:
