@@ -49,14 +49,14 @@ class Found:
     action_category: str
 
 
-async def read_changes(settings: Settings) -> changes.OverrideHistory:
+async def read_changes(settings: Settings) -> changes.KnownChanges:
     """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError`
     without the topics of `READ`."""
     await topics.require_existence(settings, READ)
     return await changes.read(settings)
 
 
-def find_override(held: changes.OverrideHistory, prefix: str) -> Found:
+def find_override(held: changes.KnownChanges, prefix: str) -> Found:
     """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if
     there is none, or more than one."""
     records = {
@@ -81,7 +81,7 @@ def find_override(held: changes.OverrideHistory, prefix: str) -> Found:
 
 async def read_known(
     settings: Settings,
-    held: changes.OverrideHistory,
+    held: changes.KnownChanges,
     module: str,
     pattern_key: str,
     category: str,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from app.learning.integrated.jaccards import ROUNDING, Known, among, jaccards
+from app.learning.integrated.jaccards import ROUNDING, KnownPairs, among, jaccards
 from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
 from app.learning.integrated.sketches import Hashes, Ints
 
@@ -114,7 +114,7 @@ class Labels:
                 self._next += 1
 
 
-def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
+def connect(points: Points, labels: Labels, active: Ints, bar: float) -> KnownPairs:
     """Join the components that a pair with an active point links.
 
     Pairs within one component need no look.  If many are active, neighbours in a band come first,
@@ -135,7 +135,7 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
     -------
     The Jaccard indices that were computed on the way.
     """
-    known = Known(np.zeros(0, np.int64), np.zeros(0, np.float64))
+    known = KnownPairs(np.zeros(0, np.int64), np.zeros(0, np.float64))
     if not len(active):
         return known
     is_active = np.zeros(points.size, np.bool_)
@@ -154,7 +154,7 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
                 found = jaccards(points, a, b)
                 codes = np.concatenate([known.code, code])
                 order = np.argsort(codes, kind="stable")
-                known = Known(codes[order], np.concatenate([known.jaccard, found])[order])
+                known = KnownPairs(codes[order], np.concatenate([known.jaccard, found])[order])
                 linked = found >= bar - 2 * ROUNDING
                 labels.join(a[linked], b[linked])
     return known

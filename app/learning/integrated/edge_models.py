@@ -79,7 +79,7 @@ LOG_EVERY = 8
 """Steps for which determinants are multiplied (far from overflow) before taking the logarithm."""
 
 
-class Cells(NamedTuple):
+class ModelCells(NamedTuple):
     """C models of one kind, fitted to K effects.
 
     Attributes
@@ -107,7 +107,7 @@ class Cells(NamedTuple):
     width: NDArray[np.int64]
 
 
-def curves(seen: Observations) -> Cells:
+def curves(seen: Observations) -> ModelCells:
     """The constant (the first cell), decays and growths: x = a · f(t), a ~ N(0, first2).
 
     Parameters
@@ -145,7 +145,7 @@ def curves(seen: Observations) -> Cells:
     half_life = np.concatenate((np.full(1, np.inf), HALF_LIVES, np.full(n_growths, np.inf)))
     falls = np.isfinite(half_life)
     log_weight = log_likelihood + prior
-    return Cells(
+    return ModelCells(
         amplitude * end,
         end**2 / precision,
         log_weight,
@@ -156,7 +156,7 @@ def curves(seen: Observations) -> Cells:
     )
 
 
-def changes(seen: Observations) -> Cells:
+def changes(seen: Observations) -> ModelCells:
     """Changes and onsets: x = a · 2^(−(t − c)/h) from a bin's time c on, with h = ∞ last; before c
     x = 0 or x = b; a, b ~ N(0, first2).
 
@@ -217,7 +217,7 @@ def changes(seen: Observations) -> Cells:
     variance = end**2 / precision
     flat = (len(mean), -1)
     half_lives = np.repeat(half_life, mean.shape[2])
-    return Cells(
+    return ModelCells(
         mean.reshape(flat),
         variance.reshape(flat),
         log_weight.reshape(flat),
@@ -228,7 +228,7 @@ def changes(seen: Observations) -> Cells:
     )
 
 
-def cycles(seen: Observations) -> Cells:
+def cycles(seen: Observations) -> ModelCells:
     """Cycles: x = a cos + b sin with each of `CYCLES` in the span, a, b ~ N(0, 4 · scale2).
 
     Parameters
@@ -259,7 +259,7 @@ def cycles(seen: Observations) -> Cells:
     cos_end, sin_end = np.cos(turn), np.sin(turn)
     variance = (cos_end**2 * ss + sin_end**2 * cc - 2.0 * cos_end * sin_end * cs) / determinant
     n_cells = len(CYCLES)
-    return Cells(
+    return ModelCells(
         a * cos_end + b * sin_end,
         variance,
         log_likelihood + _prior("cycle", n_cells),
@@ -270,7 +270,7 @@ def cycles(seen: Observations) -> Cells:
     )
 
 
-def filters(seen: Observations) -> Cells:
+def filters(seen: Observations) -> ModelCells:
     """Kalman filters of Ornstein-Uhlenbeck states (K, levels, half-lives) and, as the last
     half-life, of random walks; one pass over the bins.
 
@@ -330,7 +330,7 @@ def filters(seen: Observations) -> Cells:
     log_weight = 0.5 * (quadratic - log_det) + np.log(prior)
     flat = (len(mean), -1)
     half_lives = np.tile(half_life, len(OU_LEVELS))
-    return Cells(
+    return ModelCells(
         mean.reshape(flat),
         variance.reshape(flat),
         log_weight.reshape(flat),

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.integrated.components import Labels, connect
-from app.learning.integrated.jaccards import Known, similarities
+from app.learning.integrated.jaccards import KnownPairs, similarities
 from app.learning.integrated.linkage import average_linkage, parts_of
 from app.learning.integrated.points import Points, point_key
 from app.learning.integrated.sketches import Floats, Hashes, packed_hashes
@@ -260,7 +260,7 @@ class Clusterer:
         self._at[point][member.lesson_id] = member
         self._point[member.lesson_id] = point
 
-    def _refit(self, labels: Sequence[int], known: Known) -> None:
+    def _refit(self, labels: Sequence[int], known: KnownPairs) -> None:
         """Cluster the points of each of these components."""
         names: list[int] = []
         blocks: list[list[int]] = []

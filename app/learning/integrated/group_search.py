@@ -21,7 +21,7 @@ from app.learning.common.window import GroupWindow, Snapshot
 from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.persistence import block_of
-from app.learning.integrated.selection import Path, choose
+from app.learning.integrated.selection import ChosenPath, choose
 from app.learning.integrated.shared import SharedFit, least_shared, most_shared, shared_fit
 from app.learning.integrated.sketches import trade_hashes
 from edgeloop.scope import canonical_text
@@ -62,7 +62,7 @@ class Search(NamedTuple):
     bounds: tuple[float, float]
     outcome_sd: float
     found: Candidates
-    chosen: Path
+    chosen: ChosenPath
     segments: list[SegmentKey]
     segment_of: NDArray[np.int64]
     regimes: list[str]

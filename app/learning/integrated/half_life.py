@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from app.learning.integrated.edge_models import (
     WALK_HALF_LIFE,
-    Cells,
+    ModelCells,
     changes,
     curves,
     cycles,
     filters,
     half_life_quantiles,
 )
-from app.learning.integrated.observations import BLOCKS, MIN_TIMES, observe
+from app.learning.integrated.observations import MIN_TIMES, PARTS, observe
 
 Floats = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ class Models(NamedTuple):
         Mean slope of the score (K,); 0 where values were left alone.
     """
 
-    kinds: tuple[Cells, Cells, Cells, Cells]
+    kinds: tuple[ModelCells, ModelCells, ModelCells, ModelCells]
     weight: Floats
     last: Floats
     span: Floats
@@ -205,7 +205,7 @@ def edges(
     spread = stationary + (spread - stationary) * fading**2
     forecast = (weight * mean).sum(axis=1)
     variance = (weight * (spread + (mean - forecast[:, None]) ** 2)).sum(axis=1)
-    # Cells of different signs decay at different speeds; their sum must not cross zero or grow
+    # ModelCells of different signs decay at different speeds; their sum must not cross zero or grow
     # without trades.
     now = np.clip(forecast, np.minimum(at_last, 0.0), np.maximum(at_last, 0.0))
     # What was removed from the tails was added to the level again, with its noise.
@@ -224,7 +224,7 @@ def edges(
 
     sign = np.sign(now)
     clear = np.abs(now) > CLEAR_Z * now_sd
-    early_z = seen.parts_z[:, : BLOCKS - 1] * sign[:, None]
+    early_z = seen.parts_z[:, : PARTS - 1] * sign[:, None]
     rise = (now - seen.early) / np.hypot(now_sd, seen.early_se)
     fall = np.abs(seen.early) - np.abs(now) > CLEAR_Z * np.hypot(now_sd, seen.early_se)
     enough = (

@@ -25,7 +25,7 @@ PILOT_TRADES = 15
 """Width of the running median that residuals are taken from."""
 MIN_TIMES = 5
 """Distinct times that an effect needs for a half-life; with fewer trades, tails are left alone."""
-BLOCKS = 8
+PARTS = 8
 """Parts of the span in which the edge's rms is taken and early and late parts begin and end."""
 
 
@@ -47,7 +47,7 @@ class Observations(NamedTuple):
     first2
         Prior variance of the first state (K,).
     parts_z
-        z of the mean (K, 2 · BLOCKS − 1) of the early parts, the whole span and the late parts.
+        z of the mean (K, 2 · PARTS − 1) of the early parts, the whole span and the late parts.
     early, early_se
         Mean of the first half and its standard error (K,).
     """
@@ -100,19 +100,19 @@ def observe(
     time, value, weight = _padded(columns)
 
     block = (
-        np.minimum((time * BLOCKS).astype(np.int64), BLOCKS - 1)
-        + BLOCKS * np.arange(len(noise))[:, None]
+        np.minimum((time * PARTS).astype(np.int64), PARTS - 1)
+        + PARTS * np.arange(len(noise))[:, None]
     )
-    grid = (len(noise), BLOCKS)
-    counts = np.bincount(block.ravel(), weight.ravel(), len(noise) * BLOCKS).reshape(grid)
-    sums = np.bincount(block.ravel(), (weight * value).ravel(), len(noise) * BLOCKS).reshape(grid)
+    grid = (len(noise), PARTS)
+    counts = np.bincount(block.ravel(), weight.ravel(), len(noise) * PARTS).reshape(grid)
+    sums = np.bincount(block.ravel(), (weight * value).ravel(), len(noise) * PARTS).reshape(grid)
     scale2 = (sums**2 / np.maximum(counts, 1.0)).sum(axis=1) / counts.sum(axis=1) + 1e-12 * noise**2
-    # Parts: the first 1 … BLOCKS blocks, then all but the first 1 … BLOCKS − 1.
+    # Parts: the first 1 … PARTS blocks, then all but the first 1 … PARTS − 1.
     part_counts, part_sums = np.cumsum(counts, axis=1), np.cumsum(sums, axis=1)
     part_counts = np.concatenate((part_counts, part_counts[:, -1:] - part_counts[:, :-1]), axis=1)
     part_sums = np.concatenate((part_sums, part_sums[:, -1:] - part_sums[:, :-1]), axis=1)
     parts_z = part_sums / (noise[:, None] * np.sqrt(np.maximum(part_counts, 1.0)))
-    half = np.maximum(part_counts[:, BLOCKS // 2 - 1], 1.0)
+    half = np.maximum(part_counts[:, PARTS // 2 - 1], 1.0)
     seen = Observations(
         time,
         value,
@@ -121,7 +121,7 @@ def observe(
         scale2,
         4.0 * scale2 + noise**2,
         parts_z,
-        part_sums[:, BLOCKS // 2 - 1] / half,
+        part_sums[:, PARTS // 2 - 1] / half,
         noise / np.sqrt(half),
     )
     time, value, weight = _padded(fine_columns)

@@ -44,7 +44,7 @@ LEAST_TRADES = 3
 """A past time counts with this many times `n_min` trades before it."""
 
 
-class Account(NamedTuple):
+class PastGroup(NamedTuple):
     """What was known of a group at a past time.
 
     Attributes
@@ -85,7 +85,7 @@ class Record:
     the same."""
 
     def __init__(self) -> None:
-        self._accounts: dict[bytes, Account | None] = {}
+        self._accounts: dict[bytes, PastGroup | None] = {}
 
     def cells(
         self,
@@ -119,7 +119,7 @@ class Record:
         newest = int(snapshot.exit_us[-1])
         known_us = step * KNOWN_STEPS
         oldest = newest - config.window_us + known_us
-        kept: dict[bytes, Account | None] = {}
+        kept: dict[bytes, PastGroup | None] = {}
         cells = []
         for cut in range(-(-oldest // step) * step, newest, step):
             known = part(snapshot, cut - known_us, cut)
@@ -195,7 +195,7 @@ def _account(
     cut_us: int,
     config: LearningConfig,
     regime_dims: Iterable[str],
-) -> Account | None:
+) -> PastGroup | None:
     """The account that these trades alone give; None if no slice has enough of them."""
     n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
@@ -232,7 +232,7 @@ def _account(
     shared = shared_fit(
         outcome, blocks - blocks[0], found, level, most_shared(config.lessons_per_group)
     )
-    return Account(
+    return PastGroup(
         cut_us,
         bounds,
         earned,
@@ -245,7 +245,7 @@ def _account(
     )
 
 
-def _cell(account: Account, after: Snapshot) -> RecordCell:
+def _cell(account: PastGroup, after: Snapshot) -> RecordCell:
     """Sums of squares and products of the accounts' predictions for the trades after, around their
     means."""
     outcome = np.clip(after.outcome, *account.bounds) - account.segments[after.segment]

@@ -82,7 +82,7 @@ class Step(NamedTuple):
     log_p: float
 
 
-class Fit(NamedTuple):
+class ChosenFit(NamedTuple):
     """Least squares of the outcomes on the level and the first k chosen slices.
 
     Attributes
@@ -100,7 +100,7 @@ class Fit(NamedTuple):
     loadings: Floats
 
 
-class Path(NamedTuple):
+class ChosenPath(NamedTuple):
     """The chosen slices, in order.
 
     Attributes
@@ -121,7 +121,7 @@ class Path(NamedTuple):
     """
 
     steps: list[Step]
-    fits: list[Fit]
+    fits: list[ChosenFit]
     marginal: Floats
     conditional: Floats
     residuals: Floats
@@ -180,7 +180,7 @@ class Selection:
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
         self._log_price = log_price(n_dims, self._of_regime)
 
-    def path(self, alpha: float) -> Path:
+    def path(self, alpha: float) -> ChosenPath:
         """Choose slices until none is left that would be found at the error rate.
 
         Parameters
@@ -216,7 +216,9 @@ class Selection:
         basis = self._basis(kept)
         conditional = self._screen(basis) if len(kept) else marginal
         residuals = self._residuals(basis)
-        return Path(steps, fits, marginal, conditional, residuals, self._noise(kept, residuals))
+        return ChosenPath(
+            steps, fits, marginal, conditional, residuals, self._noise(kept, residuals)
+        )
 
     # -- the model so far
 
@@ -471,7 +473,7 @@ class Selection:
 
     # -- estimates
 
-    def _fit(self, chosen: list[int]) -> Fit:
+    def _fit(self, chosen: list[int]) -> ChosenFit:
         t = len(self._y)
         x = np.column_stack((np.ones(t), self._dense(chosen)))
         gram = np.linalg.inv(x.T @ x)
@@ -489,7 +491,7 @@ class Selection:
             norm2 = np.einsum("ij,ij->j", h, h)
             inflation = np.sqrt(np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, h) / norm2))
             covariance = covariance * inflation[:, None] * inflation[None, :]
-        return Fit(beta, covariance, gram @ (x.T @ self._segments))
+        return ChosenFit(beta, covariance, gram @ (x.T @ self._segments))
 
     def _noise(self, chosen: list[int], r: Floats) -> Floats:
         """Standard deviation per trade of each chosen slice (K,), such that sd²/n is the variance
@@ -515,7 +517,7 @@ def choose(
     n_min: int,
     of_regime: NDArray[np.bool_],
     alpha: float,
-) -> Path:
+) -> ChosenPath:
     """The path among the candidates that are `judged`; the statistics of the others are 0.
 
     Parameters
