@@ -43,7 +43,7 @@ def explode(
     `max_actions` how many actions a close may have (None: any number).  A pure function: a replay
     gives the same facts.
 
-    Raises `DeadLetterError`, and nothing else, for every value that is not a valid close.
+    Raises `DeadLetterError`, and nothing else, forevery value that is not a valid close.
     """
     if value is None:
         raise DeadLetterError("null_value", "$", "The record has no value.")

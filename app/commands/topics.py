@@ -160,7 +160,7 @@ def acls(
     if as_json:
         echo_json({"acls": access.describe(wanted, names), "applied": applied})
     elif applied:
-        echo(f"{len(wanted)} rights given to {', '.join(_users(wanted, names))}.")
+        echo(f"{len(wanted)} rights granted to {', '.join(_users(wanted, names))}.")
     else:
         for role in dict.fromkeys(acl.role for acl in wanted):
             echo(f"# {role}: {access.ROLES[role]}")
@@ -226,7 +226,7 @@ def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
     for lost in made.lost:
         echo(f"{lost}")
     if not made.differences and not made.lost:
-        echo("The log is the one that was noted.")
+        echo("The log is unchanged.")
         return
     would = "would be" if dry_run else "will be"
     if made.recreate:

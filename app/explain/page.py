@@ -15,7 +15,7 @@ from app.explain.sections import Section, Table, sections
 WIDTH, HEIGHT, MARGIN = 640, 220, 44
 """Of the drawing, in its own units; it is as wide as the page lets it be."""
 FITTED_STEPS = 3.0
-"""The fitted curve is drawn up to so many times the greatest of the rest: a short half-life goes
+"""The fitted curve is drawn up to this many times the greatest of the rest: a short half-life goes
 far up on the left."""
 
 

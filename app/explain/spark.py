@@ -70,7 +70,7 @@ def history(decay: DecayLines) -> list[tuple[str, str]]:
 def spark(
     values: Sequence[float], lines: int, low: float | None = None, high: float | None = None
 ) -> list[str]:
-    """`values` as so many lines of text; zero is always within the scale.
+    """`values` as lines of text; zero is always within the scale.
 
     >>> spark([1.0, 0.5, 0.25, 0.0], 1)
     ['█▄▃▁']

@@ -126,14 +126,14 @@ class Hydration:
     ) -> None:
         """Raise `ConfigurationError` if what is published is of a longer log than there is.
 
-        Its versions would win for ever over what is learned from this one.
+        Its versions would win forever over what is learned from this one.
         """
         numbers = [partition.number for partition in partitions]
         # Asked for after what is published was read: another worker may be ahead of this one.
         ends = await self.ends(consumer, numbers)
         if what := await self._run(published.beyond, ends, self._stage.route):
             raise ConfigurationError(
-                f"The log is another one than what was learned from: {what}",
+                f"The log is not the one that the published records were learned from: {what}",
                 f"Stop all workers, then run: {ACCEPT}",
             )
 

@@ -88,7 +88,7 @@ async def plan(settings: Settings) -> Plan:
 
 
 async def accept(settings: Settings, made: Plan) -> None:
-    """Do what was planned.  Raises as `plan` does; running it again goes on."""
+    """Carry out the plan.  Raises as `plan` does; running it again resumes it."""
     await _refuse_while_running(settings)
     await _make_anew(settings, made.recreate)
     for group, names in made.read_again.items():

@@ -77,7 +77,7 @@ def _pooled(database_url: str) -> ConfigurationError:
     """Migrations hold a lock and the projector a temporary table of their session, which a pooler
     hands on to strangers; the server's own process id tells one."""
     return ConfigurationError(
-        f"A connection pooler such as PgBouncer stands before PostgreSQL at"
+        f"A connection pooler such as PgBouncer is in front of PostgreSQL at"
         f" {redact_url(database_url)}.",
         "Name the server itself: a worker has one connection, which it keeps, and needs its search"
         " path, locks and temporary tables.",

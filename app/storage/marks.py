@@ -2,7 +2,7 @@
 projector.
 
 Kafka may be replaced, set back, or lose a topic while PostgreSQL is kept, and the other way round.
-Then rows of the old log have higher versions than all new records, and stay for ever; or rows are
+Then rows of the old log have higher versions than all new records, and stay forever; or rows are
 missing that should be there by the committed offsets.  So every writer compares first.
 
 May touch: PostgreSQL.
@@ -128,7 +128,7 @@ async def examine(settings: Settings) -> list[Difference]:
 
 
 async def require_same_log(settings: Settings) -> None:
-    """Raise `ConfigurationError` if the tables are of another log than Kafka has.
+    """Raise `ConfigurationError` if the tables come from another log than the one in Kafka.
 
     Raises as `examine` does.
     """

@@ -26,7 +26,7 @@ CHUNK_WORDS = 1 << 16
 """Words of candidates looked at in one go: half a megabyte, which stays in the cache (a quarter or
 four times that is slower)."""
 PAIR_TABLE_ITEMS = 4096
-"""Up to so many items a table of all pairs (16 MB) prunes candidates before they are counted."""
+"""Up to this many items, a table of all pairs (16 MB) prunes candidates before they are counted."""
 
 
 class Block(NamedTuple):

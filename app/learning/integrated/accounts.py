@@ -238,7 +238,7 @@ class Accounts:
 
     def _fit(self, groups: Iterable[Group]) -> set[Group]:
         """Blend the fits of groups by how far their effects have come in; returns the groups of
-        which either is another now."""
+        which either has changed."""
         changed: set[Group] = set()
         for key in groups:
             account = self._accounts[key]
@@ -259,7 +259,7 @@ class Accounts:
     def _level(
         self, groups: Iterable[Group], added: float, baselines: SegmentBaselines
     ) -> set[Group]:
-        """The levels of groups; returns those of which it is another now."""
+        """Take in the levels of groups; returns the groups whose level has changed."""
         changed: set[Group] = set()
         for key in groups:
             account = self._accounts[key]
@@ -297,7 +297,7 @@ class Accounts:
         return changed
 
     def _weigh(self) -> set[Group]:
-        """How far each learner counts; returns the groups for which that is another now."""
+        """Weigh each learner; returns the groups for which its weight has changed."""
         changed: set[Group] = set()
         counts: dict[str, Counts] = {}
         for category, weighing in sorted(self._weighing.items()):
@@ -313,7 +313,7 @@ class Accounts:
         return changed | {g for g in self._accounts if before.get(g[1]) != counts[g[1]]}
 
     def _finish(self, account: Account, held: HeldLessons, scale: float) -> bool:
-        """All effects of a group; whether any is another now."""
+        """Collect all effects of a group; returns whether any has changed."""
         found = {i: self._spoken_for(i, effect) for i, effect in account.own.items()}
         found |= self._of_whole(account, found, held, scale)
         before = account.effects

@@ -229,7 +229,7 @@ def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> tuple[l
     Up to `SHARED_DIMS` dimensions they need `least` trades, above `n_min`.
     """
     if least < 1:
-        raise ValueError(f"n_min is {least}; it has to be at least 1.")
+        raise ValueError(f"n_min is {least}; it must be at least 1.")
     n_rows, n_columns = snapshot.codes.shape
     trade_of = (
         None

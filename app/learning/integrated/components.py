@@ -18,7 +18,7 @@ from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
 from app.learning.integrated.sketches import Hashes, Ints
 
 AGREE_SD = 5.0
-"""Pairs that agree in fewer minima than a pair at the bar does, less so many standard deviations,
+"""Pairs that agree in fewer minima than a pair at the bar does, less this many standard deviations,
 are not looked at either."""
 TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
 """Bands between these are looked at together: few at first, since what they join needs no second

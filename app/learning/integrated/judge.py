@@ -55,7 +55,7 @@ from app.learning.integrated.weights import Counts
 from schemas.lessons import GroupSummary, LatentFactor, Lesson
 
 URGENT_CELLS = 5_000
-"""Weights of regimes are fitted to the histories of all effects together: beyond so many cells in
+"""Weights of regimes are fitted to the histories of all effects together: beyond this many cells in
 full calls only."""
 
 
@@ -287,7 +287,7 @@ class IntegratedMaterializer:
         return "" if summary is None else summary.as_of
 
     def _cluster(self) -> set[str]:
-        """The lessons whose factor is another one now."""
+        """The lessons whose factor has changed."""
         new = self._held.new_sketches()
         if self._config.latent_factors is False or not new:
             return set()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 MAX_BINS = 128
-"""More trades than this are gathered in so many bins of equal width over the span (each at its
+"""More trades than this are gathered in this many bins of equal width over the span (each at its
 trades' mean time)."""
 FINE_BINS = 256
 """The same for changes and onsets: a moment that is missed by a bin loses the evidence of

@@ -49,11 +49,11 @@ OFFSET_SHARE = 0.6
 """The share of the level that is spent on the offset; the metrics have equal parts of the rest
 (Bonferroni)."""
 SOFT_BAR = 2.0
-"""In a regime that passes, the other weights come in from so many standard errors up."""
+"""In a regime that passes, the other weights come in from this many standard errors up."""
 RAMP = 0.5
 """Standard errors beyond a bar over which a weight comes in: gains do not jump."""
 TAU_DAYS = 90.0
-"""Forgetting: a cell so many days older than the newest weighs 1/e of it."""
+"""Forgetting: a cell this many days older than the newest weighs 1/e of it."""
 OFFSET_SD, METRIC_SD = 0.75, 1.5
 """Prior sd of a regime's offset and of its slope per unit of a metric: how far regimes are from the
 coarser one before any evidence."""
@@ -61,8 +61,8 @@ PRIOR_DOF = 12.0
 """Degrees of freedom of the prior belief that a regime does the same to all lessons, see
 `_contrast`."""
 MIN_LESSONS, MIN_DAYS = 3, 8
-"""A regime is tested if it, and the remainder of the coarser one, have cells of so many lessons and
-days."""
+"""A regime is tested if it, and the remainder of the coarser one, have cells of this many lessons
+and days."""
 RECURRENCE_TAU_DAYS = 30.0
 PSEUDO_SEGMENTS = 2.0
 """Segments' worth of the neutral value 0.5 in the field coherence."""
@@ -310,7 +310,7 @@ def fit(
     {'btc_macro=S1': 1.99, 'btc_macro=S3': 0.01}
     """
     if any(len(regime) != len(signature) for regime in history.regimes):
-        raise ValueError(f"A regime has to have a value for each of {signature}.")
+        raise ValueError(f"A regime must have a value for each of {signature}.")
     rows, code, n, centre = _prepare(history, tau_days)
     nothing = np.zeros(1 + len(METRICS))
     overall = _contrast(rows, None)

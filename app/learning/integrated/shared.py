@@ -53,7 +53,7 @@ them."""
 SEGMENT_TRADES = 30.0
 """Trades' worth of the group's mean in what a segment earns in the group."""
 DIRECT = 1024
-"""Up to so many slices are solved directly, by how many trades each two of them share; of more,
+"""Up to this many slices are solved directly, by how many trades each two of them share; of more,
 those with the strongest evidence are first found by conjugate gradients."""
 TOLERANCE = 1e-10
 """Relative error at which conjugate gradients stop: they only rank, to six decimals."""

@@ -192,7 +192,7 @@ def decode(text: str) -> Hashes:
     """
     raw = base64.b64decode(text, validate=True)
     if len(raw) % HASH_BYTES:
-        raise ValueError(f"The sketch has {len(raw)} bytes; it has to have six for each hash.")
+        raise ValueError(f"The sketch has {len(raw)} bytes; it must have six for each hash.")
     return unpacked_hashes(raw)
 
 
