@@ -14,7 +14,7 @@ from app.learning.common.window import Snapshot
 from app.learning.integrated import record
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.prior_share import SHARES
-from app.learning.integrated.record import PastGroup, Record, matches, part
+from app.learning.integrated.track_record import PastGroup, Record, matches, part
 from schemas.lessons import RecordCell
 from tests.learning.making import DAY_US, market
 

@@ -30,7 +30,7 @@ from app.learning.integrated.history import course
 from app.learning.integrated.lesson_records import LessonRecords
 from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import packed
-from app.learning.integrated.record import Record
+from app.learning.integrated.track_record import Record
 from edgeloop.identity import group_id
 from schemas.kinds import LESSONS
 from schemas.lessons import GroupSummary, Lesson, Path

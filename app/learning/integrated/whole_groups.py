@@ -20,7 +20,7 @@ from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.netting import Effect, kept, moved, ramp_of
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import block_of, total
-from app.learning.integrated.record import LEAST_TRADES, STEPS
+from app.learning.integrated.track_record import LEAST_TRADES, STEPS
 from app.learning.integrated.weights import DISCOUNT, Counts, WeightEvidence
 from edgeloop.identity import slice_id
 from schemas.lessons import BlockProducts, Fit, GroupSummary, Lesson, LessonDecay
@@ -433,7 +433,7 @@ def record_of_level(
     summary: GroupSummary, mean: float, noise2: float, config: LearningConfig
 ) -> WeightEvidence:
     """How well a whole group's half-life predicted at past times, beyond its mean (see
-    `record.py`).
+    `track_record.py`).
 
     Parameters
     ----------
