@@ -1,4 +1,4 @@
-"""The canonical pattern key: one text per behaviour, forevery form that producers write.
+"""The canonical pattern key: one text per behaviour, for every form that producers write.
 
 May touch: nothing.
 """

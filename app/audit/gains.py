@@ -6,7 +6,7 @@ decisions after the cuts.
 
 With c the prediction of effects learned over all regimes for a decision, and e its outcome beyond
 all other predictions, the gain of a regime is the slope of e on c among all of its decisions: those
-that an effect matches against those that none does, so that a regime which is good or bad forevery
+that an effect matches against those that none does, so that a regime which is good or bad for every
 trade has no part in it.  If every regime's gain were known, sizing by it would be worth
 
     ½ Σ_r n_r var_r(c) (gain_r − gain)² / N        more per decision,

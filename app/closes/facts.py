@@ -43,7 +43,7 @@ def explode(
     `max_actions` how many actions a close may have (None: any number).  A pure function: a replay
     gives the same facts.
 
-    Raises `DeadLetterError`, and nothing else, forevery value that is not a valid close.
+    Raises `DeadLetterError`, and nothing else, for every value that is not a valid close.
     """
     if value is None:
         raise DeadLetterError("null_value", "$", "The record has no value.")
@@ -116,8 +116,8 @@ def _facts(
 def _groups(
     close: PositionClosed[Any], paths: Paths, module: str, dimensions: tuple[str, ...]
 ) -> tuple[dict[tuple[str, str], list[FactAction]], tuple[str, str]]:
-    """The actions by (pattern key, category), and the home group: that of the earliest action, of
-    several the first in `actions`."""
+    """The actions by (pattern key, category), and the home group: that of the earliest action, or
+    of the first in `actions` if several are equally early."""
     inherited = _inherited(close, paths, dimensions)
     groups: dict[tuple[str, str], list[FactAction]] = {}
     seen: set[str] = set()

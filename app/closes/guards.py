@@ -70,8 +70,8 @@ def has_bad_escape(value: bytes) -> bool:
 
 
 def bad_text(value: bytes) -> DeadLetterError:
-    """The dead letter of a value with a bad escape; its path is `$` where the value is no JSON or
-    the text was overwritten."""
+    """The dead letter of a value with a bad escape; its path is `$` if the value is not JSON or the
+    text was overwritten."""
     message = "Text contains a NUL or a lone surrogate, which PostgreSQL cannot store."
     try:
         tree = json.loads(value.decode(), parse_int=str, parse_float=str)

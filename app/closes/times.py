@@ -26,7 +26,7 @@ def canonical_time(text: str) -> str:
 
     Digits beyond microseconds are cut.  A leap second (23:59:60 UTC on the last of June or
     December, as RFC 3339 has it) is the second after it, as in POSIX and PostgreSQL.  Raises
-    ValueError forevery other text: naive, date-only, without seconds, no such day, or outside of
+    ValueError for every other text: naive, date-only, without seconds, no such day, or outside of
     the years 1 to 9999 in UTC.
 
     >>> canonical_time("2026-01-31T10:30:00.1234567+01:00")

@@ -55,8 +55,8 @@ def _table(table: Table) -> str:
 
 
 def drawing(decay: DecayLines) -> str:
-    """The decay as SVG: what each stretch's trades made (a dot, larger with more trades), what had
-    been predicted, and the fitted curve."""
+    """The decay as SVG: the realised uplift of each stretch (a dot, larger with more trades), the
+    predicted uplift, and the fitted curve."""
     points = decay.stretches if len(decay.stretches) > 2 else decay.days
     first, last = (date.fromisoformat(decay.days[i].first_day).toordinal() for i in (0, -1))
     values = [v for p in points for v in (p.uplift, p.predicted)]

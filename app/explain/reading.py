@@ -41,7 +41,7 @@ def _quiet(what: str) -> None: ...
 
 @dataclass(frozen=True)
 class Found:
-    """What an override id stands for: the whole id and the group."""
+    """The override that an id's first characters name: the whole id and the group."""
 
     override_id: str
     module: str

@@ -124,9 +124,10 @@ class Hydration:
     async def _require_same_log(
         self, consumer: AIOKafkaConsumer, published: Published, partitions: Collection[Partition]
     ) -> None:
-        """Raise `ConfigurationError` if what is published is of a longer log than there is.
+        """Raise `ConfigurationError` if the published records come from a longer log than the
+        current one.
 
-        Its versions would win forever over what is learned from this one.
+        Their versions would win forever over what is learned from this one.
         """
         numbers = [partition.number for partition in partitions]
         # Asked for after what is published was read: another worker may be ahead of this one.
@@ -163,5 +164,5 @@ class Hydration:
 
 
 def _needs_rebuild(partition: Partition) -> bool:
-    """On the thread of the state, as a store may have to finish what it has read."""
+    """Ask on the thread of the state, as a store may have to finish what it has read."""
     return partition.store.needs_rebuild
