@@ -26,7 +26,7 @@ class Difference(NamedTuple):
 
     @property
     def of(self) -> Override:
-        """The override that exists."""
+        """The override of either side."""
         found = self.ours or self.theirs
         if found is None:
             raise ValueError("A difference needs at least one side.")

@@ -3,8 +3,8 @@
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `edgeloop_control`
 and `position_closed`.
 
-The approval comes first.  So a close that is sent again finds it at the door; and where this is cut
-short in between, running it again sends what is left.
+The approval comes first, so that ingest finds it when the close arrives again; if this is
+interrupted, running it again sends the rest.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ async def _explode_partition(task: ExplodeTask) -> None:
 
 
 async def _refused(settings: Settings, partition: int) -> dict[int, str]:
-    """The offsets of a partition's closes that step 4 leaves out, each with the reason."""
+    """The offsets of closes that step 4 skips in a partition, each with the reason."""
     found: dict[int, str] = {}
     theirs = letter_partition(settings, partition)
     async for records in scan(settings, kinds.DEAD_LETTERS, partition=theirs):

@@ -1,4 +1,4 @@
-"""What is published: the latest version of every record, and the ends of the logs.
+"""The published records: the latest version of each key, and the ends of the logs.
 
 May touch: the broker (read only, no group).
 """
@@ -30,8 +30,8 @@ class Live(NamedTuple):
 
 
 async def read_live(settings: Settings) -> Live:
-    """Everything that is published.  Raises `UnreachableError`, `ConfigurationError` where a topic
-    is missing, `BadDataError`."""
+    """Read all published records.  Raises `UnreachableError`, `ConfigurationError` where a topic is
+    missing, `BadDataError`."""
     await require_existence(settings, [*LEARNED, FACTS, CLOSES])
     async with started_reader(settings, "The log") as consumer:
         ends = {

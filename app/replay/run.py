@@ -175,7 +175,7 @@ def described(source: Source) -> str:
 
 
 class _Replay:
-    """The stages of one run, with what it reports."""
+    """The stages of one run, and the figures that it reports."""
 
     def __init__(self, settings: Settings, state: State, folder: Path, report: Report) -> None:
         self._settings = settings
@@ -308,7 +308,8 @@ class _Replay:
         return folded
 
     def _left(self, task: fold.FoldTask) -> int:
-        """Sorts partitions, the longest first, by their records, or by the bytes of their spool."""
+        """The remaining partitions, the longest first, by their records or the bytes of their
+        spool."""
         if task.spool_folder is None:
             return task.start - task.end
         return -sum(

@@ -119,7 +119,7 @@ class GroupLearner:
 
     @property
     def touched(self) -> bool:
-        """Never: a refit costs what has changed, so nothing is said in between."""
+        """False: a refit costs only what has changed, so there are no provisional results."""
         return False
 
     @property
@@ -129,7 +129,7 @@ class GroupLearner:
 
     @property
     def stale(self) -> float:
-        """1: what changed is not known before a refit."""
+        """1: the changes are not known before a refit."""
         return 1.0
 
     def provisional(self, version: int) -> Refit:

@@ -127,7 +127,7 @@ class SegmentBaselines(NamedTuple):
 
 
 LEAST_STEP = 1e-3
-"""Of a mean, in units of size: a tenth of a step of the multiplier."""
+"""Smallest step of a mean, in units of size: a tenth of a step of the multiplier."""
 
 
 def on_error_grid(mean: float, variance: float, unit: float) -> tuple[float, float]:

@@ -18,9 +18,9 @@ Kept = TypeVar("Kept", bound=msgspec.Struct)
 
 _encode = msgspec.msgpack.Encoder().encode
 DIGEST_BYTES = 16
-"""Of a lesson; two lessons of different content have one digest in one case of 10³⁸."""
+"""Bytes of a record's digest; two different records have the same one in one case of 10³⁸."""
 URGENT_BYTES = 8
-"""Of the urgent part of a record."""
+"""Bytes of the digest of a record's urgent part."""
 
 
 class Digests(Generic[Kept]):

@@ -78,7 +78,7 @@ class Outbox(Generic[Kept]):
 
     @property
     def held(self) -> Mapping[str, Kept]:
-        """What is published, by key."""
+        """The published records, by key."""
         return self._held
 
     def adopt(self, records: Iterable[Kept]) -> None:
@@ -174,7 +174,7 @@ class Outbox(Generic[Kept]):
         return difference
 
     def _kept(self, record: Kept) -> Any:
-        """What is held of a published record."""
+        """The part of a published record that is held."""
         return record
 
     def _same(self, record: Kept, old: Any) -> bool:

@@ -71,7 +71,7 @@ class SizeChanges:
 
 
 class _Why(NamedTuple):
-    """What a verdict or an override depends on, beside the effect or the lesson."""
+    """The inputs of a verdict or an override, besides the effect or the lesson."""
 
     members: tuple[str, ...] = ()
     cover: str | None = None
@@ -234,7 +234,8 @@ class Sizing:
         changes: SizeChanges,
     ) -> dict[str, str]:
         """Add what has changed of these effects; returns the lessons that are covered, and what
-        covers each.  Gains of `chopped` slices matter without an override."""
+        covers each.  Gains of slices that are `chopped` by regime matter even without an
+        override."""
         assert self._common is not None
         scale, _, newest_us, weights = self._common
         covered: dict[str, str] = {}
@@ -297,8 +298,8 @@ def _silent(
     effects: Mapping[str, Effect],
     covered: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """Lessons of a factor in a group that have no effect themselves, nor are covered yet: an
-    override of the factor in that group speaks for their trades."""
+    """Lessons of a factor that have no effect and are not covered yet, in a group whose override of
+    the factor accounts for their trades."""
     return tuple(
         [m for m in factor.members if m in lessons and m not in effects and m not in covered]
     )

@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 SKETCH_SIZE = 512
 """Hashes of a sketch: the Jaccard of larger slices has a standard error of at most 0.02."""
 HASH_BITS, HASH_BYTES = 48, 6
-"""Of a million trades two have the same hash in one module of 560, which moves a Jaccard by one
-trade; a sketch takes 4 kB as text."""
+"""Two of a million trades have the same hash in one of 560 modules, which changes a Jaccard index
+by one trade; a sketch takes 4 kB as text."""
 
 
 def trade_hash(trade_id: str) -> int:

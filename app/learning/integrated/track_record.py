@@ -94,7 +94,7 @@ class Record:
         config: LearningConfig,
         regime_dims: Iterable[str],
     ) -> tuple[RecordCell, ...]:
-        """What each past time predicted, and what came after it.
+        """The predictions of each past time, and the outcomes after it.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ def _account(
     config: LearningConfig,
     regime_dims: Iterable[str],
 ) -> PastGroup | None:
-    """The account that these trades alone give; None if no slice has enough of them."""
+    """The account from these trades alone; None if no slice has enough of them."""
     n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
     outcome = np.clip(known.outcome, *bounds)
