@@ -362,7 +362,7 @@ class OverrideBook:
 def _noted(question: asyncio.Future[Any]) -> None:
     """What became of something that nobody waits for any more."""
     if not question.cancelled() and (error := question.exception()) is not None:
-        log.info("The Kafka client failed while it was closed: %r", error)
+        log.info("The Kafka client failed on its way out: %r", error)
 
 
 async def _stop(consumer: Any) -> None:
