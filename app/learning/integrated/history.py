@@ -36,6 +36,9 @@ from schemas.lessons import (
 )
 
 PRIOR_TRADES = 4.0
+"""Trades' worth of a mean of 0 in the uplift that is predicted before a day."""
+SUPPORT_TRADES = 50.0
+"""Trades over which the metric `support` rises to 1 − 1/e."""
 HISTORY_DAYS = 400
 """Days of a history before its newest, however long the window: it travels with every
 lesson."""
@@ -146,7 +149,7 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
                 np.append(days, days[-1] + 1),
                 sign,
             ),
-            1.0 - np.exp(-count / 50.0),
+            1.0 - np.exp(-count / SUPPORT_TRADES),
             1.0 / (1.0 + np.where(count > 1, variance, noise2) / noise2),
             ndtr(np.abs(mean) / np.sqrt(noise2)),
         )

@@ -60,6 +60,20 @@ SLACK = 0.7
 below the best exact one."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
 """Without any slice to estimate it from: equal variances, kurtosis 3."""
+LEAST_LEFT = 0.2
+"""A candidate is usable if the chosen slices leave this part of the least squared norm of its
+indicator."""
+RECENT_LESS, EARLY_LESS = 0.25, 0.55
+"""By how much the rough z of the recent and of the early test is reduced for their smaller shares
+of the error rate: Δz ≈ Δ ln p / z at the usual bars."""
+SURE_Z = 2.0
+"""|z| from which the rough z is corrected for skewness."""
+MOST_BEND = 1.5
+"""Largest correction of a rough z for skewness: the expansion does not hold further out."""
+TIE_DIGITS = 7
+"""Decimals by which z-scores are compared: rounding errors do not decide between candidates."""
+LEAST_EXCESS = 0.2
+"""Smallest kurtosis − 1 of residuals; two-valued ones have 0."""
 SWEEPS = 2
 """Times that every chosen slice is examined again."""
 
@@ -270,14 +284,15 @@ class Selection:
         # The first term of what skewness does to a tail (Cornish & Fisher 1938).
         skewness = float((r * r * r).mean()) / max(float((r * r).mean()), 1e-200) ** 1.5
         bend = np.clip(
-            skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0, -1.5, 1.5
+            skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0,
+            -MOST_BEND,
+            MOST_BEND,
         )
-        plain = np.where(np.abs(plain) > 2.0, plain - bend, plain)
+        plain = np.where(np.abs(plain) > SURE_Z, plain - bend, plain)
         shrink = norm2 / n
         windowed = sums[:, 1:3] / np.sqrt((variance * shrink)[:, None] * self._windows2 + 1e-300)
-        # What the shares of the error rate come to at the usual bars: Δz ≈ Δ ln p / z.
         found = plain
-        for column, less in enumerate((0.25, 0.55)):
+        for column, less in enumerate((RECENT_LESS, EARLY_LESS)):
             z = windowed[:, column]
             found = np.where(np.abs(z) - less > np.abs(found), z - np.sign(z) * less, found)
         found = np.sign(found) * np.maximum(
@@ -355,7 +370,7 @@ class Selection:
         """Place of the greatest z.  Values that differ only by rounding (a slice and its
         complement) tie: the smaller, then the more general slice wins."""
         keys = [
-            (-round(v, 7), self._n[j], int(self._n_dims[j]), int(self._order[j]), i)
+            (-round(v, TIE_DIGITS), self._n[j], int(self._n_dims[j]), int(self._order[j]), i)
             for i, (j, v) in enumerate(zip(candidates, z.tolist(), strict=True))
         ]
         return min(keys)[-1]
@@ -368,7 +383,7 @@ class Selection:
         bar = np.partition(size, len(size) - k)[len(size) - k]
         found = np.flatnonzero((size >= bar) & (size > 1.0))
         order: list[int] = found[
-            np.lexsort((self._order[found], -np.round(size[found], 7)))
+            np.lexsort((self._order[found], -np.round(size[found], TIE_DIGITS)))
         ].tolist()
         return order
 
@@ -393,7 +408,7 @@ class Selection:
 
     def _z(self, x: Floats, r: Floats, rho: Floats, n: Floats, t: int) -> Floats:
         norm2 = np.einsum("ij,ij->j", x, x)
-        usable = norm2 > self._least * 0.2
+        usable = norm2 > self._least * LEAST_LEFT
         norm2 = np.where(usable, norm2, 1.0)
         sums = r @ x
         b = sums / norm2
@@ -456,7 +471,7 @@ class Selection:
             values = (
                 {j: self._given(left, j) for j in left} if len(left) < len(chosen) else given_all
             )
-            j = min(left, key=lambda c: (round(values[c], 7), -self._order[c]))
+            j = min(left, key=lambda c: (round(values[c], TIE_DIGITS), -self._order[c]))
             reverse.append((j, min(values[j], given_all[j])))
             left.remove(j)
         steps: list[Step] = []
@@ -569,7 +584,7 @@ def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, flo
     t = len(r)
     r2 = r * r
     mean = float(r2.mean())
-    excess = max(float((r2 * r2).mean()) / max(mean * mean, 1e-300) - 1.0, 0.2)
+    excess = max(float((r2 * r2).mean()) / max(mean * mean, 1e-300) - 1.0, LEAST_EXCESS)
     if not len(n):
         return 0.0, excess
     by_chance = excess * np.maximum(1.0 / n - 1.0 / t, 0.0)
