@@ -16,7 +16,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lessons import HeldLessons
-from app.learning.integrated.merging import Group, Leads, spoken_for
+from app.learning.integrated.merging import Group, Leads, represented_by
 from app.learning.integrated.netting import RAMP_SDS, Effect, netted, path_ramps
 from app.learning.integrated.paths import GroupPath, blended
 from app.learning.integrated.sharing import (
@@ -290,7 +290,7 @@ class Accounts:
                 )
                 for j, i in enumerate(path.path.lesson_ids[: len(account.ramps or ())], 1)
             }
-            weighing.take_sure(key, max([e.ramp for e in own.values()], default=0.0))
+            weighing.take_came_in(key, max([e.ramp for e in own.values()], default=0.0))
             if own != account.own:
                 account.own = own
                 changed.add(key)
@@ -314,7 +314,7 @@ class Accounts:
 
     def _finish(self, account: Account, held: HeldLessons, scale: float) -> bool:
         """Collect all effects of a group; returns whether any has changed."""
-        found = {i: self._spoken_for(i, effect) for i, effect in account.own.items()}
+        found = {i: self._represented(i, effect) for i, effect in account.own.items()}
         found |= self._of_whole(account, found, held, scale)
         before = account.effects
         for i, effect in found.items():
@@ -327,12 +327,12 @@ class Accounts:
         account.effects = found
         return not same
 
-    def _spoken_for(self, lesson_id: str, effect: Effect) -> Effect:
+    def _represented(self, lesson_id: str, effect: Effect) -> Effect:
         lead = self._leads.lead(lesson_id)
         if lead == lesson_id:
             return effect
         source = self._accounts[self._leads.home(lead)].own.get(lead)
-        return effect if source is None else spoken_for(effect, source)
+        return effect if source is None else represented_by(effect, source)
 
     def _of_whole(
         self, account: Account, found: Mapping[str, Effect], held: HeldLessons, scale: float

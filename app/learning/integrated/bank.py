@@ -119,8 +119,8 @@ def banks(models: Models | None, shown: Sequence[bool]) -> list[Bank]:
 def later(bank: Bank, hours: float, uplift: Floats) -> Bank:
     """The bank after further trades, each cell by one step of its filter.
 
-    A growth or a cycle goes on as its cell predicts after the last trade; a change after that has
-    no cell: what moves in another way than before shows at the next refit.
+    A growth or a cycle continues as its cell predicts after the last trade.  There is no cell for a
+    later change: it becomes visible at the next refit.
 
     Parameters
     ----------

@@ -6,15 +6,15 @@ held, save for versions.
 
 An effect becomes an override in six steps:
 
-1. netted: what the baselines of its trades' segments explain is taken off (`netting.py`; `paths.py`
-   has the fits);
+1. netted: the part that the baselines of its trades' segments explain is subtracted (`netting.py`;
+   `paths.py` has the fits);
 2. judged: it stays if its p-value passes for the whole module (Bonferroni over all slices searched
    in it: a false override costs real money, and controlling false discoveries instead, Benjamini &
    Hochberg 1995, let one through for each twenty that are true), and comes in continuously over
    half a standard error beyond that bar; so do the levels of whole groups (`whole_groups.py`);
 3. merged: effects of several groups that rest on the same trades are one piece of evidence, the
    representative's (`merging.py`);
-4. weighed: how far half-lives and shared effects count, the module's record says (`weighing.py`,
+4. weighed: half-lives and shared effects count by the module's record (`weighing.py`,
    `sharing.py`);
 5. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
 6. sized: given its regime gains (`regime_gains.py`), which a slice within one regime does not

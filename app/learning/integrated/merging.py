@@ -54,7 +54,7 @@ def representatives(
     return lead
 
 
-def spoken_for(effect: Effect, source: Effect) -> Effect:
+def represented_by(effect: Effect, source: Effect) -> Effect:
     """An effect with the size of its representative.
 
     Parameters

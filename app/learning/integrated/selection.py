@@ -202,9 +202,7 @@ class Selection:
         alpha
             Error rate over this group's candidates alone.
 
-        Returns
-        -------
-        The chosen slices in order, from the surest to the least, with their fits.
+        Returns ------- The chosen slices from the most to the least certain, with their fits.
 
         References
         ----------
@@ -456,8 +454,8 @@ class Selection:
         return chosen
 
     def _ordered(self, chosen: list[int]) -> list[Step]:
-        """The chosen slices from the surest to the least, by taking away the least sure of those
-        left, one after the other.
+        """The chosen slices from the most to the least certain, by removing the least certain of
+        those left, one after the other.
 
         A step's statistic is that given the ones before it, or given all others if that is smaller,
         and never more than the one before it.

@@ -228,13 +228,13 @@ class Sizing:
         found: list[tuple[str, Effect]],
         lessons: Mapping[str, Lesson],
         effects: Mapping[str, Effect],
-        chopped: Container[str],
+        split_by_regime: Container[str],
         factor_of: Mapping[str, Factor],
         version: int,
         changes: SizeChanges,
     ) -> dict[str, str]:
         """Add what has changed of these effects; returns the lessons that are covered, and what
-        covers each.  Gains of slices that are `chopped` by regime matter even without an
+        covers each.  Gains of slices that are `split_by_regime` by regime matter even without an
         override."""
         assert self._common is not None
         scale, _, newest_us, weights = self._common
@@ -246,7 +246,7 @@ class Sizing:
             factor = factor_of.get(i) if factor_of else None
             why: _Why = _PLAIN
             gains: tuple[tuple[str, float], ...] = ()
-            metrics, gaining = effect.lesson.metrics, times != 1.0 or i in chopped
+            metrics, gaining = effect.lesson.metrics, times != 1.0 or i in split_by_regime
             if gaining and metrics is not None and effect.lesson.scope:
                 last.gaining[i] = metrics
             else:

@@ -76,7 +76,7 @@ class Weighing:
         self._shared: Columns[Group] = Columns(3)
         self._unshared: set[Group] = set()  # groups whose evidence of shared effects is due
         self._shared_with = -1.0
-        self._came_in: Columns[Group] = Columns(1)  # how far the surest effect of each group has
+        self._came_in: Columns[Group] = Columns(1)  # how far each group's most certain effect has
         self._reshare = False
         self._slope_log_p: float | None = None
         self._level_log_p: float | None = None
@@ -165,7 +165,7 @@ class Weighing:
         """
         return self._noise2[group]
 
-    def take_sure(self, group: Group, came_in: float) -> None:
+    def take_came_in(self, group: Group, came_in: float) -> None:
         """Take in how far the most certain effect of a group has come in.
 
         Parameters
