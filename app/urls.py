@@ -12,7 +12,7 @@ from app.errors import ConfigurationError
 
 HIDDEN = "***"
 _SCHEME = r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
-# What RFC 3986 leaves of a user or password: everything else has to be percent-encoded.
+# What RFC 3986 leaves of a user or password: everything else must be percent-encoded.
 _TOKEN = r"[A-Za-z0-9._~!$&'()*+,;=%-]"
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%-]*)(?::\d{1,5})?"
 _URL = re.compile(
@@ -62,7 +62,7 @@ def read_database_url(variable: str, text: str) -> str:
         )
     if not _URL.fullmatch(text):
         raise ConfigurationError(
-            f"{variable} ({redact_url(text)}) is not a URL: a character in it has to be"
+            f"{variable} ({redact_url(text)}) is not a URL: a character in it must be"
             " percent-encoded.",
             "In a password write @ as %40, / as %2F, # as %23, ? as %3F, [ as %5B and ] as %5D;"
             " or leave the password out and name a file: ?passfile=/path/to/pgpass.",
@@ -81,7 +81,7 @@ def read_broker(variable: str, text: str) -> str:
     if "@" in text or "://" in text:
         raise ConfigurationError(
             f"{variable} is a URL or holds credentials.",
-            "Expected host:port, or a comma-separated list of them. User and password belong into"
+            "Expected host:port, or a comma-separated list of them. User and password belong in"
             " EDGELOOP_KAFKA_USER and EDGELOOP_KAFKA_PASSWORD.",
         )
     raise ConfigurationError(

@@ -25,7 +25,7 @@ from benchmarks.speed.worlds import CATEGORY, group, trades
 DIMS, DEPTH, GROUP_TRADES = 8, 3, 500
 CHANGING = 4
 """Groups that change, one after the other."""
-URGENT, FULL = "a group's change, until sizes are told", "the rest, in a full judgement"
+URGENT, FULL = "a group's change, until sizes are published", "the rest, in a full judgement"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 def by_trades(sizes: list[int], runs: int) -> Curves:
     """A close into a group of so many trades: until it is published, and the exact refit."""
-    curves: Curves = {"one more trade, told": [], "refit of its group": []}
+    curves: Curves = {"one more trade, published": [], "refit of its group": []}
     for size in sizes:
         made = trades(size + 40 * runs, DIMS, (4,), seed=1)
         later = iter(made[size:])
@@ -57,7 +57,7 @@ def by_trades(sizes: list[int], runs: int) -> Curves:
         one.fold(made[:size])
         one.refit(version=1)
 
-        def tell(one: IntegratedLearner = one, later: Iterator = later) -> None:  # type: ignore[type-arg]
+        def publish(one: IntegratedLearner = one, later: Iterator = later) -> None:  # type: ignore[type-arg]
             one.fold([next(later)])
             one.provisional(version=2)
 
@@ -65,9 +65,9 @@ def by_trades(sizes: list[int], runs: int) -> Curves:
             one.fold([next(later)])
             one.refit(version=3)
 
-        at_once = statistics.median(cpu_s(tell) for _ in range(20))
+        at_once = statistics.median(cpu_s(publish) for _ in range(20))
         exact = statistics.median(cpu_s(refit) for _ in range(runs))
-        curves["one more trade, told"].append(Point(size, at_once))
+        curves["one more trade, published"].append(Point(size, at_once))
         curves["refit of its group"].append(Point(size, exact))
     return curves
 

@@ -227,7 +227,7 @@ class OverrideBook:
         try:
             while not (await asyncio.wait({follower}, timeout=_LOOK_EVERY_S))[0]:
                 if time.monotonic() - self._progress_at > limit_s:
-                    raise ConnectionError(f"{self._broker} left a question without an answer.")
+                    raise ConnectionError(f"{self._broker} did not answer a request.")
             if follower.cancelled():
                 raise ConnectionError(f"The client of {self._broker} ended its reader.")
             follower.result()
@@ -249,7 +249,7 @@ class OverrideBook:
         from edgeloop import tolerant
         from edgeloop.cluster import SameLog
 
-        tolerant.install()  # a header that is no UTF-8 is no reason to be neutral for ever
+        tolerant.install()  # a header that is no UTF-8 is no reason to be neutral forever
         consumer = AIOKafkaConsumer(
             **{
                 "bootstrap_servers": self._broker,

@@ -12,7 +12,8 @@ MAX_CODE_POINTS = 200
 """Longest identifier, canonical pattern key and canonical scope value, in Unicode code points."""
 
 _SIMPLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Characters that PostgreSQL cannot store."""
 _SHOWN_CODE_POINTS = 80
 
 
@@ -55,7 +56,7 @@ def check_text(text: str, what: str, path: str = "") -> None:
             f"{what} has {len(text)} code points; at most {MAX_CODE_POINTS} are allowed.",
             path,
         )
-    if _UNSTORABLE.search(text):
+    if UNSTORABLE.search(text):
         raise CanonicalError(
             "bad_text",
             f"{what} contains a NUL or a lone surrogate, which PostgreSQL cannot store.",

@@ -112,7 +112,7 @@ class SameLog:
         """Raise `ConnectionError` unless what was read is of the log that is there.
 
         A topic that was created again, or a broker that was set back, begins again below what was
-        read, and by version what was read would win for ever.
+        read, and by version what was read would win forever.
         """
         client = self._consumer._client
         positions = {

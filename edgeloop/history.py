@@ -147,7 +147,7 @@ class OverrideHistory:
             return EMERGENCY
         try:
             if at is None:
-                raise ValueError("A question to the history needs the time of the decision.")
+                raise ValueError("The history needs the time of the decision.")
             at_s = unix_seconds(at)
             key = canonical_pattern_key(pattern_key, module)
             group = (key, check_category(action_category))
@@ -254,7 +254,7 @@ def _from_lines(path: Path) -> list[Change]:
                 )
             except (ValueError, TypeError, KeyError) as error:
                 raise ValueError(
-                    f"{path}:{number} is no change of an override: {error!r}."
+                    f"{path}:{number} is not a change of an override: {error!r}."
                 ) from None
     return changes
 
@@ -316,6 +316,6 @@ def _from_csv(path: Path) -> list[Change]:
                 )
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise ValueError(
-                    f"{path}:{number} is no change of an override: {error!r}."
+                    f"{path}:{number} is not a change of an override: {error!r}."
                 ) from None
     return changes

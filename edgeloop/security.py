@@ -212,7 +212,7 @@ def _read(variable: str, path: str) -> str:
     if not text or len(raw) > _MOST_BYTES:
         raise SecurityError(
             f"{variable} is {path!r}, which {'is empty' if not text else 'is too large'}.",
-            "The file has to hold the secret as its only line.",
+            "The file must hold the secret as its only line.",
         )
     return text
 
@@ -221,10 +221,10 @@ def _unusable(name: str, path: str, error: Exception) -> SecurityError:
     why = (
         error.strerror
         if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.strerror
-        else "it is not a PEM file that fits, or its password is wrong"
+        else "it is not a matching PEM file, or its password is wrong"
     )
     return SecurityError(
         f"{_PREFIX}{name} is {path!r}, which cannot be used: {why}.",
-        "Name a PEM file; a key has to fit its certificate, and an encrypted one needs"
+        "Name a PEM file; a key must match its certificate, and an encrypted one needs"
         f" {_PREFIX}KEY_PASSWORD.",
     )

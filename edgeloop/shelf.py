@@ -98,5 +98,5 @@ def _version(headers: Iterable[tuple[str, bytes]]) -> int:
     found = [value for name, value in headers if name == "version"]
     version = int(found[-1]) if found else -1
     if not 0 <= version <= 2**53 - 1:
-        raise ValueError("The header `version` is missing or is no offset.")
+        raise ValueError("The header `version` is missing or is not an offset.")
     return version

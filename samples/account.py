@@ -18,7 +18,7 @@ from rich.table import Table
 
 from app.learning.integrated.regimes import LEVEL
 from app.log import topics
-from app.log.reader import reader
+from app.log.bulk_reader import reader
 from app.log.snapshot import current
 from app.settings import Settings
 from app.storage.connect import close, connect

@@ -39,7 +39,7 @@ HARDLY = 0.05
 
 
 def answer(figure: Estimate, material: float) -> str:
-    """The answer that an interval of a benefit gives.
+    """The answer from the interval of a benefit.
 
     >>> [
     ...     answer(Estimate(*figure), 0.1)
@@ -215,7 +215,7 @@ def double_counting(settings: Mapping[str, Setting], found: DoubleCounting) -> Q
 
 
 def headline(settings: Mapping[str, Setting]) -> str:
-    """Whether there is anything to size by."""
+    """Whether there is any edge to size by."""
     ours, theirs = settings["integrated"].score.value, settings["classic"].score.value
     if ours.low == float("-inf"):
         return (
@@ -354,8 +354,8 @@ def switches(
 
 
 def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
-    """What to set of a learner that by its record adds `gain` beyond off, and if it were always on
-    `on` beyond that; and why.
+    """The recommended setting of a learner, and why.  Weighted by its record it adds `gain` over
+    off, and always on it would add `on` to that.
 
     A default with a certain cost is never kept, however small the cost; it is replaced by always on
     only if that gain is material, too.

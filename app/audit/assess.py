@@ -62,7 +62,7 @@ CURVES = ("integrated", "classic", *(f"no {name}" for name in LEARNERS))
 def audit(
     plan: AuditPlan, done: Done, source: str, refused: Sequence[Refused], seconds: float
 ) -> Audit:
-    """Everything that `done` says."""
+    """The document of all results in `done`."""
     cuts = [cut for of_module in done.cuts.values() for cut in of_module]
     judged = summary(cuts)
     draws = Resampler(judged.cut_us, plan.seed)
@@ -137,7 +137,7 @@ def _data(
 
 
 def _exploration(plan: AuditPlan, done: Done) -> Exploration | None:
-    """What the decisions that logged their draw say, of all modules."""
+    """The estimates from decisions of all modules that logged their draw."""
     outcome, parts = plan.config.outcome, []
     for name, module in sorted(plan.modules.items()):
         now = done.now[name]
@@ -235,7 +235,7 @@ def calibration(
 
 
 def bins(multiplier: Floats, uplift: Floats) -> tuple[Bin, ...]:
-    """Decisions that were sized, in at most `BINS` bins of as many each, by multiplier."""
+    """Sized decisions by multiplier, in at most `BINS` bins of equal numbers."""
     sized = np.flatnonzero(multiplier != 1.0)
     if not len(sized):
         return ()
@@ -363,7 +363,7 @@ def _overrides(now: dict[str, Now]) -> tuple[AuditedOverride, ...]:
 
 
 def effect_curve(effect: decay.TrackedEffect) -> EffectCurve:
-    """The trades of an effect in stretches of as many each, and the three forms."""
+    """The trades of an effect in stretches of equal numbers, and the three forms."""
     newest = float(effect.hours[-1])
     parts = np.array_split(
         np.arange(len(effect.hours)), min(STRETCHES, max(1, len(effect.hours) // 5))

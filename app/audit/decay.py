@@ -27,7 +27,7 @@ from scipy.special import logsumexp
 from app.audit.timeline import Slices
 from app.audit.trades import Decision, Group
 from app.learning.common.event_time import HOUR_US
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.clipping import clip_bounds
 from schemas.lessons import Lesson
@@ -45,7 +45,7 @@ class TrackedEffect(NamedTuple):
     """A chosen effect that passed, at a cut: its trades before it and after it.
 
     `hours` (n,) exits since 1970, ascending, `uplift` (n,) what each made beyond all other effects,
-    drawn in at the group's clips; `after_us` (m,) decisions after the cut with their trades'
+    clipped at the group's bounds; `after_us` (m,) decisions after the cut with their trades'
     `after` (m,) uplift; `noise_sd` of one trade.
     """
 
@@ -154,7 +154,7 @@ def densities(effects: Sequence[TrackedEffect]) -> Densities:
 
 
 def together(parts: Sequence[Densities]) -> Densities:
-    """Several cuts as one."""
+    """The results of several cuts together."""
     if not parts:
         return densities([])
     return Densities(

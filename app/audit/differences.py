@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app.audit.variants import published, variants
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from edgeloop.overrides import Override
 from schemas.lessons import LessonVerdict
@@ -26,7 +26,7 @@ class Difference(NamedTuple):
 
     @property
     def of(self) -> Override:
-        """The override that exists."""
+        """The override of either side."""
         found = self.ours or self.theirs
         if found is None:
             raise ValueError("A difference needs at least one side.")

@@ -128,9 +128,9 @@ class Regimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """`answer`: yes, no, or not enough data; `figure` is the number behind it with what it is
-    called; `material` is the value from which it matters; `why` and `switching` (what on or
-    off does to the overrides) are sentences."""
+    """`answer`: yes, no, or not enough data; `figure` is the number behind it and `name` its name;
+    `material` is the value from which it matters; `why` and `switching` (what on or off does to the
+    overrides) are sentences."""
 
     question: str
     answer: str
@@ -237,9 +237,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exploration(msgspec.Struct, frozen=True, kw_only=True):
-    """Decisions whose draw is logged, of them those that `explored`, those whose numbers do not fit
-    (`unusable`, left out), and the mean `share` that was to explore.  `on_chosen_sizes` is what
-    outcomes at the learned sizes alone would say of sizing as learned."""
+    """Decisions whose draw is logged, those of them that `explored`, inconsistent ones (`unusable`,
+    left out), and the mean `share` that was meant to explore.  `on_chosen_sizes` is the value of
+    sizing as learned, estimated from outcomes at the learned sizes alone."""
 
     decisions: int
     explored: int

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.audit.timeline import Slices
 from app.audit.trades import Group
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.integrated.factors import Member, cluster
 from app.learning.integrated.sketches import sketches, trade_hashes
 from edgeloop.overrides import Override

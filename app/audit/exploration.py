@@ -34,7 +34,7 @@ from app.audit.resample import Estimate
 from app.audit.trades import Decision
 from app.explain.effect import mean_interval
 from app.learning.common.event_time import DAY_US
-from app.learning.common.window import SegmentKey
+from app.learning.common.trade import SegmentKey
 from edgeloop.explore import scaled, valid
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ from scipy import linalg, sparse
 
 from app.audit.trades import Decision, Group
 from app.learning.common.multiplier import multiplier
-from app.learning.common.window import SegmentKey, Trade
+from app.learning.common.trade import SegmentKey, Trade
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

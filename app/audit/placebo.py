@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from app.audit.trades import Group
 from app.audit.variants import variants
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from edgeloop.overrides import Override
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.audit.trades import Decision, Group, Module
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 
 
 class Timeline:

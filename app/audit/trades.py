@@ -15,9 +15,9 @@ import msgspec
 from app.closes import DeadLetterError, explode
 from app.errors import BadDataError
 from app.learning.common.event_time import micros_from_text
-from app.learning.common.window import SegmentKey, Trade, trade_from_fact
+from app.learning.common.trade import SegmentKey, Trade, trade_from_fact
 from app.log import topics
-from app.log.reader import scan
+from app.log.bulk_reader import scan
 from app.log.snapshot import read_fact
 from app.settings import Settings
 from app.sources import Closed

@@ -34,9 +34,9 @@ from app.audit.trades import Decision, Group
 from app.audit.variants import WEIGHED, always, published, variants
 from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
-from app.learning.common.window import SegmentKey
+from app.learning.common.trade import SegmentKey
 from app.learning.engine import Engine
-from app.learning.integrated.records import LIFETIME_US
+from app.learning.integrated.judge_records import LIFETIME_US
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.resolution import NO_MATCH, Prepared, Resolution, combine, prepare

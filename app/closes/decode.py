@@ -90,8 +90,8 @@ def _is_older(value: bytes) -> bool:
 
 
 def _scalar(raw: msgspec.Raw) -> Any:
-    """What `raw` holds; an object, an array or a number beyond doubles is Ellipsis: none of them is
-    a version or a kind."""
+    """The value of `raw`; Ellipsis for an object, an array or a number beyond doubles, none of
+    which is a version or a kind."""
     try:
         return msgspec.json.decode(raw, type=ScopeValue)
     except msgspec.ValidationError:

@@ -116,8 +116,8 @@ def _facts(
 def _groups(
     close: PositionClosed[Any], paths: Paths, module: str, dimensions: tuple[str, ...]
 ) -> tuple[dict[tuple[str, str], list[FactAction]], tuple[str, str]]:
-    """The actions by (pattern key, category), and the home group: that of the earliest action, of
-    several the first in `actions`."""
+    """The actions by (pattern key, category), and the home group: that of the earliest action, or
+    of the first in `actions` if several are equally early."""
     inherited = _inherited(close, paths, dimensions)
     groups: dict[tuple[str, str], list[FactAction]] = {}
     seen: set[str] = set()

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from app.closes.errors import DeadLetterError
-from edgeloop.canonical import member
+from edgeloop.canonical import UNSTORABLE, member
 from schemas.events import MAX_EVENT_BYTES, MAX_NESTING
 
 # Possessive, and the closing quote optional: it never fails once it has begun, so no input makes it
@@ -31,7 +31,6 @@ _ESCAPE = re.compile(
     rb"|(0000|[dD][89a-fA-F][0-9a-fA-F]{2}))|.)",
     re.DOTALL,
 )
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SAFE_INTEGER = 2**53
 _MAX_PATH = 500
 
@@ -71,8 +70,8 @@ def has_bad_escape(value: bytes) -> bool:
 
 
 def bad_text(value: bytes) -> DeadLetterError:
-    """The dead letter of a value with a bad escape; its path is `$` where the value is no JSON or
-    the text was overwritten."""
+    """The dead letter of a value with a bad escape; its path is `$` if the value is not JSON or the
+    text was overwritten."""
     message = "Text contains a NUL or a lone surrogate, which PostgreSQL cannot store."
     try:
         tree = json.loads(value.decode(), parse_int=str, parse_float=str)
@@ -102,11 +101,11 @@ def _bad_paths(tree: Any) -> Iterator[str]:
 
     def walk(node: Any, path: str) -> Iterator[str]:
         if isinstance(node, str):
-            if _UNSTORABLE.search(node):
+            if UNSTORABLE.search(node):
                 yield path
         elif isinstance(node, dict):
             for key, child in node.items():
-                if _UNSTORABLE.search(key):
+                if UNSTORABLE.search(key):
                     yield path + member(key)
                 yield from walk(child, path + member(key))
         elif isinstance(node, list):

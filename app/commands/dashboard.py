@@ -60,9 +60,9 @@ def dashboard(
 ) -> None:
     """Serve pages for a browser: what was learned, whether it helps, why a size is what it is.
 
-    Read only.  Overview, overrides, questions, replays against live, health; live, and with the
-    last known state when the broker or PostgreSQL is away.  Programs ask GET /api/resolve; see
-    /api/openapi.json.  Prints the link to open, and runs until Ctrl-C.
+    Read only.  The pages (overview, overrides, questions, replays compared with live, health)
+    update live, and show the last known state while the broker or PostgreSQL is away.  Programs ask
+    GET /api/resolve; see /api/openapi.json.  Prints the link to open, and runs until Ctrl-C.
 
     \b
     Examples:

@@ -358,8 +358,8 @@ def approve_command(
     """Approve closes that are held because their revision is above EDGELOOP_MAX_REVISION, and send
     them to position_closed again.
 
-    The approval is of the exact bytes of each close.  What is not approved stays a dead letter and
-    changes nothing.
+    An approval covers the exact bytes of each close.  Closes that are not approved stay dead
+    letters and change nothing.
 
     \b
     Examples:

@@ -17,8 +17,9 @@ from app.commands.base import cli, console, echo, echo_json, handle_errors, json
 from app.commands.resolve import parse_time
 from app.errors import UsageError
 from app.export.columns import Column, wide
+from app.export.exported import Exported, Filters
 from app.export.files import FORMATS, format_of, write
-from app.export.tables import TABLES, Exported, Filters
+from app.export.tables import TABLES
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
 

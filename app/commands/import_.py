@@ -28,7 +28,7 @@ from app.commands.base import (
     now_ms,
     source_options,
 )
-from app.commands.sending import ReadBytes, progress, send, shift_by
+from app.commands.sending import ReadBytes, progress, send, sending_options, shift_by
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.shift import shifted
@@ -53,16 +53,7 @@ fit."""
 @click.argument("files", nargs=-1, required=True)
 @source_options
 @click.option("--module", help="Module of the events (default: the mapping's, else pm).")
-@click.option(
-    "--shift-to",
-    metavar="TIME",
-    help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0.1),
-    help="Maximum closes per second (default: as fast as the broker accepts them).",
-)
+@sending_options
 @click.option("--limit", type=click.IntRange(min=1), help="Import only the first N closes.")
 @click.option(
     "--dry-run",

@@ -31,8 +31,8 @@ from app.commands.refresh import refreshing
 from app.commands.resolve import parse_time
 from app.errors import BadDataError
 from app.explain.spark import curve
-from app.export.tables import overrides_at
-from app.log.reader import follow
+from app.export.overrides import overrides_at
+from app.log.bulk_reader import follow
 from app.log.snapshot import current
 from app.matching import matching
 from app.settings import Settings

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import click
 
 from app.commands.base import cli, echo, echo_json, handle_errors, json_option
-from app.commands.sending import send, shift_by
+from app.commands.sending import send, sending_options, shift_by
 from app.errors import BadDataError
 from app.settings import Settings
 from app.sources import Closed, closes
@@ -22,16 +22,7 @@ from schemas.kinds import CLOSES
 
 @cli.command("produce")
 @click.argument("files", nargs=-1, required=True)
-@click.option(
-    "--shift-to",
-    metavar="TIME",
-    help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0.1),
-    help="Maximum closes per second (default: as fast as the broker accepts them).",
-)
+@sending_options
 @click.option("--limit", type=click.IntRange(min=1), help="Send only the first N closes.")
 @click.option("--dry-run", is_flag=True, help="Read everything, send nothing.")
 @json_option

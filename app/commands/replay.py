@@ -110,7 +110,7 @@ def replay_run(
     restart: bool,
     as_json: bool,
 ) -> None:
-    """Learn from closed trades, by this environment's settings, into the shadow NAME.
+    """Learn from closed trades, with this environment's settings, into the shadow NAME.
 
     The trades come from the topics, or from FILES.  Give exactly one range; times are the exits of
     trades.  Nothing is published, and no consumer group is joined.  An interrupted run resumes when

@@ -86,7 +86,7 @@ def list_alerts(as_json: bool) -> None:
 @json_option
 @handle_errors
 def acknowledge(modules: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Acknowledge alerts, so that `doctor` is content again; what was learned stays as it is.
+    """Acknowledge alerts, so that `doctor` passes again; what was learned stays as it is.
 
     \b
     Examples:

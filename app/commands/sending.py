@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -27,6 +28,21 @@ from app.sources import Closed
 from schemas.kinds import CLOSES
 
 BATCH = 2_000
+
+
+def sending_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of the commands that send closes: `--shift-to` and `--rate`."""
+    shift_to = click.option(
+        "--shift-to",
+        metavar="TIME",
+        help="Shift the log in time so that its newest exit is at TIME (RFC 3339, or `now`).",
+    )
+    rate = click.option(
+        "--rate",
+        type=click.FloatRange(min=0.1),
+        help="Maximum closes per second (default: as fast as the broker accepts them).",
+    )
+    return shift_to(rate(command))
 
 
 class Sent(NamedTuple):

@@ -67,8 +67,8 @@ def show(as_json: bool) -> None:
 def agree_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     """Make this environment's settings those of the installation.
 
-    Refuses while workers run: stop them, run this with the new values, start them with the same.
-    What the settings change in what is learned, `faust -A app replay` shows beforehand.
+    Refuses while workers run: stop them, run this with the new values, start them with the same
+    values.  `faust -A app replay` shows beforehand how new settings change what is learned.
 
     \b
     Examples:

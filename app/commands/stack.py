@@ -33,9 +33,9 @@ directory_option = click.option(
 def stack() -> None:
     """Run a local Kafka and PostgreSQL; neither Docker nor Java is needed.
 
-    Both listen on the loopback interface only. Kafka needs no password (with `up --secure` it
-    does); PostgreSQL does (it is in the URL). For development only: PostgreSQL does not wait for
-    the disk (fsync is off).
+    Both listen on the loopback interface only. PostgreSQL needs a password (it is in the URL),
+    Kafka only after `up --secure`. For development only: PostgreSQL does not wait for the disk
+    (fsync is off).
 
     \b
     Examples:
@@ -92,9 +92,9 @@ def stack_up(directory: Path, secure: bool, as_json: bool) -> None:
     ~/.cache/edgeloop); after that, no network is needed. With --json, the last line on stdout is
     {"broker": "127.0.0.1:PORT", "database_url": "postgresql://..."}.
 
-    With --secure, Kafka takes TLS only, knows a user for each role and gives none of them any right
-    until `topics acls --apply` has. A stack stays what it was made as. --json then has "settings",
-    too.
+    With --secure, Kafka accepts only TLS connections and has a user for each role, who has no
+    rights until `topics acls --apply` grants them. An existing stack cannot be switched. --json
+    then includes "settings".
 
     \b
     Examples:

@@ -165,8 +165,9 @@ def status(
 ) -> None:
     """Show how many records each role is behind, and what blocks them.
 
-    Counted to the end of every partition, also behind a producer's open transaction.  Records that
-    were deleted before they were read are named; so is a log that is not the one read before.
+    Counts to the end of every partition, including records behind a producer's open transaction.
+    Reports records that were deleted before they were read, and a log that is not the one read
+    before.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ from schemas.kinds import CLOSES
 
 @cli.group("topics")
 def topics() -> None:
-    """Create the topics, check them against their declaration, and say who may use them."""
+    """Create the topics, check them against their declaration, and show who may use them."""
 
 
 @topics.command("create")
@@ -124,8 +124,10 @@ def mend(dry_run: bool, as_json: bool) -> None:
     metavar="ROLE=User:NAME",
     help="The user of a role (default: User:edgeloop-ROLE); may be repeated.",
 )
-@click.option("--apply", "is_applied", is_flag=True, help="Give the rights, as this user.")
-@click.option("--dry-run", is_flag=True, help="With --apply: show what would be given.")
+@click.option(
+    "--apply", "is_applied", is_flag=True, help="Grant the rights, as the configured user."
+)
+@click.option("--dry-run", is_flag=True, help="With --apply: show what would be granted.")
 @json_option
 @handle_errors
 def acls(
@@ -135,11 +137,11 @@ def acls(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Show the rights that each role needs on Kafka, as calls of kafka-acls.sh, or give them.
+    """Show the rights that each role needs on Kafka, as calls of kafka-acls.sh, or grant them.
 
-    Names of topics and groups are those of this installation. Nothing is removed. --apply needs a
-    user who may alter the cluster. With client certificates a principal is User:CN=..., or what
-    the brokers map it to.
+    Names of topics and groups are those of this installation. No right is removed. --apply needs a
+    user who may alter the cluster. With client certificates a principal is User:CN=..., or what the
+    brokers map it to.
 
     \b
     Examples:
@@ -158,7 +160,7 @@ def acls(
     if as_json:
         echo_json({"acls": access.describe(wanted, names), "applied": applied})
     elif applied:
-        echo(f"{len(wanted)} rights given to {', '.join(_users(wanted, names))}.")
+        echo(f"{len(wanted)} rights granted to {', '.join(_users(wanted, names))}.")
     else:
         for role in dict.fromkeys(acl.role for acl in wanted):
             echo(f"# {role}: {access.ROLES[role]}")
@@ -188,13 +190,13 @@ def _principals(given: tuple[str, ...]) -> dict[str, str]:
 @json_option
 @handle_errors
 def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Go on with the log as it is, after topics were created again, partitions were added, the
-    broker was set back, or closes were deleted before they were read.
+    """Accept the log as it is, after topics were created again, partitions were added, the broker
+    was set back, or closes were deleted before they were read.
 
-    Versions are offsets.  Where they would go back, what was published is deleted, and the
-    workers publish it again, from the closes.  PostgreSQL is refilled as by `rebuild`.
-    position_closed is never touched.  Refuses while workers are running: stop them, run
-    this, start them.  Until they have published again, the position manager sizes with 1.0.
+    Versions are offsets.  Where they would decrease, the published records are deleted, and the
+    workers publish them again from the closes.  PostgreSQL is refilled as by `rebuild`.
+    position_closed is never touched.  Refuses while workers are running: stop them, run this, start
+    them.  Until they have published again, the position manager sizes with 1.0.
 
     \b
     Examples:
@@ -224,7 +226,7 @@ def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
     for lost in made.lost:
         echo(f"{lost}")
     if not made.differences and not made.lost:
-        echo("The log is the one that was noted.")
+        echo("The log is unchanged.")
         return
     would = "would be" if dry_run else "will be"
     if made.recreate:
@@ -236,6 +238,6 @@ def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
     if dry_run:
         return
     if not yes:
-        click.confirm("Go on with the log as it is?", abort=True)
+        click.confirm("Accept the log as it is?", abort=True)
     asyncio.run(carry_out(settings, made))
     echo("Done.  Start the workers.")

@@ -22,8 +22,8 @@ from app.explain.effect import mean_interval, part_of
 from app.explain.known import Known
 from app.explain.reading import read_changes
 from app.learning.common.event_time import DAY_US, text_from_micros
-from app.learning.common.window import Rank, SegmentKey, trade_from_fact
-from app.log.reader import scan
+from app.learning.common.trade import Rank, SegmentKey, trade_from_fact
+from app.log.bulk_reader import scan
 from app.log.snapshot import current, decoder
 from app.settings import Settings
 from schemas import kinds

@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 
 from app.deadletters.letters import letter_of
 from app.deadletters.marking import MARK, marked
+from app.log.bulk_reader import partitions_of, started_reader, unreachable
 from app.log.groups import groups
 from app.log.lag import LagReader
-from app.log.reader import partitions_of, started_reader, unreachable
 from app.log.topics import require_existence
 from app.settings import Settings
 from schemas.kinds import CLOSES, DEAD_LETTERS, FACTS, LESSONS, OVERRIDES, VERDICTS

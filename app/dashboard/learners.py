@@ -15,7 +15,7 @@ import msgspec
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.integrated.judge import IntegratedMaterializer
-from app.learning.integrated.record import STEPS
+from app.learning.integrated.track_record import STEPS
 from app.learning.integrated.weights import Counts
 from schemas.lessons import GroupSummary, Lesson
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from app.learning.common.event_time import micros_from_text
+from app.learning.common.event_time import DAY_US, micros_from_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text
@@ -28,7 +28,6 @@ PARTS = ("selected", "shared")
 SIZES = {"up": "larger", "down": "smaller"}
 SINCE = {"1": "the last day", "7": "the last week", "30": "the last month"}
 HALF_LIVES = {"some": "fading", "none": "steady"}
-DAY_US = 86_400_000_000
 
 
 class Asked(NamedTuple):

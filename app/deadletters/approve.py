@@ -3,8 +3,8 @@
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `edgeloop_control`
 and `position_closed`.
 
-The approval comes first.  So a close that is sent again finds it at the door; and where this is cut
-short in between, running it again sends what is left.
+The approval comes first, so that ingest finds it when the close arrives again; if this is
+interrupted, running it again sends the rest.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaError
 from app.deadletters.letters import Letter
 from app.deadletters.redrive import send
 from app.errors import UnreachableError
+from app.log.bulk_reader import scan
 from app.log.client import client_id
 from app.log.control import Approval, ControlLog
-from app.log.reader import scan
 from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS
 

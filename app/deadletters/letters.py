@@ -14,8 +14,8 @@ from aiokafka import ConsumerRecord
 
 from app.closes import DeadLetterError, explode
 from app.errors import BadDataError, UsageError
+from app.log.bulk_reader import scan
 from app.log.fetcher import Fetcher
-from app.log.reader import scan
 from app.log.records import header
 from app.log.topics import require_existence
 from app.settings import Settings
@@ -80,7 +80,7 @@ class Letter:
 
 
 def letter_of(record: ConsumerRecord) -> Letter:
-    """The letter of a record, whoever wrote it."""
+    """The letter of a record, whichever program wrote it."""
 
     def text(name: str, otherwise: str = "") -> str:
         value = header(record, name)
@@ -129,7 +129,7 @@ class Wanted:
     source_offset: int | None = None
 
     def fits(self, letter: Letter) -> bool:
-        """Whether `letter` is one of them."""
+        """Whether `letter` matches."""
         source = letter.source or Place(-1, -1)
         moment = letter.written_ms if letter.source_ms is None else letter.source_ms
         return (
@@ -144,8 +144,8 @@ class Wanted:
 
 
 def path_fits(pattern: str, path: str) -> bool:
-    """Whether a path begins with `pattern` or, if that has `*` or `?`, is like it as a whole;
-    brackets are themselves.
+    """Whether a path begins with `pattern` or, if that has `*` or `?`, matches it as a whole;
+    brackets match themselves.
 
     >>> (
     ...     path_fits("$.actions", "$.actions[3].scope.chain"),

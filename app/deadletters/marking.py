@@ -1,4 +1,4 @@
-"""The value of a dead letter as a person reads it: indented, the culprit marked.
+"""The value of a dead letter for people: indented, with the offending value marked.
 
 May touch: nothing but its arguments.
 """
@@ -92,8 +92,8 @@ def _text(node: Any) -> str:
 
 
 def _excerpt(value: bytes, reason: str, exception: str) -> list[str]:
-    """What is not JSON: around the byte that the error names, else its beginning; whatever is no
-    text is shown as escapes."""
+    """An excerpt of a value that is not JSON: around the byte that the error names, else its
+    beginning; bytes that are not text are shown as escapes."""
     found = re.search(r"\(byte (\d+)\)", exception)
     at = min(int(found[1]), len(value)) if found else 0
     start, end = max(at - EXCERPT_BYTES, 0), min(at + EXCERPT_BYTES, len(value))

@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from app.deadletters.letters import Letter, Place, Wanted, letters, problem_now
+from app.log.bulk_reader import offsets_at, scan
 from app.log.fetcher import Fetcher
 from app.log.producer import Producer
-from app.log.reader import offsets_at, scan
 from app.log.records import MAX_RECORD_BYTES, Outgoing, header, partition_of
 from app.log.topics import require_existence
 from app.settings import Settings
@@ -45,10 +45,10 @@ Progress = Callable[[int], None]
 class Redrive:
     """What would be done with the matching letters.
 
-    `send` in their order; `refused` counts, by reason, those that would be rejected again (not
-    in `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
-    whose whole value is no more in `position_closed`; `too_large` are those whose whole value fits
-    no record of ours; `left` are those beyond the limit.
+    `send` in their order; `refused` counts, by reason, those that would be rejected again (not in
+    `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
+    whose whole value is no longer in `position_closed`; `too_large` are those whose whole value
+    fits no record of ours; `left` are those beyond the limit.
     """
 
     wanted: int = 0
@@ -134,8 +134,8 @@ async def _sent_before(settings: Settings, since_ms: int, progress: Progress) ->
 
 
 async def whole_value(settings: Settings, fetcher: Fetcher, letter: Letter) -> bytes | None:
-    """The value of a letter that holds only the first MiB of it, from where the close was; None if
-    that is gone or something else."""
+    """The whole value of a letter that holds only its first MiB, from the close's place; None if
+    the close is gone or differs."""
     if letter.source is None or letter.source_topic != settings.topic(CLOSES):
         return None
     record = await fetcher.fetch(letter.source_topic, *letter.source)

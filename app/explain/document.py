@@ -33,8 +33,8 @@ class TradeLine(msgspec.Struct, frozen=True):
 class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
     """The trades behind an override.
 
-    `n` is what its lesson counted between the exits `from_ts` and `to_ts`; `n_now` match in the
-    window as the facts are now, and the rest is about these: their mean outcome, the mean
+    `n` trades were counted by its lesson, with exits from `from_ts` to `to_ts`; `n_now` match in
+    the window of the current facts, and the rest is about these: their mean outcome, the mean
     `uplift` beyond the baselines of their segments, and and the mean `beyond` the group's trades
     without its effects, which an effect measures.  `trades`: the newest first, as many as
     requested.
@@ -85,7 +85,7 @@ class SearchLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
-    """How the two accounts of a group came together in the effect.
+    """How the chosen and the shared effects of a group were combined in the effect.
 
     `part` is selected (passes alone) or shared (one of many that count together).  Its
     trades average `mean` more than the group's, of which `shared` remains given all other slices:
@@ -249,7 +249,7 @@ class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kin
 
 
 class IgnoredKey(msgspec.Struct, frozen=True):
-    """A key of the scope that was asked for and does not count, and why."""
+    """A key of the given scope that does not count, and why."""
 
     name: str
     value: str
@@ -284,7 +284,7 @@ class DifferenceLine(msgspec.Struct, frozen=True):
 
 
 class NearLine(msgspec.Struct, frozen=True):
-    """An override of the group that does not match, and in what."""
+    """An override of the group that does not match, and the dimensions that differ."""
 
     override_id: str
     scope: dict[str, str]

@@ -34,9 +34,9 @@ LEVEL = 0.90
 
 
 class Part(NamedTuple):
-    """What one override had to do with one action: its contribution, that of all that the action
-    names, its part of the size that was taken (1 + part is its factor of the size), and whether a
-    later change is used instead of the one in force."""
+    """The part of one override in one action: its contribution, that of all overrides that the
+    action names, its part of the size that was taken (1 + part is its factor of the size), and
+    whether a later change is used instead of the one in force."""
 
     promised: float
     promised_by_all: float
@@ -126,8 +126,8 @@ def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | 
     """The override by the last change before `at_us`, and whether the earliest that is known stands
     in for it.
 
-    A retired override that an action names all the same was read before its retirement came
-    through: its last content counts.
+    An action may name a retired override if it was read before its retirement arrived: then its
+    last content counts.
     """
     before: Override | None = None
     for change in changes:

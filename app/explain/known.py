@@ -1,5 +1,4 @@
-"""What is known of a module when something of it is to be explained: its published records and the
-facts of one group.
+"""What an explanation needs to know of a module: its published records, and the facts of one group.
 
 May touch: nothing but its arguments.
 """
@@ -14,7 +13,8 @@ from app.changes import OverrideChange
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
-from app.learning.common.window import GroupWindow, Scope, SegmentKey, Trade, trade_from_fact
+from app.learning.common.trade import Scope, SegmentKey, Trade, trade_from_fact
+from app.learning.common.window import GroupWindow
 from app.learning.integrated.judge import IntegratedMaterializer, Standings
 from edgeloop.identity import slice_id
 from schemas.facts import FactAction, PatternTradeEvent
@@ -87,8 +87,8 @@ class Known:
         return self._segments.on_grid(self.unit)
 
     def baseline(self, segment: SegmentKey, *, judged: bool = True) -> float:
-        """What a trade of the segment earns on average: on the grid by which the judgement
-        subtracts it, or as published."""
+        """What a trade of the segment earns on average: on the grid that the judgement uses, or as
+        published."""
         if self.config.learning == "integrated":
             segments = self._on_grid if judged else self._segments
             return segments.means.get(segment, segments.elsewhere[0])
@@ -113,9 +113,9 @@ class Known:
         the effects in it that pass.
 
         Baselines are means over all trades, those that effects have moved among them; effects are
-        relative to the group's level without them (`GroupSummary.path.fits`).  That of the whole
-        group, if it passes, is an effect too; it counts as it is over the window, for so does the
-        level that it is a part of.
+        relative to the group's level without them (`GroupSummary.path.fits`).  The level of the
+        whole group, if it passes, is an effect too; it counts at its mean over the window, as does
+        the level that it is part of.
         """
         standings, summary = self.standings, self.summary(pattern_key, category)
         if standings is None or summary is None or summary.path is None:
@@ -144,7 +144,7 @@ class Known:
 
     @cached_property
     def standings(self) -> Standings | None:
-        """How surely the effects of the module pass; None with `classic`."""
+        """How clearly the effects of the module pass; None with `classic`."""
         if self.config.learning != "integrated":
             return None
         judge = IntegratedMaterializer(self.module, self.config)
@@ -155,7 +155,7 @@ class Known:
 def matches(trade: Trade, scope: Scope) -> bool:
     """Whether one of the trade's actions in the group has all of `scope`: the core's rule.
 
-    >>> from app.learning.common.window import Trade
+    >>> from app.learning.common.trade import Trade
     >>> trade = Trade(
     ...     "t", (0, 2, 0, "e", "00"), 0, 1.0, (None, None), True, ({"a": "1"}, {"b": "2"})
     ... )

@@ -144,10 +144,10 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _shift(known: Known, override: Override, lesson: Lesson | None) -> float:
-    """What is added to the uplifts of the history: 0, but of a whole group, whose days are not
-    relative to anything, what makes them so.
+    """What is added to the uplifts of the history.
 
-    That is how the judgement looks at them, too.
+    0, except for a whole group, whose days are not yet relative to its baseline.  The judgement
+    does the same.
     """
     verdict = known.verdicts.get(override.override_id)
     if (
@@ -291,8 +291,8 @@ def _weighing(known: Known, override: Override, lesson: Lesson | None) -> Weighi
 
 
 def _gains(known: Known, override: Override, lesson: Lesson | None) -> tuple[GainLine, ...]:
-    """Every regime that was weighed for this override: those that it has a gain for, and those
-    without, in the order of their texts."""
+    """Every regime that was assessed for this override, with or without a gain, in the order of
+    their texts."""
     if lesson is None or lesson.metrics is None or not override.scope:
         return ()
     return tuple(

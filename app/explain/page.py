@@ -15,7 +15,7 @@ from app.explain.sections import Section, Table, sections
 WIDTH, HEIGHT, MARGIN = 640, 220, 44
 """Of the drawing, in its own units; it is as wide as the page lets it be."""
 FITTED_STEPS = 3.0
-"""The fitted curve is drawn up to so many times the greatest of the rest: a short half-life goes
+"""The fitted curve is drawn up to this many times the greatest of the rest: a short half-life goes
 far up on the left."""
 
 
@@ -55,8 +55,8 @@ def _table(table: Table) -> str:
 
 
 def drawing(decay: DecayLines) -> str:
-    """The decay as SVG: what each stretch's trades made (a dot, larger with more trades), what had
-    been predicted, and the fitted curve."""
+    """The decay as SVG: the realised uplift of each stretch (a dot, larger with more trades), the
+    predicted uplift, and the fitted curve."""
     points = decay.stretches if len(decay.stretches) > 2 else decay.days
     first, last = (date.fromisoformat(decay.days[i].first_day).toordinal() for i in (0, -1))
     values = [v for p in points for v in (p.uplift, p.predicted)]

@@ -13,9 +13,9 @@ from app import changes
 from app.changes import OverrideChange
 from app.errors import BadDataError
 from app.explain.known import Known
-from app.learning.common.window import Rank, trade_from_fact
+from app.learning.common.trade import Rank, trade_from_fact
 from app.log import topics
-from app.log.reader import scan
+from app.log.bulk_reader import scan
 from app.log.records import partition_of
 from app.log.snapshot import current, decoder, read_fact
 from app.settings import Settings
@@ -41,7 +41,7 @@ def _quiet(what: str) -> None: ...
 
 @dataclass(frozen=True)
 class Found:
-    """What an override id stands for: the whole id and the group."""
+    """The override that an id's first characters name: the whole id and the group."""
 
     override_id: str
     module: str
@@ -49,14 +49,14 @@ class Found:
     action_category: str
 
 
-async def read_changes(settings: Settings) -> changes.OverrideHistory:
+async def read_changes(settings: Settings) -> changes.KnownChanges:
     """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError`
     without the topics of `READ`."""
     await topics.require_existence(settings, READ)
     return await changes.read(settings)
 
 
-def find_override(held: changes.OverrideHistory, prefix: str) -> Found:
+def find_override(held: changes.KnownChanges, prefix: str) -> Found:
     """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if
     there is none, or more than one."""
     records = {
@@ -81,7 +81,7 @@ def find_override(held: changes.OverrideHistory, prefix: str) -> Found:
 
 async def read_known(
     settings: Settings,
-    held: changes.OverrideHistory,
+    held: changes.KnownChanges,
     module: str,
     pattern_key: str,
     category: str,

@@ -19,6 +19,9 @@ from app.explain.document import (
 from edgeloop.scope import canonical_text
 
 BAR_CELLS = 20
+"""Characters of a bar of the full length."""
+SHOWN_STEP = 1e-3
+"""Effects are shown with three decimals; smaller differences are not mentioned."""
 
 
 class Table(NamedTuple):
@@ -275,12 +278,12 @@ def _gains(d: OverrideDocument) -> Section:
         for g in d.gains
     )
     count = sum(g.gain != 1.0 for g in d.gains)
-    sentences = (
+    sentence = (
         f"{_count(len(rows), 'regime')} assessed; {count} of them change the effect. A gain is 1 +"
         " offset + the sum over the metrics of weight · (metric − centre)."
     )
     columns = ("regime", "gain", "test passed", "p", "trades", "offset", "metrics add")
-    return Section("Regimes", (sentences,), Table(columns, rows, frozenset({1, 3, 4, 5})))
+    return Section("Regimes", (sentence,), Table(columns, rows, frozenset({1, 3, 4, 5})))
 
 
 def _factor(d: OverrideDocument) -> Section:
@@ -295,12 +298,12 @@ def _factor(d: OverrideDocument) -> Section:
         )
         for m in factor.members
     )
-    sentences = (
+    sentence = (
         f"These {len(rows)} slices match nearly the same trades (mean Jaccard index"
         f" {factor.cohesion:.2f}), so they count as one piece of evidence."
     )
     return Section(
-        "Latent factor", (sentences,), Table(("group", "slice", "trades", ""), rows, frozenset({2}))
+        "Latent factor", (sentence,), Table(("group", "slice", "trades", ""), rows, frozenset({2}))
     )
 
 
@@ -358,18 +361,18 @@ def _attribution(d: OverrideDocument) -> Section:
 
 def kept_promise(a: Attribution) -> str:
     """Whether the trades' outcomes agree with the prediction."""
-    sentences = f"It predicted {a.promised:+.3f} per trade"
-    if abs(a.promised_by_all - a.promised) > 5e-4:
-        sentences += f", and all overrides of these actions together {a.promised_by_all:+.3f}"
-    sentences += f"; relative to the group without its effects, they made {a.made:+.3f}"
+    sentence = f"It predicted {a.promised:+.3f} per trade"
+    if abs(a.promised_by_all - a.promised) > SHOWN_STEP / 2:
+        sentence += f", and all overrides of these actions together {a.promised_by_all:+.3f}"
+    sentence += f"; relative to the group without its effects, they made {a.made:+.3f}"
     if a.made_low is None or a.made_high is None:
-        return f"{sentences}: too few days to tell whether the prediction held."
-    sentences += f" ({a.made_low:+.3f} to {a.made_high:+.3f})"
+        return f"{sentence}: too few days to tell whether the prediction held."
+    sentence += f" ({a.made_low:+.3f} to {a.made_high:+.3f})"
     if a.made_low <= a.promised_by_all <= a.made_high:
         unclear = ", but so is zero" if a.made_low <= 0.0 <= a.made_high else ""
-        return f"{sentences}: the prediction is within the interval{unclear}."
+        return f"{sentence}: the prediction is within the interval{unclear}."
     less = a.made < a.promised_by_all if a.promised_by_all >= 0 else a.made > a.promised_by_all
-    return f"{sentences}: clearly {'less' if less else 'more'} than predicted."
+    return f"{sentence}: clearly {'less' if less else 'more'} than predicted."
 
 
 # -- a context
@@ -457,9 +460,9 @@ def _matches(d: ContextDocument) -> Section:
     )
     total = 1.0 + sum(x.contribution for x in d.matches)
     columns = ("slice", "effect", "regime", "remaining", "adds", "trades", "override")
-    sentences = f"1 + the sum of their contributions = {total:.4f}."
+    sentence = f"1 + the sum of their contributions = {total:.4f}."
     return Section(
-        "Overrides that match", (sentences,), Table(columns, rows, frozenset({1, 2, 3, 4, 5}))
+        "Overrides that match", (sentence,), Table(columns, rows, frozenset({1, 2, 3, 4, 5}))
     )
 
 

@@ -1,4 +1,4 @@
-"""Decay curves as sparklines: what an override is worth until it expires, and what its trades made.
+"""Decay curves as sparklines: the effect of an override until it expires, and the realised uplift.
 
 May touch: nothing but its arguments.
 """
@@ -42,7 +42,7 @@ def curve(override: Override, at_us: int) -> list[str]:
 
 
 def effect_at(override: Override, at_us: float) -> float:
-    """What is left of the effect at `at_us`, not before `as_of`, as the reader has it."""
+    """The remaining effect at `at_us`, at the earliest at `as_of`, as the reader computes it."""
     half_life = override.decay.half_life_hours
     if half_life is None:
         return override.effect
@@ -51,7 +51,7 @@ def effect_at(override: Override, at_us: float) -> float:
 
 
 def history(decay: DecayLines) -> list[tuple[str, str]]:
-    """(name, sparkline) of what the trades made, what was promised, and the fitted curve, on one
+    """(name, sparkline) of the realised uplift, the predicted one and the fitted curve, on one
     scale; nothing for fewer than two stretches."""
     points = decay.stretches
     if len(points) < 2:
@@ -70,7 +70,7 @@ def history(decay: DecayLines) -> list[tuple[str, str]]:
 def spark(
     values: Sequence[float], lines: int, low: float | None = None, high: float | None = None
 ) -> list[str]:
-    """`values` as so many lines of text; zero is always within the scale.
+    """`values` as lines of text; zero is always within the scale.
 
     >>> spark([1.0, 0.5, 0.25, 0.0], 1)
     ['█▄▃▁']

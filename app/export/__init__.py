@@ -1,8 +1,8 @@
 """What was learned, as flat tables in files: Parquet or CSV, straight from the topics.
 
-May touch: `tables` reads the broker and, for what was in force at a time, PostgreSQL; `files`
-writes the file.
+May touch: the tables' files read the broker and, for the past, PostgreSQL; `files` writes the file.
 
-`columns` says what a column is, `tables` which there are and where their rows come from, `files`
-how they are written.
+`columns.py` says what a column is, `exported.py` what a table is; `lessons.py`, `overrides.py`,
+`modules.py` and `trades.py` have the tables and where their rows come from, `tables.py` their
+names, and `files.py` writes them.
 """

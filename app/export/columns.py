@@ -16,7 +16,7 @@ JSON text."""
 
 
 class Column(NamedTuple):
-    """`read` gives the cell of a record: None where there is nothing."""
+    """`read` gives the cell of a record; None for an empty one."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ def column(
     """A column that reads `path` (dotted attributes of the record; by default the column's name),
     or calls it.
 
-    Where a record on the way is None, the cell is.
+    If a record on the path is None, so is the cell.
     """
     if callable(path):
         return Column(name, kind, meaning, path)

@@ -15,7 +15,8 @@ from app.learning.classic.materialize import Materializer
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
 from app.learning.common.refit import Refit, Work
-from app.learning.common.window import GroupWindow, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from app.learning.integrated.weights import Counts
@@ -33,7 +34,18 @@ from schemas.lessons import (
 
 
 class Learner(Protocol):
-    """One group, with either learning method; see `app.learning.classic.group.GroupLearner`."""
+    """The learner of one group, with either learning method.
+    `app.learning.integrated.group.IntegratedLearner` documents the methods.
+
+    Attributes
+    ----------
+    module, pattern_key, action_category
+        The group.
+    window
+        Its trades.
+    search_cut
+        Whether the last search left out its deepest slices.
+    """
 
     module: str
     pattern_key: str
@@ -67,8 +79,21 @@ def group_learner(
     *,
     between: bool = False,
 ) -> Learner:
-    """A learner of one group, `classic` or `integrated`; `between`: one that is asked for
-    provisional results between two refits, too."""
+    """A learner of one group.
+
+    Parameters
+    ----------
+    config
+        The settings; `learning` chooses the method.
+    module, pattern_key, action_category
+        The group.
+    between
+        Whether it is asked for provisional results between two refits.
+
+    Returns
+    -------
+    The learner.
+    """
     if config.learning == "integrated":
         return IntegratedLearner(module, pattern_key, action_category, config, between)
     return GroupLearner(
@@ -87,7 +112,19 @@ Judge = Materializer | IntegratedMaterializer
 
 
 def materializer(config: LearningConfig, module: str) -> Judge:
-    """A judge of one module, `classic` or `integrated`."""
+    """A judge of one module.
+
+    Parameters
+    ----------
+    config
+        The settings; `learning` chooses the method.
+    module
+        The module.
+
+    Returns
+    -------
+    The judge.
+    """
     if config.learning == "integrated":
         return IntegratedMaterializer(module, config)
     return Materializer(
@@ -101,6 +138,13 @@ def materializer(config: LearningConfig, module: str) -> Judge:
 
 class Engine:
     """One module: trades in, overrides out.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    module
+        The module.
 
     >>> engine = Engine(LearningConfig(learning="classic", n_min=2, max_dims=1))
     >>> def close(i):
@@ -123,7 +167,13 @@ class Engine:
         self._version = 0
 
     def fold(self, groups: Mapping[tuple[str, str], Iterable[Trade]]) -> None:
-        """Take closed trades in, by (canonical pattern key, category), in any order."""
+        """Take in closed trades.
+
+        Parameters
+        ----------
+        groups
+            Trades by canonical pattern key and category, in any order.
+        """
         for (pattern_key, category), trades in groups.items():
             key = group_key(pattern_key, category)
             if key not in self._groups:
@@ -131,7 +181,12 @@ class Engine:
             self._groups[key].fold(trades)
 
     def learn(self) -> list[Override]:
-        """Refit what changed, judge, and return the overrides in force, by id."""
+        """Refit what has changed, and judge.
+
+        Returns
+        -------
+        The overrides in force, by id.
+        """
         self._version += 1
         for key in sorted(self._groups):
             group = self._groups[key]

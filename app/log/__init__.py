@@ -9,7 +9,7 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 | `topics.py` | the declared topics: create, check, mend |
 | `records.py` | records to send, and their headers |
 | `producer.py` | send and await every delivery; one transaction as a whole |
-| `reader.py` | read in bulk, without a consumer group |
+| `bulk_reader.py` | read in bulk, without a consumer group |
 | `fetcher.py` | single records by topic, partition and offset |
 | `snapshot.py` | what is published: the latest version of each key |
 | `groups.py` | the names of the consumer groups, and their members |

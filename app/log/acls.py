@@ -20,7 +20,7 @@ from app.settings import Settings
 from schemas import kinds
 
 ROLES = {
-    "owner": "creates and mends the topics, and accepts another log",
+    "owner": "creates and fixes the topics, and accepts a changed log",
     "producer": "sends closes: the trading system",
     "worker": "runs the agents and the projector",
     "position-manager": "follows the overrides",
@@ -165,7 +165,7 @@ async def apply(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str
             for code, message, *_ in response.creation_responses:
                 if code:
                     raise ConfigurationError(
-                        f"The broker refused to give rights: {for_code(code).__name__}"
+                        f"The broker refused to grant the rights: {for_code(code).__name__}"
                         f" {message or ''}".rstrip()
                         + ".",
                         "Run this as a user who may alter the cluster, on brokers with an"

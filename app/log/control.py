@@ -27,9 +27,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from app.log.bulk_reader import read_to_end, reader
 from app.log.client import close_client
 from app.log.producer import Producer
-from app.log.reader import read_to_end, reader
 from app.log.records import Outgoing
 from app.settings import Settings
 from schemas.kinds import CONTROL

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from app.log.bulk_reader import reader, unreachable
 from app.log.client import close_client
-from app.log.reader import reader, unreachable
 from app.settings import Settings
 from edgeloop.cluster import look
 

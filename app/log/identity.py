@@ -32,9 +32,9 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import ConfigurationError
 from app.log.admin import admin
+from app.log.bulk_reader import unreachable
 from app.log.client import client_options, close_client
 from app.log.groups import progress_group, projector_group
-from app.log.reader import unreachable
 from app.log.topics import ACCEPT
 from app.settings import Settings
 from edgeloop.cluster import Cluster, ends_of_epochs, look

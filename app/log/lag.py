@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from app.log.bulk_reader import reader, unreachable
 from app.log.groups import progress_group, projector_group
 from app.log.identity import Identity, Lost
 from app.log.lookout import Lookout, record_between
-from app.log.reader import reader, unreachable
 from app.log.topics import require_existence
 from app.settings import Settings
 from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS

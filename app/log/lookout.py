@@ -18,9 +18,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
+from app.log.bulk_reader import reader, unreachable
 from app.log.client import close_client
 from app.log.identity import Identity, Log
-from app.log.reader import reader, unreachable
 from app.settings import Settings
 
 SHARED_S = 5.0

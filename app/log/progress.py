@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import UnreachableError
+from app.log.bulk_reader import partitions_there
 from app.log.client import client_options, close_client
 from app.log.groups import progress_group
-from app.log.reader import partitions_there
 from app.settings import Settings
 
 

@@ -15,7 +15,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from app.errors import BadDataError
-from app.log.reader import scan
+from app.log.bulk_reader import scan
 from app.log.records import is_strangers, version_of
 from app.log.topics import require_existence
 from app.settings import Settings

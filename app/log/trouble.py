@@ -114,7 +114,7 @@ def _refusal(settings: Settings, address: str, error: BaseException) -> Edgeloop
     if isinstance(error, ssl.SSLError):
         return ConfigurationError(
             f"TLS with the broker {address} failed: {_reason(error)}.",
-            "Does this port speak TLS, and does it want a client certificate"
+            "Does this port use TLS, and does it require a client certificate"
             " (EDGELOOP_KAFKA_CERTIFICATE)? Check EDGELOOP_KAFKA_SECURITY.",
         )
     if isinstance(error, UnsupportedSaslMechanismError):

@@ -1,4 +1,5 @@
-"""Ownership of partitions: state is read from the log, folded once, and published until right.
+"""Ownership of partitions: state is read from the log, folded once, and published until the log has
+it.
 
 May touch: the broker.  A stage defines the state; this package handles records, offsets and
 rebalances, and knows nothing about learning.

@@ -12,8 +12,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.errors import ConfigurationError
+from app.log.bulk_reader import read_to_end, reader
 from app.log.client import close_client
-from app.log.reader import read_to_end, reader
 from app.log.topics import ACCEPT
 from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState, Stage
@@ -124,16 +124,17 @@ class Hydration:
     async def _require_same_log(
         self, consumer: AIOKafkaConsumer, published: Published, partitions: Collection[Partition]
     ) -> None:
-        """Raise `ConfigurationError` if what is published is of a longer log than there is.
+        """Raise `ConfigurationError` if the published records come from a longer log than the
+        current one.
 
-        Its versions would win for ever over what is learned from this one.
+        Their versions would win forever over what is learned from this one.
         """
         numbers = [partition.number for partition in partitions]
         # Asked for after what is published was read: another worker may be ahead of this one.
         ends = await self.ends(consumer, numbers)
         if what := await self._run(published.beyond, ends, self._stage.route):
             raise ConfigurationError(
-                f"The log is another one than what was learned from: {what}",
+                f"The log is not the one that the published records were learned from: {what}",
                 f"Stop all workers, then run: {ACCEPT}",
             )
 
@@ -163,5 +164,5 @@ class Hydration:
 
 
 def _needs_rebuild(partition: Partition) -> bool:
-    """On the thread of the state, as a store may have to finish what it has read."""
+    """Ask on the thread of the state, as a store may have to finish what it has read."""
     return partition.store.needs_rebuild

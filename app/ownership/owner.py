@@ -235,7 +235,7 @@ class PartitionOwner:
             self._stopped.set()
 
     def _idle_s(self) -> float:
-        """How long to wait for something new: hardly while refits are owed and may go on."""
+        """How long to wait for new records: hardly, while refits are pending."""
         if any(partition.folded for partition in self._partitions.values()):
             return min(PROGRESS_EVERY_S, max(AGAIN_S, self._rest_until_s - time.monotonic()))
         return PROGRESS_EVERY_S

@@ -20,12 +20,12 @@ class StateStore(Protocol):
         """Take in records in the order of their offsets; `next_offset` is the store's version."""
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Adopt exactly these records as the published ones."""
+        """Start from exactly these records as the published ones."""
 
     def changes(self, full: bool) -> list[Outgoing]:
         """The records to send, which then count as published.
 
-        Unless `full`: only differences that a reader would notice.
+        Unless `full`, only differences that matter to readers.
         """
 
     @property
@@ -38,7 +38,8 @@ class StateStore(Protocol):
 
     @property
     def progress(self) -> int | None:
-        """While it is not settled, the offset before which all is; None if that is not known."""
+        """While the store is not settled, the offset before which everything is; None if that is
+        not known."""
 
     @property
     def needs_rebuild(self) -> bool:
@@ -146,11 +147,12 @@ class Partition:
 
     @property
     def owes_refit(self) -> bool:
-        """There may be something to publish, and the state is right."""
+        """Whether there may be something to publish and the state is right."""
         return not self.store.settled and not self.store.needs_rebuild
 
     def note_done(self) -> None:
-        """Step 4: nothing is left to fold or to send, or nothing that came before an offset."""
+        """Note progress (step 4): nothing is left to fold or to send, or nothing from before an
+        offset."""
         if self.store.needs_rebuild:
             return
         if self.store.settled and not self.pending:

@@ -12,8 +12,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from app.log.bulk_reader import partitions_of, read_to_end
 from app.log.producer import Producer
-from app.log.reader import partitions_of, read_to_end
 from app.log.records import Outgoing, header, version_of
 from app.metrics import RECORDS_SENT
 from app.ownership.partition import Stage
@@ -32,8 +32,8 @@ class Published:
         self._last: dict[Key, Any] = {}
 
     def beyond(self, ends: Mapping[int, int], route: Callable[[Any], int | None]) -> str:
-        """A sentence of a record whose version is beyond the end of the log that it is an offset
-        of, by input partition; empty if there is none."""
+        """A sentence about a record whose version is beyond the end of its source partition; empty
+        if there is none."""
         for (topic, _), record in self.latest.items():
             version = version_of(record)
             if record.value is None or version <= min(ends.values(), default=version):
@@ -57,8 +57,8 @@ class Published:
     ) -> tuple[dict[int, list[Any]], list[Outgoing]]:
         """The records in force by input partition, and those to resend.
 
-        Readers go by the highest version and compaction keeps the last: where a late record with a
-        lower version is the last, the highest version is resent unchanged.
+        Readers use the highest version and compaction keeps the last record: if the last record has
+        a lower version, the highest one is resent unchanged.
         """
         shares: dict[int, list[Any]] = {p: [] for p in partitions}
         covered: list[Outgoing] = []
@@ -96,7 +96,7 @@ class Publication:
         RECORDS_SENT.labels(self._role).inc(len(records))
 
     async def read(self, consumer: AIOKafkaConsumer, aborted: Callable[[], bool]) -> Published:
-        """Read all that is published.  Raises `Stopping` and `KafkaError`."""
+        """Read all published records.  Raises `Stopping` and `KafkaError`."""
         published = Published()
         starts = dict.fromkeys(self._outputs)
         async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):

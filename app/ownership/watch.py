@@ -13,8 +13,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from app.log.bulk_reader import reader
 from app.log.client import close_client
-from app.log.reader import reader
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition
 from app.ownership.publication import Publication

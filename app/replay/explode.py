@@ -26,8 +26,8 @@ from typing import NamedTuple
 from app.closes import DeadLetterError, explode
 from app.deadletters.letters import letter_of
 from app.errors import BadDataError
-from app.learning.common.window import Trade, trade_from_fact
-from app.log.reader import read_range, scan
+from app.learning.common.trade import Trade, trade_from_fact
+from app.log.bulk_reader import read_range, scan
 from app.log.records import letter_partition, partition_of
 from app.replay import pool, spool
 from app.replay.pool import Pool
@@ -138,7 +138,7 @@ async def _explode_partition(task: ExplodeTask) -> None:
 
 
 async def _refused(settings: Settings, partition: int) -> dict[int, str]:
-    """The offsets of a partition's closes that step 4 leaves out, each with the reason."""
+    """The offsets of closes that step 4 skips in a partition, each with the reason."""
     found: dict[int, str] = {}
     theirs = letter_partition(settings, partition)
     async for records in scan(settings, kinds.DEAD_LETTERS, partition=theirs):

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 from app.learning.common.config import LearningConfig
 from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.sieve import Sieve
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import group_learner
 from app.learning.integrated.history import history_records
-from app.log.reader import read_range
+from app.log.bulk_reader import read_range
 from app.log.records import encode
 from app.replay import pool, spool
 from app.replay.shadow import Folded, ShadowRecord, opened
@@ -50,7 +50,7 @@ class FoldTask(NamedTuple):
 
 
 class Counts:
-    """What was read."""
+    """Counts of what was read."""
 
     def __init__(self) -> None:
         self.records = self.facts = self.trades = self.unreadable = 0
@@ -64,7 +64,7 @@ class Groups:
         self.sieves: dict[Group, Sieve] = {}
 
     def add(self, trades: Mapping[Group, list[Trade]]) -> None:
-        """Take trades in."""
+        """Take in trades."""
         for group, batch in trades.items():
             sieve = self.sieves.get(group)
             if sieve is None:
@@ -80,7 +80,7 @@ class Groups:
     def restore(
         self, trades: Mapping[Group, list[Trade]], missing: Mapping[Group, set[str]]
     ) -> None:
-        """Take in those of the trades that were missing."""
+        """Take in the missing ones of these trades."""
         for group, batch in trades.items():
             if group in missing:
                 self.sieves[group].restore(batch, missing[group])

@@ -1,4 +1,4 @@
-"""What is published: the latest version of every record, and the ends of the logs.
+"""The published records: the latest version of each key, and the ends of the logs.
 
 May touch: the broker (read only, no group).
 """
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.errors import BadDataError
-from app.log.reader import ends_of, started_reader
+from app.log.bulk_reader import ends_of, started_reader
 from app.log.snapshot import snapshots
 from app.log.topics import require_existence
 from app.replay.digest import Records
@@ -30,8 +30,8 @@ class Live(NamedTuple):
 
 
 async def read_live(settings: Settings) -> Live:
-    """Everything that is published.  Raises `UnreachableError`, `ConfigurationError` where a topic
-    is missing, `BadDataError`."""
+    """Read all published records.  Raises `UnreachableError`, `ConfigurationError` where a topic is
+    missing, `BadDataError`."""
     await require_existence(settings, [*LEARNED, FACTS, CLOSES])
     async with started_reader(settings, "The log") as consumer:
         ends = {

@@ -49,13 +49,14 @@ class Stopped(Exception):
 
 
 class Lost(EdgeloopError):
-    """A process of the pool is gone."""
+    """A process of the pool has died."""
 
     exit_code = 1
 
 
 def advance(slot: int, n: int) -> None:
-    """Called by a task: `n` more records are done.  Raises `Stopped` when it is to end."""
+    """Count `n` more records as done, from within a task.  Raises `Stopped` if the task must
+    end."""
     _counters[slot] += n
     if _counters[STOP]:
         raise Stopped
@@ -122,7 +123,7 @@ class Pool:
         return list(self._counters[: self._slots])
 
     def note(self, slot: int, n: int) -> None:
-        """Count in this process."""
+        """Count records done in this process."""
         self._counters[slot] += n
 
     def submit(self, task: Callable[..., T], *arguments: Any) -> Future[T]:

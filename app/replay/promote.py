@@ -1,4 +1,4 @@
-"""Promotion: publish what differs between a shadow and the live records, all of it or nothing.
+"""Promotion: publish the differences between a shadow and the live records, all of them or none.
 
 May touch: the broker: reads the topics, and writes `learning_lessons`, `lesson_verdicts`,
 `pm_overrides`, `learning_baselines`, `learning_regime_weights`, `learning_latent_factors`;

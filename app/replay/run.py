@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import ConfigurationError, UsageError
-from app.log.reader import log_bounds
+from app.log.bulk_reader import log_bounds
 from app.replay import explode, fold, judge, spool
 from app.replay.digest import digest
 from app.replay.pool import Pool, peak_bytes
@@ -175,7 +175,7 @@ def described(source: Source) -> str:
 
 
 class _Replay:
-    """The stages of one run, with what it reports."""
+    """The stages of one run, and the figures that it reports."""
 
     def __init__(self, settings: Settings, state: State, folder: Path, report: Report) -> None:
         self._settings = settings
@@ -308,7 +308,8 @@ class _Replay:
         return folded
 
     def _left(self, task: fold.FoldTask) -> int:
-        """Sorts partitions, the longest first, by their records, or by the bytes of their spool."""
+        """The remaining partitions, the longest first, by their records or the bytes of their
+        spool."""
         if task.spool_folder is None:
             return task.start - task.end
         return -sum(

@@ -31,7 +31,8 @@ from app.replay.span import Span
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
-from app.storage.project import PROJECTIONS, Record
+from app.storage.project import PROJECTIONS
+from app.storage.projection import Record
 from schemas import kinds
 from schemas.kinds import LEARNED
 
@@ -145,7 +146,7 @@ def _prefix(settings: Settings) -> str:
 
 
 def learning_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that what is learned depends on, by name: the core's, and the dimensions, by
+    """The settings on which the results depend, by name: those of the core, and the dimensions, by
     which closes become facts."""
     found = msgspec.to_builtins(settings.learning_config)
     found["dimensions"] = list(settings.dimensions)
@@ -264,7 +265,7 @@ class Shadow:
         )
 
     async def finish(self, digest: str) -> None:
-        """All is done."""
+        """Note that everything is done, and the digest."""
         await self._connection.execute(
             "UPDATE replay_state SET digest = $1, finished_at = $2", digest, datetime.now(UTC)
         )
@@ -295,7 +296,7 @@ class Shadow:
         await self._connection.execute(f'DROP SCHEMA IF EXISTS "{self.schema}" CASCADE')
 
     async def size_bytes(self) -> int:
-        """Of its tables and indexes on disk."""
+        """Bytes of its tables and indexes on disk."""
         return int(
             await self._connection.fetchval(
                 "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c JOIN"

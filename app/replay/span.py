@@ -26,7 +26,7 @@ _OPEN = 2**63 - 1
 
 
 class Span(msgspec.Struct, frozen=True):
-    """What was asked for (`asked`, in words) and what it comes to.
+    """The requested range (`asked`, in words), and its bounds.
 
     Trades with `from_us` ≤ exit < `to_us` (µs since 1970, None: no bound); with `offsets`, of the
     topic's partitions named there the records from the first to before the second offset.
@@ -39,7 +39,7 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def is_all(self) -> bool:
-        """Nothing is left out."""
+        """Whether the span is the whole log."""
         return self.from_us is None and self.to_us is None and self.offsets is None
 
     def contains(self, exit_us: int) -> bool:
@@ -49,7 +49,7 @@ class Span(msgspec.Struct, frozen=True):
         )
 
     def bounds(self, partition: int, begin: int, end: int) -> tuple[int, int]:
-        """Of a partition that holds the offsets from `begin` to before `end`, those to read."""
+        """The offsets to read, in a partition that holds those from `begin` to before `end`."""
         if self.offsets is None:
             return begin, end
         first, last = self.offsets.get(str(partition), (0, 0))
@@ -65,8 +65,8 @@ def span_of(
     offsets: str | None,
     now: datetime,
 ) -> Span:
-    """The span of the command line's options.  Raises `UsageError` unless exactly one way of saying
-    it was used.
+    """The span of the command line's options.  Raises `UsageError` unless exactly one range was
+    given.
 
     >>> now = datetime.fromisoformat("2026-01-31T00:00:00Z")
     >>> span_of(
@@ -164,7 +164,7 @@ def _time(text: str) -> int:
 
 
 def check_partitions(span: Span, partitions: Sequence[int]) -> None:
-    """Raise `UsageError` if the offsets name a partition that is not there."""
+    """Raise `UsageError` if the offsets name a partition that does not exist."""
     missing = [p for p in span.offsets or {} if int(p) not in partitions]
     if missing:
         raise UsageError(

@@ -7,9 +7,9 @@ May touch: the folder it is given.
    groups, and a checkpoint.
 2. A file is a sequence of blocks: the length as four bytes, then a zstd frame of MessagePack,
    trades by group.
-3. The checkpoint has where to read on and the lengths of the files, and is replaced in one step
-   after the blocks are written.  What lies beyond these lengths belongs to no checkpoint, and is
-   cut off before the source is read on.
+3. The checkpoint has the position in the source and the lengths of the files, and is replaced in
+   one step after the blocks are written.  Bytes beyond these lengths belong to no checkpoint, and
+   are cut off before reading resumes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""
@@ -31,7 +31,7 @@ _decode = msgspec.msgpack.Decoder(list[tuple[Group, list[Trade]]]).decode
 
 
 class Checkpoint(msgspec.Struct):
-    """How far a source has been read: `position` is where to go on, `lengths` the bytes of each
+    """How far a source has been read: `position` is where to resume, `lengths` the bytes of each
     file; the rest counts what was read."""
 
     position: int
@@ -93,7 +93,7 @@ def read(folder: Path, partition: int) -> Iterator[dict[Group, list[Trade]]]:
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Those of all sources."""
+    """The checkpoints of all sources."""
     return [
         msgspec.json.decode(file.read_bytes(), type=Checkpoint)
         for file in sorted(folder.glob("source-*.json"))

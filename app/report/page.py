@@ -1,5 +1,5 @@
-"""The audit as one page for a browser: answers first, then the evidence for them.  Nothing is
-loaded from anywhere.
+"""The audit as one page for a browser: answers first, then the evidence for them.  The page loads
+nothing.
 
 May touch: nothing but its arguments.
 """
@@ -51,7 +51,7 @@ def page(found: Audit, explanations: Mapping[str, str] | None = None) -> str:
 
 
 def prose(text: str) -> str:
-    """Text of ours as HTML, names in backticks as code.
+    """A text of Edgeloop as HTML, with names in backticks as code.
 
     >>> prose("by `classic` < 1")
     'by <code>classic</code> &lt; 1'
@@ -132,8 +132,8 @@ def _bar(e: Estimate, material: float | None) -> str:
 def table(
     caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], wrap: Sequence[int] = ()
 ) -> str:
-    """A table in a box of its own that scrolls; cells are HTML, columns of `wrap` may break.  A row
-    of one cell says what follows it."""
+    """A table in a box that scrolls; cells are HTML, columns of `wrap` may break.  A row of one
+    cell is a heading."""
     cells = "".join(
         f'<th scope="col"{_kind(i, wrap)}>{escape(name)}</th>' for i, name in enumerate(head)
     )

@@ -75,8 +75,8 @@ Draw = Callable[[Any], None]
 def svg(
     name: str, label: str, draw: Draw, height_pt: float = HEIGHT_PT, width_pt: float = WIDTH_PT
 ) -> str:
-    """What `draw` draws on the axes it is given, as an element of a page; `name` keeps its ids
-    apart, `label` says what it shows."""
+    """The drawing of `draw`, on the axes that it is given, as an element of a page; `name` makes
+    its ids unique, `label` describes it."""
     style: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style):
         figure = Figure(figsize=(width_pt / 72, height_pt / 72), layout="constrained")
@@ -188,7 +188,7 @@ def forest(
 
 
 def settings_forest(settings: Sequence[Setting], peers: Sequence[Peer] = ()) -> str:
-    """What sizing by each setting was worth, and by simple tools."""
+    """The value of sizing by each setting and by simple tools."""
     rows = [
         *((s.name, s.score.value, COLOURS[s.name]) for s in settings),
         *((p.name, p.score.value, INK) for p in peers),
@@ -249,7 +249,7 @@ def calibration(found: Audit) -> str:
 
 
 def placebo(setting: Setting) -> str:
-    """How many overrides chance makes, against how many there are."""
+    """The number of overrides by chance, compared with the real number."""
     p = setting.placebo
     if p is None:
         raise ValueError(f"There are no shuffled logs for {setting.name}.")
@@ -298,7 +298,7 @@ def forms(found: Audit) -> str:
 
 
 def effect(name: str, label: str, curve: EffectCurve) -> str:
-    """How one edge went, with the three forms."""
+    """One edge over time, with the three forms."""
 
     def draw(axes: Any) -> None:
         axes.axhline(0.0, color=FAINT, linewidth=1.0)

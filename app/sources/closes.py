@@ -14,7 +14,8 @@ from typing import NamedTuple
 import orjson
 
 from app.errors import UsageError
-from app.sources import freqtrade_database, freqtrade_results, jsonl, making, nautilus
+from app.sources import jsonl, making
+from app.sources.adapters import freqtrade_database, freqtrade_results, nautilus
 from app.sources.files import opened, plain_name, read_whole
 from app.sources.fills import Fills
 from app.sources.filters import kept

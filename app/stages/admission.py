@@ -4,9 +4,9 @@ May touch: nothing but its arguments.
 
 A group, once admitted, stays.  The control log holds the admissions in one order for all workers,
 and the first `max_groups_per_module` groups of each of the first `max_modules` modules count, up to
-`max_groups` in all.  A close that would open another one is a dead letter, whole: it can be sent
-again once there is room.  So a flood of new groups costs letters, and the groups that
-existed before it go on learning.
+`max_groups` in all.  A close that would open another group becomes a dead letter as a whole: it can
+be sent again once there is room.  So a flood of new groups causes dead letters, and earlier groups
+continue to learn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Facts = Sequence[PatternTradeEvent]
 
 
 class Admission:
-    """Who is admitted, by what the control log says so far."""
+    """The groups and modules that are admitted, according to the control log so far."""
 
     def __init__(self, settings: Settings, state: ControlState) -> None:
         self._settings = settings
@@ -49,7 +49,7 @@ class Admission:
         return len(self._by_module)
 
     def problem(self, facts: Facts) -> DeadLetterError | None:
-        """Why a close may not come in; None if it may."""
+        """Why a close is refused; None if it is accepted."""
         self._look()
         first = facts[0]
         if self._is_held(first):
@@ -60,7 +60,7 @@ class Admission:
         return None
 
     def wanted(self, closes: Iterable[Facts]) -> list[tuple[str, Admitted]]:
-        """The admissions to claim for closes that could come in, each group once."""
+        """The admissions to claim for closes that could be accepted, each group once."""
         self._look()
         found: dict[str, Admitted] = {}
         by_module = Counter(self._by_module)
@@ -134,7 +134,7 @@ class Admission:
 
 
 def held_revision(fact: PatternTradeEvent, limit: int) -> DeadLetterError:
-    """The letter of a close that waits for approval."""
+    """The dead letter of a close that waits for approval."""
     return DeadLetterError(
         "held_revision",
         "$.revision",

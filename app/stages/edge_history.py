@@ -2,8 +2,8 @@
 
 May touch: nothing but its arguments.
 
-A lesson carries its own history, and most of it stays from one refit to the next: what was sent is
-known from the lesson that was sent, without a copy of its days.  Days that have left the window, or
+A lesson carries its own history, most of which stays from one refit to the next: the days that were
+sent are known from the lesson that was sent, without a copy.  Days that have left the window, or
 whose lesson is retired or no longer chosen, stay: they record what was known then.
 """
 
@@ -39,7 +39,7 @@ class EdgeHistories:
         self._sent, self._doubted = dict(self._newest), set(self._newest)
 
     def note(self, lesson: Lesson) -> Iterator[Outgoing]:
-        """Take in a lesson that is being sent; yields the tombstones that go with it.
+        """Take in a lesson that is being sent; yields the tombstones that belong to it.
 
         They are for days that were sent and no longer exist: a successor knows only the days of
         published lessons.
@@ -68,7 +68,7 @@ class EdgeHistories:
 
     @property
     def settled(self) -> bool:
-        """There is no day to send."""
+        """Whether there is no day to send."""
         return not self._doubted and self._newest == self._sent
 
     def _withdrawn(self, lesson: Lesson) -> Iterator[Outgoing]:

@@ -44,7 +44,7 @@ ASK_EVERY_S = 5.0
 
 
 class Read(NamedTuple):
-    """A record of `position_closed` and what it holds: facts, or why it holds none."""
+    """A record of `position_closed` with its facts, or the reason why it has none."""
 
     message: Any
     facts: tuple[PatternTradeEvent, ...]
@@ -71,9 +71,9 @@ def _read(settings: Settings, message: Any) -> Read:
 
 
 def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> list[Outgoing]:
-    """What they become: their facts, or a dead letter each.
+    """Their facts, or a dead letter for each.
 
-    Of each reason one line is logged, however many records a batch has of it.
+    One line is logged for each reason, however many records of a batch have it.
     """
     refused: dict[str, tuple[Read, DeadLetterError]] = {}
     sent: list[Outgoing] = []
@@ -120,7 +120,7 @@ def _outgoing(settings: Settings, read: Read, problem: DeadLetterError | None) -
 
 
 class Door:
-    """Takes records of `position_closed` in, and asks the control log where it has to."""
+    """Accepts or refuses records of `position_closed`, and asks the control log where necessary."""
 
     def __init__(self, settings: Settings, control: ControlLog) -> None:
         self._settings = settings
@@ -131,8 +131,8 @@ class Door:
     async def through(self, messages: Sequence[Any]) -> list[Outgoing]:
         """Facts and dead letters of `messages`.
 
-        Raises `KafkaError` or `OSError` while the control log cannot be read, `Stopping`; calling
-        it again does no harm.
+        Raises `KafkaError` or `OSError` while the control log cannot be read, and `Stopping`; it
+        may be called again.
         """
         read = await asyncio.to_thread(read_closes, self._settings, messages)
         valid = [one.facts for one in read if one.problem is None]
@@ -144,9 +144,9 @@ class Door:
         return sent
 
     async def _ask(self, valid: Sequence[tuple[PatternTradeEvent, ...]]) -> None:
-        """Read on, and claim what there is room for.
+        """Read the control log further, and claim the admissions for which there is room.
 
-        Where there is none, only every few seconds: a flood of refused closes asks for nothing.
+        Without room, do so only every few seconds: a flood of refused closes costs little.
         """
         now_s = time.monotonic()
         held = any(facts[0].revision > self._settings.max_revision for facts in valid)
@@ -159,10 +159,9 @@ class Door:
 
 
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
-    """The record with key and value unchanged; the headers give the reason and the origin.
-
-    Where both are too large for a record, of each its first MiB, with its length and hash.  Of
-    the record's own headers only the trace context is kept.
+    """The record with key and value unchanged; the headers give the reason and the origin.  If both
+    are too large for a record, each is cut to its first MiB, with its length and hash in headers.
+    Of the record's own headers only the trace context is kept.
     """
     key, value = message.key, message.value
     cut: tuple[tuple[str, bytes], ...] = ()
@@ -186,7 +185,7 @@ def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Out
 
 
 def _cut(name: str, content: bytes | None) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:
-    """The beginning of a key or value, and the headers that tell of the whole if it was longer."""
+    """The beginning of a key or value, and the headers that describe the whole if it was longer."""
     if content is None or len(content) <= CUT_BYTES:
         return content, ()
     digest = hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""lesson_builder: folds facts into the windows of their groups and learns lessons from them.
+"""lesson_builder: fold facts into the windows of their groups, and learn lessons from them.
 
 May touch: nothing but its arguments, and what `refit_line` may.  A lesson is the evidence of a
 slice.
@@ -17,7 +17,7 @@ from app.learning.common.event_time import DAY_US
 from app.learning.common.fact_trades import trades_by_group
 from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Learner, group_learner
 from app.log.records import Outgoing, partition_of, published, tombstone
 from app.log.trace import Newest
@@ -77,9 +77,8 @@ class LessonBuilder:
 class GroupStore:
     """The groups of one partition of facts.
 
-    The version of what they publish is the offset folded so far.  Until it is asked anything, as
-    long as the log is read for the first time, trades are sifted: those that no window holds in the
-    end cost little.
+    The version of what they publish is the offset folded so far.  While the log is read for the
+    first time, trades are sifted, so that those which no window holds in the end cost little.
     """
 
     def __init__(self, settings: Settings, partition: int) -> None:
@@ -157,7 +156,7 @@ class GroupStore:
                 self._end_sifting()
 
     def _end_sifting(self) -> None:
-        """From here on the windows are right after every batch."""
+        """Put the sifted trades into windows, which from here on are right after every batch."""
         if self._sieves is None:
             return
         sieves, self._sieves = self._sieves, None
@@ -176,7 +175,7 @@ class GroupStore:
                 group.window.prune(group.window.newest_us - self._retention_us)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Adopt what is published as the current output.
+        """Start from the published records as the current output.
 
         Records that belong to no group are retired by the next changes.
         """
@@ -224,23 +223,24 @@ class GroupStore:
 
     @property
     def settled(self) -> bool:
-        """No group has anything to publish."""
+        """Whether no group has anything to publish."""
         self._end_sifting()
         return not any(self._line.owing) and self._histories.settled and self._rewrites.settled
 
     @property
     def unfinished(self) -> bool:
-        """Groups wait for their turn, or for a refit under way."""
+        """Whether groups wait for their turn, or for a refit under way."""
         return self._line.unfinished
 
     @property
     def progress(self) -> int | None:
-        """Where groups always owe a refit, as facts never end: up to where none does."""
+        """The offset before which no group owes a refit; there may always be one that does, as
+        facts never end."""
         return self._line.exact_to(self._version) if self._histories.settled else None
 
     @property
     def needs_rebuild(self) -> bool:
-        """A correction moved a window back over trades that had left it."""
+        """Whether a correction moved a window back over trades that had left it."""
         self._end_sifting()
         # Trades that came since may have moved a window on again: then it lacks nothing.
         self._gaps = self._gaps and any(g.needs_rebuild for g in self._groups.values())

@@ -1,4 +1,4 @@
-"""override_materializer: judges the lessons of whole modules.
+"""override_materializer: judge the lessons of whole modules.
 
 May touch: nothing but its arguments.  It produces overrides, verdicts, baselines, regime weights
 and latent factors.
@@ -138,7 +138,7 @@ class ModuleStore:
         return self._modules[module]
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Adopt what is published as the current output.
+        """Start from the published records as the current output.
 
         Records without a supporting lesson are retired by the next changes.
         """
@@ -181,22 +181,22 @@ class ModuleStore:
 
     @property
     def progress(self) -> int | None:
-        """Not known before it is settled."""
+        """None: the progress is not known before everything is settled."""
         return None
 
     @property
     def settled(self) -> bool:
-        """No module has anything to publish."""
+        """Whether no module has anything to publish."""
         return not self._unjudged
 
     @property
     def unfinished(self) -> bool:
-        """Never: each call judges all modules that changed."""
+        """False: each call judges all modules that have changed."""
         return False
 
     @property
     def needs_rebuild(self) -> bool:
-        """Never: a compacted topic holds the last record of every key."""
+        """False: a compacted topic holds the last record of every key."""
         return False
 
     def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:

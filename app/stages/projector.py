@@ -27,16 +27,17 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
+from app.log.bulk_reader import group_reader
 from app.log.client import close_client
 from app.log.groups import projector_group
 from app.log.identity import Identity
-from app.log.reader import group_reader
 from app.log.retry import Stopping, back_off, was_cancelled
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.marks import differences, marks_of, refusal, write
-from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
+from app.storage.project import PROJECTIONS
+from app.storage.projection import BadRecord, Projection, Record
 from app.worker.fatal import fatal_exit, refuse
 from edgeloop.cluster import Cluster, look
 from schemas.times import DAY_MS

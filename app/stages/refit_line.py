@@ -32,13 +32,13 @@ REFIT_S = 1.0
 BUSY_S = 0.1
 """Refits of one turn, while facts come: nothing else is published in the meantime."""
 REST = 3.0
-"""While facts come, refits rest so many times as long as they took."""
+"""While facts arrive, refits pause for this many times as long as they took."""
 QUIET_S = 0.5
 LATEST_S = 10.0
 HOLD_S = 60.0
 """How long a group waits whose refit found no memory."""
 LARGE_TRADES = 1_000
-"""A group of so many trades is refitted on the other thread, once it has published something."""
+"""A group of this many trades is refitted on the other thread, once it has published something."""
 
 
 class Wait(NamedTuple):

@@ -20,7 +20,7 @@ _DAY_S = 86_400.0
 
 
 class Standing:
-    """Counts by key, so that no order and no repetition matters."""
+    """Counts by key, so that order and repetition do not matter."""
 
     def __init__(self, partition: int) -> None:
         self._partition = str(partition)
@@ -35,7 +35,7 @@ class Standing:
                 OVERRIDES.labels(self._partition, action, age).set_function(count)
 
     def lesson(self, key: bytes, record: Lesson | GroupSummary | None) -> None:
-        """A lesson or a group's summary stands, or (None) no longer does."""
+        """Take in a lesson or a group's summary; None if it was retired."""
         self._lessons.discard(key)
         self._slices.pop(key, None)
         if isinstance(record, GroupSummary):
@@ -45,7 +45,7 @@ class Standing:
         self._changed = True
 
     def override(self, key: str, record: Override | None) -> None:
-        """An override stands, or (None) no longer does."""
+        """Take in an override; None if it was retired."""
         if record is None:
             self._overrides.pop(key, None)
         else:
@@ -54,7 +54,7 @@ class Standing:
         self._changed = True
 
     def no_overrides(self) -> None:
-        """Forget all overrides: what was published is read again."""
+        """Forget all overrides: the published ones are read again."""
         self._overrides.clear()
         self._changed = True
 
@@ -71,7 +71,7 @@ class Standing:
         self._newest = newest
 
     def _count(self, action: str, start_s: float, end_s: float) -> Callable[[], float]:
-        """Counts when it is asked, as ages grow though nothing changes."""
+        """Count when asked, as ages grow even if nothing changes."""
 
         def count() -> float:
             newest, now_s = self._newest.get(action, []), time.time()

@@ -48,7 +48,7 @@ class _Line:
         self._groups: dict[str, list[tuple[float, int, str]]] = {}
 
     def fill(self, waiting: list[tuple[str, str]]) -> None:
-        """Take these (module, group) as those that wait, in the order they came."""
+        """Set the (module, group) pairs that wait, in the order in which they came."""
         self._groups = {}
         for place, (module, key) in enumerate(waiting):
             start = max(self._now_of.get(module, 0.0), self._group_s.get(key, 0.0))
@@ -71,7 +71,7 @@ class _Line:
         return module, key
 
     def served(self, module: str, key: str, seconds: float) -> None:
-        """It took so long."""
+        """Charge a (module, group) with the seconds that it took."""
         self.used_s += seconds
         self._group_s[key] += seconds
         self._module_s[module] = self._now_s + seconds
@@ -80,8 +80,7 @@ class _Line:
 
 
 class Turns:
-    """The turns of the groups of one partition.  `least` trades make a group one that may have
-    lessons.
+    """The turns of the groups of one partition.  A group with `least` trades may have lessons.
 
     >>> from types import SimpleNamespace
     >>> waiting = {f"{module}{i}": SimpleNamespace(module=module, window=range(n))
@@ -97,8 +96,8 @@ class Turns:
         self._large, self._small = _Line(), _Line()
 
     def order(self, waiting: Mapping[str, Waiting]) -> Iterator[str]:
-        """The keys of the groups, one after the other; what the caller does with one until it asks
-        for the next is that one's time."""
+        """The keys of the groups, one after the other; the time until the caller asks for the next
+        is charged to the group."""
         large: list[tuple[str, str]] = []
         small: list[tuple[str, str]] = []
         for key, group in waiting.items():

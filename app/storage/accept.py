@@ -1,8 +1,8 @@
 """Accept the log as it is, after it was replaced: `faust -A app topics accept`.
 
 A version is an offset of the topic that a record was derived from.  Where that topic was created
-again or set back, versions begin again below what was published; so what was published is deleted,
-and workers publish all of it again, from the closes.  Only `position_closed` cannot be derived
+again or set back, versions begin again below what was published; so the published records are
+deleted, and workers publish them again from the closes.  Only `position_closed` cannot be derived
 again, and it is never deleted.
 
 1. See what has changed: noted ids and ends, numbers of partitions, and versions that are beyond the
@@ -27,10 +27,10 @@ import msgspec
 from app.errors import ConfigurationError, UnreachableError
 from app.log import topics
 from app.log.admin import admin
+from app.log.bulk_reader import log_bounds, scan, unreachable
 from app.log.groups import groups
 from app.log.identity import Difference, Identity, Lost, examine, readers
 from app.log.progress import rewind
-from app.log.reader import log_bounds, scan, unreachable
 from app.log.records import is_strangers, partition_of, version_of
 from app.settings import Settings
 from app.storage import marks
@@ -55,7 +55,8 @@ class Plan:
 
 
 async def plan(settings: Settings) -> Plan:
-    """Look, and change nothing.  Raises `UnreachableError`, `ConfigurationError`."""
+    """Make the plan, without changing anything.  Raises `UnreachableError`,
+    `ConfigurationError`."""
     await topics.require_existence(settings, KINDS)
     found, lost = await examine(settings)
     wrong = [m for m in await topics.check(settings) if m.remedy != topics.MEND]
@@ -88,7 +89,7 @@ async def plan(settings: Settings) -> Plan:
 
 
 async def accept(settings: Settings, made: Plan) -> None:
-    """Do what was planned.  Raises as `plan` does; running it again goes on."""
+    """Carry out the plan.  Raises as `plan` does; running it again resumes it."""
     await _refuse_while_running(settings)
     await _make_anew(settings, made.recreate)
     for group, names in made.read_again.items():
@@ -102,7 +103,7 @@ async def accept(settings: Settings, made: Plan) -> None:
 
 
 async def _beyond(settings: Settings) -> list[Difference]:
-    """Sources of which what is published has seen more than there is."""
+    """Sources that end before the versions of published records."""
     ends = {source: (await log_bounds(settings, source))[1] for source in (FACTS, LESSONS)}
     decode = msgspec.json.Decoder(_Head).decode
     found: dict[str, Difference] = {}
@@ -132,7 +133,8 @@ async def _beyond(settings: Settings) -> list[Difference]:
 
 
 async def _refuse_while_running(settings: Settings) -> None:
-    """Wait for workers that have ended without a word: they count for another 12 seconds."""
+    """Raise while workers run.  Wait for killed ones, which count as members for another 12
+    seconds."""
     give_up = time.monotonic() + _GONE_WITHIN_S
     while running := [group for group in await groups(settings) if group.members]:
         if time.monotonic() > give_up:
@@ -145,7 +147,7 @@ async def _refuse_while_running(settings: Settings) -> None:
 
 
 async def _make_anew(settings: Settings, names: list[str]) -> None:
-    """Delete topics and create them; what is deleted already is created."""
+    """Delete topics and create them again; topics that are deleted already are created."""
     if not names:
         return
     full = [settings.topic(name) for name in names]

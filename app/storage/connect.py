@@ -74,10 +74,11 @@ def _remedy(error: BaseException) -> str:
 
 
 def _pooled(database_url: str) -> ConfigurationError:
-    """Migrations hold a lock and the projector a temporary table of their session, which a pooler
-    hands on to strangers; the server's own process id tells one."""
+    """Whether a pooler is in between, which the server's process id shows.  Migrations hold a lock
+    and the projector a temporary table in their session, which a pooler may give to another
+    client."""
     return ConfigurationError(
-        f"A connection pooler such as PgBouncer stands before PostgreSQL at"
+        f"A connection pooler such as PgBouncer is in front of PostgreSQL at"
         f" {redact_url(database_url)}.",
         "Name the server itself: a worker has one connection, which it keeps, and needs its search"
         " path, locks and temporary tables.",

@@ -1,7 +1,7 @@
 """Whether the tables hold everything up to the projector's committed offsets.
 
 They do not after the schema was dropped and migrated again, or came from an old backup: the
-projector goes on from its offsets, and what lies before them is never written.
+projector continues from its offsets, and records before them are never written.
 
 May touch: the broker and PostgreSQL (read only).
 """
@@ -14,8 +14,8 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from app.log.admin import admin
+from app.log.bulk_reader import log_bounds, read_range
 from app.log.groups import projector_group
-from app.log.reader import log_bounds, read_range
 from app.settings import Settings
 from app.storage.connect import close, connect
 from schemas import kinds

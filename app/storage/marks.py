@@ -2,7 +2,7 @@
 projector.
 
 Kafka may be replaced, set back, or lose a topic while PostgreSQL is kept, and the other way round.
-Then rows of the old log have higher versions than all new records, and stay for ever; or rows are
+Then rows of the old log have higher versions than all new records, and stay forever; or rows are
 missing that should be there by the committed offsets.  So every writer compares first.
 
 May touch: PostgreSQL.
@@ -17,9 +17,9 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from app.errors import ConfigurationError
+from app.log.bulk_reader import unreachable
 from app.log.groups import projector_group
 from app.log.identity import Difference, End, Identity, Log
-from app.log.reader import unreachable
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.cluster import Cluster
@@ -50,7 +50,7 @@ async def read(connection: asyncpg.Connection) -> list[Mark]:
 async def write(connection: asyncpg.Connection, marks: Iterable[Mark]) -> None:
     """Put marks in place of those of the same partitions, unless these are further.
 
-    Another projector may have gone on while this one stood still.
+    Another projector may have continued while this one was suspended.
     """
     names = Mark._fields
     await connection.executemany(
@@ -64,7 +64,7 @@ async def write(connection: asyncpg.Connection, marks: Iterable[Mark]) -> None:
 
 
 def as_log(marks: Iterable[Mark]) -> Log:
-    """The log that the marks are of."""
+    """The log that the marks belong to."""
     found = list(marks)
     return Log(
         next((mark.cluster_id for mark in found), ""),
@@ -76,10 +76,10 @@ def as_log(marks: Iterable[Mark]) -> Log:
 async def differences(
     settings: Settings, connection: asyncpg.Connection, identity: Identity
 ) -> list[Difference]:
-    """In what the log of the tables is another one than Kafka has.  Raises `KafkaError`.
+    """How the log of the tables differs from the one in Kafka.  Raises `KafkaError`.
 
-    Other projectors go on meanwhile.  They mark first, then commit; so offsets are read first, then
-    marks, then the ends of the log.
+    Other projectors continue meanwhile.  They mark first, then commit; so offsets are read first,
+    then marks, then the ends of the log.
     """
     committed = await identity.committed(projector_group(settings))
     marks = await read(connection)
@@ -90,7 +90,7 @@ async def differences(
 
 
 def ahead(marks: Iterable[Mark], committed: Mapping[tuple[str, int], int]) -> list[Difference]:
-    """Topics of which the committed offsets call written what the tables do not have."""
+    """Topics whose committed offsets are beyond what the tables have."""
     found: dict[str, Difference] = {}
     for mark in sorted(marks):
         offset = committed.get((mark.topic, mark.partition), -1)
@@ -104,7 +104,7 @@ def ahead(marks: Iterable[Mark], committed: Mapping[tuple[str, int], int]) -> li
 
 
 def refusal(settings: Settings, found: Iterable[Difference]) -> ConfigurationError:
-    """The sentence for people: what has changed, and what mends it."""
+    """The error for users: what has changed, and what fixes it."""
     lines = "".join(f"\n  {d.topic} {d.what}" for d in found)
     return ConfigurationError(
         f"The tables in the schema {settings.database_schema} are of another log than Kafka"
@@ -128,7 +128,7 @@ async def examine(settings: Settings) -> list[Difference]:
 
 
 async def require_same_log(settings: Settings) -> None:
-    """Raise `ConfigurationError` if the tables are of another log than Kafka has.
+    """Raise `ConfigurationError` if the tables come from another log than the one in Kafka.
 
     Raises as `examine` does.
     """

@@ -134,7 +134,8 @@ async def _apply(
 
 
 async def _grant(connection: asyncpg.Connection, names: tuple[str, ...]) -> None:
-    """Give the roles of `0004_roles.sql` their rights; a role that may not be made is logged."""
+    """Grant the roles of `0004_roles.sql` their rights; a role that may not be created is
+    logged."""
     if await connection.fetchval("SELECT to_regproc('edgeloop_grant')") is None:
         return
     missing = await connection.fetchval("SELECT edgeloop_grant($1, $2)", list(names), LEDGER)

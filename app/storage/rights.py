@@ -32,7 +32,7 @@ async def missing_rights(connection: asyncpg.Connection, schema: str) -> list[st
 
 
 async def require_rights(settings: Settings) -> None:
-    """Raise `ConfigurationError` where the projector would be refused, and wait for ever."""
+    """Raise `ConfigurationError` where the projector would be refused, and would wait forever."""
     connection = await connect(settings.database_url, settings.database_schema)
     try:
         missing = await missing_rights(connection, settings.database_schema)

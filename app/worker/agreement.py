@@ -169,7 +169,7 @@ async def agree(settings: Settings, *, dry_run: bool = False) -> list[tuple[str,
             raise _unreachable(settings, error) from error
     assert winner is not None
     if what := refusal(winner, mine):
-        raise ConfigurationError(f"Another was first: {what}", REMEDY)
+        raise ConfigurationError(f"Another claim was first: {what}", REMEDY)
     return changed
 
 

@@ -1,7 +1,7 @@
 """Ends a worker whose broker has been away for too long.
 
 Everything in a worker waits for its broker and tries again, which is right for minutes.  A broker
-that has gone for good would leave a process that tries for ever: its supervisor sees it alive, or
+that has gone for good would leave a process that tries forever: its supervisor sees it alive, or
 nobody notices it.
 
 May touch: the broker (asks which brokers there are), the process.

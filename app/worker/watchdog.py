@@ -138,10 +138,13 @@ class Watchdog:
         stalled: dict[str, tuple[str, float]] = {}
         for role, last_s in _beats.items():
             if now_s - last_s > STALLED_S:
-                stalled[role] = (f"The {role} has been at one round of work", now_s - last_s)
+                stalled[role] = (f"The {role} has been busy with one round of work", now_s - last_s)
         for tp, seconds in (await self._unread(now_s)).items():
             if seconds > STALLED_S:
-                stalled["ingest"] = (f"Closes of {tp.topic}:{tp.partition} lie unread", seconds)
+                stalled["ingest"] = (
+                    f"Closes of {tp.topic}:{tp.partition} have been unread",
+                    seconds,
+                )
         for role in self._settings.agents:
             STALLED.labels(role).set(role in stalled)
         self._stalled = {

@@ -14,7 +14,7 @@ import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from app import devstack
-from app.log.reader import read_to_end, reader
+from app.log.bulk_reader import read_to_end, reader
 from app.log.records import partition_of
 from benchmarks.pipeline import workload
 from benchmarks.pipeline.figures import Figure

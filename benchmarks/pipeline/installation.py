@@ -23,9 +23,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from app import devstack
 from app.devstack import processes
 from app.log import topics
+from app.log.bulk_reader import reader, scan
 from app.log.lag import LagReader
 from app.log.producer import Producer
-from app.log.reader import reader, scan
 from app.log.records import Outgoing, partition_of
 from app.settings import Settings
 from app.storage.migrate import migrate

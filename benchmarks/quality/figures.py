@@ -152,14 +152,14 @@ def half_life_coverage(records: Sequence[Record]) -> Value:
     return share(sum(low <= true <= high for true, low, high in claims), len(claims))
 
 
-def half_life_claimed(records: Sequence[Record], *, told: bool = False) -> Value:
-    """Share of identified half-lives that were claimed; with `told`, of those whose slice the told
-    t-test finds."""
+def half_life_claimed(records: Sequence[Record], *, by_oracle: bool = False) -> Value:
+    """Share of identified half-lives that were claimed; with `by_oracle`, of those whose slice
+    the oracle test finds."""
     claims = [
         estimate is not None
         for r in records
         for _, estimate, _, _, seen in r["half_lives"]
-        if seen or not told
+        if seen or not by_oracle
     ]
     return share(sum(claims), len(claims))
 
@@ -321,19 +321,19 @@ ROWS: tuple[Row, ...] = (
         worst="max",
     ),
     Row("null: worlds with any", worlds_with_any, ("null",)),
-    Row("null: mean square of what is said", mean_square, NULL, high=1e-4, unit="tiny"),
+    Row("null: mean square of published predictions", mean_square, NULL, high=1e-4, unit="tiny"),
     Row("segments differ: worlds with any selected", worlds_with_selected, ("segments",), high=0.0),
     Row("planted: FDR", fdr, PLANTED_KINDS, high=0.05),
     Row("planted: void", void, PLANTED_KINDS, high=0.03),
-    Row("planted: power against the told test", power, PLANTED_KINDS, low=0.90),
+    Row("planted: power against the oracle test", power, PLANTED_KINDS, low=0.90),
     Row("constant: power, worst family", power, ("constant",), low=0.75, worst="min"),
     Row("constant: bias of effects", bias, ("constant",), unit="fine"),
     Row("constant: RMSE of effects", rmse, ("constant",), unit="fine"),
     Row("half-life: median error", half_life_error, DECAYING, high=0.15),
     Row("half-life: coverage of 80 % intervals", half_life_coverage, DECAYING, low=0.75, high=0.90),
     Row(
-        "half-life: share claimed, slice seen by the told test",
-        partial(half_life_claimed, told=True),
+        "half-life: share claimed, slice seen by the oracle test",
+        partial(half_life_claimed, by_oracle=True),
         DECAYING,
         low=0.90,
     ),
@@ -357,17 +357,17 @@ ROWS: tuple[Row, ...] = (
     Row("years: calibration slope", calibration, ("years",), unit=""),
     Row("years: FDR", fdr, ("years",)),
     Row("years: void", void, ("years",)),
-    Row("years: power against the told test", power, ("years",)),
+    Row("years: power against the oracle test", power, ("years",)),
     Row("years: half-life, median error", half_life_error, ("years",)),
     Row(
-        "dense: share of the told mixed model's gain",
+        "dense: share of the oracle mixed model's gain",
         gain,
         ("dense",),
         low=0.90,
         against=told_share,
     ),
     Row(
-        "dense: share of the told mixed model's gain, worst family",
+        "dense: share of the oracle mixed model's gain, worst family",
         gain,
         ("dense",),
         worst="min",
@@ -376,7 +376,7 @@ ROWS: tuple[Row, ...] = (
     Row("dense: calibration slope", calibration, ("dense",), unit=""),
     Row("dense: void", void, ("dense",)),
     Row(
-        "common movement: share of the told mixed model's gain",
+        "common movement: share of the oracle mixed model's gain",
         gain,
         ("movement",),
         against=told_share,

@@ -14,7 +14,7 @@ from typing import Any
 
 from app.audit.variants import variants
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from benchmarks.quality.score import Answer, Cut, Record, churn, clone_change, score, truth_record
 from benchmarks.quality.truth import DAY_US, Group, World, exit_micros
 from benchmarks.quality.worlds import FAMILIES, make

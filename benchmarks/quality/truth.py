@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from schemas.times import DAY_US
 
 Group = tuple[str, str]

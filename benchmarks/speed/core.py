@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedMaterializer
 from benchmarks.speed.measure import Row, Took, row, timed
@@ -119,13 +119,13 @@ def between(runs: int, n: int, part: float) -> list[Row]:
     def refit(_: object) -> None:
         assert one.refit(version=1).summary is not None
 
-    def tell(arrived: list[Trade]) -> None:
+    def publish(arrived: list[Trade]) -> None:
         one.fold(arrived)
         assert one.provisional(version=2).summary is not None
 
     one.refit(version=1)
     full = timed(min(runs, 3), refit, lambda: one.fold([next(later)]))
-    single = timed(4 * runs, tell, lambda: [next(later)])
+    single = timed(4 * runs, publish, lambda: [next(later)])
     many = trades(100, 8, (4,), seed=2)
     seeds = itertools.count()
 
@@ -134,7 +134,7 @@ def between(runs: int, n: int, part: float) -> list[Row]:
         seed = next(seeds)
         return [trade._replace(trade_id=f"{seed}-{trade.trade_id}") for trade in many]
 
-    batch = timed(min(runs, 3), tell, hundred)
+    batch = timed(min(runs, 3), publish, hundred)
     what = f"into {n:,} trades × 8 dims, depth 3"
     unit = "% of a full refit"
 
@@ -215,7 +215,7 @@ def module(sizes: Sizes) -> list[Row]:
     urgent, full = timed(sizes.runs, urgent_changes, changed), timed(sizes.runs, again, changed)
     return [
         row(f"materialising a module from nothing: {what}", took, 1.0, f"{counts[0]} overrides"),
-        row("the same module once one group has changed, until sizes are told", urgent, 0.02),
+        row("the same module once one group has changed, until sizes are published", urgent, 0.02),
         row("the same module, then in full", full),
     ]
 
@@ -252,7 +252,7 @@ def memory_of_lessons(groups: int) -> Row:
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     detail = f"{groups} groups of 500 trades, {lessons:,} lessons, histories included"
-    return Row("memory per lesson, once told", taken / lessons, "bytes", 1500.0, detail)
+    return Row("memory per lesson, once published", taken / lessons, "bytes", 1500.0, detail)
 
 
 def seconds(work: Callable[[], object]) -> Took:

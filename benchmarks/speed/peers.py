@@ -14,7 +14,8 @@ from app.learning.classic.slices import Incidence
 from app.learning.classic.statistics import slice_statistics
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US
-from app.learning.common.window import GroupWindow, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow
 from app.learning.integrated.candidates import candidates
 from app.learning.integrated.selection import Selection
 from benchmarks.speed.core import Progress, seconds

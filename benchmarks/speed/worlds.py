@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.learning.common.event_time import DAY_US
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 
 SPAN_DAYS = 60
 SEGMENTS = (("micro", "1h"), ("mega", "1h"), ("micro", "4h"))

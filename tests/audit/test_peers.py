@@ -20,7 +20,7 @@ from app.audit.peers import (
     sized,
 )
 from app.audit.trades import Decision
-from app.learning.common.window import SegmentKey
+from app.learning.common.trade import SegmentKey
 from tests.audit.making import DAY_US, START_US, fact, market, module_of
 
 

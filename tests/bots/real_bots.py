@@ -18,8 +18,8 @@ import pytest
 
 from app.closes import explode
 from app.log import topics
+from app.log.bulk_reader import scan
 from app.log.producer import Producer
-from app.log.reader import scan
 from app.log.records import published
 from app.settings import Settings
 from app.sources import closes

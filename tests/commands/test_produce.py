@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from app.commands.produce import produce
 from app.log import topics
-from app.log.reader import read_to_end, reader
+from app.log.bulk_reader import read_to_end, reader
 from app.settings import Settings
 from app.shift import shifted
 from app.sources.jsonl import key_of

@@ -10,8 +10,8 @@ import pytest
 from app.deadletters.letters import Place, Wanted
 from app.deadletters.redrive import REDRIVEN_FROM, plan, send
 from app.log import topics
+from app.log.bulk_reader import scan
 from app.log.producer import Producer
-from app.log.reader import scan
 from app.log.records import Outgoing
 from app.settings import Settings
 from schemas import kinds

@@ -20,7 +20,7 @@ from aiokafka import TopicPartition
 
 from app.closes import explode
 from app.log import topics
-from app.log.reader import read_to_end, reader
+from app.log.bulk_reader import read_to_end, reader
 from app.settings import Settings
 from app.storage.migrate import migrate
 from edgeloop.scope import DEFAULT_DIMENSIONS

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Scope, Trade
+from app.learning.common.trade import Scope, Trade
 from app.learning.engine import Engine
 from schemas.times import DAY_US
 

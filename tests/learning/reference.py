@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import combinations
 
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 
 HOUR_US = 3_600_000_000
 

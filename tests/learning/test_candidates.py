@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.common.window import GroupWindow, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow
 from app.learning.integrated.candidates import Candidates, candidates
 from tests.learning import reference
 from tests.learning.making import DAY_US, trade, trades

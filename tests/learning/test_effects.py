@@ -18,7 +18,7 @@ from app.learning.integrated.clipping import clip_bounds, robust_sd
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.lag_pairs import LagPairs
 from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
-from app.learning.integrated.selection import Path, Selection
+from app.learning.integrated.selection import ChosenPath, Selection
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ def search(
     members: NDArray[np.bool_],
     hours: Floats | None = None,
     n_dims: list[int] | None = None,
-) -> Path:
+) -> ChosenPath:
     """The path through candidates (m, T) given as booleans."""
     m, t = members.shape
     return Selection(

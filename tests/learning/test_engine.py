@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.refit import RebuildNeeded
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from tests.learning.making import DAY_US, GROUPS, everything, learned, market, told, trade, trades
 

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from app.learning.classic import group as classic_group
 from app.learning.classic.group import GroupLearner
 from app.learning.common.event_time import text_from_micros
-from app.learning.common.outbox import same
-from app.learning.common.refit import RebuildNeeded, Refit
-from app.learning.common.window import Trade
+from app.learning.common.refit import RebuildNeeded
+from app.learning.common.trade import Trade
 from edgeloop.identity import group_id, slice_id
-from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
 from tests.learning.making import DAY_US, trade, trades
+from tests.learning.reader import PublishedReader
 
 STEP_US = 1_800_000_000
 
@@ -38,27 +37,7 @@ def learner(
     )
 
 
-class Reader:
-    """Someone who reads what a learner publishes."""
-
-    def __init__(self) -> None:
-        self.lessons: dict[str, Lesson] = {}
-        self.summary: GroupSummary | None = None
-
-    def read(self, refit: Refit) -> None:
-        for lesson in refit.lessons:
-            assert not same(lesson, self.lessons.get(lesson.lesson_id)), (
-                "an unchanged lesson is not published again"
-            )
-            self.lessons[lesson.lesson_id] = lesson
-        for lesson_id in refit.retired:
-            if self.lessons.pop(lesson_id, None) is None:
-                assert self.summary is not None
-                assert lesson_id == self.summary.lesson_id
-                self.summary = None
-        if refit.summary is not None:
-            self.summary = refit.summary
-
+class Reader(PublishedReader):
     def content(self) -> bytes:
         """All that is published, save for versions, to the last digit."""
         lessons = [msgspec.to_builtins(self.lessons[i]) for i in sorted(self.lessons)]

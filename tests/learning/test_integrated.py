@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from app.learning.classic.group import GroupLearner
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
-from app.learning.common.outbox import same
-from app.learning.common.refit import RebuildNeeded, Refit
-from app.learning.common.window import Trade
+from app.learning.common.refit import RebuildNeeded
+from app.learning.common.trade import Trade
 from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.group import IntegratedLearner
@@ -24,40 +23,16 @@ from app.learning.integrated.history import history_records
 from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import decode, trade_hash
 from edgeloop.identity import group_id, slice_id
-from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
 from tests.learning.making import DAY_US, market, told, trade, trades
+from tests.learning.reader import PublishedReader
 
 
 def learner(**config: Any) -> IntegratedLearner:
     return IntegratedLearner("pm", "pm.a.b", "add", LearningConfig(**{"n_min": 10, **config}))
 
 
-class Reader:
-    """Someone who reads what a learner publishes."""
-
-    def __init__(self) -> None:
-        self.lessons: dict[str, Lesson] = {}
-        self.summary: GroupSummary | None = None
-
-    def read(self, refit: Refit) -> None:
-        for lesson in refit.lessons:
-            assert not same(lesson, self.lessons.get(lesson.lesson_id)), (
-                "an unchanged lesson is not published again"
-            )
-            self.lessons[lesson.lesson_id] = lesson
-        for lesson_id in refit.retired:
-            if self.lessons.pop(lesson_id, None) is None:
-                assert self.summary is not None
-                assert lesson_id == self.summary.lesson_id
-                self.summary = None
-        if refit.summary is not None:
-            assert not same(refit.summary, self.summary)
-            self.summary = refit.summary
-
-    def published(self) -> list[Lesson | GroupSummary]:
-        return [*self.lessons.values(), *([self.summary] if self.summary else [])]
-
+class Reader(PublishedReader):
     def content(self) -> Any:
         return told([sorted(self.lessons.items()), self.summary])
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from app.learning.common import baselines
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated import prior_share, sharing, weights, whole_groups
 from app.learning.integrated.candidates import SHARED_DIMS

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.judge import IntegratedMaterializer
 from schemas.lessons import GroupSummary, Lesson

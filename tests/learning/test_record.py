@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Snapshot, Trade
-from app.learning.integrated import record
+from app.learning.common.trade import Trade
+from app.learning.common.window import Snapshot
+from app.learning.integrated import track_record as record
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.prior_share import SHARES
-from app.learning.integrated.record import Account, Record, matches, part
+from app.learning.integrated.track_record import PastGroup, Record, matches, part
 from schemas.lessons import RecordCell
 from tests.learning.making import DAY_US, market
 
@@ -32,7 +33,7 @@ def cells(learner: IntegratedLearner, kept: Record | None = None) -> tuple[Recor
     )
 
 
-def account(learner: IntegratedLearner, cut_us: int) -> Account:
+def account(learner: IntegratedLearner, cut_us: int) -> PastGroup:
     known = part(learner.window.snapshot(), cut_us - CONFIG.window_us // 2, cut_us)
     assert known is not None
     found = record._account(learner.window, known, cut_us, CONFIG, CONFIG.regime_signature)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from app.learning.classic import slices as slices_module
 from app.learning.classic.slices import Incidence
 from app.learning.classic.statistics import slice_statistics
-from app.learning.common.window import GroupWindow, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow
 from tests.learning import reference
 from tests.learning.making import trade, trades
 

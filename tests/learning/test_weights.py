@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from app.learning.integrated.weights import (
     HALF_LIFE,
     SHARED,
-    Evidence,
     Prior,
+    WeightEvidence,
     half_life_evidence,
     opened,
     shared_evidence,
@@ -23,11 +23,11 @@ from app.learning.integrated.weights import (
 from schemas.lessons import RecordCell
 
 priors = st.sampled_from([HALF_LIFE, SHARED, Prior(0.2, 0.1)])
-evidence = st.builds(Evidence, st.floats(0, 1e9), st.floats(-1e9, 1e9), st.integers(0, 10**6))
+evidence = st.builds(WeightEvidence, st.floats(0, 1e9), st.floats(-1e9, 1e9), st.integers(0, 10**6))
 
 
 @given(evidence, priors)
-def test_it_is_from_0_to_1_and_a_switch_is_a_switch(found: Evidence, prior: Prior) -> None:
+def test_it_is_from_0_to_1_and_a_switch_is_a_switch(found: WeightEvidence, prior: Prior) -> None:
     assert 0.0 <= weight(found, prior, None) <= 1.0
     assert weight(found, prior, True) == 1.0
     assert weight(found, prior, False) == 0.0
@@ -35,19 +35,21 @@ def test_it_is_from_0_to_1_and_a_switch_is_a_switch(found: Evidence, prior: Prio
 
 @given(priors)
 def test_without_a_record_it_is_the_prior(prior: Prior) -> None:
-    assert weight(Evidence(), prior, None) == pytest.approx(prior.mean)
+    assert weight(WeightEvidence(), prior, None) == pytest.approx(prior.mean)
 
 
 @settings(deadline=None)
 @given(st.floats(0, 1e6), st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6), priors)
-def test_the_more_came_the_more_it_counts(said: float, came: list[float], prior: Prior) -> None:
-    found = [weight(Evidence(said, c, 1), prior, None) for c in sorted(came)]
+def test_the_more_came_the_more_it_counts(squares: float, came: list[float], prior: Prior) -> None:
+    found = [weight(WeightEvidence(squares, c, 1), prior, None) for c in sorted(came)]
     assert all(a <= b for a, b in pairwise(found))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_long_record_is_believed(share: float) -> None:
-    assert weight(Evidence(1e8, share * 1e8, 10**8), SHARED, None) == pytest.approx(share, abs=0.01)
+    assert weight(WeightEvidence(1e8, share * 1e8, 10**8), SHARED, None) == pytest.approx(
+        share, abs=0.01
+    )
 
 
 SHARES = np.array([0.0, 0.25, 0.75, 0.0, 0.0, 0.0])
@@ -64,13 +66,13 @@ def cell(
 
 
 def test_evidence_is_that_of_a_regression() -> None:
-    """Of shared effects beside half-lives that count by a half: what they say beyond the chosen
-    ones, and what came beyond these."""
+    """Of shared effects beside half-lives that count by a half: what they predict beyond the chosen
+    ones, and the outcomes beyond these."""
     rng = np.random.default_rng(1)
     constant, moving, shared, outcome = rng.normal(size=(4, 200))
     held = cell(constant, moving, shared, outcome)
     found = shared_evidence([held], SHARES, 0.5)
-    said, came, beyond, moved = (
+    predicted, came, beyond, moved = (
         x - x.mean()
         for x in (
             shared - constant,
@@ -80,10 +82,10 @@ def test_evidence_is_that_of_a_regression() -> None:
         )
     )
     unit = 200 / (beyond**2).sum()
-    assert found.said == pytest.approx(unit * said @ said)
-    assert found.came == pytest.approx(unit * said @ came)
-    assert half_life_evidence([held]).said == pytest.approx(unit * moved @ moved)
-    assert half_life_evidence([held]).came == pytest.approx(unit * moved @ beyond)
+    assert found.squares == pytest.approx(unit * predicted @ predicted)
+    assert found.products == pytest.approx(unit * predicted @ came)
+    assert half_life_evidence([held]).squares == pytest.approx(unit * moved @ moved)
+    assert half_life_evidence([held]).products == pytest.approx(unit * moved @ beyond)
 
 
 def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
@@ -91,10 +93,10 @@ def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
     parts = [rng.normal(size=(4, 50)) for _ in range(4)]
     one = shared_evidence([cell(*p) for p in parts], SHARES, 0.7)
     other = shared_evidence([cell(*(30.0 * p)) for p in parts[::-1]], SHARES, 0.7)
-    assert other.said == pytest.approx(one.said)
-    assert other.came == pytest.approx(one.came)
+    assert other.squares == pytest.approx(one.squares)
+    assert other.products == pytest.approx(one.products)
     assert other.trades == one.trades == 200
-    assert shared_evidence([cell(*np.zeros((4, 5)))], SHARES, 0.7) == Evidence()
+    assert shared_evidence([cell(*np.zeros((4, 5)))], SHARES, 0.7) == WeightEvidence()
 
 
 @given(st.lists(st.floats(-100, 0), min_size=2, max_size=6), st.floats(0.001, 0.2), st.floats(0, 1))

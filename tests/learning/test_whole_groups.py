@@ -10,7 +10,7 @@ import pytest
 
 from app.learning.common.baselines import segment_baselines
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, course_days
 from app.learning.integrated.paths import GroupPath
@@ -178,7 +178,7 @@ def test_the_record_of_a_level_is_told_in_trades() -> None:
     for group in held:
         i = whole_id(group.summary)
         evidence = record_of_level(group.summary, *coarse_level(found[i], spread.noise2[i]), CONFIG)
-        assert evidence.said >= 0
+        assert evidence.squares >= 0
         assert 0 < evidence.trades <= group.summary.n
     young = groups(learned({("pm.y", "add"): market(3, 25)}))
     lone = levels(

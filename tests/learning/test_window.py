@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.common.window import GroupWindow, Trade, trade_from_fact
+from app.learning.common.trade import Trade, trade_from_fact
+from app.learning.common.window import GroupWindow
 from schemas.facts import FactAction, PatternTradeEvent, Segment
 from tests.learning.making import trade, trades
 from tests.learning.reference import counting_trades

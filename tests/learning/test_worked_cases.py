@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.factors import Member, cluster
 from app.learning.integrated.sketches import trade_hash

@@ -20,8 +20,8 @@ import pytest
 from aiokafka import TopicPartition
 
 from app.log import topics
+from app.log.bulk_reader import read_to_end, reader
 from app.log.producer import Producer
-from app.log.reader import read_to_end, reader
 from app.log.records import Outgoing, partition_of, version_of
 from app.settings import Settings
 from schemas.kinds import FACTS, LESSONS

@@ -14,7 +14,7 @@ import msgspec
 
 from app.closes import explode
 from app.learning.common.event_time import DAY_US, micros_from_text
-from app.learning.common.window import Trade, trade_from_fact
+from app.learning.common.trade import Trade, trade_from_fact
 from app.learning.engine import Engine
 from app.learning.integrated.history import day_text, history_records
 from app.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from app.log import topics
-from app.log.reader import reader
+from app.log.bulk_reader import reader
 from app.settings import Settings
 from app.worker.process import make_app
 from schemas import kinds

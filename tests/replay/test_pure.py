@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.errors import BadDataError, UsageError
-from app.learning.common.window import Trade
+from app.learning.common.trade import Trade
 from app.replay import digest as digests
 from app.replay import spool
 from app.replay.live import Live, decoded

@@ -9,7 +9,8 @@ import pytest
 
 from app.learning.common import sieve
 from app.learning.common.sieve import Sieve
-from app.learning.common.window import GroupWindow, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow
 
 
 def records(rng: random.Random) -> list[Trade]:

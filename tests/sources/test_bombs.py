@@ -130,7 +130,7 @@ def test_it_is_refused_within_bounds(
 
 
 def test_a_result_that_nests_too_deeply_is_bad_data() -> None:
-    from app.sources.freqtrade_results import parse
+    from app.sources.adapters.freqtrade_results import parse
 
     with pytest.raises(ValueError, match="nested"):
         parse(b"[" * 100_000 + b"]" * 100_000)

@@ -17,10 +17,11 @@ from app.learning.classic.statistics import SliceStatistics, joined, slice_stati
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import Outbox
-from app.learning.common.refit import RebuildNeeded, Refit, Work
+from app.learning.common.refit import Refit, Work, require_trades
 from app.learning.common.segments import segment_sums
 from app.learning.common.size_unit import robust_sd
-from app.learning.common.window import GroupWindow, Snapshot, Trade
+from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow, Snapshot
 from edgeloop.identity import group_id, slice_id
 from edgeloop.overrides import Evidence
 from schemas.kinds import LESSONS
@@ -33,13 +34,26 @@ then faster (5 000 trades × 19 dims, 47 000 slices: 24 ms for one trade that ca
 
 
 class GroupLearner:
-    """Lessons of one group, every slice of at least `n_min` trades and at most `max_dims`
-    dimensions (0: any number).
+    """Lessons of one group: every slice of at least `n_min` trades and at most `max_dims`
+    dimensions.
 
-    `fold` takes trades in; `refit` brings up to date what they touched and returns the differences.
-    Its lessons are to the last bit those that a new learner would make of the same trades.
-    `window_us` in microseconds, `window_trades` a count; `outcome` names what trades are measured
-    by: all but `rr` need a unit of size.
+    `fold` takes trades in; `refit` updates what they touched and returns the differences. The
+    lessons equal, to the last bit, those that a new learner would make of the same trades.
+
+    Parameters
+    ----------
+    module, pattern_key, action_category
+        The group.
+    window_us
+        Length of the window, in microseconds.
+    window_trades
+        Most trades in the window.
+    n_min
+        Trades that a slice needs for a lesson.
+    max_dims
+        Most dimensions of a slice; 0 means no limit.
+    outcome
+        What trades are measured by; every outcome but `rr` needs a unit of size.
 
     >>> learner = GroupLearner(
     ...     "pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2,
@@ -105,7 +119,7 @@ class GroupLearner:
 
     @property
     def touched(self) -> bool:
-        """Never: a refit costs what has changed, so nothing is said in between."""
+        """False: a refit costs only what has changed, so there are no provisional results."""
         return False
 
     @property
@@ -115,43 +129,93 @@ class GroupLearner:
 
     @property
     def stale(self) -> float:
-        """1: what changed is not known before a refit."""
+        """1: the changes are not known before a refit."""
         return 1.0
 
     def provisional(self, version: int) -> Refit:
-        """The same as `refit`."""
+        """The same as `refit`.
+
+        Parameters
+        ----------
+        version
+            The version that changed records are marked with.
+
+        Returns
+        -------
+        What differs.
+        """
         return self.refit(version)
 
     def begin(self, version: int) -> None:
-        """Nothing: a refit is no work for another thread."""
+        """Do nothing: a refit is too short for a thread of its own.
+
+        Parameters
+        ----------
+        version
+            Not used.
+        """
 
     def finish(self, work: Work, version: int) -> Refit:
-        """Never called, as `begin` begins nothing."""
+        """Never called, as `begin` begins nothing.
+
+        Parameters
+        ----------
+        work, version
+            Not used.
+
+        Returns
+        -------
+        Nothing.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
         raise NotImplementedError
 
     def fold(self, trades: Iterable[Trade]) -> None:
-        """Take records of trades in, in any order, repeated or not."""
+        """Take in trades.
+
+        Parameters
+        ----------
+        trades
+            Trades or corrections of them, in any order, repeated or not.
+        """
         self.window.fold(trades)
 
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
-        """Adopt the published records of this group: the next refit returns the differences from
-        exactly these, and retires invalid ones."""
+        """Start from the published records: the next refit returns the differences from them, and
+        retires those that no longer hold.
+
+        Parameters
+        ----------
+        published
+            All records of this group that are published.
+        """
         records = list(published)
         self._summary.adopt(record for record in records if isinstance(record, GroupSummary))
         self._adopted = Outbox(LESSONS)
         self._adopted.adopt(record for record in records if isinstance(record, Lesson))
 
     def refit(self, version: int) -> Refit:
-        """The changes since the last refit (or `adopt`), marked with `version`.  Without changes:
-        nothing, whatever the version.
+        """The changes since the last refit or `adopt`.
 
-        Raises `RebuildNeeded` while the window lacks trades.
+        Parameters
+        ----------
+        version
+            The version that changed records are marked with.
+
+        Returns
+        -------
+        What differs; empty if no trade has changed, whatever the version.
+
+        Raises
+        ------
+        RebuildNeeded
+            While the window lacks trades.
         """
-        if self.needs_rebuild:
-            raise RebuildNeeded(
-                f"The window of {self.pattern_key}|{self.action_category} is missing trades: fold"
-                " the log again."
-            )
+        require_trades(self.window, self.pattern_key, self.action_category)
         if not self.dirty:
             return Refit([], [], None)
         summary = None
@@ -176,7 +240,17 @@ class GroupLearner:
         return Refit(lessons, retired + about_group.retired, summaries[0] if summaries else None)
 
     def lessons(self, version: int) -> list[Lesson]:
-        """All lessons as of the last refit, marked with `version`."""
+        """All lessons as of the last refit.
+
+        Parameters
+        ----------
+        version
+            The version that they are marked with.
+
+        Returns
+        -------
+        The lessons.
+        """
         return self._lessons(list(self._known.slot_of.values()), version)
 
     def _learn(self, snapshot: Snapshot) -> tuple[list[int], list[str]]:

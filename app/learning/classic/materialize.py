@@ -16,6 +16,7 @@ from app.learning.common.baselines import module_baseline
 from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.common.outbox import Difference, same
+from app.learning.common.refit import require_module
 from app.learning.common.size_unit import unit_of_size
 from edgeloop.overrides import Override, OverrideDecay
 from schemas.lessons import GroupSummary, Lesson, LessonVerdict
@@ -38,16 +39,27 @@ class _Judged(NamedTuple):
 
 
 class Materializer:
-    """The lessons of one module and what was handed out about them.
+    """The judge of one module: verdicts and overrides from its lessons.
 
-    `fold` takes lessons in, `judge` returns what differs from what was handed out last.  After a
-    full `judge` what has been handed out, all calls together, is a function of the lessons and
-    summaries alone, save for versions: a record is not handed out again merely because a version
-    moved.
+    `fold` takes lessons in; `judge` returns what differs from the last output. After a full `judge`
+    the output of all calls together is a function of the lessons and summaries alone, apart from
+    versions: a record is not published again merely because a version moved.
 
-    The formulas see outcomes in units of size: `rr` as it is, any other `outcome` in robust
-    standard deviations of the module.  `edge_min` is in units of size, `baseline_default` in units
-    of the outcome.
+    The formulas use outcomes in units of size: `rr` as it is, any other outcome in robust standard
+    deviations of the module.
+
+    Parameters
+    ----------
+    module
+        The module.
+    n_min
+        Trades that a slice needs to be judged.
+    edge_min
+        Smallest absolute edge that makes an override, in units of size.
+    baseline_default
+        Baseline of a module without trades, in units of the outcome.
+    outcome
+        What trades are measured by.
     """
 
     def __init__(
@@ -88,17 +100,23 @@ class Materializer:
         return sum(lesson is not None for lesson in self._lessons)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired.  A later
-        record replaces an earlier one of its id.
+        """Take in lessons and group summaries, then the ids of those that were retired. A later
+        record replaces an earlier one with the same id.
 
-        Raises `ValueError` if a record is another module's.
+        Parameters
+        ----------
+        records
+            Lessons and summaries.
+        retired
+            Ids of those that no longer hold.
+
+        Raises
+        ------
+        ValueError
+            If a record belongs to another module.
         """
         for record in records:
-            if record.module != self.module:
-                raise ValueError(
-                    f"The record {record.lesson_id} is of module {record.module!r}, not of"
-                    f" {self.module!r}."
-                )
+            require_module(record, self.module)
             if isinstance(record, GroupSummary):
                 self._summaries[record.lesson_id] = record
                 continue
@@ -126,10 +144,15 @@ class Materializer:
                 self._summaries.pop(lesson_id, None)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """What is published of this module, records of any kind: from here on `judge` returns what
-        differs from exactly this.
+        """Start from the published records: from now on `judge` returns the differences from them.
 
-        Fold all lessons before judging: what is published of a lesson that is not there is retired.
+        Fold all lessons before judging: published records of a lesson that is not there are
+        retired.
+
+        Parameters
+        ----------
+        published
+            All published records of this module, of any kind.
         """
         self._published.adopt(published)
         self._adopted = True
@@ -137,16 +160,29 @@ class Materializer:
         self._touched = set(self._slot_of.values())
 
     def counts(self) -> dict[str, Any]:
-        """Empty: `classic` has no weights."""
+        """The weights of the learners.
+
+        Returns
+        -------
+        Empty: `classic` has no weights.
+        """
         return {}
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
-        """The differences from the previous output, marked with `version`; a second call in a row
-        returns nothing.
+        """The differences from the previous output; a second call in a row returns nothing.
 
-        With `urgent_only`, a lesson that has not changed itself counts only where its decision or
-        its multiplier (on the grid) has moved with the baseline or the unit of size; the rest, such
-        as the baseline it names, waits for the next full call.
+        Parameters
+        ----------
+        version
+            The version that changed records are marked with.
+        urgent_only
+            Whether a lesson that has not changed itself counts only if its decision or its
+            multiplier (on the grid) has moved with the baseline or the unit of size. The rest, such
+            as the baseline that its verdict shows, waits for the next full call.
+
+        Returns
+        -------
+        What differs.
         """
         baseline = module_baseline(
             self.module, self._summaries.values(), self.baseline_default, version

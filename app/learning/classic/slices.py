@@ -26,12 +26,21 @@ CHUNK_WORDS = 1 << 16
 """Words of candidates looked at in one go: half a megabyte, which stays in the cache (a quarter or
 four times that is slower)."""
 PAIR_TABLE_ITEMS = 4096
-"""Up to so many items a table of all pairs (16 MB) prunes candidates before they are counted."""
+"""Up to this many items, a table of all pairs (16 MB) prunes candidates before they are counted."""
 
 
 class Block(NamedTuple):
-    """K slices of k values: `items` (K, k) uint32, by dimension; `trades` (K, W) bitset of trades;
-    `n` (K,) how many trades."""
+    """K slices of k values each.
+
+    Attributes
+    ----------
+    items
+        Items (K, k), by dimension.
+    trades
+        Bitset of the trades (K, W).
+    n
+        Number of trades (K,).
+    """
 
     items: NDArray[np.uint32]
     trades: Words
@@ -53,8 +62,12 @@ class _Level(NamedTuple):
 class Incidence:
     """The trade × item incidence of a window as bitsets.
 
-    `trade_of_bit` (64 W,) tells the trade (its place in the snapshot) of each bit of a trade
-    bitset.
+    `trade_of_bit` (64 W,) is the trade (its place in the snapshot) of each bit of a trade bitset.
+
+    Parameters
+    ----------
+    snapshot
+        The trades in the window.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -117,7 +130,9 @@ class Incidence:
         ----------
         Agrawal & Srikant 1994, "Fast algorithms for mining association rules", VLDB.
 
-        >>> from app.learning.common.window import GroupWindow, Trade
+        >>> from app.learning.common.trade import Trade
+
+        >>> from app.learning.common.window import GroupWindow
         >>> window = GroupWindow(10**9, 100)
         >>> window.fold(
         ...     Trade(
@@ -164,7 +179,17 @@ class Incidence:
                 stack.append(self._children(level, rows, dims, pairs, n_min, fresh))
 
     def slices(self, items: NDArray[np.uint32]) -> Block:
-        """The trades of given slices: `items` (K, k), padded with 0."""
+        """The trades of given slices.
+
+        Parameters
+        ----------
+        items
+            Items (K, k) of the slices, padded with 0.
+
+        Returns
+        -------
+        The slices with their trades.
+        """
         wanted, place = np.unique(items, return_inverse=True)
         bits = self._item_rows(wanted)
         bits[wanted == 0] = self._all_rows
@@ -181,8 +206,17 @@ class Incidence:
         return Block(items, trades, _count(trades))
 
     def trades_of(self, rows: Words) -> Words:
-        """Row bitsets (K, W) → trade bitsets (K, W): the last bit of each trade that has a row set.
-        May reuse `rows`."""
+        """Trade bitsets from row bitsets: the last bit of each trade that has a row set.
+
+        Parameters
+        ----------
+        rows
+            Row bitsets (K, W); they may be overwritten.
+
+        Returns
+        -------
+        Trade bitsets (K, W).
+        """
         if self._one_row_each:
             return rows
         trades = rows & self._below

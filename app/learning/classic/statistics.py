@@ -20,11 +20,22 @@ CHUNK_WORDS = 1 << 15
 
 
 class SliceStatistics(NamedTuple):
-    """Per slice, arrays (K,).
+    """Statistics of K slices.
 
-    `n` trades; `mean` and sample `variance` of the outcome (0 if n = 1); least-squares `slope` of
-    the outcome per hour of exit (0 if all exits are one); `n_exits` distinct exits; `first_us` and
-    `last_us`, oldest and newest exit in µs since 1970.
+    Attributes
+    ----------
+    n
+        Trades (K,).
+    mean
+        Mean outcome (K,).
+    variance
+        Sample variance of the outcome (K,); 0 if n = 1.
+    slope
+        Least-squares slope of the outcome per hour of exit (K,); 0 if all exits are equal.
+    n_exits
+        Distinct exits (K,).
+    first_us, last_us
+        Oldest and newest exit (K,), in microseconds since the epoch.
     """
 
     n: NDArray[np.int64]
@@ -62,7 +73,9 @@ def slice_statistics(
     ----------
     Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", Am. Stat. 37.
 
-    >>> from app.learning.common.window import GroupWindow, Trade
+    >>> from app.learning.common.trade import Trade
+
+    >>> from app.learning.common.window import GroupWindow
     >>> window = GroupWindow(10**12, 100)
     >>> window.fold(
     ...     Trade(
@@ -90,7 +103,17 @@ def slice_statistics(
 
 
 def joined(parts: list[SliceStatistics]) -> SliceStatistics:
-    """Several sets of slices, one after the other."""
+    """Several sets of slices, one after the other.
+
+    Parameters
+    ----------
+    parts
+        The sets.
+
+    Returns
+    -------
+    One set.
+    """
     if not parts:
         none, zero = np.zeros(0, np.int64), np.zeros(0, np.float64)
         return SliceStatistics(none, zero, zero, zero, none, none, none)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.learning.common.columns import Columns
 from app.learning.common.segments import segment_order
-from app.learning.common.window import SegmentKey
+from app.learning.common.trade import SegmentKey
 from edgeloop.identity import baseline_id
 from schemas.lessons import Baseline, GroupSummary, SegmentSum
 
@@ -84,8 +84,18 @@ PRIOR_TRADES = 10.0
 
 
 class SegmentBaselines(NamedTuple):
-    """What `integrated` expects of a trade by where it is made: `records` to publish, and per
-    segment the mean and its variance; `elsewhere` are both for a segment without home trades."""
+    """What `integrated` expects of a trade by its segment, whatever its pattern.
+
+    Attributes
+    ----------
+    records
+        The baselines to publish.
+    means, variances
+        By segment, the mean outcome and the variance of that mean, in units of the outcome and
+        their square.
+    elsewhere
+        Mean and variance for a segment without home trades.
+    """
 
     records: list[Baseline]
     means: dict[SegmentKey, float]
@@ -93,8 +103,18 @@ class SegmentBaselines(NamedTuple):
     elsewhere: tuple[float, float]
 
     def on_grid(self, unit: float) -> SegmentBaselines:
-        """With means to an eighth of their own standard errors, or to a thousandth of `unit`: the
-        next trade of one group does not change what is judged of all others."""
+        """The baselines rounded to a grid, so that the next trade of one group does not change the
+        judgement of all others.
+
+        Parameters
+        ----------
+        unit
+            Units of the outcome that are one unit of size.
+
+        Returns
+        -------
+        Means rounded as by `on_error_grid`.
+        """
         cells = {
             key: on_error_grid(mean, self.variances[key], unit) for key, mean in self.means.items()
         }
@@ -107,12 +127,25 @@ class SegmentBaselines(NamedTuple):
 
 
 LEAST_STEP = 1e-3
-"""Of a mean, in units of size: a tenth of a step of the multiplier."""
+"""Smallest step of a mean, in units of size: a tenth of a step of the multiplier."""
 
 
 def on_error_grid(mean: float, variance: float, unit: float) -> tuple[float, float]:
-    """A mean to an eighth of its standard error or a thousandth of `unit`, whichever is more, and
-    its variance to a quarter of a factor of two.
+    """A mean rounded to an eighth of its standard error or a thousandth of the unit, whichever is
+    more; and its variance, rounded to a quarter of a factor of two.
+
+    Parameters
+    ----------
+    mean
+        The mean, in units of the outcome.
+    variance
+        Its variance.
+    unit
+        Units of the outcome that are one unit of size.
+
+    Returns
+    -------
+    The rounded mean and variance.
 
     >>> on_error_grid(0.5, 0.0, 1.0), on_error_grid(0.517, 0.01, 1.0)
     ((0.5, 0.0), (0.515625, 0.009290680585958758))
@@ -133,7 +166,15 @@ class SegmentSums:
         self._totals: dict[SegmentKey, tuple[int, float, float]] = {}
 
     def put(self, group: Hashable, segments: tuple[SegmentSum, ...]) -> None:
-        """Set what a group has in each segment; () for a group that is gone."""
+        """Set the sums of a group in each segment.
+
+        Parameters
+        ----------
+        group
+            The group.
+        segments
+            Its sums by segment; () for a group that is gone.
+        """
         now = {(part.bucket, part.timeframe): part for part in segments}
         for part in self._of.pop(group, ()):
             key = (part.bucket, part.timeframe)
@@ -151,8 +192,12 @@ class SegmentSums:
             self._of[group] = segments
 
     def totals(self) -> dict[SegmentKey, tuple[int, float, float]]:
-        """By segment, in order: trades, and the sums of outcomes and of their squares, rounded
-        once."""
+        """The sums over all groups.
+
+        Returns
+        -------
+        By segment, in order: trades, sum of outcomes and sum of their squares, each rounded once.
+        """
         for key in self._parts.keys() - self._totals.keys():
             parts = self._parts[key]
             self._totals[key] = round(parts.total(0)), parts.total(1), parts.total(2)
@@ -215,7 +260,25 @@ def baselines_of(
     default: float,
     version: int,
 ) -> SegmentBaselines:
-    """`segment_baselines` from the `totals` of `SegmentSums`, as of the newest summary."""
+    """`segment_baselines` from the `totals` of `SegmentSums`.
+
+    Parameters
+    ----------
+    module
+        The module.
+    sums
+        Trades, sum of outcomes and sum of their squares by segment.
+    as_of
+        Newest exit of the module.
+    default
+        Baseline of a module without trades.
+    version
+        The version that the records are marked with.
+
+    Returns
+    -------
+    The baselines.
+    """
     keys = list(sums)
     n = np.array([sums[k][0] for k in keys], np.float64)
     total = np.array([sums[k][1] for k in keys])

@@ -19,7 +19,13 @@ from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
 
 @dataclass
 class Changes:
-    """The records to publish and to retire, by kind."""
+    """The records to publish and to retire, by kind.
+
+    Attributes
+    ----------
+    overrides, verdicts, baselines, regime_weights, factors
+        The differences of each kind.
+    """
 
     overrides: Difference[Override] = field(default_factory=Difference)
     verdicts: Difference[LessonVerdict] = field(default_factory=Difference)
@@ -40,10 +46,15 @@ class Changes:
 
 
 class Outboxes:
-    """What is published of a module.
+    """The published records of a module, of all kinds.
 
-    `urgent`: whether a position manager should learn of the difference between two records at once;
-    `urgent_part`: the part of a verdict that is, where of verdicts only digests are to be held.
+    Parameters
+    ----------
+    urgent
+        Whether a difference between two records is published at once.
+    urgent_part
+        The part of a verdict whose change is published at once, where only digests of verdicts are
+        held.
     """
 
     def __init__(
@@ -60,7 +71,13 @@ class Outboxes:
         self.factors: Outbox[LatentFactor] = Outbox(FACTORS, urgent)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Take these records, of any kind and nothing else, as published."""
+        """Start from these records, of any kind, as the only published ones.
+
+        Parameters
+        ----------
+        published
+            The records.
+        """
         by_kind: dict[type, list[Any]] = {}
         for record in published:
             by_kind.setdefault(type(record), []).append(record)

@@ -18,7 +18,12 @@ Key = TypeVar("Key")
 
 
 class Columns(Generic[Key]):
-    """A row of `width` numbers for each group.
+    """A row of numbers for each group.
+
+    Parameters
+    ----------
+    width
+        Numbers in a row.
 
     >>> columns = Columns(2)
     >>> columns.put(("b", "add"), (1.0, 2.0))
@@ -41,7 +46,15 @@ class Columns(Generic[Key]):
         return len(self._row)
 
     def put(self, group: Key, row: Sequence[float]) -> None:
-        """Set the row of a group."""
+        """Set the row of a group.
+
+        Parameters
+        ----------
+        group
+            The group.
+        row
+            Its numbers.
+        """
         new = group not in self._row
         self._row[group] = row
         if new:
@@ -50,7 +63,13 @@ class Columns(Generic[Key]):
             self._values[self._place[group]] = row
 
     def drop(self, group: Key) -> None:
-        """Remove the row of a group, if it has one."""
+        """Remove the row of a group, if it has one.
+
+        Parameters
+        ----------
+        group
+            The group.
+        """
         if self._row.pop(group, None) is not None:
             self._place = None
 
@@ -60,7 +79,12 @@ class Columns(Generic[Key]):
         return list(self._place or ())
 
     def values(self) -> Floats:
-        """All rows (G, width), by group."""
+        """All rows.
+
+        Returns
+        -------
+        The rows (G, width), sorted by group.
+        """
         if self._place is None:
             ordered = sorted(self._row, key=_order)
             self._place = {group: place for place, group in enumerate(ordered)}
@@ -70,7 +94,17 @@ class Columns(Generic[Key]):
         return self._values
 
     def total(self, column: int) -> float:
-        """The sum of a column, rounded once."""
+        """The sum of a column, rounded once (whatever the order of the groups).
+
+        Parameters
+        ----------
+        column
+            Its place in the rows.
+
+        Returns
+        -------
+        The sum.
+        """
         return fsum(self.values()[:, column].tolist())
 
 

@@ -15,13 +15,34 @@ from app.learning.common.event_time import DAY_US
 class LearningConfig:
     """Settings of the core.
 
-    `learning` is `classic` or `integrated`; the last seven fields concern `integrated` alone.
-    `window_us` in µs, `window_trades` and `n_min` in trades, `max_dims` 0 for any number;
-    `edge_min` in units of size, `baseline_default` in units of the outcome; `alpha` is the error
-    rate of a module; `half_life`, `regime_weights` and `latent_factors` switch the three
-    meta-learners; `regime_signature` names the dimensions that distinguish regimes, the coarsest
-    first; slices whose trades have a Jaccard index of `factor_jaccard` are one factor; at most
-    `lessons_per_group` lessons of a group are published.
+    Attributes
+    ----------
+    learning
+        `classic` or `integrated`; the fields from `alpha` on concern `integrated` alone.
+    outcome
+        `rr`, `roi` or `pnl`.
+    window_us
+        Length of the window, in microseconds.
+    window_trades
+        Most trades of a group in the window.
+    n_min
+        Trades that a slice needs to be judged.
+    max_dims
+        Most dimensions of a slice; 0 means no limit.
+    edge_min
+        `classic`: smallest absolute edge that makes an override, in units of size.
+    baseline_default
+        Baseline of a module without trades, in units of the outcome.
+    alpha
+        Error rate of a module.
+    half_life, regime_weights, latent_factors, shared_effects
+        Switches of the learners: True for on, False for off, None to let the record decide.
+    regime_signature
+        Dimensions that define regimes, the coarsest first.
+    factor_jaccard
+        Jaccard index of their trades from which slices are one factor.
+    lessons_per_group
+        Most lessons of a group that are published.
     """
 
     learning: str = "integrated"

@@ -18,14 +18,19 @@ Kept = TypeVar("Kept", bound=msgspec.Struct)
 
 _encode = msgspec.msgpack.Encoder().encode
 DIGEST_BYTES = 16
-"""Of a lesson; two lessons of different content have one digest in one case of 10³⁸."""
+"""Bytes of a record's digest; two different records have the same one in one case of 10³⁸."""
 URGENT_BYTES = 8
-"""Of the urgent part of a record."""
+"""Bytes of the digest of a record's urgent part."""
 
 
 class Digests(Generic[Kept]):
-    """As `Outbox`, for records of which nothing but a digest is kept: a lesson takes some 3 kB, its
+    """An `Outbox` that keeps nothing but a digest of each record: a lesson takes some 3 kB, its
     digest a fiftieth.
+
+    Parameters
+    ----------
+    topic
+        Topic of the records.
 
     >>> from schemas.kinds import FACTORS
     >>> from schemas.lessons import LatentFactor
@@ -50,13 +55,29 @@ class Digests(Generic[Kept]):
         return key in self._digests
 
     def adopt(self, records: Iterable[Kept]) -> None:
-        """Take these records, and nothing else, as published."""
+        """Start from these records as the only published ones.
+
+        Parameters
+        ----------
+        records
+            The records.
+        """
         self._digests = {self._key_of(record): digest_of(record) for record in records}
 
     def replace(self, current: Iterable[Kept], version: int) -> Difference[Kept]:
-        """How `current`, all records that there should be, differ from what is published.
+        """The difference between the complete set of records and the published ones; it then counts
+        as published.
 
-        The difference counts as published from now on; its records are marked with `version`.
+        Parameters
+        ----------
+        current
+            All records that there should be.
+        version
+            The version that changed records are marked with.
+
+        Returns
+        -------
+        What differs.
         """
         records = list(current)
         gone = sorted(self._digests.keys() - {self._key_of(record) for record in records})
@@ -67,7 +88,19 @@ class Digests(Generic[Kept]):
         return difference
 
     def update(self, current: Iterable[Kept], version: int) -> Difference[Kept]:
-        """As `replace`, where `current` are only those that may have changed."""
+        """As `replace`, where `current` holds only the records that may have changed.
+
+        Parameters
+        ----------
+        current
+            The records.
+        version
+            The version that changed records are marked with.
+
+        Returns
+        -------
+        What differs.
+        """
         difference: Difference[Kept] = Difference()
         for record in current:
             key, digest = self._key_of(record), digest_of(record)
@@ -81,8 +114,15 @@ class Digests(Generic[Kept]):
 
 
 class LeanOutbox(Outbox[Kept]):
-    """An `Outbox` that holds a digest of each record: one of all its content, and one of what a
-    reader would notice at once, `urgent_part`.
+    """An `Outbox` that keeps two digests of each record: one of its content, and one of the part
+    whose change is published at once.
+
+    Parameters
+    ----------
+    topic
+        Topic of the records.
+    urgent_part
+        The part of a record whose change is published at once.
 
     >>> from schemas.kinds import FACTORS
     >>> from schemas.lessons import LatentFactor
@@ -114,6 +154,16 @@ class LeanOutbox(Outbox[Kept]):
 
 
 def digest_of(record: Any) -> bytes:
-    """The digest of a record's content, whatever its version and those of its lessons."""
+    """The digest of a record's content; versions are not part of it.
+
+    Parameters
+    ----------
+    record
+        The record.
+
+    Returns
+    -------
+    The digest.
+    """
     content = _encode((type(record).__name__, *content_of(record)))
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()

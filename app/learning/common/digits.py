@@ -11,7 +11,16 @@ do not show."""
 
 
 def shortened(x: float) -> float:
-    """`x` to nine significant digits.
+    """A number rounded to nine significant digits.
+
+    Parameters
+    ----------
+    x
+        The number.
+
+    Returns
+    -------
+    The rounded number.
 
     >>> shortened(1 / 3), shortened(-0.0)
     (0.333333333, 0.0)

@@ -14,7 +14,16 @@ __all__ = ["DAY_US", "HOUR_US", "micros_from_text", "text_from_micros"]
 
 
 def micros_from_text(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 time.
+    """Microseconds since the epoch of an RFC 3339 time.
+
+    Parameters
+    ----------
+    text
+        The time.
+
+    Returns
+    -------
+    Microseconds since 1970-01-01T00:00:00Z.
 
     Raises
     ------
@@ -32,7 +41,16 @@ def micros_from_text(text: str) -> int:
 
 @lru_cache(maxsize=16_384)
 def text_from_micros(micros: int) -> str:
-    """RFC 3339 text in UTC with microseconds, as facts carry it.
+    """RFC 3339 text in UTC with microseconds, as facts have it.
+
+    Parameters
+    ----------
+    micros
+        Microseconds since the epoch.
+
+    Returns
+    -------
+    The text.
 
     >>> text_from_micros(86_400_000_001)
     '1970-01-02T00:00:00.000001Z'

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from app.learning.common.window import Trade, trade_from_fact
+from app.learning.common.trade import Trade, trade_from_fact
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""
@@ -56,10 +56,22 @@ def trades_by_group(
     outcome: str,
     unreadable: Callable[[int, Exception], None],
 ) -> tuple[dict[Group, list[Trade]], int]:
-    """The trades of facts by group, in their order, and how many facts lack the outcome.
+    """The trades of facts, by group.
 
-    A group of which every fact lacks it has an empty list.  `unreadable` is called with the place
-    of each value that is no fact, and the reason: only another program can have written it.
+    Parameters
+    ----------
+    values
+        Values of records of `pattern_trade_events`.
+    outcome
+        `rr`, `roi` or `pnl`.
+    unreadable
+        Called with the place of each value that is not a fact, and the reason: only another program
+        can have written it.
+
+    Returns
+    -------
+    The trades of each group, in their order; and the number of facts that lack the outcome. A group
+    all of whose facts lack it has an empty list.
 
     >>> trades_by_group([b"{}"], "rr", lambda place, error: print(place, error))
     0 Object missing required field `module`

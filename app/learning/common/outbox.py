@@ -21,7 +21,14 @@ Kept = TypeVar("Kept", bound=msgspec.Struct)
 
 @dataclass
 class Difference(Generic[Record]):
-    """The records to publish and the keys to retire, of one record kind.
+    """The records of one kind to publish, and the keys to retire.
+
+    Attributes
+    ----------
+    published
+        The records.
+    retired
+        The keys.
 
     >>> bool(Difference()), len(Difference(retired=["a"]))
     (False, 1)
@@ -35,11 +42,17 @@ class Difference(Generic[Record]):
 
 
 class Outbox(Generic[Kept]):
-    """What is published of one kind of record, and how the current records differ from it.
+    """The published records of one kind, and how the current records differ from them.
 
-    A record with the same content as the published one is omitted, whatever its version.  `urgent`
-    tells whether a reader would notice the difference between two records at once; the others can
-    wait (`urgent_only`).
+    A record with the same content as the published one is omitted, whatever its version.
+    Differences that are not urgent can wait (`urgent_only`).
+
+    Parameters
+    ----------
+    topic
+        Topic of the records.
+    urgent
+        Whether a difference between two records is published at once; by default, each is.
 
     >>> from schemas.kinds import FACTORS
     >>> from schemas.lessons import LatentFactor
@@ -65,20 +78,38 @@ class Outbox(Generic[Kept]):
 
     @property
     def held(self) -> Mapping[str, Kept]:
-        """What is published, by key."""
+        """The published records, by key."""
         return self._held
 
     def adopt(self, records: Iterable[Kept]) -> None:
-        """Take these records, and nothing else, as published."""
+        """Start from these records as the only published ones.
+
+        Parameters
+        ----------
+        records
+            The records.
+        """
         self._held = {self._key_of(record): self._kept(record) for record in records}
         self._waiting = {}
 
     def replace(
         self, current: Iterable[Kept], version: int, *, urgent_only: bool = False
     ) -> Difference[Kept]:
-        """The difference between `current`, the complete set of records, and what is published.
+        """The difference between the complete set of records and the published ones; it then counts
+        as published.
 
-        The difference then counts as published; its records are marked with `version`.
+        Parameters
+        ----------
+        current
+            All records that there should be.
+        version
+            The version that changed records are marked with.
+        urgent_only
+            Whether differences that are not urgent wait.
+
+        Returns
+        -------
+        What differs.
         """
         by_key = {self._key_of(record): record for record in current}
         self._waiting = {}
@@ -93,8 +124,23 @@ class Outbox(Generic[Kept]):
         *,
         urgent_only: bool = False,
     ) -> Difference[Kept]:
-        """As `replace`, where `current` are only those that may have changed; `gone` should not be
-        there."""
+        """As `replace`, where `current` holds only the records that may have changed.
+
+        Parameters
+        ----------
+        current
+            The records.
+        gone
+            Keys of records that there should not be.
+        version
+            The version that changed records are marked with.
+        urgent_only
+            Whether differences that are not urgent wait.
+
+        Returns
+        -------
+        What differs.
+        """
         by_key = {self._key_of(record): record for record in current}
         gone = list(gone)
         for key in gone:
@@ -128,7 +174,7 @@ class Outbox(Generic[Kept]):
         return difference
 
     def _kept(self, record: Kept) -> Any:
-        """What is held of a published record."""
+        """The part of a published record that is held."""
         return record
 
     def _same(self, record: Kept, old: Any) -> bool:
@@ -140,14 +186,34 @@ class Outbox(Generic[Kept]):
 
 def same(one: Any, other: Any) -> bool:
     """Whether two records have the same content, apart from their versions and those of their
-    lessons."""
+    lessons.
+
+    Parameters
+    ----------
+    one, other
+        The records; None is equal to none.
+
+    Returns
+    -------
+    True if they have.
+    """
     if other is None or type(one) is not type(other):
         return False
     return content_of(one) == content_of(other)
 
 
 def content_of(record: Any) -> tuple[Any, ...]:
-    """What a record says, whatever its version and those of its lessons."""
+    """The content of a record, without its version and those of its lessons.
+
+    Parameters
+    ----------
+    record
+        The record.
+
+    Returns
+    -------
+    A comparable value.
+    """
     return (*_content(record.__class__)(record), _span(record))
 
 

@@ -1,4 +1,5 @@
-"""The result of a group's refit: the records that differ from the previous output.
+"""The result of a group's refit, the records that differ from the previous output; and what it and
+its reader require.
 
 May touch: nothing but its arguments.
 """
@@ -7,12 +8,22 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from app.learning.common.window import GroupWindow
 from schemas.lessons import GroupSummary, Lesson
 
 
 class Refit(NamedTuple):
-    """What changed since the last refit: lessons to publish, ids to retire, and the group's summary
-    if it changed."""
+    """What a refit has changed.
+
+    Attributes
+    ----------
+    lessons
+        Lessons to publish.
+    retired
+        Ids to retire.
+    summary
+        The group's summary, if it has changed.
+    """
 
     lessons: list[Lesson]
     retired: list[str]
@@ -21,6 +32,48 @@ class Refit(NamedTuple):
 
 class RebuildNeeded(RuntimeError):
     """The window lacks trades that belong inside; fold the log again before learning from it."""
+
+
+def require_trades(window: GroupWindow, pattern_key: str, action_category: str) -> None:
+    """Require that a group's window has all trades that belong inside.
+
+    Parameters
+    ----------
+    window
+        The window.
+    pattern_key, action_category
+        The group.
+
+    Raises
+    ------
+    RebuildNeeded
+        If it lacks some.
+    """
+    if window.needs_rebuild:
+        raise RebuildNeeded(
+            f"The window of {pattern_key}|{action_category} is missing trades: fold the log again."
+        )
+
+
+def require_module(record: Lesson | GroupSummary, module: str) -> None:
+    """Require that a record belongs to a module.
+
+    Parameters
+    ----------
+    record
+        The record.
+    module
+        The module.
+
+    Raises
+    ------
+    ValueError
+        If it belongs to another.
+    """
+    if record.module != module:
+        raise ValueError(
+            f"The record {record.lesson_id} is of module {record.module!r}, not of {module!r}."
+        )
 
 
 class Work(Protocol):

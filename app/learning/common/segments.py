@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from app.learning.common.window import SegmentKey, Snapshot
+from app.learning.common.trade import SegmentKey
+from app.learning.common.window import Snapshot
 from schemas.lessons import SegmentSum
 
 
@@ -42,6 +43,16 @@ def segment_sums(snapshot: Snapshot) -> tuple[SegmentSum, ...]:
 
 
 def segment_order(segment: SegmentKey) -> tuple[bool, str, bool, str]:
-    """Sorts segments, unknown ones first."""
+    """Sort key of segments; unknown values come first.
+
+    Parameters
+    ----------
+    segment
+        Bucket and timeframe.
+
+    Returns
+    -------
+    The key.
+    """
     bucket, timeframe = segment
     return bucket is not None, bucket or "", timeframe is not None, timeframe or ""

@@ -18,15 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.learning.common.window import Trade, exit_of, packed
+from app.learning.common.trade import Trade, exit_of, packed
 
 SLACK = 4_096
 """Trades kept beyond twice the window's, before any is dropped."""
 
 
 class Sieve:
-    """The trades of one group; `window_us` and `window_trades` as in
-    `app.learning.common.window.GroupWindow`.
+    """The trades of one group of which only those inside the window are wanted.
+
+    Parameters
+    ----------
+    window_us, window_trades
+        As in `app.learning.common.window.GroupWindow`.
 
     >>> def close(trade_id, exit_us, revision=0):
     ...     return Trade(
@@ -47,7 +51,13 @@ class Sieve:
         self._limit = SLACK
 
     def add(self, trades: Iterable[Trade]) -> None:
-        """Take records in, in any order, repeated or not."""
+        """Take in trades.
+
+        Parameters
+        ----------
+        trades
+            Trades or corrections of them, in any order, repeated or not.
+        """
         best, gone = self._best, self._gone
         for trade in trades:
             trade_id = trade.trade_id
@@ -64,11 +74,24 @@ class Sieve:
             self.let_go()
 
     def missing(self) -> set[str]:
-        """Trades inside the window that were dropped: pass their records to `restore`."""
+        """The trades inside the window that were dropped.
+
+        Returns
+        -------
+        Their ids; pass their records to `restore`.
+        """
         return self._inside() & self._gone.keys()
 
     def restore(self, trades: Iterable[Trade], missing: set[str]) -> None:
-        """Take in the highest-ranked records of the trades in `missing`."""
+        """Take in the highest-ranked records of missing trades.
+
+        Parameters
+        ----------
+        trades
+            Any trades; others are ignored.
+        missing
+            The ids from `missing`.
+        """
         for trade in trades:
             if trade.trade_id in missing and packed(trade.rank) == self._gone.get(trade.trade_id):
                 del self._gone[trade.trade_id]
@@ -106,7 +129,12 @@ class Sieve:
         return {trade_id for _, trade_id in inside}
 
     def let_go(self) -> int:
-        """Let go of trades that are outside by what is known; returns how many are held."""
+        """Drop the trades that are outside the window as far as it is known.
+
+        Returns
+        -------
+        How many are still held.
+        """
         inside = self._window([(trade.exit_us, trade_id) for trade_id, trade in self._best.items()])
         for trade_id in self._best.keys() - inside:
             self._gone[trade_id] = packed(self._best.pop(trade_id).rank)

@@ -64,13 +64,37 @@ def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
 
 
 def spread_of_outcomes(summary: GroupSummary) -> tuple[float, int]:
-    """A group's robust variance times its trades, and these; 0 of both without any spread."""
+    """The weight of a group in the unit of size.
+
+    Parameters
+    ----------
+    summary
+        The group's summary.
+
+    Returns
+    -------
+    Its robust variance times its trades, and its trades; 0 and 0 without any spread.
+    """
     sd = summary.robust_sd if summary.path is None else summary.path.robust_sd
     return (sd * sd * summary.n, summary.n) if sd is not None and sd > 0 else (0.0, 0)
 
 
 def unit_of(outcome: str, squares: float, trades: float) -> float:
-    """`unit_of_size` from the sums of `spread_of_outcomes`."""
+    """`unit_of_size` from the sums of `spread_of_outcomes`.
+
+    Parameters
+    ----------
+    outcome
+        `rr`, `roi` or `pnl`.
+    squares
+        Sum of the groups' robust variances times their trades.
+    trades
+        Sum of their trades.
+
+    Returns
+    -------
+    Units of the outcome that are one unit of size.
+    """
     if outcome == "rr" or not trades:
         return 1.0
     return float(f"{np.sqrt(squares / trades):.3g}")

@@ -1,5 +1,4 @@
-"""The sliding window of one group: for each trade the close that counts, as long as it is recent
-enough.
+"""The sliding window of one group: the recent trades, each with the close that counts.
 
 May touch: nothing but its arguments.  The state is a function of the *set* of records folded,
 whatever their order, batching and repetition.
@@ -7,34 +6,27 @@ whatever their order, batching and repetition.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.common.event_time import micros_from_text
-from schemas.facts import FactAction, PatternTradeEvent
+from app.learning.common.trade import SegmentKey, Trade, exit_of, packed
 
-Rank = tuple[int, int, int, str, str]
-"""(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's
-closes counts."""
-Scope = Mapping[str, str]
-"""A canonical scope: dimension → value."""
-SegmentKey = tuple[str | None, str | None]
-"""(bucket, timeframe)."""
 Cells = tuple[list[int], list[int], list[int]]
-"""Of the rows to be written: their numbers, their lengths, and their items one row after the other.
-"""
+"""The rows to be written: their numbers, their lengths, and their items, row after row."""
+FIRST_ROOM = 16
+"""Places of a new window; they are doubled as needed."""
+LEAST_GAPS = 64
+"""Fewer places of removed trades are not worth compacting."""
+UNREAD_GAPS = 2.0
+"""Factor by which more gaps are allowed while `moves` has not been called."""
+RECODE_ITEMS = 1024
+"""With fewer items, unused ones are kept."""
 
-RR_LIMIT = 33.0
-AMOUNT_LIMIT = 1e15
-"""`roi` and `pnl` are clipped here, far beyond any real one, so that no sum of squares overflows.
-"""
 
-_HEAD = struct.Struct(">QIQ")
 _SLOT_ARRAYS = (
     "_exit",
     "_outcome",
@@ -47,95 +39,37 @@ _SLOT_ARRAYS = (
 )
 
 
-class Trade(NamedTuple):
-    """One close of one trade as a group sees it.
-
-    `exit_us` is in microseconds since 1970, `scopes` the distinct ones of its actions in their
-    order; `time_efficiency` is 1/(1 + days to payback, else held), None if unknown.
-    """
-
-    trade_id: str
-    rank: Rank
-    exit_us: int
-    outcome: float
-    segment: SegmentKey
-    home: bool
-    scopes: tuple[Scope, ...]
-    time_efficiency: float | None = None
-
-
-def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
-    """The trade of a fact.
-
-    Parameters
-    ----------
-    fact
-        A record of `pattern_trade_events`.
-    outcome
-        `rr` (clipped to ±33), `roi` or `pnl`.
-
-    Returns
-    -------
-    The trade, with the outcome in its own unit; None if the fact lacks this outcome.
-
-    Raises
-    ------
-    ValueError
-        If `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
-    """
-    if outcome == "rr":
-        value, limit = fact.rr, RR_LIMIT
-    elif outcome == "roi":
-        value, limit = fact.roi, AMOUNT_LIMIT
-    elif outcome == "pnl":
-        value, limit = fact.pnl_usd, AMOUNT_LIMIT
-    else:
-        raise ValueError(f"The outcome is {outcome!r}; expected rr, roi or pnl.")
-    if value is None:
-        return None
-    exit_us = micros_from_text(fact.exit_ts)
-    bytes.fromhex(fact.value_sha256)
-    return Trade(
-        trade_id=fact.trade_id,
-        rank=(fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256),
-        exit_us=exit_us,
-        outcome=min(max(float(value), -limit), limit),
-        segment=(fact.segment.bucket, fact.segment.timeframe),
-        home=fact.home,
-        scopes=_distinct(fact.actions),
-        time_efficiency=fact.metrics.time_efficiency,
-    )
-
-
-def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
-    if len(actions) == 1:
-        return (actions[0].scope,)
-    return tuple({frozenset(action.scope.items()): action.scope for action in actions}.values())
-
-
-def packed(rank: Rank) -> bytes:
-    """The rank as bytes that sort as it does (UTF-8 sorts as code points do; an event id holds no
-    NUL)."""
-    revision, n_actions, exit_us, event_id, sha256 = rank
-    return (
-        _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
-    )
-
-
-def exit_of(rank: bytes) -> int:
-    """`exit_us` of a packed rank."""
-    return int.from_bytes(rank[12:20], "big")
-
-
 @dataclass(frozen=True)
 class Snapshot:
-    """The T trades inside the window in canonical order (exit, trade id), with their R scope rows,
-    grouped by trade in the same order.
+    """The T trades inside the window, sorted by exit and trade id, with their R scope rows, grouped
+    by trade in the same order.
 
-    `exit_us` (T,) µs since 1970; `outcome` (T,); `segment` (T,) place in `segments`; `home` (T,);
-    `fresh` (T,) came since the last `GroupWindow.settle`; `time_efficiency` (T,), NaN = unknown;
-    `row_counts` (T,) rows of each trade; `codes` (R, D) item of each dimension, 0 = missing;
-    `item_dims` (items,) the dimension (column) of each item; `dims` their names.
+    Attributes
+    ----------
+    trade_ids
+        Ids (T).
+    exit_us
+        Exits (T,), in microseconds since the epoch.
+    outcome
+        Outcomes (T,), in their own unit.
+    segment
+        Place of each trade's segment in `segments` (T,).
+    segments
+        Buckets and timeframes.
+    home
+        Whether this is the trade's home group (T,).
+    fresh
+        Whether the trade came since the last `GroupWindow.settle` (T,).
+    time_efficiency
+        See `Trade` (T,); NaN if unknown.
+    row_counts
+        Scope rows of each trade (T,).
+    codes
+        Item of each dimension (R, D); 0 if missing.
+    item_dims
+        The dimension (column) of each item (items,).
+    dims
+        Names of the dimensions (D).
     """
 
     trade_ids: list[str]
@@ -154,7 +88,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Moves:
-    """Trades that came into a window, or left it: columns as in `Snapshot`, in no order."""
+    """Trades that came into a window or left it, in no order.
+
+    Attributes
+    ----------
+    exit_us, outcome, segment, home, row_counts, codes
+        As in `Snapshot`.
+    """
 
     exit_us: NDArray[np.int64]
     outcome: NDArray[np.float64]
@@ -209,16 +149,16 @@ class GroupWindow:
         self._missing = 0
         self._trade_ids: list[str] = []
         self._ranks: list[bytes] = []
-        self._exit = np.zeros(16, np.int64)
-        self._outcome = np.zeros(16, np.float64)
-        self._segment = np.zeros(16, np.int32)
-        self._home = np.zeros(16, np.bool_)
-        self._efficiency = np.zeros(16, np.float32)
-        self._alive = np.zeros(16, np.bool_)
-        self._row_start = np.zeros(16, np.int32)
-        self._row_count = np.zeros(16, np.int32)
+        self._exit = np.zeros(FIRST_ROOM, np.int64)
+        self._outcome = np.zeros(FIRST_ROOM, np.float64)
+        self._segment = np.zeros(FIRST_ROOM, np.int32)
+        self._home = np.zeros(FIRST_ROOM, np.bool_)
+        self._efficiency = np.zeros(FIRST_ROOM, np.float32)
+        self._alive = np.zeros(FIRST_ROOM, np.bool_)
+        self._row_start = np.zeros(FIRST_ROOM, np.int32)
+        self._row_count = np.zeros(FIRST_ROOM, np.int32)
         self._size = 0
-        self._codes: NDArray[np.unsignedinteger] = np.zeros((16, 0), np.uint16)
+        self._codes: NDArray[np.unsignedinteger] = np.zeros((FIRST_ROOM, 0), np.uint16)
         self._rows = 0
         self._segments: dict[SegmentKey, int] = {}
         self._dims: dict[str, int] = {}
@@ -254,7 +194,17 @@ class GroupWindow:
         return int(self._codes.nbytes + sum(getattr(self, name).nbytes for name in _SLOT_ARRAYS))
 
     def pair(self, item: int) -> tuple[str, str]:
-        """(dimension, value) of an item."""
+        """The meaning of an item.
+
+        Parameters
+        ----------
+        item
+            Its number.
+
+        Returns
+        -------
+        Dimension and value.
+        """
         return self._items[item]
 
     @property
@@ -268,8 +218,14 @@ class GroupWindow:
         return len(self._items)
 
     def fold(self, trades: Iterable[Trade]) -> None:
-        """Take records in, then slide.  Records that a greater one of the same trade supersedes
-        have no effect."""
+        """Take in trades, then move the window. A record has no effect if a greater one of its
+        trade is known.
+
+        Parameters
+        ----------
+        trades
+            Trades or corrections of them, in any order, repeated or not.
+        """
         corrected = False
         cells: Cells = ([], [], [])
         for trade in trades:
@@ -291,23 +247,34 @@ class GroupWindow:
         self._write_rows(cells)
         if self._slot_of or self._missing:
             self._slide(corrected or self._missing > 0)
-        # What moved is told from the places of trades that went: they are kept until it is read.
-        if self._gaps > (2.0 if self._unread else 1.0):
+        # `moves` reads the places of trades that left: they are kept longer while it is unread.
+        if self._gaps > (UNREAD_GAPS if self._unread else 1.0):
             self._compact()
 
     def remember(self, outside: Mapping[str, bytes]) -> None:
-        """Take in the packed ranks of trades that are known to be outside, or to be missing: of
-        those the log has to be folded once more."""
+        """Take in trades that are known to be outside the window, or to be missing: those must be
+        folded from the log again.
+
+        Parameters
+        ----------
+        outside
+            Packed ranks by trade id.
+        """
         if outside:
             self._outside.update(outside)
             self._outside_top_known = False
             self._slide(True)
 
     def prune(self, before_us: int) -> None:
-        """Forget the ranks of trades outside whose exit lies before `before_us`.
+        """Forget the ranks of old trades outside the window.
 
-        Right only once no record of these trades can come again: neither in the log nor from a
+        Only correct once no record of these trades can come again, neither from the log nor from a
         producer.
+
+        Parameters
+        ----------
+        before_us
+            Trades with an exit before this time are forgotten, in microseconds since the epoch.
         """
         if any(exit_of(rank) < before_us for rank in self._outside.values()):
             self._outside = {
@@ -317,13 +284,13 @@ class GroupWindow:
             self._slide(True)
 
     def settle(self) -> None:
-        """From here on `Snapshot.fresh` and `removed_rows` start again."""
+        """Start `Snapshot.fresh` and `removed_rows` again from here."""
         self._fresh.clear()
         self._removed.clear()
 
     @property
     def changed(self) -> bool:
-        """Whether a trade came or went since the last `settle`."""
+        """Whether a trade came or left since the last `settle`."""
         return bool(self._fresh or self._removed)
 
     @property
@@ -332,17 +299,25 @@ class GroupWindow:
         return len(self._fresh)
 
     def removed_rows(self) -> list[NDArray[np.unsignedinteger]]:
-        """Per trade that went, or was replaced, since the last `settle`: its scope rows (rows, D);
-        later dimensions may lack."""
+        """The trades that left, or were replaced, since the last `settle`.
+
+        Returns
+        -------
+        For each its scope rows (rows, D); columns of later dimensions may be missing.
+        """
         return self._removed
 
     def follow(self) -> None:
-        """From here on `moves` tells what comes and goes."""
+        """Start to record for `moves` which trades come and leave."""
         self._came, self._gone = set(), []
 
     def moves(self) -> tuple[Moves, Moves] | None:
-        """The trades that came and those that went since `follow` or the last call; None where that
-        is not known, as their places were given away."""
+        """The trades that came and those that left since `follow` or the last call.
+
+        Returns
+        -------
+        Both; None where that is not known, as their places were used again.
+        """
         if self._came is None:
             return None
         slots = sorted(self._came), self._gone
@@ -354,7 +329,7 @@ class GroupWindow:
 
     @property
     def moved(self) -> bool:
-        """Whether `moves` has something to tell."""
+        """Whether `moves` would return any trade, or None."""
         return self._came is None or self._unread
 
     @property
@@ -409,15 +384,17 @@ class GroupWindow:
         )
 
     def recode(self) -> NDArray[np.int64] | None:
-        """Drop items which no trade inside has, if they are the greater part: the new number of
-        each old item (0 = dropped), else None.
+        """Drop items that no trade inside has, if they are the majority. Call it only right after
+        `settle`: removed rows keep the old numbers.
 
-        Only just after `settle`, as removed rows keep the old numbers.
+        Returns
+        -------
+        The new number of each old item (0 = dropped); None if nothing was dropped.
         """
         used = np.zeros(len(self._items), np.bool_)
         used[self._codes[: self._rows].ravel()] = True
         used[0] = True
-        if len(self._items) < 1024 or 2 * int(used.sum()) > len(self._items):
+        if len(self._items) < RECODE_ITEMS or 2 * int(used.sum()) > len(self._items):
             return None
         renumbered = np.where(used, np.cumsum(used) - 1, 0)
         self._items = [pair for pair, keep in zip(self._items, used.tolist(), strict=True) if keep]
@@ -503,9 +480,9 @@ class GroupWindow:
 
     @property
     def _gaps(self) -> float:
-        """Places of trades that went, in units of how many are too many."""
+        """Places of removed trades, relative to the number from which they are compacted."""
         held = len(self._slot_of)
-        return (self._size - held) / max(64, held // 2)
+        return (self._size - held) / max(LEAST_GAPS, held // 2)
 
     def _compact(self) -> None:
         """Close the gaps that removed trades left."""

@@ -16,7 +16,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lessons import HeldLessons
-from app.learning.integrated.merging import Group, Leads, spoken_for
+from app.learning.integrated.merging import Group, Leads, represented_by
 from app.learning.integrated.netting import RAMP_SDS, Effect, netted, path_ramps
 from app.learning.integrated.paths import GroupPath, blended
 from app.learning.integrated.sharing import (
@@ -44,7 +44,15 @@ BAR_DIGITS = 3
 
 
 class Account:
-    """The judgement of one group, step by step."""
+    """The judgement of one group, step by step.
+
+    Parameters
+    ----------
+    key
+        Pattern key and category.
+    path
+        Its path.
+    """
 
     __slots__ = (
         "effects",
@@ -80,7 +88,13 @@ class Account:
 
 class Accounts:
     """The effects of the groups of one module; `counts` by category, `shares` by group, `searched`
-    and `bar` as in `judge.Standings`."""
+    and `bar` as in `judge.Standings`.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    """
 
     def __init__(self, config: LearningConfig) -> None:
         self.counts: dict[str, Counts] = {}
@@ -101,12 +115,32 @@ class Accounts:
         return {g: share for w in self._weighing.values() for g, share in w.shares.items()}
 
     def effects(self, group: Group) -> Mapping[str, Effect]:
-        """The effects of a group, by lesson id."""
+        """The effects of a group.
+
+        Parameters
+        ----------
+        group
+            Pattern key and category.
+
+        Returns
+        -------
+        The effects, by lesson id.
+        """
         account = self._accounts.get(group)
         return {} if account is None else account.effects
 
     def chosen(self, group: Group) -> Iterable[Effect]:
-        """The effects of the chosen slices of a group."""
+        """The effects of the chosen slices of a group.
+
+        Parameters
+        ----------
+        group
+            Pattern key and category.
+
+        Returns
+        -------
+        The effects.
+        """
         account = self._accounts.get(group)
         if account is None:
             return ()
@@ -126,10 +160,26 @@ class Accounts:
         baselines: SegmentBaselines,
         scale: float,
     ) -> set[Group]:
-        """Take in what has changed; returns the groups whose effects have changed.
+        """Take in what has changed.
 
-        `touched` are groups of which lessons or the summary came or went, `refactored` the lessons
-        whose factor is another one; `baselines` are those on their grid.
+        Parameters
+        ----------
+        held
+            The lessons of the module.
+        touched
+            Groups of which a lesson or the summary has changed.
+        factor_of
+            Latent factors by lesson id.
+        refactored
+            Lessons whose factor has changed.
+        baselines
+            The baselines, on their grid.
+        scale
+            Units of the outcome that are one unit of size.
+
+        Returns
+        -------
+        The groups whose effects have changed.
         """
         fresh = self._take(held, touched)
         paths = {g: self._accounts[g].path if g in self._accounts else None for g in fresh}
@@ -188,7 +238,7 @@ class Accounts:
 
     def _fit(self, groups: Iterable[Group]) -> set[Group]:
         """Blend the fits of groups by how far their effects have come in; returns the groups of
-        which either is another now."""
+        which either has changed."""
         changed: set[Group] = set()
         for key in groups:
             account = self._accounts[key]
@@ -209,7 +259,7 @@ class Accounts:
     def _level(
         self, groups: Iterable[Group], added: float, baselines: SegmentBaselines
     ) -> set[Group]:
-        """The levels of groups; returns those of which it is another now."""
+        """Take in the levels of groups; returns the groups whose level has changed."""
         changed: set[Group] = set()
         for key in groups:
             account = self._accounts[key]
@@ -240,14 +290,14 @@ class Accounts:
                 )
                 for j, i in enumerate(path.path.lesson_ids[: len(account.ramps or ())], 1)
             }
-            weighing.take_sure(key, max([e.ramp for e in own.values()], default=0.0))
+            weighing.take_came_in(key, max([e.ramp for e in own.values()], default=0.0))
             if own != account.own:
                 account.own = own
                 changed.add(key)
         return changed
 
     def _weigh(self) -> set[Group]:
-        """How far each learner counts; returns the groups for which that is another now."""
+        """Weigh each learner; returns the groups for which its weight has changed."""
         changed: set[Group] = set()
         counts: dict[str, Counts] = {}
         for category, weighing in sorted(self._weighing.items()):
@@ -263,8 +313,8 @@ class Accounts:
         return changed | {g for g in self._accounts if before.get(g[1]) != counts[g[1]]}
 
     def _finish(self, account: Account, held: HeldLessons, scale: float) -> bool:
-        """All effects of a group; whether any is another now."""
-        found = {i: self._spoken_for(i, effect) for i, effect in account.own.items()}
+        """Collect all effects of a group; returns whether any has changed."""
+        found = {i: self._represented(i, effect) for i, effect in account.own.items()}
         found |= self._of_whole(account, found, held, scale)
         before = account.effects
         for i, effect in found.items():
@@ -277,12 +327,12 @@ class Accounts:
         account.effects = found
         return not same
 
-    def _spoken_for(self, lesson_id: str, effect: Effect) -> Effect:
+    def _represented(self, lesson_id: str, effect: Effect) -> Effect:
         lead = self._leads.lead(lesson_id)
         if lead == lesson_id:
             return effect
         source = self._accounts[self._leads.home(lead)].own.get(lead)
-        return effect if source is None else spoken_for(effect, source)
+        return effect if source is None else represented_by(effect, source)
 
     def _of_whole(
         self, account: Account, found: Mapping[str, Effect], held: HeldLessons, scale: float
@@ -319,7 +369,17 @@ class Accounts:
 
 
 def rounded_up(hypotheses: int) -> int:
-    """So many hypotheses with the digits that count, never fewer.
+    """A number of hypotheses, rounded up, so that the error rate holds and the bar does not move
+    with each slice.
+
+    Parameters
+    ----------
+    hypotheses
+        The number.
+
+    Returns
+    -------
+    The rounded number, never less.
 
     >>> rounded_up(999), rounded_up(123_456), rounded_up(999_999)
     (999, 124000, 1000000)

@@ -1,6 +1,6 @@
-"""The models of one effect as they go on from a refit, one step for each new trade.
+"""The bank of models of one effect between two refits, updated by each new trade.
 
-May touch: nothing but its arguments.  What they are is in `half_life.py`.
+May touch: nothing but its arguments.  `edge_models.py` has the models.
 """
 
 from __future__ import annotations
@@ -11,26 +11,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.integrated.half_life import (
-    CLIP_SD,
+from app.learning.integrated.edge_models import (
     COARSE,
     COARSE_HALF_LIVES,
     WALK_HALF_LIFE,
-    Models,
     half_life_quantiles,
 )
+from app.learning.integrated.half_life import Models
+from app.learning.integrated.observations import CLIP_SD
 
 Floats = NDArray[np.float64]
 
 
 class Bank(NamedTuple):
-    """What the models of one effect say after its last trade, at `last_hours`: of each of C cells
-    the `mean` and `variance` of x, its `log_weight`, and what x does afterwards (see `_Cells`).
+    """The posterior of one effect's models after its last trade.
 
-    The moments of a change or an onset are gathered into one cell a half-life, with their mean and
-    variance, so that what is said of any later time is the same.  `span` in hours; `noise_sd` of
-    one trade, `shape_sd` with its tails drawn in, `slope` of the score that does so (0: none);
-    `shown` whether a half-life is claimed.
+    The times of a change or an onset are merged into one cell for each half-life, with their mean
+    and variance, so that any prediction is the same.
+
+    Attributes
+    ----------
+    mean, variance, log_weight, half_life, stationary, width
+        Of each of C cells (C,); see `app.learning.integrated.edge_models.ModelCells`.
+    last_hours
+        Time of the last trade, in hours on the clock of the refit.
+    span
+        Hours from the first trade to the last at the refit.
+    n
+        Trades.
+    noise_sd, pseudo_sd, slope
+        See `app.learning.integrated.half_life.Models`.
+    shown
+        Whether a half-life is claimed.
     """
 
     mean: Floats
@@ -43,7 +55,7 @@ class Bank(NamedTuple):
     span: float
     n: int
     noise_sd: float
-    shape_sd: float
+    pseudo_sd: float
     slope: float
     shown: bool
 
@@ -96,7 +108,7 @@ def banks(models: Models | None, shown: Sequence[bool]) -> list[Bank]:
             float(models.span[k]),
             int(models.n[k]),
             float(models.noise_sd[k]),
-            float(models.shape_sd[k]),
+            float(models.pseudo_sd[k]),
             float(models.slope[k]),
             claimed,
         )
@@ -107,8 +119,8 @@ def banks(models: Models | None, shown: Sequence[bool]) -> list[Bank]:
 def later(bank: Bank, hours: float, uplift: Floats) -> Bank:
     """The bank after further trades, each cell by one step of its filter.
 
-    A growth or a cycle goes on as its cell predicts after the last trade; a change after that has
-    no cell: what moves in another way than before shows at the next refit.
+    A growth or a cycle continues as its cell predicts after the last trade.  There is no cell for a
+    later change: it becomes visible at the next refit.
 
     Parameters
     ----------
@@ -138,7 +150,7 @@ def later(bank: Bank, hours: float, uplift: Floats) -> Bank:
         steep = 1.0 + (beyond / (CLIP_SD * bank.noise_sd)) ** 2
         value = uplift + beyond * (1.0 / (np.sqrt(steep) * bank.slope) - 1.0)
     n = len(uplift)
-    noise2 = bank.shape_sd**2 / n
+    noise2 = bank.pseudo_sd**2 / n
     total = variance + noise2
     innovation = float(value.mean()) - mean
     gain = variance / total
@@ -175,7 +187,7 @@ def edge_of(bank: Bank, now_hours: float) -> tuple[float, float, tuple[float, fl
     at_last, forecast = float(weight @ bank.mean), float(weight @ mean)
     variance = float(weight @ (spread + (mean - forecast) ** 2))
     now = min(max(forecast, min(at_last, 0.0)), max(at_last, 0.0))
-    now_sd = float(np.sqrt(variance + max(bank.noise_sd**2 - bank.shape_sd**2, 0.0) / bank.n))
+    now_sd = float(np.sqrt(variance + max(bank.noise_sd**2 - bank.pseudo_sd**2, 0.0) / bank.n))
     if not bank.shown:
         return now, now_sd, None
     reverting = bank.half_life < WALK_HALF_LIFE

@@ -31,7 +31,8 @@ from app.learning.common.event_time import (
     text_from_micros,
 )
 from app.learning.common.segments import segment_order
-from app.learning.common.window import Moves, SegmentKey
+from app.learning.common.trade import SegmentKey
+from app.learning.common.window import Moves
 from app.learning.integrated.bank import Bank, edge_of, later
 from app.learning.integrated.history import course_days
 from schemas.lessons import (
@@ -59,15 +60,40 @@ BIN_PART = 1 / 128
 
 
 class Start(NamedTuple):
-    """What a refit leaves for the account after it.
+    """What a refit leaves for the estimates after it, for k chosen slices and S segments.
 
-    `lessons` are `{}` and the chosen ones in the order of the path, `items` (k, width) those of the
-    chosen ones, `banks` their models; `bounds` those of outcomes.  Sums of products of the level
-    and the chosen indicators with each other, `gram` (k + 1, k + 1), with the outcomes, `cross` (k
-    + 1,), and with the `segments`, `loads` (k + 1, S); `noise_sd` of a residual.  `watched` (J,
-    width) are the items of the strongest slices that were not chosen, `standing` (J,) their z given
-    the chosen ones, `held` (J,) how many trades each has; `bar` is the |z| that a choice needs,
-    `n_min` the trades.
+    Attributes
+    ----------
+    lessons
+        The lessons of `{}` and of the chosen slices, in the order of the path.
+    summary
+        The group's summary.
+    path
+        Its path.
+    items
+        Items (k, width) of the chosen slices.
+    banks
+        Their models.
+    bounds
+        Bounds that outcomes are clipped at.
+    gram
+        Sums of products of the level and the chosen indicators with each other (k + 1, k + 1).
+    cross
+        The same with the outcomes (k + 1,).
+    loads
+        The same with the segments' indicators (k + 1, S).
+    noise_sd
+        Standard deviation of a residual.
+    watched
+        Items (J, width) of the strongest slices that were not chosen.
+    standing
+        Their z given the chosen slices (J,).
+    held
+        Their trades (J,).
+    bar
+        |z| that a slice needs to be chosen.
+    n_min
+        Trades that it needs.
     """
 
     lessons: Sequence[Lesson]
@@ -88,7 +114,17 @@ class Start(NamedTuple):
 
 
 class Between:
-    """A group's account from one refit to the next."""
+    """The provisional estimates of a group from one refit to the next.
+
+    Parameters
+    ----------
+    start
+        What the refit left.
+    item_dims
+        The dimension (column) of each item (items,).
+    window_us
+        Length of the window, in microseconds.
+    """
 
     def __init__(self, start: Start, item_dims: NDArray[np.int32], window_us: int) -> None:
         self._start = start
@@ -123,8 +159,21 @@ class Between:
     def take(
         self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
     ) -> tuple[list[Lesson], GroupSummary] | None:
-        """The lessons and the summary as they are now, marked with `version`; None where
-        only a refit can.  `segments` are the keys of the moves' segment numbers."""
+        """Take in what has moved.
+
+        Parameters
+        ----------
+        came, gone
+            Trades that came into the window, and that left it.
+        segments
+            The segments, by the numbers that the trades have of them.
+        version
+            The version that records are marked with.
+
+        Returns
+        -------
+        The lessons and the summary as they are now; None where only a refit can find them.
+        """
         parts = [
             (sign, self._count(sign, moves, segments)) for sign, moves in ((1, came), (-1, gone))
         ]
@@ -139,9 +188,9 @@ class Between:
             self._watch(sign * (residuals @ watched), sign * float(residuals.sum()))
             if sign > 0 and len(y):
                 self._observe(moves, x, residuals, coefficients)
-        said = self._said(fits, version)
+        results = self._results(fits, version)
         self._crossed = self._has_crossed()
-        return said
+        return results
 
     # -- taking in
 
@@ -248,7 +297,7 @@ class Between:
             )
         return fits
 
-    def _said(self, fits: list[Fit], version: int) -> tuple[list[Lesson], GroupSummary]:
+    def _results(self, fits: list[Fit], version: int) -> tuple[list[Lesson], GroupSummary]:
         path = self._start.path
         last, first = fits[-1], path.fits[-1]
         least, statistics = np.inf, []
@@ -315,14 +364,32 @@ class Between:
 
 
 class Slices:
-    """Slices to which trades are matched, by the items (K, width; 0 is none) of each."""
+    """Slices to which trades are matched.
+
+    Parameters
+    ----------
+    items
+        Items of each slice (K, width), padded with 0.
+    item_dims
+        The dimension (column) of each item (items,).
+    """
 
     def __init__(self, items: NDArray[np.uint32], item_dims: NDArray[np.int32]) -> None:
         self._items = items
         self._columns = item_dims[items]
 
     def matches(self, trades: Moves) -> Floats:
-        """(m, K) whether one action of each trade has all items of each slice."""
+        """Which trades match which slices.
+
+        Parameters
+        ----------
+        trades
+            m trades.
+
+        Returns
+        -------
+        1 where one action of the trade has all items of the slice, else 0 (m, K).
+        """
         m, k = len(trades.row_counts), len(self._items)
         if not m or not k:
             return np.zeros((m, k))

@@ -33,14 +33,28 @@ Ints = NDArray[np.int64]
 
 
 class Candidates(NamedTuple):
-    """m slices of different trade sets, `{}` not among them.
+    """m slices with different sets of trades; `{}` is not among them.
 
-    `members` (m, T) incidence; `items` (m, width) padded with 0; `n_dims` (m,); `order` (m,) their
-    rank by canonical text, which depends on nothing but what they are; `aliases` item rows of
-    slices with the same trades, by place; `whole` those of slices that all trades have.  `judged`
-    (J,) are the places of those with enough trades to be judged by themselves, `n_slices` so many
-    there are of these before equal ones were collapsed, `{}` included.  `cut`: whether deeper
-    slices were left out (`MAX_CELLS`).
+    Attributes
+    ----------
+    members
+        Incidence of trades (m, T).
+    items
+        Items (m, width), padded with 0.
+    n_dims
+        Dimensions of each (m,).
+    order
+        Rank of each by its canonical text (m,), which does not depend on the order of arrival.
+    aliases
+        By place, the item rows of slices with the same trades.
+    whole
+        Item rows of slices that all trades have.
+    judged
+        Places (J,) of those with enough trades to be judged alone.
+    n_slices
+        How many slices have enough trades, before equal ones were merged, `{}` included.
+    cut
+        Whether deeper slices were left out, see `MAX_CELLS`.
     """
 
     members: csr_array
@@ -102,7 +116,7 @@ def candidates(
     Uno, Asai, Uchida & Arimura 2004, "An efficient algorithm for enumerating closed patterns in
     transaction databases" (LCM).
 
-    >>> from app.learning.common.window import Trade
+    >>> from app.learning.common.trade import Trade
     >>> window = GroupWindow(10**9, 100)
     >>> window.fold(
     ...     Trade(
@@ -215,7 +229,7 @@ def _mined(snapshot: Snapshot, n_min: int, max_dims: int, least: int) -> tuple[l
     Up to `SHARED_DIMS` dimensions they need `least` trades, above `n_min`.
     """
     if least < 1:
-        raise ValueError(f"n_min is {least}; it has to be at least 1.")
+        raise ValueError(f"n_min is {least}; it must be at least 1.")
     n_rows, n_columns = snapshot.codes.shape
     trade_of = (
         None

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from app.learning.integrated.jaccards import ROUNDING, Known, among, jaccards
+from app.learning.integrated.jaccards import ROUNDING, KnownPairs, among, jaccards
 from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
 from app.learning.integrated.sketches import Hashes, Ints
 
 AGREE_SD = 5.0
-"""Pairs that agree in fewer minima than a pair at the bar does, less so many standard deviations,
+"""Pairs that agree in fewer minima than a pair at the bar does, less this many standard deviations,
 are not looked at either."""
 TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
 """Bands between these are looked at together: few at first, since what they join needs no second
@@ -42,11 +42,27 @@ class Labels:
         self._next = ALONE
 
     def points(self, label: int) -> list[int]:
-        """The points of a component, ascending."""
+        """The points of a component.
+
+        Parameters
+        ----------
+        label
+            Its label.
+
+        Returns
+        -------
+        The points, ascending.
+        """
         return [label] if label < ALONE else sorted(self._points[label])
 
     def separate(self, points: Ints) -> None:
-        """Make each of these points a component of its own."""
+        """Make each of these points a component of its own.
+
+        Parameters
+        ----------
+        points
+            The points.
+        """
         self.free(points)
         if len(points) and (most := int(points.max())) >= len(self.of):
             room = max(most + 1, len(self.of) * 5 // 4) - len(self.of)
@@ -54,7 +70,13 @@ class Labels:
         self.of[points] = points
 
     def free(self, points: Ints) -> None:
-        """Points that are in no component any more."""
+        """Take points out of their components.
+
+        Parameters
+        ----------
+        points
+            The points.
+        """
         points = points[points < len(self.of)]
         for point, label in zip(points.tolist(), self.of[points].tolist(), strict=True):
             if label >= ALONE:
@@ -64,7 +86,13 @@ class Labels:
         self.of[points] = -1
 
     def join(self, a: Ints, b: Ints) -> None:
-        """Make the components of a[i] and b[i] one for each i."""
+        """Merge the components of a[i] and b[i], for each i.
+
+        Parameters
+        ----------
+        a, b
+            Points (N,).
+        """
         if not len(a):
             return
         names, at = np.unique(np.concatenate([self.of[a], self.of[b]]), return_inverse=True)
@@ -86,7 +114,7 @@ class Labels:
                 self._next += 1
 
 
-def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
+def connect(points: Points, labels: Labels, active: Ints, bar: float) -> KnownPairs:
     """Join the components that a pair with an active point links.
 
     Pairs within one component need no look.  If many are active, neighbours in a band come first,
@@ -107,7 +135,7 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
     -------
     The Jaccard indices that were computed on the way.
     """
-    known = Known(np.zeros(0, np.int64), np.zeros(0, np.float64))
+    known = KnownPairs(np.zeros(0, np.int64), np.zeros(0, np.float64))
     if not len(active):
         return known
     is_active = np.zeros(points.size, np.bool_)
@@ -126,7 +154,7 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> Known:
                 found = jaccards(points, a, b)
                 codes = np.concatenate([known.code, code])
                 order = np.argsort(codes, kind="stable")
-                known = Known(codes[order], np.concatenate([known.jaccard, found])[order])
+                known = KnownPairs(codes[order], np.concatenate([known.jaccard, found])[order])
                 linked = found >= bar - 2 * ROUNDING
                 labels.join(a[linked], b[linked])
     return known

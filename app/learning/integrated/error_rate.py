@@ -26,6 +26,10 @@ REGIME_PRICE = 5.0
 regimes are common to a module's edges, and its regime gains learn them from all edges together."""
 
 
+NO_EVIDENCE = float(np.log(0.999999))
+"""ln p from which there is no evidence at all: z is 0."""
+
+
 def entry_log_p(alpha: float, hypotheses: int) -> float:
     """The p-value that one of many hypotheses needs (Bonferroni).
 
@@ -58,7 +62,7 @@ def z_of_log_p(log_p: float) -> float:
     >>> round(z_of_log_p(float(np.log(0.05))), 6)
     1.959964
     """
-    return float(-ndtri_exp(min(log_p, -1e-12) - np.log(2.0))) if log_p < np.log(0.999999) else 0.0
+    return float(-ndtri_exp(min(log_p, -1e-12) - np.log(2.0))) if log_p < NO_EVIDENCE else 0.0
 
 
 def log_price(n_dims: NDArray[np.int64], of_regime: NDArray[np.bool_]) -> Floats:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.integrated.components import Labels, connect
-from app.learning.integrated.jaccards import Known, similarities
+from app.learning.integrated.jaccards import KnownPairs, similarities
 from app.learning.integrated.linkage import average_linkage, parts_of
 from app.learning.integrated.points import Points, point_key
 from app.learning.integrated.sketches import Floats, Hashes, packed_hashes
@@ -34,8 +34,21 @@ NO_HASHES = np.zeros(0, np.uint64)
 
 
 class Member(NamedTuple):
-    """A slice of any group of the module: `n` trades, `n_dims` dimensions in its scope, `sketch`
-    (min(n, 512),) ascending."""
+    """A slice of any group of the module.
+
+    Attributes
+    ----------
+    lesson_id
+        Id of its lesson.
+    group
+        Its group.
+    n
+        Trades.
+    n_dims
+        Dimensions of its scope.
+    sketch
+        The smallest hashes of its trades (min(n, 512),), ascending.
+    """
 
     lesson_id: str
     group: str
@@ -47,8 +60,16 @@ class Member(NamedTuple):
 class Factor(NamedTuple):
     """Two or more slices that are one piece of evidence.
 
-    `representative` and `members` (ascending) are lesson ids; `cohesion` is the mean Jaccard of all
-    pairs of members, in [0, 1].
+    Attributes
+    ----------
+    factor_id
+        Id of the factor.
+    representative
+        Lesson id of the member whose effect counts.
+    members
+        Lesson ids of all members, ascending.
+    cohesion
+        Mean Jaccard index of all pairs of members, 0 to 1.
     """
 
     factor_id: str
@@ -239,7 +260,7 @@ class Clusterer:
         self._at[point][member.lesson_id] = member
         self._point[member.lesson_id] = point
 
-    def _refit(self, labels: Sequence[int], known: Known) -> None:
+    def _refit(self, labels: Sequence[int], known: KnownPairs) -> None:
         """Cluster the points of each of these components."""
         names: list[int] = []
         blocks: list[list[int]] = []

@@ -12,17 +12,27 @@ from sys import intern
 
 from msgspec import structs
 
+from app.learning.common.refit import require_module
 from app.learning.integrated.merging import Group, group_of
 from app.learning.integrated.paths import GroupPath, of_one_refit
 from edgeloop.identity import slice_id
 from schemas.lessons import GroupSummary, Lesson, LessonDecay
 
-NOUGHT = 0.0
+ZERO = 0.0
+"""One object for the many numbers of held lessons that no judgement reads."""
 
 
 class HeldGroup:
-    """A group: its `lessons` by id, its `summary`, and its `path`, the last whose lessons were all
-    of one refit; `whole_id` is the id of the lesson of the whole group."""
+    """One group: its `lessons` by id, its `summary`, and its `path`, the latest whose lessons all
+    come from one refit; `whole_id` is the id of the lesson of the whole group.
+
+    Parameters
+    ----------
+    module
+        The module.
+    key
+        Pattern key and category.
+    """
 
     __slots__ = ("key", "lessons", "path", "summary", "whole_id")
 
@@ -33,10 +43,10 @@ class HeldGroup:
         self.path: GroupPath | None = None
         self.whole_id = slice_id(module, *key, {})
 
-    def look(self) -> None:
-        """Find the path again: a batch may split what was sent together.
+    def refresh_path(self) -> None:
+        """Bring the path up to date, if the lessons of its refit have all arrived.
 
-        Until the rest has arrived, the refit before counts.
+        A batch may split what was sent together; until the rest arrives, the previous refit counts.
         """
         summary = self.summary
         if summary is None:
@@ -55,13 +65,19 @@ class HeldGroup:
 
 
 class HeldLessons:
-    """The lessons of one module, by group."""
+    """The lessons of one module, by group.
+
+    Parameters
+    ----------
+    module
+        The module.
+    """
 
     def __init__(self, module: str) -> None:
         self.groups: dict[Group, HeldGroup] = {}
         self._module = module
         self._home: dict[str, HeldGroup] = {}  # by id of a lesson or a summary
-        # sketches that were not yet asked for, None of lessons that are gone
+        # changed since `new_sketches` was last called; None for lessons that are gone
         self._sketches: dict[str, str | None] = {}
         self._touched: set[Group] = set()
 
@@ -69,17 +85,23 @@ class HeldLessons:
         return len(self._home) - sum(g.summary is not None for g in self.groups.values())
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired.  A later
-        record replaces an earlier one of its id.
+        """Take in lessons and group summaries, then the ids of those that were retired. A later
+        record replaces an earlier one with the same id.
 
-        Raises `ValueError` if a record is another module's.
+        Parameters
+        ----------
+        records
+            Lessons and summaries.
+        retired
+            Ids of those that no longer hold.
+
+        Raises
+        ------
+        ValueError
+            If a record belongs to another module.
         """
         for record in records:
-            if record.module != self._module:
-                raise ValueError(
-                    f"The record {record.lesson_id} is of module {record.module!r}, not of"
-                    f" {self._module!r}."
-                )
+            require_module(record, self._module)
             key = group_of(record)
             group = self.groups.get(key)
             if group is None:
@@ -107,37 +129,71 @@ class HeldLessons:
             self._sketches[lesson.lesson_id] = lesson.sketch
 
     def lesson(self, lesson_id: str) -> Lesson:
-        """The lesson that is held.  Raises `KeyError`."""
+        """One lesson.
+
+        Parameters
+        ----------
+        lesson_id
+            Its id.
+
+        Returns
+        -------
+        The lesson as it is held.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
         return self._home[lesson_id].lessons[lesson_id]
 
     def home(self, lesson_id: str) -> Group | None:
-        """The group of a lesson that is held."""
+        """The group of a lesson.
+
+        Parameters
+        ----------
+        lesson_id
+            Its id.
+
+        Returns
+        -------
+        Pattern key and category; None if there is no such lesson.
+        """
         group = self._home.get(lesson_id)
         return None if group is None else group.key
 
     def new_sketches(self) -> dict[str, str | None]:
-        """The sketches of lessons whose trades have changed since the last call, None of lessons
-        that are gone."""
+        """What has changed since the last call.
+
+        Returns
+        -------
+        Sketches of lessons whose trades have changed, by id; None for lessons that are gone.
+        """
         new, self._sketches = self._sketches, {}
         return new
 
     def touched(self) -> set[Group]:
-        """The groups that have changed since the last call, with their paths up to date; one
-        that has nothing left is forgotten."""
+        """The groups that have changed since the last call; their paths are brought up to date, and
+        a group that has nothing left is forgotten.
+
+        Returns
+        -------
+        Pattern keys and categories.
+        """
         touched, self._touched = self._touched, set()
         for key in touched:
             group = self.groups[key]
-            group.look()
+            group.refresh_path()
             if group.summary is None and not group.lessons:
                 del self.groups[key]
         return touched
 
 
 def _compact(lesson: Lesson, key: Group) -> Lesson:
-    """The lesson as it is held: a module has very many.
+    """The lesson as it is held, small, since a module has very many.
 
-    Equal texts are one object, a digest of the sketch tells whether it is another, and numbers that
-    no judgement reads are 0.
+    Equal texts are one object, the sketch is replaced by its digest, and numbers that no judgement
+    reads are 0.
     """
     sketch = lesson.sketch and blake2b(lesson.sketch.encode(), digest_size=8).digest().hex()
     pattern_key, action_category = key
@@ -146,12 +202,12 @@ def _compact(lesson: Lesson, key: Group) -> Lesson:
         chosen = marginal.step is not None
         marginal = structs.replace(
             marginal,
-            conditional=NOUGHT,
-            p_value=NOUGHT,
+            conditional=ZERO,
+            p_value=ZERO,
             hypotheses=0,
-            now=marginal.now if chosen else NOUGHT,
-            now_sd=marginal.now_sd if chosen else NOUGHT,
-            noise_sd=marginal.noise_sd if lesson.history else NOUGHT,
+            now=marginal.now if chosen else ZERO,
+            now_sd=marginal.now_sd if chosen else ZERO,
+            noise_sd=marginal.noise_sd if lesson.history else ZERO,
             aliases=(),
         )
     version = _version(lesson.version)
@@ -163,8 +219,8 @@ def _compact(lesson: Lesson, key: Group) -> Lesson:
         pattern_key=pattern_key,
         action_category=action_category,
         scope={intern(name): intern(value) for name, value in lesson.scope.items()},
-        mean=NOUGHT,
-        variance=NOUGHT,
+        mean=ZERO,
+        variance=ZERO,
         decay=_decay(lesson.decay),
         as_of=intern(lesson.as_of),
         evidence=structs.replace(
@@ -180,11 +236,11 @@ def _compact(lesson: Lesson, key: Group) -> Lesson:
 
 @lru_cache(maxsize=64)
 def _version(version: int) -> int:
-    """One object for the lessons of a refit."""
+    """One object for all lessons of a refit."""
     return version
 
 
 @lru_cache(maxsize=64)
 def _decay(decay: LessonDecay) -> LessonDecay:
-    """One object for the many that say nothing."""
+    """One object for equal decays: most lessons have the same empty one."""
     return decay

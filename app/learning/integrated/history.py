@@ -36,6 +36,9 @@ from schemas.lessons import (
 )
 
 PRIOR_TRADES = 4.0
+"""Trades' worth of a mean of 0 in the uplift that is predicted before a day."""
+SUPPORT_TRADES = 50.0
+"""Trades over which the metric `support` rises to 1 − 1/e."""
 HISTORY_DAYS = 400
 """Days of a history before its newest, however long the window: it travels with every
 lesson."""
@@ -73,9 +76,20 @@ def decay_of(state: EdgeState) -> LessonDecay:
 class EffectTrades(NamedTuple):
     """The n trades of one effect, oldest first.
 
-    `exit_us` (n,); `uplift` (n,) what each made beyond all other effects; `time_efficiency` (n,) or
-    NaN; `segment` (n,) small integers; `regime` (n,) places in a list of texts; `noise_sd` per
-    trade.
+    Attributes
+    ----------
+    exit_us
+        Exits (n,), in microseconds since the epoch.
+    uplift
+        Outcomes beyond all other effects (n,).
+    time_efficiency
+        See `Trade` (n,); NaN if unknown.
+    segment
+        Segment of each, as small integers (n,).
+    regime
+        Regime of each, as places in a list of texts (n,).
+    noise_sd
+        Standard deviation of one trade's noise.
     """
 
     exit_us: NDArray[np.int64]
@@ -143,7 +157,7 @@ def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell
                 np.append(days, days[-1] + 1),
                 sign,
             ),
-            1.0 - np.exp(-count / 50.0),
+            1.0 - np.exp(-count / SUPPORT_TRADES),
             1.0 / (1.0 + np.where(count > 1, variance, noise2) / noise2),
             ndtr(np.abs(mean) / np.sqrt(noise2)),
         )
@@ -236,16 +250,39 @@ def _by_regime(
 
 
 def history_records(lesson: Lesson, old: Lesson | None) -> list[EdgeHistory]:
-    """The days of a lesson's history that are new or have changed."""
+    """The days of a lesson's history that are new or have changed.
+
+    Parameters
+    ----------
+    lesson
+        The lesson.
+    old
+        The same lesson as it was; None if it is new.
+
+    Returns
+    -------
+    The days.
+    """
     known = {} if old is None else {cell.day: cell for cell in old.history}
     return [_history_record(lesson, cell) for cell in lesson.history if known.get(cell.day) != cell]
 
 
 def withdrawn_days(lesson: Lesson, old: Lesson) -> set[int]:
-    """The days of `old`'s history that corrections have left without a trade.
+    """The days of a lesson's history that corrections have left without a trade.
 
-    Those up to the day of the lesson's oldest trade, and those that the history no longer covers,
-    stay as they were published.
+    Days up to the lesson's oldest trade, and those that the history no longer covers, stay as they
+    were published.
+
+    Parameters
+    ----------
+    lesson
+        The lesson.
+    old
+        The same lesson as it was.
+
+    Returns
+    -------
+    The days, since the epoch.
     """
     oldest, newest = (
         micros_from_text(text) // DAY_US
@@ -257,7 +294,16 @@ def withdrawn_days(lesson: Lesson, old: Lesson) -> set[int]:
 
 
 def day_text(day: int) -> str:
-    """A day of a history as its records name it.
+    """A day as records of the history name it.
+
+    Parameters
+    ----------
+    day
+        Days since the epoch.
+
+    Returns
+    -------
+    The date.
 
     >>> day_text(19_784)
     '2024-03-02'

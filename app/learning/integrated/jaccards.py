@@ -25,8 +25,16 @@ CHUNK_COLUMNS = 1 << 10
 """Pairs, and hashes of a large block, that are counted at a time."""
 
 
-class Known(NamedTuple):
-    """Jaccards of pairs of points, `code` ascending."""
+class KnownPairs(NamedTuple):
+    """Jaccard indices of pairs of points.
+
+    Attributes
+    ----------
+    code
+        Code of each pair, ascending.
+    jaccard
+        Its Jaccard index, 0 to 1.
+    """
 
     code: Ints
     jaccard: Floats
@@ -77,7 +85,7 @@ def jaccards(points: Points, a: Ints, b: Ints) -> Floats:
     return index_of(common, n_left, n_right, n[left], n[right])
 
 
-def similarities(points: Points, blocks: list[list[int]], known: Known) -> Iterator[Floats]:
+def similarities(points: Points, blocks: list[list[int]], known: KnownPairs) -> Iterator[Floats]:
     """The Jaccard indices within each block.
 
     Parameters
@@ -165,7 +173,7 @@ def among(code: Ints, known: Ints) -> NDArray[np.bool_]:
     code
         Codes (P,).
     known
-        Known codes, ascending.
+        KnownPairs codes, ascending.
 
     Returns
     -------

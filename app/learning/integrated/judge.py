@@ -6,20 +6,20 @@ held, save for versions.
 
 An effect becomes an override in six steps:
 
-1. netted: what the baselines of its trades' segments explain is taken off (`netting.py`; `paths.py`
-   has the fits);
+1. netted: the part that the baselines of its trades' segments explain is subtracted (`netting.py`;
+   `paths.py` has the fits);
 2. judged: it stays if its p-value passes for the whole module (Bonferroni over all slices searched
    in it: a false override costs real money, and controlling false discoveries instead, Benjamini &
    Hochberg 1995, let one through for each twenty that are true), and comes in continuously over
    half a standard error beyond that bar; so do the levels of whole groups (`whole_groups.py`);
 3. merged: effects of several groups that rest on the same trades are one piece of evidence, the
    representative's (`merging.py`);
-4. weighed: how far half-lives and shared effects count, the module's record says (`weighing.py`,
+4. weighed: half-lives and shared effects count by the module's record (`weighing.py`,
    `sharing.py`);
 5. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
 6. sized: given its regime gains (`regime_gains.py`), which a slice within one regime does not
    repeat (`refinements.py`), and its multiplier on the grid, and put into records
-   (`sizing.py`, `records.py`).
+   (`sizing.py`, `judge_records.py`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ from app.learning.common.size_unit import spread_of_outcomes, unit_of
 from app.learning.integrated.accounts import Accounts
 from app.learning.integrated.factors import Clusterer, Member
 from app.learning.integrated.held_lessons import HeldLessons
-from app.learning.integrated.merging import Group
-from app.learning.integrated.records import (
+from app.learning.integrated.judge_records import (
     ALIVE_US,
     baseline_record,
     coarse,
@@ -48,6 +47,7 @@ from app.learning.integrated.records import (
     urgent_part,
     weight_record,
 )
+from app.learning.integrated.merging import Group
 from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sizing import Common, SizeChanges, Sizing
 from app.learning.integrated.sketches import decoded
@@ -55,18 +55,28 @@ from app.learning.integrated.weights import Counts
 from schemas.lessons import GroupSummary, LatentFactor, Lesson
 
 URGENT_CELLS = 5_000
-"""Weights of regimes are fitted to the histories of all effects together: beyond so many cells in
+"""Weights of regimes are fitted to the histories of all effects together: beyond this many cells in
 full calls only."""
 
 
 class Standings(NamedTuple):
-    """How surely effects pass: `searched` slices and levels in the module, the |z| that it takes
-    (`bar`), and by lesson id of each effect that passes its |z| (or that of the effect whose
-    evidence it shares) and how far, from 0 to 1, it has come in beyond the bar.
+    """How clearly the effects of a module pass.
 
-    `shared` are the ids of those that only count together, which need not pass; `counts` by action
-    category how far each learner counts; `shares` by summary id the persistent share of each group
-    that has one.
+    Attributes
+    ----------
+    searched
+        Slices and levels searched in the module.
+    bar
+        |z| that an effect needs.
+    effects
+        By lesson id of each effect that passes, its |z| (or that of its representative) and how far
+        it has come in beyond the bar, 0 to 1.
+    shared
+        Ids of the effects that only count together and need not pass.
+    counts
+        Weights of the learners, by category.
+    shares
+        Persistent share of each group that has one, by summary id.
     """
 
     searched: int
@@ -78,8 +88,15 @@ class Standings(NamedTuple):
 
 
 class IntegratedMaterializer:
-    """The lessons of one module and what was judged last about them; the interface is that of
-    `app.learning.engine.Judge`."""
+    """The judge of one module; the interface is that of `app.learning.engine.Judge`.
+
+    Parameters
+    ----------
+    module
+        The module.
+    config
+        The settings.
+    """
 
     def __init__(self, module: str, config: LearningConfig) -> None:
         self.module = module
@@ -106,26 +123,48 @@ class IntegratedMaterializer:
         return len(self._held)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired.  A later
-        record replaces an earlier one of its id.
+        """Take in lessons and group summaries, then the ids of those that were retired. A later
+        record replaces an earlier one with the same id.
 
-        Raises `ValueError` if a record is another module's.
+        Parameters
+        ----------
+        records
+            Lessons and summaries.
+        retired
+            Ids of those that no longer hold.
+
+        Raises
+        ------
+        ValueError
+            If a record belongs to another module.
         """
         self._held.fold(records, retired)
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """What is published of this module, records of any kind: from here on `judge` returns what
-        differs from exactly this."""
+        """Start from the published records: from now on `judge` returns the differences from them.
+
+        Parameters
+        ----------
+        published
+            All published records of this module, of any kind.
+        """
         self._published.adopt(published)
         self._anew = True
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
-        """What differs from what was judged last, marked with `version`; a second call in a row
-        returns nothing.
+        """The differences from the previous output; a second call in a row returns nothing.
 
-        With `urgent_only`, what a position manager would not notice (other digits, the same
-        multiplier and decay) waits for a full call; so do weights of regimes that are fitted to
-        long histories.
+        Parameters
+        ----------
+        version
+            The version that changed records are marked with.
+        urgent_only
+            Whether changes without an effect on sizes (other digits, the same multiplier and decay)
+            wait for a full call, and so do regime weights that are fitted to long histories.
+
+        Returns
+        -------
+        What differs.
         """
         baselines = self._update(version)
         if self._histories.stale and not (urgent_only and len(self._histories) > URGENT_CELLS):
@@ -163,7 +202,12 @@ class IntegratedMaterializer:
         )
 
     def standings(self) -> Standings:
-        """How surely the effects pass that `judge` would publish now."""
+        """How clearly the effects pass that `judge` would publish now.
+
+        Returns
+        -------
+        The standings.
+        """
         self._update(0)
         accounts = self._accounts
         effects = accounts.all_effects()
@@ -181,7 +225,12 @@ class IntegratedMaterializer:
         )
 
     def counts(self) -> dict[str, Counts]:
-        """How far each learner counted at the last judgement, by category."""
+        """The weights of the learners at the last judgement.
+
+        Returns
+        -------
+        The weights, by category.
+        """
         return dict(self._accounts.counts)
 
     # -- judging
@@ -238,7 +287,7 @@ class IntegratedMaterializer:
         return "" if summary is None else summary.as_of
 
     def _cluster(self) -> set[str]:
-        """The lessons whose factor is another one now."""
+        """The lessons whose factor has changed."""
         new = self._held.new_sketches()
         if self._config.latent_factors is False or not new:
             return set()

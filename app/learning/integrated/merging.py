@@ -54,7 +54,7 @@ def representatives(
     return lead
 
 
-def spoken_for(effect: Effect, source: Effect) -> Effect:
+def represented_by(effect: Effect, source: Effect) -> Effect:
     """An effect with the size of its representative.
 
     Parameters
@@ -90,19 +90,59 @@ class Leads:
         self._followers: dict[str, set[str]] = {}
 
     def lead(self, lesson_id: str) -> str:
-        """The representative of a chosen effect; mostly itself."""
+        """The representative of a chosen effect; in most cases itself.
+
+        Parameters
+        ----------
+        lesson_id
+            Id of the effect.
+
+        Returns
+        -------
+        Id of its representative.
+        """
         return self._lead.get(lesson_id, lesson_id)
 
     def statistic(self, lesson_id: str) -> float:
-        """|z| of the representative of a chosen effect."""
+        """|z| of the representative of a chosen effect.
+
+        Parameters
+        ----------
+        lesson_id
+            Id of the effect.
+
+        Returns
+        -------
+        The statistic.
+        """
         return self._chosen[self.lead(lesson_id)][2]
 
     def home(self, lesson_id: str) -> Group:
-        """The group of a chosen effect."""
+        """The group of a chosen effect.
+
+        Parameters
+        ----------
+        lesson_id
+            Id of the effect.
+
+        Returns
+        -------
+        Pattern key and category.
+        """
         return self._chosen[lesson_id][0]
 
     def followers(self, groups: Iterable[Group]) -> set[Group]:
-        """The groups with an effect that one of these groups speaks for."""
+        """The groups with an effect whose representative is in one of these groups.
+
+        Parameters
+        ----------
+        groups
+            The groups.
+
+        Returns
+        -------
+        The groups that follow them.
+        """
         return {
             self._chosen[follower][0]
             for group in groups
@@ -116,9 +156,21 @@ class Leads:
         factor_of: Mapping[str, Factor],
         refactored: Iterable[str],
     ) -> set[Group]:
-        """Take in new paths of groups (None: it has none any more) and the lessons whose factor is
-        another one; returns the groups whose effects may be spoken for by others now, or by ones of
-        another |z|."""
+        """Take in what has changed.
+
+        Parameters
+        ----------
+        paths
+            Paths of the groups that have changed; None for a group that has none any more.
+        factor_of
+            Latent factors by lesson id.
+        refactored
+            Lessons whose factor has changed.
+
+        Returns
+        -------
+        The groups in which a representative, or its |z|, may have changed.
+        """
         stale: set[str] = set()
         for group, path in paths.items():
             for i in self._of_group.pop(group, ()):
@@ -164,5 +216,15 @@ class Leads:
 
 
 def group_of(lesson: Lesson | GroupSummary) -> Group:
-    """The group that a lesson or a summary is of."""
+    """The group of a lesson or a summary.
+
+    Parameters
+    ----------
+    lesson
+        The record.
+
+    Returns
+    -------
+    Pattern key and category.
+    """
     return lesson.pattern_key, lesson.action_category

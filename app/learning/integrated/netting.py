@@ -30,9 +30,33 @@ trades are worth as many fewer as those of a record."""
 
 
 class Effect(NamedTuple):
-    """A chosen effect that passed: `raw` net of the baseline, with its standard error `sd`;
-    `effect` what is left of it now, in force, `ramp` of 0 to 1 how far it has come in; now is
-    `as_of`.  `part` is `selected` or `shared`."""
+    """A chosen or shared effect, in units of the outcome.
+
+    Attributes
+    ----------
+    lesson
+        Its lesson.
+    statistic
+        |z| of the effect.
+    ramp
+        How far it has come in beyond the bar, 0 to 1.
+    raw
+        Effect over the window, net of the baseline.
+    sd
+        Standard error of `raw`.
+    effect
+        Effect that is in force at `as_of`.
+    effect_sd
+        Its standard error.
+    decay
+        Its decay.
+    baseline
+        The baseline of its trades.
+    as_of
+        Time at which `effect` holds.
+    part
+        `selected` or `shared`.
+    """
 
     lesson: Lesson
     statistic: float

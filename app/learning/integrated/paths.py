@@ -18,7 +18,19 @@ from schemas.lessons import Fit, GroupSummary, Lesson, Path
 
 
 class GroupPath(NamedTuple):
-    """A group's summary, its path, the lessons on it by id, and those with a shared effect."""
+    """A group's path with the records that belong to it.
+
+    Attributes
+    ----------
+    summary
+        The group's summary.
+    path
+        Its path.
+    lessons
+        The lessons on the path, by id.
+    shared
+        The lessons with a shared effect.
+    """
 
     summary: GroupSummary
     path: Path

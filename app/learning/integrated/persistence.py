@@ -33,6 +33,10 @@ APART = 2
 """Blocks between two trades whose outcomes are independent."""
 LEAST_BLOCKS = 8
 """With fewer there is no test."""
+LEAST_SKEWNESS = 0.05
+"""Skewness of the statistic below which a normal distribution is used instead of a gamma one."""
+LEAST_P = 1e-290
+"""Smallest p-value, above the smallest double."""
 
 
 def block_of(exit_us: Ints, window_us: int) -> Ints:
@@ -183,9 +187,9 @@ def sign_flip_log_p(products: Floats) -> float:
         return 0.0
     z = float(far.sum()) / np.sqrt(variance)
     skewness = 8.0 * float(np.trace(far @ far @ far)) / variance**1.5
-    if skewness < 0.05:
+    if skewness < LEAST_SKEWNESS:
         return float(log_ndtr(-z))
     shape = 4.0 / (skewness * skewness)
     tail = float(gammaincc(shape, max(shape + z * np.sqrt(shape), 0.0)))
     # Far out the gamma tail underflows; there the normal one is a sufficient bound.
-    return float(np.log(tail)) if tail > 1e-290 else float(np.log(max(float(ndtr(-z)), 1e-290)))
+    return float(np.log(tail)) if tail > LEAST_P else float(np.log(max(float(ndtr(-z)), LEAST_P)))

@@ -22,40 +22,67 @@ from app.learning.integrated.sketches import (
 MINIMA = 128
 """Min-wise hashes of a sketch; a pair of Jaccard J agrees in a share J of them."""
 BANDS = 48
-"""Bands of four minima each (fewer for a bar below 0.7); a pair is looked at if it agrees in one.
-Of 361 000 pairs just at the bar 0.7, of 10 to 3 000 trades, 6 were not (32 bands: 79); that matters
-only if no chain of other pairs links the two."""
+"""Bands of four minima each (fewer for a bar below 0.7); a pair is examined if it agrees in one.
+Of 361 000 pairs just at the bar 0.7, of 10 to 3 000 trades, 6 were missed (32 bands: 79); that
+matters only if no chain of other pairs links the two."""
 STEPS = ((1, 0), (3, 31), (5, 67), (7, 101))
 """Band b consists of the minima (step · b + offset) mod 128."""
 LEAST_AGREEMENT = 0.235
 """A pair at the bar agrees in each band with at least this probability."""
 TOP = 7
 """Level of the sketches of 256 hashes and more, whose minima are those of 2^7 bins."""
-RUN_TIMES = 4
-"""A run of entries is at least so many times longer than the next."""
+RUN_RATIO = 4
+"""Each run of entries is at least this many times as long as the next, as in a log-structured merge
+tree: adding stays cheap, and few runs are searched."""
 BAND_AT = np.uint64(58)
+"""Bit of an entry at which the number of its band begins."""
 CHUNK_ENTRIES = 1 << 9
-"""Entries whose minima are made at a time."""
+"""Entries whose minima are computed at a time, to bound memory."""
 OWNER = np.uint64((1 << 24) - 1)
-"""The low 24 bits: of a band whose entry it is, plus 1; of a pair's code which is its second."""
+"""The low 24 bits: of a band, its entry plus 1; of a pair's code, its second point."""
 _GOLDEN = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio: the increment of SplitMix64."""
 _WORD = (1 << 64) - 1
+"""The largest 64-bit word."""
+_FIRST_SALT = 101
+"""Salts of the permutations begin here, above those of the levels."""
 
 
 def point_key(n: int, sketch: bytes) -> tuple[int, bytes]:
-    """What tells points apart: the trades of a slice, and a digest of its sketch."""
+    """The identity of a point: slices with an equal key have the same sketch.
+
+    Parameters
+    ----------
+    n
+        Trades of the slice.
+    sketch
+        Its packed sketch.
+
+    Returns
+    -------
+    The number of trades, and a digest of the sketch.
+    """
     return n, blake2b(sketch, digest_size=16).digest()
 
 
 class Points:
-    """Distinct sketches, each at a place that may be taken again after it was removed, and the
-    table of their bands.
+    """Distinct sketches, each at a place that is used again after its removal, and the table of
+    their bands.
 
-    The minima of a sketch are those of 2^level bins under 2^(7 − level) permutations
-    (one-permutation hashing, Li et al. 2012), so that two to four hashes are in a bin.  A sketch
-    that a pair at the bar may have a smaller level with is in the table at that level as well.  The
-    one permutation of the top level is the order of the hashes themselves, whose minima a truncated
-    sketch has like the whole.
+    The minima of a sketch are those of 2^level bins under 2^(7 − level) permutations, so that each
+    bin has two to four hashes. If a pair at the bar may include a sketch of a lower level, the
+    larger sketch is in the table at that level as well. The only permutation of the top level is
+    the order of the hashes themselves: a truncated sketch has the same minima as the whole.
+
+    Parameters
+    ----------
+    bar
+        Jaccard index from which pairs are to be found, 0.5 to 1.
+
+    References
+    ----------
+    Li, Owen & Zhang 2012, "One permutation hashing". Broder 1997, "On the resemblance and
+    containment of documents" (minima as estimates).
     """
 
     def __init__(self, bar: float) -> None:
@@ -76,34 +103,80 @@ class Points:
         self.minima = np.zeros((0, MINIMA), np.uint8)
         """Entry 2 · point + (1 if it is at the lower level): a byte of each minimum."""
         self._alive = np.zeros(0, np.bool_)
-        """Which entries there are."""
+        """Which entries exist."""
         self._runs: list[Hashes] = []
-        """The bands of all entries, each run ascending, the longest first: of each 6 bits of the
-        band, 34 of its key, 24 of the entry.  Entries that are gone stay until runs are merged, and
-        their places are `_retired` until then."""
+        """The bands of all entries, each run ascending, the longest run first.  Each has 6 bits of
+        the band, 34 of its key, 24 of the entry.  Removed entries stay until their run is merged;
+        until then their places are in `_retired`."""
         self._retired: list[int] = []
 
     def key(self, point: int) -> tuple[int, bytes]:
+        """The identity of a point.
+
+        Parameters
+        ----------
+        point
+            Its place.
+
+        Returns
+        -------
+        See `point_key`.
+        """
         return point_key(int(self.n[point]), self.sketch[point])
 
     def hashes(self, points: Iterable[int]) -> Hashes:
-        """The sketches of these points, one after the other."""
+        """The sketches of points, one after the other.
+
+        Parameters
+        ----------
+        points
+            Their places.
+
+        Returns
+        -------
+        The hashes of all of them.
+        """
         return unpacked_hashes(b"".join([self.sketch[p] for p in points]))
 
     def entries(self, points: Ints) -> Ints:
-        """The entries of these points."""
+        """The table's entries of points: one for each, or two if it is in the table at a lower
+        level too.
+
+        Parameters
+        ----------
+        points
+            Their places.
+
+        Returns
+        -------
+        The entries.
+        """
         both = np.concatenate([2 * points, 2 * points + 1])
         listed: Ints = both[self._alive[both]]
         return listed
 
     def table(self) -> Hashes:
-        """The bands of all E entries, ascending in each row (BANDS, E)."""
+        """The bands of all E entries.
+
+        Returns
+        -------
+        Bands (BANDS, E), ascending in each row.
+        """
         self._merge(len(self._runs))
         return self._runs[0].reshape(BANDS, -1)
 
     def buckets(self, active: Ints) -> tuple[Hashes, Ints]:
-        """The buckets of the entries of `active` points: what is in them, one after the other, and
-        how many each has."""
+        """The buckets that the entries of some points are in.
+
+        Parameters
+        ----------
+        active
+            Places of the points.
+
+        Returns
+        -------
+        The contents of the buckets, one bucket after the other; and the number of entries in each.
+        """
         last = np.unique(self._bands_of(active) | OWNER)
         found, places = [], []
         for run in self._runs:
@@ -120,13 +193,30 @@ class Points:
         )
 
     def remove(self, points: Sequence[int]) -> None:
+        """Remove points.
+
+        Parameters
+        ----------
+        points
+            Their places.
+        """
         self._alive[self.entries(np.array(points, np.int64))] = False
         for point in points:
             self.sketch[point] = b""
         self._retired += points
 
     def add(self, new: list[tuple[int, bytes]]) -> Ints:
-        """The places of the new points."""
+        """Add points.
+
+        Parameters
+        ----------
+        new
+            Trades and packed sketch of each.
+
+        Returns
+        -------
+        Their places.
+        """
         if not new:
             return np.zeros(0, np.int64)
         places = [self._free.pop() for _ in range(min(len(self._free), len(new)))]
@@ -142,12 +232,12 @@ class Points:
         for point, (_, sketch) in zip(places, new, strict=True):
             self.sketch[point] = sketch
         self._runs.append(np.sort(self._bands_of(points, new=True)))
-        while len(self._runs) > 1 and len(self._runs[-2]) < RUN_TIMES * len(self._runs[-1]):
+        while len(self._runs) > 1 and len(self._runs[-2]) < RUN_RATIO * len(self._runs[-1]):
             self._merge(2)
         return points
 
     def _merge(self, last: int) -> None:
-        """Make the last runs one."""
+        """Merge the last runs into one."""
         both = np.concatenate(self._runs[-last:])
         both = both[self._alive[(both & OWNER).astype(np.int64) - 1]]
         self._runs[-last:] = [np.sort(both)]
@@ -156,13 +246,13 @@ class Points:
             self._retired = []
 
     def _bands_of(self, points: Ints, *, new: bool = False) -> Hashes:
-        """The bands of all entries of these points; those of new ones are made."""
+        """The bands of all entries of these points; those of new ones are computed first."""
         level = np.clip(np.frexp(np.maximum(self.length[points], 1))[1] - 2, 0, TOP)
         found = [np.zeros(0, np.uint64)]
         for at in range(TOP + 1):
             own = points[level == at]
-            # Of a pair at the bar ≥ 1/2 the smaller is at most one level lower, and never if the
-            # larger is truncated.
+            # The smaller of a pair at a bar ≥ 1/2 is at most one level lower; on the same level, if
+            # the larger is truncated.
             smaller = self._bar * self.n[points] < 1 << (at + 2)
             lower = points[(level == at + 1) & smaller & (self.n[points] <= SKETCH_SIZE)]
             entries = np.concatenate([2 * own, 2 * lower + 1])
@@ -194,7 +284,7 @@ class Points:
         row = np.repeat(np.arange(len(points)) * MINIMA, self.length[entries >> 1])
         minima = np.full(len(points) * MINIMA, _WORD, np.uint64)
         for turn in range(1 << (TOP - level)):
-            mixed = _mixed(hashes, 101 + turn)
+            mixed = _mixed(hashes, _FIRST_SALT + turn)
             bins = (
                 (mixed >> np.uint64(64 - level)).astype(np.int64)
                 if level
@@ -205,8 +295,8 @@ class Points:
 
 
 def _mixed(words: Hashes, salt: int) -> Hashes:
-    """A bijection of 64-bit words that lets every bit depend on all lower and many upper ones (as
-    SplitMix64's finaliser)."""
+    """SplitMix64's finaliser: a bijection of 64-bit words in which each bit depends on all lower
+    and many upper ones (Steele, Lea & Flood 2014)."""
     words = (words + np.uint64(salt * _GOLDEN & _WORD)) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(29))

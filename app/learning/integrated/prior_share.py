@@ -39,7 +39,17 @@ asymptotic series."""
 
 
 class ShareEstimate(NamedTuple):
-    """A group's own estimate of its persistent share, its standard error, and its trades."""
+    """A group's own estimate of its persistent share.
+
+    Attributes
+    ----------
+    estimate
+        The share.
+    sd
+        Its standard error.
+    trades
+        Trades of the group.
+    """
 
     estimate: float
     sd: float

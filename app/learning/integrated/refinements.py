@@ -3,7 +3,7 @@ beside the regime gains, which do so for all edges of the module.
 
 May touch: nothing but its arguments.
 
-A group's search may chop a slice `chain=sol` by regime: it chooses `btc_macro=S1|chain=sol` as
+A group's search may split a slice `chain=sol` by regime: it chooses `btc_macro=S1|chain=sol` as
 well, with the difference.  The effect of the module's gains on the edge in S1 must then not count
 twice.  So where gains act, the slice gets its edge over all regimes back, the gain turns it into
 the regime's own, and the refinement keeps only what is left.
@@ -51,7 +51,7 @@ def coarser(scope: Mapping[str, str], signature: Collection[str]) -> dict[str, s
 def refinements_of(
     effects: Mapping[str, Effect], signature: Collection[str]
 ) -> dict[str, list[str]]:
-    """Which slices are chopped by regime, and by which other slices.
+    """Which slices are split by regime, and by which other slices.
 
     Parameters
     ----------

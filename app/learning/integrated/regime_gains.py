@@ -20,7 +20,23 @@ from schemas.lessons import Lesson, Metrics
 
 
 class Cells(NamedTuple):
-    """The history of one lesson as columns (N,): `regime` is the place in `RegimeHistories`."""
+    """The history of one lesson as columns.
+
+    Attributes
+    ----------
+    day
+        Days since the epoch (N,).
+    regime
+        Places of the regimes in `RegimeHistories` (N,).
+    predicted
+        Predicted uplifts (N,).
+    metrics
+        Quality metrics before the day (N, 6).
+    n
+        Trades (N,).
+    uplift
+        Mean uplifts (N,).
+    """
 
     day: Ints
     regime: Ints
@@ -31,8 +47,14 @@ class Cells(NamedTuple):
 
 
 class RegimeHistories:
-    """The histories of a module's effects, and how far, in each regime, the quality metrics tell
-    which of these effects persist."""
+    """The histories of a module's effects, and, by regime, how well the quality metrics predict
+    which effects persist.
+
+    Parameters
+    ----------
+    signature
+        Dimensions that define regimes, the coarsest first.
+    """
 
     def __init__(self, signature: tuple[str, ...]) -> None:
         self.weights: list[regimes.RegimeWeights] = []
@@ -48,7 +70,15 @@ class RegimeHistories:
         return self._cells_held
 
     def take(self, group: Group, effects: Iterable[Effect]) -> None:
-        """Take in the effects of a group."""
+        """Take in the effects of a group.
+
+        Parameters
+        ----------
+        group
+            Pattern key and category.
+        effects
+            Its effects.
+        """
         before = self._of_group.get(group, {})
         held: dict[str, tuple[Lesson, float, Cells]] = {}
         for effect in effects:

@@ -49,11 +49,11 @@ OFFSET_SHARE = 0.6
 """The share of the level that is spent on the offset; the metrics have equal parts of the rest
 (Bonferroni)."""
 SOFT_BAR = 2.0
-"""In a regime that passes, the other weights come in from so many standard errors up."""
+"""In a regime that passes, the other weights come in from this many standard errors up."""
 RAMP = 0.5
 """Standard errors beyond a bar over which a weight comes in: gains do not jump."""
 TAU_DAYS = 90.0
-"""Forgetting: a cell so many days older than the newest weighs 1/e of it."""
+"""Forgetting: a cell this many days older than the newest weighs 1/e of it."""
 OFFSET_SD, METRIC_SD = 0.75, 1.5
 """Prior sd of a regime's offset and of its slope per unit of a metric: how far regimes are from the
 coarser one before any evidence."""
@@ -61,8 +61,8 @@ PRIOR_DOF = 12.0
 """Degrees of freedom of the prior belief that a regime does the same to all lessons, see
 `_contrast`."""
 MIN_LESSONS, MIN_DAYS = 3, 8
-"""A regime is tested if it, and the remainder of the coarser one, have cells of so many lessons and
-days."""
+"""A regime is tested if it, and the remainder of the coarser one, have cells of this many lessons
+and days."""
 RECURRENCE_TAU_DAYS = 30.0
 PSEUDO_SEGMENTS = 2.0
 """Segments' worth of the neutral value 0.5 in the field coherence."""
@@ -75,11 +75,24 @@ far beyond what was observed."""
 
 
 class Cell(NamedTuple):
-    """One lesson in one grid cell and one regime.
+    """One lesson on one day of the grid in one regime.
 
-    `lesson` its index; `day` the cell, days since 1970; `regime` the values of the signature's
-    dimensions, "" where unknown; `predicted` uplift and `metrics` (6,) from the trades before the
-    cell; `n` ≥ 1 trades of the slice in the cell in that regime, `uplift` their mean.
+    Attributes
+    ----------
+    lesson
+        Index of the lesson.
+    day
+        Days since the epoch.
+    regime
+        Values of the signature's dimensions; "" if unknown.
+    predicted
+        Uplift expected from the trades before the day.
+    metrics
+        Quality metrics (6,) from the trades before the day.
+    n
+        Trades of the slice on the day in that regime, at least 1.
+    uplift
+        Their mean uplift.
     """
 
     lesson: int
@@ -92,8 +105,19 @@ class Cell(NamedTuple):
 
 
 class History(NamedTuple):
-    """Cells as columns (N,), in any order: `regime` is the place in `regimes`; `variance` > 0 that
-    of one trade's uplift."""
+    """Cells as columns, in any order.
+
+    Attributes
+    ----------
+    lesson, day, predicted, metrics, n, uplift
+        As in `Cell` (N,).
+    regime
+        Place of each regime in `regimes` (N,).
+    regimes
+        The regimes.
+    variance
+        Variance of one trade's uplift (N,), above 0.
+    """
 
     lesson: Ints
     day: Ints
@@ -107,14 +131,28 @@ class History(NamedTuple):
 
 
 class RegimeWeights(NamedTuple):
-    """A regime's factor of an effect, on top of the coarser regimes': 1 + weights[0] + Σₖ weights[1
-    + k] · (metricₖ − centre[k]).
+    """The gain of effects in a regime, relative to the coarser regimes: 1 + weights[0] + Σₖ
+    weights[1 + k] · (metricₖ − centre[k]).
 
-    `regime` (dimension, value) pairs, a prefix of the signature, () for all; `n_cells` and
-    `n_trades` of the history in it; `weights` (7,) in force, all 0 unless `active`; `sd` (7,) of
-    the `estimate` (7,), the shrunk weights whether or not they pass; `p_value` of "as the coarser
-    regime", of all seven weights together (1 where it cannot be tested); `centre` (6,) the module's
-    average metrics.
+    Attributes
+    ----------
+    regime
+        (dimension, value) pairs, a prefix of the signature; () is all regimes.
+    n_cells, n_trades
+        Cells and trades of its history.
+    weights
+        Weights in force (7,); all 0 unless `active`.
+    sd
+        Standard errors of `estimate` (7,).
+    p_value
+        p-value of "as in the coarser regime", of all seven weights together; 1 if it cannot be
+        tested.
+    active
+        Whether the test passed.
+    estimate
+        The shrunk weights (7,), whether or not they pass.
+    centre
+        The module's mean metrics (6,).
     """
 
     regime: tuple[tuple[str, str], ...]
@@ -272,7 +310,7 @@ def fit(
     {'btc_macro=S1': 1.99, 'btc_macro=S3': 0.01}
     """
     if any(len(regime) != len(signature) for regime in history.regimes):
-        raise ValueError(f"A regime has to have a value for each of {signature}.")
+        raise ValueError(f"A regime must have a value for each of {signature}.")
     rows, code, n, centre = _prepare(history, tau_days)
     nothing = np.zeros(1 + len(METRICS))
     overall = _contrast(rows, None)

@@ -14,6 +14,20 @@ Floats = NDArray[np.float64]
 
 SUPPORT = 160
 """Points that stand for the residuals' distribution."""
+MOST_INSIDE = 0.98
+"""Largest part of the trades in a contrast: beyond it, too few others remain to balance it."""
+NEWTON_STEPS = 12
+"""Most steps of Newton's method to the saddlepoint."""
+MOST_TILT = 40.0
+"""Largest tilt of the distribution, in 1 / standard deviations: exponentials stay finite."""
+CLOSE = 1e-12
+"""Relative step at which the saddlepoint counts as found."""
+SMALL = 1e-9
+"""Keeps divisors above 0."""
+LEAST_P = 1e-290
+"""Smallest p-value of a t distribution, above the smallest double."""
+MANY_DOF = 1e6
+"""Degrees of freedom from which Student's t is normal."""
 
 
 def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats) -> Floats:
@@ -56,10 +70,10 @@ def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats
         return z
     points, weights = _support(residuals)
     n_in = np.clip(n, 1.0, t - 1.0)
-    f = np.clip(1.0 - norm2 / np.maximum(n, 1e-9), 0.0, 0.98)
+    f = np.clip(1.0 - norm2 / np.maximum(n, SMALL), 0.0, MOST_INSIDE)
     a, c = 1.0 - f, f
     # so that the weights of both parts cancel
-    n_out = np.where(f > 1e-9, n_in * (1.0 - f) / np.maximum(f, 1e-9), 0.0)
+    n_out = np.where(f > SMALL, n_in * (1.0 - f) / np.maximum(f, SMALL), 0.0)
     total = n_in * a * a + n_out * c * c
     sign = np.sign(z)
     size = np.abs(z)
@@ -82,11 +96,12 @@ def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats
         return k0, k1, k2
 
     s = size / np.sqrt(total)
-    for _ in range(12):
+    for _ in range(NEWTON_STEPS):
         _, k1, k2 = cumulants(s)
-        move = (aim - k1) / np.maximum(k2, 1e-9 * total)
-        s = np.clip(s + np.clip(move, -0.5 * s - 0.1, 0.5 * s + 0.1), 0.0, 40.0)
-        if np.all(np.abs(move) <= 1e-12 * s):
+        move = (aim - k1) / np.maximum(k2, SMALL * total)
+        most = 0.5 * s + 0.1  # a longer step may overshoot
+        s = np.clip(s + np.clip(move, -most, most), 0.0, MOST_TILT)
+        if np.all(np.abs(move) <= CLOSE * s):
             break
     k0, _, k2 = cumulants(s)
     rate = np.sqrt(np.maximum(2.0 * (s * aim - k0), 1e-12))
@@ -114,10 +129,12 @@ def student_z(z: Floats, dof: Floats) -> Floats:
     Student 1908, "The probable error of a mean", Biometrika 6.
     """
     size = np.abs(z)
-    exact = np.log(np.maximum(stdtr(np.maximum(dof, 1.0), -size), 1e-290))
+    exact = np.log(np.maximum(stdtr(np.maximum(dof, 1.0), -size), LEAST_P))
     return np.asarray(
         np.sign(z)
-        * np.where(dof > 1e6, size, np.maximum(-ndtri_exp(np.minimum(exact, np.log(0.5))), 0.0))
+        * np.where(
+            dof > MANY_DOF, size, np.maximum(-ndtri_exp(np.minimum(exact, np.log(0.5))), 0.0)
+        )
     )
 
 

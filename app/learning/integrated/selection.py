@@ -60,24 +60,53 @@ SLACK = 0.7
 below the best exact one."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
 """Without any slice to estimate it from: equal variances, kurtosis 3."""
+LEAST_LEFT = 0.2
+"""A candidate is usable if the chosen slices leave this part of the least squared norm of its
+indicator."""
+RECENT_LESS, EARLY_LESS = 0.25, 0.55
+"""By how much the rough z of the recent and of the early test is reduced for their smaller shares
+of the error rate: Δz ≈ Δ ln p / z at the usual bars."""
+SURE_Z = 2.0
+"""|z| from which the rough z is corrected for skewness."""
+MOST_BEND = 1.5
+"""Largest correction of a rough z for skewness: the expansion does not hold further out."""
+TIE_DIGITS = 7
+"""Decimals by which z-scores are compared: rounding errors do not decide between candidates."""
+LEAST_EXCESS = 0.2
+"""Smallest kurtosis − 1 of residuals; two-valued ones have 0."""
 SWEEPS = 2
 """Times that every chosen slice is examined again."""
 
 
 class Step(NamedTuple):
-    """One chosen slice: its place among the candidates, and its p-value on entering given those
-    before, two-sided, as ln p and as |z|."""
+    """One chosen slice.
+
+    Attributes
+    ----------
+    candidate
+        Its place among the candidates.
+    statistic
+        |z| on entering, given those before it.
+    log_p
+        ln of its two-sided p-value.
+    """
 
     candidate: int
     statistic: float
     log_p: float
 
 
-class Fit(NamedTuple):
-    """Least squares of the outcomes on level and the first k chosen slices.
+class ChosenFit(NamedTuple):
+    """Least squares of the outcomes on the level and the first k chosen slices.
 
-    `coefficients` (k + 1,), the level first; `covariance` (k + 1, k + 1) robust; `loadings` (k + 1,
-    S) of the same projection applied to the S segment indicators.
+    Attributes
+    ----------
+    coefficients
+        Coefficients (k + 1,), the level first.
+    covariance
+        Their robust covariance (k + 1, k + 1).
+    loadings
+        The same projection applied to the indicators of S segments (k + 1, S).
     """
 
     coefficients: Floats
@@ -85,13 +114,28 @@ class Fit(NamedTuple):
     loadings: Floats
 
 
-class Path(NamedTuple):
-    """What was chosen, in order; `fits[k]` of the first k.  `marginal` (m,) is each candidate's
-    statistic before anything is chosen and `conditional` (m,) after all are; `residuals` (T,) of
-    the last fit, `noise_sd` per trade of each chosen slice (K,), autocorrelation included."""
+class ChosenPath(NamedTuple):
+    """The chosen slices, in order.
+
+    Attributes
+    ----------
+    steps
+        The slices.
+    fits
+        `fits[k]` is the fit of the first k.
+    marginal
+        Statistic of each candidate before anything is chosen (m,).
+    conditional
+        Statistic of each candidate given all chosen slices (m,).
+    residuals
+        Residuals of the last fit (T,).
+    noise_sd
+        Standard deviation of one trade's noise of each chosen slice (K,), inflated for
+        autocorrelation.
+    """
 
     steps: list[Step]
-    fits: list[Fit]
+    fits: list[ChosenFit]
     marginal: Floats
     conditional: Floats
     residuals: Floats
@@ -150,7 +194,7 @@ class Selection:
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
         self._log_price = log_price(n_dims, self._of_regime)
 
-    def path(self, alpha: float) -> Path:
+    def path(self, alpha: float) -> ChosenPath:
         """Choose slices until none is left that would be found at the error rate.
 
         Parameters
@@ -158,9 +202,7 @@ class Selection:
         alpha
             Error rate over this group's candidates alone.
 
-        Returns
-        -------
-        The chosen slices in order, from the surest to the least, with their fits.
+        Returns ------- The chosen slices from the most to the least certain, with their fits.
 
         References
         ----------
@@ -186,7 +228,9 @@ class Selection:
         basis = self._basis(kept)
         conditional = self._screen(basis) if len(kept) else marginal
         residuals = self._residuals(basis)
-        return Path(steps, fits, marginal, conditional, residuals, self._noise(kept, residuals))
+        return ChosenPath(
+            steps, fits, marginal, conditional, residuals, self._noise(kept, residuals)
+        )
 
     # -- the model so far
 
@@ -238,14 +282,15 @@ class Selection:
         # The first term of what skewness does to a tail (Cornish & Fisher 1938).
         skewness = float((r * r * r).mean()) / max(float((r * r).mean()), 1e-200) ** 1.5
         bend = np.clip(
-            skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0, -1.5, 1.5
+            skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0,
+            -MOST_BEND,
+            MOST_BEND,
         )
-        plain = np.where(np.abs(plain) > 2.0, plain - bend, plain)
+        plain = np.where(np.abs(plain) > SURE_Z, plain - bend, plain)
         shrink = norm2 / n
         windowed = sums[:, 1:3] / np.sqrt((variance * shrink)[:, None] * self._windows2 + 1e-300)
-        # What the shares of the error rate come to at the usual bars: Δz ≈ Δ ln p / z.
         found = plain
-        for column, less in enumerate((0.25, 0.55)):
+        for column, less in enumerate((RECENT_LESS, EARLY_LESS)):
             z = windowed[:, column]
             found = np.where(np.abs(z) - less > np.abs(found), z - np.sign(z) * less, found)
         found = np.sign(found) * np.maximum(
@@ -323,7 +368,7 @@ class Selection:
         """Place of the greatest z.  Values that differ only by rounding (a slice and its
         complement) tie: the smaller, then the more general slice wins."""
         keys = [
-            (-round(v, 7), self._n[j], int(self._n_dims[j]), int(self._order[j]), i)
+            (-round(v, TIE_DIGITS), self._n[j], int(self._n_dims[j]), int(self._order[j]), i)
             for i, (j, v) in enumerate(zip(candidates, z.tolist(), strict=True))
         ]
         return min(keys)[-1]
@@ -336,7 +381,7 @@ class Selection:
         bar = np.partition(size, len(size) - k)[len(size) - k]
         found = np.flatnonzero((size >= bar) & (size > 1.0))
         order: list[int] = found[
-            np.lexsort((self._order[found], -np.round(size[found], 7)))
+            np.lexsort((self._order[found], -np.round(size[found], TIE_DIGITS)))
         ].tolist()
         return order
 
@@ -361,7 +406,7 @@ class Selection:
 
     def _z(self, x: Floats, r: Floats, rho: Floats, n: Floats, t: int) -> Floats:
         norm2 = np.einsum("ij,ij->j", x, x)
-        usable = norm2 > self._least * 0.2
+        usable = norm2 > self._least * LEAST_LEFT
         norm2 = np.where(usable, norm2, 1.0)
         sums = r @ x
         b = sums / norm2
@@ -409,8 +454,8 @@ class Selection:
         return chosen
 
     def _ordered(self, chosen: list[int]) -> list[Step]:
-        """The chosen slices from the surest to the least, by taking away the least sure of those
-        left, one after the other.
+        """The chosen slices from the most to the least certain, by removing the least certain of
+        those left, one after the other.
 
         A step's statistic is that given the ones before it, or given all others if that is smaller,
         and never more than the one before it.
@@ -424,7 +469,7 @@ class Selection:
             values = (
                 {j: self._given(left, j) for j in left} if len(left) < len(chosen) else given_all
             )
-            j = min(left, key=lambda c: (round(values[c], 7), -self._order[c]))
+            j = min(left, key=lambda c: (round(values[c], TIE_DIGITS), -self._order[c]))
             reverse.append((j, min(values[j], given_all[j])))
             left.remove(j)
         steps: list[Step] = []
@@ -441,7 +486,7 @@ class Selection:
 
     # -- estimates
 
-    def _fit(self, chosen: list[int]) -> Fit:
+    def _fit(self, chosen: list[int]) -> ChosenFit:
         t = len(self._y)
         x = np.column_stack((np.ones(t), self._dense(chosen)))
         gram = np.linalg.inv(x.T @ x)
@@ -459,7 +504,7 @@ class Selection:
             norm2 = np.einsum("ij,ij->j", h, h)
             inflation = np.sqrt(np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, h) / norm2))
             covariance = covariance * inflation[:, None] * inflation[None, :]
-        return Fit(beta, covariance, gram @ (x.T @ self._segments))
+        return ChosenFit(beta, covariance, gram @ (x.T @ self._segments))
 
     def _noise(self, chosen: list[int], r: Floats) -> Floats:
         """Standard deviation per trade of each chosen slice (K,), such that sd²/n is the variance
@@ -485,7 +530,7 @@ def choose(
     n_min: int,
     of_regime: NDArray[np.bool_],
     alpha: float,
-) -> Path:
+) -> ChosenPath:
     """The path among the candidates that are `judged`; the statistics of the others are 0.
 
     Parameters
@@ -537,7 +582,7 @@ def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, flo
     t = len(r)
     r2 = r * r
     mean = float(r2.mean())
-    excess = max(float((r2 * r2).mean()) / max(mean * mean, 1e-300) - 1.0, 0.2)
+    excess = max(float((r2 * r2).mean()) / max(mean * mean, 1e-300) - 1.0, LEAST_EXCESS)
     if not len(n):
         return 0.0, excess
     by_chance = excess * np.maximum(1.0 / n - 1.0 / t, 0.0)

@@ -54,7 +54,7 @@ SEGMENT_TRADES = 30.0
 """Most trades' worth of the group's mean in what a segment earns in the group: in a group whose
 segments differ clearly it takes fewer, or what is left of them would count as persisting."""
 DIRECT = 1024
-"""Up to so many slices are solved directly, by how many trades each two of them share; of more,
+"""Up to this many slices are solved directly, by how many trades each two of them share; of more,
 those with the strongest evidence are first found by conjugate gradients."""
 TOLERANCE = 1e-10
 """Relative error at which conjugate gradients stop: they only rank, to six decimals."""
@@ -65,13 +65,24 @@ MOST_STEPS = 400
 
 
 class SharedFit(NamedTuple):
-    """What is shared in a group.
+    """The shared effects of a group.
 
-    `slices` (K,) places of the candidates with the strongest evidence; `effects` (K, len(SHARES))
-    around the group's level, for each share of the variance that may persist; `precision` (K,) one
-    over the variance of each slice's mean, and `prior` (K,) the variance of its effect per share;
-    `likeness` what far products are per share; `products` (B, B) of what slices earned in each two
-    blocks beyond what their segments earn in the group, in units of the variance of an outcome.
+    Attributes
+    ----------
+    slices
+        Places (K,) of the candidates with the strongest evidence.
+    effects
+        Effects (K, len(SHARES)) around the group's level, for each assumed share.
+    precision
+        1 / variance of each slice's mean (K,).
+    prior
+        Prior variance of each effect per share (K,).
+    likeness
+        Sum of squared likenesses of trades that are far apart in time: the denominator of the
+        share.
+    products
+        Products (B, B) of what slices earned in each two blocks of time beyond the group's
+        segments, in units of the variance of an outcome.
     """
 
     slices: Ints

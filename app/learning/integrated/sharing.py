@@ -31,9 +31,17 @@ Floats = NDArray[np.float64]
 
 
 class SharedPart(NamedTuple):
-    """What the shared effects of a group's slices come to: `effects` of slices that are not chosen,
-    by lesson id; what is `added` to those that are; `mean`, what the average trade of the group
-    gets of both."""
+    """The shared effects of a group.
+
+    Attributes
+    ----------
+    effects
+        Effects of slices that are not chosen, by lesson id.
+    added
+        What is added to those that are chosen, by lesson id.
+    mean
+        What the average trade of the group gets from both.
+    """
 
     effects: dict[str, Effect]
     added: dict[str, float]
@@ -61,8 +69,21 @@ def shared_weight(chosen: Iterable[Effect], counts: Counts) -> float:
 
 
 class SharedEffects(NamedTuple):
-    """The shared effects of a group's lessons (L,): `effects` (L, shares), `precision`
-    and `prior` (L,), and the `weight` (L,) of each in the mean of the group's trades."""
+    """The shared effects of L lessons of a group.
+
+    Attributes
+    ----------
+    lessons
+        The lessons.
+    effects
+        Their effects (L, shares).
+    precision
+        1 / variance of each slice's mean (L,).
+    prior
+        Prior variance of each effect per share (L,).
+    weight
+        Weight of each in the mean of the group's trades (L,).
+    """
 
     lessons: list[Lesson]
     effects: Floats

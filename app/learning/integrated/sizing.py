@@ -16,14 +16,14 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lessons import HeldGroup
-from app.learning.integrated.merging import Group
-from app.learning.integrated.netting import Effect
-from app.learning.integrated.records import (
+from app.learning.integrated.judge_records import (
     Rejection,
     override_record,
     rejected_record,
     verdict_record,
 )
+from app.learning.integrated.merging import Group
+from app.learning.integrated.netting import Effect
 from app.learning.integrated.refinements import refined, refinements_of
 from app.learning.integrated.regime_gains import gains_of, steps_of
 from app.learning.integrated.regimes import RegimeWeights
@@ -32,9 +32,19 @@ from schemas.lessons import Lesson, LessonVerdict, Metrics
 
 
 class Common(NamedTuple):
-    """What all records of a module share: `scale` units of the outcome are one unit of
-    size, `centre` is the baseline that verdicts name, `newest_us` the newest exit on the grid of
-    `ALIVE_US`, `weights` those of regimes where any is active."""
+    """What all records of a module share.
+
+    Attributes
+    ----------
+    scale
+        Units of the outcome that are one unit of size.
+    centre
+        The baseline that verdicts show.
+    newest_us
+        Newest exit of the module, on the grid of `ALIVE_US`.
+    weights
+        Regime weights; empty where none is active.
+    """
 
     scale: float
     centre: float
@@ -44,7 +54,15 @@ class Common(NamedTuple):
 
 @dataclass
 class SizeChanges:
-    """Records that have changed, and the ids of records to withdraw."""
+    """Records that have changed, and ids of records to withdraw.
+
+    Attributes
+    ----------
+    verdicts, overrides
+        The records.
+    without_verdict, without_override
+        The ids.
+    """
 
     verdicts: list[LessonVerdict] = field(default_factory=list)
     overrides: list[Override] = field(default_factory=list)
@@ -53,7 +71,7 @@ class SizeChanges:
 
 
 class _Why(NamedTuple):
-    """What a verdict or an override depends on, beside the effect or the lesson."""
+    """The inputs of a verdict or an override, besides the effect or the lesson."""
 
     members: tuple[str, ...] = ()
     cover: str | None = None
@@ -81,7 +99,13 @@ _ON_PATH = _Why(on_path=True)
 
 
 class Sizing:
-    """The verdicts and overrides of one module."""
+    """The verdicts and overrides of one module.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    """
 
     def __init__(self, config: LearningConfig) -> None:
         self._config = config
@@ -96,7 +120,17 @@ class Sizing:
         self._last, self._common, self._steps = {}, None, {}
 
     def prepare(self, common: Common) -> set[Group]:
-        """Build records with `common` from now on; returns the groups that must be sized again."""
+        """Make records with these common values from now on.
+
+        Parameters
+        ----------
+        common
+            The values.
+
+        Returns
+        -------
+        The groups that must be sized again.
+        """
         before, self._common = self._common, common
         self._regained = set()
         self._anew = before is not None and before[:3] != common[:3]
@@ -126,10 +160,24 @@ class Sizing:
         version: int,
         changes: SizeChanges,
     ) -> None:
-        """Add what has changed of a group, marked with `version`; None for one that is gone.
+        """Decide the sizes of a group, and add what has changed.
 
-        `effects` are by lesson id, as is the factor of each lesson that is in one; not `touched`
-        are groups of which lessons, the summary and factors are as before.
+        Parameters
+        ----------
+        key
+            Pattern key and category.
+        group
+            The group; None if it is gone.
+        effects
+            Its effects, by lesson id.
+        factor_of
+            Latent factors by lesson id.
+        touched
+            Whether a lesson, the summary or a factor has changed.
+        version
+            The version that changed records are marked with.
+        changes
+            Where changes are added.
         """
         assert self._common is not None
         lessons = {} if group is None else group.lessons
@@ -180,13 +228,14 @@ class Sizing:
         found: list[tuple[str, Effect]],
         lessons: Mapping[str, Lesson],
         effects: Mapping[str, Effect],
-        chopped: Container[str],
+        split_by_regime: Container[str],
         factor_of: Mapping[str, Factor],
         version: int,
         changes: SizeChanges,
     ) -> dict[str, str]:
         """Add what has changed of these effects; returns the lessons that are covered, and what
-        covers each.  Gains of `chopped` slices matter without an override."""
+        covers each.  Gains of slices that are `split_by_regime` by regime matter even without an
+        override."""
         assert self._common is not None
         scale, _, newest_us, weights = self._common
         covered: dict[str, str] = {}
@@ -197,7 +246,7 @@ class Sizing:
             factor = factor_of.get(i) if factor_of else None
             why: _Why = _PLAIN
             gains: tuple[tuple[str, float], ...] = ()
-            metrics, gaining = effect.lesson.metrics, times != 1.0 or i in chopped
+            metrics, gaining = effect.lesson.metrics, times != 1.0 or i in split_by_regime
             if gaining and metrics is not None and effect.lesson.scope:
                 last.gaining[i] = metrics
             else:
@@ -249,8 +298,8 @@ def _silent(
     effects: Mapping[str, Effect],
     covered: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """Lessons of a factor in a group that have no effect themselves, nor are covered yet: an
-    override of the factor in that group speaks for their trades."""
+    """Lessons of a factor that have no effect and are not covered yet, in a group whose override of
+    the factor accounts for their trades."""
     return tuple(
         [m for m in factor.members if m in lessons and m not in effects and m not in covered]
     )

@@ -21,13 +21,22 @@ Floats = NDArray[np.float64]
 SKETCH_SIZE = 512
 """Hashes of a sketch: the Jaccard of larger slices has a standard error of at most 0.02."""
 HASH_BITS, HASH_BYTES = 48, 6
-"""Of a million trades two have the same hash in one module of 560, which moves a Jaccard by one
-trade; a sketch takes 4 kB as text."""
+"""Two of a million trades have the same hash in one of 560 modules, which changes a Jaccard index
+by one trade; a sketch takes 4 kB as text."""
 
 
 def trade_hash(trade_id: str) -> int:
-    """A trade's hash in [0, 2^48): the first six bytes, big-endian, of the BLAKE2b-128 of its id in
-    UTF-8.  The same on every machine.
+    """The hash of a trade: the first six bytes, big-endian, of the BLAKE2b-128 of its id in UTF-8;
+    the same on every machine.
+
+    Parameters
+    ----------
+    trade_id
+        Its id.
+
+    Returns
+    -------
+    A hash in [0, 2^48).
 
     >>> trade_hash("t1")
     62791285183997
@@ -38,7 +47,16 @@ def trade_hash(trade_id: str) -> int:
 
 
 def trade_hashes(trade_ids: Sequence[str]) -> Hashes:
-    """`trade_hash` of many ids (T,), faster.
+    """`trade_hash` of many ids, faster.
+
+    Parameters
+    ----------
+    trade_ids
+        Ids (T).
+
+    Returns
+    -------
+    Their hashes (T,).
 
     >>> trade_hashes(["t1"]).tolist()
     [62791285183997]
@@ -102,6 +120,15 @@ def sketches(hashes: Hashes, members: NDArray[np.bool_]) -> list[Hashes]:
 def encode(sketch: Hashes) -> str:
     """A sketch as text: base64 of its hashes, six bytes each, big-endian.
 
+    Parameters
+    ----------
+    sketch
+        The hashes.
+
+    Returns
+    -------
+    The text.
+
     >>> encode(np.array([1, 258], np.uint64))
     'AAAAAAABAAAAAAEC'
     """
@@ -109,12 +136,31 @@ def encode(sketch: Hashes) -> str:
 
 
 def packed_hashes(sketch: Hashes) -> bytes:
-    """Six bytes of each hash, big-endian."""
+    """Six bytes of each hash, big-endian.
+
+    Parameters
+    ----------
+    sketch
+        The hashes.
+
+    Returns
+    -------
+    The bytes.
+    """
     return sketch.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:].tobytes()
 
 
 def unpacked_hashes(packed: bytes) -> Hashes:
     """The hashes that `packed_hashes` packed.
+
+    Parameters
+    ----------
+    packed
+        The bytes.
+
+    Returns
+    -------
+    The hashes.
 
     >>> unpacked_hashes(packed_hashes(np.array([1, 258], np.uint64))).tolist()
     [1, 258]
@@ -146,7 +192,7 @@ def decode(text: str) -> Hashes:
     """
     raw = base64.b64decode(text, validate=True)
     if len(raw) % HASH_BYTES:
-        raise ValueError(f"The sketch has {len(raw)} bytes; it has to have six for each hash.")
+        raise ValueError(f"The sketch has {len(raw)} bytes; it must have six for each hash.")
     return unpacked_hashes(raw)
 
 

@@ -1,7 +1,7 @@
-"""Weighing: how much persists in the groups of a category, and how far each learner counts there.
+"""Weighing: how much persists in the groups of a category, and the weight of each learner there.
 
-May touch: nothing but its arguments.  The evidence of groups is held in columns, and
-summed again.
+May touch: nothing but its arguments.  The evidence of groups is held in columns and summed at each
+use, so that sums do not depend on the order of arrival.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from app.learning.integrated.weights import (
     LEVEL_HALF_LIFE,
     SHARED,
     Counts,
-    Evidence,
     Prior,
+    WeightEvidence,
     half_life_evidence,
     in_steps,
     opened,
@@ -43,10 +43,21 @@ NOTHING = np.zeros((0, 0))
 
 
 class Weighing:
-    """The evidence of the groups of one category of a module.
+    """The evidence of the groups of one category of a module, and the weights that follow from it.
 
     `shares` are the persistent shares of the groups that are old enough to have one; `half_lives`
-    how far half-lives of slices and of whole groups count; `spread` how levels differ, on a grid.
+    the weights of the half-lives of slices and of whole groups; `spread` the variation of levels,
+    on a grid.
+
+    Parameters
+    ----------
+    config
+        The settings of the learning.
+
+    References
+    ----------
+    Haseman & Elston 1972, "The investigation of linkage between a quantitative trait and a marker
+    locus" (shares from products of pairs).
     """
 
     def __init__(self, config: LearningConfig) -> None:
@@ -59,13 +70,13 @@ class Weighing:
         self._levels: Columns[Group] = Columns(5)  # mean, its noise, net, its noise, |z|
         self._coarse: dict[Group, tuple[float, float]] = {}
         self._earned, self._slopes = Products(), Products()
-        self._tells: Columns[Group] = Columns(3)
+        self._share_estimates: Columns[Group] = Columns(3)
         self._half_lives: Columns[Group] = Columns(3)
         self._level_half_lives: Columns[Group] = Columns(3)
         self._shared: Columns[Group] = Columns(3)
         self._unshared: set[Group] = set()  # groups whose evidence of shared effects is due
         self._shared_with = -1.0
-        self._came_in: Columns[Group] = Columns(1)  # how far the surest effect of each group has
+        self._came_in: Columns[Group] = Columns(1)  # how far each group's most certain effect has
         self._reshare = False
         self._slope_log_p: float | None = None
         self._level_log_p: float | None = None
@@ -74,14 +85,20 @@ class Weighing:
         return len(self._summaries)
 
     def drop(self, group: Group) -> None:
-        """Forget a group."""
+        """Forget a group.
+
+        Parameters
+        ----------
+        group
+            The group.
+        """
         self._summaries.pop(group, None)
         self._coarse.pop(group, None)
         self._unshared.discard(group)
         self._noise2.pop(group, None)
         for columns in (
-            self._levels, self._tells, self._half_lives, self._level_half_lives, self._shared,
-            self._came_in,
+            self._levels, self._share_estimates, self._half_lives, self._level_half_lives,
+            self._shared, self._came_in,
         ):  # fmt: skip
             columns.drop(group)
         self._earned.put(group, None)
@@ -89,7 +106,15 @@ class Weighing:
         self._reshare, self._slope_log_p, self._level_log_p = True, None, None
 
     def take(self, group: Group, summary: GroupSummary) -> None:
-        """Take in a group's summary."""
+        """Take in a group's summary.
+
+        Parameters
+        ----------
+        group
+            The group.
+        summary
+            Its summary.
+        """
         self._summaries[group] = summary
         self._coarse.pop(group, None)
         self._unshared.add(group)
@@ -97,15 +122,23 @@ class Weighing:
         self._slope_log_p = None
         found = share_estimate(summary)
         if found is None:
-            self._tells.drop(group)
+            self._share_estimates.drop(group)
         else:
-            self._tells.put(group, found)
+            self._share_estimates.put(group, found)
         self._reshare = True
         if self._config.half_life is None:
             self._half_lives.put(group, half_life_evidence(summary.record))
 
     def take_level(self, group: Group, level: Level) -> None:
-        """Take in the level of a group."""
+        """Take in the level of a group whose summary was taken in before.
+
+        Parameters
+        ----------
+        group
+            The group.
+        level
+            Its level, in units of the outcome.
+        """
         summary = self._summaries[group]
         noise2, earned = noise_of(summary, level, self._config)
         self._noise2[group] = noise2
@@ -119,15 +152,43 @@ class Weighing:
             self._level_half_lives.put(group, record_of_level(summary, *coarse, self._config))
 
     def noise2(self, group: Group) -> float:
-        """The variance of a group's level."""
+        """The variance of a group's level.
+
+        Parameters
+        ----------
+        group
+            The group.
+
+        Returns
+        -------
+        Its variance, in squared units of the outcome.
+        """
         return self._noise2[group]
 
-    def take_sure(self, group: Group, came_in: float) -> None:
-        """Take in how far the surest effect of a group has come in."""
+    def take_came_in(self, group: Group, came_in: float) -> None:
+        """Take in how far the most certain effect of a group has come in.
+
+        Parameters
+        ----------
+        group
+            The group.
+        came_in
+            Its place on the ramp, 0 to 1.
+        """
         self._came_in.put(group, (came_in,))
 
     def settle_levels(self, scale: float) -> tuple[bool, bool]:
-        """Weigh half-lives, and how levels differ; returns whether either has changed."""
+        """Weigh the half-lives, and estimate how much levels vary.
+
+        Parameters
+        ----------
+        scale
+            Units of the outcome that are one unit of size.
+
+        Returns
+        -------
+        Whether the weights of half-lives have changed, and whether the variation has.
+        """
         values = self._levels.values()
         spread = self.spread._replace(
             tau2=in_tau_steps(beyond_chance(values[:, 0:2], scale), scale),
@@ -142,20 +203,38 @@ class Weighing:
         return before[0] != half_lives, before[1] != spread[:2]
 
     def settle_shares(self) -> set[Group]:
-        """Weigh how much persists; returns the groups whose share has changed."""
+        """Estimate how much persists.
+
+        Returns
+        -------
+        The groups whose share has changed.
+        """
         if not self._reshare:
             return set()
         self._reshare = False
-        groups = self._tells.groups()
-        found = shares_of(self._tells.values()).tolist() if groups else []
+        groups = self._share_estimates.groups()
+        found = shares_of(self._share_estimates.values()).tolist() if groups else []
         before, self.shares = self.shares, dict(zip(groups, found, strict=True))
         changed = {group for group, _ in before.items() ^ self.shares.items()}
         self._unshared |= changed & self._summaries.keys()
         return changed
 
     def counts(self, bar: float, ramp_sds: float, categories: int) -> Counts:
-        """How far each learner counts in this one of so many categories, where `bar` is the |z|
-        that an effect needs."""
+        """The weight of each learner in this category.
+
+        Parameters
+        ----------
+        bar
+            |z| that an effect needs.
+        ramp_sds
+            Length of the ramp, in standard errors.
+        categories
+            Number of categories of the module.
+
+        Returns
+        -------
+        The weights, 0 to 1.
+        """
         config, half_life = self._config, self.half_lives[0]
         if config.shared_effects is None:
             if half_life != self._shared_with:
@@ -179,7 +258,7 @@ class Weighing:
 
     @staticmethod
     def _weight(columns: Columns[Group], prior: Prior, switch: bool | None) -> float:
-        evidence = Evidence()
+        evidence = WeightEvidence()
         if switch is None and len(columns):
-            evidence = Evidence(columns.total(0), columns.total(1), round(columns.total(2)))
+            evidence = WeightEvidence(columns.total(0), columns.total(1), round(columns.total(2)))
         return weight(evidence, prior, switch)

@@ -23,10 +23,18 @@ Floats = NDArray[np.float64]
 
 
 class Counts(NamedTuple):
-    """How far learners count in a module, each from 0 to 1.
+    """The weights of the learners in a category of a module, each from 0 to 1.
 
-    `half_life` of slices and `level_half_life` of whole groups; `shared` effects beside the chosen
-    ones; `open` how far the module has shown that there is anything at all to size by.
+    Attributes
+    ----------
+    half_life
+        Of the half-lives of slices.
+    level_half_life
+        Of the half-lives of whole groups.
+    shared
+        Of shared effects beside the chosen ones.
+    open
+        How far the module has shown that its slices' results persist.
     """
 
     half_life: float
@@ -36,7 +44,15 @@ class Counts(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Weight before any record, and its standard deviation."""
+    """A learner's weight before there is any record.
+
+    Attributes
+    ----------
+    mean
+        The weight.
+    sd
+        Its standard deviation.
+    """
 
     mean: float
     sd: float
@@ -59,16 +75,24 @@ DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time are correlated."""
 
 
-class Evidence(NamedTuple):
-    """Sums over trades of a record, in units of the outcomes' variance: of squares of what a
-    learner predicted (`said`), and of their products with the outcomes (`came`); `trades` of the
-    record."""
+class WeightEvidence(NamedTuple):
+    """Sums over the trades of a record, which the regression of outcomes on predictions needs.
 
-    said: float = 0.0
-    came: float = 0.0
+    Attributes
+    ----------
+    squares
+        Sum of squared predictions of a learner, in units of the outcomes' variance.
+    products
+        Sum of products of predictions and outcomes, in the same units.
+    trades
+        Trades of the record.
+    """
+
+    squares: float = 0.0
+    products: float = 0.0
     trades: int = 0
 
-    def plus(self, other: Evidence) -> Evidence:
+    def plus(self, other: WeightEvidence) -> WeightEvidence:
         """The evidence of both together.
 
         Parameters
@@ -80,10 +104,12 @@ class Evidence(NamedTuple):
         -------
         The sums of both.
         """
-        return Evidence(self.said + other.said, self.came + other.came, self.trades + other.trades)
+        return WeightEvidence(
+            self.squares + other.squares, self.products + other.products, self.trades + other.trades
+        )
 
 
-def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
+def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float:
     """The weight of a learner.
 
     Parameters
@@ -104,18 +130,20 @@ def weight(evidence: Evidence, prior: Prior, switch: bool | None) -> float:
     Wolpert 1992, "Stacked generalization", Neural Networks 5.
     Breiman 1996, "Stacked regressions", Machine Learning 24.
 
-    >>> weight(Evidence(), SHARED, None), weight(Evidence(), SHARED, False)
+    >>> weight(WeightEvidence(), SHARED, None), weight(WeightEvidence(), SHARED, False)
     (0.5, 0.0)
     >>> (
-    ...     round(weight(Evidence(300.0, 0.0, 900), SHARED, None), 2),
-    ...     round(weight(Evidence(300.0, 300.0, 900), SHARED, None), 2),
+    ...     round(weight(WeightEvidence(300.0, 0.0, 900), SHARED, None), 2),
+    ...     round(weight(WeightEvidence(300.0, 300.0, 900), SHARED, None), 2),
     ... )
     (0.0, 1.0)
     """
     if switch is not None:
         return float(switch)
     sure = 1.0 / prior.sd**2
-    found = (prior.mean * sure + evidence.came / DISCOUNT) / (sure + evidence.said / DISCOUNT)
+    found = (prior.mean * sure + evidence.products / DISCOUNT) / (
+        sure + evidence.squares / DISCOUNT
+    )
     return in_steps(min(max(found, 0.0), 1.0))
 
 
@@ -137,7 +165,7 @@ def in_steps(weight: float) -> float:
     return round(weight * STEPS) / STEPS
 
 
-def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
+def half_life_evidence(cells: Iterable[RecordCell]) -> WeightEvidence:
     """The evidence for half-lives: how well moving effects predict beyond constant ones.
 
     Parameters
@@ -149,14 +177,18 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> Evidence:
     -------
     Sums over all trades of the records.
     """
-    total = Evidence()
+    total = WeightEvidence()
     for cell in cells:
         products = symmetric(cell.products)
-        total = total.plus(_evidence(cell.n, products, _moved(len(products)), _came(len(products))))
+        total = total.plus(
+            _evidence(cell.n, products, _moved(len(products)), _beyond_constant(len(products)))
+        )
     return total
 
 
-def shared_evidence(cells: Iterable[RecordCell], shares: Floats, half_life: float) -> Evidence:
+def shared_evidence(
+    cells: Iterable[RecordCell], shares: Floats, half_life: float
+) -> WeightEvidence:
     """The evidence for shared effects: how well they predict beyond the chosen ones.
 
     A past time at which nothing had been chosen does not show which account is the better one: it
@@ -176,13 +208,13 @@ def shared_evidence(cells: Iterable[RecordCell], shares: Floats, half_life: floa
     -------
     Sums over all trades of the records.
     """
-    total = Evidence()
+    total = WeightEvidence()
     for cell in cells:
         products = symmetric(cell.products)
         if not products[0, 0] > 0:
             continue
         shared = np.concatenate(([-1.0, 0.0], shares, [0.0]))
-        beyond = _came(len(products)) - half_life * _moved(len(products))
+        beyond = _beyond_constant(len(products)) - half_life * _moved(len(products))
         total = total.plus(_evidence(cell.n, products, shared, beyond))
     return total
 
@@ -192,31 +224,29 @@ def _moved(columns: int) -> Floats:
     return np.asarray(np.eye(columns)[1] - np.eye(columns)[0])
 
 
-def _came(columns: int) -> Floats:
+def _beyond_constant(columns: int) -> Floats:
     """Outcomes less constant effects."""
     return np.asarray(np.eye(columns)[-1] - np.eye(columns)[0])
 
 
-def _evidence(n: int, products: Floats, said: Floats, came: Floats) -> Evidence:
-    variance = float(_came(len(products)) @ products @ _came(len(products))) / n
+def _evidence(n: int, products: Floats, predicted: Floats, outcome: Floats) -> WeightEvidence:
+    variance = (
+        float(_beyond_constant(len(products)) @ products @ _beyond_constant(len(products))) / n
+    )
     if not variance > 0:
-        return Evidence()
-    return Evidence(
-        float(said @ products @ said) / variance, float(said @ products @ came) / variance, n
+        return WeightEvidence()
+    return WeightEvidence(
+        float(predicted @ products @ predicted) / variance,
+        float(predicted @ products @ outcome) / variance,
+        n,
     )
 
 
 def opened(log_p: float, alpha: float, sure: float) -> float:
     """How far a module has shown that there is anything to size by.
 
-    Parameters
-    ----------
-    log_p
-        ln of the p-value of the module's test.
-    alpha
-        Error rate of the module.
-    sure
-        How far the surest of its effects has come in by itself, from 0 to 1.
+    Parameters ---------- log_p ln of the p-value of the module's test. alpha Error rate of the
+    module. sure How far the most certain of its effects has come in by itself, from 0 to 1.
 
     Returns
     -------

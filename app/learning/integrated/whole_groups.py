@@ -20,8 +20,8 @@ from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.netting import Effect, kept, moved, ramp_of
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import block_of, total
-from app.learning.integrated.record import LEAST_TRADES, STEPS
-from app.learning.integrated.weights import DISCOUNT, Counts, Evidence
+from app.learning.integrated.track_record import LEAST_TRADES, STEPS
+from app.learning.integrated.weights import DISCOUNT, Counts, WeightEvidence
 from edgeloop.identity import slice_id
 from schemas.lessons import BlockProducts, Fit, GroupSummary, Lesson, LessonDecay
 
@@ -36,9 +36,23 @@ TAU_STEPS = 32
 
 
 class Level(NamedTuple):
-    """A group's level against the baseline: |z|, net of the baseline, its standard error, and the
-    baseline, all beyond the chosen effects; `mean` is that of all trades net of the baseline,
-    `mean_sd` its standard error."""
+    """A group's level: how far all of it is from its baseline.
+
+    Attributes
+    ----------
+    z
+        |z| of the level beyond the chosen effects.
+    net
+        The level beyond the chosen effects, net of the baseline.
+    sd
+        Its standard error.
+    baseline
+        The baseline.
+    mean
+        Mean outcome of all trades, net of the baseline.
+    mean_sd
+        Its standard error.
+    """
 
     z: float
     net: float
@@ -148,11 +162,18 @@ def level_of(group: GroupPath, passed: Fit, baselines: SegmentBaselines, added: 
 
 
 class Spread(NamedTuple):
-    """How levels of a module's groups differ.
+    """How much the levels of a module's groups vary.
 
-    `tau2` is their variance beyond chance, `net_tau2` that of what is left of them beyond the
-    chosen effects; `noise2`, by the id of the whole lesson, the variance of a level as outcomes
-    cluster in time; `products` (B, B) of what levels earned in each two blocks.
+    Attributes
+    ----------
+    tau2
+        Their variance beyond chance.
+    net_tau2
+        The same beyond the chosen effects.
+    noise2
+        By id of the whole group's lesson, the variance of a level, by blocks of time.
+    products
+        Products (B, B) of what levels earned in each two blocks.
     """
 
     tau2: float
@@ -343,8 +364,17 @@ def whole_effect(
 
 
 class PooledLevel(NamedTuple):
-    """Posterior means of a group's level, as far as levels differ in the module: `mean` of all its
-    trades, `net` beyond the chosen effects; `added` is what these add to the mean, as measured."""
+    """Posterior means of a group's level, shrunk by how much levels vary in the module.
+
+    Attributes
+    ----------
+    mean
+        Of all its trades.
+    net
+        Beyond the chosen effects.
+    added
+        What the chosen effects add to the mean, as measured.
+    """
 
     mean: float
     net: float
@@ -401,9 +431,9 @@ def coarse_level(level: Level, noise2: float) -> tuple[float, float]:
 
 def record_of_level(
     summary: GroupSummary, mean: float, noise2: float, config: LearningConfig
-) -> Evidence:
+) -> WeightEvidence:
     """How well a whole group's half-life predicted at past times, beyond its mean (see
-    `record.py`).
+    `track_record.py`).
 
     Parameters
     ----------
@@ -445,13 +475,13 @@ def record_of_level(
         [(middle[known] - cut, n[known], beyond[known]) for cut, known, _ in past],
         float(np.sqrt(noise)),
     )
-    found = Evidence()
+    found = WeightEvidence()
     for (cut, known, after), state in zip(past, states, strict=True):
         before = float(n[known] @ beyond[known] / n[known].sum())
         age = (middle[after] - cut) / HOUR_US
         moving = state.now * np.exp2(-age / (state.half_life_hours or np.inf)) - before
         found = found.plus(
-            Evidence(
+            WeightEvidence(
                 unit * float(n[after] @ (moving * moving)),
                 unit * float(n[after] @ (moving * (beyond[after] - before))),
                 int(n[after].sum()),

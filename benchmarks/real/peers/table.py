@@ -14,7 +14,7 @@ import numpy as np
 from app.audit.peers import Floats, Ints, Lesson, Slices, slices
 from app.audit.peers import lesson as table
 from app.audit.trades import Decision, Group
-from app.learning.common.window import SegmentKey, Trade
+from app.learning.common.trade import SegmentKey, Trade
 
 __all__ = ["Floats", "Ints", "Lesson", "Slices", "lesson", "slices"]
 

@@ -16,8 +16,8 @@ import orjson
 
 from app.errors import BadDataError, UsageError
 from app.sources import making
+from app.sources.adapters.freqtrade_database import OPEN, quote_currency
 from app.sources.files import MOST_BYTES, bounded, read_whole
-from app.sources.freqtrade_database import OPEN, quote_currency
 from app.sources.notes import Notes
 from app.sources.workbooks import check_archive
 from edgeloop.integrations.freqtrade_close import Order, Trade, close

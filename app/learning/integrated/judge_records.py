@@ -1,4 +1,4 @@
-"""The records that a module's judge hands out: verdicts, overrides, baselines, regime weights and
+"""The records that a module's judge publishes: verdicts, overrides, baselines, regime weights and
 latent factors.
 
 May touch: nothing but its arguments.
@@ -23,16 +23,30 @@ from edgeloop.scope import canonical_text
 from schemas.lessons import Baseline, LatentFactor, Lesson, LessonVerdict, RegimeWeight
 
 LIFETIME_US = 30 * DAY_US
-"""An override expires so long after its group's newest trade, or the last line of `ALIVE_US` that
-the module's newest trade has passed."""
+"""An override expires this long after its group's newest trade, or after the last multiple of
+`ALIVE_US` that the module's newest trade has passed, whichever is later."""
 ALIVE_US = 7 * DAY_US
 """A group that trades once a month is as alive as its module: its overrides are renewed on this
 grid while others trade."""
+FADED = 0.01
+"""Part of an effect's mean over the window below which its verdict calls it faded."""
+BASELINE_STEP = 0.01
+"""Step of the baselines of rejected lessons, relative to the scale's power of ten."""
 
 
 class Rejection(NamedTuple):
-    """Why a lesson has no effect of its own: the override that speaks for its trades (`cover`), the
-    factor that it is in, whether it is on its group's path; `baseline` is what its verdict names.
+    """Why a lesson has no effect of its own.
+
+    Attributes
+    ----------
+    cover
+        Id of the override that accounts for its trades; None if there is none.
+    factor_id
+        The latent factor that it belongs to, if any.
+    baseline
+        The baseline that its verdict shows.
+    on_path
+        Whether it is on its group's path.
     """
 
     cover: str | None
@@ -52,9 +66,32 @@ def override_record(
     newest_us: int,
     version: int,
 ) -> Override:
-    """The override of an effect of `size` now, whose multiplier is `times`.
+    """The override of an effect.
 
-    `scale` units of the outcome are one of size; `newest_us` is the newest exit of the module.
+    Parameters
+    ----------
+    e
+        The effect.
+    size
+        Its effect now, in units of size.
+    times
+        Its multiplier, on the grid.
+    covers
+        Ids of the lessons whose trades it accounts for.
+    factor
+        Its latent factor, if any.
+    gains
+        Gains by regime; only those that differ from 1.
+    scale
+        Units of the outcome that are one unit of size.
+    newest_us
+        Newest exit of the module, in microseconds since the epoch.
+    version
+        The version that the record is marked with.
+
+    Returns
+    -------
+    The record, with the digits that are published.
     """
     lesson = e.lesson
     alive_us = max(micros_from_text(e.as_of), newest_us // ALIVE_US * ALIVE_US)
@@ -88,7 +125,17 @@ def override_record(
 def verdict_record(
     e: Effect, size: float, times: float, factor: Factor | None, scale: float, version: int
 ) -> LessonVerdict:
-    """The verdict on a lesson whose effect passed; arguments as those of `override_record`."""
+    """The verdict on a lesson whose effect passed.
+
+    Parameters
+    ----------
+    e, size, times, factor, scale, version
+        As in `override_record`.
+
+    Returns
+    -------
+    The record; `override` if its multiplier differs from 1, else `neutral`.
+    """
     lesson = e.lesson
     if e.part == "shared":
         reason = (
@@ -100,10 +147,10 @@ def verdict_record(
             f"Current edge {size:+.4f} ({e.raw / scale:+.4f} over the window), {e.statistic:.2f}"
             " standard errors from zero."
         )
-    elif abs(e.effect) < abs(e.raw) * 0.01:
+    elif abs(e.effect) < abs(e.raw) * FADED:
         reason = (
-            f"The edge of {e.raw / scale:+.4f} over the window has faded, or its trades' segments"
-            " explain it."
+            f"The edge of {e.raw / scale:+.4f} over the window has faded, or the segments of its"
+            " trades explain it."
         )
     else:
         reason = f"The remaining edge of {size:+.4f} is smaller than one step of the multiplier."
@@ -132,7 +179,23 @@ def verdict_record(
 
 
 def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) -> LessonVerdict:
-    """The verdict on a lesson that has no effect of its own."""
+    """The verdict on a lesson that has no effect of its own.
+
+    Parameters
+    ----------
+    lesson
+        The lesson.
+    why
+        Why it has none.
+    n_min
+        Trades that a slice needs to be judged.
+    version
+        The version that the record is marked with.
+
+    Returns
+    -------
+    The record: `covered`, `insufficient` or `neutral`.
+    """
     if why.cover is not None:
         decision, reason = "covered", f"Override {why.cover} covers its trades."
     elif lesson.n < n_min:
@@ -149,7 +212,9 @@ def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) ->
     else:
         decision = "neutral"
         reason = (
-            lesson.marginal.reason if lesson.marginal is not None else "Learned by another learner."
+            lesson.marginal.reason
+            if lesson.marginal is not None
+            else "Learned by the other learning method."
         )
     return LessonVerdict(
         learning=lesson.learning,
@@ -176,25 +241,62 @@ def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) ->
 
 
 def coarse(baseline: float, scale: float) -> float:
-    """A baseline to a hundredth of the scale's power of ten, so that rejected lessons do not get a
-    new verdict with each trade.
+    """A baseline rounded to a hundredth of the scale's power of ten, so that rejected lessons do
+    not get a new verdict with each trade.
+
+    Parameters
+    ----------
+    baseline
+        The baseline, in units of the outcome.
+    scale
+        The module's standard deviation of outcomes.
+
+    Returns
+    -------
+    The rounded baseline.
 
     >>> coarse(0.12345, 2.0), coarse(0.12345, 30.0)
     (0.12, 0.1)
     """
-    tick = 10.0 ** np.floor(np.log10(scale)) * 1e-2 if scale > 0 else 1e-2
-    return float(np.round(baseline / tick) * tick)
+    step = 10.0 ** np.floor(np.log10(scale)) * BASELINE_STEP if scale > 0 else BASELINE_STEP
+    return float(np.round(baseline / step) * step)
 
 
 def baseline_record(record: Baseline) -> Baseline:
-    """A baseline with the digits that are published."""
+    """A baseline with the digits that are published.
+
+    Parameters
+    ----------
+    record
+        The baseline.
+
+    Returns
+    -------
+    The record.
+    """
     return msgspec.structs.replace(
         record, mean=shortened(record.mean), variance=shortened(record.variance)
     )
 
 
 def weight_record(w: regimes.RegimeWeights, module: str, as_of: str, version: int) -> RegimeWeight:
-    """What is published of a regime's weights."""
+    """The record of a regime's weights.
+
+    Parameters
+    ----------
+    w
+        The weights.
+    module
+        Their module.
+    as_of
+        Newest exit of the module.
+    version
+        The version that the record is marked with.
+
+    Returns
+    -------
+    The record, with the digits that are published.
+    """
     text = canonical_text(dict(w.regime))
     names = ("offset", *regimes.METRICS)
     return RegimeWeight(
@@ -215,7 +317,23 @@ def weight_record(w: regimes.RegimeWeights, module: str, as_of: str, version: in
 
 
 def factor_record(factor: Factor, module: str, as_of: str, version: int) -> LatentFactor:
-    """What is published of a latent factor; `as_of` is the newest of its members'."""
+    """The record of a latent factor.
+
+    Parameters
+    ----------
+    factor
+        The factor.
+    module
+        Its module.
+    as_of
+        Newest exit of its members.
+    version
+        The version that the record is marked with.
+
+    Returns
+    -------
+    The record, with the digits that are published.
+    """
     return LatentFactor(
         learning="integrated",
         factor_id=factor.factor_id,
@@ -229,7 +347,19 @@ def factor_record(factor: Factor, module: str, as_of: str, version: int) -> Late
 
 
 def urgent(record: Any, old: Any) -> bool:
-    """Whether a position manager should know of the difference at once."""
+    """Whether a difference is published at once, because it changes a size.
+
+    Parameters
+    ----------
+    record
+        The record as it is now.
+    old
+        The record as it is published.
+
+    Returns
+    -------
+    True for an override with another multiplier, decay state, gain or factor.
+    """
     if isinstance(record, Override):
         return (
             record.multiplier,
@@ -246,10 +376,20 @@ def urgent(record: Any, old: Any) -> bool:
 
 
 def urgent_part(verdict: LessonVerdict) -> tuple[str, float, int]:
-    """What of a verdict is to be known at once."""
+    """The part of a verdict whose change is published at once.
+
+    Parameters
+    ----------
+    verdict
+        The verdict.
+
+    Returns
+    -------
+    Its decision, multiplier and number of trades.
+    """
     return verdict.decision, verdict.multiplier, verdict.n
 
 
 def _confidence(e: Effect) -> float:
-    """Probability that the edge has this sign now."""
+    """Probability that the edge now has its estimated sign."""
     return shortened(float(ndtr(abs(e.effect) / e.effect_sd))) if e.effect_sd > 0 else 0.5

@@ -44,11 +44,30 @@ LEAST_TRADES = 3
 """A past time counts with this many times `n_min` trades before it."""
 
 
-class Account(NamedTuple):
-    """What was known of a group at `cut_us`: `items` (K, width) of the chosen slices, their
-    `effects` (K,), what was left of each then (`now` (K,)) and its half-life in hours (K,), endless
-    where none is claimed; `shared_items` (J, width) and `shared` (J, len(SHARES)) effects, `bounds`
-    of the outcomes, `segments` (S,) what each earned in the group."""
+class PastGroup(NamedTuple):
+    """What was known of a group at a past time.
+
+    Attributes
+    ----------
+    cut_us
+        The time, in microseconds since the epoch.
+    bounds
+        Bounds that outcomes are clipped at.
+    segments
+        What each segment earned in the group (S,).
+    items
+        Items of the chosen slices (K, width).
+    effects
+        Their effects (K,).
+    now
+        What was left of each at that time (K,).
+    half_life
+        Half-lives (K,), in hours; infinite where none is claimed.
+    shared_items
+        Items of the slices with a shared effect (J, width).
+    shared
+        Their effects (J, len(SHARES)).
+    """
 
     cut_us: int
     bounds: tuple[float, float]
@@ -66,7 +85,7 @@ class Record:
     the same."""
 
     def __init__(self) -> None:
-        self._accounts: dict[bytes, Account | None] = {}
+        self._accounts: dict[bytes, PastGroup | None] = {}
 
     def cells(
         self,
@@ -75,7 +94,7 @@ class Record:
         config: LearningConfig,
         regime_dims: Iterable[str],
     ) -> tuple[RecordCell, ...]:
-        """What each past time predicted, and what came after it.
+        """The predictions of each past time, and the outcomes after it.
 
         Parameters
         ----------
@@ -100,7 +119,7 @@ class Record:
         newest = int(snapshot.exit_us[-1])
         known_us = step * KNOWN_STEPS
         oldest = newest - config.window_us + known_us
-        kept: dict[bytes, Account | None] = {}
+        kept: dict[bytes, PastGroup | None] = {}
         cells = []
         for cut in range(-(-oldest // step) * step, newest, step):
             known = part(snapshot, cut - known_us, cut)
@@ -176,8 +195,8 @@ def _account(
     cut_us: int,
     config: LearningConfig,
     regime_dims: Iterable[str],
-) -> Account | None:
-    """The account that these trades alone give; None if no slice has enough of them."""
+) -> PastGroup | None:
+    """The account from these trades alone; None if no slice has enough of them."""
     n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
     outcome = np.clip(known.outcome, *bounds)
@@ -213,7 +232,7 @@ def _account(
     shared = shared_fit(
         outcome, blocks - blocks[0], found, level, most_shared(config.lessons_per_group)
     )
-    return Account(
+    return PastGroup(
         cut_us,
         bounds,
         earned,
@@ -226,7 +245,7 @@ def _account(
     )
 
 
-def _cell(account: Account, after: Snapshot) -> RecordCell:
+def _cell(account: PastGroup, after: Snapshot) -> RecordCell:
     """Sums of squares and products of the accounts' predictions for the trades after, around their
     means."""
     outcome = np.clip(after.outcome, *account.bounds) - account.segments[after.segment]

@@ -1,0 +1,143 @@
+"""A closed trade as one group sees it, and the rank by which one of its closes counts.
+
+May touch: nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from app.learning.common.event_time import micros_from_text
+from schemas.facts import FactAction, PatternTradeEvent
+
+Rank = tuple[int, int, int, str, str]
+"""(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's
+closes counts."""
+Scope = Mapping[str, str]
+"""A canonical scope: dimension → value."""
+SegmentKey = tuple[str | None, str | None]
+"""(bucket, timeframe)."""
+RR_LIMIT = 33.0
+"""`rr` is clipped here: it grows without bound as the drawdown goes to 0."""
+AMOUNT_LIMIT = 1e15
+"""`roi` and `pnl` are clipped here, far beyond any real value: no sum of squares overflows."""
+_HEAD = struct.Struct(">QIQ")
+"""Of a packed rank: revision, number of actions and exit, each as bytes that sort as numbers do."""
+
+
+class Trade(NamedTuple):
+    """One close of one trade as a group sees it.
+
+    Attributes
+    ----------
+    trade_id
+        Id of the trade.
+    rank
+        The close with the greatest rank counts.
+    exit_us
+        Exit, in microseconds since the epoch.
+    outcome
+        The outcome, in its own unit.
+    segment
+        Bucket and timeframe.
+    home
+        Whether this is the trade's home group.
+    scopes
+        The distinct scopes of its actions, in their order.
+    time_efficiency
+        1/(1 + days to payback, else held); None if unknown.
+    """
+
+    trade_id: str
+    rank: Rank
+    exit_us: int
+    outcome: float
+    segment: SegmentKey
+    home: bool
+    scopes: tuple[Scope, ...]
+    time_efficiency: float | None = None
+
+
+def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
+    """The trade of a fact.
+
+    Parameters
+    ----------
+    fact
+        A record of `pattern_trade_events`.
+    outcome
+        `rr` (clipped to ±33), `roi` or `pnl`.
+
+    Returns
+    -------
+    The trade, with the outcome in its own unit; None if the fact lacks this outcome.
+
+    Raises
+    ------
+    ValueError
+        If `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
+    """
+    if outcome == "rr":
+        value, limit = fact.rr, RR_LIMIT
+    elif outcome == "roi":
+        value, limit = fact.roi, AMOUNT_LIMIT
+    elif outcome == "pnl":
+        value, limit = fact.pnl_usd, AMOUNT_LIMIT
+    else:
+        raise ValueError(f"The outcome is {outcome!r}; expected rr, roi or pnl.")
+    if value is None:
+        return None
+    exit_us = micros_from_text(fact.exit_ts)
+    bytes.fromhex(fact.value_sha256)
+    return Trade(
+        trade_id=fact.trade_id,
+        rank=(fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256),
+        exit_us=exit_us,
+        outcome=min(max(float(value), -limit), limit),
+        segment=(fact.segment.bucket, fact.segment.timeframe),
+        home=fact.home,
+        scopes=_distinct(fact.actions),
+        time_efficiency=fact.metrics.time_efficiency,
+    )
+
+
+def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
+    if len(actions) == 1:
+        return (actions[0].scope,)
+    return tuple({frozenset(action.scope.items()): action.scope for action in actions}.values())
+
+
+def packed(rank: Rank) -> bytes:
+    """A rank as bytes that sort in the same order: UTF-8 sorts as its code points do, and an event
+    id has no NUL.
+
+    Parameters
+    ----------
+    rank
+        The rank.
+
+    Returns
+    -------
+    Its bytes.
+    """
+    revision, n_actions, exit_us, event_id, sha256 = rank
+    return (
+        _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
+    )
+
+
+def exit_of(rank: bytes) -> int:
+    """The exit in a packed rank.
+
+    Parameters
+    ----------
+    rank
+        A packed rank.
+
+    Returns
+    -------
+    Microseconds since the epoch.
+    """
+    return int(_HEAD.unpack_from(rank)[2])
