@@ -28,13 +28,13 @@ from app.commands.base import (
     now_ms,
 )
 from app.commands.refresh import refreshing
-from app.commands.resolve import parse_time
 from app.errors import BadDataError
 from app.explain.spark import curve
 from app.export.tables import overrides_at
 from app.log.reader import follow
 from app.log.snapshot import current
 from app.matching import matching
+from app.moment import parse_time
 from app.settings import Settings
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text

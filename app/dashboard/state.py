@@ -47,7 +47,9 @@ class Dashboard:
         self.settings = settings
         self.options = options
         self.feed = Feed()
-        self.book = OverrideBook(settings.broker, topic_prefix=settings.topic_prefix)
+        self.book = OverrideBook(
+            settings.broker, topic_prefix=settings.topic_prefix, security=settings.kafka
+        )
         self._database = database.Database(settings)
         self._lags = broker.Broker(settings)
         self._slow = background.Pool(settings, within_s=600.0)

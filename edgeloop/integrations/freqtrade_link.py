@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edgeloop.integrations import making
-from edgeloop.integrations.connection import Book, Connection
-from edgeloop.integrations.decision import Decision
+from edgeloop.integrations.connection import Connection
+from edgeloop.integrations.decision import Book, Decision
 from edgeloop.integrations.freqtrade_close import Trade, close
 from edgeloop.integrations.freqtrade_parts import (
     KEY,
@@ -34,6 +34,7 @@ from edgeloop.integrations.freqtrade_parts import (
     sold,
 )
 from edgeloop.resolution import Resolution, failed
+from edgeloop.security import KafkaSecurity
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +85,15 @@ class Link:
         spool = own.get("spool") or Path(strategy.config["user_data_dir"]) / "edgeloop" / mode
         if (before := _LINKS.pop(str(spool), None)) is not None:
             before.finish()  # the bot has been reloaded, or back-tests one strategy after another
-        past = history(own, broker, prefix) if backtest else None
+        security = KafkaSecurity.from_environment()
+        past = history(own, broker, prefix, security) if backtest else None
         connection = Connection(
             broker,
             spool=spool,
             topic_prefix=prefix,
             module=own.get("module", "pm"),
             book=past,
+            security=security,
         )
         connection.start()
         if not connection.ready(float(own.get("ready_s", 10.0))):
