@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.audit.document import Audit, Curve
 from app.dashboard import words
 from app.dashboard.attribution import Helped
-from app.dashboard.feed import Feed
+from app.dashboard.feed import Feed, Reading
 from edgeloop.overrides import Override
 
 BEHIND_S = 60.0
@@ -39,8 +39,9 @@ class Trouble(NamedTuple):
     error: str
 
 
-def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = False) -> Answer:
-    """Whether it helps: by what applied overrides have made, else by the audit."""
+def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
+    """Whether it helps: by what applied overrides have made, else by the audit, if one was
+    given."""
     if helped is not None and helped.total.trades:
         t = helped.total
         text = (
@@ -53,14 +54,13 @@ def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = F
         if t.low > 0:
             return Answer("good", "Yes", text)
         return Answer("bad", "No", text) if t.high < 0 else Answer("unsure", "Not clear yet", text)
-    if audit is not None:
-        return _walked(audit)
+    if audit is not None and audit.value is not None:
+        return _walked(audit.value)
     text = "No closed trade names an override that it was sized by, and "
-    text += (
-        "the audit cannot be read yet."
-        if audit_given
-        else "no audit was given. `faust -A app audit` says whether it would have helped."
-    )
+    if audit is None:
+        text += "no audit was given. `faust -A app audit` says whether it would have helped."
+    else:
+        text += "the audit cannot be read." if audit.error else "there is no audit yet."
     return Answer("none", "Not known yet", text)
 
 

@@ -85,7 +85,7 @@ def pairs(scope: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def scope_text(scope: Mapping[str, str]) -> str:
     """The canonical text, or that it is the whole group."""
-    return canonical_text(scope) or "(all)"
+    return canonical_text(scope) or "every context"
 
 
 def plural(n: int, noun: str, several: str = "") -> str:

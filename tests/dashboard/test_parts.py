@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from app.audit.document import Audit
 from app.changes import OverrideChange
 from app.dashboard import charts, heat, metrics, summary, table, words
 from app.dashboard.attribution import Sized, sized, summed
 from app.dashboard.database import Month
-from app.dashboard.feed import Feed
+from app.dashboard.feed import Feed, Reading
 from app.dashboard.polling import poll
 from app.dashboard.server import link, listen, token_for
 from app.errors import UnreachableError, UsageError
@@ -96,6 +97,9 @@ def test_it_helps_only_when_its_interval_says_so() -> None:
 
     assert (tone(1.0, 0.1), tone(-1.0, 0.1), tone(0.1, 3.0)) == ("good", "bad", "unsure")
     assert summary.helping(None, None).tone == "none"
+    for error, words_of in (("", "there is no audit yet"), ("bad", "the audit cannot be read")):
+        audit = Reading[Audit]("audit", 10.0, None, 1.0, error)
+        assert words_of in summary.helping(None, audit).text
 
 
 def test_a_source_that_is_away_keeps_its_last_value_and_age() -> None:
