@@ -100,6 +100,10 @@ class Link:
             log.warning("Edgeloop: the overrides are not known yet; sizes stay as they are.")
         link = cls(strategy, connection, connection.book, backtest)
         _LINKS[str(spool)] = link
+        log.info(
+            "Edgeloop: %s sizes as module %s; closes are %ssent to %s.",
+            strategy.get_strategy_name(), connection.module, "" if link._sends else "not ", broker,
+        )  # fmt: skip
         if not backtest:
             link.recover()
         return link
@@ -114,6 +118,7 @@ class Link:
         sent = -1
         while not self._connection.flush(5.0) and self._connection.status.sent > sent:
             sent = self._connection.status.sent
+        log.info("Edgeloop: %d closes sent.", self._connection.status.sent)
         if not self._connection.stop(timeout=0.1):
             log.warning("Edgeloop: closes wait in the spool; the next start sends them.")
 

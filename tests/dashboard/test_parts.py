@@ -81,6 +81,9 @@ def test_what_applied_overrides_have_made_is_the_sum_over_trades() -> None:
     assert [(round(t.parts["o"], 9), t.uplift) for t in trades] == [(0.5, 1.0), (0.5, -2.0)]
     found = summed(trades, "rr", "")
     assert (found.total.trades, found.total.added, found.mean_size) == (2, -0.5, 1.5)
+    assert found.assumed == 0
+    later = {"o": [OverrideChange("o", 1, START_US + 2 * DAY_US - 1, held)]}
+    assert summed(sized(naming, later, {}, Settings()), "rr", "").assumed == 1
     assert found.total.low is not None
     assert found.total.low < -0.5 < found.total.high  # type: ignore[operator]
     assert [s.name for s in found.overrides] == ["o"]
@@ -91,7 +94,8 @@ def test_what_applied_overrides_have_made_is_the_sum_over_trades() -> None:
 def test_it_helps_only_when_its_interval_says_so() -> None:
     def tone(uplift: float, spread: float) -> str:
         trades = [
-            Sized(START_US + i * DAY_US, uplift + spread * (-1) ** i, {"o": 0.4}) for i in range(20)
+            Sized(START_US + i * DAY_US, uplift + spread * (-1) ** i, {"o": 0.4}, False)
+            for i in range(20)
         ]
         return summary.helping(summed(trades, "rr", ""), None).tone
 
