@@ -15,9 +15,9 @@ from app.errors import UsageError
 from app.log.snapshot import current
 from app.moment import parse_time
 from app.settings import Settings
+from app.words import context_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.resolution import resolve as resolve_records
-from edgeloop.scope import canonical_text
 from schemas import kinds
 
 
@@ -81,7 +81,7 @@ def resolve(
     )
     for m in found.matches:
         o = overrides[m.override_id]
-        context = canonical_text(o.scope) or "(all)"
+        context = context_text(o.scope)
         echo(
             f"  {m.contribution:+.4f} from × {o.multiplier:.2f} {context}: {o.n_trades} trades,"
             f" override {o.override_id[:12]}"

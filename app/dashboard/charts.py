@@ -16,11 +16,11 @@ from markupsafe import Markup, escape
 from app.dashboard.attribution import Sum
 from app.dashboard.database import Day, Month
 from app.dashboard.learners import Weighed
-from app.dashboard.words import scope_text
 from app.explain.decay import fitted_at
 from app.explain.document import DecayLine, DecayLines, OverrideDocument
 from app.explain.page import FITTED_STEPS
 from app.learning.common.event_time import micros_from_text
+from app.words import context_text
 from edgeloop.overrides import Override
 from edgeloop.resolution import Match
 
@@ -122,7 +122,7 @@ def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Ma
 
 
 def _waterfall(parts: Sequence[tuple[Match, Override | None]], size: float, width: int) -> Markup:
-    steps = [(m.contribution, scope_text(o.scope) if o else m.override_id[:12]) for m, o in parts]
+    steps = [(m.contribution, context_text(o.scope) if o else m.override_id[:12]) for m, o in parts]
     if len(steps) > MOST_PARTS:
         rest = steps[MOST_PARTS - 1 :]
         steps = [

@@ -35,6 +35,7 @@ from app.dashboard.guard import Guard
 from app.dashboard.state import Dashboard
 from app.errors import BadDataError, EdgeloopError, UsageError
 from app.explain.sections import sections
+from app.words import context_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
 
@@ -83,11 +84,11 @@ def environment() -> Environment:
         "age",
         "hours",
         "pairs",
-        "scope_text",
         "prose",
     ):
         made.filters[name] = getattr(words, name)
     made.filters["plural"] = words.plural
+    made.filters["context_text"] = context_text
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(STATIC.iterdir())))
     made.globals.update(
         pages=PAGES,

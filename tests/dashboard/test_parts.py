@@ -82,7 +82,7 @@ def test_what_applied_overrides_have_made_is_the_sum_over_trades() -> None:
     found = summed(trades, "rr", "")
     assert (found.total.trades, found.total.added, found.mean_size) == (2, -0.5, 1.5)
     assert found.assumed == 0
-    later = {"o": [OverrideChange("o", 1, START_US + 2 * DAY_US - 1, held)]}
+    later = {"o": [OverrideChange("o", 1, START_US + 3 * DAY_US // 2, held)]}
     assert summed(sized(naming, later, {}, Settings()), "rr", "").assumed == 1
     assert found.total.low is not None
     assert found.total.low < -0.5 < found.total.high  # type: ignore[operator]
