@@ -86,13 +86,16 @@ def alive(feed: Feed) -> Answer:
     if "loading" in (feed["lags"].state, feed["workers"].state):
         return Answer("none", "Looking", "The broker is being asked.")
     if away:
-        return Answer("bad", f"{' and '.join(away)} away", "What is shown is the last known state.")
+        known = any(reading.at is not None for reading in feed.readings.values())
+        text = "What is shown is the last known state." if known else "Nothing has been read yet."
+        return Answer("bad", f"{' and '.join(away)} away", text)
     joined = {w.client for group in workers or () for w in group.workers}
     behind = [lag for lag in lags or () if lag.seconds is not None and lag.seconds > BEHIND_S]
     pending = sum(lag.records for lag in lags or ())
     if workers is not None and not joined:
-        text = f"No worker has joined; {words.plural(pending, 'record')} wait. "
-        return Answer("bad", "No worker", text + "Start one: faust -A app worker")
+        waiting = f"; {words.plural(pending, 'record')} under way" if pending else ""
+        text = f"No worker has joined{waiting}. Start one: `faust -A app worker`."
+        return Answer("bad", "No worker", text)
     at = words.plural(len(joined), "worker")
     if behind:
         worst = max(behind, key=lambda lag: lag.seconds or 0.0)
