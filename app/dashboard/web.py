@@ -33,7 +33,7 @@ from starlette.types import Scope as AsgiScope
 from app.dashboard import api, charts, heat, summary, table, words
 from app.dashboard.guard import Guard
 from app.dashboard.state import Dashboard
-from app.errors import BadDataError, EdgeloopError, UsageError
+from app.errors import EdgeloopError, MissingError, UsageError
 from app.explain.sections import sections
 from app.words import context_text
 from edgeloop.identity import CATEGORIES
@@ -53,7 +53,7 @@ PAGES = (
     ("/what-if", "What if"),
     ("/health", "Health"),
 )
-_STATUSES: dict[type[EdgeloopError], int] = {BadDataError: 404, UsageError: 422}
+_STATUSES: dict[type[EdgeloopError], int] = {MissingError: 404, UsageError: 422}
 """What there is nothing to show for, and what is no question; all else is trouble."""
 View = Callable[[Request], Awaitable[Response]]
 
