@@ -109,7 +109,7 @@ def test_it_helps_only_when_its_interval_says_so() -> None:
 def test_a_source_that_is_away_keeps_its_last_value_and_age() -> None:
     feed = Feed()
     feed.add("x", "an x", 0.01)
-    answers = iter([1, UnreachableError("It is away."), 1])
+    answers = iter([1, UnreachableError("It is away."), 1, IndexError("ours"), 2])
     states: list[tuple[str, object, str]] = []
 
     async def ask() -> int:
@@ -123,14 +123,17 @@ def test_a_source_that_is_away_keeps_its_last_value_and_age() -> None:
     async def look() -> None:
         task = asyncio.create_task(poll(feed, "x", ask))
         revision = 0
-        for _ in range(3):
+        for _ in range(5):
             revision = await feed.changed(revision, 10)
             states.append((feed["x"].state, feed["x"].value, feed["x"].error))
         await asyncio.wait([task], timeout=10)
 
     assert feed["x"].state == "loading"
     asyncio.run(look())
-    assert states == [("live", 1, ""), ("stale", 1, "It is away."), ("live", 1, "")]
+    assert states == [
+        ("live", 1, ""), ("stale", 1, "It is away."), ("live", 1, ""),
+        ("stale", 1, "IndexError: ours"), ("live", 2, ""),
+    ]  # fmt: skip
 
 
 def test_a_token_is_needed_where_others_can_reach_it(tmp_path: Path) -> None:
