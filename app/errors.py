@@ -41,3 +41,7 @@ class BadDataError(EdgeloopError):
     """Input data is not usable."""
 
     exit_code = 5
+
+
+class MissingError(BadDataError):
+    """What was asked for does not exist, and will not if asked again."""

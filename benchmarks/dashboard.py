@@ -30,10 +30,12 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from playwright.sync_api import sync_playwright
 
 from app.devstack import temporary_stack
 from app.learning.common.event_time import text_from_micros
+from app.learning.integrated.sketches import encode
 from app.log import topics
 from app.log.producer import Producer
 from app.log.records import published
@@ -63,7 +65,7 @@ PAGES = (
 
 def made(n_overrides: int, n_lessons: int) -> tuple[list[Lesson], list[Override]]:
     """Lessons of distinct slices, and overrides of the first of them."""
-    random = Random(1)
+    random, hashes = Random(1), np.random.default_rng(1)
     now = datetime.now(UTC)
     as_of = text_from_micros(round(now.timestamp() * 1e6))
     expires = text_from_micros(round((now + timedelta(days=20)).timestamp() * 1e6))
@@ -73,12 +75,13 @@ def made(n_overrides: int, n_lessons: int) -> tuple[list[Lesson], list[Override]
         key = f"pm.p{i % 60}.S{i % 4}.entry"
         scope = {"chain": f"c{i // 60 % 40}", "btc_macro": f"S{i % 4}", "curator": f"w{i // 2400}"}
         lesson_id = slice_id("pm", key, "entry", scope)
-        n, mean = random.randrange(33, 900), random.gauss(0.0, 0.4)
+        n, mean = random.randrange(33, 200), random.gauss(0.0, 0.4)
         lessons.append(
             Lesson(
                 learning="integrated", lesson_id=lesson_id, module="pm", pattern_key=key,
                 action_category="entry", scope=scope, n=n, mean=mean, variance=1.0,
                 decay=LessonDecay("stable", 0.0), evidence=Evidence(began, as_of, 1),
+                sketch=encode(np.sort(hashes.integers(0, 1 << 48, n, dtype=np.uint64))),
                 as_of=as_of, version=1,
             )
         )  # fmt: skip

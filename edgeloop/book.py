@@ -337,11 +337,14 @@ class OverrideBook:
         from aiokafka.errors import KafkaError
 
         question = asyncio.ensure_future(consumer.end_offsets(tps))
-        done, _ = await asyncio.wait({question}, timeout=max(1.0, self._probe_every_s))
+        try:
+            done, _ = await asyncio.wait({question}, timeout=max(1.0, self._probe_every_s))
+        finally:  # also where the book ends meanwhile
+            if not question.done():
+                # It is not waited for: a question that is lost may not let itself be cancelled.
+                question.add_done_callback(_noted)
+                question.cancel()
         if not done:
-            # It is not waited for: a question that is lost may not let itself be cancelled.
-            question.add_done_callback(_noted)
-            question.cancel()
             self._last_error = "TimeoutError()"
             return None
         try:

@@ -38,6 +38,7 @@ from edgeloop.resolution import (
     prepare,
     unix_seconds,
 )
+from edgeloop.security import KafkaSecurity
 
 ORDERS = ("published_at", "as_of")
 Group = tuple[str, str]
@@ -169,6 +170,7 @@ class OverrideHistory:
         broker: str,
         *,
         topic_prefix: str = "",
+        security: KafkaSecurity | None = None,
         client_options: Mapping[str, Any] | None = None,
         timeout_s: float = 60.0,
         **options: Any,
@@ -176,9 +178,11 @@ class OverrideHistory:
         """Read what the topic holds now: at least the last change of each override, since
         compaction removes earlier ones after a while.  Must not be called in a running event loop.
 
-        Raises `TimeoutError` and aiokafka's errors where the broker does not answer.
+        Raises `SecurityError`; `TimeoutError` and aiokafka's errors where the broker does not
+        answer.
         """
-        read = read_changes(broker, topic_prefix + TOPIC, client_options or {})
+        given = {**(security or KafkaSecurity()).client_options(), **(client_options or {})}
+        read = read_changes(broker, topic_prefix + TOPIC, given)
         return cls(asyncio.run(asyncio.wait_for(read, timeout_s)), **options)
 
 

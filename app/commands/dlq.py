@@ -25,13 +25,13 @@ from rich.text import Text
 
 from app.closes import REASONS, DeadLetterError
 from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
-from app.commands.resolve import parse_time
 from app.deadletters.approve import approve
 from app.deadletters.letters import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.marking import marked
 from app.deadletters.redrive import Redrive, plan, send, whole_value
 from app.errors import BadDataError, UsageError
 from app.log.fetcher import Fetcher
+from app.moment import parse_time
 from app.settings import Settings
 
 SHOWN_LINES = 400

@@ -17,7 +17,7 @@ from rich.progress import TimeElapsedColumn
 
 from app.commands.base import cli, console, echo_json, handle_errors, json_option, working
 from app.commands.learned import overrides
-from app.commands.resolve import parse_scope, parse_time
+from app.commands.resolve import parse_scope
 from app.errors import ConfigurationError
 from app.explain.context import canonical_or_none, explain_context
 from app.explain.document import ContextDocument, OverrideDocument
@@ -25,6 +25,7 @@ from app.explain.override import explain_override
 from app.explain.page import html
 from app.explain.reading import find_override, read_changes, read_known
 from app.explain.text import show
+from app.moment import parse_time
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
 

@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
-from app.commands.resolve import parse_time
 from app.errors import UsageError
 from app.export.columns import Column, wide
 from app.export.exported import Exported, Filters
 from app.export.files import FORMATS, format_of, write
 from app.export.tables import TABLES
+from app.moment import parse_time
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
 

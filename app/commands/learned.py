@@ -28,14 +28,15 @@ from app.commands.base import (
     now_ms,
 )
 from app.commands.refresh import refreshing
-from app.commands.resolve import parse_time
 from app.errors import BadDataError
 from app.explain.spark import curve
 from app.export.overrides import overrides_at
 from app.log.bulk_reader import follow
 from app.log.snapshot import current
 from app.matching import matching
+from app.moment import parse_time
 from app.settings import Settings
+from app.words import context_text
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text
 from schemas import kinds
@@ -144,7 +145,7 @@ def list_overrides(
             o.override_id[:12],
             o.pattern_key,
             o.action_category,
-            canonical_text(o.scope) or "(all)",
+            context_text(o.scope),
             f"{o.multiplier:.2f}",
             f"{o.n_trades:,}",
             f"{o.effect:+.3f}",
@@ -235,7 +236,7 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
 def _change(key: str, record: Override | None) -> tuple[str, ...]:
     if record is None:
         return key[:12], "retired", "", "", ""
-    scope = canonical_text(record.scope) or "(all)"
+    scope = context_text(record.scope)
     return (
         key[:12],
         f"×{record.multiplier:.2f}",
@@ -309,7 +310,7 @@ def list_lessons(
             x.lesson_id[:12],
             x.pattern_key,
             x.action_category,
-            canonical_text(x.scope) or "(all)",
+            context_text(x.scope),
             f"{x.n:,}",
             f"{x.mean:+.3f}",
             x.decay.state,

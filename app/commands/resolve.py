@@ -7,17 +7,17 @@ May touch: the broker (read only).
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
 import click
 
 from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UsageError
 from app.log.snapshot import current
+from app.moment import parse_time
 from app.settings import Settings
+from app.words import context_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.resolution import resolve as resolve_records
-from edgeloop.scope import canonical_text
 from schemas import kinds
 
 
@@ -33,22 +33,6 @@ def parse_scope(text: str) -> dict[str, str]:
             )
         scope[name.strip()] = value.strip()
     return scope
-
-
-def parse_time(text: str | None) -> datetime:
-    """An RFC 3339 time with its offset; None is now.  Raises `UsageError`."""
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise UsageError(
-            f"{text!r} is not a time with a UTC offset.",
-            "Expected a form like 2026-01-31T12:00:00Z",
-        )
-    return moment
 
 
 @cli.command("resolve")
@@ -97,7 +81,7 @@ def resolve(
     )
     for m in found.matches:
         o = overrides[m.override_id]
-        context = canonical_text(o.scope) or "(all)"
+        context = context_text(o.scope)
         echo(
             f"  {m.contribution:+.4f} from × {o.multiplier:.2f} {context}: {o.n_trades} trades,"
             f" override {o.override_id[:12]}"

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.datastructures import QueryParams
 
-from app.commands.resolve import parse_time
 from app.dashboard.state import Dashboard
 from app.errors import UsageError
+from app.moment import parse_time
 from edgeloop import __version__
 from edgeloop.identity import CATEGORIES
 from edgeloop.resolution import Resolution

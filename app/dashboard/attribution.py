@@ -43,7 +43,11 @@ class Sum(msgspec.Struct, frozen=True):
 
 
 class Helped(msgspec.Struct, frozen=True):
-    """What applied overrides have made; `first` and `last` are the exits, None without trades."""
+    """What applied overrides have made; `first` and `last` are the exits, None without trades.
+
+    `assumed` trades name an override of which no change before the action is known; the earliest
+    that is known stands in for it.
+    """
 
     outcome: str
     total: Sum
@@ -52,15 +56,18 @@ class Helped(msgspec.Struct, frozen=True):
     last: str | None
     months: tuple[Sum, ...]
     overrides: tuple[Sum, ...]
+    assumed: int
     note: str
 
 
 class Sized(NamedTuple):
-    """A closed trade that was sized: what each override that it names added to its size."""
+    """A closed trade that was sized: what each override that it names added to its size, and
+    whether a later change had to stand in for one of them."""
 
     exit_us: int
     uplift: float
     parts: Mapping[str, float]
+    assumed: bool
 
 
 def helped(settings: Settings) -> Helped:
@@ -124,12 +131,14 @@ def sized(
     made = []
     for (module, _), (exit_us, outcome, segment, actions) in trades.items():
         parts: dict[str, float] = {}
+        assumed = False
         for action in actions:
             for i in dict.fromkeys(action.applied_overrides):
-                part = part_of(i, action, changes).part
-                parts[i] = parts.get(i, 0.0) + part / len(actions)
+                found_part = part_of(i, action, changes)
+                parts[i] = parts.get(i, 0.0) + found_part.part / len(actions)
+                assumed |= found_part.assumed
         baseline = known[module].baseline(segment) if module in known else settings.baseline_default
-        made.append(Sized(exit_us, outcome - baseline, parts))
+        made.append(Sized(exit_us, outcome - baseline, parts, assumed))
     return sorted(made, key=lambda trade: trade.exit_us)
 
 
@@ -152,6 +161,7 @@ def summed(trades: Sequence[Sized], outcome: str, note: str) -> Helped:
         text_from_micros(trades[-1].exit_us) if trades else None,
         tuple(_sum(month, held) for month, held in months.items()),
         tuple(sorted(by_override, key=lambda s: (-abs(s.added), s.name))),
+        sum(t.assumed for t in trades),
         note,
     )
 

@@ -251,7 +251,7 @@ class Pool:
         loop, executor = asyncio.get_running_loop(), self._started()
         future = loop.run_in_executor(executor, _done, work, self._settings, arguments)
         try:
-            result, what, remedy = await asyncio.wait_for(future, self._within_s)
+            result, failure = await asyncio.wait_for(future, self._within_s)
         except TimeoutError as error:
             self._end(executor)
             raise UnreachableError(
@@ -262,8 +262,9 @@ class Pool:
             raise UnreachableError(
                 "The process that did it has ended.", "Try it again; is there enough memory?"
             ) from error
-        if what:
-            raise EdgeloopError(what, remedy)
+        if failure is not None:
+            kind, what, remedy = failure
+            raise kind(what, remedy)
         return result  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -282,9 +283,9 @@ class Pool:
 
 def _done(
     work: Callable[..., Any], settings: Settings, arguments: tuple[Any, ...]
-) -> tuple[Any, str, str]:
-    """The result, or what went wrong in words: errors with several arguments do not travel."""
+) -> tuple[Any, tuple[type[EdgeloopError], str, str] | None]:
+    """The result, or what went wrong: errors with several arguments do not travel."""
     try:
-        return work(settings, *arguments), "", ""
+        return work(settings, *arguments), None
     except EdgeloopError as error:
-        return None, error.what, error.remedy
+        return None, (type(error), error.what, error.remedy)

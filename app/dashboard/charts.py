@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
+from math import ceil, floor, log10
 
 from markupsafe import Markup, escape
 
 from app.dashboard.attribution import Sum
 from app.dashboard.database import Day, Month
 from app.dashboard.learners import Weighed
-from app.dashboard.words import scope_text
 from app.explain.decay import fitted_at
 from app.explain.document import DecayLine, DecayLines, OverrideDocument
 from app.explain.page import FITTED_STEPS
 from app.learning.common.event_time import micros_from_text
+from app.words import context_text
 from edgeloop.overrides import Override
 from edgeloop.resolution import Match
 
-WIDE, HALF, NARROW = 1120, 560, 360
+WIDE, HALF, NARROW, SMALL = 1120, 560, 360, 260
 """Widths of drawings, in their own units, so that text is as large as the page's in each place."""
 MOST_PARTS = 10
 """Parts of a size that are drawn one by one."""
@@ -67,6 +68,15 @@ class Frame:
             f"{escape(text)}</text>"
         )
 
+    def levels(self, *, counts: bool = False) -> None:
+        """A line at zero and at round values, at most five; `counts` are whole and have no sign."""
+        step = round_step((self.high - self.low) / 4)
+        step = max(step, 1.0) if counts else step
+        digits = max(0, -floor(log10(step) + 1e-9))
+        for k in range(ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9) + 1):
+            text = f"{k * step:,.0f}" if counts else f"{k * step:+,.{digits}f}"
+            self.level(k * step, text if k else "0", "grid" if k else "axis")
+
     def below(self, share: float, text: str, anchor: str = "middle") -> None:
         self.parts.append(
             f'<text class="tick" x="{self.x(share)}" y="{self.height - 8}"'
@@ -95,6 +105,16 @@ class Frame:
         )
 
 
+def round_step(least: float) -> float:
+    """The first of 1, 2, 5, 10, 20, … that is not below `least`, at any power of ten.
+
+    >>> [round_step(x) for x in (0.3, 1, 23, 0.011)]
+    [0.5, 1.0, 50.0, 0.02]
+    """
+    power = 10.0 ** floor(log10(least))
+    return next(float(f"{n * power:.12g}") for n in (1, 2, 5, 10) if n * power >= least * 0.999999)
+
+
 def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Markup:
     """From the neutral size to the answer, part by part, the strongest first; the weakest of many
     are put together."""
@@ -102,7 +122,7 @@ def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Ma
 
 
 def _waterfall(parts: Sequence[tuple[Match, Override | None]], size: float, width: int) -> Markup:
-    steps = [(m.contribution, scope_text(o.scope) if o else m.override_id[:12]) for m, o in parts]
+    steps = [(m.contribution, context_text(o.scope) if o else m.override_id[:12]) for m, o in parts]
     if len(steps) > MOST_PARTS:
         rest = steps[MOST_PARTS - 1 :]
         steps = [
@@ -156,8 +176,7 @@ def closes(days: Sequence[Day]) -> Markup:
 def _closes(days: Sequence[Day], width: int) -> Markup:
     top = max((day.trades for day in days), default=0) or 1
     frame = Frame(150, 0.0, top, width=width)
-    frame.level(0.0, "0", "axis")
-    frame.level(top, f"{top:,}")
+    frame.levels(counts=True)
     for i, day in enumerate(days):
         frame.bar(
             "bar", (i + 0.1) / len(days), 0.8 / len(days), day.trades,
@@ -182,10 +201,7 @@ def _promised_and_made(months: Sequence[Month], outcome: str, width: int) -> Mar
     spread = max((abs(v) for v in values), default=1.0) or 1.0
     low, high = min(0.0, *values) - 0.06 * spread, max(0.0, *values) + 0.06 * spread
     frame = Frame(230, low, high, width=width)
-    frame.level(0.0, "0", "axis")
-    for edge in (min(values), max(values)):
-        if abs(edge) > 0.12 * (high - low):
-            frame.level(edge, f"{edge:+.2f}")
+    frame.levels()
     n = len(months)
     for i, m in enumerate(months):
         title = f"{m.month}: {m.trades:,} trades, promised {m.promised:+.3f}, made {m.made:+.3f}"
@@ -193,9 +209,9 @@ def _promised_and_made(months: Sequence[Month], outcome: str, width: int) -> Mar
         frame.bar(f"bar {kind}", (i + 0.2) / n, 0.6 / n, m.made, title)
     if n > 1:
         frame.line("promised", [((i + 0.5) / n, m.promised) for i, m in enumerate(months)])
-    frame.below(0.5 / n, months[0].month)
+    frame.below(0.0, months[0].month, "start")
     if n > 1:
-        frame.below(1 - 0.5 / n, months[-1].month)
+        frame.below(1.0, months[-1].month, "end")
     kept = sum(m.made > 0 for m in months)
     return frame.svg(
         f"Promised and made per trade in {outcome} by month, {months[0].month} to"
@@ -213,10 +229,7 @@ def _added(months: Sequence[Sum], outcome: str, width: int) -> Markup:
     spread = max((abs(v) for v in values), default=1.0) or 1.0
     low, high = min(0.0, *values) - 0.06 * spread, max(0.0, *values) + 0.06 * spread
     frame = Frame(210, low, high, left=56, width=width)
-    frame.level(0.0, "0", "axis")
-    for edge in (min(values), max(values)):
-        if abs(edge) > 0.12 * spread:
-            frame.level(edge, f"{edge:+,.1f}")
+    frame.levels()
     n = len(months)
     for i, m in enumerate(months):
         title = f"{m.name}: {m.trades:,} trades, {m.added:+,.2f}"
@@ -225,9 +238,9 @@ def _added(months: Sequence[Sum], outcome: str, width: int) -> Markup:
         )
         if m.low is not None and m.high is not None:
             frame.line("whisker", [((i + 0.5) / n, m.low), ((i + 0.5) / n, m.high)])
-    frame.below(0.5 / n, months[0].name)
+    frame.below(0.0, months[0].name, "start")
     if n > 1:
-        frame.below(1 - 0.5 / n, months[-1].name)
+        frame.below(1.0, months[-1].name, "end")
     total = sum(m.added for m in months)
     return frame.svg(
         f"Added against the neutral size by month, in {outcome}: {total:+,.2f} in all."
@@ -256,10 +269,7 @@ def _walked(
     band = [*zip(shares, high, strict=True), *reversed([*zip(shares, low, strict=True)])]
     points = " ".join(f"{frame.x(x)},{frame.y(y)}" for x, y in band)
     frame.parts.append(f'<polygon class="band" points="{points}"/>')
-    frame.level(0.0, "0", "axis")
-    for edge in (bottom, top):
-        if abs(edge) > 0.12 * (top - bottom):
-            frame.level(edge, f"{edge:+,.0f}")
+    frame.levels()
     frame.line("made", [*zip(shares, total, strict=True)])
     frame.below(0.0, cuts[0][:7], "start")
     frame.below(1.0, cuts[-1][:7], "end")
@@ -271,9 +281,13 @@ def _walked(
 
 def weights(line: Weighed) -> Markup:
     """How far the learners of one category counted as their record grew."""
+    return _both(lambda width: _weights(line, width), SMALL)
+
+
+def _weights(line: Weighed, width: int) -> Markup:
     first, last = line.points[0].at, line.points[-1].at
     span = (last - first) or 1.0
-    frame = Frame(130, 0.0, 1.0, left=24, width=NARROW)
+    frame = Frame(130, 0.0, 1.0, left=24, width=width)
     frame.level(0.0, "0", "axis")
     frame.level(1.0, "1")
     for name, kind in (("half_life", "one"), ("shared_effects", "two")):
@@ -312,10 +326,7 @@ def _decay(document: OverrideDocument, width: int) -> Markup:
     values = [v for p in points for v in (p.uplift, p.predicted)] + [d.now, 0.0]
     top = max(map(abs, values)) or 1.0
     frame = Frame(300, min(values) - 0.08 * top, max(values) + 0.08 * top, width=width)
-    frame.level(0.0, "0", "axis")
-    for edge in (min(values), max(values)):
-        if abs(edge) > 0.1 * top:
-            frame.level(edge, f"{edge:+.2f}")
+    frame.levels()
     most = max(p.n for p in points)
 
     def middle(p: DecayLine) -> float:

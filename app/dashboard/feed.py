@@ -20,8 +20,8 @@ T = TypeVar("T")
 class Reading(Generic[T]):
     """The last answer of one source.
 
-    `value` is None until it has answered once; `at` is when (Unix seconds); `error` is what is
-    wrong now, or `""`; `every_s` is how often it is asked.
+    `value` is None until it has answered once, or where there is nothing; `at` is when it did (Unix
+    seconds); `error` is what is wrong now, or `""`; `every_s` is how often it is asked.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Reading(Generic[T]):
         trouble since the start)."""
         if self.error:
             return "away" if self.value is None else "stale"
-        return "loading" if self.value is None else "live"
+        return "loading" if self.at is None else "live"
 
 
 class Feed:

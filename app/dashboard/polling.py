@@ -33,7 +33,8 @@ TROUBLE = (
 async def poll(
     feed: Feed, name: str, ask: Callable[[], Awaitable[Any]], *, within_s: float = 30.0
 ) -> None:
-    """Put what `ask` returns into `feed`, as often as the feed says; trouble goes there, too."""
+    """Put what `ask` returns into `feed`, as often as the feed says; trouble goes there, too,
+    whatever it is: a source that is not asked again would seem to be loading for ever."""
     reading = feed[name]
     while True:
         try:
@@ -44,6 +45,12 @@ async def poll(
                 log.warning("dashboard.source_away", source=name, error=sentence(error))
             feed.fail(name, sentence(error))
             await asyncio.sleep(min(MIN_RETRY_S, reading.every_s))
+        except Exception as error:
+            # A fault of ours: it is shown and logged, and the other sources go on.
+            if not reading.error:
+                log.exception("dashboard.source_failed", source=name)
+            feed.fail(name, sentence(error))
+            await asyncio.sleep(reading.every_s)
         else:
             if reading.error:
                 log.info("dashboard.source_back", source=name)

@@ -47,7 +47,9 @@ class Dashboard:
         self.settings = settings
         self.options = options
         self.feed = Feed()
-        self.book = OverrideBook(settings.broker, topic_prefix=settings.topic_prefix)
+        self.book = OverrideBook(
+            settings.broker, topic_prefix=settings.topic_prefix, security=settings.kafka
+        )
         self._database = database.Database(settings)
         self._lags = broker.Broker(settings)
         self._slow = background.Pool(settings, within_s=600.0)
@@ -182,7 +184,7 @@ class Dashboard:
         self._of[name] = None if getattr(result, "note", "") else now
         return result
 
-    async def _audit(self) -> Audit:
+    async def _audit(self) -> Audit | None:
         assert self.options.audit is not None
         return await asyncio.to_thread(read_audit, self.options.audit)
 
@@ -245,16 +247,19 @@ class Dashboard:
                 self._kept.pop(next(iter(self._kept)))
 
 
-def read_audit(path: Path) -> Audit:
-    """The document of `faust -A app audit --json`.  Raises `ConfigurationError`, `BadDataError`."""
+def read_audit(path: Path) -> Audit | None:
+    """The document of `faust -A app audit --json`, None while there is no such file.  Raises
+    `ConfigurationError`, `BadDataError`."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Audit)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise ConfigurationError(
             f"The audit {path} cannot be read: {error.strerror}.",
-            "Create it: faust -A app audit --json > audit.json",
+            f"Create it: faust -A app audit --json > {path}",
         ) from error
     except msgspec.MsgspecError as error:
         raise BadDataError(
-            f"{path} is not an audit: {error}.", "Create it: faust -A app audit --json > audit.json"
+            f"{path} is not an audit: {error}.", f"Create it: faust -A app audit --json > {path}"
         ) from error

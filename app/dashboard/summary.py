@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.audit.document import Audit, Curve
 from app.dashboard import words
 from app.dashboard.attribution import Helped
-from app.dashboard.feed import Feed
+from app.dashboard.feed import Feed, Reading
 from edgeloop.overrides import Override
 
 BEHIND_S = 60.0
@@ -39,8 +39,9 @@ class Trouble(NamedTuple):
     error: str
 
 
-def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = False) -> Answer:
-    """Whether it helps: by what applied overrides have made, else by the audit."""
+def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
+    """Whether it helps: by what applied overrides have made, else by the audit, if one was
+    given."""
     if helped is not None and helped.total.trades:
         t = helped.total
         text = (
@@ -53,14 +54,13 @@ def helping(helped: Helped | None, audit: Audit | None, *, audit_given: bool = F
         if t.low > 0:
             return Answer("good", "Yes", text)
         return Answer("bad", "No", text) if t.high < 0 else Answer("unsure", "Not clear yet", text)
-    if audit is not None:
-        return _walked(audit)
+    if audit is not None and audit.value is not None:
+        return _walked(audit.value)
     text = "No closed trade names an override that it was sized by, and "
-    text += (
-        "the audit cannot be read yet."
-        if audit_given
-        else "no audit was given. `faust -A app audit` says whether it would have helped."
-    )
+    if audit is None:
+        text += "no audit was given. `faust -A app audit` says whether it would have helped."
+    else:
+        text += "the audit cannot be read." if audit.error else "there is no audit yet."
     return Answer("none", "Not known yet", text)
 
 
@@ -86,13 +86,16 @@ def alive(feed: Feed) -> Answer:
     if "loading" in (feed["lags"].state, feed["workers"].state):
         return Answer("none", "Looking", "The broker is being asked.")
     if away:
-        return Answer("bad", f"{' and '.join(away)} away", "What is shown is the last known state.")
+        known = any(reading.at is not None for reading in feed.readings.values())
+        text = "What is shown is the last known state." if known else "Nothing has been read yet."
+        return Answer("bad", f"{' and '.join(away)} away", text)
     joined = {w.client for group in workers or () for w in group.workers}
     behind = [lag for lag in lags or () if lag.seconds is not None and lag.seconds > BEHIND_S]
     pending = sum(lag.records for lag in lags or ())
     if workers is not None and not joined:
-        text = f"No worker has joined; {words.plural(pending, 'record')} wait. "
-        return Answer("bad", "No worker", text + "Start one: faust -A app worker")
+        waiting = f"; {words.plural(pending, 'record')} under way" if pending else ""
+        text = f"No worker has joined{waiting}. Start one: `faust -A app worker`."
+        return Answer("bad", "No worker", text)
     at = words.plural(len(joined), "worker")
     if behind:
         worst = max(behind, key=lambda lag: lag.seconds or 0.0)

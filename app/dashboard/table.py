@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from app.learning.common.event_time import DAY_US, micros_from_text
+from app.words import context_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text
@@ -131,7 +132,7 @@ def _fits(o: Override, wanted: Asked, since: Mapping[str, str], now_us: int) -> 
 
 def text_of(o: Override) -> str:
     """What a search looks at."""
-    scope = canonical_text(o.scope) or "(all)"
+    scope = context_text(o.scope)
     return f"{o.pattern_key} {o.action_category} {scope} {o.override_id}".lower()
 
 

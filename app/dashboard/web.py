@@ -33,8 +33,9 @@ from starlette.types import Scope as AsgiScope
 from app.dashboard import api, charts, heat, summary, table, words
 from app.dashboard.guard import Guard
 from app.dashboard.state import Dashboard
-from app.errors import EdgeloopError, UsageError
+from app.errors import EdgeloopError, MissingError, UsageError
 from app.explain.sections import sections
+from app.words import context_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
 
@@ -52,6 +53,8 @@ PAGES = (
     ("/what-if", "What if"),
     ("/health", "Health"),
 )
+_STATUSES: dict[type[EdgeloopError], int] = {MissingError: 404, UsageError: 422}
+"""What there is nothing to show for, and what is no question; all else is trouble."""
 View = Callable[[Request], Awaitable[Response]]
 
 
@@ -81,11 +84,11 @@ def environment() -> Environment:
         "age",
         "hours",
         "pairs",
-        "scope_text",
         "prose",
     ):
         made.filters[name] = getattr(words, name)
     made.filters["plural"] = words.plural
+    made.filters["context_text"] = context_text
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(STATIC.iterdir())))
     made.globals.update(
         pages=PAGES,
@@ -168,11 +171,22 @@ class Site:
         )
         if request.url.path.startswith("/api/"):
             return _json(api.Refused(what), status)
-        return self._page(request, "error.html", status, title="Error", what=what, remedy="")
+        return self._shown(request, status, what)
 
-    def _trouble(self, request: Request, error: EdgeloopError, status: int = 503) -> Response:
+    def _trouble(self, request: Request, error: EdgeloopError) -> Response:
+        """What a question came to; one that asks for nothing that there is will not be asked
+        again."""
+        return self._shown(request, _STATUSES.get(type(error), 503), error.what, error.remedy)
+
+    def _shown(self, request: Request, status: int, what: str, remedy: str = "") -> Response:
         return self._page(
-            request, "error.html", status, title="Error", what=error.what, remedy=error.remedy
+            request,
+            "error.html",
+            status,
+            title="Error",
+            what=what,
+            remedy=remedy,
+            again=status >= 500,
         )
 
     # -- pages
@@ -180,7 +194,8 @@ class Site:
     async def overview(self, request: Request) -> Response:
         """What was learned, whether it helps, whether it is alive."""
         held, feed = self._dashboard.overrides(), self._dashboard.feed
-        audit = feed.value("audit") if self._dashboard.has("audit") else None
+        asked = feed["audit"] if self._dashboard.has("audit") else None
+        audit = asked.value if asked else None
         up, down = summary.strongest(held, 4)
         return self._page(
             request,
@@ -189,12 +204,11 @@ class Site:
             held=held,
             up=up,
             down=down,
-            helping=summary.helping(
-                feed.value("helped"), audit, audit_given=self._dashboard.has("audit")
-            ),
+            helping=summary.helping(feed.value("helped"), asked),
             alive=summary.alive(feed),
             audit=audit,
-            audit_asked=self._dashboard.has("audit"),
+            audit_asked=asked is not None,
+            audit_file=self._dashboard.options.audit,
             curve=summary.curve_of(audit),
         )
 
@@ -305,7 +319,7 @@ class Site:
         try:
             asked = api.question(request.query_params)
         except UsageError as error:
-            return self._trouble(request, error, 422)
+            return self._trouble(request, error)
         at = asked.at.replace(second=0, microsecond=0)
         try:
             document = await self._dashboard.context(
@@ -399,14 +413,15 @@ class Site:
 
 
 def ask_link(pattern: str, category: str, scope: dict[str, str], module: str = "pm") -> str:
-    """The address of a question.
+    """The address of a question, at its answer.
 
     >>> ask_link("a.b", "entry", {"chain": "s&l"})
-    '/ask?pattern=a.b&category=entry&scope%5Bchain%5D=s%26l'
+    '/ask?pattern=a.b&category=entry&scope%5Bchain%5D=s%26l#answer-live'
     """
     pairs = [("pattern", pattern), ("category", category)]
     pairs += [("module", module)] if module != "pm" else []
-    return "/ask?" + urlencode([*pairs, *((f"scope[{d}]", v) for d, v in sorted(scope.items()))])
+    pairs += [(f"scope[{d}]", v) for d, v in sorted(scope.items())]
+    return f"/ask?{urlencode(pairs)}#answer-live"
 
 
 def _json(record: msgspec.Struct, status: int = 200) -> Response:

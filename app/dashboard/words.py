@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from edgeloop.scope import canonical_text
-
 
 def size(value: float) -> str:
     """A multiplier: `× 1.42`."""
@@ -81,11 +79,6 @@ def hours(value: float | None) -> str:
 def pairs(scope: Mapping[str, str]) -> list[tuple[str, str]]:
     """A scope, dimension by dimension."""
     return sorted(scope.items())
-
-
-def scope_text(scope: Mapping[str, str]) -> str:
-    """The canonical text, or that it is the whole group."""
-    return canonical_text(scope) or "(all)"
 
 
 def plural(n: int, noun: str, several: str = "") -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from app.changes import OverrideChange, expired
-from app.errors import BadDataError
+from app.errors import MissingError
 from app.explain.decay import decay_lines
 from app.explain.document import (
     ChangeLine,
@@ -47,12 +47,12 @@ def explain_override(
     """The document of the override `override_id`, one of `known.changes`, at `at_us`; with the
     newest `trades` of the trades behind it.
 
-    Raises `BadDataError` if no change of it is known.
+    Raises `MissingError` if no change of it is known.
     """
     changes = [change for change in known.changes if change.override_id == override_id]
     held = [change.record for change in changes if change.record is not None]
     if not held:
-        raise BadDataError(
+        raise MissingError(
             f"Unknown override {override_id}.",
             "Run `faust -A app overrides list` to see those in force.",
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from app import changes
 from app.changes import OverrideChange
-from app.errors import BadDataError
+from app.errors import BadDataError, MissingError
 from app.explain.known import Known
 from app.learning.common.trade import Rank, trade_from_fact
 from app.log import topics
@@ -57,7 +57,7 @@ async def read_changes(settings: Settings) -> changes.KnownChanges:
 
 
 def find_override(held: changes.KnownChanges, prefix: str) -> Found:
-    """The one override whose id begins with `prefix`, in force or not.  Raises `BadDataError` if
+    """The one override whose id begins with `prefix`, in force or not.  Raises `MissingError` if
     there is none, or more than one."""
     records = {
         c.override_id: c.record
@@ -70,7 +70,7 @@ def find_override(held: changes.KnownChanges, prefix: str) -> Found:
             if records
             else "No override ever published starts with"
         )
-        raise BadDataError(
+        raise MissingError(
             f"{problem} {prefix!r}.",
             "Run `faust -A app overrides list` to see those in force, or `faust -A app explain` to"
             " see why a context has none.",

@@ -6,7 +6,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from app.explain.document import (
@@ -16,7 +16,7 @@ from app.explain.document import (
     DifferenceLine,
     OverrideDocument,
 )
-from edgeloop.scope import canonical_text
+from app.words import context_text
 
 BAR_CELLS = 20
 """Characters of a bar of the full length."""
@@ -74,7 +74,7 @@ def _head(d: OverrideDocument) -> Section:
     sentences = [
         (
             f"Override {o.override_id}, {state} at {_time(d.at)}: size × {o.multiplier:.2f} for"
-            f" {o.pattern_key} {o.action_category} in {scope_text(o.scope)}."
+            f" {o.pattern_key} {o.action_category} in {context_text(o.scope)}."
         ),
         d.reason,
     ]
@@ -95,7 +95,7 @@ def _head(d: OverrideDocument) -> Section:
             + "."
         )
     return Section(
-        f"× {o.multiplier:.2f}  {o.pattern_key} {o.action_category}  {scope_text(o.scope)}",
+        f"× {o.multiplier:.2f}  {o.pattern_key} {o.action_category}  {context_text(o.scope)}",
         tuple(sentences),
     )
 
@@ -171,7 +171,7 @@ def _considered(d: OverrideDocument) -> Section:
     rows = tuple(
         (
             x.relation,
-            scope_text(x.scope),
+            context_text(x.scope),
             f"{x.n:,}",
             _number(x.mean),
             _number(x.statistic, "+.2f" if x.decision != "override" else ".2f"),
@@ -267,7 +267,7 @@ def _decay(d: OverrideDocument) -> Section:
 def _gains(d: OverrideDocument) -> Section:
     rows = tuple(
         (
-            g.regime or "(all)",
+            g.regime or "every regime",
             f"× {g.gain:.2f}",
             "yes" if g.active else "no",
             f"{g.p_value:.2g}",
@@ -292,7 +292,7 @@ def _factor(d: OverrideDocument) -> Section:
     rows = tuple(
         (
             f"{m.pattern_key} {m.action_category}",
-            scope_text(m.scope),
+            context_text(m.scope),
             f"{m.n:,}",
             "representative" if m.representative else "covered" if m.covered else "",
         )
@@ -381,7 +381,7 @@ def kept_promise(a: Attribution) -> str:
 def _of_context(d: ContextDocument) -> list[Section]:
     title = (
         f"× {d.multiplier:.4f}  {d.pattern_key or d.asked} {d.action_category} "
-        f" {scope_text(d.scope)}"
+        f" {context_text(d.scope)}"
     )
     sentences = list(d.because)
     if d.pattern_key is not None and d.pattern_key != d.asked:
@@ -394,7 +394,12 @@ def _of_context(d: ContextDocument) -> list[Section]:
         parts.append(_matches(d))
     if d.near:
         near = tuple(
-            (scope_text(x.scope), f"× {x.multiplier:.2f}", _differs(x.differs), x.override_id[:12])
+            (
+                context_text(x.scope),
+                f"× {x.multiplier:.2f}",
+                _differs(x.differs),
+                x.override_id[:12],
+            )
             for x in d.near
         )
         parts.append(
@@ -407,7 +412,7 @@ def _of_context(d: ContextDocument) -> list[Section]:
     if d.lessons:
         lessons = tuple(
             (
-                scope_text(x.scope),
+                context_text(x.scope),
                 f"{x.n:,}",
                 f"{x.mean:+.3f}",
                 _number(x.statistic, "+.2f"),
@@ -444,7 +449,7 @@ def _of_context(d: ContextDocument) -> list[Section]:
 def _matches(d: ContextDocument) -> Section:
     rows = tuple(
         (
-            scope_text(x.scope),
+            context_text(x.scope),
             f"{x.effect:+.4f}",
             f"× {x.gain:.2f}" + (f" in {x.gain_regime}" if x.gain_regime else ""),
             f"× {x.fade:.3f}",
@@ -471,11 +476,6 @@ def _differs(differs: Iterable[DifferenceLine]) -> str:
 
 
 # -- words
-
-
-def scope_text(scope: Mapping[str, str]) -> str:
-    """The canonical text of a scope, `(all)` for the whole group."""
-    return canonical_text(scope) or "(all)"
 
 
 def bar(value: float, top: float) -> str:

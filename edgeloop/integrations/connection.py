@@ -16,35 +16,18 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+from edgeloop.integrations.decision import Book
 from edgeloop.integrations.sender import CloseSender, SenderStatus
 from edgeloop.integrations.spool import Spool
 from edgeloop.integrations.trade import Trade
-from edgeloop.resolution import Resolution
+from edgeloop.security import KafkaSecurity
 from edgeloop.threaded import ThreadedOverrideBook
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Book(Protocol):
-    """What answers: an `OverrideBook`, a `ThreadedOverrideBook` or an `OverrideHistory`."""
-
-    def resolve(
-        self,
-        pattern_key: str,
-        action_category: str,
-        scope: Mapping[str, object],
-        at: datetime | None = None,
-        *,
-        module: str = "pm",
-        emergency: bool = False,
-        decision_id: str | None = None,
-    ) -> Resolution:
-        """The size multiplier for an action."""
 
 
 class Connection:
@@ -52,7 +35,8 @@ class Connection:
 
     `spool`: a folder of its own, in which closes wait while the broker is away.  `book`: what
     answers instead of a book on `broker`, such as an `OverrideHistory`.  `module` names the bot's
-    patterns.  `client_options` go to aiokafka's clients (TLS, SASL), `book_options` to the book.
+    patterns.  `security` is TLS and SASL; its user reads `pm_overrides` and writes
+    `position_closed`.  `client_options` go to aiokafka's clients, `book_options` to the book.
     Starting needs no broker: sizes are neutral until it is there.
     """
 
@@ -64,6 +48,7 @@ class Connection:
         topic_prefix: str = "",
         module: str = "pm",
         book: Book | None = None,
+        security: KafkaSecurity | None = None,
         client_options: Mapping[str, Any] | None = None,
         **book_options: Any,
     ) -> None:
@@ -73,20 +58,32 @@ class Connection:
         self._own_book: ThreadedOverrideBook | None = None
         if book is None:
             book = self._own_book = ThreadedOverrideBook(
-                broker, topic_prefix=topic_prefix, client_options=client_options, **book_options
+                broker,
+                topic_prefix=topic_prefix,
+                security=security,
+                client_options=client_options,
+                **book_options,
             )
         self.book: Book = book
         self.sender = CloseSender(
-            broker, self.spool, topic_prefix=topic_prefix, client_options=client_options
+            broker,
+            self.spool,
+            topic_prefix=topic_prefix,
+            security=security,
+            client_options=client_options,
         )
 
     @classmethod
     def from_environment(cls, *, spool: str | Path, **options: Any) -> Connection:
-        """With EDGELOOP_BROKER and EDGELOOP_TOPIC_PREFIX, as the workers read them."""
+        """With EDGELOOP_BROKER, EDGELOOP_TOPIC_PREFIX and EDGELOOP_KAFKA_*, as workers read them.
+
+        Raises `SecurityError`, which names the variable.
+        """
         return cls(
             os.environ.get("EDGELOOP_BROKER") or "127.0.0.1:9092",
             spool=spool,
             topic_prefix=os.environ.get("EDGELOOP_TOPIC_PREFIX", ""),
+            security=KafkaSecurity.from_environment(),
             **options,
         )
 

@@ -1,4 +1,4 @@
-"""A decision that was asked about: the question, the answer, and what goes into the close.
+"""A decision that was asked about: who answers, the answer, and what goes into the close.
 
 May touch: nothing.
 """
@@ -6,11 +6,29 @@ May touch: nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import msgspec
 
 from edgeloop.resolution import Resolution
+
+
+class Book(Protocol):
+    """What answers: an `OverrideBook`, a `ThreadedOverrideBook` or an `OverrideHistory`."""
+
+    def resolve(
+        self,
+        pattern_key: str,
+        action_category: str,
+        scope: Mapping[str, object],
+        at: datetime | None = None,
+        *,
+        module: str = "pm",
+        emergency: bool = False,
+        decision_id: str | None = None,
+    ) -> Resolution:
+        """The size multiplier for an action."""
 
 
 class Decision(msgspec.Struct, frozen=True):

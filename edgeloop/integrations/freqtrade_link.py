@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edgeloop.integrations import making
-from edgeloop.integrations.connection import Book, Connection
-from edgeloop.integrations.decision import Decision
+from edgeloop.integrations.connection import Connection
+from edgeloop.integrations.decision import Book, Decision
 from edgeloop.integrations.freqtrade_close import Trade, close
 from edgeloop.integrations.freqtrade_parts import (
     KEY,
@@ -34,6 +34,7 @@ from edgeloop.integrations.freqtrade_parts import (
     sold,
 )
 from edgeloop.resolution import Resolution, failed
+from edgeloop.security import KafkaSecurity
 
 log = logging.getLogger(__name__)
 
@@ -84,19 +85,25 @@ class Link:
         spool = own.get("spool") or Path(strategy.config["user_data_dir"]) / "edgeloop" / mode
         if (before := _LINKS.pop(str(spool), None)) is not None:
             before.finish()  # the bot has been reloaded, or back-tests one strategy after another
-        past = history(own, broker, prefix) if backtest else None
+        security = KafkaSecurity.from_environment()
+        past = history(own, broker, prefix, security) if backtest else None
         connection = Connection(
             broker,
             spool=spool,
             topic_prefix=prefix,
             module=own.get("module", "pm"),
             book=past,
+            security=security,
         )
         connection.start()
         if not connection.ready(float(own.get("ready_s", 10.0))):
             log.warning("Edgeloop: the overrides are not known yet; sizes stay as they are.")
         link = cls(strategy, connection, connection.book, backtest)
         _LINKS[str(spool)] = link
+        log.info(
+            "Edgeloop: %s sizes as module %s; closes are %ssent to %s.",
+            strategy.get_strategy_name(), connection.module, "" if link._sends else "not ", broker,
+        )  # fmt: skip
         if not backtest:
             link.recover()
         return link
@@ -111,6 +118,7 @@ class Link:
         sent = -1
         while not self._connection.flush(5.0) and self._connection.status.sent > sent:
             sent = self._connection.status.sent
+        log.info("Edgeloop: %d closes sent.", self._connection.status.sent)
         if not self._connection.stop(timeout=0.1):
             log.warning("Edgeloop: closes wait in the spool; the next start sends them.")
 

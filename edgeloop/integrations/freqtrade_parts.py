@@ -17,6 +17,7 @@ from edgeloop.history import OverrideHistory
 from edgeloop.integrations import making
 from edgeloop.integrations.decision import Decision
 from edgeloop.integrations.freqtrade_close import Order
+from edgeloop.security import KafkaSecurity
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +56,15 @@ def candle(at: datetime, timeframe: str) -> int:
     return int(at.timestamp()) // seconds * seconds
 
 
-def history(own: Mapping[str, Any], broker: str, prefix: str) -> OverrideHistory:
+def history(
+    own: Mapping[str, Any], broker: str, prefix: str, security: KafkaSecurity
+) -> OverrideHistory:
     """The overrides of a back-test; nothing, and so neutral sizes, where they cannot be read."""
     by = own.get("by", "published_at")
     try:
         if own.get("overrides"):
             return OverrideHistory.from_file(own["overrides"], by=by)
-        return OverrideHistory.from_topic(broker, topic_prefix=prefix, by=by)
+        return OverrideHistory.from_topic(broker, topic_prefix=prefix, security=security, by=by)
     except Exception:
         log.exception("Edgeloop: the overrides cannot be read; every size stays as it is.")
         return OverrideHistory(())

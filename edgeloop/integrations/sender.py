@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from edgeloop.integrations.spool import Spool, Waiting
+from edgeloop.security import KafkaSecurity
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,11 @@ class CloseSender:
         spool: Spool,
         *,
         topic_prefix: str = "",
+        security: KafkaSecurity | None = None,
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
+        self._security = security or KafkaSecurity()
+        self._security.client_options()  # what cannot work is said now, not at each attempt
         self._options = {"bootstrap_servers": broker, **(client_options or {})}
         self._topic = topic_prefix + TOPIC
         self._spool = spool
@@ -143,6 +147,7 @@ class CloseSender:
             **{
                 "request_timeout_ms": 10_000,
                 "max_request_size": 2 * 1024 * 1024,
+                **self._security.client_options(),
                 **self._options,
                 "acks": "all",
                 "enable_idempotence": True,

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from edgeloop.integrations.decision import Decision
+from edgeloop.integrations.decision import Book, Decision
 from edgeloop.integrations.making import closing_id, rfc3339, without_nothing
 from edgeloop.integrations.spool import Spool
-
-if TYPE_CHECKING:
-    from edgeloop.integrations.connection import Book
 
 ABOUT = ("symbol", "timeframe", "bucket", "chain", "position_id", "context")
 

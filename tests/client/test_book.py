@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import psutil
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from app.devstack import StackInfo, temporary_stack
 from app.log import topics
@@ -273,3 +274,25 @@ async def test_a_client_that_cancels_who_stops_it_does_not_end_the_book(
     async with OverrideBook("127.0.0.1:1") as book:
         await asyncio.wait_for(again.wait(), 20)
         assert book.status.last_error == "ConnectionError('away')"
+
+
+async def test_a_book_that_ends_leaves_no_question_behind(
+    stack_settings: Settings, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(("o1", make("o1", effect=0.4), 1))
+    silent, asked, ask = False, asyncio.Event(), AIOKafkaConsumer.end_offsets
+
+    async def end_offsets(consumer: AIOKafkaConsumer, partitions: object) -> object:
+        if silent:
+            asked.set()
+            await asyncio.Event().wait()
+        return await ask(consumer, partitions)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", end_offsets)
+    before = asyncio.all_tasks()
+    async with book_of(stack_settings, stale_after_s=1.0) as book:
+        assert await book.ready(timeout=30)
+        silent = True
+        await asyncio.wait_for(asked.wait(), 10)
+    left = asyncio.all_tasks() - before
+    assert not left, left

@@ -346,6 +346,17 @@ def test_every_page_fits_and_keeps_nobody_out(
         page.close()
 
 
+def test_what_never_was_is_said_once_and_is_no_trouble(world: World, browser: Browser) -> None:
+    status, _, text = world.site.get("/overrides/abc/behind", x_fragment="1")
+    assert (status, "No override ever published" in text, "Try again" in text) == (404, True, False)
+    assert "empty away" not in text
+    assert world.site.get("/ask/why?pattern=a.b&category=buy", x_fragment="1")[0] == 422
+    page = opened(browser, world.site, "/overrides/abc").page
+    assert page.locator("h1").count() == 1
+    assert page.locator("[data-fill]").get_attribute("data-failed") == ""
+    page.close()
+
+
 def test_the_keyboard_reaches_everything(world: World, browser: Browser) -> None:
     page = opened(browser, world.site, "/overrides").page
     page.keyboard.press("Tab")

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from app.audit.document import Audit
 from app.changes import OverrideChange
 from app.dashboard import charts, heat, metrics, summary, table, words
 from app.dashboard.attribution import Sized, sized, summed
 from app.dashboard.database import Month
-from app.dashboard.feed import Feed
+from app.dashboard.feed import Feed, Reading
 from app.dashboard.polling import poll
 from app.dashboard.server import link, listen, token_for
 from app.errors import UnreachableError, UsageError
@@ -80,6 +81,9 @@ def test_what_applied_overrides_have_made_is_the_sum_over_trades() -> None:
     assert [(round(t.parts["o"], 9), t.uplift) for t in trades] == [(0.5, 1.0), (0.5, -2.0)]
     found = summed(trades, "rr", "")
     assert (found.total.trades, found.total.added, found.mean_size) == (2, -0.5, 1.5)
+    assert found.assumed == 0
+    later = {"o": [OverrideChange("o", 1, START_US + 3 * DAY_US // 2, held)]}
+    assert summed(sized(naming, later, {}, Settings()), "rr", "").assumed == 1
     assert found.total.low is not None
     assert found.total.low < -0.5 < found.total.high  # type: ignore[operator]
     assert [s.name for s in found.overrides] == ["o"]
@@ -90,18 +94,22 @@ def test_what_applied_overrides_have_made_is_the_sum_over_trades() -> None:
 def test_it_helps_only_when_its_interval_says_so() -> None:
     def tone(uplift: float, spread: float) -> str:
         trades = [
-            Sized(START_US + i * DAY_US, uplift + spread * (-1) ** i, {"o": 0.4}) for i in range(20)
+            Sized(START_US + i * DAY_US, uplift + spread * (-1) ** i, {"o": 0.4}, False)
+            for i in range(20)
         ]
         return summary.helping(summed(trades, "rr", ""), None).tone
 
     assert (tone(1.0, 0.1), tone(-1.0, 0.1), tone(0.1, 3.0)) == ("good", "bad", "unsure")
     assert summary.helping(None, None).tone == "none"
+    for error, words_of in (("", "there is no audit yet"), ("bad", "the audit cannot be read")):
+        audit = Reading[Audit]("audit", 10.0, None, 1.0, error)
+        assert words_of in summary.helping(None, audit).text
 
 
 def test_a_source_that_is_away_keeps_its_last_value_and_age() -> None:
     feed = Feed()
     feed.add("x", "an x", 0.01)
-    answers = iter([1, UnreachableError("It is away."), 1])
+    answers = iter([1, UnreachableError("It is away."), 1, IndexError("ours"), 2])
     states: list[tuple[str, object, str]] = []
 
     async def ask() -> int:
@@ -115,14 +123,17 @@ def test_a_source_that_is_away_keeps_its_last_value_and_age() -> None:
     async def look() -> None:
         task = asyncio.create_task(poll(feed, "x", ask))
         revision = 0
-        for _ in range(3):
+        for _ in range(5):
             revision = await feed.changed(revision, 10)
             states.append((feed["x"].state, feed["x"].value, feed["x"].error))
         await asyncio.wait([task], timeout=10)
 
     assert feed["x"].state == "loading"
     asyncio.run(look())
-    assert states == [("live", 1, ""), ("stale", 1, "It is away."), ("live", 1, "")]
+    assert states == [
+        ("live", 1, ""), ("stale", 1, "It is away."), ("live", 1, ""),
+        ("stale", 1, "IndexError: ours"), ("live", 2, ""),
+    ]  # fmt: skip
 
 
 def test_a_token_is_needed_where_others_can_reach_it(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def test_without_servers_every_page_says_what_is_away(tmp_path: Path) -> None:
             assert "Nothing has been read from it yet" in text
             assert "s3cret" not in text
         wait(lambda: "Cannot be read." in site.get("/overrides")[2], 60, "state")
-        assert "The audit" in site.get("/")[2]
+        wait(lambda: "There is no audit yet" in site.get("/")[2], 60, "word on the audit")
+        (tmp_path / "none.json").write_text("{}")
+        wait(lambda: "is not an audit" in site.get("/")[2], 60, "trouble with the audit")
         answer = json.loads(site.get("/api/resolve?pattern=a.b&category=entry")[2])
         assert (answer["multiplier"], answer["reason"], answer["age_s"]) == (1.0, "not_ready", None)
         assert "being read" in site.get("/ask?pattern=a.b&category=entry")[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,11 @@ from app.log.records import Outgoing
 from app.settings import Settings
 from app.storage.migrate import migrate
 from edgeloop import KafkaSecurity, OverrideBook
+from edgeloop.history import OverrideHistory
+from edgeloop.integrations import Connection
+from edgeloop.security import SecurityError
 from schemas import kinds
+from tests.dashboard import site
 from tests.pipeline.in_process import check_integrated, engines
 from tests.pipeline.installation import Installation
 from tests.pipeline.planted import Log, closes
@@ -126,6 +131,46 @@ def test_the_book_works_with_read_on_the_overrides_alone(
     refused = run(settings, "lessons", "list")
     assert refused.exit_code == 3
     assert "may not see it" in refused.stderr
+
+
+def test_a_bot_sizes_and_reports_by_the_variables_alone(
+    learned: Installation, as_user: As, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = as_user("operator")  # reads the overrides and writes closes
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    with Connection.from_environment(spool=tmp_path / "spool") as connection:
+        assert connection.ready(30)
+        with connection.trade("bot/1", symbol="BONK", timeframe="1h") as trade:
+            assert trade.entry("uptrend.S1.entry").reason in ("matched", "no_match")
+            trade.exit("uptrend.S3.exit")
+            trade.close(rr=0.5)
+        assert connection.flush(30), connection.status
+        assert connection.status.refused == 0
+    history = OverrideHistory.from_topic(
+        settings.broker,
+        topic_prefix=settings.topic_prefix,
+        security=KafkaSecurity.from_environment(),
+    )
+    assert len(history) >= len(learned_overrides(as_user("reader")))
+    monkeypatch.setenv("EDGELOOP_KAFKA_CA", str(tmp_path / "none.pem"))
+    with pytest.raises(SecurityError, match="EDGELOOP_KAFKA_CA"):
+        Connection.from_environment(spool=tmp_path / "other")
+
+
+def test_the_dashboard_reads_everything_as_the_reader(
+    learned: Installation, as_user: As, tmp_path: Path
+) -> None:
+    with site.running(as_user("reader"), tmp_path) as served:
+
+        def health() -> str:
+            return served.get("/health")[2]
+
+        others = re.compile(">(loading|last known|away)<")
+        site.wait(lambda: not others.search(health()), 120, "source that is live", health)
+        answer = json.loads(served.get("/api/resolve?pattern=no.such&category=entry")[2])
+        assert answer["reason"] == "no_match", answer
+        assert f"{len(learned_overrides(as_user('reader'))):,} override" in served.get("/")[2]
 
 
 def learned_overrides(reader: Settings) -> set[str]:

@@ -86,7 +86,7 @@ async function fill(part) {
     const answer = await fetch(part.dataset.fill, { credentials: "same-origin", headers: { "X-Fragment": "1" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     part.replaceChildren(...document.adoptNode(page.body).childNodes);
-    part.dataset.failed = answer.ok ? "" : "1";
+    part.dataset.failed = answer.status < 500 ? "" : "1"; // what is not there will not come back
   } catch {
     const line = document.createElement("p");
     line.textContent = "The dashboard does not answer. ";

@@ -1,0 +1,26 @@
+"""A time that someone asks about, as commands and pages take it.
+
+May touch: the clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from app.errors import UsageError
+
+
+def parse_time(text: str | None) -> datetime:
+    """An RFC 3339 time with its offset; None is now.  Raises `UsageError`."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise UsageError(
+            f"{text!r} is not a time with a UTC offset.",
+            "Expected a form like 2026-01-31T12:00:00Z",
+        )
+    return moment
