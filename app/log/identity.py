@@ -32,11 +32,12 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import ConfigurationError
 from app.log.admin import admin
-from app.log.client import client_options, close_client
+from app.log.client import client_options
 from app.log.groups import progress_group, projector_group
 from app.log.reader import unreachable
 from app.log.topics import ACCEPT
 from app.settings import Settings
+from edgeloop.closing import close_client
 from edgeloop.cluster import Cluster, ends_of_epochs, look
 from schemas.kinds import CLOSES, FACTS, KINDS, LESSONS
 
@@ -129,8 +130,7 @@ class Identity:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        with suppress(KafkaError, OSError):
-            await self._open.aclose()
+        await self._open.aclose()
 
     async def now(self) -> Log:
         """The log as it is.  Raises `KafkaError`, `OSError`."""

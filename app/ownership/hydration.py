@@ -12,7 +12,6 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.errors import ConfigurationError
-from app.log.client import close_client
 from app.log.reader import read_to_end, reader
 from app.log.topics import ACCEPT
 from app.metrics import FOLDED, LOST
@@ -20,6 +19,7 @@ from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication, Published
 from app.settings import Settings
 from app.worker.memory import room
+from edgeloop.closing import close_client
 
 log = structlog.get_logger(__name__)
 

@@ -27,17 +27,17 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
-from app.log.client import close_client
 from app.log.groups import projector_group
 from app.log.identity import Identity
 from app.log.reader import group_reader
-from app.log.retry import Stopping, back_off, was_cancelled
+from app.log.retry import Stopping, back_off, client_errors
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.marks import differences, marks_of, refusal, write
 from app.storage.project import PROJECTIONS, BadRecord, Projection, Record
 from app.worker.fatal import fatal_exit, refuse
+from edgeloop.closing import close_client
 from edgeloop.cluster import Cluster, look
 from schemas.times import DAY_MS
 
@@ -95,10 +95,9 @@ class Projector(mode.Service):
             while not self.should_stop:
                 started = time.monotonic()
                 try:
-                    await self._consume()
-                except (KafkaError, OSError, UnreachableError, asyncio.CancelledError) as error:
-                    if was_cancelled():
-                        raise
+                    with client_errors():
+                        await self._consume()
+                except (KafkaError, OSError, UnreachableError) as error:
                     attempt = 0 if time.monotonic() - started > 60 else attempt + 1
                     self._log_trouble("projector.broker_away", error)
                     await back_off(attempt, self._is_stopping)

@@ -29,6 +29,7 @@ from app.learning.common.config import LearningConfig
 from app.log.client import client_id
 from app.log.control import Claim, ControlLog, ControlState
 from app.log.groups import groups
+from app.log.retry import client_errors
 from app.log.topics import require_existence
 from app.settings import PREFIX, Settings
 from app.worker.fatal import fatal_exit, refuse
@@ -222,7 +223,8 @@ class AgreementGuard:
     async def look(self, *_: Any, **__: Any) -> None:
         """End the process unless we agree.  While the broker is away there is nothing to say."""
         try:
-            agreed = (await asyncio.wait_for(self._control.read(), LOOK_WITHIN_S)).agreed
+            with client_errors():
+                agreed = (await asyncio.wait_for(self._control.read(), LOOK_WITHIN_S)).agreed
         except (KafkaError, OSError):  # also that it took too long
             return
         except Exception as error:

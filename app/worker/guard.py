@@ -25,6 +25,7 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, EdgeloopError
 from app.log.identity import Difference, End, Log, refusal
 from app.log.lookout import Lookout
+from app.log.retry import client_errors
 from app.log.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings
@@ -71,7 +72,8 @@ class Guard:
         """Look every few seconds, until stopped; a broker that is away is no finding."""
         while not self._stop.is_set():
             try:
-                await self._look()
+                with client_errors():
+                    await self._look()
             except (KafkaError, OSError, EdgeloopError) as error:
                 log.info("guard.broker_away", error=repr(error))
                 await self._lookout.drop()

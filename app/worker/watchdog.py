@@ -27,6 +27,7 @@ from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
 from app.log.lookout import Lookout
+from app.log.retry import client_errors
 from app.metrics import STALLED
 from app.settings import Settings
 from app.worker import memory
@@ -109,7 +110,8 @@ class Watchdog:
                 continue
             looked_s = time.monotonic()
             try:
-                await self._look()
+                with client_errors():
+                    await self._look()
             except (KafkaError, OSError, UnreachableError) as error:
                 log.info("watchdog.broker_away", error=repr(error))
             except Exception as error:

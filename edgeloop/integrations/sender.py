@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from edgeloop.closing import close_client
 from edgeloop.integrations.spool import Spool, Waiting
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class CloseSender:
                 else:
                     await self._send(producer, waiting)
         finally:
-            await _stop(producer)
+            await close_client(producer)
 
     async def _send(self, producer: Any, waiting: Waiting) -> None:
         from aiokafka.errors import MessageSizeTooLargeError, RecordTooLargeError
@@ -180,11 +181,3 @@ class CloseSender:
             self._last_error = ""
             self._guard.notify_all()
         log.debug("Sent %s in %.3f s", waiting.path.name, time.monotonic() - started)
-
-
-async def _stop(producer: Any) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), 5)
-    except Exception as error:
-        # A client that cannot even be closed is left to the garbage collector.
-        log.info("Closing the Kafka client failed: %r", error)
