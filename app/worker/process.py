@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -34,6 +34,11 @@ worker_command.redirect_stdouts = False
 FETCH_WAIT_MS = 50
 """So long a broker holds a fetch while nothing is new.  Faust's 1.5 s would be the delay of a
 record whose partition is not in the fetch under way."""
+
+
+SESSION_TIMEOUT_S = 12.0
+"""So long a killed worker's partitions lie idle; Faust's default is 60 s."""
+LOOK_WITHIN_S = SESSION_TIMEOUT_S * 2 / 3
 
 
 class CommittedThread(AIOKafkaConsumerThread):
@@ -82,6 +87,26 @@ class EdgeloopApp(faust.App):
 
     settings: Settings
     agent_modules: tuple[str, ...] = ()
+    _looks: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+    def look_before_assignment(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Have `look` called before the worker takes partitions: it may end the process.
+
+        Signals of Faust have no order, so its `on_rebalance_complete` would be too late for that.
+        """
+        self._looks = (*self._looks, look)
+
+    async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        if self._looks and not self.should_stop:
+            # No heartbeat is sent meanwhile.  A look that takes too long is left to itself: one at
+            # a broker that goes away may not even let itself be cancelled.
+            looks = {asyncio.ensure_future(look()) for look in self._looks}
+            done, late = await asyncio.wait(looks, timeout=LOOK_WITHIN_S)
+            for looked in done:
+                looked.result()
+            for looking in late:
+                looking.cancel()
+        await super()._on_partitions_assigned(assigned, generation_id)
 
     def _create_directories(self) -> None:
         pass
@@ -190,8 +215,7 @@ def make_app(
         consumer_auto_offset_reset="earliest",
         # partitions that are added to `position_closed` are read after so long
         consumer_metadata_max_age_ms=30_000,
-        # the default of 60 s is how long a killed worker's partitions would lie idle
-        broker_session_timeout=12.0,
+        broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=3.0,
         broker_commit_interval=0.25,
         broker_request_timeout=40.0,
