@@ -23,11 +23,9 @@ from app.storage import marks
 from app.storage.migrate import require_migrated
 from app.storage.rights import require_rights
 from app.worker.agreement import require_agreement
+from app.worker.connecting import CONNECT_WITHIN_S
 
 log = structlog.get_logger(__name__)
-
-WAIT_S = 60.0
-"""So long a worker waits for the broker before it has started."""
 
 
 async def _require_log(settings: Settings) -> Log:
@@ -59,7 +57,7 @@ async def _require_log_within(settings: Settings, timeout_s: float) -> Log:
             await asyncio.sleep(1.0)
 
 
-async def preflight(settings: Settings, timeout_s: float = WAIT_S) -> Log:
+async def preflight(settings: Settings, timeout_s: float = CONNECT_WITHIN_S) -> Log:
     """The log with which a worker can start.  Raises unless it can.
 
     `UnreachableError` without a broker for `timeout_s` seconds; `ConfigurationError` on any topic

@@ -12,18 +12,19 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import faust
 from aiokafka import TopicPartition
 from faust.cli.worker import worker as worker_command
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 from faust.types import TP, EventT, StreamT
 
 from app.log.client import client_id, faust_broker, faust_credentials
 from app.log.retry import was_cancelled
 from app.settings import Settings
 from app.worker.batches import MAX_BATCHES, BatchingConsumer
+from app.worker.connecting import connected
 from app.worker.fatal import fatal_exit, guard_stop
 from app.worker.logs import logging_config
 
@@ -54,6 +55,15 @@ class CommittedThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
+    async def on_start(self) -> None:
+        """Connect, and wait for a broker that is away."""
+        self._consumer = await connected(
+            lambda: self._create_consumer(loop=self.thread_loop),
+            cast(EdgeloopApp, self.app).settings,
+            lambda: self.app.should_stop,
+        )
+        self.time_started = time.monotonic()
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Look for stalls only where there is a position.
 
@@ -76,10 +86,25 @@ class CommittedConsumer(BatchingConsumer):
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
 
+class WaitingProducer(Producer):
+    """Faust's producer, which nothing of ours sends by; Faust does not start without it."""
+
+    async def on_start(self) -> None:
+        """Connect, and wait for a broker that is away."""
+        await super(Producer, self).on_start()
+        self._producer = await connected(
+            self._new_producer,
+            cast(EdgeloopApp, self.app).settings,
+            lambda: self.app.should_stop,
+        )
+        self.beacon.add(self._producer)
+
+
 class CommittedTransport(Transport):
-    """Faust's transport with a `CommittedConsumer`."""
+    """Faust's transport with clients that wait for the broker, and with a `CommittedConsumer`."""
 
     Consumer: ClassVar[Any] = CommittedConsumer
+    Producer: ClassVar[Any] = WaitingProducer
 
 
 class EdgeloopApp(faust.App):
@@ -113,6 +138,16 @@ class EdgeloopApp(faust.App):
 
     def _new_transport(self) -> Any:
         return CommittedTransport(self.conf.broker_consumer, self)
+
+    async def on_start(self) -> None:
+        """Start the tasks before the consumer: who watches, and who tells how it is, is there
+        while the worker connects, joins and hydrates."""
+        await super().on_start()
+        await super().on_started_init_extra_tasks()
+
+    async def on_started_init_extra_tasks(self) -> None:
+        """They run already.  Faust starts them when the first rebalance is complete: a broker that
+        goes away before would not be noticed."""
 
     async def _execute_task(self, task: Awaitable[Any]) -> None:
         """Run one of the app's tasks, as mode does; none ends unnoticed.

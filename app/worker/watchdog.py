@@ -8,7 +8,8 @@ May touch: the broker (read only), the process.
   as a new one would do the same work again.
 * The event loop: it has not run for two minutes, as seen by a thread that has.  The process ends.
 
-While a rebalance is under way nothing is judged, and no closes while the broker is away.
+Before the worker has joined, and while a rebalance is under way, nothing is judged, and no closes
+while the broker is away.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class Watchdog:
         self._unmoved = Unmoved()
         self._stalled: dict[str, str] = {}
         self._turns = 0
+        self._joined = False
         self._stop = asyncio.Event()
+        app.on_rebalance_complete.connect(self._on_joined)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.run)
 
@@ -93,6 +96,9 @@ class Watchdog:
         if memory.is_full():
             found.append(("memory_full", f"The memory limit is nearly reached. {memory.REMEDY}"))
         return found
+
+    async def _on_joined(self, *_: Any, **__: Any) -> None:
+        self._joined = True
 
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the looking."""
@@ -133,7 +139,7 @@ class Watchdog:
                 os._exit(EXIT_FATAL)
 
     async def _look(self) -> None:
-        if self._app.rebalancing or self._app.should_stop:
+        if not self._joined or self._app.rebalancing or self._app.should_stop:
             self._unmoved = Unmoved()
             return
         now_s = time.monotonic()
