@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.storage import marks
 from app.storage.connect import close, connect
 from app.storage.filled import missing_trades, read_so_far
-from app.storage.migrate import require_migrated
+from app.storage.migrate import NotMigratedError, require_migrated
 from app.storage.rights import require_rights
 from app.urls import redact_url
 from app.worker.agreement import REMEDY, control_state, fingerprint, refusal
@@ -264,7 +264,7 @@ async def _database(settings: Settings) -> Finding:
 
 async def _migrate_or_rebuild(settings: Settings, error: EdgeloopError) -> str:
     """What mends tables that are not there: if the projector has written before, they were lost."""
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, NotMigratedError):
         with suppress(EdgeloopError):  # a broker that is away has its own finding
             if await read_so_far(settings):
                 return (
