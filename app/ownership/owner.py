@@ -50,6 +50,7 @@ MAX_PENDING = 20_000
 QUIET_S = 0.25  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
+NOTE_AGAIN_S = 30.0  # offsets that somebody has deleted or moved would show a lag that is none
 AGAIN_S = 0.01
 TURN_S = 0.05  # refits take so long, then what they say is sent and what has come is folded
 # While so many records come in so short a time, refits take one part of the time in 1 + REST: a
@@ -79,7 +80,7 @@ class PartitionOwner:
         self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
         self._came: deque[tuple[float, int]] = deque()  # when, and how many records
-        self._rest_until_s = self._noted_s = self._watched_s = 0.0
+        self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
         self._running = False  # a worker stopped before it has joined never runs the loop
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
@@ -343,10 +344,13 @@ class PartitionOwner:
         if now_s - self._noted_s < PROGRESS_EVERY_S:
             return
         self._noted_s = now_s
+        again = now_s - self._noted_again_s > NOTE_AGAIN_S
+        if again:
+            self._noted_again_s = now_s
         changed = {
             TopicPartition(self._topic, p.number): p.done_offset
             for p in self._partitions.values()
-            if p.done_offset is not None and p.done_offset != p.noted_offset
+            if p.done_offset is not None and (again or p.done_offset != p.noted_offset)
         }
         if changed:
             await self._progress.commit(changed)
