@@ -16,6 +16,7 @@ from pathlib import Path
 
 from app.devstack.kafka import Kafka
 from app.devstack.postgres import Postgres
+from schemas import kinds
 from tests.chaos.clock import set_clock
 from tests.chaos.plan import Fault
 from tests.chaos.servers import Servers
@@ -28,11 +29,20 @@ NOT_DURING = {
     "postgres kill": ("postgres disk full",),
     "postgres disk full": ("postgres kill", "postgres pause"),
     "copy kill": ("postgres kill", "postgres pause", "postgres disk full"),
-    "broker kill": ("broker disk full",),
-    "broker disk full": ("broker kill",),
+    "broker kill": ("broker disk full", "compaction"),
+    "broker disk full": ("broker kill", "compaction"),
+    "compaction": ("broker kill", "broker disk full"),
+    "retention": ("broker kill", "broker disk full"),
 }
 """What cannot begin while something else is on."""
 COPY_WITHIN_S = 15.0
+COMPACTED = (kinds.LESSONS, kinds.OVERRIDES, kinds.VERDICTS)
+EAGER = {
+    "segment.ms": "1000",
+    "min.cleanable.dirty.ratio": "0.01",
+    "max.compaction.lag.ms": "1000",
+}
+"""Makes a segment ready for compaction after a second, and the whole of it."""
 UNFINISHED = {70, 75}
 """How a worker may end that is stopped while a server is away: nothing is acknowledged."""
 
@@ -239,6 +249,15 @@ class Faults:
             self._paused.clear()
 
         return go_on
+
+    def _compaction(self, fault: Fault) -> Callable[[], None]:
+        """Kafka removes what later records of the same key hide, and leaves holes in the logs."""
+        self._installation.configure(COMPACTED, EAGER)
+        return lambda: self._installation.configure(COMPACTED, dict.fromkeys(EAGER))
+
+    def _retention(self, fault: Fault) -> None:
+        """Kafka deletes closes that were read: nothing is lost by that."""
+        self._installation.delete_closes_read()
 
     def _copy_kill(self, fault: Fault) -> None:
         """kill -9 to the process of PostgreSQL that is in the middle of a projector's COPY."""
