@@ -50,18 +50,17 @@ class Finding:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Run every check; none raises, each failure is a finding."""
-    return [
-        _versions(),
-        await _broker(settings),
-        await _topics(settings),
-        await _log(settings),
-        await _lag(settings),
-        *await _control(settings),
-        await _clock(settings),
-        await _database(settings),
-        *await _projection(settings),
-    ]
+    """Run every check; none raises, each failure is a finding.
+
+    At once, as each would wait for a broker that is silent.
+    """
+    of_kafka, control, of_postgres, projection = await asyncio.gather(
+        asyncio.gather(_broker(settings), _topics(settings), _log(settings), _lag(settings)),
+        _control(settings),
+        asyncio.gather(_clock(settings), _database(settings)),
+        _projection(settings),
+    )
+    return [_versions(), *of_kafka, *control, *of_postgres, *projection]
 
 
 def _versions() -> Finding:
