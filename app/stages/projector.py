@@ -30,6 +30,7 @@ from app.errors import ConfigurationError, UnreachableError
 from app.log.groups import projector_group
 from app.log.identity import Identity
 from app.log.reader import group_reader
+from app.log.records import KEY_CHARACTERS
 from app.log.retry import Stopping, back_off, client_errors
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
@@ -258,7 +259,7 @@ class Projector(mode.Service):
                     topic=self._settings.topic(projection.topic),
                     partition=partition,
                     offset=offset,
-                    key=str(batch[0].key),
+                    key=str(batch[0].key)[:KEY_CHARACTERS],
                     error=repr(error),
                 )
                 return
