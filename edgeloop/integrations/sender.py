@@ -115,8 +115,9 @@ class CloseSender:
             try:
                 await self._drain()
                 attempt = 0
-            except Exception as error:
-                # Whatever it was: what waits is on disk, and a new client may do better.
+            except (Exception, asyncio.CancelledError) as error:
+                # Whatever it was: what waits is on disk, and a new client may do better.  Nobody
+                # cancels this loop: a cancellation is a client's own, of what it gave up.
                 if repr(error) != self._last_error:
                     log.warning("Closes wait on disk, since Kafka does not take them: %r", error)
                 self._last_error = repr(error)
