@@ -6,7 +6,7 @@ which it ends.
 The first worker of an installation claims its settings; of two that claim at once the first in the
 log counts.  A worker that starts later with other settings is refused, with the differences.  A
 change is a claim of the next epoch, which only `faust -A app settings agree` makes, while no worker
-runs.  A worker looks again whenever it has been given partitions and every few seconds, so that one
+runs.  A worker looks again before it takes partitions and every few seconds, so that one
 that started during such a change ends too.
 """
 
