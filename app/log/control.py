@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from app.log.client import started
 from app.log.producer import Producer
@@ -155,6 +155,8 @@ class ControlLog:
             try:
                 with client_errors():
                     await self._read_on()
+            except ConsumerStoppedError as error:  # by a stop, meanwhile
+                raise KafkaError("The control log was closed.") from error
             except (KafkaError, OSError):
                 await self._drop()
                 raise
@@ -163,11 +165,12 @@ class ControlLog:
     async def _read_on(self) -> None:
         if self._consumer is None:
             self._consumer = await started(reader(self._settings))
-        ends = await self._consumer.end_offsets([self._tp])
+        consumer = self._consumer  # a stop may take it away
+        ends = await consumer.end_offsets([self._tp])
         if ends[self._tp] == self._next:
             return
         starts = {self._tp: self._next}
-        reading = read_to_end(self._consumer, starts, should_stop=self._should_stop)
+        reading = read_to_end(consumer, starts, should_stop=self._should_stop)
         async for _, records, next_offset in reading:
             for record in records:
                 if not self.state.take(record.key, record.value):

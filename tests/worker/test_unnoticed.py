@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaError
 
 from app.commands.base import handle_errors
 from app.errors import UnreachableError
 from app.log import unread
+from app.log.control import ControlLog
 from app.log.retry import client_errors, was_cancelled
 from app.settings import Settings
 from app.stages.projector import Projector
@@ -140,3 +142,22 @@ def test_a_command_whose_client_gave_up_ends_with_a_sentence(
         command()
     assert ended.value.code == UnreachableError.exit_code
     assert "faust -A app doctor" in capsys.readouterr().err
+
+
+async def test_a_stop_in_the_middle_of_a_look_at_the_control_log_is_no_error_of_ours() -> None:
+    control = ControlLog(Settings())
+
+    class Stopped:
+        async def end_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+            await control.stop()
+            return dict.fromkeys(tps, 5)
+
+        def assign(self, _: object) -> None:
+            raise ConsumerStoppedError
+
+        async def stop(self) -> None:
+            """It was never connected."""
+
+    control._consumer = Stopped()  # type: ignore[assignment]
+    with pytest.raises(KafkaError, match="closed"):
+        await control.read()
