@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import KafkaError
 
 from app.log.client import started
 from app.log.producer import Producer
@@ -155,8 +155,6 @@ class ControlLog:
             try:
                 with client_errors():
                     await self._read_on()
-            except ConsumerStoppedError as error:  # by a stop, meanwhile
-                raise KafkaError("The control log was closed.") from error
             except (KafkaError, OSError):
                 await self._drop()
                 raise

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError
 
 
 class Stopping(Exception):
@@ -43,7 +43,8 @@ def was_cancelled() -> bool:
 
 @contextmanager
 def client_errors() -> Iterator[None]:
-    """Turn the `CancelledError` of a client that gave a request up into a `KafkaConnectionError`.
+    """Turn the `CancelledError` of a client that gave a request up, and the error of one that was
+    closed under it, into a `KafkaConnectionError`.
 
     Whoever waits for the client would end by it without a word; this way it tries again.
     """
@@ -53,6 +54,8 @@ def client_errors() -> Iterator[None]:
         if was_cancelled():
             raise
         raise KafkaConnectionError("The client gave up a request.") from error
+    except ConsumerStoppedError as error:
+        raise KafkaConnectionError("The client was closed meanwhile.") from error
 
 
 def later(should_stop: Callable[[], bool], seconds: float) -> Callable[[], bool]:
