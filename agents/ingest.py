@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from app.log.control import ControlLog
 from app.log.producer import Producer
 from app.log.records import Outgoing
-from app.log.retry import Stopping, back_off, later
+from app.log.retry import Stopping, back_off, client_errors, later
 from app.log.unread import Unread
 from app.metrics import BATCH_SECONDS
 from app.settings import Settings
@@ -47,7 +47,8 @@ def attach(app: faust.App, settings: Settings) -> None:
         attempt = 0
         while True:
             try:
-                return await door.through(messages)
+                with client_errors():
+                    return await door.through(messages)
             except (KafkaError, OSError) as error:
                 log.warning("control.retry", error=repr(error), attempt=attempt)
                 await back_off(attempt, stopping)

@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.storage import marks
 from app.storage.connect import close, connect
 from app.storage.filled import missing_trades, read_so_far
-from app.storage.migrate import require_migrated
+from app.storage.migrate import NotMigratedError, require_migrated
 from app.storage.rights import require_rights
 from app.urls import redact_url
 from app.worker.agreement import REMEDY, control_state, fingerprint, refusal
@@ -50,18 +50,17 @@ class Finding:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Run every check; none raises, each failure is a finding."""
-    return [
-        _versions(),
-        await _broker(settings),
-        await _topics(settings),
-        await _log(settings),
-        await _lag(settings),
-        *await _control(settings),
-        await _clock(settings),
-        await _database(settings),
-        *await _projection(settings),
-    ]
+    """Run every check; none raises, each failure is a finding.
+
+    At once, as each would wait for a broker that is silent.
+    """
+    of_kafka, control, of_postgres, projection = await asyncio.gather(
+        asyncio.gather(_broker(settings), _topics(settings), _log(settings), _lag(settings)),
+        _control(settings),
+        asyncio.gather(_clock(settings), _database(settings)),
+        _projection(settings),
+    )
+    return [_versions(), *of_kafka, *control, *of_postgres, *projection]
 
 
 def _versions() -> Finding:
@@ -264,7 +263,7 @@ async def _database(settings: Settings) -> Finding:
 
 async def _migrate_or_rebuild(settings: Settings, error: EdgeloopError) -> str:
     """What mends tables that are not there: if the projector has written before, they were lost."""
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, NotMigratedError):
         with suppress(EdgeloopError):  # a broker that is away has its own finding
             if await read_so_far(settings):
                 return (

@@ -77,7 +77,10 @@ def read_broker(variable: str, text: str) -> str:
     """`text`, if it is host:port, or several with commas; raises a `ConfigurationError` that shows
     no credentials."""
     if re.fullmatch(rf"{_BROKER}(,{_BROKER})*", text):
-        return text
+        ports = [int(address.rpartition(":")[2]) for address in text.split(",")]
+        if all(0 < port < 65_536 for port in ports):
+            return text
+        raise ConfigurationError(f"{variable} is {text!r}.", "Expected ports from 1 to 65535.")
     if "@" in text or "://" in text:
         raise ConfigurationError(
             f"{variable} is a URL or holds credentials.",

@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 
 from edgeloop import explore
+from edgeloop.closing import close_client, noted
 from edgeloop.identity import check_category
 from edgeloop.index import answer
 from edgeloop.overrides import TOPIC, Override
@@ -232,7 +233,7 @@ class OverrideBook:
                 raise ConnectionError(f"The client of {self._broker} ended its reader.")
             follower.result()
         finally:
-            follower.add_done_callback(_noted)
+            follower.add_done_callback(noted)
             if not follower.done():
                 follower.cancel()
                 await asyncio.wait({follower}, timeout=_HUNG_AFTER_S)
@@ -318,7 +319,7 @@ class OverrideBook:
             if checked is not None:
                 checked.cancel()
                 await asyncio.wait([checked])
-            await _stop(consumer)
+            await close_client(consumer)
 
     async def _partitions(self, consumer: Any) -> set[int]:
         from aiokafka import TopicPartition
@@ -342,7 +343,7 @@ class OverrideBook:
         finally:  # also where the book ends meanwhile
             if not question.done():
                 # It is not waited for: a question that is lost may not let itself be cancelled.
-                question.add_done_callback(_noted)
+                question.add_done_callback(noted)
                 question.cancel()
         if not done:
             self._last_error = "TimeoutError()"
@@ -360,21 +361,3 @@ class OverrideBook:
         The position passes gaps that compaction left, records do not.
         """
         return all([await consumer.position(tp) >= end for tp, end in ends.items()])
-
-
-def _noted(question: asyncio.Future[Any]) -> None:
-    """What became of something that nobody waits for any more."""
-    if not question.cancelled() and (error := question.exception()) is not None:
-        log.info("The Kafka client failed on its way out: %r", error)
-
-
-async def _stop(consumer: Any) -> None:
-    # In a task of its own: a client whose broker is away answers a stop with the `CancelledError`
-    # of its own tasks, which would end whoever waits for it.
-    closing = asyncio.ensure_future(consumer.stop())
-    done, _ = await asyncio.wait({closing}, timeout=5)
-    closing.add_done_callback(_noted)
-    if not done:
-        # A client that cannot even be closed is left to the garbage collector; the next one does
-        # not depend on it.
-        closing.cancel()

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edgeloop import explore
+from edgeloop.closing import close_client
 from edgeloop.identity import check_category
 from edgeloop.index import GroupIndex, answer
 from edgeloop.overrides import TOPIC, Override
@@ -221,7 +222,7 @@ async def read_changes(broker: str, topic: str, client_options: Mapping[str, Any
                 changes += [change for record in records if (change := _of_record(record))]
         return changes
     finally:
-        await consumer.stop()
+        await close_client(consumer)
 
 
 def _of_record(record: Any) -> Change | None:

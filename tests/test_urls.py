@@ -57,3 +57,10 @@ def test_credentials_in_the_brokers_address_are_refused_unseen(broker: str) -> N
         Settings.from_environment({"EDGELOOP_BROKER": broker})
     assert "EDGELOOP_KAFKA_PASSWORD" in caught.value.remedy
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("broker", ["host:0", "host:65536", "a:9092,b:99999", "[::1]:70000"])
+def test_ports_that_there_are_not_are_refused(broker: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environment({"EDGELOOP_BROKER": broker})
+    assert "1 to 65535" in caught.value.remedy

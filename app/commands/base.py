@@ -6,6 +6,7 @@ from `@cli.group`.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import sys
@@ -22,7 +23,7 @@ from faust.cli.base import cli
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
-from app.errors import EdgeloopError
+from app.errors import EdgeloopError, UnreachableError
 from app.log.trouble import explained
 from app.sources import KINDS
 from app.terminal import console, echo
@@ -103,12 +104,18 @@ def handle_errors(command: F) -> F:
             return command(*args, **kwargs)
         except EdgeloopError as error:
             _exit_with(error)
-        except KafkaError as error:
-            if (refusal := explained(error)) is None:
-                raise
-            _exit_with(refusal)
+        except (KafkaError, ConnectionError, asyncio.CancelledError) as error:
+            # A cancellation that comes this far is a client's own, of a request that it gave up.
+            _exit_with(explained(error) or _away(error))
 
     return wrapper  # type: ignore[return-value]
+
+
+def _away(error: BaseException) -> UnreachableError:
+    return UnreachableError(
+        f"Kafka or the way to it failed in the middle of the command: {error!r}.",
+        "Run: faust -A app doctor.  When that finds nothing, run the command again.",
+    )
 
 
 def _exit_with(error: EdgeloopError) -> NoReturn:

@@ -16,7 +16,7 @@ import click
 from faust.cli.worker import worker as _registered  # noqa: F401
 
 from app.commands.base import cli, handle_errors
-from app.faust_app import app, health
+from app.faust_app import app, guard, health
 from app.settings import Settings
 from app.worker.preflight import preflight
 
@@ -27,7 +27,7 @@ _start: Callable[..., Any] = _command.callback  # type: ignore[assignment]
 @handle_errors
 def _worker(*args: Any, with_web: bool, web_port: int | None, **kwargs: Any) -> Any:
     health.configure(enabled=with_web, port=web_port)
-    asyncio.run(preflight(Settings.from_environment()))
+    guard.begin_with(asyncio.run(preflight(Settings.from_environment())))
     app.load_agents()
     # a worker's log has it, limited (app.worker.logs)
     logging.getLogger("aiokafka").setLevel(logging.NOTSET)

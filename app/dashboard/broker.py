@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
 from app.deadletters.letters import letter_of
 from app.deadletters.marking import MARK, marked
@@ -136,8 +135,7 @@ class Broker:
         """Close the connections."""
         opened, self._open = self._open, None
         if opened is not None:
-            with suppress(KafkaError, OSError):  # they were lost anyway
-                await opened.aclose()
+            await opened.aclose()
 
 
 async def _records_from(

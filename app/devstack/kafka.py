@@ -25,6 +25,7 @@ from app.devstack.secure import Secure
 from app.errors import ConfigurationError
 from app.log.client import client_options
 from app.settings import Settings
+from edgeloop.closing import close_client
 
 # What the dead-letter topic takes, plus a record's headers and a batch's.
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024
@@ -170,7 +171,7 @@ class Kafka:
         with _quiet_aiokafka():
             async with contextlib.AsyncExitStack() as clients:
                 admin = AIOKafkaAdminClient(**options)
-                clients.push_async_callback(admin.close)
+                clients.push_async_callback(close_client, admin)
                 await admin.start()
                 cluster_id = (await admin.describe_cluster())["cluster_id"]
                 if cluster_id != self._cluster_id():
@@ -183,11 +184,11 @@ class Kafka:
                 if code not in (0, TopicAlreadyExistsError.errno):
                     raise for_code(code)(READY_TOPIC)
                 producer = AIOKafkaProducer(**options)
-                clients.push_async_callback(producer.stop)
+                clients.push_async_callback(close_client, producer)
                 await producer.start()
                 sent = await producer.send_and_wait(READY_TOPIC, token, partition=0)
                 consumer = AIOKafkaConsumer(**options)
-                clients.push_async_callback(consumer.stop)
+                clients.push_async_callback(close_client, consumer)
                 await consumer.start()
                 partition = TopicPartition(READY_TOPIC, 0)
                 consumer.assign([partition])

@@ -12,8 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
 from app.log.client import client_options
+from app.log.retry import client_errors
 from app.log.trouble import why_unreachable
 from app.settings import Settings
+from edgeloop.closing import close_client
 
 
 @asynccontextmanager
@@ -22,13 +24,14 @@ async def admin(settings: Settings, timeout_s: float = 10.0) -> AsyncIterator[AI
     options = client_options(settings, request_timeout_ms=round(timeout_s * 1000))
     client = AIOKafkaAdminClient(**options)
     try:
-        await client.start()
+        with client_errors():
+            await client.start()
     except (KafkaError, OSError) as error:
-        await client.close()
+        await close_client(client)
         raise await why_unreachable(settings, error) from error
     try:
         yield client
     except (KafkaConnectionError, NodeNotReadyError) as error:
         raise await why_unreachable(settings, error) from error
     finally:
-        await client.close()
+        await close_client(client)

@@ -14,12 +14,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.log.client import client_id, client_options, close_client
+from app.log.client import client_id, client_options
 from app.log.records import is_strangers, version_of
-from app.log.retry import Stopping
+from app.log.retry import Stopping, client_errors
 from app.log.topics import require_existence
 from app.log.trouble import explained, why_unreachable
 from app.settings import Settings
+from edgeloop.closing import close_client
 from edgeloop.cluster import look
 
 BATCH_RECORDS = 5_000
@@ -66,7 +67,8 @@ def unreachable(
 ) -> Iterator[None]:
     """Turn broker errors into an `UnreachableError` that names what cannot be read."""
     try:
-        yield
+        with client_errors():
+            yield
     except (KafkaError, OSError) as error:
         if refusal := explained(error):
             raise refusal from error

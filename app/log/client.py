@@ -6,24 +6,23 @@ reads headers that are not UTF-8 (`edgeloop.tolerant`).
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from typing import Any
+from typing import Any, TypeVar
 
-import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from app.errors import ConfigurationError
 from app.settings import Settings
 from edgeloop import tolerant
+from edgeloop.closing import close_client
 from edgeloop.security import SecurityError
 
 tolerant.install()  # whoever makes a client comes by here, and so does Faust's consumer
 
-log = structlog.get_logger(__name__)
+T = TypeVar("T", AIOKafkaConsumer, AIOKafkaProducer)
 
 REQUEST_TIMEOUT_MS = 30_000
-CLOSE_WITHIN_S = 5.0
 
 
 def client_options(settings: Settings, **more: Any) -> dict[str, Any]:
@@ -44,24 +43,17 @@ def security_options(settings: Settings) -> dict[str, Any]:
         raise ConfigurationError(error.what, error.remedy) from error
 
 
-async def close_client(client: Any, within_s: float = CLOSE_WITHIN_S) -> None:
-    """Stop a consumer or a producer.  Raises only when cancelled.
+async def started(client: T) -> T:
+    """`client`, a consumer or a producer, once it has started; one that cannot start is closed.
 
-    In a task of its own: a client whose broker is away answers a stop with the `CancelledError` of
-    its own tasks, which would end whoever waits for it, and without a word.
+    Raises what its start raises.
     """
-    closing = asyncio.ensure_future(client.stop())
     try:
-        await asyncio.wait({closing}, timeout=within_s)
-    finally:
-        closing.add_done_callback(_noted)
-        if not closing.done():
-            closing.cancel()  # one that cannot be closed is left to the garbage collector
-
-
-def _noted(closing: asyncio.Future[Any]) -> None:
-    if not closing.cancelled() and (error := closing.exception()) is not None:
-        log.info("client.close_failed", error=repr(error))
+        await client.start()
+    except BaseException:
+        await close_client(client)
+        raise
+    return client
 
 
 def faust_broker(settings: Settings) -> str:

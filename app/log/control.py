@@ -28,10 +28,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.log.bulk_reader import read_to_end, reader
-from app.log.client import close_client
+from app.log.client import started
 from app.log.producer import Producer
 from app.log.records import Outgoing
+from app.log.retry import client_errors
 from app.settings import Settings
+from edgeloop.closing import close_client
 from schemas.kinds import CONTROL
 
 log = structlog.get_logger(__name__)
@@ -151,24 +153,27 @@ class ControlLog:
         """Read to the end as it is now.  Raises `Stopping` when asked to stop."""
         async with self._reading:
             try:
-                if self._consumer is None:
-                    consumer = reader(self._settings)
-                    await consumer.start()
-                    self._consumer = consumer
-                ends = await self._consumer.end_offsets([self._tp])
-                if ends[self._tp] == self._next:
-                    return self.state
-                starts = {self._tp: self._next}
-                reading = read_to_end(self._consumer, starts, should_stop=self._should_stop)
-                async for _, records, next_offset in reading:
-                    for record in records:
-                        if not self.state.take(record.key, record.value):
-                            log.error("control.unreadable", offset=record.offset)
-                    self._next = next_offset
+                with client_errors():
+                    await self._read_on()
             except (KafkaError, OSError):
                 await self._drop()
                 raise
         return self.state
+
+    async def _read_on(self) -> None:
+        if self._consumer is None:
+            self._consumer = await started(reader(self._settings))
+        consumer = self._consumer  # a stop may take it away
+        ends = await consumer.end_offsets([self._tp])
+        if ends[self._tp] == self._next:
+            return
+        starts = {self._tp: self._next}
+        reading = read_to_end(consumer, starts, should_stop=self._should_stop)
+        async for _, records, next_offset in reading:
+            for record in records:
+                if not self.state.take(record.key, record.value):
+                    log.error("control.unreadable", offset=record.offset)
+            self._next = next_offset
 
     async def write(self, records: Iterable[tuple[str, msgspec.Struct | None]]) -> ControlState:
         """Send (key, value) and read on: the log then says who was first.

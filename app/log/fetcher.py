@@ -8,8 +8,9 @@ from __future__ import annotations
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from app.log.bulk_reader import reader, unreachable
-from app.log.client import close_client
+from app.log.client import started
 from app.settings import Settings
+from edgeloop.closing import close_client
 from edgeloop.cluster import look
 
 READ_WITHIN_MS = 10_000
@@ -37,9 +38,7 @@ class Fetcher:
         tp = TopicPartition(topic, partition)
         with unreachable(self._settings, topic):
             if self._consumer is None:
-                consumer = reader(self._settings)
-                await consumer.start()
-                self._consumer = consumer
+                self._consumer = await started(reader(self._settings))
             seen = await look(self._consumer._client, [topic])
             there = seen is None or (
                 topic in seen.topics and partition in seen.topics[topic].leaders

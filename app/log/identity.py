@@ -33,10 +33,11 @@ from aiokafka.structs import OffsetAndMetadata
 from app.errors import ConfigurationError
 from app.log.admin import admin
 from app.log.bulk_reader import unreachable
-from app.log.client import client_options, close_client
+from app.log.client import client_options
 from app.log.groups import progress_group, projector_group
 from app.log.topics import ACCEPT
 from app.settings import Settings
+from edgeloop.closing import close_client
 from edgeloop.cluster import Cluster, ends_of_epochs, look
 from schemas.kinds import CLOSES, FACTS, KINDS, LESSONS
 
@@ -129,8 +130,7 @@ class Identity:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        with suppress(KafkaError, OSError):
-            await self._open.aclose()
+        await self._open.aclose()
 
     async def now(self) -> Log:
         """The log as it is.  Raises `KafkaError`, `OSError`."""
@@ -261,8 +261,8 @@ class Identity:
         def differs(topic: str, what: str) -> None:
             found.setdefault(topic, Difference(topic, what))
 
-        if was.cluster and now.cluster and was.cluster != now.cluster:
-            for topic in was.topics.keys() & now.topics.keys():
+        if on_another_cluster(was, now):
+            for topic in sorted(was.topics):
                 differs(topic, f"is on another cluster (id {now.cluster}, before {was.cluster})")
         for topic in sorted(was.topics.keys() & now.topics.keys()):
             if was.topics[topic] != now.topics[topic]:
@@ -321,6 +321,11 @@ class Identity:
         return list(found.values())
 
 
+def on_another_cluster(was: Log, now: Log) -> bool:
+    """Whether both are known, and differ: that never changes by itself."""
+    return bool(was.cluster and now.cluster and was.cluster != now.cluster)
+
+
 async def _if_they_stay(look: Callable[[], Awaitable[list[Difference]]]) -> list[Difference]:
     found = await look()
     for _ in range(_LOOKS - 1):
@@ -365,15 +370,18 @@ def refusal(differences: list[Difference]) -> ConfigurationError:
     )
 
 
-async def require_same_log(settings: Settings) -> None:
-    """Raise `ConfigurationError` if the log is another one than was noted, else note it."""
+async def require_same_log(settings: Settings) -> Log:
+    """Raise `ConfigurationError` if the log is another one than was noted, else note it and return
+    it."""
     async with Identity(settings) as identity:
         with unreachable(settings, "The log"):
             differences = await identity.changed_since(await identity.noted())
             differences += await identity.beyond()
             if differences:
                 raise refusal(differences)
-            await identity.note(await identity.now())
+            now = await identity.now()
+            await identity.note(now)
+            return now
 
 
 class _Note(msgspec.Struct, omit_defaults=True):

@@ -22,6 +22,7 @@ from app.log.identity import Identity, Lost
 from app.log.lookout import Lookout, record_between
 from app.log.topics import require_existence
 from app.settings import Settings
+from edgeloop.closing import close_client
 from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS
 
 _LOOK_S = 2.0  # to find a record in what is behind; a fetch that finds one takes milliseconds
@@ -100,7 +101,7 @@ class LagReader:
         await require_existence(self._settings, names)
         self.identity = await self._open.enter_async_context(Identity(self._settings))
         self._committed_ends = reader(self._settings)
-        self._open.push_async_callback(self._committed_ends.stop)
+        self._open.push_async_callback(close_client, self._committed_ends)
         with unreachable(self._settings, "The lag"):
             await self._committed_ends.start()
         return self

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,9 +19,10 @@ from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
 from app.log.bulk_reader import reader, unreachable
-from app.log.client import close_client
 from app.log.identity import Identity, Log
+from app.log.retry import client_errors
 from app.settings import Settings
+from edgeloop.closing import close_client
 
 SHARED_S = 5.0
 """So old a look, or the offsets of a group, may be for those that share it."""
@@ -61,13 +62,10 @@ class Lookout:
             if self._seen is None or time.monotonic() - self._seen.at_s > max_age_s:
                 identity, consumer = await self._connect()
                 at_s = time.monotonic()
-                try:
+                async with self._closed_after_errors():
                     log = await identity.now()
                     tps = [TopicPartition(*at) for at in log.ends]
                     stable = await consumer.end_offsets(tps) if tps else {}
-                except (KafkaError, OSError, EdgeloopError):
-                    await self._close()
-                    raise
                 self._seen = Seen(log, stable, at_s)
             return self._seen
 
@@ -79,11 +77,8 @@ class Lookout:
                 return held
             identity, _ = await self._connect()
             at_s = time.monotonic()
-            try:
+            async with self._closed_after_errors():
                 found = {tp: at.offset for tp, at in (await identity.committed(group)).items()}
-            except (KafkaError, OSError, EdgeloopError):
-                await self._close()
-                raise
             self._committed[group] = found, at_s
             return found
 
@@ -93,11 +88,8 @@ class Lookout:
         """As `record_between`."""
         async with self._lock:
             _, consumer = await self._connect()
-            try:
+            async with self._closed_after_errors():
                 return await record_between(consumer, tp, start, end, within_s)
-            except (KafkaError, OSError):
-                await self._close()
-                raise
 
     async def drop(self) -> None:
         """Close the connections; the next question opens new ones."""
@@ -126,13 +118,19 @@ class Lookout:
             self._connected = identity, consumer
         return self._connected
 
+    @asynccontextmanager
+    async def _closed_after_errors(self) -> AsyncIterator[None]:
+        try:
+            with client_errors():
+                yield
+        except (KafkaError, OSError, EdgeloopError):
+            await self._close()
+            raise
+
     async def _close(self) -> None:
         self._connected, self._seen, self._committed = None, None, {}
         opened, self._open = self._open, AsyncExitStack()
-        try:
-            await opened.aclose()
-        except (KafkaError, OSError):
-            return  # it is gone anyway
+        await opened.aclose()
 
 
 async def record_between(

@@ -21,10 +21,11 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from app.log.client import client_options, close_client
+from app.log.client import client_options, started
 from app.log.records import MAX_RECORD_BYTES, Outgoing
-from app.log.retry import back_off
+from app.log.retry import back_off, client_errors
 from app.settings import Settings
+from edgeloop.closing import close_client
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +54,8 @@ class Producer:
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._producer is None:
-                producer = AIOKafkaProducer(**_options(self._settings, enable_idempotence=True))
-                try:
-                    await producer.start()
-                except BaseException:
-                    await close_client(producer)
-                    raise
-                self._producer = producer
+                options = _options(self._settings, enable_idempotence=True)
+                self._producer = await started(AIOKafkaProducer(**options))
             return self._producer
 
     async def send(
@@ -92,7 +88,8 @@ class Producer:
             by_partition.setdefault((record.topic, record.partition), []).append(record)
         producer: Any = None
         try:
-            producer = await self._started()
+            with client_errors():
+                producer = await self._started()
         except (KafkaError, OSError) as error:
             _raise_if_fatal(error)
             return records
@@ -179,7 +176,9 @@ async def _send_in_batches(
                 if appended is None:
                     break
                 at += 1
-            deliveries.append((start, await producer.send_batch(batch, topic, partition=partition)))
+            with client_errors():
+                sent = await producer.send_batch(batch, topic, partition=partition)
+            deliveries.append((start, sent))
     except (KafkaError, OSError) as error:
         _raise_if_fatal(error)
         at = start
@@ -205,6 +204,7 @@ _LOST_SEQUENCE = (
 
 def _raise_if_fatal(error: BaseException) -> None:
     """Raise permanent failures."""
-    transient = isinstance(error, (OSError, *_LOST_SEQUENCE))
+    # a delivery that was cancelled is one that the client gave up
+    transient = isinstance(error, (OSError, asyncio.CancelledError, *_LOST_SEQUENCE))
     if not transient and not (isinstance(error, KafkaError) and error.retriable):
         raise error

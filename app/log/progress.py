@@ -13,9 +13,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import UnreachableError
 from app.log.bulk_reader import partitions_there
-from app.log.client import client_options, close_client
+from app.log.client import client_options, started
 from app.log.groups import progress_group
 from app.settings import Settings
+from edgeloop.closing import close_client
 
 
 class Progress:
@@ -36,9 +37,7 @@ class Progress:
         The caller may retry: this is information for people, never state.
         """
         if self._consumer is None:
-            consumer = _group_consumer(self._settings, self._group)
-            await consumer.start()
-            self._consumer = consumer
+            self._consumer = await started(_group_consumer(self._settings, self._group))
         missing = set(offsets) - set(self._consumer.assignment())
         if missing:
             self._consumer.assign([*self._consumer.assignment(), *missing])

@@ -96,6 +96,10 @@ def version_of(record: ConsumerRecord) -> int:
     return version if 0 <= version <= MAX_VERSION else -1
 
 
+KEY_CHARACTERS = 200
+"""Of a key that people are shown: a stranger's may be megabytes long."""
+
+
 def is_strangers(record: ConsumerRecord) -> bool:
     """Whether something else than Edgeloop wrote this record of a derived topic: each of ours has a
     version, and a key that is text."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError
 
 
 class Stopping(Exception):
@@ -36,6 +39,23 @@ def was_cancelled() -> bool:
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+@contextmanager
+def client_errors() -> Iterator[None]:
+    """Turn the `CancelledError` of a client that gave a request up, and the error of one that was
+    closed under it, into a `KafkaConnectionError`.
+
+    Whoever waits for the client would end by it without a word; this way it tries again.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if was_cancelled():
+            raise
+        raise KafkaConnectionError("The client gave up a request.") from error
+    except ConsumerStoppedError as error:
+        raise KafkaConnectionError("The client was closed meanwhile.") from error
 
 
 def later(should_stop: Callable[[], bool], seconds: float) -> Callable[[], bool]:

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
 from app.log.identity import Identity, Lost
-from app.log.retry import Stopping
+from app.log.retry import Stopping, client_errors
 from app.metrics import LOST, RESETS
 from app.settings import Settings
 from schemas.kinds import FACTS
@@ -65,7 +65,8 @@ class Unread:
     async def _attempt(self, looking: Any) -> None:
         """The broker may be away: then what was looked for is left unsaid, not undone."""
         try:
-            await looking
+            with client_errors():
+                await looking
         except (KafkaError, OSError, EdgeloopError, Stopping) as error:
             log.warning("unread.look_failed", topic=self._topic, error=repr(error))
             await self.stop()

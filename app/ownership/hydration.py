@@ -13,13 +13,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.errors import ConfigurationError
 from app.log.bulk_reader import read_to_end, reader
-from app.log.client import close_client
 from app.log.topics import ACCEPT
 from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState, Stage
 from app.ownership.publication import Publication, Published
 from app.settings import Settings
 from app.worker.memory import room
+from edgeloop.closing import close_client
 
 log = structlog.get_logger(__name__)
 

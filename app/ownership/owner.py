@@ -24,7 +24,7 @@ from faust.types import TP
 from app.errors import ConfigurationError
 from app.log.progress import Progress
 from app.log.records import Outgoing
-from app.log.retry import Stopping, back_off
+from app.log.retry import Stopping, back_off, client_errors
 from app.metrics import (
     BATCH_SECONDS,
     FOLDED,
@@ -50,6 +50,7 @@ MAX_PENDING = 20_000
 QUIET_S = 0.25  # nothing new for so long: publish also what changed only in its last digits
 FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
 PROGRESS_EVERY_S = 0.25
+NOTE_AGAIN_S = 30.0  # offsets that somebody has deleted or moved would show a lag that is none
 AGAIN_S = 0.01
 TURN_S = 0.05  # refits take so long, then what they say is sent and what has come is folded
 # While so many records come in so short a time, refits take one part of the time in 1 + REST: a
@@ -79,7 +80,7 @@ class PartitionOwner:
         self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
         self._came: deque[tuple[float, int]] = deque()  # when, and how many records
-        self._rest_until_s = self._noted_s = 0.0
+        self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
         self._running = False  # a worker stopped before it has joined never runs the loop
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
@@ -157,7 +158,8 @@ class PartitionOwner:
         attempt = 0
         while True:
             try:
-                await self._hydrate_once(numbers, aborted)
+                with client_errors():
+                    await self._hydrate_once(numbers, aborted)
                 return
             except (KafkaError, OSError) as error:
                 log.warning(
@@ -200,7 +202,7 @@ class PartitionOwner:
         """Fold, refit, publish (step 3), note progress (step 4), heal (step 5), until stopped."""
         self._running = True
         try:
-            watched_s = time.monotonic()
+            self._watched_s = time.monotonic()
             while not self._stop_asked.is_set():
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._idle_s())
@@ -208,12 +210,10 @@ class PartitionOwner:
                 beat(self._stage.role)
                 try:
                     async with self._lock:
-                        n_sent = await self._cycle()
-                        if self._partitions and time.monotonic() - watched_s > WATCH_EVERY_S:
-                            if await self._watch.look(self._partitions, self._stop_asked.is_set):
-                                self._wake.set()
-                            watched_s = time.monotonic()
-                        await self._note_progress()
+                        with client_errors():
+                            n_sent = await self._cycle()
+                            await self._watched()
+                            await self._note_progress()
                 except (KafkaError, OSError) as error:
                     log.warning("work.retry", role=self._stage.role, error=repr(error))
                     await back_off(3, self._stop_asked.is_set)
@@ -228,10 +228,9 @@ class PartitionOwner:
             fatal_exit(f"{self._stage.role}: work", error)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
-            with suppress(KafkaError, OSError):
-                await self._publication.stop()
-                await self._progress.stop()
-                await self._watch.stop()
+            await self._publication.stop()
+            await self._progress.stop()
+            await self._watch.stop()
             self._stopped.set()
 
     def _idle_s(self) -> float:
@@ -332,15 +331,26 @@ class PartitionOwner:
 
     # -- progress, pace, thread --------------------------------------------------------------------
 
+    async def _watched(self) -> None:
+        """Look for records of other writers (step 5), every few seconds."""
+        if not self._partitions or time.monotonic() - self._watched_s <= WATCH_EVERY_S:
+            return
+        if await self._watch.look(self._partitions, self._stop_asked.is_set):
+            self._wake.set()
+        self._watched_s = time.monotonic()
+
     async def _note_progress(self) -> None:
         now_s = time.monotonic()
         if now_s - self._noted_s < PROGRESS_EVERY_S:
             return
         self._noted_s = now_s
+        again = now_s - self._noted_again_s > NOTE_AGAIN_S
+        if again:
+            self._noted_again_s = now_s
         changed = {
             TopicPartition(self._topic, p.number): p.done_offset
             for p in self._partitions.values()
-            if p.done_offset is not None and p.done_offset != p.noted_offset
+            if p.done_offset is not None and (again or p.done_offset != p.noted_offset)
         }
         if changed:
             await self._progress.commit(changed)

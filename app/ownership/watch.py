@@ -14,11 +14,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from app.log.bulk_reader import reader
-from app.log.client import close_client
+from app.log.client import started
+from app.log.retry import client_errors
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition
 from app.ownership.publication import Publication
 from app.settings import Settings
+from edgeloop.closing import close_client
 
 log = structlog.get_logger(__name__)
 
@@ -49,14 +51,13 @@ class Watch:
     ) -> bool:
         """Whether there is something new.  Raises `Stopping`, `KafkaError` and `OSError`."""
         if self._consumer is None:
-            consumer = reader(self._settings)
-            await consumer.start()
-            self._consumer = consumer
+            self._consumer = await started(reader(self._settings))
         try:
-            passed = await self._pass_markers(self._consumer, partitions)
-            overwritten = await self._publication.overwritten(self._consumer, partitions)
-            if overwritten:
-                await self._heal(self._consumer, partitions, should_stop)
+            with client_errors():
+                passed = await self._pass_markers(self._consumer, partitions)
+                overwritten = await self._publication.overwritten(self._consumer, partitions)
+                if overwritten:
+                    await self._heal(self._consumer, partitions, should_stop)
         except (KafkaError, OSError):
             await self.stop()
             raise

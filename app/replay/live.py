@@ -11,6 +11,7 @@ import msgspec
 
 from app.errors import BadDataError
 from app.log.bulk_reader import ends_of, started_reader
+from app.log.records import KEY_CHARACTERS
 from app.log.snapshot import snapshots
 from app.log.topics import require_existence
 from app.replay.digest import Records
@@ -54,7 +55,8 @@ def decoded(topic: str, key: str, value: bytes) -> Any:
         return _decoders[topic](value)
     except msgspec.DecodeError as error:
         raise BadDataError(
-            f"The record {key} of {topic} is not in the form this version writes: {error}.",
+            f"The record {key[:KEY_CHARACTERS]} of {topic} is not in the form this version writes:"
+            f" {error}.",
             "Start the workers, which replace records of other versions, wait until they are idle,"
             " then try again.",
         ) from error

@@ -28,10 +28,10 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
 from app.log.bulk_reader import group_reader
-from app.log.client import close_client
 from app.log.groups import projector_group
 from app.log.identity import Identity
-from app.log.retry import Stopping, back_off, was_cancelled
+from app.log.records import KEY_CHARACTERS
+from app.log.retry import Stopping, back_off, client_errors
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
@@ -39,6 +39,7 @@ from app.storage.marks import differences, marks_of, refusal, write
 from app.storage.project import PROJECTIONS
 from app.storage.projection import BadRecord, Projection, Record
 from app.worker.fatal import fatal_exit, refuse
+from edgeloop.closing import close_client
 from edgeloop.cluster import Cluster, look
 from schemas.times import DAY_MS
 
@@ -96,10 +97,9 @@ class Projector(mode.Service):
             while not self.should_stop:
                 started = time.monotonic()
                 try:
-                    await self._consume()
-                except (KafkaError, OSError, UnreachableError, asyncio.CancelledError) as error:
-                    if was_cancelled():
-                        raise
+                    with client_errors():
+                        await self._consume()
+                except (KafkaError, OSError, UnreachableError) as error:
                     attempt = 0 if time.monotonic() - started > 60 else attempt + 1
                     self._log_trouble("projector.broker_away", error)
                     await back_off(attempt, self._is_stopping)
@@ -260,7 +260,7 @@ class Projector(mode.Service):
                     topic=self._settings.topic(projection.topic),
                     partition=partition,
                     offset=offset,
-                    key=str(batch[0].key),
+                    key=str(batch[0].key)[:KEY_CHARACTERS],
                     error=repr(error),
                 )
                 return

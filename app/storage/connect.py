@@ -15,6 +15,8 @@ from app.urls import redact_url
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 20.0
+_PASSING = ("08", "53", "57")
+"""Classes of SQLSTATE: connection, resources, intervention of an operator."""
 
 
 async def connect(
@@ -58,6 +60,17 @@ async def connect(
         await close(connection)
         raise _pooled(database_url)
     return connection
+
+
+def passes(error: asyncpg.PostgresError) -> bool:
+    """Whether waiting may mend it: a lost connection, a server that stops or starts, that has no
+    room, or that accepts no writes for now.
+
+    >>> passes(asyncpg.AdminShutdownError()), passes(asyncpg.InsufficientPrivilegeError())
+    (True, False)
+    """
+    state = error.sqlstate or ""
+    return state[:2] in _PASSING or state == asyncpg.ReadOnlySQLTransactionError.sqlstate
 
 
 def _remedy(error: BaseException) -> str:

@@ -15,8 +15,8 @@ from importlib.resources.abc import Traversable
 import asyncpg
 import structlog
 
-from app.errors import ConfigurationError, UnreachableError
-from app.storage.connect import close, connect
+from app.errors import ConfigurationError, EdgeloopError, UnreachableError
+from app.storage.connect import close, connect, passes
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +59,10 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
     return tuple(found)
 
 
+class NotMigratedError(ConfigurationError):
+    """A schema lacks migrations: it is older, or its tables are gone."""
+
+
 def tables(folder: Traversable | None = None) -> tuple[str, ...]:
     """The tables that the migrations create, the ledger not among them."""
     found = (re.findall(r"^CREATE TABLE (\w+)", m.sql, re.MULTILINE) for m in migrations(folder))
@@ -92,20 +96,30 @@ async def migrate(
         applied = await _apply(connection, schema, known)
         await _grant(connection, tables(folder))
         return applied
-    except asyncpg.PostgresError as error:
-        raise ConfigurationError(
-            f"PostgreSQL refused to migrate the schema {schema}: {error}.",
-            "The failed migration was rolled back; fix the cause (often a user without the right to"
-            " create schemas or tables) and try again.",
-        ) from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise UnreachableError(
-            "The connection to PostgreSQL broke during the migration:"
-            f" {str(error) or type(error).__name__}.",
-            "Try again.",
-        ) from error
+    except (asyncpg.PostgresError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise _explained(error, schema, dry_run=dry_run) from error
     finally:
         await close(connection)  # gives the advisory lock back
+
+
+def _explained(error: Exception, schema: str, *, dry_run: bool) -> EdgeloopError:
+    """What PostgreSQL, or the way to it, has against a migration, or against looking at one."""
+    if not isinstance(error, asyncpg.PostgresError) or passes(error):
+        return UnreachableError(
+            f"PostgreSQL broke off a look at the schema {schema}, or its migration:"
+            f" {str(error) or type(error).__name__}.",
+            "Nothing was left half done: try again when PostgreSQL accepts writes.",
+        )
+    if dry_run:
+        return ConfigurationError(
+            f"PostgreSQL does not let this user look at the schema {schema}: {error}.",
+            "As the owner run `faust -A app migrate`, then: GRANT edgeloop_writer TO this user.",
+        )
+    return ConfigurationError(
+        f"PostgreSQL refused to migrate the schema {schema}: {error}.",
+        "The failed migration was rolled back; fix the cause (often a user without the right to"
+        " create schemas or tables) and try again.",
+    )
 
 
 async def _apply(
@@ -177,10 +191,11 @@ async def _pending(
 
 
 async def require_migrated(database_url: str, schema: str) -> None:
-    """Raise `ConfigurationError` unless `schema` has all migrations of this release, unchanged."""
+    """Raise `NotMigratedError` unless `schema` has all migrations of this release, and
+    `ConfigurationError` where it has others."""
     pending = await migrate(database_url, schema, dry_run=True)
     if pending:
-        raise ConfigurationError(
+        raise NotMigratedError(
             f"The schema {schema} lacks {len(pending)} migration(s): {', '.join(pending)}.",
             "Run `faust -A app migrate`.",
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, UnreachableError
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import tables
@@ -32,13 +32,22 @@ async def missing_rights(connection: asyncpg.Connection, schema: str) -> list[st
 
 
 async def require_rights(settings: Settings) -> None:
-    """Raise `ConfigurationError` where the projector would be refused, and would wait forever."""
+    """Raise `ConfigurationError` where the projector would be refused, and wait forever;
+    `UnreachableError` where PostgreSQL accepts no writes from anybody."""
     connection = await connect(settings.database_url, settings.database_schema)
     try:
         missing = await missing_rights(connection, settings.database_schema)
         user = await connection.fetchval("SELECT current_user")
+        read_only = await connection.fetchval("SELECT current_setting('transaction_read_only')")
     finally:
         await close(connection)
+    if read_only == "on":
+        raise UnreachableError(
+            "PostgreSQL accepts no writes (transaction_read_only is on): it is a standby, or was"
+            " made read-only.",
+            "Learning goes on, and the projector waits. Make it writable, or name the primary in"
+            " EDGELOOP_DATABASE_URL (with several hosts: target_session_attrs=read-write).",
+        )
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ConfigurationError(

@@ -6,7 +6,7 @@ which it ends.
 The first worker of an installation claims its settings; of two that claim at once the first in the
 log counts.  A worker that starts later with other settings is refused, with the differences.  A
 change is a claim of the next epoch, which only `faust -A app settings agree` makes, while no worker
-runs.  A worker looks again whenever it has been given partitions and every few seconds, so that one
+runs.  A worker looks again before it takes partitions and every few seconds, so that one
 that started during such a change ends too.
 """
 
@@ -19,7 +19,6 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-import faust
 import msgspec
 import structlog
 from aiokafka.errors import KafkaError
@@ -29,15 +28,16 @@ from app.learning.common.config import LearningConfig
 from app.log.client import client_id
 from app.log.control import Claim, ControlLog, ControlState
 from app.log.groups import groups
+from app.log.retry import client_errors
 from app.log.topics import require_existence
 from app.settings import PREFIX, Settings
 from app.worker.fatal import fatal_exit, refuse
+from app.worker.process import LOOK_WITHIN_S, EdgeloopApp
 from schemas.kinds import CONTROL
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 5.0
-LOOK_WITHIN_S = 10.0
 REMEDY = (
     "Give all workers the same values.  To change them for all: stop the workers, run"
     " `faust -A app settings agree` with the new values, start the workers."
@@ -211,18 +211,19 @@ def _unreachable(settings: Settings, error: BaseException) -> UnreachableError:
 class AgreementGuard:
     """Looks again while the worker runs, and ends it when other settings are in force."""
 
-    def __init__(self, app: faust.App, settings: Settings) -> None:
+    def __init__(self, app: EdgeloopApp, settings: Settings) -> None:
         self._app = app
         self._mine = fingerprint(settings)
         self._control = ControlLog(settings)
-        app.on_rebalance_complete.connect(self.look)
+        app.look_before_assignment(self.look)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.run)
 
-    async def look(self, *_: Any, **__: Any) -> None:
+    async def look(self) -> None:
         """End the process unless we agree.  While the broker is away there is nothing to say."""
         try:
-            agreed = (await asyncio.wait_for(self._control.read(), LOOK_WITHIN_S)).agreed
+            with client_errors():
+                agreed = (await asyncio.wait_for(self._control.read(), LOOK_WITHIN_S)).agreed
         except (KafkaError, OSError):  # also that it took too long
             return
         except Exception as error:

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
 from app.log.admin import admin
+from app.log.retry import client_errors
 from app.settings import Settings
 from app.worker.fatal import fatal_exit, refuse
 
@@ -77,7 +78,8 @@ class BrokerWatch:
         """Look every few seconds, until stopped."""
         while not self._stop.is_set():
             try:
-                await self._watch()
+                with client_errors():
+                    await self._watch()
             except (KafkaError, OSError, EdgeloopError) as error:
                 if self._away.failed(time.monotonic()):
                     refuse(self._refusal(error))

@@ -17,18 +17,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import faust
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError
-from app.log.identity import Difference, End, Log, refusal
+from app.log.identity import Difference, End, Log, on_another_cluster, refusal
 from app.log.lookout import Lookout
+from app.log.retry import client_errors
 from app.log.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings
 from app.worker.fatal import refuse
+from app.worker.process import EdgeloopApp
 from schemas.kinds import CLOSES, FACTS, LESSONS
 
 log = structlog.get_logger(__name__)
@@ -38,13 +39,16 @@ NOTE_EVERY_S = 60.0
 OPEN_FOR_S = 60.0
 """A transaction that is open for so long blocks readers."""
 _SURE_AFTER = 3
-"""Looks in a row: a broker that starts may show less than it has, for a moment."""
+"""Looks in a row: a broker that starts may show less than it has, for a moment.  Another cluster is
+sure at the first."""
 
 
 class Guard:
     """`reasons`: a word and a sentence for each thing that blocks reading, for readiness."""
 
-    def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
+    def __init__(
+        self, app: EdgeloopApp, settings: Settings, lookout: Lookout | None = None
+    ) -> None:
         self._settings = settings
         self._lookout = lookout or Lookout(settings)
         self._sources = [settings.topic(name) for name in (CLOSES, FACTS, LESSONS)]
@@ -54,8 +58,14 @@ class Guard:
         self._open: dict[TopicPartition, tuple[int, float]] = {}  # stable end, and since when
         self._stop = asyncio.Event()
         self._in_the_way: list[tuple[str, str]] = []
+        self._looking = asyncio.Lock()
+        app.look_before_assignment(self.look)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.run)
+
+    def begin_with(self, seen: Log) -> None:
+        """Compare with this log, which was looked at before the worker started."""
+        self._was = seen
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
@@ -68,14 +78,20 @@ class Guard:
         await self._lookout.stop()
 
     async def run(self) -> None:
-        """Look every few seconds, until stopped; a broker that is away is no finding."""
+        """Look every few seconds, until stopped."""
         while not self._stop.is_set():
+            await self.look()
+            await self._pause()
+
+    async def look(self) -> None:
+        """End the process where the log is another one; a broker that is away is no finding."""
+        async with self._looking:
             try:
-                await self._look()
+                with client_errors():
+                    await self._look()
             except (KafkaError, OSError, EdgeloopError) as error:
                 log.info("guard.broker_away", error=repr(error))
                 await self._lookout.drop()
-            await self._pause()
 
     async def _pause(self) -> None:
         with suppress(asyncio.TimeoutError):
@@ -90,7 +106,7 @@ class Guard:
         self._seen = self._seen + 1 if differences else 0
         if differences:
             log.warning("log.differs", found=[f"{d.topic} {d.what}" for d in differences])
-            if self._seen >= _SURE_AFTER:
+            if self._seen >= _SURE_AFTER or on_another_cluster(self._was, now):
                 refuse(refusal(differences))
             return
         if wrong := partitions_wrong(self._settings, now.topics_partitions()):

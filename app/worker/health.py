@@ -6,6 +6,7 @@ May touch: one listening socket.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import faust
@@ -15,7 +16,9 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app import metrics
+from app.errors import ConfigurationError
 from app.settings import Settings
+from app.worker.fatal import refuse
 from app.worker.guard import Guard
 from app.worker.watchdog import Watchdog
 
@@ -75,12 +78,27 @@ class Health:
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.metrics_host, self._port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            refuse(self._refusal(error))
         host, port = self._runner.addresses[0][:2]
         log.warning(
             "worker.listening",
             url=f"http://{host}:{port}",
             paths=["/healthz", "/readyz", "/metrics"],
+        )
+
+    def _refusal(self, error: OSError) -> ConfigurationError:
+        place = f"{self._settings.metrics_host}:{self._port}"
+        # asyncio's own text names the place again
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror
+        return ConfigurationError(
+            f"The worker cannot listen on {place}: {why}.",
+            "Set EDGELOOP_METRICS_PORT to a free port (0 takes one; each worker of a machine needs"
+            " its own) and EDGELOOP_METRICS_HOST to an address of this machine, or start with"
+            " --without-web.",
         )
 
     async def stop(self, *_: Any, **__: Any) -> None:

@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 from app.errors import EdgeloopError
 from app.log.lag import Lag, SharedLags
 from app.log.lookout import Lookout
+from app.log.retry import client_errors
 from app.metrics import LAG, LAG_SECONDS
 from app.settings import Settings
 from app.worker.fatal import fatal_exit
@@ -82,7 +83,8 @@ class LagWatch:
         """Look every few seconds, until stopped; while the broker is away nothing changes."""
         while not self._stop.is_set():
             try:
-                self.show(await self._lags.lags(), time.monotonic())
+                with client_errors():
+                    self.show(await self._lags.lags(), time.monotonic())
             except (KafkaError, OSError, EdgeloopError) as error:
                 log.info("lag.broker_away", error=repr(error))
             except Exception as error:

@@ -17,27 +17,32 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, UnreachableError
 from app.log import topics
 from app.log.admin import admin
-from app.log.identity import require_same_log
+from app.log.identity import Log, require_same_log
 from app.settings import Settings
 from app.storage import marks
 from app.storage.migrate import require_migrated
 from app.storage.rights import require_rights
 from app.worker.agreement import require_agreement
+from app.worker.connecting import CONNECT_WITHIN_S
 
 log = structlog.get_logger(__name__)
 
 
-async def _require_log(settings: Settings) -> None:
-    """Raise `UnreachableError` without a broker, `ConfigurationError` where the log is not as it
-    has to be."""
+async def _require_log(settings: Settings) -> Log:
+    """The log as it is.
+
+    Raises `UnreachableError` without a broker, `ConfigurationError` where it is not as it has to
+    be.
+    """
     async with admin(settings, timeout_s=5.0) as client:
         await client.list_topics()
     await topics.require(settings)
-    await require_same_log(settings)
+    seen = await require_same_log(settings)
     await require_agreement(settings)
+    return seen
 
 
-async def _require_log_within(settings: Settings, timeout_s: float) -> None:
+async def _require_log_within(settings: Settings, timeout_s: float) -> Log:
     """As `_require_log`, again and again while the broker does not answer: it may go away at any
     step of it."""
     deadline = time.monotonic() + timeout_s
@@ -52,8 +57,8 @@ async def _require_log_within(settings: Settings, timeout_s: float) -> None:
             await asyncio.sleep(1.0)
 
 
-async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
-    """Raise unless a worker can start.
+async def preflight(settings: Settings, timeout_s: float = CONNECT_WITHIN_S) -> Log:
+    """The log with which a worker can start.  Raises unless it can.
 
     `UnreachableError` without a broker for `timeout_s` seconds; `ConfigurationError` on any topic
     that is not as declared, where the installation has agreed on other settings (the first worker's
@@ -61,7 +66,7 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
     migrated, or without the rights to write.  A database that is merely unreachable is no obstacle:
     the projector waits for it.
     """
-    await _require_log_within(settings, timeout_s)
+    seen = await _require_log_within(settings, timeout_s)
     if "projector" in settings.agents:
         if not settings.database_url:
             raise ConfigurationError(
@@ -74,3 +79,4 @@ async def preflight(settings: Settings, timeout_s: float = 60.0) -> None:
             await marks.require_same_log(settings)
         except UnreachableError as error:
             log.warning("worker.database_away", error=error.what)
+    return seen

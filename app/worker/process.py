@@ -10,20 +10,21 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import faust
 from aiokafka import TopicPartition
 from faust.cli.worker import worker as worker_command
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 from faust.types import TP, EventT, StreamT
 
 from app.log.client import client_id, faust_broker, faust_credentials
 from app.log.retry import was_cancelled
 from app.settings import Settings
 from app.worker.batches import MAX_BATCHES, BatchingConsumer
+from app.worker.connecting import connected
 from app.worker.fatal import fatal_exit, guard_stop
 from app.worker.logs import logging_config
 
@@ -34,6 +35,11 @@ worker_command.redirect_stdouts = False
 FETCH_WAIT_MS = 50
 """So long a broker holds a fetch while nothing is new.  Faust's 1.5 s would be the delay of a
 record whose partition is not in the fetch under way."""
+
+
+SESSION_TIMEOUT_S = 12.0
+"""So long a killed worker's partitions lie idle; Faust's default is 60 s."""
+LOOK_WITHIN_S = SESSION_TIMEOUT_S * 2 / 3
 
 
 class CommittedThread(AIOKafkaConsumerThread):
@@ -48,6 +54,15 @@ class CommittedThread(AIOKafkaConsumerThread):
         # A fetch that waits for records of some partitions keeps those of the others waiting.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    async def on_start(self) -> None:
+        """Connect, and wait for a broker that is away."""
+        self._consumer = await connected(
+            lambda: self._create_consumer(loop=self.thread_loop),
+            cast(EdgeloopApp, self.app).settings,
+            lambda: self.app.should_stop,
+        )
+        self.time_started = time.monotonic()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Look for stalls only where there is a position.
@@ -71,10 +86,25 @@ class CommittedConsumer(BatchingConsumer):
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
 
+class WaitingProducer(Producer):
+    """Faust's producer, which nothing of ours sends by; Faust does not start without it."""
+
+    async def on_start(self) -> None:
+        """Connect, and wait for a broker that is away."""
+        await super(Producer, self).on_start()
+        self._producer = await connected(
+            self._new_producer,
+            cast(EdgeloopApp, self.app).settings,
+            lambda: self.app.should_stop,
+        )
+        self.beacon.add(self._producer)
+
+
 class CommittedTransport(Transport):
-    """Faust's transport with a `CommittedConsumer`."""
+    """Faust's transport with clients that wait for the broker, and with a `CommittedConsumer`."""
 
     Consumer: ClassVar[Any] = CommittedConsumer
+    Producer: ClassVar[Any] = WaitingProducer
 
 
 class EdgeloopApp(faust.App):
@@ -82,12 +112,42 @@ class EdgeloopApp(faust.App):
 
     settings: Settings
     agent_modules: tuple[str, ...] = ()
+    _looks: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+    def look_before_assignment(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Have `look` called before the worker takes partitions: it may end the process.
+
+        Signals of Faust have no order, so its `on_rebalance_complete` would be too late for that.
+        """
+        self._looks = (*self._looks, look)
+
+    async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        if self._looks and not self.should_stop:
+            # No heartbeat is sent meanwhile.  A look that takes too long is left to itself: one at
+            # a broker that goes away may not even let itself be cancelled.
+            looks = {asyncio.ensure_future(look()) for look in self._looks}
+            done, late = await asyncio.wait(looks, timeout=LOOK_WITHIN_S)
+            for looked in done:
+                looked.result()
+            for looking in late:
+                looking.cancel()
+        await super()._on_partitions_assigned(assigned, generation_id)
 
     def _create_directories(self) -> None:
         pass
 
     def _new_transport(self) -> Any:
         return CommittedTransport(self.conf.broker_consumer, self)
+
+    async def on_start(self) -> None:
+        """Start the tasks before the consumer: who watches, and who tells how it is, is there
+        while the worker connects, joins and hydrates."""
+        await super().on_start()
+        await super().on_started_init_extra_tasks()
+
+    async def on_started_init_extra_tasks(self) -> None:
+        """They run already.  Faust starts them when the first rebalance is complete: a broker that
+        goes away before would not be noticed."""
 
     async def _execute_task(self, task: Awaitable[Any]) -> None:
         """Run one of the app's tasks, as mode does; none ends unnoticed.
@@ -190,8 +250,7 @@ def make_app(
         consumer_auto_offset_reset="earliest",
         # partitions that are added to `position_closed` are read after so long
         consumer_metadata_max_age_ms=30_000,
-        # the default of 60 s is how long a killed worker's partitions would lie idle
-        broker_session_timeout=12.0,
+        broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=3.0,
         broker_commit_interval=0.25,
         broker_request_timeout=40.0,

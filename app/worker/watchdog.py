@@ -8,7 +8,8 @@ May touch: the broker (read only), the process.
   as a new one would do the same work again.
 * The event loop: it has not run for two minutes, as seen by a thread that has.  The process ends.
 
-While a rebalance is under way nothing is judged, and no closes while the broker is away.
+Before the worker has joined, and while a rebalance is under way, nothing is judged, and no closes
+while the broker is away.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
 from app.log.lookout import Lookout
+from app.log.retry import client_errors
 from app.metrics import STALLED
 from app.settings import Settings
 from app.worker import memory
@@ -81,7 +83,9 @@ class Watchdog:
         self._unmoved = Unmoved()
         self._stalled: dict[str, str] = {}
         self._turns = 0
+        self._joined = False
         self._stop = asyncio.Event()
+        app.on_rebalance_complete.connect(self._on_joined)
         app.on_before_shutdown.connect(self.stop)
         app.task(self.run)
 
@@ -92,6 +96,9 @@ class Watchdog:
         if memory.is_full():
             found.append(("memory_full", f"The memory limit is nearly reached. {memory.REMEDY}"))
         return found
+
+    async def _on_joined(self, *_: Any, **__: Any) -> None:
+        self._joined = True
 
     async def stop(self, *_: Any, **__: Any) -> None:
         """End the looking."""
@@ -109,7 +116,8 @@ class Watchdog:
                 continue
             looked_s = time.monotonic()
             try:
-                await self._look()
+                with client_errors():
+                    await self._look()
             except (KafkaError, OSError, UnreachableError) as error:
                 log.info("watchdog.broker_away", error=repr(error))
             except Exception as error:
@@ -131,7 +139,7 @@ class Watchdog:
                 os._exit(EXIT_FATAL)
 
     async def _look(self) -> None:
-        if self._app.rebalancing or self._app.should_stop:
+        if not self._joined or self._app.rebalancing or self._app.should_stop:
             self._unmoved = Unmoved()
             return
         now_s = time.monotonic()

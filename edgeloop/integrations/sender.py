@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from edgeloop.closing import close_client
 from edgeloop.integrations.spool import Spool, Waiting
 from edgeloop.security import KafkaSecurity
 
@@ -118,8 +119,9 @@ class CloseSender:
             try:
                 await self._drain()
                 attempt = 0
-            except Exception as error:
-                # Whatever it was: what waits is on disk, and a new client may do better.
+            except (Exception, asyncio.CancelledError) as error:
+                # Whatever it was: what waits is on disk, and a new client may do better.  Nobody
+                # cancels this loop: a cancellation is a client's own, of what it gave up.
                 if repr(error) != self._last_error:
                     log.warning("Closes wait on disk, since Kafka does not take them: %r", error)
                 self._last_error = repr(error)
@@ -163,7 +165,7 @@ class CloseSender:
                 else:
                     await self._send(producer, waiting)
         finally:
-            await _stop(producer)
+            await close_client(producer)
 
     async def _send(self, producer: Any, waiting: Waiting) -> None:
         from aiokafka.errors import MessageSizeTooLargeError, RecordTooLargeError
@@ -185,11 +187,3 @@ class CloseSender:
             self._last_error = ""
             self._guard.notify_all()
         log.debug("Sent %s in %.3f s", waiting.path.name, time.monotonic() - started)
-
-
-async def _stop(producer: Any) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), 5)
-    except Exception as error:
-        # A client that cannot even be closed is left to the garbage collector.
-        log.info("Closing the Kafka client failed: %r", error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import os
 import signal
 import time
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from app.devstack.kafka import Kafka
 from app.devstack.postgres import Postgres
+from app.errors import UnreachableError
+from app.worker.connecting import CONNECT_WITHIN_S
+from schemas import kinds
 from tests.chaos.clock import set_clock
 from tests.chaos.plan import Fault
 from tests.chaos.servers import Servers
@@ -28,11 +32,21 @@ NOT_DURING = {
     "postgres kill": ("postgres disk full",),
     "postgres disk full": ("postgres kill", "postgres pause"),
     "copy kill": ("postgres kill", "postgres pause", "postgres disk full"),
-    "broker kill": ("broker disk full",),
-    "broker disk full": ("broker kill",),
+    "broker kill": ("broker disk full", "compaction"),
+    "broker disk full": ("broker kill", "compaction"),
+    "compaction": ("broker kill", "broker disk full"),
+    "retention": ("broker kill", "broker disk full"),
 }
 """What cannot begin while something else is on."""
 COPY_WITHIN_S = 15.0
+BROKER_AWAY = {"broker kill", "broker disk full", "no network"}
+COMPACTED = (kinds.LESSONS, kinds.OVERRIDES, kinds.VERDICTS)
+EAGER = {
+    "segment.ms": "1000",
+    "min.cleanable.dirty.ratio": "0.01",
+    "max.compaction.lag.ms": "1000",
+}
+"""Makes a segment ready for compaction after a second, and the whole of it."""
 UNFINISHED = {70, 75}
 """How a worker may end that is stopped while a server is away: nothing is acknowledged."""
 
@@ -60,6 +74,7 @@ class Faults:
         self._ends: list[tuple[float, int, str, Callable[[], None]]] = []
         self._number = itertools.count()
         self._on: set[str] = set()
+        self._away_s = -math.inf  # when the broker was last away
         self._frozen: list[Worker] = []
         self._paused: list[int] = []
         self.done: dict[str, int] = {}
@@ -115,14 +130,31 @@ class Faults:
         self._installation.kill_all()
 
     def _check(self) -> None:
-        for worker in self._installation.workers:
-            worker.check()
+        for worker in list(self._installation.workers):
+            if self._gave_up(worker):
+                self._say("a worker gave up before it had joined: started again")
+                self._installation.workers.remove(worker)
+                self.start()
+            else:
+                worker.check()
+
+    def _gave_up(self, worker: Worker) -> bool:
+        """Whether it has waited for the broker for a minute before it joined, and ended with the
+        code that asks for a restart: a slow machine takes so long to start a broker again."""
+        away = time.monotonic() - self._away_s < 2 * CONNECT_WITHIN_S
+        code = worker.process.poll()
+        return away and code == UnreachableError.exit_code and "hydrated" not in worker.text()
 
     def _end_next(self) -> None:
         _, _, name, end = heapq.heappop(self._ends)
         self._say(f"end of {name}")
         end()
+        self._note_away(name)
         self._on.discard(name)
+
+    def _note_away(self, name: str) -> None:
+        if name in BROKER_AWAY:
+            self._away_s = time.monotonic()
 
     def _begin(self, fault: Fault) -> None:
         if still := self._on & {fault.name, *NOT_DURING.get(fault.name, ())}:
@@ -130,6 +162,7 @@ class Faults:
             self.skipped += 1
             return
         self._say(str(fault))
+        self._note_away(fault.name)
         self.done[fault.name] = self.done.get(fault.name, 0) + 1
         end = getattr(self, "_" + fault.name.replace(" ", "_"))(fault)
         if end is not None:
@@ -239,6 +272,15 @@ class Faults:
             self._paused.clear()
 
         return go_on
+
+    def _compaction(self, fault: Fault) -> Callable[[], None]:
+        """Kafka removes what later records of the same key hide, and leaves holes in the logs."""
+        self._installation.configure(COMPACTED, EAGER)
+        return lambda: self._installation.configure(COMPACTED, dict.fromkeys(EAGER))
+
+    def _retention(self, fault: Fault) -> None:
+        """Kafka deletes closes that were read: nothing is lost by that."""
+        self._installation.delete_closes_read()
 
     def _copy_kill(self, fault: Fault) -> None:
         """kill -9 to the process of PostgreSQL that is in the middle of a projector's COPY."""

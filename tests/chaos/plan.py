@@ -24,6 +24,8 @@ FAULTS: dict[str, tuple[float, float]] = {
     "copy kill": (0, 0),
     "broker disk full": (3, 12),
     "postgres disk full": (3, 15),
+    "compaction": (3, 15),
+    "retention": (0, 0),
     "clock step": (5, 30),
     "latency": (5, 20),
     "cut": (0, 0),

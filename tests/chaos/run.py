@@ -5,6 +5,7 @@ May touch: servers, workers, files and ports of its own, which end with it.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 import traceback
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.log.identity import Lost
+from app.log.lag import LagReader
 from schemas import kinds
 from tests.chaos.bookwatch import BookWatch
 from tests.chaos.faults import Faults, command
@@ -98,6 +101,7 @@ def run(
                 outcome.overrides = len(installation.current(kinds.OVERRIDES))
                 assert outcome.overrides, "no override: the run is too short to show anything"
                 outcome.dead_letters = check_letters(installation, load)
+                check_nothing_lost(installation)
             installation.terminate_all()
         except AssertionError as error:
             outcome.problems.append(str(error))
@@ -129,6 +133,16 @@ def compare(installation: Installation, good: Sequence[Item]) -> None:
         return
     expected = engines([item.close for item in good], installation.settings)
     until_right(installation, lambda: check_integrated(installation, expected))
+
+
+def check_nothing_lost(installation: Installation) -> None:
+    """No close was deleted unread, and nobody says so."""
+
+    async def told() -> list[Lost]:
+        async with LagReader(installation.settings) as reader:
+            return await reader.lost()
+
+    assert not (lost := asyncio.run(told())), [str(one) for one in lost]
 
 
 def check_letters(installation: Installation, load: Load) -> int:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.chaos import __main__ as command
+from tests.chaos.plan import FAULTS, Fault
+from tests.chaos.run import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +57,52 @@ def test_a_short_chaos_with_clocks_and_disks() -> None:
     assert outcome["ok"], outcome
     assert set(faults[:2]) <= set(outcome["faults"])
     assert set(outcome["faults"]) in ({*faults[:2]}, {*faults})
+
+
+@pytest.mark.stack
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.long
+def test_a_short_chaos_of_what_kafka_removes() -> None:
+    """Closes that were read are deleted, logs are compacted, workers read them again."""
+    faults = ("retention", "compaction", "kill")
+    outcome = told("tests.chaos", "--seed", "3", "--minutes", "0.8", "--only", *faults)
+    assert outcome["ok"], outcome
+    assert set(outcome["faults"]) == {*faults}
+
+
+DISKS = ("broker disk full", "postgres disk full")
+
+
+def test_faults_that_need_a_disk_are_left_out_where_none_can_be_mounted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so, and the others happen; with none left it does not call that a success."""
+    ran: list[set[str]] = []
+
+    def not_allowed() -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def run(*, faults: Sequence[Fault], **_: object) -> Outcome:
+        ran.append({fault.name for fault in faults})
+        return Outcome(book=dict.fromkeys(("looks", "stale", "oldest_s", "overrides"), 0))
+
+    monkeypatch.setattr(command, "own_mounts", not_allowed)
+    monkeypatch.setattr(command, "run", run)
+    monkeypatch.setattr(command.logging, "disable", lambda _: None)
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["chaos", "--seed", "5", "--minutes", "5"])
+    assert command.main() == 0
+    (names,) = ran
+    assert names == set(FAULTS) - set(DISKS)
+    said = capsys.readouterr().out
+    assert "Left out: broker disk full, postgres disk full" in said
+    assert "Operation not permitted" in said
+
+    monkeypatch.setattr(sys, "argv", ["chaos", "--only", *DISKS])
+    assert command.main() == 2
+    assert len(ran) == 1
+    assert "Left out" in capsys.readouterr().out
 
 
 @pytest.mark.stack

@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from app.devstack.ports import free_ports
 from tests.chaos.bookwatch import History, Look, Seen, older_than_said
 from tests.chaos.clock import set_clock
+from tests.chaos.faults import Faults
 from tests.chaos.load import items
 from tests.chaos.plan import FAULTS, schedule
 from tests.chaos.proxy import Proxy
@@ -204,3 +206,31 @@ def test_the_proxy_passes_delays_holds_and_cuts(echo: int) -> None:
             assert client.recv(10) == b"again"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "away", "again"),
+    [
+        (4, "waiting_for_broker", True, True),
+        (4, "waiting_for_broker", False, False),
+        (4, "hydrated", True, False),
+        (70, "waiting_for_broker", True, False),
+    ],
+)
+def test_only_a_worker_that_waited_in_vain_before_it_joined_is_started_again(
+    code: int, text: str, *, away: bool, again: bool
+) -> None:
+    worker = MagicMock()
+    worker.process.poll.return_value = code
+    worker.text.return_value = text
+    worker.check.side_effect = AssertionError("it ended")
+    installation = MagicMock(workers=[worker])
+    faults = Faults(installation, MagicMock(), lambda _: None)
+    faults._note_away("broker kill" if away else "postgres kill")
+    if again:
+        faults._check()
+        assert installation.workers == []
+        installation.start.assert_called_once()
+    else:
+        with pytest.raises(AssertionError, match="it ended"):
+            faults._check()

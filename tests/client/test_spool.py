@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import aiokafka
 import pytest
 
 from edgeloop.integrations import Spool, SpoolError
 from edgeloop.integrations import spool as module
+from edgeloop.integrations.sender import CloseSender
 
 
 def close(number: int, **more: Any) -> dict[str, Any]:
@@ -171,3 +174,33 @@ def test_open_trades_are_remembered_until_they_are_forgotten(tmp_path: Path) -> 
     again.forget("t/1")
     again.forget("t/1")
     assert again.recall("t/1") is None
+
+
+def test_a_client_that_gives_a_close_up_does_not_end_its_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka clients let out cancellations of their own while the broker goes away."""
+    tries: list[str] = []
+
+    class Client:
+        def __init__(self, **_: Any) -> None:
+            """No connection."""
+
+        async def start(self) -> None:
+            """It is there."""
+
+        async def send_and_wait(self, *_: Any, key: bytes) -> None:
+            tries.append(key.decode())
+            if len(tries) < 3:
+                raise asyncio.CancelledError
+
+        async def stop(self) -> None:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(aiokafka, "AIOKafkaProducer", Client)
+    sender = CloseSender("127.0.0.1:1", Spool(tmp_path))
+    sender.start()
+    sender.send(close(1))
+    assert sender.stop(timeout=20)
+    assert tries == ["t1"] * 3
+    assert sender.status.sent == 1

@@ -4,6 +4,8 @@ health server."""
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -12,7 +14,9 @@ from click.testing import CliRunner
 from faust.cli.base import cli
 
 import app.commands
+from app.errors import EdgeloopError
 from app.settings import Settings
+from app.worker import health as health_module
 from app.worker.health import Health
 
 app.commands.load()
@@ -53,6 +57,28 @@ def test_a_disabled_health_server_does_not_listen() -> None:
     health.configure(enabled=False, port=None)
     asyncio.run(health.start())
     assert health._runner is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.9", "no.such.host.invalid"])
+def test_an_address_that_cannot_be_listened_on_is_named(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals: list[EdgeloopError] = []
+    monkeypatch.setattr(health_module, "refuse", refusals.append)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(metrics_host=host, metrics_port=port)
+        health = Health(MagicMock(), settings, MagicMock(), MagicMock())
+
+        async def start() -> None:
+            with suppress(IndexError):  # it has no address, and would have ended
+                await health.start()
+            await health.stop()
+
+        asyncio.run(start())
+    (refusal,) = refusals
+    assert f"cannot listen on {host}:{port}" in refusal.what
+    assert "EDGELOOP_METRICS_PORT" in refusal.remedy
 
 
 def test_readiness_has_its_reasons() -> None:

@@ -9,7 +9,7 @@ from aiokafka.structs import OffsetAndMetadata
 from app.errors import ConfigurationError
 from app.log import topics
 from app.log.client import client_options
-from app.log.identity import Identity, Log, require_same_log
+from app.log.identity import Identity, Log, on_another_cluster, require_same_log
 from app.log.producer import Producer
 from app.log.records import Outgoing
 from app.settings import Settings
@@ -96,3 +96,18 @@ async def test_a_leader_that_shows_less_for_a_moment_is_no_other_log(
         async with Identity(stack_settings) as identity:
             assert await identity.beyond() == []
         assert looks == 2
+
+
+async def test_another_cluster_is_told_where_it_has_none_of_the_topics(
+    stack_settings: Settings,
+) -> None:
+    await topics.create(stack_settings)
+    async with Identity(stack_settings) as identity:
+        now = await identity.now()
+        empty = Log(cluster="another")
+        found = await identity.differences(now, empty)
+        assert {d.topic for d in found} == now.topics.keys()
+        assert all("on another cluster" in d.what for d in found)
+        assert on_another_cluster(now, empty)
+        assert not on_another_cluster(now, Log(topics=now.topics))
+        assert not on_another_cluster(Log(), now)

@@ -24,8 +24,14 @@ from typing import Any
 import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from confluent_kafka import ConsumerGroupState, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from app.log import topics
 from app.log.client import client_options
@@ -405,6 +411,39 @@ class Installation:
 
     def records_in(self, topic: str) -> int:
         return sum(self.end_offsets(topic)[topic])
+
+    def configure(self, names: Iterable[str], config: Mapping[str, str | None]) -> None:
+        """Set configuration of topics as someone does by hand; None: the broker's default."""
+        operation = AlterConfigOpType.SET, AlterConfigOpType.DELETE
+        resources = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                self.settings.topic(name),
+                incremental_configs=[
+                    ConfigEntry(key, value, incremental_operation=operation[value is None])
+                    for key, value in config.items()
+                ],
+            )
+            for name in names
+        ]
+        client = AdminClient(confluent_options(self.settings))
+        for done in client.incremental_alter_configs(resources).values():
+            done.result(30)
+
+    def delete_closes_read(self) -> int:
+        """Delete the closes that ingest has acknowledged, as retention does; returns how many it
+        has."""
+        client = AdminClient(confluent_options(self.settings))
+        group, topic = self.settings.consumer_group, self.settings.topic(kinds.CLOSES)
+        asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        read = [
+            tp
+            for tp in asked[group].result(30).topic_partitions
+            if tp.topic == topic and tp.offset > 0
+        ]
+        for done in client.delete_records(read).values() if read else ():
+            done.result(30)
+        return sum(tp.offset for tp in read)
 
     def members(self) -> int:
         """Workers in the consumer group; 0 while it is rebalancing."""

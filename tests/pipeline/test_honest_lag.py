@@ -13,6 +13,8 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from app.log.groups import progress_group
+from app.ownership.owner import NOTE_AGAIN_S
 from schemas import kinds
 from tests.pipeline.installation import Installation, wait
 from tests.pipeline.test_another_log import SETTINGS, admin_of, learned, run
@@ -213,3 +215,16 @@ def test_committed_offsets_that_are_gone_are_told_and_nothing_counts_twice(
     assert worker.metric("edgeloop_offset_resets_total", topic=topic) >= 1
     assert "log.offset_missing" in worker.text()
     learned(installation, sent)
+
+
+def test_progress_that_somebody_deletes_is_noted_again(
+    installation: Installation, sent: list[Close]
+) -> None:
+    """Nothing new comes, and yet it is no lag for ever."""
+    produce(installation, sent, 20, "forgotten")
+    group = progress_group(installation.settings, "lesson_builder")
+    client = admin_of(installation)  # it has to live until it is done
+    client.delete_consumer_groups([group])[group].result(30)
+    lags = {lag["role"]: lag["records"] for lag in status(installation)["lags"]}
+    assert lags["lesson_builder"] > 0
+    installation.until_idle(NOTE_AGAIN_S + 30)

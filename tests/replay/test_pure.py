@@ -20,6 +20,7 @@ from app.replay.promote import refusals
 from app.replay.shadow import Source, State
 from app.replay.span import Span, check_partitions, newer, span_of
 from edgeloop.book import Promotions
+from schemas import kinds
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NONE: dict[str, Any] = {
@@ -242,3 +243,10 @@ def test_a_record_of_somebody_else_is_named() -> None:
         BadDataError, match="The record k of pm_overrides is not in the form this version writes"
     ):
         decoded("pm_overrides", "k", b"{}")
+
+
+def test_a_record_that_cannot_be_read_is_named_by_the_beginning_of_its_key() -> None:
+    with pytest.raises(BadDataError) as caught:
+        decoded(kinds.LESSONS, "k" * 1_000_000, b"{")
+    assert "kkk of learning_lessons" in caught.value.what
+    assert len(caught.value.what) < 500

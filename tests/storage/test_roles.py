@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from app.doctor import examine
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, UnreachableError
 from app.settings import Settings
+from app.storage import migrate as migrations
 from app.storage.connect import connect
-from app.storage.migrate import migrate, require_migrated, tables
+from app.storage.migrate import NotMigratedError, migrate, require_migrated, tables
 from app.storage.project import PROJECTIONS
 from app.storage.rights import missing_rights, require_rights
 from schemas import kinds
@@ -139,3 +140,49 @@ def test_every_projection_writes_a_table_that_the_roles_know() -> None:
     assert {getattr(p, "table", "pattern_trade_events") for p in PROJECTIONS.values()} <= set(
         tables()
     )
+
+
+async def test_a_stranger_is_told_about_rights_and_not_to_rebuild(log_ins: LogIns) -> None:
+    stranger = await log_ins.add()
+    with pytest.raises(ConfigurationError, match="does not let this user look") as caught:
+        await require_migrated(stranger.database_url, stranger.database_schema)
+    assert "edgeloop_writer" in caught.value.remedy
+    assert not isinstance(caught.value, NotMigratedError)
+    (database,) = [f for f in await examine(stranger) if f.check == "database"]
+    assert not database.ok
+    assert database.remedy == caught.value.remedy
+
+
+async def test_a_database_that_accepts_no_writes_is_told(
+    log_ins: LogIns, stack_settings: Settings
+) -> None:
+    writer = await log_ins.add("edgeloop_writer")
+    user = urlsplit(writer.database_url).username
+    owner = await asyncpg.connect(stack_settings.database_url)
+    await owner.execute(f"ALTER ROLE {user} SET default_transaction_read_only = on")
+    await owner.close()
+    with pytest.raises(UnreachableError, match="accepts no writes"):
+        await require_rights(writer)
+    with pytest.raises(UnreachableError, match="read-only transaction"):
+        await migrate(writer.database_url, f"{writer.database_schema}_other")
+    (rights,) = [f for f in await examine(writer) if f.check == "rights"]
+    assert not rights.ok
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_server_that_stops_meanwhile_is_away_and_not_misused(
+    stack_settings: Settings, monkeypatch: pytest.MonkeyPatch, *, dry_run: bool
+) -> None:
+    """As PostgreSQL says it when it is restarted in the middle of a migration."""
+
+    async def stops(*_: object) -> list[object]:
+        connection = await asyncpg.connect(stack_settings.database_url)
+        try:
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        finally:
+            connection.terminate()
+        return []
+
+    monkeypatch.setattr(migrations, "_pending", stops)
+    with pytest.raises(UnreachableError, match="broke off"):
+        await migrate(stack_settings.database_url, stack_settings.database_schema, dry_run=dry_run)

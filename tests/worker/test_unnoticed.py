@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaError
 
-from app.log.client import close_client
-from app.log.retry import was_cancelled
+from app.commands.base import handle_errors
+from app.errors import UnreachableError
+from app.log import unread
+from app.log.control import ControlLog
+from app.log.retry import client_errors, was_cancelled
 from app.settings import Settings
 from app.stages.projector import Projector
 from app.worker import process
 from app.worker.process import EdgeloopApp, make_app
+from edgeloop.closing import close_client
 from tests.pipeline.installation import POLL_S
 
 
@@ -83,3 +89,75 @@ async def test_a_task_of_the_app_ends_the_process(monkeypatch: pytest.MonkeyPatc
     running.cancel()
     await asyncio.wait({running})
     assert len(fatal) == 1, "that was asked for"
+
+
+async def test_a_request_that_a_client_gave_up_is_an_error_of_kafka() -> None:
+    with pytest.raises(KafkaConnectionError), client_errors():
+        await Client().stop()
+
+    async def waits() -> None:
+        with client_errors():
+            await asyncio.sleep(3_600)
+
+    waiting = asyncio.ensure_future(waits())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_what_was_deleted_unread_is_asked_for_again_after_a_client_gave_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ingest goes on meanwhile, and every connection is a new one."""
+    opened: list[object] = []
+
+    class Given(Client):
+        async def __aenter__(self) -> Given:
+            opened.append(self)
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            await close_client(self)
+
+        async def committed(self, group: str) -> None:
+            await self.stop()
+
+    monkeypatch.setattr(unread, "Identity", lambda settings: Given())
+    looking = unread.Unread(Settings(), "position_closed")
+    for _ in range(2):
+        await looking.assigned({0})
+    assert len(opened) == 2
+    assert not was_cancelled()
+
+
+def test_a_command_whose_client_gave_up_ends_with_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @handle_errors
+    def command() -> None:
+        asyncio.run(Client().stop())
+
+    with pytest.raises(SystemExit) as ended:
+        command()
+    assert ended.value.code == UnreachableError.exit_code
+    assert "faust -A app doctor" in capsys.readouterr().err
+
+
+async def test_a_stop_in_the_middle_of_a_look_at_the_control_log_is_no_error_of_ours() -> None:
+    control = ControlLog(Settings())
+
+    class Stopped:
+        async def end_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+            await control.stop()
+            return dict.fromkeys(tps, 5)
+
+        def assign(self, _: object) -> None:
+            raise ConsumerStoppedError
+
+        async def stop(self) -> None:
+            """It was never connected."""
+
+    control._consumer = Stopped()  # type: ignore[assignment]
+    with pytest.raises(KafkaError, match="closed"):
+        await control.read()

@@ -53,6 +53,7 @@ def frozen_app(settings: Settings) -> Any:
         rebalancing=False,
         should_stop=False,
         consumer=SimpleNamespace(assignment=lambda: {tp}),
+        on_rebalance_complete=Signal(),
         on_before_shutdown=Signal(),
         task=lambda function: function,
     )
@@ -91,6 +92,7 @@ def test_closes_that_nobody_takes_are_a_stall_and_transactions_marks_are_not(
         await producer.stop()
 
     async def watch() -> tuple[list[str], list[str], list[str]]:
+        await dog._on_joined()
         nothing = await look_twice()
         await abort()
         marks = await look_twice()
@@ -111,9 +113,10 @@ def test_a_learner_whose_round_does_not_end_is_told(monkeypatch: pytest.MonkeyPa
     dog = Watchdog(frozen_app(settings), settings)
     monkeypatch.setattr(watchdog, "_beats", {})
     watchdog.beat("lesson_builder")
-    asyncio.run(dog._look())
-    assert dog.reasons == []
     watchdog._beats["lesson_builder"] -= watchdog.STALLED_S + 1
+    asyncio.run(dog._look())
+    assert dog.reasons == [], "it has not joined: it may be reading its partitions"
+    asyncio.run(dog._on_joined())
     asyncio.run(dog._look())
     assert [word for word, _ in dog.reasons] == ["stalled"]
 
@@ -129,7 +132,9 @@ class Signal:
     def connect(self, *_): pass
 
 watchdog.STALLED_S = 2
-app = SimpleNamespace(on_before_shutdown=Signal(), task=lambda f: f, should_stop=False)
+app = SimpleNamespace(
+    on_rebalance_complete=Signal(), on_before_shutdown=Signal(), task=lambda f: f, should_stop=False
+)
 
 async def main():
     dog = watchdog.Watchdog(app, Settings())

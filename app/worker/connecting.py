@@ -1,0 +1,58 @@
+"""Faust's own clients, connected: each waits for a broker that goes away as the worker starts.
+
+Faust connects its producer and its consumer once, and a worker whose broker has gone since it
+looked (`app.worker.preflight`) would end with a traceback.  Who watches the broker while the worker
+runs (`app.worker.away`) is not there yet.
+
+May touch: the broker; the process, which it ends where no waiting helps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from app.log.client import started
+from app.log.retry import Stopping, back_off, client_errors
+from app.log.trouble import why_unreachable
+from app.settings import Settings
+from app.worker.fatal import refuse, stop_early
+
+log = structlog.get_logger(__name__)
+
+CONNECT_WITHIN_S = 60.0
+_ANSWER_WITHIN_S = 15.0
+
+
+async def connected(
+    make: Callable[[], Any],
+    settings: Settings,
+    should_stop: Callable[[], bool],
+    within_s: float = CONNECT_WITHIN_S,
+) -> Any:
+    """What `make` makes, a consumer or a producer, started; a new one for each attempt.
+
+    The process ends with a sentence where the broker refuses, or does not answer for `within_s`,
+    and at once when it is asked to stop: nothing has been taken yet.
+    """
+    give_up = time.monotonic() + within_s
+    attempt = 0
+    while True:
+        try:
+            with client_errors():
+                return await asyncio.wait_for(started(make()), _ANSWER_WITHIN_S)
+        except (KafkaError, OSError) as error:
+            lasting = isinstance(error, KafkaError) and not error.retriable
+            if lasting or time.monotonic() > give_up:
+                refuse(await why_unreachable(settings, error))
+            log.warning("worker.waiting_for_broker", broker=settings.broker, error=repr(error))
+        try:
+            await back_off(attempt, should_stop)
+        except Stopping:
+            stop_early()
+        attempt += 1
