@@ -28,9 +28,10 @@ unreported split."""
 class Fill(NamedTuple):
     """A fill: `quantity` is signed (bought above 0), `fee` above 0 is paid, `multiplier` is the
     contract's value per point (None: that of the position, else 1). `kind` is `fill`, `expiry`
-    (all that is held ends at 0), `assignment` (`quantity` of it does) or `split` (`quantity`
-    units are added to what is held); `opens` is whether it says to open or to close;
-    `has_id` whether `own_id` is its own, and not made of its row."""
+    (all that is held ends at 0), `assignment` (`quantity` of it does), `split` (`quantity` units
+    are added to what is held) or `closing` (a fill against what is held); `opens` is
+    whether it says to open or to close; `has_id` whether `own_id` is its own, and not made of its
+    row."""
 
     ts: str
     quantity: Decimal
@@ -175,6 +176,8 @@ class Books:
             return None
         if fill.kind in ("expiry", "assignment"):
             return self._expire(position, fill)
+        if fill.kind == "closing" and position is not None:
+            fill = fill._replace(quantity=-position.direction * abs(fill.quantity))
         if position is not None:
             self._doubt_values(position, fill)
         rest, direction = abs(fill.quantity), 1 if fill.quantity > 0 else -1

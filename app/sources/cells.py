@@ -57,6 +57,7 @@ class Cells:
         self._defaults = mapping.defaults
         side = mapping.columns.get("side")
         self._side_is_cash = side is not None and side.cash
+        self._side_is_paid = side is not None and side.paid
         self._in_32nds = mapping.apostrophe == "32nds"
         self._columns = {name: column.name for name, column in mapping.columns.items()}
 
@@ -205,6 +206,10 @@ class Cells:
     def side(self, row: Mapping[str, Any]) -> Side | Event | None:
         """What the row's side means, by the mapping's own words first; None if unknown."""
         value = self.field(row, "side")
+        if self._side_is_paid:
+            paid = self.exact(row, "side")
+            unread = paid is None and not self.is_empty(row, "side")
+            return None if unread else Side(1, 1) if paid else Side(-1, -1)
         if value is None:
             return None
         if self._side_is_cash:

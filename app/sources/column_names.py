@@ -88,7 +88,7 @@ _CODES = frozenset(
         "ny",
     ]
 )
-_UNIT = re.compile(r"[(\[{（][^)\]}）]*[)\]}）]|[$€£¥₹]")
+_UNIT = re.compile(r"[(\[{（［][^)\]}）］]*[)\]}）］]|[$€£¥₹]")
 
 
 def folded(column: str) -> str:
@@ -148,7 +148,14 @@ def currency_in(column: str) -> str | None:
     ... )
     ('USDT', 'USD', None, 'EUR', 'USDT')
     """
-    for sign, code in (("€", "EUR"), ("£", "GBP"), ("₹", "INR"), ("$", "USD")):
+    for sign, code in (
+        ("USドル", "USD"),
+        ("円", "JPY"),
+        ("€", "EUR"),
+        ("£", "GBP"),
+        ("₹", "INR"),
+        ("$", "USD"),
+    ):
         if sign in column:
             return code
     found = re.search(

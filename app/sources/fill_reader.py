@@ -55,6 +55,9 @@ class FillReader:
         ts, symbol = cells.time(row.cells, "time"), cells.symbol(row.cells)
         has_side = cells.has("side")
         side = cells.side(row.cells) if has_side else Side(1, 1)
+        closing = isinstance(side, Event) and side.kind == "closing"
+        if closing:
+            side = Side(-1, 1, False)  # What is held decides.
         if isinstance(side, Event):
             return self._event_of_row(side, ts, symbol, row, place)
         quantity, price = cells.exact(row.cells, "quantity"), cells.exact(row.cells, "price")
@@ -127,6 +130,7 @@ class FillReader:
             own_id,
             place,
             row.position,
+            "closing" if closing else "fill",
             opens=opens,
             has_id=fill_id is not None,
         )

@@ -22,7 +22,8 @@ class Side(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What is no purchase and no sale but changes a position: `expiry`, `split`, `assignment`."""
+    """What is no purchase and no sale but changes a position: `expiry`, `split`, `assignment`, and
+    `closing`: a fill that reduces what is held, whichever side that takes."""
 
     kind: str
 
@@ -59,6 +60,10 @@ _EXACT = {
             "comprar",
             "koop",
             "acquisto",
+            "bid",
+            "køb",
+            "købt",
+            "osto",
         ],
         Side(1, 1),
     ),
@@ -97,6 +102,8 @@ _EXACT = {
             "vender",
             "verkoop",
             "vendita",
+            "ask",
+            "myynti",
         ],
         Side(-1, -1),
     ),
@@ -195,6 +202,10 @@ _EAST_BUY, _EAST_SELL = re.compile("現物買|买入|買入|買付"), re.compile
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
+_CLOSING = re.compile(
+    r"(close|closing) (trade|position|deal)|(trade|position|deal) closed?"
+    r"|stop loss|take profit|trailing stop|stop out|margin (call|close ?out)|liquidation"
+)
 _NO_TRADE = re.compile(
     r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen"
     r"|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|transfer|journal|jnl"
@@ -238,6 +249,8 @@ def read_side(text: str) -> Side | Event | None:
     found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())
     if found:
         return found
+    if _CLOSING.fullmatch(_GLUE.sub(" ", word)):
+        return Event("closing")
     if _REINVESTED.match(word):
         return Side(1, 1)
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
@@ -269,6 +282,8 @@ def _of_two_words(word: str) -> Side | None:
     glued = _GLUE.sub(" ", word)
     east = bool(re.search(r"[\u3040-\u9fff]", word))
     edge = "" if east else r"\b"
+    if re.search(r"\b(long|short) term\b", glued):
+        return None
     long_, short = re.search(edge + _LONG + edge, glued), re.search(edge + _SHORT + edge, glued)
     if bool(long_) == bool(short):
         return None

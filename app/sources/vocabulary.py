@@ -47,8 +47,9 @@ WORDS = {
         " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
         " instrument_name item symbols futures stock stock_symbol symbol_code market_name"
         " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo"
-        " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid inst_id"
-        " instrument_id contract_code spot_pairs spot_pair trading_symbol tradingsymbol"
+        " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
+        " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
+        " trading_symbol tradingsymbol"
         " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título product_code"
         " code company scrip"
         " scrip_name security_name stock_name product_name company_name name action ativo titolo"
@@ -59,7 +60,8 @@ WORDS = {
         " ticker_symbol bezeichnung isin wkn sedol"
         " 종목명 종목코드 тикер инструмент_код wertpapiername ticker_symbol base_currency_name"
         " symbol_cusip 銘柄名 identifier base_currency"
-        " marktname"
+        " marktname asset_name"
+        " company_detail investment company_stock_name"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -159,7 +161,9 @@ WORDS = {
         " wolumen volume_lotti change"
         " executed_amount closed_vol closed_volume_contracts no_of_contracts"
         " number_of_contracts num_contracts contract_quantity qtd qtd_compra quantidade antal"
-        " liczba quantita nominal stück_nom nominal_stk menge_stück 成交数 成交数量 約定数量"
+        " liczba quantita nominal stück_nom nominal_stk menge_stück stück_nominal"
+        " handlet_antal aantal_stuks määrä amount_asset deal_amount change_amount"
+        " 成交数 成交数量 約定数量"
         " 数量_株 株数 成交股数 成交股數"
         " 委托数量 closing_qty matched_qty paired_qty"
         " 수량 체결수량 количество кол_во base_amount"
@@ -183,7 +187,9 @@ WORDS = {
         "quote_currency instrumentvaluta währungskürzel currency instrument_currency trade_currency"
         " settle_currency ccy"
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
-        " price_currency spot_price_currency profit_currency pnl_currency account_currency divisa"
+        " price_currency devise_du_prix"
+        " handelsvaluta spot_price_currency profit_currency pnl_currency"
+        " account_currency divisa"
         " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg rate_currency"
         " value_currency price_ccy"
         " валюта buchungswährung 통화"
@@ -210,6 +216,8 @@ WORDS = {
         " kurs_eur prezzo_medio preço_médio preço_unitário 約定単価 単価 单价 成交价格 成交價格"
         " filled_avg_price average_filled_price ausführungspreis unit_price_p"
         " 단가 체결단가 цена_сделки purchase_price price_per_unit_amount unitprice 単価_円"
+        " handelskurs handelskoers kurssi rate_ex_fee price_ex_fee asset_market_price asset_price"
+        " price_pct kurs_pct cours_pct prezzo_pct"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
@@ -225,6 +233,7 @@ WORDS = {
         " t_d datum_transaktion affärsdag handelsdag geschäftstag handelstag data_do_negócio"
         " data_pregão data_operazione operazione czas_transakcji data_transakcji 約定日 約定日時"
         " 成交日期 成交日時 tradedate transaktionsdatum buchungstag handelsdatum"
+        " handelsdato kauppapäivä transactiedatum"
         " 거래일자 체결일 дата_время дата_сделки date_opération"
         " ts_event"
     ),
@@ -234,7 +243,7 @@ WORDS = {
         " gebühr gebühren provision frais comisión commissione transaction_fee 手續費 手续费"
         " fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees"
         " other_fees reg_fee sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total"
-        " gebuehr"
+        " gebuehr kurtage provisie transactiekosten palkkio"
         " brokerage courtage courtage_kr prowizja commissioni_amministrato total_commission"
         " total_charges 手数料 手数料_諸経費等 corretagem taxas"
         " 수수료 комиссия"
@@ -259,7 +268,7 @@ WORDS = {
         " montant importe order_value filled_value subtotal"
         " kontraktwert wartość controvalore belopp valor 成交金额 成交金額 成交额"
         " consideration_value"
-        " trade_total gross_proceeds"
+        " trade_total gross_proceeds amount_fiat deal_value"
         " 거래금액 сумма montant_brut importe_bruto quote_amount_total bruttobetrag"
     ),
     "net": (
@@ -269,6 +278,8 @@ WORDS = {
         " 受渡金額_決済損益 清算金額 kurswert"
         " umsatz"
         " 정산금액 montant_net importe_neto 受渡金額_円"
+        " beløb_i_handelsvaluta beløb net_consideration settled_amount settlement_amount"
+        " net_settlement_amount"
     ),
     "fill_id": (
         "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id deal_id"

@@ -360,8 +360,9 @@ def _amount_share(
         close = sum(
             abs(paid - value * size) <= max(1.2 * rounding, paid * 1e-4) for paid, size in own
         )
-        # One row explains itself with any value, so only a usual one counts.
-        if len(own) == 1 and nice(middle) is None:
+        # One row explains itself with any value, so only a usual one counts; and no contract has
+        # nearly one unit: that is a rate of exchange.
+        if nice(middle) is None and (len(own) == 1 or 0.2 < middle < 5):
             close = 0
         good += close
         values[name] = value

@@ -77,16 +77,16 @@ NUMBERS = frozenset(
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
 _LIMIT = re.compile(
-    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
+    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark(_|$)|strike"
     r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
 _NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 _OPTION_PARTS = (
     re.compile(
-        r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"
+        r"^(expir|maturity|last_trade_date)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
     ),
-    re.compile(r"^strike|strike_price$"),
-    re.compile(r"^(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
+    re.compile(r"^strike|(^|_)strike(_price)?$"),
+    re.compile(r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
 )
 _CURRENCIES = frozenset(
     [
@@ -144,12 +144,18 @@ _EXCHANGES = frozenset(
 )
 """Where something is traded, which is not what is traded."""
 _CURRENCIES_OF_PRICES = ("quote_currency", "instrumentvaluta", "instrument_currency", "currency")
+_OF_PRICE = re.compile("pri[cxs]|prezzo|precio|kurs|cours")
 _CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
 _OF_FEES = (
     r"(currency|coin|asset).*(fee|commission)|(fee|commission).*(currency|coin|asset|token|unit)"
 )
+_SENTENCE = re.compile(r"\d\s*@|@\s*\d|\bat \d")
+"""Of a description that names quantity and price."""
+_MONEY = _CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
+"""In what coins are priced."""
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
 """Of a stake: money per point, which is a quantity."""
+_MARKETS = ("market", "marktname", "market_name")
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 
 
@@ -191,11 +197,26 @@ class Chooser:
                 and (column := self._currency_column(found)) is not None
             ):
                 spec = Spec([column])
+            if spec is None and name == "currency" and "symbol" in found:
+                spec = self._market(found["symbol"].column, used)
             if spec is not None:
                 found[name] = spec
         self._twofold(found)
         self._by_term(found)
         return found
+
+    def _market(self, symbol: str, used: set[str]) -> Spec | None:
+        """The column with the market, where that is the money which coins are priced in."""
+        for column, own in self._names.items():
+            if (
+                own in _MARKETS
+                and column not in used
+                and column != symbol
+                and self._contents.values(column)
+                and self._is_quote(column, symbol)
+            ):
+                return Spec([column], comment="the market that the coin is traded in")
+        return None
 
     def _by_term(self, found: Fields) -> None:
         """Profits of short and of long term in two columns are one."""
@@ -284,7 +305,7 @@ class Chooser:
             if words(column) and all(word.strip() in _CURRENCIES for word in words(column))
         ]
         behind = self._next_currency(fee)
-        if behind is not None and len(currencies) > 1:
+        if behind and len(currencies) > 1 and not _OF_PRICE.search(self._names[behind]):
             return behind
         accounts = [
             column for column in currencies if self._names[column] in _CURRENCIES_OF_ACCOUNTS
@@ -476,9 +497,13 @@ class Chooser:
             and not all(w.strip().upper() in _EXCHANGES for w in c.words(column))
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
+        if len(found) > 1 and self._is_quote(found[0], found[1]):
+            found = found[1:]
         if not found and "quote_currency" in self._names.values():
             # What is bought is a coin, beside the currency in which it is priced.
             found = [c for c, own in self._names.items() if own == "currency"][:1]
+        if not found:
+            found = self._descriptions(used)
         if not found:
             found = self._unit_column(used)
         if not found:
@@ -502,6 +527,24 @@ class Chooser:
                 )
         return Spec([symbol])
 
+    def _descriptions(self, used: set[str]) -> list[str]:
+        """A column with the names of securities, if nothing shorter says what was traded: some
+        recur, and none says what was done."""
+        for column in alike(
+            self._contents.columns, r"^(description|details?|text|libellé|libelle)$"
+        ):
+            words = self._contents.words(column)
+            if (
+                column not in used
+                and words
+                and max(words.values()) > 1
+                and not self._contents.is_numeric(column)
+                and not any(_SENTENCE.search(word) for word in words)
+                and not any(isinstance(read_side(word), Side) for word in words)
+            ):
+                return [column]
+        return []
+
     def _unit_column(self, used: set[str]) -> list[str]:
         """The column with the coin or asset of the quantities: `Amount currency` of `Amount`."""
         quantities = {
@@ -517,6 +560,16 @@ class Chooser:
             and self._contents.values(column)
             and not self._contents.is_numeric(column)
         ]
+
+    def _is_quote(self, column: str, other: str) -> bool:
+        """Whether the column has nothing but the money that what is in the other one is priced in:
+        the market `KRW` of the coin `BTC`."""
+        c = self._contents
+        return self._names[column] in _MARKETS and all(
+            word.strip().upper() in _MONEY and other_word.strip().upper() not in _CURRENCIES
+            for word in c.words(column)
+            for other_word in c.words(other)
+        )
 
     def _is_underlying(self, symbol: str) -> bool:
         """Whether the symbols are short ones, that do not name the contract themselves."""

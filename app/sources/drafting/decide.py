@@ -18,6 +18,7 @@ from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
+from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.rows import (
     Kept,
     by_side,
@@ -53,6 +54,11 @@ _GIVEN_AND_TAKEN = (
     {"sent_quantity", "received_quantity"},
     {"buy_amount", "sell_amount"},
     {"from_amount", "to_amount"},
+)
+_TRADE_IN_WORDS = re.compile(
+    r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
+    r".*\d.*@\s*[^\d\s]{0,3}\s?\d",
+    re.IGNORECASE,
 )
 _TAKEN = "Which column is the time of the close: "
 
@@ -105,12 +111,14 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             " order."
         )
     _decimal(decided)
+    find_entry(decided)
     settle_times(decided)
     settle_sides(decided, unknown)
     if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):
         decided.asked.append(
             "Which column has the quantities: times, prices and sides look like fills, but no"
-            " quantity was found."
+            " quantity was found.  An amount of money is none: if there are only amounts, export"
+            " the fills with their quantities."
         )
     if rows == "fills":
         settle_trade_ids(decided)
@@ -174,6 +182,8 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
             ["Each row is a fill: it has one time, and a quantity and an amount give the price."],
         )
     _refuse_ledger(path, contents, as_fills, outcome)
+    if not outcome and "price" not in as_fills:
+        _refuse_sentences(path, contents)
     if {"time", "price", "side"} <= as_fills.keys() and len(
         _directions(contents, as_fills["side"])
     ) == 2:
@@ -288,6 +298,17 @@ def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: boo
             " price.",
             "Export the trades (or trade history, fills) of the same period instead.",
         )
+
+
+def _refuse_sentences(path: str, contents: Contents) -> None:
+    """Raises for an account statement whose text names side, quantity and price."""
+    for column in contents.columns:
+        if any(_TRADE_IN_WORDS.search(word) for word in contents.words(column)):
+            raise BadDataError(
+                f"{path} names quantities and prices within the text of {column}: an account"
+                " statement, not a list of trades.",
+                "Export the trades or transactions, with a column each for quantity and price.",
+            )
 
 
 def _as_asked(

@@ -6,6 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections import defaultdict
@@ -29,6 +30,9 @@ from app.sources.mapping import BASE, OPEN_QUESTION, TRADED
 from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
 
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
+_COSTS = re.compile(r"((trade|trading|transaction|total|execution)_)?costs?")
+_SMALL = 0.03
+"""What fees may be of the traded value, at most, if only their size shows that they are fees."""
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
 _SYMBOL_LINE = re.compile(r"\b(?:symbol|instrument|ticker)\s*[:;,= ]\s*(\S+)$", re.IGNORECASE)
 
@@ -39,6 +43,8 @@ def settle(decided: Decided) -> None:
     _quantity_in_coins(decided)
     _coin_of_amounts(decided)
     _in_pounds(decided)
+    _in_percent(decided)
+    _quantity_of_amount(decided)
     named = [m[1] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
     if "symbol" not in fields and len(named) == 1:
         decided.sections.setdefault("constants", {})["symbol"] = (named[0], "by a line of the file")
@@ -104,6 +110,42 @@ def _in_pounds(decided: Decided) -> None:
         decided.guessed.append(f"{spec.column} is in pence: the currency is GBP.")
 
 
+def _in_percent(decided: Decided) -> None:
+    """Prices that are in percent of the nominal value by their column's name, as those of bonds."""
+    spec = decided.fields.get("price")
+    if spec is not None and known_as(spec.column).endswith("_pct"):
+        spec.keys["scale"], spec.comment = 0.01, "percent of the nominal value"
+        decided.guessed.append(f"{spec.column} is in percent of the nominal value.")
+
+
+def _quantity_of_amount(decided: Decided) -> None:
+    """Another column as the quantity, where that one times the price is the first: an amount."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return
+    amounts = contents.numbers(fields["quantity"].column)
+    scale = float(fields["price"].keys.get("scale", 1))
+    prices = contents.numbers(fields["price"].column)
+    for column in contents.columns:
+        if (
+            column in decided.used()
+            or known_as(column) not in NAMES["quantity"]
+            or not contents.is_numeric(column)
+        ):
+            continue
+        rows = [
+            abs(a) / abs(q * p * scale)
+            for a, q, p in zip(amounts, contents.numbers(column), prices, strict=True)
+            if a and q and p
+        ]
+        if rows and all(abs(ratio - 1) <= _SMALL for ratio in rows):
+            decided.guessed.append(
+                f"The quantity is {column}: {fields['quantity'].column} is its value."
+            )
+            fields["quantity"] = Spec([column])
+            return
+
+
 def _quantity_in_coins(decided: Decided) -> None:
     """Of several quantities (in contracts, in the coin, in dollars) the one in the coin traded."""
     contents, fields = decided.kept.contents, decided.fields
@@ -144,7 +186,7 @@ def _coin_of_amounts(decided: Decided) -> None:
 
 
 def _fees(decided: Decided) -> None:
-    spec = decided.fields.get("fee")
+    spec = decided.fields.get("fee") or _small_costs(decided)
     if spec is None:
         say_rates(decided)
         return
@@ -157,6 +199,33 @@ def _fees(decided: Decided) -> None:
         spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
+
+
+def _small_costs(decided: Decided) -> Spec | None:
+    """A column of costs that are a small part of what was traded in all rows: fees."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return None
+    factors = [contents.numbers(fields[name].column) for name in ("quantity", "price")]
+    if "multiplier" in fields:
+        factors.append(contents.numbers(fields["multiplier"].column))
+    for column in contents.columns:
+        if (
+            column in decided.used()
+            or not _COSTS.fullmatch(known_as(column))
+            or not contents.is_numeric(column)
+        ):
+            continue
+        rows = [
+            (abs(cost), abs(math.prod(factor for factor in row)))
+            for cost, *row in zip(contents.numbers(column), *factors, strict=True)
+            if cost is not None and all(row)
+        ]
+        if any(cost for cost, _ in rows) and all(cost <= _SMALL * size for cost, size in rows):
+            fields["fee"] = Spec([column])
+            decided.guessed.append(f"{column} is the fee: a small part of what was traded.")
+            return fields["fee"]
+    return None
 
 
 def _fees_of_another_unit(decided: Decided, spec: Spec) -> None:

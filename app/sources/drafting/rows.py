@@ -144,6 +144,7 @@ _LEVEL_WORDS = frozenset(
 _REVERSED = re.compile(
     r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé", re.IGNORECASE
 )
+_FEES = re.compile(r"\bfees?\b|commission|gebühr|provision", re.IGNORECASE)
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 
@@ -351,6 +352,11 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
             kept.drop(column, pending, "orders that were never filled")
         if gone:
             kept.drop(column, gone, "no trades")
+            if fees := [word for word in gone if _FEES.search(word)]:
+                kept.said.append(
+                    f"Fees in rows of their own ({', '.join(fees[:4])}) are not counted: profits"
+                    " are before them."
+                )
         if any(value is None for value in kept.contents.cells(column)) and not _complete(
             kept.contents, fields, column, "", rows
         ):
@@ -378,6 +384,7 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         )
         if zero:
             kept.drop(quantity.column, zero, "nothing was filled")
+        _without_amounts(kept, quantity, fields)
     if symbol is not None and any(v is None for v in kept.contents.cells(symbol.column)):
         events = side is not None and any(
             isinstance(read_side(as_text(v)), Event)
@@ -388,6 +395,22 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         )
         if not events:
             kept.drop(symbol.column, [""], "no cell says what was traded")
+
+
+def _without_amounts(kept: Kept, quantity: Spec, fields: Fields) -> None:
+    """Leave out rows without a quantity, a price and a side, as those of dividends and fees."""
+    if len(quantity.columns) > 1 or "price" not in fields or "side" in fields:
+        return
+    cells = kept.contents.cells(quantity.column)
+    prices = kept.contents.cells(fields["price"].column)
+    empty = [price for cell, price in zip(cells, prices, strict=True) if cell is None]
+    if empty and all(price is None for price in empty):
+        nothing = {
+            str(row.cells.get(quantity.column) or "").strip()
+            for row, cell in zip(kept.contents.rows, cells, strict=True)
+            if cell is None
+        }
+        kept.drop(quantity.column, ["", *sorted(nothing - {""})], "no trades")
 
 
 def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:
