@@ -32,6 +32,8 @@ NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 DASHES = frozenset("-–")
 """The same, but for columns of sides."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
+HUNDREDTHS = {"GBp": "GBX", "GBx": "GBX", "ZAc": "ZAC"}
+"""Hundredths of a currency, whose codes differ from its own only by small letters."""
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
     "sell": Side(-1, -1),
@@ -42,6 +44,7 @@ OWN_SIDES: dict[str, Side | Event] = {
 
 _FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})'(\d\d)([0257]?)")
+_AT_PRICE = re.compile(r"\s+[\d.,]+\s*@\s*\D{0,3}[\d.,]+$")
 _OPTION = re.compile(
     r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) (Call|Put|C|P) \$?([\d.,]+)|"
     r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) \$?([\d.,]+) (Call|Put|C|P)\b",
@@ -108,7 +111,7 @@ class Cells:
             and (contract := option_contract(str(self.raw(row, column.option) or "")))
         ):
             return contract
-        return self.text(row, "symbol")
+        return named(self.text(row, "symbol"))
 
     def number(self, row: Mapping[str, Any], name: str) -> Any:
         """The field as a finite number, scaled; several columns are added.  Its text where it is
@@ -256,7 +259,8 @@ class Cells:
     def currency(self, row: Mapping[str, Any], symbol: Any = None) -> str:
         """The currency of the row's profit: its column's, with `currency = "quote"` that in which
         the pair `symbol` is priced."""
-        own = str(self.text(row, "currency") or "").strip().upper()
+        own = str(self.text(row, "currency") or "").strip()
+        own = HUNDREDTHS.get(own, own.upper())
         if not own and self.mapping.currency == QUOTE:
             pair = pair_of(str(symbol if symbol is not None else self.symbol(row) or ""))
             return pair[1] if pair else UNKNOWN
@@ -273,6 +277,15 @@ def _joined(part: Any) -> str:
     if isinstance(part, datetime) and not (part.hour or part.minute or part.second):
         return part.date().isoformat()
     return as_text(part)
+
+
+def named(symbol: str | None) -> str | None:
+    """The symbol without the quantity and the price that a description of the trade ends with.
+
+    >>> named("Ocado Group plc Ordinary 2p 1000 @ 298.805"), named("@ES"), named(None)
+    ('Ocado Group plc Ordinary 2p', '@ES', None)
+    """
+    return symbol if not symbol or "@" not in symbol else _AT_PRICE.sub("", symbol)
 
 
 def option_contract(text: str) -> str | None:

@@ -43,7 +43,7 @@ WORDS = {
         " sluitingsdatum"
     ),
     "symbol": (
-        "symbol ticker pair instrument market asset underlying contract security coin product"
+        "symbol ticker symb pair instrument market asset underlying contract security coin product"
         " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
         " instrument_name item symbols futures stock stock_symbol symbol_code market_name"
         " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento simbolo"
@@ -61,7 +61,8 @@ WORDS = {
         " 종목명 종목코드 тикер инструмент_код wertpapiername ticker_symbol base_currency_name"
         " symbol_cusip 銘柄名 identifier base_currency"
         " marktname asset_name"
-        " company_detail investment company_stock_name"
+        " arvopaperi értékpapír cenný_papír sembol hisse"
+        " 通貨ペア investments fund_name company_detail investment company_stock_name"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -115,6 +116,7 @@ WORDS = {
         " result_in_currency profit_in_currency net_result p_l_net"
         " closed_profit_loss"
         " winst guv_betrag"
+        " realisierter_g_v pnl_réalisé pyg_realizadas"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -130,7 +132,7 @@ WORDS = {
         " precio_de_entrada precio_apertura precio_de_apertura prezzo_di_apertura entry_level"
         " open_level enter_price entry_fill_price avg_price_entry open_avg_price open"
         " preço_compra preço_de_compra preço_médio_compra preço_entrada preço_de_entrada"
-        " average_open enter buy_rate prezzo_di_carico"
+        " average_enter average_open enter buy_rate prezzo_di_carico"
         " opening_level"
         " openingskoers"
     ),
@@ -144,7 +146,7 @@ WORDS = {
         " close_level closing_level exit_fill_price avg_closed_price avg_close close_avg_price"
         " close ex_price"
         " preço_venda preço_de_venda preço_médio_venda preço_saída preço_de_saída"
-        " average_close sell_rate prezzo_di_scarico"
+        " average_exit average_close sell_rate prezzo_di_scarico"
         " sluitingskoers"
     ),
     "quantity": (
@@ -162,6 +164,7 @@ WORDS = {
         " executed_amount closed_vol closed_volume_contracts no_of_contracts"
         " number_of_contracts num_contracts contract_quantity qtd qtd_compra quantidade antal"
         " liczba quantita nominal stück_nom nominal_stk menge_stück stück_nominal"
+        " fill_size nominal_units"
         " handlet_antal aantal_stuks määrä amount_asset deal_amount change_amount"
         " 成交数 成交数量 約定数量"
         " 数量_株 株数 成交股数 成交股數"
@@ -217,6 +220,7 @@ WORDS = {
         " filled_avg_price average_filled_price ausführungspreis unit_price_p"
         " 단가 체결단가 цена_сделки purchase_price price_per_unit_amount unitprice 単価_円"
         " handelskurs handelskoers kurssi rate_ex_fee price_ex_fee asset_market_price asset_price"
+        " t_kurs prix_trans precio_trans prezzo_trans kaupankäyntikurssi"
         " price_pct kurs_pct cours_pct prezzo_pct"
     ),
     "time": (
@@ -243,7 +247,7 @@ WORDS = {
         " gebühr gebühren provision frais comisión commissione transaction_fee 手續費 手续费"
         " fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees"
         " other_fees reg_fee sec_fee nfa_fee clearing_fee clearing_fees exchange_fee fees_total"
-        " gebuehr kurtage provisie transactiekosten palkkio"
+        " prov_gebühr comm_tarif tarifa_com gebuehr kurtage provisie transactiekosten palkkio"
         " brokerage courtage courtage_kr prowizja commissioni_amministrato total_commission"
         " total_charges 手数料 手数料_諸経費等 corretagem taxas"
         " 수수료 комиссия"
@@ -251,7 +255,7 @@ WORDS = {
     "fee_currency": (
         "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset"
         " commission_currency feecoin fee_ccy commissionasset fee_cur ibcommissioncurrency"
-        " fee_unit"
+        " fee_unit moeda_da_taxa"
     ),
     "open_close": (
         "open_close openclose open_close_indicator openclose_indicator opencloseindicator"
@@ -268,7 +272,7 @@ WORDS = {
         " montant importe order_value filled_value subtotal"
         " kontraktwert wartość controvalore belopp valor 成交金额 成交金額 成交额"
         " consideration_value"
-        " trade_total gross_proceeds amount_fiat deal_value"
+        " erlös trade_total gross_proceeds amount_fiat deal_value"
         " 거래금액 сумма montant_brut importe_bruto quote_amount_total bruttobetrag"
     ),
     "net": (

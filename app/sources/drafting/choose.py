@@ -7,15 +7,16 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from app.sources.cells import as_text, option_contract
+from app.sources.cells import as_text, named, option_contract
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.fee_columns import fee_columns
 from app.sources.drafting.side_columns import side_column, with_effect
 from app.sources.drafting.spec import Fields, Spec
-from app.sources.pairs import is_occ
+from app.sources.pairs import is_coin, is_occ, pair_of
 from app.sources.sides import Side, opens_or_closes, read_side
 
 POSITIONS = (
@@ -76,7 +77,7 @@ NUMBERS = frozenset(
     }
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
-_LIMIT = re.compile(
+LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark(_|$)|strike"
     r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
@@ -324,7 +325,7 @@ class Chooser:
 
     def _other(self, name: str, own: str) -> bool:
         """Whether the additional words change the meaning: a limit price is not a price."""
-        if _LIMIT.search(own):
+        if LIMIT.search(own):
             return True
         if name == "pnl_usd":
             return bool(
@@ -503,7 +504,7 @@ class Chooser:
             # What is bought is a coin, beside the currency in which it is priced.
             found = [c for c, own in self._names.items() if own == "currency"][:1]
         if not found:
-            found = self._descriptions(used)
+            found = self._pairs(used) or self._descriptions(used)
         if not found:
             found = self._unit_column(used)
         if not found:
@@ -527,13 +528,28 @@ class Chooser:
                 )
         return Spec([symbol])
 
+    def _pairs(self, used: set[str]) -> list[str]:
+        """The column of nothing but pairs or coins, whatever it is called."""
+        return [
+            column
+            for column, own in self._names.items()
+            if column not in used
+            and self._contents.values(column)
+            and not self._contents.is_numeric(column)
+            and not re.search("fee|commission|tax|taxa|balance", own)
+            and (
+                all(pair_of(word) for word in self._contents.words(column))
+                or all(is_coin(word) for word in self._contents.words(column))
+            )
+        ][:1]
+
     def _descriptions(self, used: set[str]) -> list[str]:
         """A column with the names of securities, if nothing shorter says what was traded: some
         recur, and none says what was done."""
         for column in alike(
             self._contents.columns, r"^(description|details?|text|libellé|libelle)$"
         ):
-            words = self._contents.words(column)
+            words = Counter(named(as_text(v)) or "" for v in self._contents.values(column))
             if (
                 column not in used
                 and words

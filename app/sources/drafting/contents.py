@@ -14,7 +14,7 @@ from datetime import date, datetime, time
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from app.sources import times
 from app.sources.cells import DASHES, NOTHING, as_text, parse_number, parse_time
@@ -290,7 +290,8 @@ class Contents:
         if words & _TIME_WORDS and (serial := self._serial(texts)) is not None:
             return serial
         if all(
-            re.fullmatch(r"[\d.,]+", t) and (len(t) != 8 or not words & _TIME_WORDS) for t in texts
+            re.fullmatch(r"[\d.,]+", t) and (len(t) not in (8, 14) or not words & _TIME_WORDS)
+            for t in texts
         ) and not all(re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{4}", t) for t in texts):
             return None
         return self._read_texts(column, texts)
@@ -420,12 +421,17 @@ def zone_of_name(column: str) -> str | None:
     ['UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York']
     >>> zone_of_name("Transaction Time (CET)"), zone_of_name("Price (USD)")
     ('Europe/Berlin', None)
+    >>> zone_of_name("Trade Time (New York)"), zone_of_name("Price (Local)")
+    ('America/New_York', None)
     """
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):
         hours = int(found[1])
         return "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
     if re.search(r"(?<![A-Za-z])(UTC|GMT)(?![A-Za-z])", column, re.IGNORECASE):
         return "UTC"
+    if city := re.search(r"\(([A-Z][a-z]+(?: [A-Z][a-z]+)?)\)$", column):
+        name = "/" + city[1].replace(" ", "_")
+        return next((zone for zone in sorted(available_timezones()) if zone.endswith(name)), None)
     found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", column)
     return _ZONES.get(found[1]) if found else None
 

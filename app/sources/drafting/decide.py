@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from itertools import permutations
 
 from app.errors import BadDataError
 from app.sources.cells import as_text
@@ -57,9 +58,13 @@ _GIVEN_AND_TAKEN = (
 )
 _TRADE_IN_WORDS = re.compile(
     r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
-    r".*\d.*@\s*[^\d\s]{0,3}\s?\d",
+    r".*\d.*(@|\bat\b)\s*[^\d\s]{0,3}\s?\d",
     re.IGNORECASE,
 )
+_MANY = 0.25
+"""Share of rows without a profit that suggests that they open positions."""
+_NEARLY = 0.001
+"""By how much price × quantity may differ from an amount, by rounding."""
 _TAKEN = "Which column is the time of the close: "
 
 
@@ -187,12 +192,13 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     if {"time", "price", "side"} <= as_fills.keys() and len(
         _directions(contents, as_fills["side"])
     ) == 2:
-        as_fills["quantity"] = Spec(
+        as_fills["quantity"] = _quantity_by_content(contents, as_fills) or Spec(
             [OPEN_QUESTION], comment="the column with the quantity of the fill"
         )
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a side."]
     time = as_positions.get("exit_timestamp") or as_fills.get("time")
     if outcome and time is not None:
+        _refuse_signed(path, contents, as_positions)
         return (
             {
                 "exit_timestamp": time,
@@ -243,6 +249,24 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     spec = Spec([column], dict(reading.keys) if reading else {})
     others = {f: s for f, s in as_positions.items() if s.column != column}
     return {"exit_timestamp": spec, **others}, "positions", [f"{_TAKEN}{column} was taken."]
+
+
+def _quantity_by_content(contents: Contents, as_fills: Fields) -> Spec | None:
+    """The column, whatever it is called, that makes another one when multiplied by the price."""
+    used = {column for spec in as_fills.values() for column in spec.columns}
+    prices = contents.numbers(as_fills["price"].column)
+    columns = [c for c in contents.columns if c not in used and contents.is_numeric(c)]
+    for quantity, amount in permutations(columns, 2):
+        rows = [
+            abs(abs(a) - abs(q * p)) <= _NEARLY * abs(a)
+            for q, p, a in zip(
+                contents.numbers(quantity), prices, contents.numbers(amount), strict=True
+            )
+            if q and p and a
+        ]
+        if len(rows) >= max(2, contents.n_rows // 2) and all(rows):
+            return Spec([quantity], comment=f"times the price it is {amount}")
+    return None
 
 
 def _directions(contents: Contents, spec: Spec) -> set[int]:
@@ -297,6 +321,26 @@ def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: boo
             f"{path} looks like a ledger: payments and receipts are in separate rows, without a"
             " price.",
             "Export the trades (or trade history, fills) of the same period instead.",
+        )
+
+
+def _refuse_signed(path: str, contents: Contents, as_positions: Fields) -> None:
+    """Raises for rows that are probably fills of which no price is known: quantities have both
+    signs, and many profits are 0, as those of fills that open."""
+    quantity, profit = as_positions.get("quantity"), as_positions.get("pnl_usd")
+    if quantity is None or profit is None or "side" in as_positions:
+        return
+    quantities, profits = (
+        contents.read_numbers(quantity.column),
+        contents.numbers(profit.column),
+    )
+    n_nothing = sum(not profit for profit in profits)
+    if min(quantities) < 0 < max(quantities) and n_nothing >= _MANY * len(profits):
+        raise BadDataError(
+            f"The rows of {path} look like fills, as {quantity.column} has both signs and"
+            f" {profit.column} is often 0, but no column is known to be the price.",
+            "If each row is a closed position, draft again with --rows positions; else write the"
+            " mapping by hand; docs/adapters.md has an example to start from.",
         )
 
 
