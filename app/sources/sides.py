@@ -257,6 +257,9 @@ def read_side(text: str) -> Side | Event | None:
         return Side(1, 1)
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
         return None
+    inner = re.search(r"\((?:(open|close) (long|short))\)", word)
+    if inner and re.match(r"(buy|sell)\b", word):
+        return _of_two_words(f"{inner[1]} {inner[2]}")
     for kind, pattern in (("expiry", _EXPIRY), ("split", _SPLIT), ("assignment", _ASSIGNMENT)):
         bought = kind == "assignment" and re.match(r"(you )?(bought|sold|buy|sell)\b", word)
         if kind == "split" and _REVERSE.search(word):

@@ -39,6 +39,8 @@ NICE = (
     62500,
     125000,
 )
+_TELLING = 0.1
+"""What the rounding of an amount may be of it, at most, for it to tell anything."""
 _MOST = 0.8
 """Share of rows that a reading has to explain to be taken."""
 
@@ -349,6 +351,8 @@ def _amount_share(
         if number is None or not size or not number:
             continue
         paid = abs(number)
+        if rounding > _TELLING * paid:
+            continue
         if kind == "net":
             paid += -abs(fee) if buy else abs(fee)
         rows[name].append((paid, size))

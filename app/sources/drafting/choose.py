@@ -362,6 +362,8 @@ class Chooser:
                 and not c.is_numeric(column)
             ):
                 return False
+            if name == "price" and set(c.read_numbers(column)) == {1} and self._has_prices(column):
+                return False  # A rate of exchange.
             return c.is_numeric(column) and (
                 name != "multiplier" or all(n > 0 for n in c.read_numbers(column))
             )
@@ -379,6 +381,12 @@ class Chooser:
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True
+
+    def _has_prices(self, but: str) -> bool:
+        return any(
+            column != but and own in NAMES["price"] and self._contents.is_numeric(column)
+            for column, own in self._names.items()
+        )
 
     # --- times
     # ----------------------------------------------------------------------------------------------
@@ -624,17 +632,3 @@ class Chooser:
             ):
                 return column
         return None
-
-
-def no_trade_words(contents: Contents, column: str) -> list[str]:
-    """The words of the column that are no side, no expiry and no split."""
-    return [word for word in contents.words(column) if read_side(word) is None]
-
-
-def rows_of(contents: Contents, column: str, word: str) -> list[int]:
-    """The rows in which the word stands."""
-    return [
-        i
-        for i, value in enumerate(contents.cells(column))
-        if value is not None and as_text(value) == word
-    ]

@@ -63,6 +63,7 @@ _TRADE_IN_WORDS = re.compile(
 )
 _MANY = 0.25
 """Share of rows without a profit that suggests that they open positions."""
+_PRICES = ("price", "rate", "avg_price", "average_price", "avg")
 _NEARLY = 0.001
 """By how much price × quantity may differ from an amount, by rounding."""
 _TAKEN = "Which column is the time of the close: "
@@ -125,6 +126,11 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             " quantity was found.  An amount of money is none: if there are only amounts, export"
             " the fills with their quantities."
         )
+    if "price" in fields and fields["price"].columns == [OPEN_QUESTION]:
+        decided.asked.append(
+            "Which column has the prices: times, quantities and sides look like fills, but no price"
+            " was found.  If each row is a closed position, draft again with --rows positions."
+        )
     if rows == "fills":
         settle_trade_ids(decided)
         settle_books(decided)
@@ -144,6 +150,12 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     there = as_positions.keys()
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
+    if (one_sided := _one_sided(contents, {**as_fills, **as_positions})) is not None:
+        return one_sided
+    if {"time", "price"} <= as_fills.keys() and "quantity" not in as_fills:
+        by_content = _by_content(contents, as_fills, "price")
+        if by_content is not None:
+            as_fills["quantity"] = by_content
     if (
         {"exit_timestamp", "exit_price"} <= there
         and "entry_price" not in as_positions
@@ -192,13 +204,17 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     if {"time", "price", "side"} <= as_fills.keys() and len(
         _directions(contents, as_fills["side"])
     ) == 2:
-        as_fills["quantity"] = _quantity_by_content(contents, as_fills) or Spec(
+        as_fills["quantity"] = _by_content(contents, as_fills, "price") or Spec(
             [OPEN_QUESTION], comment="the column with the quantity of the fill"
         )
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a side."]
     time = as_positions.get("exit_timestamp") or as_fills.get("time")
     if outcome and time is not None:
-        _refuse_signed(path, contents, as_positions)
+        if _are_fills(contents, as_positions, as_fills):
+            as_fills["price"] = _by_content(contents, as_fills, "quantity") or Spec(
+                [OPEN_QUESTION], comment="the column with the price of the fill"
+            )
+            return as_fills, "fills", ["Each row is a fill: many rows have no profit."]
         return (
             {
                 "exit_timestamp": time,
@@ -251,22 +267,60 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
     return {"exit_timestamp": spec, **others}, "positions", [f"{_TAKEN}{column} was taken."]
 
 
-def _quantity_by_content(contents: Contents, as_fills: Fields) -> Spec | None:
-    """The column, whatever it is called, that makes another one when multiplied by the price."""
+def _by_content(contents: Contents, as_fills: Fields, known: str) -> Spec | None:
+    """The column, whatever it is called, that makes another one when multiplied by the known
+    field."""
     used = {column for spec in as_fills.values() for column in spec.columns}
-    prices = contents.numbers(as_fills["price"].column)
+    factors = contents.numbers(as_fills[known].column)
     columns = [c for c in contents.columns if c not in used and contents.is_numeric(c)]
-    for quantity, amount in permutations(columns, 2):
+    for found, amount in permutations(columns, 2):
         rows = [
-            abs(abs(a) - abs(q * p)) <= _NEARLY * abs(a)
-            for q, p, a in zip(
-                contents.numbers(quantity), prices, contents.numbers(amount), strict=True
+            abs(abs(a) - abs(n * f)) <= _NEARLY * abs(a)
+            for n, f, a in zip(
+                contents.numbers(found), factors, contents.numbers(amount), strict=True
             )
-            if q and p and a
+            if n and f and a
         ]
         if len(rows) >= max(2, contents.n_rows // 2) and all(rows):
-            return Spec([quantity], comment=f"times the price it is {amount}")
+            return Spec([found], comment=f"times {as_fills[known].column} it is {amount}")
     return None
+
+
+def _one_sided(contents: Contents, known: Fields) -> tuple[Fields, str, list[str]] | None:
+    """Fills whose purchases and sales have columns of their own: each row has amounts in one of
+    them."""
+    by_name = {known_as(column): column for column in contents.columns}
+    for bought, sold in (("buy", "sell"), ("bought", "sold"), ("purchase", "sale")):
+        found: Fields = {}
+        for name, words in (("quantity", ("qty", "quantity", "units")), ("price", _PRICES)):
+            pairs = [
+                (by_name[f"{bought}_{word}"], by_name[f"{sold}_{word}"])
+                for word in words
+                if {f"{bought}_{word}", f"{sold}_{word}"} <= by_name.keys()
+            ]
+            if pairs and _either(contents, pairs[0]):
+                found[name] = Spec(list(pairs[0]), comment="of the purchase or of the sale")
+        time = known.get("exit_timestamp") or known.get("time")
+        if len(found) == 2 and time is not None:
+            column = found["quantity"].column
+            others = ("symbol", "chain", "currency", "bucket", "timeframe")
+            fields = {
+                "time": time,
+                **{f: known[f] for f in others if f in known},
+                "side": Spec([column], {"paid": True}, "bought where there is a quantity"),
+                **found,
+            }
+            if "fees_usd" in known:
+                fields["fee"] = known["fees_usd"]
+            return fields, "fills", ["Each row is a fill: a purchase or a sale."]
+    return None
+
+
+def _either(contents: Contents, columns: tuple[str, str]) -> bool:
+    return contents.n_rows > 1 and all(
+        bool(a) != bool(b)
+        for a, b in zip(*(contents.numbers(column) for column in columns), strict=True)
+    )
 
 
 def _directions(contents: Contents, spec: Spec) -> set[int]:
@@ -324,24 +378,21 @@ def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: boo
         )
 
 
-def _refuse_signed(path: str, contents: Contents, as_positions: Fields) -> None:
-    """Raises for rows that are probably fills of which no price is known: quantities have both
-    signs, and many profits are 0, as those of fills that open."""
+def _are_fills(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:
+    """Whether rows with an outcome are probably fills of which no price is known: quantities have
+    both signs, or sides say to open and to close, and many profits are 0, as those of fills that
+    open."""
     quantity, profit = as_positions.get("quantity"), as_positions.get("pnl_usd")
-    if quantity is None or profit is None or "side" in as_positions:
-        return
-    quantities, profits = (
-        contents.read_numbers(quantity.column),
-        contents.numbers(profit.column),
-    )
-    n_nothing = sum(not profit for profit in profits)
-    if min(quantities) < 0 < max(quantities) and n_nothing >= _MANY * len(profits):
-        raise BadDataError(
-            f"The rows of {path} look like fills, as {quantity.column} has both signs and"
-            f" {profit.column} is often 0, but no column is known to be the price.",
-            "If each row is a closed position, draft again with --rows positions; else write the"
-            " mapping by hand; docs/adapters.md has an example to start from.",
-        )
+    if quantity is None or profit is None or not {"time", "quantity"} <= as_fills.keys():
+        return False
+    profits = contents.numbers(profit.column)
+    if sum(not n for n in profits) < _MANY * len(profits):
+        return False
+    if (side := as_positions.get("side")) is not None:
+        said = [read_side(word) for word in contents.words(side.column)]
+        return {s.opens for s in said if isinstance(s, Side)} >= {True, False}
+    quantities = contents.read_numbers(quantity.column)
+    return min(quantities) < 0 < max(quantities)
 
 
 def _refuse_sentences(path: str, contents: Contents) -> None:

@@ -6,6 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from app.sources.column_names import NAMES, known_as
@@ -16,6 +17,7 @@ from app.sources.drafting.fill_rows import purchases, symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.pairs import may_be_inverse
 
+_TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
 _CENTS = 0.004
 """Half of the last digit of amounts that are rounded to cents."""
 _MONEY = (
@@ -100,6 +102,13 @@ def read_amount(decided: Decided) -> Amount | None:
             return found
     if found.kind == "gross" and not any(fees) and _has_fees(decided, found, columns, sizes):
         found.kind = "net"
+    if found.kind == "net" and any(fees) and _costs_more(decided, found, columns, sizes, fees):
+        columns_of_fees = " and ".join(fields.pop("fee").columns)
+        decided.guessed.append(
+            f"Fees are what {found.column} differs by from price × quantity: that is more than"
+            f" {columns_of_fees}."
+        )
+        fees = [0.0] * contents.n_rows
     if found.plain and (found.kind == "gross" or any(fees)):
         decided.guessed.append(
             f"No contract size applies: price × quantity is {found.column} in the"
@@ -156,16 +165,60 @@ def _has_fees(
     """Whether the amounts are more than the value of what was bought and less than that of what was
     sold, by more than rounding: fees that no column has are in them."""
     numbers = dict(columns)[found.column]
-    paid = []
-    for i, (n, size, buy) in enumerate(zip(numbers, sizes, purchases(decided), strict=True)):
-        value = found.values.get(symbol_of(decided, i), 1.0)
-        if n and size and buy is not None:
-            paid.append((1 if buy else -1) * (abs(n) - value * size))
+    paid = [cost for cost in _costs(decided, found, numbers, sizes) if cost is not None]
     rounding = 1.2 * half_unit(numbers)
     return (
         half_unit(numbers) >= _CENTS
         and all(fee >= -rounding for fee in paid)
-        and sum(fee > rounding for fee in paid) >= 2
+        and len(paid) > 1
+        and any(fee > rounding for fee in paid)
+    )
+
+
+def _costs(
+    decided: Decided,
+    found: Amount,
+    numbers: list[float | None],
+    sizes: list[float | None],
+) -> list[float | None]:
+    """What was paid beyond the value of a purchase, or not received of that of a sale, by row."""
+    costs: list[float | None] = []
+    for i, (n, size, buy) in enumerate(zip(numbers, sizes, purchases(decided), strict=True)):
+        value = found.values.get(symbol_of(decided, i), 1.0)
+        known = n and size and buy is not None
+        costs.append(
+            (1 if buy else -1) * (abs(n or 0.0) - value * (size or 0.0)) if known else None
+        )
+    return costs
+
+
+def _costs_more(
+    decided: Decided,
+    found: Amount,
+    columns: list[tuple[str, list[float | None]]],
+    sizes: list[float | None],
+    fees: list[float],
+) -> bool:
+    """Whether more than the fees is missing in the amounts, in no row less, and it is no tax on
+    gains."""
+    contents, numbers = decided.kept.contents, dict(columns)[found.column]
+    taxes = [
+        contents.numbers(column)
+        for column in contents.columns
+        if _TAX.search(known_as(column)) and column not in decided.used()
+    ]
+    rounding = 1.2 * half_unit(numbers)
+    rest = [
+        cost - abs(fee) - sum(abs(tax[i] or 0.0) for tax in taxes)
+        for i, (cost, fee) in enumerate(
+            zip(_costs(decided, found, numbers, sizes), fees, strict=True)
+        )
+        if cost is not None
+    ]
+    return (
+        half_unit(numbers) >= _CENTS
+        and all(more >= -rounding for more in rest)
+        and any(more > rounding for more in rest)
     )
 
 

@@ -85,6 +85,8 @@ def settle(decided: Decided) -> None:
     _returns(decided, reading)
     _fractions(contents, decided)
     _outcome(decided)
+    if "symbol" not in fields:
+        decided.left.append("What was traded: no column says.")
 
 
 def _trades(decided: Decided) -> list[Trade]:

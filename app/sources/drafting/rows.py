@@ -57,6 +57,18 @@ _DONE = frozenset(
         "geschlossen",
         "已成交",
         "全部成交",
+        "ejecutada",
+        "ejecutado",
+        "executada",
+        "executado",
+        "exécutée",
+        "eseguito",
+        "eseguita",
+        "uitgevoerd",
+        "utförd",
+        "zrealizowane",
+        "выполнен",
+        "исполнена",
         "partially_filled_canceled",
         "closed_position",
         "closed_trade",
@@ -108,6 +120,21 @@ _NOT_DONE = frozenset(
         "annulé",
         "cancelado",
         "abierto",
+        "cancelada",
+        "rechazada",
+        "rechazado",
+        "pendiente",
+        "rejeitada",
+        "annulée",
+        "refusée",
+        "annullato",
+        "annullata",
+        "gestrichen",
+        "geannuleerd",
+        "avbruten",
+        "anulowane",
+        "отменен",
+        "отменена",
         "已撤銷",
         "已撤销",
         "未成交",
@@ -370,7 +397,7 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         return
     quantity, symbol = fields.get("quantity"), fields.get("symbol")
     side = fields.get("side")
-    if quantity is not None:
+    if quantity is not None and len(quantity.columns) == 1:
         zero = sorted(
             {
                 as_text(v)
