@@ -45,9 +45,13 @@ OWN_SIDES: dict[str, Side | Event] = {
 _FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})'(\d\d)([0257]?)")
 _AT_PRICE = re.compile(r"\s+[\d.,]+\s*@\s*\D{0,3}[\d.,]+$")
+_EXPIRY_DAY = (
+    r"\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})"
+    r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{1,2},? '?(?:\d{4}|\d{2})"
+)
 _OPTION = re.compile(
-    r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) (Call|Put|C|P) \$?([\d.,]+)|"
-    r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) \$?([\d.,]+) (Call|Put|C|P)\b",
+    rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) (Call|Put|C|P) \$?([\d.,]+)|"
+    rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) \$?([\d.,]+) (Call|Put|C|P)\b",
     re.IGNORECASE,
 )
 
@@ -296,6 +300,8 @@ def option_contract(text: str) -> str | None:
     ...     option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C"),
     ... )
     ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
+    >>> option_contract("TSLA Mar 15 2024 190.00 Call")
+    'TSLA Mar 15 2024 Call $190.00'
     """
     found = _OPTION.search(text)
     if found is None:

@@ -378,10 +378,12 @@ def _nearly(
 ) -> tuple[float, dict[str, float]]:
     """Amounts from which small fees that no column has are taken off."""
     rows = [(abs(a), name, s) for a, name, s in zip(numbers, names, sizes, strict=True) if a and s]
-    good, values = 0, {}
+    good = 0
+    values: dict[str, float] = {}
     for paid, name, size in rows:
         value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
         if abs(value * size - paid) <= max(0.05 * value * size, 2.5):
             good += 1
-            values[name] = value
+            # Several of one name, as of a share and its option, are told row by row.
+            values[name] = max(value, values.get(name, 0.0))
     return (good / len(rows) if rows else 0.0), values

@@ -15,7 +15,7 @@ from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
 from app.sources.drafting.clocks import settle_times
-from app.sources.drafting.contents import Contents
+from app.sources.drafting.contents import Contents, TimeReading
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
@@ -103,9 +103,11 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     reversals = without_reversed(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(_TAKEN)]
+    open_time = OPEN_QUESTION in fields.get("exit_timestamp", Spec([])).columns
     decided = Decided(
-        rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken
+        rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said]
     )
+    (decided.asked if open_time else decided.left).extend(taken)
     decided.left += [*lost, *reversals]
     if legs:
         decided.keys["fill_down"] = (
@@ -152,10 +154,11 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (one_sided := _one_sided(contents, {**as_fills, **as_positions})) is not None:
         return one_sided
-    if {"time", "price"} <= as_fills.keys() and "quantity" not in as_fills:
-        by_content = _by_content(contents, as_fills, "price")
-        if by_content is not None:
-            as_fills["quantity"] = by_content
+    for lacking, known in (("quantity", "price"), ("price", "quantity")):
+        if {"time", known} <= as_fills.keys() and lacking not in as_fills:
+            by_content = _by_content(contents, as_fills, known)
+            if by_content is not None:
+                as_fills[lacking] = by_content
     if (
         {"exit_timestamp", "exit_price"} <= there
         and "entry_price" not in as_positions
@@ -250,8 +253,11 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
             "positions",
             ["Each row is assumed to be a closed position, as it has the time of a close."],
         )
+    entered = as_positions["entry_timestamp"].columns if "entry_timestamp" in there else []
     likely = [
-        name for name in contents.time_columns if not re.search("exp|settle|matur", known_as(name))
+        name
+        for name in contents.time_columns
+        if not re.search("exp|settle|matur", known_as(name)) and name not in entered
     ]
     column = (likely or contents.time_columns)[-1]
     if known_as(column) in NAMES["entry_timestamp"] and (
@@ -261,6 +267,16 @@ def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Field
             f"{path} has the times of entries in {column}, and those in {exits[0]} cannot be read.",
             "Export the file with dates and times, or mend that column.",
         )
+    if len(likely) > 1:
+        form = next(iter((contents.time(column) or TimeReading({}, False, False)).keys.items()), ())
+        keys = f', {form[0]} = "{form[1]}"' if form else ""
+        spec = Spec(
+            [OPEN_QUESTION],
+            comment=f'the column with the time of the close: {{column = "{column}"{keys}}}',
+        )
+        others = {f: s for f, s in as_positions.items() if s.column not in likely}
+        several = " or ".join(likely)
+        return {"exit_timestamp": spec, **others}, "positions", [f"{_TAKEN}{several}."]
     reading = contents.time(column)
     spec = Spec([column], dict(reading.keys) if reading else {})
     others = {f: s for f, s in as_positions.items() if s.column != column}

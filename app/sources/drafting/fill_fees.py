@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from itertools import permutations
+from itertools import combinations
 
 from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import half_unit
@@ -22,6 +22,8 @@ from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
 )
+_MOST_COLUMNS = 10
+"""In how many columns of numbers fees are looked for, at most."""
 SMALL = 0.03
 """What fees may be of the traded value, at most, if only their size shows that they are fees."""
 
@@ -202,8 +204,8 @@ def all_in(decided: Decided) -> None:
 
 
 def _fee_by_amounts(decided: Decided) -> Spec | None:
-    """The column, whatever it is called, that is what another one is more than the value of all
-    purchases, and less than that of all sales."""
+    """The columns, whatever they are called, that together are what another one is more than the
+    value of all purchases, and less than that of all sales."""
     contents, fields = decided.kept.contents, decided.fields
     if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
         return None
@@ -226,25 +228,26 @@ def _fee_by_amounts(decided: Decided) -> Spec | None:
         and not LIMIT.search(known_as(column))
         and contents.time(column) is None
     ]
-    for paid, fee in permutations(columns, 2):
-        rounding = 2.4 * half_unit(contents.numbers(paid))
-        rows = [
-            (abs(abs(amount) - size - (cost if buy else -cost)) <= rounding, abs(cost))
-            for amount, size, cost, buy in zip(
-                contents.numbers(paid),
-                sizes,
-                (abs(n) if n is not None else 0.0 for n in contents.numbers(fee)),
-                buys,
-                strict=True,
-            )
+    numbers = {column: contents.numbers(column) for column in columns[:_MOST_COLUMNS]}
+    for paid in numbers:
+        rounding = 2.4 * half_unit(numbers[paid])
+        costs = [
+            (i, (abs(amount) - size) * (1 if buy else -1))
+            for i, (amount, size, buy) in enumerate(zip(numbers[paid], sizes, buys, strict=True))
             if amount and size and buy is not None
         ]
-        if (
-            len(rows) >= 2
-            and all(explained for explained, _ in rows)
-            and sum(cost > rounding for _, cost in rows) * 2 >= len(rows)
-        ):
-            fields["fee"] = Spec([fee])
-            decided.guessed.append(f"{fee} is the fee: with it {paid} is price × quantity.")
-            return fields["fee"]
+        if len(costs) < 2 or sum(cost > rounding for _, cost in costs) * 2 < len(costs):
+            continue
+        others = [column for column in numbers if column != paid]
+        for n in (1, 2, 3):
+            for chosen in combinations(others, n):
+                if all(any(numbers[column]) for column in chosen) and all(
+                    abs(cost - sum(abs(numbers[column][i] or 0.0) for column in chosen)) <= rounding
+                    for i, cost in costs
+                ):
+                    fields["fee"] = Spec(list(chosen))
+                    decided.guessed.append(
+                        f"Fees are {' and '.join(chosen)}: with them {paid} is price × quantity."
+                    )
+                    return fields["fee"]
     return None

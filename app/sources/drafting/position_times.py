@@ -67,20 +67,9 @@ def exchanged_times(decided: Decided) -> None:
     late = sum(a > b for a, b in both)
     if not late:
         return
-    bought = {
-        known_as(fields[name].column).split("_")[0]
-        for name in ("entry_timestamp", "exit_timestamp")
-    }
-    if bought <= {
-        "bought",
-        "buy",
-        "sold",
-        "sell",
-        "boughttimestamp",
-        "soldtimestamp",
-        "acquired",
-        "date",
-    }:
+    names = [fields[name].column for name in ("entry_timestamp", "exit_timestamp")]
+    acquired = {known_as(name).split("_")[0] for name in names} <= {"date", "acquired", "sold"}
+    if acquired or (BOUGHT.search(names[0]) and SOLD.search(names[1])):
         decided.keys["bought_sold"] = (
             True,
             "the entry's columns are the purchase's: a position sold first is short",
