@@ -32,6 +32,7 @@ _GIVEN_AND_TAKEN = (
     {"sent_quantity", "received_quantity"},
     {"buy_amount", "sell_amount"},
     {"from_amount", "to_amount"},
+    {"origin_amount", "destination_amount"},
 )
 _TRADE_IN_WORDS = re.compile(
     r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
