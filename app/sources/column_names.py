@@ -35,7 +35,7 @@ REASONS = ("exit_reason", "close_reason", "exit_tag", "sell_reason", "exit_type"
 AFTERWARDS = re.compile(
     r"(exit|close|status|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe"
     r"|draw|gain|peak|worst|best|after|balance|equity|proceeds|funding|financing|rollover"
-    r"|(^|[^a-z])total|"
+    r"|(^|[^a-z])total|points|pips|"
     r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade"
     r"|mistake|lesson|review|screenshot|url)"
 )

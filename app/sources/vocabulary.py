@@ -249,7 +249,7 @@ WORDS = {
         " price_currency devise_du_prix"
         " handelsvaluta munt měna para_birimi spot_price_currency profit_currency pnl_currency"
         " account_currency divisa"
-        " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg rate_currency"
+        " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg whg rate_currency"
         " value_currency price_ccy"
         " валюта buchungswährung 통화"
         ""

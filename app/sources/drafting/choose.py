@@ -369,6 +369,7 @@ class Chooser:
             "zeit",
             "uhrzeit",
             "of",
+            "hour",
             "fecha",
             "hora",
             "data",

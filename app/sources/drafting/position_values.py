@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import statistics
+from itertools import permutations
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -37,6 +38,8 @@ _LARGEST_FRACTION = 0.3
 """What a return or an excursion that does not say percent may be, to be taken for a fraction."""
 _SMALL_MOVE = 0.001
 """Change of price, as a fraction, below which profits say little about prices."""
+_CENT = 0.011
+"""What amounts that are rounded to cents may be off."""
 _FRACTIONS = ("max_drawdown", "max_gain")
 
 
@@ -81,7 +84,7 @@ def settle(decided: Decided) -> None:
         _profit(decided, reading, trades)
     elif {"entry_price", "exit_price"} <= fields.keys() and "pnl_usd" not in fields:
         _contracts(decided)
-    _fees(decided, reading)
+    _fees(decided)
     _returns(decided, reading)
     _fractions(contents, decided)
     _outcome(decided)
@@ -373,18 +376,43 @@ def _contracts(decided: Decided) -> None:
         )
 
 
-def _fees(decided: Decided, reading: Reading) -> None:
+def _fees(decided: Decided) -> None:
     spec = decided.fields.get("fees_usd")
     if spec is None:
         return
     numbers = [
         n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
     ]
-    if numbers and sum(n < 0 for n in numbers) > len(numbers) / 2:
+    told = _sign_by_profits(decided, spec)
+    if told == -1 or (not told and numbers and sum(n < 0 for n in numbers) > len(numbers) / 2):
         spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
-    _ = reading
+
+
+def _sign_by_profits(decided: Decided, spec: Spec) -> int:
+    """1 where fees as they stand are what profits before are more than profits after them, -1 where
+    that is so of the opposite, and 0 where the table has not both profits."""
+    contents = decided.kept.contents
+    columns = [contents.numbers(column) for column in spec.columns]
+    fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
+    profits = [
+        contents.numbers(column)
+        for column in contents.columns
+        if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
+    ]
+    for gross, net in permutations(profits, 2):
+        less = [
+            (before - after, fee)
+            for before, after, fee in zip(gross, net, fees, strict=True)
+            if before is not None and after is not None and fee
+        ]
+        if not less or sum(cost for cost, _ in less) <= 0:
+            continue
+        for sign in (1, -1):
+            if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
+                return sign
+    return 0
 
 
 def _returns(decided: Decided, reading: Reading) -> None:
