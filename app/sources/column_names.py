@@ -128,6 +128,8 @@ def known_as(column: str) -> str:
     while len(parts) > 1 and (parts[-1] in _CODES or parts[-1] in ("utc0", "0")):
         parts.pop()
     name = "_".join(parts)
+    if name in ("quantity_no", "qty_no", "shares_no", "units_no"):
+        name = name.removesuffix("_no")  # `Quantity #` counts, and numbers nothing.
     return name if name in _KNOWN else _SQUASHED.get(name.replace("_", ""), name)
 
 

@@ -98,9 +98,11 @@ def _no_side(decided: Decided) -> None:
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["0"], ""), "sell": (["1"], "")}
             return
-        if words and words <= {"1", "-1"}:
+    for column in contents.columns:
+        words = {word.strip().removeprefix("+") for word in contents.words(column)}
+        if words == {"1", "-1"} and known_as(column) in (*NAMES["side"], "pos"):
             fields["side"] = Spec([column])
-            decided.sections["sides"] = {"buy": (["1"], ""), "sell": (["-1"], "")}
+            decided.sections["sides"] = {"buy": (["1", "+1"], ""), "sell": (["-1"], "")}
             return
     symbol = fields.get("symbol")
     if symbol is not None and all(

@@ -85,8 +85,11 @@ def fields_of(
         why = "an entry and an exit are in one row" if pair_of_times or pair_of_prices else ""
         if (
             "exit_timestamp" not in as_positions
-            and "entry_timestamp" not in as_positions
             and "time" in as_fills
+            and (
+                "entry_timestamp" not in as_positions
+                or as_fills["time"].columns != as_positions["entry_timestamp"].columns
+            )
         ):
             as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
         if "exit_timestamp" in as_positions:
