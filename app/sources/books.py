@@ -20,6 +20,7 @@ from app.sources.mapping import Split
 ZERO = Decimal(0)
 _SAME_VALUE = Decimal("0.05")
 """By how much, as a share, two contract values may differ by the rounding of amounts."""
+SPLITS = ("split", "reverse")
 _JUMP = Decimal("1.5")
 """Minimum change of price, as a factor, for a sale of a multiple of the position to look like an
 unreported split."""
@@ -28,9 +29,10 @@ unreported split."""
 class Fill(NamedTuple):
     """A fill: `quantity` is signed (bought above 0), `fee` above 0 is paid, `multiplier` is the
     contract's value per point (None: that of the position, else 1). `kind` is `fill`, `expiry`
-    (all that is held ends at 0), `assignment` (`quantity` of it does) or `split` (`quantity`
-    units are added to what is held); `opens` is whether it says to open or to close;
-    `has_id` whether `own_id` is its own, and not made of its row."""
+    (all that is held ends at 0), `assignment` (`quantity` of it does), `split` (`quantity` units
+    are added to what is held), `reverse` (so that fewer are left) or `closing` (a fill against
+    what is held); `opens` is whether it says to open or to close; `has_id` whether `own_id` is its
+    own, and not made of its row."""
 
     ts: str
     quantity: Decimal
@@ -161,6 +163,7 @@ class Books:
         self._doubted = doubted
         self._shorts = shorts
         self._open: dict[tuple[Any, ...], Position] = {}
+        self._splitting: dict[tuple[Any, ...], list[Fill]] = {}
         self._doubt: dict[tuple[Any, ...], str] = {}
         self.oversold: dict[str, Decimal] = {}
         self.odd: list[tuple[str, Fill]] = []
@@ -170,11 +173,15 @@ class Books:
         position = self._open.get(fill.book)
         if position is not None:
             self._split_by_mapping(position, fill)
-        if fill.kind == "split":
-            self._split_by_row(position, fill)
+        if fill.kind in SPLITS:
+            self._splitting.setdefault(fill.book, []).append(fill)
             return None
+        if rows := self._splitting.pop(fill.book, None):
+            self._split_by_rows(position, rows)
         if fill.kind in ("expiry", "assignment"):
             return self._expire(position, fill)
+        if fill.kind == "closing" and position is not None:
+            fill = fill._replace(quantity=-position.direction * abs(fill.quantity))
         if position is not None:
             self._doubt_values(position, fill)
         rest, direction = abs(fill.quantity), 1 if fill.quantity > 0 else -1
@@ -198,6 +205,9 @@ class Books:
 
     def still_open(self) -> Iterable[Position]:
         """The positions that no fill has closed."""
+        for book, rows in self._splitting.items():
+            self._split_by_rows(self._open.get(book), rows)
+        self._splitting.clear()
         return self._open.values()
 
     def _may_open(self, fill: Fill, direction: int, rest: Decimal) -> bool:
@@ -215,11 +225,24 @@ class Books:
             if since < split.day <= fill.ts[:10]:
                 position.split(split.factor)
 
-    def _split_by_row(self, position: Position | None, fill: Fill) -> None:
-        if position is None or position.held + position.direction * fill.quantity <= 0:
-            self.odd.append(("splits of symbols not held, left out", fill))
+    def _split_by_rows(self, position: Position | None, rows: list[Fill]) -> None:
+        """Apply a split, of which some files have two rows: the units that go, and those that
+        come."""
+        added = sum((fill.quantity for fill in rows), ZERO)
+        first = rows[0]
+        if position is None:
+            self.odd.append(("splits of symbols not held, left out", first))
             return
-        position.split((position.held + fill.quantity) / position.held)
+        if len(rows) == 1 and first.kind == "split":
+            added = abs(added) * position.direction
+        held = position.held + position.direction * added
+        if held <= 0 or (first.kind == "reverse" and held >= position.held):
+            position.doubt = position.doubt or (
+                f"A split of {first.book[1]} on {first.ts[:10]} does not say how many units are"
+                " left: leave the row out, and name the split in [splits]."
+            )
+            return
+        position.split(held / position.held)
 
     def _expire(self, position: Position | None, fill: Fill) -> Position | None:
         if position is None:

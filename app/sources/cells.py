@@ -32,6 +32,8 @@ NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 DASHES = frozenset("-–")
 """The same, but for columns of sides."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
+HUNDREDTHS = {"GBp": "GBX", "GBx": "GBX", "ZAc": "ZAC"}
+"""Hundredths of a currency, whose codes differ from its own only by small letters."""
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
     "sell": Side(-1, -1),
@@ -42,9 +44,14 @@ OWN_SIDES: dict[str, Side | Event] = {
 
 _FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})'(\d\d)([0257]?)")
+_AT_PRICE = re.compile(r"\s+[\d.,]+\s*@\s*\D{0,3}[\d.,]+$")
+_EXPIRY_DAY = (
+    r"\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})"
+    r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{1,2},? '?(?:\d{4}|\d{2})"
+)
 _OPTION = re.compile(
-    r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) (Call|Put|C|P) \$?([\d.,]+)|"
-    r"\b([A-Z][A-Z0-9.]{0,5}) (\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})) \$?([\d.,]+) (Call|Put|C|P)\b",
+    rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) (Call|Put|C|P) \$?([\d.,]+)|"
+    rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) \$?([\d.,]+) (Call|Put|C|P)\b",
     re.IGNORECASE,
 )
 
@@ -57,6 +64,7 @@ class Cells:
         self._defaults = mapping.defaults
         side = mapping.columns.get("side")
         self._side_is_cash = side is not None and side.cash
+        self._side_is_paid = side is not None and side.paid
         self._in_32nds = mapping.apostrophe == "32nds"
         self._columns = {name: column.name for name, column in mapping.columns.items()}
 
@@ -107,7 +115,7 @@ class Cells:
             and (contract := option_contract(str(self.raw(row, column.option) or "")))
         ):
             return contract
-        return self.text(row, "symbol")
+        return named(self.text(row, "symbol"))
 
     def number(self, row: Mapping[str, Any], name: str) -> Any:
         """The field as a finite number, scaled; several columns are added.  Its text where it is
@@ -205,6 +213,10 @@ class Cells:
     def side(self, row: Mapping[str, Any]) -> Side | Event | None:
         """What the row's side means, by the mapping's own words first; None if unknown."""
         value = self.field(row, "side")
+        if self._side_is_paid:
+            paid = self.exact(row, "side")
+            unread = paid is None and not self.is_empty(row, "side")
+            return None if unread else Side(1, 1) if paid else Side(-1, -1)
         if value is None:
             return None
         if self._side_is_cash:
@@ -251,7 +263,8 @@ class Cells:
     def currency(self, row: Mapping[str, Any], symbol: Any = None) -> str:
         """The currency of the row's profit: its column's, with `currency = "quote"` that in which
         the pair `symbol` is priced."""
-        own = str(self.text(row, "currency") or "").strip().upper()
+        own = str(self.text(row, "currency") or "").strip()
+        own = HUNDREDTHS.get(own, own.upper())
         if not own and self.mapping.currency == QUOTE:
             pair = pair_of(str(symbol if symbol is not None else self.symbol(row) or ""))
             return pair[1] if pair else UNKNOWN
@@ -270,6 +283,15 @@ def _joined(part: Any) -> str:
     return as_text(part)
 
 
+def named(symbol: str | None) -> str | None:
+    """The symbol without the quantity and the price that a description of the trade ends with.
+
+    >>> named("Ocado Group plc Ordinary 2p 1000 @ 298.805"), named("@ES"), named(None)
+    ('Ocado Group plc Ordinary 2p', '@ES', None)
+    """
+    return symbol if not symbol or "@" not in symbol else _AT_PRICE.sub("", symbol)
+
+
 def option_contract(text: str) -> str | None:
     """The option that a text names, always written the same way.
 
@@ -278,6 +300,8 @@ def option_contract(text: str) -> str | None:
     ...     option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C"),
     ... )
     ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
+    >>> option_contract("TSLA Mar 15 2024 190.00 Call")
+    'TSLA Mar 15 2024 Call $190.00'
     """
     found = _OPTION.search(text)
     if found is None:

@@ -34,7 +34,8 @@ REASONS = ("exit_reason", "close_reason", "exit_tag", "sell_reason", "exit_type"
 
 AFTERWARDS = re.compile(
     r"(exit|close|status|profit|loss|pnl|return|roi|result|outcome|win(?!d)|durat|hold|held|days|mae|mfe"
-    r"|draw|gain|peak|worst|best|after|balance|equity|"
+    r"|draw|gain|peak|worst|best|after|balance|equity|proceeds|funding|financing|rollover"
+    r"|(^|[^a-z])total|points|pips|"
     r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade"
     r"|mistake|lesson|review|screenshot|url)"
 )
@@ -88,7 +89,7 @@ _CODES = frozenset(
         "ny",
     ]
 )
-_UNIT = re.compile(r"[(\[{（][^)\]}）]*[)\]}）]|[$€£¥₹]")
+_UNIT = re.compile(r"[(\[{（［][^)\]}）］]*[)\]}）］]|[$€£¥₹]")
 
 
 def folded(column: str) -> str:
@@ -127,6 +128,8 @@ def known_as(column: str) -> str:
     while len(parts) > 1 and (parts[-1] in _CODES or parts[-1] in ("utc0", "0")):
         parts.pop()
     name = "_".join(parts)
+    if name in ("quantity_no", "qty_no", "shares_no", "units_no"):
+        name = name.removesuffix("_no")  # `Quantity #` counts, and numbers nothing.
     return name if name in _KNOWN else _SQUASHED.get(name.replace("_", ""), name)
 
 
@@ -148,7 +151,14 @@ def currency_in(column: str) -> str | None:
     ... )
     ('USDT', 'USD', None, 'EUR', 'USDT')
     """
-    for sign, code in (("€", "EUR"), ("£", "GBP"), ("₹", "INR"), ("$", "USD")):
+    for sign, code in (
+        ("USドル", "USD"),
+        ("円", "JPY"),
+        ("€", "EUR"),
+        ("£", "GBP"),
+        ("₹", "INR"),
+        ("$", "USD"),
+    ):
         if sign in column:
             return code
     found = re.search(

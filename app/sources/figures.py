@@ -47,7 +47,7 @@ _CODES = (
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs"
-    r"|stk|coins?))"
+    r"|stk|coins?|r))"
 )
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
@@ -77,6 +77,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     ...     written("12-").text, written("1'234.5").text,
     ... )
     (WrittenNumber(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
+    >>> written("-1.5R")
+    WrittenNumber(text='-1.5', percent=False, unit='R')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
     [None, None, None, None, None, None, None]
     """

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from app.sources import making
 from app.sources.amounts import contract_value, from_net, is_cent_rounding
-from app.sources.books import ZERO, Fill
+from app.sources.books import SPLITS, ZERO, Fill
 from app.sources.cells import Cells
 from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
@@ -24,6 +24,8 @@ from app.sources.tables import Row
 
 UNREADABLE = "rows that cannot be read as fills; positions of their symbols may be wrong"
 _BITCOIN = ("XBT", "BTC")
+_HUNDREDS = {("GBP", "GBX"), ("ZAR", "ZAC"), ("ILS", "ILA")}
+"""Currencies of fees of what is priced in hundredths of them."""
 
 
 class Closing(NamedTuple):
@@ -55,6 +57,9 @@ class FillReader:
         ts, symbol = cells.time(row.cells, "time"), cells.symbol(row.cells)
         has_side = cells.has("side")
         side = cells.side(row.cells) if has_side else Side(1, 1)
+        closing = isinstance(side, Event) and side.kind == "closing"
+        if closing:
+            side = Side(-1, 1, False)  # What is held decides.
         if isinstance(side, Event):
             return self._event_of_row(side, ts, symbol, row, place)
         quantity, price = cells.exact(row.cells, "quantity"), cells.exact(row.cells, "price")
@@ -127,6 +132,7 @@ class FillReader:
             own_id,
             place,
             row.position,
+            "closing" if closing else "fill",
             opens=opens,
             has_id=fill_id is not None,
         )
@@ -154,7 +160,7 @@ class FillReader:
         )
         return Fill(
             ts,
-            abs(quantity),
+            quantity if event.kind in SPLITS else abs(quantity),
             ZERO,
             ZERO,
             None,
@@ -234,6 +240,8 @@ class FillReader:
             satoshis = self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee
         quote = pair[1] if pair else currency
+        if (coin, quote) in _HUNDREDS:
+            return signed, price, fee * 100
         if coin in (quote, currency) or (coin in making.US_DOLLARS and quote in making.US_DOLLARS):
             return signed, price, fee
         if pair is not None and coin == pair[0] and abs(signed) > fee:

@@ -119,7 +119,8 @@ class Column:
     columns, texts are joined and numbers added.  `option` is a column in which the contract of an
     option may stand, which then is the symbol; with `absolute` a number's sign does not count, with
     `coin` the symbol is the unit of an amount, with `cash` the side is the sign of an amount of
-    money (below 0 where something was bought), and `per_unit` makes a price of an amount."""
+    money (below 0 where something was bought), with `paid` an amount there means that something
+    was bought, none that it was sold, and `per_unit` makes a price of an amount."""
 
     name: str
     scale: float | None = None
@@ -131,6 +132,7 @@ class Column:
     absolute: bool = False
     coin: bool = False
     cash: bool = False
+    paid: bool = False
     per_unit: bool = False
 
 

@@ -376,6 +376,7 @@ class _Reader:
                 "absolute",
                 "coin",
                 "cash",
+                "paid",
                 "per_unit",
             ),
         )
@@ -386,7 +387,7 @@ class _Reader:
                 "has option, which only a symbol can have: the column with the contract of an"
                 " option.",
             )
-        for key, field_name in (("cash", "side"), ("per_unit", "price")):
+        for key, field_name in (("cash", "side"), ("paid", "side"), ("per_unit", "price")):
             if key in given and name != field_name:
                 self._wrong("columns", name, f"has {key}, which only a {field_name} can have.")
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
@@ -422,6 +423,7 @@ class _Reader:
             absolute=bool(given.get("absolute", False)),
             coin=bool(given.get("coin", False)),
             cash=bool(given.get("cash", False)),
+            paid=bool(given.get("paid", False)),
             per_unit=bool(given.get("per_unit", False)),
         )
 

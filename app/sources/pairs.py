@@ -232,6 +232,15 @@ def is_crypto(symbol: str) -> bool:
     return pair is not None and not (pair[0] in (*_FIAT, "XAU", "XAG") and pair[1] in _FIAT)
 
 
+def is_coin(symbol: str) -> bool:
+    """Whether the symbol is a well-known coin.
+
+    >>> is_coin("BTC"), is_coin("USD")
+    (True, False)
+    """
+    return symbol.strip().upper() in _COINS
+
+
 def is_occ(symbol: str) -> bool:
     """Whether the symbol names an option as clearing houses do: root, day, right and strike.
 

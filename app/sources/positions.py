@@ -234,7 +234,8 @@ class Positions:
         quantity: Any = self._cells.number(row, "quantity")
         fees: Any = summary.get("fees_usd")
         pnl: Any = summary.get("pnl_usd")
-        value = self._value(row)
+        told = self._told_value(row)
+        value = told if told is not None or self._lacks_value(row) else 1.0
         if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
             symbol = self._cells.symbol(row)
             summary[_WRONG] = (
@@ -264,32 +265,35 @@ class Positions:
                 " profit's sign are misread."
             )
         if summary.get("roi") is None:
-            summary["roi"] = self._return(
-                pnl, paid, gross, entered, None if inverse else size, fees
-            )
+            stake = entered * size if size and not inverse else None
+            is_told = told is not None and not _numbers(fees)
+            summary["roi"] = self._return(pnl, paid, gross, entered, stake, is_told)
 
     def _return(
-        self, pnl: Any, paid: float, gross: float, entered: float, size: float | None, fees: Any
+        self,
+        pnl: Any,
+        paid: float,
+        gross: float,
+        entered: float,
+        stake: float | None,
+        is_told: bool,
     ) -> float:
-        """Profit after fees over what was bought (for shorts: sold) to open."""
+        """Profit after fees over what was bought (for shorts: sold) to open: `stake`, which counts
+        before the prices where its contract value `is_told`."""
         profit = self._mapping.profit
         if profit == "shown":
             return round(gross / entered, 8)
         if not (profit and _numbers(pnl)):
-            return round((gross - (paid / size if size else 0.0)) / entered, 8)
+            return round(gross / entered - (paid / stake if stake else 0.0), 8)
         before: float = pnl if profit == "gross" else pnl + paid
         after: float = pnl - paid if profit == "gross" else pnl
-        if (
-            not _numbers(fees)
-            and size
-            and (self._mapping.multipliers or self._cells.has("multiplier"))
-        ):
-            return round(after / (entered * size), 8)
+        if is_told and stake:
+            return round(after / stake, 8)
         if before and gross and (before > 0) == (gross > 0):
             # By the ratio, so that neither the contract's value nor the currency of the profit
             # matters.
             return round(gross / entered * after / before, 8)
-        return round(after / (entered * size) if size else gross / entered, 8)
+        return round(after / stake if stake else gross / entered, 8)
 
     def _contradict(self, pnl: float, paid: float, gross: float, entered: float) -> bool:
         """Whether profit and prices have different signs, fees and rounding apart."""
@@ -300,9 +304,8 @@ class Positions:
         # Fees that no column has can eat a small gain.
         return not (pnl < 0 < gross and not paid and gross <= _EATEN * entered)
 
-    def _value(self, row: Mapping[str, Any]) -> float | None:
-        """Money per point and unit: by the mapping's pattern, the row's column, else 1; None where
-        the mapping tells it of others."""
+    def _told_value(self, row: Mapping[str, Any]) -> float | None:
+        """Money per point and unit, by the mapping's pattern or the row's column."""
         if self._mapping.multipliers:
             symbol = str(self._cells.symbol(row))
             found = next(
@@ -316,12 +319,14 @@ class Positions:
             if found is not None:
                 return found
         own: Any = self._cells.number(row, "multiplier")
-        if _numbers(own):
-            return float(own)
-        contract = self._mapping.multipliers and (
-            is_option(symbol := str(self._cells.symbol(row))) or future_of(symbol) is not None
+        return float(own) if _numbers(own) else None
+
+    def _lacks_value(self, row: Mapping[str, Any]) -> bool:
+        """Whether the mapping tells contract values of others, and none of this contract."""
+        symbol = str(self._cells.symbol(row))
+        return bool(self._mapping.multipliers) and (
+            is_option(symbol) or future_of(symbol) is not None
         )
-        return None if contract else 1.0
 
 
 def _numbers(*values: Any) -> bool:

@@ -22,7 +22,9 @@ class Side(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What is no purchase and no sale but changes a position: `expiry`, `split`, `assignment`."""
+    """What is no purchase and no sale but changes a position: `expiry`, `split`, `reverse` (a split
+    that leaves fewer units), `assignment`, and `closing`: a fill that reduces what is held,
+    whichever side that takes."""
 
     kind: str
 
@@ -59,6 +61,13 @@ _EXACT = {
             "comprar",
             "koop",
             "acquisto",
+            "bid",
+            "køb",
+            "alış",
+            "nákup",
+            "vétel",
+            "købt",
+            "osto",
         ],
         Side(1, 1),
     ),
@@ -97,6 +106,11 @@ _EXACT = {
             "vender",
             "verkoop",
             "vendita",
+            "ask",
+            "myynti",
+            "satış",
+            "prodej",
+            "eladás",
         ],
         Side(-1, -1),
     ),
@@ -194,13 +208,18 @@ LETTERS = frozenset("cakv")
 _EAST_BUY, _EAST_SELL = re.compile("現物買|买入|買入|買付"), re.compile("現物売|卖出|賣出|売付")
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
+_REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
+_CLOSING = re.compile(
+    r"(close|closing) (trade|position|deal)|(trade|position|deal) closed?"
+    r"|stop loss|take profit|trailing stop|stop out|margin (call|close ?out)|liquidation"
+)
 _NO_TRADE = re.compile(
     r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen"
     r"|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|transfer|journal|jnl"
     r"|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus"
     r"|reinvest(ment)?|roll(over)?|swap|money movement|cancel(l?ed)?|correction|adjustment"
-    r"|mergers?|spinoff|xent|mint|slip|sweep|commission|net out|insurance_clear"
+    r"|mergers?|spinoff|xent|mint|cash (in|out)|slip|sweep|commission|net out|insurance_clear"
     r"|receive[ds]?(?! deliver)|send|sent|rewards?|income|learning|incentives?|unstaking"
     r"|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake"
     r"|unstake|reward|utdelning|insättning|uttag|ränta|källskatt|dividendo?s?|dividendi|proventi?|cedola"
@@ -238,12 +257,19 @@ def read_side(text: str) -> Side | Event | None:
     found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())
     if found:
         return found
+    if _CLOSING.fullmatch(_GLUE.sub(" ", word)):
+        return Event("closing")
     if _REINVESTED.match(word):
         return Side(1, 1)
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
         return None
+    inner = re.search(r"\((?:(open|close) (long|short))\)", word)
+    if inner and re.match(r"(buy|sell)\b", word):
+        return _of_two_words(f"{inner[1]} {inner[2]}")
     for kind, pattern in (("expiry", _EXPIRY), ("split", _SPLIT), ("assignment", _ASSIGNMENT)):
         bought = kind == "assignment" and re.match(r"(you )?(bought|sold|buy|sell)\b", word)
+        if kind == "split" and _REVERSE.search(word):
+            kind = "reverse"
         if pattern.search(word) and not bought:
             return Event(kind)  # `YOU BOUGHT ASSIGNED PUTS` are the shares.
     if sentence := _SENTENCE.search(word):
@@ -258,6 +284,8 @@ def read_side(text: str) -> Side | Event | None:
         return Side(1, 1) if bought else Side(-1, -1)
     if named := re.match(r"(purchase|sale)\b", word):
         return _EXACT[named[1]]
+    if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
+        return _EXACT["buy" if of_order[2] == "bid" else "sell"]
     verbs = set(re.findall(r"\b(buy|sell)\b", word))
     if len(verbs) == 1 and not re.search(r"\b(long|short)\b", word):
         return _EXACT[verbs.pop()]
@@ -269,6 +297,8 @@ def _of_two_words(word: str) -> Side | None:
     glued = _GLUE.sub(" ", word)
     east = bool(re.search(r"[\u3040-\u9fff]", word))
     edge = "" if east else r"\b"
+    if re.search(r"\b(long|short) term\b", glued):
+        return None
     long_, short = re.search(edge + _LONG + edge, glued), re.search(edge + _SHORT + edge, glued)
     if bool(long_) == bool(short):
         return None
@@ -276,7 +306,8 @@ def _of_two_words(word: str) -> Side | None:
     opens, closes = re.search(edge + _OPEN + edge, glued), re.search(edge + _CLOSE + edge, glued)
     if bool(opens) != bool(closes):
         return Side(position if opens else -position, position, bool(opens))
-    return Side(position, position) if glued.split(" ")[0] in _EXACT or east else None
+    first = glued.split(" ")[0]
+    return Side(position, position) if first in (*_EXACT, "go") or east else None
 
 
 def opens_or_closes(text: str) -> bool | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _FOREIGN = {
@@ -108,7 +109,7 @@ _WHOLE = tuple(
         rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?{day}"
         r"(?:(?P<gap>t|,\s*|;\s*|\s+-\s+|\s+at\s+|\s+|-|)"
         r"(?P<h>\d{1,2}):?(?P<min>\d{2})(?::?(?P<sec>\d{2})(?:[.,](?P<frac>\d{1,9}))?)?"
-        r"\s*(?P<ap>[ap]\.?m\.?)?)?\s*(?P<z>[+-]\d{2}:?\d{2}|[a-z]{1,4}(?:[+-]\d{1,2})?)?",
+        r"\s*(?P<ap>[ap]\.?m\.?)?)?,?\s*(?P<z>[+-]\d{2}:?\d{2}|[a-z]{1,4}(?:[+-]\d{1,2}(?::?\d{2})?)?)?",
         re.IGNORECASE,
     )
     for day in _DAY
@@ -120,13 +121,17 @@ _CLOCK_FIRST = re.compile(
 _MARK = re.compile(r"(?<=\d) (BP|EP)$")
 """Of Sierra Chart's times of the first and the last fill of a position."""
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
+_NAMED = re.compile(r"((?:GMT|UTC)[+-]\d{4}) \([^()]+\)$")
+"""What browsers add to an offset."""
+_ZONE = re.compile(r"[, ]\s*\(?([A-Z][A-Za-z]+/[A-Z][A-Za-z_/]+)\)?$")
+"""A place in a cell, as zoneinfo calls it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """One reading of a cell: year, month and day (`order` is `?` where they may be the other way
-    round, else empty), the time of day (None: a bare day) and the offset in minutes (None: not
-    said)."""
+    round, else empty), the time of day (None: a bare day), the offset in minutes (None: not said)
+    and the place whose clock it is (empty: not said)."""
 
     year: int
     first: int
@@ -134,6 +139,11 @@ class Read:
     order: str
     clock: tuple[int, int, int, int] | None
     offset: int | None
+    place: str = field(default="", repr=False)
+
+    @property
+    def has_zone(self) -> bool:
+        return self.offset is not None or bool(self.place)
 
 
 @lru_cache(maxsize=65_536)
@@ -149,7 +159,9 @@ def parsed(text: str) -> Read | None:
     ... )
     (29, 0, 3)
     """
-    cell = _MARK.sub("", _AS_OF.sub("", text.strip()))
+    cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", text.strip()))), ""
+    if (named := _ZONE.search(cell)) and named[1] in available_timezones():
+        cell, place = cell[: named.start()], named[1]
     if clock_first := _CLOCK_FIRST.fullmatch(cell):
         cell = f"{clock_first[2]} {clock_first[1]}"
     if not any(c.isdigit() for c in cell) or len(cell) > 60:
@@ -181,7 +193,7 @@ def parsed(text: str) -> Read | None:
     offset, known = _offset(part.get("z"))
     if not known or clock is ... or not _possible(year, first, second, order):
         return None
-    return Read(year, first, second, order, clock, offset)  # type: ignore[arg-type]
+    return Read(year, first, second, order, clock, offset, place)  # type: ignore[arg-type]
 
 
 def _clock(part: dict[str, str | None]) -> object:
@@ -221,6 +233,10 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
     """(the moment, whether it has an offset of its own) of a cell; `order` is `dm` or `md`.  None
     where that order does not read it.
 
+    >>> moment("Mon Mar 04 2024 10:00:00 GMT+0100 (Central European Time)", "md")[0].isoformat()
+    '2024-03-04T10:00:00+01:00'
+    >>> moment("2024-03-04 10:15:20, US/Eastern", "md")[0].utcoffset().total_seconds() / 3600
+    -5.0
     >>> when, has_offset = moment("05/03/2024 09:30 EDT", "md")
     >>> when.isoformat(), has_offset, moment("13/04/2026", "md")
     ('2024-05-03T09:30:00-04:00', True, None)
@@ -239,6 +255,8 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
         made = datetime(found.year, month, day, hour, minute, second, micro)  # noqa: DTZ001
     except ValueError:
         return None
+    if found.offset is None and found.place:
+        return made.replace(tzinfo=ZoneInfo(found.place)), True
     if found.offset is None:
         return made, False
     return (

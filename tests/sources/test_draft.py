@@ -243,6 +243,19 @@ def test_the_encodings_that_spreadsheets_write(
     assert [event["entry_context"] for event in events] == [{"größe": "groß"}, {"größe": "klein"}]
 
 
+def test_what_follows_the_profit_is_left_out_of_the_scope(tmp_path: Path) -> None:
+    profits = [5.0, -3.0, 8.0, -2.0, 1.0, -6.0, 4.0, 2.0, -1.0, -4.0]
+    rows = [
+        (f"2024-01-{i + 10}", profit, 100 + profit * 1.1, "gut" if profit > 0 else "nicht", i % 2)
+        for i, profit in enumerate(profits)
+    ]
+    columns = "exit_date|roi_pct|kasse|ampel|stufe"
+    made = draft(table(tmp_path / "t.csv", columns, rows), "t")
+    assert tomllib.loads(made.text)["scope"] == {"stufe": "stufe"}
+    for column in ("kasse", "ampel"):
+        assert any(f"{column}, it follows the profit" in sentence for sentence in made.guessed)
+
+
 def test_decimal_commas_defaults_and_odd_names(tmp_path: Path) -> None:
     rows = [
         (f"0{i + 1}.03.2024", "2,5", "" if i % 2 else "Lücke", f"{i},25", 'say "x"')

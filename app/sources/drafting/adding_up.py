@@ -39,6 +39,8 @@ NICE = (
     62500,
     125000,
 )
+_TELLING = 0.1
+"""What the rounding of an amount may be of it, at most, for it to tell anything."""
 _MOST = 0.8
 """Share of rows that a reading has to explain to be taken."""
 
@@ -349,6 +351,8 @@ def _amount_share(
         if number is None or not size or not number:
             continue
         paid = abs(number)
+        if rounding > _TELLING * paid:
+            continue
         if kind == "net":
             paid += -abs(fee) if buy else abs(fee)
         rows[name].append((paid, size))
@@ -360,8 +364,9 @@ def _amount_share(
         close = sum(
             abs(paid - value * size) <= max(1.2 * rounding, paid * 1e-4) for paid, size in own
         )
-        # One row explains itself with any value, so only a usual one counts.
-        if len(own) == 1 and nice(middle) is None:
+        # One row explains itself with any value, so only a usual one counts; and no contract has
+        # nearly one unit: that is a rate of exchange.
+        if nice(middle) is None and (len(own) == 1 or 0.2 < middle < 5):
             close = 0
         good += close
         values[name] = value
@@ -373,10 +378,12 @@ def _nearly(
 ) -> tuple[float, dict[str, float]]:
     """Amounts from which small fees that no column has are taken off."""
     rows = [(abs(a), name, s) for a, name, s in zip(numbers, names, sizes, strict=True) if a and s]
-    good, values = 0, {}
+    good = 0
+    values: dict[str, float] = {}
     for paid, name, size in rows:
         value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
         if abs(value * size - paid) <= max(0.05 * value * size, 2.5):
             good += 1
-            values[name] = value
+            # Several of one name, as of a share and its option, are told row by row.
+            values[name] = max(value, values.get(name, 0.0))
     return (good / len(rows) if rows else 0.0), values

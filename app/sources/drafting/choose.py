@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from app.sources.cells import as_text, option_contract
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.contents import Contents, alike
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.fee_columns import fee_columns
 from app.sources.drafting.side_columns import side_column, with_effect
 from app.sources.drafting.spec import Fields, Spec
-from app.sources.pairs import is_occ
+from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
 from app.sources.sides import Side, opens_or_closes, read_side
 
 POSITIONS = (
@@ -76,74 +75,13 @@ NUMBERS = frozenset(
     }
     | {"fee", "multiplier", "revision", "gross", "net", "stake"}
 )
-_LIMIT = re.compile(
-    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark|strike"
+LIMIT = re.compile(
+    r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark(_|$)|strike"
     r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
 _NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
-_OPTION_PARTS = (
-    re.compile(
-        r"^(expir|exp(iry|iration|_date|_day)?$|exp$|expiration_date|maturity|last_trade_date)"
-    ),
-    re.compile(r"^strike|strike_price$"),
-    re.compile(r"^(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
-)
-_CURRENCIES = frozenset(
-    [
-        "USD",
-        "EUR",
-        "GBP",
-        "GBX",
-        "GBp",
-        "JPY",
-        "CHF",
-        "CAD",
-        "AUD",
-        "NZD",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
-        "CZK",
-        "HUF",
-        "HKD",
-        "SGD",
-        "INR",
-        "CNY",
-        "KRW",
-        "BRL",
-        "MXN",
-        "ZAR",
-        "TRY",
-        "TWD",
-    ]
-)
-_EXCHANGES = frozenset(
-    [
-        "NASDAQ",
-        "NYSE",
-        "ARCA",
-        "AMEX",
-        "BATS",
-        "ASX",
-        "LSE",
-        "TSX",
-        "XETRA",
-        "FRA",
-        "NSE",
-        "BSE",
-        "HKEX",
-        "SGX",
-        "JPX",
-        "TSE",
-        "MCX",
-        "NFO",
-        "FX",
-        "OTC",
-    ]
-)
-"""Where something is traded, which is not what is traded."""
 _CURRENCIES_OF_PRICES = ("quote_currency", "instrumentvaluta", "instrument_currency", "currency")
+_OF_PRICE = re.compile("pri[cxs]|prezzo|precio|kurs|cours")
 _CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
 _OF_FEES = (
     r"(currency|coin|asset).*(fee|commission)|(fee|commission).*(currency|coin|asset|token|unit)"
@@ -159,6 +97,7 @@ class Chooser:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
         self._names = {column: known_as(column) for column in contents.columns}
+        self._symbols = SymbolColumns(contents, self._names)
 
     def match(self, fields: Iterable[str]) -> Fields:
         """The fields for which there is a column."""
@@ -191,6 +130,8 @@ class Chooser:
                 and (column := self._currency_column(found)) is not None
             ):
                 spec = Spec([column])
+            if spec is None and name == "currency" and "symbol" in found:
+                spec = self._symbols.market(found["symbol"].column, used)
             if spec is not None:
                 found[name] = spec
         self._twofold(found)
@@ -218,7 +159,7 @@ class Chooser:
             columns = fee_columns(self._contents, self._names, used)
             return Spec(columns) if columns else None
         if name == "symbol":
-            return self._symbol(used)
+            return self._symbols.spec(self._candidates("symbol"), used)
         return None
 
     def _candidates(self, name: str) -> Iterator[str]:
@@ -281,10 +222,10 @@ class Chooser:
         currencies = [
             column
             for column in self._contents.columns
-            if words(column) and all(word.strip() in _CURRENCIES for word in words(column))
+            if words(column) and all(word.strip() in CURRENCIES for word in words(column))
         ]
         behind = self._next_currency(fee)
-        if behind is not None and len(currencies) > 1:
+        if behind and len(currencies) > 1 and not _OF_PRICE.search(self._names[behind]):
             return behind
         accounts = [
             column for column in currencies if self._names[column] in _CURRENCIES_OF_ACCOUNTS
@@ -299,11 +240,11 @@ class Chooser:
         columns = list(self._contents.columns)
         at = columns.index(column) + 1
         words = self._contents.words(columns[at]) if at < len(columns) else {}
-        return columns[at] if words and all(word.strip() in _CURRENCIES for word in words) else None
+        return columns[at] if words and all(word.strip() in CURRENCIES for word in words) else None
 
     def _other(self, name: str, own: str) -> bool:
         """Whether the additional words change the meaning: a limit price is not a price."""
-        if _LIMIT.search(own):
+        if LIMIT.search(own):
             return True
         if name == "pnl_usd":
             return bool(
@@ -326,7 +267,9 @@ class Chooser:
         if name == "stake" and _PER_POINT.search(column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
-            signs = sum(n for unit, n in c.signs(column).items() if unit in _CURRENCIES)
+            if re.search("[$€£¥₹]", column):
+                return False  # Money, by its name.
+            signs = sum(n for unit, n in c.signs(column).items() if unit in CURRENCIES)
             if signs * 2 > len(values) or not any(c.read_numbers(column)):
                 return False  # An amount of money, or what is left of a position.
         if name in NUMBERS:
@@ -340,6 +283,8 @@ class Chooser:
                 and not c.is_numeric(column)
             ):
                 return False
+            if name == "price" and set(c.read_numbers(column)) == {1} and self._has_prices(column):
+                return False  # A rate of exchange.
             return c.is_numeric(column) and (
                 name != "multiplier" or all(n > 0 for n in c.read_numbers(column))
             )
@@ -357,6 +302,12 @@ class Chooser:
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True
+
+    def _has_prices(self, but: str) -> bool:
+        return any(
+            column != but and own in NAMES["price"] and self._contents.is_numeric(column)
+            for column, own in self._names.items()
+        )
 
     # --- times
     # ----------------------------------------------------------------------------------------------
@@ -420,6 +371,7 @@ class Chooser:
             "zeit",
             "uhrzeit",
             "of",
+            "hour",
             "fecha",
             "hora",
             "data",
@@ -455,117 +407,3 @@ class Chooser:
                     found[name] = spec
         if prices and (times or {"entry_timestamp", "exit_timestamp"} <= found.keys()):
             found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])
-
-    # --- symbols
-    # ----------------------------------------------------------------------------------------------
-
-    def _symbol(self, used: set[str]) -> Spec | None:
-        c = self._contents
-        found = [
-            column
-            for column in dict.fromkeys(self._candidates("symbol"))
-            if column not in used
-            and c.values(column)
-            and not c.is_numeric(column)
-            and c.time(column) is None
-            and not c.is_clock(column)
-            and (
-                self._names[column] not in ("market", "action")
-                or not any(isinstance(read_side(w), Side) for w in c.words(column))
-            )
-            and not all(w.strip().upper() in _EXCHANGES for w in c.words(column))
-        ]
-        found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
-        if not found and "quote_currency" in self._names.values():
-            # What is bought is a coin, beside the currency in which it is priced.
-            found = [c for c, own in self._names.items() if own == "currency"][:1]
-        if not found:
-            found = self._unit_column(used)
-        if not found:
-            return None
-        symbol = found[0]
-        if any(option_contract(word) or is_occ(word) for word in c.words(symbol)):
-            return Spec([symbol])
-        parts = [self._part(pattern, symbol) for pattern in _OPTION_PARTS]
-        parts[2] = parts[2] or self._right(symbol)
-        if parts[0] and parts[1] and self._is_underlying(symbol):
-            return Spec(
-                [symbol, *(part for part in parts if part)],
-                comment="an option is an instrument of its own",
-            )
-        for column in alike(c.columns, r"^description|^name$|^security"):
-            if column != symbol and any(option_contract(word) for word in c.words(column)):
-                return Spec(
-                    [symbol],
-                    {"option": column},
-                    "an option named in the other column is an instrument of its own",
-                )
-        return Spec([symbol])
-
-    def _unit_column(self, used: set[str]) -> list[str]:
-        """The column with the coin or asset of the quantities: `Amount currency` of `Amount`."""
-        quantities = {
-            own for own in self._names.values() if own in NAMES["quantity"] and own != "currency"
-        }
-        return [
-            column
-            for column, own in self._names.items()
-            if column not in used
-            and own.rpartition("_")[0] in quantities
-            and own.rpartition("_")[2] in ("currency", "coin", "asset", "ccy", "unit")
-            and not all(word.strip() in _CURRENCIES for word in self._contents.words(column))
-            and self._contents.values(column)
-            and not self._contents.is_numeric(column)
-        ]
-
-    def _is_underlying(self, symbol: str) -> bool:
-        """Whether the symbols are short ones, that do not name the contract themselves."""
-        return all(len(word) <= 6 for word in self._contents.words(symbol))
-
-    def _part(self, pattern: re.Pattern[str], symbol: str) -> str | None:
-        return next(
-            (
-                column
-                for column, name in self._names.items()
-                if pattern.search(name) and column != symbol and self._contents.values(column)
-            ),
-            None,
-        )
-
-    def _right(self, symbol: str) -> str | None:
-        """A column that says call or put, whatever it is called."""
-        for column in self._contents.columns:
-            words = {word.strip().lower() for word in self._contents.words(column)}
-            if (
-                column != symbol
-                and words & {"call", "put"}
-                and words
-                <= {
-                    "call",
-                    "put",
-                    "c",
-                    "p",
-                    "stock",
-                    "equity",
-                    "etf",
-                    "future",
-                    "none",
-                    "-",
-                }
-            ):
-                return column
-        return None
-
-
-def no_trade_words(contents: Contents, column: str) -> list[str]:
-    """The words of the column that are no side, no expiry and no split."""
-    return [word for word in contents.words(column) if read_side(word) is None]
-
-
-def rows_of(contents: Contents, column: str, word: str) -> list[int]:
-    """The rows in which the word stands."""
-    return [
-        i
-        for i, value in enumerate(contents.cells(column))
-        if value is not None and as_text(value) == word
-    ]

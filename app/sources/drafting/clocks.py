@@ -6,9 +6,11 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from zoneinfo import available_timezones
 
 from app.sources import times
 from app.sources.cells import as_text
+from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
 from app.sources.drafting.contents import zone_of_name
 from app.sources.drafting.decided import Decided
@@ -60,6 +62,10 @@ def settle_times(decided: Decided) -> None:
             f"Whether the day or the month comes first in {columns}: {example} and all others can"
             " be either."
         )
+    if naive and (named := _zone_of_column(decided)):
+        decided.guessed.append(f"The time zone is {named[0]}, by {named[1]}.")
+        decided.keys["timezone"] = (named[0], f"by {named[1]}")
+        return
     zone, line = _zone_of_texts(contents.texts) if naive else (None, "")
     if zone:
         decided.guessed.append(f"The time zone of {' and '.join(naive)} is {zone}, by the {line}.")
@@ -78,6 +84,16 @@ def settle_times(decided: Decided) -> None:
             f"{' and '.join(day_only)} has days without a time: fills of one day keep the order of"
             " the rows."
         )
+
+
+def _zone_of_column(decided: Decided) -> tuple[str, str] | None:
+    """(the time zone that a column names in all rows, the column)."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = list(contents.words(column))
+        if known_as(column) in ("timezone", "time_zone", "tz") and len(words) == 1:
+            return (words[0], column) if words[0] in available_timezones() else None
+    return None
 
 
 def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:

@@ -14,7 +14,7 @@ from datetime import date, datetime, time
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from app.sources import times
 from app.sources.cells import DASHES, NOTHING, as_text, parse_number, parse_time
@@ -105,6 +105,19 @@ STILL_OPEN = frozenset(
 """Words for a trade that has no exit yet."""
 _EAST_TIMES = re.compile("日期|時間|时间|日時|約定日")
 _UTC = ZoneInfo("UTC")
+_ZONES = {
+    **dict.fromkeys(("ET", "EST", "EDT", "NY"), "America/New_York"),
+    **dict.fromkeys(("CT", "CST", "CDT"), "America/Chicago"),
+    **dict.fromkeys(("PT", "PST", "PDT"), "America/Los_Angeles"),
+    **dict.fromkeys(("CET", "CEST", "MEZ", "MESZ"), "Europe/Berlin"),
+    **dict.fromkeys(("AEST", "AEDT"), "Australia/Sydney"),
+    "IST": "Asia/Kolkata",
+    "JST": "Asia/Tokyo",
+    "KST": "Asia/Seoul",
+    "HKT": "Asia/Hong_Kong",
+    "SGT": "Asia/Singapore",
+}
+"""Places whose zone the name of a column may say."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +290,8 @@ class Contents:
         if words & _TIME_WORDS and (serial := self._serial(texts)) is not None:
             return serial
         if all(
-            re.fullmatch(r"[\d.,]+", t) and (len(t) != 8 or not words & _TIME_WORDS) for t in texts
+            re.fullmatch(r"[\d.,]+", t) and (len(t) not in (8, 14) or not words & _TIME_WORDS)
+            for t in texts
         ) and not all(re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{4}", t) for t in texts):
             return None
         return self._read_texts(column, texts)
@@ -315,7 +329,7 @@ class Contents:
         cells_zone = (
             "America/New_York" if any(t.rstrip().upper().endswith(" ET") for t in good) else None
         )
-        offset = all(r.offset is not None for r in read if r is not None)
+        offset = all(r.has_zone for r in read if r is not None)
         order, ambiguous, told = next(iter(possible)), "", ""
         if _year_may_be_first(good):
             return TimeReading(
@@ -405,13 +419,21 @@ def zone_of_name(column: str) -> str | None:
     ...     for name in ("Date(UTC)", "Time (UTC+8)", "Trade Time(UTC+0)", "Opened", "Date (EST)")
     ... ]
     ['UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York']
+    >>> zone_of_name("Transaction Time (CET)"), zone_of_name("Price (USD)")
+    ('Europe/Berlin', None)
+    >>> zone_of_name("Trade Time (New York)"), zone_of_name("Price (Local)")
+    ('America/New_York', None)
     """
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):
         hours = int(found[1])
         return "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
     if re.search(r"(?<![A-Za-z])(UTC|GMT)(?![A-Za-z])", column, re.IGNORECASE):
         return "UTC"
-    return "America/New_York" if re.search(r"[(\s_](ET|EST|EDT|NY)\)?$", column) else None
+    if city := re.search(r"\(([A-Z][a-z]+(?: [A-Z][a-z]+)?)\)$", column):
+        name = "/" + city[1].replace(" ", "_")
+        return next((zone for zone in sorted(available_timezones()) if zone.endswith(name)), None)
+    found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", column)
+    return _ZONES.get(found[1]) if found else None
 
 
 def alike(columns: Sequence[str], words: str) -> list[str]:

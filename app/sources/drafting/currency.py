@@ -23,7 +23,19 @@ _ABROAD_QUESTION = (
 )
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
-_RUPEES = re.compile(r"NSE|BSE|NFO|MCX|BFO|CDS")
+_EXCHANGES = {
+    **dict.fromkeys(("NSE", "BSE", "NFO", "MCX", "BFO", "CDS"), "INR"),
+    **dict.fromkeys(("TSX", "TSXV"), "CAD"),
+    **dict.fromkeys(("XETRA", "XETR", "FRA"), "EUR"),
+    **dict.fromkeys(("HKEX", "SEHK"), "HKD"),
+    "ASX": "AUD",
+    "NZX": "NZD",
+    "SGX": "SGD",
+    "GPW": "PLN",
+    "BIST": "TRY",
+    "B3": "BRL",
+}
+"""Currencies of exchanges that trade in no other."""
 
 
 _ABROAD = re.compile(
@@ -53,6 +65,20 @@ def _is_abroad(decided: Decided) -> bool:
         or not all(column.isascii() for column in spec.columns)
         for spec in decided.fields.values()
     )
+
+
+def _by_exchange(decided: Decided) -> str | None:
+    """The currency of the exchanges in a column of them, if they all have the same."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = [word.strip().upper() for word in contents.words(column)]
+        if (
+            words
+            and known_as(column) in (*NAMES["chain"], "market", "listing_exchange")
+            and len(found := {_EXCHANGES.get(word) for word in words}) == 1
+        ):
+            return found.pop()
+    return None
 
 
 def _bare_dollars(decided: Decided, money: list[str]) -> bool:
@@ -155,17 +181,16 @@ def settle_currency(decided: Decided) -> None:
         decided.keys["currency"] = ("quote", "each pair's quote currency")
         decided.guessed.append("The currency is each pair's quote currency.")
         return
-    chain = fields.get("chain")
-    if any(
+    local = _by_exchange(decided)
+    if local or any(
         word.startswith("INE")
         for c in contents.columns
         if known_as(c) == "isin"
         for word in contents.words(c)
-    ) or (
-        chain is not None and all(_RUPEES.fullmatch(word) for word in contents.words(chain.column))
     ):
-        decided.keys["currency"] = ("INR", "by the exchange")
-        decided.guessed.append("The currency is INR, by the exchange.")
+        local = local or "INR"
+        decided.keys["currency"] = (local, "by the exchange")
+        decided.guessed.append(f"The currency is {local}, by the exchange.")
         return
     if not (
         "pnl_usd" in fields

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
-from app.sources.cells import as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import known_as
 from app.sources.drafting import fill_values, position_values
-from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
+from app.sources.drafting.position_times import find_entry
+from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
     Kept,
     by_side,
@@ -29,32 +29,15 @@ from app.sources.drafting.rows import (
 )
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.filters import filled_down
-from app.sources.mapping import OPEN_QUESTION, REQUIRED
-from app.sources.sides import Side, read_side
+from app.sources.mapping import OPEN_QUESTION
 
 __all__ = ["Decided", "decide"]
 
-_CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
-    "update_time",
-    "trade_time",
-    "settlement_time",
-    "exit",
-    "sold",
-    "end_time",
-    "end_date",
-}
 _COUNTS = (
     {"wins", "losses"},
     {"winners", "losers"},
     {"winning_trades", "losing_trades"},
 )
-_GIVEN_AND_TAKEN = (
-    {"sent_amount", "received_amount"},
-    {"sent_quantity", "received_quantity"},
-    {"buy_amount", "sell_amount"},
-    {"from_amount", "to_amount"},
-)
-_TAKEN = "Which column is the time of the close: "
 
 
 def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
@@ -82,7 +65,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     )
     kept = by_status(contents, filled)
     asked_for = rows
-    fields, rows, said = _fields(path, kept.contents, asked_for)
+    fields, rows, said = fields_of(path, kept.contents, asked_for)
     legs = _fill_down(kept, fields, rows)
     still_open(kept, fields)
     lost = without_quote_legs(kept, fields) if rows == "fills" else []
@@ -90,10 +73,12 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     incomplete(kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
-    taken = [sentence for sentence in said if sentence.startswith(_TAKEN)]
+    taken = [sentence for sentence in said if sentence.startswith(TAKEN)]
+    open_time = OPEN_QUESTION in fields.get("exit_timestamp", Spec([])).columns
     decided = Decided(
-        rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said], left=taken
+        rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said]
     )
+    (decided.asked if open_time else decided.left).extend(taken)
     decided.left += [*lost, *reversals]
     if legs:
         decided.keys["fill_down"] = (
@@ -105,12 +90,19 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             " order."
         )
     _decimal(decided)
+    find_entry(decided)
     settle_times(decided)
     settle_sides(decided, unknown)
     if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):
         decided.asked.append(
             "Which column has the quantities: times, prices and sides look like fills, but no"
-            " quantity was found."
+            " quantity was found.  An amount of money is none: if there are only amounts, export"
+            " the fills with their quantities."
+        )
+    if "price" in fields and fields["price"].columns == [OPEN_QUESTION]:
+        decided.asked.append(
+            "Which column has the prices: times, quantities and sides look like fills, but no price"
+            " was found.  If each row is a closed position, draft again with --rows positions."
         )
     if rows == "fills":
         settle_trade_ids(decided)
@@ -122,190 +114,6 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     else:
         fill_values.settle(decided)
     return decided
-
-
-def _fields(path: str, contents: Contents, asked_for: str | None) -> tuple[Fields, str, list[str]]:
-    """(the fields, what a row is, what was said about it)."""
-    chooser = Chooser(contents)
-    as_positions, as_fills = chooser.match(POSITIONS), chooser.match(FILLS)
-    there = as_positions.keys()
-    if asked_for is not None:
-        return _as_asked(path, as_positions, as_fills, asked_for)
-    if (
-        {"exit_timestamp", "exit_price"} <= there
-        and "entry_price" not in as_positions
-        and {"time", "price"} <= as_fills.keys()
-    ):
-        # The entry's columns have no word that says so, beside those of the exit.
-        as_positions["entry_price"] = as_fills["price"]
-        as_positions.setdefault("entry_timestamp", as_fills["time"])
-    pair_of_prices = {"entry_price", "exit_price"} <= there
-    pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
-    fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(
-        as_fills.keys() & {"symbol", "side"}
-    )
-    certain_exit = (
-        "exit_timestamp" in as_positions
-        and known_as(as_positions["exit_timestamp"].column) in _CERTAIN_EXITS
-    )
-    outcome = bool(there & {"pnl_usd", "roi", "rr"})
-    if pair_of_prices or (pair_of_times and not (fills and not outcome)):
-        why = "an entry and an exit are in one row" if pair_of_times or pair_of_prices else ""
-        if (
-            "exit_timestamp" not in as_positions
-            and "entry_timestamp" not in as_positions
-            and "time" in as_fills
-        ):
-            as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
-        if "exit_timestamp" in as_positions:
-            return as_positions, "positions", [f"Each row is a closed position: {why}."]
-    if certain_exit and not (fills and not outcome):
-        return (
-            as_positions,
-            "positions",
-            ["Each row is a closed position: it has the time of the close."],
-        )
-    if fills:
-        return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
-    if "price" not in as_fills and not outcome and _price_per_unit(contents, as_fills):
-        return (
-            as_fills,
-            "fills",
-            ["Each row is a fill: it has one time, and a quantity and an amount give the price."],
-        )
-    _refuse_ledger(path, contents, as_fills, outcome)
-    if {"time", "price", "side"} <= as_fills.keys() and len(
-        _directions(contents, as_fills["side"])
-    ) == 2:
-        as_fills["quantity"] = Spec(
-            [OPEN_QUESTION], comment="the column with the quantity of the fill"
-        )
-        return as_fills, "fills", ["Each row is a fill: it has one time, one price and a side."]
-    time = as_positions.get("exit_timestamp") or as_fills.get("time")
-    if outcome and time is not None:
-        return (
-            {
-                "exit_timestamp": time,
-                **{f: s for f, s in as_positions.items() if s.column not in time.columns},
-            },
-            "positions",
-            [
-                "Each row is assumed to be a closed position, as it has an outcome and no price of"
-                " a fill."
-            ],
-        )
-    if not contents.time_columns:
-        mixed = next((column for column in contents.columns if contents.is_mixed(column)), None)
-        if mixed is not None:
-            raise BadDataError(
-                f"In {mixed} of {path} some dates have the day first, and some the month first.",
-                "Export the file with one date format.",
-            )
-        if clocks := [column for column in contents.columns if contents.is_clock(column)]:
-            raise BadDataError(
-                f"No column of {path} looks like the time of a close: {clocks[0]} has times of day"
-                " without a date.",
-                "Export the trades with their dates.",
-            )
-        raise BadDataError(
-            f"No column of {path} looks like the time of a close: its columns are"
-            f" {', '.join(contents.columns)}.",
-            "Write the mapping by hand; docs/adapters.md has an example to start from.",
-        )
-    if "exit_timestamp" in as_positions:
-        return (
-            as_positions,
-            "positions",
-            ["Each row is assumed to be a closed position, as it has the time of a close."],
-        )
-    likely = [
-        name for name in contents.time_columns if not re.search("exp|settle|matur", known_as(name))
-    ]
-    column = (likely or contents.time_columns)[-1]
-    if known_as(column) in NAMES["entry_timestamp"] and (
-        exits := [c for c in contents.columns if known_as(c) in _CERTAIN_EXITS]
-    ):
-        raise BadDataError(
-            f"{path} has the times of entries in {column}, and those in {exits[0]} cannot be read.",
-            "Export the file with dates and times, or mend that column.",
-        )
-    reading = contents.time(column)
-    spec = Spec([column], dict(reading.keys) if reading else {})
-    others = {f: s for f, s in as_positions.items() if s.column != column}
-    return {"exit_timestamp": spec, **others}, "positions", [f"{_TAKEN}{column} was taken."]
-
-
-def _directions(contents: Contents, spec: Spec) -> set[int]:
-    said = (read_side(word) for word in contents.words(spec.column))
-    return {side.fill for side in said if isinstance(side, Side)}
-
-
-def _price_per_unit(contents: Contents, as_fills: Fields) -> bool:
-    """Take the amount over the quantity for the price, where there is none."""
-    if not {"time", "quantity", "side", "symbol"} <= as_fills.keys():
-        return False
-    used = {column for spec in as_fills.values() for column in spec.columns}
-    sided = [
-        isinstance(read_side(as_text(v)), Side) if v is not None else False
-        for v in contents.cells(as_fills["side"].column)
-    ]
-    quantities = contents.numbers(as_fills["quantity"].column)
-    for name in dict.fromkeys((*NAMES["net"], *NAMES["gross"])):
-        for column in contents.columns:
-            if known_as(column) != name or column in used or not contents.is_numeric(column):
-                continue
-            amounts = contents.numbers(column)
-            if all(a and q for a, q, s in zip(amounts, quantities, sided, strict=True) if s):
-                as_fills["price"] = Spec(
-                    [column], {"per_unit": True}, "the amount over the quantity"
-                )
-                return True
-    return False
-
-
-def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
-    """Raises for a ledger, which has payments and receipts in separate rows."""
-    names = {known_as(column) for column in contents.columns}
-    if "price" not in as_fills and any(pair <= names for pair in _GIVEN_AND_TAKEN):
-        raise BadDataError(
-            f"{path} has what was given and what was taken in each row, without a price.",
-            "Export the trades (or trade history, fills) of the exchange itself instead.",
-        )
-    moved = names & {"amount", "change", "amount_change", "quantity"} and names & {
-        "asset",
-        "coin",
-        "currency",
-    }
-    units = any(name.endswith("_unit") for name in names) and {"amount", "balance"} <= names
-    if (
-        (moved or units)
-        and names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
-        and "price" not in as_fills
-        and not outcome
-    ):
-        raise BadDataError(
-            f"{path} looks like a ledger: payments and receipts are in separate rows, without a"
-            " price.",
-            "Export the trades (or trade history, fills) of the same period instead.",
-        )
-
-
-def _as_asked(
-    path: str, as_positions: Fields, as_fills: Fields, rows: str
-) -> tuple[Fields, str, list[str]]:
-    """The fields of the kind of row that the user chose."""
-    if rows == "positions" and "exit_timestamp" not in as_positions and "time" in as_fills:
-        as_positions = {"exit_timestamp": as_fills["time"], **as_positions}
-    fields = as_positions if rows == "positions" else as_fills
-    lacking = [name for name in REQUIRED[rows] if name not in fields and name != "symbol"]
-    if lacking:
-        raise BadDataError(
-            f"{path} has no column that could be {' or '.join(lacking)}, which rows = {rows!r}"
-            " needs.",
-            "Leave out --rows, or write the mapping by hand; docs/adapters.md has an example to"
-            " start from.",
-        )
-    return fields, rows, []
 
 
 def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
@@ -355,7 +163,7 @@ def _again(
     """The fields chosen once more, now that only rows of trades are left: their ids are unique, and
     all of their numbers can be read."""
     try:
-        found, kind, _ = _fields(path, contents, asked_for)
+        found, kind, _ = fields_of(path, contents, asked_for)
     except BadDataError:
         return fields
     return (

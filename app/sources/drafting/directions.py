@@ -12,6 +12,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import STILL_OPEN
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fill_amounts import money_columns
 from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Event, Side, read_side
@@ -22,12 +23,13 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     if spec is None:
         _no_side(decided)
         return
-    if spec.keys.get("cash"):
+    if spec.keys.keys() & {"cash", "paid"}:
         return
     words = contents.words(spec.column)
-    events = [
-        word for word in words if isinstance(read_side(word), Event) and len(spec.columns) == 1
-    ]
+    said = {word: s for word in words if isinstance(s := read_side(word), Event)}
+    if reducing := [word for word, s in said.items() if s.kind == "closing"]:
+        decided.guessed.append(f"{', '.join(reducing)} in {spec.column} reduces what is held.")
+    events = [word for word, s in said.items() if s.kind != "closing" and len(spec.columns) == 1]
     if events and decided.rows == "fills":
         decided.guessed.append(
             f"{', '.join(events[:4])} in {spec.column} is an expiry (the position ends at 0), an"
@@ -96,9 +98,11 @@ def _no_side(decided: Decided) -> None:
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["0"], ""), "sell": (["1"], "")}
             return
-        if words and words <= {"1", "-1"}:
+    for column in contents.columns:
+        words = {word.strip().removeprefix("+") for word in contents.words(column)}
+        if words == {"1", "-1"} and known_as(column) in (*NAMES["side"], "pos"):
             fields["side"] = Spec([column])
-            decided.sections["sides"] = {"buy": (["1"], ""), "sell": (["-1"], "")}
+            decided.sections["sides"] = {"buy": (["1", "+1"], ""), "sell": (["-1"], "")}
             return
     symbol = fields.get("symbol")
     if symbol is not None and all(
@@ -113,6 +117,10 @@ def _no_side(decided: Decided) -> None:
     if _deal_types(decided) or _unknown_words(decided):
         return
     if decided.rows == "fills":
+        if (columns := money_columns(contents)) is not None:
+            fields["side"] = Spec([columns[0]], {"paid": True}, "bought where something was paid")
+            decided.guessed.append(f"What has an amount in {columns[0]} was bought, else sold.")
+            return
         if (paid := _cash_column(decided)) is not None:
             fields["side"] = Spec([paid], {"cash": True}, "below 0 where something was bought")
             decided.guessed.append(f"The side is the sign of {paid}: below 0 it was bought.")

@@ -12,10 +12,10 @@ from app.sources.drafting.spec import Names
 
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|levy|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|excl\w*|incl\w*)_fee"
+    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
 )
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
@@ -32,10 +32,25 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
+        and not _of_other_leg(name, set(names.values()))
     ]
     found = _without_rates(contents, names, _once(contents, found))
+    if any(re.search(r"(\binc\w*\.?|[+&]) *gst", column, re.IGNORECASE) for column in names):
+        found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
     return total if len(total) == 1 else found
+
+
+def _of_other_leg(name: str, names: set[str]) -> bool:
+    """Whether the fee belongs to another price: `cfee` beside `cprice`, where `fee` and `price`
+    are there too.
+
+    >>> names = {"price", "fee", "cprice", "cfee"}
+    >>> _of_other_leg("cfee", names), _of_other_leg("fee", names)
+    (True, False)
+    """
+    prefix = name.removesuffix("fee")
+    return prefix not in ("", name) and {"price", "fee", f"{prefix}price"} <= names
 
 
 def _once(contents: Contents, columns: list[str]) -> list[str]:

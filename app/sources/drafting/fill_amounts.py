@@ -6,12 +6,31 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.adding_up import Amount, read_amounts
+from app.sources.drafting.adding_up import Amount, half_unit, read_amounts
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import purchases, symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.pairs import may_be_inverse
+
+_TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
+_CENTS = 0.004
+"""Half of the last digit of amounts that are rounded to cents."""
+_MONEY = (
+    ("debit", "credit"),
+    ("paid_out", "paid_in"),
+    ("money_out", "money_in"),
+    ("withdrawal", "deposit"),
+    ("withdrawals", "deposits"),
+    ("débit", "crédit"),
+    ("soll", "haben"),
+    ("debe", "haber"),
+    ("addebito", "accredito"),
+)
 
 
 def read_amount(decided: Decided) -> Amount | None:
@@ -21,8 +40,10 @@ def read_amount(decided: Decided) -> Amount | None:
         contents.numbers(fields["quantity"].column),
         contents.numbers(fields["price"].column),
     )
-    sizes = [abs(q * p) if q and p else None for q, p in zip(quantity, price, strict=True)]
-    used = decided.used()
+    scale = float(fields["price"].keys.get("scale", 1))
+    sizes = [abs(q * p * scale) if q and p else None for q, p in zip(quantity, price, strict=True)]
+    side = fields.get("side")
+    used = decided.used() - set(side.columns if side and side.keys.get("cash") else ())
     names = [*NAMES["gross"], *NAMES["net"]]
     columns = [
         (column, contents.numbers(column))
@@ -40,6 +61,9 @@ def read_amount(decided: Decided) -> Amount | None:
             if w in names
         )
     )
+    pair = money_columns(contents) or ()
+    if pair and not columns:
+        columns = [(pair[0], _added(contents, pair))]
     if not columns:
         return None
     _negative_prices(decided)
@@ -76,6 +100,15 @@ def read_amount(decided: Decided) -> Amount | None:
             fields["net"] = Spec([cash.column], comment="cash paid or received, after fees")
             decided.guessed.append(f"Fees are what {cash.column} and {found.column} differ by.")
             return found
+    if found.kind == "gross" and not any(fees) and _has_fees(decided, found, columns, sizes):
+        found.kind = "net"
+    if found.kind == "net" and any(fees) and _costs_more(decided, found, columns, sizes, fees):
+        columns_of_fees = " and ".join(fields.pop("fee").columns)
+        decided.guessed.append(
+            f"Fees are what {found.column} differs by from price × quantity: that is more than"
+            f" {columns_of_fees}."
+        )
+        fees = [0.0] * contents.n_rows
     if found.plain and (found.kind == "gross" or any(fees)):
         decided.guessed.append(
             f"No contract size applies: price × quantity is {found.column} in the"
@@ -89,7 +122,7 @@ def read_amount(decided: Decided) -> Amount | None:
         )
     else:
         fields["net"] = Spec(
-            [found.column],
+            list(pair) if found.column in pair else [found.column],
             comment=(
                 "cash paid or received after fees: shows the contract value and the fee of each row"
             ),
@@ -101,6 +134,92 @@ def read_amount(decided: Decided) -> Amount | None:
         )
         decided.guessed.append(f"Contract values follow from {found.column}: {shown}.")
     return found
+
+
+def money_columns(contents: Contents) -> tuple[str, str] | None:
+    """The columns with what was paid and with what was received, of which each row has one."""
+    by_name = {known_as(column): column for column in contents.columns}
+    for paid, received in _MONEY:
+        if not {paid, received} <= by_name.keys():
+            continue
+        columns = by_name[paid], by_name[received]
+        both = zip(*(contents.numbers(column) for column in columns), strict=True)
+        if all(bool(a) != bool(b) for a, b in both):
+            return columns
+    return None
+
+
+def _added(contents: Contents, columns: Sequence[str]) -> list[float | None]:
+    return [
+        sum(n for n in numbers if n is not None)
+        for numbers in zip(*(contents.numbers(column) for column in columns), strict=True)
+    ]
+
+
+def _has_fees(
+    decided: Decided,
+    found: Amount,
+    columns: list[tuple[str, list[float | None]]],
+    sizes: list[float | None],
+) -> bool:
+    """Whether the amounts are more than the value of what was bought and less than that of what was
+    sold, by more than rounding: fees that no column has are in them."""
+    numbers = dict(columns)[found.column]
+    paid = [cost for cost in _costs(decided, found, numbers, sizes) if cost is not None]
+    rounding = 1.2 * half_unit(numbers)
+    return (
+        half_unit(numbers) >= _CENTS
+        and all(fee >= -rounding for fee in paid)
+        and len(paid) > 1
+        and any(fee > rounding for fee in paid)
+    )
+
+
+def _costs(
+    decided: Decided,
+    found: Amount,
+    numbers: list[float | None],
+    sizes: list[float | None],
+) -> list[float | None]:
+    """What was paid beyond the value of a purchase, or not received of that of a sale, by row."""
+    costs: list[float | None] = []
+    for i, (n, size, buy) in enumerate(zip(numbers, sizes, purchases(decided), strict=True)):
+        value = found.values.get(symbol_of(decided, i), 1.0)
+        known = n and size and buy is not None
+        costs.append(
+            (1 if buy else -1) * (abs(n or 0.0) - value * (size or 0.0)) if known else None
+        )
+    return costs
+
+
+def _costs_more(
+    decided: Decided,
+    found: Amount,
+    columns: list[tuple[str, list[float | None]]],
+    sizes: list[float | None],
+    fees: list[float],
+) -> bool:
+    """Whether more than the fees is missing in the amounts, in no row less, and it is no tax on
+    gains."""
+    contents, numbers = decided.kept.contents, dict(columns)[found.column]
+    taxes = [
+        contents.numbers(column)
+        for column in contents.columns
+        if _TAX.search(known_as(column)) and column not in decided.used()
+    ]
+    rounding = 1.2 * half_unit(numbers)
+    rest = [
+        cost - abs(fee) - sum(abs(tax[i] or 0.0) for tax in taxes)
+        for i, (cost, fee) in enumerate(
+            zip(_costs(decided, found, numbers, sizes), fees, strict=True)
+        )
+        if cost is not None
+    ]
+    return (
+        half_unit(numbers) >= _CENTS
+        and all(more >= -rounding for more in rest)
+        and any(more > rounding for more in rest)
+    )
 
 
 def _loses(

@@ -5,6 +5,8 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
+
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.decided import Decided
@@ -15,6 +17,18 @@ from app.sources.sides import Side, read_side
 def say_rates(decided: Decided) -> None:
     """Name the columns in which fees are rates, if no other has their amounts."""
     contents = decided.kept.contents
+    texts = [
+        column
+        for column in contents.columns
+        if known_as(column) in NAMES["fee"]
+        and contents.values(column)
+        and not contents.is_numeric(column)
+        and any(re.search(r"\d", word) for word in contents.words(column))
+    ]
+    if texts:
+        decided.left.append(
+            f"The fees: {', '.join(texts)} cannot be read as amounts, so profits are before fees."
+        )
     rates = [
         column
         for column in contents.columns
@@ -46,6 +60,8 @@ def purchases(decided: Decided) -> list[bool | None]:
         ]
     if spec.column == OPEN_QUESTION:
         return [None] * contents.n_rows
+    if spec.keys.get("paid"):
+        return [bool(n) for n in contents.numbers(spec.column)]
     if spec.keys.get("cash"):
         return [None if not n else n < 0 for n in contents.numbers(spec.column)]
     found: list[bool | None] = []

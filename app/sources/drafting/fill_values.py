@@ -11,7 +11,7 @@ import statistics
 from collections import defaultdict
 
 from app.sources.cells import Cells, as_text
-from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Amount, nice
 from app.sources.drafting.contracts import (
@@ -22,11 +22,17 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
-from app.sources.drafting.fill_rows import purchases, say_rates
+from app.sources.drafting.fill_fees import (
+    SMALL,
+    all_in,
+    fees_of_another_unit,
+    settle_fee_coins,
+    settle_fees,
+)
 from app.sources.drafting.shorts import settle_shorts
 from app.sources.drafting.spec import Spec
-from app.sources.mapping import BASE, OPEN_QUESTION, TRADED
-from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
+from app.sources.mapping import OPEN_QUESTION
+from app.sources.pairs import may_be_inverse, pair_of
 
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
@@ -39,6 +45,8 @@ def settle(decided: Decided) -> None:
     _quantity_in_coins(decided)
     _coin_of_amounts(decided)
     _in_pounds(decided)
+    _in_percent(decided)
+    _quantity_of_amount(decided)
     named = [m[1] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
     if "symbol" not in fields and len(named) == 1:
         decided.sections.setdefault("constants", {})["symbol"] = (named[0], "by a line of the file")
@@ -59,9 +67,9 @@ def settle(decided: Decided) -> None:
             "the name of the only instrument; or name the column in [columns]",
             section="constants",
         )
-    _fees(decided)
+    settle_fees(decided)
     if "price" in fields and fields["price"].keys.get("per_unit"):
-        _all_in(decided)
+        all_in(decided)
     elif {"quantity", "price"} <= fields.keys():
         amount = read_amount(decided)
         if (
@@ -74,25 +82,11 @@ def settle(decided: Decided) -> None:
             _realized_values(decided, amount)
         _inverse(decided)
         if "fee" in fields:
-            _fees_of_another_unit(decided, fields["fee"])
-    _fee_coins(decided)
+            fees_of_another_unit(decided, fields["fee"])
+    settle_fee_coins(decided)
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         settle_shorts(decided)
-
-
-def _all_in(decided: Decided) -> None:
-    """Prices that are amounts over quantities: contract values are in them, and fees may be."""
-    fee, amount = decided.fields.pop("fee", None), decided.fields["price"].column
-    if fee is None or not any(decided.kept.contents.read_numbers(fee.column)):
-        decided.left.append(f"Fees: they are taken to be in {amount}.")
-        return
-    decided.ask(
-        "fee",
-        f"Whether {' and '.join(fee.columns)} is in {amount} already.",
-        f'"{fee.column}" if it is still to be taken off {amount}; remove this line if it is in it',
-        section="columns",
-    )
 
 
 def _in_pounds(decided: Decided) -> None:
@@ -102,6 +96,42 @@ def _in_pounds(decided: Decided) -> None:
         spec.keys["scale"], spec.comment = 0.01, "pence"
         decided.keys["currency"] = ("GBP", "prices are in pence")
         decided.guessed.append(f"{spec.column} is in pence: the currency is GBP.")
+
+
+def _in_percent(decided: Decided) -> None:
+    """Prices that are in percent of the nominal value by their column's name, as those of bonds."""
+    spec = decided.fields.get("price")
+    if spec is not None and known_as(spec.column).endswith("_pct"):
+        spec.keys["scale"], spec.comment = 0.01, "percent of the nominal value"
+        decided.guessed.append(f"{spec.column} is in percent of the nominal value.")
+
+
+def _quantity_of_amount(decided: Decided) -> None:
+    """Another column as the quantity, where that one times the price is the first: an amount."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return
+    amounts = contents.numbers(fields["quantity"].column)
+    scale = float(fields["price"].keys.get("scale", 1))
+    prices = contents.numbers(fields["price"].column)
+    for column in contents.columns:
+        if (
+            column in decided.used()
+            or known_as(column) not in NAMES["quantity"]
+            or not contents.is_numeric(column)
+        ):
+            continue
+        rows = [
+            abs(a) / abs(q * p * scale)
+            for a, q, p in zip(amounts, contents.numbers(column), prices, strict=True)
+            if a and q and p
+        ]
+        if rows and all(abs(ratio - 1) <= SMALL for ratio in rows):
+            decided.guessed.append(
+                f"The quantity is {column}: {fields['quantity'].column} is its value."
+            )
+            fields["quantity"] = Spec([column])
+            return
 
 
 def _quantity_in_coins(decided: Decided) -> None:
@@ -141,59 +171,6 @@ def _coin_of_amounts(decided: Decided) -> None:
         decided.guessed.append(
             f"What was traded is the unit in {quantity.column}: {', '.join(list(units)[:6])}."
         )
-
-
-def _fees(decided: Decided) -> None:
-    spec = decided.fields.get("fee")
-    if spec is None:
-        say_rates(decided)
-        return
-    numbers = [
-        n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
-    ]
-    if sum(n < 0 for n in numbers) > len(decided.kept.contents.values(spec.column)) / 2 or (
-        numbers and sum(n < 0 for n in numbers) > len(numbers) / 2
-    ):
-        spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
-    if len(spec.columns) > 1:
-        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
-
-
-def _fees_of_another_unit(decided: Decided, spec: Spec) -> None:
-    """Fees that are larger than what was traded are no fees in its currency."""
-    contents, fields = decided.kept.contents, decided.fields
-    if (
-        not {"quantity", "price"} <= fields.keys()
-        or "fee_currency" in fields
-        or contents.signs(spec.column)
-    ):
-        return
-    quantity, price = (
-        contents.numbers(fields["quantity"].column),
-        contents.numbers(fields["price"].column),
-    )
-    sizes = sum(abs(q * p) for q, p in zip(quantity, price, strict=True) if q and p)
-    paid = sum(abs(n) for column in spec.columns for n in contents.read_numbers(column))
-    symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
-    in_coin = sum(abs(q / p) for q, p in zip(quantity, price, strict=True) if q and p)
-    if symbols and all(may_be_inverse(s) for s in symbols):
-        whole = all(n.is_integer() for c in spec.columns for n in contents.read_numbers(c))
-        if whole and paid > in_coin:
-            spec.keys["scale"] = float(spec.keys.get("scale", 1)) * 1e-8
-            spec.comment = "in hundred-millionths of the coin: whole numbers above what was traded"
-            decided.guessed.append(f"{' and '.join(spec.columns)} is in satoshis.")
-        return
-    if (
-        sizes
-        and not decided.sections.get("multipliers")
-        and paid > sizes
-        and not any(is_option(s) or future_of(s) or may_be_inverse(s) for s in symbols)
-    ):
-        decided.left.append(
-            f"What {' and '.join(spec.columns)} is: it exceeds the traded value, so it is not read"
-            " as fees."
-        )
-        del fields["fee"]
 
 
 def _realized_values(decided: Decided, amount: Amount | None) -> None:
@@ -338,25 +315,6 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     return values
 
 
-def _fees_in_the_coin(decided: Decided, fee: Spec, bought: bool) -> bool:
-    """Whether the fees of purchases (or of sales) are usual ones as a share of the quantity, and
-    next to nothing as a share of the price."""
-    contents, fields = decided.kept.contents, decided.fields
-    columns = [contents.numbers(fields[name].column) for name in ("quantity", "price")] + [
-        contents.numbers(fee.column)
-    ]
-    rows = [
-        (q, p, f)
-        for q, p, f, buy in zip(*columns, purchases(decided), strict=True)
-        if buy is bought and q and p and f
-    ]
-    if not rows:
-        return False
-    of_quantity = statistics.median(abs(f / q) for q, _, f in rows)
-    of_price = statistics.median(abs(f / (q * p)) for q, p, f in rows)
-    return bool(of_price < 1e-5 and 5e-5 <= of_quantity <= 0.02)
-
-
 def _compare(decided: Decided) -> None:
     """Report where the table's profits differ from those computed from the fills."""
     contents = decided.kept.contents
@@ -470,56 +428,3 @@ def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
             return True
         del decided.keys["inverse"]
     return False
-
-
-def _fee_coins(decided: Decided) -> None:
-    contents, fields = decided.kept.contents, decided.fields
-    fee = fields.get("fee")
-    if fee is None or "symbol" not in fields:
-        return
-    coins = dict(contents.signs(fee.column))
-    if "fee_currency" in fields:
-        coins = dict(contents.words(fields["fee_currency"].column))
-    pairs = [pair_of(symbol) for symbol in contents.words(fields["symbol"].column)]
-    bases = {pair[0] for pair in pairs if pair}
-    quotes = {pair[1] for pair in pairs if pair}
-    if coins:
-        base = [coin for coin in coins if coin in bases]
-        other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
-        if base:
-            decided.guessed.append(
-                f"Fees in the coin that is traded ({', '.join(base[:4])}) are deducted from its"
-                " quantity."
-            )
-        if other:
-            decided.guessed.append(
-                f"Fees in {', '.join(other[:4])} are left out: their worth in the quote currency is"
-                " unknown."
-            )
-    elif (own := currency_in(fee.column)) is not None and "currency" in fields:
-        decided.sections.setdefault("constants", {})["fee_currency"] = (own, "by the column's name")
-    elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
-        if _fees_in_the_coin(decided, fee, True) and _fees_in_the_coin(decided, fee, False):
-            decided.sections.setdefault("constants", {})["fee_currency"] = (
-                TRADED,
-                "the coin that is traded",
-            )
-            decided.guessed.append(
-                f"{fee.column} is in the coin that is traded: in the quote currency it would be"
-                " next to nothing."
-            )
-            return
-        if _fees_in_the_coin(decided, fee, True):
-            decided.sections.setdefault("constants", {})["fee_currency"] = (
-                BASE,
-                "of purchases in the coin bought, of sales in the other",
-            )
-            decided.guessed.append(
-                f"{fee.column} of purchases is in the coin bought: in the quote currency it would"
-                " be next to nothing."
-            )
-            return
-        decided.left.append(
-            f"The currency of the fees: the file does not say, so {fee.column} is read in the quote"
-            " currency."
-        )

@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import statistics
+from itertools import permutations
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -22,11 +23,12 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.position_times import bought_and_sold, exchanged_times, side_of
 from app.sources.drafting.spec import Spec
 from app.sources.making import joined
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.pairs import future_of, may_be_inverse
-from app.sources.positions import BOUGHT, SOLD
+from app.sources.pairs import POINT_VALUES, future_of, may_be_inverse
+from app.sources.positions import BOUGHT
 from app.sources.sides import Side, read_side
 
 _SIZES = frozenset(
@@ -36,6 +38,8 @@ _LARGEST_FRACTION = 0.3
 """What a return or an excursion that does not say percent may be, to be taken for a fraction."""
 _SMALL_MOVE = 0.001
 """Change of price, as a fraction, below which profits say little about prices."""
+_CENT = 0.011
+"""What amounts that are rounded to cents may be off."""
 _FRACTIONS = ("max_drawdown", "max_gain")
 
 
@@ -50,9 +54,16 @@ def settle(decided: Decided) -> None:
         decided.guessed.append(
             f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}."
         )
-    _exchanged_times(decided)
-    _bought_and_sold(decided)
+    exchanged_times(decided)
+    bought_and_sold(decided)
     trades = _trades(decided)
+    if "pnl_usd" in fields and _in_points(trades):
+        decided.guessed.append(
+            f"{fields['pnl_usd'].column} is not read: it is in points, the difference of the"
+            " prices. The profit is computed from the prices."
+        )
+        del fields["pnl_usd"]
+        trades = _trades(decided)
     reading = read_positions(trades) if trades else Reading()
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
         trades, reading = _other_quantity(decided, trades, reading)
@@ -73,10 +84,12 @@ def settle(decided: Decided) -> None:
         _profit(decided, reading, trades)
     elif {"entry_price", "exit_price"} <= fields.keys() and "pnl_usd" not in fields:
         _contracts(decided)
-    _fees(decided, reading)
+    _fees(decided)
     _returns(decided, reading)
     _fractions(contents, decided)
     _outcome(decided)
+    if "symbol" not in fields:
+        decided.left.append("What was traded: no column says.")
 
 
 def _trades(decided: Decided) -> list[Trade]:
@@ -96,7 +109,7 @@ def _trades(decided: Decided) -> list[Trade]:
         return [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
 
     quantities = numbers("quantity")
-    sides = [_side(decided, i, quantities[i]) for i in range(contents.n_rows)]
+    sides = [side_of(decided, i, quantities[i]) for i in range(contents.n_rows)]
     names = [_name(decided, i) for i in range(contents.n_rows)]
     entries, exits = numbers("entry_price"), numbers("exit_price")
     if "bought_sold" in decided.keys:
@@ -152,21 +165,6 @@ def _other_quantity(
     return trades, reading
 
 
-def _side(decided: Decided, i: int, quantity: float | None) -> int | None:
-    spec, contents = decided.fields.get("side"), decided.kept.contents
-    if spec is None:
-        return -1 if quantity is not None and quantity < 0 else 1
-    text = " ".join(
-        as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None
-    )
-    own = decided.sections.get("sides", {})
-    for name, side in (("buy", 1), ("sell", -1)):
-        if name in own and text.strip().lower() in own[name][0]:
-            return side
-    found = read_side(text)
-    return found.position if isinstance(found, Side) else None
-
-
 def _name(decided: Decided, i: int) -> str:
     spec = decided.fields.get("symbol")
     if spec is None:
@@ -174,6 +172,19 @@ def _name(decided: Decided, i: int) -> str:
     value = decided.kept.contents.cells(spec.column)[i]
     text = "" if value is None else as_text(value)
     return future_of(text) or text
+
+
+def _in_points(trades: list[Trade]) -> bool:
+    """Whether the profits are differences of prices, whatever the quantity, or those of futures
+    for which a point is worth something else than 1."""
+    known = [t for t in trades if t.profit is not None and t.quantity]
+    if not any(t.profit for t in known) or not all(
+        abs((t.profit or 0.0) - t.side * (t.exit - t.entry)) <= 1e-6 * t.entry for t in known
+    ):
+        return False
+    return any(abs(t.quantity or 1) != 1 for t in known) or all(
+        POINT_VALUES.get(t.name, 1) != 1 for t in known
+    )
 
 
 def _of_another(trades: list[Trade]) -> bool:
@@ -194,85 +205,6 @@ def _of_another(trades: list[Trade]) -> bool:
         middle = statistics.median(share for share, _ in own)
         alike += sum(abs(s - middle) <= 0.1 * abs(middle) + 1.1 * fees for s, fees in own) - 1
     return alike < 0.5 * sum(len(own) - 1 for own in known)
-
-
-def _exchanged_times(decided: Decided) -> None:
-    """Entries after their exits: shorts whose purchase closed them, or two columns that are the
-    other way round."""
-    fields = decided.fields
-    if not {"entry_timestamp", "exit_timestamp"} <= fields.keys():
-        return
-    entries, exits = (
-        simulate.moments(decided, "entry_timestamp"),
-        simulate.moments(decided, "exit_timestamp"),
-    )
-    both = [(a, b) for a, b in zip(entries, exits, strict=True) if a and b]
-    late = sum(a > b for a, b in both)
-    if not late:
-        return
-    bought = {
-        known_as(fields[name].column).split("_")[0]
-        for name in ("entry_timestamp", "exit_timestamp")
-    }
-    if bought <= {
-        "bought",
-        "buy",
-        "sold",
-        "sell",
-        "boughttimestamp",
-        "soldtimestamp",
-        "acquired",
-        "date",
-    }:
-        decided.keys["bought_sold"] = (
-            True,
-            "the entry's columns are the purchase's: a position sold first is short",
-        )
-        decided.guessed.append(
-            f"{late:,} rows were sold before they were bought: they are short positions, whose"
-            " entry is the sale."
-        )
-        fields.pop("side", None)
-    elif late > 0.8 * len(both):
-        fields["entry_timestamp"], fields["exit_timestamp"] = (
-            fields["exit_timestamp"],
-            fields["entry_timestamp"],
-        )
-        decided.guessed.append(
-            "The two times were swapped: by their columns' names, nearly all exits would precede"
-            " their entries."
-        )
-    elif "side" in fields and all(
-        (a > b) == (_side(decided, i, None) == -1)
-        for i, (a, b) in enumerate(zip(entries, exits, strict=True))
-        if a and b and a != b
-    ):
-        decided.keys["bought_sold"] = (
-            True,
-            "the first time is the purchase's: a short was sold first",
-        )
-        decided.guessed.append(
-            "In short positions the two times are those of the purchase and the sale, so they are"
-            " swapped."
-        )
-    else:
-        decided.left.append(
-            f"Why {late:,} rows have their exit before their entry: they will be refused."
-        )
-
-
-def _bought_and_sold(decided: Decided) -> None:
-    """Prices of the purchase and the sale beside a side: of shorts the sale is the entry."""
-    fields = decided.fields
-    if "bought_sold" in decided.keys or not {"side", "entry_price", "exit_price"} <= fields.keys():
-        return
-    names = [fields[name].column for name in ("entry_price", "exit_price")]
-    if not (BOUGHT.search(names[0]) and SOLD.search(names[1])):
-        return
-    sides = {_side(decided, i, None) for i in range(decided.kept.contents.n_rows)}
-    if -1 in sides:
-        decided.keys["bought_sold"] = (True, "the sale's price is the entry's of a short")
-        decided.guessed.append("The prices are those of the purchase and the sale.")
 
 
 def _exchange_sides(decided: Decided, reading: Reading) -> None:
@@ -391,7 +323,7 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
         and (not has_fees or any(value != 1 for value in reading.values.values()))
         and not reading.inverse
     ):
-        _write_values(decided, reading.values)
+        _write_values(decided, reading.values, {trade.name for trade in trades})
         doubt_dollars(decided, reading.values)
     if reading.off and reading.exact >= 0.8:
         decided.left.append(
@@ -400,9 +332,11 @@ def _profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
         )
 
 
-def _write_values(decided: Decided, values: dict[str, float]) -> None:
+def _write_values(decided: Decided, values: dict[str, float], names: set[str]) -> None:
+    """Write the contract values, as one where they are the same for all `names`."""
     section = decided.sections.setdefault("multipliers", {})
-    if set(values.values()) == {1} or "symbol" not in decided.fields:
+    same = len(set(values.values())) == 1 and ("*" in values or names <= values.keys())
+    if (same and 1 in values.values()) or "symbol" not in decided.fields:
         if set(values.values()) != {1} or "fees_usd" not in decided.fields:
             section["*"] = (
                 next(iter(values.values())),
@@ -442,18 +376,43 @@ def _contracts(decided: Decided) -> None:
         )
 
 
-def _fees(decided: Decided, reading: Reading) -> None:
+def _fees(decided: Decided) -> None:
     spec = decided.fields.get("fees_usd")
     if spec is None:
         return
     numbers = [
         n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
     ]
-    if numbers and sum(n < 0 for n in numbers) > len(numbers) / 2:
+    told = _sign_by_profits(decided, spec)
+    if told == -1 or (not told and numbers and sum(n < 0 for n in numbers) > len(numbers) / 2):
         spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
-    _ = reading
+
+
+def _sign_by_profits(decided: Decided, spec: Spec) -> int:
+    """1 where fees as they stand are what profits before are more than profits after them, -1 where
+    that is so of the opposite, and 0 where the table has not both profits."""
+    contents = decided.kept.contents
+    columns = [contents.numbers(column) for column in spec.columns]
+    fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
+    profits = [
+        contents.numbers(column)
+        for column in contents.columns
+        if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
+    ]
+    for gross, net in permutations(profits, 2):
+        less = [
+            (before - after, fee)
+            for before, after, fee in zip(gross, net, fees, strict=True)
+            if before is not None and after is not None and fee
+        ]
+        if not less or sum(cost for cost, _ in less) <= 0:
+            continue
+        for sign in (1, -1):
+            if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
+                return sign
+    return 0
 
 
 def _returns(decided: Decided, reading: Reading) -> None:

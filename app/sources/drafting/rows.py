@@ -57,6 +57,18 @@ _DONE = frozenset(
         "geschlossen",
         "已成交",
         "全部成交",
+        "ejecutada",
+        "ejecutado",
+        "executada",
+        "executado",
+        "exécutée",
+        "eseguito",
+        "eseguita",
+        "uitgevoerd",
+        "utförd",
+        "zrealizowane",
+        "выполнен",
+        "исполнена",
         "partially_filled_canceled",
         "closed_position",
         "closed_trade",
@@ -108,6 +120,21 @@ _NOT_DONE = frozenset(
         "annulé",
         "cancelado",
         "abierto",
+        "cancelada",
+        "rechazada",
+        "rechazado",
+        "pendiente",
+        "rejeitada",
+        "annulée",
+        "refusée",
+        "annullato",
+        "annullata",
+        "gestrichen",
+        "geannuleerd",
+        "avbruten",
+        "anulowane",
+        "отменен",
+        "отменена",
         "已撤銷",
         "已撤销",
         "未成交",
@@ -144,6 +171,7 @@ _LEVEL_WORDS = frozenset(
 _REVERSED = re.compile(
     r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé", re.IGNORECASE
 )
+_FEES = re.compile(r"\bfees?\b|commission|gebühr|provision", re.IGNORECASE)
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 
@@ -351,6 +379,11 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
             kept.drop(column, pending, "orders that were never filled")
         if gone:
             kept.drop(column, gone, "no trades")
+            if fees := [word for word in gone if _FEES.search(word)]:
+                kept.said.append(
+                    f"Fees in rows of their own ({', '.join(fees[:4])}) are not counted: profits"
+                    " are before them."
+                )
         if any(value is None for value in kept.contents.cells(column)) and not _complete(
             kept.contents, fields, column, "", rows
         ):
@@ -364,7 +397,7 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         return
     quantity, symbol = fields.get("quantity"), fields.get("symbol")
     side = fields.get("side")
-    if quantity is not None:
+    if quantity is not None and len(quantity.columns) == 1:
         zero = sorted(
             {
                 as_text(v)
@@ -378,6 +411,7 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         )
         if zero:
             kept.drop(quantity.column, zero, "nothing was filled")
+        _without_amounts(kept, quantity, fields)
     if symbol is not None and any(v is None for v in kept.contents.cells(symbol.column)):
         events = side is not None and any(
             isinstance(read_side(as_text(v)), Event)
@@ -388,6 +422,22 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         )
         if not events:
             kept.drop(symbol.column, [""], "no cell says what was traded")
+
+
+def _without_amounts(kept: Kept, quantity: Spec, fields: Fields) -> None:
+    """Leave out rows without a quantity, a price and a side, as those of dividends and fees."""
+    if len(quantity.columns) > 1 or "price" not in fields or "side" in fields:
+        return
+    cells = kept.contents.cells(quantity.column)
+    prices = kept.contents.cells(fields["price"].column)
+    empty = [price for cell, price in zip(cells, prices, strict=True) if cell is None]
+    if empty and all(price is None for price in empty):
+        nothing = {
+            str(row.cells.get(quantity.column) or "").strip()
+            for row, cell in zip(kept.contents.rows, cells, strict=True)
+            if cell is None
+        }
+        kept.drop(quantity.column, ["", *sorted(nothing - {""})], "no trades")
 
 
 def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.sources.column_names import AFTERWARDS, PATTERNS, REASONS, folded
+from app.sources.column_names import AFTERWARDS, NAMES, PATTERNS, REASONS, folded, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 
@@ -35,6 +35,21 @@ _NUMBERING = frozenset(
     ]
 )
 _OUTCOMES = frozenset(["win", "loss", "winner", "loser", "won", "lost", "breakeven"])
+_OF_EXITS = ("rr", "roi", "pnl_usd", "max_drawdown", "max_gain", "hold_time_days")
+_LATER = {
+    "positions": frozenset(
+        name
+        for field in (*_OF_EXITS, "exit_price", "exit_timestamp", "gross", "net")
+        for name in NAMES[field]
+    )
+    - {"amount", "cost", "value", "principal", "notional"},
+    "fills": frozenset(name for field in _OF_EXITS for name in NAMES[field]),
+}
+"""Names, by what a row is, of what is known only when a trade ends."""
+_FEW, _FEW_WORDS = 6, 3
+"""Rows, and words or rows of each, from which or up to which a column is compared with profits."""
+_TOGETHER = 0.8
+"""Correlation of ranks from which a column follows the profits."""
 _N_BUCKETS = 3
 _MOST_VALUES = 40
 """Maximum number of values of a text column that becomes a dimension."""
@@ -107,6 +122,7 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
     }
     if decided.two_rows:
         named = {column: name for column, name in named.items() if name != "side"}
+    profits = _profits(contents, decided)
     for column in contents.columns:
         if (column in decided.used() and column not in named) or column in in_pattern:
             continue
@@ -117,8 +133,12 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
             )
         elif _OUTCOMES & {word.strip().lower() for word in contents.words(column)}:
             found.left_out[column] = "it says how the trade ended"
-        elif AFTERWARDS.search(column.lower()) and column not in named:
+        elif column not in named and (
+            AFTERWARDS.search(column.lower()) or known_as(column) in _LATER[decided.rows]
+        ):
             found.left_out[column] = "its name suggests that it is known only after the entry"
+        elif column not in named and _follows(contents, column, profits):
+            found.left_out[column] = "it follows the profit, so it was known only after the entry"
         elif contents.time(column) is not None or contents.is_clock(column):
             found.left_out[column] = "it is a time"
         elif _NUMBERING & set(folded(column).split("_")) and distinct * 2 > len(
@@ -144,6 +164,43 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
     if found.left_out:
         shown = "; ".join(f"{column}, {why}" for column, why in found.left_out.items())
         decided.guessed.append(f"Left out of the scope: {shown}.")
+
+
+def _profits(contents: Contents, decided: Decided) -> list[float | None]:
+    """What each closed position made, in any unit; empty for fills and where no column says it."""
+    for name in ("roi", "pnl_usd", "rr"):
+        if (
+            decided.rows == "positions"
+            and name in decided.fields
+            and decided.fields[name].column in contents.columns
+        ):
+            return contents.numbers(decided.fields[name].column)
+    return []
+
+
+def _follows(contents: Contents, column: str, profits: list[float | None]) -> bool:
+    """Whether the column rises and falls with the profits, or each of its few words has profits of
+    one sign."""
+    if contents.is_numeric(column):
+        both = [
+            (n, p)
+            for n, p in zip(contents.numbers(column), profits, strict=False)
+            if n is not None and p is not None
+        ]
+        numbers, made = zip(*both, strict=True) if both else ((), ())
+        if len(both) < _FEW or len(set(numbers)) <= 2 or len(set(made)) <= 2:
+            return False
+        ranks = [np.unique(one, return_inverse=True)[1].astype(float) for one in (numbers, made)]
+        return bool(abs(np.corrcoef(ranks[0], ranks[1])[0, 1]) >= _TOGETHER)
+    signs: dict[str, list[bool]] = {}
+    for value, profit in zip(contents.cells(column), profits, strict=False):
+        if value is not None and profit:
+            signs.setdefault(str(value), []).append(profit > 0)
+    return (
+        2 <= len(signs) <= _FEW_WORDS
+        and all(len(own) >= _FEW_WORDS and len(set(own)) == 1 for own in signs.values())
+        and len({own[0] for own in signs.values()}) == 2
+    )
 
 
 def _edges(contents: Contents, column: str) -> list[float]:

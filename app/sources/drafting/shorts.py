@@ -14,7 +14,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import purchases
 from app.sources.drafting.simulate import Tried
 from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
-from app.sources.sides import Side, read_side
+from app.sources.sides import Event, Side, read_side
 
 _NO_SHORTS_NEEDED = re.compile(
     r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE
@@ -52,6 +52,8 @@ def settle_shorts(decided: Decided) -> None:
                     )
                 )
             )
+    if any(isinstance(s, Event) and s.kind == "closing" for s in said):
+        return  # Closes have a word of their own, so that a sale opens.
     opening_shorts = any(isinstance(s, Side) and s.fill < 0 and s.opens for s in said)
     short_word = (
         any(

@@ -14,6 +14,8 @@ from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Names, Spec
 from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes, read_side
 
+_OF_TAX = re.compile(r"(^|_)term(_|$)|holding|gain_type")
+"""How long something was held: `Short` there is no side."""
 _EFFECT = frozenset(
     [
         "open",
@@ -41,6 +43,8 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
         name = names[column]
         rank = NAMES["side"].index(name) if name in NAMES["side"] else None
         if column in used or contents.is_numeric(column) or contents.time(column) is not None:
+            continue
+        if _OF_TAX.search(name):
             continue
         words = contents.words(column)
         if words.keys() <= {"-", "+"} and len(words) == 1:

@@ -1,0 +1,253 @@
+"""Fills: which column has the fees, in which currency, and whether they are in the amounts.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from itertools import combinations
+
+from app.sources.column_names import currency_in, known_as
+from app.sources.drafting.adding_up import half_unit
+from app.sources.drafting.choose import LIMIT
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.fill_rows import purchases, say_rates
+from app.sources.drafting.spec import Spec
+from app.sources.mapping import BASE, TRADED
+from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
+
+_COSTS = re.compile(
+    r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
+)
+_MOST_COLUMNS = 10
+"""In how many columns of numbers fees are looked for, at most."""
+SMALL = 0.03
+"""What fees may be of the traded value, at most, if only their size shows that they are fees."""
+
+
+def settle_fees(decided: Decided) -> None:
+    spec = decided.fields.get("fee") or _small_costs(decided) or _fee_by_amounts(decided)
+    if spec is None:
+        say_rates(decided)
+        return
+    numbers = [
+        n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
+    ]
+    if sum(n < 0 for n in numbers) > len(decided.kept.contents.values(spec.column)) / 2 or (
+        numbers and sum(n < 0 for n in numbers) > len(numbers) / 2
+    ):
+        spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
+    if len(spec.columns) > 1:
+        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
+
+
+def _small_costs(decided: Decided) -> Spec | None:
+    """A column of costs that are a small part of what was traded in all rows: fees."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return None
+    factors = [contents.numbers(fields[name].column) for name in ("quantity", "price")]
+    if "multiplier" in fields:
+        factors.append(contents.numbers(fields["multiplier"].column))
+    for column in contents.columns:
+        if (
+            column in decided.used()
+            or not _COSTS.fullmatch(known_as(column))
+            or not contents.is_numeric(column)
+        ):
+            continue
+        rows = [
+            (abs(cost), abs(math.prod(factor for factor in row)))
+            for cost, *row in zip(contents.numbers(column), *factors, strict=True)
+            if cost is not None and all(row)
+        ]
+        one_rate = "cost" not in known_as(column) and len({cost for cost, _ in rows}) == 1
+        if (
+            not one_rate
+            and any(cost for cost, _ in rows)
+            and all(cost <= SMALL * size for cost, size in rows)
+        ):
+            fields["fee"] = Spec([column])
+            decided.guessed.append(f"{column} is the fee: a small part of what was traded.")
+            return fields["fee"]
+    return None
+
+
+def fees_of_another_unit(decided: Decided, spec: Spec) -> None:
+    """Fees that are larger than what was traded are no fees in its currency."""
+    contents, fields = decided.kept.contents, decided.fields
+    if (
+        not {"quantity", "price"} <= fields.keys()
+        or "fee_currency" in fields
+        or contents.signs(spec.column)
+    ):
+        return
+    quantity, price = (
+        contents.numbers(fields["quantity"].column),
+        contents.numbers(fields["price"].column),
+    )
+    sizes = sum(abs(q * p) for q, p in zip(quantity, price, strict=True) if q and p)
+    paid = sum(abs(n) for column in spec.columns for n in contents.read_numbers(column))
+    symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
+    in_coin = sum(abs(q / p) for q, p in zip(quantity, price, strict=True) if q and p)
+    if symbols and all(may_be_inverse(s) for s in symbols):
+        whole = all(n.is_integer() for c in spec.columns for n in contents.read_numbers(c))
+        if whole and paid > in_coin:
+            spec.keys["scale"] = float(spec.keys.get("scale", 1)) * 1e-8
+            spec.comment = "in hundred-millionths of the coin: whole numbers above what was traded"
+            decided.guessed.append(f"{' and '.join(spec.columns)} is in satoshis.")
+        return
+    if (
+        sizes
+        and not decided.sections.get("multipliers")
+        and paid > sizes
+        and not any(is_option(s) or future_of(s) or may_be_inverse(s) for s in symbols)
+    ):
+        decided.left.append(
+            f"What {' and '.join(spec.columns)} is: it exceeds the traded value, so it is not read"
+            " as fees."
+        )
+        del fields["fee"]
+
+
+def _fees_in_the_coin(decided: Decided, fee: Spec, bought: bool) -> bool:
+    """Whether the fees of purchases (or of sales) are usual ones as a share of the quantity, and
+    next to nothing as a share of the price."""
+    contents, fields = decided.kept.contents, decided.fields
+    if decided.sections.get("multipliers"):
+        return False  # Of contracts: a quantity of coins is another one.
+    columns = [contents.numbers(fields[name].column) for name in ("quantity", "price")] + [
+        contents.numbers(fee.column)
+    ]
+    rows = [
+        (q, p, f)
+        for q, p, f, buy in zip(*columns, purchases(decided), strict=True)
+        if buy is bought and q and p and f
+    ]
+    if not rows:
+        return False
+    of_quantity = statistics.median(abs(f / q) for q, _, f in rows)
+    of_price = statistics.median(abs(f / (q * p)) for q, p, f in rows)
+    return bool(of_price < 1e-5 and 5e-5 <= of_quantity <= 0.02)
+
+
+def settle_fee_coins(decided: Decided) -> None:
+    contents, fields = decided.kept.contents, decided.fields
+    fee = fields.get("fee")
+    if fee is None or "symbol" not in fields:
+        return
+    coins = dict(contents.signs(fee.column))
+    if "fee_currency" in fields:
+        coins = dict(contents.words(fields["fee_currency"].column))
+    pairs = [pair_of(symbol) for symbol in contents.words(fields["symbol"].column)]
+    bases = {pair[0] for pair in pairs if pair}
+    quotes = {pair[1] for pair in pairs if pair}
+    if coins:
+        base = [coin for coin in coins if coin in bases]
+        other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
+        if base:
+            decided.guessed.append(
+                f"Fees in the coin that is traded ({', '.join(base[:4])}) are deducted from its"
+                " quantity."
+            )
+        if other:
+            decided.guessed.append(
+                f"Fees in {', '.join(other[:4])} are left out: their worth in the quote currency is"
+                " unknown."
+            )
+    elif (own := currency_in(fee.column)) is not None and (
+        "currency" in fields or own in bases | quotes
+    ):
+        decided.sections.setdefault("constants", {})["fee_currency"] = (own, "by the column's name")
+    elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
+        if _fees_in_the_coin(decided, fee, True) and _fees_in_the_coin(decided, fee, False):
+            decided.sections.setdefault("constants", {})["fee_currency"] = (
+                TRADED,
+                "the coin that is traded",
+            )
+            decided.guessed.append(
+                f"{fee.column} is in the coin that is traded: in the quote currency it would be"
+                " next to nothing."
+            )
+            return
+        if _fees_in_the_coin(decided, fee, True):
+            decided.sections.setdefault("constants", {})["fee_currency"] = (
+                BASE,
+                "of purchases in the coin bought, of sales in the other",
+            )
+            decided.guessed.append(
+                f"{fee.column} of purchases is in the coin bought: in the quote currency it would"
+                " be next to nothing."
+            )
+            return
+        decided.left.append(
+            f"The currency of the fees: the file does not say, so {fee.column} is read in the quote"
+            " currency."
+        )
+
+
+def all_in(decided: Decided) -> None:
+    """Prices that are amounts over quantities: contract values are in them, and fees may be."""
+    fee, amount = decided.fields.pop("fee", None), decided.fields["price"].column
+    if fee is None or not any(decided.kept.contents.read_numbers(fee.column)):
+        decided.left.append(f"Fees: they are taken to be in {amount}.")
+        return
+    decided.ask(
+        "fee",
+        f"Whether {' and '.join(fee.columns)} is in {amount} already.",
+        f'"{fee.column}" if it is still to be taken off {amount}; remove this line if it is in it',
+        section="columns",
+    )
+
+
+def _fee_by_amounts(decided: Decided) -> Spec | None:
+    """The columns, whatever they are called, that together are what another one is more than the
+    value of all purchases, and less than that of all sales."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return None
+    scale = float(fields["price"].keys.get("scale", 1))
+    sizes = [
+        abs(q * p) * scale if q and p else None
+        for q, p in zip(
+            contents.numbers(fields["quantity"].column),
+            contents.numbers(fields["price"].column),
+            strict=True,
+        )
+    ]
+    buys = purchases(decided)
+    used = decided.used()
+    columns = [
+        column
+        for column in contents.columns
+        if column not in used
+        and contents.is_numeric(column)
+        and not LIMIT.search(known_as(column))
+        and contents.time(column) is None
+    ]
+    numbers = {column: contents.numbers(column) for column in columns[:_MOST_COLUMNS]}
+    for paid in numbers:
+        rounding = 2.4 * half_unit(numbers[paid])
+        costs = [
+            (i, (abs(amount) - size) * (1 if buy else -1))
+            for i, (amount, size, buy) in enumerate(zip(numbers[paid], sizes, buys, strict=True))
+            if amount and size and buy is not None
+        ]
+        if len(costs) < 2 or sum(cost > rounding for _, cost in costs) * 2 < len(costs):
+            continue
+        others = [column for column in numbers if column != paid]
+        for n in (1, 2, 3):
+            for chosen in combinations(others, n):
+                if all(any(numbers[column]) for column in chosen) and all(
+                    abs(cost - sum(abs(numbers[column][i] or 0.0) for column in chosen)) <= rounding
+                    for i, cost in costs
+                ):
+                    fields["fee"] = Spec(list(chosen))
+                    decided.guessed.append(
+                        f"Fees are {' and '.join(chosen)}: with them {paid} is price × quantity."
+                    )
+                    return fields["fee"]
+    return None

@@ -1,0 +1,137 @@
+"""Closed positions: which time and price is the entry's, and which the exit's.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.sources.cells import as_text
+from app.sources.column_names import NAMES, known_as
+from app.sources.drafting import simulate
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
+from app.sources.mapping import OPEN_QUESTION
+from app.sources.positions import BOUGHT, SOLD
+from app.sources.sides import Side, read_side
+
+_NO_ENTRY = re.compile(r"settle|expir|valu|process|updat|creat|clos|exit|sold|sell|end")
+
+
+def find_entry(decided: Decided) -> None:
+    """The only other time is the entry's, if it is before the exit's in all rows."""
+    contents, fields = decided.kept.contents, decided.fields
+    if decided.rows != "positions" or "exit_timestamp" not in fields or "entry_timestamp" in fields:
+        return
+    used = decided.used()
+    found = [
+        column
+        for column in contents.time_columns
+        if column not in used
+        and known_as(column) in NAMES["time"]
+        and not _NO_ENTRY.search(known_as(column))
+    ]
+    reading = contents.time(found[0]) if len(found) == 1 else None
+    if reading is None or reading.keys.get("format") == OPEN_QUESTION:
+        return
+    fields["entry_timestamp"] = Spec(found, dict(reading.keys))
+    entries, exits = (
+        simulate.moments(decided, "entry_timestamp"),
+        simulate.moments(decided, "exit_timestamp"),
+    )
+    both = [(a, b) for a, b in zip(entries, exits, strict=True) if a and b]
+    if (
+        len(both) < contents.n_rows
+        or any(a > b for a, b in both)
+        or not any(a < b if reading.has_clock else a[:10] < b[:10] for a, b in both)
+    ):
+        del fields["entry_timestamp"]
+        return
+    decided.guessed.append(
+        f"{found[0]} is the time of the entry: it is never after {fields['exit_timestamp'].column}."
+    )
+
+
+def exchanged_times(decided: Decided) -> None:
+    """Entries after their exits: shorts whose purchase closed them, or two columns that are the
+    other way round."""
+    fields = decided.fields
+    if not {"entry_timestamp", "exit_timestamp"} <= fields.keys():
+        return
+    entries, exits = (
+        simulate.moments(decided, "entry_timestamp"),
+        simulate.moments(decided, "exit_timestamp"),
+    )
+    both = [(a, b) for a, b in zip(entries, exits, strict=True) if a and b]
+    late = sum(a > b for a, b in both)
+    if not late:
+        return
+    names = [fields[name].column for name in ("entry_timestamp", "exit_timestamp")]
+    acquired = {known_as(name).split("_")[0] for name in names} <= {"date", "acquired", "sold"}
+    if acquired or (BOUGHT.search(names[0]) and SOLD.search(names[1])):
+        decided.keys["bought_sold"] = (
+            True,
+            "the entry's columns are the purchase's: a position sold first is short",
+        )
+        decided.guessed.append(
+            f"{late:,} rows were sold before they were bought: they are short positions, whose"
+            " entry is the sale."
+        )
+        fields.pop("side", None)
+    elif late > 0.8 * len(both):
+        fields["entry_timestamp"], fields["exit_timestamp"] = (
+            fields["exit_timestamp"],
+            fields["entry_timestamp"],
+        )
+        decided.guessed.append(
+            "The two times were swapped: by their columns' names, nearly all exits would precede"
+            " their entries."
+        )
+    elif "side" in fields and all(
+        (a > b) == (side_of(decided, i, None) == -1)
+        for i, (a, b) in enumerate(zip(entries, exits, strict=True))
+        if a and b and a != b
+    ):
+        decided.keys["bought_sold"] = (
+            True,
+            "the first time is the purchase's: a short was sold first",
+        )
+        decided.guessed.append(
+            "In short positions the two times are those of the purchase and the sale, so they are"
+            " swapped."
+        )
+    else:
+        decided.left.append(
+            f"Why {late:,} rows have their exit before their entry: they will be refused."
+        )
+
+
+def bought_and_sold(decided: Decided) -> None:
+    """Prices of the purchase and the sale beside a side: of shorts the sale is the entry."""
+    fields = decided.fields
+    if "bought_sold" in decided.keys or not {"side", "entry_price", "exit_price"} <= fields.keys():
+        return
+    names = [fields[name].column for name in ("entry_price", "exit_price")]
+    if not (BOUGHT.search(names[0]) and SOLD.search(names[1])):
+        return
+    sides = {side_of(decided, i, None) for i in range(decided.kept.contents.n_rows)}
+    if -1 in sides:
+        decided.keys["bought_sold"] = (True, "the sale's price is the entry's of a short")
+        decided.guessed.append("The prices are those of the purchase and the sale.")
+
+
+def side_of(decided: Decided, i: int, quantity: float | None) -> int | None:
+    """1 where the position of the row is long, -1 where it is short, None where nothing says."""
+    spec, contents = decided.fields.get("side"), decided.kept.contents
+    if spec is None:
+        return -1 if quantity is not None and quantity < 0 else 1
+    text = " ".join(
+        as_text(v) for column in spec.columns if (v := contents.cells(column)[i]) is not None
+    )
+    own = decided.sections.get("sides", {})
+    for name, side in (("buy", 1), ("sell", -1)):
+        if name in own and text.strip().lower() in own[name][0]:
+            return side
+    found = read_side(text)
+    return found.position if isinstance(found, Side) else None

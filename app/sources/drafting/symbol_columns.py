@@ -1,0 +1,252 @@
+"""Which columns say what was traded: a symbol, a pair, a description, or an underlying with the
+parts of an option.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from app.sources.cells import as_text, named, option_contract
+from app.sources.column_names import NAMES
+from app.sources.drafting.contents import Contents, alike
+from app.sources.drafting.spec import Names, Spec
+from app.sources.pairs import is_coin, is_occ, pair_of
+from app.sources.sides import Side, read_side
+
+CURRENCIES = frozenset(
+    [
+        "USD",
+        "EUR",
+        "GBP",
+        "GBX",
+        "GBp",
+        "JPY",
+        "CHF",
+        "CAD",
+        "AUD",
+        "NZD",
+        "SEK",
+        "NOK",
+        "DKK",
+        "PLN",
+        "CZK",
+        "HUF",
+        "HKD",
+        "SGD",
+        "INR",
+        "CNY",
+        "KRW",
+        "BRL",
+        "MXN",
+        "ZAR",
+        "TRY",
+        "TWD",
+    ]
+)
+_EXCHANGES = frozenset(
+    [
+        "NASDAQ",
+        "NYSE",
+        "ARCA",
+        "AMEX",
+        "BATS",
+        "ASX",
+        "LSE",
+        "TSX",
+        "XETRA",
+        "FRA",
+        "NSE",
+        "BSE",
+        "HKEX",
+        "SGX",
+        "JPX",
+        "TSE",
+        "MCX",
+        "NFO",
+        "FX",
+        "OTC",
+    ]
+)
+"""Where something is traded, which is not what is traded."""
+_OPTION_PARTS = (
+    re.compile(
+        r"^(expir|maturity|last_trade_date)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
+    ),
+    re.compile(r"^strike|(^|_)strike(_price)?$"),
+    re.compile(r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
+)
+_SENTENCE = re.compile(r"\d\s*@|@\s*\d|\bat \d")
+"""Of a description that names quantity and price."""
+_MONEY = CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
+"""In what coins are priced."""
+_MARKETS = ("market", "marktname", "market_name")
+
+
+class SymbolColumns:
+    """Chooses the columns of a table whose columns are called `names`."""
+
+    def __init__(self, contents: Contents, names: Names) -> None:
+        self._contents = contents
+        self._names = names
+
+    def spec(self, candidates: Iterable[str], used: set[str]) -> Spec | None:
+        """The columns of what was traded; `candidates` are those whose names say it."""
+        c = self._contents
+        found = [
+            column
+            for column in dict.fromkeys(candidates)
+            if column not in used
+            and c.values(column)
+            and not c.is_numeric(column)
+            and c.time(column) is None
+            and not c.is_clock(column)
+            and (
+                self._names[column] not in ("market", "action")
+                or not any(isinstance(read_side(w), Side) for w in c.words(column))
+            )
+            and not all(w.strip().upper() in _EXCHANGES for w in c.words(column))
+        ]
+        found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
+        if len(found) > 1 and self._is_quote(found[0], found[1]):
+            found = found[1:]
+        if not found and "quote_currency" in self._names.values():
+            # What is bought is a coin, beside the currency in which it is priced.
+            found = [c for c, own in self._names.items() if own == "currency"][:1]
+        if not found:
+            found = self._pairs(used) or self._descriptions(used)
+        if not found:
+            found = self._unit_column(used)
+        if not found:
+            return None
+        symbol = found[0]
+        if any(option_contract(word) or is_occ(word) for word in c.words(symbol)):
+            return Spec([symbol])
+        parts = [self._part(pattern, symbol) for pattern in _OPTION_PARTS]
+        parts[2] = parts[2] or self._right(symbol)
+        if parts[0] and parts[1] and self._is_underlying(symbol):
+            return Spec(
+                [symbol, *(part for part in parts if part)],
+                comment="an option is an instrument of its own",
+            )
+        for column in alike(c.columns, r"^description|^name$|^security"):
+            if column != symbol and any(option_contract(word) for word in c.words(column)):
+                return Spec(
+                    [symbol],
+                    {"option": column},
+                    "an option named in the other column is an instrument of its own",
+                )
+        return Spec([symbol])
+
+    def _pairs(self, used: set[str]) -> list[str]:
+        """The column of nothing but pairs or coins, whatever it is called."""
+        return [
+            column
+            for column, own in self._names.items()
+            if column not in used
+            and self._contents.values(column)
+            and not self._contents.is_numeric(column)
+            and not re.search("fee|commission|tax|taxa|balance", own)
+            and (
+                all(pair_of(word) for word in self._contents.words(column))
+                or all(is_coin(word) for word in self._contents.words(column))
+            )
+        ][:1]
+
+    def _descriptions(self, used: set[str]) -> list[str]:
+        """A column with the names of securities, if nothing shorter says what was traded: some
+        recur, and none says what was done."""
+        for column in alike(
+            self._contents.columns, r"^(description|details?|text|libellé|libelle)$"
+        ):
+            words = Counter(named(as_text(v)) or "" for v in self._contents.values(column))
+            if (
+                column not in used
+                and words
+                and max(words.values()) > 1
+                and not self._contents.is_numeric(column)
+                and not any(_SENTENCE.search(word) for word in words)
+                and not any(isinstance(read_side(word), Side) for word in words)
+            ):
+                return [column]
+        return []
+
+    def _unit_column(self, used: set[str]) -> list[str]:
+        """The column with the coin or asset of the quantities: `Amount currency` of `Amount`."""
+        quantities = {
+            own for own in self._names.values() if own in NAMES["quantity"] and own != "currency"
+        }
+        return [
+            column
+            for column, own in self._names.items()
+            if column not in used
+            and own.rpartition("_")[0] in quantities
+            and own.rpartition("_")[2] in ("currency", "coin", "asset", "ccy", "unit")
+            and not all(word.strip() in CURRENCIES for word in self._contents.words(column))
+            and self._contents.values(column)
+            and not self._contents.is_numeric(column)
+        ]
+
+    def _is_quote(self, column: str, other: str) -> bool:
+        """Whether the column has nothing but the money that what is in the other one is priced in:
+        the market `KRW` of the coin `BTC`."""
+        c = self._contents
+        return self._names[column] in _MARKETS and all(
+            word.strip().upper() in _MONEY and other_word.strip().upper() not in CURRENCIES
+            for word in c.words(column)
+            for other_word in c.words(other)
+        )
+
+    def _is_underlying(self, symbol: str) -> bool:
+        """Whether the symbols are short ones, that do not name the contract themselves."""
+        return all(len(word) <= 6 for word in self._contents.words(symbol))
+
+    def _part(self, pattern: re.Pattern[str], symbol: str) -> str | None:
+        return next(
+            (
+                column
+                for column, name in self._names.items()
+                if pattern.search(name) and column != symbol and self._contents.values(column)
+            ),
+            None,
+        )
+
+    def _right(self, symbol: str) -> str | None:
+        """A column that says call or put, whatever it is called."""
+        for column in self._contents.columns:
+            words = {word.strip().lower() for word in self._contents.words(column)}
+            if (
+                column != symbol
+                and words & {"call", "put"}
+                and words
+                <= {
+                    "call",
+                    "put",
+                    "c",
+                    "p",
+                    "stock",
+                    "equity",
+                    "etf",
+                    "future",
+                    "none",
+                    "-",
+                }
+            ):
+                return column
+        return None
+
+    def market(self, symbol: str, used: set[str]) -> Spec | None:
+        """The column with the market, where that is the money which coins are priced in."""
+        for column, own in self._names.items():
+            if (
+                own in _MARKETS
+                and column not in used
+                and column != symbol
+                and self._contents.values(column)
+                and self._is_quote(column, symbol)
+            ):
+                return Spec([column], comment="the market that the coin is traded in")
+        return None
