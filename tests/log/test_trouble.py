@@ -73,7 +73,7 @@ async def test_a_port_without_tls(tmp_path: Path) -> None:
     async with server:
         error = await error_of(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", ca)
         nobody = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    assert "Does this port speak TLS" in error.remedy
+    assert "Does this port use TLS" in error.remedy
     error = await error_of(nobody, ca)
     assert isinstance(error, UnreachableError)
     assert "No Kafka broker responds" in error.what

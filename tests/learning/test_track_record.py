@@ -11,7 +11,7 @@ import pytest
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.common.window import Snapshot
-from app.learning.integrated import track_record as record
+from app.learning.integrated import track_record
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.prior_share import SHARES
 from app.learning.integrated.track_record import PastGroup, Record, matches, part
@@ -36,7 +36,7 @@ def cells(learner: IntegratedLearner, kept: Record | None = None) -> tuple[Recor
 def account(learner: IntegratedLearner, cut_us: int) -> PastGroup:
     known = part(learner.window.snapshot(), cut_us - CONFIG.window_us // 2, cut_us)
     assert known is not None
-    found = record._account(learner.window, known, cut_us, CONFIG, CONFIG.regime_signature)
+    found = track_record._account(learner.window, known, cut_us, CONFIG, CONFIG.regime_signature)
     assert found is not None
     return found
 
@@ -54,7 +54,7 @@ def found() -> tuple[RecordCell, ...]:
 
 
 def test_past_times_are_on_a_fixed_grid_in_the_newer_half(found: tuple[RecordCell, ...]) -> None:
-    step, newest = CONFIG.window_us // record.STEPS, LOG[-1].exit_us
+    step, newest = CONFIG.window_us // track_record.STEPS, LOG[-1].exit_us
     assert len(found) >= 3
     assert all(
         cell.cut_us % step == 0 and newest - CONFIG.window_us // 2 <= cell.cut_us < newest
@@ -117,7 +117,7 @@ def test_what_was_kept_is_what_would_be_learned_anew(monkeypatch: pytest.MonkeyP
     learner.fold(late)
     assert cells(learner, kept) == cells(group([*LOG, *late]))
     before = cells(learner, kept)
-    monkeypatch.setattr(record, "_account", lambda *_: pytest.fail("Nothing has changed."))
+    monkeypatch.setattr(track_record, "_account", lambda *_: pytest.fail("Nothing has changed."))
     assert cells(learner, kept) == before
 
 
