@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 
 from app.errors import UsageError
 
+EXPECTED = "Expected a form like 2026-01-31T12:00:00Z."
 
-def parse_time(text: str | None) -> datetime:
-    """An RFC 3339 time with its offset; None is now.  Raises `UsageError`."""
+
+def parse_time(text: str | None, expected: str = EXPECTED) -> datetime:
+    """An RFC 3339 time with its offset; None is now.  Raises `UsageError`, with `expected` as the
+    remedy."""
     if text is None:
         return datetime.now(UTC)
     try:
@@ -21,6 +24,6 @@ def parse_time(text: str | None) -> datetime:
     if moment is None or moment.tzinfo is None:
         raise UsageError(
             f"{text!r} is not a time with a UTC offset.",
-            "Expected a form like 2026-01-31T12:00:00Z",
+            expected,
         )
     return moment

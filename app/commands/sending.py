@@ -10,7 +10,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from app.errors import BadDataError, UsageError
 from app.log.producer import Producer
 from app.log.records import Outgoing, partition_of
 from app.log.topics import require_one
+from app.moment import parse_time
 from app.settings import Settings
 from app.shift import newest_exit, shifted
 from app.sources import Closed
@@ -71,15 +72,10 @@ def shift_by(
             "--shift-to reads the log twice, and standard input can be read only once.",
             "Give a file instead.",
         )
-    try:
-        target = datetime.now(UTC) if shift_to == "now" else datetime.fromisoformat(shift_to)
-    except ValueError:
-        target = None
-    if target is None or target.tzinfo is None:
-        raise UsageError(
-            f"{shift_to!r} is not a time.",
-            "Expected `now` or a time with a UTC offset, such as 2026-01-31T12:00:00Z.",
-        )
+    target = parse_time(
+        None if shift_to == "now" else shift_to,
+        "Expected `now` or a time with a UTC offset, such as 2026-01-31T12:00:00Z.",
+    )
     newest = newest_exit(closed.value for closed in islice(read(), limit))
     if newest is None:
         raise BadDataError(

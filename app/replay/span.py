@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from app.errors import UsageError
-from app.learning.common.event_time import micros_from_text
+from app.moment import parse_time
 from schemas.times import micros_since_epoch
 
 REMEDY = (
@@ -96,7 +96,10 @@ def span_of(
         return Span(f"by-duration {by_duration}", from_us=micros_since_epoch(began))
     if offsets is not None:
         return Span(f"offsets {offsets}", offsets=offsets_of(offsets))
-    from_us, to_us = (None if text is None else _time(text) for text in (from_time, to_time))
+    from_us, to_us = (
+        None if text is None else micros_since_epoch(parse_time(text))
+        for text in (from_time, to_time)
+    )
     if from_us is not None and to_us is not None and from_us >= to_us:
         raise UsageError(
             f"--from {from_time} is not before --to {to_time}.",
@@ -151,16 +154,6 @@ def offsets_of(text: str) -> dict[str, tuple[int, int]]:
 def newer(ends: Mapping[str, int], now: Mapping[str, int]) -> int:
     """Records that came after `ends` (partition → offset)."""
     return sum(max(0, end - ends.get(partition, 0)) for partition, end in now.items())
-
-
-def _time(text: str) -> int:
-    try:
-        return micros_from_text(text)
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is not a time with a UTC offset.",
-            "Expected a form like 2026-01-31T12:00:00Z.",
-        ) from None
 
 
 def check_partitions(span: Span, partitions: Sequence[int]) -> None:
