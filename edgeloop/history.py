@@ -235,7 +235,7 @@ def _of_record(record: Any) -> Change | None:
         if override is not None:
             prepare(override)
         return Change(record.key.decode(), version, record.timestamp / 1000, override)
-    except (StopIteration, ValueError, TypeError, AttributeError):
+    except (StopIteration, ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 

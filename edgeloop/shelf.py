@@ -18,6 +18,10 @@ from edgeloop.versions import Latest
 
 log = logging.getLogger(__name__)
 
+_UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError)
+"""What decoding a record may raise: msgspec's and the canonical forms' errors are ValueErrors, and
+deeply nested JSON raises a RecursionError."""
+
 
 class Shelf:
     """The overrides as the log has them, and an index per group."""
@@ -39,11 +43,7 @@ class Shelf:
         for record in records:
             try:
                 changed |= self._take(record)
-            except (
-                ValueError,
-                TypeError,
-                OverflowError,
-            ) as error:  # msgspec's and the canonical forms' errors are ValueErrors
+            except _UNREADABLE as error:
                 self.bad_records += 1
                 if self.bad_records <= 10 or self.bad_records % 1_000 == 0:
                     log.warning(

@@ -42,6 +42,10 @@ class Latest(Generic[Key, Value]):
         self._values[key] = value
         return True
 
+    def remove(self, key: Key) -> None:
+        """Forget a key, and its version."""
+        del self._versions[key], self._values[key]
+
     def items(self) -> ItemsView[Key, Value]:
         """Keys and the values that count, in the order in which the keys first came."""
         return self._values.items()

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
 from app.errors import EdgeloopError, UnreachableError
+from app.log.skipped import Skipped
 from app.log.trouble import explained
 from app.sources import KINDS
 from app.terminal import console, echo
@@ -38,6 +39,7 @@ __all__ = [
     "json_option",
     "now_ms",
     "source_options",
+    "warn_skipped",
     "working",
 ]
 
@@ -123,6 +125,12 @@ def _exit_with(error: EdgeloopError) -> NoReturn:
     if error.remedy:
         echo(f"       {error.remedy}", err=True)
     sys.exit(error.exit_code)
+
+
+def warn_skipped(skipped: Skipped) -> None:
+    """Name the records that could not be read, on stderr."""
+    for line in skipped.lines():
+        echo(f"Warning: {line}", err=True)
 
 
 def now_ms() -> int:

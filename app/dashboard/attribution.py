@@ -22,9 +22,10 @@ from app.explain.effect import mean_interval, part_of
 from app.explain.known import Known
 from app.explain.reading import read_changes
 from app.learning.common.event_time import DAY_US, text_from_micros
-from app.learning.common.trade import Rank, SegmentKey, trade_from_fact
+from app.learning.common.trade import Rank, SegmentKey, Trade, trade_from_fact
 from app.log.bulk_reader import scan
-from app.log.snapshot import current, decoder
+from app.log.skipped import Skipped
+from app.log.snapshot import current, decoder, read_fact
 from app.settings import Settings
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent
@@ -46,7 +47,7 @@ class Helped(msgspec.Struct, frozen=True):
     """What applied overrides have made; `first` and `last` are the exits, None without trades.
 
     `assumed` trades name an override of which no change before the action is known; the earliest
-    that is known stands in for it.
+    that is known stands in for it.  `note` says what may be missing, `skipped` what cannot be read.
     """
 
     outcome: str
@@ -58,6 +59,7 @@ class Helped(msgspec.Struct, frozen=True):
     overrides: tuple[Sum, ...]
     assumed: int
     note: str
+    skipped: str
 
 
 class Sized(NamedTuple):
@@ -80,30 +82,35 @@ async def _read(settings: Settings) -> Helped:
     by_id: dict[str, list[OverrideChange]] = {}
     for change in held.changes:
         by_id.setdefault(change.override_id, []).append(change)
-    facts = await _naming(settings)
+    facts = await _naming(settings, held.skipped)
     modules: dict[str, dict[str, Any]] = {}
     if facts:
-        for key, record in (await current(settings, kinds.LESSONS)).items():
+        for key, record in (await current(settings, kinds.LESSONS, held.skipped)).items():
             if isinstance(record, GroupSummary) and record.learning == settings.learning:
                 modules.setdefault(record.module, {})[key] = record
     known = {
         module: Known(settings.learning_config, module, summaries=summaries)
         for module, summaries in modules.items()
     }
-    return summed(sized(facts, by_id, known, settings), settings.outcome, held.note)
+    trades = sized(facts, by_id, known, settings)
+    return summed(trades, settings.outcome, held.note, held.skipped.sentence())
 
 
-async def _naming(settings: Settings) -> list[PatternTradeEvent]:
+async def _naming(settings: Settings, skipped: Skipped) -> list[PatternTradeEvent]:
     """The facts with an action that names an override, of each trade and group the close that
     counts."""
-    decode = decoder(settings, kinds.FACTS)
+    decode = decoder(kinds.FACTS)
+
+    def read(value: bytes) -> tuple[PatternTradeEvent, Trade | None]:
+        fact: PatternTradeEvent = decode(value)
+        return fact, trade_from_fact(fact, settings.outcome)
+
     best: dict[tuple[str, str, str, str], tuple[Rank, PatternTradeEvent]] = {}
     async for records in scan(settings, kinds.FACTS):
         for record in records:
-            if record.value is None:
+            if (found := read_fact(read, record, skipped)) is None:
                 continue
-            fact: PatternTradeEvent = decode(record.value)
-            trade = trade_from_fact(fact, settings.outcome)
+            fact, trade = found
             if trade is None:
                 continue
             key = (fact.module, fact.trade_id, fact.pattern_key, fact.action_category)
@@ -142,7 +149,7 @@ def sized(
     return sorted(made, key=lambda trade: trade.exit_us)
 
 
-def summed(trades: Sequence[Sized], outcome: str, note: str) -> Helped:
+def summed(trades: Sequence[Sized], outcome: str, note: str, skipped: str = "") -> Helped:
     """All of it added up."""
     added = [(t, sum(t.parts.values()) * t.uplift) for t in trades]
     months: dict[str, list[tuple[int, float]]] = {}
@@ -163,6 +170,7 @@ def summed(trades: Sequence[Sized], outcome: str, note: str) -> Helped:
         tuple(sorted(by_override, key=lambda s: (-abs(s.added), s.name))),
         sum(t.assumed for t in trades),
         note,
+        skipped,
     )
 
 

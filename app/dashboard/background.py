@@ -32,6 +32,7 @@ from app.explain.known import Known
 from app.explain.override import explain_override
 from app.explain.reading import find_override, read_changes, read_known
 from app.learning.common.event_time import micros_from_text, text_from_micros
+from app.log.skipped import Skipped
 from app.log.snapshot import current
 from app.replay.digest import digest
 from app.replay.live import read_live
@@ -163,7 +164,7 @@ def learners(settings: Settings) -> tuple[Weighed, ...]:
     """How far each learner counts, and counted.  Raises `EdgeloopError`s."""
 
     async def read() -> dict[str, Any]:
-        return await current(settings, kinds.LESSONS)
+        return await current(settings, kinds.LESSONS, Skipped())
 
     records: list[Lesson | GroupSummary] = [
         r for r in asyncio.run(read()).values() if r.learning == settings.learning

@@ -12,7 +12,7 @@ from app.export.exported import (
     GROUP_COLUMNS,
     Exported,
     Filters,
-    Notes,
+    Remarks,
     Rows,
     decay_columns,
     prefixed,
@@ -103,9 +103,9 @@ _VERDICT = (
 )
 
 
-async def _lessons(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    records = await current(settings, kinds.LESSONS)
-    verdicts = await current(settings, kinds.VERDICTS)
+async def _lessons(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
+    records = await current(settings, kinds.LESSONS, remarks.skipped)
+    verdicts = await current(settings, kinds.VERDICTS, remarks.skipped)
     for record in sorted(filters.of(records), key=lambda r: r.lesson_id):
         if isinstance(record, Lesson):
             yield LessonAndVerdict(record, verdicts.get(record.lesson_id))

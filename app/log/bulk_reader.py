@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
 from app.log.client import client_id, client_options
-from app.log.records import is_strangers, version_of
+from app.log.records import is_strangers
 from app.log.retry import Stopping, client_errors
 from app.log.topics import require_existence
 from app.log.trouble import explained, why_unreachable
@@ -239,8 +239,8 @@ async def ends_of(consumer: AIOKafkaConsumer, settings: Settings, topic: str) ->
     return {str(tp.partition): offset for tp, offset in ends.items()}
 
 
-async def follow(settings: Settings, topic: str) -> AsyncIterator[tuple[str, int, bytes | None]]:
-    """Yield `(key, version, value)` of every record published from now on, until the caller stops.
+async def follow(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+    """Yield every record of ours published from now on, until the caller stops.
 
     Raises `UnreachableError`, and `ConfigurationError` where the topic is missing.
     """
@@ -253,7 +253,7 @@ async def follow(settings: Settings, topic: str) -> AsyncIterator[tuple[str, int
             await consumer.position(tp)  # the end is asked for lazily: fix it now
         async for record in consumer:
             if not is_strangers(record):
-                yield record.key.decode(), version_of(record), record.value
+                yield record
 
 
 async def offsets_at(settings: Settings, topic: str, since_ms: int) -> dict[int, int]:

@@ -30,7 +30,7 @@ from aiokafka.errors import KafkaError
 from app.log.bulk_reader import read_to_end, reader
 from app.log.client import started
 from app.log.producer import Producer
-from app.log.records import Outgoing
+from app.log.records import UNREADABLE, Outgoing
 from app.log.retry import client_errors
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -109,7 +109,7 @@ class ControlState:
                 held.setdefault(name, decoded)
             else:
                 held[name] = decoded
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return False
         return True
 

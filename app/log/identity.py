@@ -35,6 +35,7 @@ from app.log.admin import admin
 from app.log.bulk_reader import unreachable
 from app.log.client import client_options
 from app.log.groups import progress_group, projector_group
+from app.log.records import UNREADABLE
 from app.log.topics import ACCEPT
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -182,7 +183,7 @@ class Identity:
                 continue
             try:
                 note = msgspec.json.decode(committed.metadata or "", type=_Note)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
             cluster = note.cluster or cluster
             topics.update(note.topics)
@@ -202,7 +203,7 @@ class Identity:
         """What was deleted unread, until it is accepted."""
         found = []
         for tp, committed in (await self.committed(lost_group(self._settings))).items():
-            with suppress(msgspec.MsgspecError):
+            with suppress(*UNREADABLE):
                 note = msgspec.json.decode(committed.metadata or "", type=_Lost)
                 found.append(
                     Lost(tp.topic, tp.partition, note.records, committed.offset, note.at_ms)

@@ -96,6 +96,11 @@ def version_of(record: ConsumerRecord) -> int:
     return version if 0 <= version <= MAX_VERSION else -1
 
 
+UNREADABLE = (ValueError, TypeError, RecursionError)
+"""What decoding a value may raise that another program wrote: malformed or of the wrong form
+(`msgspec.DecodeError`), not UTF-8, missing, or nested too deeply.  All but the first are no
+`msgspec.MsgspecError`."""
+
 KEY_CHARACTERS = 200
 """Of a key that people are shown: a stranger's may be megabytes long."""
 

@@ -37,6 +37,13 @@ def show(found: Audit, console: Console) -> None:
                 f"  (the first: {refusal.first})",
             )
         )
+    if data.unreadable:
+        console.print(
+            Text.assemble(
+                (f"Records that cannot be read were skipped: {data.unreadable:,}", "yellow"),
+                f"  (the first: {data.first_unreadable})",
+            )
+        )
     if data.judged:
         for table in (
             _settings(found),

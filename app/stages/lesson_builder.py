@@ -19,13 +19,13 @@ from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade import Trade
 from app.learning.engine import Learner, group_learner
-from app.log.records import Outgoing, partition_of, published, tombstone
+from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone
 from app.log.trace import Newest
 from app.metrics import (
     GROUPS,
     HELD_GROUPS,
     SEARCHES_CUT,
-    UNREADABLE,
+    UNREADABLE_RECORDS,
     WAITING_GROUPS,
     WINDOW_BYTES,
     WITHOUT_OUTCOME,
@@ -68,7 +68,7 @@ class LessonBuilder:
         """The partition of facts whose owner publishes this lesson; None if it cannot be read."""
         try:
             lesson = _decode_lesson(record.value)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         group = group_key(lesson.pattern_key, lesson.action_category)
         return partition_of(group, self._settings.partitions)
@@ -103,7 +103,7 @@ class GroupStore:
 
         def unreadable(place: int, error: Exception) -> None:
             # Only another program can have written this; ingest's facts can be read.
-            UNREADABLE.labels(LessonBuilder.role).inc()
+            UNREADABLE_RECORDS.labels(LessonBuilder.role).inc()
             log.error(
                 "fact.unreadable",
                 topic=self._settings.topic(FACTS),

@@ -31,7 +31,7 @@ from app.log.bulk_reader import log_bounds, scan, unreachable
 from app.log.groups import groups
 from app.log.identity import Difference, Identity, Lost, examine, readers
 from app.log.progress import rewind
-from app.log.records import is_strangers, partition_of, version_of
+from app.log.records import UNREADABLE, is_strangers, partition_of, version_of
 from app.settings import Settings
 from app.storage import marks
 from app.storage.rebuild import rebuild
@@ -117,7 +117,7 @@ async def _beyond(settings: Settings) -> list[Difference]:
                     continue
                 try:
                     head = decode(record.value)
-                except msgspec.MsgspecError:
+                except UNREADABLE:
                     continue
                 text = (
                     group_key(head.pattern_key, head.action_category)

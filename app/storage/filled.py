@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from app.log.admin import admin
 from app.log.bulk_reader import log_bounds, read_range
 from app.log.groups import projector_group
+from app.log.records import UNREADABLE
 from app.settings import Settings
 from app.storage.connect import close, connect
 from schemas import kinds
@@ -88,6 +89,6 @@ def _trades(values: Iterable[bytes]) -> list[_Trade]:
     for value in values:
         try:
             found.append(_decode(value))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue  # has no row: the projector skips and counts it
     return found

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 from aiokafka import ConsumerRecord
 
-from app.log.records import version_of
+from app.log.records import UNREADABLE, version_of
 from edgeloop.versions import Latest
 
 
@@ -83,7 +83,7 @@ def parsed(record: ConsumerRecord, decoder: msgspec.json.Decoder[Any]) -> tuple[
             version,
             None if record.value is None else decoder.decode(record.value),
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadRecord(str(error)) from error
 
 
