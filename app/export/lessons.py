@@ -17,7 +17,7 @@ from app.export.exported import (
     decay_columns,
     prefixed,
 )
-from app.learning.integrated.regimes import METRICS
+from app.learning.integrated.quality_metrics import METRICS
 from app.log.snapshot import current
 from app.settings import Settings
 from schemas import kinds

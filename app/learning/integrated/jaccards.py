@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.integrated.points import OWNER, Points
+from app.learning.integrated.points import Points, pair_codes, pairs_of_codes
 from app.learning.integrated.sketches import HASH_BITS, SKETCH_SIZE, Floats, Ints, index_of
 
 ROUNDING = 1e-9
@@ -111,13 +111,13 @@ def similarities(points: Points, blocks: list[list[int]], known: KnownPairs) -> 
     )
     first = np.repeat(np.cumsum(size) - size, area)
     left, right = point[first + place // size_of], point[first + place % size_of]
-    code = (np.minimum(left, right) << 24) | np.maximum(left, right)
+    code = pair_codes(left, right)
     wanted, at = np.unique(code[left != right], return_inverse=True)
     unknown = ~among(wanted, known.code)
     found = np.zeros(len(wanted), np.float64)
     if len(known.code):
         found[~unknown] = known.jaccard[np.searchsorted(known.code, wanted[~unknown])]
-    found[unknown] = jaccards(points, wanted[unknown] >> 24, wanted[unknown] & int(OWNER))
+    found[unknown] = jaccards(points, *pairs_of_codes(wanted[unknown]))
     flat = np.ones(len(code), np.float64)
     flat[left != right] = found[at]
     start = 0
