@@ -275,3 +275,8 @@ def raw_topic(app: faust.App, settings: Settings, name: str) -> Any:
         key_serializer="raw",
         value_serializer="raw",
     )
+
+
+def assigned_to(app: faust.App, topic: str) -> set[int]:
+    """The partitions of `topic` (full name) that this worker has."""
+    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topic}
