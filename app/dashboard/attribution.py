@@ -1,11 +1,11 @@
-"""What the applied overrides have earned: in all, by month, and one by one.
+"""What the applied overrides have earned: in total, by month, and one by one.
 
 May touch: the broker and, for older changes, PostgreSQL (both read only).
 
-A closed trade counts if one of its actions names overrides in `applied_overrides`.  Its size is
-what these determined by the changes in force when each action was taken (the mean over such
-actions); what that added against the neutral size is (size − 1) · uplift, in units of the outcome.
-Uplift is the outcome beyond the baseline of the trade's segment.
+A closed trade counts if one of its actions names overrides in `applied_overrides`.  Its size
+follows from the versions of these overrides that were in force when each action was taken (the mean
+over such actions). What sizing added, compared with the neutral size, is (size − 1) · uplift, in
+units of the outcome. Uplift is the outcome minus the baseline of the trade's segment.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from schemas.lessons import GroupSummary
 
 
 class Sum(msgspec.Struct, frozen=True):
-    """Of `trades`: the outcome that sizing `added`, with its 90 % interval (None with fewer than
-    two days); `name` is a month or an override id, `""` for all."""
+    """The outcome that sizing `added` over `trades`, with its 90 % interval (None with fewer than
+    two days); `name` is a month or an override id, `""` for the total."""
 
     name: str
     trades: int
@@ -44,10 +44,12 @@ class Sum(msgspec.Struct, frozen=True):
 
 
 class Helped(msgspec.Struct, frozen=True):
-    """What applied overrides have made; `first` and `last` are the exits, None without trades.
+    """What applied overrides have earned; `first` and `last` are the times of the first and the
+    last exit, None without trades.
 
-    `assumed` trades name an override of which no change before the action is known; the earliest
-    that is known stands in for it.  `note` says what may be missing, `skipped` what cannot be read.
+    `assumed` trades name an override whose version at the time of the action is not known; the
+    earliest known version is used instead.  `note` says what may be missing, `skipped` what cannot
+    be read.
     """
 
     outcome: str
@@ -64,7 +66,7 @@ class Helped(msgspec.Struct, frozen=True):
 
 class Sized(NamedTuple):
     """A closed trade that was sized: what each override that it names added to its size, and
-    whether a later change had to stand in for one of them."""
+    whether a later version had to be used for one of them."""
 
     exit_us: int
     uplift: float
@@ -73,7 +75,7 @@ class Sized(NamedTuple):
 
 
 def helped(settings: Settings) -> Helped:
-    """Of the whole log.  Raises `UnreachableError`, `BadDataError`."""
+    """The earnings over the whole log. Raises `UnreachableError`, `BadDataError`."""
     return asyncio.run(_read(settings))
 
 
@@ -97,7 +99,7 @@ async def _read(settings: Settings) -> Helped:
 
 
 async def _naming(settings: Settings, skipped: Skipped) -> list[PatternTradeEvent]:
-    """The facts with an action that names an override, of each trade and group the close that
+    """The facts with an action that names an override, for each trade and group from the close that
     counts."""
     decode = decoder(kinds.FACTS)
 
@@ -125,7 +127,7 @@ def sized(
     known: Mapping[str, Known],
     settings: Settings,
 ) -> list[Sized]:
-    """The trades, each once, whichever groups its actions are in."""
+    """The trades, each of them once, even if its actions are in several groups."""
     trades: dict[tuple[str, str], tuple[int, float, SegmentKey, list[FactAction]]] = {}
     for fact in facts:
         trade = trade_from_fact(fact, settings.outcome)
@@ -150,7 +152,7 @@ def sized(
 
 
 def summed(trades: Sequence[Sized], outcome: str, note: str, skipped: str = "") -> Helped:
-    """All of it added up."""
+    """The totals of these trades."""
     added = [(t, sum(t.parts.values()) * t.uplift) for t in trades]
     months: dict[str, list[tuple[int, float]]] = {}
     overrides: dict[str, list[tuple[int, float]]] = {}

@@ -1,5 +1,5 @@
 """The document of one override: the evidence behind it, what else was considered, how it moves, and
-what it has done since.
+what it has achieved.
 
 May touch: nothing but its arguments.
 """

@@ -1,4 +1,4 @@
-"""What is known of a module, read from the topics; PostgreSQL only adds the changes that compaction
+"""Read everything about a module from the topics; PostgreSQL only adds the changes that compaction
 has removed.
 
 May touch: the broker and PostgreSQL (read only).
@@ -34,7 +34,7 @@ READ = (
     kinds.FACTS,
 )
 Progress = Callable[[str], None]
-"""Called with what is read next."""
+"""Called with the name of what is read next."""
 
 
 def _quiet(what: str) -> None: ...
@@ -42,7 +42,7 @@ def _quiet(what: str) -> None: ...
 
 @dataclass(frozen=True)
 class Found:
-    """The override that an id's first characters name: the whole id and the group."""
+    """The override whose id begins with the given characters: its full id, and its group."""
 
     override_id: str
     module: str
@@ -89,7 +89,7 @@ async def read_known(
     *,
     progress: Progress = _quiet,
 ) -> tuple[Known, set[tuple[str, str]]]:
-    """(what is known of `module`, every (pattern key, category) that has trades, of all modules).
+    """(everything about `module`, every (pattern key, category) with trades, of all modules).
 
     The facts, days and changes are those of the group.  A note names the records that cannot be
     read.  Raises `UnreachableError` without a broker.
@@ -147,7 +147,7 @@ async def read_known(
 
 
 def of_group(held: list[OverrideChange], pattern_key: str, category: str) -> list[OverrideChange]:
-    """The changes of the overrides of one group, their retirements too."""
+    """The changes of the overrides of one group, including retirements."""
     ids = {
         c.override_id
         for c in held
@@ -160,7 +160,8 @@ def of_group(held: list[OverrideChange], pattern_key: str, category: str) -> lis
 async def _facts(
     settings: Settings, pattern_key: str, category: str, skipped: Skipped
 ) -> list[PatternTradeEvent]:
-    """The facts of one group that have the outcome, of each trade that of the close that counts."""
+    """The facts of one group that have the outcome: for each trade, the fact of the close that
+    counts."""
     key = group_key(pattern_key, category).encode()
     decode = decoder(kinds.FACTS)
 

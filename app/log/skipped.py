@@ -1,7 +1,7 @@
 """Records that a command skips because they cannot be read: how many, and the first of them.
 
-Anything that may write to a topic can write a record that is none of ours.  Commands show what they
-can read, and say what they have skipped.
+Any program with the right to write to a topic can write something else to it. Commands show what
+they can read, and report what they have skipped.
 
 May touch: nothing.
 """

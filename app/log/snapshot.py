@@ -89,7 +89,7 @@ async def _readable(
         except UNREADABLE:
             unreadable.add(key)
     if unreadable:
-        # As other readers do: what cannot be read does not hide an earlier version.
+        # As for all other readers, an unreadable record does not hide an earlier version.
         for key in unreadable:
             latest.remove(key)
         async for records in scan(settings, topic, partition=partition):
@@ -112,9 +112,8 @@ def decoder(topic: str) -> Callable[[bytes], Any]:
 
 
 def read_fact(take: Callable[[bytes], Any], record: ConsumerRecord, skipped: Skipped) -> Any:
-    """What `take` makes of the value of a record of facts; None if it cannot be read.
-
-    `take` raises one of `UNREADABLE` for a value that it cannot read.
+    """The result of `take` for the value of a record of facts; None if it cannot be read, for which
+    `take` raises one of `UNREADABLE`.
     """
     try:
         return None if record.value is None else take(record.value)

@@ -1,5 +1,5 @@
 """The audit as one page for a browser: answers first, then the evidence for them.  The page loads
-nothing.
+no other files.
 
 May touch: nothing but its arguments.
 """

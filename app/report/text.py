@@ -1,6 +1,6 @@
 """The audit on the terminal: tables, then the answers and what to set.
 
-May touch: nothing but the console it is given.
+May touch: nothing but the console that is passed to it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Its only
-state is the control log's: groups and approvals.
+"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Its only state is
+that of the control log: admitted groups and approvals.
 
 May touch: the control log, through its arguments.
 """
@@ -36,7 +36,7 @@ from schemas.kinds import DEAD_LETTERS, FACTS
 log = structlog.get_logger(__name__)
 
 CUT_BYTES = 1024 * 1024
-"""What is kept of a key or a value where no record can hold both beside the headers."""
+"""What is kept of a key or a value if both together do not fit into a record."""
 _HEADER_BYTES = 16_384
 _EXPLODED = CLOSES_TOTAL.labels("facts")
 _PATH_CHARACTERS = 2_000
@@ -71,9 +71,8 @@ def _read(settings: Settings, message: Any) -> Read:
 
 
 def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> list[Outgoing]:
-    """Their facts, or a dead letter for each.
-
-    One line is logged for each reason, however many records of a batch have it.
+    """The facts of each, or its dead letter. One line is logged for each reason, however many
+    records of the batch have it.
     """
     refused: dict[str, tuple[Read, DeadLetterError]] = {}
     sent: list[Outgoing] = []

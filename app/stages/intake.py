@@ -42,7 +42,7 @@ class Intake:
         self._door = Door(settings, self._control)
 
     async def assigned(self, partitions: Collection[int]) -> None:
-        """These partitions of `position_closed` are this worker's from now on."""
+        """Take over these partitions of `position_closed`."""
         await self._unread.assigned(partitions)
 
     async def take(self, messages: Sequence[Any]) -> None:

@@ -28,8 +28,8 @@ from schemas.lessons import GroupSummary, Lesson
 log = structlog.get_logger(__name__)
 
 SHOWN_MODULES = 100
-"""Modules of a partition whose weights are metrics: modules' names come from events, and events
-must not create an unlimited number of metrics."""
+"""Most modules of a partition whose weights are published as metrics: names of modules come from
+events, which must not create an unlimited number of metrics."""
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -75,7 +75,8 @@ class ModuleStore:
         self._partition = partition
         self._decode = decode
         self._modules: dict[str, Judge] = {}
-        self._latest: Latest[bytes, str | None] = Latest()  # lesson id → module; None: not in force
+        # Lesson id → module; None if not in force.
+        self._latest: Latest[bytes, str | None] = Latest()
         self._unjudged: set[str] = set()  # modules that a full judgement may change
         self._version = 0
         self._traces = Newest()
