@@ -1,4 +1,4 @@
-"""`faust -A app overrides diff`: what another way of learning would say, override by override.
+"""`faust -A app overrides diff`: what another learning method would publish, override by override.
 
 May touch: the broker (read only).
 """
@@ -25,7 +25,7 @@ from edgeloop.scope import canonical_text
 
 AGAINST = ("classic", *(f"no {name}" for name in LEARNERS))
 PLURAL = {"half-life": "half-lives"}
-"""A learner's name, where it is not a plural yet."""
+"""Plural forms of learners' names that are singular."""
 
 
 @overrides.command("diff")

@@ -42,11 +42,11 @@ def declaration(settings: Settings) -> tuple[Topic, ...]:
     log = {"retention.ms": retention, "message.timestamp.type": "CreateTime"}
     # Tombstones stay for a month: a reader that was away that long still sees every retirement.
     table = {"delete.retention.ms": str(30 * DAY_MS), "message.timestamp.type": "CreateTime"}
-    door = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
+    large = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
 
     def config(kind: Kind) -> dict[str, str]:
         if kind.source is None:
-            return door
+            return large
         return log if "delete" in kind.cleanup else table
 
     control = Topic(

@@ -112,7 +112,7 @@ def _outgoing(settings: Settings, read: Read, problem: DeadLetterError | None) -
     return records
 
 
-class Door:
+class Ingest:
     """Accepts or refuses records of `position_closed`, and asks the control log where necessary."""
 
     def __init__(self, settings: Settings, control: ControlLog) -> None:
@@ -121,7 +121,7 @@ class Door:
         self._admission = Admission(settings, control.state)
         self._asked_s: float | None = None
 
-    async def through(self, messages: Sequence[Any]) -> list[Outgoing]:
+    async def process(self, messages: Sequence[Any]) -> list[Outgoing]:
         """Facts and dead letters of `messages`.
 
         Raises `KafkaError` or `OSError` while the control log cannot be read, and `Stopping`; it

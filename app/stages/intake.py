@@ -20,7 +20,7 @@ from app.log.retry import back_off, client_errors, later
 from app.log.unread import Unread
 from app.metrics import BATCH_SECONDS
 from app.settings import Settings
-from app.stages.ingest import Door
+from app.stages.ingest import Ingest
 from schemas.kinds import CLOSES
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ class Intake:
         self._producer = Producer(settings, should_stop)
         self._unread = Unread(settings, settings.topic(CLOSES))
         self._control = ControlLog(settings, later(should_stop, FINISH_WITHIN_S))
-        self._door = Door(settings, self._control)
+        self._ingest = Ingest(settings, self._control)
 
     async def assigned(self, partitions: Collection[int]) -> None:
         """Take over these partitions of `position_closed`."""
@@ -59,7 +59,7 @@ class Intake:
         while True:
             try:
                 with client_errors():
-                    return await self._door.through(messages)
+                    return await self._ingest.process(messages)
             except (KafkaError, OSError) as error:
                 log.warning("control.retry", error=repr(error), attempt=attempt)
                 await back_off(attempt, self._should_stop)
