@@ -2,10 +2,9 @@
 
 May touch: nothing but its arguments.
 
-A lesson carries its own history, most of which stays the same from one refit to the next. The days
-that were sent follow from the lesson that was sent, so no copy of them is needed. Days that have
-left the window, or whose lesson is retired or no longer chosen, stay published: they record what
-was known then.
+A lesson carries its own history, most of which stays from one refit to the next: the days that were
+sent are known from the lesson that was sent, without a copy.  Days that have left the window, or
+whose lesson is retired or no longer chosen, stay: they record what was known then.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class EdgeHistories:
         self._settings = settings
         self._newest: dict[str, Lesson] = {}
         self._sent: dict[str, Lesson] = {}
-        self._doubted: set[str] = set()  # lessons whose days may not all have been sent
+        self._doubted: set[str] = set()  # lessons of which it is not sure that all days were sent
 
     def adopt(self, records: Iterable[Lesson | GroupSummary]) -> None:
         """Adopt the published lessons.
@@ -40,12 +39,14 @@ class EdgeHistories:
         self._sent, self._doubted = dict(self._newest), set(self._newest)
 
     def note(self, lesson: Lesson) -> Iterator[Outgoing]:
-        """Take in a lesson that is being sent; yields tombstones for days that were sent and no
-        longer exist, since the next owner will only know the days of published lessons.
+        """Take in a lesson that is being sent; yields the tombstones that belong to it.
+
+        They are for days that were sent and no longer exist: a successor knows only the days of
+        published lessons.
         """
         known = self._newest.get(lesson.lesson_id)
         if known is not None and known.history is lesson.history:
-            return  # sent between two refits, with the days of the last refit
+            return  # sent between two refits, with the days of the last one
         yield from self._withdrawn(lesson)
         if _has_history(lesson):
             self._newest[lesson.lesson_id] = lesson
@@ -53,7 +54,7 @@ class EdgeHistories:
             self._newest.pop(lesson.lesson_id, None)
 
     def forget(self, lesson_id: str) -> None:
-        """Forget a lesson that is retired."""
+        """The lesson is retired."""
         self._newest.pop(lesson_id, None)
 
     def new_days(self) -> Iterator[Outgoing]:

@@ -75,8 +75,7 @@ class ModuleStore:
         self._partition = partition
         self._decode = decode
         self._modules: dict[str, Judge] = {}
-        # Lesson id → module; None if not in force.
-        self._latest: Latest[bytes, str | None] = Latest()
+        self._latest: Latest[bytes, str | None] = Latest()  # lesson id → module; None: not in force
         self._unjudged: set[str] = set()  # modules that a full judgement may change
         self._version = 0
         self._traces = Newest()

@@ -6,27 +6,17 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from app.learning.integrated import regimes
 from app.learning.integrated.merging import Group
 from app.learning.integrated.netting import Effect
-from app.learning.integrated.quality_metrics import METRICS
-from app.learning.integrated.regime_cells import History
-from app.learning.integrated.regimes import RegimeWeights, fit
 from app.learning.integrated.sketches import Floats, Ints
-from edgeloop.scope import canonical_text, pairs_of
+from edgeloop.scope import pairs_of
 from schemas.lessons import Lesson, Metrics
-
-MAX_GAIN = 2.5
-"""Gains are within [0, MAX_GAIN].  An edge that holds a third of the time is blended down to a
-third of itself, but so small a blend is too near to noise to be tripled; and a gain never reverses
-a sign."""
-GAIN_GRID = 0.01
-"""Gains are rounded to it, so that not every trade of the module changes all of its overrides."""
 
 
 class Cells(NamedTuple):
@@ -67,7 +57,7 @@ class RegimeHistories:
     """
 
     def __init__(self, signature: tuple[str, ...]) -> None:
-        self.weights: list[RegimeWeights] = []
+        self.weights: list[regimes.RegimeWeights] = []
         self.stale = False
         """Whether `fit` may find other weights."""
         self._signature = signature
@@ -135,7 +125,7 @@ class RegimeHistories:
         columns = [np.concatenate(column) for column in zip(*(c for *_, c in by_id), strict=True)]
         day, regime, predicted, metrics, n, uplift = columns
         used, regime = np.unique(place[regime], return_inverse=True)
-        history = History(
+        history = regimes.History(
             np.repeat(np.arange(len(by_id)), length),
             day,
             regime,
@@ -146,7 +136,7 @@ class RegimeHistories:
             uplift,
             np.repeat([variance for _, variance, _ in by_id], length),
         )
-        self.weights = fit(history, self._signature)
+        self.weights = regimes.fit(history, self._signature)
 
     def _cells(self, lesson: Lesson) -> Cells:
         parts = [(cell, part) for cell in lesson.history for part in cell.regimes]
@@ -155,7 +145,7 @@ class RegimeHistories:
             np.array([self._number(part.regime) for _, part in parts], np.int64),
             np.array([cell.predicted for cell, _ in parts], np.float64),
             np.array([cell.metrics for cell, _ in parts], np.float64).reshape(
-                len(parts), len(METRICS)
+                len(parts), len(regimes.METRICS)
             ),
             np.array([part.n for _, part in parts], np.int64),
             np.array([part.uplift for _, part in parts], np.float64),
@@ -170,67 +160,7 @@ class RegimeHistories:
         return number
 
 
-def gains(
-    weights: Sequence[RegimeWeights], metrics: ArrayLike, own_scope: Mapping[str, str]
-) -> dict[str, float]:
-    """The gains of one effect, by regime.
-
-    Read them as the most specific match, 1 if there is none: a regime whose gain is that of the
-    coarser one has no entry.  Nor has any regime along a dimension of the effect's own scope: such
-    an effect was learned within its regime, and is no blend.
-
-    Parameters
-    ----------
-    weights
-        Of all regimes of the module, in any order.
-    metrics
-        Quality metrics (6,) of the effect's lesson, in the order of `METRICS`; NaN is unknown.
-    own_scope
-        The scope of the effect's lesson.
-
-    Returns
-    -------
-    Canonical text of a regime → gain, a factor of the effect in [0, 2.5].
-
-    >>> centre = np.full(6, 0.5)
-    >>> def regime(w0, w1, *pairs):
-    ...     weights = np.array([w0, w1, 0, 0, 0, 0, 0])
-    ...     return RegimeWeights(
-    ...         pairs, 90, 400, weights, np.ones(7), 0.001, bool(weights.any()), weights, centre
-    ...     )
-    >>> macro, other, meso = ("btc_macro", "S1"), ("btc_macro", "S2"), ("btc_meso", "S3")
-    >>> both = [
-    ...     regime(0.0, 0.0), regime(0.25, 1.0, macro), regime(0.0, 0.0, other),
-    ...     regime(-0.6, 0.0, macro, meso),
-    ... ]
-    >>> gains(both, (0.75, 0.5, 0.5, 0.5, 0.5, 0.5), {})
-    {'btc_macro=S1': 1.5, 'btc_macro=S1|btc_meso=S3': 0.6}
-    >>> gains(both, (0.75, 0.5, 0.5, 0.5, 0.5, 0.5), {"btc_meso": "S3"})
-    {'btc_macro=S1': 1.5}
-    """
-    values = np.asarray(metrics, np.float64)
-    factors: dict[tuple[tuple[str, str], ...], float] = {}
-    result: dict[str, float] = {}
-    for w in sorted(weights, key=lambda w: (len(w.regime), w.regime)):
-        coarser = factors.get(w.regime[:-1], 1.0) if w.regime else 1.0
-        factor = coarser
-        if w.active:
-            z = np.where(np.isfinite(values), values - w.centre, 0.0)
-            factor *= max(0.0, 1.0 + float(w.weights[0] + (w.weights[1:] * z).sum()))
-        factors[w.regime] = factor
-        gain = _on_grid(factor)
-        if gain != _on_grid(coarser) and not any(
-            dimension in own_scope for dimension, _ in w.regime
-        ):
-            result[canonical_text(dict(w.regime))] = gain
-    return result
-
-
-def _on_grid(factor: float) -> float:
-    return round(round(min(factor, MAX_GAIN) / GAIN_GRID) * GAIN_GRID, 10)
-
-
-def gains_of(lesson: Lesson, weights: Sequence[RegimeWeights]) -> dict[str, float]:
+def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[str, float]:
     """The gains of a lesson's override, by regime.
 
     Parameters
@@ -242,15 +172,17 @@ def gains_of(lesson: Lesson, weights: Sequence[RegimeWeights]) -> dict[str, floa
 
     Returns
     -------
-    Canonical text of a regime → gain, as `gains`; empty for a whole group.
+    Canonical text of a regime → gain, as `regimes.gains`; empty for a whole group.
     """
     metrics = lesson.metrics
     if metrics is None or not lesson.scope or not any(w.active for w in weights):
         return {}
-    return gains(weights, tuple(getattr(metrics, name) for name in METRICS), lesson.scope)
+    return regimes.gains(
+        weights, tuple(getattr(metrics, name) for name in regimes.METRICS), lesson.scope
+    )
 
 
-def steps_of(metrics: Sequence[Metrics], weights: Sequence[RegimeWeights]) -> list[bytes]:
+def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights]) -> list[bytes]:
     """The gains of many lessons, in a form to compare.
 
     Parameters
@@ -266,7 +198,7 @@ def steps_of(metrics: Sequence[Metrics], weights: Sequence[RegimeWeights]) -> li
     """
     if not metrics or not any(w.active for w in weights):
         return [b""] * len(metrics)
-    values = np.array([[getattr(m, name) for name in METRICS] for m in metrics])
+    values = np.array([[getattr(m, name) for name in regimes.METRICS] for m in metrics])
     factors: dict[tuple[tuple[str, str], ...], Floats] = {}
     columns = []
     for w in sorted(weights, key=lambda w: (len(w.regime), w.regime)):
@@ -277,7 +209,7 @@ def steps_of(metrics: Sequence[Metrics], weights: Sequence[RegimeWeights]) -> li
             bracket = 1.0 + (w.weights[0] + (w.weights[1:] * z).sum(axis=1))
             factor = factor * np.maximum(bracket, 0.0)
         factors[w.regime] = factor
-        columns.append(np.rint(np.minimum(factor, MAX_GAIN) / GAIN_GRID))
+        columns.append(np.rint(np.minimum(factor, regimes.MAX_GAIN) / regimes.GAIN_GRID))
     # Regimes, too: they may come and go.
     names = repr([w.regime for w in weights]).encode()
     return [row.tobytes() + names for row in np.column_stack(columns)]

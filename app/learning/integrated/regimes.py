@@ -20,16 +20,33 @@ made sizes worse, at any strength of shrinkage).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from app.learning.integrated.quality_metrics import METRICS
 from app.learning.integrated.regime_cells import Bools, Floats, History, Rows, prepared
 from app.learning.integrated.regime_contrast import Test, contrast, p_values, ramps
+from edgeloop.scope import canonical_text
 
-__all__ = ["METRICS", "RegimeWeights", "fit"]
+__all__ = [
+    "GAIN_GRID",
+    "MAX_GAIN",
+    "METRICS",
+    "History",
+    "RegimeWeights",
+    "fit",
+    "gains",
+]
 
+MAX_GAIN = 2.5
+"""Gains are within [0, MAX_GAIN].  An edge that holds a third of the time is blended down to a
+third of itself, but so small a blend is too near to noise to be tripled; and a gain never reverses
+a sign."""
+GAIN_GRID = 0.01
+"""Gains are rounded to it, so that not every trade of the module changes all of its overrides."""
 LEVEL = 0.05
 """A regime's gain differs from 1 only if neutrality is rejected at LEVEL / regimes tested.  The
 weights are shrunk in any case; the test keeps gains at exactly 1 where regimes make no difference,
@@ -137,7 +154,6 @@ def fit(
     Four lessons, of whose edges all is earned in S1 and nothing in S3:
 
     >>> from app.learning.integrated.regime_cells import Cell, history
-    >>> from app.learning.integrated.regime_gains import gains
     >>> noise = [0.3, -0.2, 0.1, -0.4, 0.2]
     >>> cells = [
     ...     Cell(
@@ -209,6 +225,66 @@ def fit(
             )
         )
     return result
+
+
+def gains(
+    weights: Sequence[RegimeWeights], metrics: ArrayLike, own_scope: Mapping[str, str]
+) -> dict[str, float]:
+    """The gains of one effect, by regime.
+
+    Read them as the most specific match, 1 if there is none: a regime whose gain is that of the
+    coarser one has no entry.  Nor has any regime along a dimension of the effect's own scope: such
+    an effect was learned within its regime, and is no blend.
+
+    Parameters
+    ----------
+    weights
+        Of all regimes of the module, in any order.
+    metrics
+        Quality metrics (6,) of the effect's lesson, in the order of `METRICS`; NaN is unknown.
+    own_scope
+        The scope of the effect's lesson.
+
+    Returns
+    -------
+    Canonical text of a regime → gain, a factor of the effect in [0, 2.5].
+
+    >>> centre = np.full(6, 0.5)
+    >>> def regime(w0, w1, *pairs):
+    ...     weights = np.array([w0, w1, 0, 0, 0, 0, 0])
+    ...     return RegimeWeights(
+    ...         pairs, 90, 400, weights, np.ones(7), 0.001, bool(weights.any()), weights, centre
+    ...     )
+    >>> macro, other, meso = ("btc_macro", "S1"), ("btc_macro", "S2"), ("btc_meso", "S3")
+    >>> both = [
+    ...     regime(0.0, 0.0), regime(0.25, 1.0, macro), regime(0.0, 0.0, other),
+    ...     regime(-0.6, 0.0, macro, meso),
+    ... ]
+    >>> gains(both, (0.75, 0.5, 0.5, 0.5, 0.5, 0.5), {})
+    {'btc_macro=S1': 1.5, 'btc_macro=S1|btc_meso=S3': 0.6}
+    >>> gains(both, (0.75, 0.5, 0.5, 0.5, 0.5, 0.5), {"btc_meso": "S3"})
+    {'btc_macro=S1': 1.5}
+    """
+    values = np.asarray(metrics, np.float64)
+    factors: dict[tuple[tuple[str, str], ...], float] = {}
+    result: dict[str, float] = {}
+    for w in sorted(weights, key=lambda w: (len(w.regime), w.regime)):
+        coarser = factors.get(w.regime[:-1], 1.0) if w.regime else 1.0
+        factor = coarser
+        if w.active:
+            z = np.where(np.isfinite(values), values - w.centre, 0.0)
+            factor *= max(0.0, 1.0 + float(w.weights[0] + (w.weights[1:] * z).sum()))
+        factors[w.regime] = factor
+        gain = _on_grid(factor)
+        if gain != _on_grid(coarser) and not any(
+            dimension in own_scope for dimension, _ in w.regime
+        ):
+            result[canonical_text(dict(w.regime))] = gain
+    return result
+
+
+def _on_grid(factor: float) -> float:
+    return round(round(min(factor, MAX_GAIN) / GAIN_GRID) * GAIN_GRID, 10)
 
 
 def _calibrated(rows: Rows, estimate: Floats) -> Floats:
