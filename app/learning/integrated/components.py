@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from app.learning.integrated.jaccards import ROUNDING, KnownPairs, among, jaccards
-from app.learning.integrated.points import (
-    BANDS,
-    MINIMA,
-    OWNER,
-    Points,
+from app.learning.integrated.jaccards import (
+    ROUNDING,
+    KnownPairs,
+    among,
+    jaccards,
     pair_codes,
     pairs_of_codes,
 )
+from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
 from app.learning.integrated.sketches import Hashes, Ints
 
 AGREE_SD = 5.0
@@ -35,8 +35,6 @@ ALONE = 1 << 32
 CHUNK_LISTED = 1 << 20
 CHUNK_COMPARED = 1 << 14
 """Pairs that are listed, and whose minima are compared, at a time: they bound the memory."""
-FEW_ACTIVE = 10
-"""If at most one point in so many is active, its buckets are searched; else all are sorted."""
 _GROWTH = 5, 4
 """Room for labels grows by a quarter at a time, so that adding points one by one stays linear."""
 _EACH_BYTE, _TOP_BYTE = np.uint64(0x0101010101010101), np.uint64(56)
@@ -154,7 +152,7 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> KnownPa
         return known
     is_active = np.zeros(points.size, np.bool_)
     is_active[active] = True
-    few = len(active) <= points.size // FEW_ACTIVE
+    few = len(active) <= points.size // 10
     table = np.zeros((0, 0), np.uint64) if few else points.table()
     for neighbours in (False,) if few else (True, False):
         for start, stop in ((0, BANDS),) if few else itertools.pairwise(TURNS):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.integrated.points import Points, pair_codes, pairs_of_codes
+from app.learning.integrated.points import OWNER, Points
 from app.learning.integrated.sketches import HASH_BITS, SKETCH_SIZE, Floats, Ints, index_of
 
 ROUNDING = 1e-9
@@ -23,6 +23,46 @@ SMALL_BLOCK = 24
 CHUNK_PAIRS = 1 << 11
 CHUNK_COLUMNS = 1 << 10
 """Pairs, and hashes of a large block, that are counted at a time."""
+
+
+OWNER_BITS = int(OWNER).bit_length()
+"""Bits of the number of a point or an entry: room for 16 million."""
+
+
+def pair_codes(a: Ints, b: Ints) -> Ints:
+    """One number for each pair.
+
+    Parameters
+    ----------
+    a, b
+        Points, or entries (N,).
+
+    Returns
+    -------
+    Codes (N,): the smaller one in the high bits, the larger one in the low ones.
+
+    >>> pair_codes(np.array([7, 2]), np.array([3, 5])).tolist() == [(3 << 24) + 7, (2 << 24) + 5]
+    True
+    """
+    return (np.minimum(a, b) << OWNER_BITS) | np.maximum(a, b)
+
+
+def pairs_of_codes(codes: Ints) -> tuple[Ints, Ints]:
+    """The pairs that `pair_codes` has numbered.
+
+    Parameters
+    ----------
+    codes
+        Codes (N,).
+
+    Returns
+    -------
+    The smaller and the larger one of each pair (N,), (N,).
+
+    >>> [side.tolist() for side in pairs_of_codes(np.array([(3 << 24) + 7]))]
+    [[3], [7]]
+    """
+    return codes >> OWNER_BITS, codes & int(OWNER)
 
 
 class KnownPairs(NamedTuple):

@@ -38,10 +38,8 @@ BAND_AT = np.uint64(58)
 """Bit of an entry at which the number of its band begins."""
 CHUNK_ENTRIES = 1 << 9
 """Entries whose minima are computed at a time, to bound memory."""
-OWNER_BITS = 24
-"""Bits of the number of a point or an entry: room for 16 million."""
-OWNER = np.uint64((1 << OWNER_BITS) - 1)
-"""The low bits: of a band, its entry plus 1; of a pair's code, its second point."""
+OWNER = np.uint64((1 << 24) - 1)
+"""The low 24 bits: of a band, its entry plus 1; of a pair's code, its second point."""
 _GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: the increment of SplitMix64."""
 _WORD = (1 << 64) - 1
@@ -65,42 +63,6 @@ def point_key(n: int, sketch: bytes) -> tuple[int, bytes]:
     The number of trades, and a digest of the sketch.
     """
     return n, blake2b(sketch, digest_size=16).digest()
-
-
-def pair_codes(a: Ints, b: Ints) -> Ints:
-    """One number for each pair.
-
-    Parameters
-    ----------
-    a, b
-        Points, or entries (N,).
-
-    Returns
-    -------
-    Codes (N,): the smaller one in the high bits, the larger one in the low ones.
-
-    >>> pair_codes(np.array([7, 2]), np.array([3, 5])).tolist() == [(3 << 24) + 7, (2 << 24) + 5]
-    True
-    """
-    return (np.minimum(a, b) << OWNER_BITS) | np.maximum(a, b)
-
-
-def pairs_of_codes(codes: Ints) -> tuple[Ints, Ints]:
-    """The pairs that `pair_codes` has numbered.
-
-    Parameters
-    ----------
-    codes
-        Codes (N,).
-
-    Returns
-    -------
-    The smaller and the larger one of each pair (N,), (N,).
-
-    >>> [side.tolist() for side in pairs_of_codes(np.array([(3 << 24) + 7]))]
-    [[3], [7]]
-    """
-    return codes >> OWNER_BITS, codes & int(OWNER)
 
 
 class Points:
