@@ -164,7 +164,7 @@ class OverrideBook:
     ) -> Resolution:
         """The size multiplier for an action: see `edgeloop.resolution.resolve`.
 
-        It neither waits nor raises, and answers 1.0 whenever in doubt. With exploration on,
+        It neither waits nor raises, and answers 1.0 whenever in doubt.  With exploration on,
         `decision_id` determines the draw; a decision without an id does not explore.
         """
         if emergency:
@@ -217,7 +217,7 @@ class OverrideBook:
             await asyncio.sleep(min(_MAX_BACK_OFF_S, 0.1 * 2**attempt))
 
     async def _watched(self) -> None:
-        """Follow the topic as long as there is progress. A request to a broker that goes away may
+        """Follow the topic as long as there is progress.  A request to a broker that goes away may
         never return, nor react to cancellation; then the reading task is abandoned.  Raises what it
         raises, and `ConnectionError`.
         """
@@ -239,8 +239,8 @@ class OverrideBook:
                 await asyncio.wait({follower}, timeout=_HUNG_AFTER_S)
 
     async def _follow(self) -> None:
-        """Read the topic from its beginning with a new client, and follow it. Raises when a new
-        client is needed. The old shelf answers until the new one is complete, so a reconnection is
+        """Read the topic from its beginning with a new client, and follow it.  Raises when a new
+        client is needed.  The old shelf answers until the new one is complete, so a reconnection is
         not visible, and a recreated topic is read from its beginning.
         """
         from aiokafka import AIOKafkaConsumer, TopicPartition

@@ -1,4 +1,4 @@
-"""Close a Kafka client, whatever its broker does. May touch: the client that is passed to it."""
+"""Close a Kafka client, whatever its broker does.  May touch: the client that is passed to it."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ async def ends_of_epochs(
     client: Any, cluster: Cluster, epochs: Mapping[tuple[str, int], int]
 ) -> dict[tuple[str, int], int]:
     """(topic, partition) → the end of what was written up to the given epoch, from each leader; -1
-    if the log has no epoch that late. Partitions without a leader are left out, and all of them if
+    if the log has no epoch that late.  Partitions without a leader are left out, and all of them if
     the broker is too old to report it.
     """
     by_node: dict[int, dict[str, list[tuple[int, int, int, dict[int, bytes]]]]] = {}
@@ -98,7 +98,7 @@ async def ends_of_epochs(
 
 
 class SameLog:
-    """Compares what a reader has read of one topic with the current log. It takes an
+    """Compares what a reader has read of one topic with the current log.  It takes an
     `AIOKafkaConsumer` with an assignment, and the topic's full name."""
 
     def __init__(self, consumer: Any, topic: str) -> None:
@@ -108,9 +108,9 @@ class SameLog:
         self._read: dict[int, tuple[int, int]] = {}  # partition → position, and an epoch after it
 
     async def require(self) -> None:
-        """Raise `ConnectionError` unless what was read belongs to the current log. A topic that was
-        created again, or a broker that was set back, begins again below what was read, and the old
-        versions would win forever.
+        """Raise `ConnectionError` unless what was read belongs to the current log.  A topic that
+        was created again, or a broker that was set back, begins again below what was read, and the
+        old versions would win forever.
         """
         client = self._consumer._client
         positions = {

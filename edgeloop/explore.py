@@ -1,5 +1,5 @@
 """Exploration: a small share of decisions uses another multiplier than the learned one, drawn with
-a known probability. May touch: the environment (EDGELOOP_EXPLORE), unless a share is passed.
+a known probability.  May touch: the environment (EDGELOOP_EXPLORE), unless a share is passed.
 
 Sizes that are always the learned ones cannot show what other sizes would have earned: outcomes may
 depend on the size itself.  With a share ε, a decision gets the learned multiplier m with

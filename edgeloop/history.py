@@ -5,7 +5,7 @@ afterwards, not even the clock.
 
 A change counts from its time on: with `by="published_at"` from its publication, as a bot would have
 seen it; with `by="as_of"` from the newest trade that it was learned from, for logs that were
-learned later all at once. In both cases a back-test sees no trade that had not closed yet.  The
+learned later all at once.  In both cases a back-test sees no trade that had not closed yet.  The
 same changes and times give the same answers.
 
 A file is written by `faust -A app export changes --out changes.csv`, or has JSON lines of
@@ -110,7 +110,7 @@ class OverrideHistory:
                 self._steps.setdefault(group, []).append(Step(at_s, change.override_id, prepared))
 
     def _index(self, group: Group, at_s: float) -> GroupIndex | None:
-        """The group's overrides at `at_s`. Back-tests ask in the order of time, so each change is
+        """The group's overrides at `at_s`.  Back-tests ask in the order of time, so each change is
         applied once."""
         steps = self._steps.get(group)
         if steps is None:

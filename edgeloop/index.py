@@ -20,10 +20,10 @@ _WORD = (1 << 60) - 1
 
 
 class GroupIndex:
-    """The overrides of one group, immutable. Override i is bit i. For each dimension, `by_value[v]`
-    has the bits of the overrides whose scope has v or does not have the dimension, and
-    `indifferent` the bits of the latter. The matches of a context are the intersection over the
-    dimensions: one dictionary look-up and one `&` for each, with no loop over overrides.
+    """The overrides of one group, immutable.  Override i is bit i.  For each dimension,
+    `by_value[v]` has the bits of the overrides whose scope has v or does not have the dimension,
+    and `indifferent` the bits of the latter.  The matches of a context are the intersection over
+    the dimensions: one dictionary look-up and one `&` for each, with no loop over overrides.
     """
 
     def __init__(self, overrides: Iterable[Prepared]) -> None:

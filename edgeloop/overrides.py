@@ -27,7 +27,7 @@ class Evidence(msgspec.Struct, frozen=True, rename={"from_ts": "from", "to_ts": 
 
 
 class OverrideDecay(msgspec.Struct, frozen=True):
-    """State of the edge. With a half-life (hours; 80 % interval), the effect keeps decaying toward
+    """State of the edge.  With a half-life (hours; 80 % interval), the effect keeps decaying toward
     neutral in the reader."""
 
     state: str

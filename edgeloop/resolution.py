@@ -23,7 +23,7 @@ from edgeloop.scope import canonical_value, pairs_of
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
-    """One override that matched. Before the clamp, the multiplier is 1 + the sum of the
+    """One override that matched.  Before the clamp, the multiplier is 1 + the sum of the
     contributions.
     """
 
@@ -75,7 +75,7 @@ Items = tuple[tuple[str, str], ...]
 
 
 class Regimes:
-    """The regimes for which overrides have gains, the most specific first. Overrides with the same
+    """The regimes for which overrides have gains, the most specific first.  Overrides with the same
     regimes share one instance, so that the current regime is determined once per context.
     """
 
@@ -86,7 +86,7 @@ class Regimes:
 
     def holding(self, context: Mapping[str, object], texts: dict[str, str | None]) -> int:
         """The index of the first regime that `context` is in, or the number of regimes if there is
-        none. `texts` caches canonical values between calls.
+        none.  `texts` caches canonical values between calls.
         """
         place = 0
         for items in self.conditions:
@@ -110,7 +110,7 @@ class Prepared(msgspec.Struct, frozen=True):
     """An override checked and made ready for use.
 
     Times are Unix seconds, scope and regimes pairs of dimension and value.  `gains` has one for
-    each of `regimes`, then 1 for contexts in none of them. `row` repeats what is needed to combine
+    each of `regimes`, then 1 for contexts in none of them.  `row` repeats what is needed to combine
     overrides that match together: id, expiry, `as_of_s`, half-life (infinite without one), regimes,
     effect and gains.
     """
@@ -131,7 +131,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def prepare(override: Override) -> Prepared:
-    """Check `override`. Raises `ValueError` if no learner would write it; readers ignore it."""
+    """Check `override`.  Raises `ValueError` if no learner would write it; readers ignore it."""
     o = override
     if canonical_pattern_key(o.pattern_key, o.module) != o.pattern_key:
         raise ValueError(f"The pattern key {o.pattern_key!r} is not canonical.")
@@ -209,7 +209,7 @@ def contained(items: Items, context: Mapping[str, object]) -> bool:
 
 
 class Together:
-    """Overrides that all match a context. Whatever does not depend on the context or the time is
+    """Overrides that all match a context.  Whatever does not depend on the context or the time is
     computed once, since the same sets match repeatedly.
 
     integrated: clamp(1 + Σ effect · regime gain · 2^(−age / half-life)), age ≥ 0.  classic: the

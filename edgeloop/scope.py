@@ -27,7 +27,7 @@ _ESCAPES = str.maketrans({"%": "%25", "|": "%7C", "=": "%3D"})
 
 
 def is_regime(dimension: str) -> bool:
-    """Whether `dimension` is a market state. For these, `S4` counts as missing, and the state at
+    """Whether `dimension` is a market state.  For these, `S4` counts as missing, and the state at
     entry does not apply to a later action.
     """
     return dimension in _REGIMES
@@ -112,7 +112,7 @@ def canonical_text(scope: Mapping[str, object]) -> str:
 
 
 def pairs_of(text: str) -> tuple[tuple[str, str], ...]:
-    """The (dimension, value) pairs of a canonical text. Raises `ValueError` if the text is not
+    """The (dimension, value) pairs of a canonical text.  Raises `ValueError` if the text is not
     canonical.
 
     >>> pairs_of("A_mode=1|bucket=a%7Cb"), pairs_of("")

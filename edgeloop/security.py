@@ -28,7 +28,7 @@ class SecurityError(ValueError):
 
 @dataclass(frozen=True)
 class KafkaSecurity:
-    """What a client needs besides the broker's address. `ca`, `certificate` and `key` are paths of
+    """What a client needs besides the broker's address.  `ca`, `certificate` and `key` are paths of
     PEM files; without `ca`, the system's certificate authorities are trusted.  `token_file` is read
     again for each connection, since tokens expire.
 
@@ -85,7 +85,7 @@ class KafkaSecurity:
         return self.protocol in ("sasl_plaintext", "sasl_ssl")
 
     def check(self) -> None:
-        """Raise `SecurityError` if settings contradict each other. A setting that would be ignored
+        """Raise `SecurityError` if settings contradict each other.  A setting that would be ignored
         is an error, too: it was set to protect something.
         """
         for name, value, options in (

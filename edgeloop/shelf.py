@@ -38,7 +38,7 @@ class Shelf:
         self._decode = msgspec.json.Decoder(Override).decode
 
     def apply(self, records: Iterable[Any]) -> None:
-        """Take in Kafka records, in log order. Invalid ones are counted and skipped."""
+        """Take in Kafka records, in log order.  Invalid ones are counted and skipped."""
         changed = set()
         for record in records:
             try:

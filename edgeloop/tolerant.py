@@ -2,9 +2,9 @@
 
 aiokafka decodes the names of headers as UTF-8 while it unpacks a batch.  A name that is not UTF-8
 raises in the middle of the batch, at every attempt: one such record would stop every reader of its
-partition for good. Here a batch that aiokafka cannot unpack is unpacked again, record by record:
+partition for good.  Here a batch that aiokafka cannot unpack is unpacked again, record by record:
 invalid bytes in a name become escapes (`trace\\xff`), and an invalid header, key or value is left
-out. All other batches are unpacked as before.
+out.  All other batches are unpacked as before.
 
 May touch: aiokafka (`install` replaces the class by which its fetcher unpacks batches).
 """

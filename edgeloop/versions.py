@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 class Latest(Generic[Key, Value]):
     """For each key the value that counts: the one with the highest version; among equals, the later
-    one. Versions only need to be comparable with the others of their key. A tombstone is a value
+    one.  Versions only need to be comparable with the others of their key.  A tombstone is a value
     like any other (None): it counts until a higher version comes.
 
     >>> latest = Latest()

@@ -191,11 +191,11 @@ class RecordCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="group"):
-    """A group as a whole. Baselines are sums over the summaries, with each trade once, through its
+    """A group as a whole.  Baselines are sums over the summaries, with each trade once, through its
     home group.
 
     `robust_sd` is that of the outcomes where `classic` needs it to scale them: null with the
-    outcome `rr`, and in `integrated`, whose path has it. In `integrated` also its path; its
+    outcome `rr`, and in `integrated`, whose path has it.  In `integrated` also its path; its
     `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in
     units of the variance of an outcome, and the `likeness` of their trades, which is what it would
     be if all of that variance persisted; the `record` of predictions for it at past times; and

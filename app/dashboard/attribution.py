@@ -4,8 +4,8 @@ May touch: the broker and, for older changes, PostgreSQL (both read only).
 
 A closed trade counts if one of its actions names overrides in `applied_overrides`.  Its size
 follows from the versions of these overrides that were in force when each action was taken (the mean
-over such actions). What sizing added, compared with the neutral size, is (size − 1) · uplift, in
-units of the outcome. Uplift is the outcome minus the baseline of the trade's segment.
+over such actions).  What sizing added, compared with the neutral size, is (size − 1) · uplift, in
+units of the outcome.  Uplift is the outcome minus the baseline of the trade's segment.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Sized(NamedTuple):
 
 
 def helped(settings: Settings) -> Helped:
-    """The earnings over the whole log. Raises `UnreachableError`, `BadDataError`."""
+    """The earnings over the whole log.  Raises `UnreachableError`, `BadDataError`."""
     return asyncio.run(_read(settings))
 
 

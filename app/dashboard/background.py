@@ -173,12 +173,12 @@ def learners(settings: Settings) -> tuple[Weighed, ...]:
 
 
 def attribution(settings: Settings) -> Helped:
-    """What applied overrides have earned. Raises `EdgeloopError`s."""
+    """What applied overrides have earned.  Raises `EdgeloopError`s."""
     return helped(settings)
 
 
 def compared(settings: Settings, name: str) -> Compared:
-    """A finished shadow compared with the published records. Raises `EdgeloopError`s."""
+    """A finished shadow compared with the published records.  Raises `EdgeloopError`s."""
 
     async def read() -> tuple[Any, dict[str, dict[str, bytes]], Any]:
         async with opened(settings, name) as shadow:
@@ -231,7 +231,7 @@ def _end_with_parent() -> None:
 
 
 class Pool:
-    """Child processes, replaced when one dies. Each piece of work may take `within_s` seconds."""
+    """Child processes, replaced when one dies.  Each piece of work may take `within_s` seconds."""
 
     def __init__(self, settings: Settings, processes: int = 1, within_s: float = 120.0) -> None:
         self._settings = settings
@@ -247,7 +247,7 @@ class Pool:
         return self._executor
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """The result of `work(settings, *arguments)` in a child. Raises what it raises, and
+        """The result of `work(settings, *arguments)` in a child.  Raises what it raises, and
         `UnreachableError` when the child dies or takes too long."""
         loop, executor = asyncio.get_running_loop(), self._started()
         future = loop.run_in_executor(executor, _done, work, self._settings, arguments)

@@ -141,7 +141,7 @@ class Broker:
 async def _records_from(
     consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int], *, most: int
 ) -> dict[TopicPartition, list[ConsumerRecord]]:
-    """For each place, up to `most` records from there on; fewer if the log ends before. Offsets
+    """For each place, up to `most` records from there on; fewer if the log ends before.  Offsets
     without a record (compaction, the end of a transaction) are skipped.
     """
     found: dict[TopicPartition, list[ConsumerRecord]] = {tp: [] for tp in places}

@@ -92,7 +92,7 @@ class Database:
         self._connection: asyncpg.Connection | None = None
 
     async def ask(self, question: Callable[[asyncpg.Connection], Awaitable[object]]) -> object:
-        """The rows of a query. Raises what `connect` and asyncpg raise."""
+        """The rows of a query.  Raises what `connect` and asyncpg raise."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(
                 self._settings.database_url, self._settings.database_schema

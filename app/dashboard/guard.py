@@ -2,7 +2,7 @@
 
 May touch: nothing but the requests.
 
-On loopback, everyone on the machine may ask, as with the worker's health pages. The `Host` header
+On loopback, everyone on the machine may ask, as with the worker's health pages.  The `Host` header
 must name loopback, so that a web page elsewhere cannot reach the dashboard through DNS rebinding.
 On any other address a token is needed: as a Bearer token, or once as `?token=`, which then becomes
 a cookie.
@@ -60,7 +60,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware. Without a `token`, only requests whose `Host` is loopback are answered."""
+    """ASGI middleware.  Without a `token`, only requests whose `Host` is loopback are answered."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app

@@ -53,7 +53,7 @@ class Heat(NamedTuple):
 def heat(
     overrides: Sequence[Override], signature: Sequence[str], at: datetime, wanted: str = ""
 ) -> Heat:
-    """The map over the dimension `wanted`. If no override has it: over the first dimension of the
+    """The map over the dimension `wanted`.  If no override has it: over the first dimension of the
     regime `signature` that overrides have, else over the most used dimension."""
     used = Counter(d for o in overrides for d in o.scope)
     used.update(d for o in overrides for text in o.regime_gains for d, _ in pairs_of(text))

@@ -51,7 +51,7 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 async def ask(urls: Sequence[str]) -> Metrics:
-    """The metrics of all workers. Raises `UnreachableError` if none of them answers."""
+    """The metrics of all workers.  Raises `UnreachableError` if none of them answers."""
     texts = await asyncio.gather(*(asyncio.to_thread(_text, url) for url in urls))
     silent = tuple(url for url, text in zip(urls, texts, strict=True) if text is None)
     if urls and len(silent) == len(urls):

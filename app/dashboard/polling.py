@@ -33,7 +33,7 @@ TROUBLE = (
 async def poll(
     feed: Feed, name: str, ask: Callable[[], Awaitable[Any]], *, within_s: float = 30.0
 ) -> None:
-    """Store the result of `ask` in `feed`, as often as the feed says. Every exception is stored
+    """Store the result of `ask` in `feed`, as often as the feed says.  Every exception is stored
     there too: if the loop ended, the source would seem to load forever."""
     reading = feed[name]
     while True:

@@ -219,7 +219,7 @@ class Dashboard:
         return await self._once(key, background.context, pattern, category, scope, module, at)
 
     async def compared(self, name: str) -> background.Compared:
-        """A shadow compared with the published records. Raises `EdgeloopError`s."""
+        """A shadow compared with the published records.  Raises `EdgeloopError`s."""
         held = self.feed.value("overrides") or ()
         newest = max((o.version for o in held), default=0)
         key = ("compared", name, newest, len(held), self._finished(name))

@@ -36,7 +36,7 @@ class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
     `n` trades were counted by its lesson, with exits from `from_ts` to `to_ts`; `n_now` match in
     the window of the current facts, and the rest is about these: their mean outcome, the mean
     `uplift` beyond the baselines of their segments, and the mean `beyond` the level of the group's
-    trades without its effects, which is what an effect measures. `trades` are the newest first, as
+    trades without its effects, which is what an effect measures.  `trades` are the newest first, as
     many as requested.
     """
 
@@ -223,7 +223,7 @@ class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kin
 
     `in_force` is false if it is retired, or expired at `at`; then `override` is the last that was
     published.  `slices` are the strongest of `n_slices` related ones.  `attribution` is null if no
-    closed trade names it. Parts that a learning method does not have are null or empty.
+    closed trade names it.  Parts that a learning method does not have are null or empty.
     """
 
     override_id: str

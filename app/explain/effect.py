@@ -5,7 +5,7 @@ May touch: nothing but its arguments.
 
 A trade counts once, whichever of its actions name the override.  What the override predicted is its
 contribution to the size when the action was taken (effect · regime gain · the part that had not
-decayed), computed by the reader's own function from the version in force at that time. What its
+decayed), computed by the reader's own function from the version in force at that time.  What its
 sizing added is its part of the size actually taken (after the clamp to 0.3 … 3.0, or as drawn by a
 reader that explored), times the trade's uplift.
 """
@@ -98,7 +98,7 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
 def part_of(
     override_id: str, action: FactAction, changes: Mapping[str, Sequence[OverrideChange]]
 ) -> Part:
-    """The part of one override in an action that names it. `changes` has the changes of each
+    """The part of one override in an action that names it.  `changes` has the changes of each
     override, oldest first."""
     at_us = micros_from_text(action.ts)
     records: list[Override] = []
@@ -124,7 +124,7 @@ def part_of(
 
 def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:
     """The override by the last change before `at_us`; and whether the earliest known change was
-    used instead. An action may name an override that was just being retired: then its last content
+    used instead.  An action may name an override that was just being retired: then its last content
     counts.
     """
     before: Override | None = None

@@ -110,7 +110,7 @@ class Known:
 
     def level(self, pattern_key: str, category: str) -> float:
         """The expected difference of a trade of the group from its segment's baseline, without the
-        group's passing effects. Baselines are means over all trades, including those that effects
+        group's passing effects.  Baselines are means over all trades, including those that effects
         have moved; effects are relative to the group's level without them
         (`GroupSummary.path.fits`).  The level of the whole group, if it passes, is an effect too;
         it counts with its mean over the window, like the level that contains it.

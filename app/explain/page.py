@@ -20,7 +20,7 @@ steeply to the left."""
 
 
 def html(document: OverrideDocument | ContextDocument) -> str:
-    """A `<section class="explain">` with the same content as the text. All values are escaped."""
+    """A `<section class="explain">` with the same content as the text.  All values are escaped."""
     parts = "".join(
         _section(section, number == 0) for number, section in enumerate(sections(document))
     )

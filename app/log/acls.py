@@ -147,7 +147,7 @@ def commands(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str]) 
 
 
 async def apply(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str]) -> int:
-    """Grant the rights to the users; returns their number. Granting a right twice changes nothing.
+    """Grant the rights to the users; returns their number.  Granting a right twice changes nothing.
 
     Raises `ConfigurationError` where the broker refuses: the user needs Alter on the cluster.
     """

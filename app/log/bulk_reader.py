@@ -191,7 +191,7 @@ async def read_range(
     """Yield (value, timestamp in ms, offset) of the records from `start` to before `end`, in
     batches.
 
-    Each batch comes with the offset after it. The next batch is fetched meanwhile if the caller
+    Each batch comes with the offset after it.  The next batch is fetched meanwhile if the caller
     does its work in a thread.  Raises `UnreachableError`.
     """
     tp = TopicPartition(settings.topic(topic), partition)

@@ -44,7 +44,7 @@ def security_options(settings: Settings) -> dict[str, Any]:
 
 
 async def started(client: T) -> T:
-    """Start `client`, a consumer or a producer, and return it; close it if it cannot start. Raises
+    """Start `client`, a consumer or a producer, and return it; close it if it cannot start.  Raises
     what its start raises.
     """
     try:

@@ -3,11 +3,11 @@
 May touch: the broker: reads and writes `edgeloop_control`.
 
 One compacted topic, of which only partition 0 is used, so that all readers see the same records in
-the same order. No producer of closes needs the right to write to it. The first word of the key
+the same order.  No producer of closes needs the right to write to it.  The first word of the key
 names the kind:
 
 * `settings|ID`: a claim of the settings that must be equal (`app.worker.agreement`).  Among the
-  claims of the highest epoch, the first in the log counts. Each has its own id, so compaction
+  claims of the highest epoch, the first in the log counts.  Each has its own id, so compaction
   removes none of them and their order stays.
 * `group|KEY|ID`: a group that was admitted, with its module (`app.stages.admission`); here, too,
   the id keeps the order under compaction.
@@ -82,8 +82,8 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 @dataclass
 class ControlState:
-    """What the log says. For each kind: the records in force by the rest of their key, in the order
-    of the log. `changes` counts records."""
+    """What the log says.  For each kind: the records in force by the rest of their key, in the
+    order of the log.  `changes` counts records."""
 
     settings: dict[str, Claim] = field(default_factory=dict)
     group: dict[str, Admitted] = field(default_factory=dict)

@@ -3,8 +3,8 @@ log.
 
 Versions are offsets.  If a topic is deleted and created again, or the broker is restored to an
 older state, offsets begin again below the published versions, and the old records would win
-forever. So the identity of the log is noted in three places. Every worker compares it at its start
-and every few seconds while it runs, and so does `doctor`:
+forever.  So the identity of the log is noted in three places.  Every worker compares it at its
+start and every few seconds while it runs, and so does `doctor`:
 
 * in Kafka, as the committed offsets of the group `….log`: each offset is the end of a partition,
   and its metadata has the leader's epoch at that time and the ids of the cluster and of all topics.
@@ -137,7 +137,7 @@ class Identity:
         await self._open.aclose()
 
     async def now(self) -> Log:
-        """The current state of the log. Raises `KafkaError`, `OSError`."""
+        """The current state of the log.  Raises `KafkaError`, `OSError`."""
         self.cluster = await look(self._consumer._client, self._names)
         if self.cluster is None:
             return Log()
@@ -258,7 +258,7 @@ class Identity:
 
     async def differences(self, was: Log, now: Log) -> list[Difference]:
         """How the log `now` differs from the one that it `was`: the first difference found in each
-        topic. `now` is the last state that this object has read.
+        topic.  `now` is the last state that this object has read.
         """
         found: dict[str, Difference] = {}
 
@@ -293,7 +293,7 @@ class Identity:
         return list(found.values())
 
     async def changed_since(self, was: Log) -> list[Difference]:
-        """The differences between `was` and the current log, if they persist. A new leader may not
+        """The differences between `was` and the current log, if they persist.  A new leader may not
         know its own epoch for a moment.
         """
 
@@ -325,7 +325,7 @@ class Identity:
 
 
 def on_another_cluster(was: Log, now: Log) -> bool:
-    """Whether both ids are known and differ. No retry changes that."""
+    """Whether both ids are known and differ.  No retry changes that."""
     return bool(was.cluster and now.cluster and was.cluster != now.cluster)
 
 

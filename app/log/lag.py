@@ -32,10 +32,10 @@ _LOOK_S = 2.0  # for finding a record in the lag; a fetch that finds one takes m
 class Lag:
     """Records of one topic that a role has not done yet.
 
-    `group` is the consumer group whose committed offsets show it. `in_transaction` of the records
+    `group` is the consumer group whose committed offsets show it.  `in_transaction` of the records
     wait behind an open transaction, in each partition from offset `open_at` on; `deleted` more were
     deleted before they were read; `beyond` means that more was read than exists, so the log is
-    another one. `next_offsets` has the offset of the first pending record of each partition that
+    another one.  `next_offsets` has the offset of the first pending record of each partition that
     has one.
     """
 
@@ -132,7 +132,7 @@ class LagReader:
         return await lag_of(role, name, group, committed, bounds, stable, self._is_nothing)
 
     async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
-        """Whether no deliverable record lies between `start` and `end`. Results are cached, since
+        """Whether no deliverable record lies between `start` and `end`.  Results are cached, since
         aborted records stay aborted.
         """
         if self._nothing.get((tp, start), -1) >= end:

@@ -1,6 +1,6 @@
 """The offsets at which the log begins and ends, read once for all monitors of a worker.
 
-The guard, the watchdog and the metrics of the lag need the same offsets every few seconds. They
+The guard, the watchdog and the metrics of the lag need the same offsets every few seconds.  They
 share the connections and the results.
 
 May touch: the broker (reads).

@@ -44,7 +44,7 @@ def was_cancelled() -> bool:
 @contextmanager
 def client_errors() -> Iterator[None]:
     """Turn a client's own errors into a `KafkaConnectionError`: the `CancelledError` of a request
-    that it gave up, and the error of a consumer that was closed meanwhile. Uncaught, a
+    that it gave up, and the error of a consumer that was closed meanwhile.  Uncaught, a
     `CancelledError` would silently end the calling task; this way the caller retries.
     """
     try:

@@ -1,6 +1,6 @@
 """Records that a command skips because they cannot be read: how many, and the first of them.
 
-Any program with the right to write to a topic can write something else to it. Commands show what
+Any program with the right to write to a topic can write something else to it.  Commands show what
 they can read, and report what they have skipped.
 
 May touch: nothing.

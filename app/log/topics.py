@@ -160,7 +160,7 @@ async def check(settings: Settings) -> list[Mismatch]:
 
 
 def partitions_wrong(settings: Settings, counts: Mapping[str, int]) -> list[Mismatch]:
-    """Mismatches in the number of partitions (`counts`: full name → number). `position_closed` and
+    """Mismatches in the number of partitions (`counts`: full name → number).  `position_closed` and
     its dead letters may have more than declared: closes may be in any partition, and all are read.
     """
     free = (settings.topic(CLOSES), settings.topic(DEAD_LETTERS))
@@ -201,7 +201,7 @@ async def _configs(
 
 
 async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
-    """Give existing topics the declared configuration; returns what differed. Other configuration
+    """Give existing topics the declared configuration; returns what differed.  Other configuration
     stays, and so do partition counts: changing one would move keys to other partitions.  Raises
     `UnreachableError`, and `ConfigurationError` where the broker refuses.
     """

@@ -66,8 +66,8 @@ def _flat(value: object) -> list[object]:
 
 
 async def why_unreachable(settings: Settings, error: BaseException) -> EdgeloopError:
-    """Why the brokers cannot be reached; clients only say that they cannot connect. Tries each
-    address once. Causes that waiting does not fix (a wrong password, a certificate, TLS on a plain
+    """Why the brokers cannot be reached; clients only say that they cannot connect.  Tries each
+    address once.  Causes that waiting does not fix (a wrong password, a certificate, TLS on a plain
     port) give a `ConfigurationError`.
     """
     if known := explained(error):

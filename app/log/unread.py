@@ -1,6 +1,6 @@
 """Notice closes that Kafka deleted before they were read, and committed offsets that are gone.
 
-A consumer whose offset no longer exists silently continues at the earliest record left. So the
+A consumer whose offset no longer exists silently continues at the earliest record left.  So the
 reader compares the offset that should have come next with the one that came.
 
 May touch: the broker: reads offsets, commits offsets of the group `….lost`.

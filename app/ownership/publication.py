@@ -109,7 +109,7 @@ class Publication:
 
     async def overwritten(self, consumer: AIOKafkaConsumer, owned: Collection[int]) -> bool:
         """Whether another worker has published a record of the partitions `owned` since the last
-        check (step 5). Records that may belong to them count as well.  Raises `Stopping` and
+        check (step 5).  Records that may belong to them count as well.  Raises `Stopping` and
         `KafkaError`.
         """
         found = False

@@ -1,6 +1,6 @@
 """The audit's plots, as SVG that takes its colours from the page: light, dark, or print.
 
-May touch: nothing but its arguments. Drawn by matplotlib (extra `report`), without a display.
+May touch: nothing but its arguments.  Drawn by matplotlib (extra `report`), without a display.
 """
 
 from __future__ import annotations

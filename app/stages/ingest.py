@@ -65,7 +65,7 @@ def _read(settings: Settings, message: Any) -> Read:
 
 
 def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> list[Outgoing]:
-    """The facts of each, or its dead letter. One line is logged for each reason, however many
+    """The facts of each, or its dead letter.  One line is logged for each reason, however many
     records of the batch have it.
     """
     refused: dict[str, tuple[Read, DeadLetterError]] = {}

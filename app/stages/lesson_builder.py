@@ -236,7 +236,7 @@ class GroupStore:
 
     @property
     def progress(self) -> int | None:
-        """The offset before which no group owes a refit. While facts keep coming, there may always
+        """The offset before which no group owes a refit.  While facts keep coming, there may always
         be a group that does."""
         return self._line.exact_to(self._version) if self._histories.settled else None
 

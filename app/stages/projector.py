@@ -141,7 +141,7 @@ class Projector(mode.Service):
             await close_client(consumer)
 
     async def _note_positions(self, consumer: AIOKafkaConsumer) -> None:
-        """Note that everything up to the consumer's position is written. The marker that ends a
+        """Note that everything up to the consumer's position is written.  The marker that ends a
         transaction is not a record, but has an offset.
         """
         for tp in consumer.assignment():
@@ -154,7 +154,7 @@ class Projector(mode.Service):
 
     async def _mark(self, consumer: AIOKafkaConsumer) -> bool:
         """Note in PostgreSQL, before the offsets are committed, which log it has up to which
-        offsets. Returns False if a topic was replaced meanwhile: then nothing is noted or
+        offsets.  Returns False if a topic was replaced meanwhile: then nothing is noted or
         committed.
         """
         changed = {tp: o for tp, o in self._written.items() if self._marked.get(tp) != o}

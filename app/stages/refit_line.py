@@ -7,7 +7,7 @@ facts.
 
 New trades of a group are published provisionally at once.  The group is refitted when the outcome
 can have changed (`Learner.due`), when nothing has come for half a second, or when it has waited for
-ten seconds. Refits of large groups run on another thread while folding continues.
+ten seconds.  Refits of large groups run on another thread while folding continues.
 """
 
 from __future__ import annotations

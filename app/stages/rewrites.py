@@ -39,7 +39,7 @@ class RewriteWatch:
         self._alerts: dict[str, Rewrites] = {}
 
     def note(self, module: str, trades: int, at_ms: int, now_ms: int, offset: int) -> None:
-        """Note that `trades` of `module` were rewritten by facts written at `at_ms`. Old facts,
+        """Note that `trades` of `module` were rewritten by facts written at `at_ms`.  Old facts,
         which a start reads again, are ignored.
         """
         if not trades or at_ms < now_ms - WITHIN_MS:

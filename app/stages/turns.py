@@ -5,7 +5,7 @@ May touch: nothing but its arguments, and the monotonic clock.
 The order has no effect on what is learned, only on when: a refit depends on the trades of its group
 alone.  Groups with enough trades to have lessons come first, but a quarter of the time is kept for
 the others.  Within both, modules take turns by the seconds that they have used (start-time fair
-queueing), and so do the groups of a module. Neither many small groups nor a slow one delays the
+queueing), and so do the groups of a module.  Neither many small groups nor a slow one delays the
 rest.
 """
 

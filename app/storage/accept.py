@@ -1,7 +1,7 @@
 """Accept the current log after it was replaced: `faust -A app topics accept`.
 
 A version is an offset of the topic that a record was derived from.  If that topic was created again
-or set back, versions begin again below the published ones. So the published records are deleted,
+or set back, versions begin again below the published ones.  So the published records are deleted,
 and workers publish them again from the closes.  Only `position_closed` cannot be derived again, and
 it is never deleted.
 
@@ -133,8 +133,8 @@ async def _beyond(settings: Settings) -> list[Difference]:
 
 
 async def _refuse_while_running(settings: Settings) -> None:
-    """Raise an error while workers run. Wait for killed ones, which count as members for another 12
-    seconds."""
+    """Raise an error while workers run.  Wait for killed ones, which count as members for another
+    12 seconds."""
     give_up = time.monotonic() + _GONE_WITHIN_S
     while running := [group for group in await groups(settings) if group.members]:
         if time.monotonic() > give_up:

@@ -2,8 +2,8 @@
 by the projector.
 
 Kafka may be replaced, be set back, or lose a topic while PostgreSQL is kept, or the other way
-round. Then rows of the old log would have higher versions than all new records and stay forever, or
-rows would be missing although the offsets are committed. So every writer compares first.
+round.  Then rows of the old log would have higher versions than all new records and stay forever,
+or rows would be missing although the offsets are committed.  So every writer compares first.
 
 May touch: PostgreSQL.
 """

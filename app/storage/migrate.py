@@ -76,7 +76,7 @@ async def migrate(
     applied, or with `dry_run` to be applied.
 
     Safe to run twice at once: the second waits for the first.  A migration that fails is rolled
-    back. Raises `ConfigurationError` when the database was migrated with files that differ from
+    back.  Raises `ConfigurationError` when the database was migrated with files that differ from
     these, `UnreachableError`.
     """
     known = migrations(folder)

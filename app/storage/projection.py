@@ -27,8 +27,8 @@ Row = tuple[Any, ...]
 
 
 class Record(NamedTuple):
-    """One record as rows. Among records with the same `key`, the one with the greatest `rank`
-    counts; if ranks are equal, the later one. `place` is its partition and offset."""
+    """One record as rows.  Among records with the same `key`, the one with the greatest `rank`
+    counts; if ranks are equal, the later one.  `place` is its partition and offset."""
 
     key: Hashable
     rank: Any
@@ -45,7 +45,7 @@ class Projection(Protocol):
     def topic(self) -> str: ...
 
     def decode(self, record: ConsumerRecord) -> Record | None:
-        """The record as rows, or None if it has none. Pure.  Raises `BadRecord`."""
+        """The record as rows, or None if it has none.  Pure.  Raises `BadRecord`."""
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
         """Write a batch, in log order, in one transaction; returns the number of rows.  Writing it

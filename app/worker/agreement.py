@@ -4,10 +4,10 @@ May touch: the broker, through `app.log.control`; the process of a worker that n
 which it ends.
 
 The first worker of an installation claims its settings; if two claim at once, the first claim in
-the log counts. A worker that starts later with other settings is refused, and told the differences.
-To change settings, `faust -A app settings agree` claims the next epoch while no worker runs.
-Workers compare again before they take partitions and every few seconds, so that one that started
-during such a change ends, too.
+the log counts.  A worker that starts later with other settings is refused, and told the
+differences.  To change settings, `faust -A app settings agree` claims the next epoch while no
+worker runs.  Workers compare again before they take partitions and every few seconds, so that one
+that started during such a change ends, too.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ MAY_DIFFER = (
     "metrics_port",
     "log_format",
 )
-"""Settings that may differ: how a worker connects, and which part of the work it does. The topic
+"""Settings that may differ: how a worker connects, and which part of the work it does.  The topic
 prefix names the control log itself, and a consumer group of another name reads the same topics from
 the beginning."""
 
@@ -101,7 +101,7 @@ def fingerprint(settings: Settings) -> dict[str, Any]:
 
 
 def differences(agreed: Mapping[str, Any], mine: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(variable, agreed value, our value) of each setting that differs. A setting that an older
+    """(variable, agreed value, our value) of each setting that differs.  A setting that an older
     version did not know counts as its default.
 
     >>> differences({"n_min": 33}, {**fingerprint(Settings()), "n_min": 5})
@@ -221,7 +221,7 @@ class AgreementGuard:
         app.task(self.run)
 
     async def look(self) -> None:
-        """End the process unless the settings agree. While the broker is away, this cannot be
+        """End the process unless the settings agree.  While the broker is away, this cannot be
         decided."""
         try:
             with client_errors():

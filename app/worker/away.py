@@ -1,6 +1,6 @@
 """Ends a worker whose broker has been away for too long.
 
-Everything in a worker waits for its broker and retries, which is right for minutes. If the broker
+Everything in a worker waits for its broker and retries, which is right for minutes.  If the broker
 never comes back, the process would retry forever, and its supervisor would take it for healthy.
 
 May touch: the broker (asks which brokers there are), the process.
@@ -30,7 +30,7 @@ ANSWER_WITHIN_S = 10.0
 
 
 class Away:
-    """How long the broker has not answered, check by check. The time counts from the first failed
+    """How long the broker has not answered, check by check.  The time counts from the first failed
     check, so that a process that was frozen does not count its own sleep as the broker's absence.
 
     >>> away = Away(60.0)

@@ -3,12 +3,12 @@
 May touch: the broker, as Faust's consumer does.
 
 An event costs Faust 100 to 190 µs, however small it is: a task, a future, a reference count and an
-acknowledgement. Here an event is a `Batch` of consecutive records. Everything else stays as in
+acknowledgement.  Here an event is a `Batch` of consecutive records.  Everything else stays as in
 Faust: the assignment of partitions, the pausing of streams, the commits of offsets.
 
 1. The records of one fetch are cut into batches, and the batches of all partitions take turns.
 2. A batch covers all offsets after the previous record up to its own last one, including gaps
-   (records removed by compaction, markers that end a transaction). Acknowledging it acknowledges
+   (records removed by compaction, markers that end a transaction).  Acknowledging it acknowledges
    all these offsets.
 3. `batches(stream)` gives an agent everything that waits, and acknowledges it once the agent asks
    for more.
@@ -116,7 +116,7 @@ class BatchingConsumer(Consumer):
 
     async def _go_back(self, left: Sequence[tuple[TP, Sequence[Any]]]) -> None:
         """Set the position back to records that were fetched and not handed over, so that they are
-        fetched again. A rebalance seeks only to committed offsets, which a new partition does not
+        fetched again.  A rebalance seeks only to committed offsets, which a new partition does not
         have.
         """
         first: dict[TP, int] = {}
@@ -167,8 +167,8 @@ class BatchingConsumer(Consumer):
 
 
 async def batches(stream: StreamT[Any]) -> AsyncIterator[list[Any]]:
-    """The records of all waiting batches as one list, in order within each partition. They are
-    acknowledged once the caller asks for the next list. It does not wait for more records: a list
+    """The records of all waiting batches as one list, in order within each partition.  They are
+    acknowledged once the caller asks for the next list.  It does not wait for more records: a list
     has one record under a light load, and thousands under a heavy one.
     """
     stream.enable_acks = False  # acknowledged below

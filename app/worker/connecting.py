@@ -1,6 +1,6 @@
-"""Connect Faust's own clients, and wait if the broker goes away while the worker starts. Faust
+"""Connect Faust's own clients, and wait if the broker goes away while the worker starts.  Faust
 connects its producer and its consumer once; if the broker goes away after the preflight checks
-(`app.worker.preflight`), the worker would end with a traceback. `app.worker.away`, which watches
+(`app.worker.preflight`), the worker would end with a traceback.  `app.worker.away`, which watches
 the broker later, does not run yet at that time.
 
 May touch: the broker; the process, which it ends if waiting does not help.

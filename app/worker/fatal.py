@@ -36,7 +36,7 @@ def fatal_exit(where: str, error: BaseException) -> NoReturn:
 
 
 def refuse(error: EdgeloopError) -> NoReturn:
-    """Print the error and its remedy, and end the process with the error's exit code. Nothing in
+    """Print the error and its remedy, and end the process with the error's exit code.  Nothing in
     flight is acknowledged, and a restart would not help."""
     log.critical("worker.refused", error=error.what, remedy=error.remedy)
     sys.stderr.write(f"Error: {error.what}\n       {error.remedy}\n")

@@ -2,7 +2,8 @@
 
 * If a topic was created again, the broker was set back, the cluster is another one, or partitions
   were added to a topic whose keys would move, the worker ends with code 3 and names the command
-  that fixes it. What it has read and published belongs to another log than what it would read next.
+  that fixes it.  What it has read and published belongs to another log than what it would read
+  next.
 * If a producer's transaction stays open, or records were deleted before they were read, the worker
   continues, is not ready, and gives the reason.
 
@@ -40,7 +41,7 @@ OPEN_FOR_S = 60.0
 """Seconds for which a transaction must be open to be reported as blocking readers."""
 _SURE_AFTER = 3
 """Consecutive checks that must find another log, since a broker that starts may show too little for
-a moment. Another cluster is certain at the first."""
+a moment.  Another cluster is certain at the first."""
 
 
 class Guard:
@@ -84,7 +85,7 @@ class Guard:
             await self._pause()
 
     async def look(self) -> None:
-        """End the process if the log is another one. A broker that is away decides nothing."""
+        """End the process if the log is another one.  A broker that is away decides nothing."""
         async with self._looking:
             try:
                 with client_errors():

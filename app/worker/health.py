@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def degraded() -> list[dict[str, str]]:
-    """What does not work although the worker is ready: a word and a sentence each. Learning
+    """What does not work although the worker is ready: a word and a sentence each.  Learning
     continues without PostgreSQL, so its absence does not make the worker unready.
     """
     (metric,) = metrics.PROJECTION_WAITING.collect()
@@ -37,7 +37,7 @@ def degraded() -> list[dict[str, str]]:
 
 
 class Health:
-    """Serves the worker's state while it runs. Healthy: the event loop answers. Ready: it has
+    """Serves the worker's state while it runs.  Healthy: the event loop answers.  Ready: it has
     joined the group and is hydrated, no rebalance is in progress, its input is not blocked, and
     nothing has stalled."""
 
@@ -113,7 +113,7 @@ class Health:
 
     @property
     def reasons(self) -> list[dict[str, str]]:
-        """Why the worker is not ready: a word and a sentence each. It is hydrated once the
+        """Why the worker is not ready: a word and a sentence each.  It is hydrated once the
         rebalance is complete.
         """
         found = []

@@ -1,7 +1,7 @@
 """Publishes the lag of each role as metrics: in records, and the seconds for which the oldest has
 waited.
 
-The lag is that of the whole installation, from committed offsets, as in `status`. Every worker
+The lag is that of the whole installation, from committed offsets, as in `status`.  Every worker
 shows the same, so the lag is visible as long as one worker is left.
 
 May touch: the broker (read only).
@@ -39,16 +39,16 @@ Place = tuple[str, int]
 
 
 class Waiting:
-    """How long records have been in the log, to the precision of the interval between checks. The
+    """How long records have been in the log, to the precision of the interval between checks.  The
     timestamps of records are set by producers, so the ends of the log are remembered with the time
-    at which they were seen. Records that exist at the first check count from then.
+    at which they were seen.  Records that exist at the first check count from then.
     """
 
     def __init__(self) -> None:
         self._ends: dict[Place, deque[tuple[float, int]]] = {}
 
     def look(self, now_s: float, ends: Mapping[Place, int], firsts: Mapping[Place, int]) -> float:
-        """The seconds for which the oldest pending record has waited. `firsts` has the offset of
+        """The seconds for which the oldest pending record has waited.  `firsts` has the offset of
         the first pending record of each partition that has one, `ends` the ends of these
         partitions."""
         longest = 0.0

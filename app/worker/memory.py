@@ -3,8 +3,8 @@
 May touch: /proc and /sys of this process (read only).
 
 A worker that takes in more than its limit allows is killed, reads the same again at its next start,
-and is killed again. So near the limit it takes no input and refits nothing. It reports this and is
-not ready; its published records stay.
+and is killed again.  So near the limit it takes no input and refits nothing.  It reports this and
+is not ready; its published records stay.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 is migrated.
 
 May touch: the broker, the database (read only, save that the first worker claims its settings).
-Faust reports itself ready even if a topic is missing, and exits at once without a broker. This
+Faust reports itself ready even if a topic is missing, and exits at once without a broker.  This
 waits for the broker, and refuses to start without a topic, naming the command that fixes it.
 """
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 async def _require_log(settings: Settings) -> Log:
-    """The current state of the log. Raises `UnreachableError` without a broker,
+    """The current state of the log.  Raises `UnreachableError` without a broker,
     `ConfigurationError` if the log or the topics are not as required.
     """
     async with admin(settings, timeout_s=5.0) as client:

@@ -33,7 +33,7 @@ from app.worker.logs import logging_config
 worker_command.redirect_stdouts = False
 
 FETCH_WAIT_MS = 50
-"""How long a broker holds a fetch while there is nothing new. A record whose partition is not in
+"""How long a broker holds a fetch while there is nothing new.  A record whose partition is not in
 the current fetch waits that long, with Faust's default 1.5 s."""
 
 
@@ -65,9 +65,9 @@ class CommittedThread(AIOKafkaConsumerThread):
         self.time_started = time.monotonic()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Check for stalls only if there is a position. There is none while a lost offset is looked
-        up again (deleted closes, a broker that was set back), but Faust asserts that there is one,
-        and the worker would end.
+        """Check for stalls only if there is a position.  There is none while a lost offset is
+        looked up again (deleted closes, a broker that was set back), but Faust asserts that there
+        is one, and the worker would end.
         """
         subscription = self._ensure_consumer()._fetcher._subscriptions.subscription
         assignment = None if subscription is None else subscription.assignment
@@ -86,7 +86,7 @@ class CommittedConsumer(BatchingConsumer):
 
 
 class WaitingProducer(Producer):
-    """Faust's producer. Edgeloop sends nothing through it, but Faust does not start without it."""
+    """Faust's producer.  Edgeloop sends nothing through it, but Faust does not start without it."""
 
     async def on_start(self) -> None:
         """Connect, and wait for a broker that is away."""
@@ -115,7 +115,7 @@ class EdgeloopApp(faust.App):
 
     def look_before_assignment(self, look: Callable[[], Awaitable[None]]) -> None:
         """Register `look`, which is called before the worker takes partitions and may end the
-        process. Handlers of Faust's signals run in no order, so `on_rebalance_complete` would be
+        process.  Handlers of Faust's signals run in no order, so `on_rebalance_complete` would be
         too late for that.
         """
         self._looks = (*self._looks, look)
@@ -145,11 +145,11 @@ class EdgeloopApp(faust.App):
         await super().on_started_init_extra_tasks()
 
     async def on_started_init_extra_tasks(self) -> None:
-        """Do nothing: the tasks run already. Faust would start them after the first rebalance, and
+        """Do nothing: the tasks run already.  Faust would start them after the first rebalance, and
         would not notice a broker that goes away before."""
 
     async def _execute_task(self, task: Awaitable[Any]) -> None:
-        """Run one of the app's tasks as mode does, but let none end unnoticed. A `CancelledError`
+        """Run one of the app's tasks as mode does, but let none end unnoticed.  A `CancelledError`
         without a cancellation comes from a Kafka client that has given up a request; mode would
         take it for the end of the task, and the worker would continue without the task.
         """
@@ -165,8 +165,8 @@ class EdgeloopApp(faust.App):
         await super()._execute_task(noticed())
 
     def load_agents(self) -> None:
-        """Attach the agents, once, for the commands that need them. Faust's own `autodiscover` runs
-        with every command and imports all modules of `app`, including scipy and the plots.
+        """Attach the agents, once, for the commands that need them.  Faust's own `autodiscover`
+        runs with every command and imports all modules of `app`, including scipy and the plots.
         """
         modules, self.agent_modules = self.agent_modules, ()
         for module in modules:

@@ -2,12 +2,12 @@
 
 May touch: the broker (read only), the process.
 
-* ingest: closes wait after the last acknowledged one, and that has not moved for two minutes. The
+* ingest: closes wait after the last acknowledged one, and that has not moved for two minutes.  The
   worker is not ready, and after five minutes the process ends (code 70) so that a new one
   reconnects.
-* The learners: no round of their loop has ended for two minutes. The worker is not ready, but
+* The learners: no round of their loop has ended for two minutes.  The worker is not ready, but
   continues, since a new process would have to do the same work again.
-* The event loop: it has not run for two minutes, measured by a thread. The process ends.
+* The event loop: it has not run for two minutes, measured by a thread.  The process ends.
 
 Nothing is reported before the worker has joined or during a rebalance, and no waiting closes while
 the broker is away.
@@ -125,7 +125,7 @@ class Watchdog:
                 fatal_exit("watchdog", error)
 
     def _watch_loop(self) -> None:
-        """On a thread: end the process if the event loop no longer runs. It counts its own rounds
+        """On a thread: end the process if the event loop no longer runs.  It counts its own rounds
         instead of seconds, because a freeze stops this thread, too.
         """
         seen, rounds = self._turns, 0

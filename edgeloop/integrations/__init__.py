@@ -1,6 +1,6 @@
-"""Connect bots: sizes from the overrides, closes to Kafka. `Connection` is for your own bot;
+"""Connect bots: sizes from the overrides, closes to Kafka.  `Connection` is for your own bot;
 `edgeloop.integrations.freqtrade` and `edgeloop.integrations.nautilus` are for freqtrade and
-nautilus_trader. All of them write closes to disk before sending them, so that none is lost while
+nautilus_trader.  All of them write closes to disk before sending them, so that none is lost while
 the broker is away.
 
 May touch: the broker, the spool's folder.

@@ -36,7 +36,7 @@ class Connection:
     `spool`: a folder of its own, in which closes wait while the broker is away.  `book` answers
     instead of a book on `broker`, for instance an `OverrideHistory`.  `module` names the bot's
     patterns.  `security` is TLS and SASL; its user reads `pm_overrides` and writes
-    `position_closed`.  `client_options` go to aiokafka's clients, `book_options` to the book. It
+    `position_closed`.  `client_options` go to aiokafka's clients, `book_options` to the book.  It
     starts without a broker: sizes are neutral until one answers.
     """
 
@@ -149,7 +149,7 @@ class Connection:
             buy(trade, size=100, scope={"btc_macro": "S2"})     # size arrives as 100 × multiplier
 
         The function's argument `trade` is the `Trade`.  The action is recorded once the function
-        has returned; if it raises, no action is recorded. Coroutines work in the same way.
+        has returned; if it raises, no action is recorded.  Coroutines work in the same way.
         """
 
         def decorate(function: F) -> F:

@@ -6,10 +6,10 @@ May touch: what `Connection` touches, and the custom data of the bot's trades.
 
     class MineSized(EdgeloopMixin, Mine): ...    # the one that freqtrade runs
 
-The book sizes entries, additions and partial exits. If it makes a full exit smaller and
+The book sizes entries, additions and partial exits.  If it makes a full exit smaller and
 `position_adjustment_enable` is set, the exit becomes a partial one, and the next exit sells the
-rest. Stops, liquidations and forced exits are never resized. Closed trades are sent with their
-actions and the ids of the overrides. No exception reaches the bot: errors are logged, and the
+rest.  Stops, liquidations and forced exits are never resized.  Closed trades are sent with their
+actions and the ids of the overrides.  No exception reaches the bot: errors are logged, and the
 strategy's own size is used.
 
 The bot's configuration has a section `edgeloop`; docs/integrations/freqtrade.md lists its keys.

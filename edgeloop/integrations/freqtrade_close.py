@@ -213,7 +213,7 @@ def _summary(trade: Trade, note: Callable[[str], None]) -> dict[str, Any]:
 
 def _excursions(trade: Trade) -> tuple[float | None, float | None]:
     """(greatest loss, greatest gain) of the open trade, as positive fractions of the stake,
-    including fees and leverage. Both refer to the average open rate, so they are approximate for
+    including fees and leverage.  Both refer to the average open rate, so they are approximate for
     trades with additions. freqtrade stores 0 if it has no data.
     """
     rates = making.real(trade.open_rate), making.real(trade.min_rate), making.real(trade.max_rate)

@@ -3,9 +3,9 @@ and their closes.
 
 May touch: what `Connection` touches, and the custom data of the bot's trades.
 
-In live and dry runs, a book on the broker answers. In a back-test, an `OverrideHistory` answers as
+In live and dry runs, a book on the broker answers.  In a back-test, an `OverrideHistory` answers as
 of the simulated time, from a file or from the topic, so that it never sees the future; its closes
-are sent only if the configuration asks for it. Hyperopt and all other modes stay unconnected.
+are sent only if the configuration asks for it.  Hyperopt and all other modes stay unconnected.
 """
 
 from __future__ import annotations
@@ -292,7 +292,7 @@ class Link:
         name: str,
         emergency: bool = False,
     ) -> Decision:
-        """The answer for one decision. A repeated request within a candle is the same decision."""
+        """The answer for one decision.  A repeated request within a candle is the same decision."""
         strategy = self._strategy.get_strategy_name()
         key = f"{self._connection.module}.{making.segment(strategy)}.{tag}"
         scope: dict[str, Any] = dict(own)

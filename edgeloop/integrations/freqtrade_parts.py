@@ -30,7 +30,7 @@ _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def section(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The section of the configuration. Raises `ValueError` for an unknown key."""
+    """The section of the configuration.  Raises `ValueError` for an unknown key."""
     own: Mapping[str, Any] = config.get(KEY) or {}
     if unknown := sorted(own.keys() - KEYS):
         raise ValueError(

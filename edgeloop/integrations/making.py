@@ -59,7 +59,7 @@ def segment(value: Any, otherwise: str = "") -> str:
     characters is one `_`.
 
     What is longer than 60 code points is cut to 51 and gets `-` and eight hex digits of its
-    BLAKE2b, so that two long names stay distinct. None or blank text becomes `otherwise`.
+    BLAKE2b, so that two long names stay distinct.  None or blank text becomes `otherwise`.
 
     >>> segment("rsi < 30"), segment("a.b|c"), segment("  ", "entry"), segment(None, "entry")
     ('rsi_<_30', 'a_b_c', 'entry', 'entry')

@@ -15,7 +15,7 @@ May touch: what `Connection` touches, and the strategy's message bus.
 The sizer listens to the strategy's own orders and positions and sends a close for every
 `PositionClosed`.  Its only clock is the strategy's: a back-test with an `OverrideHistory` gives the
 same sizes and closes every time.  The decisions of open positions are on disk, so a restarted live
-strategy loses nothing. Errors are logged, and the strategy's own size is used.
+strategy loses nothing.  Errors are logged, and the strategy's own size is used.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Sizer:
             self._strategy.msgbus.subscribe(topic=topic, handler=handler)
 
     def stop(self) -> None:
-        """Stop listening. Call it in `on_stop`, unless positions are closed there."""
+        """Stop listening.  Call it in `on_stop`, unless positions are closed there."""
         for topic, handler in self._topics():
             self._strategy.msgbus.unsubscribe(topic=topic, handler=handler)
 
@@ -106,7 +106,7 @@ class Sizer:
         """`quantity` times the multiplier, as a `Quantity` that the instrument takes.
 
         `category` is entry, add, trim or exit.  `at_most` is the quantity held, the most that an
-        exit can sell. It never raises because of the multiplier; a result below the instrument's
+        exit can sell.  It never raises because of the multiplier; a result below the instrument's
         minimum leaves the quantity as it was.
         """
         decision = self._decide(instrument, pattern, category, scope, emergency)

@@ -31,8 +31,8 @@ def kind_of(event: Any) -> str | None:
 
 
 def position_of(event: Mapping[str, Any]) -> tuple[str, ...]:
-    """What identifies a position. With netting, one id is reused, so the time of opening is part of
-    it."""
+    """What identifies a position.  With netting, one id is reused, so the time of opening is part
+    of it."""
     opened = event.get("ts_opened")
     return (
         str(event.get("trader_id")),

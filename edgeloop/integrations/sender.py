@@ -73,7 +73,7 @@ class CloseSender:
         self._thread.start()
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Spool a close: on disk when this returns.  False if the same one waits already. Raises
+        """Spool a close: on disk when this returns.  False if the same one waits already.  Raises
         `SpoolError` if it is not a close, and `OSError` if the disk fails.
         """
         with self._guard:

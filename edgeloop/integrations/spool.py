@@ -145,7 +145,7 @@ class Spool:
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """The bytes of the close for Kafka. Raises `SpoolError` if no worker could read it."""
+    """The bytes of the close for Kafka.  Raises `SpoolError` if no worker could read it."""
     try:
         value = json.dumps(event, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, UnicodeError) as error:
