@@ -84,7 +84,7 @@ class PartitionOwner:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
         self._came: deque[tuple[float, int]] = deque()  # when, and how many records
         self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
-        self._running = False  # the loop never runs if the worker stops before it has joined
+        self._running = False  # a worker stopped before it has joined never runs the loop
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
         self._progress = Progress(settings, stage.role)

@@ -103,7 +103,7 @@ REMEDY = (
 
 
 def _give_back() -> None:
-    """Collect garbage, and have the allocator return free memory to the system."""
+    """Free what is garbage, and return it to the system where its allocator keeps it."""
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
